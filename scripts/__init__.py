@@ -1,0 +1,1 @@
+"""Programs that are run from a checkout; the product never imports them."""

