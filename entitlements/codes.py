@@ -1,0 +1,287 @@
+"""Every word an answer can carry, and what it becomes on each wire: one table.
+
+A deny code is the same word in API, console, audit and documentation. The table
+below is the only place where a code meets HTTP, OAuth, JSON-RPC and AuthZEN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+
+class Code(StrEnum):
+    """The stable word for one outcome. Words are added, never renamed."""
+
+    ALLOWED = "allowed"
+
+    # Nothing is served at all.
+    EVERYTHING_STOPPED = "everything_stopped"
+    FEED_UNKNOWN = "feed_unknown"
+    LEASE_LAPSED = "lease_lapsed"
+    CLOCK_UNKNOWN = "clock_unknown"
+    RECORD_UNAVAILABLE = "record_unavailable"
+
+    # Principals.
+    SYSTEM_UNKNOWN = "system_unknown"
+    SYSTEM_DISABLED = "system_disabled"
+    AGENT_UNKNOWN = "agent_unknown"
+    AGENT_STAGED = "agent_staged"
+    AGENT_SUSPENDED = "agent_suspended"
+    AGENT_RETIRED = "agent_retired"
+    SPONSOR_MISSING = "sponsor_missing"
+    SPONSOR_DISABLED = "sponsor_disabled"
+    OWNER_DISABLED = "owner_disabled"
+    CLIENT_UNKNOWN = "client_unknown"
+    CLIENT_DISABLED = "client_disabled"
+    PERSON_UNKNOWN = "person_unknown"
+    PERSON_DISABLED = "person_disabled"
+
+    # Tokens and sessions.
+    TOKEN_MISSING = "token_missing"
+    TOKEN_INVALID = "token_invalid"
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_REVOKED = "token_revoked"
+    AUDIENCE_MISMATCH = "audience_mismatch"
+    PROOF_INVALID = "proof_invalid"
+    SESSION_UNKNOWN = "session_unknown"
+    SESSION_ENDED = "session_ended"
+    SESSION_IDLE = "session_idle"
+    SESSION_EXPIRED = "session_expired"
+    REAUTHENTICATION_DUE = "reauthentication_due"
+
+    # Tools.
+    UNKNOWN_TOOL = "unknown_tool"
+    TOOL_NOT_APPROVED = "tool_not_approved"
+    TOOL_QUARANTINED = "tool_quarantined"
+    TOOL_DISABLED = "tool_disabled"
+    TOOL_REMOVED = "tool_removed"
+    TOOL_CHANGED = "tool_changed"
+
+    # Rights.
+    SCOPE_MISSING = "scope_missing"
+    NO_GRANT = "no_grant"
+    GRANT_NOT_STARTED = "grant_not_started"
+    GRANT_EXPIRED = "grant_expired"
+    GRANT_SUSPENDED = "grant_suspended"
+    ARGUMENT_OUTSIDE_LIMIT = "argument_outside_limit"
+    GUARDRAIL = "guardrail"
+    APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
+
+    # Messages.
+    UNKNOWN_METHOD = "unknown_method"
+    MALFORMED_CALL = "malformed_call"
+    HEADER_MISMATCH = "header_mismatch"
+    UNSUPPORTED_VERSION = "unsupported_version"
+    RATE_LIMITED = "rate_limited"
+    UPSTREAM_UNAVAILABLE = "upstream_unavailable"
+    CALL_WITHDRAWN = "call_withdrawn"
+    LIMIT_MALFORMED = "limit_malformed"
+    SCOPE_MALFORMED = "scope_malformed"
+    DEFINITION_MALFORMED = "definition_malformed"
+
+
+class Next(StrEnum):
+    """What a person or a client can usefully do after a refusal (ARAP draft 1, `next_action`)."""
+
+    REQUEST = "request"
+    RETRY = "retry"
+    REAUTHENTICATE = "reauthenticate"
+    WAIT = "wait"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one code says to a person and becomes on each wire.
+
+    `status` serves problem+json and plain HTTP; `oauth` is the token endpoint's
+    `error`; `bearer` is the resource server's `error` in WWW-Authenticate (RFC 6750,
+    RFC 9470), empty where no challenge belongs; `jsonrpc` is the error code where a
+    denial is not shaped as a tool result; `authzen` is `context.reason`.
+    """
+
+    sentence: str
+    remedy: str
+    status: HTTPStatus
+    oauth: str
+    jsonrpc: int
+    authzen: str
+    next: Next
+    bearer: str = ""
+
+
+DENIED: Final = -32001
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+HEADER_MISMATCH: Final = -32020
+UNSUPPORTED_VERSION: Final = -32022
+
+_ASK_ANALYST = "Ask an analyst why, and have it restored."
+
+
+def _closed(sentence: str) -> Meaning:
+    """We cannot know, so we do not serve."""
+    return Meaning(
+        sentence,
+        "Try again in a few seconds.",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+        INTERNAL_ERROR,
+        "policy_unavailable",
+        Next.RETRY,
+    )
+
+
+def _refused(
+    sentence: str, remedy: str = _ASK_ANALYST, oauth: str = "access_denied", then: Next = Next.NONE
+) -> Meaning:
+    """Known, valid, and not allowed: retrying does not help."""
+    return Meaning(sentence, remedy, HTTPStatus.FORBIDDEN, oauth, DENIED, "policy_denied", then)
+
+
+def _requestable(sentence: str, remedy: str, oauth: str = "access_denied") -> Meaning:
+    """A request and an approval would turn this into an allow."""
+    return Meaning(sentence, remedy, HTTPStatus.FORBIDDEN, oauth, DENIED, "approval_required", Next.REQUEST)
+
+
+def _bad_token(sentence: str, remedy: str, bearer: str = "invalid_token", oauth: str = "invalid_grant") -> Meaning:
+    """The caller must come back with another token."""
+    return Meaning(
+        sentence, remedy, HTTPStatus.UNAUTHORIZED, oauth, DENIED, "policy_denied", Next.REAUTHENTICATE, bearer
+    )
+
+
+def _bad_message(sentence: str, status: HTTPStatus, jsonrpc: int, oauth: str = "invalid_request") -> Meaning:
+    """The message itself is at fault."""
+    return Meaning(sentence, "Correct the message.", status, oauth, jsonrpc, "invalid_request", Next.NONE)
+
+
+_NEW_TOKEN = "Obtain a new token."
+_SIGN_IN = "Sign in again."
+_ASK_OWNER = "Ask the system's owner to review the tool."
+
+TABLE: Final[dict[Code, Meaning]] = {
+    Code.ALLOWED: Meaning("A grant covers this call.", "", HTTPStatus.OK, "", 0, "allowed", Next.NONE),
+    Code.EVERYTHING_STOPPED: _refused("An analyst has stopped everything.", oauth="temporarily_unavailable"),
+    Code.FEED_UNKNOWN: _closed("This node cannot see the latest changes of rights."),
+    Code.LEASE_LAPSED: _closed("This node has not heard from the database for too long."),
+    Code.CLOCK_UNKNOWN: _closed("This node does not know the time well enough."),
+    Code.RECORD_UNAVAILABLE: _closed("The decision could not be recorded."),
+    Code.SYSTEM_UNKNOWN: Meaning(
+        "No such system is registered.",
+        "Check the address.",
+        HTTPStatus.NOT_FOUND,
+        "invalid_target",
+        DENIED,
+        "policy_denied",
+        Next.NONE,
+    ),
+    Code.SYSTEM_DISABLED: _refused("The system is disabled.", oauth="invalid_target"),
+    Code.AGENT_UNKNOWN: _refused("No such agent is registered."),
+    Code.AGENT_STAGED: _refused("The agent is not in use yet.", "Ask its owner to put it into use."),
+    Code.AGENT_SUSPENDED: _refused("The agent is suspended."),
+    Code.AGENT_RETIRED: _refused("The agent is retired."),
+    Code.SPONSOR_MISSING: _refused("The agent has no sponsor.", "Ask an analyst to name a sponsor."),
+    Code.SPONSOR_DISABLED: _refused("The agent's sponsor is disabled.", "Ask an analyst to name another sponsor."),
+    Code.OWNER_DISABLED: _refused("The agent's owner is disabled or missing.", "Ask an analyst to name another owner."),
+    Code.CLIENT_UNKNOWN: _refused("No such client belongs to this agent.", oauth="invalid_client"),
+    Code.CLIENT_DISABLED: _refused("The client is disabled.", oauth="invalid_client"),
+    Code.PERSON_UNKNOWN: _refused("The person is not known here."),
+    Code.PERSON_DISABLED: _refused("The person is disabled."),
+    Code.TOKEN_MISSING: _bad_token("No token was presented.", _NEW_TOKEN, bearer=""),
+    Code.TOKEN_INVALID: _bad_token("The token is not one of ours, or is damaged.", _NEW_TOKEN),
+    Code.TOKEN_EXPIRED: _bad_token("The token has expired.", _NEW_TOKEN),
+    Code.TOKEN_REVOKED: _bad_token("The token was revoked.", _NEW_TOKEN),
+    Code.AUDIENCE_MISMATCH: _bad_token("The token is for another resource.", _NEW_TOKEN),
+    Code.PROOF_INVALID: _bad_token(
+        "The proof of possession does not match.", _NEW_TOKEN, "invalid_dpop_proof", "invalid_dpop_proof"
+    ),
+    Code.SESSION_UNKNOWN: _bad_token("The session is not known, or belongs to someone else.", _SIGN_IN),
+    Code.SESSION_ENDED: _bad_token("The session was ended.", _SIGN_IN),
+    Code.SESSION_IDLE: _bad_token("The session was idle for too long.", _SIGN_IN),
+    Code.SESSION_EXPIRED: _bad_token("The session has reached its longest life.", _SIGN_IN),
+    Code.REAUTHENTICATION_DUE: _bad_token(
+        "The person must sign in again first.",
+        _SIGN_IN,
+        "insufficient_user_authentication",
+        "insufficient_user_authentication",
+    ),
+    Code.UNKNOWN_TOOL: Meaning(
+        "The system has no such tool.",
+        "List the tools and choose one of them.",
+        HTTPStatus.NOT_FOUND,
+        "invalid_scope",
+        INVALID_PARAMS,
+        "policy_denied",
+        Next.NONE,
+    ),
+    Code.TOOL_NOT_APPROVED: _refused("The tool waits for its first review.", _ASK_OWNER),
+    Code.TOOL_QUARANTINED: _refused("The tool has changed and waits for a review.", _ASK_OWNER),
+    Code.TOOL_DISABLED: _refused("The tool is disabled.", _ASK_OWNER),
+    Code.TOOL_REMOVED: _refused("The system no longer offers the tool.", "List the tools and choose another."),
+    Code.TOOL_CHANGED: _refused("The tool is not the one that was approved.", "List the tools again."),
+    Code.SCOPE_MISSING: Meaning(
+        "The token does not carry the scope of the grant.",
+        "Obtain a token with the scope.",
+        HTTPStatus.FORBIDDEN,
+        "invalid_scope",
+        DENIED,
+        "policy_denied",
+        Next.RETRY,
+        "insufficient_scope",
+    ),
+    Code.NO_GRANT: _requestable("No grant covers this.", "Request access."),
+    Code.GRANT_NOT_STARTED: _refused("The grant has not begun.", "Wait until it begins.", then=Next.WAIT),
+    Code.GRANT_EXPIRED: _requestable("The grant has ended.", "Request access again."),
+    Code.GRANT_SUSPENDED: _refused("The grant is suspended."),
+    Code.ARGUMENT_OUTSIDE_LIMIT: _requestable(
+        "An argument is outside the grant's limits.", "Stay inside the limits, or request wider ones."
+    ),
+    Code.GUARDRAIL: _refused("A guardrail forbids this.", "Ask security whether the guardrail is right."),
+    Code.APPROVAL_OF_CALL_REQUIRED: _refused(
+        "A person must approve this call first.", "Wait for the answer, then call again.", then=Next.WAIT
+    ),
+    Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
+    Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),
+    Code.HEADER_MISMATCH: _bad_message(
+        "A header and the body say different things.", HTTPStatus.BAD_REQUEST, HEADER_MISMATCH
+    ),
+    Code.UNSUPPORTED_VERSION: _bad_message(
+        "The protocol version is not supported.", HTTPStatus.BAD_REQUEST, UNSUPPORTED_VERSION
+    ),
+    Code.RATE_LIMITED: Meaning(
+        "Too many calls.",
+        "Wait, then try again.",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "slow_down",
+        DENIED,
+        "rate_limited",
+        Next.RETRY,
+    ),
+    Code.UPSTREAM_UNAVAILABLE: Meaning(
+        "The system did not answer.",
+        "Try again later.",
+        HTTPStatus.BAD_GATEWAY,
+        "temporarily_unavailable",
+        INTERNAL_ERROR,
+        "upstream_unavailable",
+        Next.RETRY,
+    ),
+    Code.CALL_WITHDRAWN: _refused("A right was taken away while the call was on its way."),
+    Code.LIMIT_MALFORMED: _bad_message("The limit is malformed.", HTTPStatus.UNPROCESSABLE_ENTITY, INVALID_PARAMS),
+    Code.SCOPE_MALFORMED: _bad_message(
+        "The scope is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS, "invalid_scope"
+    ),
+    Code.DEFINITION_MALFORMED: _bad_message(
+        "The tool's definition is malformed or too large.", HTTPStatus.UNPROCESSABLE_ENTITY, INVALID_PARAMS
+    ),
+}
+
+
+def meaning(code: Code) -> Meaning:
+    """Say what a code means on every wire."""
+    return TABLE[code]

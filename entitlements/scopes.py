@@ -1,0 +1,129 @@
+"""Scopes: their grammar, and how a set of them is narrowed.
+
+A scope on our wire is the name of an entitlement, prefixed with its system's slug:
+`time:read`. There is no hierarchy and no wildcard: `time:read` implies nothing but
+itself. A few unprefixed names (`openid`, `offline_access`) belong to the protocols.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from entitlements.codes import Code
+
+_TOKEN: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+_ENTITLEMENT: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,62}):[a-z0-9][a-z0-9._:-]{0,126}")
+_LONGEST_LINE: Final = 8192
+_MOST_SCOPES: Final = 200
+
+PROTOCOL_SCOPES: Final = frozenset({"openid", "offline_access", "profile", "email"})
+
+
+class ScopeMalformed(ValueError):
+    """The scope is malformed."""
+
+    code: Final = Code.SCOPE_MALFORMED
+
+
+class Outcome(StrEnum):
+    """What became of one requested scope."""
+
+    GRANTED = "granted"
+    NOT_HELD = "not_held"
+    OUTSIDE_CEILING = "outside_ceiling"
+    OTHER_SYSTEM = "other_system"
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """What is left of a request, in canonical order, and what became of each scope in it."""
+
+    granted: tuple[str, ...]
+    outcomes: dict[str, Outcome]
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything asked for was granted."""
+        return len(self.granted) == len(self.outcomes)
+
+
+def parse(unverified: str | None) -> tuple[str, ...]:
+    """Read a space separated list into canonical order; a repeated scope counts once.
+
+    An absent or empty parameter is an empty tuple (RFC 6749 section 3.1: a parameter
+    without a value is as if omitted). Raises ScopeMalformed on anything outside the
+    grammar of RFC 6749 section 3.3, which allows one space between and none around.
+    """
+    if not unverified:
+        return ()
+    if len(unverified) > _LONGEST_LINE:
+        raise ScopeMalformed("The list of scopes is too long.")
+    parts = unverified.split(" ")
+    if len(parts) > _MOST_SCOPES or not all(_TOKEN.fullmatch(part) for part in parts):
+        raise ScopeMalformed("Scopes are printable ASCII words, separated by single spaces.")
+    return canonical(parts)
+
+
+def canonical(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Put scopes into the one order in which we write, compare and hash them."""
+    return tuple(sorted(set(scopes)))
+
+
+def join(scopes: Iterable[str]) -> str:
+    """Write scopes as a `scope` parameter or claim, in canonical order."""
+    return " ".join(canonical(scopes))
+
+
+def is_entitlement(scope: str) -> bool:
+    """Whether this is well formed as the name of an entitlement: `system:name`, lower case."""
+    return _ENTITLEMENT.fullmatch(scope) is not None
+
+
+def named(system: str, name: str) -> str:
+    """Build the wire name of an entitlement. Raises ScopeMalformed when it would not be well formed."""
+    scope = f"{system}:{name}"
+    match = _ENTITLEMENT.fullmatch(scope)
+    if match is None or match.group(1) != system:
+        raise ScopeMalformed(f"{scope!r} is not a scope: use lower case letters, digits, '-', '.', '_' and ':'.")
+    return scope
+
+
+def system_of(scope: str) -> str | None:
+    """Say which system an entitlement's scope belongs to; None for the protocols' own scopes."""
+    match = _ENTITLEMENT.fullmatch(scope)
+    return match.group(1) if match else None
+
+
+def is_subset(part: Collection[str], whole: Collection[str]) -> bool:
+    """Whether every scope of `part` is in `whole`."""
+    return set(part) <= set(whole)
+
+
+def narrow(
+    requested: Collection[str] | None,
+    held: Collection[str],
+    *,
+    system: str,
+    ceiling: Collection[str] | None = None,
+) -> Narrowed:
+    """Intersect a request with what is held, and say for every requested scope what became of it.
+
+    `requested` None asks for everything held (an absent scope parameter means the
+    scopes of what is redeemed). `ceiling` is what the redeemed code, refresh token or
+    ID-JAG carries; nothing outside it is granted, and nothing outside `system` ever is.
+    """
+    wanted = requested if requested is not None else (ceiling if ceiling is not None else held)
+    outcomes = {scope: _outcome(scope, held, system, ceiling) for scope in canonical(wanted)}
+    return Narrowed(tuple(scope for scope, outcome in outcomes.items() if outcome is Outcome.GRANTED), outcomes)
+
+
+def _outcome(scope: str, held: Collection[str], system: str, ceiling: Collection[str] | None) -> Outcome:
+    if system_of(scope) != system:
+        return Outcome.OTHER_SYSTEM
+    if ceiling is not None and scope not in ceiling:
+        return Outcome.OUTSIDE_CEILING
+    return Outcome.GRANTED if scope in held else Outcome.NOT_HELD
