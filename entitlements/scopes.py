@@ -11,9 +11,11 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Final
 
 from entitlements.codes import Code
+from entitlements.errors import DomainError
 
 _TOKEN: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 _ENTITLEMENT: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,62}):[a-z0-9][a-z0-9._:-]{0,126}")
@@ -23,10 +25,11 @@ _MOST_SCOPES: Final = 200
 PROTOCOL_SCOPES: Final = frozenset({"openid", "offline_access", "profile", "email"})
 
 
-class ScopeMalformed(ValueError):
+class ScopeMalformed(DomainError):
     """The scope is malformed."""
 
-    code: Final = Code.SCOPE_MALFORMED
+    code = Code.SCOPE_MALFORMED
+    status = HTTPStatus.BAD_REQUEST
 
 
 class Outcome(StrEnum):
@@ -113,10 +116,10 @@ def narrow(
     """Intersect a request with what is held, and say for every requested scope what became of it.
 
     `requested` None asks for everything held (an absent scope parameter means the
-    scopes of what is redeemed). `ceiling` is what the redeemed code, refresh token or
+    scopes of what is redeemed, the protocols' own left out). `ceiling` is what the redeemed code, refresh token or
     ID-JAG carries; nothing outside it is granted, and nothing outside `system` ever is.
     """
-    wanted = requested if requested is not None else (ceiling if ceiling is not None else held)
+    wanted = requested if requested is not None else set(held if ceiling is None else ceiling) - PROTOCOL_SCOPES
     outcomes = {scope: _outcome(scope, held, system, ceiling) for scope in canonical(wanted)}
     return Narrowed(tuple(scope for scope, outcome in outcomes.items() if outcome is Outcome.GRANTED), outcomes)
 

@@ -1,0 +1,65 @@
+"""The closed vocabularies of the entitlements floor, shared by rules and rows."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Status(StrEnum):
+    """The state of a principal or a system. Only `active` lets anything pass."""
+
+    ACTIVE = "active"
+    STAGED = "staged"
+    SUSPENDED = "suspended"
+    DISABLED = "disabled"
+    RETIRED = "retired"
+    MISSING = "missing"
+
+
+class ToolState(StrEnum):
+    """Where a tool stands in its review."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    QUARANTINED = "quarantined"
+    DISABLED = "disabled"
+    REMOVED = "removed"
+
+
+class Action(StrEnum):
+    """What a tool does to the world, mildest first."""
+
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+    EXECUTE = "execute"
+
+
+class Risk(StrEnum):
+    """How much harm a tool or a session can do; compare by `rank`, never as text."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for low to 3 for critical."""
+        return _RANK[self]
+
+
+class Flow(StrEnum):
+    """How a token is asked for; one value per grant type of the token endpoints."""
+
+    TOKEN_EXCHANGE = "token_exchange"
+    JWT_BEARER = "jwt_bearer"
+    CLIENT_CREDENTIALS = "client_credentials"
+    AUTHORIZATION_CODE = "authorization_code"
+    REFRESH = "refresh_token"
+    DEVICE = "device_code"
+
+
+_RANK: Final = {Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 2, Risk.CRITICAL: 3}
+REDEEMING: Final = frozenset({Flow.JWT_BEARER, Flow.AUTHORIZATION_CODE, Flow.REFRESH, Flow.DEVICE})
