@@ -161,7 +161,9 @@ def find_valkey(account: Account, folder: Path) -> Path:
             copied.chmod(0o755)
             if account.can_run(copied):
                 return copied
-    message = "A Redis server is needed: run scripts/bootstrap, install valkey-server or redis-server, or set REDIS_URL."
+    message = (
+        "A Redis server is needed: run scripts/bootstrap, install valkey-server or redis-server, or set REDIS_URL."
+    )
     raise StackError(message)
 
 
@@ -173,7 +175,7 @@ class Server:
 
     def __init__(self, account: Account, folder: Path) -> None:
         self.account, self.folder, self.port = account, folder, free_port()
-        self.on_start: Callable[[str, int], None] = lambda name, pid: None
+        self.on_start: Callable[[str, int], None] = lambda _name, _pid: None
 
     def command(self) -> list[str]:
         """Return the command line that serves in the foreground."""
@@ -251,8 +253,16 @@ class Postgres(Server):
         password = self.folder / "password"
         password.write_text(self.passwords["postgres"])
         os.chown(password, self.account.uid, self.account.gid)
-        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self.version >= BUILTIN_LOCALE_SINCE else []
-        options = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--no-sync"]
+        locale = (
+            ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self.version >= BUILTIN_LOCALE_SINCE else []
+        )
+        options = [
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            f"--pwfile={password}",
+            "--encoding=UTF8",
+            "--no-sync",
+        ]
         initdb = [str(self.binaries / "initdb"), f"--pgdata={self.data}", "--no-locale", *locale, *options]
         self.account.run(initdb)
         password.unlink()

@@ -137,9 +137,9 @@ def sweep(account: Account) -> None:
             status = folder.lstat()
             is_private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == stat.S_IRWXU
             manifest = Manifest(folder)
-            if is_private and status.st_uid == account.uid and "parent" in manifest.read():
-                if not (manifest.runs("parent") or manifest.runs("keeper")):
-                    remove(folder)
+            is_ours = is_private and status.st_uid == account.uid and "parent" in manifest.read()
+            if is_ours and not (manifest.runs("parent") or manifest.runs("keeper")):
+                remove(folder)
 
 
 def keep(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Floor 3: where people change their minds; and the Django project itself."""

@@ -1,0 +1,17 @@
+"""Where Django learns of this floor."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class GovernanceConfig(AppConfig):
+    """Floor 3: people and processes, and the Django project itself."""
+
+    name = "governance"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the start-up checks, and make the task queue the one that `delay()` uses."""
+        import_module("governance.checks")
+        import_module("governance.celery")

@@ -1,0 +1,234 @@
+"""The environment decides: every variable the product reads, in one table, with readers that refuse a bad value.
+
+Each variable may instead be given as NAME_FILE, the path of a file that holds it, the way Docker and Kubernetes mount
+secrets. `docs/reference/environment.md` is written from TABLE by `python -m governance.env`.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+KEY_BYTES = 32
+
+
+class BadEnvironmentError(Exception):
+    """An environment variable is missing or has a bad value; the message is a sentence for the operator."""
+
+
+class Secret[T]:
+    """A value that never shows itself: `str` and `repr` are ***, and only `reveal()` gives it away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def reveal(self) -> T:
+        """Return the value; each call is a place to look at in a review."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> str:
+        message = "A secret is not pickled."
+        raise TypeError(message)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One row of the table: a name, what it means, and what holds when it is not set (None: it must be)."""
+
+    name: str
+    meaning: str
+    default: str | None = None
+    _: KW_ONLY
+    is_secret: bool = False
+
+
+TABLE: Mapping[str, Variable] = {
+    row.name: row
+    for row in (
+        Variable(
+            "SECRET_KEY", "Signs sessions and CSRF tokens, and nothing else. At least 50 characters.", is_secret=True
+        ),
+        Variable(
+            "KEY_ENCRYPTION_KEY",
+            "Encrypts signing keys, upstream secrets and personal data at rest: 32 bytes in base64url. "
+            "Back it up apart from the database; a database backup is useless without it.",
+            is_secret=True,
+        ),
+        Variable("DATABASE_URL", "PostgreSQL as the role that serves: `postgresql://mandate_app:...`.", is_secret=True),
+        Variable("MIGRATE_DATABASE_URL", "PostgreSQL as the owner; only `migrate` needs it.", "", is_secret=True),
+        Variable(
+            "SEAL_DATABASE_URL", "PostgreSQL as the sealer's role; only `manage.py seal` needs it.", "", is_secret=True
+        ),
+        Variable("REDIS_URL", "Redis or Valkey: task queue and rate limits, never authority.", is_secret=True),
+        Variable("CONSOLE_URL", "Public address of the console, the API and the issuers.", "http://localhost:8000"),
+        Variable("GATEWAY_URL", "Public address of the gateway.", "http://localhost:8001"),
+        Variable("ALLOWED_HOSTS", "Host names to answer to, separated by commas; else the one of CONSOLE_URL.", ""),
+        Variable(
+            "BEHIND_TLS_PROXY",
+            "Whether a proxy ends TLS and *sets* `X-Forwarded-Proto`, dropping a client's own.",
+            "false",
+        ),
+        Variable("ANCHOR_FILE", "Append-only file, kept elsewhere, that receives each signed checkpoint.", ""),
+        Variable(
+            "SEAL_KEY_FILE", "PEM file with the sealer's Ed25519 private key; only `manage.py seal` needs it.", ""
+        ),
+        Variable(
+            "DEMO", "Whether upstreams and issuers on loopback, and http, are allowed. Never in production.", "false"
+        ),
+        Variable("DEBUG", "Whether Django shows tracebacks in the browser. Never in production.", "false"),
+        Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
+    )
+}
+
+
+def text(name: str) -> str:
+    """Return the value of a documented variable. Raises BadEnvironmentError when it is required and missing."""
+    row = TABLE[name]
+    value = os.environ.get(name)
+    if path := os.environ.get(f"{name}_FILE", ""):
+        if value is not None:
+            message = f"{name} and {name}_FILE are both set; keep one."
+            raise BadEnvironmentError(message)
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as problem:
+            message = f"{name}_FILE names {path}, which cannot be read: {problem}."
+            raise BadEnvironmentError(message) from problem
+    if not value and row.default is None:
+        message = f"{name} is not set. {row.meaning} Set {name} or {name}_FILE."
+        raise BadEnvironmentError(message)
+    return value or row.default or ""
+
+
+def flag(name: str) -> bool:
+    """Return a yes or a no."""
+    value = text(name).lower()
+    if value not in YES | NO:
+        message = f"{name} must be true or false."
+        raise BadEnvironmentError(message)
+    return value in YES
+
+
+def one_of(name: str, *allowed: str) -> str:
+    """Return one of a few words."""
+    value = text(name)
+    if value not in allowed:
+        message = f"{name} must be one of {', '.join(allowed)}."
+        raise BadEnvironmentError(message)
+    return value
+
+
+def listed(name: str) -> list[str]:
+    """Return the parts of a list separated by commas."""
+    return [part.strip() for part in text(name).split(",") if part.strip()]
+
+
+def secret(name: str, *, at_least: int = 0) -> Secret[str]:
+    """Return a secret of at least so many characters. Its repr is ***, and no error shows it."""
+    value = text(name)
+    if len(value) < at_least:
+        message = f"{name} must have at least {at_least} characters."
+        raise BadEnvironmentError(message)
+    return Secret(value)
+
+
+def key(name: str) -> Secret[bytes]:
+    """Return 32 bytes given in base64url, with or without padding."""
+    value = text(name).rstrip("=")
+    try:
+        found = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        found = b""
+    if len(found) != KEY_BYTES:
+        message = f"{name} must be {KEY_BYTES} bytes in base64url."
+        raise BadEnvironmentError(message)
+    return Secret(found)
+
+
+def _split(name: str, value: str, schemes: tuple[str, ...]) -> SplitResult:
+    """Take an address apart; the message names the variable and never shows the address, which may hold a password."""
+    try:
+        parts = urlsplit(value)
+        is_good = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_good = False
+    if not is_good:
+        message = f"{name} must be an address that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}."
+        raise BadEnvironmentError(message)
+    return parts
+
+
+def public_url(name: str, *, allow_http: bool) -> str:
+    """Return the address people and clients use: scheme and host, no path. http only on loopback unless allowed."""
+    value = text(name)
+    parts = _split(name, value, ("https", "http"))
+    if value != f"{parts.scheme}://{parts.netloc}" or parts.username is not None:
+        message = f"{name} must be a scheme and a host, like https://mandate.example, without a path."
+        raise BadEnvironmentError(message)
+    if parts.scheme == "http" and not (allow_http or parts.hostname in {"localhost", "127.0.0.1", "::1"}):
+        message = f"{name} must start with https:// (http:// is for this machine only, or with DEMO)."
+        raise BadEnvironmentError(message)
+    return value
+
+
+def redis_url(name: str) -> Secret[str]:
+    """Return the address of Redis or Valkey."""
+    value = text(name)
+    _split(name, value, ("redis", "rediss"))
+    return Secret(value)
+
+
+def database(name: str) -> dict[str, object]:
+    """Return one entry for Django's DATABASES; query parameters of the address go to libpq (sslmode, ...)."""
+    parts = _split(name, text(name), ("postgresql", "postgres"))
+    if not parts.username or not parts.path.strip("/"):
+        message = f"{name} must name a role and a database: postgresql://role:password@host/database."
+        raise BadEnvironmentError(message)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname,
+        "PORT": str(parts.port or ""),
+        "OPTIONS": dict(parse_qsl(parts.query)),
+    }
+
+
+def role(name: str, default: str) -> str:
+    """Return the role that a database address names, or the usual one when the address is not given here."""
+    return str(database(name)["USER"]) if text(name) else default
+
+
+def reference() -> str:
+    """Return `docs/reference/environment.md`."""
+    lines = [
+        "# Environment",
+        "",
+        "Written from `governance/env.py` by `python -m governance.env`; a test compares the two.",
+        "Each variable may be given as `NAME_FILE` instead: the path of a file that holds the value.",
+        "A missing or bad value stops the start with a sentence.",
+        "",
+        "| variable | when not set | secret | meaning |",
+        "|---|---|---|---|",
+    ]
+    for row in TABLE.values():
+        default = "must be set" if row.default is None else f"`{row.default}`" if row.default else "empty"
+        lines.append(f"| `{row.name}` | {default} | {'yes' if row.is_secret else 'no'} | {row.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).parents[1].joinpath("docs/reference/environment.md").write_text(reference(), encoding="utf-8")

@@ -1,0 +1,74 @@
+"""One line of JSON per log event, on standard error, with the values of telling keys taken out."""
+
+import re
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+# Keys, never values: what a secret looks like cannot be known, where it would be put can.
+TELLING = re.compile(
+    r"pass(word|phrase)|secret|token|assertion|authorization|cookie|credential|private|api_?key|dpop|session",
+    re.IGNORECASE,
+)
+
+
+def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace the value of each telling key by ***, at any depth."""
+    return {key: "***" if TELLING.search(key) else _hide(value) for key, value in event.items()}
+
+
+def _hide(value: Any) -> Any:  # noqa: ANN401 - a log event holds anything
+    if isinstance(value, dict):
+        return {key: "***" if TELLING.search(str(key)) else _hide(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hide(inner) for inner in value]
+    return value
+
+
+BEFORE = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+    hide_secrets,
+)
+
+
+def configure() -> None:
+    """Send structlog's own loggers through the standard library, so that both kinds look alike."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *BEFORE,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def dictionary(level: str) -> dict[str, Any]:
+    """Return Django's LOGGING for one level."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": list(BEFORE),
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.JSONRenderer(),
+                ],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        # Django's own handlers (mail to admins, console with DEBUG) would write each line twice.
+        "loggers": {name: {"handlers": [], "propagate": True} for name in ("django", "django.server")},
+    }

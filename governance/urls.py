@@ -1,0 +1,8 @@
+"""The addresses of the web process. The gateway is another process, with its own."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+]
