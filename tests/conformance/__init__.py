@@ -1,0 +1,1 @@
+"""Foreign code against ours: official clients and servers, unmodified."""

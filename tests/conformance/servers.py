@@ -1,0 +1,104 @@
+"""Real MCP servers and the stub identity provider as child processes, for tests that name them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.devservers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A stdio MCP server behind the demo's runner."""
+
+    url: str
+    secret: str
+    seen_file: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The credential that the gateway is to inject."""
+        return {"Authorization": f"Bearer {self.secret}"}
+
+    def seen(self) -> dict[str, Any]:
+        """Return the digests of what arrived."""
+        return dict(json.loads(self.seen_file.read_text()))
+
+
+def program(name: str) -> str:
+    """Return the path of a command that a package of this environment brought."""
+    return str(Path(sysconfig.get_path("scripts")) / name)
+
+
+def git_repository(folder: Path) -> Path:
+    """Make a repository with one commit and return its folder."""
+    folder.mkdir()
+    (folder / "README.md").write_text("An expense report.\n")
+    identity = ["-c", "user.name=Demo", "-c", "user.email=demo@example.com"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], [*identity, "commit", "-q", "-m", "Begin."]):
+        subprocess.run(["git", *command], cwd=folder, check=True)  # noqa: S607 - git is looked up, as its server does
+    return folder
+
+
+@contextlib.contextmanager
+def serving(command: list[str], address: str, environment: dict[str, str] | None = None) -> Iterator[None]:
+    """Run a child until the block ends; it serves once `address` answers."""
+    child = subprocess.Popen([sys.executable, *command], cwd=ROOT, env={**os.environ, **(environment or {})})
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(address):
+            assert child.poll() is None, f"{command} ended with {child.returncode}"
+            assert time.monotonic() < deadline, f"{address} does not answer"
+            time.sleep(0.05)
+        yield
+    finally:
+        child.terminate()
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def answers(address: str) -> bool:
+    """Say whether a GET is answered with success."""
+    try:
+        with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own loopback address
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@contextlib.contextmanager
+def upstream(folder: Path, name: str, *command: str, secret: str = "upstream-secret") -> Iterator[Upstream]:  # noqa: S107
+    """Run `command`, a stdio MCP server, behind the runner; `folder` keeps its notes."""
+    port, seen = free_port(), folder / f"{name}-seen.json"
+    runner = ["-m", "scripts.demo.stdio_runner", "--name", name, "--port", str(port), "--seen", str(seen), "--mutate"]
+    base = f"http://localhost:{port}"
+    with serving([*runner, "--", *command], f"{base}/healthz", {"UPSTREAM_SECRET": secret}):
+        yield Upstream(f"{base}/mcp", secret, seen)
+
+
+@contextlib.contextmanager
+def stub_idp() -> Iterator[str]:
+    """Run the stub identity provider and yield its issuer."""
+    port = free_port()
+    issuer = f"http://localhost:{port}"
+    with serving(["-m", "scripts.demo.stub_idp", "--port", str(port)], f"{issuer}/healthz"):
+        yield issuer
