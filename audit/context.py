@@ -1,0 +1,72 @@
+"""Who acts, for whom, from where, under which trace. Doors set it once; verbs and events read it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypedDict, Unpack, cast
+
+type Kind = Literal["person", "agent", "client", "system"]
+
+KINDS: Final[tuple[Kind, ...]] = ("person", "agent", "client", "system")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody or something that acts. `str(Principal("person", "ana")) == "person:ana"`."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Principal":
+        """Read "kind:name". Raises ValueError for an unknown kind or an empty name."""
+        kind, _, name = text.partition(":")
+        if kind not in KINDS or not name:
+            raise ValueError(f"{text!r} names no principal")
+        return cls(cast(Kind, kind), name)
+
+
+SYSTEM: Final = Principal("system", "mandate")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every event of one request shares."""
+
+    trace: str = ""
+    request_id: str = ""
+    on_behalf_of: Principal | None = None
+    source: str = ""
+    session: str = ""
+
+
+class Changes(TypedDict, total=False):
+    """The fields of a Context, each optional."""
+
+    trace: str
+    request_id: str
+    on_behalf_of: Principal | None
+    source: str
+    session: str
+
+
+_current: ContextVar[Context] = ContextVar("audit_context", default=Context())
+
+
+def current() -> Context:
+    """The context of this task or thread."""
+    return _current.get()
+
+
+@contextmanager
+def acting(**changes: Unpack[Changes]) -> Iterator[Context]:
+    """Change the context for the length of a `with` block; what is not named stays as it was."""
+    token = _current.set(replace(_current.get(), **changes))
+    try:
+        yield _current.get()
+    finally:
+        _current.reset(token)

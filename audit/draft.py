@@ -1,0 +1,106 @@
+"""Pure: what one event says, before it has a place in its producer's life, and the canonical bytes that it becomes."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+from audit import chain, clock, context, redaction
+from audit.actions import Action
+
+SCHEMA: Final = 1
+MAX_BODY: Final = 64 * 1024
+_LINK = re.compile(r"[a-z][a-z_]*:[^\x00-\x20\x7f]{1,500}")
+_OUTCOMES: Final = frozenset({"success", "failure", "refused", "unknown"})
+
+
+class BadEvent(ValueError):
+    """The event is malformed: a link that is not kind:id, an outcome that does not exist, or a body over the limit."""
+
+    code = "event_malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that is checked and redacted, but not yet numbered. Make one with `draft`."""
+
+    at: datetime
+    uuid: UUID
+    action: str
+    links: list[str]
+    trace: str
+    fields: dict[str, redaction.Json]
+
+    def body(self, producer: UUID, sequence: int, commitments: Mapping[str, str] | None = None) -> str:
+        """Return the canonical JSON text: the bytes that the leaf hashes. Raises BadEvent beyond MAX_BODY bytes."""
+        encoded = chain.canonical(
+            {
+                **self.fields,
+                "personal": dict(commitments or {}),
+                "producer": str(producer),
+                "sequence": sequence,
+            }
+        )
+        if len(encoded) > MAX_BODY:
+            raise BadEvent(f"the event is {len(encoded)} bytes, more than {MAX_BODY}")
+        return encoded.decode()
+
+
+def draft(  # noqa: PLR0913 - an event has this many independent parts, all by name
+    action: Action,
+    *,
+    by: context.Principal,
+    about: Iterable[str] = (),
+    outcome: str = "success",
+    code: str = "",
+    reason: str = "",
+    detail: Mapping[str, object] | None = None,
+) -> Draft:
+    """Check and redact what an event is to say; time, trace, request, source and session come from context.
+
+    Raises BadEvent for a malformed link or outcome, redaction.Unrepresentable for a number JSON cannot carry.
+    """
+    here = context.current()
+    links = sorted({_link(link) for link in about})
+    if outcome not in _OUTCOMES:
+        raise BadEvent(f"{outcome!r} is no outcome")
+    at, uuid, trace = clock.now(), uuid4(), _word(here.trace)
+    on_behalf_of = here.on_behalf_of
+    return Draft(
+        at=at,
+        uuid=uuid,
+        action=str(Action(action)),
+        links=links,
+        trace=trace,
+        fields={
+            "v": SCHEMA,
+            "uuid": str(uuid),
+            "at": redaction.moment(at),
+            "action": str(action),
+            "outcome": outcome,
+            "code": redaction.text(code),
+            "actor": _word(str(by)),
+            "on_behalf_of": None if on_behalf_of is None else _word(str(on_behalf_of)),
+            "reason": redaction.text(reason),
+            "trace": trace,
+            "request_id": _word(here.request_id),
+            "source": _word(here.source),
+            "session": _word(here.session),
+            "links": list(links),
+            "detail": redaction.clean(detail or {}),
+        },
+    )
+
+
+def _link(link: str) -> str:
+    cleaned = redaction.text(link)
+    if not _LINK.fullmatch(cleaned):
+        raise BadEvent(f"{cleaned!r} is no link: write kind:id")
+    return cleaned
+
+
+def _word(value: str) -> str:
+    """Text for a lookup column: PostgreSQL stores no NUL."""
+    return redaction.text(value).replace("\x00", "\ufffd")

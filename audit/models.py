@@ -1,0 +1,203 @@
+"""The rows of the record. Events, leaves, nodes and checkpoints are append-only: by trigger, and by role."""
+
+import json
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+
+
+class Event(models.Model):
+    """One thing that happened, was refused, or was decided.
+
+    `body` is the canonical JSON text whose bytes the leaf hashes. The other columns exist to find it; everything that is
+    shown is parsed from `body`, so that an altered column can mislead a search, never a reader.
+    """
+
+    pk = models.CompositePrimaryKey("at", "uuid")
+    at = models.DateTimeField()
+    uuid = models.UUIDField()
+    action = models.TextField()
+    links = ArrayField(models.TextField())
+    trace = models.TextField()
+    producer = models.UUIDField()
+    sequence = models.BigIntegerField()
+    body = models.TextField()
+    personal = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "events"
+        indexes: ClassVar = [
+            GinIndex(name="events_by_link", fields=["links"]),
+            models.Index(name="events_by_action", fields=["action", "at"]),
+            models.Index(name="events_by_trace", fields=["trace", "at"], condition=~models.Q(trace="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor}"
+
+    @cached_property
+    def said(self) -> dict[str, Any]:
+        """The body, parsed."""
+        parsed: dict[str, Any] = json.loads(self.body)
+        return parsed
+
+    @property
+    def actor(self) -> str:
+        """Who acted: "kind:name"."""
+        return str(self.said["actor"])
+
+    @property
+    def on_behalf_of(self) -> str:
+        """For whom: "kind:name", or empty."""
+        return str(self.said["on_behalf_of"] or "")
+
+    @property
+    def outcome(self) -> str:
+        """One of success, failure, refused, unknown."""
+        return str(self.said["outcome"])
+
+    @property
+    def code(self) -> str:
+        """The published code of a refusal, or empty."""
+        return str(self.said["code"])
+
+    @property
+    def reason(self) -> str:
+        """Why, in the words of whoever acted."""
+        return str(self.said["reason"])
+
+    @property
+    def source(self) -> str:
+        """The network address it came from."""
+        return str(self.said["source"])
+
+    @property
+    def session(self) -> str:
+        """The agent session it belongs to."""
+        return str(self.said["session"])
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What else there is to say, by action."""
+        detail: dict[str, Any] = self.said["detail"]
+        return detail
+
+
+class Pending(models.Model):
+    """An event that is not yet a leaf. Inserted with it; only the sealer's role removes it."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    uuid = models.UUIDField()
+    producer = models.UUIDField()
+    sequence = models.BigIntegerField()
+
+    class Meta:
+        db_table = "pending"
+
+    def __str__(self) -> str:
+        return f"pending {self.uuid}"
+
+
+class Leaf(models.Model):
+    """An event's final place in the log: dense from 0, one for each event."""
+
+    index = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    uuid = models.UUIDField()
+    hash = models.BinaryField()
+    producer = models.UUIDField()
+    sequence = models.BigIntegerField()
+
+    class Meta:
+        db_table = "leaves"
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="one_leaf_per_event_of_a_producer", fields=["producer", "sequence"])
+        ]
+
+    def __str__(self) -> str:
+        return f"leaf {self.index}"
+
+
+class Node(models.Model):
+    """The hash of a perfect subtree of 2^level leaves, level a multiple of eight: what keeps proofs short to compute."""
+
+    pk = models.CompositePrimaryKey("level", "position")
+    level = models.SmallIntegerField()
+    position = models.BigIntegerField()
+    hash = models.BinaryField()
+
+    class Meta:
+        db_table = "nodes"
+
+    def __str__(self) -> str:
+        return f"node {self.level}/{self.position}"
+
+
+class Checkpoint(models.Model):
+    """A signed head of the log. `frontier` is the right edge of its tree, from which the sealer goes on."""
+
+    size = models.BigIntegerField(primary_key=True)
+    root = models.BinaryField()
+    note = models.TextField()
+    frontier = ArrayField(models.BinaryField())
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "checkpoints"
+
+    def __str__(self) -> str:
+        return f"checkpoint of {self.size}"
+
+
+class Cursor(models.Model):
+    """How far a reader of the log has read: the index of the next leaf it wants."""
+
+    name = models.TextField(primary_key=True)
+    position = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "cursors"
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.position}"
+
+
+class SubjectKey(models.Model):
+    """The key that makes one subject's personal values readable. Erasing it erases them, and no leaf changes."""
+
+    subject = models.TextField(primary_key=True)
+    key_id = models.UUIDField()
+    wrapped = models.BinaryField(null=True)
+    erased_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "subject_keys"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="erased_subject_has_no_key",
+                condition=models.Q(erased_at=None, wrapped__isnull=False) | models.Q(wrapped=None, erased_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"key of {self.subject}"
+
+
+class StrangerCount(models.Model):
+    """Unauthenticated failures of one kind from one source in one minute, until they become one event."""
+
+    pk = models.CompositePrimaryKey("minute", "kind", "source")
+    minute = models.DateTimeField()
+    kind = models.TextField()
+    source = models.TextField()
+    count = models.BigIntegerField()
+
+    class Meta:
+        db_table = "stranger_counts"
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.kind} from {self.source}"

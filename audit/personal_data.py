@@ -1,0 +1,122 @@
+"""Personal values: outside the leaf, encrypted under a key of their subject, erased by destroying that key."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+
+from audit import chain, redaction
+from audit.models import Event, SubjectKey
+
+_NONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Commitments for the body, by subject, and encrypted values for the column beside it."""
+
+    commitments: dict[str, str]
+    values: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One subject's values, and the salt by which anyone can check them against the commitment in the body."""
+
+    subject: str
+    values: Any
+    salt: str
+
+
+class PersonalDataAltered(RuntimeError):
+    """The encrypted personal values of an event do not fit the commitment in its body."""
+
+    code = "personal_data_altered"
+
+
+def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> Sealed:
+    """Encrypt each subject's values for the event `uuid` and commit to them. Runs in the caller's transaction."""
+    commitments, values = dict[str, str](), dict[str, dict[str, str]]()
+    for subject in sorted(personal):
+        key_id, key = _key_for(subject)
+        plain = chain.canonical(redaction.clean(personal[subject], f"personal.{subject}"))
+        nonce = os.urandom(_NONCE)
+        locked = AESGCM(key).encrypt(nonce, plain, _bound_to(subject, uuid))
+        commitments[subject] = commitment(_salt(key, uuid), plain)
+        values[subject] = {"key": str(key_id), "value": base64.b64encode(nonce + locked).decode()}
+    return Sealed(commitments, values)
+
+
+def commitment(salt: bytes, plain: bytes) -> str:
+    """HMAC-SHA256 over the canonical values: without the salt nobody can try out guesses."""
+    return hmac.new(salt, plain, hashlib.sha256).hexdigest()
+
+
+def openings(event: Event) -> list[Opening]:
+    """Return what of an event's personal values is still readable. Raises PersonalDataAltered."""
+    found: list[Opening] = []
+    for subject, kept in (event.personal or {}).items():
+        row = SubjectKey.objects.filter(subject=subject, key_id=kept["key"]).exclude(wrapped=None).first()
+        if row is None:
+            continue  # erased
+        key, blob = _unwrap(row), base64.b64decode(kept["value"])
+        try:
+            plain = AESGCM(key).decrypt(blob[:_NONCE], blob[_NONCE:], _bound_to(subject, event.uuid))
+        except InvalidTag as error:
+            raise PersonalDataAltered(f"{event.uuid}, {subject}") from error
+        salt = _salt(key, event.uuid)
+        if not hmac.compare_digest(commitment(salt, plain), event.said["personal"].get(subject, "")):
+            raise PersonalDataAltered(f"{event.uuid}, {subject}")
+        found.append(Opening(subject, json.loads(plain), salt.hex()))
+    return found
+
+
+def _key_for(subject: str) -> tuple[UUID, bytes]:
+    """The subject's key; a new one where there is none, or where the last was erased."""
+    row = SubjectKey.objects.filter(subject=subject).exclude(wrapped=None).first()
+    if row is None:
+        fresh, key_id = AESGCM.generate_key(256), uuid4()
+        SubjectKey.objects.bulk_create(
+            [SubjectKey(subject=subject, key_id=key_id, wrapped=_wrap(subject, key_id, fresh))], ignore_conflicts=True
+        )
+        SubjectKey.objects.filter(subject=subject, wrapped=None).update(
+            key_id=key_id, wrapped=_wrap(subject, key_id, fresh), erased_at=None
+        )
+        row = SubjectKey.objects.get(subject=subject)  # another transaction's, where it was first
+    return row.key_id, _unwrap(row)
+
+
+def _wrap(subject: str, key_id: UUID, key: bytes) -> bytes:
+    nonce = os.urandom(_NONCE)
+    return nonce + AESGCM(_key_encryption_key()).encrypt(nonce, key, _wrapping(subject, key_id))
+
+
+def _unwrap(row: SubjectKey) -> bytes:
+    blob = bytes(row.wrapped)
+    return AESGCM(_key_encryption_key()).decrypt(blob[:_NONCE], blob[_NONCE:], _wrapping(row.subject, row.key_id))
+
+
+def _wrapping(subject: str, key_id: UUID) -> bytes:
+    return f"subject-key {subject} {key_id}".encode()
+
+
+def _bound_to(subject: str, uuid: UUID) -> bytes:
+    return f"personal {subject} {uuid}".encode()
+
+
+def _salt(key: bytes, uuid: UUID) -> bytes:
+    return hmac.new(key, b"commitment " + uuid.bytes, hashlib.sha256).digest()
+
+
+def _key_encryption_key() -> bytes:
+    key: bytes = settings.KEY_ENCRYPTION_KEY.reveal()
+    return key

@@ -1,0 +1,124 @@
+"""Pure: what may never be written. Everything an event says passes through here before it is encoded.
+
+Two nets, since either alone has holes: names (a key called `client_secret` never keeps its value) and shapes (a JWT is
+a JWT under any name). Numbers that JSON cannot carry exactly are refused, not rounded: a record that rounds, lies.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final
+from uuid import UUID
+
+from audit import chain
+
+type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
+
+REDACTED: Final = "[redacted]"
+MAX_TEXT: Final = 4096
+MAX_DEPTH: Final = 12
+MAX_ITEMS: Final = 1000
+MAX_INTEGER: Final = 2**53 - 1
+
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|secret|authori[sz]ation$|cookie|assertion$|apikey|privatekey|credential|bearer|token$|tokenhint$"
+    r"|^pin$|^otp$|^jwt$|codeverifier|^dpop$|^usercode$|^devicecode$|refreshtoken|accesstoken|idtoken"
+)
+_COUNT_NAME = re.compile(r"tokens$|secrets$|credentials$")
+_SECRET_SHAPE = re.compile(
+    r"eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*)*"  # JWS and JWE, compact
+    r"|\b(?i:bearer|basic|dpop)\s+[A-Za-z0-9._~+/-]{8,}=*"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*PRIVATE KEY-----|.*)"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password in an address
+    r"|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bsk-[A-Za-z0-9_-]{16,}|\bxox[abprs]-[\w-]{10,}|\bAKIA[0-9A-Z]{16}\b",
+    re.DOTALL,
+)
+_PRIVATE_JWK: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+class Unrepresentable(ValueError):
+    """A value has no exact form in canonical JSON."""
+
+    code = "event_unrepresentable"
+
+
+def text(value: str) -> str:
+    """Return the text without secrets, well-formed, and no longer than MAX_TEXT."""
+    if not value.isascii():
+        value = value.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate has no UTF-8
+    if len(value) >= 8:  # noqa: PLR2004 - nothing shorter matches a shape
+        value = _SECRET_SHAPE.sub(REDACTED, value)
+    return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 6] + "[cut]…"
+
+
+def clean(value: object, where: str = "detail", depth: int = 0) -> Json:
+    """Return `value` as JSON without secrets. UUIDs, enums and datetimes become text.
+
+    Raises Unrepresentable, naming the place, for anything that canonical JSON cannot carry exactly (RFC 8785 section
+    3.2.2.3): integers beyond 2^53, NaN, infinities, other types.
+    """
+    match value:
+        case None | bool():
+            return value
+        case Enum():
+            return clean(value.value, where, depth)
+        case str():
+            return text(str(value))
+        case int():
+            if abs(value) > MAX_INTEGER:
+                raise Unrepresentable(f"{where}: {value} is beyond 2^53, write it as text")
+            return int(value)
+        case float():
+            if not math.isfinite(value):
+                raise Unrepresentable(f"{where}: {value} is no number in JSON")
+            return value
+        case UUID():
+            return str(value)
+        case datetime():
+            return moment(value)
+    if depth >= MAX_DEPTH:
+        return "[too deep]"
+    if isinstance(value, Mapping):
+        return _clean_mapping(value, where, depth + 1)
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview):
+        items = sorted(value, key=str) if isinstance(value, set | frozenset) else list(value)
+        cleaned = [clean(item, f"{where}[{place}]", depth + 1) for place, item in enumerate(items[:MAX_ITEMS])]
+        return cleaned if len(items) <= MAX_ITEMS else [*cleaned, f"[cut: {len(items)} items]"]
+    raise Unrepresentable(f"{where}: a {type(value).__name__} has no form in the record")
+
+
+def _clean_mapping(value: Mapping[object, object], where: str, depth: int) -> dict[str, Json]:
+    cleaned: dict[str, Json] = {}
+    private = "kty" in value
+    for name, held in value.items():
+        if not isinstance(name, str):
+            raise Unrepresentable(f"{where}: the key {name!r} is not text")
+        if (private and name in _PRIVATE_JWK) or (_is_secret_name(name, held) and held not in (None, "")):
+            cleaned[text(name)] = REDACTED
+        else:
+            cleaned[text(name)] = clean(held, f"{where}.{name}", depth)
+    return cleaned
+
+
+def _is_secret_name(name: str, held: object) -> bool:
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    if isinstance(held, bool) or (isinstance(held, int) and _COUNT_NAME.search(plain)):
+        return False  # `has_secret: true` and `live_tokens: 3` say nothing that opens a door
+    return _SECRET_NAME.search(plain) is not None or (isinstance(held, str) and _COUNT_NAME.search(plain) is not None)
+
+
+def moment(at: datetime) -> str:
+    """Write a moment the one way the record writes it: UTC, microseconds, Z."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def arguments(given: Mapping[str, object], shown: Collection[str] = ()) -> dict[str, Json]:
+    """Describe a call's arguments: the digest of all, the values of the allow-listed fields alone."""
+    try:
+        digest = hashlib.sha256(chain.canonical(dict(given))).hexdigest()
+    except ValueError:
+        digest = ""  # no canonical form, so nothing to compare it with
+    return {"digest": digest, "shown": _clean_mapping({k: v for k, v in given.items() if k in shown}, "arguments", 1)}

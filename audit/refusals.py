@@ -1,0 +1,82 @@
+"""Refusals cannot be recorded by the transaction that they roll back: the door records them, once, in one of its own."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+from audit import clock, context, log, redaction
+from audit.actions import Action
+from audit.models import Event
+
+MOST_SOURCES: Final = 1000
+"""How many sources of one kind a minute keeps apart; the rest share a row, so that strangers cannot fill the disk."""
+
+_COUNT = """
+INSERT INTO stranger_counts (minute, kind, source, count)
+SELECT %(minute)s, %(kind)s,
+       CASE WHEN EXISTS (SELECT FROM stranger_counts
+                         WHERE minute = %(minute)s AND kind = %(kind)s AND source = %(source)s)
+              OR (SELECT count(*) FROM stranger_counts WHERE minute = %(minute)s AND kind = %(kind)s) < %(most)s
+            THEN %(source)s ELSE '*' END, 1
+ON CONFLICT (minute, kind, source) DO UPDATE SET count = stranger_counts.count + 1
+"""
+
+_CLOSE = """
+DELETE FROM stranger_counts WHERE (minute, kind, source) IN (
+    SELECT minute, kind, source FROM stranger_counts WHERE minute < %s ORDER BY minute LIMIT %s FOR UPDATE SKIP LOCKED
+) RETURNING minute, kind, source, count
+"""
+
+
+class Refusal(Protocol):
+    """An error that says by a published code why it refused."""
+
+    @property
+    def code(self) -> str:
+        """The same word in page, API and record."""
+
+
+def record(
+    error: Refusal,
+    *,
+    by: context.Principal,
+    about: Iterable[str] = (),
+    action: Action = Action.REFUSED,
+    detail: Mapping[str, object] | None = None,
+) -> Event:
+    """Record a refusal, durable when this returns. Raises RuntimeError inside a transaction: the verb's must be over."""
+    with transaction.atomic(durable=True):
+        return log.record(
+            action, by=by, about=about, outcome="refused", code=error.code, reason=str(error), detail=detail
+        )
+
+
+def count_stranger(kind: str, source: str) -> None:
+    """Count one failure of somebody unauthenticated; `close_minutes` makes one event a source and minute of them."""
+    values = {
+        "minute": _minute(clock.now()),
+        "kind": redaction.text(kind),
+        "source": redaction.text(source).replace("\x00", "")[:100],
+        "most": MOST_SOURCES,
+    }
+    with transaction.atomic(), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")  # strangers must not cost a disk flush each
+        cursor.execute(_COUNT, values)
+
+
+@transaction.atomic
+def close_minutes(limit: int = 1000) -> int:
+    """Turn the counts of minutes that are over into events, in three statements. Returns how many. For a job."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(_CLOSE, [_minute(clock.now()) - timedelta(seconds=5), limit])
+        rows = [
+            log.Row(outcome="refused", code=kind, detail={"minute": minute, "source": source, "count": count})
+            for minute, kind, source, count in cursor.fetchall()
+        ]
+    return log.record_many(Action.AUTHENTICATION_FAILED, rows, by=context.SYSTEM)
+
+
+def _minute(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(second=0, microsecond=0)
