@@ -7,4 +7,4 @@ os.environ.setdefault("KEY_ENCRYPTION_KEY", "A" * 43)
 os.environ.setdefault("DATABASE_URL", "postgresql://mandate_app@localhost/mandate")
 os.environ.setdefault("REDIS_URL", "redis://localhost")
 
-from governance.settings import *  # noqa: E402, F403
+from governance.settings import *  # noqa: F403

@@ -1,0 +1,41 @@
+# Each target sets up what it needs on first use. `make demo` and `make test` are all that a visitor needs.
+
+PYTHON := .venv/bin/python
+STACK := $(PYTHON) scripts/devstack.py run --fast --
+PYTEST := $(PYTHON) -m pytest
+WORKERS ?= 2
+
+.PHONY: demo test full check fmt bench bootstrap
+
+# The whole product on this machine. ARGS=--once plays the main job and exits; docs name the other arguments.
+demo: bootstrap
+	@$(PYTHON) -m scripts.demo $(ARGS)
+
+# Every test that needs no browser and no long run. T= narrows: `make test T="tests/audit -k seal"`.
+test: bootstrap
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not browser" $(T)
+
+# Everything, with the slow ones and the browser.
+full: bootstrap
+	@$(PYTEST) -n $(WORKERS) --dist worksteal $(T)
+
+check: bootstrap
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	git ls-files -z '*.html' | xargs -0 -r .venv/bin/djade --check --target-version 6.0
+	$(STACK) $(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTEST) -n $(WORKERS) --dist worksteal -q -m "not slow and not browser and not fault"
+
+fmt: bootstrap
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+	git ls-files -z '*.html' | xargs -0 -r .venv/bin/djade --target-version 6.0
+
+# Numbers for docs/reference/performance.md; on a quiet machine only.
+bench: bootstrap
+	@$(PYTHON) -m tests.benchmarks $(ARGS)
+
+bootstrap:
+	@scripts/bootstrap

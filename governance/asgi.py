@@ -1,0 +1,12 @@
+"""The gateway process, as ASGI: no Django middleware, no URL resolver; Django is set up for its settings only."""
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
+django.setup()
+
+from entitlements.gateway.app import application  # noqa: E402 - needs the settings
+
+__all__ = ["application"]

@@ -1,0 +1,92 @@
+"""What every test stands on: the real servers, one database per worker, and a clock that can be moved."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from pytest_django.plugin import DjangoDbBlocker
+
+from scripts import devstack
+from tests import databases
+
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+STACK = pytest.StashKey[devstack.Stack]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers once a run, before Django reads its settings; workers inherit the environment."""
+    if databases.RUN not in os.environ:
+        config.stash[STACK] = devstack.Stack(fast=True)
+        os.environ.update(config.stash[STACK])
+        databases.begin_run()
+    elif databases.WORKER not in os.environ:
+        pytest.exit(f"{databases.RUN} is left over in the environment.", returncode=4)
+    if databases.WORKER in os.environ or not config.getoption("numprocesses", default=None):
+        databases.point_here()
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
+        _hash_passwords_fast()
+
+
+def _hash_passwords_fast() -> None:
+    from django.conf import settings  # noqa: PLC0415 - the environment is complete only now
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers; on a server that we were given, drop what we made."""
+    if (stack := config.stash.get(STACK, None)) is None:
+        return
+    if not hasattr(stack, "postgres"):
+        databases.drop_run()
+    stack.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Open sockets where a test says `loopback`, and to this machine alone; a fault or browser test has said so."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("loopback", "fault", "browser")):
+            item.add_marker(pytest.mark.allow_hosts(LOOPBACK))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
+    """Make this worker's database, and let transactional tests be emptied by its owner."""
+    from django.db import connections  # noqa: PLC0415 - the settings are known only now
+    from django.test import TransactionTestCase  # noqa: PLC0415
+
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        databases.create()
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: databases.empty())
+        yield
+        connections.close_all()
+        databases.drop(databases.here())
+
+
+@pytest.fixture
+def roles(db: None) -> databases.Addresses:  # noqa: ARG001
+    """Return the addresses at which each database role connects, to test what it is refused."""
+    return databases.addresses()
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime | timedelta], datetime]:
+    """Stop the clock: `at(moment)` sets it, `at(timedelta(hours=1))` moves it from where it stands."""
+    from audit import clock  # noqa: PLC0415 - tests of the architecture run without the product
+
+    standing = [clock.now()]
+
+    def move(to: datetime | timedelta) -> datetime:
+        standing[0] = standing[0] + to if isinstance(to, timedelta) else to
+        return standing[0]
+
+    monkeypatch.setattr(clock, "now", lambda: standing[0])
+    return move
+
+
+@pytest.fixture
+def freeze(at: Callable[[datetime | timedelta], datetime]) -> datetime:
+    """Stop the clock now, and return the moment."""
+    return at(timedelta())

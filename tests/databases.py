@@ -1,0 +1,142 @@
+"""The databases of a test run: one migrated template, one copy for each worker, emptied through the owner.
+
+Tests connect as the roles of production do, so a right that is missing in production is missing here.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+RUN, ADMIN, WORKER = "MANDATE_TEST_RUN", "MANDATE_TEST_ADMIN_URL", "PYTEST_XDIST_WORKER"
+ADDRESSES = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
+# Written by migrate itself, the same in each test.
+KEPT = ("django_migrations", "django_content_type", "auth_permission")
+SEED = "test_seed"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where each role of production connects in this worker's database."""
+
+    app: str
+    owner: str
+    seal: str
+
+
+def begin_run() -> None:
+    """Give this run's databases a name of their own; workers inherit it."""
+    os.environ.setdefault(RUN, f"test_{secrets.token_hex(4)}")
+
+
+def here() -> str:
+    """Return the name of this process's database."""
+    return f"{os.environ[RUN]}_{os.environ.get(WORKER, 'main')}"
+
+
+def template() -> str:
+    """Return the name of the run's migrated template."""
+    return f"{os.environ[RUN]}_template"
+
+
+def at(address: str, database: str) -> str:
+    """Return `address` with another database."""
+    return urlsplit(address)._replace(path=f"/{database}").geturl()
+
+
+def point_here() -> None:
+    """Let the settings, and every process that a test starts, use this process's database."""
+    os.environ[ADMIN] = os.environ["MIGRATE_DATABASE_URL"]
+    for name in ADDRESSES:
+        os.environ[name] = at(os.environ[name], here())
+
+
+def addresses() -> Addresses:
+    """Return the addresses of this process's database."""
+    return Addresses(*(os.environ[name] for name in ADDRESSES))
+
+
+def administrate() -> psycopg.Connection:
+    """Connect as the owner to the database that the run was given, which itself stays untouched."""
+    return psycopg.connect(os.environ[ADMIN], autocommit=True)
+
+
+def create() -> None:
+    """Copy the template for this process; the first to come makes and migrates it."""
+    with administrate() as owner:
+        owner.execute("SELECT pg_advisory_lock(hashtext(%s))", [template()])
+        if not owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template()]).fetchone():
+            _create(owner, template(), like="template1")
+            _migrate(template())
+        _create(owner, here(), like=template())
+
+
+def drop(name: str) -> None:
+    """Drop a database, even from under a process that a test forgot."""
+    with administrate() as owner:
+        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def drop_run() -> None:
+    """Drop whatever this run made, on a server that goes on after it."""
+    os.environ.setdefault(ADMIN, os.environ["MIGRATE_DATABASE_URL"])
+    with administrate() as owner:
+        made = owner.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [os.environ[RUN]])
+        names = [name for (name,) in made]
+    for name in names:
+        drop(name)
+
+
+def _create(owner: psycopg.Connection, name: str, *, like: str) -> None:
+    # The copy by files is the quick one where nothing is synced to disk.
+    command = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    owner.execute(command.format(sql.Identifier(name), sql.Identifier(like)))
+
+
+def _migrate(name: str) -> None:
+    from django.core.management import call_command  # noqa: PLC0415 - the settings are known only now
+    from django.db import connections  # noqa: PLC0415
+
+    connection = connections["owner"]
+    here_name, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], name
+    try:
+        call_command("migrate", database="owner", verbosity=0, interactive=False)
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = here_name
+    with psycopg.connect(at(os.environ[ADMIN], name)) as owner:
+        _keep_seed(owner)
+
+
+def _tables(owner: psycopg.Connection) -> list[str]:
+    rows = owner.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        " AND NOT relispartition AND relname <> ALL(%s) ORDER BY relname",
+        [list(KEPT)],
+    )
+    return [name for (name,) in rows]
+
+
+def _keep_seed(owner: psycopg.Connection) -> None:
+    """Set aside the rows that migrations wrote, so that emptying the database ends where a new one begins."""
+    owner.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SEED)))
+    for name in _tables(owner):
+        table = sql.Identifier("public", name)
+        if owner.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table)).fetchone():
+            copy = sql.SQL("CREATE TABLE {} AS TABLE {}")
+            owner.execute(copy.format(sql.Identifier(SEED, name), table))
+
+
+def empty() -> None:
+    """Empty every table as the owner, since the application's role may not truncate the record."""
+    with psycopg.connect(os.environ["MIGRATE_DATABASE_URL"]) as owner:
+        owner.execute("SET lock_timeout = '10s'")
+        tables = sql.SQL(", ").join(sql.Identifier("public", name) for name in _tables(owner))
+        owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(tables))
+        seeded = owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SEED]).fetchall()
+        for (name,) in seeded:
+            restore = sql.SQL("INSERT INTO {} SELECT * FROM {}")
+            owner.execute(restore.format(sql.Identifier("public", name), sql.Identifier(SEED, name)))
