@@ -1,4 +1,4 @@
-"""Pure: canonical JSON (RFC 8785), leaf hashes, the Merkle tree (RFC 9162), its proofs, and signed checkpoints (C2SP)."""
+"""Pure: canonical JSON (RFC 8785), the Merkle tree (RFC 9162) and its proofs, signed checkpoints (C2SP)."""
 
 import base64
 import hashlib
@@ -104,7 +104,8 @@ def _split(size: int) -> int:
 def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:
     """The path that shows leaf `index` in the tree of `size` leaves (RFC 9162 section 2.1.3.1)."""
     if not 0 <= index < size:
-        raise ValueError(f"no leaf {index} in a tree of {size}")
+        message = f"no leaf {index} in a tree of {size}"
+        raise ValueError(message)
     begin, end, path = 0, size, list[bytes]()
     while end - begin > 1:
         middle = begin + _split(end - begin)
@@ -138,7 +139,8 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
 def consistency_proof(old: int, size: int, subtree: Subtree) -> list[bytes]:
     """The nodes that show the tree of `old` leaves as a beginning of that of `size` (RFC 9162 section 2.1.4.1)."""
     if not 0 < old <= size:
-        raise ValueError(f"no tree of {old} inside one of {size}")
+        message = f"no tree of {old} inside one of {size}"
+        raise ValueError(message)
     begin, end, whole, path = 0, size, True, list[bytes]()
     while old != end:
         middle = begin + _split(end - begin)
@@ -205,9 +207,11 @@ class Checkpoint:
             signed = next((line[10:] for line in extensions if line.startswith("signed-at ")), "")
             parsed = cls(origin, int(size), base64.b64decode(root, validate=True), signed)
         except ValueError as error:
-            raise BadNote("not a checkpoint") from error
+            message = "not a checkpoint"
+            raise BadNote(message) from error
         if str(parsed.size) != size or len(parsed.root) != 32 or not origin:  # noqa: PLR2004 - SHA-256
-            raise BadNote("not a checkpoint")
+            message = "not a checkpoint"
+            raise BadNote(message)
         return parsed
 
 
@@ -242,14 +246,17 @@ def open_note(note: str, name: str, key: Ed25519PublicKey) -> Checkpoint:
             dash, signer, encoded = line.split(" ")
             blob = base64.b64decode(encoded, validate=True)
         except ValueError as error:
-            raise BadNote("malformed signature line") from error
+            message = "malformed signature line"
+            raise BadNote(message) from error
         if dash == "\u2014" and signer == name and blob[:4] == key_id(name, public_bytes(key)):
             try:
                 key.verify(blob[4:], f"{text}\n".encode())
             except InvalidSignature as error:
-                raise BadNote("the signature does not fit the text") from error
+                message = "the signature does not fit the text"
+                raise BadNote(message) from error
             return Checkpoint.parse(f"{text}\n")
-    raise BadNote("not signed by this key")
+    message = "not signed by this key"
+    raise BadNote(message)
 
 
 def format_time(at: datetime) -> str:

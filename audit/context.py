@@ -26,8 +26,9 @@ class Principal:
         """Read "kind:name". Raises ValueError for an unknown kind or an empty name."""
         kind, _, name = text.partition(":")
         if kind not in KINDS or not name:
-            raise ValueError(f"{text!r} names no principal")
-        return cls(cast(Kind, kind), name)
+            message = f"{text!r} names no principal"
+            raise ValueError(message)
+        return cls(cast("Kind", kind), name)
 
 
 SYSTEM: Final = Principal("system", "mandate")
@@ -54,7 +55,8 @@ class Changes(TypedDict, total=False):
     session: str
 
 
-_current: ContextVar[Context] = ContextVar("audit_context", default=Context())
+_NOBODY: Final = Context()
+_current: ContextVar[Context] = ContextVar("audit_context", default=_NOBODY)
 
 
 def current() -> Context:

@@ -44,11 +44,12 @@ class Draft:
             }
         )
         if len(encoded) > MAX_BODY:
-            raise BadEvent(f"the event is {len(encoded)} bytes, more than {MAX_BODY}")
+            message = f"the event is {len(encoded)} bytes, more than {MAX_BODY}"
+            raise BadEvent(message)
         return encoded.decode()
 
 
-def draft(  # noqa: PLR0913 - an event has this many independent parts, all by name
+def draft(
     action: Action,
     *,
     by: context.Principal,
@@ -65,7 +66,8 @@ def draft(  # noqa: PLR0913 - an event has this many independent parts, all by n
     here = context.current()
     links = sorted({_link(link) for link in about})
     if outcome not in _OUTCOMES:
-        raise BadEvent(f"{outcome!r} is no outcome")
+        message = f"{outcome!r} is no outcome"
+        raise BadEvent(message)
     at, uuid, trace = clock.now(), uuid4(), _word(here.trace)
     on_behalf_of = here.on_behalf_of
     return Draft(
@@ -97,7 +99,8 @@ def draft(  # noqa: PLR0913 - an event has this many independent parts, all by n
 def _link(link: str) -> str:
     cleaned = redaction.text(link)
     if not _LINK.fullmatch(cleaned):
-        raise BadEvent(f"{cleaned!r} is no link: write kind:id")
+        message = f"{cleaned!r} is no link: write kind:id"
+        raise BadEvent(message)
     return cleaned
 
 

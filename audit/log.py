@@ -54,7 +54,7 @@ class Row:
     detail: Mapping[str, object] | None = None
 
 
-def record(  # noqa: PLR0913 - an event has this many independent parts, all by name
+def record(
     action: Action,
     *,
     by: context.Principal,
@@ -67,9 +67,9 @@ def record(  # noqa: PLR0913 - an event has this many independent parts, all by 
 ) -> Event:
     """Record one event in the current transaction, with a single statement.
 
-    `about` holds links "kind:id"; `personal` maps a subject ("person:ana") to values that can later be erased: they are
-    stored encrypted, the event holds a commitment to them. Trace, request, source, session and the person acted for come
-    from context. Raises NotInTransaction, draft.BadEvent, redaction.Unrepresentable.
+    `about` holds links "kind:id"; `personal` maps a subject ("person:ana") to values that can later be erased: they
+    are stored encrypted, the event holds a commitment to them. Trace, request, source, session and the person acted
+    for come from context. Raises NotInTransaction, draft.BadEvent, redaction.Unrepresentable.
     """
     said = draft(action, by=by, about=about, outcome=outcome, code=code, reason=reason, detail=detail)
     connection = _in_transaction()
@@ -89,7 +89,7 @@ def record(  # noqa: PLR0913 - an event has this many independent parts, all by 
         }
         _execute(connection, INSERT_ONE, values)
     event = Event(**{**values, "personal": sealed.values if sealed else None})
-    event._state.adding, event._state.db = False, connection.alias  # noqa: SLF001 - as Model.from_db does
+    event._state.adding, event._state.db = False, connection.alias
     return event
 
 

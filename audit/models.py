@@ -12,8 +12,8 @@ from django.db import models
 class Event(models.Model):
     """One thing that happened, was refused, or was decided.
 
-    `body` is the canonical JSON text whose bytes the leaf hashes. The other columns exist to find it; everything that is
-    shown is parsed from `body`, so that an altered column can mislead a search, never a reader.
+    `body` is the canonical JSON text whose bytes the leaf hashes. The other columns exist to find it; everything that
+    is shown is parsed from `body`, so that an altered column can mislead a search, never a reader.
     """
 
     pk = models.CompositePrimaryKey("at", "uuid")
@@ -123,7 +123,7 @@ class Leaf(models.Model):
 
 
 class Node(models.Model):
-    """The hash of a perfect subtree of 2^level leaves, level a multiple of eight: what keeps proofs short to compute."""
+    """The hash of a perfect subtree of 2^level leaves, level a multiple of eight, so that proofs read little."""
 
     pk = models.CompositePrimaryKey("level", "position")
     level = models.SmallIntegerField()
@@ -179,7 +179,8 @@ class SubjectKey(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="erased_subject_has_no_key",
-                condition=models.Q(erased_at=None, wrapped__isnull=False) | models.Q(wrapped=None, erased_at__isnull=False),
+                condition=models.Q(erased_at=None, wrapped__isnull=False)
+                | models.Q(wrapped=None, erased_at__isnull=False),
             )
         ]
 

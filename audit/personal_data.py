@@ -72,10 +72,12 @@ def openings(event: Event) -> list[Opening]:
         try:
             plain = AESGCM(key).decrypt(blob[:_NONCE], blob[_NONCE:], _bound_to(subject, event.uuid))
         except InvalidTag as error:
-            raise PersonalDataAltered(f"{event.uuid}, {subject}") from error
+            message = f"{event.uuid}, {subject}"
+            raise PersonalDataAltered(message) from error
         salt = _salt(key, event.uuid)
         if not hmac.compare_digest(commitment(salt, plain), event.said["personal"].get(subject, "")):
-            raise PersonalDataAltered(f"{event.uuid}, {subject}")
+            message = f"{event.uuid}, {subject}"
+            raise PersonalDataAltered(message)
         found.append(Opening(subject, json.loads(plain), salt.hex()))
     return found
 

@@ -41,13 +41,12 @@ class _Advance:
     def __call__(self) -> None:
         if self.connection.in_atomic_block:
             return  # a test runs the callbacks of a transaction that it will roll back
-        if self.upto > self.producer.committed:
-            self.producer.committed = self.upto
+        self.producer.committed = max(self.producer.committed, self.upto)
 
 
 @contextmanager
 def numbers(connection: BaseDatabaseWrapper, count: int, at: datetime) -> Iterator[tuple[UUID, int]]:
-    """Hand out `count` numbers for events inserted in the block: (producer, first number). Nothing is used on failure."""
+    """Hand out `count` numbers for the events inserted in the block: (producer, first). A failure uses none up."""
     producer = current(connection)
     first = _next(connection, producer)
     yield producer.uuid, first

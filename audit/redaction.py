@@ -15,7 +15,7 @@ from uuid import UUID
 
 from audit import chain
 
-type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
 REDACTED: Final = "[redacted]"
 MAX_TEXT: Final = 4096
@@ -47,10 +47,12 @@ class Unrepresentable(ValueError):
 
 def text(value: str) -> str:
     """Return the text without secrets, well-formed, and no longer than MAX_TEXT."""
+    value = str.__str__(value)  # an enum's plain text
     if not value.isascii():
         value = value.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate has no UTF-8
     if len(value) >= 8:  # noqa: PLR2004 - nothing shorter matches a shape
         value = _SECRET_SHAPE.sub(REDACTED, value)
+    value = str(value)  # an enum's plain text
     return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 6] + "[cut]…"
 
 
@@ -60,34 +62,43 @@ def clean(value: object, where: str = "detail", depth: int = 0) -> Json:
     Raises Unrepresentable, naming the place, for anything that canonical JSON cannot carry exactly (RFC 8785 section
     3.2.2.3): integers beyond 2^53, NaN, infinities, other types.
     """
+    if isinstance(value, Enum):
+        value = value.value
     match value:
         case None | bool():
             return value
-        case Enum():
-            return clean(value.value, where, depth)
         case str():
-            return text(str(value))
-        case int():
-            if abs(value) > MAX_INTEGER:
-                raise Unrepresentable(f"{where}: {value} is beyond 2^53, write it as text")
-            return int(value)
-        case float():
-            if not math.isfinite(value):
-                raise Unrepresentable(f"{where}: {value} is no number in JSON")
-            return value
+            return text(value)
         case UUID():
             return str(value)
         case datetime():
             return moment(value)
+        case int() | float():
+            return _exact(value, where)
+    return _clean_container(value, where, depth)
+
+
+def _exact(value: float, where: str) -> int | float:
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        message = f"{where}: {value} is beyond 2^53, write it as text"
+        raise Unrepresentable(message)
+    if isinstance(value, float) and not math.isfinite(value):
+        message = f"{where}: {value} is no number in JSON"
+        raise Unrepresentable(message)
+    return value
+
+
+def _clean_container(value: object, where: str, depth: int) -> Json:
     if depth >= MAX_DEPTH:
         return "[too deep]"
     if isinstance(value, Mapping):
         return _clean_mapping(value, where, depth + 1)
-    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview):
-        items = sorted(value, key=str) if isinstance(value, set | frozenset) else list(value)
-        cleaned = [clean(item, f"{where}[{place}]", depth + 1) for place, item in enumerate(items[:MAX_ITEMS])]
-        return cleaned if len(items) <= MAX_ITEMS else [*cleaned, f"[cut: {len(items)} items]"]
-    raise Unrepresentable(f"{where}: a {type(value).__name__} has no form in the record")
+    if not isinstance(value, Iterable) or isinstance(value, bytes | bytearray | memoryview):
+        message = f"{where}: a {type(value).__name__} has no form in the record"
+        raise Unrepresentable(message)
+    items = sorted(value, key=str) if isinstance(value, set | frozenset) else list(value)
+    cleaned = [clean(item, f"{where}[{place}]", depth + 1) for place, item in enumerate(items[:MAX_ITEMS])]
+    return cleaned if len(items) <= MAX_ITEMS else [*cleaned, f"[cut: {len(items)} items]"]
 
 
 def _clean_mapping(value: Mapping[object, object], where: str, depth: int) -> dict[str, Json]:
@@ -95,7 +106,8 @@ def _clean_mapping(value: Mapping[object, object], where: str, depth: int) -> di
     private = "kty" in value
     for name, held in value.items():
         if not isinstance(name, str):
-            raise Unrepresentable(f"{where}: the key {name!r} is not text")
+            message = f"{where}: the key {name!r} is not text"
+            raise Unrepresentable(message)
         if (private and name in _PRIVATE_JWK) or (_is_secret_name(name, held) and held not in (None, "")):
             cleaned[text(name)] = REDACTED
         else:

@@ -1,4 +1,4 @@
-"""Refusals cannot be recorded by the transaction that they roll back: the door records them, once, in one of its own."""
+"""A refusal cannot be recorded by the transaction that it rolls back: the door records it, in one of its own."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def record(
     action: Action = Action.REFUSED,
     detail: Mapping[str, object] | None = None,
 ) -> Event:
-    """Record a refusal, durable when this returns. Raises RuntimeError inside a transaction: the verb's must be over."""
+    """Record a refusal, durable when this returns. Raises RuntimeError inside a transaction."""
     with transaction.atomic(durable=True):
         return log.record(
             action, by=by, about=about, outcome="refused", code=error.code, reason=str(error), detail=detail

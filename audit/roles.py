@@ -63,10 +63,9 @@ def _statements(
     for name, kind, is_partition in owned:
         thing = sql.SQL("SEQUENCE {}" if kind == "S" else "TABLE {}").format(sql.Identifier(name))
         yield sql.SQL("REVOKE ALL ON {} FROM {}, PUBLIC").format(thing, to)
+        allowed = "" if is_partition else grants.get(name, other)
         if kind == "S":
             allowed = "USAGE, SELECT" if other else ""
-        else:
-            allowed = "" if is_partition else grants.get(name, other)
         if allowed:
             yield sql.SQL("GRANT " + allowed + " ON {} TO {}").format(thing, to)
     if other:
