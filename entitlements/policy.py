@@ -14,7 +14,7 @@ from typing import Final
 from entitlements import codes, scopes
 from entitlements.codes import Code, Next
 from entitlements.limits import NotCovered
-from entitlements.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, Token, ToolFacts
+from entitlements.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, ToolFacts
 from entitlements.verdicts import Effect, Issue, Reason, Remedy, Verdict
 from entitlements.words import REDEEMING, Status, ToolState
 

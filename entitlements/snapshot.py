@@ -8,7 +8,8 @@ their StrEnum, not bare text: anything else is refused, which is safe but puzzli
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set as AbstractSet
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 

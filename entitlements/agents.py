@@ -1,0 +1,106 @@
+"""The verbs on agents: register, suspend, restore, retire."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+
+from . import changes, locks
+from .errors import DomainError, NotFound
+from .locks import Lock
+from .models import Agent, Person
+
+
+class SlugTaken(DomainError):
+    """The name is taken; names are never given twice."""
+
+    code, status = "slug_taken", HTTPStatus.CONFLICT
+
+
+class SponsorRequired(DomainError):
+    """An agent needs an active human sponsor."""
+
+    code, status = "sponsor_required", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class WrongState(DomainError):
+    """The agent is not in a state that allows this."""
+
+    code, status = "agent_in_wrong_state", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def register(
+    slug: str, *, name: str, kind: str, sponsor: Person, owner: Person | None, purpose: str, by: Principal
+) -> Agent:
+    """Add an agent to the catalogue with the human who answers for it. Raises SponsorRequired and SlugTaken."""
+    if not sponsor.is_active:
+        raise SponsorRequired
+    try:
+        with transaction.atomic():
+            agent = Agent.objects.create(slug=slug, name=name, kind=kind, sponsor=sponsor, owner=owner, purpose=purpose)
+    except IntegrityError as error:
+        raise SlugTaken(slug=slug) from error
+    links = [f"agent:{slug}", f"person:{sponsor.login}", *([f"person:{owner.login}"] if owner else [])]
+    log.record(
+        Action.AGENT_REGISTERED,
+        about=links,
+        by=by,
+        detail={"kind": kind, "purpose": purpose, "sponsor": sponsor.login, "owner": owner.login if owner else None},
+    )
+    return agent
+
+
+@transaction.atomic
+def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
+    """Stop an agent at once: no token, no call. Suspending twice changes and records nothing. Raises WrongState when retired."""
+    locked = _locked(agent)
+    if locked.status == Agent.Status.SUSPENDED:
+        return locked
+    if locked.status == Agent.Status.RETIRED:
+        raise WrongState
+    return _set(locked, Agent.Status.SUSPENDED, Action.AGENT_SUSPENDED, by=by, reason=reason)
+
+
+@transaction.atomic
+def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
+    """Let a suspended agent work again. Raises WrongState unless it is suspended, SponsorRequired when nobody answers for it."""
+    locked = _locked(agent)
+    if locked.status != Agent.Status.SUSPENDED:
+        raise WrongState
+    if not locked.sponsor.is_active:
+        raise SponsorRequired
+    return _set(locked, Agent.Status.ACTIVE, Action.AGENT_RESTORED, by=by, reason=reason)
+
+
+@transaction.atomic
+def retire(agent: Agent, *, by: Principal, reason: str) -> Agent:
+    """End an agent for good. Raises WrongState when it is retired already."""
+    locked = _locked(agent)
+    if locked.status == Agent.Status.RETIRED:
+        raise WrongState
+    return _set(locked, Agent.Status.RETIRED, Action.AGENT_RETIRED, by=by, reason=reason)
+
+
+def _locked(agent: Agent) -> Agent:
+    locks.exclusive((Lock.AGENT, agent.pk))
+    try:
+        return Agent.objects.select_related("sponsor").get(pk=agent.pk)
+    except Agent.DoesNotExist as error:
+        raise NotFound from error
+
+
+def _set(agent: Agent, status: Agent.Status, action: Action, *, by: Principal, reason: str) -> Agent:
+    agent.status, agent.status_reason = status, reason
+    agent.version += 1
+    if status != Agent.Status.ACTIVE:
+        agent.tokens_valid_after = clock.now()  # being restored later does not bring old tokens back
+    agent.save(update_fields=["status", "status_reason", "version", "tokens_valid_after"])
+    log.record(action, about=[f"agent:{agent.slug}"], by=by, reason=reason)
+    changes.note(changes.Kind.AGENT, f"agent:{agent.slug}", agent_id=agent.pk)
+    return agent

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class EntitlementsConfig(AppConfig):
+    """Floor 2: who may do what, now."""
+
+    name = "entitlements"
+    default_auto_field = "django.db.models.BigAutoField"

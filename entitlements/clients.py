@@ -1,0 +1,137 @@
+"""The verbs on OAuth clients: register, disable, enable, rename at one resource authorization server."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+
+from . import changes, locks
+from .errors import DomainError, NotFound
+from .locks import Lock
+from .models import Agent, Client, ClientAlias, System
+
+
+class ClientIdTaken(DomainError):
+    """The client identifier is taken."""
+
+    code, status = "client_id_taken", HTTPStatus.CONFLICT
+
+
+class PrivateKeyGiven(DomainError):
+    """Send only public keys; this set contains a private one."""
+
+    code, status = "private_key_given", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+@transaction.atomic
+def register(
+    client_id: str,
+    *,
+    agent: Agent | None,
+    auth: str,
+    name: str = "",
+    jwks: Mapping[str, Any] | None = None,
+    redirect_uris: Sequence[str] = (),
+    api_scopes: Sequence[str] = (),
+    by: Principal,
+) -> tuple[Client, str | None]:
+    """Register a client and return it with its new secret, shown this once (None unless it uses one).
+
+    Raises ClientIdTaken, and PrivateKeyGiven when the key set holds anything but public keys.
+    """
+    if any(_PRIVATE_MEMBERS & key.keys() for key in (jwks or {}).get("keys", [])):
+        raise PrivateKeyGiven
+    secret = secrets.token_urlsafe(32) if auth == Client.Auth.CLIENT_SECRET_BASIC else None
+    client = Client(
+        client_id=client_id,
+        name=name or client_id,
+        agent=agent,
+        auth=auth,
+        jwks=dict(jwks or {}),
+        secret_sha256=secret_digest(secret) if secret else "",
+        client_secret="",
+        client_type=Client.CLIENT_PUBLIC if auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
+        redirect_uris=" ".join(redirect_uris),
+        api_scopes=list(api_scopes),
+        algorithm=Client.NO_ALGORITHM,
+    )
+    try:
+        with transaction.atomic():
+            client.save(force_insert=True)
+    except IntegrityError as error:
+        raise ClientIdTaken(client_id=client_id) from error
+    log.record(
+        Action.CLIENT_REGISTERED, about=_about(client), by=by, detail={"auth": auth, "api_scopes": list(api_scopes)}
+    )
+    return client, secret
+
+
+def secret_digest(secret: str) -> str:
+    """Return what is stored of a client secret: a fast hash suffices for 256 random bits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@transaction.atomic
+def disable(client: Client, *, by: Principal, reason: str) -> Client:
+    """Stop a client at once; its tokens die. Doing it twice changes and records nothing."""
+    locked = _locked(client)
+    if locked.status == Client.Status.DISABLED:
+        return locked
+    locked.status = Client.Status.DISABLED
+    locked.save(update_fields=["status"])
+    if locked.agent_id is not None:
+        Agent.objects.filter(pk=locked.agent_id).update(tokens_valid_after=clock.now())
+    log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
+    changes.note(changes.Kind.CLIENT, f"client:{locked.client_id}", agent_id=locked.agent_id)
+    return locked
+
+
+@transaction.atomic
+def enable(client: Client, *, by: Principal, reason: str) -> Client:
+    """Let a disabled client work again, with new tokens only."""
+    locked = _locked(client)
+    if locked.status == Client.Status.ACTIVE:
+        return locked
+    locked.status = Client.Status.ACTIVE
+    locked.save(update_fields=["status"])
+    log.record(Action.CLIENT_ENABLED, about=_about(locked), by=by, reason=reason)
+    changes.note(changes.Kind.CLIENT, f"client:{locked.client_id}", agent_id=locked.agent_id)
+    return locked
+
+
+@transaction.atomic
+def name_at(client: Client, system: System, foreign_id: str, *, by: Principal) -> ClientAlias:
+    """Say under which identifier a system's authorization server knows the client (EMA-I-10)."""
+    alias, _ = ClientAlias.objects.update_or_create(client=client, system=system, defaults={"foreign_id": foreign_id})
+    log.record(
+        Action.CLIENT_NAMED_AT_SYSTEM,
+        about=[*_about(client), f"system:{system.slug}"],
+        by=by,
+        detail={"foreign_id": foreign_id},
+    )
+    return alias
+
+
+def _locked(client: Client) -> Client:
+    locks.exclusive((Lock.CLIENT, client.pk))
+    try:
+        return Client.objects.select_related("agent").get(pk=client.pk)
+    except Client.DoesNotExist as error:
+        raise NotFound from error
+
+
+def _about(client: Client) -> list[str]:
+    return [f"client:{client.client_id}", *([f"agent:{client.agent.slug}"] if client.agent else [])]

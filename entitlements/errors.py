@@ -1,0 +1,50 @@
+"""The one base of every refusal that a caller can act on."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """The request cannot be carried out.
+
+    A subclass's docstring is the message a person reads; `code` is the stable word that API, record and docs share, `status`
+    the HTTP status of its problem document (RFC 9457). `detail` holds safe facts for the caller, never secrets.
+    """
+
+    code: ClassVar[str] = "refused"
+    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, message: str = "", **detail: Any) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.detail = detail
+        super().__init__(self.message)
+
+
+class NotFound(DomainError):
+    """There is no such thing, or you may not see it."""
+
+    code = "not_found"
+    status = HTTPStatus.NOT_FOUND
+
+
+class Malformed(DomainError):
+    """The input does not have the required form."""
+
+    code = "malformed"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Forbidden(DomainError):
+    """Your roles do not allow this."""
+
+    code = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+
+
+class Stale(DomainError):
+    """Somebody changed this since you read it; read it again."""
+
+    code = "stale"
+    status = HTTPStatus.PRECONDITION_FAILED

@@ -1,0 +1,134 @@
+"""What decisions need to know about one agent at one system: three queries, one snapshot.
+
+The SQL is shared by the Django side (`load`) and the gateway's own connections, which run the same statements and hand the rows
+to `build`. The feed position is read in the first statement, so a snapshot is never newer than it says.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from django.db import connection
+
+from . import limits
+from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
+from .words import Action, Risk, Status, ToolState
+
+PRINCIPALS: Final = """
+SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
+       a.slug, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8,
+       y.slug, y.status,
+       (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
+       (SELECT json_agg(json_build_array(c.client_id, c.status)) FROM entitlements_client c WHERE c.agent_id = a.id)::text,
+       (SELECT json_agg(json_build_array(n.id, p.login, p.is_active,
+                extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds, extract(epoch FROM n.expires_at)::float8,
+                extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8, n.ended_at IS NOT NULL, n.risk, n.labels))
+          FROM entitlements_session n LEFT JOIN entitlements_person p ON p.id = n.person_id
+         WHERE n.agent_id = a.id AND n.expires_at > now() - interval '10 minutes')::text,
+       (SELECT json_agg(t.jti) FROM entitlements_issuedtoken t
+         WHERE t.agent_id = a.id AND t.revoked_at IS NOT NULL AND t.expires_at > now() - interval '1 minute')::text
+FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id, entitlements_system y
+WHERE a.slug = %s AND y.slug = %s
+"""
+
+LINES: Final = """
+SELECT t.name, p.login, p.is_active, g.id::text, e.scope, extract(epoch FROM g.starts_at)::float8,
+       extract(epoch FROM g.expires_at)::float8, g.state, l.limits::text
+FROM entitlements_grant g
+JOIN entitlements_agent a ON a.id = g.agent_id
+JOIN entitlements_entitlement e ON e.id = g.entitlement_id AND e.enabled
+JOIN entitlements_system y ON y.id = e.system_id
+JOIN entitlements_grantline l ON l.grant_id = g.id
+JOIN entitlements_tool t ON t.id = l.tool_id
+LEFT JOIN entitlements_grantsubject u ON u.grant_id = g.id
+LEFT JOIN entitlements_membership m ON m.group_id = u.group_id
+LEFT JOIN entitlements_person p ON p.id = coalesce(u.person_id, m.person_id)
+WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND g.state IN ('active', 'suspended')
+  AND (u.id IS NULL OR p.id IS NOT NULL)
+"""
+
+TOOLS: Final = """
+SELECT t.name, t.state, coalesce(v.id::text, ''), coalesce(v.sha256, ''), t.action, t.risk,
+       array(SELECT e.scope FROM entitlements_entitlementtool l JOIN entitlements_entitlement e ON e.id = l.entitlement_id
+              WHERE l.tool_id = t.id AND e.enabled ORDER BY e.scope)
+FROM entitlements_tool t JOIN entitlements_system y ON y.id = t.system_id
+LEFT JOIN entitlements_toolversion v ON v.id = t.approved_id
+WHERE y.slug = %s
+"""
+
+type Row = Sequence[Any]
+
+
+def load(agent: str, system: str, people: Iterable[tuple[str, bool]] = ()) -> AgentFacts | None:
+    """Read the facts about an agent at a system, by their slugs; None when either is unknown.
+
+    `people` adds persons (login, active) who are asked about without holding anything.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(PRINCIPALS, [agent, system])
+        principals = cursor.fetchone()
+        if principals is None:
+            return None
+        cursor.execute(LINES, [agent, system])
+        lines = cursor.fetchall()
+        cursor.execute(TOOLS, [system])
+        return build(principals, lines, cursor.fetchall(), people)
+
+
+def build(principals: Row, lines: Iterable[Row], tools: Iterable[Row], people: Iterable[tuple[str, bool]] = ()) -> AgentFacts:
+    """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return."""
+    position, agent, status, sponsor_active, valid_after, system, system_status, stopped, clients, sessions, dead = principals
+    known = {login: _active(is_active) for login, is_active in people}
+    held: dict[tuple[str, str, str | None], list[Line]] = {}
+    for tool, login, is_active, grant, scope, starts, ends, state, caps in lines:
+        if login is not None:
+            known[login] = _active(is_active)
+        line = Line(grant, scope, starts, ends, _limits(caps), suspended=state == "suspended")
+        held.setdefault((system, tool, login), []).append(line)
+    runs: dict[str, SessionFacts] = {}
+    for sid, login, is_active, idle, absolute, signed_in, ended, risk, labels in json.loads(sessions or "[]"):
+        if login is not None:
+            known[login] = _active(is_active)
+        runs[sid] = SessionFacts(login, idle, absolute, signed_in, ended, risk=Risk(risk), labels=frozenset(labels))
+    catalogue, offers = _catalogue(system, tools)
+    return AgentFacts(
+        agent=agent,
+        position=position,
+        status=Status(status),
+        sponsor=_active(sponsor_active),
+        owner=Status.ACTIVE,
+        clients={name: Status(state) for name, state in json.loads(clients or "[]")},
+        people=known,
+        systems={system: Status(system_status)},
+        tools=catalogue,
+        lines={key: tuple(found) for key, found in held.items()},
+        sessions=runs,
+        dead_tokens=frozenset(json.loads(dead or "[]")),
+        tokens_valid_after=float("-inf") if valid_after is None else valid_after,
+        stopped=stopped or "",
+        offers=offers,
+    )
+
+
+def _catalogue(
+    system: str, rows: Iterable[Row]
+) -> tuple[dict[tuple[str, str], ToolFacts], dict[tuple[str, str], tuple[str, ...]]]:
+    tools: dict[tuple[str, str], ToolFacts] = {}
+    offers: dict[tuple[str, str], tuple[str, ...]] = {}
+    for name, state, version, sha256, action, risk, scopes in rows:
+        tools[system, name] = ToolFacts(system, name, ToolState(state), version, sha256, Action(action), Risk(risk))
+        offers[system, name] = tuple(scopes)
+    return tools, offers
+
+
+@functools.lru_cache(maxsize=10_000)
+def _limits(stored: str) -> limits.Compiled:
+    """Compile stored limits; the same text is compiled once. What cannot be understood covers nothing."""
+    return limits.load(json.loads(stored))
+
+
+def _active(flag: bool) -> Status:  # noqa: FBT001 - a column
+    return Status.ACTIVE if flag else Status.DISABLED

@@ -1,0 +1,227 @@
+"""The verbs on grants: issue, suspend, restore, revoke, expire. Approving a request is what calls `issue`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+
+from . import changes, limits, locks
+from .errors import DomainError, NotFound
+from .locks import Lock
+from .models import Agent, Entitlement, Grant, GrantLine, GrantSubject, Group, Person, Tool
+
+
+class AlreadyEnded(DomainError):
+    """The grant has already ended."""
+
+    code, status = "grant_already_ended", HTTPStatus.CONFLICT
+
+
+class AlreadyHeld(DomainError):
+    """The agent already holds this entitlement for these people; change or end that grant first."""
+
+    code, status = "grant_already_held", HTTPStatus.CONFLICT
+
+
+class OutsideEntitlement(DomainError):
+    """A tool or a limit goes beyond what the entitlement contains."""
+
+    code, status = "outside_entitlement", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class TooLong(DomainError):
+    """The grant would last longer than the entitlement allows."""
+
+    code, status = "lasts_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NotSuspended(DomainError):
+    """Only a suspended grant can be restored."""
+
+    code, status = "grant_not_suspended", HTTPStatus.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a grant gives: tool lines with their limits, for whom, from when until when."""
+
+    lines: Mapping[Tool, Mapping[str, Any]]
+    starts_at: datetime
+    expires_at: datetime
+    people: tuple[Person, ...] = ()
+    groups: tuple[Group, ...] = ()
+    request_id: UUID | None = None
+    extra_links: tuple[str, ...] = field(default=())
+
+
+def about(grant: Grant) -> list[str]:
+    """Return the links by which the record of a grant is found again."""
+    entitlement = grant.entitlement
+    return [
+        f"grant:{grant.pk}",
+        f"agent:{grant.agent.slug}",
+        f"entitlement:{entitlement.scope}",
+        f"system:{entitlement.system.slug}",
+    ]
+
+
+@transaction.atomic
+def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal, reason: str) -> Grant:
+    """Give an agent an entitlement on these terms.
+
+    Raises OutsideEntitlement when a line is not in the entitlement or loosens its limits, TooLong, and AlreadyHeld when an open
+    grant for the same agent, entitlement and people exists (the database decides).
+    """
+    _check_terms(entitlement, terms)
+    grant = Grant(
+        agent=agent,
+        entitlement=entitlement,
+        subjects_digest=subjects_digest(terms.people, terms.groups),
+        starts_at=terms.starts_at,
+        expires_at=terms.expires_at,
+        request_id=terms.request_id,
+    )
+    try:
+        with transaction.atomic():
+            grant.save(force_insert=True)
+    except IntegrityError as error:
+        raise AlreadyHeld from error
+    GrantSubject.objects.bulk_create(
+        [GrantSubject(grant=grant, person=person) for person in terms.people]
+        + [GrantSubject(grant=grant, group=group) for group in terms.groups]
+    )
+    GrantLine.objects.bulk_create([GrantLine(grant=grant, tool=tool, limits=dict(cap)) for tool, cap in terms.lines.items()])
+    people = [f"person:{person.login}" for person in terms.people] + [f"group:{group.slug}" for group in terms.groups]
+    log.record(
+        Action.GRANT_ISSUED,
+        about=[*about(grant), *people, *terms.extra_links],
+        by=by,
+        reason=reason,
+        detail={
+            "lines": {tool.name: dict(cap) for tool, cap in terms.lines.items()},
+            "starts_at": terms.starts_at.isoformat(),
+            "expires_at": terms.expires_at.isoformat(),
+        },
+    )
+    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=agent.pk)
+    return grant
+
+
+def subjects_digest(people: Iterable[Person], groups: Iterable[Group]) -> str:
+    """Return one fixed name for a set of people and groups; the empty set (a service agent) has one too."""
+    names = sorted({f"person:{person.login}" for person in people} | {f"group:{group.slug}" for group in groups})
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def _check_terms(entitlement: Entitlement, terms: Terms) -> None:
+    if not terms.lines:
+        raise OutsideEntitlement("A grant needs at least one tool.")
+    if terms.expires_at - terms.starts_at > entitlement.longest:
+        raise TooLong(longest_seconds=int(entitlement.longest.total_seconds()))
+    offered = {line.tool_id: line.limits for line in entitlement.lines.all()}
+    for tool, cap in terms.lines.items():
+        if tool.pk not in offered or not limits.tightens(offered[tool.pk], cap):
+            raise OutsideEntitlement(tool=tool.name)
+
+
+def revoke(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
+    """End a grant at once. Raises NotFound, and AlreadyEnded when there is nothing to end."""
+    return _end(grant_id, Grant.State.REVOKED, Action.GRANT_REVOKED, by=by, reason=reason)
+
+
+@transaction.atomic
+def _end(grant_id: UUID, state: Grant.State, action: Action, *, by: Principal, reason: str) -> Grant:
+    locks.exclusive((Lock.GRANT, grant_id))  # waits out issuers; later ones see the end
+    grant = _get(grant_id)
+    if grant.ended_at is not None:
+        raise AlreadyEnded
+    grant.state, grant.ended_at, grant.end_reason = state, clock.now(), reason
+    grant.version += 1
+    grant.save(update_fields=["state", "ended_at", "end_reason", "version"])
+    log.record(action, about=about(grant), by=by, reason=reason)
+    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=grant.agent_id)
+    return grant
+
+
+@transaction.atomic
+def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
+    """Stop a grant for the time being. Raises NotFound and AlreadyEnded; suspending twice changes and records nothing."""
+    locks.exclusive((Lock.GRANT, grant_id))
+    grant = _get(grant_id)
+    if grant.ended_at is not None:
+        raise AlreadyEnded
+    if grant.state == Grant.State.SUSPENDED:
+        return grant
+    return _set_state(grant, Grant.State.SUSPENDED, Action.GRANT_SUSPENDED, by=by, reason=reason)
+
+
+@transaction.atomic
+def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
+    """Put a suspended grant back in force until its old end. Raises NotFound and NotSuspended."""
+    locks.exclusive((Lock.GRANT, grant_id))
+    grant = _get(grant_id)
+    if grant.state != Grant.State.SUSPENDED or grant.expires_at <= clock.now():
+        raise NotSuspended
+    return _set_state(grant, Grant.State.ACTIVE, Action.GRANT_RESTORED, by=by, reason=reason)
+
+
+def _set_state(grant: Grant, state: Grant.State, action: Action, *, by: Principal, reason: str) -> Grant:
+    grant.state = state
+    grant.version += 1
+    grant.save(update_fields=["state", "version"])
+    log.record(action, about=about(grant), by=by, reason=reason)
+    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=grant.agent_id)
+    return grant
+
+
+def _get(grant_id: UUID) -> Grant:
+    try:
+        return Grant.objects.select_related("agent", "entitlement__system").get(pk=grant_id)
+    except Grant.DoesNotExist as error:
+        raise NotFound from error
+
+
+@transaction.atomic
+def expire_due(limit: int = 1000) -> int:
+    """End up to `limit` grants whose time has passed, and return how many: N rows, N events, one change row per agent."""
+    ended = _end_due_rows(clock.now(), limit)
+    if ended:
+        log.record_many(
+            Action.GRANT_EXPIRED,
+            [log.Row(about=(f"grant:{grant}", f"agent:{slug}", f"entitlement:{scope}")) for grant, _, slug, scope in ended],
+            by=SYSTEM,
+            reason="its time has passed",
+        )
+        changes.note_many(changes.Kind.GRANT, {agent_id for _, agent_id, _, _ in ended}, "grant:expired")
+    return len(ended)
+
+
+def _end_due_rows(now: datetime, limit: int) -> list[tuple[UUID, int, str, str]]:
+    """Mark due grants as expired, skipping those that somebody is working on; a later sweep finds them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH due AS (
+                SELECT id FROM entitlements_grant WHERE ended_at IS NULL AND expires_at <= %s
+                ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
+            )
+            UPDATE entitlements_grant g SET state = 'expired', ended_at = %s, end_reason = 'its time has passed',
+                   version = version + 1
+            FROM due, entitlements_agent a, entitlements_entitlement e
+            WHERE g.id = due.id AND a.id = g.agent_id AND e.id = g.entitlement_id
+            RETURNING g.id, g.agent_id, a.slug, e.scope
+            """,
+            [now, limit, now],
+        )
+        return list(cursor.fetchall())

@@ -1,0 +1,55 @@
+from .catalog import Agent, Entitlement, EntitlementTool, System, Tool, ToolVersion
+from .clients import (
+    AuthorizationCode,
+    Client,
+    ClientAlias,
+    OAuthAccessToken,
+    OAuthDeviceGrant,
+    OAuthIDToken,
+    OAuthRefreshToken,
+)
+from .feed import Change, GatewayNode, Guardrail, Hold, Revocation, UpstreamSession
+from .grants import Grant, GrantLine, GrantSubject
+from .keys import Secret, SigningKey
+from .people import ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
+from .tokens import IdempotentAnswer, IssuedToken, Session, TokenGrant, UsedAssertion
+
+__all__ = [
+    "Agent",
+    "ApiToken",
+    "AuthorizationCode",
+    "Change",
+    "Client",
+    "ClientAlias",
+    "Entitlement",
+    "EntitlementTool",
+    "GatewayNode",
+    "Grant",
+    "GrantLine",
+    "GrantSubject",
+    "Group",
+    "Guardrail",
+    "Hold",
+    "IdempotentAnswer",
+    "Identity",
+    "IssuedToken",
+    "Membership",
+    "OAuthAccessToken",
+    "OAuthDeviceGrant",
+    "OAuthIDToken",
+    "OAuthRefreshToken",
+    "Person",
+    "Revocation",
+    "Role",
+    "RoleAssignment",
+    "Secret",
+    "Session",
+    "SigningKey",
+    "System",
+    "TokenGrant",
+    "Tool",
+    "ToolVersion",
+    "TrustedIssuer",
+    "UpstreamSession",
+    "UsedAssertion",
+]

@@ -1,0 +1,92 @@
+"""OAuth clients, and the swapped django-oauth-toolkit rows behind the code, refresh and device flows."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from oauth2_provider.models import (
+    AbstractAccessToken,
+    AbstractApplication,
+    AbstractDeviceGrant,
+    AbstractGrant,
+    AbstractIDToken,
+    AbstractRefreshToken,
+)
+
+from .catalog import Agent, System
+
+
+class Client(AbstractApplication):
+    """How an agent (or a script of a person) authenticates. Its secret, if any, is 256 random bits under SHA-256."""
+
+    class Auth(models.TextChoices):
+        PRIVATE_KEY_JWT = "private_key_jwt", "Signed assertion"
+        CLIENT_SECRET_BASIC = "client_secret_basic", "Shared secret"
+        NONE = "none", "Public client"
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        DISABLED = "disabled", "Disabled"
+
+    agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.PROTECT, related_name="clients")
+    auth = models.CharField(max_length=32, choices=Auth.choices, default=Auth.PRIVATE_KEY_JWT)
+    jwks = models.JSONField(default=dict, blank=True)
+    secret_sha256 = models.CharField(max_length=64, blank=True)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
+    api_scopes = models.JSONField(default=list, blank=True)
+
+    class Meta(AbstractApplication.Meta):
+        abstract = False
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="client_has_the_credential_of_its_method",
+                condition=(Q(auth="private_key_jwt") & ~Q(jwks={}))
+                | (Q(auth="client_secret_basic") & ~Q(secret_sha256=""))
+                | Q(auth="none"),
+            ),
+        ]
+
+    @property
+    def is_usable_now(self) -> bool:
+        return self.status == self.Status.ACTIVE
+
+
+class AuthorizationCode(AbstractGrant):
+    """A pending authorization code (django-oauth-toolkit's `Grant`; our word Grant means something else)."""
+
+
+class OAuthAccessToken(AbstractAccessToken):
+    """What django-oauth-toolkit keeps for its own code flow at the identity issuer; no resource accepts it."""
+
+
+class OAuthRefreshToken(AbstractRefreshToken):
+    class Meta(AbstractRefreshToken.Meta):
+        abstract = False
+
+
+class OAuthIDToken(AbstractIDToken):
+    pass
+
+
+class OAuthDeviceGrant(AbstractDeviceGrant):
+    class Meta(AbstractDeviceGrant.Meta):
+        abstract = False
+
+
+class ClientAlias(models.Model):
+    """The client's identifier at one resource authorization server (EMA-I-10). Without a row it is the same as here."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="aliases")
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="client_aliases")
+    foreign_id = models.CharField(max_length=300)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="one_alias_per_client_and_system", fields=["client", "system"]),
+            models.UniqueConstraint(name="an_alias_names_one_client_at_a_system", fields=["system", "foreign_id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.foreign_id

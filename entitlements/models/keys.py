@@ -1,0 +1,59 @@
+"""Signing keys, one set per issuer, and the upstream credentials."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from .catalog import System
+
+
+class SigningKey(models.Model):
+    """A key of one issuer (`idp`, `as/<system>`): published before use, used, published until its last token died."""
+
+    class State(models.TextChoices):
+        NEXT = "next", "Published, not used yet"
+        ACTIVE = "active", "Signs"
+        RETIRED = "retired", "Published until the last token died"
+        WITHDRAWN = "withdrawn", "Denied at once"
+
+    kid = models.CharField(max_length=64, primary_key=True)
+    issuer = models.CharField(max_length=300, db_index=True)
+    algorithm = models.CharField(max_length=16, default="ES256")
+    public = models.JSONField()
+    sealed_private = models.BinaryField()
+    state = models.CharField(max_length=16, choices=State.choices)
+    created_at = models.DateTimeField()
+    activates_at = models.DateTimeField()
+    retires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="one_active_key_per_issuer", fields=["issuer", "algorithm"], condition=Q(state="active")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.kid
+
+
+class Secret(models.Model):
+    """One upstream credential of a system: sealed with AES-256-GCM, its row as associated data."""
+
+    class Kind(models.TextChoices):
+        BEARER = "bearer", "Bearer token"
+        HEADER = "header", "Header"
+
+    system = models.OneToOneField(System, on_delete=models.CASCADE, related_name="secret")
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.BEARER)
+    header = models.CharField(max_length=64, default="Authorization")
+    sealed = models.BinaryField()
+    last_four = models.CharField(max_length=4)
+    fingerprint = models.CharField(max_length=16)
+    changed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"…{self.last_four}"

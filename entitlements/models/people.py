@@ -1,0 +1,178 @@
+"""People, their roles and groups, and how an issuer's subject becomes a person."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models import F, Q
+
+from audit.context import Principal
+
+
+class Role(models.TextChoices):
+    ANALYST = "analyst", "Analyst"
+    APPROVER = "approver", "Approver"
+    SECURITY = "security", "Security approver"
+    RESPONDER = "responder", "Responder"
+    AUDITOR = "auditor", "Auditor"
+    ADMIN = "admin", "Platform admin"
+
+
+class PersonManager(BaseUserManager["Person"]):
+    """Django needs a manager for sign-in; people are made by the verb `people.register`."""
+
+    def get_by_natural_key(self, username: str | None) -> Person:
+        return self.get(login=username)
+
+
+class Person(AbstractBaseUser):
+    """A human user. `login` is the stable name used in the record; a login is never given to somebody else."""
+
+    login = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    email = models.EmailField(blank=True)
+    manager = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="reports")
+    is_active = models.BooleanField(default=True)
+    disabled_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "login"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+    objects: ClassVar[PersonManager] = PersonManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="disabled_person_says_when",
+                condition=Q(is_active=True, disabled_at=None) | Q(is_active=False, disabled_at__isnull=False),
+            ),
+            models.CheckConstraint(name="nobody_manages_themselves", condition=~Q(manager=F("id"))),
+        ]
+
+    def __str__(self) -> str:
+        return self.login
+
+    @property
+    def principal(self) -> Principal:
+        return Principal("person", self.login)
+
+    def has_role(self, *roles: str) -> bool:
+        return self.is_active and self.roles.filter(role__in=roles).exists()
+
+    @property
+    def is_staff(self) -> bool:
+        """Who may open the back office: platform admins and analysts."""
+        return self.has_role(Role.ADMIN, Role.ANALYST)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_staff
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Views only: the back office changes nothing except through verbs."""
+        return self.is_staff and ".view_" in perm
+
+
+class RoleAssignment(models.Model):
+    """A role that a person holds in Mandate itself."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="roles")
+    role = models.CharField(max_length=16, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_person_holds_a_role_once", fields=["person", "role"]),
+            models.CheckConstraint(name="role_is_known", condition=Q(role__in=Role.values)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}:{self.role}"
+
+
+class Group(models.Model):
+    """A named set of people, for grants and for approvals."""
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    people = models.ManyToManyField(Person, through="Membership", related_name="member_of")
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Membership(models.Model):
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_person_is_in_a_group_once", fields=["group", "person"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group_id}:{self.person_id}"
+
+
+class TrustedIssuer(models.Model):
+    """An issuer whose signed assertions we accept, with its keys pinned or fetched from one address.
+
+    `audience_is_client` is the rule EMA-I-4; `replay` chooses strict single use of a `jti` (EMA-R-6).
+    """
+
+    class Purpose(models.TextChoices):
+        IDENTITY = "identity", "People's ID tokens"
+        ID_JAG = "id_jag", "ID-JAGs"
+        WORKLOAD = "workload", "Workload identity"
+
+    issuer = models.CharField(max_length=300, unique=True)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    jwks_uri = models.URLField(max_length=500, blank=True)
+    jwks = models.JSONField(null=True, blank=True)
+    algorithms = models.JSONField(default=list)
+    strict_single_use = models.BooleanField(default=True)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="issuer_has_keys_or_an_address_for_them",
+                condition=Q(jwks__isnull=False) | ~Q(jwks_uri=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.issuer
+
+
+class Identity(models.Model):
+    """One issuer's subject is this person. Never resolved by e-mail (EMA-R-15)."""
+
+    issuer = models.ForeignKey(TrustedIssuer, on_delete=models.CASCADE, related_name="identities")
+    subject = models.CharField(max_length=255)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="identities")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="one_person_per_issuer_and_subject", fields=["issuer", "subject"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject}@{self.issuer_id}"
+
+
+class ApiToken(models.Model):
+    """A personal token for scripts: shown once, stored as a SHA-256 of 256 random bits."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="api_tokens")
+    label = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.label

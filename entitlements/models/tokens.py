@@ -1,0 +1,134 @@
+"""Sessions, what was issued in them, and the single-use claims."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from .catalog import Agent, System
+from .clients import Client
+from .grants import Grant
+from .people import Person
+
+
+class Session(models.Model):
+    """One agent's run for one person (or none) across systems; named `sid` in every token."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="sessions")
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="sessions")
+    person = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="agent_sessions")
+    sign_in_sha256 = models.CharField(max_length=64)
+    started_at = models.DateTimeField()
+    last_used_at = models.DateTimeField()
+    idle_seconds = models.PositiveIntegerField(default=3600)
+    expires_at = models.DateTimeField()
+    auth_time = models.DateTimeField(null=True, blank=True)
+    risk = models.CharField(max_length=16, default="low")
+    labels = models.JSONField(default=list)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="ended_session_says_why", condition=Q(ended_at=None) | ~Q(end_reason="")),
+            models.UniqueConstraint(
+                name="one_open_session_per_client_and_sign_in",
+                fields=["client", "sign_in_sha256"],
+                condition=Q(ended_at=None),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="session_of_agent", fields=["agent"], condition=Q(ended_at=None))]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class IssuedToken(models.Model):
+    """One ID-JAG or access token that left us. Only its identifier is kept, never the token."""
+
+    class Kind(models.TextChoices):
+        ID_JAG = "id_jag", "ID-JAG"
+        ACCESS_TOKEN = "access_token", "Access token"
+
+    jti = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="+")
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="+")
+    agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens")
+    person = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    session = models.ForeignKey(Session, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens")
+    scope = models.TextField(blank=True)
+    parent = models.UUIDField(null=True, blank=True)
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoke_reason = models.CharField(max_length=500, blank=True)
+    trace = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="token_ends_after_it_is_issued", condition=Q(expires_at__gt=F("issued_at"))),
+            models.CheckConstraint(name="revoked_token_says_why", condition=Q(revoked_at=None) | ~Q(revoke_reason="")),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="token_of_agent", fields=["agent", "expires_at"], condition=Q(revoked_at=None)),
+            models.Index(name="token_of_session", fields=["session"], condition=Q(revoked_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.jti)
+
+
+class TokenGrant(models.Model):
+    """Which grants a token draws on: it dies with any of them."""
+
+    token = models.ForeignKey(IssuedToken, on_delete=models.CASCADE, related_name="draws_on")
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="tokens")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_token_draws_on_a_grant_once", fields=["token", "grant"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.token_id}:{self.grant_id}"
+
+
+class UsedAssertion(models.Model):
+    """A `jti` that was claimed: ID-JAGs, client assertions and DPoP proofs are used once (EMA-R-6)."""
+
+    issuer = models.CharField(max_length=300)
+    jti = models.CharField(max_length=255)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="an_assertion_is_used_once", fields=["issuer", "jti"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.issuer}:{self.jti}"
+
+
+class IdempotentAnswer(models.Model):
+    """The answer that a POST with this key already got, so that a retry gets the same one."""
+
+    principal = models.CharField(max_length=120)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.JSONField(null=True)
+    headers = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="one_answer_per_principal_and_key", fields=["principal", "key"])
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,164 @@
+"""The verbs on people: register, disable, enable, roles, identities, personal tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from http import HTTPStatus
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+
+from . import changes, locks, sessions
+from .errors import DomainError, NotFound
+from .locks import Lock
+from .models import ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
+
+
+class LoginTaken(DomainError):
+    """The login is taken; a login is never given to somebody else."""
+
+    code, status = "login_taken", HTTPStatus.CONFLICT
+
+
+class IdentityTaken(DomainError):
+    """This subject of the issuer already belongs to a person."""
+
+    code, status = "identity_taken", HTTPStatus.CONFLICT
+
+
+class UnknownRole(DomainError):
+    """There is no such role."""
+
+    code, status = "unknown_role", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@transaction.atomic
+def register(
+    login: str, *, name: str, email: str = "", manager: Person | None = None, password: str | None = None, by: Principal
+) -> Person:
+    """Add a person; without a password they can only come in through the company's sign-in. Raises LoginTaken."""
+    person = Person(login=login, name=name, email=email, manager=manager)
+    person.set_password(password)
+    try:
+        with transaction.atomic():
+            person.save(force_insert=True)
+    except IntegrityError as error:
+        raise LoginTaken(login=login) from error
+    log.record(
+        Action.PERSON_REGISTERED,
+        about=[f"person:{login}"],
+        by=by,
+        personal={f"person:{login}": {"name": name, "email": email}},
+    )
+    return person
+
+
+@transaction.atomic
+def disable(person: Person, *, by: Principal, reason: str) -> Person:
+    """Shut a person out at once, and with them everything that acts for them. Doing it twice changes and records nothing."""
+    locked = _locked(person)
+    if not locked.is_active:
+        return locked
+    locked.is_active, locked.disabled_at = False, clock.now()
+    locked.save(update_fields=["is_active", "disabled_at"])
+    log.record(Action.PERSON_DISABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
+    sessions.end_all_of(locked, by=by, reason=reason)
+    changes.note(changes.Kind.PERSON, f"person:{locked.login}")
+    return locked
+
+
+@transaction.atomic
+def enable(person: Person, *, by: Principal, reason: str) -> Person:
+    """Let a disabled person in again."""
+    locked = _locked(person)
+    if locked.is_active:
+        return locked
+    locked.is_active, locked.disabled_at = True, None
+    locked.save(update_fields=["is_active", "disabled_at"])
+    log.record(Action.PERSON_ENABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
+    changes.note(changes.Kind.PERSON, f"person:{locked.login}")
+    return locked
+
+
+def _locked(person: Person) -> Person:
+    locks.exclusive((Lock.PERSON, person.pk))
+    try:
+        return Person.objects.get(pk=person.pk)
+    except Person.DoesNotExist as error:
+        raise NotFound from error
+
+
+@transaction.atomic
+def assign_role(person: Person, role: str, *, by: Principal, reason: str) -> None:
+    """Give a person a role in Mandate. Nobody changes their own roles: the door checks who may. Raises UnknownRole."""
+    if role not in Role.values:
+        raise UnknownRole(role=role)
+    _, created = RoleAssignment.objects.get_or_create(person=person, role=role)
+    if created:
+        log.record(
+            Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail={"role": role}
+        )
+
+
+@transaction.atomic
+def link_identity(person: Person, issuer: TrustedIssuer, subject: str, *, by: Principal) -> Identity:
+    """Say that an issuer's subject is this person. Raises IdentityTaken; never resolved by e-mail (EMA-R-15)."""
+    try:
+        with transaction.atomic():
+            identity = Identity.objects.create(person=person, issuer=issuer, subject=subject)
+    except IntegrityError as error:
+        raise IdentityTaken from error
+    log.record(
+        Action.PERSON_IDENTITY_LINKED,
+        about=[f"person:{person.login}", f"issuer:{issuer.issuer}"],
+        by=by,
+        personal={f"person:{person.login}": {"subject": subject}},
+    )
+    return identity
+
+
+@transaction.atomic
+def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> Group:
+    """Make a group of people."""
+    group = Group.objects.create(slug=slug, name=name)
+    Membership.objects.bulk_create([Membership(group=group, person=person) for person in people])
+    links = [f"group:{slug}", *(f"person:{person.login}" for person in people)]
+    log.record(Action.GROUP_MADE, about=links, by=by)
+    return group
+
+
+@transaction.atomic
+def leave_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
+    """Take a person out of a group, and so out of every grant that names it. Raises NotFound when not a member."""
+    locks.exclusive((Lock.PERSON, person.pk))
+    removed, _ = Membership.objects.filter(group=group, person=person).delete()
+    if not removed:
+        raise NotFound
+    log.record(Action.GROUP_LEFT, about=[f"group:{group.slug}", f"person:{person.login}"], by=by, reason=reason)
+    changes.note(changes.Kind.PERSON, f"person:{person.login}")
+
+
+@transaction.atomic
+def make_api_token(person: Person, label: str, *, lasts: timedelta = timedelta(days=90), by: Principal) -> str:
+    """Make a personal token for scripts and return it; it is shown this once, and only its digest is kept."""
+    token = f"mdt_{secrets.token_urlsafe(32)}"
+    row = ApiToken.objects.create(
+        person=person, label=label, digest=api_token_digest(token), expires_at=clock.now() + lasts
+    )
+    log.record(
+        Action.API_TOKEN_MADE,
+        about=[f"person:{person.login}"],
+        by=by,
+        detail={"label": label, "number": row.pk, "expires_at": row.expires_at.isoformat()},
+    )
+    return token
+
+
+def api_token_digest(token: str) -> str:
+    """Return what is stored of a personal token: a fast hash suffices for 256 random bits."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,223 @@
+"""Stop something now, wait until every gateway node obeys, and keep the receipt.
+
+The change commits first. Then the revoker waits, on separate reads, for each node's acknowledgement or the lapse of its lease, and
+stores who answered after how many milliseconds. A caller that went away fetches the receipt later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Max, Model, Q
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+
+from . import agents, catalog, changes, clients, grants, guardrails, people, sessions, signing, tokens
+from .errors import DomainError, NotFound
+from .models import Agent, Client, IssuedToken, Person, Revocation, System, Tool
+
+RECEIPT_ISSUER: Final = "idp"
+
+
+class UnknownTarget(DomainError):
+    """There is no such kind of target."""
+
+    code, status = "unknown_target", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ReasonRequired(DomainError):
+    """Say why."""
+
+    code, status = "reason_required", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to stop: `type` is one of TYPES; `id` is a slug, login, client identifier, uuid, or `system/tool`."""
+
+    type: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}"
+
+
+def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True) -> Revocation:
+    """Stop the target in one transaction, then (unless told not to) wait for the nodes and store the receipt.
+
+    Raises UnknownTarget, ReasonRequired, NotFound and what the verb of the target raises. Must not run inside a transaction of the
+    caller: the nodes could never see the change that it waits for.
+    """
+    revocation = _commit(target, by=by, reason=reason)
+    return settle(revocation) if wait else revocation
+
+
+@transaction.atomic(durable=True)
+def _commit(target: Target, *, by: Principal, reason: str) -> Revocation:
+    if target.type not in VERBS:
+        raise UnknownTarget(type=target.type, known=sorted(VERBS))
+    if not reason.strip():
+        raise ReasonRequired
+    VERBS[target.type](target.id, by, reason)
+    revocation = Revocation.objects.create(
+        target_type=target.type,
+        target_id=target.id,
+        reason=reason,
+        by=str(by),
+        committed_at=clock.now(),
+        change_id=changes.last_noted(),
+        residual=residual(target),
+    )
+    log.record(
+        Action.REVOCATION_COMMITTED, about=[f"revocation:{revocation.pk}", *_links(target)], by=by, reason=reason
+    )
+    return revocation
+
+
+def settle(revocation: Revocation) -> Revocation:
+    """Wait for the nodes (at most one lease), then store and sign the receipt. Settling again changes nothing."""
+    if revocation.receipt:
+        return revocation
+    committed = time.monotonic()
+    revocation.position = changes.position(revocation.change_id)
+    revocation.acknowledged, revocation.missing = changes.wait_for_nodes(revocation.position, committed)
+    with transaction.atomic():
+        revocation.receipt = signing.sign(RECEIPT_ISSUER, _statement(revocation), typ="mandate-receipt+jwt")
+        revocation.save(update_fields=["position", "acknowledged", "missing", "receipt"])
+        log.record(
+            Action.REVOCATION_SETTLED,
+            about=[f"revocation:{revocation.pk}", *(f"node:{each['node']}" for each in revocation.acknowledged)],
+            by=SYSTEM,
+            detail={"acknowledged": revocation.acknowledged, "missing": revocation.missing},
+        )
+    return revocation
+
+
+def _statement(revocation: Revocation) -> dict[str, Any]:
+    return {
+        "id": str(revocation.pk),
+        "target": {"type": revocation.target_type, "id": revocation.target_id},
+        "position": revocation.position,
+        "committed_at": revocation.committed_at.isoformat(),
+        "acknowledged": revocation.acknowledged,
+        "missing": revocation.missing,
+        "residual": revocation.residual,
+    }
+
+
+def _grant(key: str, by: Principal, reason: str) -> None:
+    grants.revoke(_uuid(key), by=by, reason=reason)
+
+
+def _session(key: str, by: Principal, reason: str) -> None:
+    sessions.end(_uuid(key), by=by, reason=reason)
+
+
+def _token(key: str, by: Principal, reason: str) -> None:
+    tokens.revoke(_uuid(key), by=by, reason=reason)
+
+
+def _agent(key: str, by: Principal, reason: str) -> None:
+    agents.suspend(_found(Agent, slug=key), by=by, reason=reason)
+
+
+def _person(key: str, by: Principal, reason: str) -> None:
+    people.disable(_found(Person, login=key), by=by, reason=reason)
+
+
+def _client(key: str, by: Principal, reason: str) -> None:
+    clients.disable(_found(Client, client_id=key), by=by, reason=reason)
+
+
+def _system(key: str, by: Principal, reason: str) -> None:
+    catalog.disable_system(_found(System, slug=key), by=by, reason=reason)
+
+
+def _tool(key: str, by: Principal, reason: str) -> None:
+    system, _, name = key.partition("/")
+    catalog.disable_tool(_found(Tool, system__slug=system, name=name), by=by, reason=reason)
+
+
+def _everything(_key: str, by: Principal, reason: str) -> None:
+    guardrails.stop_everything(by=by, reason=reason)
+
+
+VERBS: Final[dict[str, Callable[[str, Principal, str], None]]] = {
+    "grant": _grant,
+    "session": _session,
+    "token": _token,
+    "tool": _tool,
+    "system": _system,
+    "client": _client,
+    "agent": _agent,
+    "person": _person,
+    "everything": _everything,
+}
+
+
+def _found[M: Model](model: type[M], **key: str) -> M:
+    found = model._default_manager.filter(**key).first()  # noqa: SLF001 - the public name differs by model
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound from error
+
+
+def _links(target: Target) -> list[str]:
+    return [] if target.type == "everything" else [str(target)]
+
+
+def residual(target: Target) -> list[dict[str, Any]]:
+    """Say what may outlive the stop elsewhere: our tokens at other verifiers, and what vendors minted on their own.
+
+    `dies_at` is None where the lifetime is not known; an unknown lifetime never gets a time of death (promise 2).
+    """
+    living = IssuedToken.objects.filter(expires_at__gt=clock.now(), revoked_at=None).filter(_touched(target))
+    rows = living.values("system__slug", "system__kind", "kind").annotate(count=Count("pk"), last=Max("expires_at"))
+    left: list[dict[str, Any]] = []
+    for row in rows.order_by("system__slug", "kind"):
+        slug, native = row["system__slug"], row["system__kind"] == System.Kind.MCP
+        if row["kind"] == IssuedToken.Kind.ID_JAG:
+            if native:
+                left.append({"what": "tokens the vendor minted", "where": slug, "dies_at": None})
+            continue
+        where = f"verifiers of {slug} other than our gateway"
+        left.append({"what": f"{row['count']} access tokens", "where": where, "dies_at": row["last"].isoformat()})
+    return left
+
+
+def _touched(target: Target) -> Q:
+    match target.type:
+        case "grant":
+            return Q(draws_on__grant_id=_uuid(target.id))
+        case "session":
+            return Q(session_id=_uuid(target.id))
+        case "token":
+            return Q(pk=_uuid(target.id)) | Q(parent=_uuid(target.id))
+        case "tool":
+            system, _, name = target.id.partition("/")
+            return Q(draws_on__grant__lines__tool__name=name, system__slug=system)
+        case "system":
+            return Q(system__slug=target.id)
+        case "client":
+            return Q(client__client_id=target.id)
+        case "agent":
+            return Q(agent__slug=target.id)
+        case "person":
+            return Q(person__login=target.id) | Q(agent__sponsor__login=target.id)
+        case _:
+            return Q()

@@ -1,0 +1,142 @@
+"""The ask for access, and each person's answer."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from entitlements.models import Agent, Entitlement, Group, Person, Tool
+
+
+class ApprovalPolicy(models.Model):
+    """Who must approve, by risk: an ordered list of stages. A change is a new version; the old one stays readable.
+
+    `stages` maps a risk to a list of stage names (`sponsor`, `system_owner`, `security`). Without an entitlement it is the default.
+    """
+
+    entitlement = models.ForeignKey(
+        Entitlement, null=True, blank=True, on_delete=models.PROTECT, related_name="approval_policies"
+    )
+    number = models.PositiveIntegerField()
+    stages = models.JSONField()
+    answer_within = models.DurationField()
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=120)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="policy_versions_are_numbered", fields=["entitlement", "number"], nulls_distinct=False
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entitlement_id or 'default'} v{self.number}"
+
+
+class AccessRequest(models.Model):
+    """An agent (or somebody for it) asks for tools of one entitlement, for these people, this long. Never deleted."""
+
+    class State(models.TextChoices):
+        IN_APPROVAL = "in_approval", "Waiting for approval"
+        APPROVED = "approved", "Approved"
+        DENIED = "denied", "Denied"
+        CANCELLED = "cancelled", "Withdrawn"
+        EXPIRED = "expired", "Not answered in time"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="requests")
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="requests")
+    requested_by = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="access_requests"
+    )
+    requested_as = models.CharField(max_length=120)
+    people = models.ManyToManyField(Person, blank=True, related_name="requests_for")
+    groups = models.ManyToManyField(Group, blank=True, related_name="requests_for")
+    lasts = models.DurationField()
+    reason = models.TextField(max_length=2000)
+    risk = models.CharField(max_length=16)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.IN_APPROVAL)
+    policy = models.ForeignKey(ApprovalPolicy, null=True, on_delete=models.PROTECT, related_name="+")
+    denied_call = models.UUIDField(null=True, blank=True)
+    trace = models.CharField(max_length=32, blank=True)
+    asked_at = models.DateTimeField()
+    answer_by = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True, blank=True)
+    grant_id = models.UUIDField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="request_says_why", condition=~Q(reason="")),
+            models.CheckConstraint(name="request_lasts_some_time", condition=Q(answer_by__gt=F("asked_at"))),
+            models.CheckConstraint(
+                name="request_is_decided_exactly_when_it_is_no_longer_waiting",
+                condition=Q(state="in_approval", decided_at=None) | (~Q(state="in_approval") & Q(decided_at__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="approved_request_has_its_grant", condition=~Q(state="approved") | Q(grant_id__isnull=False)
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="request_page", fields=["-asked_at", "-id"])]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class RequestLine(models.Model):
+    """A tool asked for, with limits; narrowing takes lines away or tightens their limits, and keeps what was asked."""
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="lines")
+    tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="+")
+    asked_limits = models.JSONField(default=dict)
+    limits = models.JSONField(default=dict)
+    kept = models.BooleanField(default=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_tool_is_asked_for_once", fields=["request", "tool"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request_id}:{self.tool_id}"
+
+
+class Approval(models.Model):
+    """One stage of a request: whom it waits for and why them, and the answer that came."""
+
+    class Answer(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        APPROVED = "approved", "Approved"
+        DENIED = "denied", "Denied"
+        VOID = "void", "No longer needed"
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="approvals")
+    position = models.PositiveSmallIntegerField()
+    stage = models.CharField(max_length=32)
+    waiting_for = models.ManyToManyField(Person, related_name="approvals_waiting")
+    resolution = models.JSONField(default=dict)
+    answer = models.CharField(max_length=16, choices=Answer.choices, default=Answer.WAITING)
+    by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="approvals_given")
+    reason = models.TextField(max_length=2000, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_request_has_each_position_once", fields=["request", "position"]),
+            models.UniqueConstraint(
+                name="nobody_answers_a_request_twice", fields=["request", "by"], condition=Q(by__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="an_answer_says_by_whom_and_when",
+                condition=Q(answer__in=["waiting", "void"])
+                | (Q(by__isnull=False) & Q(answered_at__isnull=False)),
+            ),
+            models.CheckConstraint(name="a_denial_says_why", condition=~Q(answer="denied") | ~Q(reason="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request_id}:{self.stage}"
