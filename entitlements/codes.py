@@ -40,10 +40,10 @@ class Code(StrEnum):
     PERSON_DISABLED = "person_disabled"
 
     # Tokens and sessions.
-    TOKEN_MISSING = "token_missing"
-    TOKEN_INVALID = "token_invalid"
-    TOKEN_EXPIRED = "token_expired"
-    TOKEN_REVOKED = "token_revoked"
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - a word
+    TOKEN_INVALID = "token_invalid"  # noqa: S105 - a word
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a word
     AUDIENCE_MISMATCH = "audience_mismatch"
     PROOF_INVALID = "proof_invalid"
     SESSION_UNKNOWN = "session_unknown"
@@ -160,7 +160,7 @@ def _bad_message(sentence: str, status: HTTPStatus, jsonrpc: int, oauth: str = "
     return Meaning(sentence, "Correct the message.", status, oauth, jsonrpc, "invalid_request", Next.NONE)
 
 
-_NEW_TOKEN = "Obtain a new token."
+_NEW_TOKEN = "Obtain a new token."  # noqa: S105 - a sentence
 _SIGN_IN = "Sign in again."
 _ASK_OWNER = "Ask the system's owner to review the tool."
 

@@ -23,6 +23,9 @@ type Rules = tuple[tuple[str, Any], ...]
 
 _MOST_CHOICES: Final = 1000
 _LONGEST_TEXT: Final = 4096
+_LONGEST_DOMAIN: Final = 253
+_LONGEST_ADDRESS: Final = 320
+_HIGHEST_PORT: Final = 65535
 _DEEPEST_ITEMS: Final = 4
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -31,7 +34,7 @@ _URL: Final = re.compile(
     r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?:[/?#][\x21-\x5B\x5D-\x7E]*)?"
 )
 _PORTS: Final = {"http": 80, "https": 443}
-_ENCODED: Final = re.compile(r"%(?:2e|2f|5c|00)", re.IGNORECASE)
+_TRICKS: Final = re.compile(r"[\x00-\x1F\x7F\\]|%(?:2e|2f|5c|00)", re.IGNORECASE)
 
 
 class Malformed(ValueError):
@@ -170,9 +173,7 @@ def path(value: object) -> Path | None:
     links are the upstream's own business, and a stated limit.
     """
     found = text(value)
-    if not found or len(found) > _LONGEST_TEXT or "\\" in found or _ENCODED.search(found):
-        return None
-    if any(ord(character) < 32 or ord(character) == 127 for character in found):
+    if not found or len(found) > _LONGEST_TEXT or _TRICKS.search(found):
         return None
     parts = tuple(part for part in found.split("/") if part not in ("", "."))
     if any(part.strip(". ") == "" for part in parts):
@@ -211,7 +212,7 @@ type Host = tuple[str, str, int]
 def _domain(written: str, *, wild: bool) -> str | None:
     name = written[2:] if wild and written.startswith("*.") else written
     lowered = name.lower()
-    if not written.isascii() or len(name) > 253 or not _DOMAIN.fullmatch(lowered):
+    if not written.isascii() or len(name) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(lowered):
         return None
     return written.lower()
 
@@ -232,7 +233,7 @@ def _read_domains(written: object) -> tuple[str, ...]:
 
 def _in_domains(patterns: tuple[str, ...], value: object) -> bool:
     found = text(value)
-    if found is None or len(found) > 320:
+    if found is None or len(found) > _LONGEST_ADDRESS:
         return False
     local, at, rest = found.rpartition("@")
     name = _domain(rest, wild=False)
@@ -250,7 +251,7 @@ def _host(scheme: str, name: str, port: str | None, *, wild: bool) -> Host | Non
     else:
         canonical = _domain(name, wild=wild)
     number_of_port = int(port) if port else _PORTS[scheme]
-    return (scheme, canonical, number_of_port) if canonical and 0 < number_of_port < 65536 else None
+    return (scheme, canonical, number_of_port) if canonical and 0 < number_of_port <= _HIGHEST_PORT else None
 
 
 def url_host(value: object) -> Host | None:

@@ -122,7 +122,7 @@ def classify(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Ch
         return Change.NONE if old is new else (Change.ADDED if old is None else Change.REMOVED)
     if canonical(old) == canonical(new):
         return Change.NONE
-    if hints(old) != hints(new):
+    if schemas.key_of(hints(old)) != schemas.key_of(hints(new)):
         return Change.ANNOTATION_FLIP
     fields = {key for key in old.keys() | new.keys() if not _same(old, new, key)}
     unknown = fields - _TEXTS - _PICTURES - {*_SCHEMAS, "annotations"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from entitlements import definitions, schemas
+from entitlements import schemas
 from entitlements.words import Action, Risk
 
 
@@ -46,8 +46,13 @@ class Suggestion:
     because: tuple[str, ...]
 
 
+def _set_of(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _INVISIBLE: Final = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u2800\u3164\ufeff\uffa0")
+_JOINERS: Final = frozenset("\u200d\ufe0f")
 _PLAIN_CONTROLS: Final = frozenset("\t\n\r")
 _SCRIPTS: Final = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC")
 _INSTRUCTION: Final = re.compile(
@@ -57,27 +62,33 @@ _INSTRUCTION: Final = re.compile(
 )
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _VERBS: Final = {
-    Action.EXECUTE: frozenset(["execute", "exec", "run", "eval", "shell", "command", "invoke", "spawn", "deploy", "script", "sudo"]),
-    Action.DELETE: frozenset(
-        ["delete", "remove", "drop", "purge", "destroy", "erase", "wipe", "truncate", "revoke", "reset", "uninstall", "kill", "terminate", "clear"]
+    Action.EXECUTE: _set_of("execute exec run eval shell command invoke spawn deploy script sudo"),
+    Action.DELETE: _set_of(
+        "delete remove drop purge destroy erase wipe truncate revoke reset uninstall kill terminate clear"
     ),
-    Action.WRITE: frozenset(
-        ["create", "write", "update", "add", "set", "put", "post", "insert", "send", "edit", "modify", "move", "rename", "copy", "upload", "publish", "commit", "push", "merge", "approve", "assign", "book", "pay", "transfer", "refund", "grant", "schedule", "save", "append", "submit", "checkout"]
+    Action.WRITE: _set_of(
+        "create write update add set put post insert send edit modify move rename copy upload publish commit push "
+        "merge approve assign book pay transfer refund grant schedule save append submit checkout"
     ),
-    Action.READ: frozenset(
-        ["get", "list", "read", "search", "find", "fetch", "show", "describe", "query", "view", "count", "status", "log", "diff", "check", "lookup", "convert", "calculate", "compare", "validate", "current", "time", "now"]
+    Action.READ: _set_of(
+        "get list read search find fetch show describe query view count status log diff check lookup convert "
+        "calculate compare validate current time now"
     ),
 }
-_MONEY: Final = frozenset(
-    ["pay", "payment", "payments", "transfer", "refund", "invoice", "iban", "amount", "wire", "payout", "charge", "purchase"]
-)
-_SECRETS: Final = frozenset(["password", "passwords", "secret", "secrets", "token", "credential", "credentials", "key", "keys", "apikey"])
-_FREE_CODE: Final = frozenset(["command", "cmd", "code", "script", "sql", "query", "shell", "expression"])
+_USUAL: Final = {
+    Action.READ: Risk.LOW,
+    Action.WRITE: Risk.MEDIUM,
+    Action.DELETE: Risk.HIGH,
+    Action.EXECUTE: Risk.HIGH,
+}
+_MONEY: Final = _set_of("pay payment payments transfer refund invoice iban payout charge purchase")
+_SECRETS: Final = _set_of("password passwords passwd secret secrets credential credentials apikey")
+_FREE_CODE: Final = _set_of("command cmd code script sql query shell expression")
 
 
 def hidden(text: str) -> int:
     """Count the characters in a text that a reader cannot see or that reorder what she sees."""
-    return sum(1 for character in text if _hides(character) is not None)
+    return sum(1 for _, sign in _signed(text) if sign is not None)
 
 
 def visible(text: str) -> str:
@@ -88,8 +99,8 @@ def visible(text: str) -> str:
 def signs(text: str) -> dict[Sign, int]:
     """Count every suspicious sign in one text."""
     found: dict[Sign, int] = {}
-    for character in text:
-        if (sign := _hides(character)) is not None:
+    for _, sign in _signed(text):
+        if sign is not None:
             found[sign] = found.get(sign, 0) + 1
     if mixed := sum(1 for word in re.findall(r"\w+", text) if _mixes(word)):
         found[Sign.MIXED_SCRIPTS] = mixed
@@ -113,10 +124,14 @@ def suggest(raw: Mapping[str, Any]) -> Suggestion:
     because: list[str] = []
     words = _words(str(raw.get("name", "")))
     action = _action(words, because)
-    claimed = definitions.hints(raw)
-    if action is Action.READ and claimed["readOnlyHint"] is not True and "annotations" in raw:
+    annotations = raw.get("annotations")
+    claimed = annotations if isinstance(annotations, Mapping) else {}
+    if action is Action.READ and claimed.get("readOnlyHint") is False:
         action = Action.WRITE
-        because.append("The server does not say that the tool only reads.")
+        because.append("The server says that the tool does not only read.")
+    if action is Action.WRITE and claimed.get("destructiveHint") is True:
+        action = Action.DELETE
+        because.append("The server says that the tool may destroy things.")
     arguments = set(schemas.properties(raw.get("inputSchema")))
     named = {word for argument in arguments for word in _words(argument)} | set(words)
     if action is not Action.EXECUTE and action is not Action.READ and named & _FREE_CODE:
@@ -155,13 +170,22 @@ def _words(name: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(name)]
 
 
+def _signed(text: str) -> Iterator[tuple[str, Sign | None]]:
+    """Pair every character with the way in which it hides; the joiners inside an emoji do not."""
+    before = ""
+    for character in text:
+        joins = character in _JOINERS and before != "" and unicodedata.category(before) in ("So", "Sk")
+        yield character, None if joins else _hides(character)
+        before = before if joins else character
+
+
 def _hides(character: str) -> Sign | None:
     if " " <= character <= "~" or character in _PLAIN_CONTROLS:
         return None
     if character in _BIDI:
         return Sign.BIDI
     category = unicodedata.category(character)
-    if character in _INVISIBLE or category in ("Cf", "Co", "Cs", "Cn") or 0xFE00 <= ord(character) <= 0xFE0F:
+    if character in _INVISIBLE or category in ("Cf", "Co", "Cs", "Cn") or "\ufe00" <= character <= "\ufe0f":
         return Sign.INVISIBLE
     return Sign.CONTROL if category in ("Cc", "Zl", "Zp") else None
 

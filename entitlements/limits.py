@@ -234,6 +234,10 @@ def _outside(node: _Node, value: object) -> NotCovered | None:
         return None
     if not isinstance(value, Mapping):
         return NotCovered(node.name, "object", f"{node.name} is not an object.")
+    return _outside_within(node, value)
+
+
+def _outside_within(node: _Node, value: Mapping[str, object]) -> NotCovered | None:
     for key, child in node.children.items():
         if key not in value:
             if child.required:

@@ -111,7 +111,7 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
     return _minted(issuance, facts, now, ends, Issue(narrowed.granted, 0, grants, narrowed.outcomes))
 
 
-def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:
+def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911 - one order
     """Decide, for list and call alike. `listing` leaves out the arguments, and nothing else."""
     code = _standing_in_the_way(call, facts, now)
     if code is not None:
@@ -147,7 +147,9 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
     return _no_line(call, facts, missed) if asking is None else _guarded(call, facts, tool, asking, now)
 
 
-def _standing_in_the_way(asked: Call | Issuance, facts: AgentFacts, now: float) -> Code | None:
+def _standing_in_the_way(  # noqa: C901, PLR0911, PLR0912 - one order, read from top to bottom; calls cost more than lines
+    asked: Call | Issuance, facts: AgentFacts, now: float
+) -> Code | None:
     """Find the first thing that forbids everything to this caller, whatever the tool; None when there is none."""
     if facts.stopped:
         return Code.EVERYTHING_STOPPED

@@ -73,7 +73,7 @@ def ways(old: object, new: object) -> set[Way]:
             continue
         if key_of(old.get(key)) != key_of(new.get(key)) or (key in old) != (key in new):
             found |= _ways_of_keyword(key, old, new)
-    return found | _ways_of_object(old, new)
+    return found | _ways_of_object(old, new) or {Way.OTHER}
 
 
 def _ways_of_booleans(old: object, new: object) -> set[Way]:

@@ -53,7 +53,7 @@ class Risk(StrEnum):
 class Flow(StrEnum):
     """How a token is asked for; one value per grant type of the token endpoints."""
 
-    TOKEN_EXCHANGE = "token_exchange"
+    TOKEN_EXCHANGE = "token_exchange"  # noqa: S105 - a word
     JWT_BEARER = "jwt_bearer"
     CLIENT_CREDENTIALS = "client_credentials"
     AUTHORIZATION_CODE = "authorization_code"
