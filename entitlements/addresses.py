@@ -1,0 +1,41 @@
+"""The public addresses of issuers and resources. They come from settings and slugs, never from a Host header."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.conf import settings
+
+from .models import System
+
+IDP: Final = "idp"
+MANDATE: Final = "mandate"
+"""The built-in system whose resources are our own API and decision point."""
+
+
+def issuer(path: str) -> str:
+    """Return the issuer identifier of an issuer path (`idp`, `as/<slug>`): compared byte by byte everywhere (RFC 8414)."""
+    return f"{settings.CONSOLE_URL}/{path}"
+
+
+def issuer_path(system_slug: str) -> str:
+    """Return the issuer path of a system's resource authorization server."""
+    return f"as/{system_slug}"
+
+
+def resources(system: System) -> tuple[str, ...]:
+    """Return the resource identifiers (RFC 8707) that a system's tokens may be bound to, the usual one first."""
+    match system.kind:
+        case System.Kind.BUILTIN:
+            return (f"{settings.CONSOLE_URL}/api/v1", f"{settings.GATEWAY_URL}/access/v1")
+        case System.Kind.MCP:
+            return (system.upstream_url,)
+        case System.Kind.HTTP:
+            return (f"{settings.GATEWAY_URL}/gw/{system.slug}/http",)
+        case _:
+            return (f"{settings.GATEWAY_URL}/gw/{system.slug}/mcp",)
+
+
+def request_access(agent: str, system: str, tool: str = "") -> str:
+    """Return the console address where access that is missing can be asked for."""
+    return f"{settings.CONSOLE_URL}/requests/new/?agent={agent}&system={system}" + (f"&tool={tool}" if tool else "")
