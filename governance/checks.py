@@ -11,7 +11,7 @@ from django.core import checks
 def production_is_not_a_demo(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
     """Refuse DEMO, plain http, wildcard hosts and a Redis that asks for no password."""
     del app_configs
-    found = []
+    found: list[checks.CheckMessage] = []
     if settings.DEMO:
         found.append(checks.Error("DEMO is on: upstreams and issuers on loopback are trusted.", id="mandate.E001"))
     if not settings.IS_HTTPS or not settings.GATEWAY_URL.startswith("https://"):
@@ -27,7 +27,7 @@ def production_is_not_a_demo(app_configs: Sequence[AppConfig] | None, **_: objec
 def nothing_is_pickled(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
     """Refuse a queue, a session or a shared cache that unpickles what it finds."""
     del app_configs
-    found = []
+    found: list[checks.CheckMessage] = []
     if settings.CELERY_ACCEPT_CONTENT != ["json"] or settings.CELERY_RESULT_BACKEND:
         found.append(checks.Error("The queue takes JSON only and keeps no results.", id="mandate.E005"))
     if "Pickle" in settings.SESSION_SERIALIZER:

@@ -159,13 +159,13 @@ def key(name: str) -> Secret[bytes]:
 
 def _split(name: str, value: str, schemes: tuple[str, ...]) -> SplitResult:
     """Take an address apart; the message names the variable and never shows the address, which may hold a password."""
+    message = f"{name} must be an address that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}."
     try:
         parts = urlsplit(value)
-        is_good = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_good = False
+        is_good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError as problem:
+        raise BadEnvironmentError(message) from problem
     if not is_good:
-        message = f"{name} must be an address that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}."
         raise BadEnvironmentError(message)
     return parts
 

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_filters",
@@ -150,7 +151,10 @@ SECURE_CSP = {
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }
-SILENCED_SYSTEM_CHECKS = ["security.W021"]  # entering the browsers' preload list is the domain owner's decision
+SILENCED_SYSTEM_CHECKS = [
+    "security.W021",  # entering the browsers' preload list is the domain owner's decision
+    "oauth2_provider.W008",  # http redirects are for native clients on loopback, see ALLOWED_REDIRECT_URI_SCHEMES
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 

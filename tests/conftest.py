@@ -11,15 +11,15 @@ from scripts import devstack
 from tests import databases
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
-STACK = pytest.StashKey[devstack.Stack]()
+STACK: pytest.StashKey[devstack.Stack] = pytest.StashKey()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers once a run, before Django reads its settings; workers inherit the environment."""
     if databases.RUN not in os.environ:
-        config.stash[STACK] = devstack.Stack(fast=True)
-        os.environ.update(config.stash[STACK])
+        config.stash[STACK] = stack = devstack.Stack(fast=True)
+        os.environ.update(stack)
         databases.begin_run()
     elif databases.WORKER not in os.environ:
         pytest.exit(f"{databases.RUN} is left over in the environment.", returncode=4)

@@ -1,0 +1,91 @@
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.architecture import tree
+
+LONGEST_FILE, LONGEST_FUNCTION = 400, 50
+NAMES_THAT_SAY_NOTHING = {"services", "utils", "helpers", "common", "misc", "util", "helper"}
+
+
+def _long_files(sources: Iterable[tuple[str, ast.Module, str]]) -> list[str]:
+    lengths = {name: text.count("\n") for name, _, text in sources}
+    return [f"{name}: {length} lines" for name, length in lengths.items() if length > LONGEST_FILE]
+
+
+def _long_functions(sources: Iterable[tuple[str, ast.Module, str]]) -> list[str]:
+    return [
+        f"{name}:{function.lineno} {function.name}"
+        for name, module, _ in sources
+        for function in tree.functions(module)
+        if (function.end_lineno or 0) - function.lineno + 1 > LONGEST_FUNCTION
+    ]
+
+
+def _signals(sources: Iterable[tuple[str, ast.Module, str]]) -> list[str]:
+    """Return imports of signals, but for `post_migrate` and for what Django itself signals about settings."""
+    found = []
+    for name, module, _ in sources:
+        for node in ast.walk(module):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            names = {alias.name for alias in node.names}
+            if node.module == "django.dispatch" or (
+                (node.module or "").endswith(".signals") and names - {"post_migrate"}
+            ):
+                found.append(f"{name}:{node.lineno}")
+    return found
+
+
+def _methods_that_hide_logic(sources: Iterable[tuple[str, ast.Module, str]]) -> list[str]:
+    """Return `save` and `delete` of models: a bulk statement passes them by."""
+    return [
+        f"{name}:{method.lineno} {kind.name}.{method.name}"
+        for name, module, _ in sources
+        if "models" in Path(name).with_suffix("").parts
+        for kind in ast.walk(module)
+        if isinstance(kind, ast.ClassDef)
+        for method in kind.body
+        if isinstance(method, ast.FunctionDef) and method.name in {"save", "delete"}
+    ]
+
+
+def test_files_are_short() -> None:
+    assert _long_files(tree.modules(*tree.CODE)) == []
+
+
+def test_functions_are_short() -> None:
+    assert _long_functions(tree.modules(*tree.CODE)) == []
+
+
+def test_each_module_has_a_name_that_says_what_it_is() -> None:
+    said_nothing = [
+        name
+        for name, _, _ in tree.modules(*tree.CODE)
+        if NAMES_THAT_SAY_NOTHING & set(Path(name).with_suffix("").parts)
+    ]
+    assert said_nothing == []
+
+
+def test_nothing_happens_by_signal() -> None:
+    assert _signals(tree.modules(*tree.PRODUCTS)) == []
+
+
+def test_models_have_no_logic_in_save() -> None:
+    assert _methods_that_hide_logic(tree.modules(*tree.PRODUCTS)) == []
+
+
+@pytest.mark.parametrize(
+    ("guard", "text"),
+    [
+        (_long_files, "x = 1\n" * (LONGEST_FILE + 1)),
+        (_long_functions, "def f():\n" + "    x = 1\n" * LONGEST_FUNCTION),
+        (_signals, "from django.db.models.signals import post_save\n"),
+        (_signals, "from django.dispatch import receiver\n"),
+        (_methods_that_hide_logic, "class A:\n    def save(self): ...\n"),
+    ],
+)
+def test_each_guard_sees_what_it_guards_against(guard, text: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    assert guard([("audit/models.py", ast.parse(text), text)])
