@@ -67,9 +67,14 @@ class Credentials:
         """Return a client assertion (RFC 7523 section 2.2) whose only audience is the issuer."""
         assert self._key is not None, f"{self.client_id} has no key"
         now = int(time.time())
-        claims = {"iss": self.client_id, "sub": self.client_id, "aud": issuer, "jti": secrets.token_urlsafe(16)}
-        header = {"alg": "ES256", "typ": "JWT", "kid": self._key.kid}
-        return jwt.encode(header, {**claims, "iat": now, "exp": now + ASSERTION_SECONDS}, self._key, algorithms=["ES256"])
+        claims: dict[str, object] = {
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "aud": issuer,
+            "jti": secrets.token_urlsafe(16),
+        }
+        claims |= {"iat": now, "exp": now + ASSERTION_SECONDS}
+        return jwt.encode({"alg": "ES256", "typ": "JWT", "kid": self._key.kid}, claims, self._key, algorithms=["ES256"])
 
     def form(self, issuer: str) -> Form:
         """Return the form fields that authenticate the client at the issuer's endpoints."""
@@ -108,7 +113,7 @@ class Store:
 class KeyedIdentityAssertion(IdentityAssertionOAuthProvider):
     """The SDK's leg 2 for a client with a key: its assertion goes where the secret would."""
 
-    def __init__(self, credentials: Credentials, **settings: Any) -> None:
+    def __init__(self, credentials: Credentials, **settings: Any) -> None:  # noqa: ANN401 - the SDK's own
         super().__init__(client_id=credentials.client_id, client_secret="unused", **settings)  # noqa: S106
         self._credentials = credentials
 
@@ -132,7 +137,7 @@ class Player:
         client_id = world["agents"][agent]["client_id"]
         return cls(world, Credentials(client_id, world["clients"][client_id]))
 
-    async def sign_in(self, person: str, **claims: Any) -> str:
+    async def sign_in(self, person: str, **claims: object) -> str:
         """Return an ID token of the stub provider for the person, made out to this client."""
         asked = {"sub": person, "aud": self.credentials.client_id, **claims}
         async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
@@ -174,10 +179,13 @@ class Player:
         common: dict[str, Any] = {"server_url": target["resource"], "storage": self.store(system, person)}
         common |= {"issuer": target["issuer"], "scope": scope}
         ids: dict[str, Any] = {"client_id": self.credentials.client_id, "client_secret": self.credentials.secret}
+        ids["token_endpoint_auth_method"] = self.credentials.method
         if person is None:
             if keyed:
                 make = self._own_assertion()
-                return PrivateKeyJWTOAuthProvider(client_id=ids["client_id"], assertion_provider=make, **common)
+                return PrivateKeyJWTOAuthProvider(
+                    client_id=self.credentials.client_id, assertion_provider=make, **common
+                )
             return ClientCredentialsOAuthProvider(**ids, **common)
 
         async def assertion_provider(_audience: str, _resource: str) -> str:
@@ -186,7 +194,7 @@ class Player:
         common["assertion_provider"] = assertion_provider
         if keyed:
             return KeyedIdentityAssertion(self.credentials, **common)
-        return IdentityAssertionOAuthProvider(**ids, token_endpoint_auth_method="client_secret_basic", **common)
+        return IdentityAssertionOAuthProvider(**ids, **common)
 
     def _own_assertion(self) -> Callable[[str], Awaitable[str]]:
         async def make(audience: str) -> str:

@@ -1,10 +1,10 @@
 """A stdio MCP server behind Streamable HTTP on loopback, for the demo and the conformance tests.
 
-    UPSTREAM_SECRET=... python -m scripts.demo.stdio_runner --name time --port 8101 [--seen FILE] [--mutate] -- COMMAND...
+    UPSTREAM_SECRET=... python -m scripts.demo.stdio_runner --name time --port 8101 [--seen FILE] [--mutate] -- COMMAND
 
 The HTTP side is the official SDK's server entry, so both protocol eras (2026-07-28 and 2025-11-25) are the real thing;
-every request but the handshake is handed raw to the child and its answer handed back raw, definitions included. There is
-one child for each era, started on first use, since a stdio connection belongs to the era of its first request.
+every request but the handshake is handed raw to the child and its answer handed back raw, definitions included. There
+is one child for each era, started on first use, since a stdio connection belongs to the era of its first request.
 
 It proves two promises from the outside: a call without `Authorization: Bearer <secret>` is refused, so the gateway must
 have injected the credential; and `--seen` notes the digest of every header value and of everything that looks like a
@@ -47,7 +47,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HOST = "localhost"
 JWT = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 SECRET_VARIABLE = "UPSTREAM_SECRET"  # noqa: S105 - the name of a variable
-HANDSHAKE = {"initialize", "ping"}
 
 
 class Child:
@@ -61,7 +60,7 @@ class Child:
         self.hello: dict[str, Any] = {}
 
     async def ask(self, group: anyio.abc.TaskGroup, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Hand one request to the child as it came and return its result as it came. Raises MCPError as the child does."""
+        """Hand one request to the child as it came, and return its result as it came. Raises MCPError."""
         return await (await self.ready(group)).send_raw_request(method, params)
 
     async def ready(self, group: anyio.abc.TaskGroup) -> JSONRPCDispatcher[Any]:
@@ -156,7 +155,8 @@ class Guard:
         self._notes["refused"] += not is_known
         self._notes["last_authorization"] = digest(given) if given else None
         self._digests["header_values"].update(digest(value) for _, value in scope["headers"])
-        self._note_tokens(b"\n".join([scope["query_string"], scope["raw_path"], *(value for _, value in scope["headers"])]))
+        values = [value for _, value in scope["headers"]]
+        self._note_tokens(b"\n".join([scope["query_string"], scope["raw_path"], *values]))
         self._write()
 
     def _note_tokens(self, text: bytes) -> None:

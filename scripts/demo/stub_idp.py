@@ -2,9 +2,9 @@
 
     python -m scripts.demo.stub_idp --port 8100 [--issuer http://localhost:8100]
 
-`POST /mint {"sub", "aud", "auth_time"?, "acr"?, "amr"?, "exp"?, ...}` returns `{"id_token"}`, signed with ES256 by a key
-made at the start; any further claim is taken as given, and `null` leaves a claim out, so that tests can mint what a
-real provider never would. `POST /rotate` puts a new key in use: the old one stays in the key set, unless
+`POST /mint {"sub", "aud", "auth_time"?, "acr"?, "amr"?, "exp"?, ...}` returns `{"id_token"}`, signed with ES256 by a
+key made at the start; any further claim is taken as given, and `null` leaves a claim out, so that tests can mint what
+a real provider never would. `POST /rotate` puts a new key in use: the old one stays in the key set, unless
 `{"retire": true}` takes it out at once. Discovery is that of OpenID Connect; there is no sign-in page.
 """
 
@@ -67,15 +67,17 @@ def application(issuer: str) -> Starlette:
     keys = Keys()
 
     async def discovery(_: Request) -> Response:
-        return JSONResponse({
-            "issuer": issuer,
-            "authorization_endpoint": f"{issuer}/authorize",
-            "token_endpoint": f"{issuer}/token",
-            "jwks_uri": f"{issuer}/jwks.json",
-            "response_types_supported": ["code"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [ALGORITHM],
-        })
+        return JSONResponse(
+            {
+                "issuer": issuer,
+                "authorization_endpoint": f"{issuer}/authorize",
+                "token_endpoint": f"{issuer}/token",
+                "jwks_uri": f"{issuer}/jwks.json",
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": [ALGORITHM],
+            }
+        )
 
     async def jwks(_: Request) -> Response:
         return JSONResponse(keys.published())

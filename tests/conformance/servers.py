@@ -52,7 +52,7 @@ def git_repository(folder: Path) -> Path:
     (folder / "README.md").write_text("An expense report.\n")
     identity = ["-c", "user.name=Demo", "-c", "user.email=demo@example.com"]
     for command in (["init", "-q", "-b", "main"], ["add", "."], [*identity, "commit", "-q", "-m", "Begin."]):
-        subprocess.run(["git", *command], cwd=folder, check=True)  # noqa: S607 - git is looked up, as its server does
+        subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
 
 
@@ -86,7 +86,7 @@ def answers(address: str) -> bool:
 
 
 @contextlib.contextmanager
-def upstream(folder: Path, name: str, *command: str, secret: str = "upstream-secret") -> Iterator[Upstream]:  # noqa: S107
+def upstream(folder: Path, name: str, *command: str, secret: str = "upstream-secret") -> Iterator[Upstream]:
     """Run `command`, a stdio MCP server, behind the runner; `folder` keeps its notes."""
     port, seen = free_port(), folder / f"{name}-seen.json"
     runner = ["-m", "scripts.demo.stdio_runner", "--name", name, "--port", str(port), "--seen", str(seen), "--mutate"]

@@ -14,13 +14,18 @@ from joserfc.errors import JoseError
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ListToolsResult
 
 from scripts.demo.stdio_runner import digest
 from tests.conformance import servers
 
-pytestmark = [pytest.mark.enable_socket, pytest.mark.slow]
+pytestmark = [pytest.mark.loopback, pytest.mark.slow]
 ERAS = ["2026-07-28", "legacy"]
-WIRE = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list"}
+WIRE = {
+    "accept": "application/json, text/event-stream",
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": "tools/list",
+}
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}
 TIME_SERVER = [servers.program("mcp-server-time"), "--local-timezone", "UTC"]
@@ -35,12 +40,14 @@ def time_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Up
 
 async def visit(upstream: servers.Upstream, era: str, tool: str, arguments: dict[str, Any]) -> tuple[Any, Any, str]:
     """List and call as the official client does; return both results and the protocol version."""
-    async with httpx2.AsyncClient(headers=upstream.headers) as http:
-        async with Client(streamable_http_client(upstream.url, http_client=http), mode=era) as client:
-            return await client.list_tools(), await client.call_tool(tool, arguments), client.protocol_version
+    async with (
+        httpx2.AsyncClient(headers=upstream.headers) as http,
+        Client(streamable_http_client(upstream.url, http_client=http), mode=era) as client,
+    ):
+        return await client.list_tools(), await client.call_tool(tool, arguments), client.protocol_version
 
 
-async def list_over_stdio(era: str) -> Any:
+async def list_over_stdio(era: str) -> ListToolsResult:
     """List as the server itself answers, with nothing between."""
     async with Client(StdioServerParameters(command=TIME_SERVER[0], args=TIME_SERVER[1:]), mode=era) as client:
         return await client.list_tools()

@@ -1,0 +1,207 @@
+"""The whole product on this machine, with the main job played by the official MCP client: `make demo`.
+
+    python -m scripts.demo [--once] [--stop] [--system SLUG=URL ...] [--nodes N]
+
+Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/seed.py`), plays the story
+(`scripts/demo/story.py`), writes `var/demo.json` (`scripts/demo/world.py`) and stays up for the visitor. `--once` ends
+after the story, with a status other than zero when a step failed. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the
+ports; logs are in `var/log/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from scripts import devstack
+from scripts.demo import layout as places
+from scripts.demo import world
+from scripts.demo.processes import DemoError, PidFile, Process, Supervisor, end_leftovers
+from scripts.devservers import StackError, until
+
+VAR = places.VAR
+RUN = VAR / "run"
+PID_FILE = PidFile(VAR / "demo.pid")
+OUT = VAR / "demo.json"
+STOP_SECONDS = 60.0
+LOOPBACK_URL = re.compile(r"([a-z][a-z0-9-]{0,62})=(http://(?:localhost|127\.0\.0\.1)(?::\d+)?/\S*)")
+
+
+def main(arguments: list[str]) -> int:
+    """Read the command line and run; the return value is the exit status."""
+    options = parse(arguments)
+    VAR.mkdir(exist_ok=True)
+    if options.stop:
+        return stop()
+    if (pid := PID_FILE.running()) is not None:
+        return complain(f"A demo runs already (process {pid}); end it with: make demo ARGS=--stop")
+    if left := end_leftovers(RUN):
+        print(f"Ended what an earlier demo left running: {', '.join(left)}")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    PID_FILE.claim()
+    OUT.unlink(missing_ok=True)
+    try:
+        return run(options)
+    except (DemoError, StackError) as problem:
+        return complain(str(problem))
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        OUT.unlink(missing_ok=True)
+        shutil.rmtree(RUN, ignore_errors=True)
+        PID_FILE.release()
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the options; what is not built yet is refused in words."""
+    parser = argparse.ArgumentParser(prog="demo", description="The whole product on this machine.")
+    parser.add_argument("--once", action="store_true", help="play the story and exit; the status says whether it held")
+    parser.add_argument("--stop", action="store_true", help="end a demo left running")
+    parser.add_argument("--system", action="append", default=[], type=extra_system, metavar="SLUG=URL", dest="systems")
+    parser.add_argument("--nodes", type=int, default=1, choices=range(1, 10), metavar="N", help="gateway nodes")
+    parser.add_argument("--tls", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--fleet", type=int, metavar="N", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    for name in ("tls", "fleet"):
+        if getattr(options, name):
+            parser.error(f"--{name} is not available yet")
+    if set(dict(options.systems)) & set(places.SAMPLES):
+        parser.error(f"the names {', '.join(places.SAMPLES)} are taken by the demo's own systems")
+    return options
+
+
+def extra_system(text: str) -> tuple[str, str]:
+    """Read SLUG=URL; only loopback addresses are registered this way."""
+    if not (found := LOOPBACK_URL.fullmatch(text)):
+        message = f"{text!r} is not SLUG=http://localhost:PORT/PATH"
+        raise argparse.ArgumentTypeError(message)
+    return found[1], found[2]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Set up, start, fill, play; then stay until a signal comes, unless asked to end."""
+    layout = places.Layout.from_environment(options.nodes)
+    layout.check_ports()
+    shutil.rmtree(RUN, ignore_errors=True)
+    RUN.mkdir(mode=0o700)
+    with step("Starting PostgreSQL and Valkey"):
+        stack = devstack.Stack()
+    try:
+        supervisor = Supervisor(RUN, VAR / "log", places.settings(layout, stack, RUN))
+        try:
+            set_up(supervisor, layout, dict(options.systems))
+            return play(supervisor, layout, stay=not options.once)
+        finally:
+            _finish_undisturbed()
+            supervisor.stop()
+    finally:
+        _finish_undisturbed()
+        stack.close()
+
+
+def set_up(supervisor: Supervisor, layout: places.Layout, systems: dict[str, str]) -> None:
+    """Start the outside, make the tables, start the product, and fill the world."""
+    secrets_of = places.upstream_secrets()
+    make_repository(RUN / "repository")
+    with step("Creating the tables"):
+        for process in places.outside(layout, RUN, secrets_of):
+            supervisor.start(process)
+        supervisor.finish(places.manage("migrate", "--database", "owner", "--no-input"))
+    with step("Starting console, gateway, sealer and worker"):
+        for process in places.product(layout):
+            supervisor.start(process)
+        supervisor.wait_until_ready()
+    with step("Filling the world: people, agents, systems"):
+        told = {
+            "samples": {slug: {"url": layout.sample(slug), "secret": secrets_of[slug]} for slug in places.SAMPLES},
+            "systems": systems,
+            "stub_issuer": layout.stub_issuer,
+            "out": str(RUN / "world.json"),
+        }
+        seed = [sys.executable, "-m", "scripts.demo.seed"]
+        supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(told)}))
+
+
+def play(supervisor: Supervisor, layout: places.Layout, *, stay: bool) -> int:
+    """Play the story in a process of its own, publish the world, and wait while the visitor looks around."""
+    story = [sys.executable, "-m", "scripts.demo.story", str(RUN / "world.json")]
+    print("Playing the main job with the official MCP client:", flush=True)
+    if status := subprocess.run(story, check=False).returncode:
+        print(f"The story does not hold (status {status}); the logs are in {VAR / 'log'}.")
+        return status
+    if not stay:
+        return 0
+    world.write(world.read(RUN / "world.json"), OUT)
+    print(f"\nThe console is at {layout.console}; people and their passwords are in {OUT}. Ctrl-C ends the demo.")
+    sys.stdout.flush()
+    while True:
+        supervisor.check()
+        time.sleep(1)
+
+
+def make_repository(folder: Path) -> None:
+    """Make the git repository that the sample git server serves."""
+    folder.mkdir()
+    (folder / "README.md").write_text("# Expense reports\n\nWhat the demo's agents read and change.\n")
+    identity = ["-c", "user.name=Mandate demo", "-c", "user.email=demo@example.com"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], [*identity, "commit", "-q", "-m", "Begin."]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def stop() -> int:
+    """End the demo that runs, and what a killed one left; done when nothing of it runs any more."""
+    if (pid := PID_FILE.running()) is not None:
+        os.kill(pid, signal.SIGTERM)
+        if not until(lambda: PID_FILE.running() is None, STOP_SECONDS):
+            return complain(f"The demo (process {pid}) does not end.")
+        print("The demo has ended.")
+    elif left := end_leftovers(RUN):
+        print(f"Ended what a killed demo left running: {', '.join(left)}")
+    else:
+        print("No demo runs.")
+    return 0
+
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[None]:
+    """Print what is being done and how long it took."""
+    print(f"{what} ...", end="", flush=True)
+    began = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print(" failed", flush=True)
+        raise
+    print(f" {time.monotonic() - began:.1f} s", flush=True)
+
+
+def complain(message: str) -> int:
+    """Tell the person why it did not work; return the exit status."""
+    print(message, file=sys.stderr)
+    return 1
+
+
+def _finish_undisturbed() -> None:
+    """Let no second signal cut the clean-up short."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

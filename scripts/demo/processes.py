@@ -1,0 +1,165 @@
+"""The processes of the demo: each a child with its log in a file, started, watched and stopped by number.
+
+Every child leads a session of its own, so that Ctrl-C reaches the demo alone and its children are ended in order. Their
+numbers and births are noted in a manifest; when the demo itself was killed, the next start (or `--stop`) ends what it
+left, and never a stranger that got the same number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.devservers import until
+from scripts.devstack import Manifest, birth
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+TAIL_LINES = 25
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What to start: `ready` is the address that answers 200 once it serves; none means that running is enough."""
+
+    name: str
+    command: list[str]
+    ready: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Supervisor:
+    """The children that run now, in the order of their start."""
+
+    def __init__(self, folder: Path, logs: Path, environment: Mapping[str, str]) -> None:
+        self._logs, self._environment = logs, environment
+        self._manifest = Manifest(folder)
+        self._children: dict[str, tuple[Process, subprocess.Popen[bytes]]] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, process: Process) -> None:
+        """Start a child; its standard output and error go to its log, which begins anew."""
+        with self.log(process.name).open("wb") as log:
+            child = subprocess.Popen(
+                process.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment, **process.environment},
+                start_new_session=True,
+            )
+        self._children[process.name] = process, child
+        self._manifest.add(process.name, child.pid)
+
+    def finish(self, process: Process) -> None:
+        """Run a child to its end. Raises DemoError with the end of its log when it fails."""
+        self.start(process)
+        _, child = self._children[process.name]
+        status = child.wait()
+        del self._children[process.name]
+        if status:
+            raise DemoError(self.complaint(process.name, status))
+
+    def wait_until_ready(self) -> None:
+        """Wait until every child with an address answers there. Raises DemoError when one ends or stays silent."""
+        deadline = time.monotonic() + START_SECONDS
+        for process, _ in self._children.values():
+            while process.ready and not answers(process.ready):
+                self.check()
+                if time.monotonic() > deadline:
+                    raise DemoError(self.complaint(process.name, None))
+                time.sleep(0.05)
+        self.check()
+
+    def check(self) -> None:
+        """Raise DemoError when a child has ended, with the end of its log."""
+        for name, (_, child) in self._children.items():
+            if (status := child.poll()) is not None:
+                raise DemoError(self.complaint(name, status))
+
+    def stop(self) -> None:
+        """End every child, the last one first: a request to end, then force on it and whatever it started."""
+        for _, child in reversed(self._children.values()):
+            child.terminate()
+        for name, (_, child) in reversed(self._children.items()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(STOP_SECONDS)
+            if child.poll() is None:
+                print(f"  {name} does not end and is killed")
+            end_group(child.pid)
+            child.wait()
+        self._children.clear()
+
+    def log(self, name: str) -> Path:
+        """Return where a child's output goes."""
+        return self._logs / f"{name}.log"
+
+    def complaint(self, name: str, status: int | None) -> str:
+        """Return what to tell the person: what happened, and the end of the log."""
+        lines = self.log(name).read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        happened = "does not answer" if status is None else f"ended with status {status}"
+        return "\n".join([f"{name} {happened}; the end of {self.log(name)}:", *(f"    {line}" for line in lines)])
+
+
+def answers(address: str) -> bool:
+    """Say whether a GET is answered with success."""
+    try:
+        with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own loopback address
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def end_group(pid: int) -> None:
+    """Kill what is left of the session that a child of ours leads."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def end_leftovers(folder: Path) -> list[str]:
+    """End the children that a killed demo left behind, by their noted numbers and births; return their names."""
+    manifest = Manifest(folder)
+    left = {name: pid for name in manifest.read() if (pid := manifest.runs(name))}
+    for pid in left.values():
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not any(manifest.runs(name) for name in left), STOP_SECONDS)
+    for name, pid in left.items():
+        if manifest.runs(name):
+            end_group(pid)
+    manifest.path.unlink(missing_ok=True)
+    return list(left)
+
+
+class PidFile:
+    """The file that names the running demo, by number and birth."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def running(self) -> int | None:
+        """Return the number of the demo that runs now."""
+        try:
+            pid, born = self.path.read_text().splitlines()
+        except (OSError, ValueError):
+            return None
+        return int(pid) if birth(int(pid)) == born else None
+
+    def claim(self) -> None:
+        """Note this process."""
+        self.path.write_text(f"{os.getpid()}\n{birth(os.getpid())}\n")
+
+    def release(self) -> None:
+        """Forget this process."""
+        self.path.unlink(missing_ok=True)

@@ -1,1 +1,0 @@
-"""Foreign code against ours: official clients and servers, unmodified."""
