@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypedDict, Unpack, cast
+from typing import Final, Literal, TypedDict, Unpack
 
 type Kind = Literal["person", "agent", "client", "system"]
 
@@ -28,7 +28,7 @@ class Principal:
         if kind not in KINDS or not name:
             message = f"{text!r} names no principal"
             raise ValueError(message)
-        return cls(cast("Kind", kind), name)
+        return cls(kind, name)
 
 
 SYSTEM: Final = Principal("system", "mandate")

@@ -64,7 +64,7 @@ def draft(
     Raises BadEvent for a malformed link or outcome, redaction.Unrepresentable for a number JSON cannot carry.
     """
     here = context.current()
-    links = sorted({_link(link) for link in about})
+    links = {_link(link) for link in about}
     if outcome not in _OUTCOMES:
         message = f"{outcome!r} is no outcome"
         raise BadEvent(message)
@@ -74,7 +74,7 @@ def draft(
         at=at,
         uuid=uuid,
         action=str(Action(action)),
-        links=links,
+        links=_found_by(links, by, here),
         trace=trace,
         fields={
             "v": SCHEMA,
@@ -90,10 +90,17 @@ def draft(
             "request_id": _word(here.request_id),
             "source": _word(here.source),
             "session": _word(here.session),
-            "links": list(links),
+            "links": [*sorted(links)],
             "detail": redaction.clean(detail or {}),
         },
     )
+
+
+def _found_by(links: set[str], by: context.Principal, here: context.Context) -> list[str]:
+    """What finds the event: what it is about, who acted, for whom, in which session. Not the product itself."""
+    found = {*links, str(by)} | ({str(here.on_behalf_of)} if here.on_behalf_of else set())
+    found |= {f"session:{here.session}"} if here.session else set()
+    return sorted(_word(link) for link in found if link != str(context.SYSTEM))
 
 
 def _link(link: str) -> str:

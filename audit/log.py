@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
-from uuid import UUID
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,30 +10,9 @@ from psycopg.types.json import Jsonb
 
 from audit import context, personal_data, producers
 from audit.actions import Action
-from audit.draft import Draft, draft
+from audit.draft import draft
 from audit.models import Event
-
-INSERT_ONE: Final = """
-WITH event AS (
-    INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body, personal)
-    VALUES (%(at)s, %(uuid)s, %(action)s, %(links)s, %(trace)s, %(producer)s, %(sequence)s, %(body)s, %(personal)s)
-)
-INSERT INTO pending (at, uuid, producer, sequence) VALUES (%(at)s, %(uuid)s, %(producer)s, %(sequence)s)
-"""
-
-INSERT_MANY: Final = """
-WITH given AS MATERIALIZED (
-    SELECT * FROM unnest(
-        %(at)s::timestamptz[], %(uuid)s::uuid[], %(action)s::text[], %(links)s::text[], %(trace)s::text[],
-        %(sequence)s::bigint[], %(body)s::text[], %(personal)s::jsonb[]
-    ) AS row (at, uuid, action, links, trace, sequence, body, personal)
-), event AS (
-    INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body, personal)
-    SELECT at, uuid, action, links::text[], trace, %(producer)s::uuid, sequence, body, personal FROM given
-)
-INSERT INTO pending (at, uuid, producer, sequence)
-SELECT at, uuid, %(producer)s::uuid, sequence FROM given ORDER BY sequence
-"""
+from audit.statements import INSERT_MANY, INSERT_ONE, columns
 
 
 class NotInTransaction(RuntimeError):
@@ -114,34 +92,23 @@ def record_many(action: Action, rows: Iterable[Row], *, by: context.Principal) -
     return len(drafts)
 
 
-def columns(drafts: list[Draft], producer: UUID, first: int) -> dict[str, object]:
-    """Turn drafts into the column arrays of INSERT_MANY, numbered from `first`."""
-    return {
-        "at": [d.at for d in drafts],
-        "uuid": [d.uuid for d in drafts],
-        "action": [d.action for d in drafts],
-        "links": [_array(d.links) for d in drafts],
-        "trace": [d.trace for d in drafts],
-        "producer": producer,
-        "sequence": list(range(first, first + len(drafts))),
-        "body": [d.body(producer, first + place) for place, d in enumerate(drafts)],
-        "personal": [None] * len(drafts),
-    }
-
-
-def _array(links: list[str]) -> str:
-    """Write a PostgreSQL array literal: unnest() would flatten an array of arrays."""
-    quoted = (link.replace("\\", "\\\\").replace('"', '\\"') for link in links)
-    return "{" + ",".join(f'"{link}"' for link in quoted) + "}"
-
-
 def _in_transaction() -> BaseDatabaseWrapper:
     connection = connections[DEFAULT_DB_ALIAS]
     if not connection.in_atomic_block:
         raise NotInTransaction
+    _end_lost_producer(connection)
     return connection
 
 
-def _execute(connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, object]) -> None:
+def _end_lost_producer(connection: BaseDatabaseWrapper) -> None:
+    """After a connection was lost during a commit, the next one's first event says how far it surely came."""
+    lost, producers.current(connection).follows = producers.current(connection).follows, None
+    if lost is not None:
+        committed = producers.last_number(connection, lost)
+        detail = {"producer": lost.uuid, "committed": committed, "attempted": lost.attempted}
+        record(Action.PRODUCER_ENDED, by=context.SYSTEM, outcome="unknown", detail=detail)
+
+
+def _execute(connection: BaseDatabaseWrapper, statement: str, values: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement, cast("dict[str, object]", values))
+        cursor.execute(statement, values)

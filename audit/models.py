@@ -50,6 +50,12 @@ class Event(models.Model):
         return str(self.said["actor"])
 
     @property
+    def about(self) -> list[str]:
+        """What it is about, as links "kind:id". The column `links` adds who acted, for whom, in which session."""
+        about: list[str] = self.said["links"]
+        return about
+
+    @property
     def on_behalf_of(self) -> str:
         """For whom: "kind:name", or empty."""
         return str(self.said["on_behalf_of"] or "")

@@ -103,7 +103,7 @@ def _wrap(subject: str, key_id: UUID, key: bytes) -> bytes:
 
 
 def _unwrap(row: SubjectKey) -> bytes:
-    blob = bytes(row.wrapped)
+    blob = bytes(row.wrapped or b"")
     return AESGCM(_key_encryption_key()).decrypt(blob[:_NONCE], blob[_NONCE:], _wrapping(row.subject, row.key_id))
 
 

@@ -28,6 +28,8 @@ class Producer:
     attempted: int = 0
     since: datetime | None = None
     """The time of the first event that may not have committed."""
+    follows: "Producer | None" = None
+    """The producer before it on this thread, where its last commit is in doubt and no marker has ended it yet."""
 
 
 @dataclass(slots=True)
@@ -62,13 +64,15 @@ def current(connection: BaseDatabaseWrapper) -> Producer:
     connection.ensure_connection()
     producer: Producer | None = getattr(connection, _ATTRIBUTE, None)
     if producer is None or producer.raw is not connection.connection:
-        producer = Producer(raw=connection.connection)
+        in_doubt = producer if producer is not None and producer.attempted > producer.committed else None
+        producer = Producer(raw=connection.connection, follows=in_doubt)
         setattr(connection, _ATTRIBUTE, producer)
     return producer
 
 
 def _next(connection: BaseDatabaseWrapper, producer: Producer) -> int:
-    for _, callback, _ in reversed(connection.run_on_commit):
+    for hook in reversed(connection.run_on_commit):
+        callback = hook[1]
         if isinstance(callback, _Advance) and callback.producer is producer:
             return callback.upto + 1
     if producer.attempted > producer.committed:

@@ -78,11 +78,11 @@ def clean(value: object, where: str = "detail", depth: int = 0) -> Json:
     return _clean_container(value, where, depth)
 
 
-def _exact(value: float, where: str) -> int | float:
-    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+def _exact(value: float, where: str) -> float:
+    if not isinstance(value, float) and abs(value) > MAX_INTEGER:
         message = f"{where}: {value} is beyond 2^53, write it as text"
         raise Unrepresentable(message)
-    if isinstance(value, float) and not math.isfinite(value):
+    if not math.isfinite(value):
         message = f"{where}: {value} is no number in JSON"
         raise Unrepresentable(message)
     return value

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
@@ -55,7 +55,7 @@ def record(
 
 def count_stranger(kind: str, source: str) -> None:
     """Count one failure of somebody unauthenticated; `close_minutes` makes one event a source and minute of them."""
-    values = {
+    values: dict[str, Any] = {
         "minute": _minute(clock.now()),
         "kind": redaction.text(kind),
         "source": redaction.text(source).replace("\x00", "")[:100],

@@ -1,0 +1,186 @@
+"""Group commit for the gateway's event loop: a call awaits the commit of the batch that its event is in.
+
+While one batch commits, the next gathers; so batches are as large as the load asks for, and a lone event waits for
+nobody. One statement writes a batch, so it is in the record whole or not at all. Where a commit's fate is unknown, the
+calls of that batch fail closed, nothing is written twice, and a new producer begins with a marker that ends the old.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Self
+from uuid import UUID, uuid4
+
+import psycopg
+
+from audit import context
+from audit.actions import Action
+from audit.draft import Draft, draft
+from audit.statements import INSERT_MANY, columns
+
+MAX_BATCH: Final = 500
+MAX_WAITING: Final = 5000
+COMMIT_WITHIN: Final = 5.0
+"""Seconds after which a commit's fate is called unknown."""
+
+_SHUTDOWN: Final = "57P"
+"""Class of the server's farewells: what was under way when one came may have committed."""
+
+logger = logging.getLogger(__name__)
+
+
+class NotWritten(RuntimeError):
+    """The event is certainly not in the record."""
+
+    code = "record_unavailable"
+
+
+class Busy(NotWritten):
+    """Too many events are waiting for the record."""
+
+    code = "record_busy"
+
+
+class FateUnknown(RuntimeError):
+    """Whether the event is in the record is not known: the call that it tells of must not go on."""
+
+    code = "record_fate_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A committed event."""
+
+    uuid: UUID
+    at: datetime
+
+
+@dataclass(slots=True)
+class _Producer:
+    uuid: UUID = field(default_factory=uuid4)
+    committed: int = 0
+
+
+type _Call = tuple[Draft, asyncio.Future[Written]]
+
+
+def _fail(calls: Iterable[_Call], error: Exception) -> None:
+    for _, done in calls:
+        if not done.done():
+            done.set_exception(error)
+
+
+def _marker(ended: dict[str, object]) -> Draft:
+    """End a producer whose last commit is in doubt. Made anew each time: an earlier one may have been committed."""
+    return draft(Action.PRODUCER_ENDED, by=context.SYSTEM, outcome="unknown", detail=ended)
+
+
+class Writer:
+    """Writes events in batches over a connection of its own. One per event loop: `async with Writer(address) as it`."""
+
+    def __init__(self, address: str, *, max_waiting: int = MAX_WAITING) -> None:
+        self._address = address
+        self._max_waiting = max_waiting
+        self._waiting: deque[_Call] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._producer = _Producer()
+        self._ended: list[dict[str, object]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="audit-writer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Write what is waiting, then disconnect."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        await self._disconnect()
+
+    async def write(self, event: Draft) -> Written:
+        """Return when the event is durable. Raises Busy or NotWritten (it is not in the record), or FateUnknown."""
+        if self._closing or self._task is None or self._task.done():
+            raise NotWritten
+        if len(self._waiting) >= self._max_waiting:
+            raise Busy
+        done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self._waiting.append((event, done))
+        self._wake.set()
+        return await done
+
+    async def _run(self) -> None:
+        batch: list[_Call] = []
+        try:
+            while self._waiting or not self._closing:
+                if not self._waiting:
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                try:
+                    await self._write_batch([event for event, _ in batch])
+                except Exception as error:  # noqa: BLE001 - whatever it was, every call in the batch must hear of it
+                    logger.warning("record_batch_failed", extra={"events": len(batch), "error": repr(error)})
+                    _fail(batch, error if isinstance(error, NotWritten | FateUnknown) else NotWritten(str(error)))
+                for event, done in batch:
+                    if not done.done():
+                        done.set_result(Written(event.uuid, event.at))
+        finally:  # cancelled: what was on its way is in doubt, what waited was not written
+            _fail(batch, FateUnknown("the writer was stopped"))
+            _fail(self._waiting, NotWritten("the writer was stopped"))
+
+    async def _write_batch(self, events: list[Draft]) -> None:
+        connection = await self._connect()
+        events = [*map(_marker, self._ended), *events]
+        values = columns(events, self._producer.uuid, self._producer.committed + 1)
+        try:
+            async with asyncio.timeout(COMMIT_WITHIN):
+                await connection.execute(INSERT_MANY, values, prepare=True)
+        except psycopg.Error as error:
+            if connection.closed or (error.sqlstate or _SHUTDOWN).startswith(_SHUTDOWN):
+                await self._lose(len(events), error)
+            raise NotWritten(str(error)) from error  # the server answered: the statement, and so the batch, is undone
+        except TimeoutError as error:
+            await self._lose(len(events), error)
+        self._producer.committed += len(events)
+        self._ended.clear()
+
+    async def _lose(self, in_doubt: int, error: BaseException) -> None:
+        """End the producer: its last `in_doubt` events may or may not be in the record."""
+        so_far = self._producer.committed
+        self._ended.append({"producer": self._producer.uuid, "committed": so_far, "attempted": so_far + in_doubt})
+        self._producer = _Producer()
+        await self._disconnect()
+        raise FateUnknown(str(error)) from error
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        if self._connection is not None:  # lost while idle: nothing is in doubt, but its life is over
+            await self._disconnect()
+            self._producer = _Producer()
+        try:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._address, autocommit=True, connect_timeout=2, application_name="mandate-record"
+            )
+        except psycopg.Error as error:
+            message = f"no connection: {error}"
+            raise NotWritten(message) from error
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error, OSError):
+                await connection.close()

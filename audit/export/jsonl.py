@@ -1,0 +1,59 @@
+"""JSON Lines: one leaf a line, its body byte for byte, in the form that `audit/verify.py` reads."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from audit import personal_data, stream
+from audit.models import Leaf
+
+CHUNK = 5000
+
+_CHUNK = """
+SELECT l.index, encode(l.hash, 'hex'), e.body
+  FROM leaves l LEFT JOIN events e ON e.at = l.at AND e.uuid = l.uuid
+ WHERE l.index >= %s AND l.index < %s ORDER BY l.index
+"""
+
+
+def lines(first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    """Yield the leaves first..last-1 (all, by default) as lines `{"body":...,"hash":"...","index":n}`.
+
+    A leaf without its event is written with a null body: the verifier names it. Reads by index in chunks, so a long
+    export holds no transaction open and never sees an unsealed event.
+    """
+    end = stream.end() if last is None else min(last, stream.end())
+    for begin in range(first, end, CHUNK):
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(_CHUNK, [begin, min(begin + CHUNK, end)])
+            rows = cursor.fetchall()
+        yield "".join(
+            f'{{"body":{"null" if body is None else body},"hash":"{digest}","index":{index}}}\n'
+            for index, digest, body in rows
+        ).encode()
+
+
+def openings(first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    """Yield what is still readable of the personal values, each with the salt that checks it against its commitment.
+
+    Whoever calls this has checked that the reader may see personal data.
+    """
+    end = stream.end() if last is None else min(last, stream.end())
+    for begin in range(first, end, CHUNK):
+        for sealed in stream.after(begin, min(CHUNK, end - begin)):
+            for opening in personal_data.openings(sealed.event) if sealed.event.personal else ():
+                line = {
+                    "index": sealed.index,
+                    "salt": opening.salt,
+                    "subject": opening.subject,
+                    "values": opening.values,
+                }
+                yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def index_at(moment: datetime) -> int:
+    """The index of the first leaf whose event is not older than `moment`; the end where there is none."""
+    found = Leaf.objects.filter(at__gte=moment).order_by("index").values_list("index", flat=True).first()
+    return stream.end() if found is None else found

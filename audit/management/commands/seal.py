@@ -1,0 +1,77 @@
+"""`manage.py seal`: the sealer process. One is active; another waits for its lock, and takes over within a moment."""
+
+import logging
+import signal
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from audit import anchors, chain, sealkey, seals
+
+RECONNECT_AFTER = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    """Turn pending events into leaves and signed checkpoints until stopped."""
+
+    help = "Seal the record: pending events to leaves, signed checkpoints, anchors. Runs until it is stopped."
+    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's attribute
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--init-key", action="store_true", help="make the signing key, print its public form, end")
+        parser.add_argument("--once", action="store_true", help="seal what is pending now, publish, end")
+        parser.add_argument("--restored-as", default="", metavar="ORIGIN", help="after a restore: the log's new name")
+
+    def handle(self, *_: object, init_key: bool, once: bool, restored_as: str, **__: object) -> None:
+        """Run."""
+        origin = f"{urlsplit(settings.CONSOLE_URL).netloc}/record"
+        key_file = Path(settings.SEAL_KEY_FILE or _refuse("SEAL_KEY_FILE"))
+        if init_key or not key_file.exists():
+            key = sealkey.create(key_file, origin)
+            logger.info("seal_key_created", extra={"path": str(key_file)})
+        else:
+            key = sealkey.load(key_file)
+        if init_key:
+            self.stdout.write(chain.vkey(origin, key.public_key()))
+            return
+        to = [anchors.File(Path(settings.ANCHOR_FILE or _refuse("ANCHOR_FILE")))]
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.is_set():
+            try:
+                with _connect() as connection:
+                    sealer = seals.begin(connection, origin, key, to, restored_as=restored_as)
+                    sealkey.export(key_file, sealer.origin, key)
+                    restored_as = ""
+                    if once:
+                        while sealer.seal_batch():
+                            pass
+                        stop.set()
+                    sealer.run(stop.is_set, stop.wait)
+            except psycopg.OperationalError as error:
+                if once:
+                    raise CommandError(str(error)) from error
+                logger.warning("sealer_lost_its_connection", extra={"error": str(error)})
+                stop.wait(RECONNECT_AFTER)
+            except seals.RecordDamaged as error:
+                logger.critical("record_damaged", extra={"error": str(error)})
+                raise CommandError(f"The record is damaged: {error}. Sealing stopped.", returncode=3) from error
+
+
+def _connect() -> psycopg.Connection[Any]:
+    address = settings.SEAL_DATABASE_URL.reveal() or _refuse("SEAL_DATABASE_URL")
+    return psycopg.connect(address, autocommit=True, application_name="mandate-sealer", connect_timeout=5)
+
+
+def _refuse(name: str) -> str:
+    raise CommandError(f"{name} is not set; the sealer needs it.")
