@@ -14,7 +14,7 @@ MANDATE: Final = "mandate"
 
 
 def issuer(path: str) -> str:
-    """Return the issuer identifier of an issuer path (`idp`, `as/<slug>`): compared byte by byte everywhere (RFC 8414)."""
+    """Return the issuer identifier of an issuer path (`idp`, `as/<slug>`); it is compared byte by byte (RFC 8414)."""
     return f"{settings.CONSOLE_URL}/{path}"
 
 

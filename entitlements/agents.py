@@ -58,7 +58,7 @@ def register(
 
 @transaction.atomic
 def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Stop an agent at once: no token, no call. Suspending twice changes and records nothing. Raises WrongState when retired."""
+    """Stop an agent at once: no token, no call. Twice changes and records nothing. Raises WrongState when retired."""
     locked = _locked(agent)
     if locked.status == Agent.Status.SUSPENDED:
         return locked
@@ -69,7 +69,7 @@ def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
 
 @transaction.atomic
 def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Let a suspended agent work again. Raises WrongState unless it is suspended, SponsorRequired when nobody answers for it."""
+    """Let a suspended agent work again. Raises WrongState, and SponsorRequired when nobody answers for it."""
     locked = _locked(agent)
     if locked.status != Agent.Status.SUSPENDED:
         raise WrongState

@@ -1,3 +1,5 @@
+"""Floor 2 as a Django application."""
+
 from django.apps import AppConfig
 
 

@@ -1,7 +1,8 @@
 """The change feed: a row and a NOTIFY in the transaction of the change.
 
-A deferred trigger (first migration) gives `seq` at commit under one advisory lock, so that the order of `seq` is the order of
-commits and no row can appear behind a reader's position. One NOTIFY a transaction carries a sequence number and nothing else.
+A deferred trigger (migration 0002) gives `seq` at commit under one advisory lock, so that the order of `seq` is the
+order of commits and no row can appear behind a reader's position. One NOTIFY a transaction carries a sequence number
+and nothing else.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from enum import StrEnum
 
 from django.db import connection
 from django.db.models import Max
+from django.db.models.functions import Coalesce
 
 from audit import clock
 
-from .models import Change, GatewayNode
+from .models import Change
 
 CHANNEL = "mandate_changes"
 LEASE_SECONDS = 2.0
+_SOON, _PATIENCE, _LATER = 0.002, 0.2, 0.02
+"""Seconds between two looks at the nodes: often while an answer is a matter of milliseconds, then seldom."""
 
 
 class Kind(StrEnum):
@@ -32,13 +36,13 @@ class Kind(StrEnum):
     PERSON = "person"
     SESSION = "session"
     SYSTEM = "system"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a kind of change
     TOOL = "tool"
     VAULT = "vault"
 
 
 def note(kind: Kind, subject: str, *, agent_id: int | None = None) -> int:
-    """Note one change in the running transaction; returns the row's id, which `position` turns into its sequence number."""
+    """Note one change in the running transaction; returns the row's id, from which `position` finds its place."""
     change = Change.objects.create(kind=kind, subject=subject, agent_id=agent_id, noted_at=clock.now())
     return int(change.pk)
 
@@ -53,13 +57,13 @@ def note_many(kind: Kind, agents: Iterable[int], subject: str) -> None:
 
 def last_noted() -> int | None:
     """Return the id of the last change that the running transaction noted: only its own have no sequence number yet."""
-    return Change.objects.filter(seq=None).aggregate(last=Max("pk"))["last"]
+    return Change.objects.filter(seq=None).order_by("-pk").values_list("pk", flat=True).first()
 
 
 def position(change_id: int | None) -> int:
     """Return the sequence number that a committed change got; without one, how far the feed has come."""
     if change_id is None:
-        return Change.objects.aggregate(last=Max("seq"))["last"] or 0
+        return int(Change.objects.aggregate(last=Coalesce(Max("seq"), 0))["last"])
     seq = Change.objects.values_list("seq", flat=True).get(pk=change_id)
     if seq is None:
         raise LookupError("the change is not committed yet")
@@ -69,12 +73,12 @@ def position(change_id: int | None) -> int:
 def wait_for_nodes(position: int, committed: float) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Wait until every node whose lease lives has applied `position`, or its lease has lapsed.
 
-    `committed` is `time.monotonic()` right after the commit. Returns (acknowledged, missing): each node's milliseconds since the
-    commit, and each node that fell silent with the time its lease lapsed. Never waits longer than a lease.
+    `committed` is `time.monotonic()` right after the commit. Returns (acknowledged, missing): each node's milliseconds
+    since the commit, and each node that fell silent with the time its lease lapsed. Never waits longer than a lease.
     """
     acknowledged: dict[str, dict[str, object]] = {}
     missing: dict[str, dict[str, object]] = {}
-    pending = set(_serving())
+    pending = _serving()
     while pending:
         elapsed = time.monotonic() - committed
         for node, applied, lapses_at, lapsed in _state(pending):
@@ -84,28 +88,31 @@ def wait_for_nodes(position: int, committed: float) -> tuple[list[dict[str, obje
                 missing[node] = {"node": node, "lease_lapsed_at": lapses_at}
         pending -= acknowledged.keys() | missing.keys()
         if pending:
-            time.sleep(0.002 if elapsed < 0.2 else 0.02)
+            time.sleep(_SOON if elapsed < _PATIENCE else _LATER)
     return list(acknowledged.values()), list(missing.values())
 
 
-_LEASE = f"interval '{LEASE_SECONDS} seconds'"
-
-
-def _serving() -> list[str]:
+def _serving() -> set[str]:
     """Return the nodes whose lease may still be alive, by the database's own clock."""
-    return list(
-        GatewayNode.objects.filter(stopped_at=None)
-        .extra(where=[f"polled_at > clock_timestamp() - {_LEASE}"])
-        .values_list("pk", flat=True)
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM entitlements_gatewaynode"
+            " WHERE stopped_at IS NULL AND polled_at + make_interval(secs => %s) > clock_timestamp()",
+            [LEASE_SECONDS],
+        )
+        return {node for (node,) in cursor.fetchall()}
 
 
 def _state(nodes: set[str]) -> list[tuple[str, int, str, bool]]:
+    """Return each node's position, the moment its lease lapses (UTC), and whether it has lapsed."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, position, to_char((polled_at + {_LEASE}) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-            f" stopped_at IS NOT NULL OR polled_at + {_LEASE} < clock_timestamp()"
-            " FROM entitlements_gatewaynode WHERE id = ANY(%s)",
-            [sorted(nodes)],
+            """
+            SELECT id, position, to_char(lapses AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                   stopped_at IS NOT NULL OR lapses < clock_timestamp()
+            FROM (SELECT *, polled_at + make_interval(secs => %s) AS lapses FROM entitlements_gatewaynode) AS node
+            WHERE id = ANY(%s)
+            """,
+            [LEASE_SECONDS, sorted(nodes)],
         )
-        return [tuple(row) for row in cursor.fetchall()]
+        return [(node, position, lapses, lapsed) for node, position, lapses, lapsed in cursor.fetchall()]

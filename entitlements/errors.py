@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class DomainError(Exception):
     """The request cannot be carried out.
 
-    A subclass's docstring is the message a person reads; `code` is the stable word that API, record and docs share, `status`
-    the HTTP status of its problem document (RFC 9457). `detail` holds safe facts for the caller, never secrets.
+    A subclass's docstring is the message a person reads; `code` is the stable word that API, record and docs share,
+    `status` the HTTP status of its problem document (RFC 9457). `detail` holds safe facts for the caller, never
+    secrets.
     """
 
     code: ClassVar[str] = "refused"
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
 
-    def __init__(self, message: str = "", **detail: Any) -> None:
+    def __init__(self, message: str = "", **detail: object) -> None:
         self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
         self.detail = detail
         super().__init__(self.message)

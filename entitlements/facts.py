@@ -1,7 +1,7 @@
 """What decisions need to know about one agent at one system: three queries, one snapshot.
 
-The SQL is shared by the Django side (`load`) and the gateway's own connections, which run the same statements and hand the rows
-to `build`. The feed position is read in the first statement, so a snapshot is never newer than it says.
+The SQL is shared by the Django side (`load`) and the gateway's own connections, which run the same statements and
+hand the rows to `build`. The feed position is read in the first statement, so a snapshot is never newer than it says.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        a.slug, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8,
        y.slug, y.status,
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
-       (SELECT json_agg(json_build_array(c.client_id, c.status)) FROM entitlements_client c WHERE c.agent_id = a.id)::text,
+       (SELECT json_agg(json_build_array(c.client_id, c.status)) FROM entitlements_client c
+         WHERE c.agent_id = a.id)::text,
        (SELECT json_agg(json_build_array(n.id, p.login, p.is_active,
-                extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds, extract(epoch FROM n.expires_at)::float8,
-                extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8, n.ended_at IS NOT NULL, n.risk, n.labels))
+                extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
+                extract(epoch FROM n.expires_at)::float8,
+                extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
+                n.ended_at IS NOT NULL, n.risk, n.labels))
           FROM entitlements_session n LEFT JOIN entitlements_person p ON p.id = n.person_id
          WHERE n.agent_id = a.id AND n.expires_at > now() - interval '10 minutes')::text,
        (SELECT json_agg(t.jti) FROM entitlements_issuedtoken t
@@ -52,7 +55,8 @@ WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND g.state IN ('active
 
 TOOLS: Final = """
 SELECT t.name, t.state, coalesce(v.id::text, ''), coalesce(v.sha256, ''), t.action, t.risk,
-       array(SELECT e.scope FROM entitlements_entitlementtool l JOIN entitlements_entitlement e ON e.id = l.entitlement_id
+       array(SELECT e.scope FROM entitlements_entitlementtool l
+               JOIN entitlements_entitlement e ON e.id = l.entitlement_id
               WHERE l.tool_id = t.id AND e.enabled ORDER BY e.scope)
 FROM entitlements_tool t JOIN entitlements_system y ON y.id = t.system_id
 LEFT JOIN entitlements_toolversion v ON v.id = t.approved_id
@@ -78,9 +82,13 @@ def load(agent: str, system: str, people: Iterable[tuple[str, bool]] = ()) -> Ag
         return build(principals, lines, cursor.fetchall(), people)
 
 
-def build(principals: Row, lines: Iterable[Row], tools: Iterable[Row], people: Iterable[tuple[str, bool]] = ()) -> AgentFacts:
+def build(
+    principals: Row, lines: Iterable[Row], tools: Iterable[Row], people: Iterable[tuple[str, bool]] = ()
+) -> AgentFacts:
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return."""
-    position, agent, status, sponsor_active, valid_after, system, system_status, stopped, clients, sessions, dead = principals
+    position, agent, status, sponsor_active, valid_after, system, system_status, stopped, clients, sessions, dead = (
+        principals
+    )
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     for tool, login, is_active, grant, scope, starts, ends, state, caps in lines:

@@ -80,8 +80,8 @@ def about(grant: Grant) -> list[str]:
 def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal, reason: str) -> Grant:
     """Give an agent an entitlement on these terms.
 
-    Raises OutsideEntitlement when a line is not in the entitlement or loosens its limits, TooLong, and AlreadyHeld when an open
-    grant for the same agent, entitlement and people exists (the database decides).
+    Raises OutsideEntitlement when a line is not in the entitlement or loosens its limits, TooLong, and AlreadyHeld
+    when an open grant for the same agent, entitlement and people exists (the database decides).
     """
     _check_terms(entitlement, terms)
     grant = Grant(
@@ -101,7 +101,9 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
         [GrantSubject(grant=grant, person=person) for person in terms.people]
         + [GrantSubject(grant=grant, group=group) for group in terms.groups]
     )
-    GrantLine.objects.bulk_create([GrantLine(grant=grant, tool=tool, limits=dict(cap)) for tool, cap in terms.lines.items()])
+    GrantLine.objects.bulk_create(
+        [GrantLine(grant=grant, tool=tool, limits=dict(cap)) for tool, cap in terms.lines.items()]
+    )
     people = [f"person:{person.login}" for person in terms.people] + [f"group:{group.slug}" for group in terms.groups]
     log.record(
         Action.GRANT_ISSUED,
@@ -199,9 +201,11 @@ def expire_due(limit: int = 1000) -> int:
     if ended:
         log.record_many(
             Action.GRANT_EXPIRED,
-            [log.Row(about=(f"grant:{grant}", f"agent:{slug}", f"entitlement:{scope}")) for grant, _, slug, scope in ended],
+            [
+                log.Row(about=(f"grant:{grant}", f"agent:{slug}", f"entitlement:{scope}"), reason="its time has passed")
+                for grant, _, slug, scope in ended
+            ],
             by=SYSTEM,
-            reason="its time has passed",
         )
         changes.note_many(changes.Kind.GRANT, {agent_id for _, agent_id, _, _ in ended}, "grant:expired")
     return len(ended)

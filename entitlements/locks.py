@@ -1,8 +1,9 @@
 """Transaction advisory locks: issuing shares them, taking a right away holds them alone.
 
-Row locks do not serve: sixteen overlapping issuers under FOR SHARE starve the revoker for seconds, while an exclusive advisory
-request queues before later shared ones. Everybody takes them in the order of `Lock`, then by key, so that no two wait on each
-other in a ring. Read a status only in a statement after the lock: it then sees what the previous holder committed.
+Row locks do not serve: sixteen overlapping issuers under FOR SHARE starve the revoker for seconds, while an exclusive
+advisory request queues before later shared ones. Everybody takes them in the order of `Lock`, then by key, so that no
+two wait on each other in a ring. Read a status only in a statement after the lock: it then sees what the previous
+holder committed.
 """
 
 from __future__ import annotations
@@ -56,4 +57,6 @@ def _take(function: str, keys: Iterable[Key]) -> None:
         return
     with connection.cursor() as cursor:
         # WITH ORDINALITY keeps the order of taking; `function` is one of two constants above.
-        cursor.execute(f"SELECT {function}(n) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) ORDER BY i", [numbers])
+        cursor.execute(
+            f"SELECT {function}(n) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) ORDER BY i", [numbers]
+        )

@@ -1,7 +1,7 @@
 """Stop something now, wait until every gateway node obeys, and keep the receipt.
 
-The change commits first. Then the revoker waits, on separate reads, for each node's acknowledgement or the lapse of its lease, and
-stores who answered after how many milliseconds. A caller that went away fetches the receipt later.
+The change commits first. Then the revoker waits, on separate reads, for each node's acknowledgement or the lapse of
+its lease, and stores who answered after how many milliseconds. A caller that went away fetches the receipt later.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Target:
 def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True) -> Revocation:
     """Stop the target in one transaction, then (unless told not to) wait for the nodes and store the receipt.
 
-    Raises UnknownTarget, ReasonRequired, NotFound and what the verb of the target raises. Must not run inside a transaction of the
-    caller: the nodes could never see the change that it waits for.
+    Raises UnknownTarget, ReasonRequired, NotFound and what the verb of the target raises. Must not run inside a
+    transaction of the caller: the nodes could never see the change that it waits for.
     """
     revocation = _commit(target, by=by, reason=reason)
     return settle(revocation) if wait else revocation

@@ -33,12 +33,16 @@ def sign_in_digest(issuer: str, subject: str, auth_time: int, agent: str) -> str
     return hashlib.sha256(f"{issuer}\n{subject}\n{auth_time}\n{agent}".encode()).hexdigest()
 
 
-def begin(client: Client, person: Person, sign_in: str, *, auth_time: datetime | None, now: datetime) -> tuple[Session, bool]:
+def begin(
+    client: Client, person: Person, sign_in: str, *, auth_time: datetime | None, now: datetime
+) -> tuple[Session, bool]:
     """Find the open session of this sign-in and touch it, or begin one; returns it and whether it is new.
 
     A sign-in whose session was ended does not get a second one: SessionEnded, sign in again (promise 3).
     """
-    assert client.agent is not None
+    agent = client.agent
+    if agent is None:
+        raise NotFound
     latest = Session.objects.filter(client=client, sign_in_sha256=sign_in).order_by("-started_at").first()
     if latest is not None:
         if latest.ended_at is not None:
@@ -50,7 +54,7 @@ def begin(client: Client, person: Person, sign_in: str, *, auth_time: datetime |
         sign_in_sha256=sign_in,
         ended_at=None,
         defaults={
-            "agent": client.agent,
+            "agent": agent,
             "person": person,
             "started_at": now,
             "last_used_at": now,
@@ -62,8 +66,13 @@ def begin(client: Client, person: Person, sign_in: str, *, auth_time: datetime |
     if created:
         log.record(
             Action.SESSION_BEGUN,
-            about=[f"session:{session.pk}", f"agent:{client.agent.slug}", f"person:{person.login}", f"client:{client.client_id}"],
-            by=client.agent.principal,
+            about=[
+                f"session:{session.pk}",
+                f"agent:{agent.slug}",
+                f"person:{person.login}",
+                f"client:{client.client_id}",
+            ],
+            by=agent.principal,
         )
     return session, created
 
@@ -96,7 +105,10 @@ def end_all_of(person: Person, *, by: Principal, reason: str) -> int:
     Session.objects.filter(pk__in=[pk for pk, _, _ in rows]).update(ended_at=clock.now(), end_reason=reason)
     log.record_many(
         Action.SESSION_ENDED,
-        [log.Row(about=(f"session:{pk}", f"agent:{slug}", f"person:{person.login}"), reason=reason) for pk, slug, _ in rows],
+        [
+            log.Row(about=(f"session:{pk}", f"agent:{slug}", f"person:{person.login}"), reason=reason)
+            for pk, slug, _ in rows
+        ],
         by=by,
     )
     changes.note_many(changes.Kind.SESSION, {agent_id for _, _, agent_id in rows}, f"person:{person.login}")

@@ -1,3 +1,5 @@
+"""Floor 3 as a Django application."""
+
 """Where Django learns of this floor."""
 
 from importlib import import_module

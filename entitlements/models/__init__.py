@@ -1,3 +1,5 @@
+"""The rows of floor 2: who may do what, now."""
+
 from .catalog import Agent, Entitlement, EntitlementTool, System, Tool, ToolVersion
 from .clients import (
     AuthorizationCode,

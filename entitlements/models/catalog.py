@@ -42,7 +42,9 @@ class Agent(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(name="agent_kind_is_known", condition=Q(kind__in=["personal", "shared", "service", "ephemeral"])),
+            models.CheckConstraint(
+                name="agent_kind_is_known", condition=Q(kind__in=["personal", "shared", "service", "ephemeral"])
+            ),
             models.CheckConstraint(
                 name="stopped_agent_says_why", condition=~Q(status__in=["suspended", "retired"]) | ~Q(status_reason="")
             ),
@@ -92,7 +94,9 @@ class System(models.Model):
             models.CheckConstraint(
                 name="access_tokens_live_at_most_300_seconds", condition=Q(token_seconds__gt=0, token_seconds__lte=300)
             ),
-            models.CheckConstraint(name="a_governed_system_has_an_owner", condition=Q(kind="builtin") | Q(owner__isnull=False)),
+            models.CheckConstraint(
+                name="a_governed_system_has_an_owner", condition=Q(kind="builtin") | Q(owner__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -200,5 +204,3 @@ class EntitlementTool(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entitlement_id}:{self.tool_id}"
-
-

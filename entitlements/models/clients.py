@@ -37,6 +37,8 @@ class Client(AbstractApplication):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     api_scopes = models.JSONField(default=list, blank=True)
 
+    objects: ClassVar[models.Manager[Client]] = models.Manager()
+
     class Meta(AbstractApplication.Meta):
         abstract = False
         constraints: ClassVar = [
@@ -56,21 +58,44 @@ class Client(AbstractApplication):
 class AuthorizationCode(AbstractGrant):
     """A pending authorization code (django-oauth-toolkit's `Grant`; our word Grant means something else)."""
 
+    objects: ClassVar[models.Manager[AuthorizationCode]] = models.Manager()
+
+    class Meta(AbstractGrant.Meta):
+        abstract = False
+
 
 class OAuthAccessToken(AbstractAccessToken):
     """What django-oauth-toolkit keeps for its own code flow at the identity issuer; no resource accepts it."""
 
+    objects: ClassVar[models.Manager[OAuthAccessToken]] = models.Manager()
+
+    class Meta(AbstractAccessToken.Meta):
+        abstract = False
+
 
 class OAuthRefreshToken(AbstractRefreshToken):
+    """django-oauth-toolkit's refresh token of the code flow."""
+
+    objects: ClassVar[models.Manager[OAuthRefreshToken]] = models.Manager()
+
     class Meta(AbstractRefreshToken.Meta):
         abstract = False
 
 
 class OAuthIDToken(AbstractIDToken):
-    pass
+    """django-oauth-toolkit's note of an ID token that our key signed."""
+
+    objects: ClassVar[models.Manager[OAuthIDToken]] = models.Manager()
+
+    class Meta(AbstractIDToken.Meta):
+        abstract = False
 
 
 class OAuthDeviceGrant(AbstractDeviceGrant):
+    """django-oauth-toolkit's pending device authorization."""
+
+    objects: ClassVar[models.Manager[OAuthDeviceGrant]] = models.Manager()
+
     class Meta(AbstractDeviceGrant.Meta):
         abstract = False
 

@@ -15,7 +15,8 @@ from .people import Group, Person
 class Grant(models.Model):
     """One entitlement, held by one agent for a set of people, until it ends.
 
-    `expires_at` is the promise and is enough for a decision; `ended_at` is the bookkeeping, and may lag behind it by one sweep.
+    `expires_at` is the promise and is enough for a decision; `ended_at` is the bookkeeping, and may lag behind it by
+    one sweep.
     """
 
     class State(models.TextChoices):

@@ -106,9 +106,7 @@ class UsedAssertion(models.Model):
     expires_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(name="an_assertion_is_used_once", fields=["issuer", "jti"])
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(name="an_assertion_is_used_once", fields=["issuer", "jti"])]
 
     def __str__(self) -> str:
         return f"{self.issuer}:{self.jti}"

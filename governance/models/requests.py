@@ -14,7 +14,8 @@ from entitlements.models import Agent, Entitlement, Group, Person, Tool
 class ApprovalPolicy(models.Model):
     """Who must approve, by risk: an ordered list of stages. A change is a new version; the old one stays readable.
 
-    `stages` maps a risk to a list of stage names (`sponsor`, `system_owner`, `security`). Without an entitlement it is the default.
+    `stages` maps a risk to a list of stage names (`sponsor`, `system_owner`, `security`). Without an entitlement it is
+    the default.
     """
 
     entitlement = models.ForeignKey(
@@ -75,7 +76,8 @@ class AccessRequest(models.Model):
             models.CheckConstraint(name="request_lasts_some_time", condition=Q(answer_by__gt=F("asked_at"))),
             models.CheckConstraint(
                 name="request_is_decided_exactly_when_it_is_no_longer_waiting",
-                condition=Q(state="in_approval", decided_at=None) | (~Q(state="in_approval") & Q(decided_at__isnull=False)),
+                condition=Q(state="in_approval", decided_at=None)
+                | (~Q(state="in_approval") & Q(decided_at__isnull=False)),
             ),
             models.CheckConstraint(
                 name="approved_request_has_its_grant", condition=~Q(state="approved") | Q(grant_id__isnull=False)
@@ -97,9 +99,7 @@ class RequestLine(models.Model):
     kept = models.BooleanField(default=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(name="a_tool_is_asked_for_once", fields=["request", "tool"])
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(name="a_tool_is_asked_for_once", fields=["request", "tool"])]
 
     def __str__(self) -> str:
         return f"{self.request_id}:{self.tool_id}"
@@ -132,8 +132,7 @@ class Approval(models.Model):
             ),
             models.CheckConstraint(
                 name="an_answer_says_by_whom_and_when",
-                condition=Q(answer__in=["waiting", "void"])
-                | (Q(by__isnull=False) & Q(answered_at__isnull=False)),
+                condition=Q(answer__in=["waiting", "void"]) | (Q(by__isnull=False) & Q(answered_at__isnull=False)),
             ),
             models.CheckConstraint(name="a_denial_says_why", condition=~Q(answer="denied") | ~Q(reason="")),
         ]
