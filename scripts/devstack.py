@@ -137,7 +137,9 @@ def sweep(account: Account) -> None:
             status = folder.lstat()
             is_private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == stat.S_IRWXU
             manifest = Manifest(folder)
-            is_ours = is_private and status.st_uid == account.uid and "parent" in manifest.read()
+            # Another user's run may be hidden from us, and look dead: who wrote the manifest decides.
+            is_written_by_us = manifest.path.lstat().st_uid == os.geteuid()
+            is_ours = is_private and is_written_by_us and status.st_uid == account.uid and "parent" in manifest.read()
             if is_ours and not (manifest.runs("parent") or manifest.runs("keeper")):
                 remove(folder)
 

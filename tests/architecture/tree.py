@@ -8,13 +8,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTS = ("audit", "entitlements", "governance")
 CODE = (*PRODUCTS, "scripts", "tests")
+MADE_HERE = {".venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "var", "staticfiles"}
 
 
 def files() -> list[Path]:
-    """Return every file that is, or is about to be, part of the project."""
+    """Return every file that is, or is about to be, part of the project; in an unpacked archive, every file."""
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [path for name in names if (path := ROOT / name).is_file()]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=False)
+    if (ROOT / ".git").exists() and listed.returncode == 0:
+        return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
+    visible = (path for path in ROOT.rglob("*") if path.is_file())
+    return [path for path in visible if not MADE_HERE & set(path.relative_to(ROOT).parts)]
 
 
 def modules(*tops: str) -> Iterator[tuple[str, ast.Module, str]]:
