@@ -1,0 +1,233 @@
+"""Pure: who must approve a request, who never may, and how each stage comes to people.
+
+Nothing here reads a row or a clock. People are logins. An empty answer is a refusal with its reasons, never a stage
+that is left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from entitlements.words import Risk
+
+
+class Stage(StrEnum):
+    """In whose name somebody answers. `manager` stands for the sponsor where the sponsor is the agent's user."""
+
+    SPONSOR = "sponsor"
+    MANAGER = "manager"
+    SYSTEM_OWNER = "system_owner"
+    SECURITY = "security"
+
+
+class Why(StrEnum):
+    """Why a candidate was passed over."""
+
+    INACTIVE = "inactive"
+    REQUESTED_IT = "requested_it"
+    BENEFITS = "benefits"
+    OWNS_THE_AGENT = "owns_the_agent"
+    NEEDED_ELSEWHERE = "needed_in_another_stage"
+
+
+type Policy = Mapping[Risk, tuple[Stage, ...]]
+
+DEFAULT_POLICY: Final[Policy] = {
+    Risk.LOW: (Stage.SPONSOR,),
+    Risk.MEDIUM: (Stage.SPONSOR,),
+    Risk.HIGH: (Stage.SPONSOR, Stage.SYSTEM_OWNER),
+    Risk.CRITICAL: (Stage.SPONSOR, Stage.SYSTEM_OWNER, Stage.SECURITY),
+}
+
+# Each step is tried when the one before it has nobody left. A step of two names waits for either of them.
+_CHAINS: Final[Mapping[Stage, tuple[tuple[Stage, ...], ...]]] = {
+    Stage.SPONSOR: ((Stage.SPONSOR,), (Stage.SYSTEM_OWNER,), (Stage.SECURITY,)),
+    Stage.MANAGER: ((Stage.MANAGER, Stage.SYSTEM_OWNER), (Stage.SECURITY,)),
+    Stage.SYSTEM_OWNER: ((Stage.SYSTEM_OWNER,), (Stage.SECURITY,)),
+    Stage.SECURITY: ((Stage.SECURITY,),),
+}
+
+
+class PolicyTooWeak(ValueError):
+    """An approval policy asks for fewer answers than the product's own rule, or names a stage that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The people around one request.
+
+    `requesters` are all who stand behind the ask: the person, the user that an asking agent acted for, and the owner of
+    an asking agent. `beneficiaries` are the people acted for, groups expanded. `personal`: the agent is its sponsor's.
+    """
+
+    personal: bool
+    sponsor: str
+    owner: str | None
+    manager: str | None
+    system_owner: str | None
+    security: frozenset[str]
+    requesters: frozenset[str]
+    beneficiaries: frozenset[str]
+    active: frozenset[str]
+
+    def holders(self, stage: Stage) -> frozenset[str]:
+        """Say who answers in the name of a stage, before anybody is passed over."""
+        match stage:
+            case Stage.SECURITY:
+                return self.security
+            case Stage.SPONSOR:
+                return frozenset({self.sponsor})
+            case Stage.MANAGER:
+                return frozenset({self.manager} if self.manager else ())
+            case Stage.SYSTEM_OWNER:
+                return frozenset({self.system_owner} if self.system_owner else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Somebody who was passed over, and why."""
+
+    who: str
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Whom a stage waits for, by which step of its chain, and who was passed over on the way."""
+
+    stage: Stage
+    chosen: frozenset[str]
+    rule: str
+    skipped: tuple[Skip, ...]
+
+    def as_evidence(self, evaluated_at: datetime) -> dict[str, Any]:
+        """Return what is stored beside the stage: the evidence that conflicts were looked for."""
+        return {
+            "chosen": sorted(self.chosen),
+            "rule": self.rule,
+            "skipped": [{"who": skip.who, "why": skip.why.value} for skip in self.skipped],
+            "evaluated_at": evaluated_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A stage for which nobody is left. The request cannot be made."""
+
+    stage: Stage
+    skipped: tuple[Skip, ...]
+
+
+def highest(risks: Iterable[Risk]) -> Risk:
+    """Return the highest of some risks; of none at all the highest there is, since nothing is known."""
+    return max(risks, key=lambda risk: risk.rank, default=Risk.CRITICAL)
+
+
+def check_policy(policy: Policy) -> None:
+    """Raise PolicyTooWeak unless every risk asks for at least what the default asks for, each stage once."""
+    for risk, least in DEFAULT_POLICY.items():
+        stages = policy.get(risk, ())
+        if len(set(stages)) != len(stages) or not set(least) <= set(stages) or Stage.MANAGER in stages:
+            raise PolicyTooWeak(f"{risk} risk needs at least: {', '.join(least)}")
+
+
+def stages_for(policy: Policy, risk: Risk, *, personal: bool) -> tuple[Stage, ...]:
+    """Say which stages a request needs. A personal agent's sponsor is its user: the user's manager takes the place."""
+    stand_in = {Stage.SPONSOR: Stage.MANAGER} if personal else {}
+    return tuple(stand_in.get(stage, stage) for stage in policy[risk])
+
+
+def no_longer_needed(needed: Iterable[Stage], present: Iterable[Stage]) -> frozenset[Stage]:
+    """Say which present stages a narrowed request can do without; none when it would need one that is not there."""
+    needed, present = frozenset(needed), frozenset(present)
+    return present - needed if needed <= present else frozenset()
+
+
+def conflict(login: str, around: Surroundings) -> Why | None:
+    """Say why a person may not answer this request, whatever their role; None when nothing stands against it.
+
+    They requested it, benefit from it, own the agent technically, or have left (promise 6, invariant 8). The sponsor as
+    such is no conflict.
+    """
+    if login not in around.active:
+        return Why.INACTIVE
+    if login in around.requesters:
+        return Why.REQUESTED_IT
+    if login == around.owner:
+        return Why.OWNS_THE_AGENT
+    if login in around.beneficiaries:
+        return Why.BENEFITS
+    return None
+
+
+def resolve(stages: Sequence[Stage], around: Surroundings) -> tuple[Resolution, ...] | Unresolved:
+    """Find the people of each stage so that distinct people can answer all of them, with as few stand-ins as possible.
+
+    Whoever is needed to complete another stage is left out of this one, so that no order of answers ends in a dead end.
+    """
+    steps = [_steps(stage, around) for stage in stages]
+    for stage, possible in zip(stages, steps, strict=True):
+        if not any(people for _, people in possible):
+            return Unresolved(stage, _skipped(stage, len(possible) - 1, around, frozenset()))
+    for choice in sorted(itertools.product(*(range(len(possible)) for possible in steps)), key=_stand_ins):
+        taken = [(stage, step, possible[step]) for stage, step, possible in zip(stages, choice, steps, strict=True)]
+        if (distinct := completable({stage: people for stage, _, (_, people) in taken})) is not None:
+            return tuple(
+                Resolution(stage, distinct[stage], rule, _skipped(stage, step, around, distinct[stage]))
+                for stage, step, (rule, _) in taken
+            )
+    last = stages[-1]
+    return Unresolved(last, _skipped(last, len(steps[-1]) - 1, around, frozenset()))
+
+
+def completable[Name: str](pools: Mapping[Name, AbstractSet[str]]) -> dict[Name, frozenset[str]] | None:
+    """Keep in each pool whom the others can spare; None when distinct people cannot answer all of them."""
+    if not _enough(list(pools.values())):
+        return None
+    return {
+        name: frozenset(
+            who for who in pool if _enough([other - {who} for another, other in pools.items() if another != name])
+        )
+        for name, pool in pools.items()
+    }
+
+
+def _enough(pools: Sequence[AbstractSet[str]]) -> bool:
+    """Whether distinct people can be picked, one from each pool (Hall's theorem; there are at most four pools)."""
+    return all(
+        len(frozenset[str]().union(*some)) >= len(some)
+        for size in range(1, len(pools) + 1)
+        for some in itertools.combinations(pools, size)
+    )
+
+
+def _steps(stage: Stage, around: Surroundings) -> list[tuple[str, frozenset[str]]]:
+    """Name the steps of a stage's chain, each with the people that nothing stands against."""
+    return [
+        ("_or_".join(names), frozenset(who for who in _people(names, around) if conflict(who, around) is None))
+        for names in _CHAINS[stage]
+    ]
+
+
+def _people(names: Iterable[Stage], around: Surroundings) -> frozenset[str]:
+    return frozenset[str]().union(*(around.holders(name) for name in names))
+
+
+def _stand_ins(choice: Sequence[int]) -> tuple[int, int, tuple[int, ...]]:
+    """Order choices: few stand-ins first, then the nearest ones."""
+    return sum(step > 0 for step in choice), sum(choice), tuple(choice)
+
+
+def _skipped(stage: Stage, step: int, around: Surroundings, chosen: AbstractSet[str]) -> tuple[Skip, ...]:
+    """Say who was passed over in the chain of a stage up to the step that was taken."""
+    seen: dict[str, Why] = {}
+    for names in _CHAINS[stage][: step + 1]:
+        for who in sorted(_people(names, around) - chosen):
+            seen.setdefault(who, conflict(who, around) or Why.NEEDED_ELSEWHERE)
+    return tuple(Skip(who, why) for who, why in seen.items())
