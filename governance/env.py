@@ -6,7 +6,9 @@ secrets. `docs/reference/environment.md` is written from TABLE by `python -m gov
 
 import base64
 import binascii
+import contextlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -147,10 +149,10 @@ def secret(name: str, *, at_least: int = 0) -> Secret[str]:
 def key(name: str) -> Secret[bytes]:
     """Return 32 bytes given in base64url, with or without padding."""
     value = text(name).rstrip("=")
-    try:
-        found = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        found = b""
+    found = b""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", value):  # Python's decoder would take characters of other alphabets too
+        with contextlib.suppress(binascii.Error):
+            found = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
     if len(found) != KEY_BYTES:
         message = f"{name} must be {KEY_BYTES} bytes in base64url."
         raise BadEnvironmentError(message)

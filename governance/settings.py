@@ -164,18 +164,19 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# The demo serves the files from where they lie; elsewhere `collectstatic` gives each name its hash.
+SERVES_COLLECTED = not (DEMO or DEBUG)
+STATIC_ROOT = BASE_DIR / "staticfiles" if SERVES_COLLECTED else None
 STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # the product keeps no uploads
     "staticfiles": {
-        # The demo serves the files from where they lie; elsewhere `collectstatic` gives each name its hash.
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEMO or DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if SERVES_COLLECTED
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = DEMO or DEBUG
+WHITENOISE_USE_FINDERS = not SERVES_COLLECTED
 
 LOGGING = logs.dictionary(env.one_of("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"))
 logs.configure()

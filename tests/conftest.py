@@ -26,13 +26,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if databases.WORKER in os.environ or not config.getoption("numprocesses", default=None):
         databases.point_here()
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
-        _hash_passwords_fast()
+        _spare_the_tests()
 
 
-def _hash_passwords_fast() -> None:
+def _spare_the_tests() -> None:
+    """Hash passwords fast, and serve static files from where they lie; all else is as in production."""
     from django.conf import settings  # noqa: PLC0415 - the environment is complete only now
 
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STATIC_ROOT, settings.WHITENOISE_USE_FINDERS, settings.WHITENOISE_AUTOREFRESH = None, True, True
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -39,7 +39,7 @@ def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 
 def _start() -> subprocess.Popen[str]:
-    command = [sys.executable, PROGRAM, "run", "--fast", "--", "/bin/sh", "-c", SAY_WHERE]
+    command = [sys.executable, str(PROGRAM), "run", "--fast", "--", "/bin/sh", "-c", SAY_WHERE]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
 
@@ -72,7 +72,7 @@ def test_a_run_that_is_killed_is_cleared_up_by_its_keeper(apart: Path) -> None:
         _wait_for_address(run)
         pids = _running(apart)
         run.kill()
-        assert devstack.until(lambda: _are_gone(pids) and list(apart.iterdir()) == [], 20)
+        assert devservers.until(lambda: _are_gone(pids) and list(apart.iterdir()) == [], 20)
         _end_the_orphan(run)
 
 
@@ -125,8 +125,11 @@ def test_servers_stop_and_come_back_on_the_same_port_with_the_same_rows() -> Non
     with devstack.stack(fast=True) as stack:
         with psycopg.connect(stack["MIGRATE_DATABASE_URL"]) as owner:
             owner.execute("CREATE TABLE kept AS SELECT 7 AS n")
-        for end in (lambda: stack.postgres.stop("immediate"), stack.postgres.kill):
-            end()
+        for mode in ("immediate", "fast", "a crash"):
+            if mode == "a crash":
+                stack.postgres.kill()
+            else:
+                stack.postgres.stop(mode)
             with pytest.raises(psycopg.OperationalError):
                 psycopg.connect(stack["MIGRATE_DATABASE_URL"])
             stack.postgres.start()
@@ -143,7 +146,7 @@ def test_valkey_is_flushed_paused_and_restarted() -> None:
         with pytest.raises(redis.exceptions.TimeoutError):
             client.ping()
         stack.valkey.resume()
-        assert devstack.until(stack.valkey.answers, 5)
+        assert devservers.until(stack.valkey.answers, 5)
         stack.valkey.stop()
         with pytest.raises(redis.exceptions.ConnectionError):
             client.ping()

@@ -1,0 +1,110 @@
+"""How the product starts: safe as it stands, and refusing what must not reach production."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import structlog
+
+from governance import logs
+from tests.architecture import tree
+
+PRODUCTION = {
+    "PATH": os.environ["PATH"],
+    "SECRET_KEY": "x7-Gq2mTz9LwVb4NcR8sYk1HdJf6PaE0uXiSoCyWpBtZrQnMvKg5",
+    "KEY_ENCRYPTION_KEY": "A" * 43,
+    "DATABASE_URL": "postgresql://mandate_app:x@db.example/mandate",
+    "REDIS_URL": "rediss://:x@redis.example/0",
+    "CONSOLE_URL": "https://mandate.example",
+    "GATEWAY_URL": "https://gateway.example",
+}
+
+
+def _manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "manage.py", *arguments]
+    given = {name: value for name, value in {**PRODUCTION, **environment}.items() if value}
+    return subprocess.run(command, cwd=tree.ROOT, env=given, capture_output=True, text=True, check=False)
+
+
+def test_the_deployment_check_is_clean_in_production() -> None:
+    checked = _manage("check", "--deploy", "--fail-level", "WARNING")
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "told"),
+    [
+        ({"DEMO": "true"}, "mandate.E001"),
+        ({"CONSOLE_URL": "http://localhost:8000"}, "mandate.E002"),
+        ({"GATEWAY_URL": "http://localhost:8001"}, "mandate.E002"),
+        ({"ALLOWED_HOSTS": "*"}, "mandate.E003"),
+        ({"ALLOWED_HOSTS": ".example"}, "mandate.E003"),
+        ({"REDIS_URL": "redis://redis.example/0"}, "mandate.E004"),
+        ({"DEBUG": "true"}, "security.W018"),
+        ({"SECRET_KEY": "a" * 50}, "security.W009"),
+    ],
+)
+def test_the_deployment_check_refuses_what_must_not_reach_production(spoiled: dict[str, str], told: str) -> None:
+    checked = _manage("check", "--deploy", "--fail-level", "WARNING", **spoiled)
+    assert checked.returncode != 0
+    assert told in checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "sentence"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set."),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 50 characters."),
+        ({"CONSOLE_URL": "http://mandate.example"}, "CONSOLE_URL must start with https://"),
+        ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of"),
+    ],
+)
+def test_a_bad_value_stops_the_start_with_one_sentence(spoiled: dict[str, str], sentence: str) -> None:
+    started = _manage("check", **spoiled)
+    assert started.returncode == 1
+    assert started.stderr.startswith(sentence)
+    assert "Traceback" not in started.stderr
+
+
+def test_the_serving_processes_need_no_key_of_the_owner() -> None:
+    shown = _manage("shell", "--no-imports", "-c", "from django.conf import settings; print(list(settings.DATABASES))")
+    assert shown.stdout.strip() == "['default']"
+
+
+def test_cookies_over_https_belong_to_the_host_alone() -> None:
+    ask = "from django.conf import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME)"
+    shown = _manage("shell", "--no-imports", "-c", ask)
+    assert shown.stdout.split() == ["__Host-session", "__Host-csrf"]
+
+
+def test_pages_carry_the_headers_that_harden_them(client: Any, settings: Any) -> None:  # noqa: ANN401
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 63072000
+    response = client.get("/admin/login/", secure=True, headers={"host": "localhost"})
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert response.headers["Strict-Transport-Security"].startswith("max-age=63072000")
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert response.headers["X-Frame-Options"] == "DENY"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_log_line_hides_the_values_of_telling_keys_at_any_depth() -> None:
+    event = {
+        "event": "x",
+        "access_token": "a",
+        "outer": {"Authorization": "b", "list": [{"password": "c"}]},
+        "agent": "d",
+    }
+    hidden = json.dumps(logs.hide_secrets(structlog.get_logger(), "info", event))
+    assert json.loads(hidden) == {
+        "event": "x",
+        "access_token": "***",
+        "outer": {"Authorization": "***", "list": [{"password": "***"}]},
+        "agent": "d",
+    }
