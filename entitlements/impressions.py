@@ -92,8 +92,8 @@ def hidden(text: str) -> int:
 
 
 def visible(text: str) -> str:
-    """Write hidden characters out as `\\u{...}`, so that what is there can be seen."""
-    return "".join(f"\\u{{{ord(char):x}}}" if _hides(char) is not None else char for char in text)
+    r"""Write hidden characters out as `\u{...}`, so that what is there can be seen."""
+    return "".join(character if sign is None else f"\\u{{{ord(character):x}}}" for character, sign in _signed(text))
 
 
 def signs(text: str) -> dict[Sign, int]:

@@ -55,7 +55,9 @@ def visible_tools(call: Call, facts: AgentFacts, now: float) -> list[ToolFacts]:
     """List the tools of `call.system` that this caller could call with some arguments, by name.
 
     Takes the same decision as `decide`, so that list and call cannot differ; only
-    the arguments are left out. `call.tool` and `call.arguments` are not looked at.
+    the arguments are left out. `call.tool` and `call.arguments` are not looked at. A tool
+    that would be held, or wants a fresh sign-in by a guardrail, is listed; with a
+    sign-in due for the whole session nothing is.
     """
     seen: list[ToolFacts] = []
     for system, name in sorted(facts.tools):
@@ -64,7 +66,8 @@ def visible_tools(call: Call, facts: AgentFacts, now: float) -> list[ToolFacts]:
         probe = Call(
             call.agent, call.client, call.person, system, name, {}, call.token, call.session, approval=call.approval
         )
-        if _decide(probe, facts, now, listing=True).effect is not Effect.DENY:
+        verdict = _decide(probe, facts, now, listing=True)
+        if verdict.grant is not None and verdict.effect is not Effect.DENY:
             seen.append(facts.tools[system, name])
     return seen
 
@@ -112,7 +115,7 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
 
 
 def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911 - one order
-    """Decide, for list and call alike. `listing` leaves out the arguments, and nothing else."""
+    """Decide, for list and call alike. `listing` leaves out the arguments, and nothing else: unreadable limits still count."""
     code = _standing_in_the_way(call, facts, now)
     if code is not None:
         return _denied(call, facts, code)
@@ -130,7 +133,7 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
         if line.suspended or not line.starts <= now < line.expires:
             missed.append(_out_of_time(line, now))
             continue
-        if not listing and not line.limits.free:
+        if not line.limits.free and (not listing or line.limits.broken):
             covered = line.limits.covers(call.arguments)
             if isinstance(covered, NotCovered):
                 missed.append(Reason(Code.ARGUMENT_OUTSIDE_LIMIT, covered.sentence, line.grant))

@@ -1,0 +1,318 @@
+"""Small mistakes in the rules, each of which the rows and spoiled worlds must notice.
+
+A mutant is one piece of text replaced by another in a copy of a module's source,
+which then runs in this process beside the real one.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from entitlements.codes import Code
+from entitlements.snapshot import Guardrail, Line
+from entitlements.verdicts import Effect
+from entitlements.words import Action, Flow
+from tests.entitlements import worlds
+from tests.entitlements.limit_cases import COVERING, MALFORMED, TIGHTENING
+from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, World
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake: in `module`, `old` (found exactly once) becomes `new`."""
+
+    module: str
+    old: str
+    new: str
+
+
+@contextmanager
+def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType]]:
+    """Hand out (policy, limits) with the mistake built in; without one, fresh copies of the real ones."""
+    copies = {name: _copy(name, mutant) for name in ("constraints", "limits", "policy")}
+    copies["limits"].constraints = copies["constraints"]  # type: ignore[attr-defined]
+    try:
+        yield copies["policy"], copies["limits"]
+    finally:
+        for copy in copies.values():
+            del sys.modules[copy.__name__]
+
+
+def _copy(name: str, mutant: Mutant | None) -> ModuleType:
+    original = importlib.import_module(f"entitlements.{name}")
+    source = Path(str(original.__file__)).read_text(encoding="utf-8")
+    if mutant is not None and mutant.module == name:
+        assert source.count(mutant.old) == 1, f"{mutant.old!r} is found {source.count(mutant.old)} times"
+        source = source.replace(mutant.old, mutant.new)
+    copy = ModuleType(f"entitlements_copy_{name}")
+    sys.modules[copy.__name__] = copy
+    exec(compile(source, str(original.__file__), "exec"), copy.__dict__)  # noqa: S102 - our own source
+    return copy
+
+
+def complaints(policy: ModuleType, limits: ModuleType) -> Iterator[str]:
+    """Check everything that the rows and the spoiled worlds know, and name what is wrong."""
+    yield from _about_limits(limits)
+    yield from _about_calls(policy)
+    yield from _about_issuing(policy)
+
+
+def _about_limits(limits: ModuleType) -> Iterator[str]:
+    for written, arguments, covered in COVERING:
+        if (type(limits.compile(written).covers(arguments)).__name__ == "Covered") is not covered:
+            yield f"{written} {arguments}"
+    for parent, child, tighter in TIGHTENING:
+        if limits.tightens(parent, child) is not tighter:
+            yield f"{parent} {child}"
+    for written in MALFORMED:
+        stored = limits.load(written)
+        if not stored.broken or type(stored.covers({"a": 1})).__name__ == "Covered":
+            yield f"{written} is accepted"
+
+
+def _about_calls(policy: ModuleType) -> Iterator[str]:
+    for spoil in (None, *SPOILERS, *PERSON_SPOILERS, *CALL_SPOILERS):
+        world = spoil(worlds.allowed()) if spoil else worlds.allowed()
+        expected = spoil.code if spoil else Code.ALLOWED
+        if policy.decide(world.call, world.facts, world.now).code is not expected:
+            yield f"call: {spoil and spoil.name}"
+        lists = "get_current_time" in {tool.name for tool in policy.visible_tools(world.call, world.facts, world.now)}
+        if lists is not (expected is Code.ALLOWED or expected is Code.TOOL_CHANGED):
+            yield f"list: {spoil and spoil.name}"
+    unlisted = worlds.allowed()
+    unlisted.call.arguments = {}
+    if not policy.visible_tools(unlisted.call, unlisted.facts, unlisted.now):
+        yield "list: looks at arguments"
+    for name, world, code in _more_calls():
+        if policy.decide(world.call, world.facts, world.now).code is not code:
+            yield name
+
+
+def _more_calls() -> Iterator[tuple[str, World, Code]]:
+    outside = worlds.allowed()
+    outside.call.arguments = {"timezone": "Mars"}
+    yield "argument", outside, Code.ARGUMENT_OUTSIDE_LIMIT
+    first = worlds.allowed()
+    first.now = NOW - 20
+    first.facts.lines = {first.key: (replace(first.facts.lines[first.key][0], starts=first.now),)}
+    yield "first instant", first, Code.ALLOWED
+    for effect, code in ((Effect.DENY, Code.GUARDRAIL), (Effect.HOLD, Code.APPROVAL_OF_CALL_REQUIRED)):
+        yield f"{effect} matches", _guarded(Guardrail("x", effect, "No.", actions=frozenset({Action.READ}))), code
+        other = _guarded(Guardrail("x", effect, "No.", actions=frozenset({Action.WRITE})))
+        yield f"{effect} does not match", other, Code.ALLOWED
+    labelled = _guarded(Guardrail("x", Effect.DENY, "No.", labels=frozenset({"pii"})))
+    yield "not labelled", labelled, Code.ALLOWED
+    blind = _guarded(Guardrail("x", Effect.DENY, "No.", labels=frozenset({"pii"})))
+    blind.call.token = blind.call.session = None
+    yield "labels unknown", blind, Code.GUARDRAIL
+    yield "fresh enough", _guarded(Guardrail("x", Effect.STEP_UP, "Sign in.", max_age=60)), Code.ALLOWED
+    stale = _guarded(Guardrail("x", Effect.STEP_UP, "Sign in.", max_age=59))
+    yield "stale", stale, Code.REAUTHENTICATION_DUE
+    strict = _guarded(Guardrail("x", Effect.HOLD, "Wait."), Guardrail("y", Effect.DENY, "No."))
+    yield "strictest", strict, Code.GUARDRAIL
+    released = _guarded(Guardrail("x", Effect.HOLD, "Wait."))
+    released.call.approval = "approval-1"
+    yield "released", released, Code.ALLOWED
+    asking = worlds.allowed()
+    asking.facts.lines = {asking.key: (replace(asking.facts.lines[asking.key][0], ask=True),)}
+    yield "asks", asking, Code.APPROVAL_OF_CALL_REQUIRED
+
+
+def _guarded(*rules: Guardrail) -> World:
+    world = worlds.allowed()
+    world.facts.guardrails = rules
+    return world
+
+
+def _about_issuing(policy: ModuleType) -> Iterator[str]:
+    for spoil in (None, *SPOILERS, *PERSON_SPOILERS):
+        world = spoil(worlds.allowed()) if spoil else worlds.allowed()
+        if policy.may_issue(world.issuance, world.facts, world.now).allowed is not (spoil is None):
+            yield f"issue: {spoil and spoil.name}"
+        if policy.still_live(world.call, world.facts, world.now).allowed is not (spoil is None):
+            yield f"introspect: {spoil and spoil.name}"
+    narrow = worlds.allowed()
+    assert narrow.call.token is not None
+    narrow.call.token = replace(narrow.call.token, scopes=frozenset())
+    if policy.still_live(narrow.call, narrow.facts, narrow.now).allowed:
+        yield "introspect: scope not held"
+    empty = worlds.allowed()
+    empty.issuance.token = None
+    if policy.may_issue(empty.issuance, empty.facts, empty.now).code is not Code.TOKEN_MISSING:
+        yield "issue: nothing presented"
+    yield from _about_ends(policy)
+
+
+def _about_ends(policy: ModuleType) -> Iterator[str]:
+    """The life of a token: earliest scope, longest grant of a scope, session, wish; and the ceiling."""
+    for ends, session, lifetime, expected in (
+        ((90.9, 9000.0), 7200.0, 300.0, 90),
+        ((900.0, 9000.0), 50.0, 300.0, 50),
+        ((900.0, 9000.0), 7200.0, 300.0, 300),
+        ((0.5, 9000.0), 7200.0, 300.0, None),
+    ):
+        world = worlds.allowed()
+        short, long = (Line(f"g{end}", f"time:{end}", NOW - 1, NOW + end) for end in ends)
+        twice = replace(long, grant="shorter", expires=NOW + 10, because=())
+        world.facts.lines = {world.key: (short, twice, long)}
+        world.facts.sessions = {"run-1": replace(world.facts.sessions["run-1"], absolute_until=NOW + session)}
+        world.facts.__post_init__()
+        world.issuance.flow, world.issuance.requested, world.issuance.lifetime = Flow.TOKEN_EXCHANGE, None, lifetime
+        issue = policy.may_issue(world.issuance, world.facts, world.now).issue
+        if (issue.expires - NOW if issue else None) != expected:
+            yield f"life: {ends} {session} {lifetime}"
+    ceiling = worlds.allowed()
+    assert ceiling.issuance.token is not None
+    ceiling.issuance.token = replace(ceiling.issuance.token, scopes=frozenset({"time:other"}))
+    if policy.may_issue(ceiling.issuance, ceiling.facts, ceiling.now).allowed:
+        yield "issue: above the ceiling"
+    signing_in = worlds.allowed()
+    signing_in.issuance.system, signing_in.issuance.flow = None, Flow.TOKEN_EXCHANGE
+    issued = policy.may_issue(signing_in.issuance, signing_in.facts, signing_in.now).issue
+    if issued is None or issued.scopes:
+        yield "issue: a sign-in that carries rights"
+
+
+def _of(module: str, *pairs: tuple[str, str]) -> tuple[Mutant, ...]:
+    return tuple(Mutant(module, old, new) for old, new in pairs)
+
+
+MUTANTS: Final = (
+    *_of(
+        "policy",
+        ("if facts.stopped:", "if False:"),
+        ("if asked.system is not None:", "if False:"),
+        ("if system is not _ACTIVE:", "if system is None:"),
+        ("if asked.agent != facts.agent:", "if False:"),
+        ("if facts.status is not _ACTIVE:", "if facts.status is Status.SUSPENDED:"),
+        ("if facts.sponsor is not _ACTIVE:", "if facts.sponsor is Status.MISSING:"),
+        ("if facts.owner is not _ACTIVE:", "if False:"),
+        ("if client is not _ACTIVE:", "if client is None:"),
+        ("if asked.person is not None:\n        person", "if False:\n        person"),
+        ("if person is not _ACTIVE:", "if person is None:"),
+        ("asked.token.jti in facts.dead_tokens or ", ""),
+        ("not asked.token.issued > facts.tokens_valid_after", "not asked.token.issued >= facts.tokens_valid_after"),
+        ("if not now < asked.token.expires:", "if now > asked.token.expires:"),
+        ("if asked.session is not None:\n        return", "if False:\n        return"),
+        ("if session is None or session.person != person:", "if session is None:"),
+        ("if session.ended:", "if False:"),
+        ("if not now < session.absolute_until:", "if now > session.absolute_until:"),
+        ("if not now < session.idle_until:", "if now > session.idle_until:"),
+        ("if not now < session.reauthenticate_at:", "if False:"),
+        ("return asked.token is not None if isinstance", "return False if isinstance"),
+        ("else not asked.begins_session", "else False"),
+        ("if tool is None:\n        return _denied(call, facts, Code.UNKNOWN_TOOL)", "if tool is None:\n        pass"),
+        ("    if tool.state is not _APPROVED:", "    if tool.state is ToolState.PENDING:"),
+        ("call.definition != tool.definition", "False"),
+        ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
+        ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts <= now <= line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
+        ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts < now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
+        ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
+        ("if not line.limits.free and (not listing or line.limits.broken):", "if False:"),
+        ("if isinstance(covered, NotCovered):", "if False:"),
+        ("if not line.limits.free and (not listing or line.limits.broken):", "if not line.limits.free:"),
+        ("(not listing or line.limits.broken)", "not listing"),
+        ("if token is not None and line.scope not in token.scopes:", "if False:"),
+        ("if line.ask:\n            asking", "if False:\n            asking"),
+        ("elif facts.guardrails:", "elif False:"),
+        ("facts.lines.get((call.system, call.tool, call.person), ())", "facts.lines.get((call.system, call.tool, call.person)) or next(iter(facts.lines.values()), ())"),  # noqa: E501
+        ("if denying := ", "if not (denying := found) and "),
+        ("not now - fresh <= rule.max_age", "not now - fresh <= 2 * rule.max_age"),
+        ("(holding or line.ask) and call.approval is None", "holding and call.approval is None"),
+        ("(holding or line.ask) and call.approval is None", "(holding or line.ask) and False"),
+        ("tool.action in rule.actions", "tool.action not in rule.actions"),
+        ("rule.labels is None or session is None or not", "rule.labels is None or session is not None and not"),
+        ("not rule.labels.isdisjoint(session.labels)", "rule.labels.isdisjoint(session.labels)"),
+        ("verdict.grant is not None and verdict.effect is not Effect.DENY", "verdict.effect is not Effect.DENY"),
+        ("verdict.grant is not None and verdict.effect is not Effect.DENY", "True"),
+        ("if issuance.flow in REDEEMING and issuance.token is None:", "if False:"),
+        ("    if code is not None:\n        return _denied(issuance, facts, code)", "    if False:\n        return _denied(issuance, facts, code)"),  # noqa: E501
+        ("    code = _standing_in_the_way(call, facts, now)\n    if code is not None:\n        return _denied(call, facts, code)\n    best", "    best"),  # noqa: E501
+        ("if call.token is None or scope in call.token.scopes:", "if True:"),
+        ("if issuance.token and issuance.flow in REDEEMING else None", "if False else None"),
+        ("ends = min(line.expires", "ends = max(line.expires"),
+        ("line.expires > best[line.scope].expires", "line.expires < best[line.scope].expires"),
+        ("limit = min(now + issuance.lifetime, ends)", "limit = now + issuance.lifetime"),
+        ("limit = min(now + issuance.lifetime, ends)", "limit = ends"),
+        ("limit = min(limit, facts.sessions[issuance.session].absolute_until)", "pass"),
+        ("expires = math.floor(limit)", "expires = math.ceil(limit)"),
+        ("pinned is None or pinned.state is not _APPROVED or line.suspended", "pinned is None or line.suspended"),
+        ("pinned is None or pinned.state is not _APPROVED or line.suspended", "pinned is None or pinned.state is not _APPROVED"),  # noqa: E501
+        ("        if line.starts <= now < line.expires:\n            yield", "        if line.starts <= now <= line.expires:\n            yield"),  # noqa: E501
+        ("        if line.starts <= now < line.expires:\n            yield", "        if now < line.expires:\n            yield"),  # noqa: E501
+        ("scopes.canonical(wanted & scopes.PROTOCOL_SCOPES)", "scopes.canonical(wanted)"),
+    ),
+    *_of(
+        "limits",
+        ("if self.broken:", "if False:"),
+        ("return Compiled(root) if root.structured else _UNLIMITED", "return _UNLIMITED"),
+        ("if not constraints.KINDS[kind].holds(want, value):", "if False:"),
+        ("            if child.required:\n                return", "            if False:\n                return"),
+        ("elif child.presence is _Presence.ABSENT:", "elif False:"),
+        ("elif (missed := _outside(child, value[key])) is not None:", "elif (missed := None) is not None:"),
+        ("(node.closed or _fold(key) in node.folded)", "(_fold(key) in node.folded)"),
+        ("(node.closed or _fold(key) in node.folded)", "node.closed"),
+        ("if not isinstance(value, Mapping):\n        return NotCovered", "if not isinstance(value, Mapping):\n        return None and NotCovered"),  # noqa: E501
+        ('unicodedata.normalize("NFKC", name).casefold()', "name.casefold()"),
+        ("return name.casefold() if name.isascii()", "return name if name.isascii()"),
+        ("if given else _Presence.REQUIRED", "if given else _Presence.OPTIONAL"),
+        ("if any(written[word] is not True for word in given):", "if False:"),
+        ('if dict(written) != {"absent": True} or written["absent"] is not True:', "if False:"),
+        ("return child.presence is _Presence.ABSENT\n", "return True\n"),
+        ("return not parent.required", "return True"),
+        ("if parent.required and not child.required:", "if False:"),
+        ("if not constraints.implies(child.rules, parent.rules):", "if False:"),
+        ("return child.structured and _inside_tighter(parent, child)", "return True"),
+        ("if name not in child.children and not child.closed:", "if False:"),
+        ("if parent.closed and not child.closed:", "if False:"),
+        ("return all(inner.presence is _Presence.ABSENT for inner in added)", "return True"),
+        ("inner.presence is _Presence.ABSENT or _fold(name) not in parent.folded\n", "True\n"),
+        ("if node.structured and (node.rules or node.presence is _Presence.ABSENT):", "if False:"),
+        ("if len(node.folded) != len(node.children):", "if False:"),
+        ("if node.presence is _Presence.OPTIONAL and inner:", "if False:"),
+    ),
+    *_of(
+        "constraints",
+        ("if type(value) is int:\n        return value", "if isinstance(value, int):\n        return value"),
+        ("if math.isfinite(value) else None", "if value == value else None"),
+        ("return value if value.is_finite() else None", "return value"),
+        ("Decimal(repr(value))", "Decimal(value)"),
+        ('(unicodedata.is_normalized("NFC", value) and not _has_surrogate(value))', "not _has_surrogate(value)"),
+        ('unicodedata.is_normalized("NFC", value) and not _has_surrogate(value)', 'unicodedata.is_normalized("NFC", value)'),  # noqa: E501
+        ('return ("bool", value)', 'return ("number", int(value))'),
+        ("found >= bound", "found > bound"),
+        ("found <= bound", "found < bound"),
+        ("len(found) <= most", "len(found) < most"),
+        ("len(value) <= most", "len(value) < most"),
+        ("or _TRICKS.search(found)", ""),
+        ('if any(part.strip(". ") == "" for part in parts):', "if False:"),
+        ('part not in ("", ".")', 'part != ""'),
+        ('parts[0].startswith("~") or ', ""),
+        (' or ":" in parts[0]', ""),
+        ("inner[0] == outer[0] and inner[1][: len(outer[1])] == outer[1]", "inner[1][: len(outer[1])] == outer[1]"),
+        ("inner[1][: len(outer[1])] == outer[1]", '"/".join(inner[1]).startswith("/".join(outer[1]))'),
+        ('name.removeprefix("*.").endswith(pattern[1:])', "name.endswith(pattern[2:])"),
+        ("if name == pattern:\n        return True", "if name.endswith(pattern):\n        return True"),
+        ("(at and not _LOCAL.fullmatch(local))", "False"),
+        ("name = _domain(rest, wild=False)", "name = _domain(rest, wild=True)"),
+        ("not _DOMAIN.fullmatch(lowered)", "not _DOMAIN.match(lowered)"),
+        ("inner[0] == outer[0] and inner[2] == outer[2]", "inner[2] == outer[2]"),
+        ("inner[0] == outer[0] and inner[2] == outer[2]", "inner[0] == outer[0]"),
+        ("match = _URL.fullmatch(found)", "match = _URL.search(found)"),
+        ("all(KINDS[kind].holds(want, item) for item in value", "any(KINDS[kind].holds(want, item) for item in value"),
+        ("return isinstance(value, list) and all(", "return all("),
+        ("inner.keys <= outer.keys", "inner.keys & outer.keys"),
+        ('"min": Kind(_read_bound, _at_least, lambda inner, outer: inner >= outer', '"min": Kind(_read_bound, _at_least, lambda inner, outer: inner <= outer'),  # noqa: E501
+        ('"max": Kind(_read_bound, _at_most, lambda inner, outer: inner <= outer', '"max": Kind(_read_bound, _at_most, lambda inner, outer: True'),  # noqa: E501
+        ("all(any(fits(inner, outer) for outer in wider) for inner in narrower)", "any(any(fits(inner, outer) for outer in wider) for inner in narrower)"),  # noqa: E501
+        ("if choice is None or not all(", "if choice is None or not any("),
+        ("if unknown := sorted(", "if unknown := () and sorted("),
+        ('if "min" in bounds and "max" in bounds and bounds["min"] > bounds["max"]:', "if False:"),
+        ("if depth > _DEEPEST_ITEMS:", "if False:"),
+    ),
+)  # fmt: skip
