@@ -158,7 +158,7 @@ def _end(grant_id: UUID, state: Grant.State, action: Action, *, by: Principal, r
 
 @transaction.atomic
 def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """Stop a grant for the time being. Raises NotFound and AlreadyEnded; suspending twice changes and records nothing."""
+    """Stop a grant for the time being; twice changes and records nothing. Raises NotFound and AlreadyEnded."""
     locks.exclusive((Lock.GRANT, grant_id))
     grant = _get(grant_id)
     if grant.ended_at is not None:
@@ -196,7 +196,7 @@ def _get(grant_id: UUID) -> Grant:
 
 @transaction.atomic
 def expire_due(limit: int = 1000) -> int:
-    """End up to `limit` grants whose time has passed, and return how many: N rows, N events, one change row per agent."""
+    """End up to `limit` grants whose time has passed; returns how many. N rows, N events, one change row per agent."""
     ended = _end_due_rows(clock.now(), limit)
     if ended:
         log.record_many(
@@ -221,7 +221,7 @@ def _end_due_rows(now: datetime, limit: int) -> list[tuple[UUID, int, str, str]]
                 ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
             )
             UPDATE entitlements_grant g SET state = 'expired', ended_at = %s, end_reason = 'its time has passed',
-                   version = version + 1
+                   version = g.version + 1
             FROM due, entitlements_agent a, entitlements_entitlement e
             WHERE g.id = due.id AND a.id = g.agent_id AND e.id = g.entitlement_id
             RETURNING g.id, g.agent_id, a.slug, e.scope

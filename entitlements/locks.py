@@ -30,6 +30,10 @@ class Lock(IntEnum):
     REQUEST = 9
 
 
+# WITH ORDINALITY keeps the order of taking.
+_SHARED = "SELECT pg_advisory_xact_lock_shared(n) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) ORDER BY i"
+_ALONE = "SELECT pg_advisory_xact_lock(n) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) ORDER BY i"
+
 type Key = tuple[Lock, object]
 
 
@@ -41,22 +45,19 @@ def number(lock: Lock, key: object) -> int:
 
 def shared(keys: Iterable[Key]) -> None:
     """Hold every key together with other issuers until the transaction ends; waits out whoever holds one alone."""
-    _take("pg_advisory_xact_lock_shared", keys)
+    _take(_SHARED, keys)
 
 
 def exclusive(*keys: Key) -> None:
     """Hold the keys alone until the transaction ends: waits out issuers at work, later ones wait for us."""
-    _take("pg_advisory_xact_lock", keys)
+    _take(_ALONE, keys)
 
 
-def _take(function: str, keys: Iterable[Key]) -> None:
+def _take(statement: str, keys: Iterable[Key]) -> None:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("locks live in a transaction")
     numbers = [number(lock, key) for lock, key in sorted(set(keys), key=lambda each: (each[0], str(each[1])))]
     if not numbers:
         return
     with connection.cursor() as cursor:
-        # WITH ORDINALITY keeps the order of taking; `function` is one of two constants above.
-        cursor.execute(
-            f"SELECT {function}(n) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) ORDER BY i", [numbers]
-        )
+        cursor.execute(statement, [numbers])

@@ -16,7 +16,7 @@ from audit.context import Principal
 from . import changes, locks, sessions
 from .errors import DomainError, NotFound
 from .locks import Lock
-from .models import ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
+from .models import Agent, ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
 
 
 class LoginTaken(DomainError):
@@ -26,7 +26,7 @@ class LoginTaken(DomainError):
 
 
 class IdentityTaken(DomainError):
-    """This subject of the issuer already belongs to a person."""
+    """The issuer's subject already belongs to a person."""
 
     code, status = "identity_taken", HTTPStatus.CONFLICT
 
@@ -60,7 +60,7 @@ def register(
 
 @transaction.atomic
 def disable(person: Person, *, by: Principal, reason: str) -> Person:
-    """Shut a person out at once, and with them everything that acts for them. Doing it twice changes and records nothing."""
+    """Shut a person out at once, and everything that acts for them. Twice changes and records nothing."""
     locked = _locked(person)
     if not locked.is_active:
         return locked
@@ -68,6 +68,7 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
     locked.save(update_fields=["is_active", "disabled_at"])
     log.record(Action.PERSON_DISABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
     sessions.end_all_of(locked, by=by, reason=reason)
+    Agent.objects.filter(sponsor=locked).update(tokens_valid_after=locked.disabled_at)
     changes.note(changes.Kind.PERSON, f"person:{locked.login}")
     return locked
 

@@ -201,23 +201,17 @@ def residual(target: Target) -> list[dict[str, Any]]:
 
 
 def _touched(target: Target) -> Q:
-    match target.type:
-        case "grant":
-            return Q(draws_on__grant_id=_uuid(target.id))
-        case "session":
-            return Q(session_id=_uuid(target.id))
-        case "token":
-            return Q(pk=_uuid(target.id)) | Q(parent=_uuid(target.id))
-        case "tool":
-            system, _, name = target.id.partition("/")
-            return Q(draws_on__grant__lines__tool__name=name, system__slug=system)
-        case "system":
-            return Q(system__slug=target.id)
-        case "client":
-            return Q(client__client_id=target.id)
-        case "agent":
-            return Q(agent__slug=target.id)
-        case "person":
-            return Q(person__login=target.id) | Q(agent__sponsor__login=target.id)
-        case _:
-            return Q()
+    """Select the tokens that the target's stop concerns."""
+    by_uuid = {"grant": "draws_on__grant_id", "session": "session_id", "token": "pk"}
+    if target.type in by_uuid:
+        return Q(**{by_uuid[target.type]: _uuid(target.id)})
+    system, _, tool = target.id.partition("/")
+    by_name = {
+        "system": Q(system__slug=target.id),
+        "client": Q(client__client_id=target.id),
+        "agent": Q(agent__slug=target.id),
+        "person": Q(person__login=target.id) | Q(agent__sponsor__login=target.id),
+        "tool": Q(system__slug=system, draws_on__grant__lines__tool__name=tool),
+        "everything": Q(),
+    }
+    return by_name[target.type]

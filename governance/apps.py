@@ -1,5 +1,3 @@
-"""Floor 3 as a Django application."""
-
 """Where Django learns of this floor."""
 
 from importlib import import_module

@@ -55,11 +55,12 @@ class Agent(models.Model):
 
     @property
     def principal(self) -> Principal:
+        """Who this is in the record."""
         return Principal("agent", self.slug)
 
 
 class System(models.Model):
-    """What agents reach. `upstream_url` is where the gateway forwards; its resource address is derived from the slug."""
+    """What agents reach. The gateway forwards to `upstream_url`; the resource address is derived from the slug."""
 
     class Kind(models.TextChoices):
         MCP = "mcp", "MCP server that speaks enterprise-managed authorization"
@@ -150,7 +151,7 @@ class Tool(models.Model):
 
 
 class ToolVersion(models.Model):
-    """A tool's definition exactly as the server sent it, pinned by the SHA-256 of its canonical bytes. Never changed."""
+    """A tool's definition as the server sent it, pinned by the SHA-256 of its canonical bytes. Never changed."""
 
     tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="versions")
     definition = models.JSONField()

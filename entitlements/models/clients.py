@@ -52,6 +52,7 @@ class Client(AbstractApplication):
 
     @property
     def is_usable_now(self) -> bool:
+        """Whether the client may authenticate at all."""
         return self.status == self.Status.ACTIVE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -12,6 +12,8 @@ from audit.context import Principal
 
 
 class Role(models.TextChoices):
+    """What a person may do in Mandate itself; sponsors and owners are named on agents and systems instead."""
+
     ANALYST = "analyst", "Analyst"
     APPROVER = "approver", "Approver"
     SECURITY = "security", "Security approver"
@@ -24,6 +26,7 @@ class PersonManager(BaseUserManager["Person"]):
     """Django needs a manager for sign-in; people are made by the verb `people.register`."""
 
     def get_by_natural_key(self, username: str | None) -> Person:
+        """Find a person by login."""
         return self.get(login=username)
 
 
@@ -57,9 +60,11 @@ class Person(AbstractBaseUser):
 
     @property
     def principal(self) -> Principal:
+        """Who this is in the record."""
         return Principal("person", self.login)
 
     def has_role(self, *roles: str) -> bool:
+        """Whether the person is active and holds any of the roles."""
         return self.is_active and self.roles.filter(role__in=roles).exists()
 
     @property
@@ -67,10 +72,11 @@ class Person(AbstractBaseUser):
         """Who may open the back office: platform admins and analysts."""
         return self.has_role(Role.ADMIN, Role.ANALYST)
 
-    def has_module_perms(self, app_label: str) -> bool:
+    def has_module_perms(self, app_label: str) -> bool:  # noqa: ARG002 - Django's signature
+        """Whether the back office shows an application at all."""
         return self.is_staff
 
-    def has_perm(self, perm: str, obj: Any = None) -> bool:
+    def has_perm(self, perm: str, obj: object = None) -> bool:  # noqa: ARG002 - Django's signature
         """Views only: the back office changes nothing except through verbs."""
         return self.is_staff and ".view_" in perm
 
@@ -104,6 +110,8 @@ class Group(models.Model):
 
 
 class Membership(models.Model):
+    """One person in one group."""
+
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
 

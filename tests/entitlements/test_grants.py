@@ -1,0 +1,145 @@
+"""Grants: how they begin and end, and what the database refuses."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from audit import clock, timeline
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import errors, grants
+from entitlements.models import Change, Grant, Tool
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+ANA = Principal("person", "ana")
+
+
+def test_issuing_keeps_the_lines_and_says_who_and_why() -> None:
+    alice = make.person("alice")
+    grant = make.grant(people=[alice])
+
+    event = timeline.of("grant", grant.pk).last()
+
+    assert event is not None
+    assert (event.action, event.actor, event.reason) == (Action.GRANT_ISSUED, "system:mandate", "made for a test")
+    assert {"person:alice", f"agent:{grant.agent.slug}"} <= set(event.links)
+    assert grant.lines.count() == 1
+
+
+def test_revoking_ends_the_grant_and_says_who_and_why() -> None:
+    grant = make.grant()
+
+    grants.revoke(grant.pk, by=ANA, reason="laptop stolen")
+
+    grant.refresh_from_db()
+    event = timeline.of("grant", grant.pk).last()
+    assert event is not None
+    assert (event.action, event.actor, event.reason) == (Action.GRANT_REVOKED, "person:ana", "laptop stolen")
+    assert (grant.state, grant.end_reason) == (Grant.State.REVOKED, "laptop stolen")
+    assert Change.objects.filter(subject=f"grant:{grant.pk}", agent=grant.agent).count() == 2  # issued, revoked
+
+
+def test_a_grant_ends_once() -> None:
+    grant = make.grant()
+    grants.revoke(grant.pk, by=ANA, reason="first")
+
+    with pytest.raises(grants.AlreadyEnded):
+        grants.revoke(grant.pk, by=ANA, reason="second")
+    with pytest.raises(grants.AlreadyEnded):
+        grants.suspend(grant.pk, by=ANA, reason="third")
+
+
+def test_an_unknown_grant_is_not_found() -> None:
+    with pytest.raises(errors.NotFound):
+        grants.revoke(uuid4(), by=ANA, reason="no such thing")
+
+
+def test_suspending_twice_records_one_event_and_restoring_brings_it_back() -> None:
+    grant = make.grant()
+
+    grants.suspend(grant.pk, by=ANA, reason="looks odd")
+    grants.suspend(grant.pk, by=ANA, reason="looks odd")
+    grants.restore(grant.pk, by=ANA, reason="it was fine")
+
+    actions = [event.action for event in timeline.of("grant", grant.pk)]
+    assert actions == [Action.GRANT_ISSUED, Action.GRANT_SUSPENDED, Action.GRANT_RESTORED]
+
+
+def test_an_active_grant_cannot_be_restored() -> None:
+    with pytest.raises(grants.NotSuspended):
+        grants.restore(make.grant().pk, by=ANA, reason="for no reason")
+
+
+def test_the_same_agent_entitlement_and_people_have_one_open_grant() -> None:
+    alice, bob = make.person(), make.person()
+    first = make.grant(people=[alice, bob])
+
+    with pytest.raises(grants.AlreadyHeld):
+        make.grant(first.agent, first.entitlement, people=[bob, alice])
+    grants.revoke(first.pk, by=ANA, reason="over")
+
+    assert make.grant(first.agent, first.entitlement, people=[alice, bob]).state == Grant.State.ACTIVE
+
+
+def test_a_grant_stays_within_its_entitlement() -> None:
+    system = make.system()
+    inside, outside = make.tool(system), make.tool(system)
+    entitlement = make.entitlement(system, inside, limits={inside.name: {"amount": {"max": 100}}})
+    now = clock.now()
+
+    wrong: list[dict[Tool, dict[str, Any]]] = [{}, {outside: {}}, {inside: {}}, {inside: {"amount": {"max": 101}}}]
+    for lines in wrong:
+        with pytest.raises(grants.OutsideEntitlement):
+            grants.issue(
+                make.agent(), entitlement, grants.Terms(lines, now, now + timedelta(hours=1)), by=SYSTEM, reason="test"
+            )
+
+
+def test_a_grant_lasts_no_longer_than_its_entitlement_allows() -> None:
+    with pytest.raises(grants.TooLong):
+        make.grant(lasts=timedelta(days=91))
+
+
+def test_expiring_ends_what_is_due_and_nothing_else() -> None:
+    past = clock.now() - timedelta(hours=3)
+    due = [make.grant(starts_at=past, lasts=timedelta(hours=1)) for _ in range(3)]
+    living = make.grant()
+
+    assert grants.expire_due(limit=2) == 2
+    assert grants.expire_due(limit=2) == 1
+    assert grants.expire_due() == 0
+
+    states = set(Grant.objects.filter(pk__in=[grant.pk for grant in due]).values_list("state", flat=True))
+    assert states == {Grant.State.EXPIRED}
+    living.refresh_from_db()
+    assert living.state == Grant.State.ACTIVE
+    assert [timeline.of("grant", grant.pk).last().action for grant in due] == [Action.GRANT_EXPIRED] * 3  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ended_at": None, "state": "revoked"},
+        {"ended_at": "2026-01-01T00:00:00Z", "end_reason": "", "state": "revoked"},
+        {"expires_at": "2020-01-01T00:00:00Z"},
+        {"expires_at": "2099-01-01T00:00:00Z"},
+    ],
+)
+def test_the_database_refuses_a_grant_that_must_not_be(values: dict[str, object]) -> None:
+    grant = make.grant()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Grant.objects.filter(pk=grant.pk).update(**values)
+
+
+def test_the_database_refuses_to_bring_an_ended_grant_back() -> None:
+    grant = make.grant()
+    grants.revoke(grant.pk, by=ANA, reason="over")
+
+    with pytest.raises(IntegrityError, match="stays ended"), transaction.atomic():
+        Grant.objects.filter(pk=grant.pk).update(ended_at=None, state="active")
