@@ -1,0 +1,103 @@
+"""JSON from strangers, read so that nobody can read it differently.
+
+Parsers disagree about duplicate names, lone surrogates, numbers beyond a double and the end of the text; what one of
+them checks, another then executes. Here each of these is an error, and so are depth and size beyond a bound.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from entitlements.codes import Code
+from entitlements.errors import DomainError
+
+DEEPEST: Final = 64
+LARGEST: Final = 4 * 1024 * 1024
+_MOST_DIGITS: Final = 400
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class NotStrictJson(DomainError):
+    """The text is not JSON that everybody reads the same way."""
+
+    code = Code.MALFORMED_CALL
+    status = HTTPStatus.BAD_REQUEST
+
+
+def loads(text: bytes, *, largest: int = LARGEST, deepest: int = DEEPEST) -> Any:  # noqa: ANN401 - any JSON value
+    """Read one JSON value (RFC 8259 with the rules of I-JSON, RFC 7493).
+
+    `text` is UTF-8 of at most `largest` bytes, nested at most `deepest` deep. Numbers come back as int or finite float.
+    Raises NotStrictJson, which never quotes the text.
+    """
+    if len(text) > largest:
+        raise NotStrictJson("The text is too large.")
+    try:
+        value = _DECODER.decode(text.decode("utf-8"))
+        if b"\\u" in text:
+            _encode(value)  # refuses a lone surrogate, which only an escape can bring
+    except NotStrictJson:
+        raise
+    except RecursionError as why:
+        raise NotStrictJson("The text is nested too deep.") from why
+    except ValueError as why:
+        raise NotStrictJson("The text is not well-formed JSON in UTF-8.") from why
+    if text.count(b"[") + text.count(b"{") > deepest:  # fewer brackets cannot nest so deep
+        _refuse_depth(value, deepest)
+    return value
+
+
+def dumps(value: object) -> bytes:
+    """Write a value that `loads` read, as compact UTF-8."""
+    return _encode(value)
+
+
+def _refuse_depth(value: object, deepest: int) -> None:
+    """Walk level by level, without recursion."""
+    level = [value]
+    for _ in range(deepest + 1):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return
+    raise NotStrictJson("The text is nested too deep.")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if type(value) is dict:
+        return value.values()
+    return value if type(value) is list else ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NotStrictJson("An object holds the same name twice.")
+    return found
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise NotStrictJson("A number is too large.")
+    return number
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise NotStrictJson("A number is too large.")
+    return int(digits)
+
+
+def _no_number(_word: str) -> NoReturn:
+    raise NotStrictJson("NaN and Infinity are no numbers in JSON.")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite, parse_int=_integer, parse_constant=_no_number
+)
