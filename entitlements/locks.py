@@ -28,6 +28,7 @@ class Lock(IntEnum):
     SESSION = 7
     TOKEN = 8
     REQUEST = 9
+    KEY = 10
 
 
 # WITH ORDINALITY keeps the order of taking.
