@@ -1,0 +1,253 @@
+"""Compact JSON Web Signatures, read strictly and checked with a key we chose. Pure.
+
+joserfc does the cryptography. It checks neither `typ` nor duplicate names nor finite numbers, and would read headers that let the
+sender choose the key, so the reading is ours: `read` refuses all of that, and `check` takes the algorithm from the key, never from
+the token (RFC 8725 sections 3.1, 3.10, 3.11).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from joserfc import jwk
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
+
+from entitlements import strict
+from entitlements.codes import Code
+from entitlements.errors import DomainError
+
+ES256: Final = "ES256"
+LARGEST: Final = 16 * 1024
+_LARGEST_HEADER: Final = 2048
+_DEEPEST: Final = 12
+_LATEST: Final = 2**53
+_SHORTEST_RSA: Final = 2048
+_MOST_KEYS: Final = 100
+
+_OF_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
+_RSA: Final = frozenset({"RS256", "PS256"})
+ALGORITHMS: Final = frozenset(_OF_CURVE.values()) | _RSA
+_REGISTRY: Final = JWSRegistry(algorithms=sorted(ALGORITHMS))
+# `x5t` names a certificate without carrying one; widely sent, never looked at.
+_HEADERS: Final = frozenset({"alg", "typ", "kid", "cty", "x5t", "x5t#S256"})
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+class BadToken(DomainError):
+    """The token is not one of ours, or is damaged."""
+
+    code = Code.TOKEN_INVALID
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class BadKey(DomainError):
+    """The key set holds a key that cannot be used."""
+
+    code, status = "bad_key", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """What a token says before anybody has checked who said it."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    signed: bytes
+    signature: bytes
+
+    @property
+    def kid(self) -> str | None:
+        """The key identifier in the header, a text or absent."""
+        return self.header.get("kid")
+
+    @property
+    def typ(self) -> str | None:
+        """The type in the header, in lower case and without the `application/` that may be left out (RFC 7515 4.1.9)."""
+        typ = self.header.get("typ")
+        return None if typ is None else typ.lower().removeprefix("application/")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key and the one algorithm it is for."""
+
+    kid: str
+    algorithm: str
+    material: jwk.Key
+
+    def __repr__(self) -> str:
+        """Show the name alone: the material may be private."""
+        return f"Key({self.kid!r}, {self.algorithm!r})"
+
+
+def read(token: str) -> Unverified:
+    """Take a compact JWS apart. Raises BadToken for anything unusual: another form, size, header member, type or number."""
+    if len(token) > LARGEST or not token.isascii():
+        raise BadToken("The token is too large.")
+    signed, _, signature = token.rpartition(".")
+    head, dot, body = signed.partition(".")
+    if not dot or "." in body or not signature or len(head) > _LARGEST_HEADER:
+        raise BadToken("The token is not a compact JWS.")
+    header, claims = _object(head), _object(body)
+    if not header.keys() <= _HEADERS:
+        raise BadToken("The token's header holds a member that is refused.")
+    if not all(isinstance(value, str) for value in header.values()) or header.get("alg") not in ALGORITHMS:
+        raise BadToken("The token's header is malformed, or names an algorithm that is refused.")
+    return Unverified(header, claims, signed.encode(), _decode(signature))
+
+
+def check(unverified: Unverified, key: Key) -> Mapping[str, Any]:
+    """Return the claims if `key` signed them with its own algorithm. Raises BadToken."""
+    if unverified.header["alg"] != key.algorithm:
+        raise BadToken("The token names another algorithm than its key is for.")
+    try:
+        fits = _REGISTRY.get_alg(key.algorithm).verify(unverified.signed, unverified.signature, key.material)
+    except (JoseError, ValueError) as error:  # the key's own `key_ops` forbid it, or it is of another kind
+        raise BadToken("The token's key is not for checking signatures.") from error
+    if not fits:
+        raise BadToken("The token's signature does not fit.")
+    return unverified.claims
+
+
+def choose(unverified: Unverified, keys: Iterable[Key]) -> Key:
+    """Find the key a token names. A token that names none fits a set of exactly one. Raises BadToken."""
+    found = list(keys)
+    if unverified.kid is not None:
+        found = [key for key in found if key.kid == unverified.kid]
+    if len(found) != 1:
+        raise BadToken("The token names no key that its issuer has.")
+    return found[0]
+
+
+def sign(claims: Mapping[str, Any], key: Key, typ: str) -> str:
+    """Return the claims as a compact JWS with `alg`, `kid` and `typ` in its header."""
+    head = _encode({"alg": key.algorithm, "kid": key.kid, "typ": typ})
+    signed = _text(head) + b"." + _text(_encode(claims))
+    return (signed + b"." + _text(_REGISTRY.get_alg(key.algorithm).sign(signed, key.material))).decode()
+
+
+def public_keys(key_set: object, algorithms: Iterable[str] = ALGORITHMS) -> tuple[Key, ...]:
+    """Read a JSON Web Key Set (RFC 7517), leaving out what is not for signing with one of `algorithms`. Raises BadKey."""
+    members = key_set.get("keys") if isinstance(key_set, Mapping) else None
+    if not isinstance(members, list) or len(members) > _MOST_KEYS:
+        raise BadKey("The key set is not a list of keys, or holds too many.")
+    allowed = frozenset(algorithms)
+    found = (public_key(member) for member in members if _is_for_signing(member))
+    return tuple(key for key in found if key.algorithm in allowed)
+
+
+def public_key(member: Mapping[str, Any]) -> Key:
+    """Read one public JWK with its algorithm: named by it, else the usual one of its type. Raises BadKey."""
+    algorithm = _algorithm(member)
+    try:
+        material = jwk.import_key(dict(member))
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise BadKey("The key set holds a key that is malformed.") from error
+    if material.is_private:
+        raise BadKey("The key set holds a private key.")
+    if isinstance(material, jwk.RSAKey) and material.raw_value.key_size < _SHORTEST_RSA:
+        raise BadKey("The key set holds an RSA key that is too short.")
+    kid = member.get("kid")
+    return Key(kid if isinstance(kid, str) else "", algorithm, material)
+
+
+def _is_for_signing(member: object) -> bool:
+    if not isinstance(member, Mapping):
+        raise BadKey("The key set holds something that is no key.")
+    return member.get("use", "sig") == "sig" and member.get("kty") in {"EC", "RSA", "OKP"}
+
+
+def _algorithm(member: Mapping[str, Any]) -> str:
+    usual = "RS256" if member.get("kty") == "RSA" else _OF_CURVE.get(str(member.get("crv")))
+    named = member.get("alg", usual)
+    fits = named in _RSA if member.get("kty") == "RSA" else named == usual
+    if not isinstance(named, str) or not fits:
+        raise BadKey("The key set holds a key for an algorithm that is refused.")
+    return named
+
+
+def moment(claims: Mapping[str, Any], name: str) -> float | None:
+    """Return a NumericDate claim (RFC 7519 section 2), None when it is absent. Raises BadToken when it is no sane number."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LATEST:
+        raise BadToken(f"The claim {name} is not a time.")
+    if not math.isfinite(value):  # pragma: no cover - the reader refuses these already
+        raise BadToken(f"The claim {name} is not a time.")
+    return float(value)
+
+
+def text(claims: Mapping[str, Any], name: str, *, longest: int = 255) -> str:
+    """Return a claim that must be a non-empty text without control characters. Raises BadToken."""
+    value = claims.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+        raise BadToken(f"The claim {name} is missing or malformed.")
+    return value
+
+
+def sole_audience(claims: Mapping[str, Any]) -> str:
+    """Return the only audience: a text, or a list of exactly one (EMA-R-3). Raises BadToken."""
+    value = claims.get("aud")
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, str) or not value:
+        raise BadToken("The token must have exactly one audience.")
+    return value
+
+
+def check_times(claims: Mapping[str, Any], now: float, *, leeway: float = 0.0, longest: float = math.inf) -> float:
+    """Check `exp` (required), `iat` (required) and `nbf`; returns the time of expiry.
+
+    `leeway` is what the issuer's clock may be ahead of ours, in seconds; expiry has none. `longest` bounds exp - iat.
+    Raises BadToken; TokenExpired when it is only too late.
+    """
+    expires, issued, begins = moment(claims, "exp"), moment(claims, "iat"), moment(claims, "nbf")
+    if expires is None or issued is None:
+        raise BadToken("The token says not when it was issued and when it ends.")
+    if issued > now + leeway or (begins is not None and begins > now + leeway):
+        raise BadToken("The token comes from the future.")
+    if not 0 < expires - issued <= longest:
+        raise BadToken("The token lives too long.")
+    if not now < expires:
+        raise TokenExpired
+    return expires
+
+
+class TokenExpired(BadToken):
+    """The token has expired."""
+
+    code = Code.TOKEN_EXPIRED
+
+
+def _object(part: str) -> dict[str, Any]:
+    try:
+        value = strict.loads(_decode(part), largest=LARGEST, deepest=_DEEPEST)
+    except strict.NotStrictJson as error:
+        raise BadToken("The token is not strict JSON inside.") from error
+    if not isinstance(value, dict):
+        raise BadToken("The token does not hold an object.")
+    return value
+
+
+def _decode(part: str) -> bytes:
+    """Decode unpadded base64url, and only the one spelling of it: no stray characters, no unused bits."""
+    try:
+        found = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadToken("The token is not base64url.") from error
+    if _text(found).decode() != part:
+        raise BadToken("The token is not base64url.")
+    return found
+
+
+def _text(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")

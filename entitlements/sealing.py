@@ -1,0 +1,67 @@
+"""Secrets at rest: AES-256-GCM under the key-encryption key, bound to the row that holds them.
+
+A sealed value copied into another row does not open. The first bytes name the key-encryption key, so that a database beside the
+wrong key is told apart from a damaged one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from http import HTTPStatus
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+from entitlements.errors import DomainError
+
+_VERSION: Final = b"\x01"
+_NAME: Final = 4
+_NONCE: Final = 12
+_HEAD: Final = len(_VERSION) + _NAME + _NONCE
+
+
+class SealBroken(DomainError):
+    """The sealed value does not open: it was altered, moved from another row, or sealed under another key."""
+
+    code, status = "seal_broken", HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def seal(plain: bytes, bound_to: str) -> bytes:
+    """Encrypt `plain` for one place, `bound_to` ("signing-key:<kid>"): it opens only with the same words."""
+    key = _key()
+    nonce = os.urandom(_NONCE)
+    head = _VERSION + _name(key) + nonce
+    return head + AESGCM(key).encrypt(nonce, plain, _associated(head, bound_to))
+
+
+def unseal(sealed: bytes, bound_to: str) -> bytes:
+    """Return what was sealed for this place. Raises SealBroken."""
+    sealed, key = bytes(sealed), _key()
+    head, locked = sealed[:_HEAD], sealed[_HEAD:]
+    if not head.startswith(_VERSION) or len(head) < _HEAD:
+        raise SealBroken("The sealed value has no known form.")
+    if head[1 : 1 + _NAME] != _name(key):
+        raise SealBroken("The value was sealed under another KEY_ENCRYPTION_KEY.")
+    try:
+        return AESGCM(key).decrypt(head[-_NONCE:], locked, _associated(head, bound_to))
+    except InvalidTag as error:
+        raise SealBroken from error
+
+
+def _key() -> bytes:
+    """Derive the key of this module, so that no other use of the key-encryption key shares it."""
+    root: bytes = settings.KEY_ENCRYPTION_KEY.reveal()
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mandate sealing").derive(root)
+
+
+def _name(key: bytes) -> bytes:
+    return hashlib.sha256(b"name of " + key).digest()[:_NAME]
+
+
+def _associated(head: bytes, bound_to: str) -> bytes:
+    return head + bound_to.encode()

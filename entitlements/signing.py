@@ -1,0 +1,224 @@
+"""Our own signing keys, one set per issuer: signing, checking, publishing, and a key's life from `next` to gone.
+
+A key is published for two lives of a cached key set before it signs, and until its last token died after it stopped. The row's
+state is the authority: each use asks for it, and only the decrypted key is kept in the process.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from django.db import connection, transaction
+from django.db.models import Q
+from joserfc import jwk
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+
+from . import addresses, changes, jws, locks, sealing
+from .errors import DomainError, NotFound
+from .locks import Lock
+from .models import SigningKey
+
+JWKS_SECONDS: Final = 300
+"""How long others may cache a key set."""
+LEAD: Final = timedelta(seconds=2 * JWKS_SECONDS)
+TAIL: Final = timedelta(seconds=JWKS_SECONDS + 300)
+"""The longest token and one cache: so long a retired key stays published."""
+ROTATE_AFTER: Final = timedelta(days=30)
+
+_ACTIVE: Final = "SELECT kid FROM entitlements_signingkey WHERE issuer = %s AND algorithm = %s AND state = 'active'"
+_USABLE: Final = (
+    "SELECT 1 FROM entitlements_signingkey WHERE kid = %s AND issuer = %s"
+    " AND (state = 'active' OR (state = 'retired' AND retires_at > %s))"
+)
+_private: dict[str, jws.Key] = {}
+_public: dict[str, jws.Key] = {}
+_MOST_CACHED: Final = 1000
+
+
+class AlreadyWithdrawn(DomainError):
+    """The key was withdrawn already."""
+
+    code, status = "key_already_withdrawn", HTTPStatus.CONFLICT
+
+
+def sign(issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
+    """Sign claims as the issuer (`idp`, `as/<slug>`) with its active key, made on first use. Returns a compact JWS.
+
+    `iss` is the caller's to set. Needs a transaction only when the key is made.
+    """
+    return jws.sign(claims, _private_key(_active_kid(issuer_path)), typ)
+
+
+def verify(token: str, issuer_path: str, typ: str) -> Mapping[str, Any]:
+    """Return the claims of a token that this issuer signed with this `typ`, still in time. Raises BadToken, TokenExpired."""
+    return verify_read(jws.read(token), issuer_path, typ)
+
+
+def verify_read(unverified: jws.Unverified, issuer_path: str, typ: str) -> Mapping[str, Any]:
+    """Do as `verify` with a token that was read already."""
+    if unverified.typ != typ:
+        raise jws.BadToken("The token is of another type.")
+    if unverified.claims.get("iss") != addresses.issuer(issuer_path):
+        raise jws.BadToken("The token is of another issuer.")
+    claims = jws.check(unverified, _usable_key(unverified.kid, issuer_path))
+    jws.check_times(claims, clock.now().timestamp())
+    return claims
+
+
+def jwks(issuer_path: str) -> dict[str, Any]:
+    """Return the issuer's public key set (RFC 7517): what signs, what will, and what did until its tokens died."""
+    ensure(issuer_path)
+    keys = SigningKey.objects.filter(issuer=issuer_path).filter(
+        Q(state__in=[SigningKey.State.ACTIVE, SigningKey.State.NEXT])
+        | Q(state=SigningKey.State.RETIRED, retires_at__gt=clock.now())
+    )
+    return {"keys": [key.public for key in keys.order_by("created_at", "kid")]}
+
+
+def public_keys(issuer_path: str) -> dict[str, jws.Key]:
+    """Return the keys whose signatures count now, by kid: for verifiers that keep them and follow the change feed."""
+    usable = Q(state=SigningKey.State.ACTIVE) | Q(state=SigningKey.State.RETIRED, retires_at__gt=clock.now())
+    rows = SigningKey.objects.filter(usable, issuer=issuer_path)
+    return {row.kid: jws.public_key(row.public) for row in rows}
+
+
+@transaction.atomic
+def ensure(issuer_path: str) -> SigningKey:
+    """Return the issuer's active key, and make it when there is none yet."""
+    active = _active(issuer_path)
+    if active is None:
+        locks.exclusive((Lock.KEY, issuer_path))
+        active = _active(issuer_path) or _make(issuer_path, SigningKey.State.ACTIVE, by=SYSTEM)
+    return active
+
+
+@transaction.atomic
+def rotate(issuer_path: str, *, by: Principal, now: bool = False) -> SigningKey:
+    """Take the next step of the issuer's key life; returns the key that is or will be in use.
+
+    Publishes a next key, or puts it in use once it has been published long enough. `now` does not wait: for a key that may have
+    leaked, together with `withdraw`; verifiers that cached the key set will refuse tokens until they fetch it again.
+    """
+    locks.exclusive((Lock.KEY, issuer_path))
+    following = SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.NEXT).first()
+    if following is None:
+        following = _make(issuer_path, SigningKey.State.NEXT, by=by)
+    if now or following.activates_at <= clock.now():
+        _activate(following, by=by)
+    return following
+
+
+def rotate_due(issuer_path: str) -> SigningKey | None:
+    """Do what is due for an issuer, and nothing else: for the sweep. Returns the key it made or put in use."""
+    active = ensure(issuer_path)
+    following = SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.NEXT).first()
+    at = clock.now()
+    if following.activates_at <= at if following else active.activates_at + ROTATE_AFTER <= at:
+        return rotate(issuer_path, by=SYSTEM)
+    return None
+
+
+@transaction.atomic
+def withdraw(kid: str, *, by: Principal, reason: str) -> SigningKey:
+    """Deny a key at once: what it signed no longer counts, and another key signs from now on.
+
+    Its private half is forgotten. Raises NotFound, AlreadyWithdrawn.
+    """
+    issuer_path = SigningKey.objects.filter(kid=kid).values_list("issuer", flat=True).first()
+    if issuer_path is None:
+        raise NotFound
+    locks.exclusive((Lock.KEY, issuer_path))
+    key = SigningKey.objects.get(kid=kid)
+    if key.state == SigningKey.State.WITHDRAWN:
+        raise AlreadyWithdrawn
+    was = key.state
+    key.state, key.sealed_private = SigningKey.State.WITHDRAWN, b""
+    key.save(update_fields=["state", "sealed_private"])
+    log.record(Action.KEY_WITHDRAWN, about=_about(key), by=by, reason=reason, detail={"was": was})
+    changes.note(changes.Kind.KEY, f"key:{kid}")
+    if was == SigningKey.State.ACTIVE:
+        rotate(issuer_path, by=by, now=True)
+    return key
+
+
+def _activate(key: SigningKey, *, by: Principal) -> None:
+    moment = clock.now()
+    SigningKey.objects.filter(issuer=key.issuer, algorithm=key.algorithm, state=SigningKey.State.ACTIVE).update(
+        state=SigningKey.State.RETIRED, retires_at=moment + TAIL
+    )
+    key.state, key.activates_at = SigningKey.State.ACTIVE, moment
+    key.save(update_fields=["state", "activates_at"])
+    log.record(Action.KEY_ACTIVATED, about=_about(key), by=by)
+    changes.note(changes.Kind.KEY, f"key:{key.kid}")
+
+
+def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> SigningKey:
+    kid, now = secrets.token_urlsafe(12), clock.now()
+    private = jwk.ECKey.generate_key(
+        "P-256", parameters={"kid": kid, "use": "sig", "alg": jws.ES256}, private=True, auto_kid=False
+    )
+    key = SigningKey.objects.create(
+        kid=kid,
+        issuer=issuer_path,
+        algorithm=jws.ES256,
+        public=private.as_dict(private=False),
+        sealed_private=sealing.seal(msgspec.json.encode(private.as_dict(private=True)), _place(kid)),
+        state=state,
+        created_at=now,
+        activates_at=now if state == SigningKey.State.ACTIVE else now + LEAD,
+    )
+    log.record(Action.KEY_MADE, about=_about(key), by=by, detail={"state": str(state)})
+    changes.note(changes.Kind.KEY, f"key:{kid}")
+    return key
+
+
+def _active(issuer_path: str) -> SigningKey | None:
+    return SigningKey.objects.filter(issuer=issuer_path, algorithm=jws.ES256, state=SigningKey.State.ACTIVE).first()
+
+
+def _active_kid(issuer_path: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(_ACTIVE, [issuer_path, jws.ES256])
+        row = cursor.fetchone()
+    return str(row[0]) if row else ensure(issuer_path).kid
+
+
+def _usable_key(kid: str | None, issuer_path: str) -> jws.Key:
+    with connection.cursor() as cursor:
+        cursor.execute(_USABLE, [kid, issuer_path, clock.now()])
+        if kid is None or cursor.fetchone() is None:
+            raise jws.BadToken("The token's key is not one that signs for its issuer.")
+    if kid not in _public:
+        _keep(_public, kid, jws.public_key(SigningKey.objects.values_list("public", flat=True).get(kid=kid)))
+    return _public[kid]
+
+
+def _private_key(kid: str) -> jws.Key:
+    """Decrypt a private key, once in the life of the process."""
+    if kid not in _private:
+        sealed = SigningKey.objects.values_list("sealed_private", flat=True).get(kid=kid)
+        material = jwk.import_key(msgspec.json.decode(sealing.unseal(sealed, _place(kid))))
+        _keep(_private, kid, jws.Key(kid, jws.ES256, material))
+    return _private[kid]
+
+
+def _keep(kept: dict[str, jws.Key], kid: str, key: jws.Key) -> None:
+    if len(kept) >= _MOST_CACHED:
+        kept.clear()
+    kept[kid] = key
+
+
+def _place(kid: str) -> str:
+    return f"signing-key:{kid}"
+
+
+def _about(key: SigningKey) -> list[str]:
+    return [f"key:{key.kid}", f"issuer:{addresses.issuer(key.issuer)}"]
