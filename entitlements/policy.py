@@ -115,7 +115,7 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
 
 
 def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911 - one order
-    """Decide, for list and call alike. `listing` leaves out the arguments, and nothing else: unreadable limits still count."""
+    """Decide, for list and call alike. `listing` leaves out the arguments only: unreadable limits still count."""
     code = _standing_in_the_way(call, facts, now)
     if code is not None:
         return _denied(call, facts, code)

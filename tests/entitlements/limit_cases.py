@@ -5,7 +5,7 @@ from typing import Any, Final
 
 type Limits = dict[str, Any]
 
-# (limits, arguments, covered)
+# Each row: limits, arguments, whether they are covered.
 COVERING: Final[list[tuple[Limits, dict[str, Any], bool]]] = [
     ({}, {"anything": 1}, True),
     # one_of and equals: by type and value
@@ -207,7 +207,7 @@ MALFORMED: Final[list[Any]] = [
     {1: {"max": 1}},
 ]
 
-# (parent, child, tightens)
+# Each row: the parent, the child, whether the child is as tight.
 TIGHTENING: Final[list[tuple[Limits, Limits, bool]]] = [
     ({}, {}, True),
     ({}, {"a": {"max": 1}}, True),

@@ -113,7 +113,7 @@ def test_numbers_past_the_exact_ones_are_still_told_apart() -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)))
-def test_equal_values_have_equal_hashes_and_other_values_others(value: Any) -> None:
+def test_equal_values_have_equal_hashes_and_other_values_others(value: object) -> None:
     try:
         once = definitions.digest({"name": "x", "v": value})
     except DefinitionMalformed:
@@ -200,7 +200,7 @@ def deep(levels: int) -> dict[str, Any]:
         changed("name", "send_report\n"),
         changed("name", "s\u0435nd"),
         changed("inputSchema", ...),
-        changed("inputSchema", True),
+        changed("inputSchema", 1),
         changed("outputSchema", []),
         changed("inputSchema/properties/to", {"$ref": "https://evil.example/schema.json"}),
         changed("inputSchema/allOf", [{"$ref": "file:///etc/passwd"}]),

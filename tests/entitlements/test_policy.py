@@ -11,7 +11,7 @@ from entitlements import limits, policy
 from entitlements.codes import TABLE, Code, Next
 from entitlements.snapshot import Guardrail, Line
 from entitlements.verdicts import Effect
-from entitlements.words import Action, Risk
+from entitlements.words import Action, Risk, Status
 from tests.entitlements import worlds
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, Spoiler, World
 
@@ -166,7 +166,7 @@ def test_an_agent_on_its_own_holds_nothing_that_was_granted_for_people() -> None
 def test_a_person_gains_nothing_from_what_the_agent_holds_on_its_own() -> None:
     world = worlds.allowed(None, crowd=0)
     world.call.person = "alice"
-    world.facts.people = {"alice": worlds.Status.ACTIVE}
+    world.facts.people = {"alice": Status.ACTIVE}
     world.facts.sessions = {"run-1": replace(world.facts.sessions["run-1"], person="alice")}
 
     assert world.decide().code is Code.NO_GRANT

@@ -80,7 +80,7 @@ def _refresh() -> Token:
 
 
 def allowed_worlds() -> st.SearchStrategy[World]:
-    """Worlds in which the call is allowed, with and without a person, limits, a crowd and guardrails that do not match."""
+    """Worlds in which the call is allowed: with and without a person, limits, a crowd, and guardrails about others."""
     harmless = Guardrail("no-deletes", Effect.DENY, "Nothing is deleted here.", actions=frozenset({Action.DELETE}))
     return st.builds(
         _world,
