@@ -209,7 +209,7 @@ class Checkpoint:
         except ValueError as error:
             message = "not a checkpoint"
             raise BadNote(message) from error
-        if str(parsed.size) != size or len(parsed.root) != 32 or not origin:  # noqa: PLR2004 - SHA-256
+        if str(parsed.size) != size or parsed.size < 0 or len(parsed.root) != 32 or not origin:  # noqa: PLR2004 - SHA-256
             message = "not a checkpoint"
             raise BadNote(message)
         return parsed

@@ -70,6 +70,12 @@ def current(connection: BaseDatabaseWrapper) -> Producer:
     return producer
 
 
+def forget(connection: BaseDatabaseWrapper) -> None:
+    """Begin a new producer with the next event. For tests, whose record is emptied under an open connection."""
+    if hasattr(connection, _ATTRIBUTE):
+        delattr(connection, _ATTRIBUTE)
+
+
 def _next(connection: BaseDatabaseWrapper, producer: Producer) -> int:
     for hook in reversed(connection.run_on_commit):
         callback = hook[1]

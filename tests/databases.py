@@ -135,6 +135,11 @@ def _keep_seed(owner: psycopg.Connection) -> None:
 
 def empty() -> None:
     """Empty every table as the owner, since the application's role may not truncate the record."""
+    from django.db import connections  # noqa: PLC0415 - the settings are known only now
+
+    from audit import producers  # noqa: PLC0415 - its models need the settings
+
+    producers.forget(connections["default"])  # an empty record knows no events of this connection
     with psycopg.connect(os.environ["MIGRATE_DATABASE_URL"]) as owner:
         owner.execute("SET lock_timeout = '10s'")
         if filled := [sql.Identifier("public", name) for name in _filled_tables(owner)]:
