@@ -6,12 +6,12 @@ from enum import StrEnum
 class Action(StrEnum):
     """What happened. The value is what the record, the API and the exports say."""
 
+    AGENT_OWNER_CHANGED = "agent.owner_changed"
     AGENT_REGISTERED = "agent.registered"
     AGENT_RESTORED = "agent.restored"
     AGENT_RETIRED = "agent.retired"
-    AGENT_SUSPENDED = "agent.suspended"
-    AGENT_OWNER_CHANGED = "agent.owner_changed"
     AGENT_SPONSOR_CHANGED = "agent.sponsor_changed"
+    AGENT_SUSPENDED = "agent.suspended"
     API_TOKEN_MADE = "api_token.made"  # noqa: S105 - the name of an event
     APPROVAL_DENIED = "approval.denied"
     APPROVAL_GIVEN = "approval.given"

@@ -49,3 +49,10 @@ class Stale(DomainError):
 
     code = "stale"
     status = HTTPStatus.PRECONDITION_FAILED
+
+
+class ReasonRequired(DomainError):
+    """Say why."""
+
+    code = "reason_required"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY

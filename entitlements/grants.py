@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, connection, transaction
 
@@ -54,7 +54,10 @@ class NotSuspended(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a grant gives: tool lines with their limits, for whom, from when until when."""
+    """What a grant gives: tool lines with their limits, for whom, from when until when.
+
+    `grant_id` is chosen beforehand, so that the approval's event, which comes first, can name the grant.
+    """
 
     lines: Mapping[Tool, Mapping[str, Any]]
     starts_at: datetime
@@ -63,6 +66,7 @@ class Terms:
     groups: tuple[Group, ...] = ()
     request_id: UUID | None = None
     extra_links: tuple[str, ...] = field(default=())
+    grant_id: UUID = field(default_factory=uuid4)
 
 
 def about(grant: Grant) -> list[str]:
@@ -85,6 +89,7 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     """
     _check_terms(entitlement, terms)
     grant = Grant(
+        id=terms.grant_id,
         agent=agent,
         entitlement=entitlement,
         subjects_digest=subjects_digest(terms.people, terms.groups),

@@ -21,7 +21,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 
 from . import agents, catalog, changes, clients, grants, guardrails, people, sessions, signing, tokens
-from .errors import DomainError, NotFound
+from .errors import DomainError, NotFound, ReasonRequired
 from .models import Agent, Client, IssuedToken, Person, Revocation, System, Tool
 
 RECEIPT_ISSUER: Final = "idp"
@@ -31,12 +31,6 @@ class UnknownTarget(DomainError):
     """There is no such kind of target."""
 
     code, status = "unknown_target", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class ReasonRequired(DomainError):
-    """Say why."""
-
-    code, status = "reason_required", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -57,6 +58,7 @@ class AccessRequest(models.Model):
     requested_as = models.CharField(max_length=120)
     people = models.ManyToManyField(Person, blank=True, related_name="requests_for")
     groups = models.ManyToManyField(Group, blank=True, related_name="requests_for")
+    asked_lasts = models.DurationField()
     lasts = models.DurationField()
     reason = models.TextField(max_length=2000)
     risk = models.CharField(max_length=16)
@@ -75,6 +77,9 @@ class AccessRequest(models.Model):
             models.CheckConstraint(name="request_says_why", condition=~Q(reason="")),
             models.CheckConstraint(name="request_lasts_some_time", condition=Q(answer_by__gt=F("asked_at"))),
             models.CheckConstraint(
+                name="request_is_only_ever_shortened", condition=Q(lasts__gt=timedelta(0), lasts__lte=F("asked_lasts"))
+            ),
+            models.CheckConstraint(
                 name="request_is_decided_exactly_when_it_is_no_longer_waiting",
                 condition=Q(state="in_approval", decided_at=None)
                 | (~Q(state="in_approval") & Q(decided_at__isnull=False)),
@@ -83,7 +88,10 @@ class AccessRequest(models.Model):
                 name="approved_request_has_its_grant", condition=~Q(state="approved") | Q(grant_id__isnull=False)
             ),
         ]
-        indexes: ClassVar = [models.Index(name="request_page", fields=["-asked_at", "-id"])]
+        indexes: ClassVar = [
+            models.Index(name="request_page", fields=["-asked_at", "-id"]),
+            models.Index(name="request_due", fields=["answer_by"], condition=Q(state="in_approval")),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)
