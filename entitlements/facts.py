@@ -50,7 +50,8 @@ LEFT JOIN entitlements_grantsubject u ON u.grant_id = g.id
 LEFT JOIN entitlements_membership m ON m.group_id = u.group_id
 LEFT JOIN entitlements_person p ON p.id = coalesce(u.person_id, m.person_id)
 WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND g.state IN ('active', 'suspended')
-  AND (u.id IS NULL OR p.id IS NOT NULL)
+  -- A grant for nobody says so itself: one whose people or group members are gone covers nobody, not the agent alone.
+  AND CASE WHEN g.subjects_digest = encode(sha256(''), 'hex') THEN u.id IS NULL ELSE p.id IS NOT NULL END
 """
 
 TOOLS: Final = """
