@@ -12,8 +12,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final
 
+from entitlements.errors import DomainError
 from entitlements.words import Risk
 
 
@@ -33,6 +35,7 @@ class Why(StrEnum):
     REQUESTED_IT = "requested_it"
     BENEFITS = "benefits"
     OWNS_THE_AGENT = "owns_the_agent"
+    ANSWERED_ALREADY = "answered_another_stage"
     NEEDED_ELSEWHERE = "needed_in_another_stage"
 
 
@@ -54,15 +57,17 @@ _CHAINS: Final[Mapping[Stage, tuple[tuple[Stage, ...], ...]]] = {
 }
 
 
-class PolicyTooWeak(ValueError):
-    """An approval policy asks for fewer answers than the product's own rule, or names a stage that does not exist."""
+class PolicyTooWeak(DomainError):
+    """An approval policy asks for fewer answers than the product's own rule."""
+
+    code, status = "approval_policy_too_weak", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The people around one request.
 
-    `requesters` are all who stand behind the ask: the person, the user that an asking agent acted for, and the owner of
+    `answered` are those who answered another stage. `requesters` are all who stand behind the ask: the person, the user that an asking agent acted for, and the owner of
     an asking agent. `beneficiaries` are the people acted for, groups expanded. `personal`: the agent is its sponsor's.
     """
 
@@ -75,6 +80,7 @@ class Surroundings:
     requesters: frozenset[str]
     beneficiaries: frozenset[str]
     active: frozenset[str]
+    answered: frozenset[str] = frozenset()
 
     def holders(self, stage: Stage) -> frozenset[str]:
         """Say who answers in the name of a stage, before anybody is passed over."""
@@ -163,7 +169,7 @@ def conflict(login: str, around: Surroundings) -> Why | None:
         return Why.OWNS_THE_AGENT
     if login in around.beneficiaries:
         return Why.BENEFITS
-    return None
+    return Why.ANSWERED_ALREADY if login in around.answered else None
 
 
 def resolve(stages: Sequence[Stage], around: Surroundings) -> tuple[Resolution, ...] | Unresolved:

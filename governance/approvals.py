@@ -1,0 +1,258 @@
+"""The verbs that answer a request: approve, deny, and reroute when somebody left. The last approval makes the grant.
+
+Everybody who answers holds the request alone (an advisory lock), the people and the agent together with other issuers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import grants
+from entitlements.errors import DomainError, ReasonRequired, Stale
+from entitlements.models import Person, Tool
+from entitlements.words import Risk
+
+from . import asking, candidates, requests, rules
+from .models import AccessRequest, Approval
+from .narrowing import NOTHING, Narrowing
+
+type Answer = Approval.Answer
+
+
+class OwnApproval(DomainError):
+    """Nobody answers what they asked for themselves."""
+
+    code, status = "own_approval", HTTPStatus.FORBIDDEN
+
+
+class OwnerMayNotApprove(DomainError):
+    """The technical owner of an agent never answers for that agent."""
+
+    code, status = "owner_may_not_approve", HTTPStatus.FORBIDDEN
+
+
+class BeneficiaryMayNotApprove(DomainError):
+    """Nobody answers a request for an agent that would act for them."""
+
+    code, status = "beneficiary_may_not_approve", HTTPStatus.FORBIDDEN
+
+
+class NotAnApprover(DomainError):
+    """The request does not wait for you."""
+
+    code, status = "not_an_approver", HTTPStatus.FORBIDDEN
+
+
+class AlreadyAnswered(DomainError):
+    """You, or somebody in the same place, has answered already."""
+
+    code, status = "already_answered", HTTPStatus.CONFLICT
+
+
+class RiskierThanAsked(DomainError):
+    """A tool has become riskier since it was asked for, and more people must answer: leave it out, or ask again."""
+
+    code, status = "riskier_than_asked", HTTPStatus.CONFLICT
+
+
+_CONFLICTS: dict[rules.Why, type[DomainError]] = {
+    rules.Why.REQUESTED_IT: OwnApproval,
+    rules.Why.OWNS_THE_AGENT: OwnerMayNotApprove,
+    rules.Why.BENEFITS: BeneficiaryMayNotApprove,
+}
+
+
+@transaction.atomic
+def approve(
+    request_id: UUID,
+    *,
+    by: Person,
+    expected_version: int | None = None,
+    narrow: Narrowing = NOTHING,
+    reason: str = "",
+) -> AccessRequest:
+    """Approve a stage of a request, taking away from it first where wished. The last approval issues the grant with it.
+
+    Raises NotFound, NotAnApprover, OwnApproval, OwnerMayNotApprove, BeneficiaryMayNotApprove, Stale, Decided, Overdue,
+    AlreadyAnswered, RiskierThanAsked, narrowing.Wider, narrowing.NothingLeft; with the last stage also what
+    `asking.check_in_force` and grants.issue raise.
+    """
+    request = requests.locked(request_id, also=by)
+    stage = _stage_for(request, by, expected_version)
+    taken = requests.narrowed(request, narrow)
+    unneeded = _unneeded(request)
+    _answer(stage, Approval.Answer.APPROVED, by=by, reason=reason)
+    requests.void(request, unneeded)
+    waiting = _pass_on(request, by)
+    grant_id = None if waiting else uuid4()
+    detail = {
+        "stage": stage.stage,
+        "narrowed": taken,
+        "no_longer_needed": sorted(unneeded),
+        "still_waiting": waiting,
+        "state": AccessRequest.State.IN_APPROVAL if waiting else AccessRequest.State.APPROVED,
+    }
+    links = [*requests.about(request), *([f"grant:{grant_id}"] if grant_id else [])]
+    with requests.within(request):
+        log.record(Action.APPROVAL_GIVEN, about=links, by=by.principal, reason=reason, detail=detail)
+        if grant_id is None:
+            requests.save(request)
+        else:
+            _issue(request, grant_id, by=by.principal)
+    return request
+
+
+@transaction.atomic
+def deny(request_id: UUID, *, by: Person, reason: str, expected_version: int | None = None) -> AccessRequest:
+    """Deny a request, which ends it. Raises ReasonRequired, and what `approve` raises about person and state."""
+    request = requests.locked(request_id, also=by)
+    stage = _stage_for(request, by, expected_version)
+    if not reason.strip():
+        raise ReasonRequired
+    _answer(stage, Approval.Answer.DENIED, by=by, reason=reason)
+    requests.void(request)
+    requests.save(request, state=AccessRequest.State.DENIED, decided_at=clock.now())
+    with requests.within(request):
+        log.record(
+            Action.APPROVAL_DENIED,
+            about=requests.about(request),
+            by=by.principal,
+            reason=reason,
+            detail={"stage": stage.stage, "state": request.state},
+        )
+    return request
+
+
+def _stage_for(request: AccessRequest, by: Person, expected_version: int | None) -> Approval:
+    """Find the stage that this person answers now: the first that waits for them.
+
+    Conflicts are looked for again, since people move: being waited for is not enough (promise 6).
+    """
+    around = candidates.around_request(request)
+    by.refresh_from_db(fields=["is_active"])
+    against = rules.conflict(by.login, around)
+    if against in _CONFLICTS:
+        raise _CONFLICTS[against]
+    stages = list(request.approvals.order_by("position").prefetch_related("waiting_for"))
+    named = [stage for stage in stages if by in stage.waiting_for.all()]
+    if not named or not by.is_active:
+        raise NotAnApprover
+    requests.check_open(request, expected_version)
+    waiting = [stage for stage in named if stage.answer == Approval.Answer.WAITING]
+    if not waiting or any(stage.by_id == by.pk for stage in stages):
+        raise AlreadyAnswered
+    return waiting[0]
+
+
+def _unneeded(request: AccessRequest) -> frozenset[rules.Stage]:
+    """Say which waiting stages the request, at its present risk, does without. Raises RiskierThanAsked."""
+    present = [rules.Stage(stage.stage) for stage in request.approvals.all() if stage.answer != Approval.Answer.VOID]
+    needed = requests.stages_needed(request)
+    if not set(needed) <= set(present):
+        raise RiskierThanAsked(risk=Risk(request.risk).value)
+    return rules.no_longer_needed(needed, present)
+
+
+def _answer(stage: Approval, answer: Answer, *, by: Person, reason: str) -> None:
+    """Write an answer where none is yet. Raises Stale when there is one."""
+    unanswered = Approval.objects.filter(pk=stage.pk, answer=Approval.Answer.WAITING)
+    if not unanswered.update(answer=answer, by=by, reason=reason, answered_at=clock.now()):
+        raise Stale
+
+
+def _pass_on(request: AccessRequest, answered: Person) -> dict[str, list[str]]:
+    """Take whoever answered out of the stages that still wait, and keep those who can still complete them together."""
+    stages = {
+        stage.stage: stage
+        for stage in request.approvals.filter(answer=Approval.Answer.WAITING).prefetch_related("waiting_for")
+    }
+    pools = {
+        name: frozenset(person.login for person in stage.waiting_for.all()) - {answered.login}
+        for name, stage in stages.items()
+    }
+    left = rules.completable(pools)
+    if left is None:  # somebody left since: the stage goes on waiting, and `reroute` finds others
+        left = pools
+    for name, pool in left.items():
+        stages[name].waiting_for.set(Person.objects.filter(login__in=pool))
+    return {name: sorted(pool) for name, pool in left.items()}
+
+
+def _issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
+    """Make the grant of a request that everybody approved; what it depends on is checked once more, under locks."""
+    people = tuple(request.people.all())
+    lines: dict[Tool, dict[str, Any]] = {
+        line.tool: line.limits for line in request.lines.filter(kept=True).select_related("tool")
+    }
+    asking.check_in_force(request.agent, request.entitlement, people)
+    asking.check_tools(lines)
+    now = clock.now()
+    terms = grants.Terms(
+        lines,
+        starts_at=now,
+        expires_at=now + request.lasts,
+        people=people,
+        groups=tuple(request.groups.all()),
+        request_id=request.pk,
+        extra_links=(f"request:{request.pk}",),
+        grant_id=grant_id,
+    )
+    grants.issue(request.agent, request.entitlement, terms, by=by, reason=request.reason)
+    requests.save(request, state=AccessRequest.State.APPROVED, decided_at=now, grant_id=grant_id)
+
+
+@transaction.atomic
+def reroute(request_id: UUID, *, by: Principal = SYSTEM, reason: str) -> bool:
+    """Find the people of the waiting stages anew, after somebody left or changed their role; says whether it did.
+
+    Whoever answered already is not asked again. Where nobody is left the stage waits for nobody, and the request ends
+    when its time is over. A decided request is left alone.
+    """
+    request = requests.locked(request_id)
+    if request.state != AccessRequest.State.IN_APPROVAL:
+        return False
+    changed = _resolve_again(request)
+    if changed:
+        requests.save(request)
+        with requests.within(request):
+            log.record(
+                Action.APPROVAL_REROUTED,
+                about=requests.about(request),
+                by=by,
+                reason=reason,
+                detail={"waiting_for": changed},
+            )
+    return bool(changed)
+
+
+def _resolve_again(request: AccessRequest) -> dict[str, list[str]]:
+    """Put the people of each waiting stage right, and return those of the stages that changed.
+
+    Where distinct people cannot be found for all of them, each stage only loses those who may no longer answer.
+    """
+    stages = list(request.approvals.order_by("position").prefetch_related("waiting_for").select_related("by"))
+    waiting = [stage for stage in stages if stage.answer == Approval.Answer.WAITING]
+    answered = frozenset(stage.by.login for stage in stages if stage.by)
+    around = replace(candidates.around_request(request), answered=answered)
+    found = rules.resolve([rules.Stage(stage.stage) for stage in waiting], around)
+    changed = {}
+    for place, stage in enumerate(waiting):
+        before = sorted(person.login for person in stage.waiting_for.all())
+        if isinstance(found, rules.Unresolved):
+            after = [who for who in before if rules.conflict(who, around) is None]
+        else:
+            after = sorted(found[place].chosen)
+            stage.resolution = found[place].as_evidence(clock.now())
+        if after != before:
+            stage.save(update_fields=["resolution"])
+            stage.waiting_for.set(Person.objects.filter(login__in=after))
+            changed[stage.stage] = after
+    return changed

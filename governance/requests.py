@@ -1,0 +1,360 @@
+"""The verbs on access requests: submit, narrow, cancel, expire. Answering them is `approvals`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from audit import clock, context, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import locks
+from entitlements.errors import DomainError, NotFound, Stale
+from entitlements.locks import Lock
+from entitlements.models import Agent, Entitlement, Person, Role, Tool
+from entitlements.words import Risk
+
+from . import asking, candidates, narrowing, policies, rules
+from .asking import Ask, Asker
+from .models import AccessRequest, Approval, RequestLine
+from .narrowing import Narrowing
+
+_DENIAL_IS_RECENT: Final = timedelta(days=1)
+
+
+class Decided(DomainError):
+    """The request is decided already."""
+
+    code, status = "request_decided", HTTPStatus.CONFLICT
+
+
+class Overdue(DomainError):
+    """The time to answer is over; ask again."""
+
+    code, status = "request_expired", HTTPStatus.CONFLICT
+
+
+class NotTheRequester(DomainError):
+    """Only whoever asked can withdraw the request."""
+
+    code, status = "not_the_requester", HTTPStatus.FORBIDDEN
+
+
+class NotInvolved(DomainError):
+    """Only whoever asked, or somebody the request waits for, can narrow it."""
+
+    code, status = "not_involved", HTTPStatus.FORBIDDEN
+
+
+class NothingNarrowed(DomainError):
+    """There is nothing in it that would take anything away."""
+
+    code, status = "nothing_narrowed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class DenialUnknown(DomainError):
+    """There is no such recent denial of a call of this agent."""
+
+    code, status = "denial_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@transaction.atomic
+def submit(
+    agent: Agent, entitlement: Entitlement, ask: Ask, *, by: Asker, on_behalf_of: Person | None = None
+) -> AccessRequest:
+    """Ask for access, and find the people who must approve it.
+
+    `by` is a person, or the agent itself, then with the user whose session it is in. Raises what the checks in `asking`
+    raise, and candidates.NoApprover when a stage has nobody left: a stage is never skipped.
+    """
+    asking.check_asker(agent, ask, by=by, on_behalf_of=on_behalf_of)
+    asking.check_people(agent, ask.people, ask.groups)
+    asking.check_in_force(agent, entitlement, ask.people)
+    lines = asking.lines(entitlement, ask)
+    policy, now = policies.current_for(entitlement), clock.now()
+    request = AccessRequest(
+        agent=agent,
+        entitlement=entitlement,
+        requested_by=by if isinstance(by, Person) else on_behalf_of,
+        requested_as=str(by.principal),
+        asked_lasts=ask.lasts,
+        lasts=ask.lasts,
+        reason=ask.reason,
+        risk=rules.highest(Risk(tool.risk) for tool in lines),
+        policy=policy,
+        denied_call=ask.denied_call,
+        trace=_trace(agent, ask.denied_call),
+        asked_at=now,
+        answer_by=now + policy.answer_within,
+    )
+    around = candidates.around(
+        agent,
+        entitlement.system,
+        requesters=candidates.requesters(request),
+        people=ask.people,
+        groups=ask.groups,
+    )
+    resolved = candidates.resolve(stages_needed(request), around)
+    _store(request, ask, lines, resolved)
+    with within(request):
+        log.record(
+            Action.REQUEST_SUBMITTED,
+            about=about(request),
+            by=by.principal,
+            reason=ask.reason,
+            detail={
+                "lines": {tool.name: limits for tool, limits in lines.items()},
+                "lasts_seconds": int(ask.lasts.total_seconds()),
+                "risk": request.risk,
+                "denied_call": str(ask.denied_call) if ask.denied_call else None,
+                "approvals": [
+                    {"stage": each.stage.value, "waiting_for": sorted(each.chosen), "rule": each.rule}
+                    for each in resolved
+                ],
+            },
+        )
+    return request
+
+
+def stages_needed(request: AccessRequest) -> tuple[rules.Stage, ...]:
+    """Say which stages a request needs at its present risk, under the policy it was made under."""
+    if request.policy is None:
+        raise policies.Unusable
+    personal = request.agent.kind == Agent.Kind.PERSONAL
+    return rules.stages_for(policies.stages_of(request.policy), Risk(request.risk), personal=personal)
+
+
+def _store(
+    request: AccessRequest,
+    ask: Ask,
+    lines: Mapping[Tool, Mapping[str, Any]],
+    resolved: Sequence[rules.Resolution],
+) -> None:
+    request.save(force_insert=True)
+    request.people.set(ask.people)
+    request.groups.set(ask.groups)
+    RequestLine.objects.bulk_create(
+        RequestLine(request=request, tool=tool, asked_limits=dict(limits), limits=dict(limits))
+        for tool, limits in lines.items()
+    )
+    for position, found in enumerate(resolved, start=1):
+        approval = Approval.objects.create(
+            request=request,
+            position=position,
+            stage=found.stage.value,
+            resolution=found.as_evidence(request.asked_at),
+        )
+        approval.waiting_for.set(Person.objects.filter(login__in=found.chosen))
+
+
+def _trace(agent: Agent, denied_call: UUID | None) -> str:
+    """Continue the trace of the denial, or of the request at the door, or begin one. Raises DenialUnknown."""
+    if denied_call is None:
+        return context.current().trace[:32] or uuid4().hex
+    denial = Event.objects.filter(
+        at__gte=clock.now() - _DENIAL_IS_RECENT, uuid=denied_call, links__contains=[f"agent:{agent.slug}"]
+    ).first()
+    if denial is None:
+        raise DenialUnknown
+    return denial.trace[:32] or uuid4().hex
+
+
+@contextmanager
+def within(request: AccessRequest) -> Iterator[None]:
+    """Let what is recorded belong to the trace of the request, so that one trace tells of the ask and its answers."""
+    with context.acting(trace=request.trace):
+        yield
+
+
+def about(request: AccessRequest) -> list[str]:
+    """Return the links by which the record of a request is found again."""
+    return [
+        f"request:{request.pk}",
+        f"agent:{request.agent.slug}",
+        f"entitlement:{request.entitlement.scope}",
+        f"system:{request.entitlement.system.slug}",
+        *(f"person:{person.login}" for person in request.people.all()),
+        *(f"group:{group.slug}" for group in request.groups.all()),
+    ]
+
+
+def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
+    """Hold a request alone, and everybody that its grant would depend on together with issuers. Raises NotFound.
+
+    `also` is the person who answers. The row is read after the locks, so that it shows what the previous holder committed; the row's own lock keeps the
+    sweep, which takes no other, away from it.
+    """
+    known = AccessRequest.objects.filter(pk=request_id).values_list(
+        "agent_id", "agent__sponsor_id", "entitlement__system_id"
+    )
+    if not (found := known.first()):
+        raise NotFound
+    agent, sponsor, system = found
+    people = Person.objects.filter(requests_for=request_id).values_list("pk", flat=True)
+    tools = RequestLine.objects.filter(request=request_id).values_list("tool_id", flat=True)
+    locks.shared(
+        [
+            (Lock.AGENT, agent),
+            *((Lock.PERSON, person) for person in {sponsor, *people, *([also.pk] if also else [])}),
+            (Lock.SYSTEM, system),
+            *((Lock.TOOL, tool) for tool in tools),
+        ]
+    )
+    locks.exclusive((Lock.REQUEST, request_id))
+    return (
+        AccessRequest.objects.select_for_update(of=("self",))
+        .select_related(
+            "agent__sponsor__manager", "agent__owner", "entitlement__system__owner", "policy", "requested_by"
+        )
+        .get(pk=request_id)
+    )
+
+
+def check_open(request: AccessRequest, expected_version: int | None) -> None:
+    """Raise Stale, Decided or Overdue unless the request still waits, as the caller saw it."""
+    if expected_version is not None and expected_version != request.version:
+        raise Stale
+    if request.state != AccessRequest.State.IN_APPROVAL:
+        raise Decided(state=request.state)
+    if request.answer_by <= clock.now():
+        raise Overdue
+
+
+def narrowed(request: AccessRequest, by: Narrowing) -> dict[str, Any]:
+    """Take away from an open request what `by` says, and return what was taken; empty when nothing was.
+
+    Raises narrowing.Wider, narrowing.NothingLeft, LimitMalformed. Works the risk out anew from the tools as they are.
+    """
+    rows = {line.tool.name: line for line in request.lines.filter(kept=True).select_related("tool")}
+    left = narrowing.lines({name: line.limits for name, line in rows.items()}, by)
+    lasts = narrowing.time(request.lasts, by)
+    dropped = sorted(rows.keys() - left.keys())
+    tightened = {name: limits for name, limits in left.items() if limits != rows[name].limits}
+    for name, line in rows.items():
+        line.kept, line.limits = name in left, left.get(name, line.limits)
+    RequestLine.objects.bulk_update([rows[name] for name in [*dropped, *tightened]], ["kept", "limits"])
+    taken: dict[str, Any] = {"dropped": dropped} if dropped else {}
+    if tightened:
+        taken["limits"] = tightened
+    if lasts != request.lasts:
+        taken["lasts_seconds"] = int(lasts.total_seconds())
+    request.lasts = lasts
+    request.risk = rules.highest(Risk(rows[name].tool.risk) for name in left)
+    return taken
+
+
+def save(request: AccessRequest, **fields: object) -> None:
+    """Write an open request's next version. Raises Stale when somebody else wrote it first."""
+    for name, value in fields.items():
+        setattr(request, name, value)
+    changed = {"lasts": request.lasts, "risk": request.risk, "version": request.version + 1, **fields}
+    same = AccessRequest.objects.filter(pk=request.pk, version=request.version, state=AccessRequest.State.IN_APPROVAL)
+    if not same.update(**changed):
+        raise Stale
+    request.version += 1
+
+
+@transaction.atomic
+def narrow(
+    request_id: UUID, by: Asker, what: Narrowing, *, expected_version: int | None = None, reason: str = ""
+) -> AccessRequest:
+    """Ask for less than before, as the requester or as somebody the request waits for. Answers already given stay.
+
+    Raises NotFound, NotInvolved, Stale, Decided, Overdue, NothingNarrowed, narrowing.Wider, narrowing.NothingLeft.
+    """
+    request = locked(request_id)
+    waits = isinstance(by, Person) and request.approvals.filter(answer=Approval.Answer.WAITING, waiting_for=by).exists()
+    if not (waits or asked_by(request, by)):
+        raise NotInvolved
+    check_open(request, expected_version)
+    taken = narrowed(request, what)
+    if not taken:
+        raise NothingNarrowed
+    save(request)
+    with within(request):
+        log.record(Action.REQUEST_NARROWED, about=about(request), by=by.principal, reason=reason, detail=taken)
+    return request
+
+
+def asked_by(request: AccessRequest, who: Asker) -> bool:
+    """Whether this person or agent stands behind the ask itself."""
+    return str(who.principal) == request.requested_as or (isinstance(who, Person) and who.pk == request.requested_by_id)
+
+
+@transaction.atomic
+def cancel(request_id: UUID, by: Asker, *, expected_version: int | None = None, reason: str = "") -> AccessRequest:
+    """Withdraw a request. Raises NotFound, NotTheRequester, Stale, Decided, Overdue."""
+    request = locked(request_id)
+    if not asked_by(request, by):
+        raise NotTheRequester
+    check_open(request, expected_version)
+    void(request)
+    save(request, state=AccessRequest.State.CANCELLED, decided_at=clock.now())
+    with within(request):
+        log.record(Action.REQUEST_CANCELLED, about=about(request), by=by.principal, reason=reason)
+    return request
+
+
+def void(request: AccessRequest, stages: Iterable[str] | None = None) -> None:
+    """Say that the stages that still wait (or these of them) are no longer needed."""
+    waiting = Approval.objects.filter(request=request, answer=Approval.Answer.WAITING)
+    if stages is not None:
+        waiting = waiting.filter(stage__in=list(stages))
+    waiting.update(answer=Approval.Answer.VOID)
+
+
+@transaction.atomic
+def expire_due(limit: int = 1000) -> int:
+    """End up to `limit` requests that nobody answered in time, and return how many. Skips what is being answered."""
+    due = list(_due(clock.now(), limit))
+    ids = [request.pk for request in due]
+    AccessRequest.objects.filter(pk__in=ids).update(state=AccessRequest.State.EXPIRED, decided_at=clock.now())
+    Approval.objects.filter(request__in=ids, answer=Approval.Answer.WAITING).update(answer=Approval.Answer.VOID)
+    log.record_many(
+        Action.REQUEST_EXPIRED,
+        [log.Row(about=about(request), reason="Nobody answered in time.") for request in due],
+        by=SYSTEM,
+    )
+    return len(due)
+
+
+def _due(now: datetime, limit: int) -> QuerySet[AccessRequest]:
+    overdue = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, answer_by__lte=now)
+    return (
+        overdue.order_by("answer_by")
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("agent", "entitlement__system")
+        .prefetch_related("people", "groups")[:limit]
+    )
+
+
+def visible_to(who: Asker) -> QuerySet[AccessRequest]:
+    """Return the requests somebody may see; analysts and auditors see all of them.
+
+    Their own asks, what waits for them or they answered, what concerns their agents, their systems or themselves.
+    """
+    everything = AccessRequest.objects.all()
+    if isinstance(who, Agent):
+        return everything.filter(agent=who)
+    if who.has_role(Role.ANALYST, Role.AUDITOR):
+        return everything
+    if not who.is_active:
+        return everything.none()
+    mine = (
+        Q(requested_by=who)
+        | Q(agent__sponsor=who)
+        | Q(agent__owner=who)
+        | Q(entitlement__system__owner=who)
+        | Q(pk__in=Approval.objects.filter(Q(waiting_for=who) | Q(by=who)).values("request"))
+        | Q(pk__in=AccessRequest.people.through.objects.filter(person=who).values("accessrequest"))
+        | Q(pk__in=AccessRequest.groups.through.objects.filter(group__people=who).values("accessrequest"))
+    )
+    return everything.filter(mine)
