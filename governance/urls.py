@@ -1,8 +1,9 @@
 """The addresses of the web process. The gateway is another process, with its own."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("", include("entitlements.api.urls")),
 ]

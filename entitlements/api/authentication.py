@@ -1,0 +1,154 @@
+"""Three ways in: a personal token, an access token of /as/mandate bound to this API, and the console's session with CSRF.
+
+Each says who calls *now*: a person, agent, client, session or token that was stopped is a stranger from that moment.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import F, Q
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.request import Request
+
+from audit import clock
+from audit.context import Principal
+from entitlements import addresses, guardrails, jws, people, scopes, signing
+from entitlements.errors import DomainError
+from entitlements.models import Agent, ApiToken, Client, Guardrail, IssuedToken, Person, System
+
+from . import caller as callers
+from .caller import Caller
+
+PERSONAL_PREFIX: Final = "mdt_"
+_SCHEME: Final = "bearer"
+_LONGEST: Final = 8192
+
+
+class Bearer(BaseAuthentication):
+    """Reads `Authorization: Bearer`; subclasses say which tokens are theirs."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, Caller] | None:
+        """Return the caller twice (as user and as auth), or None when the header is not for us."""
+        token = bearer(request)
+        if token is None or not self.is_ours(token):
+            return None
+        caller = self.caller(token)
+        if caller is None:
+            raise exceptions.AuthenticationFailed
+        return caller, caller
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - the framework's signature
+        """Name the scheme, which makes strangers get 401."""
+        return 'Bearer realm="mandate"'
+
+    def is_ours(self, token: str) -> bool:
+        """Whether the token has the form that this class reads."""
+        raise NotImplementedError
+
+    def caller(self, token: str) -> Caller | None:
+        """Return whose token it is, None when it is nobody's any longer."""
+        raise NotImplementedError
+
+
+def bearer(request: Request) -> str | None:
+    """Return the bearer token of a request, None without one. Raises AuthenticationFailed for any other scheme."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != _SCHEME or not token or " " in token or len(token) > _LONGEST:
+        raise exceptions.AuthenticationFailed
+    return token
+
+
+class PersonalToken(Bearer):
+    """A person's own token for scripts, shown to her once."""
+
+    def is_ours(self, token: str) -> bool:
+        """Personal tokens have a prefix."""
+        return token.startswith(PERSONAL_PREFIX)
+
+    def caller(self, token: str) -> Caller | None:
+        """Find the live token by its digest."""
+        row = (
+            ApiToken.objects.select_related("person")
+            .filter(digest=people.api_token_digest(token), revoked_at=None, expires_at__gt=clock.now())
+            .filter(person__is_active=True)
+            .first()
+        )
+        return callers.of(row.person) if row else None
+
+
+class AccessToken(Bearer):
+    """An access token (RFC 9068) that /as/mandate issued for exactly this API."""
+
+    def is_ours(self, token: str) -> bool:
+        """Whatever is not a personal token."""
+        return not token.startswith(PERSONAL_PREFIX)
+
+    def caller(self, token: str) -> Caller | None:
+        """Check signature, type, issuer, times and audience; then that everybody in it is still in good standing."""
+        try:
+            claims = signing.verify(token, addresses.issuer_path(addresses.MANDATE), "at+jwt")
+            system = System.objects.filter(slug=addresses.MANDATE, status=System.Status.ACTIVE).first()
+            if system is None or jws.sole_audience(claims) != addresses.resources(system)[0]:
+                return None
+            row = _live(UUID(jws.text(claims, "jti")), system)
+            granted = frozenset(scopes.parse(jws.text(claims, "scope", longest=_LONGEST)))
+        except (DomainError, ValueError):
+            return None
+        if row is None or row.client.client_id != claims.get("client_id"):
+            return None
+        return _caller(row, granted)
+
+
+def _live(jti: UUID, system: System) -> IssuedToken | None:
+    """Return the issued token unless it, or anybody it depends on, was stopped."""
+    now = clock.now()
+    if Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
+        return None
+    rows = IssuedToken.objects.select_related("client", "agent", "person", "session")
+    return (
+        rows.filter(pk=jti, system=system, kind=IssuedToken.Kind.ACCESS_TOKEN, revoked_at=None, expires_at__gt=now)
+        .filter(client__status=Client.Status.ACTIVE)
+        .filter(Q(agent=None) | Q(agent__status=Agent.Status.ACTIVE, agent__sponsor__is_active=True))
+        .filter(
+            Q(agent=None)
+            | Q(agent__tokens_valid_after=None)
+            | Q(issued_at__gt=F("agent__tokens_valid_after"))
+        )
+        .filter(Q(person=None) | Q(person__is_active=True))
+        .filter(Q(session=None) | Q(session__ended_at=None, session__expires_at__gt=now))
+        .first()
+    )
+
+
+def _caller(row: IssuedToken, granted: frozenset[str]) -> Caller:
+    principal = row.agent.principal if row.agent else Principal("client", row.client.client_id)
+    return Caller(
+        principal,
+        person=row.person,
+        agent=row.agent,
+        client=row.client,
+        scopes=granted,
+        on_behalf_of=row.person.principal if row.person else None,
+        session=str(row.session_id or ""),
+    )
+
+
+class ConsoleSession(SessionAuthentication):
+    """The console's own session, for the browser; every change needs the CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Return the signed-in person as a caller, None for a stranger. Raises PermissionDenied without the CSRF token."""
+        found = super().authenticate(request)
+        if found is None or not isinstance(found[0], Person):
+            return None
+        caller = callers.of(found[0])
+        return caller, caller
+
+
+AUTHENTICATION: Final = [PersonalToken, AccessToken, ConsoleSession]

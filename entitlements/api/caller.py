@@ -1,0 +1,63 @@
+"""Who calls the API: a person at first hand, a script, or an agent. What each may do differs, so they are told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from audit.context import Principal
+from entitlements.models import Agent, Client, Person, Role
+
+SEE_EVERYTHING: Final = frozenset({Role.ANALYST, Role.SECURITY, Role.RESPONDER, Role.AUDITOR, Role.ADMIN})
+"""The roles to which nothing of the catalogue and of rights is hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller. `scopes` is None for a person at first hand, whose roles decide.
+
+    An agent never has the roles of the person it acts for, so `roles` is empty wherever `scopes` is not None.
+    """
+
+    principal: Principal
+    person: Person | None = None
+    agent: Agent | None = None
+    client: Client | None = None
+    roles: frozenset[str] = field(default=frozenset())
+    scopes: frozenset[str] | None = None
+    on_behalf_of: Principal | None = None
+    session: str = ""
+
+    is_authenticated: Final = True  # type: ignore[misc]  # the word by which REST framework knows a stranger
+
+    @property
+    def pk(self) -> str:
+        """The name under which requests are counted."""
+        return str(self)
+
+    @property
+    def human(self) -> Person | None:
+        """The person who acts at first hand; None for scripts and agents, whomever they act for."""
+        return self.person if self.scopes is None else None
+
+    @property
+    def is_script(self) -> bool:
+        """Whether this is a client without an agent: a script of the platform."""
+        return self.scopes is not None and self.agent is None
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether nothing of the catalogue and of rights is hidden from the caller."""
+        return self.is_script or bool(self.roles & SEE_EVERYTHING)
+
+    def has(self, *roles: str) -> bool:
+        """Whether the person at first hand has one of the roles."""
+        return bool(self.roles & set(roles))
+
+    def __str__(self) -> str:
+        return f"{self.principal} for {self.on_behalf_of}" if self.on_behalf_of else str(self.principal)
+
+
+def of(person: Person) -> Caller:
+    """Return the caller that a person at first hand is, with the roles of this moment."""
+    return Caller(person.principal, person=person, roles=frozenset(person.roles.values_list("role", flat=True)))

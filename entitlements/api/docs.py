@@ -1,0 +1,44 @@
+"""The pages of the OpenAPI document, open to strangers as the documentation is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from . import permissions
+from .matrix import MATRIX, Matrix
+
+
+class _Public(BasePermission):
+    """Lets strangers read what the matrix calls public."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ANN401 - the framework's signature
+        match = request.resolver_match
+        row = permissions.row_of(view.matrix, match.view_name if match else "", str(request.method))
+        return row is not None and row.public
+
+
+@extend_schema(exclude=True)
+class SchemaView(SpectacularAPIView):
+    """GET /api/v1/schema: the OpenAPI document, public like the documentation."""
+
+    matrix: Matrix = MATRIX
+    authentication_classes = ()
+    permission_classes = (_Public,)
+    http_method_names = ("get", "head")
+
+
+@extend_schema(exclude=True)
+class DocsView(SpectacularSwaggerSplitView):
+    """GET /api/v1/docs: the document to read and try, with files of ours only and no inline script."""
+
+    matrix: Matrix = MATRIX
+    authentication_classes = ()
+    permission_classes = (_Public,)
+    http_method_names = ("get", "head")
+    template_name = "api/docs.html"
+    url_name = "api-schema"

@@ -1,0 +1,216 @@
+"""The base of every view of the API: who calls, may they, once only, in one transaction, and a problem document for the rest."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from audit import context
+from audit.context import Principal
+from entitlements.errors import Malformed, NotFound
+
+from . import idempotency, paging, permissions, preconditions, problems
+from .authentication import AUTHENTICATION
+from .caller import Caller
+from .matrix import MATRIX, Matrix, Row
+from .parsers import StrictJSON
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+_SAFE: Final = frozenset({"GET", "HEAD"})
+
+
+class UnknownParameter(Malformed):
+    """The address has query parameters that are not known here."""
+
+    code = "unknown_parameter"
+
+
+class ObjectNotChecked(RuntimeError):
+    """A view changed something without asking whether the caller may change this one: a programming error."""
+
+
+class Endpoint(GenericAPIView[Any]):
+    """One address. A change runs in one transaction, with its idempotent answer, unless `durable` says that it commits itself.
+
+    `parameters` are the query parameters it knows beyond its filters and paging; `shown_once` the fields of its answer that
+    are never stored. A change must have asked `permit` about its object wherever its row depends on one.
+    """
+
+    authentication_classes: ClassVar = AUTHENTICATION
+    permission_classes: ClassVar = [permissions.ByMatrix]
+    parser_classes: ClassVar = [StrictJSON]
+    http_method_names: ClassVar = ["get", "head", "post", "put", "patch", "delete"]
+    matrix: ClassVar[Matrix] = MATRIX
+    parameters: ClassVar[frozenset[str]] = frozenset()
+    shown_once: ClassVar[frozenset[str]] = frozenset()
+    durable: ClassVar[bool] = False
+    ordering: ClassVar[tuple[str, ...]] = ("pk",)
+
+    about: list[str]
+    _permitted: bool
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls. Raises Unauthenticated for a stranger at a public address."""
+        if not isinstance(self.request.auth, Caller):
+            raise problems.Unauthenticated
+        return self.request.auth
+
+    @property
+    def principal(self) -> Principal:
+        """Whom the record names as the actor."""
+        return self.caller.principal
+
+    @property
+    def row(self) -> Row:
+        """The row of the matrix that applies to this request."""
+        match = self.request.resolver_match
+        found = permissions.row_of(self.matrix, match.view_name if match else "", str(self.request.method))
+        return found or Row()
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]  # noqa: ANN401
+        """Answer one request under its own trace; the framework's dispatch, with our transaction around the handler."""
+        self.args, self.kwargs = args, kwargs
+        self.about, self._permitted = [], False
+        with context.acting(trace=_trace(request), request_id=str(uuid.uuid4()), source=_source(request)):
+            asked = self.initialize_request(request, *args, **kwargs)
+            self.request = asked
+            self.headers = {
+                "Cache-Control": "no-store",
+                "X-Request-Id": context.current().request_id,
+                "Vary": "Authorization, Cookie",
+            }
+            try:
+                self.initial(asked, *args, **kwargs)
+                response = self._answer(asked)
+            except Exception as error:  # noqa: BLE001 - every error becomes a problem document
+                response = self.handle_exception(error)
+            self.response = self.finalize_response(asked, response, *args, **kwargs)
+        return self.response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
+        """Authenticate, permit, throttle; then refuse what is not known in the address."""
+        super().initial(request, *args, **kwargs)
+        unknown = set(request.query_params) - self._known_parameters()
+        if unknown:
+            raise UnknownParameter(parameters=sorted(unknown))
+
+    def _known_parameters(self) -> frozenset[str]:
+        listed = frozenset({paging.CURSOR, paging.LIMIT}) if isinstance(self, Listing) else frozenset()
+        if str(self.request.method) not in _SAFE:
+            return frozenset()
+        filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
+        return self.parameters | listed | frozenset(filters)
+
+    def _answer(self, request: Request) -> Response:
+        handler = getattr(self, str(request.method).lower(), self.http_method_not_allowed)
+        if not isinstance(request.auth, Caller):
+            return self._checked(handler)
+        caller = request.auth
+        with context.acting(on_behalf_of=caller.on_behalf_of, session=caller.session):
+            if request.method in _SAFE:
+                return self._checked(handler)
+            run = lambda: self._checked(handler)  # noqa: E731 - the change, as idempotency runs it
+            if request.method == "POST":
+                return idempotency.once(
+                    str(caller), request, run, durable=self.durable, secrets=self.shown_once
+                )
+            if self.durable:
+                return run()
+            with transaction.atomic():
+                return run()
+
+    def _checked(self, handler: Callable[..., Response]) -> Response:
+        """Run the handler; a change that depends on its object and asked nobody is rolled back."""
+        response = handler(self.request, *self.args, **self.kwargs)
+        if self.request.method not in _SAFE and self.row.related and not self._permitted:
+            raise ObjectNotChecked(type(self).__name__)
+        return response
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer with a problem document, and record the refusal once: the transaction of the change is gone by now."""
+        response, refusal = problems.response(exc)
+        by = self.request.auth.principal if isinstance(self.request.auth, Caller) else None
+        if response.status_code < problems.FAILURES:
+            changes = self.request.method not in _SAFE
+            problems.record(refusal, response.status_code, by=by, about=self.about, changes=changes)
+        response.exception = True
+        return response
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any  # noqa: ANN401 - as above
+    ) -> HttpResponseBase:
+        """Render a problem under its own media type, whatever the caller accepts."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if isinstance(final, Response) and final.exception:
+            final.accepted_renderer, final.accepted_media_type = problems.ProblemRenderer(), problems.MEDIA_TYPE
+            final.content_type = problems.MEDIA_TYPE
+        return final
+
+    def find[M: Model](self, rows: QuerySet[M], **key: Any) -> M:  # noqa: ANN401 - a lookup
+        """Return the one row that the caller sees under this key. Raises NotFound; what exists unseen looks the same."""
+        found = rows.filter(**key).first()
+        if found is None:
+            raise NotFound
+        return found
+
+    def permit(self, thing: object, *about: str) -> None:
+        """Check that the caller may do this to this object, and remember the links that a refusal will name."""
+        self.about = list(about)
+        permissions.permit(self.caller, self.row, thing)
+        self._permitted = True
+
+    def body(self, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:
+        """Return the validated body. Raises the framework's ValidationError."""
+        checked = serializer(data=self.request.data, context=self.get_serializer_context())
+        checked.is_valid(raise_exception=True)
+        data: dict[str, Any] = checked.validated_data
+        return data
+
+
+class Listing(Endpoint):
+    """An address that lists what the caller sees, in pages. `rows` is the visible queryset, `shown` its serializer."""
+
+    pagination_class = paging.Keyset
+    shown: ClassVar[type[BaseSerializer[Any]]]
+
+    def rows(self) -> QuerySet[Any]:
+        """Return what the caller sees."""
+        raise NotImplementedError
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return what the caller sees; nothing while the schema is being written."""
+        return self.rows()
+
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Answer one page."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        shown = self.shown(page, many=True, context=self.get_serializer_context())
+        return self.get_paginated_response(shown.data)
+
+
+def tagged(data: Any, version: int, **kwargs: Any) -> Response:  # noqa: ANN401 - serialised JSON
+    """Answer with a representation and its ETag."""
+    return Response(data, headers={"ETag": preconditions.etag(version)}, **kwargs)
+
+
+def _trace(request: HttpRequest) -> str:
+    """Return the trace of the caller (W3C traceparent), or begin one."""
+    match = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    given = match.group(1) if match else ""
+    return given if given.strip("0") else uuid.uuid4().hex
+
+
+def _source(request: HttpRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))

@@ -1,0 +1,112 @@
+"""Who may ask for what: one row for each address and method of the API, and none means nobody.
+
+`roles` may, whatever the object; who stands in one of the `related` relations to the object may as well. `scope` is what the
+token of a script or an agent must carry; an agent must besides be the object's own. What a caller may not even see is not
+decided here: it is never found (`visibility`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from entitlements.models import Role
+
+READ, WRITE, REVOKE = "mandate:read", "mandate:write", "mandate:revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Who may call one address with one method."""
+
+    roles: frozenset[str] = frozenset()
+    related: frozenset[str] = frozenset()
+    scope: str = ""
+    anybody: bool = False
+    """Every signed-in person; what each sees is decided by `visibility`."""
+    public: bool = False
+
+
+type Matrix = Mapping[tuple[str, str], Row]
+
+
+def row(*roles: str, related: str = "", scope: str = "") -> Row:
+    """Write a row: the roles, the relations separated by spaces, the scope."""
+    return Row(frozenset(roles), frozenset(related.split()), scope)
+
+
+READABLE: Final = Row(anybody=True, scope=READ)
+PUBLIC: Final = Row(public=True)
+_CATALOGUE: Final = row(Role.ANALYST, related="system_owner", scope=WRITE)
+_STOPS: Final = (Role.ANALYST, Role.SECURITY, Role.RESPONDER)
+_PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
+_RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
+_STOP_SYSTEM: Final = row(*_STOPS, related="system_owner", scope=REVOKE)
+_START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
+
+MATRIX: Final[Matrix] = {
+    ("api-schema", "GET"): PUBLIC,
+    ("api-docs", "GET"): PUBLIC,
+    ("agents", "GET"): READABLE,
+    ("agents", "POST"): row(Role.ANALYST, scope=WRITE),
+    ("agent", "GET"): READABLE,
+    ("agent", "PATCH"): row(Role.ANALYST, related="owner", scope=WRITE),
+    ("agent-suspend", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
+    ("agent-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
+    ("people", "GET"): READABLE,
+    ("people", "POST"): _PEOPLE,
+    ("person", "GET"): READABLE,
+    ("person-disable", "POST"): row(Role.ADMIN, *_STOPS, scope=REVOKE),
+    ("person-enable", "POST"): _PEOPLE,
+    ("person-roles", "POST"): row(Role.ADMIN),
+    ("groups", "GET"): READABLE,
+    ("groups", "POST"): _PEOPLE,
+    ("group", "GET"): READABLE,
+    ("group-leave", "POST"): _PEOPLE,
+    ("systems", "GET"): READABLE,
+    ("systems", "POST"): row(Role.ANALYST, scope=WRITE),
+    ("system", "GET"): READABLE,
+    ("system", "PATCH"): _CATALOGUE,
+    ("system-discover", "POST"): _CATALOGUE,
+    ("system-disable", "POST"): _STOP_SYSTEM,
+    ("system-enable", "POST"): _START_SYSTEM,
+    ("system-secret", "PUT"): row(Role.ADMIN, related="system_owner"),
+    ("tools", "GET"): READABLE,
+    ("tool", "GET"): READABLE,
+    ("tool-approve", "POST"): _CATALOGUE,
+    ("tool-disable", "POST"): _STOP_SYSTEM,
+    ("tool-enable", "POST"): _START_SYSTEM,
+    ("tool-quarantine", "POST"): _STOP_SYSTEM,
+    ("entitlements", "GET"): READABLE,
+    ("entitlements", "POST"): _CATALOGUE,
+    ("entitlement", "GET"): READABLE,
+    ("entitlement", "PATCH"): _CATALOGUE,
+    ("grants", "GET"): READABLE,
+    ("grant", "GET"): READABLE,
+    ("grant-revoke", "POST"): row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE),
+    ("grant-suspend", "POST"): row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE),
+    ("grant-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
+    ("sessions", "GET"): READABLE,
+    ("session", "GET"): READABLE,
+    ("session-end", "POST"): row(*_STOPS, related="sponsor owner person", scope=REVOKE),
+    ("tokens", "GET"): READABLE,
+    ("token", "GET"): READABLE,
+    ("token-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
+    ("clients", "GET"): READABLE,
+    ("clients", "POST"): row(Role.ANALYST, scope=WRITE),
+    ("client", "GET"): READABLE,
+    ("client-disable", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
+    ("client-enable", "POST"): row(Role.ANALYST, scope=WRITE),
+    # The targets differ; each is asked the row of its own stop (revocations.py).
+    ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
+    ("revocations", "POST"): Row(anybody=True, scope=REVOKE),
+    ("revocation", "GET"): READABLE,
+    ("audit-events", "GET"): READABLE,
+    ("audit-checkpoint", "GET"): row(*_RECORD, Role.ADMIN, scope=READ),
+    ("audit-export", "GET"): row(*_RECORD, scope=READ),
+    ("audit-proof", "GET"): row(*_RECORD, scope=READ),
+    ("keys", "GET"): READABLE,
+    ("key-rotate", "POST"): row(Role.ADMIN),
+    ("key-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
+}

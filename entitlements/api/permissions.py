@@ -1,0 +1,56 @@
+"""Deny by default: an address and method without a row in the matrix is closed to everybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from entitlements.errors import Forbidden
+
+from . import relations
+from .caller import Caller
+from .matrix import Matrix, Row
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
+
+
+def row_of(matrix: Matrix, name: str, method: str) -> Row | None:
+    """Return the row of an address and method; HEAD is a GET without its body."""
+    return matrix.get((name, "GET" if method == "HEAD" else method))
+
+
+class ByMatrix(BasePermission):
+    """Asks the view's matrix whether the caller may come in at all; `permit` asks again about the object."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Whether the row lets this kind of caller in."""
+        match = request.resolver_match
+        row = row_of(getattr(view, "matrix", {}), match.view_name if match else "", str(request.method))
+        if row is None:
+            return False
+        if row.public:
+            return True
+        caller = request.auth
+        if not isinstance(caller, Caller):
+            return False
+        if caller.scopes is not None:
+            return bool(row.scope) and row.scope in caller.scopes
+        return row.anybody or bool(row.related) or bool(row.roles & caller.roles)
+
+
+def permit(caller: Caller, row: Row, thing: object) -> None:
+    """Check the row against one object. Raises Forbidden.
+
+    A script may do what its scope says. A person needs one of the roles or of the relations; an agent acts on what is its own.
+    """
+    if caller.is_script or row.roles & caller.roles:
+        return
+    held = relations.of(caller, thing)
+    wanted = {"itself"} if caller.agent is not None else row.related
+    if not row.anybody and not held & wanted:
+        raise Forbidden
+    if caller.agent is not None and "itself" not in held:
+        raise Forbidden

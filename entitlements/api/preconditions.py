@@ -1,0 +1,41 @@
+"""ETag and If-Match (RFC 9110, section 13): an edit names the version that it was made from."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from rest_framework.request import Request
+
+from entitlements.errors import DomainError, Stale
+
+
+class PreconditionRequired(DomainError):
+    """Send If-Match with the ETag of what you read, so that nobody's change is overwritten unseen."""
+
+    code, status = "precondition_required", HTTPStatus.PRECONDITION_REQUIRED
+
+
+def etag(version: int) -> str:
+    """Return the entity tag of a version."""
+    return f'"{version}"'
+
+
+def require(request: Request, version: int) -> None:
+    """Check If-Match against the version, read under the lock of the change. Raises PreconditionRequired, Stale."""
+    given = request.headers.get("If-Match")
+    if given is None:
+        raise PreconditionRequired
+    _compare(given, version)
+
+
+def respect(request: Request, version: int) -> None:
+    """Check If-Match where it was sent. Raises Stale."""
+    given = request.headers.get("If-Match")
+    if given is not None:
+        _compare(given, version)
+
+
+def _compare(given: str, version: int) -> None:
+    tags = {tag.strip() for tag in given.split(",")}
+    if "*" not in tags and etag(version) not in tags:  # a weak tag never matches (section 13.1.1)
+        raise Stale(etag=etag(version))

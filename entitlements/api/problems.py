@@ -1,0 +1,173 @@
+"""Every error of the API as one problem document (RFC 9457) with a stable code; every refusal recorded once.
+
+A document: {"type": "urn:mandate:problem:<code>", "title", "status", "detail", "code", "request_id", "facts"?, "errors"?}.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+
+from audit import context, refusals
+from audit.context import Principal
+from entitlements.errors import DomainError
+
+FAILURES: Final = HTTPStatus.INTERNAL_SERVER_ERROR
+"""From this status on it is our failure and no refusal."""
+MEDIA_TYPE: Final = "application/problem+json"
+RECORDED: Final = frozenset(
+    {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+"""What counts as a refusal when something was to change; malformed and outdated asks decide nothing."""
+
+logger = logging.getLogger(__name__)
+
+
+class ProblemRenderer(JSONRenderer):
+    """JSON under the media type of problem documents."""
+
+    media_type = MEDIA_TYPE
+
+
+class Unauthenticated(DomainError):
+    """Say who you are: sign in, or send a bearer token."""
+
+    code, status = "authentication_required", HTTPStatus.UNAUTHORIZED
+
+
+class BadCredentials(DomainError):
+    """The credentials are not valid, or no longer."""
+
+    code, status = "authentication_failed", HTTPStatus.UNAUTHORIZED
+
+
+class Unavailable(DomainError):
+    """The database cannot be reached; nothing was changed. Try again."""
+
+    code, status = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Unexpected(DomainError):
+    """Something went wrong on our side; the request id finds it in the logs."""
+
+    code, status = "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class Invalid(DomainError):
+    """Some fields are not valid."""
+
+    code, status = "invalid", HTTPStatus.BAD_REQUEST
+
+
+class UnknownField(Invalid):
+    """The body has fields that are not known here."""
+
+    code = "unknown_field"
+
+
+_FRAMEWORK: Final[Mapping[type[exceptions.APIException], str]] = {
+    exceptions.ParseError: "malformed",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.NotAcceptable: "not_acceptable",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+    exceptions.Throttled: "rate_limited",
+    exceptions.PermissionDenied: "forbidden",
+    exceptions.NotFound: "not_found",
+}
+
+
+def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:
+    """Return the error as a refusal with its published code, and the HTTP status of its document."""
+    match error:
+        case DomainError():
+            return error, error.status
+        case exceptions.ValidationError():
+            invalid = _invalid(error)
+            return invalid, invalid.status
+        case exceptions.NotAuthenticated():
+            return Unauthenticated(), HTTPStatus.UNAUTHORIZED
+        case exceptions.AuthenticationFailed():
+            return BadCredentials(), HTTPStatus.UNAUTHORIZED
+        case exceptions.APIException():
+            return _named(_FRAMEWORK.get(type(error), "refused"), str(error.detail)), HTTPStatus(error.status_code)
+        case Http404():
+            return _named("not_found", "There is no such thing, or you may not see it."), HTTPStatus.NOT_FOUND
+        case PermissionDenied():
+            return _named("forbidden", "Your roles do not allow this."), HTTPStatus.FORBIDDEN
+        case OperationalError() | InterfaceError():
+            return Unavailable(), Unavailable.status
+    return Unexpected(), Unexpected.status
+
+
+def document(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+    """Write the problem document of a refusal."""
+    facts = dict(error.detail)
+    errors = facts.pop("errors", None)
+    return {
+        "type": f"urn:mandate:problem:{error.code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": error.message,
+        "code": str(error.code),
+        "request_id": context.current().request_id,
+        **({"facts": facts} if facts else {}),
+        **({"errors": errors} if errors else {}),
+    }
+
+
+def response(error: Exception) -> tuple[Response, DomainError]:
+    """Answer with the problem document of any exception; what nobody expected is logged with its traceback."""
+    refusal, status = translate(error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("the API failed", exc_info=error, extra={"request_id": context.current().request_id})
+    headers: dict[str, str] = {}
+    if isinstance(error, exceptions.Throttled) and error.wait:
+        headers["Retry-After"] = str(int(error.wait) + 1)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="mandate"'
+    return Response(document(refusal, status), status=status, headers=headers), refusal
+
+
+def record(refusal: DomainError, status: int, *, by: Principal | None, about: Iterable[str], changes: bool) -> None:
+    """Record a refusal once, in its own transaction; a stranger's failure is counted by source and minute instead."""
+    if by is None:
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            refusals.count_stranger(refusal.code, context.current().source)
+    elif status == HTTPStatus.FORBIDDEN or (changes and status in RECORDED):
+        refusals.record(refusal, by=by, about=about)
+
+
+def _named(code: str, message: str) -> DomainError:
+    """Make a refusal with a code of the framework's own errors."""
+    kind = type("FrameworkRefusal", (DomainError,), {"__doc__": message, "code": code})
+    named: DomainError = kind(message)
+    return named
+
+
+def _invalid(error: exceptions.ValidationError) -> DomainError:
+    errors = list(_flat(error.detail, ""))
+    unknown = any(each["code"] == UnknownField.code for each in errors)
+    return (UnknownField if unknown else Invalid)(errors=errors)
+
+
+def _flat(detail: object, pointer: str) -> Iterator[dict[str, str]]:
+    """Flatten the framework's nested errors: a JSON Pointer, a code and a sentence each."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            step = "" if name == "non_field_errors" else "/" + str(name).replace("~", "~0").replace("/", "~1")
+            yield from _flat(inner, pointer + step)
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            nested = isinstance(inner, Mapping | list)
+            yield from _flat(inner, f"{pointer}/{index}" if nested else pointer)
+    else:
+        yield {"pointer": pointer, "code": str(getattr(detail, "code", "invalid")), "detail": str(detail)}

@@ -1,0 +1,53 @@
+"""What a caller is to a thing: its sponsor, its owner, itself. Roles say what one may do anywhere, relations what here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from entitlements.models import Agent, Client, Entitlement, Grant, Group, IssuedToken, Person, Session, System, Tool
+
+from .caller import Caller
+
+
+def of(caller: Caller, thing: object) -> frozenset[str]:
+    """Return the relations of the caller to a row: sponsor, owner, itself, system_owner, person, themselves."""
+    if caller.agent is not None:
+        return frozenset({"itself"} if _agent_of(thing) == caller.agent.pk else ())
+    if caller.human is None:
+        return frozenset()
+    return frozenset(_named(caller.human, thing))
+
+
+def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401 - any row
+    match thing:
+        case Person():
+            return ["themselves"] if thing.pk == person.pk else []
+        case System():
+            return ["system_owner"] if thing.owner_id == person.pk else []
+        case Tool() | Entitlement():
+            return _named(person, thing.system)
+        case Agent():
+            held = {"sponsor": thing.sponsor_id, "owner": thing.owner_id}
+            return [name for name, holder in held.items() if holder == person.pk]
+        case Grant():
+            return [*_named(person, thing.agent), *_named(person, thing.entitlement.system)]
+        case Client():
+            return _named(person, thing.agent) if thing.agent else []
+        case Session():
+            return [*_named(person, thing.agent), *(["person"] if thing.person_id == person.pk else [])]
+        case IssuedToken():
+            own = ["person"] if thing.person_id == person.pk else []
+            return [*own, *_named(person, thing.system), *(_named(person, thing.agent) if thing.agent else [])]
+        case Group():
+            return []
+    return []
+
+
+def _agent_of(thing: object) -> int | None:
+    match thing:
+        case Agent():
+            return thing.pk
+        case Grant() | Session() | IssuedToken() | Client():
+            return thing.agent_id
+    return None

@@ -1,0 +1,104 @@
+"""The OpenAPI document: what drf-spectacular derives, and what holds for every operation."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+
+from . import idempotency
+
+PROBLEM: Final = {
+    "type": "object",
+    "description": "A problem document (RFC 9457). `code` is stable; `detail` is for people.",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "facts": {"type": "object", "additionalProperties": True},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")},
+            },
+        },
+    },
+}
+_ANSWER: Final = {
+    "description": "Refused or failed; the code says why.",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+class Schema(AutoSchema):
+    """Adds what every change knows: a key for repeating it, and the version that an edit was made from."""
+
+    def get_override_parameters(self) -> list[OpenApiParameter]:
+        """Return the headers of the operation."""
+        if self.method == "POST":
+            return [_header(idempotency.HEADER, "Repeating a request with the same key repeats its answer.")]
+        if self.method in ("PATCH", "PUT"):
+            return [_header("If-Match", "The ETag of what the change was made from.")]
+        return []
+
+    def get_operation_id(self) -> str:
+        """Name an operation by its address, which is unique, and its method."""
+        parts = self.path.removeprefix("/api/v1/").replace("-", "_").split("/")
+        return "_".join([*(part for part in parts if not part.startswith("{")), self._one(), self.method.lower()])
+
+    def _one(self) -> str:
+        return "one" if "{" in self.path else "all"
+
+
+def _header(name: str, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.HEADER, required=False, description=description)
+
+
+def add_problems(result: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Postprocess: every operation may answer with a problem document."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
+    for item in result["paths"].values():
+        for operation in item.values():
+            operation["responses"]["default"] = _ANSWER
+    return result
+
+
+class PersonalTokenScheme(OpenApiAuthenticationExtension):
+    """Describes personal tokens."""
+
+    target_class = "entitlements.api.authentication.PersonalToken"
+    name = "personalToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 - its signature
+        """Return the scheme."""
+        return {"type": "http", "scheme": "bearer", "description": "A personal token, `mdt_...`."}
+
+
+class AccessTokenScheme(OpenApiAuthenticationExtension):
+    """Describes access tokens of /as/mandate."""
+
+    target_class = "entitlements.api.authentication.AccessToken"
+    name = "accessToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 - as above
+        """Return the scheme."""
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Issued by `/as/mandate`."}
+
+
+class ConsoleSessionScheme(OpenApiAuthenticationExtension):
+    """Describes the console's session."""
+
+    target_class = "entitlements.api.authentication.ConsoleSession"
+    name = "consoleSession"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 - as above
+        """Return the scheme."""
+        return {"type": "apiKey", "in": "cookie", "name": "__Host-session"}

@@ -1,0 +1,119 @@
+"""What a caller may see: one queryset for each kind of row. What is not in it does not exist for the caller (404)."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from entitlements.models import (
+    Agent,
+    Client,
+    Entitlement,
+    Grant,
+    Group,
+    IssuedToken,
+    Person,
+    Session,
+    System,
+    Tool,
+)
+
+from .caller import Caller
+
+
+def agents(caller: Caller) -> QuerySet[Agent]:
+    """Agents: one's own, by sponsoring or owning them; an agent sees itself."""
+    rows = Agent.objects.select_related("sponsor", "owner")
+    return rows if caller.sees_everything else rows.filter(_mine(caller, ""))
+
+
+def grants(caller: Caller) -> QuerySet[Grant]:
+    """Grants of one's agents, at one's systems, and those under which one is acted for."""
+    rows = Grant.objects.select_related("agent", "entitlement__system").prefetch_related(
+        "lines__tool", "subjects__person", "subjects__group"
+    )
+    if caller.sees_everything:
+        return rows
+    mine = _mine(caller, "agent__")
+    if person := caller.human:
+        mine |= Q(entitlement__system__owner=person)
+        mine |= Q(pk__in=Grant.objects.filter(subjects__person=person).values("pk"))
+        mine |= Q(pk__in=Grant.objects.filter(subjects__group__people=person).values("pk"))
+    return rows.filter(mine)
+
+
+def sessions(caller: Caller) -> QuerySet[Session]:
+    """Sessions of one's agents, and those in which one is acted for."""
+    rows = Session.objects.select_related("agent", "person", "client")
+    if caller.sees_everything:
+        return rows
+    return rows.filter(_mine(caller, "agent__") | _acted_for(caller))
+
+
+def tokens(caller: Caller) -> QuerySet[IssuedToken]:
+    """Tokens of one's agents, at one's systems, and those that name one."""
+    rows = IssuedToken.objects.select_related("agent", "person", "client", "system", "session")
+    if caller.sees_everything:
+        return rows
+    at_mine = Q(system__owner=caller.human) if caller.human else Q(pk=None)
+    return rows.filter(_mine(caller, "agent__") | _acted_for(caller) | at_mine)
+
+
+def clients(caller: Caller) -> QuerySet[Client]:
+    """Clients of one's agents."""
+    rows = Client.objects.select_related("agent")
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+
+
+def systems(caller: Caller) -> QuerySet[System]:
+    """Systems: all for whoever answers for an agent (to ask for access one must know to what), else one's own."""
+    rows = System.objects.select_related("owner", "secret")
+    if caller.sees_everything or _answers_for_an_agent(caller):
+        return rows
+    return rows.filter(owner=caller.human) if caller.human else rows.none()
+
+
+def tools(caller: Caller) -> QuerySet[Tool]:
+    """Tools of the systems that one sees."""
+    rows = Tool.objects.select_related("system__owner", "approved", "seen")
+    return rows if caller.sees_everything else rows.filter(system__in=systems(caller).values("pk"))
+
+
+def entitlements(caller: Caller) -> QuerySet[Entitlement]:
+    """Entitlements of the systems that one sees."""
+    rows = Entitlement.objects.select_related("system__owner").prefetch_related("lines__tool")
+    return rows if caller.sees_everything else rows.filter(system__in=systems(caller).values("pk"))
+
+
+def people(caller: Caller) -> QuerySet[Person]:
+    """People: oneself."""
+    rows = Person.objects.select_related("manager").prefetch_related("roles")
+    if caller.sees_everything:
+        return rows
+    return rows.filter(pk=caller.human.pk) if caller.human else rows.none()
+
+
+def groups(caller: Caller) -> QuerySet[Group]:
+    """Groups that one is in."""
+    rows = Group.objects.prefetch_related("people")
+    if caller.sees_everything:
+        return rows
+    mine = Group.objects.filter(people=caller.human).values("pk") if caller.human else []
+    return rows.filter(pk__in=mine)
+
+
+def _mine(caller: Caller, path: str) -> Q:
+    if caller.agent is not None:
+        return Q(**{f"{path}pk": caller.agent.pk})
+    if caller.human is None:
+        return Q(pk=None)
+    return Q(**{f"{path}sponsor": caller.human}) | Q(**{f"{path}owner": caller.human})
+
+
+def _acted_for(caller: Caller) -> Q:
+    return Q(person=caller.human) if caller.human else Q(pk=None)
+
+
+def _answers_for_an_agent(caller: Caller) -> bool:
+    return caller.agent is not None or (
+        caller.human is not None and Agent.objects.filter(Q(sponsor=caller.human) | Q(owner=caller.human)).exists()
+    )
