@@ -11,11 +11,12 @@ WORKERS ?= 2
 demo: bootstrap
 	@$(PYTHON) -m scripts.demo $(ARGS)
 
-# Every test that needs no browser and no long run. T= narrows: `make test T="tests/audit -k seal"`.
+# Every test but the slow ones; those that drive a browser say so when there is none.
+# T= narrows: `make test T="tests/audit -k seal"`.
 test: bootstrap
-	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not browser" $(T)
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow" $(T)
 
-# Everything, with the slow ones and the browser.
+# Everything.
 full: bootstrap
 	@$(PYTEST) -n $(WORKERS) --dist worksteal $(T)
 

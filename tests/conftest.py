@@ -1,6 +1,7 @@
 """What every test stands on: the real servers, one database per worker, and a clock that can be moved."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -10,6 +11,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from scripts import devstack
 from tests import databases
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 STACK: pytest.StashKey[devstack.Stack] = pytest.StashKey()
 
@@ -52,6 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.get_closest_marker(name) for name in ("loopback", "fault", "browser")):
             item.add_marker(pytest.mark.allow_hosts(LOOPBACK))
+        if item.get_closest_marker("browser") and not any(map(shutil.which, BROWSERS)):
+            item.add_marker(pytest.mark.skip(reason=f"there is no browser: install one of {', '.join(BROWSERS)}"))
 
 
 @pytest.fixture(scope="session")
