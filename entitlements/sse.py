@@ -1,0 +1,55 @@
+"""Server-sent events, as MCP uses them: a stream of bytes in, the data of each event out; and back. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r(?=.)", re.DOTALL)
+
+
+class TooLarge(ValueError):
+    """One event is larger than allowed."""
+
+
+class Reader:
+    """Collects chunks and gives back the data of every event that is complete (HTML standard, section 9.2.6)."""
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take a chunk; return the data of the events it completed. Raises TooLarge."""
+        if len(self._rest) + self._size > self._largest:
+            raise TooLarge
+        text = self._rest + chunk
+        complete: list[bytes] = []
+        start = 0
+        for end in _LINE_END.finditer(text, max(0, len(self._rest) - 1)):
+            self._line(text[start : end.start()], complete)
+            start = end.end()
+        self._rest = text[start:]
+        return complete
+
+    def _line(self, line: bytes, complete: list[bytes]) -> None:
+        if not line:
+            if self._data:
+                complete.append(b"\n".join(self._data))
+            self._data, self._size = [], 0
+            return
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            value = value.removeprefix(b" ")
+            self._data.append(value)
+            self._size += len(value)
+            if self._size > self._largest:
+                raise TooLarge
+
+
+def event(message: bytes) -> bytes:
+    """Write one JSON-RPC message as an event; the message is compact JSON, so it has no line ends."""
+    return b"event: message\ndata: " + message + b"\n\n"

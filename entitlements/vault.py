@@ -1,0 +1,90 @@
+"""The credentials that open upstream systems: written once, sealed, opened only where a call goes out.
+
+No answer, event, log line or export holds a credential: people see its last four characters and its fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+
+from . import changes, sealing
+from .errors import DomainError
+from .models import Secret, System
+
+_HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+_SHORTEST, _LONGEST = 8, 8192
+_OURS: Final = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept", "cookie", "te", "upgrade"}
+)
+
+
+class CredentialMalformed(DomainError):
+    """A credential has 8 to 8192 printable ASCII characters, and its header is an ordinary one."""
+
+    code, status = "credential_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The header that opens an upstream. `secret` is the part that must show up nowhere."""
+
+    header: str
+    value: str = field(repr=False)
+    secret: bytes = field(repr=False)
+
+
+def place(system_id: int) -> str:
+    """Return what a system's sealed credential is bound to, so that it opens in no other row."""
+    return f"upstream-credential:{system_id}"
+
+
+@transaction.atomic
+def set_secret(system: System, *, kind: str, value: str, by: Principal, header: str = "Authorization") -> Secret:
+    """Store the credential that the gateway sends upstream, replacing any before. Raises CredentialMalformed."""
+    if kind not in Secret.Kind.values or not _HEADER.fullmatch(header) or header.lower() in _OURS:
+        raise CredentialMalformed
+    if header.lower().startswith("mcp-") or not _SHORTEST <= len(value) <= _LONGEST or not _VALUE.fullmatch(value):
+        raise CredentialMalformed
+    fingerprint = hashlib.sha256(value.encode()).hexdigest()[:16]
+    secret, _ = Secret.objects.update_or_create(
+        system=system,
+        defaults={
+            "kind": kind,
+            "header": header,
+            "sealed": sealing.seal(value.encode(), place(system.pk)),
+            "last_four": value[-4:],
+            "fingerprint": fingerprint,
+            "changed_at": clock.now(),
+        },
+    )
+    log.record(
+        Action.SECRET_SET,
+        about=[f"system:{system.slug}"],
+        by=by,
+        detail={"kind": kind, "header": header, "fingerprint": fingerprint},
+    )
+    changes.note(changes.Kind.VAULT, f"system:{system.slug}")
+    return secret
+
+
+def open_for(system: System) -> Credential | None:
+    """Open a system's credential, None without one. For the gateway and for discovery alone. Raises SealBroken."""
+    row = Secret.objects.filter(system=system).values_list("kind", "header", "sealed").first()
+    return None if row is None else opened(system.pk, row[0], row[1], bytes(row[2]))
+
+
+def opened(system_id: int, kind: str, header: str, sealed: bytes) -> Credential:
+    """Open a sealed row that was read by other means. Raises SealBroken."""
+    value = sealing.unseal(sealed, place(system_id)).decode()
+    return Credential(header, f"Bearer {value}" if kind == Secret.Kind.BEARER else value, value.encode())
