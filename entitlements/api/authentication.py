@@ -1,4 +1,4 @@
-"""Three ways in: a personal token, an access token of /as/mandate bound to this API, and the console's session with CSRF.
+"""Three ways in: a personal token, an access token of /as/mandate for this API, the console's session with CSRF.
 
 Each says who calls *now*: a person, agent, client, session or token that was stopped is a stranger from that moment.
 """
@@ -115,11 +115,7 @@ def _live(jti: UUID, system: System) -> IssuedToken | None:
         rows.filter(pk=jti, system=system, kind=IssuedToken.Kind.ACCESS_TOKEN, revoked_at=None, expires_at__gt=now)
         .filter(client__status=Client.Status.ACTIVE)
         .filter(Q(agent=None) | Q(agent__status=Agent.Status.ACTIVE, agent__sponsor__is_active=True))
-        .filter(
-            Q(agent=None)
-            | Q(agent__tokens_valid_after=None)
-            | Q(issued_at__gt=F("agent__tokens_valid_after"))
-        )
+        .filter(Q(agent=None) | Q(agent__tokens_valid_after=None) | Q(issued_at__gt=F("agent__tokens_valid_after")))
         .filter(Q(person=None) | Q(person__is_active=True))
         .filter(Q(session=None) | Q(session__ended_at=None, session__expires_at__gt=now))
         .first()
@@ -143,7 +139,7 @@ class ConsoleSession(SessionAuthentication):
     """The console's own session, for the browser; every change needs the CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Return the signed-in person as a caller, None for a stranger. Raises PermissionDenied without the CSRF token."""
+        """Return the signed-in person as a caller, None for a stranger. Raises PermissionDenied without CSRF token."""
         found = super().authenticate(request)
         if found is None or not isinstance(found[0], Person):
             return None

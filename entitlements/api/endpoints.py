@@ -1,13 +1,14 @@
-"""The base of every view of the API: who calls, may they, once only, in one transaction, and a problem document for the rest."""
+"""The base of every view: who calls, may they, once only, in one transaction, and a problem document for the rest."""
 
 from __future__ import annotations
 
+import functools
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -41,16 +42,16 @@ class ObjectNotChecked(RuntimeError):
 
 
 class Endpoint(GenericAPIView[Any]):
-    """One address. A change runs in one transaction, with its idempotent answer, unless `durable` says that it commits itself.
+    """One address. A change runs in one transaction with its stored answer, unless it is `durable` and commits itself.
 
-    `parameters` are the query parameters it knows beyond its filters and paging; `shown_once` the fields of its answer that
-    are never stored. A change must have asked `permit` about its object wherever its row depends on one.
+    `parameters` are the query parameters it knows beyond its filters and paging; `shown_once` the fields of its answer
+    that are never stored. A change must have asked `permit` about its object wherever its row depends on one.
     """
 
-    authentication_classes: ClassVar = AUTHENTICATION
-    permission_classes: ClassVar = [permissions.ByMatrix]
-    parser_classes: ClassVar = [StrictJSON]
-    http_method_names: ClassVar = ["get", "head", "post", "put", "patch", "delete"]
+    authentication_classes = AUTHENTICATION
+    permission_classes = (permissions.ByMatrix,)
+    parser_classes = (StrictJSON,)
+    http_method_names: Sequence[str] = ("get", "head", "post", "put", "patch", "delete")
     matrix: ClassVar[Matrix] = MATRIX
     parameters: ClassVar[frozenset[str]] = frozenset()
     shown_once: ClassVar[frozenset[str]] = frozenset()
@@ -79,7 +80,7 @@ class Endpoint(GenericAPIView[Any]):
         found = permissions.row_of(self.matrix, match.view_name if match else "", str(self.request.method))
         return found or Row()
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]  # noqa: ANN401
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401
         """Answer one request under its own trace; the framework's dispatch, with our transaction around the handler."""
         self.args, self.kwargs = args, kwargs
         self.about, self._permitted = [], False
@@ -101,6 +102,8 @@ class Endpoint(GenericAPIView[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         """Authenticate, permit, throttle; then refuse what is not known in the address."""
+        if not hasattr(self, str(request.method).lower()) or str(request.method).lower() not in self.http_method_names:
+            self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
         unknown = set(request.query_params) - self._known_parameters()
         if unknown:
@@ -121,15 +124,18 @@ class Endpoint(GenericAPIView[Any]):
         with context.acting(on_behalf_of=caller.on_behalf_of, session=caller.session):
             if request.method in _SAFE:
                 return self._checked(handler)
-            run = lambda: self._checked(handler)  # noqa: E731 - the change, as idempotency runs it
             if request.method == "POST":
                 return idempotency.once(
-                    str(caller), request, run, durable=self.durable, secrets=self.shown_once
+                    str(caller),
+                    request,
+                    functools.partial(self._checked, handler),
+                    durable=self.durable,
+                    secrets=self.shown_once,
                 )
             if self.durable:
-                return run()
+                return self._checked(handler)
             with transaction.atomic():
-                return run()
+                return self._checked(handler)
 
     def _checked(self, handler: Callable[..., Response]) -> Response:
         """Run the handler; a change that depends on its object and asked nobody is rolled back."""
@@ -144,22 +150,29 @@ class Endpoint(GenericAPIView[Any]):
         by = self.request.auth.principal if isinstance(self.request.auth, Caller) else None
         if response.status_code < problems.FAILURES:
             changes = self.request.method not in _SAFE
-            problems.record(refusal, response.status_code, by=by, about=self.about, changes=changes)
+            try:
+                problems.record(refusal, response.status_code, by=by, about=self.about, changes=changes)
+            except DatabaseError as error:  # what cannot be recorded is not answered either
+                response, _ = problems.response(error)
         response.exception = True
         return response
 
     def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any  # noqa: ANN401 - as above
-    ) -> HttpResponseBase:
+        self,
+        request: Request,
+        response: Any,  # noqa: ANN401 - what a handler returned
+        *args: Any,  # noqa: ANN401 - as above
+        **kwargs: Any,  # noqa: ANN401 - as above
+    ) -> Response:
         """Render a problem under its own media type, whatever the caller accepts."""
         final = super().finalize_response(request, response, *args, **kwargs)
-        if isinstance(final, Response) and final.exception:
+        if final.exception:
             final.accepted_renderer, final.accepted_media_type = problems.ProblemRenderer(), problems.MEDIA_TYPE
             final.content_type = problems.MEDIA_TYPE
         return final
 
     def find[M: Model](self, rows: QuerySet[M], **key: Any) -> M:  # noqa: ANN401 - a lookup
-        """Return the one row that the caller sees under this key. Raises NotFound; what exists unseen looks the same."""
+        """Return the one row that the caller sees under this key. Raises NotFound, for what exists unseen as well."""
         found = rows.filter(**key).first()
         if found is None:
             raise NotFound

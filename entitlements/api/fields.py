@@ -1,4 +1,4 @@
-"""Fields and the strict base of what comes in and goes out: nothing unknown, nothing of another type, nothing guessed."""
+"""Fields and the strict base of what comes in: nothing unknown, nothing of another type, nothing guessed."""
 
 from __future__ import annotations
 

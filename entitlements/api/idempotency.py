@@ -1,7 +1,7 @@
 """Idempotency-Key: a POST that is sent again gets the answer of the first, and nothing happens twice.
 
-Where the change is one transaction, the answer is stored in it: whoever crashes between leaves neither. A change that must
-commit before it is answered (a revocation waits for the nodes) claims its key first, and stores the answer afterwards.
+Where the change is one transaction, the answer is stored in it: whoever crashes between leaves neither. A change that
+must commit before it is answered (a revocation waits for the nodes) claims its key first and stores the answer later.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SENT_ALONG: Final = ("ETag", "Location")
 
 
 class Mismatch(DomainError):
-    """This idempotency key was used for another request."""
+    """Another request has used the same idempotency key."""
 
     code, status = "idempotency_mismatch", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -54,9 +54,9 @@ def once(
 ) -> Response:
     """Run a change once for each (caller, key). Without a key it simply runs.
 
-    `durable` changes commit on their own; all others run in one transaction with their answer. `secrets` names the fields
-    that are shown once: they are not stored, a replay holds null instead. Raises Mismatch, InFlight, BadKey and whatever
-    `run` raises, after which nothing is stored and the key is free.
+    `durable` changes commit on their own; all others run in one transaction with their answer. `secrets` names the
+    fields that are shown once: they are not stored, a replay holds null instead. Raises Mismatch, InFlight, BadKey and
+    whatever `run` raises, after which nothing is stored and the key is free.
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -103,7 +103,9 @@ class _Slot:
             if stored is not None and (stored.status is not None or stored.created_at > clock.now() - ABANDONED):
                 return self._replay(stored)
             IdempotentAnswer.objects.update_or_create(
-                **self._where(), defaults={"fingerprint": self.fingerprint, "created_at": clock.now()}
+                principal=self.caller,
+                key=self.key,
+                defaults={"fingerprint": self.fingerprint, "created_at": clock.now()},
             )
         try:
             response = run()

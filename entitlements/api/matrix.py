@@ -1,8 +1,8 @@
 """Who may ask for what: one row for each address and method of the API, and none means nobody.
 
-`roles` may, whatever the object; who stands in one of the `related` relations to the object may as well. `scope` is what the
-token of a script or an agent must carry; an agent must besides be the object's own. What a caller may not even see is not
-decided here: it is never found (`visibility`).
+`roles` may, whatever the object; who stands in one of the `related` relations to the object may as well. `scope` is
+what the token of a script or an agent must carry; an agent must besides be the object's own. What a caller may not even
+see is not decided here: it is never found (`visibility`).
 """
 
 from __future__ import annotations

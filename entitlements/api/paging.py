@@ -1,7 +1,7 @@
-"""Keyset paging: a page begins after the last row of the one before, by key, so that the millionth costs what the first does.
+"""Keyset paging: a page begins after the last row of the one before, so that the millionth costs what the first does.
 
-A page: {"results": [...], "next": cursor or null}. Nothing is counted. The cursor is opaque and signed; it names a place and
-gives no right: what the caller may see is asked again on every page.
+A page: {"results": [...], "next": cursor or null}. Nothing is counted. The cursor is opaque and signed; it names a
+place and gives no right: what the caller may see is asked again on every page.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.core import signing
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -71,7 +71,10 @@ class Keyset(BasePagination):
     """Pages by the view's `ordering`, whose fields all run in one direction and end in a unique one."""
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self,
+        queryset: Any,  # noqa: ANN401 - the framework's signature
+        request: Request,
+        view: APIView | None = None,
     ) -> list[Any]:
         """Return one page of rows, and remember where the next begins."""
         ordering: tuple[str, ...] = tuple(getattr(view, "ordering", ("pk",)))
@@ -101,7 +104,12 @@ class Keyset(BasePagination):
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:  # noqa: ARG002 - as above
         """Describe the parameters of a list."""
         return [
-            {"name": CURSOR, "in": "query", "description": "Where the page before ended.", "schema": {"type": "string"}},
+            {
+                "name": CURSOR,
+                "in": "query",
+                "description": "Where the page before ended.",
+                "schema": {"type": "string"},
+            },
             {
                 "name": LIMIT,
                 "in": "query",

@@ -1,4 +1,4 @@
-"""The one parser of the API: strict JSON. The framework's own answers 500 to deep nesting, `1e400` and lone surrogates."""
+"""The one parser of the API. The framework's own answers 500 to deep nesting, `1e400` and lone surrogates."""
 
 from __future__ import annotations
 

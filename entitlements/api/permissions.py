@@ -44,7 +44,8 @@ class ByMatrix(BasePermission):
 def permit(caller: Caller, row: Row, thing: object) -> None:
     """Check the row against one object. Raises Forbidden.
 
-    A script may do what its scope says. A person needs one of the roles or of the relations; an agent acts on what is its own.
+    A script may do what its scope says. A person needs one of the roles or of the relations; an agent acts on what is
+    its own.
     """
     if caller.is_script or row.roles & caller.roles:
         return

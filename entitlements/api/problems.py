@@ -1,6 +1,7 @@
 """Every error of the API as one problem document (RFC 9457) with a stable code; every refusal recorded once.
 
-A document: {"type": "urn:mandate:problem:<code>", "title", "status", "detail", "code", "request_id", "facts"?, "errors"?}.
+A document: {"type": "urn:mandate:problem:<code>", "title", "status", "detail", "code", "request_id", "facts"?,
+"errors"?}.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
@@ -85,7 +86,7 @@ _FRAMEWORK: Final[Mapping[type[exceptions.APIException], str]] = {
 }
 
 
-def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:
+def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0911 - a table
     """Return the error as a refusal with its published code, and the HTTP status of its document."""
     match error:
         case DomainError():
@@ -103,7 +104,7 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:
             return _named("not_found", "There is no such thing, or you may not see it."), HTTPStatus.NOT_FOUND
         case PermissionDenied():
             return _named("forbidden", "Your roles do not allow this."), HTTPStatus.FORBIDDEN
-        case OperationalError() | InterfaceError():
+        case DatabaseError():
             return Unavailable(), Unavailable.status
     return Unexpected(), Unexpected.status
 
@@ -130,8 +131,8 @@ def response(error: Exception) -> tuple[Response, DomainError]:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("the API failed", exc_info=error, extra={"request_id": context.current().request_id})
     headers: dict[str, str] = {}
-    if isinstance(error, exceptions.Throttled) and error.wait:
-        headers["Retry-After"] = str(int(error.wait) + 1)
+    if isinstance(error, exceptions.Throttled):
+        headers["Retry-After"] = str(int(getattr(error, "wait", None) or 1))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="mandate"'
     return Response(document(refusal, status), status=status, headers=headers), refusal

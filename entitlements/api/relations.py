@@ -1,4 +1,4 @@
-"""What a caller is to a thing: its sponsor, its owner, itself. Roles say what one may do anywhere, relations what here."""
+"""What a caller is to a thing: its sponsor, its owner, itself. Roles hold everywhere, relations for one thing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def of(caller: Caller, thing: object) -> frozenset[str]:
     return frozenset(_named(caller.human, thing))
 
 
-def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401 - any row
+def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401, PLR0911 - a table over any row
     match thing:
         case Person():
             return ["themselves"] if thing.pk == person.pk else []

@@ -7,6 +7,7 @@ from typing import Any, Final
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.serializers import Serializer
 
 from . import idempotency
 
@@ -41,7 +42,7 @@ _ANSWER: Final = {
 class Schema(AutoSchema):
     """Adds what every change knows: a key for repeating it, and the version that an edit was made from."""
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> list[OpenApiParameter | Serializer[Any] | type[Serializer[Any]]]:
         """Return the headers of the operation."""
         if self.method == "POST":
             return [_header(idempotency.HEADER, "Repeating a request with the same key repeats its answer.")]
@@ -71,7 +72,7 @@ def add_problems(result: dict[str, Any], **_: object) -> dict[str, Any]:
     return result
 
 
-class PersonalTokenScheme(OpenApiAuthenticationExtension):
+class PersonalTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes personal tokens."""
 
     target_class = "entitlements.api.authentication.PersonalToken"
@@ -82,7 +83,7 @@ class PersonalTokenScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A personal token, `mdt_...`."}
 
 
-class AccessTokenScheme(OpenApiAuthenticationExtension):
+class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes access tokens of /as/mandate."""
 
     target_class = "entitlements.api.authentication.AccessToken"
@@ -93,7 +94,7 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Issued by `/as/mandate`."}
 
 
-class ConsoleSessionScheme(OpenApiAuthenticationExtension):
+class ConsoleSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes the console's session."""
 
     target_class = "entitlements.api.authentication.ConsoleSession"
