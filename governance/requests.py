@@ -189,8 +189,8 @@ def about(request: AccessRequest) -> list[str]:
 def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
     """Hold a request alone, and everybody that its grant would depend on together with issuers. Raises NotFound.
 
-    `also` is the person who answers. The row is read after the locks, so that it shows what the previous holder committed; the row's own lock keeps the
-    sweep, which takes no other, away from it.
+    `also` is the person who answers. The row is read after the locks, so that it shows what the previous holder
+    committed; the row's own lock keeps the sweep, which takes no other, away from it.
     """
     known = AccessRequest.objects.filter(pk=request_id).values_list(
         "agent_id", "agent__sponsor_id", "entitlement__system_id"

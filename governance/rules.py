@@ -67,8 +67,9 @@ class PolicyTooWeak(DomainError):
 class Surroundings:
     """The people around one request.
 
-    `answered` are those who answered another stage. `requesters` are all who stand behind the ask: the person, the user that an asking agent acted for, and the owner of
+    `requesters` are all who stand behind the ask: the person, the user that an asking agent acted for, and the owner of
     an asking agent. `beneficiaries` are the people acted for, groups expanded. `personal`: the agent is its sponsor's.
+    `answered` have answered another stage.
     """
 
     personal: bool
