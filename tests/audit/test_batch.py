@@ -1,0 +1,181 @@
+"""The gateway's writer: durable when it returns, in doubt when it says so, and never twice."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import pytest
+
+from audit import batch, context
+from audit.actions import Action
+from audit.draft import Draft, draft
+from audit.models import Event, Leaf, Pending
+from tests.audit import make
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BOT = context.Principal("agent", "bot")
+
+
+def said(n: int = 0) -> Draft:
+    """An event that is yet to be written."""
+    return draft(Action.REFUSED, by=BOT, about=["grant:1"], detail={"n": n})
+
+
+def run(story: Callable[[batch.Writer], Awaitable[None]], **options: int) -> None:
+    """Let a story happen to a writer."""
+
+    async def tell() -> None:
+        async with batch.Writer(os.environ["DATABASE_URL"], **options) as writer:
+            await story(writer)
+
+    asyncio.run(asyncio.wait_for(tell(), 30))
+
+
+async def query(statement: str, *values: object) -> list[tuple[object, ...]]:
+    """Ask the database from beside the writer."""
+    async with await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"], autocommit=True) as other:
+        found = await other.execute(statement, values)
+        return await found.fetchall()
+
+
+def test_an_event_is_committed_when_write_returns() -> None:
+    async def story(writer: batch.Writer) -> None:
+        written = await writer.write(said(7))
+        rows = await query("SELECT uuid, at FROM events JOIN pending USING (at, uuid)")
+        assert rows == [(written.uuid, written.at)]
+
+    run(story)
+    event = Event.objects.get()
+    assert (event.actor, event.about, event.detail) == ("agent:bot", ["grant:1"], {"n": 7})
+
+
+def test_calls_at_once_share_batches_and_each_event_is_there_once(archive: make.Archive) -> None:
+    async def story(writer: batch.Writer) -> None:
+        await asyncio.gather(*(writer.write(said(n)) for n in range(2000)))
+
+    run(story)
+    assert sorted(event.detail["n"] for event in Event.objects.all()) == list(range(2000))
+    assert list(Pending.objects.order_by("id").values_list("sequence", flat=True)) == list(range(1, 2001))
+    archive.seal()
+    assert archive.verify()[0] == 0
+
+
+def test_a_backend_killed_in_the_middle_of_a_batch_fails_its_calls_closed_and_writes_nothing_twice(
+    archive: make.Archive,
+) -> None:
+    async def story(writer: batch.Writer) -> None:
+        await writer.write(said(0))
+        async with await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"]) as blocker:
+            await blocker.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE")
+            async with await psycopg.AsyncConnection.connect(os.environ["MIGRATE_DATABASE_URL"]) as owner:
+                await owner.execute("LOCK TABLE pending IN SHARE MODE")  # the batch has begun and cannot end
+                calls = [asyncio.create_task(writer.write(said(n))) for n in range(1, 6)]
+                pid = await _waiting_backend()
+                await query("SELECT pg_terminate_backend(%s, 5000)", pid)
+                outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [batch.FateUnknown] * 5
+        await writer.write(said(6))
+
+    run(story)
+    events = list(Event.objects.order_by("at"))
+    marker = next(event for event in events if event.action == Action.PRODUCER_ENDED)
+    assert [event.detail["n"] for event in events if event is not marker] == [0, 6]
+    assert marker.detail == {"producer": str(events[0].producer), "committed": 1, "attempted": 6}
+    assert {event.producer for event in events[1:]} == {marker.producer} != {events[0].producer}
+    archive.seal()
+    assert archive.verify()[0] == 0
+    assert Leaf.objects.count() == 3
+
+
+async def _waiting_backend() -> int:
+    while True:
+        rows = await query(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'mandate-record' AND wait_event_type = 'Lock'"
+        )
+        if rows:
+            pid = rows[0][0]
+            assert isinstance(pid, int)
+            return pid
+        await asyncio.sleep(0.01)
+
+
+def test_a_commit_that_takes_too_long_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "COMMIT_WITHIN", 0.3)
+
+    async def story(writer: batch.Writer) -> None:
+        await writer.write(said())
+        async with await psycopg.AsyncConnection.connect(os.environ["MIGRATE_DATABASE_URL"]) as owner:
+            await owner.execute("LOCK TABLE pending IN SHARE MODE")
+            with pytest.raises(batch.FateUnknown):
+                await writer.write(said(1))
+        await writer.write(said(2))
+
+    run(story)
+    assert Event.objects.filter(action=Action.PRODUCER_ENDED).count() == 1
+
+
+def test_a_connection_lost_while_idle_costs_no_call_in_doubt_twice() -> None:
+    async def story(writer: batch.Writer) -> None:
+        await writer.write(said(0))
+        await query(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'mandate-record'"
+        )
+        for n in (1, 2):
+            try:
+                await writer.write(said(n))
+            except (batch.FateUnknown, batch.NotWritten):
+                assert n == 1
+        assert len(await query("SELECT FROM events WHERE action = 'request.refused'")) == 2
+
+    run(story)
+
+
+def test_a_statement_that_the_server_refuses_is_certainly_not_written_and_uses_up_no_number() -> None:
+    async def story(writer: batch.Writer) -> None:
+        first = await writer.write(said(0))
+        twice = said(1)
+        await writer.write(twice)
+        with pytest.raises(batch.NotWritten):
+            await writer.write(twice)  # the same row again
+        await writer.write(said(2))
+        assert first
+
+    run(story)
+    assert list(Event.objects.order_by("at").values_list("sequence", flat=True)) == [1, 2, 3]
+
+
+def test_a_full_queue_refuses_instead_of_growing() -> None:
+    async def story(writer: batch.Writer) -> None:
+        calls = [asyncio.create_task(writer.write(said(n))) for n in range(8)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert [isinstance(outcome, batch.Busy) for outcome in outcomes] == [False] * 4 + [True] * 4
+
+    run(story, max_waiting=4)
+    assert Event.objects.count() == 4
+
+
+def test_closing_writes_what_was_waiting_and_refuses_what_comes_after() -> None:
+    async def tell() -> None:
+        writer = batch.Writer(os.environ["DATABASE_URL"])
+        async with writer:
+            call = asyncio.create_task(writer.write(said()))
+            await asyncio.sleep(0)
+        assert (await call).uuid
+        with pytest.raises(batch.NotWritten):
+            await writer.write(said())
+
+    asyncio.run(tell())
+    assert Event.objects.count() == 1
+
+
+def test_without_a_database_a_call_is_refused_and_the_writer_recovers() -> None:
+    async def tell() -> None:
+        async with batch.Writer("postgresql://nobody@127.0.0.1:1/none") as writer:
+            with pytest.raises(batch.NotWritten):
+                await writer.write(said())
+            writer._address = os.environ["DATABASE_URL"]
+            await writer.write(said())
+
+    asyncio.run(tell())
+    assert Event.objects.count() == 1
