@@ -11,12 +11,12 @@ WORKERS ?= 2
 demo: bootstrap
 	@$(PYTHON) -m scripts.demo $(ARGS)
 
-# Every test but the slow ones; those that drive a browser say so when there is none.
+# Every test, the slow ones too, but the soaks; those that drive a browser say so when there is none.
 # T= narrows: `make test T="tests/audit -k seal"`.
 test: bootstrap
-	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow" $(T)
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak" $(T)
 
-# Everything.
+# Everything: soaks, long fuzz and fleets as well.
 full: bootstrap
 	@$(PYTEST) -n $(WORKERS) --dist worksteal $(T)
 
@@ -27,7 +27,7 @@ check: bootstrap
 	.venv/bin/lint-imports --no-logo
 	git ls-files -z '*.html' | xargs -0 -r .venv/bin/djade --check --target-version 6.0
 	$(STACK) $(PYTHON) manage.py makemigrations --check --dry-run
-	$(PYTEST) -n $(WORKERS) --dist worksteal -q -m "not slow and not browser and not fault"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -q -m "not slow and not soak and not browser and not fault"
 
 fmt: bootstrap
 	.venv/bin/ruff format .
