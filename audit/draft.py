@@ -98,9 +98,9 @@ def draft(
 
 def _found_by(links: set[str], by: context.Principal, here: context.Context) -> list[str]:
     """What finds the event: what it is about, who acted, for whom, in which session. Not the product itself."""
-    found = {*links, str(by)} | ({str(here.on_behalf_of)} if here.on_behalf_of else set())
-    found |= {f"session:{here.session}"} if here.session else set()
-    return sorted(_word(link) for link in found if link != str(context.SYSTEM))
+    who = {str(each) for each in (by, here.on_behalf_of) if each is not None and each != context.SYSTEM}
+    found = links | who | ({f"session:{here.session}"} if here.session else set())
+    return sorted(_word(link) for link in found)
 
 
 def _link(link: str) -> str:

@@ -188,7 +188,7 @@ def test_an_event_that_is_refused_uses_up_no_number() -> None:
     first = make.event().sequence
     for spoiled in ({"about": ["nonsense"]}, {"about": ["grant:a b"]}, {"outcome": "maybe"}):
         with pytest.raises(draft.BadEvent):
-            log.record(Action.REFUSED, by=make.ANA, **spoiled)  # type: ignore[arg-type]
+            log.record(Action.REFUSED, by=make.ANA, **spoiled)
     with pytest.raises(redaction.Unrepresentable):
         log.record(Action.REFUSED, by=make.ANA, detail={"n": 2**60})
     with pytest.raises(draft.BadEvent):

@@ -198,7 +198,15 @@ def test_a_restored_backup_goes_on_under_a_new_name_and_both_names_verify(archiv
 
     assert archive.verify(export)[0] == 1  # under the old name, what was lost is missed
     key = chain.vkey("mandate.test/record-2", archive.key.public_key())
-    command = [sys.executable, "audit/verify.py", export, "--checkpoint", archive.anchor, "--key", key]
+    command: list[str | Path] = [
+        sys.executable,
+        "audit/verify.py",
+        export,
+        "--checkpoint",
+        archive.anchor,
+        "--key",
+        key,
+    ]
     assert subprocess.run(command, cwd=make.ROOT, check=False, capture_output=True).returncode == 0
 
 

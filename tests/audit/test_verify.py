@@ -217,7 +217,7 @@ def test_a_producer_that_was_ended_by_a_marker_must_have_what_it_surely_wrote() 
 def test_the_verifier_runs_alone_and_without_the_fast_reader(record: make.Archive) -> None:
     alone = record.folder / "alone.py"
     alone.write_text(Path(verify.__file__).read_text().replace("import msgspec", "raise ImportError"))
-    arguments = [record.export(), "--checkpoint", record.anchor, "--key", record.vkey]
+    arguments: list[str | Path] = [record.export(), "--checkpoint", record.anchor, "--key", record.vkey]
     done = subprocess.run(
         [sys.executable, "-I", alone, *arguments], cwd="/", env={}, check=False, capture_output=True, text=True
     )
