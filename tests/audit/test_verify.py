@@ -186,7 +186,7 @@ def test_what_is_no_export_cannot_be_used(record: make.Archive, line: bytes) -> 
 
 def test_a_missing_file_and_a_bad_key_cannot_be_used(record: make.Archive) -> None:
     assert record.verify(record.folder / "absent")[0] == 2
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         verify.__file__,
         record.export(),
