@@ -41,6 +41,8 @@ class Action(StrEnum):
     GRANT_SUSPENDED = "grant.suspended"
     GROUP_LEFT = "group.left"
     GROUP_MADE = "group.made"
+    ISSUER_DISTRUSTED = "issuer.distrusted"
+    ISSUER_TRUSTED = "issuer.trusted"
     KEY_ACTIVATED = "key.activated"
     KEY_MADE = "key.made"
     KEY_WITHDRAWN = "key.withdrawn"
