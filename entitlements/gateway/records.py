@@ -1,0 +1,123 @@
+"""What the record says of a call: the decision before it goes out, and at most one word on how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from audit import batch, context, draft, redaction
+from audit.actions import Action
+from audit.context import Principal
+from entitlements.codes import Code
+from entitlements.gateway.bearer import Bearer
+from entitlements.gateway.refusals import Closed
+from entitlements.verdicts import Effect, Verdict
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_MOST_REASONS: Final = 8
+
+
+@dataclass(slots=True)
+class About:
+    """What every event of one call shares."""
+
+    bearer: Bearer
+    system: str
+    method: str
+    tool: str = ""
+    trace: str = ""
+    request_id: str = ""
+    source: str = ""
+    evaluation: str = ""
+    links: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name what the call touches; a name that is no tool's is not linked, only told."""
+        bearer = self.bearer
+        self.links = [f"client:{bearer.client}", f"system:{self.system}", f"token:{bearer.token.jti}"]
+        if self.tool and _NAME.fullmatch(self.tool):
+            self.links.append(f"tool:{self.system}/{self.tool}")
+
+
+def decision(
+    about: About, verdict: Verdict, arguments: Mapping[str, object], action: Action | None = None
+) -> draft.Draft:
+    """Say what was decided, why, and about which arguments (as a digest). Its uuid is the evaluation's id."""
+    is_allowed = verdict.effect is Effect.ALLOW
+    action = action or (Action.CALL_ALLOWED if is_allowed else Action.CALL_DENIED)
+    detail: dict[str, object] = {"method": about.method, "arguments": redaction.arguments(arguments)["digest"]}
+    if about.tool:
+        detail["tool"] = about.tool
+    if verdict.tool_version:
+        detail["version"] = verdict.tool_version
+    if not is_allowed:
+        detail["effect"] = verdict.effect.value
+        detail["reasons"] = [f"{each.code}: {each.sentence}" for each in verdict.reasons[:_MOST_REASONS]]
+    links = [*about.links, f"grant:{verdict.grant}"] if verdict.grant else about.links
+    outcome = "success" if is_allowed else "refused"
+    made = _draft(about, action, links, outcome, "" if is_allowed else verdict.code.value, detail)
+    about.evaluation = str(made.uuid)
+    return made
+
+
+def refusal(about: About, code: Code, message: str) -> draft.Draft:
+    """Say that a message of a known caller was refused before anything could be decided."""
+    detail: dict[str, object] = {"method": about.method[:128], "reasons": [message]}
+    made = _draft(about, Action.CALL_DENIED, about.links, "refused", code.value, detail)
+    about.evaluation = str(made.uuid)
+    return made
+
+
+def ending(about: About, action: Action, outcome: str, code: str, detail: dict[str, object]) -> draft.Draft:
+    """Say how an allowed call ended."""
+    return _draft(about, action, about.links, outcome, code, {"evaluation": about.evaluation, **detail})
+
+
+def _draft(
+    about: About, action: Action, links: list[str], outcome: str, code: str, detail: dict[str, object]
+) -> draft.Draft:
+    bearer = about.bearer
+    person = None if bearer.person is None else Principal("person", bearer.person)
+    with context.acting(
+        trace=about.trace,
+        request_id=about.request_id,
+        on_behalf_of=person,
+        source=about.source,
+        session=bearer.session or "",
+    ):
+        return draft.draft(action, by=bearer.principal, about=links, outcome=outcome, code=code, detail=detail)
+
+
+class Recorder:
+    """Hands events to the batch writer: decisions are waited for, endings are not."""
+
+    def __init__(self, writer: batch.Writer) -> None:
+        self._writer = writer
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.lost = 0
+
+    async def durably(self, event: draft.Draft) -> None:
+        """Return when the event is in the record for good. Raises Closed (record unavailable)."""
+        try:
+            await self._writer.write(event)
+        except (batch.NotWritten, batch.FateUnknown, ValueError) as why:
+            raise Closed(Code.RECORD_UNAVAILABLE) from why
+
+    def eventually(self, event: draft.Draft) -> None:
+        """Let the event follow with the next batch; when it cannot, it is counted as lost."""
+        task = asyncio.create_task(self._try(event))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def settle(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _try(self, event: draft.Draft) -> None:
+        try:
+            await self._writer.write(event)
+        except (batch.NotWritten, batch.FateUnknown, ValueError):
+            self.lost += 1

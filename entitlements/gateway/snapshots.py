@@ -1,0 +1,165 @@
+"""The facts about each agent at each system, kept until a change of rights drops them.
+
+A snapshot says how far the feed had come before it was read. One that the feed has passed meanwhile is thrown away and
+read again, so what is decided on is never older than what this node has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+import psycopg_pool
+
+from entitlements import facts
+from entitlements.codes import Code
+from entitlements.gateway.refusals import Closed
+from entitlements.snapshot import AgentFacts
+from entitlements.words import Status
+
+MOST_KEPT: Final = 20_000
+READ_WITHIN: Final = 2.0
+_MOST_TRIES: Final = 10
+_PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
+
+type Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
+type Key = tuple[str, str]
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A snapshot in use. `is_dropped` turns true the moment the feed passes it."""
+
+    facts: AgentFacts
+    read_at: float = field(default_factory=time.monotonic)
+    is_dropped: bool = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was read."""
+        return time.monotonic() - self.read_at
+
+
+class Snapshots:
+    """Reads and keeps snapshots, by agent and system; one read at a time for each."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._held: dict[str, dict[str, Held]] = {}
+        self._count = 0
+        self._reading: dict[Key, asyncio.Task[Held | None]] = {}
+        self._passed: dict[str, int] = {}
+        self._passed_all = 0
+        self._generation = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def current(self, agent: str, system: str) -> Held | None:
+        """Return what is held, without waiting."""
+        of_agent = self._held.get(agent)
+        return None if of_agent is None else of_agent.get(system)
+
+    async def get(self, agent: str, system: str, *, fresh: bool = False) -> Held | None:
+        """Return what is held or read it; None when agent or system do not exist. Raises Closed (facts unknown)."""
+        key = (agent, system)
+        if not fresh and (held := self.current(agent, system)) is not None:
+            return held
+        task = self._reading.get(key)
+        if task is None or fresh:
+            task = asyncio.create_task(self._read(key))
+            self._reading[key] = task
+            task.add_done_callback(
+                lambda done: self._reading.pop(key, None) if self._reading.get(key) is done else None
+            )
+        return await asyncio.shield(task)
+
+    def drop(self, agent: str, seq: int) -> None:
+        """Throw away what was read about an agent before the change `seq`."""
+        self._passed[agent] = seq
+        self._drop_older(agent, seq)
+
+    def drop_all(self, seq: int) -> None:
+        """Throw away what was read about anybody before the change `seq`."""
+        self._passed_all = seq
+        self._passed.clear()
+        for agent in list(self._held):
+            self._drop_older(agent, seq)
+
+    def forget(self) -> None:
+        """Throw everything away, what is being read too: the feed begins anew."""
+        self._generation += 1
+        self._passed.clear()
+        self._passed_all = 0
+        for agent in list(self._held):
+            self._drop_older(agent, None)
+
+    async def know_person(self, held: Held, login: str) -> None:
+        """Learn about a person who holds nothing here, so that the answer can tell unknown from without a grant."""
+        if login in held.facts.people:
+            return
+        rows = await self.query(_PERSON, [login])
+        if rows:
+            status = Status.ACTIVE if rows[0][0] else Status.DISABLED
+            held.facts.people = {**held.facts.people, login: status}
+
+    async def query(self, statement: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run one read. Raises Closed (facts unknown) when the database does not answer in time."""
+        try:
+            async with asyncio.timeout(READ_WITHIN), self._pool.connection() as connection:
+                return await (await connection.execute(statement, values, prepare=True)).fetchall()
+        except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, TimeoutError, OSError) as why:
+            raise Closed(Code.FEED_UNKNOWN) from why
+
+    async def _read(self, key: Key) -> Held | None:
+        for _ in range(_MOST_TRIES):
+            generation = self._generation
+            found = await self._query_facts(key)
+            if found is None:
+                return None
+            passed = max(self._passed.get(key[0], 0), self._passed_all)
+            if generation == self._generation and found.position >= passed:
+                held = Held(found)
+                self._keep(key, held)
+                return held
+        raise Closed(Code.FEED_UNKNOWN)
+
+    async def _query_facts(self, key: Key) -> AgentFacts | None:
+        agent, system = key
+        try:
+            async with asyncio.timeout(READ_WITHIN), self._pool.connection() as connection:
+                principals = await (
+                    await connection.execute(facts.PRINCIPALS, [agent, system], prepare=True)
+                ).fetchone()
+                if principals is None:
+                    return None
+                lines = await (await connection.execute(facts.LINES, [agent, system], prepare=True)).fetchall()
+                tools = await (await connection.execute(facts.TOOLS, [system], prepare=True)).fetchall()
+        except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, TimeoutError, OSError) as why:
+            raise Closed(Code.FEED_UNKNOWN) from why
+        return facts.build(principals, lines, tools)
+
+    def _drop_older(self, agent: str, seq: int | None) -> None:
+        of_agent = self._held.get(agent, {})
+        for system, held in list(of_agent.items()):
+            if seq is None or held.facts.position < seq:
+                held.is_dropped = True
+                del of_agent[system]
+                self._count -= 1
+        if not of_agent:
+            self._held.pop(agent, None)
+
+    def _keep(self, key: Key, held: Held) -> None:
+        agent, system = key
+        if self._count >= MOST_KEPT:
+            self._drop_older(next(iter(self._held)), None)
+        of_agent = self._held.setdefault(agent, {})
+        if (before := of_agent.get(system)) is not None:
+            before.is_dropped = True
+        else:
+            self._count += 1
+        of_agent[system] = held
