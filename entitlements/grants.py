@@ -87,6 +87,7 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     Raises OutsideEntitlement when a line is not in the entitlement or loosens its limits, TooLong, and AlreadyHeld
     when an open grant for the same agent, entitlement and people exists (the database decides).
     """
+    locks.shared([(Lock.SYSTEM, entitlement.system_id)])  # an edit of the entitlement waits for us, or we see it
     _check_terms(entitlement, terms)
     grant = Grant(
         id=terms.grant_id,

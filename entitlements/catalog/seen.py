@@ -1,0 +1,182 @@
+"""What a server says it offers, against what was pinned: new, the same, changed, gone, back (promise 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements import changes, definitions, impressions, locks
+from entitlements.definitions import Consequence
+from entitlements.errors import DomainError
+from entitlements.locks import Lock
+from entitlements.models import System, Tool, ToolVersion
+from entitlements.words import Risk
+
+from . import tools
+
+_MOST_SENTENCES, _LONGEST_SENTENCE = 30, 400
+MOST_TOOLS: Final = 2000
+
+
+class ListMalformed(DomainError):
+    """The server's list of tools is too long or names a tool twice."""
+
+    code, status = definitions.DefinitionMalformed.code, definitions.DefinitionMalformed.status
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one discovery found, by tool name. `malformed` are not taken in: what cannot be read is not offered."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    quarantined: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    malformed: dict[str, str] = field(default_factory=dict)
+
+
+@transaction.atomic
+def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal) -> Seen:
+    """Compare a complete `tools/list` of a server with the pins, and do what follows.
+
+    `raw_tools` are the tool objects as they came on the wire. A new tool waits for its first review. A changed one goes
+    on under its approved text where only texts changed and its risk is at most medium, else is quarantined. One
+    that vanished is removed, and waits for a review when it is back. Seeing the same again changes and records nothing.
+    Raises ListMalformed.
+    """
+    found = Seen()
+    offered = _readable(raw_tools, found)
+    known = {tool.name: tool.pk for tool in system.tools.all()}
+    locks.exclusive((Lock.SYSTEM, system.pk), *((Lock.TOOL, pk) for pk in known.values()))
+    pinned = {tool.name: tool for tool in system.tools.select_related("system", "approved", "seen")}
+    for name, raw in offered.items():
+        if name in pinned:
+            _again(pinned[name], raw, found, by=by)
+        else:
+            _first(system, name, raw, found, by=by)
+    for name in sorted(pinned.keys() - offered.keys()):
+        _gone(pinned[name], found, by=by)
+    System.objects.filter(pk=system.pk).update(discovered_at=clock.now())
+    return found
+
+
+def _readable(raw_tools: Iterable[object], found: Seen) -> dict[str, dict[str, Any]]:
+    offered: dict[str, dict[str, Any]] = {}
+    listed = list(raw_tools)
+    if len(listed) > MOST_TOOLS:
+        raise ListMalformed("The server offers too many tools.", most=MOST_TOOLS)
+    for number, raw in enumerate(listed):
+        try:
+            tool = definitions.check(raw)
+            definitions.canonical(tool)
+        except definitions.DefinitionMalformed as why:
+            named = raw.get("name") if isinstance(raw, Mapping) else None
+            found.malformed[str(named)[:128] if named else f"#{number}"] = why.message
+            continue
+        if tool["name"] in offered:
+            raise ListMalformed("The server names a tool twice.", tool=tool["name"])
+        offered[tool["name"]] = tool
+    return offered
+
+
+def _first(system: System, name: str, raw: dict[str, Any], found: Seen, *, by: Principal) -> None:
+    suggested = impressions.suggest(raw)
+    tool = Tool.objects.create(
+        system=system,
+        name=name,
+        sentence=_sentence(raw),
+        action=suggested.action.value,
+        risk=suggested.risk.value,
+        state=Tool.State.PENDING,
+    )
+    tool.seen = _version(tool, raw)
+    tool.save(update_fields=["seen"])
+    found.added.append(name)
+    detail = {"sha256": tool.seen.sha256, "action": tool.action, "risk": tool.risk, "because": list(suggested.because)}
+    log.record(Action.TOOL_FOUND, about=tools.about(tool), by=by, detail=detail)
+
+
+def _again(tool: Tool, raw: dict[str, Any], found: Seen, *, by: Principal) -> None:
+    digest = definitions.digest(raw)
+    if tool.state == Tool.State.REMOVED:
+        _back(tool, raw, found, by=by)
+    elif tool.seen is None or tool.seen.sha256 != digest:
+        _changed(tool, raw, digest, found, by=by)
+
+
+def _changed(tool: Tool, raw: dict[str, Any], digest: str, found: Seen, *, by: Principal) -> None:
+    """Take in a new definition; what it means is measured against the *approved* one, or small steps would add up."""
+    pinned = tool.approved.definition if tool.approved else (tool.seen.definition if tool.seen else None)
+    change = definitions.classify(pinned, raw)
+    consequence = definitions.consequence(change, Risk(tool.risk))
+    stops = tool.state == Tool.State.APPROVED and consequence is Consequence.QUARANTINE
+    tool.seen = _version(tool, raw)
+    if stops:
+        tool.state = Tool.State.QUARANTINED
+        found.quarantined.append(tool.name)
+    tool.version += 1
+    tool.save(update_fields=["seen", "state", "version"])
+    found.changed.append(tool.name)
+    detail = {
+        "sha256": digest,
+        "change": change.value,
+        "consequence": consequence.value if stops or consequence is Consequence.KEEP_SERVING else "none",
+        "state": tool.state,
+        "difference": _cut(definitions.difference(pinned, raw)),
+    }
+    log.record(Action.TOOL_CHANGED, about=tools.about(tool), by=by, detail=detail)
+    if stops:
+        changes.note(changes.Kind.TOOL, tools.about(tool)[0])
+
+
+def _gone(tool: Tool, found: Seen, *, by: Principal) -> None:
+    if tool.state == Tool.State.REMOVED:
+        return
+    if tool.state == Tool.State.DISABLED:  # a person's stop outlives the server's absence
+        return
+    was, tool.state = tool.state, Tool.State.REMOVED
+    tool.version += 1
+    tool.save(update_fields=["state", "version"])
+    found.removed.append(tool.name)
+    log.record(Action.TOOL_REMOVED, about=tools.about(tool), by=by, detail={"from": was})
+    changes.note(changes.Kind.TOOL, tools.about(tool)[0])
+
+
+def _back(tool: Tool, raw: dict[str, Any], found: Seen, *, by: Principal) -> None:
+    """Take a tool back in, never straight into service: another server may have taken the first one's place."""
+    tool.seen = _version(tool, raw)
+    tool.state = Tool.State.QUARANTINED if tool.approved_id else Tool.State.PENDING
+    tool.version += 1
+    tool.save(update_fields=["seen", "state", "version"])
+    found.returned.append(tool.name)
+    pinned = tool.approved.definition if tool.approved else None
+    difference = _cut(definitions.difference(pinned, raw)) if pinned else []
+    detail = {"sha256": tool.seen.sha256, "state": tool.state, "difference": difference}
+    log.record(Action.TOOL_RETURNED, about=tools.about(tool), by=by, detail=detail)
+
+
+def _version(tool: Tool, raw: dict[str, Any]) -> ToolVersion:
+    version, _ = ToolVersion.objects.get_or_create(
+        tool=tool, sha256=definitions.digest(raw), defaults={"definition": raw, "seen_at": clock.now()}
+    )
+    return version
+
+
+def _sentence(raw: Mapping[str, Any]) -> str:
+    """Suggest a sentence: the first of the server's own description, with what hides in it made visible."""
+    described = raw.get("description") or raw.get("title") or ""
+    first = str(described).strip().split("\n", 1)[0].split(". ", 1)[0].strip()
+    return impressions.visible(first)[:500]
+
+
+def _cut(sentences: list[str]) -> list[str]:
+    shown = [sentence[:_LONGEST_SENTENCE] for sentence in sentences[:_MOST_SENTENCES]]
+    left = len(sentences) - len(shown)
+    return [*shown, f"And {left} more differences."] if left else shown

@@ -1,0 +1,165 @@
+"""The verbs on systems: register, edit, disable, enable, and the one that is Mandate itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypedDict, Unpack
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from audit import log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import addresses, changes, locks, signing
+from entitlements.errors import NotFound, Stale
+from entitlements.locks import Lock
+from entitlements.models import Person, System
+
+from . import errors
+
+_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
+"""What gateways keep in memory: a change of it is noted, so that they read it anew."""
+
+
+class SystemOptions(TypedDict, total=False):
+    """How a system is spoken to."""
+
+    denial_shape: str
+    token_seconds: int
+
+
+class SystemChanges(SystemOptions, total=False):
+    """What can be changed; the slug, being an address, cannot."""
+
+    name: str
+    owner: Person
+    upstream_url: str
+
+
+@transaction.atomic
+def register_system(
+    slug: str,
+    *,
+    name: str,
+    kind: str,
+    owner: Person | None,
+    upstream_url: str = "",
+    by: Principal,
+    **options: Unpack[SystemOptions],
+) -> System:
+    """Add a system and give its issuer a signing key. `options`: denial_shape, token_seconds.
+
+    Raises SystemMalformed and SystemSlugTaken.
+    """
+    if not _SLUG.fullmatch(slug) or kind not in System.Kind.values or kind == System.Kind.BUILTIN:
+        raise errors.SystemMalformed(slug=slug, kind=kind)
+    _check_owner(owner)
+    _check_address(kind, upstream_url)
+    try:
+        with transaction.atomic():
+            system = System.objects.create(
+                slug=slug, name=name, kind=kind, owner=owner, upstream_url=upstream_url, **options
+            )
+    except IntegrityError as error:
+        raise errors.SystemSlugTaken(slug=slug) from error
+    signing.ensure(addresses.issuer_path(slug))
+    links = [f"system:{slug}", *([f"person:{owner.login}"] if owner else [])]
+    log.record(Action.SYSTEM_REGISTERED, about=links, by=by, detail={"kind": kind, "upstream_url": upstream_url})
+    return system
+
+
+@transaction.atomic
+def ensure_builtin() -> System:
+    """Return the built-in system whose resources are our own API and decision point; make it when it is not there."""
+    locks.exclusive((Lock.SYSTEM, addresses.MANDATE))
+    system, created = System.objects.get_or_create(
+        slug=addresses.MANDATE, defaults={"name": "Mandate", "kind": System.Kind.BUILTIN}
+    )
+    if created:
+        log.record(Action.SYSTEM_REGISTERED, about=[f"system:{system.slug}"], by=SYSTEM, detail={"kind": system.kind})
+    signing.ensure(addresses.issuer_path(system.slug))
+    return system
+
+
+@transaction.atomic
+def edit_system(
+    system: System, *, by: Principal, version: int | None = None, **fields: Unpack[SystemChanges]
+) -> System:
+    """Change name, owner, upstream_url, denial_shape or token_seconds. The slug, being an address, never changes.
+
+    `version` is what the change was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound.
+    """
+    locked = _locked(system)
+    if locked.kind == System.Kind.BUILTIN:
+        raise errors.BuiltIn
+    if version is not None and locked.version != version:
+        raise Stale
+    changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
+    if not changed:
+        return locked
+    if "owner" in changed:
+        _check_owner(fields["owner"])
+    _check_address(locked.kind, fields.get("upstream_url", locked.upstream_url))
+    was = {name: _said(getattr(locked, name)) for name in changed}
+    for name, value in changed.items():
+        setattr(locked, name, value)
+    locked.version += 1
+    locked.save(update_fields=[*changed, "version"])
+    detail = {name: {"from": was[name], "to": _said(value)} for name, value in changed.items()}
+    log.record(Action.SYSTEM_EDITED, about=[f"system:{locked.slug}"], by=by, detail=detail)
+    if changed.keys() & _TIGHTENS:
+        changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
+    return locked
+
+
+@transaction.atomic
+def disable_system(system: System, *, by: Principal, reason: str) -> System:
+    """Stop a system at once: no token for it, no call to it. Doing it twice changes and records nothing."""
+    return _set(system, System.Status.DISABLED, Action.SYSTEM_DISABLED, by=by, reason=reason)
+
+
+@transaction.atomic
+def enable_system(system: System, *, by: Principal, reason: str) -> System:
+    """Let a disabled system be reached again. Doing it twice changes and records nothing."""
+    return _set(system, System.Status.ACTIVE, Action.SYSTEM_ENABLED, by=by, reason=reason)
+
+
+def _set(system: System, status: System.Status, action: Action, *, by: Principal, reason: str) -> System:
+    locked = _locked(system)
+    if locked.status == status:
+        return locked
+    locked.status = status
+    locked.version += 1
+    locked.save(update_fields=["status", "version"])
+    log.record(action, about=[f"system:{locked.slug}"], by=by, reason=reason)
+    changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
+    return locked
+
+
+def _locked(system: System) -> System:
+    locks.exclusive((Lock.SYSTEM, system.pk))
+    try:
+        return System.objects.select_related("owner").get(pk=system.pk)
+    except System.DoesNotExist as error:
+        raise NotFound from error
+
+
+def _check_owner(owner: Person | None) -> None:
+    if owner is None or not owner.is_active:
+        raise errors.SystemMalformed("A system needs an active owner.")
+
+
+def _check_address(kind: str, address: str) -> None:
+    """Refuse what could never be forwarded to; where it leads is the outbound guard's business on every call."""
+    parts = urlsplit(address)
+    schemes = {"https", "http"} if settings.DEMO else {"https"}
+    whole = parts.scheme in schemes and parts.hostname and not parts.username and not parts.fragment
+    if not whole and not (kind == System.Kind.STDIO and not address):
+        raise errors.SystemMalformed("The address is https, without user name and fragment.", upstream_url=address)
+
+
+def _said(value: object) -> object:
+    return value.login if isinstance(value, Person) else value

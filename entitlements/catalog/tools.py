@@ -1,0 +1,135 @@
+"""The verbs on tools: approve what was reviewed, quarantine, disable, enable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements import changes, locks
+from entitlements.errors import NotFound
+from entitlements.locks import Lock
+from entitlements.models import Person, Tool, ToolVersion
+
+from . import errors
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a person says when she approves a tool: which definition she read, what it does, how risky it is."""
+
+    tool: Tool
+    sha256: str
+    sentence: str
+    action: str
+    risk: str
+    data_class: str = "internal"
+
+
+def about(tool: Tool) -> list[str]:
+    """Return the links by which the record of a tool is found again."""
+    return [f"tool:{tool.system.slug}/{tool.name}", f"system:{tool.system.slug}"]
+
+
+def approve_tool(approval: Approval, *, by: Principal, reason: str = "") -> Tool:
+    """Pin the definition that a person read, and let it be served. Raises as `approve_tools` does."""
+    return approve_tools([approval], by=by, reason=reason)[0]
+
+
+@transaction.atomic
+def approve_tools(approvals: Iterable[Approval], *, by: Principal, reason: str = "") -> list[Tool]:
+    """Pin several definitions at once, all or none; one event each. Returns the tools as they are now.
+
+    Raises DefinitionMoved when the server's newest definition is not the one that was read, ToolInWrongState for a tool
+    that is removed, ToolMalformed, NotFound.
+    """
+    wanted = list(approvals)
+    locks.exclusive(*((Lock.TOOL, each.tool.pk) for each in wanted))
+    approver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
+    return [_approve(each, approver, by=by, reason=reason) for each in wanted]
+
+
+def _approve(approval: Approval, approver: Person | None, *, by: Principal, reason: str) -> Tool:
+    tool = _get(approval.tool)
+    sentence = approval.sentence.strip()
+    if not sentence or approval.action not in Tool.Does.values or approval.risk not in Tool.Risk.values:
+        raise errors.ToolMalformed(tool=tool.name)
+    if tool.state == Tool.State.REMOVED:
+        raise errors.ToolInWrongState(tool=tool.name, state=tool.state)
+    version = tool.seen
+    if version is None or version.sha256 != approval.sha256:
+        raise errors.DefinitionMoved(tool=tool.name)
+    now = clock.now()
+    ToolVersion.objects.filter(pk=version.pk, approved_at=None).update(approved_at=now, approved_by=approver)
+    tool.approved, tool.state = version, Tool.State.APPROVED
+    tool.sentence, tool.action, tool.risk = sentence, approval.action, approval.risk
+    tool.data_class = approval.data_class
+    tool.version += 1
+    tool.save(update_fields=["approved", "state", "sentence", "action", "risk", "data_class", "version"])
+    detail = {"sha256": version.sha256, "sentence": sentence, "action": tool.action, "risk": tool.risk}
+    log.record(Action.TOOL_APPROVED, about=about(tool), by=by, reason=reason, detail=detail)
+    changes.note(changes.Kind.TOOL, about(tool)[0])
+    return tool
+
+
+@transaction.atomic
+def quarantine(tool: Tool, *, by: Principal, reason: str) -> Tool:
+    """Stop a tool until a person has reviewed it again. Twice changes and records nothing. Raises ToolInWrongState."""
+    return _stop(tool, Tool.State.QUARANTINED, Action.TOOL_QUARANTINED, by=by, reason=reason)
+
+
+@transaction.atomic
+def disable_tool(tool: Tool, *, by: Principal, reason: str) -> Tool:
+    """Stop a tool for good or until it is enabled. Doing it twice changes and records nothing."""
+    return _stop(tool, Tool.State.DISABLED, Action.TOOL_DISABLED, by=by, reason=reason)
+
+
+@transaction.atomic
+def enable_tool(tool: Tool, *, by: Principal, reason: str) -> Tool:
+    """Let a disabled tool be called again, if its approved definition is still what the server offers.
+
+    Otherwise it waits for a review (pending, or quarantined when it was approved before). Raises ToolInWrongState.
+    """
+    locked = _locked(tool)
+    if locked.state != Tool.State.DISABLED:
+        raise errors.ToolInWrongState(tool=locked.name, state=locked.state)
+    if locked.approved_id is None:
+        state = Tool.State.PENDING
+    else:
+        state = Tool.State.APPROVED if locked.approved_id == locked.seen_id else Tool.State.QUARANTINED
+    return _set(locked, state, Action.TOOL_ENABLED, by=by, reason=reason)
+
+
+def _stop(tool: Tool, state: Tool.State, action: Action, *, by: Principal, reason: str) -> Tool:
+    locked = _locked(tool)
+    if locked.state == state:
+        return locked
+    # A stop of another kind is not loosened: quarantine would let a mere approval bring a disabled tool back.
+    if state == Tool.State.QUARANTINED and locked.state in (Tool.State.DISABLED, Tool.State.REMOVED):
+        raise errors.ToolInWrongState(tool=locked.name, state=locked.state)
+    return _set(locked, state, action, by=by, reason=reason)
+
+
+def _set(tool: Tool, state: Tool.State, action: Action, *, by: Principal, reason: str) -> Tool:
+    was, tool.state = tool.state, state
+    tool.version += 1
+    tool.save(update_fields=["state", "version"])
+    log.record(action, about=about(tool), by=by, reason=reason, detail={"from": was, "to": tool.state})
+    changes.note(changes.Kind.TOOL, about(tool)[0])
+    return tool
+
+
+def _locked(tool: Tool) -> Tool:
+    locks.exclusive((Lock.TOOL, tool.pk))
+    return _get(tool)
+
+
+def _get(tool: Tool) -> Tool:
+    try:
+        return Tool.objects.select_related("system", "approved", "seen").get(pk=tool.pk)
+    except Tool.DoesNotExist as error:
+        raise NotFound from error
