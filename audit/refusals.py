@@ -56,7 +56,7 @@ def record(
 def count_stranger(kind: str, source: str) -> None:
     """Count one failure of somebody unauthenticated; `close_minutes` makes one event a source and minute of them."""
     values: dict[str, Any] = {
-        "minute": _minute(clock.now()),
+        "minute": minute_of(clock.now()),
         "kind": redaction.text(kind),
         "source": redaction.text(source).replace("\x00", "")[:100],
         "most": MOST_SOURCES,
@@ -70,7 +70,7 @@ def count_stranger(kind: str, source: str) -> None:
 def close_minutes(limit: int = 1000) -> int:
     """Turn the counts of minutes that are over into events, in three statements. Returns how many. For a job."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(_CLOSE, [_minute(clock.now()) - timedelta(seconds=5), limit])
+        cursor.execute(_CLOSE, [minute_of(clock.now()) - timedelta(seconds=5), limit])
         rows = [
             log.Row(outcome="refused", code=kind, detail={"minute": minute, "source": source, "count": count})
             for minute, kind, source, count in cursor.fetchall()
@@ -78,5 +78,6 @@ def close_minutes(limit: int = 1000) -> int:
     return log.record_many(Action.AUTHENTICATION_FAILED, rows, by=context.SYSTEM)
 
 
-def _minute(at: datetime) -> datetime:
+def minute_of(at: datetime) -> datetime:
+    """The minute that a moment is in, UTC."""
     return at.astimezone(UTC).replace(second=0, microsecond=0)

@@ -130,6 +130,17 @@ def test_numbers_are_dense_inside_a_test_that_is_rolled_back(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_callbacks_that_a_test_runs_inside_a_transaction_use_up_no_number_when_it_is_rolled_back() -> None:
+    with make.rolled_back():
+        log.record(Action.REFUSED, by=make.ANA)
+        for hook in connection.run_on_commit:
+            hook[1]()
+    make.event()
+
+    assert numbers() == [1]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_new_connection_is_a_new_producer() -> None:
     first = make.event()
     connection.close()
