@@ -127,6 +127,7 @@ def set_up(supervisor: Supervisor, layout: places.Layout, systems: dict[str, str
         told = {
             "samples": {slug: {"url": layout.sample(slug), "secret": secrets_of[slug]} for slug in places.SAMPLES},
             "systems": systems,
+            "repository": str(RUN / "repository"),
             "stub_issuer": layout.stub_issuer,
             "out": str(RUN / "world.json"),
         }

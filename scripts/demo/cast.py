@@ -1,0 +1,212 @@
+"""Who and what the demo world holds: people, agents, clients, tools in plain words, and the bundles one may ask for.
+
+Data only; `scripts/demo/seed.py` makes it through the product's verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Character:
+    """A person: `roles` are those in Mandate itself, `part` what else they are in the story."""
+
+    login: str
+    name: str
+    roles: tuple[str, ...] = ()
+    part: str = ""
+    manager: str | None = None
+
+
+PEOPLE: Final = (
+    Character("ana", "Ana Ortiz", ("analyst",)),
+    Character("otto", "Otto Lindqvist", part="owner"),
+    Character("sofia", "Sofia Marino", part="sponsor"),
+    Character("sam", "Sam Okafor", part="system_owner"),
+    Character("resa", "Resa Halim", ("security",)),
+    Character("audrey", "Audrey Blanc", ("auditor",)),
+    Character("admin", "Adele Minh", ("admin",)),
+    Character("alice", "Alice Weber", manager="sofia"),
+    Character("bob", "Bob Tanaka", manager="sofia"),
+    Character("mallory", "Mallory Quint"),
+)
+GONE: Final = Character("leo", "Leo Dumont")
+"""The owner of `orphan-bot`, who has left."""
+GROUP: Final = ("research", "Research", ("alice", "bob"))
+SYSTEM_OWNER: Final = "sam"
+ANALYST: Final = "ana"
+
+
+@dataclass(frozen=True)
+class Bot:
+    """An agent and its clients: each an identifier with how it authenticates."""
+
+    slug: str
+    name: str
+    kind: str
+    sponsor: str
+    owner: str
+    purpose: str
+    clients: Mapping[str, str]
+
+    @property
+    def client_id(self) -> str:
+        """The client that the demo uses."""
+        return next(iter(self.clients))
+
+
+AGENTS: Final = (
+    Bot(
+        "expense-bot",
+        "Expense helper",
+        "personal",
+        "alice",
+        "otto",
+        "Fills in expense reports for Alice.",
+        {"expense-bot": "client_secret_basic", "expense-bot-keyed": "private_key_jwt"},
+    ),
+    Bot(
+        "build-bot",
+        "Build watcher",
+        "service",
+        "sofia",
+        "otto",
+        "Reads the repository after every build.",
+        {"build-bot": "private_key_jwt"},
+    ),
+    Bot(
+        "research-bot",
+        "Research desk",
+        "shared",
+        "sofia",
+        "otto",
+        "Answers questions of the research group.",
+        {"research-bot": "private_key_jwt", "research-desktop": "none"},
+    ),
+    Bot(
+        "stale-bot",
+        "Last year's pilot",
+        "shared",
+        "sofia",
+        "otto",
+        "Was tried out for Bob, and forgotten.",
+        {"stale-bot": "client_secret_basic"},
+    ),
+    Bot(
+        "orphan-bot",
+        "Leo's assistant",
+        "shared",
+        "sofia",
+        GONE.login,
+        "Keeps Bob's calendar. The engineer who built it has left.",
+        {"orphan-bot": "client_secret_basic"},
+    ),
+)
+SCRIPT: Final = "inventory-script"
+"""A client without an agent: a script of the platform team, at /as/mandate."""
+SCRIPT_SCOPES: Final = ("mandate:read", "mandate:write", "mandate:revoke")
+CALLBACK: Final = "http://localhost/callback"
+"""Where the public client takes its authorization code: loopback, on any port (RFC 8252, section 7.3)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a person writes about a tool when approving it."""
+
+    sentence: str
+    action: str = "read"
+    risk: str = "low"
+
+
+TOOLS: Final[Mapping[str, Mapping[str, Seen]]] = {
+    "time": {
+        "get_current_time": Seen("Tells the time in a time zone."),
+        "convert_time": Seen("Converts a time from one time zone to another."),
+    },
+    "git": {
+        "git_status": Seen("Shows which files of the repository have changed."),
+        "git_diff_unstaged": Seen("Shows changes that are not marked for the next commit."),
+        "git_diff_staged": Seen("Shows changes that are marked for the next commit."),
+        "git_diff": Seen("Shows what differs between two branches or commits."),
+        "git_log": Seen("Lists the latest commits."),
+        "git_show": Seen("Shows one commit."),
+        "git_branch": Seen("Lists the branches."),
+        "git_add": Seen("Marks files for the next commit.", "write", "medium"),
+        "git_commit": Seen("Makes a commit of what is marked.", "write", "medium"),
+        "git_create_branch": Seen("Makes a new branch.", "write", "medium"),
+        "git_checkout": Seen("Switches the working copy to another branch.", "write", "high"),
+        "git_reset": Seen("Unmarks everything that was marked for the next commit.", "delete", "high"),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An entitlement: what one may ask for."""
+
+    scope: str
+    name: str
+    sentence: str
+    tools: tuple[str, ...]
+
+    @property
+    def system(self) -> str:
+        """The system it belongs to."""
+        return self.scope.partition(":")[0]
+
+
+BUNDLES: Final = (
+    Bundle("time:read", "Ask the time", "Look up and convert times.", tuple(TOOLS["time"])),
+    Bundle(
+        "git:read",
+        "Read the repository",
+        "Look at files, commits and branches, and change nothing.",
+        tuple(name for name, seen in TOOLS["git"].items() if seen.action == "read"),
+    ),
+    Bundle(
+        "git:write",
+        "Change the repository",
+        "Commit, branch, and switch branches.",
+        tuple(name for name, seen in TOOLS["git"].items() if seen.action != "read"),
+    ),
+)
+
+
+def limits(bundle: Bundle, repository: str) -> dict[str, dict[str, Any]]:
+    """Return the limits that a bundle's tools start from: git tools stay in the one repository."""
+    if bundle.system != "git":
+        return {}
+    return {tool: {"repo_path": {"under": repository}} for tool in bundle.tools}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A request that the world holds from the start: `approved` by whoever it waits for, or left for the visitor."""
+
+    agent: str
+    scope: str
+    days: int
+    reason: str
+    people: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    approved: bool = True
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+WISHES: Final = (
+    Wish("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
+    Wish("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),
+    Wish("stale-bot", "time:read", 90, "A pilot for Bob's team.", people=("bob",)),
+    Wish("orphan-bot", "time:read", 90, "Bob's calendar needs time zones.", people=("bob",)),
+    Wish(
+        "research-bot",
+        "git:write",
+        7,
+        "Corrections to the research notes, as commits.",
+        groups=("research",),
+        approved=False,
+    ),
+)
