@@ -21,7 +21,7 @@ BATCH: Final = 5000
 PAUSE: Final = 0.25
 """Seconds between looks at the pending rows, when there were fewer than a batch."""
 PUBLISH_EVERY: Final = 1.0
-"""Seconds between publications under load: a later checkpoint covers the earlier ones."""
+"""Seconds between publications: a later checkpoint covers earlier ones. An anchor out of reach is tried as often."""
 HEARTBEAT: Final = 300.0
 """Seconds after which an unchanged head is signed anew, so that silence can be told from a dead sealer."""
 LOCK: Final = 0x4D414E44  # "MAND"
@@ -95,19 +95,22 @@ class Sealer:
         head = chain.Checkpoint(self.origin, frontier.size, frontier.root(), chain.format_time(at))
         return chain.sign(head, self.key)
 
-    def publish(self, *, heartbeat: bool = False) -> None:
-        """Give the newest note to every anchor that lacks it. An anchor out of reach is said, and asked again later."""
+    def publish(self, *, heartbeat: bool = False) -> bool:
+        """Give the newest note to every anchor that lacks it. Returns whether all of them now have it."""
         if heartbeat:
             self.note = self._sign(self.frontier, clock.now())
         if not self.note:
-            return
+            return True
         self.published_at = time.monotonic()
+        everywhere = True
         for anchor in self.anchors:
             try:
                 if anchor.last() != self.note:
                     anchor.publish(self.note)
             except OSError:
                 logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
+                everywhere = False
+        return everywhere
 
     def run(self, stopping: Callable[[], bool], sleep: Callable[[float], object] = time.sleep) -> None:
         """Seal until told to stop, then publish what is left. Raises RecordDamaged, psycopg.Error."""
@@ -116,9 +119,8 @@ class Sealer:
             sealed = self.seal_batch()
             dirty = dirty or bool(sealed)
             age = time.monotonic() - self.published_at
-            if (dirty and (sealed == 0 or age >= PUBLISH_EVERY)) or age >= HEARTBEAT:
-                self.publish(heartbeat=not dirty)
-                dirty = False
+            if age >= (PUBLISH_EVERY if dirty else HEARTBEAT):
+                dirty = not self.publish(heartbeat=not dirty)
             if sealed < BATCH:
                 sleep(PAUSE)
         self.publish()

@@ -138,6 +138,25 @@ def test_what_was_committed_and_not_published_is_published_at_the_next_start(
     assert archive.verify()[1].startswith("OK: 3 of 3 events")
 
 
+def test_an_anchor_out_of_reach_stops_no_sealing_and_is_tried_again(
+    archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seals, "PUBLISH_EVERY", 0.0)
+    archive.folder = archive.folder / "away"
+    make.events(3)
+    turns: list[float] = []
+
+    def wait(seconds: float) -> None:
+        turns.append(seconds)
+        assert Leaf.objects.count() == 3
+        if len(turns) == 2:
+            archive.folder.mkdir()
+
+    archive.sealer(connection).run(lambda: len(turns) == 4, wait)
+    assert archive.verify()[1].startswith("OK: 3 of 3 events")
+    assert archive.anchor.read_text().count("\n3\n") == 1
+
+
 def test_a_pending_event_without_its_row_stops_the_sealer_which_names_it(archive: make.Archive) -> None:
     make.events(2)
     lost = make.event()
