@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -75,6 +76,7 @@ def submit(
     `by` is a person, or the agent itself, then with the user whose session it is in. Raises what the checks in `asking`
     raise, and candidates.NoApprover when a stage has nobody left: a stage is never skipped.
     """
+    agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
     asking.check_asker(agent, ask, by=by, on_behalf_of=on_behalf_of)
     asking.check_people(agent, ask.people, ask.groups)
     asking.check_in_force(agent, entitlement, ask.people)
@@ -122,6 +124,15 @@ def submit(
             },
         )
     return request
+
+
+def _as_they_are_now(agent: Agent, entitlement: Entitlement, ask: Ask) -> tuple[Agent, Entitlement, Ask]:
+    """Read again what the caller may have read a while ago."""
+    return (
+        Agent.objects.select_related("sponsor__manager", "owner").get(pk=agent.pk),
+        Entitlement.objects.select_related("system__owner").get(pk=entitlement.pk),
+        replace(ask, people=tuple(Person.objects.filter(pk__in=[person.pk for person in ask.people]))),
+    )
 
 
 def stages_needed(request: AccessRequest) -> tuple[rules.Stage, ...]:

@@ -23,6 +23,8 @@ from entitlements.models import (
     Tool,
     ToolVersion,
 )
+from governance import asking, requests
+from governance.models import AccessRequest
 
 _numbers = itertools.count(1)
 
@@ -47,6 +49,11 @@ def person(
 def analyst(login: str = "") -> Person:
     """Make an analyst."""
     return person(login or _slug("analyst"), roles=[Role.ANALYST])
+
+
+def security(login: str = "") -> Person:
+    """Make a security approver."""
+    return person(login or _slug("security"), roles=[Role.SECURITY])
 
 
 def group(*members: Person, slug: str = "") -> Group:
@@ -147,3 +154,26 @@ def client(
     client_id = client_id or _slug("client")
     made, secret = clients.register(client_id, agent=of, auth=auth, jwks=jwks, api_scopes=api_scopes, by=SYSTEM)
     return made, secret or ""
+
+
+def request(
+    of: Entitlement,
+    holder: Agent,
+    *,
+    by: Person | Agent,
+    people: Sequence[Person] = (),
+    groups: Sequence[Group] = (),
+    tools: Sequence[str] | None = None,
+    limits: Mapping[str, Mapping[str, Any]] | None = None,
+    lasts: timedelta = timedelta(hours=8),
+) -> AccessRequest:
+    """Ask for an entitlement through the verb, by default with all its tools."""
+    ask = asking.Ask(
+        lasts=lasts,
+        reason="needed for a test",
+        people=tuple(people),
+        groups=tuple(groups),
+        tools=None if tools is None else frozenset(tools),
+        limits=limits or {},
+    )
+    return requests.submit(holder, of, ask, by=by)
