@@ -90,6 +90,7 @@ TABLE: Mapping[str, Variable] = {
             "DEMO", "Whether upstreams and issuers on loopback, and http, are allowed. Never in production.", "false"
         ),
         Variable("DEBUG", "Whether Django shows tracebacks in the browser. Never in production.", "false"),
+        Variable("NODE_ID", "Name of this gateway node in receipts; else made of host and process.", ""),
         Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
     )
 }

@@ -21,6 +21,7 @@ SECRET_KEY = env.secret("SECRET_KEY", at_least=50).reveal()
 KEY_ENCRYPTION_KEY = env.key("KEY_ENCRYPTION_KEY")
 ANCHOR_FILE = env.text("ANCHOR_FILE")
 SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
+NODE_ID = env.text("NODE_ID")
 
 # Links are built from CONSOLE_URL and never from a Host header, which this list only limits.
 ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS") or [str(urlsplit(CONSOLE_URL).hostname)]
@@ -248,6 +249,9 @@ OAUTH2_PROVIDER: dict[str, Any] = {
     # Without this a request that names no scope is given every scope there is.
     "DEFAULT_SCOPES": [],
     "SCOPES": {"openid": "Sign in"},
+    # Its own addresses are never included; entitlements.oauth stands in front.
+    "OIDC_ISS_ENDPOINT": f"{CONSOLE_URL}/idp",
+    "OAUTH2_VALIDATOR_CLASS": "entitlements.oauth.toolkit.Validator",
     "OAUTH2_GRANT_TYPES_SUPPORTED": [
         "authorization_code",
         "refresh_token",
