@@ -1,8 +1,8 @@
 """Compact JSON Web Signatures, read strictly and checked with a key we chose. Pure.
 
-joserfc does the cryptography. It checks neither `typ` nor duplicate names nor finite numbers, and would read headers that let the
-sender choose the key, so the reading is ours: `read` refuses all of that, and `check` takes the algorithm from the key, never from
-the token (RFC 8725 sections 3.1, 3.10, 3.11).
+joserfc does the cryptography. It checks neither `typ` nor duplicate names nor finite numbers, and would read headers
+that let the sender choose the key, so the reading is ours: `read` refuses all of that, and `check` takes the algorithm
+from the key, never from the token (RFC 8725 sections 3.1, 3.10, 3.11).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Unverified:
 
     @property
     def typ(self) -> str | None:
-        """The type in the header, in lower case and without the `application/` that may be left out (RFC 7515 4.1.9)."""
+        """The type in the header, in lower case, without the optional `application/` (RFC 7515 section 4.1.9)."""
         typ = self.header.get("typ")
         return None if typ is None else typ.lower().removeprefix("application/")
 
@@ -89,7 +89,7 @@ class Key:
 
 
 def read(token: str) -> Unverified:
-    """Take a compact JWS apart. Raises BadToken for anything unusual: another form, size, header member, type or number."""
+    """Take a compact JWS apart. Raises BadToken for anything unusual in form, size, header members or numbers."""
     if len(token) > LARGEST or not token.isascii():
         raise BadToken("The token is too large.")
     signed, _, signature = token.rpartition(".")
@@ -135,7 +135,7 @@ def sign(claims: Mapping[str, Any], key: Key, typ: str) -> str:
 
 
 def public_keys(key_set: object, algorithms: Iterable[str] = ALGORITHMS) -> tuple[Key, ...]:
-    """Read a JSON Web Key Set (RFC 7517), leaving out what is not for signing with one of `algorithms`. Raises BadKey."""
+    """Read a JSON Web Key Set (RFC 7517), without what is not for signing with `algorithms`. Raises BadKey."""
     members = key_set.get("keys") if isinstance(key_set, Mapping) else None
     if not isinstance(members, list) or len(members) > _MOST_KEYS:
         raise BadKey("The key set is not a list of keys, or holds too many.")
@@ -147,6 +147,8 @@ def public_keys(key_set: object, algorithms: Iterable[str] = ALGORITHMS) -> tupl
 def public_key(member: Mapping[str, Any]) -> Key:
     """Read one public JWK with its algorithm: named by it, else the usual one of its type. Raises BadKey."""
     algorithm = _algorithm(member)
+    if algorithm is None:
+        raise BadKey("The key is for an algorithm that is refused.")
     try:
         material = jwk.import_key(dict(member))
     except (JoseError, ValueError, TypeError, KeyError) as error:
@@ -162,20 +164,19 @@ def public_key(member: Mapping[str, Any]) -> Key:
 def _is_for_signing(member: object) -> bool:
     if not isinstance(member, Mapping):
         raise BadKey("The key set holds something that is no key.")
-    return member.get("use", "sig") == "sig" and member.get("kty") in {"EC", "RSA", "OKP"}
+    return member.get("use", "sig") == "sig" and _algorithm(member) is not None
 
 
-def _algorithm(member: Mapping[str, Any]) -> str:
+def _algorithm(member: Mapping[str, Any]) -> str | None:
+    """Return the one algorithm that a key is for; None when we take none of it."""
     usual = "RS256" if member.get("kty") == "RSA" else _OF_CURVE.get(str(member.get("crv")))
     named = member.get("alg", usual)
     fits = named in _RSA if member.get("kty") == "RSA" else named == usual
-    if not isinstance(named, str) or not fits:
-        raise BadKey("The key set holds a key for an algorithm that is refused.")
-    return named
+    return named if isinstance(named, str) and fits else None
 
 
 def moment(claims: Mapping[str, Any], name: str) -> float | None:
-    """Return a NumericDate claim (RFC 7519 section 2), None when it is absent. Raises BadToken when it is no sane number."""
+    """Return a NumericDate claim (RFC 7519 section 2), None when it is absent. Raises BadToken unless it is sane."""
     value = claims.get(name)
     if value is None:
         return None

@@ -1,7 +1,7 @@
 """Our own signing keys, one set per issuer: signing, checking, publishing, and a key's life from `next` to gone.
 
-A key is published for two lives of a cached key set before it signs, and until its last token died after it stopped. The row's
-state is the authority: each use asks for it, and only the decrypted key is kept in the process.
+A key is published for two lives of a cached key set before it signs, and until its last token died after it stopped.
+The row's state is the authority: each use asks for it, and only the decrypted key is kept in the process.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def sign(issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
 
 
 def verify(token: str, issuer_path: str, typ: str) -> Mapping[str, Any]:
-    """Return the claims of a token that this issuer signed with this `typ`, still in time. Raises BadToken, TokenExpired."""
+    """Return the claims of a token of this issuer and `typ`, in time. Raises BadToken, TokenExpired."""
     return verify_read(jws.read(token), issuer_path, typ)
 
 
@@ -104,8 +104,8 @@ def ensure(issuer_path: str) -> SigningKey:
 def rotate(issuer_path: str, *, by: Principal, now: bool = False) -> SigningKey:
     """Take the next step of the issuer's key life; returns the key that is or will be in use.
 
-    Publishes a next key, or puts it in use once it has been published long enough. `now` does not wait: for a key that may have
-    leaked, together with `withdraw`; verifiers that cached the key set will refuse tokens until they fetch it again.
+    Publishes a next key, or puts it in use once it has been published long enough. `now` does not wait: for a key that
+    may have leaked; verifiers that cached the key set will then refuse tokens until they fetch it again.
     """
     locks.exclusive((Lock.KEY, issuer_path))
     following = SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.NEXT).first()
@@ -205,7 +205,7 @@ def _private_key(kid: str) -> jws.Key:
     """Decrypt a private key, once in the life of the process."""
     if kid not in _private:
         sealed = SigningKey.objects.values_list("sealed_private", flat=True).get(kid=kid)
-        material = jwk.import_key(msgspec.json.decode(sealing.unseal(sealed, _place(kid))))
+        material = jwk.import_key(msgspec.json.decode(sealing.unseal(bytes(sealed), _place(kid))))
         _keep(_private, kid, jws.Key(kid, jws.ES256, material))
     return _private[kid]
 

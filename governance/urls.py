@@ -6,4 +6,6 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("entitlements.api.urls")),
+    path("", include("governance.api.urls")),
+    path("", include("entitlements.oauth.urls")),
 ]

@@ -1,0 +1,157 @@
+"""Leg 2: a system's authorization server takes an ID-JAG for an access token (RFC 7523, ID-JAG draft -04)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from audit import clock, context
+from entitlements import addresses, assertions, issuers, jws, scopes, sessions, signing, tokens
+from entitlements.callers import Caller, Target
+from entitlements.issuing import Redeemed, SignIn, Subject, Wish
+from entitlements.models import IssuedToken, TrustedIssuer
+from entitlements.words import Flow
+
+from . import exchange, refusals
+from .door import Attempt
+
+GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_LEEWAY: Final = 30.0
+_LONGEST: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An ID-JAG whose signature, times and client were checked: what is redeemed, for whom, in which session."""
+
+    claims: Mapping[str, Any]
+    redeemed: Redeemed
+    subject: Subject
+    session: UUID | None = None
+    sign_in: SignIn | None = None
+    is_used_once: bool = True
+
+
+def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mapping[str, Any]:
+    """Answer a jwt-bearer request of a client whose identifier here is `name`. Raises Refused, NotIssued."""
+    attempt.need("assertion")
+    if "authorization_details" in attempt.form:
+        raise refusals.invalid_request("authorization_details is not supported.", "not_supported")
+    if caller.agent is None:
+        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
+    requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
+    try:
+        checked = _check(attempt, caller, target, name)
+    except jws.BadToken as error:
+        raise refusals.invalid_grant(error.message, str(error.code)) from error
+    attempt.about.append(f"person:{checked.subject.login}")
+    resource = _resource(attempt, target, checked.claims)
+    ceiling = checked.redeemed.scopes
+    if requested is not None and ceiling is not None and not requested & ceiling:
+        raise refusals.Refused("invalid_scope", "scope_missing", "The assertion allows none of the requested scopes.")
+    wish = Wish(
+        Flow.JWT_BEARER,
+        IssuedToken.Kind.ACCESS_TOKEN,
+        caller,
+        target,
+        checked.subject,
+        requested,
+        target.token_seconds,
+        session=checked.session,
+        sign_in=checked.sign_in,
+        redeemed=checked.redeemed,
+        claim=_claim(checked) if checked.is_used_once else None,
+        detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},
+    )
+    with context.acting(trace=attempt.trace):
+        token, minted = tokens.redeem(wish, resource, exchange.sign_in_claims(checked.claims))
+    return access_token_answer(token, minted.expires - minted.issued, minted.scopes, resource)
+
+
+def access_token_answer(token: str, seconds: int, granted: tuple[str, ...], resource: str) -> dict[str, Any]:
+    """Return the members of a token answer (RFC 6749 section 5.1) with the granted resource (EMA-R-9)."""
+    return {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": seconds,
+        "scope": scopes.join(granted),
+        "resource": resource,
+    }
+
+
+def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> Checked:
+    unverified = jws.read(attempt.form["assertion"])
+    if unverified.typ != tokens.ID_JAG_TYP:  # before anything is verified: other types will be other doors (EMA-R-16)
+        raise jws.BadToken("The assertion's typ is not that of an ID-JAG.")
+    ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
+    issuer = None if ours else issuers.trusted(unverified.claims.get("iss"), TrustedIssuer.Purpose.ID_JAG)
+    if issuer is not None:
+        claims = issuers.check(unverified, issuer)
+    elif ours:
+        claims = signing.verify_read(unverified, addresses.IDP, tokens.ID_JAG_TYP)
+    else:
+        raise refusals.invalid_grant("The assertion's issuer is not trusted here.", "issuer_not_trusted")
+    jws.check_times(claims, clock.now().timestamp(), leeway=0.0 if ours else _LEEWAY, longest=_LONGEST)
+    if jws.sole_audience(claims) != addresses.issuer(target.issuer_path):
+        raise refusals.invalid_grant("The assertion is for another authorization server.", "audience_mismatch")
+    if claims.get("client_id") != name:
+        raise refusals.invalid_grant("The assertion is for another client.", "client_mismatch")
+    if "cnf" in claims:  # a bound assertion taken without its proof would be a bearer one (EMA-R-11)
+        raise refusals.invalid_grant("The assertion is bound to a key, which is not supported here.", "proof_invalid")
+    return _foreign(claims, caller, issuer) if issuer is not None else _own(attempt, claims, caller)
+
+
+def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> Checked:
+    """Take up where leg 1 left off: the row of the ID-JAG names its client, person, session and trace."""
+    try:
+        jti = UUID(jws.text(claims, "jti"))
+    except ValueError as error:
+        raise jws.BadToken from error
+    rows = IssuedToken.objects.select_related("person").filter(kind=IssuedToken.Kind.ID_JAG, client_id=caller.pk)
+    row = rows.filter(pk=jti).first()
+    if row is None or row.person is None or row.session_id is None:
+        raise jws.BadToken("The assertion is not one that we issued to this client.")
+    attempt.trace = row.trace or attempt.trace
+    attempt.about.append(f"token:{jti}")
+    redeemed = Redeemed(
+        str(jti), row.issued_at.timestamp(), row.expires_at.timestamp(), frozenset(scopes.parse(row.scope)), row.pk
+    )
+    return Checked(claims, redeemed, Subject.of(row.person), session=row.session_id)
+
+
+def _foreign(claims: Mapping[str, Any], caller: Caller, issuer: TrustedIssuer) -> Checked:
+    subject = exchange.person_of(issuer, claims)
+    scope = claims.get("scope")
+    if scope is not None and not isinstance(scope, str):
+        raise jws.BadToken("The assertion's scope is not a text.")
+    issued = jws.moment(claims, "iat") or 0.0
+    redeemed = Redeemed(
+        jws.text(claims, "jti"),
+        issued,
+        jws.moment(claims, "exp") or 0.0,
+        None if scope is None else frozenset(scopes.parse(scope)),
+    )
+    at = int(jws.moment(claims, "auth_time") or issued)
+    digest = sessions.sign_in_digest(issuer.issuer, jws.text(claims, "sub"), at, caller.agent or "")
+    sign_in = SignIn(digest, datetime.fromtimestamp(at, UTC))
+    return Checked(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
+
+
+def _claim(checked: Checked) -> Any:  # noqa: ANN401 - a call without arguments
+    def claim() -> None:
+        assertions.claim(str(checked.claims["iss"]), checked.redeemed.jti, checked.redeemed.expires)
+
+    return claim
+
+
+def _resource(attempt: Attempt, target: Target, claims: Mapping[str, Any]) -> str:
+    """Return the assertion's resource, which must be ours and the one asked for, if one is (EMA-R-7)."""
+    resource = claims.get("resource")
+    if not isinstance(resource, str):
+        raise refusals.invalid_grant("The assertion names no resource.", "resource_missing")
+    if resource not in target.resources or attempt.form.get("resource", resource) != resource:
+        raise refusals.invalid_target("The resource is not the one that the assertion is for.")
+    return resource

@@ -1,0 +1,178 @@
+"""Leg 1: the identity side exchanges a person's ID token for an ID-JAG (RFC 8693, ID-JAG draft -04)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from audit import clock
+from entitlements import addresses, callers, issuers, jws, scopes, sessions, signing, tokens
+from entitlements.callers import Caller, Target
+from entitlements.issuing import SignIn, Subject
+from entitlements.models import Client, Identity, Person, TrustedIssuer
+
+from . import door, refusals
+from .door import Attempt
+
+GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
+ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
+_ID_TOKEN_TYPS: Final = frozenset({None, "jwt"})
+_LEEWAY: Final = 30.0
+_NOT_TAKEN: Final = ("authorization_details", "actor_token", "actor_token_type")
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A checked identity assertion: who signed in, where and when."""
+
+    issuer: str
+    subject: str
+    person: Subject
+    claims: Mapping[str, Any]
+
+    def sign_in(self, agent: str) -> SignIn:
+        """Name the sign-in behind it. Without `auth_time` each ID token is one of its own, at its `iat`."""
+        moment = jws.moment(self.claims, "auth_time")
+        at = int(moment if moment is not None else self.claims["iat"])
+        digest = sessions.sign_in_digest(self.issuer, self.subject, at, agent)
+        return SignIn(digest, datetime.fromtimestamp(at, UTC))
+
+
+def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
+    """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises."""
+    _check_form(attempt)
+    agent = _agent(caller)
+    target, name_there = _target(attempt, caller)
+    resource = resource_of(attempt, target)
+    requested = scopes.parse(attempt.form.get("scope"))
+    assertion = _identity(attempt, caller)
+    attempt.about.append(f"person:{assertion.person.login}")
+    token, minted = tokens.issue_id_jag(
+        caller,
+        target,
+        assertion.person,
+        assertion.sign_in(agent),
+        name_there=name_there,
+        resource=resource,
+        requested=frozenset(requested) if requested else None,
+        signed_in=sign_in_claims(assertion.claims),
+    )
+    return {
+        "issued_token_type": ID_JAG,
+        "access_token": token,
+        "token_type": "N_A",
+        "expires_in": minted.expires - minted.issued,
+        "scope": scopes.join(minted.scopes),
+    }
+
+
+def _check_form(attempt: Attempt) -> None:
+    for name in ("requested_token_type", "audience", "subject_token", "subject_token_type"):
+        attempt.need(name)
+    if "actor_token" in attempt.form and "actor_token_type" not in attempt.form:
+        raise refusals.invalid_request("actor_token needs actor_token_type.", "parameter_missing")
+    for name in _NOT_TAKEN:
+        if name in attempt.form:
+            message = f"{name} is not supported: the actor is the client's agent."
+            raise refusals.invalid_request(message, "not_supported")
+    if attempt.form["requested_token_type"] != ID_JAG:
+        raise refusals.invalid_request("Only ID-JAGs are issued here.", "requested_token_type_not_supported")
+    if attempt.form["subject_token_type"] != ID_TOKEN:
+        raise refusals.invalid_request("Only ID tokens are exchanged here.", "subject_token_type_not_supported")
+
+
+def _agent(caller: Caller) -> str:
+    """Return the client's agent. Public clients prove nothing, so they exchange nothing (EMA-I-5)."""
+    if caller.auth == Client.Auth.NONE:
+        message = "Only confidential clients exchange tokens."
+        raise refusals.Refused("unauthorized_client", "client_not_confidential", message)
+    if caller.agent is None:
+        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
+    return caller.agent
+
+
+def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
+    """Find the system whose issuer the audience is, compared byte by byte (EMA-I-2), and the client's name there."""
+    audience, prefix = attempt.form["audience"], addresses.issuer("as/")
+    slug = audience.removeprefix(prefix)
+    target, name = callers.target(slug, caller) if audience.startswith(prefix) else (None, "")
+    if target is None or addresses.issuer(target.issuer_path) != audience:
+        raise refusals.invalid_target("The audience is not a resource authorization server that is registered here.")
+    attempt.about.append(f"system:{target.slug}")
+    attempt.ask = door.request_link(caller.agent, target.slug)
+    if not name:
+        raise refusals.invalid_target("The client's identifier means another client there.", "client_name_taken")
+    return target, name
+
+
+def resource_of(attempt: Attempt, target: Target) -> str:
+    """Return the resource that is asked for, or the only one there is (EMA-I-6). Raises Refused."""
+    given, known = attempt.form.get("resource"), target.resources
+    if given is None and len(known) == 1:
+        return known[0]
+    if given is None or given not in known:
+        raise refusals.invalid_target("The resource is not registered with this audience.")
+    return given
+
+
+def _identity(attempt: Attempt, caller: Caller) -> Assertion:
+    """Check the subject token, an ID token of ours or of a trusted issuer, and find its person."""
+    try:
+        return _check(jws.read(attempt.form["subject_token"]), caller)
+    except jws.BadToken as error:
+        raise refusals.invalid_grant(error.message, str(error.code)) from error
+
+
+def _check(unverified: jws.Unverified, caller: Caller) -> Assertion:
+    if unverified.typ not in _ID_TOKEN_TYPS:
+        raise jws.BadToken("The subject token is not an ID token.")
+    ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
+    assertion = _own(unverified) if ours else _foreign(unverified)
+    now = clock.now().timestamp()
+    jws.check_times(assertion.claims, now, leeway=_LEEWAY)
+    if (jws.moment(assertion.claims, "auth_time") or 0.0) > now + _LEEWAY:
+        raise jws.BadToken("The sign-in comes from the future.")
+    if jws.sole_audience(assertion.claims) != caller.client_id:
+        raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
+    return assertion
+
+
+def _own(unverified: jws.Unverified) -> Assertion:
+    claims = signing.verify_read(unverified, addresses.IDP, unverified.typ or "")
+    login = jws.text(claims, "sub")
+    person = Person.objects.filter(login=login).first()
+    if person is None:
+        raise refusals.invalid_grant("Nobody is known under this subject.", "person_unknown")
+    return Assertion(addresses.issuer(addresses.IDP), login, Subject.of(person), claims)
+
+
+def _foreign(unverified: jws.Unverified) -> Assertion:
+    issuer = issuers.trusted(unverified.claims.get("iss"), TrustedIssuer.Purpose.IDENTITY)
+    if issuer is None:
+        raise refusals.invalid_grant("The ID token's issuer is not trusted here.", "issuer_not_trusted")
+    claims = issuers.check(unverified, issuer)
+    return Assertion(issuer.issuer, jws.text(claims, "sub"), person_of(issuer, claims), claims)
+
+
+def person_of(issuer: TrustedIssuer, claims: Mapping[str, Any]) -> Subject:
+    """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15)."""
+    found = Identity.objects.select_related("person").filter(issuer=issuer, subject=jws.text(claims, "sub")).first()
+    if found is None:
+        raise refusals.invalid_grant("Nobody is known under this issuer's subject.", "person_unknown")
+    return Subject.of(found.person)
+
+
+def sign_in_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is passed on about the sign-in, each only in its proper form."""
+    found: dict[str, Any] = {}
+    if (moment := jws.moment(claims, "auth_time")) is not None:
+        found["auth_time"] = int(moment)
+    if isinstance(acr := claims.get("acr"), str) and acr.isprintable():
+        found["acr"] = acr[:255]
+    amr = claims.get("amr")
+    if isinstance(amr, list) and all(isinstance(each, str) and each.isprintable() for each in amr):
+        found["amr"] = [each[:64] for each in amr[:16]]
+    return found

@@ -1,0 +1,72 @@
+"""The two pages of the identity side that people see: sign in, and agree that a client may know who they are."""
+
+# ruff: noqa: ANN401 - the toolkit comes without types
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from oauth2_provider.oauth2_backends import _add_iss_to_redirect
+from oauth2_provider.views.base import AuthorizationView
+from oauthlib.openid import Server
+
+from audit import refusals
+
+from .toolkit import Validator
+
+_REFUSED: Final = frozenset({"request", "request_uri", "registration"})
+
+
+class Authorize(AuthorizationView):
+    """The authorization endpoint: code with PKCE S256 only, `iss` in every answer (RFC 9207)."""
+
+    template_name = "oauth/authorize.html"
+    server_class = Server
+    validator_class = Validator
+    http_method_names: Final = ["get", "head", "post"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Refuse a parameter that is sent twice or cannot be honoured, before anybody reads it."""
+        query = request.GET if request.method != "POST" else request.POST
+        if any(len(values) > 1 for _, values in query.lists()) or _REFUSED & set(query):
+            return render(request, "oauth/refused.html", {"error": "invalid_request"}, status=HTTPStatus.BAD_REQUEST)
+        response: HttpResponse = super().dispatch(request, *args, **kwargs)
+        return response
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        """Show the question, or what is wrong with the request."""
+        if "error" in context:
+            error = context["error"]
+            return render(self.request, "oauth/refused.html", {"error": error.error}, status=HTTPStatus.BAD_REQUEST)
+        response: HttpResponse = super().render_to_response(context, **kwargs)
+        back = urlsplit(str(context.get("redirect_uri", "")))
+        # Browsers apply form-action to the redirect that answers the form as well.
+        usual: list[str] = [*settings.SECURE_CSP["form-action"]]  # type: ignore[misc]
+        allowed = [*usual, f"{back.scheme}://{back.netloc}"]
+        response._csp_config = {**settings.SECURE_CSP, "form-action": allowed}  # type: ignore[attr-defined]  # noqa: SLF001
+        return response
+
+    def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
+        """Add `iss` where the toolkit leaves it out: in error answers."""
+        issuer = f"{settings.CONSOLE_URL}/idp"
+        response: HttpResponse = super().redirect(_add_iss_to_redirect(redirect_to, issuer), application)
+        return response
+
+
+class SignIn(LoginView):
+    """Sign in with a login and a password."""
+
+    template_name = "oauth/sign_in.html"
+    redirect_authenticated_user = False
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """Count the failure."""
+        refusals.count_stranger("sign_in_failed", str(self.request.META.get("REMOTE_ADDR", "")))
+        return super().form_invalid(form)

@@ -1,0 +1,116 @@
+"""What an access token or ID-JAG of ours is worth at this moment: signature, audience, and every right behind it.
+
+A signature says what was true at issue. Here the rows are asked again: the person, agent, sponsor, client, system,
+session and the grants, by the same policy that decides calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from audit import clock
+
+from . import addresses, callers, facts, jws, policy, scopes, signing, tokens
+from .callers import Caller, Target
+from .codes import Code, meaning
+from .errors import DomainError
+from .models import IssuedToken, System
+from .snapshot import Call, Token
+from .verdicts import Effect, Reason, Verdict
+
+
+class NotLive(jws.BadToken):
+    """The token opens nothing any more."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(meaning(verdict.code).sentence, reasons=[reason.sentence for reason in verdict.reasons])
+        self.__dict__["code"] = str(verdict.code)  # the word of this refusal, over the one of the class
+        self.verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A token that was checked and is live: who comes, for whom, with what."""
+
+    claims: Mapping[str, Any]
+    caller: Caller
+    person: str | None
+    scopes: tuple[str, ...]
+
+    @property
+    def jti(self) -> str:
+        """The token's identifier."""
+        return str(self.claims["jti"])
+
+
+def access_token(token: str, slug: str, resource: str) -> Presented:
+    """Check an access token for one resource of a system, and that its rights still stand.
+
+    Raises BadToken (also as TokenExpired, NotLive). For our own API: `slug` is `addresses.MANDATE`.
+    """
+    claims = signing.verify(token, addresses.issuer_path(slug), tokens.ACCESS_TOKEN_TYP)
+    if claims.get("aud") != resource:
+        raise AudienceMismatch
+    return live(claims, slug)
+
+
+def live(claims: Mapping[str, Any], slug: str) -> Presented:
+    """Ask the rows about a token of this system whose signature was checked. Raises NotLive, BadToken."""
+    row = _row(claims)
+    caller = callers.by_id(row.client.client_id)
+    target, _ = callers.target(slug, caller) if caller else (None, "")
+    if caller is None or target is None or row.system_id != target.pk:
+        raise jws.BadToken
+    person = row.person.login if row.person else None
+    verdict = _verdict(row, caller, target, person)
+    if not verdict.allowed:
+        raise NotLive(verdict)
+    return Presented(claims, caller, person, scopes.parse(row.scope))
+
+
+class AudienceMismatch(jws.BadToken):
+    """The token is for another resource."""
+
+    code = Code.AUDIENCE_MISMATCH
+
+
+def _row(claims: Mapping[str, Any]) -> IssuedToken:
+    try:
+        jti = UUID(jws.text(claims, "jti"))
+    except ValueError as error:
+        raise jws.BadToken from error
+    row = IssuedToken.objects.select_related("client", "person").filter(pk=jti).first()
+    if row is None:
+        raise jws.BadToken("The token is not one that we recorded.")
+    return row
+
+
+def _verdict(row: IssuedToken, caller: Caller, target: Target, person: str | None) -> Verdict:
+    now = clock.now()
+    if row.revoked_at is not None or not now < row.expires_at:
+        code = Code.TOKEN_EXPIRED if row.revoked_at is None else Code.TOKEN_REVOKED
+        return Verdict(Effect.DENY, code, (Reason(code, meaning(code).sentence),))
+    held = frozenset(scopes.parse(row.scope))
+    stands_on_api_scopes = person is None and target.kind == System.Kind.BUILTIN
+    if stands_on_api_scopes and not held <= set(caller.api_scopes):
+        return Verdict(Effect.DENY, Code.NO_GRANT, ())
+    if stands_on_api_scopes and caller.agent is None:
+        known = tokens.facts_of_script(caller, target)
+    else:
+        known = facts.load(caller.agent or "", target.slug)
+    if known is None:
+        return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
+    if stands_on_api_scopes:
+        if not row.issued_at.timestamp() > known.tokens_valid_after:
+            return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
+        return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
+    token = Token(str(row.pk), row.issued_at.timestamp(), row.expires_at.timestamp(), held)
+    session = str(row.session_id) if row.session_id else None
+    call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)
+    return policy.still_live(call, known, now.timestamp())
+
+
+__all__ = ["AudienceMismatch", "DomainError", "NotLive", "Presented", "access_token", "live"]

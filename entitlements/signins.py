@@ -1,0 +1,54 @@
+"""Whether a person may sign in to an agent's client: every principal is asked about, no grant is needed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import connection
+
+from . import policy
+from .callers import Caller
+from .codes import Code
+from .snapshot import AgentFacts, Issuance, Token
+from .verdicts import Effect, Verdict
+from .words import Flow, Status
+
+SECONDS: Final = 300.0
+
+_PRINCIPALS: Final = """
+SELECT c.status, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8, p.login, p.is_active,
+       (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on)
+FROM entitlements_client c
+LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+LEFT JOIN entitlements_person s ON s.id = a.sponsor_id, entitlements_person p
+WHERE c.id = %s AND p.id = %s
+"""
+
+
+def may_sign_in(caller: Caller, person_pk: int, code: Token, now: float) -> Verdict:
+    """Decide about an ID token for a person who signed in at a client, with facts read now; `code` is redeemed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PRINCIPALS, [caller.pk, person_pk])
+        row = cursor.fetchone()
+    if row is None:
+        return Verdict(Effect.DENY, Code.PERSON_UNKNOWN, ())
+    client, agent, is_sponsored, valid_after, login, is_active, stopped = row
+    known = AgentFacts(
+        agent=caller.agent or "",
+        position=0,
+        status=Status.ACTIVE if caller.agent is None else Status(agent),
+        sponsor=Status.ACTIVE if caller.agent is None or is_sponsored else Status.DISABLED,
+        owner=Status.ACTIVE,
+        clients={caller.client_id: Status(client)},
+        people={login: Status.ACTIVE if is_active else Status.DISABLED},
+        systems={},
+        tools={},
+        lines={},
+        tokens_valid_after=float("-inf") if valid_after is None else valid_after,
+        stopped=stopped or "",
+    )
+    flow, agent_name = Flow.AUTHORIZATION_CODE, caller.agent or ""
+    issuance = Issuance(
+        flow, agent_name, caller.client_id, login, None, code.scopes, SECONDS, code, begins_session=True
+    )
+    return policy.may_issue(issuance, known, now)
