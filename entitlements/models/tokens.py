@@ -77,6 +77,7 @@ class IssuedToken(models.Model):
         indexes: ClassVar = [
             models.Index(name="token_of_agent", fields=["agent", "expires_at"], condition=Q(revoked_at=None)),
             models.Index(name="token_of_session", fields=["session"], condition=Q(revoked_at=None)),
+            models.Index(name="token_of_parent", fields=["parent"], condition=Q(parent__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""django-oauth-toolkit, tamed: its code flow with our client authentication, our keys, hashed codes, no refresh tokens."""
+"""django-oauth-toolkit, tamed: its code flow with our client authentication and keys, hashed codes, no refresh tokens."""
 
 # ruff: noqa: ANN401 - the toolkit and oauthlib come without types
 

@@ -1,0 +1,39 @@
+"""`manage.py signing_keys`: look at our issuers' keys, rotate them, withdraw one at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from audit.context import SYSTEM
+from entitlements import signing
+from entitlements.errors import DomainError
+from entitlements.models import SigningKey
+
+
+class Command(BaseCommand):
+    """List keys, take the next step of an issuer's key life, or deny a key at once."""
+
+    help = "List signing keys; --rotate ISSUER takes its next step; --withdraw KID denies a key at once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Read what to do; without an argument the keys are listed."""
+        parser.add_argument("--rotate", metavar="ISSUER", help="idp, or as/<system>")
+        parser.add_argument("--now", action="store_true", help="with --rotate: do not wait until others know the key")
+        parser.add_argument("--withdraw", metavar="KID")
+        parser.add_argument("--reason", default="")
+
+    def handle(self, *_: str, **options: Any) -> None:  # noqa: ANN401 - Django's
+        """Do it, then list."""
+        try:
+            if options["withdraw"]:
+                if not options["reason"].strip():
+                    raise CommandError("Say why with --reason.")
+                signing.withdraw(options["withdraw"], by=SYSTEM, reason=options["reason"])
+            if options["rotate"]:
+                signing.rotate(options["rotate"], by=SYSTEM, now=options["now"])
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        for key in SigningKey.objects.order_by("issuer", "created_at"):
+            self.stdout.write(f"{key.issuer:24} {key.kid:18} {key.state:10} since {key.activates_at:%Y-%m-%d %H:%M}")
