@@ -138,6 +138,18 @@ def test_what_was_committed_and_not_published_is_published_at_the_next_start(
     assert archive.verify()[1].startswith("OK: 3 of 3 events")
 
 
+def test_one_sealer_is_active_at_a_time(
+    archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    archive.sealer(connection)
+    with make.connect(os.environ["SEAL_DATABASE_URL"]) as other:
+        other.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            archive.sealer(other)
+        connection.close()
+        assert archive.sealer(other).seal_batch() == 0
+
+
 def test_an_anchor_out_of_reach_stops_no_sealing_and_is_tried_again(
     archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

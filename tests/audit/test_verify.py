@@ -101,6 +101,13 @@ def test_a_deleted_line_is_found_at_its_index(record: make.Archive) -> None:
     assert (status, _index(said)) == (1, 30)
 
 
+def test_a_line_that_claims_another_place_is_found(record: make.Archive) -> None:
+    path = _export(record, lambda lines: [*lines[:-1], lines[-1].replace(b'"index":59}', b'"index":60}')])
+
+    status, said = record.verify(path)
+    assert (status, _index(said)) == (1, 59)
+
+
 def test_a_swapped_pair_of_events_that_say_the_same_is_found(record: make.Archive) -> None:
     def swap(lines: Lines) -> Lines:
         return _renumbered([*lines[:7], lines[8], lines[7], *lines[9:]])
