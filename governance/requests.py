@@ -29,6 +29,7 @@ from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Narrowing
 
 _DENIAL_IS_RECENT: Final = timedelta(days=1)
+SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 
 
 class Decided(DomainError):
@@ -347,15 +348,21 @@ def _due(now: datetime, limit: int) -> QuerySet[AccessRequest]:
     )
 
 
+def waiting_ids() -> list[UUID]:
+    """List the requests that wait for an answer, oldest first."""
+    waiting = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL)
+    return list(waiting.order_by("asked_at").values_list("pk", flat=True))
+
+
 def visible_to(who: Asker) -> QuerySet[AccessRequest]:
-    """Return the requests somebody may see; analysts and auditors see all of them.
+    """Return the requests somebody may see; analysts, auditors and security see all of them.
 
     Their own asks, what waits for them or they answered, what concerns their agents, their systems or themselves.
     """
     everything = AccessRequest.objects.all()
     if isinstance(who, Agent):
         return everything.filter(agent=who)
-    if who.has_role(Role.ANALYST, Role.AUDITOR):
+    if who.has_role(*SEE_EVERYTHING):
         return everything
     if not who.is_active:
         return everything.none()

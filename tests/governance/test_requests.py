@@ -283,7 +283,7 @@ def test_what_nobody_answered_in_time_ends_and_the_rest_stays(company: Company, 
         requests.narrow(old.pk, company.otto, Narrowing(lasts=timedelta(hours=1)))
 
 
-SEES = {"otto", "sofia", "sam", "alice", "ana", "audrey"}
+SEES = {"otto", "sofia", "sam", "alice", "ana", "audrey", "resa"}
 
 
 def test_only_the_people_around_a_request_see_it(company: Company) -> None:

@@ -1,0 +1,144 @@
+"""What comes in and goes out at the addresses of requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from entitlements.api import preconditions
+from entitlements.api.caller import Caller
+from entitlements.api.fields import Lasts, Shown, Strict, Text
+from governance.models import AccessRequest, Approval, RequestLine
+
+_NAME, _MOST = 128, 200
+
+
+class _Names(serializers.ListField):
+    child = Text(max_length=_NAME)
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
+        super().__init__(**{"max_length": _MOST, **kwargs})
+
+
+class _Limits(serializers.DictField):
+    """Limits by tool, each an object by argument; what they mean is checked by the verb."""
+
+    child = serializers.DictField()
+
+
+class Asked(Strict):
+    """A request for access."""
+
+    agent = Text(max_length=64)
+    entitlement = Text(max_length=_NAME)
+    people = _Names(required=False, default=list)
+    groups = _Names(required=False, default=list)
+    tools = _Names(required=False, allow_null=True, default=None)
+    limits = _Limits(required=False, default=dict)
+    lasts = Lasts()
+    reason = Text(max_length=2000)
+    denied_call = serializers.UUIDField(required=False, allow_null=True, default=None)
+
+
+class Less(Strict):
+    """What to keep of a request, and why. What is left out stays as it is."""
+
+    tools = _Names(required=False, allow_null=True, default=None)
+    limits = _Limits(required=False, default=dict)
+    lasts = Lasts(required=False, allow_null=True, default=None)
+    reason = Text(max_length=2000, required=False, allow_blank=True, default="")
+
+
+class Said(Strict):
+    """A reason that may be left out."""
+
+    reason = Text(max_length=2000, required=False, allow_blank=True, default="")
+
+
+class LineShown(Shown):
+    """One tool that was asked for, and what is left of it."""
+
+    tool = serializers.CharField(source="tool.name")
+    risk = serializers.CharField(source="tool.risk")
+    kept = serializers.BooleanField()
+    asked_limits = serializers.JSONField()
+    limits = serializers.JSONField()
+
+
+class StageShown(Shown):
+    """One stage: whom it waits for while it waits, then who answered what.
+
+    `resolution` says why these people; it is for those who may see everything.
+    """
+
+    stage = serializers.CharField()
+    waiting_for = serializers.SerializerMethodField()
+    answer = serializers.ChoiceField(choices=Approval.Answer.choices)
+    by = serializers.CharField(source="by.login", default=None, allow_null=True)
+    reason = serializers.CharField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+    resolution = serializers.JSONField()
+
+    def get_waiting_for(self, stage: Approval) -> list[str]:
+        """List the logins."""
+        waits = stage.answer == Approval.Answer.WAITING
+        return sorted(person.login for person in stage.waiting_for.all()) if waits else []
+
+    def to_representation(self, instance: Approval) -> dict[str, Any]:
+        """Leave out what there is not yet, and the evidence where the caller is none of its readers."""
+        shown = super().to_representation(instance)
+        caller = self.context.get("caller")
+        hidden = set() if isinstance(caller, Caller) and caller.sees_everything else {"resolution"}
+        if instance.answer == Approval.Answer.WAITING:
+            hidden |= {"answer", "by", "reason", "answered_at"}
+        return {name: value for name, value in shown.items() if name not in hidden}
+
+
+class RequestShown(Shown):
+    """A request: what was asked, what is left of it, whom it waits for, and the grant that it became."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=AccessRequest.State.choices)
+    etag = serializers.SerializerMethodField()
+    agent = serializers.CharField(source="agent.slug")
+    entitlement = serializers.CharField(source="entitlement.scope")
+    system = serializers.CharField(source="entitlement.system.slug")
+    people = serializers.SerializerMethodField()
+    groups = serializers.SerializerMethodField()
+    lines = serializers.SerializerMethodField()
+    lasts = Lasts()
+    asked_lasts = Lasts()
+    reason = serializers.CharField()
+    risk = serializers.CharField()
+    requested_as = serializers.CharField()
+    requested_by = serializers.CharField(source="requested_by.login", default=None, allow_null=True)
+    asked_at = serializers.DateTimeField()
+    answer_by = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+    denied_call = serializers.UUIDField(allow_null=True)
+    trace = serializers.CharField()
+    grant = serializers.UUIDField(source="grant_id", allow_null=True)
+    approvals = serializers.SerializerMethodField()
+
+    def get_etag(self, request: AccessRequest) -> str:
+        """Return what to send as If-Match."""
+        return preconditions.etag(request.version)
+
+    def get_people(self, request: AccessRequest) -> list[str]:
+        """List the logins."""
+        return sorted(person.login for person in request.people.all())
+
+    def get_groups(self, request: AccessRequest) -> list[str]:
+        """List the slugs."""
+        return sorted(group.slug for group in request.groups.all())
+
+    def get_lines(self, request: AccessRequest) -> list[dict[str, Any]]:
+        """List the tools by name."""
+        lines: list[RequestLine] = sorted(request.lines.all(), key=lambda line: line.tool.name)
+        return [LineShown(line).data for line in lines]
+
+    def get_approvals(self, request: AccessRequest) -> list[dict[str, Any]]:
+        """List the stages in order."""
+        stages: list[Approval] = sorted(request.approvals.all(), key=lambda stage: stage.position)
+        return [StageShown(stage, context=self.context).data for stage in stages]

@@ -1,0 +1,228 @@
+"""Requests over REST: ask, list, look, approve, deny, narrow, cancel."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.matrix import Matrix
+from entitlements.api.preconditions import PreconditionRequired
+from entitlements.errors import DomainError, Stale
+from entitlements.models import Agent, Entitlement, Group, Person
+from governance import approvals, asking, requests
+from governance.models import AccessRequest, Approval
+from governance.narrowing import Narrowing
+
+from .bodies import Asked, Less, RequestShown, Said
+from .matrix import MATRIX
+
+IF_MATCH: Final = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="The `etag` of the request as it was read."
+)
+_NO_VERSION: Final = -1
+
+
+class UnknownName(DomainError):
+    """Something that the request names does not exist."""
+
+    code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class _OfRequests(Endpoint):
+    matrix: ClassVar[Matrix] = MATRIX
+
+    def asker(self) -> asking.Asker:
+        """Return the person or the agent that acts. Raises MayNotAsk for a script, which answers to nobody here."""
+        asker = self.caller.agent or self.caller.human
+        if asker is None:
+            raise asking.MayNotAsk
+        return asker
+
+    def visible(self) -> QuerySet[AccessRequest]:
+        """Return what the caller may see."""
+        rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.asker())
+        return rows.select_related("agent", "entitlement__system", "requested_by").prefetch_related(
+            "people", "groups", "lines__tool", "approvals__waiting_for", "approvals__by"
+        )
+
+    def answer(self, pk: UUID, status: HTTPStatus = HTTPStatus.OK) -> Response:
+        """Answer with a request as it is now."""
+        found = self.find(self.visible(), pk=pk)
+        return tagged(RequestShown(found, context={"caller": self.caller}).data, found.version, status=status)
+
+    def seen(self, pk: UUID) -> None:
+        """Find a request that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        self.about = requests.about(self.find(self.visible(), pk=pk))
+
+    def version(self) -> int | None:
+        """Return the version that If-Match names: None for any or none given, one that never is where it is unclear."""
+        given = self.request.headers.get("If-Match", "*").strip()
+        if given == "*":
+            return None
+        number = given.removeprefix('"').removesuffix('"')
+        exact = number.isascii() and number.isdigit() and given == f'"{number}"'
+        return int(number) if exact else _NO_VERSION
+
+
+class RequestFilter(filters.FilterSet):
+    """Filters by names, never by row numbers."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    entitlement = filters.CharFilter(field_name="entitlement__scope")
+    system = filters.CharFilter(field_name="entitlement__system__slug")
+    state = filters.ChoiceFilter(choices=AccessRequest.State.choices)
+    waiting_for = filters.CharFilter(method="that_wait_for")
+
+    class Meta:
+        model = AccessRequest
+        fields: ClassVar[list[str]] = []
+
+    def that_wait_for(self, rows: QuerySet[AccessRequest], _name: str, login: str) -> QuerySet[AccessRequest]:
+        """Keep requests of which a stage waits for this person."""
+        stages = Approval.objects.filter(answer=Approval.Answer.WAITING, waiting_for__login=login)
+        return rows.filter(pk__in=stages.values("request"))
+
+
+class Requests(_OfRequests, Listing):
+    """GET and POST /requests."""
+
+    serializer_class = RequestShown
+    filterset_class = RequestFilter
+    ordering = ("-asked_at", "-id")
+
+    def rows(self) -> QuerySet[AccessRequest]:
+        """Return the visible requests."""
+        return self.visible()
+
+    @extend_schema(responses=RequestShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List requests by agent, entitlement, system, state, and by whom they wait for."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(RequestShown(page, many=True, context={"caller": self.caller}).data)
+
+    @extend_schema(request=Asked, responses={201: RequestShown})
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Ask for access: as a person, or as an agent for itself."""
+        body, by = self.body(Asked), self.asker()
+        agent = _named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
+        entitlement = _named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
+        self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
+        self._may_name(agent, body)
+        ask = asking.Ask(
+            lasts=body["lasts"],
+            reason=body["reason"],
+            people=tuple(_named(Person.objects.all(), "people", "login", body["people"])),
+            groups=tuple(_named(Group.objects.all(), "groups", "slug", body["groups"])),
+            tools=None if body["tools"] is None else frozenset(body["tools"]),
+            limits=body["limits"],
+            denied_call=body["denied_call"],
+        )
+        on_behalf_of = self.caller.person if isinstance(by, Agent) else None
+        made = requests.submit(agent, entitlement, ask, by=by, on_behalf_of=on_behalf_of)
+        return self.answer(made.pk, HTTPStatus.CREATED)
+
+    def _may_name(self, agent: Agent, body: dict[str, Any]) -> None:
+        """Refuse strangers before their question tells whether a login or a group exists. Raises MayNotAsk."""
+        by = self.asker()
+        own = {self.caller.person.login} if self.caller.person else set()
+        answers = isinstance(by, Person) and asking.answers_for(by, agent)
+        if not answers and (body["groups"] or not set(body["people"]) <= own | {agent.sponsor.login}):
+            raise asking.MayNotAsk
+
+
+class One(_OfRequests):
+    """GET /requests/{id}."""
+
+    @extend_schema(responses=RequestShown)
+    def get(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
+        """Show one request."""
+        return self.answer(asked)
+
+
+class Approve(_OfRequests):
+    """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
+
+    @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:
+        """Approve, taking away first where wished; the last approval issues the grant."""
+        self.seen(asked)
+        body, by = self.body(Less), _human(self)
+        unread = "If-Match" not in request.headers
+        try:
+            approvals.approve(
+                asked,
+                by=by,
+                expected_version=_NO_VERSION if unread else self.version(),
+                narrow=_narrowing(body),
+                reason=body["reason"],
+            )
+        except Stale as stale:
+            if unread:
+                raise PreconditionRequired from stale
+            raise
+        return self.answer(asked)
+
+
+class Deny(_OfRequests):
+    """POST /requests/{id}/deny."""
+
+    @extend_schema(request=Said, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
+        """Deny, with a reason, which ends the request."""
+        self.seen(asked)
+        reason = self.body(Said)["reason"]
+        approvals.deny(asked, by=_human(self), reason=reason, expected_version=self.version())
+        return self.answer(asked)
+
+
+class Narrow(_OfRequests):
+    """POST /requests/{id}/narrow."""
+
+    @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """Take away from the request, as the requester or as somebody it waits for."""
+        self.seen(asked)
+        body, by = self.body(Less), self.asker()
+        requests.narrow(asked, by, _narrowing(body), expected_version=self.version(), reason=body["reason"])
+        return self.answer(asked)
+
+
+class Cancel(_OfRequests):
+    """POST /requests/{id}/cancel."""
+
+    @extend_schema(request=Said, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """Withdraw the request, as whoever asked."""
+        self.seen(asked)
+        reason = self.body(Said)["reason"]
+        requests.cancel(asked, self.asker(), expected_version=self.version(), reason=reason)
+        return self.answer(asked)
+
+
+def _human(view: _OfRequests) -> Person:
+    """Return the person at first hand who answers. Raises NotAnApprover: no machine approves, whomever it acts for."""
+    if view.caller.human is None:
+        raise approvals.NotAnApprover
+    return view.caller.human
+
+
+def _narrowing(body: dict[str, Any]) -> Narrowing:
+    tools = None if body["tools"] is None else frozenset(body["tools"])
+    return Narrowing(tools, body["limits"], body["lasts"])
+
+
+def _named[M: Model](rows: QuerySet[M], field: str, key: str, names: list[str]) -> list[M]:
+    """Find what the body names. Raises UnknownName for the first name that nothing has."""
+    found = {getattr(row, key): row for row in rows.filter(**{f"{key}__in": names})}
+    for name in names:
+        if name not in found:
+            raise UnknownName(field=field, name=name)
+    return list(found.values())

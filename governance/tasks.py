@@ -1,0 +1,21 @@
+"""The jobs of floor 3. They only tidy up: every deadline is checked where it matters as well."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from . import approvals, requests
+
+
+@shared_task(ignore_result=True)
+def expire_requests() -> None:
+    """End requests that nobody answered in time, until none is due. Two at once share the work."""
+    while requests.expire_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def reroute_requests() -> None:
+    """Find other approvers where somebody a request waits for has left. Nightly, and after a person is disabled."""
+    for request_id in requests.waiting_ids():
+        approvals.reroute(request_id, reason="Somebody it waited for may no longer answer.")
