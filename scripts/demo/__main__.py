@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from scripts import devstack
 from scripts.demo import layout as places
@@ -101,8 +102,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         supervisor = Supervisor(RUN, VAR / "log", places.settings(layout, stack, RUN))
         try:
-            set_up(supervisor, layout, dict(options.systems))
-            return play(supervisor, layout, stay=not options.once)
+            told = what_to_tell(layout, dict(options.systems))
+            set_up(supervisor, layout, told)
+            return play(supervisor, layout, told, stay=not options.once)
         finally:
             _finish_undisturbed()
             supervisor.stop()
@@ -111,12 +113,13 @@ def run(options: argparse.Namespace) -> int:
         stack.close()
 
 
-def set_up(supervisor: Supervisor, layout: places.Layout, systems: dict[str, str]) -> None:
+def set_up(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any]) -> None:
     """Start the outside, make the tables, start the product, and fill the world."""
-    secrets_of = places.upstream_secrets()
     make_repository(RUN / "repository")
     with step("Creating the tables"):
-        for process in places.outside(layout, RUN, secrets_of):
+        for process in places.outside(
+            layout, RUN, {slug: sample["secret"] for slug, sample in told["samples"].items()}
+        ):
             supervisor.start(process)
         supervisor.finish(places.manage("migrate", "--database", "owner", "--no-input"))
     with step("Starting console, gateway, sealer and worker"):
@@ -124,22 +127,33 @@ def set_up(supervisor: Supervisor, layout: places.Layout, systems: dict[str, str
             supervisor.start(process)
         supervisor.wait_until_ready()
     with step("Filling the world: people, agents, systems"):
-        told = {
-            "samples": {slug: {"url": layout.sample(slug), "secret": secrets_of[slug]} for slug in places.SAMPLES},
-            "systems": systems,
-            "repository": str(RUN / "repository"),
-            "stub_issuer": layout.stub_issuer,
-            "out": str(RUN / "world.json"),
-        }
         seed = [sys.executable, "-m", "scripts.demo.seed"]
         supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(told)}))
 
 
-def play(supervisor: Supervisor, layout: places.Layout, *, stay: bool) -> int:
+def what_to_tell(layout: places.Layout, systems: dict[str, str]) -> dict[str, Any]:
+    """Return what seed and story are told about the world around the product."""
+    secrets_of = places.upstream_secrets()
+    return {
+        "samples": {
+            slug: {"url": layout.sample(slug), "secret": secrets_of[slug], "seen": str(places.seen(RUN, slug))}
+            for slug in places.SAMPLES
+        },
+        "systems": systems,
+        "repository": str(RUN / "repository"),
+        "stub_issuer": layout.stub_issuer,
+        "nodes": layout.nodes,
+        "record": {"anchor": str(places.anchor(RUN)), "key": str(places.verifier_key(RUN))},
+        "out": str(RUN / "world.json"),
+    }
+
+
+def play(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any], *, stay: bool) -> int:
     """Play the story in a process of its own, publish the world, and wait while the visitor looks around."""
-    story = [sys.executable, "-m", "scripts.demo.story", str(RUN / "world.json")]
+    story = [sys.executable, "-m", "scripts.demo.story", told["out"]]
     print("Playing the main job with the official MCP client:", flush=True)
-    if status := subprocess.run(story, check=False).returncode:
+    environment = {**os.environ, "DEMO_WORLD": json.dumps(told)}
+    if status := subprocess.run(story, check=False, env=environment).returncode:
         print(f"The story does not hold (status {status}); the logs are in {VAR / 'log'}.")
         return status
     if not stay:

@@ -19,6 +19,8 @@ from scripts.demo.processes import DemoError, Process
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"
 LOOPBACK = "127.0.0.1"
+SERVING = {"MIGRATE_DATABASE_URL": "", "SEAL_DATABASE_URL": ""}
+"""As in production: what serves holds neither the owner's nor the sealer's key to the database."""
 PORTS = {"CONSOLE_PORT": 8000, "GATEWAY_PORT": 8001, "SAMPLE_PORT": 8100}
 SAMPLES = ("time", "git")
 
@@ -100,11 +102,26 @@ def settings(layout: Layout, stack: Mapping[str, str], folder: Path) -> dict[str
         "CONSOLE_URL": layout.console,
         "GATEWAY_URL": layout.gateway,
         "ALLOWED_HOSTS": "localhost",
-        "ANCHOR_FILE": str(folder / "anchor.txt"),
+        "ANCHOR_FILE": str(anchor(folder)),
         "SEAL_KEY_FILE": str(seal_key(folder)),
         "DEMO": "1",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def anchor(folder: Path) -> Path:
+    """Return the file that stands for a place elsewhere, where signed checkpoints are published."""
+    return folder / "anchor.txt"
+
+
+def verifier_key(folder: Path) -> Path:
+    """Return the file with the sealer's public key, which whoever verifies the record pins."""
+    return folder / "seal-key.vkey"
+
+
+def seen(folder: Path, slug: str) -> Path:
+    """Return the file in which a sample system's front notes what arrived."""
+    return folder / f"{slug}-seen.json"
 
 
 def seal_key(folder: Path) -> Path:
@@ -136,7 +153,7 @@ def outside(layout: Layout, folder: Path, secrets_of: Mapping[str, str]) -> Iter
     }
     for slug in SAMPLES:
         runner = [sys.executable, "-m", "scripts.demo.stdio_runner", "--mutate", "--name", slug]
-        runner += ["--port", str(layout.sample_port_of(slug)), "--seen", str(folder / f"{slug}-seen.json")]
+        runner += ["--port", str(layout.sample_port_of(slug)), "--seen", str(seen(folder, slug))]
         yield Process(
             f"system-{slug}",
             [*runner, "--", *commands[slug]],
@@ -148,15 +165,19 @@ def outside(layout: Layout, folder: Path, secrets_of: Mapping[str, str]) -> Iter
 def product(layout: Layout) -> Iterator[Process]:
     """Yield the product's own processes, as they run in production but for the numbers."""
     web = [program("granian"), "--interface", "wsgi", "--host", LOOPBACK, "--port", str(layout.console_port)]
-    yield Process("web", [*web, "--no-ws", "governance.wsgi:application"], f"{layout.console}/healthz")
+    web += ["--blocking-threads", "4", "--no-ws", "governance.wsgi:application"]
+    yield Process("web", web, f"{layout.console}/healthz", SERVING)
     for number, port in enumerate(layout.gateway_ports(), start=1):
         gateway = [program("uvicorn"), "--loop", "uvloop", "--host", LOOPBACK, "--port", str(port)]
         gateway += ["--no-access-log", "--timeout-graceful-shutdown", "2", "governance.asgi:application"]
-        yield Process(f"gateway-{number}", gateway, f"http://localhost:{port}/healthz")
+        name = f"gateway-{number}"
+        yield Process(name, gateway, f"http://localhost:{port}/healthz", {**SERVING, "NODE_ID": name})
     yield manage("seal", name="sealer")
     celery = [program("celery"), "-A", "governance.celery"]
-    yield Process("worker", [*celery, "worker", "--concurrency", "1", "--loglevel", "WARNING", "--without-mingle"])
-    yield Process("beat", [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"])
+    worker = [*celery, "worker", "--concurrency", "1", "--loglevel", "WARNING", "--without-mingle"]
+    yield Process("worker", worker, environment=SERVING)
+    beat = [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"]
+    yield Process("beat", beat, environment=SERVING)
 
 
 def upstream_secrets() -> dict[str, str]:

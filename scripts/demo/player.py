@@ -30,6 +30,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 Era = Literal["2026-07-28", "legacy", "auto"]
 Form = dict[str, str]
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - names, not secrets
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -125,11 +126,16 @@ class KeyedIdentityAssertion(IdentityAssertionOAuthProvider):
 
 
 class Player:
-    """One agent's MCP client: it signs in as its users, exchanges, lists and calls."""
+    """One agent's MCP client: it signs in as its users, exchanges, lists and calls.
 
-    def __init__(self, world: Mapping[str, Any], credentials: Credentials) -> None:
-        self.world, self.credentials = world, credentials
+    With a `trace` (32 hex digits) every request names it (W3C Trace Context), so that one trace tells the whole story.
+    `tokens` keeps every token that the player ever held, for those who look for them where they must not be.
+    """
+
+    def __init__(self, world: Mapping[str, Any], credentials: Credentials, trace: str = "") -> None:
+        self.world, self.credentials, self.trace = world, credentials, trace
         self.stores: dict[tuple[str, str | None], Store] = {}
+        self.tokens: set[str] = set()
 
     @classmethod
     def of(cls, world: Mapping[str, Any], agent: str) -> Player:
@@ -140,10 +146,10 @@ class Player:
     async def sign_in(self, person: str, **claims: object) -> str:
         """Return an ID token of the stub provider for the person, made out to this client."""
         asked = {"sub": person, "aud": self.credentials.client_id, **claims}
-        async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
+        async with self.http() as http:
             answer = await http.post(self.world["idp"]["stub_mint_url"], json=asked)
         answer.raise_for_status()
-        return str(answer.json()["id_token"])
+        return self._noted(answer.json()["id_token"])
 
     async def exchange(self, system: str, id_token: str, *, scope: str | None = None, **more: str) -> dict[str, Any]:
         """Do leg 1 (RFC 8693): return the token answer that holds the ID-JAG. Raises Refused."""
@@ -158,12 +164,35 @@ class Player:
             **({"scope": scope} if scope else {}),
             **more,
         }
-        return await self.post(f"{issuer}/token", issuer, form)
+        answer = await self.post(f"{issuer}/token", issuer, form)
+        self._noted(answer["access_token"])
+        return answer
+
+    async def redeem(self, system: str, id_jag: str) -> dict[str, Any]:
+        """Do leg 2 (RFC 7523) by hand, as a client without the SDK does: return the token answer. Raises Refused."""
+        target = self.world["systems"][system]
+        form = {"grant_type": JWT_BEARER, "assertion": id_jag, "resource": target["resource"]}
+        answer = await self.post(f"{target['issuer']}/token", target["issuer"], form)
+        self._noted(answer["access_token"])
+        return answer
+
+    def _noted(self, token: str) -> str:
+        self.tokens.add(token)
+        return token
+
+    def http(self, auth: httpx2.Auth | None = None) -> httpx2.AsyncClient:
+        """Return an HTTP client whose every request, those of `auth` included, belongs to our trace."""
+
+        async def traced(request: httpx2.Request) -> None:
+            if self.trace:
+                request.headers["traceparent"] = f"00-{self.trace}-{secrets.token_hex(8)}-01"
+
+        return httpx2.AsyncClient(auth=auth, timeout=TIMEOUT_SECONDS, event_hooks={"request": [traced]})
 
     async def post(self, url: str, issuer: str, form: Form) -> dict[str, Any]:
         """Post a form to an endpoint of an issuer as this client and return the JSON. Raises Refused."""
         basic = self.credentials.basic() or httpx2.USE_CLIENT_DEFAULT
-        async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
+        async with self.http() as http:
             answer = await http.post(url, data={**form, **self.credentials.form(issuer)}, auth=basic)
         if not answer.is_success:
             raise Refused(answer.status_code, answer.json())
@@ -208,10 +237,12 @@ class Player:
     ) -> AsyncIterator[Client]:
         """Open the official client at the gateway for the length of the block."""
         auth = self.authentication(system, person, scope=scope)
-        async with httpx2.AsyncClient(auth=auth, timeout=TIMEOUT_SECONDS) as http:
+        async with self.http(auth) as http:
             transport = streamable_http_client(self.world["systems"][system]["resource"], http_client=http)
             async with Client(transport, mode=era, cache=None) as client:
                 yield client
+        if kept := self.store(system, person).tokens:
+            self._noted(kept.access_token)
 
     async def list_tools(self, system: str, *, person: str | None, era: Era = "2026-07-28") -> list[dict[str, Any]]:
         """Return the tool definitions the agent is shown, as JSON."""

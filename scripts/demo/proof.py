@@ -1,0 +1,114 @@
+"""Step 9 of the main job: one timeline tells all of it, and verifies offline against a signed checkpoint."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from scripts.demo.layout import ROOT
+from scripts.demo.stage import AGENT, SYSTEM, Stage, check
+
+SEALED_SECONDS = 15.0
+ORDER = (
+    "system.registered",
+    "secret.set",
+    "tool.found",
+    "tool.approved",
+    "entitlement.made",
+    "agent.registered",
+    "client.registered",
+    "token.refused",
+    "request.submitted",
+    "request.refused",
+    "approval.given",
+    "grant.issued",
+    "session.begun",
+    "token.issued",
+    "call.allowed",
+    "call.denied",
+    "grant.revoked",
+    "revocation.committed",
+    "revocation.settled",
+    "call.denied",
+    "token.refused",
+)
+"""What must be found in the timeline one after the other, whatever stands between."""
+
+
+def timeline_tells_it(stage: Stage) -> None:
+    """Every step stands in order under the story's one trace, and the agent's own timeline has its part of it."""
+    events = sealed(stage)
+    told = iter(event["action"] for event in events)
+    missing = [action for action in ORDER if action not in told]
+    check(not missing, f"the timeline lacks, in this order: {missing}; it has {[each['action'] for each in events]}")
+    about = stage.api("audrey").every(f"audit-events?about=agent:{AGENT}")
+    ours = {event["uuid"] for event in about}
+    check(ours <= {event["uuid"] for event in events}, "the agent's timeline has events outside the trace")
+    calls = [event for event in events if event["action"] in {"call.allowed", "call.denied"}]
+    check(all(event["on_behalf_of"] == "person:alice" for event in calls), "a call does not say for whom it was")
+    stage.proven(
+        9,
+        "One timeline holds every step in order, under one trace, from registration to denial.",
+        f"{len(events)} events of the trace, {len(ours)} of them about {AGENT}, {len(calls)} decisions on calls",
+        " → ".join(dict.fromkeys(event["action"] for event in events)),
+    )
+
+
+def sealed(stage: Stage) -> list[dict[str, Any]]:
+    """Return the events of the story once each of them is a leaf of the sealed record. Raises DoesNotHold."""
+    audrey, deadline = stage.api("audrey"), time.monotonic() + SEALED_SECONDS
+    while True:
+        events = audrey.every(f"audit-events?about=trace:{stage.trace}")
+        if events and all(event["index"] is not None for event in events):
+            return events
+        check(time.monotonic() < deadline, f"after {SEALED_SECONDS:.0f} s the record is not sealed: {events[-3:]}")
+        time.sleep(0.2)
+
+
+def record_verifies(stage: Stage) -> None:
+    """The export verifies against the anchored checkpoints and the pinned key; a spoiled copy does not."""
+    exported = stage.api("audrey").get("audit/export")
+    done_raw(exported.status, exported.raw)
+    with tempfile.TemporaryDirectory(prefix="mandate-export-") as folder:
+        whole, spoiled = Path(folder, "record.jsonl"), Path(folder, "spoiled.jsonl")
+        whole.write_bytes(exported.raw)
+        verdict = verify(stage, whole)
+        check(verdict.returncode == 0, f"the record does not verify: {verdict.stdout}{verdict.stderr}")
+        stage.proven(
+            9,
+            "The export verifies offline: one file, the anchored checkpoints, the pinned key.",
+            verdict.stdout.strip(),
+        )
+        index, line = spoil(exported.raw)
+        spoiled.write_bytes(line)
+        verdict = verify(stage, spoiled)
+        named = verdict.returncode == 1 and f"index {index}" in verdict.stdout
+        check(named, f"a flipped byte at index {index} was not found: {verdict.stdout}{verdict.stderr}")
+        stage.proven(9, "One flipped byte in a copy is found, and its event is named.", verdict.stdout.strip())
+
+
+def verify(stage: Stage, export: Path) -> subprocess.CompletedProcess[str]:
+    """Run the offline verifier, one file without the product."""
+    command = [sys.executable, "-I", str(ROOT / "audit" / "verify.py"), str(export)]
+    command += ["--checkpoint", stage.told["record"]["anchor"], "--key", stage.told["record"]["key"]]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def spoil(record: bytes) -> tuple[int, bytes]:
+    """Flip one bit in the body of the event that registered the story's system; return its index and the copy."""
+    lines = record.splitlines(keepends=True)
+    index = next(n for n, line in enumerate(lines) if b'"system.registered"' in line and SYSTEM.encode() in line)
+    line = bytearray(lines[index])
+    at = line.index(SYSTEM.encode())
+    line[at] ^= 0x01
+    lines[index] = bytes(line)
+    return index, b"".join(lines)
+
+
+def done_raw(status: int, raw: bytes) -> None:
+    """Check an answer that is not JSON."""
+    check(status == 200 and raw, f"the export was answered {status} {raw[:300]!r}")  # noqa: PLR2004 - OK

@@ -1,0 +1,118 @@
+"""Steps 1 to 4 of the main job: from a system that nobody knows to a grant."""
+
+from __future__ import annotations
+
+from scripts.demo import world
+from scripts.demo.player import Credentials, Player, Refused
+from scripts.demo.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done, refused
+
+ASKED = {"get_current_time": "Tells the time in a time zone.", "convert_time": "Converts a time between time zones."}
+
+
+def system_is_registered(stage: Stage) -> None:
+    """Step 1: an analyst registers a system; its tools are found, shown in plain words, classified and pinned."""
+    ana, sample = stage.api("ana"), stage.told["samples"]["time"]
+    about = {
+        "slug": SYSTEM,
+        "name": "Office clock",
+        "kind": "mcp_gateway",
+        "owner": "sam",
+        "upstream_url": sample["url"],
+    }
+    done("Registering the system", ana.post("systems", about), 201)
+    secret = {"kind": "bearer", "value": sample["secret"]}
+    done("Storing its credential", stage.api("sam").put(f"systems/{SYSTEM}/secret", secret))
+    done("Discovering its tools", ana.post(f"systems/{SYSTEM}/discover", {}))
+    found = ana.every(f"tools?system={SYSTEM}")
+    check({tool["name"] for tool in found} == set(ASKED), f"other tools were found: {found}")
+    check(all(tool["state"] == "pending" for tool in found), f"a new tool does not wait for a person: {found}")
+    for tool in found:
+        words = {"sentence": ASKED[tool["name"]], "action": "read", "risk": "low", "sha256": tool["seen"]["sha256"]}
+        done("Approving a tool", ana.post(f"tools/{SYSTEM}/{tool['name']}/approve", words))
+    bundle = {
+        "system": SYSTEM,
+        "scope": f"{SYSTEM}:read",
+        "name": "Ask the clock",
+        "tools": {name: {} for name in ASKED},
+    }
+    done("Making the entitlement", ana.post("entitlements", bundle), 201)
+    slug = SYSTEM
+    stage.world["systems"][slug] = world.system(stage.world["console"], stage.world["gateway"], slug, sample["url"])
+    pins = [f"{tool['name']} pinned by {tool['seen']['sha256'][:16]}: {ASKED[tool['name']]}" for tool in found]
+    stage.proven(
+        1, "An analyst registered an MCP server; each tool waited until a person described and pinned it.", *pins
+    )
+
+
+def agent_is_registered(stage: Stage) -> None:
+    """Step 2: an agent with a sponsor and an owner, and the client by which it authenticates."""
+    ana = stage.api("ana")
+    about = {"slug": AGENT, "name": "Travel helper", "kind": "personal", "sponsor": USER, "owner": "otto"}
+    done("Registering the agent", ana.post("agents", {**about, "purpose": "Plans Alice's trips."}), 201)
+    client = {"client_id": AGENT, "agent": AGENT, "auth": "client_secret_basic"}
+    made = done("Registering its client", ana.post("clients", client), 201)
+    check(made.get("secret"), f"the client's secret was not shown: {sorted(made)}")
+    credentials = Credentials(AGENT, {"auth": client["auth"], "secret": made["secret"]})
+    stage.player = Player(stage.world, credentials, stage.trace)
+    stage.proven(2, "An agent exists with a human sponsor and a technical owner, and one client of its own.", AGENT)
+
+
+async def access_is_requested(stage: Stage) -> None:
+    """Step 3: without a grant there is no token, and the refusal says where to ask; the owner asks."""
+    player = stage.player
+    try:
+        await player.exchange(SYSTEM, await player.sign_in(USER))
+    except Refused as refusal:
+        said = refusal.answer
+    else:
+        check(holds=False, otherwise="an agent without a grant was given an ID-JAG")
+        return
+    as_promised = said.get("error") == "access_denied" and said.get("code") == "no_grant" and said.get("evaluation_id")
+    check(as_promised, f"the refusal does not explain itself: {said}")
+    check(SYSTEM in said.get("request_access", ""), f"the refusal does not say where to ask: {said}")
+    stage.proven(
+        3,
+        "Without a grant there is no token, and the refusal links to the request.",
+        said["code"],
+        said["request_access"],
+    )
+    otto = stage.api("otto")
+    clock = {"agent": AGENT, "entitlement": f"{SYSTEM}:read", "people": [USER], "lasts": "PT8H"}
+    asked = done("Requesting access", otto.post("requests", {**clock, "reason": "Alice flies on Monday."}), 201)
+    check(asked["state"] == "in_approval", f"the request is not waiting: {asked}")
+    check(asked["approvals"][0]["waiting_for"] == ["sam", "sofia"], f"it waits for others than promised: {asked}")
+    git = {"agent": AGENT, "entitlement": "git:read", "people": [USER], "lasts": "PT8H", "tools": ["git_log"]}
+    stage.asked_git = done("Requesting the second", otto.post("requests", {**git, "reason": "The itinerary."}), 201)
+    stage.asked = asked
+    stage.proven(
+        3, "The owner asks; a personal agent's request waits for its user's manager or the system's owner.", asked["id"]
+    )
+
+
+def request_is_approved(stage: Stage) -> None:
+    """Step 4: nobody who asked or gains may approve; the manager narrows, and her answer makes the grant."""
+    asked, where = stage.asked, f"requests/{stage.asked['id']}/approve"
+    own = refused(
+        "The requester's approval", stage.api("otto").post(where, {}, etag=asked["etag"]), 403, "own_approval"
+    )
+    hers = stage.api(USER).post(where, {}, etag=asked["etag"])
+    gains = refused("The beneficiary's approval", hers, 403, "beneficiary_may_not_approve")
+    stage.proven(4, "Nobody approves what they asked for or gain from.", f"otto: {own}", f"{USER}: {gains}")
+    less = {
+        "tools": ["get_current_time"],
+        "limits": {"get_current_time": {"timezone": {"one_of": CITIES}}},
+        "lasts": "PT1H",
+        "reason": "Two cities are enough.",
+    }
+    sofia = stage.api("sofia")
+    given = done("The manager's approval", sofia.post(where, less, etag=asked["etag"]))
+    check(given["state"] == "approved" and given["grant"], f"the last approval made no grant: {given}")
+    (held,) = sofia.every(f"grants?agent={AGENT}&system={SYSTEM}&state=active")
+    lines = {line["tool"]: line["limits"] for line in held["lines"]}
+    check(lines == less["limits"], f"the grant is not what was approved: {held}")
+    where = f"requests/{stage.asked_git['id']}/approve"
+    git = done("The second approval", sofia.post(where, {}, etag=stage.asked_git["etag"]))
+    stage.grants = {SYSTEM: given["grant"], "git": git["grant"]}
+    stage.proven(
+        4, "The manager narrowed the request to one tool and two cities; her answer made the grant.", given["grant"]
+    )
