@@ -1,4 +1,4 @@
-"""The jobs of this floor. Each takes nothing or ids, may run twice at once, and tidies up what is enforced elsewhere."""
+"""The jobs of this floor. Each takes ids or nothing, may run twice at once, and tidies what is enforced elsewhere."""
 
 from __future__ import annotations
 
