@@ -1,4 +1,4 @@
-"""The systems behind this gateway as a call needs them: where to, with what credential, and the approved definitions."""
+"""The systems behind the gateway as a call needs them: where to, by what credential, with which definitions."""
 
 from __future__ import annotations
 

@@ -99,6 +99,12 @@ class Recorder:
         self._under_way: set[asyncio.Task[None]] = set()
         self.lost = 0
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the writer takes events at all."""
+        task = self._writer._task  # noqa: SLF001 - it shows no more
+        return task is not None and not task.done()
+
     async def durably(self, event: draft.Draft) -> None:
         """Return when the event is in the record for good. Raises Closed (record unavailable)."""
         try:

@@ -1,0 +1,125 @@
+"""What clients are told, in the words of JSON-RPC: MCP clients learn nothing from any other body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.conf import settings
+
+from entitlements import addresses, codes
+from entitlements.codes import Code, Next
+from entitlements.gateway.bearer import Bearer
+from entitlements.gateway.directory import Entry
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
+from entitlements.gateway.refusals import Refused
+from entitlements.models import System
+from entitlements.verdicts import Verdict
+
+DENIAL: Final = "mandate/denial"
+"""The `_meta` key under which a denied tool result says what was denied and what would help."""
+NULL: Final = b"null"
+
+
+def resource(slug: str) -> str:
+    """Return the resource identifier of a system behind the gateway."""
+    return f"{settings.GATEWAY_URL}/gw/{slug}/mcp"
+
+
+def metadata_url(slug: str) -> str:
+    """Return where that resource's metadata is (RFC 9728 section 3.1)."""
+    return f"{settings.GATEWAY_URL}/.well-known/oauth-protected-resource/gw/{slug}/mcp"
+
+
+def result(request_id: bytes, value: bytes) -> bytes:
+    """Write a JSON-RPC result; both parts are JSON already."""
+    return b'{"jsonrpc":"2.0","id":' + request_id + b',"result":' + value + b"}"
+
+
+def error(request_id: bytes, value: bytes) -> bytes:
+    """Write a JSON-RPC error; both parts are JSON already."""
+    return b'{"jsonrpc":"2.0","id":' + request_id + b',"error":' + value + b"}"
+
+
+def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evaluation: str = "") -> Answer:
+    """Answer a request that got no decision, or none that was an answer."""
+    data: dict[str, Any] = {"code": refusal.code.value, **refusal.data}
+    if evaluation:
+        data["evaluation_id"] = evaluation
+    body = encode({"code": refusal.jsonrpc, "message": refusal.message, "data": data})
+    headers: tuple[Header, ...] = (JSON, NO_STORE)
+    if refusal.status == HTTPStatus.UNAUTHORIZED and slug:
+        headers += (challenge(slug, codes.meaning(refusal.code).bearer, refusal.message),)
+    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers += ((b"retry-after", b"1"),)
+    return Answer(refusal.status, error(request_id, body), headers)
+
+
+def challenge(slug: str, word: str, message: str, scope: str = "") -> Header:
+    """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470)."""
+    said = [f'resource_metadata="{metadata_url(slug)}"']
+    if word:
+        said = [f'error="{word}"', f'error_description="{message}"', *said]
+    if scope:
+        said.append(f'scope="{scope}"')
+    return b"www-authenticate", ("Bearer " + ", ".join(said)).encode()
+
+
+def denied(
+    entry: Entry, bearer: Bearer, verdict: Verdict, evaluation: str, request_id: bytes, tool: str = ""
+) -> Answer:
+    """Answer a denied call in the shape that the system was registered with; a token's fault is always HTTP's 401."""
+    meaning = codes.meaning(verdict.code)
+    data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation)
+    failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
+    if meaning.status == HTTPStatus.UNAUTHORIZED:
+        again = challenge(entry.slug, meaning.bearer, meaning.sentence)
+        return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, again))
+    if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return refused(Refused(verdict.code), request_id, evaluation=evaluation)
+    if entry.shape == System.DenialShape.FORBIDDEN:
+        headers: tuple[Header, ...] = (JSON, NO_STORE)
+        if verdict.code is Code.SCOPE_MISSING:
+            headers += (challenge(entry.slug, meaning.bearer, meaning.sentence, _all_scopes(bearer, verdict)),)
+        return Answer(HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
+    if entry.shape == System.DenialShape.JSONRPC or not tool:
+        return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure))
+    shown = {
+        "content": [{"type": "text", "text": _text(data)}],
+        "isError": True,
+        "resultType": "complete",
+        "_meta": {DENIAL: data},
+    }
+    return Answer(HTTPStatus.OK, result(request_id, encode(shown)))
+
+
+def explanation(system: str, agent: str, tool: str, verdict: Verdict, evaluation: str) -> dict[str, Any]:
+    """Say what was denied, why, and what would help; the same for every shape and for AuthZEN."""
+    meaning = codes.meaning(verdict.code)
+    said: dict[str, Any] = {
+        "code": verdict.code.value,
+        "evaluation_id": evaluation,
+        "reason": meaning.sentence,
+        "reasons": [each.sentence for each in verdict.reasons],
+        "remedy": meaning.remedy,
+    }
+    if meaning.next is Next.REQUEST:
+        said["request_access"] = addresses.request_access(agent, system, tool)
+    if verdict.remedy is not None and verdict.remedy.scopes:
+        said["scopes"] = list(verdict.remedy.scopes)
+    return said
+
+
+def _all_scopes(bearer: Bearer, verdict: Verdict) -> str:
+    """Name every scope the next token needs: clients ask for the challenge's scopes and for no others."""
+    needed = verdict.remedy.scopes if verdict.remedy else ()
+    return " ".join(sorted(bearer.token.scopes.union(needed)))
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    reasons = [each for each in data["reasons"] if each != data["reason"]]
+    parts = [f"Denied ({data['code']}): {data['reason']}", *reasons, data["remedy"]]
+    if "request_access" in data:
+        parts.append(data["request_access"])
+    return " ".join(part for part in (*parts, f"Reference: {data['evaluation_id']}") if part)

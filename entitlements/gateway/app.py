@@ -1,0 +1,105 @@
+"""The gateway as one ASGI callable: which address goes where, and an answer in JSON-RPC for whatever is refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from audit import clock
+from entitlements import authzen
+from entitlements.codes import Code
+from entitlements.gateway import answers, mcp, pages
+from entitlements.gateway.http import Answer, Disconnected, Receive, Request, Send
+from entitlements.gateway.node import Node
+from entitlements.gateway.refusals import Closed, Refused
+
+_METADATA: Final = "/.well-known/oauth-protected-resource/"
+_READING: Final = frozenset({"GET", "HEAD"})
+_TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+
+logger = logging.getLogger(__name__)
+
+
+class Application:
+    """ASGI 3: `lifespan` starts and stops the node, `http` is served by it."""
+
+    def __init__(self) -> None:
+        self._node: Node | None = None
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one connection's scope."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(Request.of(scope, receive, send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._node = Node()
+        await self._node.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._node.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, request: Request) -> None:
+        node = self._node
+        if node is None:
+            await request.answer(Answer.of(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "missing": ["start"]}))
+            return
+        slug = mcp_system(request.path)
+        try:
+            if slug:
+                await mcp.serve(node, request, slug)
+            elif request.path.startswith("/access/v1/") or request.path == authzen.METADATA:
+                await authzen.serve(node, request)
+            else:
+                await self._page(node, request)
+        except Disconnected:
+            return
+        except Refused as why:
+            if why.status == HTTPStatus.UNAUTHORIZED and not isinstance(why, Closed):
+                node.strangers.count(why.code, request.source)
+            await _answer(request, answers.refused(why, slug=slug))
+        except clock.ClockUnknown:
+            await _answer(request, answers.refused(Closed(Code.CLOCK_UNKNOWN)))
+        except Exception:
+            logger.exception("gateway_failed")
+            failed = Refused(Code.FEED_UNKNOWN, "The gateway failed.", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+            await _answer(request, answers.refused(failed))
+
+    async def _page(self, node: Node, request: Request) -> None:
+        path = request.path
+        if request.method not in _READING:
+            answer = Answer.of(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this address."})
+        elif path == "/healthz":
+            answer = Answer(HTTPStatus.OK, b"ok\n", (_TEXT,))
+        elif path == "/readyz":
+            answer = pages.readiness(node)
+        elif path == "/metrics":
+            answer = pages.metrics(node)
+        elif path.startswith(_METADATA) and (slug := mcp_system("/" + path.removeprefix(_METADATA))):
+            answer = await pages.resource_metadata(node, slug)
+        else:
+            answer = Answer.of(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this address."})
+        await request.answer(answer)
+
+
+async def _answer(request: Request, answer: Answer) -> None:
+    """Answer a failure, unless an answer has begun: then the connection just ends."""
+    if not request.has_begun:
+        await request.answer(answer)
+
+
+def mcp_system(path: str) -> str:
+    """Return the system of `/gw/<system>/mcp`; empty for every other address. The parts are compared, not patterns."""
+    parts = path.split("/")
+    is_mcp = len(parts) == 4 and parts[:2] == ["", "gw"] and parts[3] == "mcp"  # noqa: PLR2004 - the address's form
+    return parts[2] if is_mcp else ""
+
+
+application = Application()

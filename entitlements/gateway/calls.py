@@ -1,0 +1,225 @@
+"""The life of one tools/call: decide, record, look again, forward, and say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from audit.actions import Action
+from entitlements import codes, egress
+from entitlements.codes import Code
+from entitlements.gateway import answers, records, relay
+from entitlements.gateway.bearer import Bearer
+from entitlements.gateway.directory import Entry
+from entitlements.gateway.http import Request
+from entitlements.gateway.messages import Call, check_params
+from entitlements.gateway.node import Node
+from entitlements.gateway.records import About
+from entitlements.gateway.refusals import Closed, Refused
+from entitlements.gateway.snapshots import Held
+from entitlements.gateway.streams import Open
+from entitlements.snapshot import Call as Asked
+from entitlements.verdicts import Effect, Reason, Verdict
+
+WATCH_AFTER: Final = 0.05
+"""Seconds before we look whether a modern client has gone away: most calls are over sooner."""
+GONE: Final = "the client went away"
+_MOST_TRIES: Final = 5
+_FORWARDED_PARAMS: Final = b"mcp-param-"
+
+
+class _Moved(Exception):
+    """Rights changed between the decision and the first byte."""
+
+
+@dataclass(slots=True)
+class Passage:
+    """One tools/call on its way through this node."""
+
+    node: Node
+    entry: Entry
+    bearer: Bearer
+    request: Request
+    call: Call
+    about: About
+    session: str = ""
+    asked: Asked = field(init=False)
+    responder: relay.Responder = field(init=False)
+    _held: Held | None = None
+    _errand: relay.Errand | None = None
+    _is_done: bool = False
+
+    async def run(self) -> None:
+        """Carry the call through. Raises Refused and Closed while nothing has been answered."""
+        arguments = relay.arguments_of(self.call)
+        self.about.tool = str(self.call.params["name"])
+        self.responder = relay.Responder(self.request.send)
+        shown = self.entry.tools.get(self.about.tool)
+        check_params(self.call, self.request, shown.mirrored if shown else {})
+        bearer = self.bearer
+        self.asked = Asked(
+            bearer.agent,
+            bearer.client,
+            bearer.person,
+            self.entry.slug,
+            self.about.tool,
+            arguments,
+            bearer.token,
+            bearer.session,
+        )
+        verdict, self._held = await self.node.decide(self.asked)
+        self.node.count(verdict)
+        await self.node.recorder.durably(records.decision(self.about, verdict, arguments))
+        if not verdict.allowed:
+            await self._deny(verdict)
+            return
+        await self._forward()
+
+    async def _forward(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+        mine = Open(self.asked, task, is_call=True, request=(self.session, self.call.request_id))
+        watching = self._watch(mine) if self.call.is_modern else None
+        self.node.opened.add(mine)
+        began = time.monotonic()
+        try:
+            await self._until_sent(began)
+        except asyncio.CancelledError:
+            if not mine.stop:
+                self._end(Action.CALL_INDETERMINATE, "unknown", "cancelled", began)
+                raise
+            task.uncancel()
+            await self._cut(mine.stop, began)
+        finally:
+            self.node.opened.remove(mine)
+            self.responder.close()
+            if watching is not None:
+                watching.cancel()
+
+    async def _until_sent(self, began: float) -> None:
+        self.responder.keep_alive()
+        try:
+            await self._try_again_while_it_moves(began)
+        except Closed as why:
+            with contextlib.suppress(Closed):
+                await self._record_withdrawn(why.code, why.message)
+            await self._finish_refused(why)
+
+    async def _try_again_while_it_moves(self, began: float) -> None:
+        for _ in range(_MOST_TRIES):
+            try:
+                ended = await self._try()
+            except _Moved:
+                verdict, self._held = await self.node.decide(self.asked)
+                if not verdict.allowed:
+                    await self._withdraw(verdict)
+                    return
+            except relay.SessionLost:
+                self._lose_talk()
+            except (egress.Unreachable, egress.ForbiddenAddress) as why:
+                await self._failed(why, began)
+                return
+            else:
+                self._end(Action.CALL_FINISHED, ended.outcome, ended.code, began, bytes=ended.size)
+                return
+        await self._failed(egress.Unreachable("The system does not keep its sessions."), began)
+
+    async def _try(self) -> relay.Ended:
+        shown = self.entry.tools.get(self.about.tool)
+        talk = await self.node.talks.get(self.entry, self.bearer)
+        self._errand = relay.Errand(
+            self.call,
+            talk,
+            shown.mirrored if shown else {},
+            self.about.trace,
+            tuple(self._unknown_params(shown.mirrored if shown else {})),
+            self._gate,
+            self.responder,
+        )
+        return await self._errand.carry_out()
+
+    def _gate(self) -> None:
+        """Look once more, synchronously, before the first byte: epoch and lease, and the clock for good measure."""
+        if not self.node.still_allows(self.asked, self._held):
+            raise _Moved
+
+    def _unknown_params(self, known: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - only asked for membership
+        found: list[tuple[str, str]] = []
+        for name, value in self.request.raw:
+            if name.startswith(_FORWARDED_PARAMS) and name[len(_FORWARDED_PARAMS) :].decode() not in known:
+                found.append((name.decode(), value.decode("latin-1")))
+        return found
+
+    async def _withdraw(self, verdict: Verdict) -> None:
+        reasons = (Reason(Code.CALL_WITHDRAWN, codes.meaning(verdict.code).sentence), *verdict.reasons)
+        await self._record_withdrawn(verdict.code, verdict.sentence)
+        await self._deny(Verdict(Effect.DENY, Code.CALL_WITHDRAWN, reasons, remedy=verdict.remedy))
+
+    async def _record_withdrawn(self, code: Code, sentence: str) -> None:
+        event = records.ending(self.about, Action.CALL_WITHDRAWN, "refused", code.value, {"reason": sentence})
+        await self.node.recorder.durably(event)
+
+    async def _deny(self, verdict: Verdict) -> None:
+        answer = answers.denied(
+            self.entry, self.bearer, verdict, self.about.evaluation, self.call.request_id, self.about.tool
+        )
+        await self.responder.finish(answer)
+
+    async def _failed(self, why: egress.Unreachable | egress.ForbiddenAddress, began: float) -> None:
+        """Say that the upstream failed: certainly without effect if nothing was sent or it turned us away."""
+        status = int(why.detail.get("status", 0))
+        is_certain = self._errand is None or not self._errand.was_sent or status // 100 in (3, 4)
+        action = Action.CALL_FINISHED if is_certain else Action.CALL_INDETERMINATE
+        outcome = "failure" if is_certain else "unknown"
+        self._end(action, outcome, Code.UPSTREAM_UNAVAILABLE.value, began, status=status)
+        self._lose_talk()
+        await self._finish_refused(Refused(Code.UPSTREAM_UNAVAILABLE, data={"certain": is_certain}))
+
+    async def _cut(self, reason: str, began: float) -> None:
+        """End a call that must not, or need not, go on; its upstream request is cancelled with the connection."""
+        errand = self._errand
+        was_sent = errand is not None and errand.was_sent
+        if errand is not None and was_sent:
+            self.node.talks.cancel(errand.talk, errand.number)
+        action = Action.CALL_INDETERMINATE if was_sent else Action.CALL_WITHDRAWN
+        self._end(action, "unknown" if was_sent else "refused", reason.replace(" ", "_"), began)
+        if reason == GONE:
+            return
+        code = Code(reason) if reason in set(Code) else Code.CALL_WITHDRAWN
+        await self._finish_refused(Refused(code, "" if reason == code else f"The call was cut short: {reason}."))
+
+    async def _finish_refused(self, refusal: Refused) -> None:
+        answer = answers.refused(
+            refusal, self.call.request_id, slug=self.entry.slug, evaluation=self.about.evaluation
+        )  # fmt: skip
+        await self.responder.finish(answer)
+
+    def _end(self, action: Action, outcome: str, code: str, began: float, **detail: object) -> None:
+        if self._is_done:
+            return
+        self._is_done = True
+        detail["milliseconds"] = round((time.monotonic() - began) * 1000)
+        self.node.recorder.eventually(records.ending(self.about, action, outcome, code, detail))
+
+    def _lose_talk(self) -> None:
+        if self._errand is not None:
+            self.node.talks.lose(self.entry, self.bearer, self._errand.talk)
+
+    def _watch(self, mine: Open) -> asyncio.TimerHandle:
+        """Cancel the upstream call when a modern client goes away (GW-6); to a legacy one that means nothing."""
+        loop = asyncio.get_running_loop()
+
+        async def until_gone() -> None:
+            while (await self.request.receive())["type"] != "http.disconnect":
+                pass
+            if not self._is_done:
+                mine.end(GONE)
+
+        def start() -> None:
+            watcher = loop.create_task(until_gone())
+            mine.task.add_done_callback(lambda _: watcher.cancel())
+
+        return loop.call_later(WATCH_AFTER, start)

@@ -1,0 +1,141 @@
+"""One HTTP request and its answer, as plain ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from entitlements.codes import Code
+from entitlements.gateway.refusals import Refused
+
+type Message = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+type Header = tuple[bytes, bytes]
+
+LARGEST_BODY: Final = 4 * 1024 * 1024
+BODY_SECONDS: Final = 30.0
+JSON: Final[Header] = (b"content-type", b"application/json")
+NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_NO_TRACE: Final = "0" * 32
+encode: Final = msgspec.json.Encoder().encode
+
+
+class Disconnected(Exception):
+    """The client went away before it had said everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[Header, ...] = (JSON, NO_STORE)
+
+    @classmethod
+    def of(cls, status: int, value: object, *headers: Header) -> Answer:
+        """Return a JSON answer."""
+        return cls(status, encode(value), (JSON, NO_STORE, *headers))
+
+
+@dataclass(slots=True)
+class Request:
+    """What the client sent. Header names are lower case; `headers` keeps the first of each, `repeated` the rest."""
+
+    method: str
+    path: str
+    raw: Iterable[Header]
+    receive: Receive
+    send: Send
+    source: str = ""
+    has_begun: bool = False
+    headers: dict[bytes, bytes] = field(init=False)
+    repeated: set[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the headers."""
+        self.headers, self.repeated = {}, set()
+        for name, value in self.raw:
+            if name in self.headers:
+                self.repeated.add(name)
+            else:
+                self.headers[name] = value
+
+    @classmethod
+    def of(cls, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Request:
+        """Return the request of an ASGI scope."""
+        client = scope.get("client")
+        source = str(client[0]) if client else ""
+        request = cls(scope["method"], scope["path"], scope["headers"], receive, send, source)
+
+        async def noting(message: Message) -> None:
+            request.has_begun = True
+            await send(message)
+
+        request.send = noting
+        return request
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, None when it is absent. Raises Refused when it is there twice or is no text."""
+        key = name.encode()
+        if key in self.repeated:
+            raise Refused(Code.HEADER_MISMATCH, f"The header {name} is there more than once.")
+        value = self.headers.get(key)
+        if value is None:
+            return None
+        try:
+            return value.decode("ascii").strip()
+        except UnicodeDecodeError as why:
+            raise Refused(Code.HEADER_MISMATCH, f"The header {name} is not ASCII.") from why
+
+    async def body(self, largest: int = LARGEST_BODY) -> bytes:
+        """Read the body. Raises Refused when it is too large or too slow, Disconnected."""
+        too_large = Refused(Code.MALFORMED_CALL, "The body is too large.", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        length = self.headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > largest:
+            raise too_large
+        message = await self._receive_soon()
+        found: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return found
+        parts = bytearray(found)
+        while message.get("more_body"):
+            message = await self._receive_soon()
+            parts += message.get("body", b"")
+            if len(parts) > largest:
+                raise too_large
+        return bytes(parts)
+
+    async def _receive_soon(self) -> Message:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await self.receive()
+        except TimeoutError as why:
+            raise Refused(Code.MALFORMED_CALL, "The body takes too long.", status=HTTPStatus.REQUEST_TIMEOUT) from why
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        return message
+
+    async def answer(self, answer: Answer) -> None:
+        """Send a whole answer."""
+        length = (b"content-length", str(len(answer.body)).encode())
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
+        await self.send({"type": "http.response.body", "body": answer.body})
+
+
+def trace_of(meta: object, header: str | None) -> str:
+    """Return the trace a message belongs to: `_meta.traceparent`, else the header's, else a new one (W3C, GW-18)."""
+    inside = meta.get("traceparent") if isinstance(meta, dict) else None
+    for given in (inside, header):
+        if isinstance(given, str) and (found := _TRACEPARENT.fullmatch(given)) and found[1] != _NO_TRACE:
+            return found[1]
+    return secrets.token_hex(16)

@@ -1,0 +1,315 @@
+"""The door /gw/<system>/mcp: MCP over Streamable HTTP, of 2026-07-28 (stateless) and of 2025-11-25 (sessions).
+
+Whatever method is not answered here is refused: a method that we do not know is one that we do not govern (COAZ).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.conf import settings
+
+from entitlements import mcpheaders, policy, sse, upstream
+from entitlements.codes import Code
+from entitlements.gateway import answers, messages, records
+from entitlements.gateway.bearer import Bearer
+from entitlements.gateway.calls import Passage
+from entitlements.gateway.directory import Entry
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
+from entitlements.gateway.messages import Call
+from entitlements.gateway.node import Node
+from entitlements.gateway.records import About
+from entitlements.gateway.refusals import Closed, Refused
+from entitlements.gateway.streams import Open
+from entitlements.snapshot import Call as Asked
+from entitlements.verdicts import Effect, Verdict
+
+LIST_SECONDS: Final = 5
+KEEP_ALIVE_SECONDS: Final = 10.0
+EMA: Final = "io.modelcontextprotocol/enterprise-managed-authorization"
+_CAPABILITIES: Final = {"tools": {"listChanged": False}, "extensions": {EMA: {}}}
+_ACCEPTED: Final = Answer(HTTPStatus.ACCEPTED, b"", ())
+_EMPTY_OK: Final = Answer(HTTPStatus.OK, b"", ())
+_POST_ONLY: Final = (b"allow", b"POST")
+_STREAM: Final = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+type Handler = Callable[[Exchange], Awaitable[None]]
+
+
+async def serve(node: Node, request: Request, slug: str) -> None:
+    """Answer one request at a system's MCP address. Raises Refused and Closed for `app` to answer."""
+    origin = request.headers.get(b"origin")
+    if origin is not None and origin.decode("latin-1") not in (settings.CONSOLE_URL, settings.GATEWAY_URL):
+        raise Refused(Code.MALFORMED_CALL, "Requests from this origin are not accepted.", status=HTTPStatus.FORBIDDEN)
+    if request.method not in ("POST", "GET", "DELETE"):
+        await request.answer(_not_allowed())
+        return
+    node.check_open()
+    entry = await node.directory.get(slug)
+    if entry is None:
+        raise Refused(Code.SYSTEM_UNKNOWN)
+    request.header("authorization")
+    bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
+    await {"POST": _post, "GET": _get, "DELETE": _delete}[request.method](node, request, entry, bearer)
+
+
+class Exchange:
+    """One message of a caller we know, and everything an answer needs."""
+
+    def __init__(self, node: Node, request: Request, entry: Entry, bearer: Bearer, call: Call) -> None:
+        self.node, self.request, self.entry, self.bearer, self.call = node, request, entry, bearer, call
+        self.session = ""
+        self.is_modern = messages.is_modern(call, request)
+        trace = trace_of(call.meta, request.headers.get(b"traceparent", b"").decode("latin-1"))
+        request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
+        self.about = About(bearer, entry.slug, call.method, trace=trace, request_id=request_id, source=request.source)
+
+    @property
+    def asked(self) -> Asked:
+        """The question behind everything but a call: whether this caller may see the system."""
+        bearer = self.bearer
+        return Asked(
+            bearer.agent, bearer.client, bearer.person, self.entry.slug, "", {}, bearer.token, bearer.session
+        )  # fmt: skip
+
+    async def answer(self, value: dict[str, Any], *headers: tuple[bytes, bytes]) -> None:
+        """Send a result; of the modern era's members a legacy client gets none."""
+        if self.is_modern:
+            value = {"resultType": "complete", **value}
+        await self.send(encode(value), *headers)
+
+    async def send(self, result: bytes, *headers: tuple[bytes, bytes]) -> None:
+        """Send a result that is JSON already."""
+        body = answers.result(self.call.request_id, result)
+        await self.request.answer(Answer(HTTPStatus.OK, body, (JSON, NO_STORE, *headers)))
+
+    async def deny(self, verdict: Verdict) -> None:
+        """Record a denial of something else than a call, and send it."""
+        await self.node.recorder.durably(records.decision(self.about, verdict, {}))
+        answer = answers.denied(self.entry, self.bearer, verdict, self.about.evaluation, self.call.request_id)
+        await self.request.answer(answer)
+
+
+async def _post(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+    call = messages.read(await request.body())
+    exchange = Exchange(node, request, entry, bearer, call)
+    try:
+        await _dispatch(exchange)
+    except Closed as why:
+        await request.answer(answers.refused(why, call.request_id, evaluation=exchange.about.evaluation))
+    except Refused as why:
+        await node.recorder.durably(records.refusal(exchange.about, why.code, why.message))
+        evaluation = exchange.about.evaluation
+        await request.answer(answers.refused(why, call.request_id, slug=entry.slug, evaluation=evaluation))
+
+
+async def _dispatch(exchange: Exchange) -> None:
+    call = exchange.call
+    if not exchange.is_modern:
+        messages.check_legacy(exchange.request)
+        _check_session(exchange)
+    if call.id is None or not call.method:
+        _noted(exchange)
+        await exchange.request.answer(_ACCEPTED)
+        return
+    if exchange.is_modern:
+        messages.check_modern(call, exchange.request)
+    handler = (_MODERN if exchange.is_modern else _LEGACY).get(call.method)
+    if handler is None:
+        raise Refused(Code.UNKNOWN_METHOD, data={"method": call.method})
+    await handler(exchange)
+
+
+def _check_session(exchange: Exchange) -> None:
+    """Find the legacy client's session: 400 without one, 404 when it is dead or another's (GW-16)."""
+    name = exchange.request.header(mcpheaders.SESSION)
+    if exchange.call.method == "initialize":
+        return
+    if name is None:
+        raise Refused(
+            Code.MALFORMED_CALL, "The header mcp-session-id is missing.", jsonrpc=messages.INVALID_REQUEST
+        )  # fmt: skip
+    if exchange.node.sessions.get(name, exchange.bearer, exchange.entry.slug) is None:
+        raise _no_session()
+    exchange.session = name
+
+
+def _no_session() -> Refused:
+    return Refused(
+        Code.SESSION_UNKNOWN, "There is no such session.", status=HTTPStatus.NOT_FOUND, jsonrpc=messages.INVALID_REQUEST
+    )
+
+
+def _noted(exchange: Exchange) -> None:
+    """Take a notification: only a legacy client's wish to cancel its own call means anything to us."""
+    call = exchange.call
+    if call.method != "notifications/cancelled" or not exchange.session:
+        return
+    given = call.params.get("requestId")
+    if isinstance(given, str | int) and not isinstance(given, bool):
+        found = exchange.node.opened.find((exchange.session, encode(given)), exchange.bearer.agent)
+        if found is not None:
+            found.end("cancelled by the client")
+
+
+async def _call_tool(exchange: Exchange) -> None:
+    it = exchange
+    await Passage(it.node, it.entry, it.bearer, it.request, it.call, it.about, it.session).run()
+
+
+async def _list_tools(exchange: Exchange) -> None:
+    """Show the approved definitions of the tools that this caller could call, and nothing of what the upstream says."""
+    if "cursor" in exchange.call.params:
+        raise Refused(Code.MALFORMED_CALL, "There is no such cursor.")
+    verdict, held = await exchange.node.admits(exchange.asked)
+    if not _may_see(verdict):
+        await exchange.deny(verdict)
+        return
+    assert held is not None  # noqa: S101 - for the type checker: a caller without facts may see nothing
+    shown: list[bytes] = []
+    for tool in policy.visible_tools(exchange.asked, held.facts, exchange.node.now()):
+        pinned = exchange.entry.tools.get(tool.name)
+        if pinned is not None and pinned.version == tool.version and pinned.is_listable:
+            shown.append(pinned.definition)
+    listed = b'{"tools":[' + b",".join(shown) + b"]"
+    if exchange.is_modern:
+        listed += b',"resultType":"complete","cacheScope":"private","ttlMs":%d' % (LIST_SECONDS * 1000)
+    await exchange.send(listed + b"}")
+
+
+async def _discover(exchange: Exchange) -> None:
+    verdict, _ = await exchange.node.admits(exchange.asked)
+    if not _may_see(verdict):
+        await exchange.deny(verdict)
+        return
+    await exchange.answer(
+        {
+            "supportedVersions": [upstream.MODERN],
+            "capabilities": _CAPABILITIES,
+            "cacheScope": "private",
+            "ttlMs": LIST_SECONDS * 1000,
+            "_meta": {"io.modelcontextprotocol/serverInfo": _identity(exchange.entry)},
+        }
+    )
+
+
+async def _initialize(exchange: Exchange) -> None:
+    verdict, _ = await exchange.node.admits(exchange.asked)
+    if not _may_see(verdict):
+        await exchange.deny(verdict)
+        return
+    asked = exchange.call.params.get("protocolVersion")
+    version = asked if asked in upstream.LEGACY else upstream.LEGACY[0]
+    name = exchange.node.sessions.begin(exchange.entry.slug, exchange.bearer, version)
+    said = {"protocolVersion": version, "capabilities": _CAPABILITIES, "serverInfo": _identity(exchange.entry)}
+    await exchange.answer(said, (b"mcp-session-id", name.encode()))
+
+
+async def _ping(exchange: Exchange) -> None:
+    await exchange.answer({})
+
+
+def _may_see(verdict: Verdict) -> bool:
+    return verdict.allowed or (verdict.effect is Effect.DENY and verdict.code is Code.NO_GRANT)
+
+
+def _identity(entry: Entry) -> dict[str, str]:
+    return {"name": f"mandate/{entry.slug}", "title": entry.name, "version": "1"}
+
+
+_MODERN: Final[dict[str, Handler]] = {
+    "server/discover": _discover,
+    "tools/list": _list_tools,
+    "tools/call": _call_tool,
+}
+_LEGACY: Final[dict[str, Handler]] = {
+    "initialize": _initialize,
+    "ping": _ping,
+    "tools/list": _list_tools,
+    "tools/call": _call_tool,
+}
+
+
+async def _delete(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+    name = request.header(mcpheaders.SESSION)
+    if name is None:
+        await request.answer(_not_allowed())
+        return
+    if node.sessions.get(name, bearer, entry.slug) is None:
+        raise _no_session()
+    node.sessions.end(name)
+    await request.answer(_EMPTY_OK)
+
+
+async def _get(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+    """Hold a legacy client's stream open until it leaves, its session ends or its rights do. Nothing is resumed."""
+    name = request.header(mcpheaders.SESSION)
+    if name is None:
+        version = request.header(mcpheaders.VERSION)
+        if version is not None and version in upstream.LEGACY:
+            raise Refused(
+                Code.MALFORMED_CALL, "The header mcp-session-id is missing.", jsonrpc=messages.INVALID_REQUEST
+            )
+        await request.answer(_not_allowed())
+        return
+    session = node.sessions.get(name, bearer, entry.slug)
+    if session is None:
+        raise _no_session()
+    asked = Asked(bearer.agent, bearer.client, bearer.person, entry.slug, "", {}, bearer.token, bearer.session)
+    verdict, _ = await node.admits(asked)
+    if not _may_see(verdict):
+        about = About(bearer, entry.slug, "GET", source=request.source)
+        await node.recorder.durably(records.decision(about, verdict, {}))
+        await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
+        return
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type checker
+    mine = Open(asked, task, is_call=False)
+
+    def end() -> None:
+        mine.end("the session ended")
+
+    node.opened.add(mine)
+    session.on_end.add(end)
+    await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
+    try:
+        await _keep_open(request)
+    except asyncio.CancelledError:
+        if not mine.stop:
+            raise
+        task.uncancel()
+        await request.send({"type": "http.response.body", "body": b""})
+    finally:
+        node.opened.remove(mine)
+        session.on_end.discard(end)
+
+
+async def _keep_open(request: Request) -> None:
+    """Send a comment now and then, until the client leaves."""
+    gone = asyncio.ensure_future(_until_gone(request))
+    try:
+        while not gone.done():
+            await request.send({"type": "http.response.body", "body": sse.KEEP_ALIVE, "more_body": True})
+            await asyncio.wait({gone}, timeout=KEEP_ALIVE_SECONDS)
+    finally:
+        gone.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _not_allowed() -> Answer:
+    body = encode({"code": messages.INVALID_REQUEST, "message": "Use POST."})
+    return Answer(HTTPStatus.METHOD_NOT_ALLOWED, answers.error(answers.NULL, body), (JSON, NO_STORE, _POST_ONLY))

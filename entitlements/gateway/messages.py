@@ -1,0 +1,118 @@
+"""A JSON-RPC message as MCP has it: read strictly once, its era found, its headers compared with its body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from entitlements import mcpheaders, strict, upstream
+from entitlements.codes import INVALID_PARAMS, Code
+from entitlements.gateway.http import Request, encode
+from entitlements.gateway.refusals import Refused
+
+INVALID_REQUEST: Final = -32600
+PARSE_ERROR: Final = -32700
+ERAS: Final = (upstream.MODERN, *upstream.LEGACY)
+_LONGEST: Final = 128
+_UNSTATED: Final = "2025-03-26"
+"""What a legacy request without a version header speaks (MCP 2025-11-25, transports)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One message. `id` is its id as JSON, None for a notification; an answer to a request of ours has no method."""
+
+    method: str
+    params: dict[str, Any]
+    id: bytes | None
+    is_modern: bool
+    meta: dict[str, Any]
+
+    @property
+    def request_id(self) -> bytes:
+        """The id to answer with."""
+        return b"null" if self.id is None else self.id
+
+
+def read(text: bytes) -> Call:
+    """Read one message. Raises Refused: -32700 when it is not strict JSON, -32600 when it is no single message."""
+    try:
+        value = strict.loads(text)
+    except strict.NotStrictJson as why:
+        raise Refused(Code.MALFORMED_CALL, why.message, jsonrpc=PARSE_ERROR) from why
+    if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
+        raise _invalid("The body is not one JSON-RPC 2.0 message.")
+    method, params, given = value.get("method", ""), value.get("params", {}), value.get("id")
+    if not isinstance(method, str) or len(method) > _LONGEST or (not method and not value.keys() & {"result", "error"}):
+        raise _invalid("The message names no method.")
+    if "id" in value and (isinstance(given, bool) or not isinstance(given, str | int)):
+        raise _invalid("The message's id is neither a text nor a whole number.")
+    if not isinstance(params, dict):
+        raise _invalid("The message's params are not an object.")
+    meta = params.get("_meta", {})
+    if not isinstance(meta, dict):
+        raise _invalid("The message's _meta is not an object.")
+    return Call(method, params, encode(given) if "id" in value else None, upstream.META_VERSION in meta, meta)
+
+
+def _invalid(message: str) -> Refused:
+    return Refused(Code.MALFORMED_CALL, message, jsonrpc=INVALID_REQUEST)
+
+
+def is_modern(call: Call, request: Request) -> bool:
+    """Say to which era a message belongs: by its body first, since headers are only a copy (GW-3, GW-17)."""
+    if call.is_modern:
+        return True
+    if call.method == "initialize" or request.headers.get(b"mcp-session-id"):
+        return False
+    version = request.header(mcpheaders.VERSION)
+    return version is not None and version not in upstream.LEGACY
+
+
+def check_modern(call: Call, request: Request) -> None:
+    """Check the envelope and that each header says what the body says (GW-2, GW-5). Raises Refused."""
+    version = call.meta.get(upstream.META_VERSION)
+    if not isinstance(version, str) or not isinstance(call.meta.get(upstream.META_CAPABILITIES), dict):
+        raise Refused(
+            Code.MALFORMED_CALL,
+            f"_meta must hold {upstream.META_VERSION} and {upstream.META_CAPABILITIES}.",
+            jsonrpc=INVALID_PARAMS,
+        )
+    named = mcpheaders.NAMED_BY.get(call.method)
+    expected: dict[str, object] = {mcpheaders.VERSION: version, mcpheaders.METHOD: call.method}
+    if named is not None:
+        expected[mcpheaders.NAME] = call.params.get(named)
+    for header, said in expected.items():
+        given = request.header(header)
+        if given is None or mcpheaders.decode(given) != said:
+            raise Refused(Code.HEADER_MISMATCH, f"The header {header} and the body say different things.")
+    check_version(version)
+
+
+def check_version(version: str) -> None:
+    """Refuse a modern version that we do not speak, and name those that we do (GW-5)."""
+    if version != upstream.MODERN:
+        raise Refused(Code.UNSUPPORTED_VERSION, data={"supported": list(ERAS), "requested": version})
+
+
+def check_legacy(request: Request) -> None:
+    """Check the version header of a legacy request; without one it speaks 2025-03-26 (GW-16). Raises Refused."""
+    version = request.header(mcpheaders.VERSION) or _UNSTATED
+    if version not in upstream.LEGACY:
+        check_version(version)
+        raise Refused(
+            Code.HEADER_MISMATCH, "The version header names the modern era, and the body does not.",
+            status=HTTPStatus.BAD_REQUEST,
+        )  # fmt: skip
+
+
+def check_params(call: Call, request: Request, mirrored: Mapping[str, mcpheaders.Path]) -> None:
+    """Check that Mcp-Param headers repeat the arguments that the approved schema marks (GW-4). Raises Refused."""
+    prefix = mcpheaders.PARAM.encode()
+    given = [(name.decode(), value.decode("latin-1")) for name, value in request.raw if name.startswith(prefix)]
+    if not given and not mirrored:
+        return
+    if wrong := mcpheaders.contradicting(call.params.get("arguments") or {}, mirrored, given):
+        raise Refused(Code.HEADER_MISMATCH, f"The header {wrong} and the arguments say different things.")

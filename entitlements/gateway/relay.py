@@ -1,0 +1,237 @@
+"""One call on its way: our own re-serialisation out, the upstream's answer back as it arrives.
+
+What the upstream says is data. Its answer is taken apart just enough to give it the client's own request id and the
+form of the client's era, to leave out what only concerns the two of us, and to see that our credential is not in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from entitlements import egress, mcpheaders, sse, upstream
+from entitlements.codes import Code
+from entitlements.gateway import answers
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
+from entitlements.gateway.messages import Call
+from entitlements.gateway.refusals import Refused
+from entitlements.gateway.talks import Talk
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+REMOVED: Final = b"[removed]"
+_PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
+_FORWARDED: Final = ("name", "arguments", "inputResponses", "requestState")
+_STREAM: Final = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+_STATUS: Final = {-32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 400, -32022: 400, -32601: 404}
+_REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
+
+
+class _Wire(msgspec.Struct):
+    """A message from the upstream, taken apart no further than needed."""
+
+    id: msgspec.Raw = msgspec.Raw(b"")
+    method: str = ""
+    result: msgspec.Raw = msgspec.Raw(b"")
+    error: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Peek(msgspec.Struct):
+    isError: bool = False  # noqa: N815 - the protocol's name
+    resultType: str = ""  # noqa: N815
+
+
+class _Fault(msgspec.Struct):
+    code: int = 0
+
+
+_wire: Final = msgspec.json.Decoder(_Wire)
+_peek: Final = msgspec.json.Decoder(_Peek)
+_fault: Final = msgspec.json.Decoder(_Fault)
+_any: Final = msgspec.json.Decoder()
+
+
+class SessionLost(Exception):
+    """The upstream no longer knows the legacy session; the call was not carried out."""
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a call ended, for the record: `code` is empty for a result, even one that says isError."""
+
+    outcome: str
+    code: str
+    size: int = 0
+
+
+class Responder:
+    """Answers one request: as plain JSON if the answer comes at once and alone, else as a stream of events."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_streaming = False
+        self._is_finished = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    def keep_alive(self) -> None:
+        """From now on, send a comment whenever the upstream is silent for long."""
+        self._timer = asyncio.get_running_loop().call_later(KEEP_ALIVE_SECONDS, self._start_keeping)
+
+    async def event(self, message: bytes) -> None:
+        """Send one message of the stream."""
+        await self._begin()
+        await self._send({"type": "http.response.body", "body": sse.event(message), "more_body": True})
+
+    async def finish(self, answer: Answer) -> None:
+        """Send the last message and end; its status counts only if nothing was sent before."""
+        self.close()
+        if self._is_finished:
+            return
+        self._is_finished = True
+        if self._is_streaming:
+            await self._send({"type": "http.response.body", "body": sse.event(answer.body)})
+            return
+        length = (b"content-length", str(len(answer.body)).encode())
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+    def close(self) -> None:
+        """Stop the comments."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._keeper is not None:
+            self._keeper.cancel()
+
+    def _start_keeping(self) -> None:
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        await self._begin()
+        while True:
+            await self._send({"type": "http.response.body", "body": sse.KEEP_ALIVE, "more_body": True})
+            await asyncio.sleep(KEEP_ALIVE_SECONDS)
+
+    async def _begin(self) -> None:
+        if not self._is_streaming:
+            self._is_streaming = True
+            await self._send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
+
+
+@dataclass(slots=True)
+class Errand:
+    """A call that was allowed and recorded, and everything needed to carry it out."""
+
+    call: Call
+    talk: Talk
+    mirrored: Mapping[str, mcpheaders.Path]
+    trace: str
+    params_headers: tuple[tuple[str, str], ...]
+    gate: Callable[[], None]
+    responder: Responder
+    number: int = 0
+    was_sent: bool = False
+
+    async def carry_out(self) -> Ended:
+        """Send the call and pass the answer on. Raises what the gate raises, Unreachable, SessionLost."""
+        conversation = self.talk.conversation
+        self.number = next(self.talk.numbers)
+        params = forwarded(self.call, conversation, self.trace)
+        body = conversation.body(self.number, "tools/call", params)
+        headers = conversation.headers("tools/call", params["name"])
+        if conversation.is_modern:
+            self._mirror(headers, params)
+        token = egress.GATE.set(self._pass)
+        try:
+            async with self.talk.http.post(
+                conversation.target.url, data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                return await self._pass_on(answer)
+        except (aiohttp.ClientError, TimeoutError, OSError, sse.TooLarge, msgspec.MsgspecError) as why:
+            raise egress.Unreachable from why
+        finally:
+            egress.GATE.reset(token)
+
+    def _pass(self) -> None:
+        self.gate()
+        self.was_sent = True
+
+    def _mirror(self, headers: dict[str, str], params: Mapping[str, Any]) -> None:
+        headers.update(self.params_headers)
+        for token, path in self.mirrored.items():
+            value = mcpheaders.rendered(params.get("arguments") or {}, path)
+            if value is not None:
+                headers[f"Mcp-Param-{token}"] = mcpheaders.encode(value)
+
+    async def _pass_on(self, answer: aiohttp.ClientResponse) -> Ended:
+        status = answer.status
+        if status == HTTPStatus.NOT_FOUND and self.talk.conversation.session:
+            raise SessionLost
+        if status in _REFUSED or status // 100 in (3, 5):
+            raise egress.Unreachable(status=status)
+        async for text in upstream.messages(answer):
+            message = _wire.decode(text)
+            if not message.method and bytes(message.id) == str(self.number).encode():
+                return await self._last(message)
+            if message.method in _PASSED and not bytes(message.id):
+                await self.responder.event(self._clean(text))
+        raise egress.Unreachable("The system ended its answer too early.", status=status)
+
+    async def _last(self, message: _Wire) -> Ended:
+        request_id = self.call.request_id
+        if fault := bytes(message.error):
+            code = _fault.decode(fault).code
+            body = answers.error(request_id, self._clean(fault))
+            status = _STATUS.get(code, HTTPStatus.OK) if self.call.is_modern else HTTPStatus.OK
+            await self.responder.finish(Answer(status, body))
+            return Ended("failure", f"jsonrpc_{code}", len(body))
+        result = self._clean(bytes(message.result))
+        peek = _peek.decode(result)
+        body = answers.result(request_id, self._in_the_clients_era(result, peek))
+        await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
+        return Ended("failure" if peek.isError else "success", "tool_error" if peek.isError else "", len(body))
+
+    def _in_the_clients_era(self, result: bytes, peek: _Peek) -> bytes:
+        if self.call.is_modern and not peek.resultType:
+            rest = result.strip()[1:].lstrip()
+            return b'{"resultType":"complete"' + (b"}" if rest == b"}" else b"," + rest)
+        if not self.call.is_modern and peek.resultType not in ("", "complete"):
+            sentence = "The system asks for more input, which this version of the protocol cannot carry."
+            return encode({"content": [{"type": "text", "text": sentence}], "isError": True})
+        return result
+
+    def _clean(self, text: bytes) -> bytes:
+        """Take out our own credential, should the upstream repeat it, and line ends, which would end an event."""
+        credential = self.talk.conversation.target.credential
+        if credential is not None and credential.secret in text:
+            text = text.replace(credential.secret, REMOVED)
+        return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text
+
+
+def forwarded(call: Call, conversation: upstream.Conversation, trace: str) -> dict[str, Any]:
+    """Choose what travels on: the params that we know, and of `_meta` all but the envelope of the client's era."""
+    params: dict[str, Any] = {name: call.params[name] for name in _FORWARDED if name in call.params}
+    params.setdefault("arguments", {})
+    meta = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
+    meta.setdefault("traceparent", f"00-{trace}-{trace[:16]}-01")
+    if conversation.is_modern and call.is_modern:
+        meta[upstream.META_CAPABILITIES] = call.meta.get(upstream.META_CAPABILITIES, {})
+    params["_meta"] = meta
+    return params
+
+
+def arguments_of(call: Call) -> dict[str, Any]:
+    """Return the arguments of a tools/call. Raises Refused when name or arguments have the wrong form."""
+    arguments = call.params.get("arguments", {})
+    if not isinstance(arguments, dict) or not isinstance(call.params.get("name"), str):
+        raise Refused(Code.MALFORMED_CALL, "A call names a tool, and its arguments are an object.")
+    return arguments

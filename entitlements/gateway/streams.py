@@ -1,0 +1,129 @@
+"""What is open on this node, so that it ends when the rights do: calls on their way, streams, client sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from entitlements.gateway.bearer import Bearer
+from entitlements.snapshot import Call
+
+IDLE_SECONDS: Final = 3600.0
+MOST_SESSIONS: Final = 20_000
+MOST_OF_ONE: Final = 200
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """One call or stream. `stop` is set to the reason before its task is cancelled."""
+
+    call: Call
+    task: asyncio.Task[object]
+    is_call: bool
+    request: tuple[str, bytes] | None = None
+    """The client session and request id, by which a legacy client cancels."""
+    stop: str = ""
+
+    def end(self, reason: str) -> None:
+        """Cut it short."""
+        if not self.stop:
+            self.stop = reason
+            self.task.cancel()
+
+
+class Opened:
+    """Everything open, by agent."""
+
+    def __init__(self) -> None:
+        self._by_agent: dict[str, set[Open]] = {}
+
+    def add(self, it: Open) -> None:
+        """Take note of it."""
+        self._by_agent.setdefault(it.call.agent, set()).add(it)
+
+    def remove(self, it: Open) -> None:
+        """It is over."""
+        of_agent = self._by_agent.get(it.call.agent)
+        if of_agent is not None:
+            of_agent.discard(it)
+            if not of_agent:
+                del self._by_agent[it.call.agent]
+
+    def of(self, agent: str | None) -> list[Open]:
+        """Return what is open for an agent, or for all."""
+        if agent is not None:
+            return list(self._by_agent.get(agent, ()))
+        return [it for of_agent in self._by_agent.values() for it in of_agent]
+
+    def find(self, request: tuple[str, bytes], agent: str) -> Open | None:
+        """Return the call that a legacy client means."""
+        return next((it for it in self._by_agent.get(agent, ()) if it.request == request), None)
+
+
+@dataclass(slots=True, eq=False)
+class ClientSession:
+    """A legacy client's session with us. It is no credential: each request is authenticated anew (GW-16)."""
+
+    system: str
+    bearer: Bearer
+    version: str
+    used_at: float = field(default_factory=time.monotonic)
+    on_end: set[Callable[[], None]] = field(default_factory=set)
+
+    def belongs_to(self, bearer: Bearer, system: str) -> bool:
+        """Whether it was begun by the same agent, person and client at the same system."""
+        return self.system == system and self.bearer.key == bearer.key
+
+
+class ClientSessions:
+    """The legacy clients' sessions of this node."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, ClientSession] = {}
+        self._of: dict[tuple[str, str | None, str], list[str]] = {}
+
+    def begin(self, system: str, bearer: Bearer, version: str) -> str:
+        """Begin a session; the oldest of the same caller gives way when there are too many."""
+        mine = self._of.setdefault(bearer.key, [])
+        if len(mine) >= MOST_OF_ONE:
+            self.end(mine[0])
+        if len(self._sessions) >= MOST_SESSIONS:
+            self.end(next(iter(self._sessions)))
+        name = secrets.token_urlsafe(24)
+        self._sessions[name] = ClientSession(system, bearer, version)
+        self._of.setdefault(bearer.key, []).append(name)
+        return name
+
+    def get(self, name: str, bearer: Bearer, system: str) -> ClientSession | None:
+        """Return the caller's own session; None when it is dead, unknown or someone else's."""
+        session = self._sessions.get(name)
+        if session is None or not session.belongs_to(bearer, system):
+            return None
+        session.used_at = time.monotonic()
+        return session
+
+    def end(self, name: str) -> None:
+        """End a session and the streams that belong to it."""
+        session = self._sessions.pop(name, None)
+        if session is None:
+            return
+        mine = self._of.get(session.bearer.key, [])
+        if name in mine:
+            mine.remove(name)
+        if not mine:
+            self._of.pop(session.bearer.key, None)
+        for each in list(session.on_end):
+            each()
+
+    def sweep(self) -> None:
+        """End what was not used for long."""
+        before = time.monotonic() - IDLE_SECONDS
+        for name in [name for name, session in self._sessions.items() if session.used_at < before]:
+            self.end(name)
+
+    def __iter__(self) -> Iterator[tuple[str, ClientSession]]:
+        return iter(list(self._sessions.items()))
