@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import TypedDict, Unpack
 
 from django.db import IntegrityError, transaction
 
@@ -11,7 +12,7 @@ from audit.actions import Action
 from audit.context import Principal
 
 from . import changes, locks
-from .errors import DomainError, NotFound
+from .errors import DomainError, NotFound, Stale
 from .locks import Lock
 from .models import Agent, Person
 
@@ -54,6 +55,32 @@ def register(
         detail={"kind": kind, "purpose": purpose, "sponsor": sponsor.login, "owner": owner.login if owner else None},
     )
     return agent
+
+
+class AgentChanges(TypedDict, total=False):
+    """What can be edited; sponsor and owner change by acts of their own."""
+
+    name: str
+    purpose: str
+
+
+@transaction.atomic
+def edit(agent: Agent, *, by: Principal, version: int, **fields: Unpack[AgentChanges]) -> Agent:
+    """Change name or purpose. `version` is what the change was made from. Raises Stale, NotFound."""
+    locked = _locked(agent)
+    if locked.version != version:
+        raise Stale
+    changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
+    if not changed:
+        return locked
+    was = {name: getattr(locked, name) for name in changed}
+    for name, value in changed.items():
+        setattr(locked, name, value)
+    locked.version += 1
+    locked.save(update_fields=[*changed, "version"])
+    detail = {name: {"from": was[name], "to": value} for name, value in changed.items()}
+    log.record(Action.AGENT_EDITED, about=[f"agent:{locked.slug}"], by=by, detail=detail)
+    return locked
 
 
 @transaction.atomic

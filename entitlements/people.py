@@ -31,6 +31,12 @@ class IdentityTaken(DomainError):
     code, status = "identity_taken", HTTPStatus.CONFLICT
 
 
+class GroupTaken(DomainError):
+    """The group's name is taken."""
+
+    code, status = "group_taken", HTTPStatus.CONFLICT
+
+
 class UnknownRole(DomainError):
     """There is no such role."""
 
@@ -125,8 +131,12 @@ def link_identity(person: Person, issuer: TrustedIssuer, subject: str, *, by: Pr
 
 @transaction.atomic
 def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> Group:
-    """Make a group of people."""
-    group = Group.objects.create(slug=slug, name=name)
+    """Make a group of people. Raises GroupTaken."""
+    try:
+        with transaction.atomic():
+            group = Group.objects.create(slug=slug, name=name)
+    except IntegrityError as error:
+        raise GroupTaken(slug=slug) from error
     Membership.objects.bulk_create([Membership(group=group, person=person) for person in people])
     links = [f"group:{slug}", *(f"person:{person.login}" for person in people)]
     log.record(Action.GROUP_MADE, about=links, by=by)

@@ -6,6 +6,7 @@ import functools
 import re
 import uuid
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from django.db import DatabaseError, transaction
@@ -24,6 +25,7 @@ from entitlements.errors import Malformed, NotFound
 from . import idempotency, paging, permissions, preconditions, problems
 from .authentication import AUTHENTICATION
 from .caller import Caller
+from .fields import Reason
 from .matrix import MATRIX, Matrix, Row
 from .parsers import StrictJSON
 
@@ -35,6 +37,12 @@ class UnknownParameter(Malformed):
     """The address has query parameters that are not known here."""
 
     code = "unknown_parameter"
+
+
+class RepeatedParameter(Malformed):
+    """A query parameter is given twice; which one counts would be a guess."""
+
+    code = "repeated_parameter"
 
 
 class ObjectNotChecked(RuntimeError):
@@ -108,6 +116,9 @@ class Endpoint(GenericAPIView[Any]):
         unknown = set(request.query_params) - self._known_parameters()
         if unknown:
             raise UnknownParameter(parameters=sorted(unknown))
+        repeated = [name for name, values in request.query_params.lists() if len(values) > 1]
+        if repeated:
+            raise RepeatedParameter(parameters=sorted(repeated))
 
     def _known_parameters(self) -> frozenset[str]:
         listed = frozenset({paging.CURSOR, paging.LIMIT}) if isinstance(self, Listing) else frozenset()
@@ -166,7 +177,7 @@ class Endpoint(GenericAPIView[Any]):
     ) -> Response:
         """Render a problem under its own media type, whatever the caller accepts."""
         final = super().finalize_response(request, response, *args, **kwargs)
-        if final.exception:
+        if getattr(final, "exception", False):
             final.accepted_renderer, final.accepted_media_type = problems.ProblemRenderer(), problems.MEDIA_TYPE
             final.content_type = problems.MEDIA_TYPE
         return final
@@ -192,25 +203,91 @@ class Endpoint(GenericAPIView[Any]):
         return data
 
 
-class Listing(Endpoint):
-    """An address that lists what the caller sees, in pages. `rows` is the visible queryset, `shown` its serializer."""
+class Resource(Endpoint):
+    """An address of one kind of row: which the caller sees, how each is found, named in the record and shown."""
 
-    pagination_class = paging.Keyset
+    lookup: ClassVar[str] = "pk"
     shown: ClassVar[type[BaseSerializer[Any]]]
+    asked: ClassVar[type[BaseSerializer[Any]] | None] = None
+    answers: ClassVar[int] = HTTPStatus.OK
 
     def rows(self) -> QuerySet[Any]:
         """Return what the caller sees."""
         raise NotImplementedError
 
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        """Return the links by which the record names a row."""
+        raise NotImplementedError
+
+    def where(self) -> dict[str, Any]:
+        """Return the lookup of the row that the address names."""
+        return {self.lookup: self.kwargs["key"]}
+
+    def found(self) -> Any:  # noqa: ANN401 - as above
+        """Return the row that the address names. Raises NotFound."""
+        return self.find(self.rows(), **self.where())
+
+    def show(self, found: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
+        """Answer with a row as it is now, with its ETag where it has versions."""
+        data = self.shown(found, context=self.get_serializer_context()).data
+        version = getattr(found, "version", None)
+        return Response(data, **kwargs) if version is None else tagged(data, version, **kwargs)
+
+    def again(self, found: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
+        """Answer with a row read anew, as the caller sees it after the change."""
+        return self.show(self.find(self.rows(), pk=found.pk), **kwargs)
+
+
+class Listing(Resource):
+    """An address that lists what the caller sees, in pages."""
+
+    pagination_class = paging.Keyset
+
     def get_queryset(self) -> QuerySet[Any]:
         """Return what the caller sees; nothing while the schema is being written."""
+        if getattr(self, "swagger_fake_view", False):
+            return self.model().none()
         return self.rows()
+
+    def model(self) -> QuerySet[Any]:
+        """Return all rows, for the schema."""
+        found: QuerySet[Any] = self.filterset_class.Meta.model.objects.all()  # type: ignore[attr-defined]
+        return found
 
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Answer one page."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         shown = self.shown(page, many=True, context=self.get_serializer_context())
         return self.get_paginated_response(shown.data)
+
+
+class Look(Resource):
+    """An address that shows one row."""
+
+    def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
+        """Show the row."""
+        return self.show(self.found())
+
+
+class Act(Resource):
+    """An action on one row, with the reason that the record keeps. `verb(row, by=..., reason=...)` does it."""
+
+    asked = Reason
+    verb: ClassVar[Callable[..., Any]]
+
+    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
+        """Do it, and answer with the row as it is then."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        if (version := getattr(found, "version", None)) is not None:
+            preconditions.respect(self.request, version)
+        reason = self.body(Reason)["reason"]
+        self.check(found)
+        type(self).verb(found, by=self.principal, reason=reason)
+        return self.again(found)
+
+    def check(self, found: Any) -> None:  # noqa: ANN401 - a row
+        """Check what else the action depends on."""
 
 
 def tagged(data: Any, version: int, **kwargs: Any) -> Response:  # noqa: ANN401 - serialised JSON

@@ -91,3 +91,17 @@ class Reason(Strict):
     """Why something is done; the record keeps it."""
 
     reason = Text(max_length=500)
+
+
+class LineShown(Shown):
+    """One tool and its limits."""
+
+    tool = serializers.CharField(source="tool.name")
+    limits = serializers.JSONField()
+
+
+class LineAsked(Strict):
+    """One tool by name, and its limits."""
+
+    tool = Text(max_length=128)
+    limits = serializers.DictField(default=dict)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from audit import timeline
 from audit.actions import Action
@@ -21,8 +16,8 @@ from entitlements.errors import Forbidden
 from entitlements.models import Grant
 
 from . import visibility
-from .endpoints import Endpoint, Listing, tagged
-from .fields import Reason, Shown
+from .endpoints import Act, Listing, Look, Resource
+from .fields import LineShown, Shown
 
 
 class SamePerson(Forbidden):
@@ -48,13 +43,6 @@ class GrantFilter(filters.FilterSet):
         """Keep grants that name the person, or a group that she is in."""
         named = Grant.objects.filter(Q(subjects__person__login=login) | Q(subjects__group__people__login=login))
         return rows.filter(pk__in=named.values("pk"))
-
-
-class LineShown(Shown):
-    """One tool of a grant and its limits."""
-
-    tool = serializers.CharField(source="tool.name")
-    limits = serializers.JSONField()
 
 
 class GrantShown(Shown):
@@ -83,80 +71,60 @@ class GrantShown(Shown):
         return sorted(each.group.slug for each in grant.subjects.all() if each.group)
 
 
-class Grants(Listing):
-    """GET /grants: what the caller may see, newest first."""
-
+class _Grants(Resource):
     shown = GrantShown
-    serializer_class = GrantShown
+
+    def rows(self) -> QuerySet[Grant]:
+        return visibility.grants(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return grants.about(found)
+
+
+class Grants(_Grants, Listing):
+    """List grants by agent, person, system, entitlement and state, newest first."""
+
     filterset_class = GrantFilter
     ordering = ("-created_at", "-id")
 
-    def rows(self) -> QuerySet[Grant]:
-        """Return the visible grants."""
-        return visibility.grants(self.caller)
 
-    @extend_schema(responses=GrantShown(many=True))
-    def get(self, request: Request) -> Response:
-        """List grants by agent, person, system, entitlement and state."""
-        return super().get(request)
+class One(_Grants, Look):
+    """Show one grant."""
 
 
-class One(Endpoint):
-    """GET /grants/{id}."""
+class Revoke(_Grants, Act):
+    """End a grant at once."""
 
-    @extend_schema(responses=GrantShown)
-    def get(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - the framework's signature
-        """Show one grant."""
-        return _answer(self, grant)
-
-
-class _Change(Endpoint):
-    verb: ClassVar[Callable[..., Grant]]
-
-    @extend_schema(request=Reason, responses=GrantShown)
-    def post(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - as above
-        """Change the grant, and say why."""
-        found = self.find(visibility.grants(self.caller), pk=grant)
-        self.permit(found, *grants.about(found))
-        self.check(found)
-        reason = self.body(Reason)["reason"]
-        type(self).verb(grant, by=self.principal, reason=reason)
-        return _answer(self, grant)
-
-    def check(self, grant: Grant) -> None:
-        """Check what else the change depends on."""
+    @staticmethod
+    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
+        """Revoke it."""
+        return grants.revoke(grant.pk, by=by, reason=reason)
 
 
-class Revoke(_Change):
-    """POST /grants/{id}/revoke: end it at once."""
+class Suspend(_Grants, Act):
+    """Stop a grant for the time being."""
 
-    verb = staticmethod(grants.revoke)
-
-
-class Suspend(_Change):
-    """POST /grants/{id}/suspend: stop it for the time being."""
-
-    verb = staticmethod(grants.suspend)
+    @staticmethod
+    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
+        """Suspend it."""
+        return grants.suspend(grant.pk, by=by, reason=reason)
 
 
-class Restore(_Change):
-    """POST /grants/{id}/restore: a second person puts it back in force."""
+class Restore(_Grants, Act):
+    """Put a suspended grant back in force; never by whoever stopped it."""
 
-    verb = staticmethod(grants.restore)
+    @staticmethod
+    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
+        """Restore it."""
+        return grants.restore(grant.pk, by=by, reason=reason)
 
-    def check(self, grant: Grant) -> None:
+    def check(self, found: Any) -> None:  # noqa: ANN401 - a row
         """Refuse whoever stopped it."""
-        refuse_whoever_stopped("grant", grant.pk, Action.GRANT_SUSPENDED, self.principal)
+        refuse_whoever_stopped(self.links(found)[0], Action.GRANT_SUSPENDED, self.principal)
 
 
-def refuse_whoever_stopped(kind: str, key: object, stopped: Action, by: Principal) -> None:
+def refuse_whoever_stopped(link: str, stopped: Action, by: Principal) -> None:
     """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SamePerson."""
-    last = timeline.of(kind, key).filter(action=stopped).last()
+    last = timeline.about(link).filter(action=stopped).last()
     if last is not None and last.actor == str(by):
         raise SamePerson
-
-
-def _answer(view: Endpoint, grant: UUID) -> Response:
-    found: Grant = view.find(visibility.grants(view.caller), pk=grant)
-    shown: Any = GrantShown(found).data
-    return tagged(shown, found.version)

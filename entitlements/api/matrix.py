@@ -59,7 +59,6 @@ MATRIX: Final[Matrix] = {
     ("person", "GET"): READABLE,
     ("person-disable", "POST"): row(Role.ADMIN, *_STOPS, scope=REVOKE),
     ("person-enable", "POST"): _PEOPLE,
-    ("person-roles", "POST"): row(Role.ADMIN),
     ("groups", "GET"): READABLE,
     ("groups", "POST"): _PEOPLE,
     ("group", "GET"): READABLE,

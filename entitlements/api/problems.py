@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
@@ -104,7 +104,7 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0
             return _named("not_found", "There is no such thing, or you may not see it."), HTTPStatus.NOT_FOUND
         case PermissionDenied():
             return _named("forbidden", "Your roles do not allow this."), HTTPStatus.FORBIDDEN
-        case DatabaseError():
+        case OperationalError() | InterfaceError():
             return Unavailable(), Unavailable.status
     return Unexpected(), Unexpected.status
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import get_doc
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import Serializer
 
@@ -49,6 +50,23 @@ class Schema(AutoSchema):
         if self.method in ("PATCH", "PUT"):
             return [_header("If-Match", "The ETag of what the change was made from.")]
         return []
+
+    def get_request_serializer(self) -> Any:  # noqa: ANN401 - the framework's signature
+        """Return what the view asks for, where the method changes something."""
+        return None if self.method in ("GET", "HEAD") else getattr(self.view, "asked", None)
+
+    def get_response_serializers(self) -> Any:  # noqa: ANN401 - as above
+        """Return what the view shows: a page of it, one, or one that is new."""
+        shown = getattr(self.view, "shown", None)
+        if shown is None:
+            return None
+        if self.method == "GET":
+            return shown(many=True) if hasattr(self.view, "pagination_class") and self.view.pagination_class else shown
+        return {int(getattr(self.view, "answers", 200)): shown}
+
+    def get_description(self) -> str:
+        """Return what the view says of itself."""
+        return get_doc(type(self.view))
 
     def get_operation_id(self) -> str:
         """Name an operation by its address, which is unique, and its method."""

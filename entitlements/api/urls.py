@@ -2,20 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.urls import URLPattern, path
 
-from . import docs, grants
+from . import agents, bundles, clients, docs, grants, keys, people, record, revocations, sessions, systems, tools
 
 PREFIX: Final = "api/v1/"
 
+
+def at(address: str, view: Any, name: str) -> URLPattern:  # noqa: ANN401 - a class of views
+    """Place a view under the prefix; its name is its row in the matrix."""
+    return path(PREFIX + address, view.as_view(), name=name)
+
+
+_TOOL: Final = "tools/<slug:system>/<str:name>"
+
 urlpatterns: list[URLPattern] = [
-    path(PREFIX + "schema", docs.SchemaView.as_view(), name="api-schema"),
-    path(PREFIX + "docs", docs.DocsView.as_view(), name="api-docs"),
-    path(PREFIX + "grants", grants.Grants.as_view(), name="grants"),
-    path(PREFIX + "grants/<uuid:grant>", grants.One.as_view(), name="grant"),
-    path(PREFIX + "grants/<uuid:grant>/revoke", grants.Revoke.as_view(), name="grant-revoke"),
-    path(PREFIX + "grants/<uuid:grant>/suspend", grants.Suspend.as_view(), name="grant-suspend"),
-    path(PREFIX + "grants/<uuid:grant>/restore", grants.Restore.as_view(), name="grant-restore"),
+    at("schema", docs.SchemaView, "api-schema"),
+    at("docs", docs.DocsView, "api-docs"),
+    at("agents", agents.Agents, "agents"),
+    at("agents/<slug:key>", agents.One, "agent"),
+    at("agents/<slug:key>/suspend", agents.Suspend, "agent-suspend"),
+    at("agents/<slug:key>/restore", agents.Restore, "agent-restore"),
+    at("people", people.People, "people"),
+    at("people/<slug:key>", people.OnePerson, "person"),
+    at("people/<slug:key>/disable", people.Disable, "person-disable"),
+    at("people/<slug:key>/enable", people.Enable, "person-enable"),
+    at("groups", people.Groups, "groups"),
+    at("groups/<slug:key>", people.OneGroup, "group"),
+    at("groups/<slug:key>/leave", people.Leave, "group-leave"),
+    at("systems", systems.Systems, "systems"),
+    at("systems/<slug:key>", systems.One, "system"),
+    at("systems/<slug:key>/discover", systems.Discover, "system-discover"),
+    at("systems/<slug:key>/disable", systems.Disable, "system-disable"),
+    at("systems/<slug:key>/enable", systems.Enable, "system-enable"),
+    at("systems/<slug:key>/secret", systems.Credential, "system-secret"),
+    at("tools", tools.Tools, "tools"),
+    at(_TOOL, tools.One, "tool"),
+    at(f"{_TOOL}/approve", tools.Approve, "tool-approve"),
+    at(f"{_TOOL}/quarantine", tools.Quarantine, "tool-quarantine"),
+    at(f"{_TOOL}/disable", tools.Disable, "tool-disable"),
+    at(f"{_TOOL}/enable", tools.Enable, "tool-enable"),
+    at("entitlements", bundles.Entitlements, "entitlements"),
+    at("entitlements/<str:key>", bundles.One, "entitlement"),
+    at("grants", grants.Grants, "grants"),
+    at("grants/<uuid:key>", grants.One, "grant"),
+    at("grants/<uuid:key>/revoke", grants.Revoke, "grant-revoke"),
+    at("grants/<uuid:key>/suspend", grants.Suspend, "grant-suspend"),
+    at("grants/<uuid:key>/restore", grants.Restore, "grant-restore"),
+    at("sessions", sessions.Sessions, "sessions"),
+    at("sessions/<uuid:key>", sessions.OneSession, "session"),
+    at("sessions/<uuid:key>/end", sessions.End, "session-end"),
+    at("tokens", sessions.Tokens, "tokens"),
+    at("tokens/<uuid:key>", sessions.OneToken, "token"),
+    at("tokens/<uuid:key>/revoke", sessions.Revoke, "token-revoke"),
+    at("clients", clients.Clients, "clients"),
+    at("clients/<str:key>", clients.One, "client"),
+    at("clients/<str:key>/disable", clients.Disable, "client-disable"),
+    at("clients/<str:key>/enable", clients.Enable, "client-enable"),
+    at("revocations", revocations.Revocations, "revocations"),
+    at("revocations/<uuid:key>", revocations.One, "revocation"),
+    at("audit-events", record.Events, "audit-events"),
+    at("audit/checkpoint", record.LatestCheckpoint, "audit-checkpoint"),
+    at("audit/export", record.Export, "audit-export"),
+    at("audit/proofs/<int:index>", record.Proof, "audit-proof"),
+    at("keys", keys.Keys, "keys"),
+    at("keys/rotate", keys.Rotate, "key-rotate"),
+    at("keys/<str:key>/withdraw", keys.Withdraw, "key-withdraw"),
 ]

@@ -1,0 +1,129 @@
+"""OAuth clients: list, register (its secret shown once), look, disable, enable."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import addresses, clients, scopes
+from entitlements.errors import Forbidden
+from entitlements.models import Client
+
+from . import visibility
+from .endpoints import Act, Listing, Look, Resource
+from .fields import Shown, Strict, Text
+
+
+class BeyondOwnScopes(Forbidden):
+    """Nobody gives a client what they do not have themselves."""
+
+    code = "beyond_own_scopes"
+
+
+class ClientFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    status = filters.ChoiceFilter(choices=Client.Status.choices)
+
+    class Meta:
+        model = Client
+        fields: ClassVar[list[str]] = []
+
+
+class ClientShown(Shown):
+    """A client. `secret` is shown in the answer to its registration and never again."""
+
+    client_id = serializers.CharField()
+    name = serializers.CharField()
+    agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
+    auth = serializers.ChoiceField(choices=Client.Auth.choices)
+    status = serializers.ChoiceField(choices=Client.Status.choices)
+    jwks = serializers.JSONField()
+    redirect_uris = serializers.SerializerMethodField()
+    api_scopes = serializers.ListField(child=serializers.CharField())
+    secret = serializers.SerializerMethodField()
+
+    def get_redirect_uris(self, client: Client) -> list[str]:
+        """List the addresses."""
+        return str(client.redirect_uris).split()
+
+    def get_secret(self, client: Client) -> str | None:  # noqa: ARG002 - the framework's signature
+        """Return the new secret, in the one answer that has it."""
+        secret: str | None = self.context.get("secret")
+        return secret
+
+
+class ClientAsked(Strict):
+    """A new client: of an agent, or (without one) a script of the platform."""
+
+    client_id = serializers.RegexField(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,98}$")
+    agent = Text(max_length=64, allow_null=True, default=None)
+    auth = serializers.ChoiceField(choices=Client.Auth.choices, default=Client.Auth.PRIVATE_KEY_JWT)
+    name = Text(max_length=200, default="", allow_blank=True)
+    jwks = serializers.DictField(allow_null=True, default=None)
+    redirect_uris = serializers.ListField(child=serializers.URLField(max_length=500), default=list, max_length=20)
+    api_scopes = serializers.ListField(child=Text(max_length=128), default=list, max_length=20)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Check that a method has its credential, and that scopes are of our own API."""
+        has_keys = bool((attrs["jwks"] or {}).get("keys"))
+        if (attrs["auth"] == Client.Auth.PRIVATE_KEY_JWT) != has_keys:
+            raise serializers.ValidationError({"jwks": "Public keys go with private_key_jwt, and with nothing else."})
+        if any(scopes.system_of(scope) != addresses.MANDATE for scope in attrs["api_scopes"]):
+            raise serializers.ValidationError({"api_scopes": "These are scopes of Mandate's own API."})
+        return attrs
+
+
+class _Clients(Resource):
+    shown = ClientShown
+    lookup = "client_id"
+
+    def rows(self) -> QuerySet[Client]:
+        return visibility.clients(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"client:{found.client_id}", *([f"agent:{found.agent.slug}"] if found.agent else [])]
+
+
+class Clients(_Clients, Listing):
+    """List clients, or register one."""
+
+    filterset_class = ClientFilter
+    ordering = ("client_id",)
+    asked = ClientAsked
+    answers = HTTPStatus.CREATED
+    shown_once = frozenset({"secret"})
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Register a client."""
+        asked = self.body(ClientAsked)
+        if self.caller.scopes is not None and not set(asked["api_scopes"]) <= self.caller.scopes:
+            raise BeyondOwnScopes
+        slug = asked.pop("agent")
+        agent = self.find(visibility.agents(self.caller), slug=slug) if slug else None
+        made, secret = clients.register(asked.pop("client_id"), agent=agent, by=self.principal, **asked)
+        context = {**self.get_serializer_context(), "secret": secret}
+        return Response(ClientShown(made, context=context).data, status=HTTPStatus.CREATED)
+
+
+class One(_Clients, Look):
+    """Show a client."""
+
+
+class Disable(_Clients, Act):
+    """Stop a client at once; its tokens die."""
+
+    verb = staticmethod(clients.disable)
+
+
+class Enable(_Clients, Act):
+    """Let a disabled client work again, with new tokens only."""
+
+    verb = staticmethod(clients.enable)

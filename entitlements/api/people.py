@@ -1,0 +1,195 @@
+"""People and groups: list, register, look, disable, enable. Passwords never pass through the API."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import people
+from entitlements.errors import DomainError
+from entitlements.models import Group, Person
+
+from . import visibility
+from .endpoints import Act, Listing, Look, Resource
+from .fields import Shown, Slug, Strict, Text
+
+
+class UnknownPerson(DomainError):
+    """There is no person with this login."""
+
+    code, status = "unknown_person", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def known_person(login: str) -> Person:
+    """Return the person with a login. Raises UnknownPerson."""
+    found = Person.objects.filter(login=login).first()
+    if found is None:
+        raise UnknownPerson(login=login)
+    return found
+
+
+class PersonFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    is_active = filters.BooleanFilter()
+    role = filters.CharFilter(field_name="roles__role")
+
+    class Meta:
+        model = Person
+        fields: ClassVar[list[str]] = []
+
+
+class PersonShown(Shown):
+    """A person and her roles in Mandate."""
+
+    login = serializers.CharField()
+    name = serializers.CharField()
+    email = serializers.CharField()
+    manager = serializers.CharField(source="manager.login", allow_null=True, default=None)
+    is_active = serializers.BooleanField()
+    roles = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+
+    def get_roles(self, person: Person) -> list[str]:
+        """List the roles."""
+        return sorted(each.role for each in person.roles.all())
+
+
+class PersonAsked(Strict):
+    """A new person, who signs in through the organisation."""
+
+    login = Slug()
+    name = Text(max_length=200)
+    email = serializers.EmailField(default="", allow_blank=True)
+    manager = Text(max_length=64, allow_null=True, default=None)
+
+
+class _People(Resource):
+    shown = PersonShown
+    lookup = "login"
+
+    def rows(self) -> QuerySet[Person]:
+        return visibility.people(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"person:{found.login}"]
+
+
+class People(_People, Listing):
+    """List people, or register one."""
+
+    filterset_class = PersonFilter
+    ordering = ("login",)
+    asked = PersonAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Register a person."""
+        asked = self.body(PersonAsked)
+        manager = known_person(login) if (login := asked.pop("manager")) else None
+        made = people.register(**asked, manager=manager, by=self.principal)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class OnePerson(_People, Look):
+    """Show a person."""
+
+
+class Disable(_People, Act):
+    """Shut a person out at once, with everything that acts for her."""
+
+    verb = staticmethod(people.disable)
+
+
+class Enable(_People, Act):
+    """Let a disabled person in again."""
+
+    verb = staticmethod(people.enable)
+
+
+class GroupFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    person = filters.CharFilter(field_name="people__login")
+
+    class Meta:
+        model = Group
+        fields: ClassVar[list[str]] = []
+
+
+class GroupShown(Shown):
+    """A group and who is in it."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    people = serializers.SerializerMethodField()
+
+    def get_people(self, group: Group) -> list[str]:
+        """List the logins."""
+        return sorted(person.login for person in group.people.all())
+
+
+class GroupAsked(Strict):
+    """A new group."""
+
+    slug = Slug()
+    name = Text(max_length=200)
+    people = serializers.ListField(child=Text(max_length=64), max_length=1000, default=list)
+
+
+class LeaveAsked(Strict):
+    """Who leaves the group, and why."""
+
+    person = Text(max_length=64)
+    reason = Text(max_length=500)
+
+
+class _Groups(Resource):
+    shown = GroupShown
+    lookup = "slug"
+
+    def rows(self) -> QuerySet[Group]:
+        return visibility.groups(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"group:{found.slug}"]
+
+
+class Groups(_Groups, Listing):
+    """List groups, or make one."""
+
+    filterset_class = GroupFilter
+    ordering = ("slug",)
+    asked = GroupAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Make a group."""
+        asked = self.body(GroupAsked)
+        members = [known_person(login) for login in dict.fromkeys(asked["people"])]
+        made = people.make_group(asked["slug"], name=asked["name"], people=members, by=self.principal)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class OneGroup(_Groups, Look):
+    """Show a group."""
+
+
+class Leave(_Groups):
+    """Take a person out of a group, and so out of every grant that names it."""
+
+    asked = LeaveAsked
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Take the person out."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        asked = self.body(LeaveAsked)
+        people.leave_group(found, known_person(asked["person"]), by=self.principal, reason=asked["reason"])
+        return self.again(found)

@@ -1,0 +1,274 @@
+"""The record: events about a thing, the signed checkpoint, the export that the offline verifier reads, proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit import log, proofs, stream, timeline
+from audit.actions import Action
+from audit.export import jsonl
+from audit.models import Checkpoint, Event, Leaf
+from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
+from entitlements.models import Role
+
+from . import paging, relations
+from .endpoints import Endpoint
+from .fields import Shown
+from .revocations import KINDS
+
+READERS: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
+_PLACE: Final = 3
+
+
+class NoCheckpoint(NotFound):
+    """Nothing is sealed yet."""
+
+    code = "no_checkpoint"
+
+
+class NoProof(DomainError):
+    """The event is not sealed in a checkpoint yet."""
+
+    code, status = "proof_not_available", HTTPStatus.NOT_FOUND
+
+
+class BadRange(Malformed):
+    """`from` and `to` are indexes, or moments in ISO 8601 with their offset."""
+
+    code = "range_malformed"
+
+
+class BadLink(Malformed):
+    """`about` is a link of the form kind:id."""
+
+    code = "link_malformed"
+
+
+class EventShown(Shown):
+    """One event, parsed from the very bytes that were sealed. `index` is null until it is sealed."""
+
+    uuid = serializers.UUIDField()
+    index = serializers.IntegerField(allow_null=True)
+    at = serializers.CharField()
+    action = serializers.CharField()
+    outcome = serializers.CharField()
+    code = serializers.CharField(required=False)
+    actor = serializers.CharField()
+    on_behalf_of = serializers.CharField(required=False)
+    trace = serializers.CharField()
+    request_id = serializers.CharField()
+    links = serializers.ListField(child=serializers.CharField())
+    reason = serializers.CharField(required=False)
+    detail = serializers.DictField()
+
+
+class EventPage(Shown):
+    """A page of events."""
+
+    results = EventShown(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+def shown(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Write events as the API shows them, with their places in the log, in one query."""
+    places = (
+        {(leaf.producer, leaf.sequence): leaf.index for leaf in Leaf.objects.filter(_any_of(events))} if events else {}
+    )
+    return [_shown(event, places.get((event.producer, event.sequence))) for event in events]
+
+
+def _any_of(events: Sequence[Event]) -> Q:
+    found = Q()
+    for producer in {event.producer for event in events}:
+        found |= Q(producer=producer, sequence__in=[each.sequence for each in events if each.producer == producer])
+    return found
+
+
+def _shown(event: Event, index: int | None) -> dict[str, Any]:
+    said = event.said
+    optional = {name: said[name] for name in ("code", "on_behalf_of", "reason") if said[name]}
+    return {
+        "uuid": said["uuid"],
+        "index": index,
+        "at": said["at"],
+        "action": said["action"],
+        "outcome": said["outcome"],
+        "actor": said["actor"],
+        "trace": said["trace"],
+        "request_id": said["request_id"],
+        "links": said["links"],
+        "detail": said["detail"],
+        **optional,
+    }
+
+
+class Events(Endpoint):
+    """List the events about one thing, oldest first; without `about`, all of them, newest first."""
+
+    parameters = frozenset({"about", "action", "order", paging.CURSOR, paging.LIMIT})
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "about", str, description="`grant:<id>`, `agent:<slug>`, `trace:<id>`, `token:<jti>`, ..."
+            ),
+            OpenApiParameter("action", str, description="One event name, like `grant.revoked`."),
+            OpenApiParameter("order", str, enum=["oldest", "newest"]),
+            OpenApiParameter(paging.CURSOR, str, description="Where the page before ended."),
+            OpenApiParameter(paging.LIMIT, int, description="How many events at most."),
+        ],
+        responses=EventPage,
+    )
+    def get(self, request: Request) -> Response:
+        """Answer one page."""
+        about = request.query_params.get("about")
+        self._may_read(about)
+        order = request.query_params.get("order", "newest" if about is None else "oldest")
+        if order not in ("oldest", "newest"):
+            raise Malformed("`order` is oldest or newest.")
+        limit = paging.limit_of(request)
+        page = timeline.page(
+            self._events(about), after=self._after(request), limit=limit + 1, newest_first=order == "newest"
+        )
+        following = paging.seal(request.path, timeline.place(page[limit - 1])) if page[limit:] else None
+        return Response({"results": shown(page[:limit]), "next": following})
+
+    def _events(self, about: str | None) -> QuerySet[Event]:
+        events = Event.objects.all() if about is None else timeline.about(about)
+        action = self.request.query_params.get("action")
+        return events.filter(action=action) if action else events
+
+    def _after(self, request: Request) -> timeline.Place | None:
+        cursor = request.query_params.get(paging.CURSOR)
+        if cursor is None:
+            return None
+        place = paging.unseal(request.path, cursor)
+        if len(place) != _PLACE:
+            raise paging.BadCursor
+        return timeline.Place(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
+
+    def _may_read(self, about: str | None) -> None:
+        """Let readers of the record read all; everybody else, what is about a thing that they see."""
+        if self.caller.is_script or self.caller.has(*READERS):
+            return
+        if about is None:
+            raise Forbidden
+        kind, _, key = about.partition(":")
+        if not key:
+            raise BadLink
+        if about == str(self.principal) or self._sees(kind, key):
+            return
+        raise NotFound
+
+    def _sees(self, kind: str, key: str) -> bool:
+        known = KINDS.get(kind)
+        if known is None:
+            return False
+        try:
+            where: dict[str, Any] = {known.lookup: UUID(key) if known.is_uuid else key}
+        except ValueError:
+            return False
+        if kind == "tool":
+            where = dict(zip(("system__slug", "name"), key.split("/", 1), strict=False))
+        thing = known.rows(self.caller).filter(**where).first()
+        # A system is in everybody's catalogue who answers for an agent; what happened at it is its owner's to read.
+        return thing is not None and (kind not in ("system", "tool") or self._is_mine(thing))
+
+    def _is_mine(self, thing: object) -> bool:
+        return bool(relations.of(self.caller, thing))
+
+
+class LatestCheckpoint(Endpoint):
+    """The latest signed checkpoint, as text (a C2SP note)."""
+
+    @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
+    def get(self, request: Request) -> HttpResponseBase:  # noqa: ARG002 - the framework's signature
+        """Answer with the note."""
+        note = Checkpoint.objects.order_by("-size").values_list("note", flat=True).first()
+        if note is None:
+            raise NoCheckpoint
+        return HttpResponse(note, content_type="text/plain; charset=utf-8")
+
+
+class Export(Endpoint):
+    """The sealed events of a range, one JSON line each, as the offline verifier reads them."""
+
+    parameters = frozenset({"from", "to"})
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("from", str, description="An index or a moment; the beginning without it."),
+            OpenApiParameter("to", str, description="An index or a moment, exclusive; the end without it."),
+        ],
+        responses={(200, "application/x-ndjson"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        """Record that somebody takes a copy, then stream it."""
+        first = _index(request.query_params.get("from"), 0)
+        last = min(_index(request.query_params.get("to"), end := stream.end()), end)
+        with transaction.atomic():
+            log.record(Action.RECORD_EXPORTED, by=self.principal, detail={"first": first, "last": last})
+        answer = StreamingHttpResponse(jsonl.lines(first, last), content_type="application/x-ndjson")
+        answer["Content-Disposition"] = f'attachment; filename="record-{first}-{last}.jsonl"'
+        return answer
+
+
+def _index(given: str | None, otherwise: int) -> int:
+    if given is None:
+        return otherwise
+    if given.isascii() and given.isdigit() and len(given) <= 18:  # noqa: PLR2004 - the digits of 2^63
+        return int(given)
+    try:
+        moment = parse_datetime(given)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadRange
+    return jsonl.index_at(moment.astimezone(UTC))
+
+
+class ProofShown(Shown):
+    """Shows that an event is in the tree that the checkpoint signs (RFC 9162)."""
+
+    index = serializers.IntegerField()
+    leaf = serializers.CharField()
+    path = serializers.ListField(child=serializers.CharField())
+    checkpoint = serializers.CharField()
+
+
+class Proof(Endpoint):
+    """Prove that the event with an index is in the newest checkpoint."""
+
+    @extend_schema(responses=ProofShown)
+    def get(self, request: Request, index: int) -> Response:  # noqa: ARG002 - as above
+        """Answer with the inclusion proof, hashes in hexadecimal."""
+        leaf = Leaf.objects.filter(index=index).first()
+        try:
+            proof = proofs.inclusion(leaf.producer, leaf.sequence) if leaf else None
+        except proofs.NoSuchProof:
+            proof = None
+        if proof is None:
+            raise NoProof
+        return Response(
+            {
+                "index": proof.index,
+                "leaf": proof.leaf.hex(),
+                "path": [each.hex() for each in proof.path],
+                "checkpoint": proof.note,
+            }
+        )

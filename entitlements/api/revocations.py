@@ -1,0 +1,159 @@
+"""Revocations: stop anything, wait until every gateway node obeys, and keep the receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import revocation
+from entitlements.errors import NotFound
+from entitlements.models import Revocation, Role
+
+from . import permissions, visibility
+from .caller import Caller
+from .endpoints import Listing, Look, Resource
+from .fields import Shown, Strict, Text
+from .matrix import MATRIX, REVOKE, Row, row
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one kind of target is found, and whose row of the matrix says who may stop it."""
+
+    rows: Callable[[Caller], QuerySet[Any]]
+    lookup: str
+    row: Row
+    is_uuid: bool = False
+
+
+def _stop(name: str) -> Row:
+    return MATRIX[name, "POST"]
+
+
+KINDS: Final = {
+    "grant": _Kind(visibility.grants, "pk", _stop("grant-revoke"), is_uuid=True),
+    "session": _Kind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
+    "token": _Kind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
+    "tool": _Kind(visibility.tools, "name", _stop("tool-disable")),
+    "system": _Kind(visibility.systems, "slug", _stop("system-disable")),
+    "client": _Kind(visibility.clients, "client_id", _stop("client-disable")),
+    "agent": _Kind(visibility.agents, "slug", _stop("agent-suspend")),
+    "person": _Kind(visibility.people, "login", _stop("person-disable")),
+}
+EVERYTHING: Final = row(Role.ANALYST, Role.SECURITY, Role.RESPONDER, scope=REVOKE)
+
+
+class RevocationFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    type = filters.CharFilter(field_name="target_type")
+    id = filters.CharFilter(field_name="target_id")
+
+    class Meta:
+        model = Revocation
+        fields: ClassVar[list[str]] = []
+
+
+class TargetAsked(Strict):
+    """What to stop: `id` is a slug, login, client identifier, uuid, or `system/tool`."""
+
+    type = serializers.ChoiceField(choices=[*KINDS, "everything"])
+    id = Text(max_length=128, default="", allow_blank=True)
+
+
+class RevocationAsked(Strict):
+    """What to stop and why; `wait` for the nodes, or fetch the receipt later."""
+
+    target = TargetAsked()
+    reason = Text(max_length=500)
+    wait = serializers.BooleanField(default=True)
+
+
+class TargetShown(Shown):
+    """What was stopped."""
+
+    type = serializers.CharField(source="target_type")
+    id = serializers.CharField(source="target_id")
+
+
+class RevocationShown(Shown):
+    """Who obeyed after how long, who fell silent, what may outlive it elsewhere, and the signed receipt of it."""
+
+    id = serializers.UUIDField()
+    target = TargetShown(source="*")
+    by = serializers.CharField()
+    reason = serializers.CharField()
+    position = serializers.IntegerField(allow_null=True)
+    committed_at = serializers.DateTimeField()
+    acknowledged = serializers.ListField(child=serializers.DictField())
+    missing = serializers.ListField(child=serializers.DictField())
+    residual = serializers.ListField(child=serializers.DictField())
+    receipt = serializers.CharField()
+
+
+class _Revocations(Resource):
+    shown = RevocationShown
+
+    def rows(self) -> QuerySet[Revocation]:
+        rows = Revocation.objects.all()
+        return rows if self.caller.sees_everything else rows.filter(by=str(self.principal))
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"revocation:{found.pk}"]
+
+
+class Revocations(_Revocations, Listing):
+    """List revocations, or stop something now."""
+
+    filterset_class = RevocationFilter
+    ordering = ("-committed_at", "-id")
+    asked = RevocationAsked
+    answers = HTTPStatus.CREATED
+    durable = True  # the nodes must see the change while we wait for them
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Stop the target, and answer with the receipt."""
+        asked = self.body(RevocationAsked)
+        target = revocation.Target(asked["target"]["type"], asked["target"]["id"])
+        self._permit(target)
+        made = revocation.revoke(target, by=self.principal, reason=asked["reason"], wait=asked["wait"])
+        return self.show(made, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{made.pk}"})
+
+    def _permit(self, target: revocation.Target) -> None:
+        """Ask the row of this very stop, with the object that it is about. Raises NotFound, Forbidden."""
+        self.about = [] if target.type == "everything" else [f"{target.type}:{target.id}"]
+        if target.type == "everything":
+            permissions.permit(self.caller, EVERYTHING, None)
+        else:
+            permissions.permit(self.caller, KINDS[target.type].row, self._target(target))
+        self._permitted = True
+
+    def _target(self, target: revocation.Target) -> Any:  # noqa: ANN401 - any row
+        kind = KINDS[target.type]
+        where: dict[str, Any] = {kind.lookup: target.id}
+        if kind.is_uuid:
+            where = {kind.lookup: _uuid(target.id)}
+        if target.type == "tool":
+            system, _, name = target.id.partition("/")
+            where = {"system__slug": system, "name": name}
+        return self.find(kind.rows(self.caller), **where)
+
+
+class One(_Revocations, Look):
+    """Show a revocation with its receipt, once the nodes have answered."""
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound from error

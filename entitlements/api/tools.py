@@ -1,0 +1,165 @@
+"""Tools: list, look with what changed, approve what was read, quarantine, disable, enable."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit.actions import Action
+from entitlements import catalog, definitions, impressions
+from entitlements.models import Tool, ToolVersion
+
+from . import preconditions, visibility
+from .endpoints import Act, Listing, Look, Resource
+from .fields import Shown, Strict, Text
+from .grants import refuse_whoever_stopped
+
+
+class ToolFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    system = filters.CharFilter(field_name="system__slug")
+    state = filters.ChoiceFilter(choices=Tool.State.choices)
+    action = filters.ChoiceFilter(choices=Tool.Does.choices)
+    risk = filters.ChoiceFilter(choices=Tool.Risk.choices)
+
+    class Meta:
+        model = Tool
+        fields: ClassVar[list[str]] = []
+
+
+class VersionShown(Shown):
+    """A pinned definition, without its text."""
+
+    sha256 = serializers.CharField()
+    seen_at = serializers.DateTimeField()
+    approved_at = serializers.DateTimeField(allow_null=True)
+
+
+class ToolShown(Shown):
+    """A tool: what a person agreed to (`approved`), and what the server offers now (`seen`)."""
+
+    system = serializers.CharField(source="system.slug")
+    name = serializers.CharField()
+    sentence = serializers.CharField()
+    state = serializers.ChoiceField(choices=Tool.State.choices)
+    action = serializers.ChoiceField(choices=Tool.Does.choices)
+    risk = serializers.ChoiceField(choices=Tool.Risk.choices)
+    data_class = serializers.CharField()
+    approved = VersionShown(allow_null=True)
+    seen = VersionShown(allow_null=True)
+
+
+class ToolShownWhole(ToolShown):
+    """A tool with its definitions, the difference in plain sentences, and what hides in its texts.
+
+    Definitions and differences quote the server: they are data, to be escaped where they are shown.
+    """
+
+    approved_definition = serializers.SerializerMethodField()
+    seen_definition = serializers.SerializerMethodField()
+    difference = serializers.SerializerMethodField()
+    findings = serializers.SerializerMethodField()
+
+    def get_approved_definition(self, tool: Tool) -> dict[str, Any] | None:
+        """Return what agents are shown."""
+        return _definition(tool.approved)
+
+    def get_seen_definition(self, tool: Tool) -> dict[str, Any] | None:
+        """Return what the server offers now."""
+        return _definition(tool.seen)
+
+    def get_difference(self, tool: Tool) -> list[str]:
+        """Say in plain sentences what changed since the approval."""
+        if tool.approved is None or tool.seen is None:
+            return []
+        return definitions.difference(tool.approved.definition, tool.seen.definition)
+
+    def get_findings(self, tool: Tool) -> list[dict[str, Any]]:
+        """List what hides in the texts that the server offers now."""
+        found = impressions.inspect(tool.seen.definition) if tool.seen else []
+        return [{"place": each.place, "sign": each.sign.value, "count": each.count} for each in found]
+
+
+def _definition(version: ToolVersion | None) -> dict[str, Any] | None:
+    return dict(version.definition) if version else None
+
+
+class ApprovalAsked(Strict):
+    """What a person read and says about it. `sha256` is of the definition that she read."""
+
+    sha256 = serializers.RegexField(r"^[0-9a-f]{64}$")
+    sentence = Text(max_length=500)
+    action = serializers.ChoiceField(choices=Tool.Does.choices)
+    risk = serializers.ChoiceField(choices=Tool.Risk.choices)
+    data_class = Text(max_length=32, default="internal")
+    reason = Text(max_length=500, default="", allow_blank=True)
+
+
+class _Tools(Resource):
+    shown: ClassVar[Any] = ToolShown
+
+    def rows(self) -> QuerySet[Tool]:
+        return visibility.tools(self.caller)
+
+    def where(self) -> dict[str, Any]:
+        return {"system__slug": self.kwargs["system"], "name": self.kwargs["name"]}
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"tool:{found.system.slug}/{found.name}", f"system:{found.system.slug}"]
+
+
+class Tools(_Tools, Listing):
+    """List tools by system, state, action and risk."""
+
+    filterset_class = ToolFilter
+    ordering = ("system__slug", "name")
+
+
+class One(_Tools, Look):
+    """Show a tool with its definitions and what changed between them."""
+
+    shown = ToolShownWhole
+
+
+class Approve(_Tools):
+    """Pin the definition that was read, and let it be served."""
+
+    asked = ApprovalAsked
+
+    def post(self, request: Request, system: str, name: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Approve it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        preconditions.respect(request, found.version)
+        asked = self.body(ApprovalAsked)
+        reason = asked.pop("reason")
+        catalog.approve_tool(catalog.Approval(found, **asked), by=self.principal, reason=reason)
+        return self.again(found)
+
+
+class Quarantine(_Tools, Act):
+    """Stop a tool until a person has reviewed it again."""
+
+    verb = staticmethod(catalog.quarantine)
+
+
+class Disable(_Tools, Act):
+    """Stop a tool until it is enabled."""
+
+    verb = staticmethod(catalog.disable_tool)
+
+
+class Enable(_Tools, Act):
+    """Let a disabled tool be called again; never by whoever stopped it."""
+
+    verb = staticmethod(catalog.enable_tool)
+
+    def check(self, found: Any) -> None:  # noqa: ANN401 - a row
+        """Refuse whoever stopped it."""
+        refuse_whoever_stopped(self.links(found)[0], Action.TOOL_DISABLED, self.principal)
