@@ -18,6 +18,8 @@ class Action(StrEnum):
     APPROVAL_GIVEN = "approval.given"
     APPROVAL_POLICY_PUBLISHED = "approval_policy.published"
     APPROVAL_REROUTED = "approval.rerouted"
+    ATTEMPT_REFUSED = "attempt.refused"
+    REFUSED = ATTEMPT_REFUSED  # an alias: what a door records when the error names nothing nearer
     AUTHENTICATION_FAILED = "authentication.failed"
     CALL_ALLOWED = "call.allowed"
     CALL_DENIED = "call.denied"
@@ -56,8 +58,6 @@ class Action(StrEnum):
     REQUEST_CANCELLED = "request.cancelled"
     REQUEST_EXPIRED = "request.expired"
     REQUEST_NARROWED = "request.narrowed"
-    REQUEST_REFUSED = "request.refused"
-    REFUSED = REQUEST_REFUSED  # an alias: what a door records when the error names nothing nearer
     REQUEST_SUBMITTED = "request.submitted"
     REVOCATION_COMMITTED = "revocation.committed"
     REVOCATION_SETTLED = "revocation.settled"

@@ -23,7 +23,7 @@ ORDER = (
     "client.registered",
     "token.refused",
     "request.submitted",
-    "request.refused",
+    "attempt.refused",
     "approval.given",
     "grant.issued",
     "session.begun",

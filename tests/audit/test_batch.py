@@ -127,7 +127,7 @@ def test_a_connection_lost_while_idle_costs_no_call_in_doubt_twice() -> None:
                 await writer.write(said(n))
             except (batch.FateUnknown, batch.NotWritten):
                 assert n == 1
-        assert len(await query("SELECT FROM events WHERE action = 'request.refused'")) == 2
+        assert len(await query("SELECT FROM events WHERE action = 'attempt.refused'")) == 2
 
     run(story)
 

@@ -89,7 +89,7 @@ def test_ids_moments_names_and_sets_become_text() -> None:
     assert redaction.clean({"id": UUID(int=1), "at": east, "what": Action.REFUSED, "all": {"b", "a"}}) == {
         "id": "00000000-0000-0000-0000-000000000001",
         "at": "2026-11-24T15:00:00.000001Z",
-        "what": "request.refused",
+        "what": "attempt.refused",
         "all": ["a", "b"],
     }
 
