@@ -77,6 +77,7 @@ def submit(
     `by` is a person, or the agent itself, then with the user whose session it is in. Raises what the checks in `asking`
     raise, and candidates.NoApprover when a stage has nobody left: a stage is never skipped.
     """
+    locks.shared([(Lock.AGENT, agent.pk)])  # who answers for it stays the same until the request can be seen
     agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
     asking.check_asker(agent, ask, by=by, on_behalf_of=on_behalf_of)
     asking.check_people(agent, ask.people, ask.groups)
@@ -204,30 +205,30 @@ def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
     `also` is the person who answers. The row is read after the locks, so that it shows what the previous holder
     committed; the row's own lock keeps the sweep, which takes no other, away from it.
     """
-    known = AccessRequest.objects.filter(pk=request_id).values_list(
+    lock([request_id], also=also)
+    rows = AccessRequest.objects.select_for_update(of=("self",)).select_related(
+        "agent__sponsor__manager", "agent__owner", "entitlement__system__owner", "policy", "requested_by"
+    )
+    found = rows.filter(pk=request_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def lock(request_ids: Sequence[UUID], *, also: Person | None = None) -> None:
+    """Take the locks of some requests and of what their grants would depend on, all in the one fixed order."""
+    known = AccessRequest.objects.filter(pk__in=request_ids).values_list(
         "agent_id", "agent__sponsor_id", "entitlement__system_id"
     )
-    if not (found := known.first()):
-        raise NotFound
-    agent, sponsor, system = found
-    people = Person.objects.filter(requests_for=request_id).values_list("pk", flat=True)
-    tools = RequestLine.objects.filter(request=request_id).values_list("tool_id", flat=True)
-    locks.shared(
-        [
-            (Lock.AGENT, agent),
-            *((Lock.PERSON, person) for person in {sponsor, *people, *([also.pk] if also else [])}),
-            (Lock.SYSTEM, system),
-            *((Lock.TOOL, tool) for tool in tools),
-        ]
-    )
-    locks.exclusive((Lock.REQUEST, request_id))
-    return (
-        AccessRequest.objects.select_for_update(of=("self",))
-        .select_related(
-            "agent__sponsor__manager", "agent__owner", "entitlement__system__owner", "policy", "requested_by"
-        )
-        .get(pk=request_id)
-    )
+    acted_for = Person.objects.filter(requests_for__in=request_ids).values_list("pk", flat=True)
+    tools = RequestLine.objects.filter(request__in=request_ids).values_list("tool_id", flat=True)
+    keys: set[locks.Key] = {(Lock.PERSON, person) for person in acted_for} | {(Lock.TOOL, tool) for tool in tools}
+    for agent, sponsor, system in known:
+        keys |= {(Lock.AGENT, agent), (Lock.PERSON, sponsor), (Lock.SYSTEM, system)}
+    if also:
+        keys.add((Lock.PERSON, also.pk))
+    locks.shared(keys)
+    locks.exclusive(*((Lock.REQUEST, request_id) for request_id in request_ids))
 
 
 def check_open(request: AccessRequest, expected_version: int | None) -> None:

@@ -1,0 +1,85 @@
+import pytest
+
+from audit import timeline
+from audit.actions import Action
+from audit.context import SYSTEM
+from entitlements import agents, people
+from entitlements.errors import DomainError, ReasonRequired
+from entitlements.models import Agent, Change, Grant
+from governance import approvals, asking, ownership, requests
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company, waiting
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def company() -> Company:
+    return companies.found()
+
+
+def test_a_new_sponsor_is_recorded_and_answers_what_waits(company: Company) -> None:
+    first, second = company.ask(), company.ask(people=[company.bob])
+
+    ownership.change_sponsor(company.bot, company.mona, by=company.ana.principal, reason="sofia moves on")
+
+    assert [waiting(first), waiting(second)] == [{"sponsor": ["mona"]}, {"sponsor": ["mona"]}]
+    event = timeline.of("agent", "research-bot").filter(action=Action.AGENT_SPONSOR_CHANGED).get()
+    assert (event.actor, event.reason, event.detail) == (
+        "person:ana",
+        "sofia moves on",
+        {"from": "sofia", "to": "mona"},
+    )
+    assert Change.objects.filter(agent=company.bot, kind="agent").exists()
+    with pytest.raises(approvals.NotAnApprover):
+        approvals.approve(first.pk, by=company.sofia)
+    assert approvals.approve(first.pk, by=company.mona).state == "approved"
+
+
+def test_a_new_owner_no_longer_approves_for_the_agent(company: Company) -> None:
+    request = company.ask("remove", by=company.ana)
+
+    ownership.change_owner(company.bot, company.sam, by=company.ana.principal, reason="otto left")
+
+    assert waiting(request) == {"sponsor": ["sofia"], "system_owner": ["resa", "rob"]}
+    assert timeline.of("agent", "research-bot").filter(action=Action.AGENT_OWNER_CHANGED).count() == 1
+
+
+def test_naming_the_same_person_again_changes_and_records_nothing(company: Company) -> None:
+    ownership.change_sponsor(company.bot, company.sofia, by=SYSTEM, reason="again")
+    assert Agent.objects.get(pk=company.bot.pk).version == 1
+    assert not timeline.of("agent", "research-bot").filter(action=Action.AGENT_SPONSOR_CHANGED).exists()
+
+
+def test_nobody_who_left_answers_for_an_agent_and_a_retired_one_keeps_its_people(company: Company) -> None:
+    people.disable(company.mona, by=SYSTEM, reason="left")
+    for verb in (ownership.change_sponsor, ownership.change_owner):
+        with pytest.raises(DomainError, match="active"):
+            verb(company.bot, company.mona, by=SYSTEM, reason="mistake")
+    with pytest.raises(ReasonRequired):
+        ownership.change_sponsor(company.bot, company.bob, by=SYSTEM, reason=" ")
+    agents.retire(company.bot, by=SYSTEM, reason="done")
+    with pytest.raises(ownership.AgentRetired):
+        ownership.change_owner(company.bot, company.bob, by=SYSTEM, reason="too late")
+
+
+def test_a_personal_agent_that_acts_for_its_user_keeps_its_sponsor(company: Company) -> None:
+    own = make.agent(kind=Agent.Kind.PERSONAL, sponsor=company.alice, owner=company.otto)
+    request = make.request(company.use, own, by=company.alice, people=[company.alice], tools=["now"])
+    with pytest.raises(ownership.SponsorIsTheUser):
+        ownership.change_sponsor(own, company.bob, by=SYSTEM, reason="handed on")
+    approvals.approve(request.pk, by=company.mona)
+    with pytest.raises(ownership.SponsorIsTheUser):
+        ownership.change_sponsor(own, company.bob, by=SYSTEM, reason="handed on")
+    Grant.objects.update(state="revoked", ended_at=request.asked_at, end_reason="over")
+    assert ownership.change_sponsor(own, company.bob, by=SYSTEM, reason="handed on").sponsor == company.bob
+
+
+def test_an_agent_whose_sponsor_left_asks_for_nothing_until_it_has_another(company: Company) -> None:
+    people.disable(company.sofia, by=SYSTEM, reason="left")
+    with pytest.raises(asking.SponsorDisabled):
+        company.ask()
+    ownership.change_sponsor(company.bot, company.mona, by=company.ana.principal, reason="sofia left")
+    assert waiting(company.ask()) == {"sponsor": ["mona"]}
+    assert requests.expire_due() == 0
