@@ -59,7 +59,7 @@ class EntitlementAsked(Strict):
     name = Text(max_length=200)
     sentence = Text(max_length=500, default="", allow_blank=True)
     longest = Lasts(required=False)
-    lines = LineAsked(many=True, max_length=500)
+    lines = serializers.ListField(child=LineAsked(), max_length=500)
 
 
 class EntitlementEdited(Strict):
@@ -69,7 +69,7 @@ class EntitlementEdited(Strict):
     sentence = Text(max_length=500, required=False, allow_blank=True)
     longest = Lasts(required=False)
     enabled = serializers.BooleanField(required=False)
-    lines = LineAsked(many=True, required=False, max_length=500)
+    lines = serializers.ListField(child=LineAsked(), required=False, max_length=500)
 
 
 class _Entitlements(Resource):

@@ -64,7 +64,7 @@ class Schema(AutoSchema):
             return shown(many=True) if hasattr(self.view, "pagination_class") and self.view.pagination_class else shown
         return {int(getattr(self.view, "answers", 200)): shown}
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular narrowed it first
         """Return what the view says of itself."""
         return get_doc(type(self.view))
 
@@ -87,7 +87,16 @@ def add_problems(result: dict[str, Any], **_: object) -> dict[str, Any]:
     for item in result["paths"].values():
         for operation in item.values():
             operation["responses"]["default"] = _ANSWER
+    _drop(result, "x-spec-enum-id")
     return result
+
+
+def _drop(node: object, name: str) -> None:
+    """Leave out a mark of the generator, which changes with the order of choices and tells a reader nothing."""
+    if isinstance(node, dict):
+        node.pop(name, None)
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _drop(inner, name)
 
 
 class PersonalTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -103,7 +103,7 @@ class TokenShown(Shown):
     person = serializers.CharField(source="person.login", allow_null=True, default=None)
     session = serializers.UUIDField(source="session_id", allow_null=True)
     scope = serializers.CharField()
-    parent = serializers.UUIDField(allow_null=True)
+    parent = serializers.UUIDField(allow_null=True)  # type: ignore[assignment]  # a field, whatever the base calls so
     issued_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     revoked_at = serializers.DateTimeField(allow_null=True)

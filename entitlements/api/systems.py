@@ -115,7 +115,7 @@ class SeenShown(Shown):
 
 
 class _Systems(Resource):
-    shown = SystemShown
+    shown: ClassVar[type[Shown]] = SystemShown
     lookup = "slug"
 
     def rows(self) -> QuerySet[System]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from django.urls import URLPattern, path
+from rest_framework.views import APIView
 
 from . import agents, bundles, clients, docs, grants, keys, people, record, revocations, sessions, systems, tools
 
 PREFIX: Final = "api/v1/"
 
 
-def at(address: str, view: Any, name: str) -> URLPattern:  # noqa: ANN401 - a class of views
+def at(address: str, view: type[APIView], name: str) -> URLPattern:
     """Place a view under the prefix; its name is its row in the matrix."""
     return path(PREFIX + address, view.as_view(), name=name)
 
