@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connections
 
 from audit import clock, timeline
 from audit.actions import Action
@@ -50,7 +50,7 @@ class Racers:
 
     def close(self) -> None:
         for lane in self.lanes:
-            lane.submit(connection.close).result()
+            lane.submit(connections.close_all).result()
             lane.shutdown()
 
 
