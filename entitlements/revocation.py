@@ -84,6 +84,9 @@ def settle(revocation: Revocation) -> Revocation:
     revocation.position = changes.position(revocation.change_id)
     revocation.acknowledged, revocation.missing = changes.wait_for_nodes(revocation.position, committed)
     with transaction.atomic():
+        settled = Revocation.objects.select_for_update().get(pk=revocation.pk)
+        if settled.receipt:  # somebody else waited as well
+            return settled
         revocation.receipt = signing.sign(RECEIPT_ISSUER, _statement(revocation), typ="mandate-receipt+jwt")
         revocation.save(update_fields=["position", "acknowledged", "missing", "receipt"])
         log.record(

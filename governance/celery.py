@@ -9,3 +9,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 app = Celery("mandate")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+MINUTE, HOUR = 60.0, 3600.0
+app.conf.beat_schedule = {
+    # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.
+    "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
+    "settle-revocations": {"task": "entitlements.tasks.settle_revocations", "schedule": 10.0},
+    "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},
+    "discover-tools": {"task": "entitlements.tasks.discover_all", "schedule": 15 * MINUTE},
+    "rotate-signing-keys": {"task": "entitlements.tasks.rotate_signing_keys", "schedule": 5 * MINUTE},
+    "forget-used-assertions": {"task": "entitlements.tasks.forget_used_assertions", "schedule": 10 * MINUTE},
+    "forget-idempotent-answers": {"task": "entitlements.tasks.forget_idempotent_answers", "schedule": HOUR},
+    "expire-requests": {"task": "governance.tasks.expire_requests", "schedule": MINUTE},
+    "reroute-requests": {"task": "governance.tasks.reroute_requests", "schedule": 24 * HOUR},
+}

@@ -25,7 +25,6 @@ from entitlements.models import IdempotentAnswer
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
 LONGEST: Final = 255
-KEPT: Final = timedelta(hours=24)
 ABANDONED: Final = timedelta(seconds=60)
 """After this long an unanswered claim belongs to a process that died."""
 SENT_ALONG: Final = ("ETag", "Location")
@@ -74,13 +73,6 @@ def fingerprint(request: Request) -> str:
     """Return what makes two requests the same: method, address and parsed body."""
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{request.method}\n{request.get_full_path()}\n{body}".encode()).hexdigest()
-
-
-def forget_old(limit: int = 1000) -> int:
-    """Delete up to `limit` answers that are older than a day; returns how many."""
-    old = IdempotentAnswer.objects.filter(created_at__lt=clock.now() - KEPT).values_list("pk", flat=True)[:limit]
-    deleted, _ = IdempotentAnswer.objects.filter(pk__in=list(old)).delete()
-    return deleted
 
 
 class _Slot:
