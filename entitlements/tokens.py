@@ -130,8 +130,9 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     ]
     if not dying:
         return token
-    token.revoked_at, token.revoke_reason = token.revoked_at or clock.now(), token.revoke_reason or reason
-    IssuedToken.objects.filter(pk__in=dying).update(revoked_at=clock.now(), revoke_reason=reason)
+    now = clock.now()
+    token.revoked_at, token.revoke_reason = token.revoked_at or now, token.revoke_reason or reason
+    IssuedToken.objects.filter(pk__in=dying).update(revoked_at=now, revoke_reason=reason)
     links = [f"token:{pk}" for pk in dying] + [f"client:{token.client.client_id}"]
     links += [f"agent:{token.agent.slug}"] if token.agent else []
     log.record(Action.TOKEN_REVOKED, about=links, by=by, reason=reason)

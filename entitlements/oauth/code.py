@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db import transaction
-from django.http import HttpRequest
 
 from audit import clock, context, log
 from audit.actions import Action
@@ -52,7 +51,7 @@ def _hand_on(attempt: Attempt, caller: Caller, code: str, person: context.Princi
     client = Client.objects.get(pk=caller.pk)
     form = {**attempt.form, "code": code, "client_id": caller.client_id}
     body = [("grant_type", GRANT), *((name, form[name]) for name in _HANDED_ON if name in form)]
-    validator, text, status = toolkit.redeem_code(client, HttpRequest(), body)
+    validator, text, status = toolkit.redeem_code(client, body)
     answer: dict[str, Any] = json.loads(text)
     if status != 200:  # noqa: PLR2004 - OK
         message = str(answer.get("error_description") or "The code is refused.")

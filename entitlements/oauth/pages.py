@@ -1,4 +1,4 @@
-"""The two pages of the identity side that people see: sign in, and agree that a client may know who they are."""
+"""The page of the identity side that people see: agree that a client may know who they are."""
 
 # ruff: noqa: ANN401 - the toolkit comes without types
 
@@ -9,15 +9,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.base import AuthorizationView
 from oauthlib.openid import Server
-
-from audit import refusals
 
 from .toolkit import Validator
 
@@ -58,15 +54,3 @@ class Authorize(AuthorizationView):
         issuer = f"{settings.CONSOLE_URL}/idp"
         response: HttpResponse = super().redirect(_add_iss_to_redirect(redirect_to, issuer), application)
         return response
-
-
-class SignIn(LoginView):
-    """Sign in with a login and a password."""
-
-    template_name = "oauth/sign_in.html"
-    redirect_authenticated_user = False
-
-    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        """Count the failure."""
-        refusals.count_stranger("sign_in_failed", str(self.request.META.get("REMOTE_ADDR", "")))
-        return super().form_invalid(form)

@@ -1,4 +1,4 @@
-"""django-oauth-toolkit, tamed: its code flow with our client authentication and keys, hashed codes, no refresh tokens."""
+"""django-oauth-toolkit, tamed: its code flow with our authentication and keys, hashed codes, no refresh tokens."""
 
 # ruff: noqa: ANN401 - the toolkit and oauthlib come without types
 
@@ -102,9 +102,10 @@ class Validator(OAuth2Validator):
         return OAuthIDToken.objects.filter(jti=self.id_token).first() if self.id_token else None
 
 
-def redeem_code(client: Client, request: HttpRequest, body: list[tuple[str, str]]) -> tuple[Validator, str, int]:
+def redeem_code(client: Client, body: list[tuple[str, str]]) -> tuple[Validator, str, int]:
     """Let the toolkit answer a code request of this client; returns the validator, the JSON text and the status."""
-    validator = Validator(client)
+    validator, request = Validator(client), HttpRequest()
+    request.method, request.path = "POST", "/idp/token"
     core = _Core(body, Server(validator, **oauth2_settings.server_kwargs))
     _, _, answer, status = core.create_token_response(request)
     return validator, answer, status

@@ -20,5 +20,4 @@ urlpatterns = [
     path("as/<slug:system>/jwks.json", documents.system_jwks),
     path("as/<slug:system>/introspect", inspection.system_introspect),
     path("as/<slug:system>/revoke", inspection.system_revoke),
-    path("login/", pages.SignIn.as_view()),
 ]

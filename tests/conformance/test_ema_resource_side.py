@@ -93,14 +93,14 @@ def test_ema_r_4_the_client_is_matched_by_its_name_at_this_server(world: World) 
 @pytest.mark.parametrize("case", ["expired", "future", "endless", "no exp", "no iat"])
 def test_ema_r_5_times_are_required_and_checked(world: World, partner: TrustedIssuer, case: str) -> None:
     now = int(time.time())
-    claims: dict[str, Any] = {
+    cases: dict[str, dict[str, Any]] = {
         "expired": {"iat": now - 400, "exp": now - 1},
         "future": {"iat": now + 120, "exp": now + 300},
         "endless": {"exp": now + 10**6},
         "no exp": {"exp": None},
         "no iat": {"iat": None},
-    }[case]
-    assert world.redeem(assertion(world, **claims)).error[:2] == (400, "invalid_grant")
+    }
+    assert world.redeem(assertion(world, **cases[case])).error[:2] == (400, "invalid_grant")
     assert partner.enabled
 
 
