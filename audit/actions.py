@@ -14,6 +14,7 @@ class Action(StrEnum):
     AGENT_SPONSOR_CHANGED = "agent.sponsor_changed"
     AGENT_SUSPENDED = "agent.suspended"
     API_TOKEN_MADE = "api_token.made"  # noqa: S105 - the name of an event
+    API_TOKEN_REVOKED = "api_token.revoked"  # noqa: S105 - the name of an event
     APPROVAL_DENIED = "approval.denied"
     APPROVAL_GIVEN = "approval.given"
     APPROVAL_POLICY_PUBLISHED = "approval_policy.published"
@@ -53,6 +54,7 @@ class Action(StrEnum):
     PERSON_IDENTITY_LINKED = "person.identity_linked"
     PERSON_REGISTERED = "person.registered"
     PERSON_ROLE_ASSIGNED = "person.role_assigned"
+    PERSON_SIGNED_IN = "person.signed_in"
     PRODUCER_ENDED = "producer.ended"
     RECORD_EXPORTED = "record.exported"
     REQUEST_CANCELLED = "request.cancelled"

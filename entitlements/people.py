@@ -170,6 +170,20 @@ def make_api_token(person: Person, label: str, *, lasts: timedelta = timedelta(d
     return token
 
 
+@transaction.atomic
+def revoke_api_token(person: Person, number: int, *, by: Principal, reason: str) -> ApiToken:
+    """End one of a person's tokens for scripts. Twice changes and records nothing. Raises NotFound."""
+    row = ApiToken.objects.select_for_update().filter(person=person, pk=number).first()
+    if row is None:
+        raise NotFound
+    if row.revoked_at is None:
+        row.revoked_at = clock.now()
+        row.save(update_fields=["revoked_at"])
+        detail = {"label": row.label, "number": row.pk}
+        log.record(Action.API_TOKEN_REVOKED, about=[f"person:{person.login}"], by=by, reason=reason, detail=detail)
+    return row
+
+
 def api_token_digest(token: str) -> str:
     """Return what is stored of a personal token: a fast hash suffices for 256 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -90,6 +90,10 @@ TABLE: Mapping[str, Variable] = {
             "DEMO", "Whether upstreams and issuers on loopback, and http, are allowed. Never in production.", "false"
         ),
         Variable("DEBUG", "Whether Django shows tracebacks in the browser. Never in production.", "false"),
+        Variable("OIDC_ISSUER", "The company's sign-in: its issuer address; a trusted issuer of the same name.", ""),
+        Variable("OIDC_CLIENT_ID", "Our client identifier there; needed with OIDC_ISSUER.", ""),
+        Variable("OIDC_CLIENT_SECRET", "Our client secret there.", "", is_secret=True),
+        Variable("OIDC_NAME", "What the button of the company's sign-in says.", "Company sign-in"),
         Variable("NODE_ID", "Name of this gateway node in receipts; else made of host and process.", ""),
         Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
     )
@@ -208,6 +212,25 @@ def database(name: str) -> dict[str, object]:
         "PORT": str(parts.port or ""),
         "OPTIONS": dict(parse_qsl(parts.query)),
     }
+
+
+def company_sign_in() -> dict[str, dict[str, object]]:
+    """Return django-allauth's providers: the company's OpenID Connect provider, or none when OIDC_ISSUER is not set."""
+    issuer = text("OIDC_ISSUER")
+    if not issuer:
+        return {}
+    if not text("OIDC_CLIENT_ID"):
+        message = "OIDC_CLIENT_ID is not set; OIDC_ISSUER needs it."
+        raise BadEnvironmentError(message)
+    _split("OIDC_ISSUER", issuer, ("https",) if not flag("DEMO") else ("https", "http"))
+    app = {
+        "provider_id": "company",
+        "name": text("OIDC_NAME"),
+        "client_id": text("OIDC_CLIENT_ID"),
+        "secret": text("OIDC_CLIENT_SECRET"),
+        "settings": {"server_url": issuer, "fetch_userinfo": False, "oauth_pkce_enabled": True},
+    }
+    return {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
 
 
 def role(name: str, default: str) -> str:

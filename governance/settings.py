@@ -158,6 +158,7 @@ CSRF_COOKIE_NAME = "__Host-csrf" if IS_HTTPS else "csrf"
 CSRF_COOKIE_SECURE = IS_HTTPS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_FAILURE_VIEW = "governance.console.views.errors.csrf"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # ----------------------------------------------------------------------------------------------------- hardening
@@ -280,6 +281,12 @@ OAUTH2_PROVIDER: dict[str, Any] = {
     # Its own addresses are never included; entitlements.oauth stands in front.
     "OIDC_ISS_ENDPOINT": f"{CONSOLE_URL}/idp",
     "OAUTH2_VALIDATOR_CLASS": "entitlements.oauth.toolkit.Validator",
+    # Its own pages of the back office write rows and show tokens.
+    "APPLICATION_ADMIN_CLASS": "entitlements.admin.ClientAdmin",
+    "ACCESS_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",
+    "REFRESH_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",
+    "ID_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",
+    "GRANT_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",
     "OAUTH2_GRANT_TYPES_SUPPORTED": [
         "authorization_code",
         "refresh_token",

@@ -9,7 +9,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
+    path("", include("governance.console.urls")),
     path("", include("entitlements.api.urls")),
     path("", include("governance.api.urls")),
     path("", include("entitlements.oauth.urls")),
 ]
+
+handler400 = "governance.console.views.errors.bad_request"
+handler403 = "governance.console.views.errors.forbidden"
+handler404 = "governance.console.views.errors.not_found"
+handler500 = "governance.console.views.errors.failed"

@@ -1,0 +1,119 @@
+"""The door of every page: who is there, may she, and each refusal recorded once after its transaction is gone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, Concatenate, Final
+
+from django.contrib import messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from entitlements.api import caller as callers
+from entitlements.api import permissions, problems
+from entitlements.api.caller import Caller
+from entitlements.api.matrix import MATRIX, Row
+from entitlements.errors import DomainError, Forbidden, NotFound
+from entitlements.models import Person
+
+type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def page[**P](view: View[P]) -> View[P]:
+    """Make a view a door: a refusal that the view lets through is recorded and shown, with its code."""
+
+    @functools.wraps(view)
+    def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except DomainError as refusal:
+            record(request, refusal)
+            return refused(request, refusal)
+
+    return door
+
+
+def person(request: HttpRequest) -> Person:
+    """Return the person who is signed in. Raises Forbidden for a stranger, whom the middleware lets nowhere near."""
+    if not isinstance(request.user, Person):
+        raise Forbidden
+    return request.user
+
+
+def caller(request: HttpRequest) -> Caller:
+    """Return the person as the API's rules see her, with the roles of this moment; read once a request."""
+    found: Caller | None = getattr(request, "_caller", None)
+    if found is None:
+        found = callers.of(person(request))
+        request._caller = found  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
+    return found
+
+
+def about(request: HttpRequest, *links: str) -> None:
+    """Remember what a refusal of this request would be about."""
+    request._about = links  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
+
+
+def record(request: HttpRequest, refusal: DomainError, links: Iterable[str] = ()) -> None:
+    """Record a refusal, as the API would. Must run outside the transaction that it ended."""
+    about_it = list(links) or list(getattr(request, "_about", ()))
+    changes = request.method not in _SAFE
+    problems.record(refusal, refusal.status, by=person(request).principal, about=about_it, changes=changes)
+
+
+def refused(request: HttpRequest, refusal: DomainError) -> HttpResponse:
+    """Show a refusal as a page of its own, with its code."""
+    known = {HTTPStatus.NOT_FOUND: "404", HTTPStatus.FORBIDDEN: "403"}
+    template = f"console/errors/{known.get(refusal.status, 'refused')}.html"
+    told = {"problem": refusal, "code": refusal.code, "back": back(request)}
+    return render(request, template, told, status=refusal.status)
+
+
+def back(request: HttpRequest, otherwise: str = "/") -> str:
+    """Return where to go after this: a path of ours that the form named, else `otherwise`."""
+    named = request.POST.get("next", "") or request.GET.get("next", "")
+    safe = named.startswith("/") and url_has_allowed_host_and_scheme(named, allowed_hosts=None)
+    return named if safe else otherwise
+
+
+def find[M: Model](rows: QuerySet[M], **key: object) -> M:
+    """Find one of the rows that somebody may see. Raises NotFound: what is not yours is not there."""
+    found = rows.filter(**key).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def row(name: str) -> Row:
+    """Return the API's row for a change: the console asks the same matrix."""
+    return MATRIX[name, "POST"]
+
+
+def may(who: Caller, name: str, thing: object) -> bool:
+    """Whether somebody may do this to a thing; for showing a button or leaving it out."""
+    try:
+        permissions.permit(who, row(name), thing)
+    except Forbidden:
+        return False
+    return True
+
+
+def permit(request: HttpRequest, name: str, thing: object) -> None:
+    """Go on only when the API would let the person do this to the thing. Raises Forbidden."""
+    permissions.permit(caller(request), row(name), thing)
+
+
+def reason(request: HttpRequest) -> str:
+    """Return the reason that a form gives, cut to what a row holds."""
+    return request.POST.get("reason", "").strip()[:500]
+
+
+def done(request: HttpRequest, sentence: Any) -> None:  # noqa: ANN401 - a lazy translation
+    """Say on the next page what happened."""
+    messages.success(request, sentence)

@@ -1,0 +1,50 @@
+"""Every visit to the web process: who comes from where goes into the record, and a session ends when it should."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+
+from audit import clock, context
+
+BEGAN, SEEN = "visit_began", "visit_seen"
+_NOTE_AGAIN: Final = 60
+"""Seconds after which a visit is written down again; each note costs a statement."""
+
+
+class Visit:
+    """Says who acts from where, keeps the idle and the absolute limit of a session, and lets no private page be stored.
+
+    A person who was disabled is a stranger from the next request on: the sign-in backend reads her anew each time.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        if request.user.is_authenticated:
+            _limit(request)
+        trace = uuid.uuid4().hex
+        source = str(request.META.get("REMOTE_ADDR", ""))
+        with context.acting(trace=trace, request_id=trace, source=source):
+            response = self.get_response(request)
+        if request.user.is_authenticated and "Cache-Control" not in response:
+            response["Cache-Control"] = "no-store"
+        return response
+
+
+def _limit(request: HttpRequest) -> None:
+    """Sign out whoever was away or here for too long. What a page asks by itself does not count as being here."""
+    now = int(clock.now().timestamp())
+    began = request.session.setdefault(BEGAN, now)
+    seen = request.session.get(SEEN, now)
+    if now - began > settings.SESSION_COOKIE_AGE or now - seen > settings.SESSION_IDLE_SECONDS:
+        logout(request)
+    elif (now - seen >= _NOTE_AGAIN and "HX-Polled" not in request.headers) or SEEN not in request.session:
+        request.session[SEEN] = now

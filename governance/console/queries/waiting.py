@@ -1,0 +1,75 @@
+"""What waits for somebody: requests, tools, agents without anybody to answer for them, grants that end soon."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Q, QuerySet
+
+from audit import clock
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.models import Agent, Grant, Person, System, Tool
+from governance.models import AccessRequest, Approval
+
+SOON: Final = timedelta(days=7)
+
+
+def requests_for(person: Person) -> QuerySet[AccessRequest]:
+    """Return the requests that wait for this person's answer, the most urgent first."""
+    stages = Approval.objects.filter(answer=Approval.Answer.WAITING, waiting_for=person)
+    return (
+        AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, pk__in=stages.values("request"))
+        .select_related("agent", "entitlement__system", "requested_by")
+        .order_by("answer_by")
+    )
+
+
+def tools_for(caller: Caller) -> QuerySet[Tool]:
+    """Return the tools that wait for a review by this person: an analyst sees all, an owner those of her systems."""
+    rows = visibility.tools(caller).filter(state__in=[Tool.State.QUARANTINED, Tool.State.PENDING])
+    if not caller.has("analyst"):
+        rows = rows.filter(system__owner=caller.human)
+    return rows.order_by("-state", "system__slug", "name")
+
+
+def orphans(caller: Caller) -> QuerySet[Agent]:
+    """Return the agents in use whose sponsor or owner is disabled, or that have no owner."""
+    gone = Q(sponsor__is_active=False) | Q(owner__is_active=False) | Q(owner=None)
+    return visibility.agents(caller).filter(gone, status=Agent.Status.ACTIVE).order_by("slug")
+
+
+def ending(caller: Caller, now: datetime | None = None) -> QuerySet[Grant]:
+    """Return the live grants that end within a week."""
+    now = now or clock.now()
+    return (
+        visibility.grants(caller)
+        .filter(ended_at=None, expires_at__gt=now, expires_at__lte=now + SOON)
+        .order_by("expires_at")
+    )
+
+
+def stopped_agents(caller: Caller) -> QuerySet[Agent]:
+    """Return the agents that somebody stopped."""
+    return visibility.agents(caller).filter(status=Agent.Status.SUSPENDED).order_by("slug")
+
+
+def stopped_systems(caller: Caller) -> QuerySet[System]:
+    """Return the systems that somebody stopped."""
+    return visibility.systems(caller).filter(status=System.Status.DISABLED).order_by("slug")
+
+
+def agents_of(person: Person) -> QuerySet[Agent]:
+    """Return the agents that this person answers for."""
+    return (
+        Agent.objects.filter(Q(sponsor=person) | Q(owner=person))
+        .exclude(status=Agent.Status.RETIRED)
+        .select_related("sponsor", "owner")
+        .order_by("slug")
+    )
+
+
+def systems_of(person: Person) -> QuerySet[System]:
+    """Return the systems that this person owns."""
+    return System.objects.filter(owner=person).order_by("slug")

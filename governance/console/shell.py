@@ -1,0 +1,60 @@
+"""What stands around every page: the navigation, the theme, and the banner while everything is stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy as _
+
+from entitlements import guardrails
+from entitlements.models import Guardrail
+
+from . import doors
+from .queries import waiting
+
+THEMES: Final = ("auto", "light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the navigation. `section` is the first part of the addresses below it."""
+
+    section: str
+    label: Any
+    address: str
+
+
+ENTRIES: Final = (
+    Entry("", _("Home"), "/"),
+    Entry("requests", _("Requests"), "/requests/"),
+    Entry("agents", _("Agents"), "/agents/"),
+    Entry("systems", _("Systems & tools"), "/systems/"),
+    Entry("audit", _("Audit"), "/audit/"),
+    Entry("settings", _("Settings"), "/settings/"),
+)
+_BELOW: Final = {"grants": "agents", "my-agents": "agents", "stop": "", "people": "settings", "connect": "agents"}
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Add to every template what the layout shows."""
+    theme = request.COOKIES.get("theme", "auto")
+    first = request.path.split("/")[1]
+    signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
+    return {
+        "theme": theme if theme in THEMES else "auto",
+        "entries": ENTRIES if signed_in else (),
+        "section": _BELOW.get(first, first),
+        "waiting_count": SimpleLazyObject(lambda: _waiting(request) if signed_in else 0),
+        "everything_stopped": SimpleLazyObject(lambda: _stopped() if signed_in else None),
+    }
+
+
+def _waiting(request: HttpRequest) -> int:
+    return waiting.requests_for(doors.person(request)).count()
+
+
+def _stopped() -> Guardrail | None:
+    return Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).first()

@@ -1,0 +1,188 @@
+"""What templates say of states, times, people and hostile text: each in one place, as word and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from django import template
+from django.http import HttpRequest
+from django.template.defaultfilters import capfirst
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from audit import clock
+from entitlements import impressions, limits
+from entitlements.limits import LimitMalformed
+
+register = template.Library()
+
+_SHAPES: Final = {
+    "disc": '<circle cx="5" cy="5" r="4"/>',
+    "ring": '<circle cx="5" cy="5" r="3.2" fill="none" stroke="currentColor" stroke-width="1.6"/>',
+    "half": '<circle cx="5" cy="5" r="3.2" fill="none" stroke="currentColor" stroke-width="1.6"/>'
+    '<path d="M5 1.2a3.8 3.8 0 0 1 0 7.6z"/>',
+    "triangle": '<path d="M5 .8 9.6 9H.4z"/>',
+    "diamond": '<path d="M5 .2 9.8 5 5 9.8.2 5z"/>',
+    "square": '<path d="M1.2 1.2h7.6v7.6H1.2z"/>',
+    "bars": '<path d="M1.6 1h2.6v8H1.6zM5.8 1h2.6v8H5.8z"/>',
+    "cross": '<path d="M1 2.4 2.4 1 5 3.6 7.6 1 9 2.4 6.4 5 9 7.6 7.6 9 5 6.4 2.4 9 1 7.6 3.6 5z"/>',
+    "check": '<path d="M3.9 8.4.8 5.3l1.3-1.3 1.8 1.8L7.9 1.6l1.3 1.3z"/>',
+    "octagon": '<path d="M3 .6h4L9.4 3v4L7 9.4H3L.6 7V3z"/>',
+}
+# A state's tone, shape and word. The tone never stands alone.
+_STATES: Final[Mapping[str, tuple[str, str, Any]]] = {
+    "active": ("good", "disc", gettext_lazy("Active")),
+    "approved": ("good", "check", gettext_lazy("Approved")),
+    "success": ("good", "check", gettext_lazy("Done")),
+    "allowed": ("good", "check", gettext_lazy("Allowed")),
+    "staged": ("calm", "ring", gettext_lazy("Not in use yet")),
+    "suspended": ("bad", "bars", gettext_lazy("Stopped")),
+    "retired": ("calm", "cross", gettext_lazy("Retired")),
+    "disabled": ("bad", "bars", gettext_lazy("Stopped")),
+    "pending": ("warn", "ring", gettext_lazy("Waits for first review")),
+    "quarantined": ("warn", "triangle", gettext_lazy("Changed, waits for review")),
+    "removed": ("calm", "cross", gettext_lazy("No longer offered")),
+    "in_approval": ("warn", "half", gettext_lazy("Waiting for approval")),
+    "waiting": ("warn", "half", gettext_lazy("Waiting")),
+    "denied": ("bad", "cross", gettext_lazy("Denied")),
+    "refused": ("bad", "cross", gettext_lazy("Refused")),
+    "failure": ("bad", "cross", gettext_lazy("Failed")),
+    "unknown": ("warn", "diamond", gettext_lazy("Unknown")),
+    "cancelled": ("calm", "cross", gettext_lazy("Withdrawn")),
+    "expired": ("calm", "ring", gettext_lazy("Ended in time")),
+    "not_answered": ("calm", "ring", gettext_lazy("Not answered in time")),
+    "revoked": ("bad", "cross", gettext_lazy("Revoked")),
+    "ended": ("calm", "cross", gettext_lazy("Ended")),
+    "void": ("calm", "ring", gettext_lazy("No longer needed")),
+    "idle": ("calm", "ring", gettext_lazy("Idle too long")),
+    "not_started": ("calm", "ring", gettext_lazy("Not begun")),
+}
+_RISKS: Final[Mapping[str, tuple[str, str, Any]]] = {
+    "low": ("calm", "ring", gettext_lazy("Low risk")),
+    "medium": ("calm", "half", gettext_lazy("Medium risk")),
+    "high": ("warn", "triangle", gettext_lazy("High risk")),
+    "critical": ("bad", "octagon", gettext_lazy("Critical risk")),
+}
+_ACTIONS: Final[Mapping[str, Any]] = {
+    "read": gettext_lazy("Reads"),
+    "write": gettext_lazy("Changes things"),
+    "delete": gettext_lazy("Deletes things"),
+    "execute": gettext_lazy("Runs commands"),
+}
+_UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+@register.simple_tag
+def shape(name: str) -> SafeString:
+    """Draw a small shape that says the same as the word beside it."""
+    drawing = mark_safe(_SHAPES[name])  # noqa: S308 - our own constants
+    return format_html(
+        '<svg class="shape" viewBox="0 0 10 10" aria-hidden="true" focusable="false" fill="currentColor">{}</svg>',
+        drawing,
+    )
+
+
+def _chip(tone: str, drawing: str, word: object) -> SafeString:
+    return format_html('<span class="status {}">{}{}</span>', tone, shape(drawing), word)
+
+
+@register.simple_tag
+def status(state: str) -> SafeString:
+    """Say a state as shape and word; a state that we have no word for as it is."""
+    return _chip(*_STATES.get(state, ("calm", "diamond", capfirst(state.replace("_", " ")))))
+
+
+@register.simple_tag
+def risk(level: str) -> SafeString:
+    """Say a risk as shape and word."""
+    return _chip(*_RISKS.get(level, ("warn", "diamond", level)))
+
+
+@register.filter
+def does(action: str) -> str:
+    """Say what a tool does to the world."""
+    return str(_ACTIONS.get(action, action))
+
+
+@register.simple_tag
+def moment(at: datetime | None) -> SafeString | str:
+    """Say a time: absolute and relative, with UTC to hover over. Script shows it in the reader's own zone."""
+    if at is None:
+        return "-"
+    utc = at.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{}"><span class="at">{}</span> <span class="ago">{}</span></time>',
+        utc.isoformat(timespec="seconds"),
+        utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        utc.strftime("%-d %b %Y, %H:%M UTC"),
+        relative(utc),
+    )
+
+
+@register.filter
+def relative(at: datetime) -> str:
+    """Say how far a time is from now."""
+    ahead = (at - clock.now()).total_seconds()
+    told = spoken(timedelta(seconds=abs(ahead)))
+    if abs(ahead) < 45:  # noqa: PLR2004 - under a minute either way
+        return _("now")
+    return _("in %(time)s") % {"time": told} if ahead > 0 else _("%(time)s ago") % {"time": told}
+
+
+@register.filter
+def spoken(lasts: timedelta) -> str:
+    """Say a length of time in its largest fitting unit: 30 days, 8 hours, 5 minutes."""
+    seconds = int(lasts.total_seconds())
+    for size, unit in _UNITS:
+        if seconds >= size:
+            count = round(seconds / size)
+            words = {
+                "day": ngettext("%(n)d day", "%(n)d days", count),
+                "hour": ngettext("%(n)d hour", "%(n)d hours", count),
+                "minute": ngettext("%(n)d minute", "%(n)d minutes", count),
+            }
+            return words[unit] % {"n": count}
+    return ngettext("%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
+
+
+@register.filter
+def within(written: Mapping[str, Any]) -> list[str]:
+    """Say limits in sentences; limits that cannot be understood cover nothing."""
+    try:
+        return limits.describe(written)
+    except LimitMalformed:
+        return [_("These limits cannot be read, so nothing is allowed.")]
+
+
+@register.simple_tag
+def foreign(text: object) -> SafeString:
+    """Show text that a stranger wrote: escaped, hidden characters written out, and their number said."""
+    plain = str(text if text is not None else "")
+    count = impressions.hidden(plain)
+    if not count:
+        return format_html("{}", plain)
+    told = ngettext("%(n)d hidden character", "%(n)d hidden characters", count) % {"n": count}
+    return format_html(
+        '<span class="foreign">{}</span> <strong class="status warn">{}{}</strong>',
+        impressions.visible(plain),
+        shape("triangle"),
+        told,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def here(context: Mapping[str, Any], **changes: object) -> str:
+    """Return this page's address with some parameters changed, and always from the first page on."""
+    request: HttpRequest = context["request"]
+    query = request.GET.copy()
+    query.pop("cursor", None)
+    for name, value in changes.items():
+        if value in (None, ""):
+            query.pop(name, None)
+        else:
+            query[name] = str(value)
+    return f"{request.path}?{query.urlencode()}" if query else request.path

@@ -1,0 +1,1 @@
+"""The pages, by their part of the navigation."""

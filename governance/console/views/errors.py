@@ -1,0 +1,56 @@
+"""Pages that say what went wrong, with the code that the record and the API use."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from audit import context
+
+_MACHINES: Final = ("/api/", "/idp/", "/as/", "/.well-known/")
+
+
+@login_not_required
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer for an address that leads nowhere."""
+    del exception
+    return _answer(request, "404", "not_found", HTTPStatus.NOT_FOUND)
+
+
+@login_not_required
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer for what the person may not do."""
+    del exception
+    return _answer(request, "403", "forbidden", HTTPStatus.FORBIDDEN)
+
+
+@login_not_required
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer for a request that cannot be understood."""
+    del exception
+    return _answer(request, "400", "malformed", HTTPStatus.BAD_REQUEST)
+
+
+@login_not_required
+def failed(request: HttpRequest) -> HttpResponse:
+    """Answer for our own failure; the page reads nothing from the database."""
+    return _answer(request, "500", "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+@login_not_required
+def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer for a form that did not come from our own page, or from one that is too old."""
+    del reason
+    return _answer(request, "csrf", "csrf_failed", HTTPStatus.FORBIDDEN)
+
+
+def _answer(request: HttpRequest, name: str, code: str, status: HTTPStatus) -> HttpResponse:
+    told = {"code": code, "request_id": context.current().request_id}
+    if request.path.startswith(_MACHINES):
+        document = {"type": f"urn:mandate:problem:{code}", "title": status.phrase, "status": int(status), **told}
+        return JsonResponse(document, status=status, content_type="application/problem+json")
+    return render(request, f"console/errors/{name}.html", told, status=status)

@@ -1,0 +1,106 @@
+// What script adds to pages that work without it: the command bar, the theme, local times, labels that follow ticks.
+"use strict";
+
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // ------------------------------------------------------------------------------------------------ times
+
+  const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const localise = (root) => {
+    for (const time of all("time[datetime] .at", root)) {
+      time.textContent = absolute.format(new Date(time.parentElement.dateTime));
+    }
+  };
+
+  // ------------------------------------------------------------------------------------------------ theme
+
+  const NEXT = { auto: "light", light: "dark", dark: "auto" };
+  const themed = (form) => {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const button = form.querySelector("button");
+      const chosen = button.value;
+      document.documentElement.dataset.theme = chosen;
+      document.cookie = `theme=${chosen}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+      button.value = NEXT[chosen];
+      button.querySelector("[data-now]").textContent = form.dataset[chosen];
+    });
+  };
+
+  // ------------------------------------------------------------------------------------------ command bar
+
+  const commandBar = () => {
+    const bar = document.getElementById("command");
+    if (!bar || !bar.showModal) return;
+    const input = bar.querySelector("input");
+    const open = () => { if (!bar.open) { bar.showModal(); input.select(); } };
+    for (const opener of all("[data-command]")) {
+      opener.addEventListener("click", (event) => { event.preventDefault(); open(); });
+    }
+    document.addEventListener("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        open();
+      }
+    });
+    bar.addEventListener("click", (event) => { if (event.target === bar) bar.close(); });
+    bar.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+      const stops = [input, ...all(".found a", bar)];
+      const at = stops.indexOf(document.activeElement);
+      const next = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
+      if (next) { event.preventDefault(); next.focus(); }
+    });
+    bar.querySelector("form").addEventListener("submit", (event) => {
+      const first = bar.querySelector(".found a");
+      if (first && input.value.trim()) { event.preventDefault(); location.assign(first.href); }
+    });
+  };
+
+  // ---------------------------------------------------------- the approve button says what it will do
+
+  const rewriting = (form) => {
+    const button = form.querySelector("[data-rewrites]");
+    const boxes = all("input[data-tool]", form);
+    if (!button || !boxes.length) return;
+    const lasts = form.querySelector("[data-lasts]");
+    const rewrite = () => {
+      const kept = boxes.filter((box) => box.checked).length;
+      const time = lasts && lasts.selectedOptions ? lasts.selectedOptions[0].textContent.trim() : "";
+      button.disabled = kept === 0;
+      button.textContent = button.dataset.rewrites
+        .replace("{kept}", kept).replace("{all}", boxes.length).replace("{time}", time);
+    };
+    form.addEventListener("input", rewrite);
+    rewrite();
+  };
+
+  // ------------------------------------------------------------------------------------------- copying
+
+  const copying = (button) => {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const from = button.dataset.copy ? document.getElementById(button.dataset.copy) : null;
+      await navigator.clipboard.writeText(from ? from.textContent.trim() : location.href);
+      const said = button.parentElement.querySelector("[role=status]");
+      if (said) said.textContent = button.dataset.copied;
+    });
+  };
+
+  const prepare = (root) => {
+    localise(root);
+    all("form[data-theme-form]", root).forEach(themed);
+    all("form[data-approval]", root).forEach(rewriting);
+    all("button[data-copies]", root).forEach(copying);
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    prepare(document);
+    commandBar();
+    for (const select of all("select[data-go]")) {
+      select.addEventListener("change", () => select.form.requestSubmit());
+    }
+    document.addEventListener("htmx:after:swap", () => localise(document));
+  });
+})();
