@@ -1,0 +1,172 @@
+"""The back office: everything to look at, nothing to change. Changes go through verbs, in the console and the API.
+
+What it shows is a fixed list of columns: no secret, no sealed key, no digest is among them. Events, whose key has two
+columns, have no page in the stock admin; the console and the API show them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from . import models
+
+
+class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no subscript for it
+    """A page that shows its `list_display` and nothing else, to whoever may open the back office."""
+
+    list_per_page = 50
+    show_full_result_count = False  # counting a million rows for a footer
+    actions = None
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:  # noqa: ANN401, ARG002 - its signature
+        """Show the columns of the list, and what `more` names."""
+        return [str(name) for name in (*self.list_display, *getattr(self, "more", ()))]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:  # noqa: ANN401 - as above
+        """Let nothing be written."""
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - as above
+        """Nothing is added here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - as above
+        """Nothing is changed here."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - as above
+        """Nothing is deleted here."""
+        return False
+
+
+@admin.register(models.Agent)
+class AgentAdmin(LookOnly):
+    """Agents."""
+
+    list_display = ("slug", "name", "kind", "sponsor", "owner", "status", "created_at")
+    list_filter = ("kind", "status")
+    search_fields = ("slug", "name")
+    list_select_related = ("sponsor", "owner")
+    more = ("purpose", "status_reason", "tokens_valid_after")
+
+
+@admin.register(models.System)
+class SystemAdmin(LookOnly):
+    """Systems."""
+
+    list_display = ("slug", "name", "kind", "owner", "upstream_url", "status", "discovered_at")
+    list_filter = ("kind", "status")
+    search_fields = ("slug", "name")
+    list_select_related = ("owner",)
+    more = ("denial_shape", "token_seconds")
+
+
+@admin.register(models.Tool)
+class ToolAdmin(LookOnly):
+    """Tools and their state."""
+
+    list_display = ("name", "system", "state", "action", "risk", "sentence", "approved", "seen")
+    list_filter = ("state", "risk", "action")
+    search_fields = ("name", "system__slug")
+    list_select_related = ("system", "approved", "seen")
+
+
+@admin.register(models.Entitlement)
+class EntitlementAdmin(LookOnly):
+    """Entitlements."""
+
+    list_display = ("scope", "system", "name", "longest", "enabled", "created_at")
+    list_filter = ("enabled",)
+    search_fields = ("scope", "name")
+    list_select_related = ("system",)
+    more = ("sentence",)
+
+
+@admin.register(models.Person)
+class PersonAdmin(LookOnly):
+    """People."""
+
+    list_display = ("login", "name", "is_active", "manager", "created_at", "disabled_at")
+    list_filter = ("is_active",)
+    search_fields = ("login", "name")
+    list_select_related = ("manager",)
+
+
+@admin.register(models.Grant)
+class GrantAdmin(LookOnly):
+    """Grants."""
+
+    list_display = ("id", "agent", "entitlement", "state", "starts_at", "expires_at", "ended_at")
+    list_filter = ("state",)
+    search_fields = ("id", "agent__slug", "entitlement__scope")
+    list_select_related = ("agent", "entitlement")
+    more = ("end_reason", "request_id")
+
+
+@admin.register(models.Session)
+class SessionAdmin(LookOnly):
+    """Sessions of agents."""
+
+    list_display = ("id", "agent", "person", "client", "started_at", "last_used_at", "expires_at", "ended_at")
+    search_fields = ("id", "agent__slug", "person__login")
+    list_select_related = ("agent", "person", "client")
+    more = ("end_reason", "risk", "labels")
+
+
+@admin.register(models.IssuedToken)
+class IssuedTokenAdmin(LookOnly):
+    """What was issued; never a token itself."""
+
+    list_display = ("jti", "kind", "system", "agent", "person", "scope", "issued_at", "expires_at", "revoked_at")
+    list_filter = ("kind",)
+    search_fields = ("jti", "agent__slug", "person__login")
+    list_select_related = ("system", "agent", "person")
+    more = ("revoke_reason", "trace", "parent")
+
+
+@admin.register(models.Revocation)
+class RevocationAdmin(LookOnly):
+    """Revocations and who obeyed."""
+
+    list_display = ("id", "target_type", "target_id", "by", "committed_at", "position")
+    list_filter = ("target_type",)
+    search_fields = ("id", "target_id")
+    more = ("reason", "acknowledged", "missing", "residual")
+
+
+@admin.register(models.SigningKey)
+class SigningKeyAdmin(LookOnly):
+    """Signing keys, their public halves."""
+
+    list_display = ("kid", "issuer", "algorithm", "state", "created_at", "activates_at", "retires_at")
+    list_filter = ("state",)
+    search_fields = ("kid", "issuer")
+    more = ("public",)
+
+
+@admin.register(models.GatewayNode)
+class GatewayNodeAdmin(LookOnly):
+    """Gateway nodes and how far they follow the feed."""
+
+    list_display = ("id", "started_at", "polled_at", "position", "stopped_at")
+
+
+class ClientAdmin(LookOnly):
+    """OAuth clients; django-oauth-toolkit registers it in place of its own page, which writes (settings)."""
+
+    list_display = ("client_id", "name", "agent", "auth", "status")
+    list_filter = ("auth", "status")
+    search_fields = ("client_id", "name")
+    list_select_related = ("agent",)
+    more = ("jwks", "redirect_uris", "api_scopes")
+
+
+class ToolkitAdmin(LookOnly):
+    """Whatever else django-oauth-toolkit wants to show of its flows: that it is there, and until when."""
+
+    list_display = ("id", "application", "user", "created")
+    list_select_related = ("application", "user")
