@@ -27,15 +27,15 @@ _LONGEST: Final = 8192
 class Bearer(BaseAuthentication):
     """Reads `Authorization: Bearer`; subclasses say which tokens are theirs."""
 
-    def authenticate(self, request: Request) -> tuple[Caller, Caller] | None:
-        """Return the caller twice (as user and as auth), or None when the header is not for us."""
+    def authenticate(self, request: Request) -> tuple[Person | Caller, Caller] | None:
+        """Return the person (or caller) and the caller, None when the header is not for us."""
         token = bearer(request)
         if token is None or not self.is_ours(token):
             return None
         caller = self.caller(token)
         if caller is None:
             raise exceptions.AuthenticationFailed
-        return caller, caller
+        return caller.human or caller, caller
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - the framework's signature
         """Name the scheme, which makes strangers get 401."""
@@ -118,7 +118,7 @@ class ConsoleSession(SessionAuthentication):
         if found is None or not isinstance(found[0], Person):
             return None
         caller = callers.of(found[0])
-        return caller, caller
+        return caller.human or caller, caller
 
 
 AUTHENTICATION: Final = [PersonalToken, AccessToken, ConsoleSession]
