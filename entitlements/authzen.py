@@ -1,8 +1,8 @@
 """AuthZEN 1.0: the decisions of this gateway for other enforcement points, by the same function and the same record.
 
 The caller presents an access token of the built-in system for the resource `<gateway>/access/v1`. The question names a
-person (subject), an agent (context.agent, a slug or one of its clients), the action `tools/call` and a tool; arguments in
-`context.arguments` are held against the limits.
+person (subject), an agent (context.agent, a slug or one of its clients), the action `tools/call` and a tool; arguments
+in `context.arguments` are held against the limits.
 """
 
 from __future__ import annotations

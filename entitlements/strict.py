@@ -20,6 +20,7 @@ from entitlements.errors import DomainError
 DEEPEST: Final = 64
 LARGEST: Final = 4 * 1024 * 1024
 _MOST_DIGITS: Final = 400
+_CONTAINERS: Final = (dict, list)
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -61,8 +62,8 @@ def dumps(value: object) -> bytes:
 def _refuse_depth(value: object, deepest: int) -> None:
     """Walk level by level, without recursion."""
     level = [value]
-    for _ in range(deepest + 1):
-        level = [inner for each in level for inner in _inside(each)]
+    for _ in range(deepest):
+        level = [inner for each in level for inner in _inside(each) if type(inner) in _CONTAINERS]
         if not level:
             return
     raise NotStrictJson("The text is nested too deep.")

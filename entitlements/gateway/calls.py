@@ -55,7 +55,7 @@ class Passage:
     async def run(self) -> None:
         """Carry the call through. Raises Refused and Closed while nothing has been answered."""
         arguments = relay.arguments_of(self.call)
-        self.about.tool = str(self.call.params["name"])
+        self.about.name_tool(self.call.params["name"])
         self.responder = relay.Responder(self.request.send)
         shown = self.entry.tools.get(self.about.tool)
         check_params(self.call, self.request, shown.mirrored if shown else {})
@@ -170,7 +170,7 @@ class Passage:
 
     async def _failed(self, why: egress.Unreachable | egress.ForbiddenAddress, began: float) -> None:
         """Say that the upstream failed: certainly without effect if nothing was sent or it turned us away."""
-        status = int(why.detail.get("status", 0))
+        status = int(str(why.detail.get("status", 0)))
         is_certain = self._errand is None or not self._errand.was_sent or status // 100 in (3, 4)
         action = Action.CALL_FINISHED if is_certain else Action.CALL_INDETERMINATE
         outcome = "failure" if is_certain else "unknown"

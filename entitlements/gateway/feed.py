@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -73,6 +73,7 @@ class Feed:
         self._is_placed = False
         self._started: datetime | None = None
         self._task: asyncio.Task[None] | None = None
+        self._given_up: set[asyncio.Task[None]] = set()
 
     @property
     def lease_age(self) -> float:
@@ -88,7 +89,7 @@ class Feed:
         """Take a place in the feed, if the database answers, and follow it from now on."""
         with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
             await self._connect()
-            await self._poll()
+            await self._in_time(self._poll())
         self._task = asyncio.create_task(self._follow(), name="change-feed")
 
     async def stop(self) -> None:
@@ -110,7 +111,7 @@ class Feed:
             try:
                 if self._connection is None:
                     await self._connect()
-                await self._poll()
+                await self._in_time(self._poll())
                 await self._wait()
             except (psycopg.Error, OSError, TimeoutError) as why:
                 logger.warning("feed_lost", extra={"node": self.node, "error": repr(why)})
@@ -137,15 +138,33 @@ class Feed:
         """Read, apply, acknowledge. The lease is renewed only when all three are done."""
         assert self._connection is not None  # noqa: S101 - for the type checker
         began = time.monotonic()
-        async with asyncio.timeout(POLL_WITHIN):
-            cursor = await self._connection.execute(_READ, [self.position, MOST_ROWS + 1], prepare=True)
-            rows = await cursor.fetchall()
-            now, newest = rows[0][:2]
-            clock.set_offset(now)
-            self._started = self._started or now
-            self._take(newest, [Change(*row[2:]) for row in rows if row[2] is not None])
-            await self._connection.execute(_ACKNOWLEDGE, [self.node, self._started, self.position], prepare=True)
+        connection = self._connection
+        cursor = await connection.execute(_READ, [self.position, MOST_ROWS + 1], prepare=True)
+        rows = await cursor.fetchall()
+        now, newest = rows[0][:2]
+        clock.set_offset(now)
+        self._started = self._started or now
+        self._take(newest, [Change(*row[2:]) for row in rows if row[2] is not None])
+        await connection.execute(_ACKNOWLEDGE, [self.node, self._started, self.position], prepare=True)
         self._polled = began
+
+    async def _in_time(self, polling: Coroutine[Any, Any, None]) -> None:
+        """Poll within POLL_WITHIN, or give the connection up and raise TimeoutError.
+
+        A connection that hangs takes seconds to be cancelled; the next one must not wait for that.
+        """
+        task = asyncio.create_task(polling)
+        try:
+            await asyncio.wait({task}, timeout=POLL_WITHIN)
+        finally:
+            if not task.done():
+                task.cancel()
+                self._given_up.add(task)
+                task.add_done_callback(self._given_up.discard)
+        if not task.done():
+            self._connection = None
+            raise TimeoutError
+        await task
 
     def _take(self, newest: int, changes: Sequence[Change]) -> None:
         if not self._is_placed or newest < self.position or len(changes) > MOST_ROWS:

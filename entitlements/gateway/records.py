@@ -38,8 +38,14 @@ class About:
         """Name what the call touches; a name that is no tool's is not linked, only told."""
         bearer = self.bearer
         self.links = [f"client:{bearer.client}", f"system:{self.system}", f"token:{bearer.token.jti}"]
-        if self.tool and _NAME.fullmatch(self.tool):
-            self.links.append(f"tool:{self.system}/{self.tool}")
+        if self.tool:
+            self.name_tool(self.tool)
+
+    def name_tool(self, tool: str) -> None:
+        """Say which tool is called."""
+        self.tool = tool
+        if _NAME.fullmatch(tool):
+            self.links.append(f"tool:{self.system}/{tool}")
 
 
 def decision(

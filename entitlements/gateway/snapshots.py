@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,6 +55,7 @@ class Snapshots:
         self._passed: dict[str, int] = {}
         self._passed_all = 0
         self._generation = 0
+        self._given_up: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         return self._count
@@ -109,16 +110,30 @@ class Snapshots:
 
     async def query(self, statement: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run one read. Raises Closed (facts unknown) when the database does not answer in time."""
+        return await self._in_time(self._rows(statement, values))
+
+    async def _rows(self, statement: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+        async with self._pool.connection() as connection:
+            return await (await connection.execute(statement, values, prepare=True)).fetchall()
+
+    async def _in_time[T](self, reading: Coroutine[Any, Any, T]) -> T:
+        """Wait no longer than READ_WITHIN: a connection that hangs takes its time to be cancelled."""
+        task = asyncio.create_task(reading)
+        await asyncio.wait({task}, timeout=READ_WITHIN)
+        if not task.done():
+            task.cancel()
+            self._given_up.add(task)
+            task.add_done_callback(self._given_up.discard)
+            raise Closed(Code.FEED_UNKNOWN)
         try:
-            async with asyncio.timeout(READ_WITHIN), self._pool.connection() as connection:
-                return await (await connection.execute(statement, values, prepare=True)).fetchall()
-        except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, TimeoutError, OSError) as why:
+            return task.result()
+        except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, OSError) as why:
             raise Closed(Code.FEED_UNKNOWN) from why
 
     async def _read(self, key: Key) -> Held | None:
         for _ in range(_MOST_TRIES):
             generation = self._generation
-            found = await self._query_facts(key)
+            found = await self._in_time(self._query_facts(key))
             if found is None:
                 return None
             passed = max(self._passed.get(key[0], 0), self._passed_all)
@@ -130,17 +145,12 @@ class Snapshots:
 
     async def _query_facts(self, key: Key) -> AgentFacts | None:
         agent, system = key
-        try:
-            async with asyncio.timeout(READ_WITHIN), self._pool.connection() as connection:
-                principals = await (
-                    await connection.execute(facts.PRINCIPALS, [agent, system], prepare=True)
-                ).fetchone()
-                if principals is None:
-                    return None
-                lines = await (await connection.execute(facts.LINES, [agent, system], prepare=True)).fetchall()
-                tools = await (await connection.execute(facts.TOOLS, [system], prepare=True)).fetchall()
-        except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, TimeoutError, OSError) as why:
-            raise Closed(Code.FEED_UNKNOWN) from why
+        async with self._pool.connection() as connection:
+            principals = await (await connection.execute(facts.PRINCIPALS, [agent, system], prepare=True)).fetchone()
+            if principals is None:
+                return None
+            lines = await (await connection.execute(facts.LINES, [agent, system], prepare=True)).fetchall()
+            tools = await (await connection.execute(facts.TOOLS, [system], prepare=True)).fetchall()
         return facts.build(principals, lines, tools)
 
     def _drop_older(self, agent: str, seq: int | None) -> None:

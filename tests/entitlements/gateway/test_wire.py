@@ -1,0 +1,412 @@
+"""The rules of MCP over Streamable HTTP, as they bind a gateway: one test for each id of the protocol page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests import make
+from tests.conformance import servers
+from tests.entitlements.gateway import world
+from tests.entitlements.gateway.world import META, MODERN, Gateway, World
+
+pytestmark = pytest.mark.loopback
+
+
+def error(answer: httpx2.Response) -> dict[str, Any]:
+    """Return the JSON-RPC error, which every refusal has as its body."""
+    assert answer.headers["content-type"] == "application/json"
+    return dict(answer.json()["error"])
+
+
+def call_of(here: World, **changes: Any) -> dict[str, Any]:
+    params = {"_meta": META, "name": here.tool.name, "arguments": here.arguments}
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {**params, **changes}}
+
+
+def headers_of(here: World, **changes: str) -> dict[str, str]:
+    return {
+        "MCP-Protocol-Version": MODERN,
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": here.tool.name,
+        **{name.replace("_", "-"): value for name, value in changes.items()},
+    }
+
+
+# GW-1
+
+
+def test_gw_1_a_foreign_origin_is_refused_and_ours_is_not(node: Gateway, here: World) -> None:
+    foreign = node.modern(here.system.slug, "tools/list", here.token(), headers={"Origin": "https://evil.example"})
+    ours = node.modern(here.system.slug, "tools/list", here.token(), headers={"Origin": "http://localhost:8001"})
+
+    assert (foreign.status_code, ours.status_code) == (403, 200)
+    assert "origin" in error(foreign)["message"]
+
+
+# GW-2, GW-3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Mcp_Method": "tools/list"},
+        {"Mcp_Method": "TOOLS/CALL"},
+        {"Mcp_Name": "other_tool"},
+        {"Mcp_Name": "=?base64?not base64?="},
+        {"MCP_Protocol_Version": "2025-11-25"},
+    ],
+)
+def test_gw_2_a_header_that_contradicts_the_body_is_refused(
+    node: Gateway, here: World, changes: dict[str, str]
+) -> None:
+    answer = node.post(here.system.slug, call_of(here), here.token(), headers=headers_of(here, **changes))
+
+    assert (answer.status_code, error(answer)["code"]) == (400, -32020)
+
+
+@pytest.mark.parametrize("missing", ["MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"])
+def test_gw_2_a_missing_header_is_refused(node: Gateway, here: World, missing: str) -> None:
+    headers = headers_of(here)
+    del headers[missing]
+
+    answer = node.post(here.system.slug, call_of(here), here.token(), headers=headers)
+
+    assert (answer.status_code, error(answer)["code"]) == (400, -32020)
+
+
+def test_gw_2_a_repeated_header_is_refused(node: Gateway, here: World) -> None:
+    sent = [*headers_of(here).items(), ("Mcp-Name", here.tool.name), ("Authorization", f"Bearer {here.token()}")]
+
+    answer = httpx2.post(f"{node.base}/gw/{here.system.slug}/mcp", json=call_of(here), headers=sent)
+
+    assert (answer.status_code, error(answer)["code"]) == (400, -32020)
+
+
+def test_gw_2_a_wrapped_header_is_unwrapped_before_it_is_compared(node: Gateway, here: World) -> None:
+    wrapped = f"=?base64?{base64.b64encode(here.tool.name.encode()).decode()}?="
+
+    answer = node.post(here.system.slug, call_of(here), here.token(), headers=headers_of(here, Mcp_Name=wrapped))
+
+    assert answer.json()["result"]["isError"] is False
+
+
+def test_gw_3_the_decision_is_about_the_body_and_never_about_a_header(node: Gateway, here: World) -> None:
+    other = make.tool(here.system, "convert_time")
+    headers = headers_of(here) | {"MCP-Protocol-Version": "2025-11-25", "Mcp-Session-Id": "made-up"}
+
+    answer = node.post(here.system.slug, call_of(here, name=other.name), here.token(), headers=headers)
+
+    assert (answer.status_code, error(answer)["code"]) == (400, -32020)
+
+
+# GW-4
+
+
+SCHEMA = {"type": "object", "properties": {"timezone": {"type": "string", "x-mcp-header": "Zone"}}}
+
+
+@pytest.mark.parametrize(("given", "status"), [("UTC", 200), ("Europe/Paris", 400), (None, 400)])
+def test_gw_4_a_mirrored_argument_is_compared_with_its_header(
+    node: Gateway, time_server: servers.Upstream, given: str | None, status: int
+) -> None:
+    here = world.build(time_server.url, time_server.secret, schema=SCHEMA)
+    headers = headers_of(here, **({} if given is None else {"Mcp_Param_Zone": given}))
+
+    answer = node.post(here.system.slug, call_of(here), here.token(), headers=headers)
+
+    assert answer.status_code == status
+
+
+# GW-5
+
+
+def test_gw_5_an_unknown_version_is_refused_with_those_we_speak(node: Gateway, here: World) -> None:
+    meta = {**META, "io.modelcontextprotocol/protocolVersion": "2030-01-01"}
+    headers = headers_of(here, MCP_Protocol_Version="2030-01-01")
+
+    answer = node.post(here.system.slug, call_of(here, _meta=meta), here.token(), headers=headers)
+
+    assert (answer.status_code, error(answer)["code"]) == (400, -32022)
+    assert error(answer)["data"]["requested"] == "2030-01-01"
+    assert MODERN in error(answer)["data"]["supported"]
+
+
+@pytest.mark.parametrize("name", ["protocolVersion", "clientCapabilities"])
+def test_gw_5_a_missing_envelope_is_refused(node: Gateway, here: World, name: str) -> None:
+    meta = {key: value for key, value in META.items() if not key.endswith(name)}
+
+    answer = node.post(here.system.slug, call_of(here, _meta=meta), here.token(), headers=headers_of(here))
+
+    assert (answer.status_code, error(answer)["code"]) == (400, -32602)
+
+
+@pytest.mark.parametrize(
+    "method", ["nothing/such", "initialize", "ping", "resources/read", "prompts/get", "subscriptions/listen"]
+)
+def test_gw_5_a_method_that_is_not_governed_is_not_found_and_recorded(node: Gateway, here: World, method: str) -> None:
+    answer = node.modern(here.system.slug, method, here.token(), uri="x", name="x")
+
+    assert (answer.status_code, error(answer)["code"]) == (404, -32601)
+    assert here.events()[-1].code == "unknown_method"
+
+
+def test_gw_5_a_notification_is_accepted_without_an_answer(node: Gateway, here: World) -> None:
+    notice = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"_meta": META}}
+
+    answer = node.post(here.system.slug, notice, here.token(), headers={"MCP-Protocol-Version": MODERN})
+
+    assert (answer.status_code, answer.content) == (202, b"")
+    assert "content-type" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
+def test_gw_5_only_post_is_allowed_in_the_modern_era(node: Gateway, here: World, method: str) -> None:
+    headers = {"Authorization": f"Bearer {here.token()}", "MCP-Protocol-Version": MODERN}
+
+    answer = httpx2.request(method, f"{node.base}/gw/{here.system.slug}/mcp", headers=headers)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+# Bodies that parsers disagree about
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "code"),
+    [
+        (b"{", 400, -32700),
+        (b"[]", 400, -32600),
+        (b'"x"', 400, -32600),
+        (b'{"jsonrpc":"2.0","id":1}', 400, -32600),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"tools/list"}', 400, -32600),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}', 400, -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"a":1e400}}', 400, -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"a":NaN}}', 400, -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"a":"\\ud800"}}', 400, -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"a":"\xff"}}', 400, -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"a":"' + b"x" * 5_000_000 + b'"}}', 413, -32602),
+    ],
+    ids=[
+        "torn", "batch", "text", "no method", "fraction as id", "duplicate names", "1e400", "NaN", "lone surrogate",
+        "not UTF-8", "100,000 deep", "oversized",
+    ],
+)  # fmt: skip
+def test_a_body_that_parsers_disagree_about_is_an_error(
+    node: Gateway, here: World, text: bytes, status: int, code: int
+) -> None:
+    answer = node.post(here.system.slug, text, here.token(), headers={"MCP-Protocol-Version": MODERN})
+
+    assert (answer.status_code, error(answer)["code"]) == (status, code)
+
+
+def test_a_body_without_a_length_is_capped_too(node: Gateway, here: World) -> None:
+    chunks = (b"x" * 100_000 for _ in range(60))
+
+    answer = httpx2.post(
+        f"{node.base}/gw/{here.system.slug}/mcp", content=chunks, headers={"Authorization": f"Bearer {here.token()}"}
+    )
+
+    assert answer.status_code == 413
+
+
+# GW-8, GW-9
+
+
+def test_gw_8_without_a_token_the_challenge_says_where_to_get_one(node: Gateway, here: World) -> None:
+    answer = node.modern(here.system.slug, "tools/list", None)
+
+    url = f"http://localhost:8001/.well-known/oauth-protected-resource/gw/{here.system.slug}/mcp"
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == f'Bearer resource_metadata="{url}"'
+    assert error(answer)["data"]["code"] == "token_missing"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"aud": "http://localhost:8001/gw/other/mcp"}, "audience_mismatch"),
+        ({"aud": ["http://localhost:8001/gw/other/mcp"]}, "audience_mismatch"),
+        ({"aud": ["a", "b"]}, "token_invalid"),
+        ({"iss": "http://localhost:8000/as/other"}, "token_invalid"),
+        ({"exp": 1_700_000_000, "iat": 1_699_999_990}, "token_expired"),
+        ({"typ": "JWT"}, "token_invalid"),
+        ({"typ": "oauth-id-jag+jwt"}, "token_invalid"),
+        ({"client_id": "nobody"}, "client_unknown"),
+        ({"act": {"sub": "another-bot"}}, "token_invalid"),
+        ({"cnf": {"jkt": "x"}}, "proof_invalid"),
+        ({"jti": None}, "token_invalid"),
+    ],
+)
+def test_gw_8_a_token_that_is_not_for_this_resource_opens_nothing(
+    node: Gateway, here: World, changes: dict[str, Any], code: str
+) -> None:
+    answer = node.modern(here.system.slug, "tools/list", here.token(**changes))
+
+    assert answer.status_code == (403 if code == "client_unknown" else 401)
+    assert error(answer)["data"]["code"] == code
+    assert here.calls() == []
+
+
+def test_gw_8_a_missing_scope_is_challenged_with_all_the_scopes_at_once(
+    node: Gateway, time_server: servers.Upstream
+) -> None:
+    here = world.build(time_server.url, time_server.secret, denial_shape="forbidden")
+
+    answer = node.call(here, here.token(scope="other:read"))
+
+    assert answer.status_code == 403
+    challenge = answer.headers["www-authenticate"]
+    assert 'error="insufficient_scope"' in challenge
+    assert f'scope="other:read {here.entitlement.scope}"' in challenge
+    assert error(answer)["code"] == -32001
+
+
+def test_gw_9_each_system_has_metadata_of_its_own(node: Gateway, here: World) -> None:
+    answer = httpx2.get(f"{node.base}/.well-known/oauth-protected-resource/gw/{here.system.slug}/mcp")
+
+    assert answer.json() == {
+        "resource": world.resource(here.system),
+        "authorization_servers": [f"http://localhost:8000/as/{here.system.slug}"],
+        "scopes_supported": [here.entitlement.scope],
+        "bearer_methods_supported": ["header"],
+        "resource_name": here.system.name,
+    }
+    assert httpx2.get(f"{node.base}/.well-known/oauth-protected-resource/gw/nowhere/mcp").status_code == 404
+
+
+def test_a_system_that_is_not_behind_the_gateway_is_not_found(node: Gateway, here: World) -> None:
+    native = make.system(kind="mcp")
+
+    for slug in ("nowhere", native.slug, "mandate"):
+        assert node.modern(slug, "tools/list", here.token()).status_code == 404
+
+
+# GW-10, GW-13
+
+
+def test_gw_10_a_list_is_private_and_shows_the_approved_definitions_alone(node: Gateway, here: World) -> None:
+    hidden = make.tool(here.system, "convert_time")
+
+    answer = node.modern(here.system.slug, "tools/list", here.token()).json()["result"]
+
+    assert answer["tools"] == [
+        {"name": here.tool.name, "description": "Tells the time.", "inputSchema": world.TIMEZONE}
+    ]
+    assert hidden.name not in json.dumps(answer)
+    assert (answer["cacheScope"], answer["resultType"]) == ("private", "complete")
+    assert 0 < answer["ttlMs"] <= 10_000
+
+
+def test_gw_10_discovery_is_private_and_names_what_we_support(node: Gateway, here: World) -> None:
+    answer = node.modern(here.system.slug, "server/discover", here.token()).json()["result"]
+
+    assert (answer["supportedVersions"], answer["cacheScope"], answer["resultType"]) == (
+        [MODERN],
+        "private",
+        "complete",
+    )
+    assert set(answer["capabilities"]) == {"tools", "extensions"}
+
+
+def test_gw_13_tools_are_listed_in_one_order(node: Gateway, here: World) -> None:
+    names = ["zulu", "alpha", "mike"]
+    more = make.entitlement(here.system, *(make.tool(here.system, name) for name in names))
+    make.grant(here.agent, more, people=[here.person])
+    token = here.token(scope=f"{here.entitlement.scope} {more.scope}")
+
+    shown = node.modern(here.system.slug, "tools/list", token).json()["result"]["tools"]
+
+    assert [tool["name"] for tool in shown] == sorted([*names, here.tool.name])
+
+
+# GW-16, GW-17
+
+
+def legacy(node: Gateway, here: World, method: str, token: str, session: str = "", **params: Any) -> httpx2.Response:
+    body = {"jsonrpc": "2.0", "id": "a", "method": method, "params": params}
+    headers = {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-11-25"} if session else {}
+    return node.post(here.system.slug, body, token, headers=headers)
+
+
+def begin(node: Gateway, here: World, token: str) -> str:
+    answer = legacy(node, here, "initialize", token, protocolVersion="2025-11-25", capabilities={}, clientInfo={})
+    assert answer.json()["result"]["protocolVersion"] == "2025-11-25"
+    assert "resultType" not in answer.json()["result"]
+    return str(answer.headers["mcp-session-id"])
+
+
+def test_gw_16_a_legacy_session_is_needed_kept_and_ended(node: Gateway, here: World) -> None:
+    token = here.token()
+    session = begin(node, here, token)
+    address = f"{node.base}/gw/{here.system.slug}/mcp"
+    headers = {"Authorization": f"Bearer {token}", "Mcp-Session-Id": session}
+
+    missing = legacy(node, here, "tools/list", token)
+    listed = legacy(node, here, "tools/list", token, session)
+    called = legacy(node, here, "tools/call", token, session, name=here.tool.name, arguments=here.arguments)
+    ping = legacy(node, here, "ping", token, session)
+    ended = httpx2.delete(address, headers=headers)
+    dead = legacy(node, here, "tools/list", token, session)
+
+    assert (missing.status_code, error(missing)["code"]) == (400, -32600)
+    assert [tool["name"] for tool in listed.json()["result"]["tools"]] == [here.tool.name]
+    assert called.json()["result"]["structuredContent"]["timezone"] == "UTC"
+    assert (called.json()["id"], ping.json()["result"]) == ("a", {})
+    assert (ended.status_code, dead.status_code) == (200, 404)
+    assert httpx2.delete(address, headers=headers).status_code == 404
+
+
+def test_gw_16_a_session_serves_nobody_but_who_began_it(
+    node: Gateway, here: World, time_server: servers.Upstream
+) -> None:
+    session = begin(node, here, here.token())
+    stranger = world.build(time_server.url, time_server.secret)
+    stranger.system = here.system
+    make.grant(stranger.agent, here.entitlement, people=[stranger.person])
+
+    answer = legacy(node, here, "tools/list", stranger.token(scope=here.entitlement.scope), session)
+
+    assert (answer.status_code, error(answer)["code"]) == (404, -32600)
+
+
+def test_gw_16_a_session_is_no_authentication(node: Gateway, here: World) -> None:
+    session = begin(node, here, here.token())
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+
+    assert node.post(here.system.slug, body, headers={"Mcp-Session-Id": session}).status_code == 401
+
+
+def test_gw_17_one_address_serves_both_eras(node: Gateway, here: World) -> None:
+    token = here.token()
+    session = begin(node, here, token)
+
+    modern = node.modern(here.system.slug, "tools/list", token).json()["result"]
+    old = legacy(node, here, "tools/list", token, session).json()["result"]
+
+    assert modern["tools"] == old["tools"]
+    assert set(old) == {"tools"}
+
+
+# GW-18
+
+
+def test_gw_18_a_call_belongs_to_the_trace_that_the_message_names(node: Gateway, here: World) -> None:
+    inside, outside = "ab" * 16, "cd" * 16
+    meta = {**META, "traceparent": f"00-{inside}-{'1' * 16}-01"}
+    headers = headers_of(here, traceparent=f"00-{outside}-{'2' * 16}-01")
+
+    node.post(here.system.slug, call_of(here, _meta=meta), here.token(), headers=headers)
+    node.post(here.system.slug, call_of(here), here.token(), headers=headers)
+    node.post(
+        here.system.slug, call_of(here, _meta={**META, "traceparent": "junk"}), here.token(), headers=headers_of(here)
+    )
+
+    allowed = [event.trace for event in here.events() if event.action == "call.allowed"]
+    assert allowed[:2] == [inside, outside]
+    assert len(allowed[2]) == 32

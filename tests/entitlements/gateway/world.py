@@ -1,0 +1,214 @@
+"""A small world behind a real gateway process: one system, one agent that acts for alice, tokens signed as in production."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from django.conf import settings
+
+from audit import clock
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import addresses, signing, vault
+from entitlements.models import (
+    Agent,
+    Client,
+    Entitlement,
+    Grant,
+    IssuedToken,
+    Person,
+    Session,
+    System,
+    TokenGrant,
+    Tool,
+)
+from scripts.devservers import free_port
+from tests import make
+
+ROOT = Path(__file__).resolve().parents[3]
+MODERN = "2026-07-28"
+META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+START_SECONDS = 30.0
+TIMEZONE = {"type": "object", "properties": {"timezone": {"type": "string"}}, "required": ["timezone"]}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One node, a child process."""
+
+    base: str
+    child: subprocess.Popen[bytes]
+
+    def post(
+        self, slug: str, body: Any, token: str | None = None, *, headers: Mapping[str, str] | None = None, **raw: Any
+    ) -> httpx2.Response:
+        """POST a message as it is, with exactly these headers."""
+        sent = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json", **(headers or {})}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return httpx2.post(f"{self.base}/gw/{slug}/mcp", content=content, headers=sent, timeout=20, **raw)
+
+    def modern(
+        self, slug: str, method: str, token: str | None, *, headers: Mapping[str, str] | None = None, **params: Any
+    ) -> httpx2.Response:
+        """POST a well-formed message of 2026-07-28."""
+        body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": META, **params}}
+        sent = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
+        if "name" in params:
+            sent["Mcp-Name"] = str(params["name"])
+        return self.post(slug, body, token, headers={**sent, **(headers or {})})
+
+    def call(self, world: World, token: str | None = None, **arguments: Any) -> httpx2.Response:
+        """Call the world's tool."""
+        name = world.tool.name
+        return self.modern(
+            world.system.slug, "tools/call", token or world.token(), name=name, arguments=arguments or world.arguments
+        )
+
+
+@contextlib.contextmanager
+def gateway(name: str = "node-1", **environment: str) -> Iterator[Gateway]:
+    """Run one node until the block ends, as production runs it."""
+    port = free_port()
+    command = ["-m", "uvicorn", "--loop", "uvloop", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    command += ["--log-level", "warning", "--timeout-graceful-shutdown", "2", "governance.asgi:application"]
+    child = subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, env={**os.environ, "NODE_ID": name, "DEMO": "1", **environment}
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: is_ready(base, child))
+        yield Gateway(base, child)
+    finally:
+        child.terminate()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def is_ready(base: str, child: subprocess.Popen[bytes]) -> bool:
+    assert child.poll() is None, f"the gateway ended with {child.returncode}"
+    try:
+        return httpx2.get(f"{base}/readyz", timeout=2).status_code == httpx2.codes.OK
+    except httpx2.HTTPError:
+        return False
+
+
+def wait_until(is_so: Any, seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)
+
+
+@dataclass
+class World:
+    """One agent with a grant for alice on one tool."""
+
+    system: System
+    tool: Tool
+    entitlement: Entitlement
+    agent: Agent
+    client: Client
+    person: Person
+    grant: Grant
+    session: Session
+    arguments: dict[str, Any] = field(default_factory=lambda: {"timezone": "UTC"})
+
+    def token(self, **changes: Any) -> str:
+        """Sign a token for this agent acting for alice, and note it as issued."""
+        now = clock.now()
+        jti = str(uuid.uuid4())
+        claims: dict[str, Any] = {
+            "iss": addresses.issuer(f"as/{self.system.slug}"),
+            "aud": resource(self.system),
+            "sub": self.person.login,
+            "client_id": self.client.client_id,
+            "jti": jti,
+            "iat": int(now.timestamp()),
+            "exp": int(now.timestamp()) + 300,
+            "scope": self.entitlement.scope,
+            "sid": str(self.session.pk),
+            "act": {"sub": self.agent.slug, "iss": addresses.issuer("idp"), "sub_profile": "ai_agent"},
+        }
+        claims |= changes
+        row = IssuedToken.objects.create(
+            jti=jti,
+            kind=IssuedToken.Kind.ACCESS_TOKEN,
+            system=self.system,
+            client=self.client,
+            agent=self.agent,
+            person=self.person,
+            session=self.session,
+            scope=claims["scope"],
+            issued_at=now,
+            expires_at=now + timedelta(seconds=300),
+        )
+        TokenGrant.objects.create(token=row, grant=self.grant)
+        typ = claims.pop("typ", "at+jwt")
+        return signing.sign(f"as/{self.system.slug}", {k: v for k, v in claims.items() if v is not None}, typ)
+
+    def events(self, link: str = "") -> list[Event]:
+        """Return the events about this agent, or about `link`, in order."""
+        return list(
+            Event.objects.filter(links__contains=[link or f"agent:{self.agent.slug}"]).order_by("at", "sequence")
+        )
+
+    def calls(self, link: str = "") -> list[str]:
+        """Return what the record says of its calls."""
+        return [event.action for event in self.events(link) if event.action.startswith("call.")]
+
+
+def resource(system: System) -> str:
+    return f"{settings.GATEWAY_URL}/gw/{system.slug}/mcp"
+
+
+def build(
+    upstream_url: str,
+    secret: str = "upstream-secret",
+    *,
+    tool: str = "get_current_time",
+    schema: Mapping[str, Any] = TIMEZONE,
+    **fields: Any,
+) -> World:
+    """Make a world of its own behind an upstream."""
+    system = make.system(f"time-{uuid.uuid4().hex[:8]}", upstream_url=upstream_url, **fields)
+    vault.set_secret(system, kind="bearer", value=secret, by=SYSTEM)
+    definition = {"name": tool, "description": "Tells the time.", "inputSchema": dict(schema)}
+    made = make.tool(system, tool, definition=definition)
+    entitlement = make.entitlement(system, made, scope=f"{system.slug}:read")
+    agent = make.agent(f"bot-{uuid.uuid4().hex[:8]}")
+    person = make.person(f"alice-{uuid.uuid4().hex[:8]}")
+    client, _ = make.client(agent, f"client-{uuid.uuid4().hex[:8]}")
+    grant = make.grant(agent, entitlement, people=[person])
+    now = clock.now()
+    session = Session.objects.create(
+        agent=agent,
+        client=client,
+        person=person,
+        sign_in_sha256=uuid.uuid4().hex,
+        started_at=now,
+        last_used_at=now,
+        expires_at=now + timedelta(hours=1),
+        auth_time=now,
+    )
+    return World(system, made, entitlement, agent, client, person, grant, session)

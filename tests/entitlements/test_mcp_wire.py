@@ -1,0 +1,77 @@
+"""Header values, events and mirrored arguments of MCP, against the official SDK where it has the same function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp.shared import inbound
+
+from entitlements import mcpheaders, sse
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}, "o": {"properties": {"n": {"type": "integer", "x-mcp-header": "N"}}}}}  # fmt: skip
+
+
+@given(st.text())
+def test_a_header_value_comes_back_as_it_was_and_as_the_sdk_writes_it(text: str) -> None:
+    encoded = mcpheaders.encode(text)
+
+    assert encoded == inbound.encode_header_value(text)
+    assert mcpheaders.decode(encoded) == text == inbound.decode_header_value(encoded)
+
+
+@pytest.mark.parametrize("value", ["=?base64?QQ?=", "=?base64?QR==?=", "=?base64?/w==?=", "=?base64?a b?="])
+def test_a_damaged_wrapping_equals_nothing(value: str) -> None:
+    assert mcpheaders.decode(value) is None is inbound.decode_header_value(value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"type": "number", "x-mcp-header": "A"}}},
+        {"properties": {"a": {"type": "string", "x-mcp-header": "a b"}}},
+        {"properties": {"a": {"type": "string", "x-mcp-header": 1}}},
+        {"x-mcp-header": "A", "type": "string"},
+        {"items": {"type": "string", "x-mcp-header": "A"}},
+        {"properties": {"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}}},
+    ],
+)
+def test_gw_4_a_schema_with_a_bad_annotation_is_told_apart(schema: dict[str, Any]) -> None:
+    assert mcpheaders.annotated(schema) is None
+    assert inbound.find_invalid_x_mcp_header(schema) is not None
+
+
+def test_mirrored_arguments_are_found_and_compared() -> None:
+    wanted = mcpheaders.annotated(SCHEMA)
+
+    assert wanted == {"a": ("a",), "n": ("o", "n")}
+    arguments = {"a": "x", "o": {"n": 5}}
+    assert mcpheaders.contradicting(arguments, wanted, [("mcp-param-a", "x"), ("mcp-param-n", "5")]) is None
+    assert mcpheaders.contradicting(arguments, wanted, [("mcp-param-a", "x"), ("mcp-param-n", "6")]) == "mcp-param-n"
+    assert mcpheaders.contradicting(arguments, wanted, [("mcp-param-a", "x")]) == "mcp-param-n"
+    assert mcpheaders.contradicting({"a": "x"}, wanted, [("mcp-param-a", "x"), ("mcp-param-z", "1")]) is None
+    assert mcpheaders.contradicting({}, wanted, [("mcp-param-a", "x")]) == "mcp-param-a"
+    twice = [("mcp-param-a", "x"), ("mcp-param-a", "x")]
+    assert mcpheaders.contradicting({"a": "x"}, wanted, twice) == "mcp-param-a"
+
+
+@given(st.lists(st.integers(1, 7)), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_events_are_the_same_however_the_bytes_are_cut(cuts: list[int], end: str) -> None:
+    lines = [": note", "event: message", 'data: {"a":1}', "", "id: 1", "data: one", "data:two", "", "data: unfinished"]
+    stream = (end.join(lines) + end).encode()
+    reader, found = sse.Reader(1000), list[bytes]()
+    for cut in [*cuts, len(stream)]:
+        found += reader.feed(stream[:cut])
+        stream = stream[cut:]
+
+    assert found == [b'{"a":1}', b"one\ntwo"]
+
+
+def test_an_event_without_end_is_given_up() -> None:
+    reader = sse.Reader(1000)
+
+    with pytest.raises(sse.TooLarge):
+        for _ in range(100):
+            reader.feed(b"data: " + b"x" * 50)

@@ -1,0 +1,69 @@
+"""Upstream credentials: sealed, bound to their row, and shown to nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import sealing, vault
+from entitlements.models import Change, Secret
+from tests import make
+
+pytestmark = pytest.mark.django_db
+VALUE = "s3cret-token-0815"
+
+
+def test_a_credential_is_stored_sealed_and_opens_again() -> None:
+    system = make.system()
+
+    row = vault.set_secret(system, kind="bearer", value=VALUE, by=SYSTEM)
+
+    assert VALUE.encode() not in bytes(row.sealed)
+    assert (row.last_four, len(row.fingerprint)) == ("0815", 16)
+    opened = vault.open_for(system)
+    assert opened is not None
+    assert (opened.header, opened.value) == ("Authorization", f"Bearer {VALUE}")
+    assert VALUE not in repr(opened)
+
+
+def test_setting_it_is_recorded_without_it_and_noted_in_the_feed() -> None:
+    system = make.system()
+
+    vault.set_secret(system, kind="header", header="X-Api-Key", value=VALUE, by=SYSTEM)
+
+    (event,) = Event.objects.filter(action="secret.set")
+    assert VALUE not in event.body
+    assert Change.objects.filter(kind="vault", subject=f"system:{system.slug}", agent=None).exists()
+
+
+def test_a_sealed_credential_does_not_open_in_another_row() -> None:
+    one, other = make.system(), make.system()
+    sealed = vault.set_secret(one, kind="bearer", value=VALUE, by=SYSTEM).sealed
+    vault.set_secret(other, kind="bearer", value="another-one", by=SYSTEM)
+    Secret.objects.filter(system=other).update(sealed=sealed)
+
+    with pytest.raises(sealing.SealBroken):
+        vault.open_for(other)
+
+
+def test_a_system_without_a_credential_has_none() -> None:
+    assert vault.open_for(make.system()) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "value"),
+    [
+        ("bearer", "Authorization", "short"),
+        ("bearer", "Authorization", "with\r\nline-end"),
+        ("bearer", "Authorization", " padded-value "),
+        ("bearer", "Authorization", "\u00fcmlaut-value"),
+        ("header", "Host", VALUE),
+        ("header", "Mcp-Session-Id", VALUE),
+        ("header", "X Y", VALUE),
+        ("cookie", "Cookie", VALUE),
+    ],
+)
+def test_a_credential_that_would_bend_the_request_is_refused(kind: str, header: str, value: str) -> None:
+    with pytest.raises(vault.CredentialMalformed):
+        vault.set_secret(make.system(), kind=kind, header=header, value=value, by=SYSTEM)
