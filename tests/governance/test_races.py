@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from audit import clock, timeline
 from audit.actions import Action
@@ -17,7 +18,7 @@ from audit.context import SYSTEM
 from entitlements import agents, people
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Grant
-from governance import approvals, requests
+from governance import approvals, ownership, requests
 from governance.models import AccessRequest, Approval
 from tests import make
 from tests.governance import companies
@@ -155,3 +156,36 @@ def test_an_agent_stopped_while_it_is_approved_is_stopped_and_its_grant_is_refus
         order = [event.action for event in timeline.of("agent", agent.slug)]
         if grants:
             assert order.index(Action.GRANT_ISSUED) < order.index(Action.AGENT_SUSPENDED)
+
+
+def test_a_request_made_while_the_sponsor_changes_waits_for_the_sponsor_of_the_end() -> None:
+    """Overlap on purpose: the request is still open in its transaction when the change begins."""
+    company = companies.found()
+    made, go_on = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        with transaction.atomic():
+            company.ask()
+            made.set()
+            go_on.wait(5)
+
+    with ThreadPoolExecutor(2) as lanes:
+        asking = lanes.submit(_and_close, ask)
+        assert made.wait(5)
+        changing = lanes.submit(
+            _and_close, lambda: ownership.change_sponsor(company.bot, company.mona, by=SYSTEM, reason="moves on")
+        )
+        time.sleep(0.3)
+        assert not changing.done()
+        go_on.set()
+        asking.result()
+        changing.result()
+
+    assert companies.waiting(AccessRequest.objects.get()) == {"sponsor": ["mona"]}
+
+
+def _and_close(verb: Callable[[], object]) -> None:
+    try:
+        verb()
+    finally:
+        connections.close_all()

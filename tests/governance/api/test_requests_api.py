@@ -215,5 +215,7 @@ def test_an_agent_asks_for_itself_after_a_denial_but_never_answers(company: Comp
     assert bot.post(URL, body(people=["bob"])).json()["code"] == "may_not_ask"
     assert as_agent(company.bot, company.alice, "mandate:write").post(URL, body()).status_code == 403
     everything = as_agent(company.bot, company.sofia, "mandate:request", "mandate:read", "mandate:write")
-    assert everything.post(f"{URL}/{shown['id']}/approve", {}, headers={"If-Match": "*"}).status_code == 403
+    for answer in ("approve", "deny"):
+        refused = everything.post(f"{URL}/{shown['id']}/{answer}", {"reason": "fine"}, headers={"If-Match": "*"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     assert bot.post(f"{URL}/{shown['id']}/cancel", {}).json()["state"] == "cancelled"

@@ -1,0 +1,39 @@
+"""The back office of floor 3: requests and their answers to look at. Answering them is for the console and the API."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from entitlements.admin import LookOnly
+
+from . import models
+
+
+@admin.register(models.AccessRequest)
+class AccessRequestAdmin(LookOnly):
+    """Requests."""
+
+    list_display = ("id", "agent", "entitlement", "requested_as", "risk", "state", "asked_at", "decided_at")
+    list_filter = ("state", "risk")
+    search_fields = ("id", "agent__slug", "entitlement__scope")
+    list_select_related = ("agent", "entitlement")
+    more = ("reason", "asked_lasts", "lasts", "answer_by", "grant_id", "trace")
+
+
+@admin.register(models.Approval)
+class ApprovalAdmin(LookOnly):
+    """Answers, and why these people were asked."""
+
+    list_display = ("request", "position", "stage", "answer", "by", "answered_at")
+    list_filter = ("stage", "answer")
+    search_fields = ("request__id", "by__login")
+    list_select_related = ("request", "by")
+    more = ("reason", "resolution")
+
+
+@admin.register(models.ApprovalPolicy)
+class ApprovalPolicyAdmin(LookOnly):
+    """Versions of approval policies."""
+
+    list_display = ("entitlement", "number", "stages", "answer_within", "created_at", "created_by")
+    list_select_related = ("entitlement",)
