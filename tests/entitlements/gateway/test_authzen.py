@@ -1,0 +1,177 @@
+"""AuthZEN 1.0: the same decisions, for other enforcement points."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from django.conf import settings
+
+from audit import clock
+from audit.context import SYSTEM
+from entitlements import addresses, grants, signing
+from entitlements.models import Client, IssuedToken, System
+from tests import make
+from tests.entitlements.gateway.world import Gateway, World
+
+pytestmark = pytest.mark.loopback
+
+
+def caller(audience: str = "", **changes: Any) -> str:
+    """Sign a token of the built-in system for the decision point."""
+    mandate, _ = System.objects.get_or_create(slug="mandate", defaults={"name": "Mandate", "kind": "builtin"})
+    client, _ = make.client(None, f"pep-{uuid.uuid4().hex[:8]}", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    now, jti = clock.now(), str(uuid.uuid4())
+    IssuedToken.objects.create(
+        jti=jti,
+        kind="access_token",
+        system=mandate,
+        client=client,
+        issued_at=now,
+        expires_at=now + timedelta(minutes=5),
+    )
+    claims = {
+        "iss": addresses.issuer("as/mandate"), "aud": audience or f"{settings.GATEWAY_URL}/access/v1",
+        "sub": client.client_id, "client_id": client.client_id, "jti": jti, "iat": int(now.timestamp()),
+        "exp": int(now.timestamp()) + 300, "scope": "",
+    }  # fmt: skip
+    return signing.sign("as/mandate", {**claims, **changes}, "at+jwt")
+
+
+def question(here: World, **changes: Any) -> dict[str, Any]:
+    asked = {
+        "subject": {"type": "user", "id": here.person.login},
+        "action": {"name": "tools/call"},
+        "resource": {"type": "tool", "id": here.tool.name, "properties": {"server": here.system.slug}},
+        "context": {"agent": here.agent.slug},
+    }
+    return {**asked, **changes}
+
+
+def ask(
+    node: Gateway, body: Any, token: str | None = None, path: str = "evaluation", **headers: str
+) -> httpx2.Response:
+    sent = {"Authorization": f"Bearer {token or caller()}", **headers}
+    return httpx2.post(f"{node.base}/access/v1/{path}", json=body, headers=sent, timeout=10)
+
+
+def test_a_granted_call_is_permitted_and_recorded(node: Gateway, here: World) -> None:
+    answer = ask(node, question(here), **{"X-Request-ID": "abc"})
+
+    assert answer.json()["decision"] is True
+    assert answer.headers["x-request-id"] == "abc"
+    (event,) = [event for event in here.events() if event.action == "evaluation.allowed"]
+    assert str(event.uuid) == answer.json()["context"]["evaluation_id"]
+    assert f"grant:{here.grant.pk}" in event.links
+
+
+def test_a_denial_is_an_answer_that_says_what_would_help(node: Gateway, here: World) -> None:
+    grants.revoke(here.grant.pk, by=SYSTEM, reason="test")
+
+    answer = ask(node, question(here))
+
+    assert (answer.status_code, answer.json()["decision"]) == (200, False)
+    context = answer.json()["context"]
+    assert (context["code"], context["reason"]) == ("no_grant", "approval_required")
+    assert f"agent={here.agent.slug}" in context["access_request"]["form_url"]
+    assert [event.action for event in here.events() if event.action.startswith("evaluation.")] == ["evaluation.denied"]
+
+
+def test_it_agrees_with_the_gateway(node: Gateway, here: World) -> None:
+    before = (ask(node, question(here)).json()["decision"], node.call(here).json()["result"]["isError"])
+    grants.suspend(here.grant.pk, by=SYSTEM, reason="test")
+    after = (
+        ask(node, question(here)).json()["context"]["code"],
+        node.call(here).json()["result"]["_meta"]["mandate/denial"]["code"],
+    )
+
+    assert before == (True, False)
+    assert after == ("grant_suspended", "grant_suspended")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"action": {"name": "tools/delete"}}, "unknown_method"),
+        ({"context": {"agent": "nobody"}}, "agent_unknown"),
+        ({"subject": {"type": "user", "id": "nobody"}}, "person_unknown"),
+    ],
+)
+def test_what_is_not_known_is_denied(node: Gateway, here: World, change: dict[str, Any], code: str) -> None:
+    answer = ask(node, question(here, **change)).json()
+
+    assert (answer["decision"], answer["context"]["code"]) == (False, code)
+
+
+def test_an_agent_may_be_named_by_its_client(node: Gateway, here: World) -> None:
+    assert ask(node, question(here, context={"agent": here.client.client_id})).json()["decision"] is True
+
+
+@pytest.mark.parametrize("lacking", ["subject", "action", "resource", "context"])
+def test_a_question_that_lacks_something_is_a_bad_request(node: Gateway, here: World, lacking: str) -> None:
+    asked = question(here)
+    del asked[lacking]
+
+    assert ask(node, asked).status_code == 400
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"a":1,"a":2}', b'{"a":1e400}', b"[" * 100_000])
+def test_a_body_that_is_no_strict_json_is_a_bad_request(node: Gateway, here: World, text: bytes) -> None:
+    del here
+    answer = httpx2.post(
+        f"{node.base}/access/v1/evaluation", content=text, headers={"Authorization": f"Bearer {caller()}"}
+    )
+
+    assert answer.status_code == 400
+
+
+def test_many_questions_keep_their_order_and_entities_replace_the_defaults_whole(node: Gateway, here: World) -> None:
+    other = {"type": "tool", "id": "nothing", "properties": {"server": here.system.slug}}
+    body = {**question(here), "evaluations": [{}, {"resource": other}, {"resource": {"type": "tool", "id": "x"}}, {}]}
+
+    found = ask(node, body, path="evaluations").json()["evaluations"]
+
+    assert [each["decision"] for each in found] == [True, False, False, True]
+    assert found[1]["context"]["code"] == "unknown_tool"
+    assert found[2]["context"]["error"]["status"] == 400
+
+
+@pytest.mark.parametrize(
+    ("semantic", "count"), [("execute_all", 3), ("deny_on_first_deny", 2), ("permit_on_first_permit", 1)]
+)
+def test_a_semantic_may_cut_the_list_short(node: Gateway, here: World, semantic: str, count: int) -> None:
+    body = {
+        **question(here),
+        "evaluations": [{}, {"action": {"name": "x"}}, {}],
+        "options": {"evaluations_semantic": semantic},
+    }
+
+    assert len(ask(node, body, path="evaluations").json()["evaluations"]) == count
+
+
+def test_without_evaluations_the_body_is_the_question(node: Gateway, here: World) -> None:
+    assert ask(node, {**question(here), "evaluations": []}, path="evaluations").json()["decision"] is True
+
+
+def test_only_a_token_for_the_decision_point_may_ask(node: Gateway, here: World) -> None:
+    wrong = [here.token(), caller(audience=f"{settings.CONSOLE_URL}/api/v1"), "x.y.z"]
+
+    assert [ask(node, question(here), token).status_code for token in wrong] == [401, 401, 401]
+
+
+def test_a_caller_that_was_stopped_may_not_ask_any_more(node: Gateway, here: World) -> None:
+    token = caller()
+    assert ask(node, question(here), token).status_code == 200
+    IssuedToken.objects.filter(system__slug="mandate").update(revoked_at=clock.now(), revoke_reason="test")
+
+    assert ask(node, question(here), token).status_code == 401
+
+
+def test_the_decision_point_describes_itself(node: Gateway) -> None:
+    said = httpx2.get(f"{node.base}/.well-known/authzen-configuration").json()
+
+    assert said["policy_decision_point"] == settings.GATEWAY_URL
+    assert said["access_evaluation_endpoint"] == f"{settings.GATEWAY_URL}/access/v1/evaluation"
