@@ -128,7 +128,7 @@ def document(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
 def response(error: Exception) -> tuple[Response, DomainError]:
     """Answer with the problem document of any exception; what nobody expected is logged with its traceback."""
     refusal, status = translate(error)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, DomainError):
         logger.error("the API failed", exc_info=error, extra={"request_id": context.current().request_id})
     headers: dict[str, str] = {}
     if isinstance(error, exceptions.Throttled):
