@@ -99,33 +99,29 @@ def submit(
         asked_at=now,
         answer_by=now + policy.answer_within,
     )
-    around = candidates.around(
-        agent,
-        entitlement.system,
-        requesters=candidates.requesters(request),
-        people=ask.people,
-        groups=ask.groups,
-    )
+    behind = candidates.requesters(request)
+    around = candidates.around(agent, entitlement.system, requesters=behind, people=ask.people, groups=ask.groups)
     resolved = candidates.resolve(stages_needed(request), around)
     _store(request, ask, lines, resolved)
     with within(request):
-        log.record(
-            Action.REQUEST_SUBMITTED,
-            about=about(request),
-            by=by.principal,
-            reason=ask.reason,
-            detail={
-                "lines": {tool.name: limits for tool, limits in lines.items()},
-                "lasts_seconds": int(ask.lasts.total_seconds()),
-                "risk": request.risk,
-                "denied_call": str(ask.denied_call) if ask.denied_call else None,
-                "approvals": [
-                    {"stage": each.stage.value, "waiting_for": sorted(each.chosen), "rule": each.rule}
-                    for each in resolved
-                ],
-            },
-        )
+        detail = _said(request, lines, resolved)
+        log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
     return request
+
+
+def _said(
+    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], resolved: Sequence[rules.Resolution]
+) -> dict[str, Any]:
+    """Say for the record what was asked, and who was asked to answer."""
+    return {
+        "lines": {tool.name: limits for tool, limits in lines.items()},
+        "lasts_seconds": int(request.lasts.total_seconds()),
+        "risk": request.risk,
+        "denied_call": str(request.denied_call) if request.denied_call else None,
+        "approvals": [
+            {"stage": each.stage.value, "waiting_for": sorted(each.chosen), "rule": each.rule} for each in resolved
+        ],
+    }
 
 
 def _as_they_are_now(agent: Agent, entitlement: Entitlement, ask: Ask) -> tuple[Agent, Entitlement, Ask]:
