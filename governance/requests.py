@@ -74,11 +74,14 @@ def submit(
 ) -> AccessRequest:
     """Ask for access, and find the people who must approve it.
 
-    `by` is a person, or the agent itself, then with the user whose session it is in. Raises what the checks in `asking`
-    raise, and candidates.NoApprover when a stage has nobody left: a stage is never skipped.
+    `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
+    Raises DenialUnknown, what the checks in `asking` raise, and candidates.NoApprover when a stage has nobody left: a
+    stage is never skipped.
     """
     locks.shared([(Lock.AGENT, agent.pk)])  # who answers for it stays the same until the request can be seen
     agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
+    denial = _denial(agent, ask.denied_call)
+    on_behalf_of = on_behalf_of or _user(by, denial)
     asking.check_asker(agent, ask, by=by, on_behalf_of=on_behalf_of)
     asking.check_people(agent, ask.people, ask.groups)
     asking.check_in_force(agent, entitlement, ask.people)
@@ -95,7 +98,7 @@ def submit(
         risk=rules.highest(Risk(tool.risk) for tool in lines),
         policy=policy,
         denied_call=ask.denied_call,
-        trace=_trace(agent, ask.denied_call),
+        trace=(denial.trace if denial else context.current().trace)[:32] or uuid4().hex,
         asked_at=now,
         answer_by=now + policy.answer_within,
     )
@@ -164,16 +167,22 @@ def _store(
         approval.waiting_for.set(Person.objects.filter(login__in=found.chosen))
 
 
-def _trace(agent: Agent, denied_call: UUID | None) -> str:
-    """Continue the trace of the denial, or of the request at the door, or begin one. Raises DenialUnknown."""
+def _denial(agent: Agent, denied_call: UUID | None) -> Event | None:
+    """Find the recent denial of a call of this agent. Raises DenialUnknown when there is none under this id."""
     if denied_call is None:
-        return context.current().trace[:32] or uuid4().hex
-    denial = Event.objects.filter(
-        at__gte=clock.now() - _DENIAL_IS_RECENT, uuid=denied_call, links__contains=[f"agent:{agent.slug}"]
-    ).first()
-    if denial is None:
+        return None
+    recent = Event.objects.filter(at__gte=clock.now() - _DENIAL_IS_RECENT, uuid=denied_call)
+    denial = recent.filter(links__contains=[str(agent.principal)]).first()
+    if denial is None or (denial.outcome, denial.actor) != ("refused", str(agent.principal)):
         raise DenialUnknown
-    return denial.trace[:32] or uuid4().hex
+    return denial
+
+
+def _user(by: Asker, denial: Event | None) -> Person | None:
+    """Return the user for whom an agent without a session of theirs was denied, so that it may ask for them."""
+    if isinstance(by, Person) or denial is None:
+        return None
+    return Person.objects.filter(login=denial.on_behalf_of.removeprefix("person:")).first()
 
 
 @contextmanager

@@ -115,12 +115,12 @@ class Requests(_OfRequests, Listing):
         agent = _named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
         entitlement = _named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
         self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
-        self._may_name(agent, body)
+        people, groups = self._named_people(agent, body)
         ask = asking.Ask(
             lasts=body["lasts"],
             reason=body["reason"],
-            people=tuple(_named(Person.objects.all(), "people", "login", body["people"])),
-            groups=tuple(_named(Group.objects.all(), "groups", "slug", body["groups"])),
+            people=people,
+            groups=groups,
             tools=None if body["tools"] is None else frozenset(body["tools"]),
             limits=body["limits"],
             denied_call=body["denied_call"],
@@ -129,13 +129,17 @@ class Requests(_OfRequests, Listing):
         made = requests.submit(agent, entitlement, ask, by=by, on_behalf_of=on_behalf_of)
         return self.answer(made.pk, HTTPStatus.CREATED)
 
-    def _may_name(self, agent: Agent, body: dict[str, Any]) -> None:
-        """Refuse strangers before their question tells whether a login or a group exists. Raises MayNotAsk."""
+    def _named_people(self, agent: Agent, body: dict[str, Any]) -> tuple[tuple[Person, ...], tuple[Group, ...]]:
+        """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotAsk."""
         by = self.asker()
-        own = {self.caller.person.login} if self.caller.person else set()
-        answers = isinstance(by, Person) and asking.answers_for(by, agent)
-        if not answers and (body["groups"] or not set(body["people"]) <= own | {agent.sponsor.login}):
-            raise asking.MayNotAsk
+        try:
+            people = _named(Person.objects.all(), "people", "login", body["people"])
+            groups = _named(Group.objects.all(), "groups", "slug", body["groups"])
+        except UnknownName as unknown:
+            if isinstance(by, Person) and asking.answers_for(by, agent):
+                raise
+            raise asking.MayNotAsk from unknown
+        return tuple(people), tuple(groups)
 
 
 class One(_OfRequests):

@@ -9,8 +9,9 @@ from django.db import transaction
 from audit import context, log, timeline
 from audit.actions import Action
 from audit.context import SYSTEM
+from audit.models import Event
 from entitlements import agents, errors, grants, people
-from entitlements.models import Agent, Tool
+from entitlements.models import Agent, Person, Tool
 from governance import asking, candidates, narrowing, requests
 from governance.asking import Ask
 from governance.models import AccessRequest, Approval
@@ -186,24 +187,54 @@ def test_a_tool_that_waits_for_review_is_not_given(company: Company) -> None:
         company.ask("now")
 
 
+def denied(by: Agent | Person, about: str, user: str = "alice", outcome: str = "refused") -> Event:
+    """Record a denial as the gateway does."""
+    user_of = context.Principal("person", user)
+    with context.acting(trace=uuid4().hex, on_behalf_of=user_of), transaction.atomic():
+        return log.record(Action.CALL_DENIED, by=by.principal, about=[about], outcome=outcome, code="no_grant")
+
+
+def after(denial: Event, *users: Person) -> Ask:
+    return Ask(timedelta(hours=1), "was denied", users, tools=frozenset({"now"}), denied_call=denial.uuid)
+
+
 def test_a_request_continues_the_trace_of_the_denial_that_led_to_it(company: Company) -> None:
-    trace = uuid4().hex
-    with context.acting(trace=trace), transaction.atomic():
-        denial = log.record(Action.REFUSED, by=company.bot.principal, about=["agent:research-bot"], outcome="refused")
-    ask = Ask(lasts=timedelta(hours=1), reason="denied", people=(company.alice,), denied_call=denial.uuid)
+    denial = denied(company.bot, "system:clock")
 
-    request = requests.submit(company.bot, company.use, ask, by=company.otto)
+    request = requests.submit(company.bot, company.use, after(denial, company.alice), by=company.otto)
 
-    assert request.trace == trace
-    assert [event.action for event in timeline.about(f"trace:{trace}")] == [Action.REFUSED, Action.REQUEST_SUBMITTED]
+    assert request.trace == denial.trace
+    events = timeline.about(f"trace:{denial.trace}")
+    assert [event.action for event in events] == [Action.CALL_DENIED, Action.REQUEST_SUBMITTED]
 
 
-def test_the_denial_of_another_agent_is_not_known(company: Company) -> None:
-    with transaction.atomic():
-        denial = log.record(Action.REFUSED, by=SYSTEM, about=["agent:other"], outcome="refused")
-    ask = Ask(lasts=timedelta(hours=1), reason="denied", people=(company.alice,), denied_call=denial.uuid)
+def test_an_agent_on_its_own_may_ask_for_the_user_for_whom_it_was_denied(company: Company) -> None:
+    denial = denied(company.bot, "system:clock")
+
+    request = requests.submit(company.bot, company.use, after(denial, company.alice), by=company.bot)
+
+    assert (request.requested_as, request.requested_by) == ("agent:research-bot", company.alice)
+    with pytest.raises(asking.MayNotAsk):
+        requests.submit(company.bot, company.use, after(denial, company.bob), by=company.bot)
+
+
+def test_only_a_denial_of_the_agent_itself_counts(company: Company) -> None:
+    others = [
+        denied(make.agent(), "system:clock"),
+        denied(make.agent(), "agent:research-bot"),
+        denied(company.mallory, "agent:research-bot"),
+        denied(company.bot, "system:clock", outcome="success"),
+    ]
+    for denial in others:
+        with pytest.raises(requests.DenialUnknown):
+            requests.submit(company.bot, company.use, after(denial, company.alice), by=company.otto)
+
+
+def test_an_old_denial_is_no_longer_known(company: Company, at: Callable[[timedelta], Any]) -> None:
+    denial = denied(company.bot, "system:clock")
+    at(timedelta(days=1, seconds=1))
     with pytest.raises(requests.DenialUnknown):
-        requests.submit(company.bot, company.use, ask, by=company.otto)
+        requests.submit(company.bot, company.use, after(denial, company.alice), by=company.otto)
 
 
 def test_narrowing_keeps_what_was_asked_beside_what_is_left(company: Company) -> None:
@@ -211,10 +242,10 @@ def test_narrowing_keeps_what_was_asked_beside_what_is_left(company: Company) ->
     paris = {"convert": {"timezone": {"one_of": ["Europe/Paris"]}}}
 
     less = Narrowing(frozenset({"convert"}), paris, timedelta(hours=1))
-    after = requests.narrow(request.pk, company.otto, less, expected_version=1, reason="enough")
+    narrowed = requests.narrow(request.pk, company.otto, less, expected_version=1, reason="enough")
 
-    assert (after.version, after.lasts, after.asked_lasts) == (2, timedelta(hours=1), timedelta(hours=8))
-    lines = {line.tool.name: line for line in after.lines.all()}
+    assert (narrowed.version, narrowed.lasts, narrowed.asked_lasts) == (2, timedelta(hours=1), timedelta(hours=8))
+    lines = {line.tool.name: line for line in narrowed.lines.all()}
     assert (lines["now"].kept, lines["convert"].kept) == (False, True)
     assert lines["convert"].limits == paris["convert"] != lines["convert"].asked_limits
     event = timeline.of("request", request.pk).last()
@@ -252,10 +283,10 @@ def test_only_the_requester_and_the_approvers_narrow_and_only_the_requester_with
     with pytest.raises(errors.Stale):
         requests.cancel(request.pk, company.otto, expected_version=7)
 
-    after = requests.cancel(request.pk, company.otto, expected_version=1, reason="no need")
+    cancelled = requests.cancel(request.pk, company.otto, expected_version=1, reason="no need")
 
-    assert after.state == "cancelled"
-    assert waiting(after) == {}
+    assert cancelled.state == "cancelled"
+    assert waiting(cancelled) == {}
     with pytest.raises(requests.Decided):
         requests.cancel(request.pk, company.otto)
     assert [event.action for event in timeline.of("request", request.pk)] == [
