@@ -30,6 +30,8 @@ METADATA: Final = "/.well-known/authzen-configuration"
 EVALUATION: Final = "/access/v1/evaluation"
 EVALUATIONS: Final = "/access/v1/evaluations"
 MOST_EVALUATIONS: Final = 100
+SCOPES: Final = frozenset({"mandate:decide", "mandate:read"})
+"""Either lets a caller ask: who may read every grant learns nothing new from a decision."""
 _SEMANTICS: Final = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
 _ENTITIES: Final = ("subject", "action", "resource", "context")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
@@ -93,6 +95,8 @@ async def serve(node: Node, request: Request) -> None:
 async def _caller(node: Node, request: Request) -> Bearer:
     """Check the token, and that caller, token and decision point are still in use."""
     bearer = await node.bearers.check(request.headers.get(b"authorization"), addresses.MANDATE, resource())
+    if not bearer.token.scopes & SCOPES:
+        raise Refused(Code.SCOPE_MISSING, "Asking for decisions needs the scope mandate:decide.")
     rows = await node.snapshots.query(_CALLER, [bearer.token.jti, addresses.MANDATE, bearer.client])
     if not rows:
         raise Refused(Code.TOKEN_INVALID)
@@ -232,6 +236,9 @@ def _error(message: str) -> dict[str, Any]:
 
 def _refused(node: Node, request: Request, why: Refused, echo: tuple[Header, ...]) -> Answer:
     headers: tuple[Header, ...] = (JSON, NO_STORE, *echo)
+    if why.code is Code.SCOPE_MISSING:
+        challenge = 'Bearer error="insufficient_scope", scope="mandate:decide"'
+        headers += ((b"www-authenticate", challenge.encode()),)
     if why.status == HTTPStatus.UNAUTHORIZED:
         node.strangers.count(why.code, request.source)
         word = meaning(why.code).bearer

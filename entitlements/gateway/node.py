@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import psycopg_pool
@@ -29,13 +29,15 @@ from entitlements.gateway.snapshots import Held, Snapshots
 from entitlements.gateway.strangers import Strangers
 from entitlements.gateway.streams import ClientSessions, Open, Opened
 from entitlements.gateway.talks import Talks
-from entitlements.snapshot import Call
+from entitlements.snapshot import AgentFacts, Call
 from entitlements.verdicts import Effect, Reason, Verdict
 
 READERS: Final = 4
 SWEEP_SECONDS: Final = 1.0
 OLD_SECONDS: Final = 1.0
 """A denial on facts older than this is decided again on fresh ones."""
+
+type Rule = Callable[[Call, AgentFacts, float], Verdict]
 
 
 class Node:
@@ -81,6 +83,7 @@ class Node:
         self._run(self._sweep())
         gc.collect()
         gc.freeze()
+        gc.set_threshold(10_000, 50, 50)
 
     async def stop(self) -> None:
         """Refuse from now on, cut what is open, write what is to be written, and say that this node has stopped."""
@@ -111,13 +114,7 @@ class Node:
 
     async def decide(self, call: Call) -> tuple[Verdict, Held | None]:
         """Decide a call on facts that the feed has not passed. Raises Closed."""
-        self.check_open()
-        held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
-        verdict = self._judge(call, held)
-        if verdict.effect is Effect.DENY and held is not None and held.age > OLD_SECONDS:
-            held = await self.snapshots.get(call.agent, call.system, fresh=True)
-            verdict = self._judge(call, held)
-        return verdict, held
+        return await self._ask(policy.decide, call)
 
     def still_allows(self, call: Call, held: Held | None) -> bool:
         """Say, without waiting for anything, whether a decision that was an allow still is one now. Raises Closed."""
@@ -126,11 +123,7 @@ class Node:
 
     async def admits(self, call: Call) -> tuple[Verdict, Held | None]:
         """Decide whether the caller may see this system at all; having no grant yet is no hindrance. Raises Closed."""
-        self.check_open()
-        held = await self.snapshots.get(call.agent, call.system)
-        if held is None:
-            return unknown(), None
-        return policy.still_live(call, held.facts, self.now()), held
+        return await self._ask(policy.still_live, call)
 
     @property
     def writer_is_running(self) -> bool:
@@ -141,8 +134,16 @@ class Node:
         """Count a decision for the metrics."""
         self.decisions[verdict.effect.value, verdict.code.value] += 1
 
-    def _judge(self, call: Call, held: Held | None) -> Verdict:
-        return unknown() if held is None else policy.decide(call, held.facts, self.now())
+    async def _ask(self, rule: Rule, call: Call) -> tuple[Verdict, Held | None]:
+        self.check_open()
+        held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
+        if held is None:
+            return unknown(), None
+        verdict = rule(call, held.facts, self.now())
+        if verdict.effect is Effect.DENY and _may_be_outdated(held, call):
+            held = await self.snapshots.get(call.agent, call.system, fresh=True)
+            return (unknown(), None) if held is None else (rule(call, held.facts, self.now()), held)
+        return verdict, held
 
     # ------------------------------------------------------------------------------------------- what changes do
 
@@ -220,6 +221,14 @@ class Node:
         task = asyncio.create_task(job)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _may_be_outdated(held: Held, call: Call) -> bool:
+    """Whether what was added since might turn a denial around: a second has passed, or the token is newer.
+
+    What takes rights away is in the feed; the session that a new token names is not.
+    """
+    return held.age > OLD_SECONDS or (call.token is not None and held.read_after < call.token.issued + 1)
 
 
 def unknown() -> Verdict:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import psycopg
 import psycopg_pool
 
+from audit import clock
 from entitlements import facts
 from entitlements.codes import Code
 from entitlements.gateway.refusals import Closed
@@ -35,6 +36,8 @@ class Held:
     """A snapshot in use. `is_dropped` turns true the moment the feed passes it."""
 
     facts: AgentFacts
+    read_after: float = 0.0
+    """Epoch seconds when reading it began."""
     read_at: float = field(default_factory=time.monotonic)
     is_dropped: bool = False
 
@@ -132,13 +135,13 @@ class Snapshots:
 
     async def _read(self, key: Key) -> Held | None:
         for _ in range(_MOST_TRIES):
-            generation = self._generation
+            generation, began = self._generation, clock.now().timestamp()
             found = await self._in_time(self._query_facts(key))
             if found is None:
                 return None
             passed = max(self._passed.get(key[0], 0), self._passed_all)
             if generation == self._generation and found.position >= passed:
-                held = Held(found)
+                held = Held(found, began)
                 self._keep(key, held)
                 return held
         raise Closed(Code.FEED_UNKNOWN)

@@ -36,7 +36,7 @@ def caller(audience: str = "", **changes: Any) -> str:
     claims = {
         "iss": addresses.issuer("as/mandate"), "aud": audience or f"{settings.GATEWAY_URL}/access/v1",
         "sub": client.client_id, "client_id": client.client_id, "jti": jti, "iat": int(now.timestamp()),
-        "exp": int(now.timestamp()) + 300, "scope": "",
+        "exp": int(now.timestamp()) + 300, "scope": "mandate:decide",
     }  # fmt: skip
     return signing.sign("as/mandate", {**claims, **changes}, "at+jwt")
 
@@ -160,6 +160,13 @@ def test_only_a_token_for_the_decision_point_may_ask(node: Gateway, here: World)
     wrong = [here.token(), caller(audience=f"{settings.CONSOLE_URL}/api/v1"), "x.y.z"]
 
     assert [ask(node, question(here), token).status_code for token in wrong] == [401, 401, 401]
+
+
+def test_a_token_for_something_else_may_not_ask(node: Gateway, here: World) -> None:
+    answer = ask(node, question(here), caller(scope="mandate:request"))
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+    assert 'scope="mandate:decide"' in answer.headers["www-authenticate"]
 
 
 def test_a_caller_that_was_stopped_may_not_ask_any_more(node: Gateway, here: World) -> None:

@@ -224,6 +224,19 @@ def test_a_grant_that_ends_by_itself_ends_without_anybody_sweeping(node: Gateway
     assert after["_meta"]["mandate/denial"]["code"] == "grant_expired"
 
 
+def test_a_session_that_just_began_counts_at_once(node: Gateway, here: World) -> None:
+    assert node.call(here).json()["result"]["isError"] is False
+    here.session.pk = None
+    here.session = Session.objects.create(
+        agent=here.agent, client=here.client, person=here.person, sign_in_sha256="again",
+        started_at=here.session.started_at, last_used_at=here.session.started_at, expires_at=here.session.expires_at,
+    )  # fmt: skip
+    token = here.token()
+
+    assert node.modern(here.system.slug, "tools/list", token).json()["result"]["tools"] != []
+    assert node.call(here, token).json()["result"]["isError"] is False
+
+
 def test_a_new_grant_counts_at_once(node: Gateway, here: World) -> None:
     grants.revoke(here.grant.pk, by=SYSTEM, reason="test")
     assert node.call(here).json()["result"]["isError"]
