@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
-from django.db import connection
-
 from audit import clock
 
+from . import prepared
 from .errors import DomainError
 from .models import UsedAssertion
 
@@ -30,10 +29,8 @@ class AlreadyUsed(DomainError):
 def claim(issuer: str, jti: str, expires: float) -> None:
     """Use an assertion up; a second use waits for the first to commit. Raises AlreadyUsed."""
     until = datetime.fromtimestamp(expires, clock.now().tzinfo) + MARGIN
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [issuer, jti, until])
-        if cursor.fetchone() is None:
-            raise AlreadyUsed
+    if prepared.row(_CLAIM, [issuer, jti, until]) is None:
+        raise AlreadyUsed
 
 
 def forget_expired(limit: int = 10_000) -> int:

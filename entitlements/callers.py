@@ -6,11 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.db import connection
-
 from audit.context import Principal
 
-from . import addresses
+from . import addresses, prepared
 from .models import Client, System
 
 _CLIENT: Final = """
@@ -95,7 +93,7 @@ class Target:
 
 def by_id(client_id: str) -> Caller | None:
     """Find a client by its identifier."""
-    row = _row(_BY_ID, [client_id])
+    row = prepared.row(_BY_ID, [client_id])
     return _caller(row) if row else None
 
 
@@ -104,7 +102,7 @@ def at_system(client_id: str, slug: str) -> tuple[Target | None, Caller | None, 
 
     An alias comes first: where another client's alias is `client_id`, that name means the other client.
     """
-    row = _row(_AT_SYSTEM, {"client": client_id, "system": slug})
+    row = prepared.row(_AT_SYSTEM, {"client": client_id, "system": slug})
     if row is None:
         return None, None, ""
     target, foreign, rest = Target(*row[:6]), row[6], row[7:]
@@ -116,7 +114,7 @@ def at_system(client_id: str, slug: str) -> tuple[Target | None, Caller | None, 
 
 def target(slug: str, caller: Caller) -> tuple[Target | None, str]:
     """Find a system and the client's identifier there, empty when that identifier means another client there."""
-    row = _row(_TARGET, {"system": slug, "pk": caller.pk, "client": caller.client_id})
+    row = prepared.row(_TARGET, {"system": slug, "pk": caller.pk, "client": caller.client_id})
     if row is None:
         return None, ""
     *columns, foreign, taken = row
@@ -127,10 +125,3 @@ def _caller(row: tuple[Any, ...]) -> Caller:
     pk, client_id, auth, status, jwks, secret, api_scopes, agent_pk, agent, sponsor_pk = row
     scopes = tuple(json.loads(api_scopes))
     return Caller(pk, client_id, auth, status, jwks, secret, scopes, agent_pk, agent, sponsor_pk)
-
-
-def _row(statement: str, parameters: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 - whatever the statement takes
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-    return row

@@ -11,9 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from django.db import connection
-
-from . import limits
+from . import limits, prepared
 from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
 from .words import Action, Risk, Status, ToolState
 
@@ -72,15 +70,10 @@ def load(agent: str, system: str, people: Iterable[tuple[str, bool]] = ()) -> Ag
 
     `people` adds persons (login, active) who are asked about without holding anything.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(PRINCIPALS, [agent, system])
-        principals = cursor.fetchone()
-        if principals is None:
-            return None
-        cursor.execute(LINES, [agent, system])
-        lines = cursor.fetchall()
-        cursor.execute(TOOLS, [system])
-        return build(principals, lines, cursor.fetchall(), people)
+    principals = prepared.row(PRINCIPALS, [agent, system])
+    if principals is None:
+        return None
+    return build(principals, prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system]), people)
 
 
 def build(

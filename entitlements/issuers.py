@@ -6,15 +6,16 @@ more often than every other second; a set that replaced another never gives way 
 
 from __future__ import annotations
 
+import functools
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from . import egress, jws, strict
+from . import egress, jws, prepared, strict
 from .errors import DomainError
-from .models import TrustedIssuer
 
 FRESH_SECONDS: Final = 300.0
 STALE_SECONDS: Final = 3600.0
@@ -30,6 +31,28 @@ class KeysUnreachable(DomainError):
     code, status = "issuer_keys_unreachable", HTTPStatus.SERVICE_UNAVAILABLE
 
 
+_TRUSTED: Final = """
+SELECT id, issuer, jwks_uri, jwks::text, algorithms::text, strict_single_use FROM entitlements_trustedissuer
+WHERE issuer = %s AND purpose = %s AND enabled
+"""
+_PERSON: Final = """
+SELECT p.id, p.login, p.is_active FROM entitlements_identity i JOIN entitlements_person p ON p.id = i.person_id
+WHERE i.issuer_id = %s AND i.subject = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """An issuer that is trusted at this moment: `jwks` is the text of its pinned key set, None when it is fetched."""
+
+    pk: int
+    issuer: str
+    jwks_uri: str
+    jwks: str | None
+    algorithms: tuple[str, ...]
+    strict_single_use: bool
+
+
 @dataclass(slots=True)
 class _Kept:
     uri: str
@@ -41,19 +64,32 @@ class _Kept:
 _kept: dict[int, _Kept] = {}
 
 
-def trusted(issuer: object, purpose: str) -> TrustedIssuer | None:
+def trusted(issuer: object, purpose: str) -> Trusted | None:
     """Return the enabled issuer of exactly this name, for this purpose."""
-    if not isinstance(issuer, str):
+    row = prepared.row(_TRUSTED, [issuer, str(purpose)]) if isinstance(issuer, str) else None
+    if row is None:
         return None
-    return TrustedIssuer.objects.filter(issuer=issuer, purpose=purpose, enabled=True).first()
+    pk, name, jwks_uri, jwks, algorithms, is_used_once = row
+    return Trusted(pk, name, jwks_uri, jwks, tuple(json.loads(algorithms)) or USUAL, is_used_once)
 
 
-def check(unverified: jws.Unverified, issuer: TrustedIssuer) -> Mapping[str, Any]:
+def person(issuer: Trusted, subject: str) -> tuple[int, str, bool] | None:
+    """Find the person (key, login, active) of an issuer's subject: by both, never by one of them (EMA-R-15)."""
+    row = prepared.row(_PERSON, [issuer.pk, subject])
+    return (row[0], row[1], row[2]) if row else None
+
+
+def check(unverified: jws.Unverified, issuer: Trusted) -> Mapping[str, Any]:
     """Return the claims if a key of the issuer signed them. Raises BadToken, KeysUnreachable."""
-    allowed = issuer.algorithms or list(USUAL)
-    pinned = issuer.jwks is not None
-    keys = jws.public_keys(issuer.jwks, allowed) if pinned else _keys(issuer, allowed, unverified.kid)
-    return jws.check(unverified, jws.choose(unverified, keys))
+    keys = _fetched(issuer, unverified.kid) if issuer.jwks is None else _pinned(issuer.jwks)
+    fitting = [key for key in keys if key.algorithm in issuer.algorithms]
+    return jws.check(unverified, jws.choose(unverified, fitting))
+
+
+@functools.lru_cache(maxsize=1000)
+def _pinned(stored: str) -> tuple[jws.Key, ...]:
+    """Read a pinned key set; the same text is read once."""
+    return jws.public_keys(json.loads(stored))
 
 
 def forget() -> None:
@@ -61,7 +97,7 @@ def forget() -> None:
     _kept.clear()
 
 
-def _keys(issuer: TrustedIssuer, allowed: list[str], kid: str | None) -> tuple[jws.Key, ...]:
+def _fetched(issuer: Trusted, kid: str | None) -> tuple[jws.Key, ...]:
     kept, now = _kept.get(issuer.pk), time.monotonic()
     if kept is None or kept.uri != issuer.jwks_uri:
         kept = _kept[issuer.pk] = _Kept(issuer.jwks_uri, (), -STALE_SECONDS + now - 1, now - PAUSE_SECONDS)
@@ -75,4 +111,4 @@ def _keys(issuer: TrustedIssuer, allowed: list[str], kid: str | None) -> tuple[j
                 raise KeysUnreachable from error
     if now - kept.fetched > STALE_SECONDS:
         raise KeysUnreachable
-    return tuple(key for key in kept.keys if key.algorithm in set(allowed))
+    return kept.keys

@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from audit import clock, context, log
 from audit.actions import Action
 
-from . import facts, guardrails, locks, policy, scopes, sessions
+from . import facts, guardrails, locks, policy, prepared, scopes, sessions
 from .callers import Caller, Target
 from .codes import Code, Next, meaning
 from .errors import DomainError
 from .locks import Lock
-from .models import Client, Person, Session
+from .models import Client, Person
 from .snapshot import AgentFacts, Issuance, Token
 from .verdicts import Effect, Issue, Verdict
 from .words import Flow
@@ -43,6 +43,9 @@ WHERE g.agent_id = %(agent)s AND g.ended_at IS NULL AND CASE WHEN %(person)s::bi
                LEFT JOIN entitlements_membership m ON m.group_id = u.group_id AND m.person_id = %(person)s
                WHERE u.grant_id = g.id AND coalesce(u.person_id, m.person_id) = %(person)s) END
 GROUP BY g.id
+"""
+_LATEST: Final = """
+SELECT id FROM entitlements_session WHERE client_id = %s AND sign_in_sha256 = %s ORDER BY started_at DESC LIMIT 1
 """
 _INSERT: Final = """
 WITH token AS (
@@ -224,17 +227,16 @@ def _held(known: AgentFacts) -> frozenset[str]:
 def _candidates(wish: Wish) -> dict[UUID, list[int]]:
     """Find the grants, with their tools, that the token could stand on: what must be locked."""
     person = wish.subject.pk if wish.subject else None
-    with connection.cursor() as cursor:
-        cursor.execute(_CANDIDATES, {"agent": wish.caller.agent_pk, "system": wish.target.pk, "person": person})
-        return dict(cursor.fetchall())
+    known = {"agent": wish.caller.agent_pk, "system": wish.target.pk, "person": person}
+    return dict(prepared.rows(_CANDIDATES, known))
 
 
 def _session_of(wish: Wish) -> UUID | None:
     """Return the session that is named, or the latest of this sign-in, ended or not."""
     if wish.session is not None or wish.sign_in is None:
         return wish.session
-    found = Session.objects.filter(client_id=wish.caller.pk, sign_in_sha256=wish.sign_in.digest)
-    return found.order_by("-started_at").values_list("pk", flat=True).first()
+    found = prepared.row(_LATEST, [wish.caller.pk, wish.sign_in.digest])
+    return found[0] if found else None
 
 
 def _lock(wish: Wish, candidates: dict[UUID, list[int]], session: UUID | None) -> None:
@@ -270,7 +272,7 @@ def _write(wish: Wish, given: Issue, session: UUID | None, moment: datetime) -> 
     parent = wish.redeemed.row if wish.redeemed else None
     row: dict[str, Any] = {
         "jti": jti,
-        "kind": wish.kind,
+        "kind": str(wish.kind),
         "system": wish.target.pk,
         "client": caller.pk,
         "agent": caller.agent_pk,
@@ -283,8 +285,7 @@ def _write(wish: Wish, given: Issue, session: UUID | None, moment: datetime) -> 
         "trace": context.current().trace,
         "grants": [UUID(grant) for grant in given.grants],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, row)
+    prepared.rows(_INSERT, row)
     links = [f"token:{jti}", *wish.links, *(f"grant:{grant}" for grant in given.grants)]
     links += [f"session:{session}"] if session else []
     links += [f"token:{parent}"] if parent else []

@@ -14,6 +14,8 @@ from enum import IntEnum
 
 from django.db import connection, transaction
 
+from . import prepared
+
 
 class Lock(IntEnum):
     """What can be locked, in the one fixed order of taking."""
@@ -60,5 +62,4 @@ def _take(statement: str, keys: Iterable[Key]) -> None:
     numbers = [number(lock, key) for lock, key in sorted(set(keys), key=lambda each: (each[0], str(each[1])))]
     if not numbers:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [numbers])
+    prepared.rows(statement, [numbers])

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 from joserfc import jwk
 
@@ -21,7 +21,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 
-from . import addresses, changes, jws, locks, sealing
+from . import addresses, changes, jws, locks, prepared, sealing
 from .errors import DomainError, NotFound
 from .locks import Lock
 from .models import SigningKey
@@ -185,17 +185,13 @@ def _active(issuer_path: str) -> SigningKey | None:
 
 
 def _active_kid(issuer_path: str) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute(_ACTIVE, [issuer_path, jws.ES256])
-        row = cursor.fetchone()
+    row = prepared.row(_ACTIVE, [issuer_path, jws.ES256])
     return str(row[0]) if row else ensure(issuer_path).kid
 
 
 def _usable_key(kid: str | None, issuer_path: str) -> jws.Key:
-    with connection.cursor() as cursor:
-        cursor.execute(_USABLE, [kid, issuer_path, clock.now()])
-        if kid is None or cursor.fetchone() is None:
-            raise jws.BadToken("The token's key is not one that signs for its issuer.")
+    if kid is None or prepared.row(_USABLE, [kid, issuer_path, clock.now()]) is None:
+        raise jws.BadToken("The token's key is not one that signs for its issuer.")
     if kid not in _public:
         _keep(_public, kid, jws.public_key(SigningKey.objects.values_list("public", flat=True).get(kid=kid)))
     return _public[kid]

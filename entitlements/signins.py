@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db import connection
-
-from . import policy
+from . import policy, prepared
 from .callers import Caller
 from .codes import Code
 from .snapshot import AgentFacts, Issuance, Token
@@ -27,9 +25,7 @@ WHERE c.id = %s AND p.id = %s
 
 def may_sign_in(caller: Caller, person_pk: int, code: Token, now: float) -> Verdict:
     """Decide about an ID token for a person who signed in at a client, with facts read now; `code` is redeemed."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PRINCIPALS, [caller.pk, person_pk])
-        row = cursor.fetchone()
+    row = prepared.row(_PRINCIPALS, [caller.pk, person_pk])
     if row is None:
         return Verdict(Effect.DENY, Code.PERSON_UNKNOWN, ())
     client, agent, is_sponsored, valid_after, login, is_active, stopped = row

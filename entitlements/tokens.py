@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import addresses, changes, facts, issuing, locks, policy, scopes, signing
+from . import addresses, changes, facts, issuing, locks, policy, prepared, scopes, signing
 from .callers import Caller, Target
 from .codes import Code, meaning
 from .errors import NotFound
@@ -180,9 +180,7 @@ def _known(wish: Wish) -> AgentFacts | None:
 
 def facts_of_script(caller: Caller, target: Target) -> AgentFacts | None:
     """Read the facts about a client that belongs to no agent: there is nobody to be suspended but itself."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SCRIPT, [caller.pk, target.pk])
-        row = cursor.fetchone()
+    row = prepared.row(_SCRIPT, [caller.pk, target.pk])
     if row is None:
         return None
     client, system, stopped = row

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from audit import clock, context
-from entitlements import addresses, assertions, issuers, jws, scopes, sessions, signing, tokens
+from entitlements import addresses, assertions, issuers, jws, prepared, scopes, sessions, signing, tokens
 from entitlements.callers import Caller, Target
 from entitlements.issuing import Redeemed, SignIn, Subject, Wish
 from entitlements.models import IssuedToken, TrustedIssuer
@@ -21,6 +21,12 @@ from .door import Attempt
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LEEWAY: Final = 30.0
 _LONGEST: Final = 3600.0
+_ID_JAG: Final = """
+SELECT extract(epoch FROM t.issued_at)::float8, extract(epoch FROM t.expires_at)::float8, t.scope, t.session_id,
+       t.trace, p.id, p.login, p.is_active
+FROM entitlements_issuedtoken t JOIN entitlements_person p ON p.id = t.person_id
+WHERE t.jti = %s AND t.client_id = %s AND t.kind = 'id_jag' AND t.session_id IS NOT NULL
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +116,17 @@ def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> Checked
         jti = UUID(jws.text(claims, "jti"))
     except ValueError as error:
         raise jws.BadToken from error
-    rows = IssuedToken.objects.select_related("person").filter(kind=IssuedToken.Kind.ID_JAG, client_id=caller.pk)
-    row = rows.filter(pk=jti).first()
-    if row is None or row.person is None or row.session_id is None:
+    row = prepared.row(_ID_JAG, [jti, caller.pk])
+    if row is None:
         raise jws.BadToken("The assertion is not one that we issued to this client.")
-    attempt.trace = row.trace or attempt.trace
+    issued, expires, scope, session, trace, *person = row
+    attempt.trace = trace or attempt.trace
     attempt.about.append(f"token:{jti}")
-    redeemed = Redeemed(
-        str(jti), row.issued_at.timestamp(), row.expires_at.timestamp(), frozenset(scopes.parse(row.scope)), row.pk
-    )
-    return Checked(claims, redeemed, Subject.of(row.person), session=row.session_id)
+    redeemed = Redeemed(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
+    return Checked(claims, redeemed, Subject(*person), session=session)
 
 
-def _foreign(claims: Mapping[str, Any], caller: Caller, issuer: TrustedIssuer) -> Checked:
+def _foreign(claims: Mapping[str, Any], caller: Caller, issuer: issuers.Trusted) -> Checked:
     subject = exchange.person_of(issuer, claims)
     scope = claims.get("scope")
     if scope is not None and not isinstance(scope, str):

@@ -11,7 +11,7 @@ from audit import clock
 from entitlements import addresses, callers, issuers, jws, scopes, sessions, signing, tokens
 from entitlements.callers import Caller, Target
 from entitlements.issuing import SignIn, Subject
-from entitlements.models import Client, Identity, Person, TrustedIssuer
+from entitlements.models import Client, Person, TrustedIssuer
 
 from . import door, refusals
 from .door import Attempt
@@ -157,12 +157,12 @@ def _foreign(unverified: jws.Unverified) -> Assertion:
     return Assertion(issuer.issuer, jws.text(claims, "sub"), person_of(issuer, claims), claims)
 
 
-def person_of(issuer: TrustedIssuer, claims: Mapping[str, Any]) -> Subject:
+def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
     """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15)."""
-    found = Identity.objects.select_related("person").filter(issuer=issuer, subject=jws.text(claims, "sub")).first()
+    found = issuers.person(issuer, jws.text(claims, "sub"))
     if found is None:
         raise refusals.invalid_grant("Nobody is known under this issuer's subject.", "person_unknown")
-    return Subject.of(found.person)
+    return Subject(*found)
 
 
 def sign_in_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
