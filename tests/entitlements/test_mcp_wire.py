@@ -11,7 +11,13 @@ from mcp.shared import inbound
 
 from entitlements import mcpheaders, sse
 
-SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}, "o": {"properties": {"n": {"type": "integer", "x-mcp-header": "N"}}}}}  # fmt: skip
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "a": {"type": "string", "x-mcp-header": "A"},
+        "o": {"properties": {"n": {"type": "integer", "x-mcp-header": "N"}}},
+    },
+}
 
 
 @given(st.text())
@@ -72,6 +78,8 @@ def test_events_are_the_same_however_the_bytes_are_cut(cuts: list[int], end: str
 def test_an_event_without_end_is_given_up() -> None:
     reader = sse.Reader(1000)
 
+    for _ in range(20):
+        reader.feed(b"data: " + b"x" * 50)
+
     with pytest.raises(sse.TooLarge):
-        for _ in range(100):
-            reader.feed(b"data: " + b"x" * 50)
+        reader.feed(b"x")

@@ -12,23 +12,53 @@ from hypothesis import strategies as st
 from entitlements import strict
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        b"", b"{", b"[1,]", b"{} {}", b"\xef\xbb\xbf{}", b"'a'", b"nul", b"01", b"+1", b".5", b"\x0c1", b'"a\nb"', b"// c\n1",
-        b'{"a":1,"a":1}', b'{"x":[{"a":1,"\\u0061":2}]}', b"NaN", b"-Infinity", b"[Infinity]", b"1e400", b"-1e999",
-        b'"\\ud800"', b'"\\udc00\\ud800"', b'{"\\ud800":1}', b'"\xed\xa0\x80"', b'"\xff"', b"1" * 401,
-        b"[" * 65 + b"]" * 65, b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000,
+        b"",
+        b"{",
+        b"[1,]",
+        b"{} {}",
+        b"\xef\xbb\xbf{}",
+        b"'a'",
+        b"nul",
+        b"01",
+        b"+1",
+        b".5",
+        b"\x0c1",
+        b'"a\nb"',
+        b"// c\n1",
+        b'{"a":1,"a":1}',
+        b'{"x":[{"a":1,"\\u0061":2}]}',
+        b"NaN",
+        b"-Infinity",
+        b"[Infinity]",
+        b"1e400",
+        b"-1e999",
+        b'"\\ud800"',
+        b'"\\udc00\\ud800"',
+        b'{"\\ud800":1}',
+        b'"\xed\xa0\x80"',
+        b'"\xff"',
+        b"1" * 401,
+        b"[" * 65 + b"]" * 65,
+        b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 100_000,
         b" " * (strict.LARGEST + 1),
     ],
     ids=lambda text: f"{text[:24]!r} of {len(text)}",
-)  # fmt: skip
+)
 def test_what_parsers_disagree_about_is_refused(text: bytes) -> None:
     with pytest.raises(strict.NotStrictJson) as refusal:
         strict.loads(text)

@@ -1,4 +1,4 @@
-"""Real servers for the gateway's tests: one database a module, emptied after it, since nodes live as long as a module."""
+"""Real servers for the gateway's tests: one database a module, emptied after it, since nodes live that long."""
 
 from __future__ import annotations
 

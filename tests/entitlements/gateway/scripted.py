@@ -1,4 +1,4 @@
-"""An upstream that does what no polite server does: it hangs, trickles, repeats secrets, breaks off. For faults only."""
+"""An upstream that does what no polite server does: it hangs, repeats secrets, breaks off. For faults only."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.entitlements.gateway.world import Gateway, World
 pytestmark = pytest.mark.loopback
 
 
-def caller(audience: str = "", **changes: Any) -> str:
+def caller(audience: str = "", **changes: object) -> str:
     """Sign a token of the built-in system for the decision point."""
     mandate, _ = System.objects.get_or_create(slug="mandate", defaults={"name": "Mandate", "kind": "builtin"})
     client, _ = make.client(None, f"pep-{uuid.uuid4().hex[:8]}", auth=Client.Auth.CLIENT_SECRET_BASIC)
@@ -41,8 +41,8 @@ def caller(audience: str = "", **changes: Any) -> str:
     return signing.sign("as/mandate", {**claims, **changes}, "at+jwt")
 
 
-def question(here: World, **changes: Any) -> dict[str, Any]:
-    asked = {
+def question(here: World, **changes: object) -> dict[str, Any]:
+    asked: dict[str, Any] = {
         "subject": {"type": "user", "id": here.person.login},
         "action": {"name": "tools/call"},
         "resource": {"type": "tool", "id": here.tool.name, "properties": {"server": here.system.slug}},
@@ -52,7 +52,7 @@ def question(here: World, **changes: Any) -> dict[str, Any]:
 
 
 def ask(
-    node: Gateway, body: Any, token: str | None = None, path: str = "evaluation", **headers: str
+    node: Gateway, body: object, token: str | None = None, path: str = "evaluation", **headers: str
 ) -> httpx2.Response:
     sent = {"Authorization": f"Bearer {token or caller()}", **headers}
     return httpx2.post(f"{node.base}/access/v1/{path}", json=body, headers=sent, timeout=10)

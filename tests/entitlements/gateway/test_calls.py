@@ -38,12 +38,12 @@ def legacy() -> Iterator[Scripted]:
         yield server
 
 
-def behind(server: Scripted, **fields: str) -> World:
+def behind(server: Scripted) -> World:
     server.requests.clear()
     server.headers.clear()
     server.cancelled.clear()
     server.started.clear()
-    return world.build(server.url, "upstream-secret-0815", tool="act", schema=DO, **fields)
+    return world.build(server.url, "upstream-secret-0815", tool="act", schema=DO)
 
 
 def settled(here: World, *expected: str) -> bool:
@@ -104,7 +104,8 @@ def test_what_travels_on_is_what_was_parsed_and_nothing_else(node: Gateway, mode
     headers = modern.headers[-1]
     assert (headers["mcp-method"], headers["mcp-name"]) == ("tools/call", "act")
     assert set(headers) <= {
-        "host", "accept", "content-type", "content-length", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name",
+        "host", "accept", "content-type", "content-length", "authorization", "mcp-protocol-version", "mcp-method",
+        "mcp-name",
     }  # fmt: skip
 
 
@@ -263,9 +264,9 @@ def test_gw_6_a_stream_passes_as_it_arrives(node: Gateway, modern: Scripted) -> 
         "POST", f"{node.base}/gw/{here.system.slug}/mcp", json=body, headers=headers, timeout=10
     ) as answer:
         assert (answer.headers["content-type"], answer.headers["x-accel-buffering"]) == ("text/event-stream", "no")
-        for line in answer.iter_lines():
-            if line.startswith("data: "):
-                arrived.append((time.monotonic(), json.loads(line[6:])))
+        arrived.extend(
+            (time.monotonic(), json.loads(line[6:])) for line in answer.iter_lines() if line.startswith("data: ")
+        )
 
     (first, note), (last, done) = arrived
     assert note["method"] == "notifications/progress"
@@ -316,7 +317,7 @@ def test_an_upstream_that_refuses_us_is_no_denial_of_ours(
     assert settled(here, "call.allowed", f"call.{ending}")
 
 
-def test_an_upstream_that_is_away_is_said_to_be(node: Gateway, database: None) -> None:
+def test_an_upstream_that_is_away_is_said_to_be(node: Gateway) -> None:
     here = world.build("http://localhost:9/mcp")
 
     answer = node.call(here)

@@ -1,4 +1,4 @@
-"""A small world behind a real gateway process: one system, one agent that acts for alice, tokens signed as in production."""
+"""A small world behind a real gateway process: one system, one agent that acts for alice, tokens really signed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -56,17 +56,17 @@ class Gateway:
     child: subprocess.Popen[bytes]
 
     def post(
-        self, slug: str, body: Any, token: str | None = None, *, headers: Mapping[str, str] | None = None, **raw: Any
+        self, slug: str, body: object, token: str | None = None, *, headers: Mapping[str, str] | None = None
     ) -> httpx2.Response:
         """POST a message as it is, with exactly these headers."""
         sent = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json", **(headers or {})}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx2.post(f"{self.base}/gw/{slug}/mcp", content=content, headers=sent, timeout=20, **raw)
+        return httpx2.post(f"{self.base}/gw/{slug}/mcp", content=content, headers=sent, timeout=20)
 
     def modern(
-        self, slug: str, method: str, token: str | None, *, headers: Mapping[str, str] | None = None, **params: Any
+        self, slug: str, method: str, token: str | None, *, headers: Mapping[str, str] | None = None, **params: object
     ) -> httpx2.Response:
         """POST a well-formed message of 2026-07-28."""
         body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": META, **params}}
@@ -75,7 +75,7 @@ class Gateway:
             sent["Mcp-Name"] = str(params["name"])
         return self.post(slug, body, token, headers={**sent, **(headers or {})})
 
-    def call(self, world: World, token: str | None = None, **arguments: Any) -> httpx2.Response:
+    def call(self, world: World, token: str | None = None, **arguments: object) -> httpx2.Response:
         """Call the world's tool."""
         name = world.tool.name
         return self.modern(
@@ -113,7 +113,7 @@ def is_ready(base: str, child: subprocess.Popen[bytes]) -> bool:
         return False
 
 
-def wait_until(is_so: Any, seconds: float = START_SECONDS) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = START_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -134,7 +134,7 @@ class World:
     session: Session
     arguments: dict[str, Any] = field(default_factory=lambda: {"timezone": "UTC"})
 
-    def token(self, **changes: Any) -> str:
+    def token(self, **changes: object) -> str:
         """Sign a token for this agent acting for alice, and note it as issued."""
         now = clock.now()
         jti = str(uuid.uuid4())
@@ -188,10 +188,10 @@ def build(
     *,
     tool: str = "get_current_time",
     schema: Mapping[str, Any] = TIMEZONE,
-    **fields: Any,
+    denial_shape: str = "tool_result",
 ) -> World:
     """Make a world of its own behind an upstream."""
-    system = make.system(f"time-{uuid.uuid4().hex[:8]}", upstream_url=upstream_url, **fields)
+    system = make.system(f"time-{uuid.uuid4().hex[:8]}", upstream_url=upstream_url, denial_shape=denial_shape)
     vault.set_secret(system, kind="bearer", value=secret, by=SYSTEM)
     definition = {"name": tool, "description": "Tells the time.", "inputSchema": dict(schema)}
     made = make.tool(system, tool, definition=definition)
