@@ -52,6 +52,9 @@ def point_here() -> None:
     os.environ[ADMIN] = os.environ["MIGRATE_DATABASE_URL"]
     for name in ADDRESSES:
         os.environ[name] = at(os.environ[name], here())
+    # A worker of the queue that one test process starts must not take the messages of another.
+    number = int(os.environ.get(WORKER, "gw0").removeprefix("gw")) % 15 + 1
+    os.environ["REDIS_URL"] = at(os.environ["REDIS_URL"], str(number))
 
 
 def addresses() -> Addresses:
