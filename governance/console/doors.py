@@ -21,21 +21,22 @@ from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.models import Person
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponse]
+"""A view; `page` makes doors of them."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def page[**P](view: View[P]) -> View[P]:
+def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Make a view a door: a refusal that the view lets through is recorded and shown, with its code."""
 
-    @functools.wraps(view)
-    def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except DomainError as refusal:
             record(request, refusal)
             return refused(request, refusal)
 
+    functools.update_wrapper(door, view)
     return door
 
 

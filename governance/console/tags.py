@@ -186,3 +186,9 @@ def here(context: Mapping[str, Any], **changes: object) -> str:
         else:
             query[name] = str(value)
     return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+@register.filter
+def as_moment(text: str | None) -> datetime | None:
+    """Read a time that is stored as text."""
+    return datetime.fromisoformat(text) if text else None

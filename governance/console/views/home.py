@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -32,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "console/home.html", {**shown, "most": _MOST, "calm": not any(_urgent(shown))})
 
 
-def _urgent(shown: dict[str, list[object]]) -> list[bool]:
+def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
     kinds = ("requests", "tools", "orphans", "ending", "stopped_agents", "stopped_systems")
     return [bool(shown[kind]) for kind in kinds]
 

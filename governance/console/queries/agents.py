@@ -1,0 +1,104 @@
+"""What the pages of agents read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from audit import clock
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.models import Agent, Grant, IssuedToken, Person, Session, ToolVersion
+
+
+def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
+    """Return the agents that the filters leave, each with its live grants counted and its last use."""
+    rows = visibility.agents(caller)
+    if text := wanted.get("q", "").strip():
+        rows = rows.filter(Q(slug__icontains=text) | Q(name__icontains=text) | Q(purpose__icontains=text))
+    exact = {"state": "status", "kind": "kind", "sponsor": "sponsor__login"}
+    for name, column in exact.items():
+        if value := wanted.get(name):
+            rows = rows.filter(**{column: value})
+    if system := wanted.get("system"):
+        at = Grant.objects.filter(ended_at=None, entitlement__system__slug=system)
+        rows = rows.filter(pk__in=at.values("agent"))
+    live = Grant.objects.filter(agent=OuterRef("pk"), ended_at=None).order_by().values("agent")
+    used = Session.objects.filter(agent=OuterRef("pk")).order_by().values("agent")
+    return rows.annotate(
+        live_grants=Coalesce(Subquery(live.annotate(n=Count("pk")).values("n")), 0),
+        last_used=Subquery(used.annotate(at=Max("last_used_at")).values("at")),
+    )
+
+
+def access(caller: Caller, agent: Agent) -> dict[str, Any]:
+    """Return the grants of an agent that the person may see: those in force, then the last that ended."""
+    rows = visibility.grants(caller).filter(agent=agent)
+    return {
+        "grants": list(rows.filter(ended_at=None).order_by("entitlement__system__slug", "entitlement__scope")),
+        "ended": list(rows.exclude(ended_at=None).order_by("-ended_at")[:20]),
+    }
+
+
+def tokens(caller: Caller, agent: Agent) -> dict[str, Any]:
+    """Return clients, open sessions and live tokens of an agent."""
+    now = clock.now()
+    live = Q(expires_at__gt=now, revoked_at=None)
+    return {
+        "clients": list(visibility.clients(caller).filter(agent=agent).order_by("client_id")),
+        "sessions": list(
+            visibility.sessions(caller)
+            .filter(agent=agent, ended_at=None, expires_at__gt=now)
+            .order_by("-last_used_at")[:50]
+        ),
+        "tokens": list(visibility.tokens(caller).filter(live, agent=agent).order_by("-issued_at")[:50]),
+        "issued_ever": IssuedToken.objects.filter(agent=agent).count(),
+    }
+
+
+def people(caller: Caller, agent: Agent) -> dict[str, Any]:
+    """Return whom an agent may act for, by which grant, and when it last did."""
+    used = {
+        row["person__login"]: row["at"]
+        for row in Session.objects.filter(agent=agent, person__isnull=False)
+        .values("person__login")
+        .annotate(at=Max("last_used_at"))
+    }
+    rows = []
+    for grant in visibility.grants(caller).filter(agent=agent, ended_at=None):
+        for subject in grant.subjects.all():
+            login = subject.person.login if subject.person else ""
+            rows.append({"grant": grant, "subject": subject, "last": used.get(login)})
+    return {"acted_for": rows}
+
+
+def versions(agent: Agent) -> dict[str, Any]:
+    """Return the definitions of the tools that an agent holds, the newest first, with what is approved of them."""
+    held = Grant.objects.filter(agent=agent, ended_at=None).values("lines__tool")
+    return {
+        "versions": list(
+            ToolVersion.objects.filter(tool__in=held)
+            .select_related("tool__system", "tool__approved", "tool__seen", "approved_by")
+            .order_by("-seen_at")[:100]
+        )
+    }
+
+
+def acting_for(person: Person) -> dict[str, Any]:
+    """Return the grants under which agents act for a person, and the sessions in which they do so now."""
+    now = clock.now()
+    named = Q(subjects__person=person) | Q(subjects__group__people=person)
+    grants = Grant.objects.filter(
+        pk__in=Grant.objects.filter(named, ended_at=None, expires_at__gt=now).values("pk")
+    ).select_related("agent", "entitlement__system")
+    return {
+        "grants": list(grants.prefetch_related("lines__tool").order_by("agent__slug")),
+        "sessions": list(
+            Session.objects.filter(person=person, ended_at=None, expires_at__gt=now)
+            .select_related("agent", "client")
+            .order_by("-last_used_at")
+        ),
+    }

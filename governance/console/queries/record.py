@@ -1,0 +1,186 @@
+"""The record as pages show it: one line of time with lanes, each event in words, sealed or not yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from audit import timeline
+from audit.models import Event, Leaf
+from entitlements.api import paging
+
+SIZE: Final = 50
+_PLACE: Final = 3
+
+LANES: Final = {
+    "sign-in": _("Sign-in"),
+    "request": _("Request"),
+    "approval": _("Approval"),
+    "token": _("Token"),
+    "policy": _("Policy"),
+    "call": _("Tool call"),
+    "admin": _("Admin"),
+}
+_LANE: Final = {
+    "session": "sign-in",
+    "authentication": "sign-in",
+    "request": "request",
+    "approval": "approval",
+    "token": "token",
+    "api_token": "token",
+    "key": "token",
+    "evaluation": "policy",
+    "grant": "policy",
+    "revocation": "policy",
+    "everything": "policy",
+    "call": "call",
+}
+_OF_LANE: Final = {lane: [subject for subject, its in _LANE.items() if its == lane] for lane in LANES}
+_PAGES: Final = {
+    "agent": "/agents/{}/",
+    "system": "/systems/{}/",
+    "grant": "/grants/{}/",
+    "request": "/requests/{}/",
+    "revocation": "/stop/receipts/{}/",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Something that an event is about: what it is, its name, where to read on."""
+
+    text: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event in words. `index` is its place in the sealed log, None until it is sealed."""
+
+    event: Event
+    lane: str
+    lane_name: Any
+    verb: str
+    index: int | None
+    links: list[Link]
+    detail: dict[str, Any]
+    run: int = 1
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A page of the record, and where the next begins."""
+
+    events: list[Told]
+    next: str | None
+    newest_first: bool
+    lanes: dict[str, Any] = field(default_factory=lambda: LANES)
+
+
+def about(link: str, request: HttpRequest) -> Stretch:
+    """Return a page of everything about one thing, narrowed by what the address says."""
+    return page(timeline.about(link), request)
+
+
+def page(events: QuerySet[Event], request: HttpRequest) -> Stretch:
+    """Return a page of events, in the order and the lanes that the address asks for, newest first otherwise."""
+    wanted = request.GET
+    events = events.filter(_lanes(wanted.getlist("lane")))
+    if action := wanted.get("action"):
+        events = events.filter(action=action)
+    newest_first = wanted.get("order") != "oldest"
+    rows = timeline.page(events, after=_after(request), limit=SIZE + 1, newest_first=newest_first)
+    following = paging.seal(request.path, timeline.place(rows[SIZE - 1])) if rows[SIZE:] else None
+    return Stretch(collapsed(told(rows[:SIZE])), following, newest_first)
+
+
+def _lanes(wanted: Iterable[str]) -> Q:
+    """Return the condition that an event is in one of the lanes; without any, none is left out."""
+    condition = Q()
+    for lane in wanted:
+        if lane == "sign-in":
+            condition |= Q(action="person.signed_in")
+        for subject in _OF_LANE.get(lane, []):
+            condition |= Q(action__startswith=f"{subject}.")
+        if lane == "admin":
+            others = Q()
+            for subject in _LANE:
+                others |= Q(action__startswith=f"{subject}.")
+            condition |= ~others & ~Q(action="person.signed_in")
+    return condition
+
+
+def _after(request: HttpRequest) -> timeline.Place | None:
+    cursor = request.GET.get(paging.CURSOR)
+    if cursor is None:
+        return None
+    place = paging.unseal(request.path, cursor)
+    if len(place) != _PLACE:
+        raise paging.BadCursor
+    return timeline.Place(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
+
+
+def told(events: Sequence[Event]) -> list[Told]:
+    """Say events in words, with their places in the log in one query."""
+    places = _places(events)
+    return [
+        Told(
+            event,
+            lane := lane_of(event.action),
+            LANES[lane],
+            event.action.replace(".", " ").replace("_", " "),
+            places.get((event.producer, event.sequence)),
+            [link_to(link) for link in event.about],
+            event.detail,
+        )
+        for event in events
+    ]
+
+
+def _places(events: Sequence[Event]) -> dict[tuple[UUID, int], int]:
+    found = Q(pk=None)
+    for producer in {event.producer for event in events}:
+        found |= Q(producer=producer, sequence__in=[each.sequence for each in events if each.producer == producer])
+    return {(leaf.producer, leaf.sequence): leaf.index for leaf in Leaf.objects.filter(found)}
+
+
+def lane_of(action: str) -> str:
+    """Say in which lane an event stands."""
+    return "sign-in" if action == "person.signed_in" else _LANE.get(action.partition(".")[0], "admin")
+
+
+def link_to(link: str) -> Link:
+    """Say where to read on about a link "kind:id"."""
+    kind, _colon, name = link.partition(":")
+    if kind == "tool" and "/" in name:
+        system, tool = name.split("/", 1)
+        return Link(link, f"/systems/{system}/tools/{tool}/")
+    return Link(link, _PAGES[kind].format(name) if kind in _PAGES else f"/audit/?about={link}")
+
+
+def collapsed(rows: Sequence[Told]) -> list[Told]:
+    """Fold runs of allowed calls that differ in nothing but their time into one line that says how many."""
+    folded: list[Told] = []
+    for row in rows:
+        last = folded[-1] if folded else None
+        if last is not None and _same_run(last, row):
+            folded[-1] = Told(
+                last.event, last.lane, last.lane_name, last.verb, last.index, last.links, last.detail,
+                last.run + 1, row.event.at,
+            )  # fmt: skip
+        else:
+            folded.append(row)
+    return folded
+
+
+def _same_run(one: Told, other: Told) -> bool:
+    foldable = one.event.action in ("call.allowed", "call.finished") and one.event.action == other.event.action
+    return foldable and one.event.actor == other.event.actor and one.links == other.links

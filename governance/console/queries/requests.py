@@ -1,0 +1,146 @@
+"""What the pages of requests read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.models import Agent, Entitlement, Grant, Person, Tool
+from governance import requests, rules
+from governance.console import limiting
+from governance.models import AccessRequest, Approval, RequestLine
+
+LENGTHS: Final = tuple(
+    timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
+)
+WHY: Final = {
+    rules.Why.INACTIVE.value: _("has left"),
+    rules.Why.REQUESTED_IT.value: _("asked for it"),
+    rules.Why.BENEFITS.value: _("would be acted for"),
+    rules.Why.OWNS_THE_AGENT.value: _("is the technical owner of the agent"),
+    rules.Why.ANSWERED_ALREADY.value: _("answered another part"),
+    rules.Why.NEEDED_ELSEWHERE.value: _("is needed for another part"),
+}
+STAGES: Final = {
+    "sponsor": _("The sponsor: is it still needed?"),
+    "manager": _("The manager: is it still needed?"),
+    "system_owner": _("The system's owner: is it safe?"),
+    "security": _("Security: is the risk bearable?"),
+}
+
+
+def listed(person: Person, wanted: Mapping[str, str]) -> QuerySet[AccessRequest]:
+    """Return the requests that the filters leave, of those the person may see."""
+    rows = requests.visible_to(person).select_related("agent", "entitlement__system", "requested_by")
+    if wanted.get("waiting") == "me":
+        stages = Approval.objects.filter(answer=Approval.Answer.WAITING, waiting_for=person)
+        rows = rows.filter(state=AccessRequest.State.IN_APPROVAL, pk__in=stages.values("request"))
+    for name, column in {
+        "state": "state", "agent": "agent__slug", "system": "entitlement__system__slug", "risk": "risk",
+    }.items():  # fmt: skip
+        if value := wanted.get(name):
+            rows = rows.filter(**{column: value})
+    return rows
+
+
+def visible(person: Person) -> QuerySet[AccessRequest]:
+    """Return what the person may see, with everything its page shows."""
+    return (
+        requests.visible_to(person)
+        .select_related("agent__sponsor", "agent__owner", "entitlement__system__owner", "requested_by")
+        .prefetch_related("people", "groups", "lines__tool__approved", "approvals__waiting_for", "approvals__by")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A tool that is asked for, as the page shows it."""
+
+    row: RequestLine
+    tool: Tool
+    fields: list[limiting.Field]
+    others: int
+    """How many other agents hold the tool now."""
+
+    @property
+    def tightened(self) -> bool:
+        """Whether its limits are no longer those that were asked for."""
+        return bool(self.row.limits != self.row.asked_limits)
+
+
+def lines(request: AccessRequest) -> list[Line]:
+    """Return the tools of a request, those that are left first, the riskiest before the others."""
+    rank = {risk: place for place, risk in enumerate(("critical", "high", "medium", "low"))}
+    rows = sorted(request.lines.all(), key=lambda row: (not row.kept, rank.get(row.tool.risk, 0), row.tool.name))
+    held = _held_by_others(request, [row.tool_id for row in rows])
+    return [
+        Line(
+            row, row.tool, limiting.fields(row.tool.name, pinned(row.tool), row.limits), len(held.get(row.tool_id, ()))
+        )
+        for row in rows
+    ]
+
+
+def _held_by_others(request: AccessRequest, tools: list[int]) -> dict[int, set[int]]:
+    held: dict[int, set[int]] = {}
+    others = Grant.objects.filter(ended_at=None, lines__tool__in=tools).exclude(agent=request.agent_id)
+    for tool, agent in others.values_list("lines__tool", "agent"):
+        held.setdefault(tool, set()).add(agent)
+    return held
+
+
+def pinned(tool: Tool) -> dict[str, Any]:
+    """Return the approved definition of a tool, empty without one."""
+    return tool.approved.definition if tool.approved else {}
+
+
+def lengths(longest: timedelta, current: timedelta | None = None) -> list[timedelta]:
+    """Return the lengths of time to choose from: none longer than allowed, the current one always among them."""
+    found = {length for length in LENGTHS if length <= longest} | ({current} if current else {longest})
+    return sorted(found)
+
+
+def stages(request: AccessRequest) -> list[dict[str, Any]]:
+    """Return the stages in order: the question, who may answer, who was passed over and why, what they said."""
+    return [
+        {
+            "approval": stage,
+            "question": STAGES.get(stage.stage, stage.stage),
+            "skipped": [
+                {"who": each["who"], "why": WHY.get(each["why"], each["why"])}
+                for each in stage.resolution.get("skipped", [])
+            ],
+        }
+        for stage in sorted(request.approvals.all(), key=lambda stage: stage.position)
+    ]
+
+
+def waits_for(request: AccessRequest, person: Person) -> bool:
+    """Whether the request waits for this person."""
+    return request.state == AccessRequest.State.IN_APPROVAL and any(
+        stage.answer == Approval.Answer.WAITING and person in stage.waiting_for.all()
+        for stage in request.approvals.all()
+    )
+
+
+def agents_to_ask_for(person: Person, caller: Caller) -> QuerySet[Agent]:
+    """Return the agents that the person may ask for: an analyst for all, others for their own and any shared one."""
+    active = Agent.objects.filter(status=Agent.Status.ACTIVE).select_related("sponsor", "owner")
+    if caller.has("analyst"):
+        return active.order_by("name")
+    own = visibility.agents(caller).values("pk")
+    held = Grant.objects.filter(subjects__person=person).values("agent")
+    return active.filter(pk__in=own.union(held)).order_by("name")
+
+
+def entitlements_to_ask_for(caller: Caller, system: str = "") -> QuerySet[Entitlement]:
+    """Return what can be asked for at the systems that the person sees."""
+    rows = visibility.entitlements(caller).filter(enabled=True, system__status="active")
+    return (rows.filter(system__slug=system) if system else rows).order_by("system__name", "name")

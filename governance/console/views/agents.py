@@ -1,0 +1,114 @@
+"""Agents: the list, one agent from all sides, starting it again, ending one of its sessions."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+
+from entitlements import agents, sessions
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.errors import ReasonRequired
+from entitlements.models import Agent
+from governance.console import doors, paging
+from governance.console.queries import agents as read
+from governance.console.queries import record
+
+TABS: Final = {
+    "access": gettext_lazy("Access"),
+    "timeline": gettext_lazy("Timeline"),
+    "tokens": gettext_lazy("Tokens & sessions"),
+    "people": gettext_lazy("People it acts for"),
+    "versions": gettext_lazy("Versions of its tools"),
+}
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List agents; the filters stand in the address."""
+    caller = doors.caller(request)
+    page = paging.page(request, read.listed(caller, request.GET.dict()), ("slug",))
+    told = {
+        "page": page,
+        "filters": request.GET,
+        "states": Agent.Status.choices,
+        "kinds": Agent.Kind.choices,
+        "systems": visibility.systems(caller).order_by("slug"),
+        "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system")),
+    }
+    return render(request, "console/agents.html", told)
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show one agent, on the tab that the address names."""
+    caller = doors.caller(request)
+    agent = doors.find(visibility.agents(caller), slug=slug)
+    tab = request.GET.get("tab", "access")
+    tab = tab if tab in TABS else "access"
+    told = {
+        "agent": agent,
+        "tabs": TABS,
+        "tab": tab,
+        "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
+        "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
+        **_behind(caller, agent, tab, request),
+    }
+    return render(request, "console/agent.html", told)
+
+
+def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dict[str, Any]:
+    match tab:
+        case "timeline":
+            return {"timeline": record.about(f"agent:{agent.slug}", request)}
+        case "tokens":
+            return read.tokens(caller, agent)
+        case "people":
+            return read.people(caller, agent)
+        case "versions":
+            return read.versions(agent)
+    return read.access(caller, agent)
+
+
+@require_POST
+@doors.page
+def restore(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let a stopped agent work again; slow to start, so a reason is needed."""
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    doors.about(request, f"agent:{slug}")
+    doors.permit(request, "agent-restore", agent)
+    if not doors.reason(request):
+        raise ReasonRequired
+    agents.restore(agent, by=doors.person(request).principal, reason=doors.reason(request))
+    doors.done(request, _("%(name)s works again. Its old tokens stay dead.") % {"name": agent.name})
+    return redirect(f"/agents/{slug}/")
+
+
+@require_POST
+@doors.page
+def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
+    """End one session, and every token of it."""
+    found = doors.find(visibility.sessions(doors.caller(request)), pk=session)
+    doors.about(request, f"session:{session}", f"agent:{found.agent.slug}")
+    doors.permit(request, "session-end", found)
+    sessions.end(
+        session, by=doors.person(request).principal, reason=doors.reason(request) or _("Ended in the console.")
+    )
+    doors.done(request, _("The session has ended, and with it its tokens."))
+    return redirect(doors.back(request, f"/agents/{found.agent.slug}/?tab=tokens"))
+
+
+@require_safe
+@doors.page
+def mine(request: HttpRequest) -> HttpResponse:
+    """Show who acts for the person, where, and since when; any employee may look."""
+    person = doors.person(request)
+    return render(request, "console/my_agents.html", read.acting_for(person))

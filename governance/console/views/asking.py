@@ -1,0 +1,154 @@
+"""Asking for access: which agent, for what, which tools, within what, for whom, how long, why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from entitlements.errors import DomainError, NotFound
+from entitlements.models import Agent, Entitlement, Group, Person, Tool
+from governance import asking, requests
+from governance.console import doors, limiting
+from governance.console.queries import requests as read
+from governance.console.views.requests import lasts
+
+
+class UnknownLogin(DomainError):
+    """Nobody has this login."""
+
+    code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def ask(request: HttpRequest) -> HttpResponse:
+    """Ask, in two steps on one address: what for, then the rest. The gateway's links fill in the first step."""
+    person = doors.person(request)
+    agent, entitlement = _chosen(request)
+    problem: DomainError | None = None
+    if request.method == "POST" and agent and entitlement:
+        doors.about(request, f"agent:{agent.slug}", f"entitlement:{entitlement.scope}")
+        try:
+            made = requests.submit(agent, entitlement, _ask(request, agent, entitlement), by=person)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            doors.done(request, _("Asked. You see here whom it waits for."))
+            return redirect(f"/requests/{made.pk}/")
+    told = {**_choices(request), "agent": agent, "entitlement": entitlement, "problem": problem}
+    if agent and entitlement:
+        told |= _rest(request, person, agent, entitlement)
+    return render(request, "console/ask.html", told, status=problem.status if problem else 200)
+
+
+def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:
+    """Find the agent and the entitlement that the address or the form names, of those the person may ask for."""
+    caller, person = doors.caller(request), doors.person(request)
+    named = request.POST if request.method == "POST" else request.GET
+    agent = read.agents_to_ask_for(person, caller).filter(slug=named.get("agent", "")).first()
+    offered = read.entitlements_to_ask_for(caller)
+    entitlement = offered.filter(scope=named.get("entitlement", "")).first()
+    if entitlement is None and (tool := named.get("tool")):
+        at = offered.filter(system__slug=named.get("system", ""), tools__name=tool)
+        entitlement = at.first() if at.count() == 1 else None
+    if request.method == "POST" and (agent is None or entitlement is None):
+        raise NotFound
+    return agent, entitlement
+
+
+def _choices(request: HttpRequest) -> dict[str, Any]:
+    caller, person = doors.caller(request), doors.person(request)
+    system, tool = request.GET.get("system", ""), request.GET.get("tool", "")
+    offered = read.entitlements_to_ask_for(caller, system)
+    with_tool = offered.filter(tools__name=tool) if tool else offered
+    return {
+        "agents": list(read.agents_to_ask_for(person, caller)),
+        "entitlements": list(with_tool if tool and with_tool.exists() else offered),
+        "wanted": {"agent": request.GET.get("agent", ""), "system": system, "tool": tool},
+    }
+
+
+def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
+    given = request.POST if request.method == "POST" else None
+    wanted = request.GET.get("tool", "")
+    answers = asking.answers_for(person, agent)
+    lines = [
+        {
+            "tool": line.tool,
+            "row": line,
+            "fields": limiting.fields(line.tool.name, read.pinned(line.tool), line.limits),
+            "ticked": line.tool.name in given.getlist("tool") if given else line.tool.name == wanted or not wanted,
+            "can": line.tool.state == Tool.State.APPROVED,
+        }
+        for line in entitlement.lines.select_related("tool__approved").order_by("tool__name")
+    ]
+    usual = min(timedelta(days=30), entitlement.longest)
+    return {
+        "lines": lines,
+        "lengths": read.lengths(entitlement.longest),
+        "lasts": usual,
+        "given": given or {},
+        "denied_call": (given or request.GET).get("denied_call", ""),
+        "for_nobody": agent.kind == Agent.Kind.SERVICE,
+        "for_sponsor": agent.kind == Agent.Kind.PERSONAL,
+        "for_me_only": not answers,
+        "groups": Group.objects.order_by("name") if answers else [],
+    }
+
+
+def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> asking.Ask:
+    given = request.POST
+    kept = frozenset(given.getlist("tool"))
+    limits = {}
+    for line in entitlement.lines.select_related("tool__approved"):
+        if line.tool.name in kept:
+            found = limiting.fields(line.tool.name, read.pinned(line.tool), line.limits)
+            if tighter := limiting.read(found, read.pinned(line.tool), line.limits, given.getlist):
+                limits[line.tool.name] = tighter
+    return asking.Ask(
+        lasts=lasts(request) or timedelta(0),
+        reason=given.get("reason", "").strip()[:2000],
+        people=_people(request, agent),
+        groups=tuple(Group.objects.filter(slug__in=given.getlist("group"))) if _answers(request, agent) else (),
+        tools=kept,
+        limits=limits,
+        denied_call=_uuid(given.get("denied_call", "")),
+    )
+
+
+def _answers(request: HttpRequest, agent: Agent) -> bool:
+    return asking.answers_for(doors.person(request), agent)
+
+
+def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
+    """Read for whom: a service agent acts for nobody, a personal one for its sponsor; others name people by login.
+
+    Whoever does not answer for the agent asks for herself, and learns of nobody whether they exist.
+    """
+    if agent.kind == Agent.Kind.SERVICE:
+        return ()
+    if agent.kind == Agent.Kind.PERSONAL:
+        return (agent.sponsor,)
+    if not _answers(request, agent):
+        return (doors.person(request),)
+    logins = [word for word in request.POST.get("people", "").replace(",", " ").split() if word]
+    found = {person.login: person for person in Person.objects.filter(login__in=logins)}
+    for login in logins:
+        if login not in found:
+            raise UnknownLogin(_("Nobody has the login %(login)s.") % {"login": login[:64]})
+    return tuple(found[login] for login in dict.fromkeys(logins))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,163 @@
+"""Settings: how the person signs in, her tokens for scripts; and people with their roles, for those who may."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from allauth.mfa.models import Authenticator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from audit import clock
+from entitlements import people
+from entitlements.api import permissions, visibility
+from entitlements.errors import Forbidden, Malformed, ReasonRequired
+from entitlements.models import ApiToken, Person, Role
+from governance.console import doors, paging, stepup
+
+_LASTS: Final = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90)}
+
+
+class NotYourself(Forbidden):
+    """Nobody changes their own roles."""
+
+    code = "own_roles"
+
+
+@require_safe
+@doors.page
+def profile(request: HttpRequest) -> HttpResponse:
+    """Show the person's own settings."""
+    return _profile(request)
+
+
+def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
+    person = doors.person(request)
+    factors = Authenticator.objects.filter(user_id=person.pk)
+    told = {
+        "person": person,
+        "roles": [each.get_role_display() for each in person.roles.all()],
+        "factors": [factor.get_type_display() for factor in factors],
+        "tokens": ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=clock.now()).order_by("-pk"),
+        "fresh": fresh,
+        "sees_people": doors.caller(request).sees_everything,
+    }
+    return render(request, "console/settings.html", told)
+
+
+@require_POST
+@doors.page
+def make_token(request: HttpRequest) -> HttpResponse:
+    """Make a token for scripts and show it this once; it opens what the person's roles open."""
+    stepup.demand(request)
+    person = doors.person(request)
+    label = request.POST.get("label", "").strip()[:100]
+    lasts = _LASTS.get(request.POST.get("lasts", ""))
+    if not label or lasts is None:
+        raise Malformed(_("A token needs a name and one of the offered lengths of time."))
+    return _profile(request, people.make_api_token(person, label, lasts=lasts, by=person.principal))
+
+
+@require_POST
+@doors.page
+def revoke_token(request: HttpRequest, number: int) -> HttpResponse:
+    """End one of the person's tokens."""
+    person = doors.person(request)
+    people.revoke_api_token(person, number, by=person.principal, reason=_("Ended in the console."))
+    doors.done(request, _("The token is dead."))
+    return redirect("/settings/")
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List people, for those who see them all."""
+    caller = doors.caller(request)
+    if not caller.sees_everything:
+        raise Forbidden
+    rows = visibility.people(caller)
+    if text := request.GET.get("q", "").strip():
+        rows = rows.filter(login__icontains=text) | rows.filter(name__icontains=text)
+    if role := request.GET.get("role"):
+        rows = rows.filter(pk__in=Person.objects.filter(roles__role=role).values("pk"))
+    told = {
+        "page": paging.page(request, rows, ("login",)),
+        "filters": request.GET,
+        "roles": Role.choices,
+        "may_add": bool(doors.row("people").roles & caller.roles),
+        "filtered": bool(text or role),
+    }
+    return render(request, "console/people.html", told)
+
+
+@require_POST
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Add a person, who then comes in through the company's sign-in, or with the password given here."""
+    caller, given = doors.caller(request), request.POST
+    permissions.permit(caller, doors.row("people"), None)
+    login, name = given.get("login", "").strip(), given.get("name", "").strip()[:200]
+    if slugify(login) != login or not login or not name:
+        raise Malformed(_("A login is lower case letters, digits and hyphens; a name is needed."))
+    manager = Person.objects.filter(login=given.get("manager", "").strip()).first()
+    people.register(login[:64], name=name, email=given.get("email", "")[:254], manager=manager, by=caller.principal)
+    doors.done(request, _("%(name)s was added.") % {"name": name})
+    return redirect(f"/people/{login}/")
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, login: str) -> HttpResponse:
+    """Show a person: roles, what they answer for, what acts for them."""
+    caller = doors.caller(request)
+    person = doors.find(visibility.people(caller), login=login)
+    held = set(person.roles.values_list("role", flat=True))
+    told: dict[str, Any] = {
+        "person": person,
+        "held": [(value, label) for value, label in Role.choices if value in held],
+        "others": [(value, label) for value, label in Role.choices if value not in held],
+        "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
+        "owns": visibility.agents(caller).filter(owner=person).order_by("slug"),
+        "systems": visibility.systems(caller).filter(owner=person).order_by("slug"),
+        "may_assign": doors.may(caller, "person-roles", person) and person.pk != doors.person(request).pk,
+        "may_stop": person.is_active and doors.may(caller, "person-disable", person),
+        "may_enable": not person.is_active and doors.may(caller, "person-enable", person),
+    }
+    return render(request, "console/person.html", told)
+
+
+@require_POST
+@doors.page
+def assign(request: HttpRequest, login: str) -> HttpResponse:
+    """Give a person a role; never to oneself, and with a fresh proof of who does it."""
+    person = doors.find(visibility.people(doors.caller(request)), login=login)
+    doors.about(request, f"person:{login}")
+    doors.permit(request, "person-roles", person)
+    if person.pk == doors.person(request).pk:
+        raise NotYourself
+    stepup.demand(request)
+    people.assign_role(person, request.POST.get("role", ""), by=doors.person(request).principal, reason=_said(request))
+    doors.done(request, _("The role was given."))
+    return redirect(f"/people/{login}/")
+
+
+@require_POST
+@doors.page
+def enable(request: HttpRequest, login: str) -> HttpResponse:
+    """Let a disabled person in again."""
+    person = doors.find(visibility.people(doors.caller(request)), login=login)
+    doors.about(request, f"person:{login}")
+    doors.permit(request, "person-enable", person)
+    people.enable(person, by=doors.person(request).principal, reason=_said(request))
+    doors.done(request, _("%(name)s can sign in again.") % {"name": person.name})
+    return redirect(f"/people/{login}/")
+
+
+def _said(request: HttpRequest) -> str:
+    if not (reason := doors.reason(request)):
+        raise ReasonRequired
+    return reason

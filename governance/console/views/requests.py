@@ -1,0 +1,122 @@
+"""Requests: the list, the page on which one is narrowed and answered, withdrawing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from entitlements.errors import DomainError, Malformed
+from entitlements.models import Person, Tool
+from governance import approvals, requests
+from governance.console import doors, limiting, paging, stepup
+from governance.console.queries import record
+from governance.console.queries import requests as read
+from governance.models import AccessRequest
+from governance.narrowing import Narrowing
+
+_WEIGHTY: Final = frozenset({"high", "critical"})
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List requests; the filters stand in the address."""
+    person = doors.person(request)
+    told = {
+        "page": paging.page(request, read.listed(person, request.GET.dict()), ("-asked_at", "-id")),
+        "filters": request.GET,
+        "states": AccessRequest.State.choices,
+        "risks": Tool.Risk.choices,
+        "filtered": any(request.GET.get(name) for name in ("state", "agent", "system", "risk", "waiting")),
+    }
+    return render(request, "console/requests.html", told)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a request on one page; narrow and approve it there, deny it, or withdraw it."""
+    person = doors.person(request)
+    asked = doors.find(read.visible(person), pk=pk)
+    problem: DomainError | None = None
+    if request.method == "POST":
+        doors.about(request, *requests.about(asked))
+        try:
+            done = _answer(request, asked, person)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem, asked = refusal, doors.find(read.visible(person), pk=pk)
+        else:
+            doors.done(request, done)
+            return redirect(f"/requests/{pk}/")
+    return _show(request, asked, person, problem)
+
+
+def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: DomainError | None) -> HttpResponse:
+    lines = read.lines(asked)
+    is_open = asked.state == AccessRequest.State.IN_APPROVAL
+    told: dict[str, Any] = {
+        "asked": asked,
+        "lines": lines,
+        "kept": [line for line in lines if line.row.kept],
+        "stages": read.stages(asked),
+        "lengths": read.lengths(asked.lasts, asked.lasts),
+        "may_answer": read.waits_for(asked, person),
+        "may_withdraw": is_open and requests.asked_by(asked, person),
+        "needs_proof": asked.risk in _WEIGHTY and not stepup.is_fresh(request),
+        "timeline": record.about(f"request:{asked.pk}", request),
+        "problem": problem,
+    }
+    return render(request, "console/request.html", told, status=problem.status if problem else 200)
+
+
+def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:
+    """Carry out what the button says. What is answered is the version that was shown."""
+    given = request.POST
+    shown = int(given["version"]) if given.get("version", "").isdecimal() else -1
+    verb, reason = given.get("verb"), given.get("reason", "").strip()[:2000]
+    if verb == "deny":
+        approvals.deny(asked.pk, by=person, reason=reason, expected_version=shown)
+        return _("Denied. Whoever asked sees why.")
+    if verb == "withdraw":
+        requests.cancel(asked.pk, person, expected_version=shown, reason=reason)
+        return _("Withdrawn.")
+    if verb != "approve":
+        raise Malformed
+    if asked.risk in _WEIGHTY:
+        stepup.demand(request)
+    left = approvals.approve(
+        asked.pk, by=person, expected_version=shown, narrow=narrowing(request, asked), reason=reason
+    )
+    if left.grant_id:
+        return _("Approved. The access is in force until it ends.")
+    return _("Approved. Others must still answer before it is in force.")
+
+
+def narrowing(request: HttpRequest, asked: AccessRequest) -> Narrowing:
+    """Read what the form takes away: the tools that are not ticked, tighter limits, a shorter time."""
+    given = request.POST
+    kept = frozenset(given.getlist("tool"))
+    limits = {}
+    for line in read.lines(asked):
+        if line.row.kept and line.tool.name in kept:
+            tighter = limiting.read(line.fields, read.pinned(line.tool), line.row.limits, given.getlist)
+            if tighter:
+                limits[line.tool.name] = tighter
+    return Narrowing(kept, limits, lasts(request))
+
+
+def lasts(request: HttpRequest) -> timedelta | None:
+    """Read a length of time in seconds. Raises Malformed."""
+    given = request.POST.get("lasts", "")
+    if not given:
+        return None
+    if not (given.isascii() and given.isdecimal()) or len(given) > 9:  # noqa: PLR2004 - thirty years of seconds
+        raise Malformed(_("The length of time is not one of those offered."))
+    return timedelta(seconds=int(given))
