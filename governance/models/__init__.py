@@ -1,5 +1,28 @@
 """The rows of floor 3: how people change their minds."""
 
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
+from .reviews import (
+    Assignment,
+    Campaign,
+    Draft,
+    PopulationRow,
+    Remediation,
+    ReviewDecision,
+    ReviewItem,
+    ReviewLine,
+)
 
-__all__ = ["AccessRequest", "Approval", "ApprovalPolicy", "RequestLine"]
+__all__ = [
+    "AccessRequest",
+    "Approval",
+    "ApprovalPolicy",
+    "Assignment",
+    "Campaign",
+    "Draft",
+    "PopulationRow",
+    "Remediation",
+    "RequestLine",
+    "ReviewDecision",
+    "ReviewItem",
+    "ReviewLine",
+]

@@ -1,0 +1,310 @@
+"""Access reviews: a campaign, what it looks at, who answers, what they answered, and that it was done.
+
+An item is what one agent may do at one system for one set of people; each of its lines is one tool of one grant.
+Nothing here is ever deleted, and triggers (migration 0004) refuse what the rules forbid, whoever writes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from entitlements.models import Agent, Grant, Person, System, Tool, ToolVersion
+
+
+class Campaign(models.Model):
+    """One access review. Its population is taken and hashed when it begins, and never changes after."""
+
+    class Kind(models.TextChoices):
+        AGENT_OWNER = "agent_owner", "Agents, by sponsor"
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        ACTIVE = "active", "Under way"
+        CLOSING = "closing", "Removals being proven"
+        CLOSED = "closed", "Closed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=32, choices=Kind.choices, default=Kind.AGENT_OWNER)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.DRAFT)
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="campaigns")
+    scope = models.JSONField(default=dict)
+    scope_sha256 = models.CharField(max_length=64)
+    due_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    snapshot_at = models.DateTimeField(null=True, blank=True)
+    population_rows = models.PositiveIntegerField(null=True, blank=True)
+    population_sha256 = models.CharField(max_length=64, blank=True)
+    closing_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_campaign_state_is_known", condition=Q(state__in=["draft", "active", "closing", "closed"])
+            ),
+            models.CheckConstraint(
+                name="a_campaign_that_began_has_a_hashed_population",
+                condition=Q(state="draft", snapshot_at=None, population_rows=None, population_sha256="")
+                | (
+                    ~Q(state="draft")
+                    & Q(snapshot_at__isnull=False, population_rows__gt=0)
+                    & Q(population_sha256__regex=r"^[0-9a-f]{64}$")
+                ),
+            ),
+            models.CheckConstraint(
+                name="a_closed_campaign_says_when",
+                condition=Q(state="closed", closed_at__isnull=False) | (~Q(state="closed") & Q(closed_at=None)),
+            ),
+            models.CheckConstraint(name="a_campaign_is_due_after_it_is_made", condition=Q(due_at__gt=F("created_at"))),
+        ]
+        indexes: ClassVar = [models.Index(name="campaign_page", fields=["-created_at", "-id"])]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class ReviewItem(models.Model):
+    """What one agent may do at one system for one set of people. `number` orders the campaign, riskiest first."""
+
+    class State(models.TextChoices):
+        IN_REVIEW = "in_review", "Open"
+        DECIDED = "decided", "Decided"
+        NO_RESPONSE = "no_response", "Not answered"
+        SUPERSEDED = "superseded", "Ended meanwhile"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="items")
+    number = models.PositiveIntegerField()
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="review_items")
+    system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="review_items")
+    subjects_digest = models.CharField(max_length=64)
+    subjects = ArrayField(models.TextField())
+    risk = models.CharField(max_length=16)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.IN_REVIEW)
+    exclusion_reason = models.CharField(max_length=500, blank=True)
+    current_decision = models.OneToOneField(
+        "ReviewDecision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="items_of_a_campaign_are_numbered", fields=["campaign", "number"]),
+            models.UniqueConstraint(
+                name="an_agents_access_at_a_system_is_one_item",
+                fields=["campaign", "agent", "system", "subjects_digest"],
+            ),
+            models.CheckConstraint(
+                name="an_item_is_decided_exactly_when_it_has_a_decision",
+                condition=Q(state="decided", current_decision__isnull=False)
+                | (~Q(state="decided") & Q(current_decision=None)),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="open_item", fields=["campaign"], condition=Q(state="in_review"))]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}:{self.number}"
+
+
+class PopulationRow(models.Model):
+    """One grant as it was when the campaign began. `payload` is the text whose bytes are hashed. Append-only."""
+
+    id = models.BigAutoField(primary_key=True)
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="population")
+    seq = models.PositiveIntegerField()
+    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="population")
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="+")
+    grant_version = models.PositiveIntegerField()
+    payload = models.TextField()
+    row_sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="rows_of_a_population_are_numbered", fields=["campaign", "seq"]),
+            models.UniqueConstraint(name="a_grant_is_in_a_population_once", fields=["campaign", "grant"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}:{self.seq}"
+
+
+class ReviewLine(models.Model):
+    """One tool of one grant of an item, with its calls in the window before the campaign began. Append-only.
+
+    Grade A: every call passes our gateway. B: only the issue of tokens is seen. Only on A are calls counted.
+    """
+
+    class Grade(models.TextChoices):
+        CALLS = "A", "Every call is seen"
+        TOKENS = "B", "Only tokens are seen"
+        NOTHING = "C", "Nothing is seen"
+
+    id = models.BigAutoField(primary_key=True)
+    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="lines")
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="+")
+    tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="+")
+    tool_version = models.ForeignKey(ToolVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    limits = models.JSONField(default=dict)
+    usage_grade = models.CharField(max_length=1, choices=Grade.choices)
+    calls_window = models.PositiveIntegerField(null=True)
+    denied_window = models.PositiveIntegerField(null=True)
+    last_call_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_tool_of_a_grant_is_in_an_item_once", fields=["item", "grant", "tool"]),
+            models.CheckConstraint(
+                name="calls_are_counted_exactly_where_every_call_is_seen",
+                condition=Q(usage_grade="A", calls_window__isnull=False, denied_window__isnull=False)
+                | (~Q(usage_grade="A") & Q(calls_window=None, denied_window=None, last_call_at=None)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id}:{self.tool_id}"
+
+
+class Assignment(models.Model):
+    """Who is to answer an item, and why them: `resolution` holds the rule and everybody it passed over.
+
+    Without a reviewer the item is unresolved: it waits for the owner of the campaign to name one.
+    """
+
+    class State(models.TextChoices):
+        ASSIGNED = "assigned", "Assigned"
+        SUBMITTED = "submitted", "Submitted"
+        REASSIGNED = "reassigned", "Given to somebody else"
+        WITHDRAWN = "withdrawn", "No longer needed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="assignments")
+    stage = models.PositiveSmallIntegerField(default=1)
+    reviewer = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="review_assignments"
+    )
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ASSIGNED)
+    resolution = models.JSONField(default=dict)
+    replaced_by = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaces")
+    opened_at = models.DateTimeField(null=True, blank=True)
+    assigned_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="an_item_has_one_live_assignment_per_stage",
+                fields=["item", "stage"],
+                condition=Q(state="assigned"),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="assigned_to", fields=["reviewer"], condition=Q(state="assigned"))]
+
+    def __str__(self) -> str:
+        return f"{self.item_id}:{self.reviewer_id}"
+
+
+class Draft(models.Model):
+    """What a reviewer means to answer; hers to change until she submits. `rev` tells two windows apart."""
+
+    assignment = models.OneToOneField(Assignment, primary_key=True, on_delete=models.PROTECT, related_name="draft")
+    verb = models.CharField(max_length=16, blank=True)
+    kept_lines = ArrayField(models.BigIntegerField(), default=list)
+    valid_until = models.DateTimeField(null=True, blank=True)
+    reason_code = models.CharField(max_length=32, blank=True)
+    comment = models.TextField(max_length=2000, blank=True)
+    rev = models.PositiveIntegerField(default=1)
+    saved_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.assignment_id} r{self.rev}"
+
+
+class ReviewDecision(models.Model):
+    """An answer that counts. Append-only: another answer to the same item supersedes it, and only once."""
+
+    class Via(models.TextChoices):
+        UI = "ui", "Console"
+        API = "api", "API"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="decisions")
+    stage = models.PositiveSmallIntegerField(default=1)
+    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="decisions")
+    decided_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="review_decisions")
+    via = models.CharField(max_length=16, choices=Via.choices)
+    verb = models.CharField(max_length=16)
+    kept_lines = ArrayField(models.BigIntegerField(), default=list)
+    valid_until = models.DateTimeField(null=True, blank=True)
+    reason_code = models.CharField(max_length=32, blank=True)
+    comment = models.TextField(max_length=2000, blank=True)
+    suggestion = models.CharField(max_length=16, blank=True)
+    reco_version = models.CharField(max_length=32, blank=True)
+    dwell_ms = models.PositiveIntegerField(null=True, blank=True)
+    evidence_opened = models.BooleanField(null=True)
+    bulk_op = models.UUIDField(null=True, blank=True)
+    amr = ArrayField(models.CharField(max_length=32), default=list)
+    supersedes = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="successor")
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="a_second_decision_supersedes_the_first",
+                fields=["item", "stage"],
+                condition=Q(supersedes__isnull=True),
+            ),
+            models.CheckConstraint(name="a_decision_keeps_or_removes", condition=Q(verb__in=["certify", "revoke"])),
+            models.CheckConstraint(
+                name="a_removal_has_a_reason_and_keeps_nothing",
+                condition=~Q(verb="revoke") | (~Q(reason_code="") & Q(kept_lines=[])),
+            ),
+            models.CheckConstraint(name="nothing_supersedes_itself", condition=~Q(supersedes=F("id"))),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id}:{self.verb}"
+
+
+class Remediation(models.Model):
+    """A removal on its way from a decision to a proof. Verified only by a probe in which every call was denied."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        APPLIED = "applied", "Removed, not yet proven"
+        VERIFIED = "verified", "Removed and proven"
+        FAILED = "failed", "Not proven"
+
+    decision = models.OneToOneField(
+        ReviewDecision, primary_key=True, on_delete=models.PROTECT, related_name="remediation"
+    )
+    action = models.CharField(max_length=16, default="revoke")
+    state = models.CharField(max_length=16, choices=State.choices, default=State.QUEUED)
+    not_before = models.DateTimeField()
+    due_at = models.DateTimeField()
+    applied_at = models.DateTimeField(null=True, blank=True)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    residual_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    probe = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="what_is_verified_was_applied_and_probed",
+                condition=~Q(state="verified")
+                | Q(applied_at__isnull=False, verified_at__isnull=False, probe__isnull=False, probe__holds=True),
+            ),
+            models.CheckConstraint(
+                name="what_is_applied_says_when", condition=Q(state="queued") | Q(applied_at__isnull=False)
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="unproven", fields=["not_before"], condition=~Q(state="verified"))]
+
+    def __str__(self) -> str:
+        return f"{self.decision_id}:{self.state}"
