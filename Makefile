@@ -5,7 +5,7 @@ STACK := $(PYTHON) scripts/devstack.py run --fast --
 PYTEST := $(PYTHON) -m pytest
 WORKERS ?= 2
 
-.PHONY: demo test full check fmt bench bootstrap
+.PHONY: demo test full check fmt bench reference bootstrap
 
 # The whole product on this machine. ARGS=--once plays the main job and exits; docs name the other arguments.
 demo: bootstrap
@@ -37,6 +37,11 @@ fmt: bootstrap
 # Numbers for docs/reference/performance.md; on a quiet machine only.
 bench: bootstrap
 	@$(PYTHON) -m tests.benchmarks $(ARGS)
+
+# The pages of docs/reference that are generated; a test compares them.
+reference: bootstrap
+	@$(STACK) env DJANGO_SETTINGS_MODULE=governance.settings DEMO=1 $(PYTHON) -m scripts.reference
+	@$(STACK) env DEMO=1 $(PYTHON) manage.py spectacular --file docs/reference/openapi.yaml
 
 bootstrap:
 	@scripts/bootstrap

@@ -166,7 +166,9 @@ _ASK_OWNER = "Ask the system's owner to review the tool."
 
 TABLE: Final[dict[Code, Meaning]] = {
     Code.ALLOWED: Meaning("A grant covers this call.", "", HTTPStatus.OK, "", 0, "allowed", Next.NONE),
-    Code.EVERYTHING_STOPPED: _refused("An analyst has stopped everything.", oauth="temporarily_unavailable"),
+    Code.EVERYTHING_STOPPED: _refused(
+        "An analyst has stopped everything.", "Wait until it is started again.", "temporarily_unavailable"
+    ),
     Code.FEED_UNKNOWN: _closed("This node cannot see the latest changes of rights."),
     Code.LEASE_LAPSED: _closed("This node has not heard from the database for too long."),
     Code.CLOCK_UNKNOWN: _closed("This node does not know the time well enough."),
@@ -181,16 +183,18 @@ TABLE: Final[dict[Code, Meaning]] = {
         Next.NONE,
     ),
     Code.SYSTEM_DISABLED: _refused("The system is disabled.", oauth="invalid_target"),
-    Code.AGENT_UNKNOWN: _refused("No such agent is registered."),
+    Code.AGENT_UNKNOWN: _refused("No such agent is registered.", "Register the agent first."),
     Code.AGENT_STAGED: _refused("The agent is not in use yet.", "Ask its owner to put it into use."),
     Code.AGENT_SUSPENDED: _refused("The agent is suspended."),
-    Code.AGENT_RETIRED: _refused("The agent is retired."),
+    Code.AGENT_RETIRED: _refused("The agent is retired.", "Register a new agent."),
     Code.SPONSOR_MISSING: _refused("The agent has no sponsor.", "Ask an analyst to name a sponsor."),
     Code.SPONSOR_DISABLED: _refused("The agent's sponsor is disabled.", "Ask an analyst to name another sponsor."),
     Code.OWNER_DISABLED: _refused("The agent's owner is disabled or missing.", "Ask an analyst to name another owner."),
     Code.CLIENT_UNKNOWN: _refused("No such client belongs to this agent.", oauth="invalid_client"),
     Code.CLIENT_DISABLED: _refused("The client is disabled.", oauth="invalid_client"),
-    Code.PERSON_UNKNOWN: _refused("The person is not known here."),
+    Code.PERSON_UNKNOWN: _refused(
+        "The person is not known here.", "Have the person registered and linked to their sign-in."
+    ),
     Code.PERSON_DISABLED: _refused("The person is disabled."),
     Code.TOKEN_MISSING: _bad_token("No token was presented.", _NEW_TOKEN, bearer=""),
     Code.TOKEN_INVALID: _bad_token("The token is not one of ours, or is damaged.", _NEW_TOKEN),
@@ -271,7 +275,9 @@ TABLE: Final[dict[Code, Meaning]] = {
         "upstream_unavailable",
         Next.RETRY,
     ),
-    Code.CALL_WITHDRAWN: _refused("A right was taken away while the call was on its way."),
+    Code.CALL_WITHDRAWN: _refused(
+        "A right was taken away while the call was on its way.", "Ask who took it away, and why."
+    ),
     Code.LIMIT_MALFORMED: _bad_message("The limit is malformed.", HTTPStatus.UNPROCESSABLE_ENTITY, INVALID_PARAMS),
     Code.SCOPE_MALFORMED: _bad_message(
         "The scope is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS, "invalid_scope"
