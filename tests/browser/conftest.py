@@ -1,0 +1,88 @@
+"""A real browser on a real server: each page's console, network and policy violations are watched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.conftest import BROWSERS
+
+# Playwright's synchronous interface runs a loop in this thread, which Django would take for an asynchronous caller.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of nobody
+
+_WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sample}`);
+});
+"""
+
+
+@dataclass
+class Visitor:
+    """Somebody at a browser, with everything that went wrong there."""
+
+    page: Page
+    address: str
+    wrong: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> None:
+        """Open a page of ours."""
+        self.page.goto(self.address + path)
+
+    def violations(self) -> list[str]:
+        """Return what the content security policy stopped on this page."""
+        found: list[str] = self.page.evaluate("window.violations")
+        return found
+
+    def sign_in(self, login: str) -> None:
+        """Sign in through the page, by keyboard alone."""
+        self.go("/login/")
+        self.page.keyboard.type(login)
+        self.page.keyboard.press("Tab")
+        self.page.keyboard.type(PASSWORD)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url(self.address + "/")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSERS)))
+    with sync_playwright() as playwright:
+        options: dict[str, Any] = {"args": ["--no-sandbox", "--disable-dev-shm-usage"]}
+        running = playwright.chromium.launch(executable_path=program, **options)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB", timezone_id="Europe/Berlin")
+    made.add_init_script(_WATCH)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def visitor(context: BrowserContext, live_server: Any) -> Visitor:
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    found = Visitor(page, live_server.url.replace("127.0.0.1", "localhost"))
+    page.on("pageerror", lambda error: found.wrong.append(str(error)))
+    page.on("console", lambda said: found.wrong.append(said.text) if said.type == "error" else None)
+    return found
+
+
+@pytest.fixture
+def company(transactional_db: None) -> None:  # noqa: ARG001 - the server reads what is committed
+    from tests.browser import world  # noqa: PLC0415 - the product can be imported only now
+
+    world.fill(PASSWORD)
