@@ -5,7 +5,7 @@
 Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/seed.py`), plays the story
 (`scripts/demo/story.py`), writes `var/demo.json` (`scripts/demo/world.py`) and stays up for the visitor. `--once` ends
 after the story, with a status other than zero when a step failed. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the
-ports; logs are in `var/log/`.
+ports, DEMO_FOLDER moves `var/`; logs are in `var/log/`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LOOPBACK_URL = re.compile(r"([a-z][a-z0-9-]{0,62})=(http://(?:localhost|127\.0\.
 def main(arguments: list[str]) -> int:
     """Read the command line and run; the return value is the exit status."""
     options = parse(arguments)
-    VAR.mkdir(exist_ok=True)
+    VAR.mkdir(parents=True, exist_ok=True)
     if options.stop:
         return stop()
     if (pid := PID_FILE.running()) is not None:
@@ -107,7 +107,8 @@ def run(options: argparse.Namespace) -> int:
             return play(supervisor, layout, told, stay=not options.once)
         finally:
             _finish_undisturbed()
-            supervisor.stop()
+            with step("Ending every process"):
+                supervisor.stop()
     finally:
         _finish_undisturbed()
         stack.close()

@@ -10,6 +10,7 @@ from typing import Any
 from joserfc import jwk, jws
 from mcp import Client
 
+from scripts.demo import browser
 from scripts.demo.player import Era, Refused, Seen, refusal
 from scripts.demo.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done
 from scripts.demo.stdio_runner import digest
@@ -37,6 +38,14 @@ async def tools_are_called(stage: Stage) -> None:
         f"sub {held['sub']}, act {held['act']['sub']}, scope {held['scope']}, lives {lives} s, sid {held['sid']}",
     )
     seen = []
+    own = await browser.sign_in(player, USER, stage.world["people"][USER]["password"])
+    again = await player.exchange(SYSTEM, own)
+    check(
+        claims_of(again["access_token"])["sub"] == USER, f"our own ID token was exchanged for another person: {again}"
+    )
+    stage.proven(
+        5, "Signing in at Mandate itself, by code and PKCE, serves as well.", f"ID token of {claims_of(own)['iss']}"
+    )
     for era in ERAS:
         shown = [tool["name"] for tool in await player.list_tools(SYSTEM, person=USER, era=era)]
         check(shown == ["get_current_time"], f"tools/list ({era}) is not what was granted: {shown}")

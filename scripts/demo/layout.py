@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from scripts.demo.processes import DemoError, Process
 
 ROOT = Path(__file__).resolve().parents[2]
-VAR = ROOT / "var"
+VAR = Path(os.environ.get("DEMO_FOLDER") or ROOT / "var").resolve()
+"""Where the demo keeps its state; tests give it a folder of their own."""
 LOOPBACK = "127.0.0.1"
 SERVING = {"MIGRATE_DATABASE_URL": "", "SEAL_DATABASE_URL": ""}
 """As in production: what serves holds neither the owner's nor the sealer's key to the database."""

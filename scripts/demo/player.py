@@ -149,7 +149,7 @@ class Player:
         async with self.http() as http:
             answer = await http.post(self.world["idp"]["stub_mint_url"], json=asked)
         answer.raise_for_status()
-        return self._noted(answer.json()["id_token"])
+        return self.noted(answer.json()["id_token"])
 
     async def exchange(self, system: str, id_token: str, *, scope: str | None = None, **more: str) -> dict[str, Any]:
         """Do leg 1 (RFC 8693): return the token answer that holds the ID-JAG. Raises Refused."""
@@ -165,7 +165,7 @@ class Player:
             **more,
         }
         answer = await self.post(f"{issuer}/token", issuer, form)
-        self._noted(answer["access_token"])
+        self.noted(answer["access_token"])
         return answer
 
     async def redeem(self, system: str, id_jag: str) -> dict[str, Any]:
@@ -173,10 +173,11 @@ class Player:
         target = self.world["systems"][system]
         form = {"grant_type": JWT_BEARER, "assertion": id_jag, "resource": target["resource"]}
         answer = await self.post(f"{target['issuer']}/token", target["issuer"], form)
-        self._noted(answer["access_token"])
+        self.noted(answer["access_token"])
         return answer
 
-    def _noted(self, token: str) -> str:
+    def noted(self, token: str) -> str:
+        """Remember a token that the player holds, and return it."""
         self.tokens.add(token)
         return token
 
@@ -242,7 +243,7 @@ class Player:
             async with Client(transport, mode=era, cache=None) as client:
                 yield client
         if kept := self.store(system, person).tokens:
-            self._noted(kept.access_token)
+            self.noted(kept.access_token)
 
     async def list_tools(self, system: str, *, person: str | None, era: Era = "2026-07-28") -> list[dict[str, Any]]:
         """Return the tool definitions the agent is shown, as JSON."""

@@ -26,6 +26,7 @@ from django.conf import settings  # noqa: E402 - the product can be imported onl
 
 from audit.context import SYSTEM  # noqa: E402
 from entitlements import agents, catalog, clients, impressions, people, trust, upstream, vault  # noqa: E402
+from entitlements.errors import DomainError  # noqa: E402
 from entitlements.models import Agent, Entitlement, Group, Person, Secret, System, TrustedIssuer  # noqa: E402
 from governance import approvals, requests  # noqa: E402
 from governance.asking import Ask  # noqa: E402
@@ -132,8 +133,13 @@ def make_system(slug: str, url: str, secret: str | None = None) -> System:
     )
     if secret:
         vault.set_secret(system, kind=Secret.Kind.BEARER, value=secret, by=owner.principal)
-    found = catalog.record_seen(system, asyncio.run(upstream.discover(system)), by=by.principal)
-    assert not found.malformed, f"{slug} offers tools that cannot be read: {found.malformed}"
+    try:
+        offered = asyncio.run(upstream.discover(system))
+    except DomainError as refusal:
+        sys.exit(f"{slug} at {url} cannot be discovered: {refusal}")
+    found = catalog.record_seen(system, offered, by=by.principal)
+    if found.malformed:
+        print(f"{slug} offers tools that cannot be read, and they are left out: {found.malformed}")
     return system
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scripts.demo import world
+from scripts.demo.browser import CALLBACK
 from scripts.demo.player import Credentials, Player, Refused
 from scripts.demo.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done, refused
 
@@ -49,11 +50,14 @@ def agent_is_registered(stage: Stage) -> None:
     ana = stage.api("ana")
     about = {"slug": AGENT, "name": "Travel helper", "kind": "personal", "sponsor": USER, "owner": "otto"}
     done("Registering the agent", ana.post("agents", {**about, "purpose": "Plans Alice's trips."}), 201)
-    client = {"client_id": AGENT, "agent": AGENT, "auth": "client_secret_basic"}
+    client = {"client_id": AGENT, "agent": AGENT, "auth": "client_secret_basic", "redirect_uris": [CALLBACK]}
     made = done("Registering its client", ana.post("clients", client), 201)
     check(made.get("secret"), f"the client's secret was not shown: {sorted(made)}")
-    credentials = Credentials(AGENT, {"auth": client["auth"], "secret": made["secret"]})
-    stage.player = Player(stage.world, credentials, stage.trace)
+    stage.world["agents"][AGENT] = world.Agent(sponsor=USER, owner="otto", client_id=AGENT)
+    stage.world["clients"][AGENT] = world.OAuthClient(
+        agent=AGENT, auth="client_secret_basic", private_jwk={}, secret=made["secret"]
+    )
+    stage.player = Player(stage.world, Credentials(AGENT, stage.world["clients"][AGENT]), stage.trace)
     stage.proven(2, "An agent exists with a human sponsor and a technical owner, and one client of its own.", AGENT)
 
 

@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
         print(f"  ✗ after step {stage.step}: {difference}", file=sys.stderr, flush=True)
         return 1
     print(f"  The whole story is one trace: {stage.trace}")
+    world.write(stage.world, Path(path))  # with what the story made
     return 0
 
 

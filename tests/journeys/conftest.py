@@ -1,0 +1,109 @@
+"""The whole demo as a child process, with a folder and ports of its own, and nothing left when a test ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+INHERITED = ("PATH", "HOME", "LANG", "PG_BIN")
+UP_SECONDS = 240.0
+
+
+@dataclass
+class Demo:
+    """A demo whose environment holds nothing of the test run's own servers."""
+
+    folder: Path
+    environment: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `make demo` without make."""
+        child = subprocess.Popen(
+            [sys.executable, "-m", "scripts.demo", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self.started.append(child)
+        return child
+
+    def play(self, *arguments: str) -> tuple[int, str]:
+        """Run it to its end; return the exit status and everything it said."""
+        child = self.start(*arguments)
+        said, _ = child.communicate(timeout=UP_SECONDS)
+        return child.returncode, said
+
+    def world(self, child: subprocess.Popen[str]) -> dict[str, Any]:
+        """Wait until the demo is up, and return what it tells the outside."""
+        told, deadline = self.folder / "demo.json", time.monotonic() + UP_SECONDS
+        while not told.exists():
+            assert child.poll() is None, child.communicate()[0]
+            assert time.monotonic() < deadline, "the demo does not come up"
+            time.sleep(0.1)
+        found: dict[str, Any] = json.loads(told.read_text())
+        return found
+
+    def left(self) -> list[str]:
+        """Return what still runs or lies about: each process of a demo has its folder in its environment."""
+        mark = f"DEMO_FOLDER={self.environment['DEMO_FOLDER']}".encode()
+        running = [entry.parent.name for entry in Path("/proc").glob("[0-9]*/environ") if mark in _bytes_of(entry)]
+        lying = [str(path) for path in self.folder.iterdir() if path.name != "log"]
+        return [*running, *lying, *map(str, Path(self.environment["TMPDIR"]).iterdir())]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    """A demo on free ports, ended whatever the test does."""
+    console, gateway, sample = free_ports(1), free_ports(2), free_ports(3)
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environment |= {"CONSOLE_PORT": str(console), "GATEWAY_PORT": str(gateway), "SAMPLE_PORT": str(sample)}
+    with tempfile.TemporaryDirectory(prefix="mj", dir="/tmp") as short:  # a unix socket's path has 107 bytes
+        Path(short).chmod(0o755)  # PostgreSQL runs as another account when we are root
+        made = Demo(tmp_path / "var", {**environment, "DEMO_FOLDER": str(tmp_path / "var"), "TMPDIR": short})
+        yield made
+        for child in made.started:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+                child.communicate(timeout=60)
+
+
+def free_ports(count: int) -> int:
+    """Return the first of so many neighbouring loopback ports that were free a moment ago."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = int(probe.getsockname()[1])
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
