@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import jwt
 import pytest
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import clients, guardrails, presented, sessions, signing
+from entitlements import clients, guardrails, presented, sessions, signing, tokens
 from entitlements.models import Client, IssuedToken, Session, System
 from tests import make
 from tests.entitlements.oauth import worlds
@@ -157,3 +158,24 @@ def test_a_token_never_outlives_its_session(world: World) -> None:
     soon = Session.objects.get(pk=sid).started_at + timedelta(seconds=40)
     Session.objects.filter(pk=sid).update(expires_at=soon)
     assert worlds.peek(world.redeem(jag).body["access_token"])["exp"] <= soon.timestamp()
+
+
+def test_a_scripts_revoked_token_is_dead_although_the_script_lives(world: World, mandate: System) -> None:
+    _, secret = make.client(None, "script", auth="client_secret_basic", api_scopes=["agents:read"])
+    first, second = (ask(world, secret).body["access_token"] for _ in range(2))
+    tokens.revoke(worlds.peek(first)["jti"], by=SYSTEM, reason="pasted into a chat")
+    with pytest.raises(presented.NotLive):
+        presented.access_token(first, "mandate", API)
+    assert presented.access_token(second, "mandate", API).caller.client_id == "script"
+    assert mandate.pk
+
+
+def test_another_library_accepts_our_tokens_with_our_published_keys(world: World) -> None:
+    token = world.access_token()
+    keys = jwt.PyJWKSet.from_dict(world.http.get("/as/time/jwks.json").json())
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    required = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"]  # RFC 9068 section 2.2
+    claims = jwt.decode(
+        token, key, algorithms=["ES256"], audience=world.resource, issuer=world.audience, options={"require": required}
+    )
+    assert claims["sub"] == "alice"
