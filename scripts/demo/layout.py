@@ -170,7 +170,13 @@ def product(layout: Layout) -> Iterator[Process]:
     yield Process("web", web, f"{layout.console}/healthz", SERVING)
     for number, port in enumerate(layout.gateway_ports(), start=1):
         gateway = [program("uvicorn"), "--loop", "uvloop", "--host", LOOPBACK, "--port", str(port)]
-        gateway += ["--no-access-log", "--timeout-graceful-shutdown", "2", "governance.asgi:application"]
+        gateway += [
+            "--no-access-log",
+            "--no-proxy-headers",
+            "--timeout-graceful-shutdown",
+            "2",
+            "governance.asgi:application",
+        ]
         name = f"gateway-{number}"
         yield Process(name, gateway, f"http://localhost:{port}/healthz", {**SERVING, "NODE_ID": name})
     yield manage("seal", name="sealer")
