@@ -33,7 +33,7 @@ def test_each_package_we_ask_for_has_a_bound() -> None:
     assert asked - {canonicalize_name(bound.name) for bound in _listed("bounds.txt")} == set()
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "bench.txt"])
 def test_every_pin_has_its_hashes(name: str) -> None:
     blocks = re.split(r"\n(?=[a-z0-9])", (REQUIREMENTS / name).read_text())
     pins = [block for block in blocks if re.match(r"[\w.-]+==", block)]

@@ -8,7 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTS = ("audit", "entitlements", "governance")
 CODE = (*PRODUCTS, "scripts", "tests")
-MADE_HERE = {".venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "var", "staticfiles"}
+MADE_HERE = {
+    *(".venv", ".venv-bench", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"),
+    *("var", "staticfiles"),
+}
 
 
 def files() -> list[Path]:

@@ -1,0 +1,60 @@
+"""Measure ours beside its anchors, in one interleaved run. `make bench ARGS="--quick tokens"`; for a quiet machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+
+from tests.benchmarks import gateway, measure, processes, revoke, stage, tokens
+
+BENCHES = ("decision", "gateway", "tokens", "revoke")
+CEDAR, PLAIN = "cedarpy", "policy, plain grant"
+
+
+def decide(count: int) -> None:
+    """Measure decisions in process, under the Python that has cedarpy if there is one."""
+    python = str(processes.ANCHORS) if processes.ANCHORS.exists() else sys.executable
+    command = [python, "-m", "tests.benchmarks.decision", str(count)]
+    done = subprocess.run(command, cwd=processes.ROOT, check=True, capture_output=True, text=True)
+    found: dict[str, list[float]] = json.loads(done.stdout)
+    rows = [
+        (
+            name,
+            measure.microseconds(p50),
+            measure.microseconds(p99),
+            measure.ratio(found[CEDAR][0], p50) if CEDAR in found else "-",
+        )
+        for name, (p50, p99) in found.items()
+    ]
+    measure.table("Decision in process", ("", "p50", "p99", "times as fast as cedarpy"), rows)
+    if CEDAR not in found:
+        measure.missing(CEDAR, "not installed; see requirements/bench.in")
+
+
+def main() -> None:
+    """Read the command line and run what it selects."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("benches", nargs="*", choices=[[], *BENCHES], default=[], metavar="|".join(BENCHES))
+    parser.add_argument("--quick", action="store_true", help="end within a minute; the numbers are rough")
+    parser.add_argument("--smoke", action="store_true", help="only see that everything still runs")
+    options = parser.parse_args()
+    chosen = options.benches or BENCHES
+    scale = 0.0 if options.smoke else 0.1 if options.quick else 1.0
+    if "decision" in chosen:
+        decide(int(200_000 * scale) or 10)
+    if {*chosen} - {"decision"}:
+        with stage.ready() as ready:
+            made = ready.make("tokens")
+            rounds = 5 if scale == 1 else 2
+            if "gateway" in chosen:
+                gateway.run(ready, made, count=int(5_000 * scale) or 3, rounds=rounds, is_quick=scale < 1)
+            if "revoke" in chosen:
+                revoke.run(ready, made, count=int(200 * scale) or 3)
+            if "tokens" in chosen:
+                tokens.run(ready, made, count=int(400 * scale) or 3, rounds=rounds)
+
+
+if __name__ == "__main__":
+    main()

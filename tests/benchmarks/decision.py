@@ -1,0 +1,109 @@
+"""A decision in process: the policy against cedarpy (one policy, handles parsed once) and a look into a dict.
+
+Run as `python -m tests.benchmarks.decision COUNT` under the Python that has cedarpy: the policy needs nothing but the
+standard library, so both are timed in one process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from entitlements import limits, policy
+from entitlements.snapshot import AgentFacts, Call, Guardrail, Line, SessionFacts, Token, ToolFacts
+from entitlements.verdicts import Effect
+from entitlements.words import Action, Risk, Status, ToolState
+from tests.benchmarks import measure
+
+NOW = 1_000_000.0
+ROUNDS = 10
+LIMITS = {
+    "timezone": {"one_of": ["Europe/Paris", "Europe/Berlin"]},
+    "amount": {"max": 100, "optional": True},
+    "path": {"under": "/srv/reports"},
+}
+INSIDE = {"timezone": "Europe/Paris", "amount": 20, "path": "/srv/reports/2026/may.csv"}
+CEDAR = """
+permit (principal == Agent::"assistant", action == Action::"call", resource == Tool::"time/get")
+when { context.person == "ana" && context.now < 2000000 };
+"""
+
+
+def facts(stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = ()) -> AgentFacts:
+    """Return one agent's facts, with a grant of one tool for each of a hundred people."""
+    people = ["ana", *(f"person-{number}" for number in range(99))]
+    tool = ToolFacts("time", "get", ToolState.APPROVED, "1", "digest", Action.READ, Risk.LOW)
+    line = Line("grant-1", "time:read", NOW - 10, NOW + 3600, limits.compile(stored))
+    return AgentFacts(
+        agent="assistant",
+        position=1,
+        status=Status.ACTIVE,
+        sponsor=Status.ACTIVE,
+        owner=Status.ACTIVE,
+        clients={"client": Status.ACTIVE},
+        people=dict.fromkeys(people, Status.ACTIVE),
+        systems={"time": Status.ACTIVE},
+        tools={("time", "get"): tool},
+        lines={("time", "get", person): (line,) for person in people},
+        sessions={"session": SessionFacts("ana", NOW + 900, NOW + 3600, NOW - 60)},
+        tokens_valid_after=0.0,
+        guardrails=guardrails,
+    )
+
+
+def ours(stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = ()) -> Callable[[], object]:
+    """Decide a call with its token and session, as the gateway asks."""
+    known = facts(stored, guardrails)
+    token = Token("jti", NOW - 5, NOW + 300, frozenset({"time:read"}))
+    call = Call("assistant", "client", "ana", "time", "get", INSIDE, token, "session", "digest")
+    assert policy.decide(call, known, NOW).effect is Effect.ALLOW
+    return lambda: policy.decide(call, known, NOW)
+
+
+def dictionary() -> Callable[[], object]:
+    """Look into a dict: the floor under any decision in Python."""
+    allowed = {("assistant", "ana", "time", "get"): NOW + 3600}
+    return lambda: allowed.get(("assistant", "ana", "time", "get"), 0) > NOW
+
+
+def cedar() -> Callable[[], object]:
+    """Ask cedarpy. Raises ImportError where it is not installed."""
+    cedarpy = importlib.import_module("cedarpy")
+    policies, entities = cedarpy.PolicySet.from_str(CEDAR), cedarpy.Entities.from_json_str("[]")
+    request = {
+        "principal": 'Agent::"assistant"',
+        "action": 'Action::"call"',
+        "resource": 'Tool::"time/get"',
+        "context": {"person": "ana", "now": int(NOW)},
+    }
+    assert cedarpy.is_authorized(request, policies, entities).allowed
+    return lambda: cedarpy.is_authorized(request, policies, entities)
+
+
+def main(count: int) -> None:
+    """Print p50 and p99 of each as JSON; null for cedarpy where it is missing."""
+    rails = (
+        Guardrail("no deletes", Effect.DENY, "Nothing is deleted.", actions=frozenset({Action.DELETE})),
+        Guardrail("risky", Effect.HOLD, "A person looks first.", risks=frozenset({Risk.HIGH})),
+    )
+    contenders = {
+        "policy, plain grant": ours({}),
+        "policy, limits on three arguments": ours(LIMITS),
+        "policy, limits and two guardrails": ours(LIMITS, rails),
+        "dict": dictionary(),
+    }
+    try:
+        contenders["cedarpy"] = cedar()
+    except ImportError:
+        print("cedarpy cannot be imported here", file=sys.stderr)
+    each = max(count // ROUNDS, 1)
+    turns = {name: lambda run=run: measure.loop(run, each) for name, run in contenders.items()}
+    found = measure.interleaved(turns, ROUNDS)
+    print(json.dumps({name: [times.at(0.5), times.at(0.99)] for name, times in found.items()}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,22 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.benchmarks import processes
+
+GIVEN = ("DATABASE_URL", "REDIS_URL", "MANDATE_TEST", "PYTEST", "DJANGO_SETTINGS")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_each_bench_still_runs_and_prints_its_table() -> None:
+    environment = {name: value for name, value in os.environ.items() if not any(word in name for word in GIVEN)}
+    command = [sys.executable, "-m", "tests.benchmarks", "--smoke"]
+
+    done = subprocess.run(command, cwd=processes.ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    for title in ("Decision in process", "tools/call", "Exchange with redemption", "Introspection", "Revoke to deny"):
+        assert title in done.stdout

@@ -1,0 +1,112 @@
+"""Make parts of a small company, each in a process of its own that prints, as JSON, what its clients would know."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+from django.test import Client as Browser
+from joserfc import jwk
+
+from audit.context import SYSTEM
+from entitlements import addresses, jws, people
+from entitlements.models import Client, Entitlement, Person, System, TrustedIssuer
+from tests import make
+from tests.benchmarks.forms import BEARER, basic, leg_1
+
+PEOPLE = 20
+STUB = "https://sso.example.org"
+
+
+def tokens() -> dict[str, Any]:
+    """Make an agent that may use a tool for twenty people, its client, and their ID tokens of a trusted issuer."""
+    parameters: Any = {"kid": "stub", "use": "sig", "alg": "ES256"}
+    material = jwk.ECKey.generate_key("P-256", parameters=parameters)
+    key = material.as_dict(private=True)
+    issuer = TrustedIssuer.objects.create(
+        issuer=STUB,
+        purpose=TrustedIssuer.Purpose.IDENTITY,
+        jwks={"keys": [material.as_dict(private=False)]},
+        algorithms=["ES256"],
+    )
+    persons = _persons("person", PEOPLE, issuer)
+    agent, system = make.agent("assistant"), make.system("time")
+    client, secret = make.client(agent, "assistant-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    make.grant(agent, make.entitlement(system, make.tool(system, "get"), scope="time:read"), people=persons)
+    return {
+        "client": client.client_id,
+        "secret": secret,
+        "audience": addresses.issuer(addresses.issuer_path(system.slug)),
+        "resource": addresses.resources(system)[0],
+        "key": key,
+        "id_tokens": [_id_token(key, client.client_id, person.login) for person in persons],
+    }
+
+
+def upstream(url: str) -> dict[str, Any]:
+    """Let the system's calls go to this address."""
+    System.objects.filter(slug="time").update(upstream_url=url)
+    return {}
+
+
+def access(known: str) -> dict[str, Any]:
+    """Return an access token for each of the people, by both legs."""
+    return {"tokens": _both_legs(json.loads(known))}
+
+
+def revocable(known: str, count: str) -> dict[str, Any]:
+    """Make an agent with a grant, and an access token of it, for each of `count` people, and someone who may revoke."""
+    made, issuer = json.loads(known), TrustedIssuer.objects.get(issuer=STUB)
+    sponsor, entitlement = Person.objects.get(login="person-0"), Entitlement.objects.get(scope="time:read")
+    agent = make.agent("stopped", sponsor=sponsor, owner=sponsor)
+    client, secret = make.client(agent, "stopped-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    persons = _persons("stopped", int(count), issuer)
+    grants = [str(make.grant(agent, entitlement, people=[person]).pk) for person in persons]
+    theirs = {**made, "client": client.client_id, "secret": secret}
+    theirs["id_tokens"] = [_id_token(made["key"], client.client_id, person.login) for person in persons]
+    return {
+        "grants": grants,
+        "tokens": _both_legs(theirs),
+        "admin": people.make_api_token(make.security("sam"), "bench", by=SYSTEM),
+    }
+
+
+def _persons(prefix: str, count: int, issuer: TrustedIssuer) -> list[Person]:
+    persons = [make.person(f"{prefix}-{number}") for number in range(count)]
+    for person in persons:
+        people.link_identity(person, issuer, person.login, by=SYSTEM)
+    return persons
+
+
+def _id_token(key: dict[str, Any], client_id: str, login: str) -> str:
+    now = int(time.time())
+    said = {"iss": STUB, "aud": client_id, "iat": now, "exp": now + 3600, "auth_time": now - 60, "sub": login}
+    return jws.sign(said, jws.Key("stub", "ES256", jwk.import_key(key)), "JWT")
+
+
+def _both_legs(made: dict[str, Any]) -> list[str]:
+    browser = Browser(headers={"host": urlsplit(settings.CONSOLE_URL).netloc})
+
+    def post(path: str, **fields: str) -> str:
+        headers = basic(made["client"], made["secret"])
+        answer = browser.post(path, urlencode(fields), content_type=headers.pop("content-type"), headers=headers)
+        assert answer.status_code == 200, answer.content
+        return str(answer.json()["access_token"])
+
+    legs = [post("/idp/token", **leg_1(made, token)) for token in made["id_tokens"]]
+    return [post("/as/time/token", grant_type=BEARER, assertion=leg) for leg in legs]
+
+
+def main() -> None:
+    """Read from the command line what to make."""
+    made = {
+        "tokens": tokens,
+        "upstream": upstream,
+        "access": access,
+        "revocable": revocable,
+    }[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]  # each says in its signature what it wants
+    json.dump(made, sys.stdout)
