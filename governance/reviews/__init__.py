@@ -1,0 +1,48 @@
+"""The verbs of access reviews: make, begin and close a campaign; draft, submit; apply and prove a removal."""
+
+from .answering import Answer, Submission, drafts_of, drafts_tag, save_draft, submit
+from .assigning import reassign, reassign_leavers
+from .campaigns import activate, close, finish_closing, make
+from .errors import (
+    BadAnswer,
+    ConflictOfInterest,
+    ItemsOpen,
+    MayNotReview,
+    NotADraft,
+    NothingToReview,
+    NothingToSubmit,
+    NotUnderWay,
+)
+from .evidence import Evidence, evidence
+from .removing import prove, prove_due
+from .seeing import campaigns_visible_to, items_visible_to, waiting_for
+
+__all__ = [
+    "Answer",
+    "BadAnswer",
+    "ConflictOfInterest",
+    "Evidence",
+    "ItemsOpen",
+    "MayNotReview",
+    "NotADraft",
+    "NotUnderWay",
+    "NothingToReview",
+    "NothingToSubmit",
+    "Submission",
+    "activate",
+    "campaigns_visible_to",
+    "close",
+    "drafts_of",
+    "drafts_tag",
+    "evidence",
+    "finish_closing",
+    "items_visible_to",
+    "make",
+    "prove",
+    "prove_due",
+    "reassign",
+    "reassign_leavers",
+    "save_draft",
+    "submit",
+    "waiting_for",
+]

@@ -1,0 +1,187 @@
+"""The life of a campaign: a draft, then under way with a frozen population, then closing, then closed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import chain, clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements.errors import NotFound, ReasonRequired
+from entitlements.models import Agent, Person, System
+from governance.models import Assignment, Campaign, Remediation, ReviewItem
+
+from . import assigning, ending, staging
+from .errors import BadScope, DueTooSoon, ItemsOpen, NameTaken, NotADraft, NothingToReview, NotUnderWay
+
+_SCOPE: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
+
+
+def about(campaign: Campaign) -> list[str]:
+    """Return the links by which the record of a campaign is found again."""
+    return [f"campaign:{campaign.slug}", f"person:{campaign.owner.login}"]
+
+
+@transaction.atomic
+def make(
+    slug: str, *, name: str, due_at: datetime, scope: Mapping[str, Any] | None = None, by: Person, reason: str = ""
+) -> Campaign:
+    """Draft a campaign over all access in force, or that of some `systems` and `agents` (slugs) alone.
+
+    Raises NameTaken, BadScope, DueTooSoon.
+    """
+    now = clock.now()
+    if due_at <= now:
+        raise DueTooSoon
+    checked = _checked(scope or {})
+    try:
+        with transaction.atomic():
+            campaign = Campaign.objects.create(
+                slug=slug,
+                name=name,
+                owner=by,
+                scope=checked,
+                scope_sha256=hashlib.sha256(chain.canonical(checked)).hexdigest(),
+                due_at=due_at,
+                created_at=now,
+            )
+    except IntegrityError as error:
+        raise NameTaken from error
+    log.record(
+        Action.CAMPAIGN_MADE,
+        about=about(campaign),
+        by=by.principal,
+        reason=reason,
+        detail={"name": name, "kind": campaign.kind, "scope": checked, "due_at": due_at.isoformat()},
+    )
+    return campaign
+
+
+def _checked(scope: Mapping[str, Any]) -> dict[str, list[str]]:
+    checked: dict[str, list[str]] = {}
+    for field, names in scope.items():
+        rows = _SCOPE.get(field)
+        if rows is None or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise BadScope(field=str(field)[:64])
+        known = set(rows().filter(slug__in=names).values_list("slug", flat=True))
+        if not names or known != set(names):
+            raise BadScope(field=field, unknown=sorted(set(names) - known)[:20])
+        checked[field] = sorted(known)
+    return checked
+
+
+@transaction.atomic
+def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
+    """Begin: take the population of this moment, hash it, find a reviewer for each item.
+
+    Items for which nobody is left wait, visibly, for the campaign's owner to name somebody. Raises NotFound, NotADraft,
+    NothingToReview.
+    """
+    campaign = _locked(campaign_id)
+    if campaign.state != Campaign.State.DRAFT:
+        raise NotADraft
+    now = clock.now()
+    rows, digest = staging.take(campaign, now)
+    if not rows:
+        raise NothingToReview
+    unresolved = assigning.assign(campaign)
+    _save(
+        campaign,
+        state=Campaign.State.ACTIVE,
+        snapshot_at=now,
+        population_rows=rows,
+        population_sha256=digest,
+    )
+    log.record(
+        Action.CAMPAIGN_ACTIVATED,
+        about=about(campaign),
+        by=by.principal,
+        reason=reason,
+        detail={
+            "population": rows,
+            "population_sha256": digest,
+            "items": ReviewItem.objects.filter(campaign=campaign).count(),
+            "unresolved": unresolved,
+            "scope_sha256": campaign.scope_sha256,
+            "snapshot_at": now.isoformat(),
+        },
+    )
+    return campaign
+
+
+@transaction.atomic
+def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = False) -> Campaign:
+    """End a campaign; it is closed at once, or as soon as every removal is proven.
+
+    `without_answer` says that open items stay without an answer, which their outcome then says. Raises NotFound,
+    ReasonRequired, NotUnderWay, ItemsOpen.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    campaign = _locked(campaign_id)  # waits out whoever is submitting; later ones find it closing
+    if campaign.state != Campaign.State.ACTIVE:
+        raise NotUnderWay
+    ending.supersede(campaign)
+    still_open = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).count()
+    if still_open and not without_answer:
+        raise ItemsOpen(open=still_open)
+    if still_open:
+        ending.leave_unanswered(campaign, by=by.principal, reason=reason)
+    _save(campaign, state=Campaign.State.CLOSING, closing_at=clock.now())
+    log.record(
+        Action.CAMPAIGN_CLOSING,
+        about=about(campaign),
+        by=by.principal,
+        reason=reason,
+        detail={"without_answer": still_open, "outcomes": ending.outcomes(campaign)},
+    )
+    _finish(campaign, by=by.principal)
+    return campaign
+
+
+@transaction.atomic
+def finish_closing(campaign_id: UUID) -> bool:
+    """Close a closing campaign once every removal is proven; says whether it did."""
+    campaign = _locked(campaign_id)
+    return campaign.state == Campaign.State.CLOSING and _finish(campaign, by=SYSTEM)
+
+
+def _finish(campaign: Campaign, *, by: Principal) -> bool:
+    removals = Remediation.objects.filter(decision__item__campaign=campaign)
+    if removals.exclude(state=Remediation.State.VERIFIED).exists():
+        return False
+    _save(campaign, state=Campaign.State.CLOSED, closed_at=clock.now())
+    log.record(
+        Action.CAMPAIGN_CLOSED,
+        about=about(campaign),
+        by=by,
+        detail={"removals_proven": removals.count(), "outcomes": ending.outcomes(campaign)},
+    )
+    return True
+
+
+def _locked(campaign_id: UUID) -> Campaign:
+    campaign = Campaign.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=campaign_id).first()
+    if campaign is None:
+        raise NotFound
+    return campaign
+
+
+def _save(campaign: Campaign, **fields: object) -> None:
+    for name, value in fields.items():
+        setattr(campaign, name, value)
+    campaign.version += 1
+    campaign.save(update_fields=[*fields, "version"])
+
+
+def unresolved(campaign: Campaign) -> int:
+    """Count the items that wait for a reviewer to be named."""
+    return Assignment.objects.filter(
+        item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=None
+    ).count()

@@ -1,0 +1,58 @@
+"""Outcomes that are nobody's decision: what ended meanwhile, and what nobody answered. Set-based, one event an item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import Count, Exists, OuterRef, QuerySet
+
+from audit import log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from governance.models import Assignment, Campaign, PopulationRow, ReviewItem
+
+
+def supersede(campaign: Campaign) -> int:
+    """Give open items of which nothing is in force any more that outcome; returns how many."""
+    alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
+    ended = _open(campaign).filter(~Exists(alive))
+    return _end(
+        list(ended), ReviewItem.State.SUPERSEDED, Action.REVIEW_SUPERSEDED, by=SYSTEM, reason="The access has ended."
+    )
+
+
+def leave_unanswered(campaign: Campaign, *, by: Principal, reason: str) -> int:
+    """Say of each open item that nobody answered it; returns how many."""
+    return _end(list(_open(campaign)), ReviewItem.State.NO_RESPONSE, Action.REVIEW_NOT_ANSWERED, by=by, reason=reason)
+
+
+def _open(campaign: Campaign) -> QuerySet[ReviewItem]:
+    rows = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
+    return rows.select_related("campaign", "agent", "system").order_by("number").select_for_update(of=("self",))
+
+
+def _end(items: Iterable[ReviewItem], state: ReviewItem.State, action: Action, *, by: Principal, reason: str) -> int:
+    items = list(items)
+    ids = [item.pk for item in items]
+    ReviewItem.objects.filter(pk__in=ids).update(state=state)
+    Assignment.objects.filter(item__in=ids, state=Assignment.State.ASSIGNED).update(state=Assignment.State.WITHDRAWN)
+    log.record_many(action, [log.Row(about=about(item), reason=reason) for item in items], by=by)
+    return len(ids)
+
+
+def about(item: ReviewItem, grants: Iterable[object] = ()) -> list[str]:
+    """Return the links by which the record of an item is found again."""
+    return [
+        f"campaign:{item.campaign.slug}",
+        f"item:{item.pk}",
+        f"agent:{item.agent.slug}",
+        f"system:{item.system.slug}",
+        *(f"grant:{grant}" for grant in grants),
+    ]
+
+
+def outcomes(campaign: Campaign) -> dict[str, int]:
+    """Count the items by outcome; what was decided by its verb."""
+    rows = ReviewItem.objects.filter(campaign=campaign).values("state", "current_decision__verb")
+    counted = rows.annotate(count=Count("pk")).order_by("state", "current_decision__verb")
+    return {row["current_decision__verb"] or row["state"]: row["count"] for row in counted}

@@ -1,0 +1,85 @@
+"""What a review refuses, each with the word that page, API and record share."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from entitlements.errors import DomainError
+
+
+class NotADraft(DomainError):
+    """The campaign has begun already."""
+
+    code, status = "campaign_not_a_draft", HTTPStatus.CONFLICT
+
+
+class NotUnderWay(DomainError):
+    """The campaign is not under way; nothing is decided before it begins or after it closes."""
+
+    code, status = "campaign_not_under_way", HTTPStatus.CONFLICT
+
+
+class NothingToReview(DomainError):
+    """No access in force is within the scope of this campaign."""
+
+    code, status = "nothing_to_review", HTTPStatus.CONFLICT
+
+
+class NameTaken(DomainError):
+    """Another campaign has this short name."""
+
+    code, status = "campaign_exists", HTTPStatus.CONFLICT
+
+
+class BadScope(DomainError):
+    """The scope names something that does not exist, or a field that is not known."""
+
+    code, status = "scope_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class DueTooSoon(DomainError):
+    """The campaign would be due in the past."""
+
+    code, status = "due_in_the_past", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ItemsOpen(DomainError):
+    """Some items have no outcome yet; answer them, or say that they stay without an answer."""
+
+    code, status = "items_without_outcome", HTTPStatus.CONFLICT
+
+
+class NotTheReviewer(DomainError):
+    """The item waits for somebody else's answer, or for nobody's any more."""
+
+    code, status = "not_the_reviewer", HTTPStatus.FORBIDDEN
+
+
+class ConflictOfInterest(DomainError):
+    """Nobody reviews what they requested, benefit from, or own technically."""
+
+    code, status = "conflict_of_interest", HTTPStatus.FORBIDDEN
+
+
+class MayNotReview(DomainError):
+    """Only people review, at first hand; no token of a script or an agent does."""
+
+    code, status = "may_not_review", HTTPStatus.FORBIDDEN
+
+
+class BadAnswer(DomainError):
+    """The answer names a verb or a reason that is not known here."""
+
+    code, status = "review_answer_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NothingToSubmit(DomainError):
+    """You have drafted no answer that is not submitted yet."""
+
+    code, status = "nothing_to_submit", HTTPStatus.CONFLICT
+
+
+class Refused(DomainError):
+    """The database does not accept this answer; read the item again."""
+
+    code, status = "review_answer_refused", HTTPStatus.CONFLICT

@@ -1,0 +1,209 @@
+"""The evidence of a campaign: who decided what when and why, what came of it, and which events say so."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from audit.actions import Action
+from audit.models import Event
+from governance import reviewing
+from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
+
+from . import ending
+
+COLUMNS: Final = (
+    "number",
+    "item",
+    "agent",
+    "system",
+    "subjects",
+    "tools",
+    "risk",
+    "outcome",
+    "reason_code",
+    "comment",
+    "decided_by",
+    "decided_at",
+    "via",
+    "reviewer",
+    "reviewer_rule",
+    "skipped",
+    "grants",
+    "removal",
+    "removed_at",
+    "proven_at",
+    "residual_until",
+    "event",
+    "proof_event",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The list, row by row, with what ties it to its population."""
+
+    campaign: Campaign
+    rows: list[dict[str, Any]]
+    population: list[dict[str, str]]
+
+    @property
+    def tie_out(self) -> dict[str, int]:
+        """Return the differences between what must be equal; all are zero in a complete list."""
+        outcomes = sum(row["outcome"] != "in_review" for row in self.rows)
+        cuts = sum(row["outcome"] == "revoke" for row in self.rows)
+        hashes = reviewing.population_digest(row["row_sha256"] for row in self.population)
+        changed = sum(reviewing.row_digest(row["payload"]) != row["row_sha256"] for row in self.population)
+        return {
+            "population_rows_missing": (self.campaign.population_rows or 0) - len(self.population),
+            "population_rows_changed": changed,
+            "population_hash_differs": int(hashes != self.campaign.population_sha256),
+            "items_without_outcome": len(self.rows) - outcomes,
+            "removals_without_remediation": cuts - sum(bool(row["removal"]) for row in self.rows),
+            "removals_not_proven": cuts - sum(row["removal"] == Remediation.State.VERIFIED for row in self.rows),
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for a machine, raw."""
+        campaign = self.campaign
+        return {
+            "campaign": campaign.slug,
+            "name": campaign.name,
+            "kind": campaign.kind,
+            "state": campaign.state,
+            "owner": campaign.owner.login,
+            "scope": campaign.scope,
+            "scope_sha256": campaign.scope_sha256,
+            "snapshot_at": campaign.snapshot_at.isoformat() if campaign.snapshot_at else None,
+            "population_rows": campaign.population_rows,
+            "population_sha256": campaign.population_sha256,
+            "outcomes": ending.outcomes(campaign),
+            "tie_out": self.tie_out,
+            "rows": self.rows,
+            "population": self.population,
+        }
+
+    def as_csv(self) -> str:
+        """Return the list for a spreadsheet, in which no cell is a formula."""
+        written = io.StringIO()
+        table = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        table.writerow(COLUMNS)
+        for row in self.rows:
+            table.writerow([reviewing.cell(_flat(row[name])) for name in COLUMNS])
+        return written.getvalue()
+
+
+def _flat(value: object) -> object:
+    if isinstance(value, list):
+        return "; ".join(each if isinstance(each, str) else json.dumps(each, sort_keys=True) for each in value)
+    return value
+
+
+def evidence(campaign: Campaign) -> Evidence:
+    """Put the list together, in a fixed number of statements."""
+    population = PopulationRow.objects.filter(campaign=campaign).order_by("seq")
+    return Evidence(
+        campaign,
+        list(_rows(campaign)),
+        [
+            {"seq": str(seq), "payload": payload, "row_sha256": digest}
+            for seq, payload, digest in population.values_list("seq", "payload", "row_sha256")
+        ],
+    )
+
+
+def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
+    items = (
+        ReviewItem.objects.filter(campaign=campaign)
+        .select_related("agent", "system", "current_decision__decided_by", "current_decision__remediation")
+        .order_by("number")
+    )
+    tools, grants, assigned, events = _tools(campaign), _grants(campaign), _assigned(campaign), _events(campaign)
+    for item in items:
+        decision, assignment = item.current_decision, assigned[item.pk]
+        removal: Remediation | None = getattr(decision, "remediation", None) if decision else None
+        resolution = assignment.resolution
+        yield {
+            "number": item.number,
+            "item": str(item.pk),
+            "agent": item.agent.slug,
+            "system": item.system.slug,
+            "subjects": item.subjects,
+            "tools": tools[item.pk],
+            "risk": item.risk,
+            "outcome": decision.verb if decision else item.state,
+            **_said(decision),
+            "reviewer": assignment.reviewer.login if assignment.reviewer else None,
+            "reviewer_rule": resolution.get("rule", ""),
+            "skipped": [f"{skip['who']}: {skip['why']}" for skip in resolution.get("skipped", [])],
+            "grants": grants[item.pk],
+            "removal": removal.state if removal else "",
+            "removed_at": _moment(removal.applied_at if removal else None),
+            "proven_at": _moment(removal.verified_at if removal else None),
+            "residual_until": _moment(removal.residual_until if removal else None),
+            "event": events.get((_OUTCOME, f"decision:{decision.pk}" if decision else f"item:{item.pk}"), ""),
+            "proof_event": events.get((_PROOF, f"decision:{decision.pk}"), "") if decision else "",
+        }
+
+
+def _said(decision: ReviewDecision | None) -> dict[str, Any]:
+    return {
+        "reason_code": decision.reason_code if decision else "",
+        "comment": decision.comment if decision else "",
+        "decided_by": decision.decided_by.login if decision else "",
+        "decided_at": _moment(decision.decided_at if decision else None),
+        "via": decision.via if decision else "",
+    }
+
+
+def _moment(at: Any) -> str:  # noqa: ANN401 - a moment or None
+    return at.isoformat() if at else ""
+
+
+def _tools(campaign: Campaign) -> dict[Any, list[str]]:
+    found: dict[Any, list[str]] = defaultdict(list)
+    lines = ReviewLine.objects.filter(item__campaign=campaign).order_by("tool__name")
+    for item, name, grade, calls in lines.values_list("item", "tool__name", "usage_grade", "calls_window"):
+        found[item].append(f"{name} ({calls} calls)" if grade == "A" else f"{name} (calls not visible)")
+    return found
+
+
+def _grants(campaign: Campaign) -> dict[Any, list[str]]:
+    found: dict[Any, list[str]] = defaultdict(list)
+    for item, grant in PopulationRow.objects.filter(campaign=campaign).order_by("seq").values_list("item", "grant"):
+        found[item].append(str(grant))
+    return found
+
+
+def _assigned(campaign: Campaign) -> dict[Any, Assignment]:
+    """Return the last assignment of each item."""
+    rows = Assignment.objects.filter(item__campaign=campaign, replaced_by=None).select_related("reviewer")
+    return {row.item_id: row for row in rows.order_by("assigned_at")}
+
+
+_OUTCOME, _PROOF = "outcome", "proof"
+_ABOUT: Final = {
+    Action.REVIEW_DECIDED: (_OUTCOME, "decision:"),
+    Action.REVIEW_NOT_ANSWERED: (_OUTCOME, "item:"),
+    Action.REVIEW_SUPERSEDED: (_OUTCOME, "item:"),
+    Action.REMOVAL_VERIFIED: (_PROOF, "decision:"),
+}
+
+
+def _events(campaign: Campaign) -> dict[tuple[str, str], str]:
+    """Find the event of each outcome and of each proof."""
+    found = {}
+    told = Event.objects.filter(
+        links__contains=[f"campaign:{campaign.slug}"], action__in=[str(name) for name in _ABOUT]
+    )
+    for action, links, uuid in told.values_list("action", "links", "uuid"):
+        kind, prefix = _ABOUT[Action(action)]
+        for link in links:
+            if link.startswith(prefix):
+                found[kind, link] = str(uuid)
+    return found

@@ -1,0 +1,37 @@
+"""Who sees which campaigns and items: analysts, auditors and security all of them, a reviewer her own."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from entitlements.models import Person
+from governance import requests
+from governance.models import Assignment, Campaign, ReviewItem
+
+
+def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
+    """Return the campaigns that somebody may see; None is a script, whose scope lets it read."""
+    rows = Campaign.objects.select_related("owner")
+    if who is None or who.has_role(*requests.SEE_EVERYTHING):
+        return rows
+    assigned = Assignment.objects.filter(reviewer=who).values("item__campaign")
+    return rows.filter(Q(owner=who) | Q(pk__in=assigned)) if who.is_active else rows.none()
+
+
+def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
+    """Return the items that somebody may see: her own to answer, those of her campaigns, or all."""
+    rows = ReviewItem.objects.select_related("agent__sponsor", "system", "campaign", "current_decision__decided_by")
+    if who is None or who.has_role(*requests.SEE_EVERYTHING):
+        return rows
+    mine = Assignment.objects.filter(reviewer=who).exclude(state=Assignment.State.REASSIGNED).values("item")
+    return rows.filter(Q(campaign__owner=who) | Q(pk__in=mine)) if who.is_active else rows.none()
+
+
+def waiting_for(who: Person) -> QuerySet[Assignment]:
+    """Return what waits for somebody's answer in campaigns under way."""
+    return Assignment.objects.filter(
+        reviewer=who,
+        state=Assignment.State.ASSIGNED,
+        item__state=ReviewItem.State.IN_REVIEW,
+        item__campaign__state=Campaign.State.ACTIVE,
+    )

@@ -1,0 +1,278 @@
+"""What the database refuses about reviews, tried at its own door, as the application's role: past every verb."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from audit import clock
+from entitlements.models import Agent, Grant, Person
+from governance import reviews
+from governance.models import (
+    AccessRequest,
+    Assignment,
+    Campaign,
+    PopulationRow,
+    Remediation,
+    ReviewDecision,
+    ReviewItem,
+    ReviewLine,
+)
+from tests import databases, make
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def review() -> tuple[Company, Campaign, ReviewItem]:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    return company, campaign, worlds.item(campaign)
+
+
+def decision(item: ReviewItem, by: Person, **fields: Any) -> ReviewDecision:  # noqa: ANN401
+    """Write a decision straight into its table."""
+    kept = list(ReviewLine.objects.filter(item=item).values_list("pk", flat=True))
+    row = {"verb": "certify", "kept_lines": kept, "reason_code": "mandated", "via": "api", "decided_at": clock.now()}
+    assignment = fields.pop("assignment", None) or worlds.live(item)
+    return ReviewDecision.objects.create(item=item, assignment=assignment, decided_by=by, **{**row, **fields})
+
+
+def refused(said: str) -> Any:  # noqa: ANN401
+    return pytest.raises(DatabaseError, match=said)
+
+
+def give(item: ReviewItem, to: Person) -> None:
+    """Assign an item to somebody, whatever the rules say."""
+    Assignment.objects.filter(item=item).update(reviewer=to)
+
+
+def test_a_decision_that_nothing_stands_against_is_taken(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, _, item = review
+    assert decision(item, company.sofia).pk
+
+
+def test_nothing_is_decided_before_a_campaign_begins_or_after_it_closes() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    item, live = worlds.item(campaign), worlds.live(worlds.item(campaign))
+    reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    with refused("under way"):
+        decision(item, company.sofia, assignment=live)
+    draft = worlds.campaign(company, start=False, slug="next")
+    early = ReviewItem.objects.create(
+        campaign=draft, number=1, agent=company.bot, system=company.system, subjects_digest="", subjects=[], risk="low"
+    )
+    waits = Assignment.objects.create(item=early, reviewer=company.sofia, assigned_at=clock.now())
+    with refused("under way"):
+        decision(early, company.sofia, assignment=waits)
+
+
+def test_an_inactive_person_decides_nothing(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, _, item = review
+    Person.objects.filter(pk=company.sofia.pk).update(is_active=False, disabled_at=clock.now())
+    with refused("active person"):
+        decision(item, company.sofia)
+
+
+def test_the_requester_decides_nothing_about_what_they_requested() -> None:
+    company, grant = worlds.found()
+    request = company.ask("now", by=company.sofia)
+    Grant.objects.filter(pk=grant.pk).update(request_id=request.pk)
+    item = worlds.item(worlds.campaign(company))
+    assert worlds.live(item).reviewer == company.sam
+    give(item, company.sofia)
+    with refused("requested"):
+        decision(item, company.sofia)
+    AccessRequest.objects.filter(pk=request.pk).update(requested_by=company.otto)
+    decision(item, company.sofia)
+
+
+def test_whoever_benefits_decides_nothing_by_name_or_by_group(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, campaign, item = review
+    give(item, company.alice)
+    with refused("benefit"), transaction.atomic():
+        decision(item, company.alice)
+    team = make.agent("team-bot", sponsor=company.sofia)
+    make.grant(team, worlds.low(company), groups=[make.group(company.bob)])
+    reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    other = worlds.item(worlds.campaign(company, slug="next"), team)
+    give(other, company.bob)
+    with refused("benefit"):
+        decision(other, company.bob)
+
+
+def test_the_technical_owner_decides_nothing(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, _, item = review
+    give(item, company.otto)
+    with refused("technical owner"):
+        decision(item, company.otto)
+
+
+def test_only_the_person_an_item_is_assigned_to_decides_it(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, _, item = review
+    with refused("assigned to"), transaction.atomic():
+        decision(item, company.sam)
+    Assignment.objects.filter(item=item).update(state="reassigned")
+    with refused("assigned to"):
+        decision(item, company.sofia, assignment=Assignment.objects.get(item=item))
+
+
+@pytest.mark.parametrize("fields", [{"reason_code": ""}, {"kept_lines": [1]}])
+def test_a_removal_has_a_reason_and_keeps_nothing(
+    review: tuple[Company, Campaign, ReviewItem], fields: dict[str, Any]
+) -> None:
+    company, _, item = review
+    with refused("a_removal_has_a_reason"):
+        decision(item, company.sofia, **{"verb": "revoke", "kept_lines": [], "reason_code": "unused", **fields})
+
+
+def test_keeping_keeps_each_line_and_says_why_where_the_risk_is_high(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, _, item = review
+    with refused("each of its lines"), transaction.atomic():
+        decision(item, company.sofia, kept_lines=[])
+    with refused("high risk"):
+        decision(item, company.sofia, reason_code="")
+
+
+def test_a_verb_that_is_not_carried_out_yet_is_not_taken(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, _, item = review
+    with refused("a_decision_keeps_or_removes"):
+        decision(item, company.sofia, verb="reduce")
+
+
+def test_a_second_decision_supersedes_the_first_or_is_none(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, campaign, item = review
+    first = decision(item, company.sofia)
+    with refused("supersedes_the_first"), transaction.atomic():
+        decision(item, company.sofia)
+    with refused("supersedes the one that counts"), transaction.atomic():
+        decision(item, company.sofia, supersedes=first)
+    ReviewItem.objects.filter(pk=item.pk).update(state="decided", current_decision=first)
+    with refused("only by superseding"), transaction.atomic():
+        decision(item, company.sofia)
+    decision(item, company.sofia, supersedes=first)
+    with refused("unique"), transaction.atomic():
+        decision(item, company.sofia, supersedes=first)
+    assert campaign.state == "active"
+
+
+def test_a_removal_without_its_remediation_does_not_commit(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, _, item = review
+    decision(item, company.sofia, verb="revoke", kept_lines=[], reason_code="unused")
+    with refused("followed by its remediation"), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def test_a_decision_is_never_changed_or_deleted(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, _, item = review
+    made = decision(item, company.sofia)
+    with refused("never changed"), transaction.atomic():
+        ReviewDecision.objects.filter(pk=made.pk).update(comment="other")
+    with refused("never changed"):
+        ReviewDecision.objects.filter(pk=made.pk)._raw_delete("default")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "model", [Campaign, ReviewItem, PopulationRow, ReviewLine, Assignment, ReviewDecision, Remediation]
+)
+def test_nothing_of_a_review_is_deleted(review: tuple[Company, Campaign, ReviewItem], model: type[Any]) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    with refused("never changed or deleted|foreign key"):
+        model.objects.all()._raw_delete("default")
+
+
+@pytest.mark.parametrize("model", [PopulationRow, ReviewLine, ReviewDecision])
+def test_the_application_truncates_nothing_of_a_review(roles: databases.Addresses, model: type[Any]) -> None:
+    with (
+        psycopg.connect(roles.app) as app,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        app.execute(f"TRUNCATE {model._meta.db_table} CASCADE")
+
+
+def test_the_population_is_neither_edited_nor_added_to(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, campaign, item = review
+    (row,) = PopulationRow.objects.all()
+    with refused("never changed"), transaction.atomic():
+        PopulationRow.objects.update(payload="{}")
+    with refused("never changed"), transaction.atomic():
+        ReviewLine.objects.update(calls_window=7)
+    other = make.grant(company.bot, worlds.low(company))
+    with refused("before it begins"), transaction.atomic():
+        PopulationRow.objects.create(
+            campaign=campaign, seq=9, item=item, grant=other, grant_version=1, payload="{}", row_sha256=row.row_sha256
+        )
+    with refused("before it begins"), transaction.atomic():
+        ReviewLine.objects.create(item=item, grant=other, tool=make.tool(company.system), usage_grade="C")
+    with refused("before it begins"), transaction.atomic():
+        ReviewItem.objects.create(
+            campaign=campaign, number=9, agent=company.bot, system=company.system, subjects_digest="x", subjects=[]
+        )
+    with refused("fixed when its campaign begins"), transaction.atomic():
+        ReviewItem.objects.update(risk="low")
+    for fields in ({"population_sha256": "0" * 64}, {"scope": {"agents": []}}, {"snapshot_at": clock.now()}):
+        with refused("fixed when it begins"), transaction.atomic():
+            Campaign.objects.update(**fields)
+
+
+def test_a_campaign_begins_as_a_draft_and_only_with_all_of_its_population() -> None:
+    company, _ = worlds.found()
+    draft = worlds.campaign(company, start=False)
+    begun = {"state": "active", "snapshot_at": clock.now(), "population_rows": 1, "population_sha256": "0" * 64}
+    with refused("all of its population"), transaction.atomic():
+        Campaign.objects.filter(pk=draft.pk).update(**begun)
+    with refused("hashed_population"), transaction.atomic():
+        Campaign.objects.filter(pk=draft.pk).update(**{**begun, "population_sha256": "", "population_rows": 0})
+    with refused("begins as a draft"):
+        Campaign.objects.create(
+            slug="x", name="x", owner=company.ana, due_at=clock.now() + timedelta(1), created_at=clock.now(), **begun
+        )
+
+
+def test_a_campaign_closes_with_every_outcome_and_every_removal_proven(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    with refused("every item has an outcome"), transaction.atomic():
+        Campaign.objects.update(state="closing")
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    with refused("draft to under way"), transaction.atomic():
+        Campaign.objects.update(state="closed", closed_at=clock.now())
+    Campaign.objects.update(state="closing")
+    with refused("every removal is proven"), transaction.atomic():
+        Campaign.objects.update(state="closed", closed_at=clock.now())
+    assert reviews.prove_due() == 1
+    campaign.refresh_from_db()
+    assert campaign.state == "closed"
+    with refused("stays as it is"):
+        Campaign.objects.update(name="other")
+
+
+@pytest.mark.parametrize(
+    "probe", [None, {}, {"holds": True}, {"holds": True, "calls": []}, {"holds": False, "calls": [{}]}]
+)
+def test_nothing_is_verified_without_a_probe_that_holds(
+    review: tuple[Company, Campaign, ReviewItem], probe: dict[str, Any] | None
+) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    with refused("verified by a probe|what_is_verified"):
+        Remediation.objects.update(state="verified", verified_at=clock.now(), probe=probe)
+
+
+def test_an_item_with_an_outcome_keeps_it(review: tuple[Company, Campaign, ReviewItem]) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
+    with refused("keeps it"), transaction.atomic():
+        ReviewItem.objects.update(state="in_review", current_decision=None)
+    assert Agent.objects.exists()

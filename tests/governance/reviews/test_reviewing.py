@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from entitlements.words import Risk
+from governance import reviewing
+from governance.reviewing import Around, Verb
+from governance.rules import Why
+
+EVERYBODY = Around(
+    sponsor="sofia",
+    owner="otto",
+    system_owner="sam",
+    manager="mona",
+    requesters=frozenset(),
+    beneficiaries=frozenset(),
+    active=frozenset({"sofia", "otto", "sam", "mona"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("around", "reviewer", "rule", "skipped"),
+    [
+        (EVERYBODY, "sofia", "sponsor", []),
+        (replace(EVERYBODY, requesters=frozenset({"sofia"})), "sam", "system_owner", [("sofia", Why.REQUESTED_IT)]),
+        (replace(EVERYBODY, beneficiaries=frozenset({"sofia"})), "sam", "system_owner", [("sofia", Why.BENEFITS)]),
+        (replace(EVERYBODY, owner="sofia"), "sam", "system_owner", [("sofia", Why.OWNS_THE_AGENT)]),
+        (replace(EVERYBODY, active=frozenset({"sam"})), "sam", "system_owner", [("sofia", Why.INACTIVE)]),
+        (
+            replace(EVERYBODY, active=frozenset({"mona"})),
+            "mona",
+            "manager",
+            [("sofia", Why.INACTIVE), ("sam", Why.INACTIVE)],
+        ),
+        (
+            replace(EVERYBODY, sponsor="sam", beneficiaries=frozenset({"sam"})),
+            "mona",
+            "manager",
+            [("sam", Why.BENEFITS)],
+        ),
+        (
+            replace(EVERYBODY, sponsor="otto", system_owner=None, manager=None),
+            None,
+            "unresolved",
+            [("otto", Why.OWNS_THE_AGENT)],
+        ),
+    ],
+)
+def test_the_chain_is_sponsor_system_owner_manager_nobody(
+    around: Around, reviewer: str | None, rule: str, skipped: list[tuple[str, Why]]
+) -> None:
+    choice = reviewing.resolve(around)
+    assert (choice.reviewer, choice.rule) == (reviewer, rule)
+    assert [(skip.who, skip.why) for skip in choice.skipped] == skipped
+
+
+@pytest.mark.parametrize(
+    ("verb", "risk", "needed"),
+    [
+        (Verb.CERTIFY, Risk.MEDIUM, False),
+        (Verb.CERTIFY, Risk.HIGH, True),
+        (Verb.CERTIFY, Risk.CRITICAL, True),
+        (Verb.REVOKE, Risk.LOW, True),
+    ],
+)
+def test_a_reason_is_needed_to_remove_and_to_keep_what_is_of_high_risk(verb: Verb, risk: Risk, needed: bool) -> None:  # noqa: FBT001
+    assert reviewing.needs_reason(verb, risk) is needed
+
+
+@pytest.mark.parametrize("hostile", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u200b=1", "\uff1d1"])
+def test_no_cell_begins_like_a_formula(hostile: str) -> None:
+    assert reviewing.cell(hostile) == f"'{hostile}"
+
+
+def test_other_cells_stay_as_they_are() -> None:
+    assert [reviewing.cell(value) for value in ("plain", 3, None, "a=1", "", "no\x00nul")] == [
+        "plain",
+        "3",
+        "",
+        "a=1",
+        "",
+        "no\ufffdnul",
+    ]
+
+
+def test_a_population_digest_depends_on_the_order() -> None:
+    assert reviewing.population_digest(["a", "b"]) != reviewing.population_digest(["b", "a"])
+    assert reviewing.population_digest(["ab"]) != reviewing.population_digest(["a", "b"])

@@ -1,0 +1,52 @@
+"""The small company with access to review: one item for sofia (its sponsor), whose tools are low and high."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from audit import clock
+from entitlements.models import Agent, Entitlement, Grant, Person
+from governance import reviews
+from governance.models import Assignment, Campaign, ReviewItem
+from governance.reviews import Answer
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+
+KEEP, REMOVE = Answer("certify", "business_need"), Answer("revoke", "unused", "No calls in ninety days.")
+
+
+def found() -> tuple[Company, Grant]:
+    """Make the company, with one grant of all four tools for alice."""
+    company = companies.found()
+    return company, make.grant(company.bot, company.use, people=[company.alice])
+
+
+def low(company: Company) -> Entitlement:
+    """Make an entitlement of one harmless tool."""
+    return make.entitlement(company.system, make.tool(company.system))
+
+
+def campaign(company: Company, *, start: bool = True, slug: str = "q4") -> Campaign:
+    """Draft a campaign over everything, and begin it unless told not to."""
+    made = reviews.make(slug, name="Fourth quarter", due_at=clock.now() + timedelta(days=14), by=company.ana)
+    return reviews.activate(made.pk, by=company.ana) if start else made
+
+
+def item(of: Campaign, agent: Agent | None = None) -> ReviewItem:
+    """Return the only item, or that of an agent."""
+    rows = ReviewItem.objects.filter(campaign=of)
+    return rows.get(agent=agent) if agent else rows.get()
+
+
+def live(of: ReviewItem) -> Assignment:
+    """Return who is to answer."""
+    return Assignment.objects.get(item=of, state=Assignment.State.ASSIGNED)
+
+
+def answer(of: Campaign, by: Person, answers: Sequence[tuple[ReviewItem, Answer]]) -> reviews.Submission:
+    """Draft these answers and submit them."""
+    for each, said in answers:
+        reviews.save_draft(each.pk, said, by=by, rev=0)
+    return reviews.submit(of.pk, by=by, via="ui")
