@@ -115,7 +115,7 @@ def moment(at: datetime | None) -> SafeString | str:
         return "-"
     utc = at.astimezone(UTC)
     return format_html(
-        '<time datetime="{}" title="{}"><span class="at">{}</span> <span class="ago">{}</span></time>',
+        '<time datetime="{}" title="{}"><span class="at">{}</span><span class="ago"> · {}</span></time>',
         utc.isoformat(timespec="seconds"),
         utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
         utc.strftime("%-d %b %Y, %H:%M UTC"),

@@ -16,7 +16,7 @@ from tests.conftest import BROWSERS
 # Playwright's synchronous interface runs a loop in this thread, which Django would take for an asynchronous caller.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of nobody
+PASSWORD = "correct horse battery staple"
 
 _WATCH = """
 window.violations = [];
@@ -24,6 +24,13 @@ document.addEventListener("securitypolicyviolation", (event) => {
   window.violations.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sample}`);
 });
 """
+
+
+_SHOWS = """(() => {
+  const focused = document.activeElement, box = focused.getBoundingClientRect(), style = getComputedStyle(focused);
+  const top = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height / 2, 12));
+  return style.outlineStyle !== "none" && (focused.contains(top) || (top && top.contains(focused)));
+})()"""
 
 
 @dataclass
@@ -42,6 +49,16 @@ class Visitor:
         """Return what the content security policy stopped on this page."""
         found: list[str] = self.page.evaluate("window.violations")
         return found
+
+    def tab_to(self, selector: str) -> None:
+        """Press Tab until the focus is on it, and see that the focus shows and nothing covers it."""
+        for _ in range(120):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
+                assert self.page.evaluate(_SHOWS), f"the focus on {selector} cannot be seen"
+                return
+        message = f"Tab never comes to {selector}"
+        raise AssertionError(message)
 
     def sign_in(self, login: str) -> None:
         """Sign in through the page, by keyboard alone."""

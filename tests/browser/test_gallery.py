@@ -66,7 +66,9 @@ def _look(visitor: Visitor, name: str, path: str) -> list[str]:
 
 
 def _complaints(visitor: Visitor) -> list[str]:
-    response = Axe().run(visitor.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+    response = Axe().run(
+        visitor.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
+    )
     return [
         f"{each['id']}: {each['nodes'][0]['html'][:160]} {each['nodes'][0].get('failureSummary', '')[:200]}"
         for each in response.response["violations"]

@@ -18,6 +18,7 @@ from entitlements.api import paging
 
 SIZE: Final = 50
 _PLACE: Final = 3
+_UUID: Final = 36
 
 LANES: Final = {
     "sign-in": _("Sign-in"),
@@ -58,6 +59,7 @@ class Link:
 
     text: str
     address: str
+    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,17 @@ class Stretch:
     events: list[Told]
     next: str | None
     newest_first: bool
+    here: str
+    """The address of what the page is about, which its events need not name again."""
     lanes: dict[str, Any] = field(default_factory=lambda: LANES)
 
 
 def about(link: str, request: HttpRequest) -> Stretch:
     """Return a page of everything about one thing, narrowed by what the address says."""
-    return page(timeline.about(link), request)
+    return page(timeline.about(link), request, here=link_to(link).address)
 
 
-def page(events: QuerySet[Event], request: HttpRequest) -> Stretch:
+def page(events: QuerySet[Event], request: HttpRequest, *, here: str = "") -> Stretch:
     """Return a page of events, in the order and the lanes that the address asks for, newest first otherwise."""
     wanted = request.GET
     events = events.filter(_lanes(wanted.getlist("lane")))
@@ -99,7 +103,7 @@ def page(events: QuerySet[Event], request: HttpRequest) -> Stretch:
     newest_first = wanted.get("order") != "oldest"
     rows = timeline.page(events, after=_after(request), limit=SIZE + 1, newest_first=newest_first)
     following = paging.seal(request.path, timeline.place(rows[SIZE - 1])) if rows[SIZE:] else None
-    return Stretch(collapsed(told(rows[:SIZE])), following, newest_first)
+    return Stretch(collapsed(told(rows[:SIZE])), following, newest_first, here)
 
 
 def _lanes(wanted: Iterable[str]) -> Q:
@@ -160,10 +164,11 @@ def lane_of(action: str) -> str:
 def link_to(link: str) -> Link:
     """Say where to read on about a link "kind:id"."""
     kind, _colon, name = link.partition(":")
+    short, whole = (f"{kind}:{name[:8]}…", link) if len(name) == _UUID else (link, "")
     if kind == "tool" and "/" in name:
         system, tool = name.split("/", 1)
         return Link(link, f"/systems/{system}/tools/{tool}/")
-    return Link(link, _PAGES[kind].format(name) if kind in _PAGES else f"/audit/?about={link}")
+    return Link(short, _PAGES[kind].format(name) if kind in _PAGES else f"/audit/?about={link}", whole)
 
 
 def collapsed(rows: Sequence[Told]) -> list[Told]:
