@@ -74,6 +74,14 @@ class _Vetted(AbstractResolver):
         """Nothing is held open."""
 
 
+def _vetted_socket(found: aiohttp.AddrInfoType) -> socket.socket:
+    """Open the socket for one address, whichever way it was found: a literal in the URL is never resolved."""
+    kind, form, protocol, _, where = found
+    if not _may_connect(str(where[0])):
+        raise ForbiddenAddress
+    return socket.socket(kind, form, protocol)
+
+
 class _GatedRequest(aiohttp.ClientRequest):
     """A request that asks the gate of its task once it holds a connection, just before it writes."""
 
@@ -95,6 +103,8 @@ def check_url(url: str) -> SplitResult:
         raise ForbiddenAddress("The address must start with https://.")
     if not host or port == 0 or parts.username is not None or parts.password is not None or parts.fragment:
         raise ForbiddenAddress
+    if not host.isascii():  # the client's own parser reads full-width digits and dots as an address
+        raise ForbiddenAddress("Write the host of the address in ASCII, an international name as xn--.")
     if _is_literal(host) and not _may_connect(host):
         raise ForbiddenAddress
     return parts
@@ -105,7 +115,13 @@ def client(
 ) -> aiohttp.ClientSession:
     """Open a pool of connections for one system or one errand. Close it with `await it.close()`."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, resolver=_Vetted(), ttl_dns_cache=30, keepalive_timeout=30),
+        connector=aiohttp.TCPConnector(
+            limit=connections,
+            resolver=_Vetted(),
+            socket_factory=_vetted_socket,
+            ttl_dns_cache=30,
+            keepalive_timeout=30,
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds),
         request_class=_GatedRequest,

@@ -15,7 +15,7 @@ from audit.context import SYSTEM, Principal
 from entitlements import addresses, changes, locks, signing
 from entitlements.errors import NotFound, Stale
 from entitlements.locks import Lock
-from entitlements.models import Person, System
+from entitlements.models import Person, Secret, System
 
 from . import errors
 
@@ -90,6 +90,7 @@ def edit_system(
 ) -> System:
     """Change name, owner, upstream_url, denial_shape or token_seconds. The slug, being an address, never changes.
 
+    A credential goes to the place that it was given for and to no other: with another host it is forgotten.
     `version` is what the change was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound.
     """
     locked = _locked(system)
@@ -108,7 +109,10 @@ def edit_system(
         setattr(locked, name, value)
     locked.version += 1
     locked.save(update_fields=[*changed, "version"])
-    detail = {name: {"from": was[name], "to": _said(value)} for name, value in changed.items()}
+    detail: dict[str, object] = {name: {"from": was[name], "to": _said(value)} for name, value in changed.items()}
+    if "upstream_url" in changed and _place(str(was["upstream_url"])) != _place(locked.upstream_url):
+        forgotten, _ = Secret.objects.filter(system=locked).delete()
+        detail |= {"credential_forgotten": True} if forgotten else {}
     log.record(Action.SYSTEM_EDITED, about=[f"system:{locked.slug}"], by=by, detail=detail)
     if changed.keys() & _TIGHTENS:
         changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
@@ -159,6 +163,12 @@ def _check_address(kind: str, address: str) -> None:
     whole = parts.scheme in schemes and parts.hostname and not parts.username and not parts.fragment
     if not whole and not (kind == System.Kind.STDIO and not address):
         raise errors.SystemMalformed("The address is https, without user name and fragment.", upstream_url=address)
+
+
+def _place(address: str) -> tuple[str, str | None, int | None]:
+    """Name who is spoken to at an address."""
+    parts = urlsplit(address)
+    return parts.scheme, parts.hostname, parts.port
 
 
 def _said(value: object) -> object:
