@@ -18,21 +18,25 @@ class Reader:
 
     def __init__(self, largest: int) -> None:
         self._largest = largest
-        self._rest = b""
+        self._rest = bytearray()
         self._data: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take a chunk; return the data of the events it completed. Raises TooLarge."""
+        """Take a chunk; return the data of the events it completed. Raises TooLarge.
+
+        Costs what the chunk costs, however much waits for its line's end: the sender chooses both.
+        """
         if len(self._rest) + self._size > self._largest:
             raise TooLarge
-        text = self._rest + chunk
+        seen = max(0, len(self._rest) - 1)
+        self._rest += chunk
         complete: list[bytes] = []
         start = 0
-        for end in _LINE_END.finditer(text, max(0, len(self._rest) - 1)):
-            self._line(text[start : end.start()], complete)
-            start = end.end()
-        self._rest = text[start:]
+        for begin, end in [found.span() for found in _LINE_END.finditer(self._rest, seen)]:
+            self._line(bytes(self._rest[start:begin]), complete)
+            start = end
+        del self._rest[:start]
         return complete
 
     def _line(self, line: bytes, complete: list[bytes]) -> None:
@@ -45,7 +49,7 @@ class Reader:
         if name == b"data":
             value = value.removeprefix(b" ")
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(value) + 1  # with its line end: empty lines fill the memory as well
             if self._size > self._largest:
                 raise TooLarge
 
