@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -67,20 +68,29 @@ class Demo:
         return [*running, *lying, *map(str, Path(self.environment["TMPDIR"]).iterdir())]
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    """A demo on free ports, ended whatever the test does."""
+@contextlib.contextmanager
+def a_demo(folder: Path) -> Iterator[Demo]:
+    """Prepare a demo on free ports; whatever was started of it has ended after the block."""
     console, gateway, sample = free_ports(1), free_ports(2), free_ports(3)
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {"CONSOLE_PORT": str(console), "GATEWAY_PORT": str(gateway), "SAMPLE_PORT": str(sample)}
     with tempfile.TemporaryDirectory(prefix="mj", dir="/tmp") as short:  # a unix socket's path has 107 bytes
         Path(short).chmod(0o755)  # PostgreSQL runs as another account when we are root
-        made = Demo(tmp_path / "var", {**environment, "DEMO_FOLDER": str(tmp_path / "var"), "TMPDIR": short})
+        made = Demo(folder / "var", {**environment, "DEMO_FOLDER": str(folder / "var"), "TMPDIR": short})
+        try:
+            yield made
+        finally:
+            for child in made.started:
+                if child.poll() is None:
+                    child.send_signal(signal.SIGTERM)
+                    child.communicate(timeout=60)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    """A demo that the test starts and ends."""
+    with a_demo(tmp_path) as made:
         yield made
-        for child in made.started:
-            if child.poll() is None:
-                child.send_signal(signal.SIGTERM)
-                child.communicate(timeout=60)
 
 
 def free_ports(count: int) -> int:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.demo.player import Era, Player
 from tests.conformance.servers import answers, serving
-from tests.journeys.conftest import ROOT, Demo, free_ports
+from tests.journeys.conftest import ROOT, Demo, a_demo, free_ports
 
 # It takes half a minute each on a quiet machine; a busy one is no failure.
 pytestmark = [pytest.mark.slow, pytest.mark.loopback, pytest.mark.timeout(300)]
@@ -48,33 +53,69 @@ def test_the_main_job_holds_from_registration_to_the_verified_record(demo: Demo)
     assert demo.left() == []
 
 
-@pytest.fixture
-def outside() -> Iterator[str]:
-    """A server of the official SDK that belongs to another test suite; yields its address."""
+@dataclass(frozen=True)
+class Up:
+    """A demo that stays up, with two gateway nodes and a server that its start was given."""
+
+    demo: Demo
+    world: dict[str, Any]
+    outside: str
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A demo in front of another suite's server; it is stopped as a visitor stops it, and leaves nothing."""
     port = free_ports(1)
-    with serving(["-m", "tests.journeys.plain_server", str(port)], f"http://localhost:{port}/healthz"):
-        yield f"http://localhost:{port}/mcp"
+    with (
+        serving(["-m", "tests.journeys.plain_server", str(port)], f"http://localhost:{port}/healthz"),
+        a_demo(tmp_path_factory.mktemp("up")) as demo,
+    ):
+        outside = f"http://localhost:{port}/mcp"
+        child = demo.start("--nodes=2", f"--system=plain={outside}")
+        yield Up(demo, demo.world(child), outside)
+        stop = [sys.executable, "-m", "scripts.demo", "--stop"]
+        subprocess.run(stop, cwd=ROOT, env=demo.environment, timeout=90, check=True)
+        child.communicate(timeout=60)
+        assert demo.left() == []
 
 
-def test_a_server_from_the_command_line_stands_behind_two_nodes_until_the_demo_is_stopped(
-    demo: Demo, outside: str
-) -> None:
-    child = demo.start("--nodes=2", f"--system=plain={outside}")
-    world = demo.world(child)
-
-    assert stat.S_IMODE((demo.folder / "demo.json").stat().st_mode) == 0o600
-    assert answers(f"http://localhost:{int(demo.environment['GATEWAY_PORT']) + 1}/healthz")
-    assert world["systems"]["plain"]["upstream"] == outside
+def test_a_server_from_the_command_line_stands_behind_the_gateway(up: Up) -> None:
     eras: tuple[Era, ...] = ("2026-07-28", "legacy")
-    player = Player.of(world, "expense-bot")
+    player = Player.of(up.world, "expense-bot")
+
+    assert up.world["systems"]["plain"]["upstream"] == up.outside
     for era in eras:
         names = [tool["name"] for tool in asyncio.run(player.list_tools("plain", person="alice", era=era))]
-        assert names == ["add", "delete_note"]
         seen = asyncio.run(player.call("plain", "add", {"left": 2, "right": 3}, person="alice", era=era))
-        assert (seen.allowed, seen.text) == (True, "5")
+        assert (names, seen.allowed, seen.text) == (["add", "delete_note"], True, "5")
     assert not asyncio.run(player.call("plain", "add", {"left": 2, "right": 3}, person="bob")).allowed
 
-    stop = [sys.executable, "-m", "scripts.demo", "--stop"]
-    assert subprocess.run(stop, cwd=ROOT, env=demo.environment, timeout=90, check=False).returncode == 0
-    child.communicate(timeout=60)
-    assert demo.left() == []
+
+def test_the_second_node_listens_on_the_next_port(up: Up) -> None:
+    assert answers(f"http://localhost:{int(up.demo.environment['GATEWAY_PORT']) + 1}/healthz")
+
+
+def test_what_the_demo_tells_is_for_its_owner_alone(up: Up) -> None:
+    assert stat.S_IMODE((up.demo.folder / "demo.json").stat().st_mode) == 0o600
+
+
+def test_the_commands_in_the_readme_tell_the_same_story(up: Up, tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text().partition("## The story with `curl`")[2].partition("\n## ")[0]
+    (tmp_path / "var").symlink_to(up.demo.folder)
+    commands = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
+
+    ran = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    listed, allowed, limited, other, receipt, after, refused, *told = ran.stdout.splitlines()
+    assert [tool["name"] for tool in json.loads(listed)["result"]["tools"]] == ["get_current_time"]
+    assert json.loads(allowed)["result"]["structuredContent"]["timezone"] == "Europe/Paris"
+    assert [code(limited), code(other), code(after)] == ["argument_outside_limit", "no_grant", "no_grant"]
+    assert {each["node"] for each in json.loads(receipt)["acknowledged"]} == {"gateway-1", "gateway-2"}
+    assert json.loads(refused)["error"] == "access_denied"
+    assert [line.split()[2] for line in told][-2:] == ["call.denied", "token.refused"]
+
+
+def code(denial: str) -> str:
+    """Return the word of a denied call."""
+    return str(json.loads(denial)["result"]["_meta"]["mandate/denial"]["code"])
