@@ -193,7 +193,8 @@ def residual(target: Target) -> list[dict[str, Any]]:
                 left.append({"what": "tokens the vendor minted", "where": slug, "dies_at": None})
             continue
         where = f"verifiers of {slug} other than our gateway"
-        left.append({"what": f"{row['count']} access tokens", "where": where, "dies_at": row["last"].isoformat()})
+        tokens_left = f"{row['count']} access token{'s' if row['count'] > 1 else ''}"
+        left.append({"what": tokens_left, "where": where, "dies_at": row["last"].isoformat()})
     return left
 
 
