@@ -90,6 +90,13 @@ def public_keys(issuer_path: str) -> dict[str, jws.Key]:
     return {row.kid: jws.public_key(row.public) for row in rows}
 
 
+def check_keys() -> None:
+    """See that the key-encryption key opens our signing keys, by one of them. Raises SealBroken."""
+    row = SigningKey.objects.filter(state=SigningKey.State.ACTIVE).first()
+    if row is not None:
+        sealing.unseal(bytes(row.sealed_private), _place(row.kid))
+
+
 @transaction.atomic
 def ensure(issuer_path: str) -> SigningKey:
     """Return the issuer's active key, and make it when there is none yet."""

@@ -95,6 +95,12 @@ TABLE: Mapping[str, Variable] = {
         Variable("OIDC_CLIENT_SECRET", "Our client secret there.", "", is_secret=True),
         Variable("OIDC_NAME", "What the button of the company's sign-in says.", "Company sign-in"),
         Variable("NODE_ID", "Name of this gateway node in receipts; else made of host and process.", ""),
+        Variable(
+            "METRICS_TOKEN",
+            "What Prometheus sends as `Authorization: Bearer`; without it `/metrics` is not served (but for DEMO).",
+            "",
+            is_secret=True,
+        ),
         Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
     )
 }

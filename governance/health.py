@@ -6,8 +6,15 @@ from http import HTTPStatus
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
-from django.http import HttpRequest, HttpResponse
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
+
+from entitlements import signing
+from entitlements.errors import DomainError
+
+_seen: set[str] = set()
+"""What was found once and cannot go away while this process lives."""
 
 
 @login_not_required
@@ -15,22 +22,36 @@ from django.views.decorators.http import require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answer as long as the process does."""
     del request
-    return _said("ok")
+    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 503 while the database does not."""
+    """Name what is missing to serve; 503 while anything is. The queue is not needed to serve."""
     del request
+    lacks = missing()
+    status = HTTPStatus.SERVICE_UNAVAILABLE if lacks else HTTPStatus.OK
+    answer = JsonResponse({"ready": not lacks, "missing": lacks}, status=status)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def missing() -> list[str]:
+    """Name what this process lacks: the `database`, `migrations` not applied, `keys` that open under our key."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+        if "migrations" not in _seen:
+            executor = MigrationExecutor(connection)
+            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                return ["migrations"]
+            _seen.add("migrations")
+        if "keys" not in _seen:
+            signing.check_keys()
+            _seen.add("keys")
     except Error:
-        return _said("no database", HTTPStatus.SERVICE_UNAVAILABLE)
-    return _said("ok")
-
-
-def _said(word: str, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
-    headers = {"Cache-Control": "no-store"}
-    return HttpResponse(f"{word}\n", status=status, content_type="text/plain", headers=headers)
+        return ["database"]
+    except DomainError:
+        return ["keys"]
+    return []

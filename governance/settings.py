@@ -22,6 +22,7 @@ KEY_ENCRYPTION_KEY = env.key("KEY_ENCRYPTION_KEY")
 ANCHOR_FILE = env.text("ANCHOR_FILE")
 SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
 NODE_ID = env.text("NODE_ID")
+METRICS_TOKEN = env.secret("METRICS_TOKEN", at_least=20 if env.text("METRICS_TOKEN") else 0)
 
 # Links are built from CONSOLE_URL and never from a Host header, which this list only limits.
 ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS") or [str(urlsplit(CONSOLE_URL).hostname)]

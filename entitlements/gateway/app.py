@@ -81,7 +81,7 @@ class Application:
         elif path == "/readyz":
             answer = pages.readiness(node)
         elif path == "/metrics":
-            answer = pages.metrics(node)
+            answer = pages.metrics(node, request.header("authorization") or "")
         elif path.startswith(_METADATA) and (slug := mcp_system("/" + path.removeprefix(_METADATA))):
             answer = await pages.resource_metadata(node, slug)
         else:

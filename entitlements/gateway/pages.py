@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from audit import clock
-from entitlements import addresses
+from entitlements import addresses, monitoring
 from entitlements.codes import Code
 from entitlements.gateway import answers
 from entitlements.gateway.http import Answer
@@ -80,8 +80,10 @@ class _Numbers:
         ]
 
 
-def metrics(node: Node) -> Answer:
-    """Return the numbers for Prometheus."""
+def metrics(node: Node, authorization: str) -> Answer:
+    """Return the numbers for Prometheus, to whoever may read them."""
+    if refused := monitoring.refusal(authorization):
+        return Answer(refused, b"", ((b"www-authenticate", b"Bearer"),))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Numbers(node))
     return Answer(HTTPStatus.OK, generate_latest(registry), (_TEXT,))

@@ -1,0 +1,274 @@
+"""What must always be true of the rows and the record: small queries, each of which returns what breaks its sentence.
+
+`manage.py invariants` runs them over everything, the metrics over the last hour, fault tests after the fault. All of a
+run see one snapshot, so that what is being written while they look cannot make them contradict each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from audit import clock
+
+SHOWN: Final = 5
+"""How many violations of one invariant are named; the rest are counted."""
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+SKEW: Final = timedelta(seconds=1)
+"""What the clocks of two of our processes may differ (`audit/clock.py` refuses more)."""
+
+_BODY: Final = re.compile(r"(\w)\.body::jsonb")
+_READABLE: Final = r"replace(\1.body, '\\u0000', '\\ufffd')::jsonb"
+"""PostgreSQL reads no NUL in JSON, and somebody's reason may hold one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A sentence, and the query that returns one text for each thing that makes it false.
+
+    The query may use %(now)s, %(since)s (look at what happened from then on) and %(skew)s.
+    """
+
+    id: str
+    sentence: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one invariant's query found: how many violations, and the first few of them."""
+
+    invariant: Invariant
+    count: int
+    violations: tuple[str, ...]
+
+
+TOKENS_WITHIN_RIGHTS: Final = """
+SELECT t.jti || ' outlives grant ' || g.id FROM entitlements_issuedtoken t
+  JOIN entitlements_tokengrant d ON d.token_id = t.jti JOIN entitlements_grant g ON g.id = d.grant_id
+ WHERE t.issued_at >= %(since)s AND t.expires_at > g.expires_at
+UNION ALL
+SELECT t.jti || ' was issued to a person who was disabled: ' || p.login FROM entitlements_issuedtoken t
+  LEFT JOIN entitlements_agent a ON a.id = t.agent_id
+  JOIN entitlements_person p ON p.id IN (t.person_id, a.sponsor_id)
+ WHERE t.issued_at >= %(since)s AND NOT p.is_active AND t.issued_at > p.disabled_at + %(skew)s
+UNION ALL
+SELECT t.jti || ' was issued to an agent that was stopped: ' || a.slug FROM entitlements_issuedtoken t
+  JOIN entitlements_agent a ON a.id = t.agent_id
+ WHERE t.issued_at >= %(since)s AND a.status IN ('suspended', 'retired')
+   AND t.issued_at > a.tokens_valid_after + %(skew)s
+UNION ALL
+SELECT t.jti || ' was issued after ' || e.action || ' of ' || link FROM entitlements_issuedtoken t
+  JOIN entitlements_client c ON c.id = t.client_id JOIN entitlements_system y ON y.id = t.system_id
+  CROSS JOIN LATERAL (VALUES ('client:' || c.client_id, c.status, 'client.disabled'),
+                             ('system:' || y.slug, y.status, 'system.disabled')) AS x (link, status, stop)
+  JOIN events e ON e.links @> ARRAY[link] AND e.action = stop
+ WHERE t.issued_at >= %(since)s AND x.status = 'disabled' AND t.issued_at > e.at + %(skew)s
+   AND e.at = (SELECT max(l.at) FROM events l WHERE l.links @> ARRAY[link] AND l.action = stop)
+"""
+
+TOKENS_STAND_ON_GRANTS: Final = """
+SELECT t.jti || ' stands on grant ' || g.id || ', which had ended' FROM entitlements_issuedtoken t
+  JOIN entitlements_tokengrant d ON d.token_id = t.jti JOIN entitlements_grant g ON g.id = d.grant_id
+ WHERE t.issued_at >= %(since)s AND g.ended_at IS NOT NULL AND t.issued_at > g.ended_at + %(skew)s
+UNION ALL
+SELECT t.jti || ' stands on the grant of another agent or system, ' || g.id FROM entitlements_issuedtoken t
+  JOIN entitlements_tokengrant d ON d.token_id = t.jti JOIN entitlements_grant g ON g.id = d.grant_id
+  JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+ WHERE t.issued_at >= %(since)s AND (g.agent_id IS DISTINCT FROM t.agent_id OR e.system_id <> t.system_id)
+UNION ALL
+SELECT t.jti || ' is live and stands on no grant' FROM entitlements_issuedtoken t
+  JOIN entitlements_system y ON y.id = t.system_id
+ WHERE t.issued_at >= %(since)s AND t.revoked_at IS NULL AND t.expires_at > %(now)s AND y.kind <> 'builtin'
+   AND NOT EXISTS (SELECT FROM entitlements_tokengrant d WHERE d.token_id = t.jti)
+"""
+
+NO_CALL_AFTER_THE_END: Final = """
+SELECT 'call ' || e.uuid || ' ' || stopped.why FROM (
+    SELECT e.at, e.uuid, e.trace, 'went out after the end of grant ' || g.id AS why
+      FROM entitlements_grant g JOIN events e ON e.links @> ARRAY['grant:' || g.id] AND e.action = 'call.allowed'
+     WHERE e.at >= %(since)s AND g.ended_at IS NOT NULL AND e.at > g.ended_at + interval '2 seconds'
+    UNION ALL
+    SELECT e.at, e.uuid, e.trace, 'went out while everything was stopped'
+      FROM entitlements_guardrail r JOIN events e ON e.action = 'call.allowed'
+     WHERE r.name = 'everything' AND r.on AND e.at >= %(since)s AND e.at > r.changed_at + interval '2 seconds'
+) AS stopped JOIN events e ON e.at = stopped.at AND e.uuid = stopped.uuid
+WHERE NOT EXISTS (SELECT FROM events w WHERE w.action = 'call.withdrawn' AND w.at >= e.at AND w.trace = e.trace
+                     AND w.body::jsonb #>> '{detail,evaluation}' = e.uuid::text)
+"""
+
+ONE_EVENT_PER_OUTCOME: Final = """
+WITH outcome (link, actions, since) AS (
+    SELECT 'grant:' || id, ARRAY['grant.issued'], created_at FROM entitlements_grant
+    UNION ALL SELECT 'grant:' || id, ARRAY['grant.revoked', 'grant.expired'], ended_at
+      FROM entitlements_grant WHERE ended_at IS NOT NULL
+    UNION ALL SELECT 'token:' || jti, ARRAY['token.issued'], issued_at FROM entitlements_issuedtoken
+    UNION ALL SELECT 'revocation:' || id, ARRAY['revocation.committed'], committed_at FROM entitlements_revocation
+    UNION ALL SELECT 'revocation:' || id, ARRAY['revocation.settled'], committed_at
+      FROM entitlements_revocation WHERE receipt <> ''
+    UNION ALL SELECT 'request:' || id, ARRAY['request.submitted'], asked_at FROM governance_accessrequest
+    UNION ALL SELECT 'request:' || id,
+           CASE state WHEN 'cancelled' THEN ARRAY['request.cancelled'] ELSE ARRAY['request.expired'] END, decided_at
+      FROM governance_accessrequest WHERE state IN ('cancelled', 'expired')
+    UNION ALL SELECT 'request:' || p.request_id || ' by ' || b.login, ARRAY['approval.given', 'approval.denied'],
+           p.answered_at FROM governance_approval p JOIN entitlements_person b ON b.id = p.by_id
+     WHERE p.answer IN ('approved', 'denied')
+)
+SELECT o.link || ' has ' || found.count || ' of ' || array_to_string(o.actions, ' or ') FROM outcome o
+CROSS JOIN LATERAL (
+    SELECT count(*) FROM events e
+     WHERE e.links @> ARRAY[split_part(o.link, ' by ', 1)] AND e.action = ANY(o.actions)
+       AND (o.link NOT LIKE 'token:%%' OR 'token:' || coalesce(e.body::jsonb #>> '{detail,parent}', '') <> o.link)
+       AND (o.link NOT LIKE '%% by %%' OR e.body::jsonb ->> 'actor' = 'person:' || split_part(o.link, ' by ', 2))
+) AS found
+WHERE o.since >= %(since)s AND found.count <> 1
+UNION ALL
+SELECT 'call ' || (w.body::jsonb #>> '{detail,evaluation}') || ' has ended ' || count(*) || ' times' FROM events w
+ WHERE w.at >= %(since)s AND w.action IN ('call.finished', 'call.withdrawn', 'call.indeterminate')
+ GROUP BY w.body::jsonb #>> '{detail,evaluation}' HAVING count(*) > 1
+"""
+
+RECORD_IS_WHOLE: Final = """
+SELECT 'event ' || e.uuid || ' is neither sealed nor pending' FROM events e
+ WHERE e.at >= %(since)s
+   AND NOT EXISTS (SELECT FROM leaves l WHERE l.producer = e.producer AND l.sequence = e.sequence)
+   AND NOT EXISTS (SELECT FROM pending p WHERE p.at = e.at AND p.uuid = e.uuid)
+UNION ALL
+SELECT 'pending ' || p.uuid || ' has no event, or is sealed already' FROM pending p
+ WHERE NOT EXISTS (SELECT FROM events e WHERE e.at = p.at AND e.uuid = p.uuid)
+    OR EXISTS (SELECT FROM leaves l WHERE l.producer = p.producer AND l.sequence = p.sequence)
+UNION ALL
+SELECT 'leaf ' || l.index || ' is not the hash of its event' FROM leaves l
+  LEFT JOIN events e ON e.at = l.at AND e.uuid = l.uuid
+ WHERE l.at >= %(since)s AND l.hash IS DISTINCT FROM sha256('\\x00'::bytea || convert_to(e.body, 'UTF8'))
+UNION ALL
+SELECT 'the leaves are ' || count(*) || ' and end at ' || max(index) FROM leaves HAVING max(index) + 1 <> count(*)
+UNION ALL
+SELECT 'the newest checkpoint is of ' || max(size) || ' events, the leaves are ' || (SELECT count(*) FROM leaves)
+  FROM checkpoints HAVING max(size) <> (SELECT count(*) FROM leaves)
+"""
+
+LEGAL_TRANSITIONS: Final = """
+WITH told AS (
+    SELECT link, e.action, e.at FROM events e CROSS JOIN LATERAL unnest(e.links) AS link
+     WHERE e.at >= %(since)s AND link LIKE 'grant:%%'
+       AND e.action IN ('grant.issued', 'grant.suspended', 'grant.restored', 'grant.revoked', 'grant.expired')
+)
+SELECT t.link || ': ' || t.action || ' after ' || ended.action FROM told t
+  JOIN told ended ON ended.link = t.link AND ended.action IN ('grant.revoked', 'grant.expired')
+ WHERE t.at > ended.at
+UNION ALL
+SELECT 'request ' || r.id || ' is ' || r.state || ' and a grant names it' FROM governance_accessrequest r
+  JOIN entitlements_grant g ON g.request_id = r.id
+ WHERE r.decided_at >= %(since)s AND (r.state <> 'approved' OR r.grant_id <> g.id)
+UNION ALL
+SELECT 'request ' || r.id || ' is approved and has no grant' FROM governance_accessrequest r
+ WHERE r.decided_at >= %(since)s AND r.state = 'approved'
+   AND NOT EXISTS (SELECT FROM entitlements_grant g WHERE g.request_id = r.id)
+UNION ALL
+SELECT 'request ' || r.id || ' is approved while stage ' || p.stage || ' says ' || p.answer
+  FROM governance_accessrequest r JOIN governance_approval p ON p.request_id = r.id
+ WHERE r.decided_at >= %(since)s AND r.state = 'approved' AND p.answer IN ('waiting', 'denied')
+"""
+
+NOBODY_APPROVES_THEIR_OWN: Final = """
+SELECT b.login || ' answered request ' || r.id || ' and ' || why.said FROM governance_approval p
+  JOIN governance_accessrequest r ON r.id = p.request_id JOIN entitlements_agent a ON a.id = r.agent_id
+  JOIN entitlements_person b ON b.id = p.by_id
+  CROSS JOIN LATERAL (
+    SELECT 'asked for it' AS said WHERE r.requested_by_id = p.by_id
+    UNION ALL SELECT 'benefits from it' WHERE EXISTS (
+        SELECT FROM governance_accessrequest_people s WHERE s.accessrequest_id = r.id AND s.person_id = p.by_id)
+    UNION ALL SELECT 'benefits from it in a group' WHERE EXISTS (
+        SELECT FROM governance_accessrequest_groups s JOIN entitlements_membership m ON m.group_id = s.group_id
+         WHERE s.accessrequest_id = r.id AND m.person_id = p.by_id)
+    UNION ALL SELECT 'owns the agent' WHERE a.owner_id = p.by_id AND NOT EXISTS (
+        SELECT FROM events e WHERE e.links @> ARRAY['agent:' || a.slug] AND e.action = 'agent.owner_changed'
+           AND e.at > p.answered_at)
+  ) AS why
+ WHERE p.answer IN ('approved', 'denied') AND p.answered_at >= %(since)s
+"""
+
+CALLED_AS_APPROVED: Final = """
+SELECT 'call ' || e.uuid || ' ran definition ' || said.version || ' of ' || said.tool || ', which nobody had approved'
+  FROM events e
+  CROSS JOIN LATERAL (SELECT e.body::jsonb #>> '{detail,version}' AS version,
+                             e.body::jsonb #>> '{detail,tool}' AS tool) AS said
+ WHERE e.action = 'call.allowed' AND e.at >= %(since)s AND said.tool IS NOT NULL
+   AND NOT EXISTS (SELECT FROM entitlements_toolversion v JOIN entitlements_tool t ON t.id = v.tool_id
+                    WHERE v.id::text = said.version AND t.name = said.tool AND v.approved_at <= e.at + %(skew)s)
+"""
+
+EXPIRY_IS_SWEPT: Final = """
+SELECT 'grant ' || id || ' is over since ' || expires_at FROM entitlements_grant
+ WHERE ended_at IS NULL AND expires_at < %(now)s - interval '60 seconds'
+"""
+
+SECRETS_ARE_SEALED: Final = """
+SELECT 'secret of system ' || system_id FROM entitlements_secret
+ WHERE substr(sealed, 1, 1) <> '\\x01' OR length(sealed) < 33
+UNION ALL
+SELECT 'private key ' || kid FROM entitlements_signingkey
+ WHERE public ? 'd'
+    OR (length(sealed_private) > 0 AND (substr(sealed_private, 1, 1) <> '\\x01' OR length(sealed_private) < 33))
+UNION ALL
+SELECT 'client ' || client_id FROM entitlements_client
+ WHERE (secret_sha256 <> '' AND secret_sha256 !~ '^[0-9a-f]{64}$') OR client_secret <> ''
+    OR jsonb_path_exists(jwks, '$.**.d') OR jsonb_path_exists(jwks, '$.**.k')
+UNION ALL
+SELECT 'personal token ' || id FROM entitlements_apitoken WHERE digest !~ '^[0-9a-f]{64}$'
+UNION ALL
+SELECT 'key of ' || subject FROM subject_keys WHERE length(wrapped) < 60
+UNION ALL
+SELECT 'second factor ' || id FROM mfa_authenticator
+ WHERE type <> 'webauthn' AND NOT coalesce(data ->> 'secret', data ->> 'seed', '') ~ '^A[Q-f].{42,}$'
+"""
+
+RECORD_IS_SEALED_IN_TIME: Final = """
+SELECT count(*) || ' events wait to be sealed, the oldest since ' || min(at) FROM pending
+HAVING min(at) < %(now)s - interval '30 seconds'
+"""
+
+NODES_GO_FORWARD: Final = """
+SELECT 'node ' || n.id || ' is at ' || n.position || ', beyond the feed''s end' FROM entitlements_gatewaynode n
+ WHERE n.position > (SELECT coalesce(max(seq), 0) FROM entitlements_change)
+UNION ALL
+SELECT 'node ' || n.id || ' is at ' || n.position || ' and had acknowledged ' || max(r.position)
+  FROM entitlements_revocation r CROSS JOIN LATERAL jsonb_array_elements(r.acknowledged) AS said
+  JOIN entitlements_gatewaynode n ON n.id = said ->> 'node'
+ WHERE r.committed_at >= %(since)s GROUP BY n.id, n.position HAVING n.position < max(r.position)
+"""
+
+ALL: Final = (
+    Invariant("1", "No token outlives its grant, or was issued to whoever was stopped.", TOKENS_WITHIN_RIGHTS),
+    Invariant("2", "A live token stands on grants of its own agent that were open.", TOKENS_STAND_ON_GRANTS),
+    Invariant("3", "No call goes out two seconds after what allowed it has ended.", NO_CALL_AFTER_THE_END),
+    Invariant("4", "Each outcome has exactly one event.", ONE_EVENT_PER_OUTCOME),
+    Invariant("5", "Each event is a leaf or pending, and the leaves are dense and true.", RECORD_IS_WHOLE),
+    Invariant("6", "Grants and requests end once, and nothing follows their end.", LEGAL_TRANSITIONS),
+    Invariant("8", "Nobody answers what they asked for, benefit from, or own.", NOBODY_APPROVES_THEIR_OWN),
+    Invariant("9", "What is called is a definition that somebody approved.", CALLED_AS_APPROVED),
+    Invariant("10", "A grant whose time is over is marked within a minute.", EXPIRY_IS_SWEPT),
+    Invariant("11", "No secret lies in a column in plain text.", SECRETS_ARE_SEALED),
+    Invariant("12", "Events are sealed within thirty seconds.", RECORD_IS_SEALED_IN_TIME),
+    Invariant("13", "A gateway node never goes back in the change feed.", NODES_GO_FORWARD),
+)
+"""Numbered as in the trust design; 7 concerns reviews and comes with them."""
+
+
+def check(since: datetime = BEGINNING, only: Collection[str] | None = None) -> list[Finding]:
+    """Ask every invariant (or those numbered) about what happened since then, in one snapshot."""
+    values: dict[str, Any] = {"now": clock.now(), "since": since, "skew": SKEW}
+    findings: list[Finding] = []
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for invariant in (each for each in ALL if only is None or each.id in only):
+            cursor.execute(_BODY.sub(_READABLE, invariant.query), values)
+            rows = cursor.fetchall()
+            findings.append(Finding(invariant, len(rows), tuple(str(row[0]) for row in rows[:SHOWN])))
+    return findings

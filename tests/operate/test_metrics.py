@@ -1,0 +1,118 @@
+"""What the web process says of itself and of the installation, and to whom."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.db import connections
+from django.test import Client
+
+from audit import refusals
+from audit.context import SYSTEM
+from entitlements.errors import NotFound
+from governance import env, health, metrics
+from tests import databases, make
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
+TOKEN = "a-token-for-prometheus"
+
+
+@pytest.fixture(autouse=True)
+def fresh(settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Forget what an earlier test found, and ask for the token."""
+    settings.METRICS_TOKEN = env.Secret(TOKEN)
+    settings.ALLOWED_HOSTS = ["testserver"]
+    settings.DEMO = False
+    health._seen.clear()
+    metrics._known.clear()
+
+
+def numbers() -> dict[str, float]:
+    answer = Client().get("/metrics", secure=True, headers={"authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 200, answer.content
+    lines = [line.rpartition(" ") for line in answer.content.decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_numbers_are_for_whoever_knows_the_token() -> None:
+    assert Client().get("/metrics", secure=True).status_code == 401
+    wrong = Client().get("/metrics", secure=True, headers={"authorization": "Bearer something-else"})
+    assert wrong.status_code == 401
+
+
+def test_without_a_token_there_are_no_numbers(settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    settings.METRICS_TOKEN = env.Secret("")
+    answer = Client().get("/metrics", secure=True, headers={"authorization": "Bearer "})
+    assert answer.status_code == 404
+
+
+def test_events_are_counted_by_action_and_refusals_by_code() -> None:
+    make.person("ana")
+    refusals.record(NotFound(), by=SYSTEM)
+    said = numbers()
+    assert said['mandate_events_5m{action="person.registered",code=""}'] == 1
+    assert said['mandate_events_5m{action="attempt.refused",code="not_found"}'] == 1
+
+
+def test_what_waits_is_counted_and_has_an_age() -> None:
+    grant = make.grant()
+    with psycopg.connect(databases.addresses().owner) as owner:
+        owner.execute(
+            "UPDATE entitlements_grant SET starts_at = now() - interval '1 day', expires_at = now() - interval '90 s'"
+        )
+    said = numbers()
+    assert said["mandate_sealing_pending"] >= 1
+    assert said["mandate_sealing_lag_seconds"] > 0
+    assert 90 <= said['mandate_overdue_seconds{work="grant_expiry"}'] < 120
+    assert said['mandate_invariant_violations{invariant="10"}'] == 1
+    assert said['mandate_invariant_violations{invariant="5"}'] == 0
+    assert grant.pk
+
+
+def test_the_queue_is_counted_and_its_absence_said(settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    assert numbers()["mandate_queue_up"] == 1
+    settings.REDIS_URL = env.Secret("redis://127.0.0.1:1/0")
+    assert numbers()["mandate_queue_up"] == 0
+
+
+def test_each_node_has_an_age_and_a_distance() -> None:
+    from audit import clock  # noqa: PLC0415
+    from entitlements.models import GatewayNode  # noqa: PLC0415
+
+    make.grant()
+    GatewayNode.objects.create(id="n1", started_at=clock.now(), polled_at=clock.now() - timedelta(seconds=9))
+    said = numbers()
+    assert 9 <= said['mandate_node_lease_age_seconds{node="n1"}'] < 30
+    assert said['mandate_node_feed_lag{node="n1"}'] >= 1
+
+
+def test_ready_means_that_nothing_is_missing() -> None:
+    answer = Client().get("/readyz", secure=True)
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "missing": []})
+
+
+def test_a_migration_that_is_not_applied_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda *_: ["one"])
+    answer = Client().get("/readyz", secure=True)
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["migrations"])
+
+
+def test_another_key_encryption_key_is_missing(settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    from entitlements import signing  # noqa: PLC0415
+
+    signing.ensure("idp")
+    settings.KEY_ENCRYPTION_KEY = env.Secret(b"another" + bytes(25))
+    answer = Client().get("/readyz", secure=True)
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["keys"])
+
+
+def test_a_database_that_is_away_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connections["default"]
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+    answer = Client().get("/readyz", secure=True)
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["database"])
+    assert Client().get("/healthz", secure=True).status_code == 200
+    connection.close()
