@@ -1,0 +1,298 @@
+"""The compose file's rules, read from the file; and its own commands, run without an engine on the private stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from governance import env
+from scripts import devstack
+from scripts.devservers import free_port, until
+from tests.architecture import tree
+
+COMPOSE: dict[str, Any] = yaml.safe_load((tree.ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if str(service["image"]).startswith("mandate:")}
+SERVING = [name for name in SERVICES if name != "migrate"]
+DEPLOY = tree.ROOT / "deploy"
+
+
+def test_every_process_that_serves_is_there() -> None:
+    assert set(OURS) == {"migrate", "web", "gateway", "sealer", "worker", "beat"}
+    assert set(SERVICES) - set(OURS) == {"postgres", "redis", "proxy"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_runs_as_a_user_without_rights_on_a_file_system_it_cannot_write(name: str) -> None:
+    service = SERVICES[name]
+    assert service["user"].startswith("${MANDATE_UID:?")
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert not service.keys() & {"privileged", "pid", "network_mode", "devices", "env_file"}
+    assert not any("docker.sock" in str(volume) for volume in service.get("volumes", []))
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_a_service_says_whether_it_is_well_and_comes_back(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"]
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_secrets_come_from_files_alone(name: str) -> None:
+    given = SERVICES[name].get("environment", {})
+    mounted = {f"/run/secrets/{secret}" for secret in SERVICES[name].get("secrets", [])}
+    secret_names = {row.name for row in env.TABLE.values() if row.is_secret}
+    assert not given.keys() & secret_names
+    assert not [key for key in given if re.search("PASSWORD|SECRET|TOKEN|KEY", key) and not key.endswith("_FILE")]
+    assert {value for value in given.values() if str(value).startswith("/run/secrets/")} <= mounted
+    assert {Path(path).name for path in mounted} <= COMPOSE["secrets"].keys()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_is_one_that_the_product_reads(name: str) -> None:
+    unknown = [
+        key for key in OURS[name]["environment"] if key not in env.TABLE and key.removesuffix("_FILE") not in env.TABLE
+    ]
+    assert unknown == []
+
+
+def test_only_migrate_holds_the_owners_key_and_only_the_sealer_its_own() -> None:
+    holders = {secret: {name for name in OURS if secret in OURS[name]["secrets"]} for secret in COMPOSE["secrets"]}
+    assert holders["migrate_database_url"] == {"migrate"}
+    assert holders["seal_database_url"] == {"sealer"}
+    assert {name for name in OURS if "seal:/var/lib/mandate/seal" in OURS[name].get("volumes", [])} == {"sealer"}
+
+
+def test_only_the_proxy_is_reached_from_outside_and_the_database_reaches_nothing() -> None:
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+    assert COMPOSE["networks"]["inside"]["internal"] is True
+    assert [SERVICES[name]["networks"] for name in ("postgres", "redis")] == [["inside"], ["inside"]]
+    assert SERVICES["proxy"]["networks"] == ["outside"]
+
+
+def test_what_serves_waits_for_the_migrations() -> None:
+    for name in set(OURS) - {"migrate"}:
+        assert OURS[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+
+
+def test_every_file_that_is_mounted_is_in_the_repository() -> None:
+    mounts = [str(volume) for service in SERVICES.values() for volume in service.get("volumes", [])]
+    files = [mount.partition(":")[0] for mount in mounts if mount.startswith("./")]
+    assert files
+    assert all((tree.ROOT / file).is_file() for file in files)
+
+
+def test_the_proxy_hides_numbers_and_says_that_it_ended_tls() -> None:
+    said = (DEPLOY / "Caddyfile").read_text()
+    blocks = {name: said.partition(f"{{${name}_HOST}} {{")[2] for name in ("CONSOLE", "GATEWAY")}
+    for block in blocks.values():
+        assert "import hidden" in block
+        assert "header_up X-Forwarded-Proto https" in block
+    assert "@inside path /metrics /healthz /readyz" in said
+    assert "respond @inside 404" in said
+
+
+def test_the_image_has_no_root_no_pip_and_only_pinned_wheels() -> None:
+    said = (tree.ROOT / "Dockerfile").read_text()
+    build, final = said.split(" AS build\n")[1].split("FROM python:${PYTHON} AS run\n")
+    assert "--require-hashes" in build
+    assert "--only-binary :all:" in build
+    assert "collectstatic" in build
+    assert "pip uninstall" in final
+    assert re.search(r"^USER 10001:10001$", final, re.MULTILINE)
+    assert not re.search(r"apt-get|gcc|curl", said)
+    copied = re.findall(r"^COPY (?!--from)(\S+)", said, re.MULTILINE)
+    ignored = (tree.ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*"
+    assert all(f"!{path}" in ignored and (tree.ROOT / path).exists() for path in copied)
+
+
+# --------------------------------------------------------------------------------- the commands themselves, executed
+
+
+class Deployment:
+    """The compose file's services as plain processes: its commands, its variables, its secret files."""
+
+    def __init__(self, stack: devstack.Stack, folder: Path) -> None:
+        self.folder, self.stack = folder, stack
+        self.ports = {"8000": str(free_port()), "8001": str(free_port())}
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        for name, value in self.secrets().items():
+            (folder / name).write_text(value)
+
+    def secrets(self) -> dict[str, str]:
+        names = ("SECRET_KEY", "KEY_ENCRYPTION_KEY", "DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
+        told = {name.lower(): self.stack[name] for name in (*names, "REDIS_URL")}
+        return {**told, "metrics_token": "a-token-for-prometheus", "oidc_client_secret": ""}
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Fill in `.env` and move the secrets and the sealer's volumes to this folder."""
+        dotenv = {"CONSOLE_HOST": "mandate.example", "GATEWAY_HOST": "gateway.mandate.example", "WEB_WORKERS": "1"}
+        given = {key: substituted(str(value), dotenv) for key, value in OURS[name]["environment"].items()}
+        for key, value in given.items():
+            for inside in ("/run/secrets", "/var/lib/mandate/seal", "/var/lib/mandate/anchor"):
+                if value.startswith(inside):
+                    given[key] = value.replace(inside, str(self.folder))
+        given["ALLOWED_HOSTS"] += ",localhost"
+        # Nothing of this process's own environment reaches the service but the way to its programs.
+        path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
+        return {"PATH": path, "HOME": str(self.folder), **given}
+
+    def command(self, arguments: list[str]) -> list[str]:
+        """Return a command of the file, on loopback and free ports."""
+        told = [substituted(str(argument), {}) for argument in arguments]
+        told = ["127.0.0.1" if part == "0.0.0.0" else self.ports.get(part, part) for part in told]
+        for port, free in self.ports.items():
+            told = [part.replace(f"localhost:{port}", f"localhost:{free}") for part in told]
+        return [sys.executable if told[0] == "python" else told[0], *told[1:]]
+
+    def run(self, name: str, arguments: list[str], seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        how = {"cwd": tree.ROOT, "env": self.environment(name), "capture_output": True, "text": True}
+        return subprocess.run(self.command(arguments), timeout=seconds, check=False, **how)  # type: ignore[call-overload,no-any-return]
+
+    def start(self, name: str) -> None:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.children[name] = subprocess.Popen(
+                self.command(OURS[name]["command"]),
+                cwd=tree.ROOT, env=self.environment(name), stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    def healthy(self, name: str) -> bool:
+        assert self.children[name].poll() is None, (self.folder / f"{name}.log").read_text()[-3000:]
+        return self.run(name, OURS[name]["healthcheck"]["test"][1:]).returncode == 0
+
+    def stop(self) -> None:
+        for child in self.children.values():
+            child.terminate()
+        for child in self.children.values():
+            try:
+                child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def get(self, port: str, path: str, **headers: str) -> tuple[int, str]:
+        request = urllib.request.Request(f"http://localhost:{self.ports[port]}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+
+
+def substituted(text: str, values: Mapping[str, str]) -> str:
+    """Do what compose does with ${NAME}, ${NAME:-default} and ${NAME:?message}."""
+
+    def put(found: re.Match[str]) -> str:
+        value = values.get(found[1], "")
+        return value or (found[3] if found[2] == ":-" else "")
+
+    return re.sub(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}", put, text)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("deployment")
+    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
+    try:
+        with devstack.stack(fast=True) as stack:
+            os.environ.update(given)
+            made = Deployment(stack, folder)
+            try:
+                yield made
+            finally:
+                made.stop()
+    finally:
+        os.environ.update(given)
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+@pytest.mark.timeout(300)
+def test_the_files_own_commands_serve_on_an_empty_database(deployment: Deployment) -> None:
+    collected = deployment.run("web", ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"])
+    assert collected.returncode == 0, collected.stderr
+    unready = deployment.run("web", OURS["web"]["healthcheck"]["test"][1:])
+    assert unready.returncode == 1
+
+    migrated = deployment.run("migrate", OURS["migrate"]["command"], 120)
+    assert migrated.returncode == 0, migrated.stderr
+    for name in ("web", "gateway", "sealer", "worker", "beat"):
+        deployment.start(name)
+
+    for name in ("web", "gateway", "sealer", "worker", "beat"):
+        assert until(lambda name=name: deployment.healthy(name), 60), name  # type: ignore[misc]
+    served(deployment)
+    sealed(deployment)
+    checked = deployment.run("web", ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"])
+    assert checked.returncode == 0, checked.stderr
+
+
+def served(deployment: Deployment) -> None:
+    """The proxy's headers open the sign-in page; without TLS and for foreign hosts there is nothing."""
+    console = {"Host": "mandate.example", "X-Forwarded-Proto": "https"}
+    status, page = deployment.get("8000", "/login/", **console)
+    assert (status, "</form>" in page) == (200, True)
+    style = re.search(r'href="(/static/console\.[0-9a-f]{12}\.css)"', page)
+    assert style, "the style sheet has no hash in its name"
+    assert deployment.get("8000", style[1], **console)[0] == 200
+    assert deployment.get("8000", "/login/", **{**console, "Host": "evil.example"})[0] == 400
+    status, said = deployment.get("8000", "/idp/.well-known/openid-configuration", **console)
+    assert status == 404 or json.loads(said)["issuer"].startswith("https://mandate.example")
+    for port, number in {"8000": "mandate_sealing_lag_seconds", "8001": "mandate_lease_age_seconds"}.items():
+        assert deployment.get(port, "/metrics")[0] == 401
+        status, said = deployment.get(port, "/metrics", Authorization="Bearer a-token-for-prometheus")
+        assert (status, number in said) == (200, True)
+
+
+def sealed(deployment: Deployment) -> None:
+    """What is recorded reaches the anchor, and verifies with the sealer's own variables."""
+    made = deployment.run("web", ["python", "manage.py", "signing_keys", "--rotate", "idp"])
+    assert made.returncode == 0, made.stderr
+    assert until((deployment.folder / "checkpoints").exists, 10)
+    time.sleep(1.5)
+    verified = deployment.run("sealer", ["python", "manage.py", "verify_record"])
+    assert verified.stdout.startswith("OK:"), verified.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+def test_the_roles_script_makes_the_three_roles(deployment: Deployment, tmp_path: Path) -> None:
+    """psql may not be at hand, so its statements are run by the driver, with psql's own substitution."""
+    statements = (DEPLOY / "roles.sh").read_text().partition("<<'SQL'\n")[2].partition("SQL\n")[0]
+    first, second = statements.split("\\connect mandate\n")
+    for name in ("owner", "app", "seal"):
+        first = first.replace(f":'{name}'", f"'{name}-password'")
+    renamed = {"mandate_": "tried_", "DATABASE mandate ": "DATABASE tried "}
+    for was, now in renamed.items():
+        first, second = first.replace(was, now), second.replace(was, now)
+    admin = deployment.stack["ADMIN_DATABASE_URL"]
+    with psycopg.connect(admin, autocommit=True) as connection:
+        for statement in filter(str.strip, first.split(";")):
+            connection.execute(statement)  # type: ignore[call-overload]
+    with psycopg.connect(admin.rpartition("/")[0] + "/tried", autocommit=True) as connection:
+        for statement in filter(str.strip, second.split(";")):
+            connection.execute(statement)  # type: ignore[call-overload]
+        rights = connection.execute(
+            "SELECT has_schema_privilege(r, 'public', 'CREATE'), has_database_privilege(r, 'tried', 'CONNECT')"
+            " FROM unnest(ARRAY['tried_owner', 'tried_app', 'tried_seal']) AS r"
+        ).fetchall()
+    assert rights == [(True, True), (False, True), (False, True)]
+    assert tmp_path.is_dir()
