@@ -56,6 +56,8 @@ class Action(StrEnum):
     PERSON_DISABLED = "person.disabled"
     PERSON_ENABLED = "person.enabled"
     PERSON_IDENTITY_LINKED = "person.identity_linked"
+    PERSON_INVITED = "person.invited"
+    PERSON_PASSWORD_SET = "person.password_set"  # noqa: S105 - the name of an event
     PERSON_REGISTERED = "person.registered"
     PERSON_ROLE_ASSIGNED = "person.role_assigned"
     PERSON_SIGNED_IN = "person.signed_in"
@@ -63,6 +65,7 @@ class Action(StrEnum):
     RECORD_EXPORTED = "record.exported"
     REMOVAL_FAILED = "removal.failed"
     REMOVAL_VERIFIED = "removal.verified"
+    RECORD_RESTORED = "record.restored"
     REQUEST_CANCELLED = "request.cancelled"
     REQUEST_EXPIRED = "request.expired"
     REQUEST_NARROWED = "request.narrowed"

@@ -98,9 +98,8 @@ def draft(
 
 def _found_by(links: set[str], by: context.Principal, here: context.Context) -> list[str]:
     """What finds the event: what it is about, who acted, for whom, in which session. Not the product itself."""
-    who = {str(each) for each in (by, here.on_behalf_of) if each is not None and each != context.SYSTEM}
-    found = links | who | ({f"session:{here.session}"} if here.session else set())
-    return sorted(_word(link) for link in found)
+    who = {_word(str(each)) for each in (by, here.on_behalf_of) if each is not None and each != context.SYSTEM}
+    return sorted(links | who | ({_word(f"session:{here.session}")} if here.session else set()))
 
 
 def _link(link: str) -> str:

@@ -56,7 +56,6 @@ def text(value: str) -> str:
         value = value.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate has no UTF-8
     if len(value) >= _SHORTEST and any(map(value.lower().__contains__, _HINTS)):
         value = _SECRET_SHAPE.sub(REDACTED, value)
-    value = str(value)  # an enum's plain text
     return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 6] + "[cut]…"
 
 
