@@ -37,3 +37,35 @@ class ApprovalPolicyAdmin(LookOnly):
 
     list_display = ("entitlement", "number", "stages", "answer_within", "created_at", "created_by")
     list_select_related = ("entitlement",)
+
+
+@admin.register(models.Campaign)
+class CampaignAdmin(LookOnly):
+    """Access reviews."""
+
+    list_display = ("slug", "name", "state", "owner", "due_at", "snapshot_at", "population_rows", "closed_at")
+    list_filter = ("state",)
+    search_fields = ("slug", "name")
+    list_select_related = ("owner",)
+    more = ("kind", "scope", "scope_sha256", "population_sha256")
+
+
+@admin.register(models.ReviewDecision)
+class ReviewDecisionAdmin(LookOnly):
+    """What reviewers decided."""
+
+    list_display = ("item", "verb", "reason_code", "decided_by", "decided_at", "via")
+    list_filter = ("verb", "via")
+    search_fields = ("id", "decided_by__login")
+    list_select_related = ("item", "decided_by")
+    more = ("comment", "supersedes")
+
+
+@admin.register(models.Remediation)
+class RemediationAdmin(LookOnly):
+    """Removals and their proofs."""
+
+    list_display = ("decision", "action", "state", "applied_at", "verified_at", "residual_until", "attempts")
+    list_filter = ("state",)
+    list_select_related = ("decision",)
+    more = ("probe", "due_at")

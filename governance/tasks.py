@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from . import approvals, requests
+from . import approvals, requests, reviews
 
 
 @shared_task(ignore_result=True)
@@ -19,3 +19,17 @@ def reroute_requests() -> None:
     """Find other approvers where somebody a request waits for has left. Nightly, and after a person is disabled."""
     for request_id in requests.waiting_ids():
         approvals.reroute(request_id, reason="Somebody it waited for may no longer answer.")
+
+
+@shared_task(ignore_result=True)
+def prove_removals() -> None:
+    """Carry out and prove the removals of reviews that are due, until none is, and close what waited for them."""
+    while reviews.prove_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def reassign_leavers() -> None:
+    """Find another reviewer wherever one has left."""
+    while reviews.reassign_leavers():
+        pass

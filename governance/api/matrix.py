@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from entitlements.api.matrix import READABLE, Matrix, Row
+from entitlements.api.matrix import READ, READABLE, Matrix, Row, row
+from entitlements.models import Role
 
 REQUEST: Final = "mandate:request"
 """The scope with which an agent asks for itself, and withdraws or narrows what it asked; it gives no other right."""
@@ -13,7 +14,22 @@ _ASK: Final = Row(anybody=True, scope=REQUEST)
 _ANSWER: Final = Row(anybody=True)
 """People at first hand only: no token of a script or an agent carries a scope that answers."""
 
+_CAMPAIGN: Final = row(Role.ANALYST)
+_EVIDENCE: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
+
 MATRIX: Final[Matrix] = {
+    ("campaigns", "GET"): READABLE,
+    ("campaigns", "POST"): _CAMPAIGN,
+    ("campaign", "GET"): READABLE,
+    ("campaign-activate", "POST"): _CAMPAIGN,
+    ("campaign-close", "POST"): _CAMPAIGN,
+    ("campaign-submissions", "POST"): _ANSWER,
+    ("campaign-evidence", "GET"): _EVIDENCE,
+    ("campaign-evidence-table", "GET"): _EVIDENCE,
+    ("review-items", "GET"): READABLE,
+    ("review-item", "GET"): READABLE,
+    ("review-item-draft", "PUT"): _ANSWER,
+    ("review-item-reassign", "POST"): _CAMPAIGN,
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,
     ("request", "GET"): READABLE,

@@ -6,11 +6,25 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import requests
+from . import campaigns, requests
 
 PREFIX: Final = "api/v1/"
 
+_CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
+_ITEM: Final = PREFIX + "review-items/<uuid:key>"
+
 urlpatterns: list[URLPattern] = [
+    path(PREFIX + "campaigns", campaigns.Campaigns.as_view(), name="campaigns"),
+    path(_CAMPAIGN, campaigns.OneCampaign.as_view(), name="campaign"),
+    path(_CAMPAIGN + "/activate", campaigns.Activate.as_view(), name="campaign-activate"),
+    path(_CAMPAIGN + "/close", campaigns.Close.as_view(), name="campaign-close"),
+    path(_CAMPAIGN + "/submissions", campaigns.Submissions.as_view(), name="campaign-submissions"),
+    path(_CAMPAIGN + "/evidence", campaigns.Evidence.as_view(), name="campaign-evidence"),
+    path(_CAMPAIGN + "/evidence.csv", campaigns.EvidenceTable.as_view(), name="campaign-evidence-table"),
+    path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
+    path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),
+    path(_ITEM + "/draft", campaigns.ItemDraft.as_view(), name="review-item-draft"),
+    path(_ITEM + "/reassign", campaigns.Reassign.as_view(), name="review-item-reassign"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
     path(PREFIX + "requests/<uuid:asked>", requests.One.as_view(), name="request"),
     path(PREFIX + "requests/<uuid:asked>/approve", requests.Approve.as_view(), name="request-approve"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -15,12 +16,14 @@ from entitlements.errors import ReasonRequired, Stale
 from entitlements.models import Grant, Role
 from governance import reviewing, reviews
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import Answer
+from governance.reviews import Answer, removing
 from governance.reviews.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
 from tests import make
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
+
+UI = ReviewDecision.Via.UI
 
 type Move = Callable[[datetime | timedelta], datetime]
 
@@ -98,7 +101,13 @@ def test_a_scope_names_systems_and_agents_that_exist() -> None:
     company, _ = worlds.found()
     make.grant(make.agent("elsewhere", sponsor=company.sofia), make.entitlement(make.system("other")))
     due = clock.now() + timedelta(days=1)
-    for wrong in ({"systems": ["nowhere"]}, {"systems": []}, {"systems": "clock"}, {"people": ["alice"]}):
+    scopes: list[dict[str, Any]] = [
+        {"systems": ["nowhere"]},
+        {"systems": []},
+        {"systems": "clock"},
+        {"people": ["alice"]},
+    ]
+    for wrong in scopes:
         with pytest.raises(BadScope):
             reviews.make("wrong", name="Wrong", due_at=due, scope=wrong, by=company.ana)
 
@@ -157,7 +166,7 @@ def test_what_is_confirmed_is_what_was_read() -> None:
     tag = reviews.drafts_tag(campaign, company.sofia)
     reviews.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=1)
     with pytest.raises(Stale):
-        reviews.submit(campaign.pk, by=company.sofia, via="ui", tag=tag)
+        reviews.submit(campaign.pk, by=company.sofia, via=UI, tag=tag)
     assert ReviewDecision.objects.count() == 0
 
 
@@ -189,7 +198,7 @@ def test_closing_waits_for_outcomes_and_no_answer_is_said_on_purpose() -> None:
     grant.refresh_from_db()
     assert (worlds.item(campaign).state, grant.state) == ("no_response", "active")
     with pytest.raises(reviews.NotUnderWay):
-        reviews.submit(campaign.pk, by=company.sofia, via="ui")
+        reviews.submit(campaign.pk, by=company.sofia, via=UI)
 
 
 def test_calls_are_counted_from_the_record_where_every_call_is_seen_and_nowhere_else() -> None:
@@ -282,13 +291,14 @@ def test_a_removal_is_proven_only_when_no_call_passes_and_another_grant_is_named
     assert grant.state == "revoked"
 
 
-def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(at: Move) -> None:
+def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
     company, grant = worlds.found()
     campaign = worlds.campaign(company)
-    (removal,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
-    Grant.objects.filter(pk=grant.pk).update(
-        state="active", ended_at=None, end_reason=""
-    )  # as if by a hand at the rows
+    with monkeypatch.context() as broken:
+        broken.setattr(grants, "revoke", lambda *_, **__: None)
+        (removal,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
 
     failed = reviews.prove(removal)
 
@@ -297,19 +307,20 @@ def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(at: Move
     campaign.refresh_from_db()
     assert campaign.state == "closing"
     assert reviews.prove_due() == 0
-    Grant.objects.filter(pk=grant.pk).update(state="revoked", ended_at=clock.now(), end_reason="put right")
+    grants.revoke(grant.pk, by=company.ana.principal, reason="put right")
     at(timedelta(minutes=2))
     assert reviews.prove_due() == 1
     campaign.refresh_from_db()
     assert campaign.state == "closed"
 
 
-def test_a_queued_removal_is_carried_out_by_the_sweep() -> None:
+def test_a_queued_removal_is_carried_out_by_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     company, grant = worlds.found()
     campaign = worlds.campaign(company)
-    (removal,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
-    Grant.objects.filter(pk=grant.pk).update(state="active", ended_at=None, end_reason="")
-    Remediation.objects.filter(pk=removal).update(state="queued", applied_at=None)
+    with monkeypatch.context() as later:
+        later.setattr(removing, "_apply", lambda *_: None)
+        (removal,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
+    assert Remediation.objects.get().state == "queued"
 
     assert reviews.prove_due() == 1
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from audit import clock
 from entitlements.models import Agent, Entitlement, Grant, Person
 from governance import reviews
-from governance.models import Assignment, Campaign, ReviewItem
+from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
 from governance.reviews import Answer
 from tests import make
 from tests.governance import companies
@@ -49,4 +49,4 @@ def answer(of: Campaign, by: Person, answers: Sequence[tuple[ReviewItem, Answer]
     """Draft these answers and submit them."""
     for each, said in answers:
         reviews.save_draft(each.pk, said, by=by, rev=0)
-    return reviews.submit(of.pk, by=by, via="ui")
+    return reviews.submit(of.pk, by=by, via=ReviewDecision.Via.UI)

@@ -1,0 +1,212 @@
+"""What comes in and goes out at the addresses of access reviews."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from entitlements.api import preconditions
+from entitlements.api.fields import Shown, Slug, Strict, Text
+from governance import reviewing, reviews
+from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews import ending
+
+_REASONS = sorted({*reviewing.KEEP, *reviewing.DROP})
+_MOST = 200
+
+
+class Scope(Strict):
+    """What a campaign looks at: systems and agents by slug; without a field, all of them."""
+
+    systems = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
+    agents = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
+
+
+class CampaignAsked(Strict):
+    """A campaign to draft."""
+
+    slug = Slug()
+    name = Text(max_length=200)
+    due_at = serializers.DateTimeField()
+    scope = Scope(required=False, default=dict)
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class Ending(Strict):
+    """Why a campaign ends. `without_answer` says that open items stay without an answer."""
+
+    reason = Text(max_length=500)
+    without_answer = serializers.BooleanField(required=False, default=False)
+
+
+class DraftAsked(Strict):
+    """What the reviewer means to answer; an empty verb takes it back."""
+
+    verb = serializers.ChoiceField(choices=[*reviewing.Verb], allow_blank=True)
+    reason_code = serializers.ChoiceField(choices=_REASONS, allow_blank=True, required=False, default="")
+    comment = Text(max_length=2000, allow_blank=True, required=False, default="")
+
+
+class Handing(Strict):
+    """Who is to answer instead, and why."""
+
+    to = Text(max_length=64)
+    reason = Text(max_length=500)
+
+
+class CampaignShown(Shown):
+    """A campaign, the hash of its population, and how far it has come."""
+
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices)
+    state = serializers.ChoiceField(choices=Campaign.State.choices)
+    owner = serializers.CharField(source="owner.login")
+    scope = serializers.JSONField()
+    due_at = serializers.DateTimeField()
+    created_at = serializers.DateTimeField()
+    snapshot_at = serializers.DateTimeField(allow_null=True)
+    population_rows = serializers.IntegerField(allow_null=True)
+    population_sha256 = serializers.CharField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+    outcomes = serializers.SerializerMethodField()
+    drafts_etag = serializers.SerializerMethodField()
+
+    def get_drafts_etag(self, campaign: Campaign) -> str | None:
+        """Name the caller's own drafts as they are; null in lists and for a script."""
+        person = self.context.get("person")
+        return f'"{reviews.drafts_tag(campaign, person)}"' if person is not None else None
+
+    def get_outcomes(self, campaign: Campaign) -> dict[str, int]:
+        """Count the items by outcome."""
+        return ending.outcomes(campaign)
+
+
+class ReviewLineShown(Shown):
+    """One tool, with its calls in the ninety days before; null where calls are not visible."""
+
+    id = serializers.IntegerField()
+    tool = serializers.CharField(source="tool.name")
+    sentence = serializers.CharField(source="tool.sentence")
+    risk = serializers.CharField(source="tool.risk")
+    grant = serializers.UUIDField(source="grant_id")
+    limits = serializers.JSONField()
+    usage_grade = serializers.ChoiceField(choices=ReviewLine.Grade.choices)
+    calls = serializers.IntegerField(source="calls_window", allow_null=True)
+    denied = serializers.IntegerField(source="denied_window", allow_null=True)
+    last_call_at = serializers.DateTimeField(allow_null=True)
+
+
+class DraftShown(Shown):
+    """A reviewer's draft; send `etag` as If-Match to change it."""
+
+    verb = serializers.CharField()
+    reason_code = serializers.CharField()
+    comment = serializers.CharField()
+    saved_at = serializers.DateTimeField()
+    etag = serializers.SerializerMethodField()
+
+    def get_etag(self, draft: Draft) -> str:
+        """Return the revision."""
+        return preconditions.etag(draft.rev)
+
+
+class DecisionShown(Shown):
+    """An answer that counts."""
+
+    id = serializers.UUIDField()
+    verb = serializers.CharField()
+    reason_code = serializers.CharField()
+    comment = serializers.CharField()
+    decided_by = serializers.CharField(source="decided_by.login")
+    decided_at = serializers.DateTimeField()
+    via = serializers.ChoiceField(choices=ReviewDecision.Via.choices)
+
+
+class ItemShown(Shown):
+    """What one agent may do at one system for one set of people, and what was answered."""
+
+    id = serializers.UUIDField()
+    campaign = serializers.CharField(source="campaign.slug")
+    number = serializers.IntegerField()
+    agent = serializers.CharField(source="agent.slug")
+    system = serializers.CharField(source="system.slug")
+    subjects = serializers.ListField(child=serializers.CharField())
+    risk = serializers.CharField()
+    state = serializers.ChoiceField(choices=ReviewItem.State.choices)
+    lines = serializers.SerializerMethodField()
+    reviewer = serializers.SerializerMethodField()
+    draft = serializers.SerializerMethodField()
+    decision = serializers.SerializerMethodField()
+
+    def get_lines(self, item: ReviewItem) -> list[dict[str, Any]]:
+        """List the tools by name."""
+        lines: list[ReviewLine] = sorted(item.lines.all(), key=lambda line: line.tool.name)
+        return [ReviewLineShown(line).data for line in lines]
+
+    def get_reviewer(self, item: ReviewItem) -> str | None:
+        """Return who answers or answered; null where nobody could be found."""
+        last = self._last(item)
+        return last.reviewer.login if last and last.reviewer else None
+
+    def get_draft(self, item: ReviewItem) -> dict[str, Any] | None:
+        """Return the caller's own draft; nobody sees another's."""
+        last, person = self._last(item), self.context.get("person")
+        draft = getattr(last, "draft", None) if last and last.reviewer == person and person is not None else None
+        return DraftShown(draft).data if draft and item.state == ReviewItem.State.IN_REVIEW else None
+
+    def get_decision(self, item: ReviewItem) -> dict[str, Any] | None:
+        """Return the answer that counts."""
+        return DecisionShown(item.current_decision).data if item.current_decision else None
+
+    def _last(self, item: ReviewItem) -> Assignment | None:
+        last: list[Assignment] = [each for each in item.assignments.all() if each.replaced_by_id is None]
+        return last[-1] if last else None
+
+
+class RemovalShown(Shown):
+    """A removal on its way to its proof."""
+
+    decision = serializers.UUIDField(source="decision_id")
+    state = serializers.ChoiceField(choices=Remediation.State.choices)
+    applied_at = serializers.DateTimeField(allow_null=True)
+    verified_at = serializers.DateTimeField(allow_null=True)
+    residual_until = serializers.DateTimeField(allow_null=True)
+    probe = serializers.JSONField()
+
+
+class DecidedShown(Shown):
+    """One decision of a submission."""
+
+    item = serializers.UUIDField()
+    decision = serializers.UUIDField()
+    verb = serializers.CharField()
+
+
+class SubmissionShown(Shown):
+    """What became of the drafts, item by item, and whether each removal is proven."""
+
+    decided = DecidedShown(many=True)
+    superseded = serializers.IntegerField()
+    removals = RemovalShown(many=True)
+
+
+class EvidenceShown(Shown):
+    """The evidence of a campaign: each item with who decided what when, and the frozen population with its hashes."""
+
+    campaign = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    state = serializers.CharField()
+    owner = serializers.CharField()
+    scope = serializers.JSONField()
+    scope_sha256 = serializers.CharField()
+    snapshot_at = serializers.CharField(allow_null=True)
+    population_rows = serializers.IntegerField(allow_null=True)
+    population_sha256 = serializers.CharField()
+    outcomes = serializers.DictField(child=serializers.IntegerField())
+    tie_out = serializers.DictField(child=serializers.IntegerField())
+    rows = serializers.ListField(child=serializers.DictField())
+    population = serializers.ListField(child=serializers.DictField())

@@ -1,0 +1,280 @@
+"""Access reviews over REST: campaigns, items, a reviewer's drafts and submissions, the evidence."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import preconditions
+from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.matrix import Matrix
+from entitlements.api.preconditions import PreconditionRequired
+from entitlements.errors import Stale
+from entitlements.models import Person
+from governance import reviews
+from governance.models import Campaign, ReviewDecision, ReviewItem
+from governance.reviews import ending
+
+from .campaign_bodies import (
+    CampaignAsked,
+    CampaignShown,
+    DraftAsked,
+    DraftShown,
+    Ending,
+    EvidenceShown,
+    Handing,
+    ItemShown,
+    RemovalShown,
+    SubmissionShown,
+)
+from .matrix import MATRIX
+from .requests import IF_MATCH, UnknownName
+
+
+class _OfReviews(Endpoint):
+    matrix: ClassVar[Matrix] = MATRIX
+
+    def reviewer(self) -> Person:
+        """Return the person at first hand. Raises MayNotReview: no machine decides, whomever it acts for."""
+        if self.caller.human is None:
+            raise reviews.MayNotReview
+        return self.caller.human
+
+    def campaigns(self) -> QuerySet[Campaign]:
+        """Return the campaigns that the caller sees."""
+        if self.caller.agent is not None:
+            return Campaign.objects.none()
+        return reviews.campaigns_visible_to(self.caller.human)
+
+    def items(self) -> QuerySet[ReviewItem]:
+        """Return the items that the caller sees."""
+        if self.caller.agent is not None:
+            return ReviewItem.objects.none()
+        return reviews.items_visible_to(self.caller.human).prefetch_related(
+            "lines__tool", "assignments__reviewer", "assignments__draft"
+        )
+
+    def campaign(self, slug: str) -> Campaign:
+        """Find a campaign that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        self.about = [f"campaign:{slug}"]
+        return self.find(self.campaigns(), slug=slug)
+
+    def item(self, pk: object) -> ReviewItem:
+        """Find an item that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        found = self.find(self.items(), pk=pk)
+        self.about = ending.about(found)
+        return found
+
+    def told_item(self, item: ReviewItem) -> Response:
+        """Answer with an item."""
+        return Response(ItemShown(item, context={"person": self.caller.human}).data)
+
+    def told_campaign(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
+        """Answer with a campaign as it is now."""
+        found = Campaign.objects.select_related("owner").get(pk=campaign.pk)
+        return tagged(CampaignShown(found, context={"person": self.caller.human}).data, found.version, status=status)
+
+
+class CampaignFilter(filters.FilterSet):
+    """Filters of campaigns."""
+
+    state = filters.ChoiceFilter(choices=Campaign.State.choices)
+
+    class Meta:
+        model = Campaign
+        fields: ClassVar[list[str]] = []
+
+
+class Campaigns(_OfReviews, Listing):
+    """GET and POST /campaigns."""
+
+    serializer_class = CampaignShown
+    filterset_class = CampaignFilter
+    ordering = ("-created_at", "-id")
+
+    def rows(self) -> QuerySet[Campaign]:
+        """Return the visible campaigns."""
+        return self.campaigns()
+
+    @extend_schema(responses=CampaignShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List campaigns, the newest first."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(CampaignShown(page, many=True).data)
+
+    @extend_schema(request=CampaignAsked, responses={201: CampaignShown})
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Draft a campaign; activating it takes the population."""
+        body = self.body(CampaignAsked)
+        made = reviews.make(
+            body["slug"],
+            name=body["name"],
+            due_at=body["due_at"],
+            scope=body["scope"],
+            by=self.reviewer(),
+            reason=body["reason"],
+        )
+        return self.told_campaign(made, HTTPStatus.CREATED)
+
+
+class OneCampaign(_OfReviews):
+    """GET /campaigns/{slug}."""
+
+    @extend_schema(responses=CampaignShown)
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Show one campaign."""
+        return self.told_campaign(self.campaign(key))
+
+
+class Activate(_OfReviews):
+    """POST /campaigns/{slug}/activate."""
+
+    @extend_schema(request=None, responses=CampaignShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Begin: freeze and hash the population, find the reviewers."""
+        campaign = self.campaign(key)
+        preconditions.respect(self.request, campaign.version)
+        reviews.activate(campaign.pk, by=self.reviewer())
+        return self.told_campaign(campaign)
+
+
+class Close(_OfReviews):
+    """POST /campaigns/{slug}/close."""
+
+    @extend_schema(request=Ending, responses=CampaignShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """End a campaign whose items all have an outcome, or say that the open ones stay without an answer."""
+        campaign, body = self.campaign(key), self.body(Ending)
+        preconditions.respect(self.request, campaign.version)
+        reviews.close(campaign.pk, by=self.reviewer(), **body)
+        return self.told_campaign(campaign)
+
+
+class Submissions(_OfReviews):
+    """POST /campaigns/{slug}/submissions. If-Match may name the drafts as they were read (`drafts_etag`)."""
+
+    durable = True
+
+    @extend_schema(request=None, responses={201: SubmissionShown}, parameters=[IF_MATCH])
+    def post(self, request: Request, key: str) -> Response:
+        """Submit all of one's drafts: everything is decided and removed in one transaction, then proven."""
+        campaign, by = self.campaign(key), self.reviewer()
+        given = request.headers.get("If-Match", "*").strip()
+        tag = None if given == "*" else given.strip('"')
+        done = reviews.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag)
+        proven = [reviews.prove(decision) for decision in done.removals]
+        return Response(
+            {
+                "decided": [
+                    {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided
+                ],
+                "superseded": done.superseded,
+                "removals": [RemovalShown(each).data for each in proven],
+            },
+            status=HTTPStatus.CREATED,
+        )
+
+
+class Evidence(_OfReviews):
+    """GET /campaigns/{slug}/evidence."""
+
+    @extend_schema(responses=EvidenceShown)
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Answer with who decided what when, what came of it, and the frozen population with its hashes."""
+        return Response(reviews.evidence(self.campaign(key)).as_json())
+
+
+class EvidenceTable(_OfReviews):
+    """GET /campaigns/{slug}/evidence.csv."""
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, key: str) -> HttpResponse:  # noqa: ARG002 - as above
+        """Answer with the list as a table in which no cell is a formula."""
+        campaign = self.campaign(key)
+        answer = HttpResponse(reviews.evidence(campaign).as_csv(), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.csv"'
+        return answer
+
+
+class ItemFilter(filters.FilterSet):
+    """Filters of items, by names."""
+
+    campaign = filters.CharFilter(field_name="campaign__slug")
+    state = filters.ChoiceFilter(choices=ReviewItem.State.choices)
+    agent = filters.CharFilter(field_name="agent__slug")
+    system = filters.CharFilter(field_name="system__slug")
+    reviewer = filters.CharFilter(method="of_reviewer")
+
+    class Meta:
+        model = ReviewItem
+        fields: ClassVar[list[str]] = []
+
+    def of_reviewer(self, rows: QuerySet[ReviewItem], _name: str, login: str) -> QuerySet[ReviewItem]:
+        """Keep what this person answers or answered."""
+        return rows.filter(assignments__reviewer__login=login, assignments__replaced_by=None)
+
+
+class Items(_OfReviews, Listing):
+    """GET /review-items."""
+
+    serializer_class = ItemShown
+    filterset_class = ItemFilter
+    ordering = ("number", "id")
+
+    def rows(self) -> QuerySet[ReviewItem]:
+        """Return the visible items."""
+        return self.items()
+
+    @extend_schema(responses=ItemShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """List items, the riskiest of each campaign first."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(ItemShown(page, many=True, context={"person": self.caller.human}).data)
+
+
+class OneItem(_OfReviews):
+    """GET /review-items/{id}."""
+
+    @extend_schema(responses=ItemShown)
+    def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Show one item."""
+        return self.told_item(self.item(key))
+
+
+class ItemDraft(_OfReviews):
+    """PUT /review-items/{id}/draft. If-Match names the revision that was read, `"0"` where there is none yet."""
+
+    @extend_schema(request=DraftAsked, responses=DraftShown)
+    def put(self, request: Request, key: object) -> Response:
+        """Keep what one means to answer; it is no decision before it is submitted."""
+        item, body, by = self.item(key), self.body(DraftAsked), self.reviewer()
+        given = request.headers.get("If-Match")
+        if given is None:
+            raise PreconditionRequired
+        digits = given.strip().removeprefix('"').removesuffix('"')
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 - a revision
+            raise Stale
+        draft = reviews.save_draft(item.pk, reviews.Answer(**body), by=by, rev=int(digits))
+        return tagged(DraftShown(draft).data, draft.rev)
+
+
+class Reassign(_OfReviews):
+    """POST /review-items/{id}/reassign."""
+
+    @extend_schema(request=Handing, responses=ItemShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Let somebody else answer, whom nothing stands against."""
+        item, body = self.item(key), self.body(Handing)
+        to = Person.objects.filter(login=body["to"]).first()
+        if to is None:
+            raise UnknownName(field="to", name=body["to"])
+        reviews.reassign(item.pk, to, by=self.reviewer(), reason=body["reason"])
+        return self.told_item(self.item(key))

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from audit import clock
+from entitlements.models import Grant, Role
+from governance.models import ReviewDecision
+from tests import make
+from tests.entitlements.api import client
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+URL, ITEMS = "/api/v1/campaigns", "/api/v1/review-items"
+
+
+@pytest.fixture
+def company() -> Company:
+    return worlds.found()[0]
+
+
+def begin(company: Company) -> str:
+    """Draft and begin a campaign over the API, and return its only item."""
+    ana = client.of(company.ana)
+    due = (clock.now() + timedelta(days=7)).isoformat()
+    made = ana.post(URL, {"slug": "q4", "name": "Fourth quarter", "due_at": due})
+    assert made.status_code == 201, made.json()
+    begun = ana.post(f"{URL}/q4/activate", headers={"If-Match": made["ETag"]})
+    assert (begun.status_code, begun.json()["state"], begun.json()["population_rows"]) == (200, "active", 1)
+    (item,) = ana.get(f"{ITEMS}?campaign=q4").json()["results"]
+    assert (item["reviewer"], item["risk"], len(item["lines"]), item["draft"]) == ("sofia", "critical", 4, None)
+    found: str = item["id"]
+    return found
+
+
+def test_a_campaign_is_drafted_begun_answered_proven_and_closed(company: Company) -> None:
+    item = begin(company)
+    sofia = client.of(company.sofia)
+    answer = {"verb": "revoke", "reason_code": "unused", "comment": "=HYPERLINK(1)"}
+    drafted = sofia.put(f"{ITEMS}/{item}/draft", answer, headers={"If-Match": '"0"'})
+    assert (drafted.status_code, drafted["ETag"]) == (200, '"1"')
+    assert sofia.get(f"{ITEMS}/{item}").json()["draft"]["etag"] == '"1"'
+    assert client.of(company.ana).get(f"{ITEMS}/{item}").json()["draft"] is None
+    headers = {"If-Match": sofia.get(f"{URL}/q4").json()["drafts_etag"], "Idempotency-Key": uuid4().hex}
+
+    done = sofia.post(f"{URL}/q4/submissions", headers=headers)
+    again = sofia.post(f"{URL}/q4/submissions", headers=headers)
+
+    assert done.status_code == 201, done.json()
+    assert (again.status_code, again.json()) == (201, done.json())
+    assert [(each["state"], each["probe"]["holds"]) for each in done.json()["removals"]] == [("verified", True)]
+    assert ReviewDecision.objects.count() == 1
+    assert Grant.objects.get().state == "revoked"
+    ana = client.of(company.ana)
+    closed = ana.post(f"{URL}/q4/close", {"reason": "All answered."})
+    assert (closed.status_code, closed.json()["state"], closed.json()["outcomes"]) == (200, "closed", {"revoke": 1})
+    evidence = ana.get(f"{URL}/q4/evidence").json()
+    assert set(evidence["tie_out"].values()) == {0}
+    assert evidence["rows"][0]["event"]
+    table = ana.get(f"{URL}/q4/evidence.csv")
+    assert (table.status_code, table["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert '"\'=HYPERLINK(1)"' in table.content.decode()
+
+
+def test_a_draft_names_the_revision_that_it_was_made_from(company: Company) -> None:
+    item = begin(company)
+    sofia, answer = client.of(company.sofia), {"verb": "certify", "reason_code": "mandated"}
+    told = [
+        sofia.put(f"{ITEMS}/{item}/draft", answer, headers={"If-Match": tag} if tag else {})
+        for tag in (None, '"0"', '"0"', '"7"', '"1"', "1x")
+    ]
+    assert [each.status_code for each in told] == [428, 200, 412, 412, 200, 412]
+    mistaken = sofia.put(f"{ITEMS}/{item}/draft", {"verb": "approve"}, headers={"If-Match": '"2"'})
+    assert mistaken.status_code == 400
+    crossed = sofia.put(
+        f"{ITEMS}/{item}/draft", {"verb": "certify", "reason_code": "unused"}, headers={"If-Match": '"2"'}
+    )
+    assert (crossed.status_code, crossed.json()["code"]) == (422, "review_answer_malformed")
+
+
+def test_who_may_do_what(company: Company) -> None:
+    item = begin(company)
+    auditor, admin = make.person("audrey", roles=[Role.AUDITOR]), make.person("adam", roles=[Role.ADMIN])
+    draft, drafted = f"{ITEMS}/{item}/draft", {"verb": "certify", "reason_code": "mandated"}
+    for who, status in ((company.mallory, 404), (company.otto, 404), (company.alice, 404), (company.ana, 403)):
+        answer = client.of(who).put(draft, drafted, headers={"If-Match": '"0"'})
+        assert answer.status_code == status, who
+    for who in (company.sofia, company.mallory, auditor, admin):
+        assert client.of(who).post(f"{URL}/q4/close", {"reason": "x"}).status_code == 403
+        assert client.of(who).post(URL, {}).status_code == 403
+        assert client.of(who).post(f"{ITEMS}/{item}/reassign", {"to": "mona", "reason": "x"}).status_code == 403
+    assert client.of(auditor).get(f"{URL}/q4/evidence").status_code == 200
+    assert client.of(company.sofia).get(f"{URL}/q4/evidence").status_code == 403
+    assert client.of(company.sofia).get(f"{URL}/q4").status_code == 200
+    assert client.of(company.mallory).get(f"{URL}/q4").status_code == 404
+    assert client.of(admin).get(URL).json()["results"] == []
+
+
+def test_the_conflict_of_a_reviewer_who_is_named_by_hand_is_refused_in_words(company: Company) -> None:
+    item = begin(company)
+    ana = client.of(company.ana)
+    for login in ("otto", "alice"):
+        answer = ana.post(f"{ITEMS}/{item}/reassign", {"to": login, "reason": "please"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "conflict_of_interest")
+    assert ana.post(f"{ITEMS}/{item}/reassign", {"to": "nobody", "reason": "x"}).json()["code"] == "unknown_name"
+    moved = ana.post(f"{ITEMS}/{item}/reassign", {"to": "mona", "reason": "on leave"})
+    assert (moved.status_code, moved.json()["reviewer"]) == (200, "mona")
+    late = client.of(company.sofia).put(f"{ITEMS}/{item}/draft", {"verb": "certify"}, headers={"If-Match": '"0"'})
+    assert late.status_code == 404

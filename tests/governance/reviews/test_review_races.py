@@ -1,0 +1,118 @@
+"""Races with real transactions: whatever overlaps, each item is decided once, and the record says it once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+
+from audit import clock, timeline
+from audit.actions import Action
+from entitlements import people
+from entitlements.errors import DomainError
+from entitlements.models import Grant
+from governance import reviews
+from governance.models import Campaign, ReviewDecision, ReviewItem
+from tests import make
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+
+ROUNDS = 12
+
+
+def at_once(*verbs: Callable[[], object]) -> list[str]:
+    """Start the verbs at the same moment, each on a connection of its own; "done" or the code of the refusal."""
+    start = threading.Barrier(len(verbs))
+
+    def run(verb: Callable[[], object]) -> str:
+        start.wait()
+        try:
+            verb()
+        except DomainError as refusal:
+            return str(refusal.code)
+        else:
+            return "done"
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(verbs)) as lanes:
+        return list(lanes.map(run, verbs))
+
+
+def drafted(round_: int, company: Company) -> Campaign:
+    """Begin a campaign in which sofia has drafted an answer to each of five items."""
+    for number in range(5):
+        bot = make.agent(f"bot-{round_}-{number}", sponsor=company.sofia)
+        make.grant(bot, company.use, people=[company.alice])
+    slugs = [f"bot-{round_}-{number}" for number in range(5)]
+    campaign = reviews.make(
+        f"round-{round_}",
+        name="Round",
+        due_at=clock.now() + timedelta(days=1),
+        scope={"agents": slugs},
+        by=company.ana,
+    )
+    reviews.activate(campaign.pk, by=company.ana)
+    for place, item in enumerate(ReviewItem.objects.filter(campaign=campaign)):
+        reviews.save_draft(item.pk, worlds.REMOVE if place % 2 else worlds.KEEP, by=company.sofia, rev=0)
+    return campaign
+
+
+def test_two_submissions_at_once_decide_each_item_once() -> None:
+    company, _ = worlds.found()
+    for round_ in range(ROUNDS):
+        campaign = drafted(round_, company)
+
+        told = at_once(*[lambda pk=campaign.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI)] * 2)
+
+        assert sorted(told) == ["done", "nothing_to_submit"]
+        assert ReviewDecision.objects.filter(item__campaign=campaign).count() == 5
+        said = timeline.of("campaign", campaign.slug)
+        assert said.filter(action=Action.REVIEW_DECIDED).count() == 5
+        assert Grant.objects.filter(agent__slug__startswith=f"bot-{round_}-", state="revoked").count() == 2
+
+
+def test_closing_while_somebody_submits_leaves_no_item_with_two_outcomes() -> None:
+    company, _ = worlds.found()
+    for round_ in range(ROUNDS):
+        campaign = drafted(round_, company)
+
+        submitted, closed = at_once(
+            lambda pk=campaign.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI),  # type: ignore[misc]
+            lambda pk=campaign.pk: reviews.close(pk, by=company.ana, reason="over", without_answer=True),  # type: ignore[misc]
+        )
+
+        assert closed == "done"
+        decided = ReviewDecision.objects.filter(item__campaign=campaign).count()
+        assert decided == (5 if submitted == "done" else 0)
+        states = set(ReviewItem.objects.filter(campaign=campaign).values_list("state", flat=True))
+        assert states == ({"decided"} if submitted == "done" else {"no_response"})
+        assert submitted in {"done", "campaign_not_under_way"}
+
+
+def test_two_windows_that_save_the_same_draft_are_told_apart() -> None:
+    company, _ = worlds.found()
+    item = worlds.item(worlds.campaign(company))
+
+    told = at_once(*[lambda: reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)] * 2)
+
+    assert sorted(told) == ["done", "stale"]
+
+
+def test_whoever_is_disabled_first_decides_nothing() -> None:
+    company, _ = worlds.found()
+    campaign = drafted(0, company)
+
+    submitted, disabled = at_once(
+        lambda: reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI),
+        lambda: people.disable(company.sofia, by=company.ana.principal, reason="left"),
+    )
+
+    assert disabled == "done"
+    assert submitted in {"done", "may_not_review", "review_answer_refused"}
