@@ -84,12 +84,19 @@ class Conversation:
                 if method == "initialize":
                     self.session = _session_id(answer)
                 async for text in messages(answer):
-                    message = strict.loads(text, largest=LARGEST_MESSAGE)
+                    message = self._without_credential(strict.loads(text, largest=LARGEST_MESSAGE))
                     if isinstance(message, dict) and message.get("id") == 1 and "method" not in message:
                         return _result(message, answer.status)
                 raise Unreachable("The system sent no answer.", status=answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError, sse.TooLarge, strict.NotStrictJson) as why:
             raise Unreachable from why
+
+    def _without_credential(self, message: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Take our own credential out of what comes back: it is stored and shown, as definition or as error."""
+        credential = self.target.credential
+        if credential is None:
+            return message
+        return strict.loads(credential.removed_from(strict.dumps(message)), largest=2 * LARGEST_MESSAGE)
 
     async def end(self, http: aiohttp.ClientSession) -> None:
         """Tell a legacy server that its session is over; that it does not answer does no harm."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from django.db import transaction
 
 from audit import clock, log
@@ -24,6 +25,7 @@ from .models import Secret, System
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _SHORTEST, _LONGEST = 8, 8192
+REMOVED: Final = b"[removed]"
 _OURS: Final = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept", "cookie", "te", "upgrade"}
 )
@@ -42,6 +44,17 @@ class Credential:
     header: str
     value: str = field(repr=False)
     secret: bytes = field(repr=False)
+
+    def removed_from(self, text: bytes) -> bytes:
+        r"""Return a JSON text without the secret, written in whichever way: `/` is also `\/` and any letter `\u....`.
+
+        Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError when the text is not JSON.
+        """
+        written = msgspec.json.encode(self.secret.decode())[1:-1]
+        if b"\\u" in text or b"\\/" in text or written != self.secret:
+            plain = msgspec.json.encode(msgspec.json.decode(text))
+            return plain.replace(written, REMOVED) if written in plain else text
+        return text.replace(self.secret, REMOVED) if self.secret in text else text
 
 
 def place(system_id: int) -> str:

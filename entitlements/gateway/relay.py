@@ -24,7 +24,6 @@ from entitlements.gateway.refusals import Refused
 from entitlements.gateway.talks import Talk
 
 KEEP_ALIVE_SECONDS: Final = 15.0
-REMOVED: Final = b"[removed]"
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
 _FORWARDED: Final = ("name", "arguments", "inputResponses", "requestState")
 _STREAM: Final = [
@@ -54,6 +53,8 @@ class _Fault(msgspec.Struct):
     code: int = 0
 
 
+_UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
+"""What reading an answer raises that is no JSON, is nested without end, or is not even text."""
 _wire: Final = msgspec.json.Decoder(_Wire)
 _peek: Final = msgspec.json.Decoder(_Peek)
 _fault: Final = msgspec.json.Decoder(_Fault)
@@ -156,7 +157,7 @@ class Errand:
                 conversation.target.url, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 return await self._pass_on(answer)
-        except (aiohttp.ClientError, TimeoutError, OSError, sse.TooLarge, msgspec.MsgspecError) as why:
+        except (aiohttp.ClientError, TimeoutError, OSError, *_UNREADABLE) as why:
             raise egress.Unreachable from why
         finally:
             egress.GATE.reset(token)
@@ -212,8 +213,8 @@ class Errand:
     def _clean(self, text: bytes) -> bytes:
         """Take out our own credential, should the upstream repeat it, and line ends, which would end an event."""
         credential = self.talk.conversation.target.credential
-        if credential is not None and credential.secret in text:
-            text = text.replace(credential.secret, REMOVED)
+        if credential is not None:
+            text = credential.removed_from(text)
         return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text
 
 
