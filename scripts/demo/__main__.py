@@ -157,6 +157,8 @@ def play(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any], *,
     if status := subprocess.run(story, check=False, env=environment).returncode:
         print(f"The story does not hold (status {status}); the logs are in {VAR / 'log'}.")
         return status
+    with step("Checking what must always be true"):
+        supervisor.finish(places.manage("invariants"))
     if not stay:
         return 0
     world.write(world.read(RUN / "world.json"), OUT)

@@ -196,11 +196,15 @@ class Wish:
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+LONG_AGO: Final = 61
+"""So many days ago the world was set up, and the old wishes were granted."""
+OLD_WISHES: Final = (
+    Wish("stale-bot", "time:read", 90, "A pilot for Bob's team.", people=("bob",)),
+    Wish("orphan-bot", "time:read", 90, "Bob's calendar needs time zones.", people=("bob",)),
+)
 WISHES: Final = (
     Wish("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
     Wish("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),
-    Wish("stale-bot", "time:read", 90, "A pilot for Bob's team.", people=("bob",)),
-    Wish("orphan-bot", "time:read", 90, "Bob's calendar needs time zones.", people=("bob",)),
     Wish(
         "research-bot",
         "git:write",

@@ -8,11 +8,12 @@ they do for everybody: somebody asks, and those it waits for approve.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,20 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 - the product can be imported only now
 
+from audit import clock  # noqa: E402
 from audit.context import SYSTEM  # noqa: E402
-from entitlements import agents, catalog, clients, impressions, people, trust, upstream, vault  # noqa: E402
+from entitlements import (  # noqa: E402
+    addresses,
+    agents,
+    catalog,
+    clients,
+    impressions,
+    people,
+    signing,
+    trust,
+    upstream,
+    vault,
+)
 from entitlements.errors import DomainError  # noqa: E402
 from entitlements.models import Agent, Entitlement, Group, Person, Secret, System, TrustedIssuer  # noqa: E402
 from governance import approvals, requests  # noqa: E402
@@ -42,11 +55,14 @@ def main() -> int:
     if Person.objects.exists():
         print("The database is not fresh; the demo world is made once.", file=sys.stderr)
         return 1
-    catalog.ensure_builtin()
-    made_people = make_people()
-    trust_stub(told["stub_issuer"])
-    oauth_clients = dict(make_agents())
-    make_systems(told)
+    make_keys(told["samples"])
+    with days_ago(cast.LONG_AGO):
+        made_people = make_people()
+        trust_stub(told["stub_issuer"])
+        oauth_clients = dict(make_agents())
+        make_systems(told)
+        for wish in cast.OLD_WISHES:
+            make_grant(wish)
     for wish in cast.WISHES:
         make_grant(wish)
     people.disable(who(cast.GONE.login), by=who(cast.ANALYST).principal, reason="Left the company.")
@@ -54,6 +70,23 @@ def main() -> int:
         make_extra(slug, url)
     world.write(the_world(told, made_people, oauth_clients), Path(told["out"]))
     return 0
+
+
+@contextlib.contextmanager
+def days_ago(days: int) -> Iterator[None]:
+    """Let the product believe for the length of the block that it is so many days earlier."""
+    clock.set_offset(clock.now() - timedelta(days=days))
+    try:
+        yield
+    finally:
+        clock.forget()
+
+
+def make_keys(slugs: Iterable[str]) -> None:
+    """Make the signing keys now: keys as old as the rest of the world would be due for rotation at once."""
+    catalog.ensure_builtin()
+    for path in (addresses.IDP, *(addresses.issuer_path(slug) for slug in slugs)):
+        signing.ensure(path)
 
 
 def who(login: str) -> Person:
@@ -71,7 +104,7 @@ def make_people() -> dict[str, world.Person]:
         person = people.register(each.login, name=each.name, email=email, manager=manager, password=password, by=SYSTEM)
         for role in each.roles:
             people.assign_role(person, role, by=SYSTEM, reason="Part of the demo world.")
-        token = people.make_api_token(person, "demo", by=person.principal)
+        token = people.make_api_token(person, "demo", lasts=timedelta(days=2 * cast.LONG_AGO), by=person.principal)
         roles = [*each.roles, *([each.part] if each.part else [])]
         made[each.login] = world.Person(password=password, roles=roles, email=email, api_token=token)
     slug, name, members = cast.GROUP
