@@ -42,6 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = options.benches or BENCHES
     scale = 0.0 if options.smoke else 0.1 if options.quick else 1.0
+    measure.machine()
     if "decision" in chosen:
         decide(int(200_000 * scale) or 10)
     if {*chosen} - {"decision"}:

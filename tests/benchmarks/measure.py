@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -58,6 +61,14 @@ def loop(operation: Callable[[], object], count: int) -> Times:
 
 
 # ------------------------------------------------------------------------------------------------------- saying it
+
+
+def machine() -> None:
+    """Say on what machine this is, and how busy it is with other things: with load above one, only ratios count."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    name = models[0].partition(":")[2].strip() if models else platform.machine()
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(f"{os.cpu_count()} cores ({name}), {platform.system()}, Python {platform.python_version()}; load {load}")
 
 
 def ratio(ours: float, theirs: float) -> str:

@@ -122,5 +122,14 @@ def uvicorn(module: str, port: int, *, python: str = sys.executable) -> list[str
     """Return the command of an ASGI application on uvicorn, one process."""
     return [
         *(python, "-m", "uvicorn", module, "--host", HOST, "--port", str(port), "--loop", "uvloop"),
-        *("--http", "httptools", "--no-access-log", "--log-level", "warning", "--lifespan", "auto"),
+        *(
+            "--http",
+            "httptools",
+            "--no-access-log",
+            "--no-server-header",
+            "--log-level",
+            "warning",
+            "--lifespan",
+            "auto",
+        ),
     ]
