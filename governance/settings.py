@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "governance.console.middleware.Visit",
+    "governance.console.middleware.SecondFactorFirst",
     "allauth.account.middleware.AccountMiddleware",
     # Every view asks for a person unless it says `login_not_required`: a forgotten decorator then closes a door.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",

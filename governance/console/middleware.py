@@ -6,13 +6,16 @@ import uuid
 from collections.abc import Callable
 from typing import Final
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from audit import clock, context
 
-BEGAN, SEEN = "visit_began", "visit_seen"
+BEGAN, SEEN, FACTOR_DUE = "visit_began", "visit_seen", "second_factor_due"
+_ALLOWED: Final = ("/settings/sign-in/", "/login/", "/logout/", "/static/")
 _NOTE_AGAIN: Final = 60
 """Seconds after which a visit is written down again; each note costs a statement."""
 
@@ -48,3 +51,19 @@ def _limit(request: HttpRequest) -> None:
         logout(request)
     elif (now - seen >= _NOTE_AGAIN and "HX-Polled" not in request.headers) or SEEN not in request.session:
         request.session[SEEN] = now
+
+
+class SecondFactorFirst:
+    """Keeps whoever came in by an invitation at the pages of second factors until there is one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request, or lead to where the second factor is added."""
+        if request.user.is_authenticated and request.session.get(FACTOR_DUE):
+            if Authenticator.objects.filter(user_id=request.user.pk).exists():
+                del request.session[FACTOR_DUE]
+            elif not request.path.startswith(_ALLOWED):
+                return redirect("mfa_activate_totp")
+        return self.get_response(request)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -25,6 +26,9 @@ from audit import log, refusals
 from audit.actions import Action
 from entitlements import sealing
 from entitlements.models import Identity, Person
+from governance.models import Invitation
+
+from . import middleware
 
 _SECOND_FACTOR = "second-factor"
 
@@ -46,6 +50,8 @@ class Door(DefaultAccountAdapter):
         if isinstance(user, Person):
             with transaction.atomic():
                 log.record(Action.PERSON_SIGNED_IN, about=[f"person:{user.login}"], by=user.principal)
+            if Invitation.objects.filter(person=user).exists() and not Authenticator.objects.filter(user=user).exists():
+                request.session[middleware.FACTOR_DUE] = True
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ANN401 - as above
         """Count the failure by source and minute."""

@@ -6,10 +6,11 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
-from .views import agents, asking, connect, grants, home, profile, record, requests, stops, systems
+from .views import agents, asking, connect, grants, home, profile, record, requests, stops, systems, welcome
 
 SIGN_IN: list[URLPattern | URLResolver] = [
     path("login/", account.login, name="account_login"),
+    path("welcome/<str:token>/", welcome.welcome, name="welcome"),
     path("logout/", account.logout, name="account_logout"),
     path("login/disabled/", account.account_inactive, name="account_inactive"),
     path("login/again/", account.reauthenticate, name="account_reauthenticate"),
@@ -56,6 +57,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/", profile.listing, name="people-list"),
     path("people/add/", profile.add, name="person-add"),
     path("people/<slug:login>/", profile.one, name="person-page"),
-    path("people/<slug:login>/roles/", profile.assign, name="person-role"),
     path("people/<slug:login>/enable/", profile.enable, name="person-start"),
 ]

@@ -1,5 +1,6 @@
 """The rows of floor 3: how people change their minds."""
 
+from .invitations import Invitation
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
 from .reviews import (
     Assignment,
@@ -19,6 +20,7 @@ __all__ = [
     "Assignment",
     "Campaign",
     "Draft",
+    "Invitation",
     "PopulationRow",
     "Remediation",
     "RequestLine",

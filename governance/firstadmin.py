@@ -1,0 +1,88 @@
+"""How the first administrator comes in, when nobody is there yet who could let her in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements import people
+from entitlements.errors import DomainError
+from entitlements.models import Person, Role
+
+from .models import Invitation
+
+GOOD_FOR: Final = timedelta(minutes=15)
+
+
+class AdminExists(DomainError):
+    """There is an administrator already, who can let others in; --again makes a link all the same, and is recorded."""
+
+    code, status = "admin_exists", HTTPStatus.CONFLICT
+
+
+class InvitationSpent(DomainError):
+    """The link was used already, or its time is over; ask for a new one."""
+
+    code, status = "invitation_spent", HTTPStatus.GONE
+
+
+@transaction.atomic
+def invite(email: str, *, by: Principal, reason: str, again: bool = False) -> tuple[Person, str]:
+    """Make a platform administrator of this address, or find her, and a link for her; earlier links end.
+
+    Returns the person and the link's secret part, which is kept nowhere. Raises AdminExists, LoginTaken.
+    """
+    if not again and Person.objects.filter(is_active=True, roles__role=Role.ADMIN).exclude(password="").exists():
+        raise AdminExists
+    person = _administrator(email, by=by, reason=reason)
+    token, now = secrets.token_urlsafe(32), clock.now()
+    person.invitations.filter(used_at=None, expires_at__gt=now).update(expires_at=now)
+    Invitation.objects.create(person=person, digest=digest(token), made_at=now, expires_at=now + GOOD_FOR)
+    log.record(Action.PERSON_INVITED, about=[f"person:{person.login}"], by=by, reason=reason, detail={"again": again})
+    return person, token
+
+
+@transaction.atomic
+def accept(token: str, password: str) -> Person:
+    """Let the person of a link set her password; the link is spent. Raises InvitationSpent."""
+    now = clock.now()
+    alive = Invitation.objects.filter(digest=digest(token), used_at=None, expires_at__gt=now, person__is_active=True)
+    if not alive.update(used_at=now):
+        raise InvitationSpent
+    person = Person.objects.get(invitations__digest=digest(token))
+    person.set_password(password)
+    person.save(update_fields=["password"])
+    log.record(Action.PERSON_PASSWORD_SET, about=[f"person:{person.login}"], by=person.principal)
+    return person
+
+
+def holder(token: str) -> Person:
+    """Return whom a link is for, while it is good. Raises InvitationSpent."""
+    alive = Invitation.objects.filter(digest=digest(token), used_at=None, expires_at__gt=clock.now())
+    found = alive.select_related("person").first()
+    if found is None or not found.person.is_active:
+        raise InvitationSpent
+    return found.person
+
+
+def digest(token: str) -> str:
+    """Return what is kept of a link: a fast hash suffices for 256 random bits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _administrator(email: str, *, by: Principal, reason: str) -> Person:
+    person = Person.objects.filter(email__iexact=email, is_active=True).order_by("pk").first()
+    if person is None:
+        login = re.sub(r"[^a-z0-9_-]+", "-", email.partition("@")[0].lower()).strip("-")[:64] or "admin"
+        person = people.register(login, name=email.partition("@")[0], email=email, by=by)
+    people.assign_role(person, Role.ADMIN, by=by, reason=reason)
+    return person
