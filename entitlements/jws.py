@@ -171,8 +171,10 @@ def _algorithm(member: Mapping[str, Any]) -> str | None:
     """Return the one algorithm that a key is for; None when we take none of it."""
     usual = "RS256" if member.get("kty") == "RSA" else _OF_CURVE.get(str(member.get("crv")))
     named = member.get("alg", usual)
+    if not isinstance(named, str):
+        return None
     fits = named in _RSA if member.get("kty") == "RSA" else named == usual
-    return named if isinstance(named, str) and fits else None
+    return named if fits else None
 
 
 def moment(claims: Mapping[str, Any], name: str) -> float | None:

@@ -73,7 +73,10 @@ class ClientAsked(Strict):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that a method has its credential, and that scopes are of our own API."""
-        has_keys = bool((attrs["jwks"] or {}).get("keys"))
+        keys = (attrs["jwks"] or {}).get("keys", [])
+        if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+            raise serializers.ValidationError({"jwks": "A key set holds a list of keys, each an object (RFC 7517)."})
+        has_keys = bool(keys)
         if (attrs["auth"] == Client.Auth.PRIVATE_KEY_JWT) != has_keys:
             raise serializers.ValidationError({"jwks": "Public keys go with private_key_jwt, and with nothing else."})
         if any(scopes.system_of(scope) != addresses.MANDATE for scope in attrs["api_scopes"]):

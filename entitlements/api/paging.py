@@ -40,7 +40,7 @@ class BadLimit(Malformed):
 def limit_of(request: Request) -> int:
     """Return how many rows a page shall have. Raises BadLimit."""
     given = request.query_params.get(LIMIT, str(USUAL))
-    if not (given.isascii() and given.isdigit()) or not 1 <= int(given) <= MOST:
+    if not (given.isascii() and given.isdigit() and len(given) <= len(str(MOST))) or not 1 <= int(given) <= MOST:
         raise BadLimit
     return int(given)
 

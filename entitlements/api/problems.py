@@ -18,7 +18,7 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from audit import context, refusals
+from audit import context, draft, redaction, refusals
 from audit.context import Principal
 from entitlements.errors import DomainError
 
@@ -55,6 +55,12 @@ class Unavailable(DomainError):
     """The database cannot be reached; nothing was changed. Try again."""
 
     code, status = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class NotRecordable(DomainError):
+    """What it says is too large or too exact for the record, and what cannot be recorded is not done."""
+
+    code, status = "not_recordable", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class Unexpected(DomainError):
@@ -104,6 +110,8 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0
             return _named("not_found", "There is no such thing, or you may not see it."), HTTPStatus.NOT_FOUND
         case PermissionDenied():
             return _named("forbidden", "Your roles do not allow this."), HTTPStatus.FORBIDDEN
+        case draft.BadEvent() | redaction.Unrepresentable():
+            return NotRecordable(), NotRecordable.status
         case OperationalError() | InterfaceError():
             return Unavailable(), Unavailable.status
     return Unexpected(), Unexpected.status

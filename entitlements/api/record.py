@@ -235,11 +235,11 @@ def _index(given: str | None, otherwise: int) -> int:
         return int(given)
     try:
         moment = parse_datetime(given)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise BadRange
-    return jsonl.index_at(moment.astimezone(UTC))
+        if moment is None or moment.tzinfo is None:
+            raise BadRange
+        return jsonl.index_at(moment.astimezone(UTC))
+    except (ValueError, OverflowError) as error:  # no such day, or one outside of the calendar in UTC
+        raise BadRange from error
 
 
 class ProofShown(Shown):

@@ -28,6 +28,8 @@ IF_MATCH: Final = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The `etag` of the request as it was read."
 )
 _NO_VERSION: Final = -1
+_DIGITS: Final = 18
+"""No version is longer; Python reads no number of thousands of digits."""
 
 
 class UnknownName(DomainError):
@@ -68,7 +70,7 @@ class _OfRequests(Endpoint):
         if given == "*":
             return None
         number = given.removeprefix('"').removesuffix('"')
-        exact = number.isascii() and number.isdigit() and given == f'"{number}"'
+        exact = number.isascii() and number.isdigit() and len(number) <= _DIGITS and given == f'"{number}"'
         return int(number) if exact else _NO_VERSION
 
 

@@ -1,0 +1,151 @@
+"""One request that no parser of ours understands: an answer that says so, never a 500."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from entitlements import jws
+from entitlements.models import Client, Person
+from tests import make
+from tests.entitlements.api import client
+
+pytestmark = pytest.mark.django_db
+
+
+def auditor() -> APIClient:
+    return client.of(make.person(roles=["auditor"]))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "agents?limit=" + "9" * 5000,
+        "audit-events?about=agent:%00",
+        "audit-events?about=%00:x",
+        "audit-events?action=%00",
+        "audit-events?about=trace:%00",
+        "clients/%00",
+        "entitlements/%00",
+        "tools/time/%00",
+        "agents?sponsor=%00",
+        "requests?waiting_for=%00",
+        "grants?person=%00",
+        "audit/proofs/" + "9" * 5000,
+        "audit/proofs/" + "9" * 30,
+        "audit/export?from=" + "9" * 5000,
+        "audit/export?from=0001-01-01T00:00:00%2B23:00",
+        "audit/export?to=9999-12-31T23:59:59-23:00",
+        "audit-events?cursor=" + "e" * 5000,
+        "tokens?session=" + "9" * 5000,
+        "people?is_active=" + "9" * 5000,
+    ],
+)
+@pytest.mark.parametrize("who", ["auditor", "nobody in particular"])
+def test_an_address_with_numbers_and_letters_that_nothing_holds_is_answered(address: str, who: str) -> None:
+    caller = auditor() if who == "auditor" else client.of(make.person())
+
+    answer = caller.get(f"/api/v1/{address}")
+
+    assert 200 <= answer.status_code < 500, answer.content
+
+
+def asked(person: Person, **changes: object) -> tuple[APIClient, dict[str, Any]]:
+    system = make.system("time")
+    tool = make.tool(system, "get")
+    made = make.entitlement(system, tool, scope="time:read")
+    agent = make.agent("bot", sponsor=person)
+    body = {
+        "agent": agent.slug,
+        "entitlement": made.scope,
+        "people": [make.person("alice").login],
+        "lasts": "PT1H",
+        "reason": "x",
+    }
+    return client.of(person), {**body, **changes}
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"get": {"amount": {"max": 2**53 + 1}}},
+        {"get": {"amount": {"max": 10**300}}},
+        {"get": {"zone": {"one_of": ["z" * 300 + str(n) for n in range(900)]}}},
+        {"get": {"zone": {"one_of": ["\u0000"]}}},
+        {"get": {"\u0000": {"equals": "x"}}},
+        {"\u0000": {"zone": {"equals": "x"}}},
+    ],
+    ids=["integer", "huge", "long", "nul value", "nul name", "nul tool"],
+)
+def test_limits_that_the_record_cannot_hold_are_refused(limits: dict[str, Any]) -> None:
+    sofia, body = asked(make.person("sofia"), limits=limits)
+
+    answer = sofia.post("/api/v1/requests", body)
+
+    assert 400 <= answer.status_code < 500, answer.content
+
+
+def test_a_version_of_five_thousand_digits_is_not_the_one_that_was_read() -> None:
+    sofia, body = asked(make.person("sofia"))
+    made = sofia.post("/api/v1/requests", body)
+    assert made.status_code == 201, made.content
+
+    address = f"/api/v1/requests/{made.json()['id']}/cancel"
+    answer = sofia.post(address, {"reason": "x"}, headers={"If-Match": '"' + "9" * 5000 + '"'})
+
+    assert (answer.status_code, answer.json()["code"]) == (412, "stale")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"keys": ["x"]},
+        {"keys": {"a": 1}},
+        {"keys": "abc"},
+        {"keys": [{"kty": "EC", "kid": "\u0000"}]},
+        {"keys": [{"kty": "EC"}], "\u0000": 1},
+        {"keys": [[]]},
+    ],
+    ids=repr,
+)
+def test_a_key_set_that_is_none_is_refused(keys: dict[str, Any]) -> None:
+    answer = client.of(make.analyst()).post("/api/v1/clients", {"client_id": "c1", "jwks": keys})
+
+    assert 400 <= answer.status_code < 500, answer.content
+    assert not Client.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "key", [{"kty": "RSA", "alg": {}}, {"kty": "RSA", "alg": []}, {"kty": [], "crv": {}}, {"kty": "EC", "crv": ["x"]}]
+)
+def test_a_key_for_an_algorithm_that_is_no_word_is_for_none(key: dict[str, Any]) -> None:
+    assert jws.public_keys({"keys": [key]}) == ()
+
+
+@pytest.mark.parametrize("method", ["post", "patch", "put"])
+@pytest.mark.parametrize("given", [None, [], {}, "x", 10**300, -(10**18), True, 1e308, ["\u0000"], {"\u0000": 1}])
+def test_no_field_of_no_body_brings_the_api_down(method: str, given: object) -> None:
+    ana = client.of(make.person("ana", roles=["analyst", "admin"]))
+    make.agent("bot")
+    system = make.system("time")
+    fields: dict[str, dict[str, Any]] = {
+        "agents": {"slug": "a", "name": "A", "kind": "shared", "purpose": "", "sponsor": "ana", "owner": None},
+        "agents/bot": {"name": "A", "purpose": "x"},
+        "systems": {"slug": "b", "name": "B", "kind": "mcp", "owner": "ana", "upstream_url": "https://a.example"},
+        f"systems/{system.slug}": {"name": "B", "owner": "ana", "upstream_url": "https://a.example"},
+        f"systems/{system.slug}/secret": {"kind": "bearer", "header": "X-Key", "value": "12345678"},
+        "people": {"login": "c", "name": "C", "email": "", "manager": None},
+        "groups": {"slug": "d", "name": "D", "people": []},
+        "clients": {"client_id": "e", "auth": "none", "redirect_uris": [], "api_scopes": [], "jwks": None},
+        "entitlements": {"system": "time", "scope": "time:x", "name": "X", "longest": "PT1H", "lines": []},
+        "revocations": {"target": {"type": "agent", "id": "bot"}, "reason": "x"},
+        "keys/rotate": {"issuer": "idp", "now": False},
+    }
+    for address, body in fields.items():
+        still = {"wait": False} if address == "revocations" else {}  # to wait needs a transaction of its own
+        for name in body:
+            sent = {**body, name: given, **still}
+            answer = getattr(ana, method)(f"/api/v1/{address}", sent, headers={"If-Match": "*"})
+            assert answer.status_code < 500, (address, name, given, answer.content)
