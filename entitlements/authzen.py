@@ -94,6 +94,7 @@ async def serve(node: Node, request: Request) -> None:
 
 async def _caller(node: Node, request: Request) -> Bearer:
     """Check the token, and that caller, token and decision point are still in use."""
+    request.header("authorization")
     bearer = await node.bearers.check(request.headers.get(b"authorization"), addresses.MANDATE, resource())
     if not bearer.token.scopes & SCOPES:
         raise Refused(Code.SCOPE_MISSING, "Asking for decisions needs the scope mandate:decide.")
@@ -155,8 +156,8 @@ class Asking:
         about = About(
             self._bearer, effective.system, "evaluation", effective.tool, self._trace, self._request_id, self._source
         )
-        about.links += [f"agent:{effective.agent}"] if effective.agent else []
-        about.links += [f"person:{effective.person}"] if effective.person else []
+        about.link("agent", effective.agent)
+        about.link("person", effective.person or "")
         action = Action.EVALUATION_ALLOWED if verdict.allowed else Action.EVALUATION_DENIED
         self._node.count(verdict)
         await self._node.recorder.durably(records.decision(about, verdict, effective.arguments, action))
@@ -207,6 +208,8 @@ class Asking:
         arguments, client = context.get("arguments", {}), context.get("client", "")
         if not isinstance(arguments, dict) or not isinstance(client, str):
             raise Malformed("context.arguments must be an object, context.client a text.")
+        if any("\x00" in name for name in (agent, client, subject_id, named)):
+            raise Malformed("A name holds the character NUL.")
         return Call(agent, client, subject_id if is_person else None, named, tool, arguments)
 
 

@@ -76,7 +76,7 @@ class Directory:
         self._entries.clear()
 
     async def _read(self, slug: str) -> Entry | None:
-        rows = await self._snapshots.query(_SYSTEM, [slug])
+        rows = [] if "\x00" in slug else await self._snapshots.query(_SYSTEM, [slug])
         if not rows or rows[0][2] not in _SERVED:
             return None
         pk, name, _, url, shape, secret_kind, header, sealed, scopes = rows[0]

@@ -17,6 +17,7 @@ from entitlements.gateway.refusals import Closed
 from entitlements.verdicts import Effect, Verdict
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_ANYBODY: Final = re.compile(r"[^\x00-\x20\x7f]{1,300}")
 _MOST_REASONS: Final = 8
 
 
@@ -37,15 +38,21 @@ class About:
     def __post_init__(self) -> None:
         """Name what the call touches; a name that is no tool's is not linked, only told."""
         bearer = self.bearer
-        self.links = [f"client:{bearer.client}", f"system:{self.system}", f"token:{bearer.token.jti}"]
+        self.links = [f"client:{bearer.client}", f"token:{bearer.token.jti}"]
+        self.link("system", self.system)
         if self.tool:
             self.name_tool(self.tool)
+
+    def link(self, kind: str, name: str) -> None:
+        """Let the event be found by a name that may be anything: what can be nobody's name finds nothing."""
+        if _ANYBODY.fullmatch(name):
+            self.links.append(f"{kind}:{name}")
 
     def name_tool(self, tool: str) -> None:
         """Say which tool is called."""
         self.tool = tool
         if _NAME.fullmatch(tool):
-            self.links.append(f"tool:{self.system}/{tool}")
+            self.link("tool", f"{self.system}/{tool}")
 
 
 def decision(
