@@ -29,6 +29,7 @@ class Entry:
 
 ENTRIES: Final = (
     Entry("", _("Home"), "/"),
+    Entry("reviews", _("Reviews"), "/reviews/"),
     Entry("requests", _("Requests"), "/requests/"),
     Entry("agents", _("Agents"), "/agents/"),
     Entry("systems", _("Systems & tools"), "/systems/"),

@@ -6,7 +6,21 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
-from .views import agents, asking, connect, grants, home, profile, record, requests, stops, systems, welcome
+from .views import (
+    agents,
+    asking,
+    connect,
+    grants,
+    home,
+    profile,
+    record,
+    requests,
+    reviews,
+    stops,
+    systems,
+    welcome,
+    workbench,
+)
 
 SIGN_IN: list[URLPattern | URLResolver] = [
     path("login/", account.login, name="account_login"),
@@ -25,6 +39,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("search/", record.search, name="search"),
     path("audit/", record.explorer, name="audit"),
+    path("reviews/", reviews.listing, name="review-list"),
+    path("reviews/new/", reviews.new, name="review-new"),
+    path("reviews/<slug:slug>/", reviews.one, name="review-page"),
+    path("reviews/<slug:slug>/activate/", reviews.activate, name="review-activate"),
+    path("reviews/<slug:slug>/close/", reviews.close, name="review-close"),
+    path("reviews/<slug:slug>/work/", workbench.work, name="review-work"),
+    path("reviews/<slug:slug>/submit/", workbench.submit, name="review-submit"),
+    path("reviews/<slug:slug>/items/<uuid:item>/draft/", workbench.draft, name="review-draft"),
+    path("reviews/<slug:slug>/items/<uuid:item>/reassign/", reviews.reassign, name="review-reassign"),
+    path("reviews/<slug:slug>/evidence/", reviews.evidence, name="review-evidence"),
+    path("reviews/<slug:slug>/evidence.csv", reviews.export, {"form": "csv"}, name="review-csv"),
+    path("reviews/<slug:slug>/evidence.json", reviews.export, {"form": "json"}, name="review-json"),
     path("requests/", requests.listing, name="request-list"),
     path("requests/new/", asking.ask, name="ask"),
     path("requests/<uuid:pk>/", requests.one, name="request-page"),

@@ -1,0 +1,164 @@
+"""What the pages of reviews read: how far a campaign has come, who answers, one reviewer's items with their usage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Count, Prefetch, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from audit import clock
+from entitlements.models import Person
+from governance import reviews
+from governance.models import Assignment, Campaign, Draft, ReviewItem, ReviewLine
+from governance.reviews import ending, staging
+
+OUTCOMES: Final = (
+    ("certify", _("Kept")),
+    ("revoke", _("Removed")),
+    ("superseded", _("Ended meanwhile")),
+    ("no_response", _("Not answered")),
+    ("in_review", _("Open")),
+)
+WIDTH: Final = 600
+"""Units of a bar's drawing, which scales to its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a bar, drawn from `start` on, `width` wide of WIDTH."""
+
+    name: str
+    label: Any
+    count: int
+    percent: float
+    start: float
+    width: float
+
+
+def progress(campaign: Campaign) -> list[Part]:
+    """Return the outcomes of a campaign as the parts of one bar."""
+    counted = ending.outcomes(campaign)
+    everything = sum(counted.values()) or 1
+    parts, start = [], 0.0
+    for name, label in OUTCOMES:
+        count = counted.get(name, 0)
+        width = WIDTH * count / everything
+        parts.append(Part(name, label, count, 100 * count / everything, start, width))
+        start += width
+    return parts
+
+
+def answered(parts: Sequence[Part]) -> int:
+    """Return the whole per cent of items that have an outcome; never a hundred while one is open."""
+    still_open = next(part.count for part in parts if part.name == "in_review")
+    share = sum(part.percent for part in parts if part.name != "in_review")
+    return min(round(share), 99) if still_open else 100
+
+
+def reviewers(campaign: Campaign) -> list[dict[str, Any]]:
+    """Return each reviewer with how many items are hers, drafted and submitted; those of nobody first."""
+    is_open = Q(item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED)
+    rows = (
+        Assignment.objects.filter(item__campaign=campaign, replaced_by=None)
+        .values("reviewer__login", "reviewer__name")
+        .annotate(
+            all=Count("pk"),
+            submitted=Count("pk", filter=Q(state=Assignment.State.SUBMITTED)),
+            drafted=Count("pk", filter=is_open & Q(draft__isnull=False) & ~Q(draft__verb="")),
+            open=Count("pk", filter=is_open),
+        )
+    )
+    told: list[dict[str, Any]] = [dict(row) for row in rows]
+    return sorted(told, key=lambda row: (row["reviewer__login"] is not None, -row["open"], row["reviewer__name"] or ""))
+
+
+def unresolved(campaign: Campaign) -> list[Assignment]:
+    """Return the open items that wait for a reviewer to be named, with who was passed over and why."""
+    rows = Assignment.objects.filter(
+        item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=None
+    )
+    return list(rows.select_related("item__agent", "item__system").order_by("item__number")[:100])
+
+
+def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
+    """Return one reviewer's items of a campaign, the riskiest first."""
+    mine = Assignment.objects.filter(reviewer=person, replaced_by=None).exclude(state=Assignment.State.REASSIGNED)
+    lines = ReviewLine.objects.select_related("tool", "grant__entitlement").order_by("tool__name", "pk")
+    return (
+        ReviewItem.objects.filter(campaign=campaign, pk__in=mine.values("item"))
+        .select_related("agent__sponsor", "system", "current_decision")
+        .prefetch_related(
+            Prefetch("lines", lines), Prefetch("assignments", mine.select_related("draft"), to_attr="hers")
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item as the workbench shows it, with what the reviewer drafted."""
+
+    item: ReviewItem
+    lines: list[dict[str, Any]]
+    draft: Draft | None
+
+    @property
+    def rev(self) -> int:
+        """The revision of the draft, 0 where there is none."""
+        return self.draft.rev if self.draft else 0
+
+    @property
+    def people(self) -> list[str]:
+        """Whom the agent acts for, without the kind."""
+        return [name.partition(":")[2] for name in self.item.subjects]
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the calls of every line are visible."""
+        return all(line["seen"] for line in self.lines)
+
+    @property
+    def used(self) -> int:
+        """How many lines were called at all."""
+        return sum(bool(line["row"].calls_window) for line in self.lines)
+
+    @property
+    def calls(self) -> int:
+        """How often its tools were called."""
+        return sum(line["row"].calls_window or 0 for line in self.lines)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it may be said that nothing of it was used: all calls are visible, and the window is full."""
+        return bool(self.lines) and all(line["unused"] for line in self.lines)
+
+    @property
+    def needs_reason(self) -> bool:
+        """Whether keeping it needs a reason."""
+        return self.item.risk in ("high", "critical")
+
+
+def rows(items: Sequence[ReviewItem]) -> list[Row]:
+    """Prepare items for the workbench."""
+    return [Row(item, [_line(line, item) for line in item.lines.all()], _draft(item)) for item in items]
+
+
+def _draft(item: ReviewItem) -> Draft | None:
+    hers: list[Assignment] = getattr(item, "hers", [])
+    return next((each.draft for each in hers if hasattr(each, "draft")), None)
+
+
+def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
+    """Say what may be said of a line's use: nothing is called unused before its whole window was seen."""
+    seen = line.usage_grade == ReviewLine.Grade.CALLS
+    taken = item.campaign.snapshot_at or clock.now()
+    young = line.grant.starts_at > taken - staging.WINDOW
+    return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
+
+
+def drafted(campaign: Campaign, person: Person) -> list[Draft]:
+    """Return what somebody would submit now, the riskiest first."""
+    found = reviews.drafts_of(campaign, person).select_related("assignment__item__agent", "assignment__item__system")
+    return list(found.order_by("assignment__item__number"))

@@ -1,0 +1,188 @@
+"""Reviews: the list, a new one, one campaign with its progress, its end and its evidence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.dateparse import parse_date
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from entitlements.api import visibility
+from entitlements.errors import DomainError, Forbidden, Malformed
+from entitlements.models import Person
+from governance import reviews
+from governance.api.matrix import MATRIX
+from governance.console import doors, paging
+from governance.console.queries import reviews as read
+from governance.models import Assignment, Campaign
+from governance.reviews.errors import DueTooSoon
+
+
+def _may(request: HttpRequest, name: str, method: str = "POST") -> bool:
+    return bool(MATRIX[name, method].roles & doors.caller(request).roles)
+
+
+def _permit(request: HttpRequest, name: str, method: str = "POST") -> None:
+    if not _may(request, name, method):
+        raise Forbidden
+
+
+def found(request: HttpRequest, slug: str) -> Campaign:
+    """Find a campaign that the person sees, and remember what a refusal is about."""
+    doors.about(request, f"campaign:{slug}")
+    return doors.find(reviews.campaigns_visible_to(doors.person(request)), slug=slug)
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List campaigns; what waits for the person stands beside each."""
+    person = doors.person(request)
+    page = paging.page(request, reviews.campaigns_visible_to(person), ("-created_at", "-id"))
+    waits = reviews.waiting_for(person).values_list("item__campaign", flat=True)
+    told = [
+        {"campaign": each, "parts": (parts := read.progress(each)), "answered": read.answered(parts), "waits": count}
+        for each in page.rows
+        for count in [sum(pk == each.pk for pk in waits)]
+    ]
+    shown = {"page": page, "campaigns": told, "may_make": _may(request, "campaigns")}
+    return render(request, "console/reviews/list.html", shown)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def new(request: HttpRequest) -> HttpResponse:
+    """Draft a campaign."""
+    _permit(request, "campaigns")
+    problem: DomainError | None = None
+    if request.method == "POST":
+        try:
+            made = _make(request)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            return redirect(f"/reviews/{made.slug}/")
+    told = {
+        "problem": problem,
+        "systems": visibility.systems(doors.caller(request)).order_by("name"),
+        "given": request.POST,
+    }
+    return render(request, "console/reviews/new.html", {**told, "ticked": request.POST.getlist("system")})
+
+
+def _make(request: HttpRequest) -> Campaign:
+    name = request.POST.get("name", "").strip()[:200]
+    slug = slugify(name)[:64]
+    if not slug:
+        raise Malformed(_("Give the review a name with letters or digits."))
+    try:
+        day = parse_date(request.POST.get("due", ""))
+    except ValueError:
+        day = None
+    if day is None:
+        raise DueTooSoon
+    systems = request.POST.getlist("system")
+    return reviews.make(
+        slug,
+        name=name,
+        due_at=datetime.combine(day, time.max, UTC),
+        scope={"systems": systems} if systems else {},
+        by=doors.person(request),
+    )
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show how far a campaign has come, whom it waits for, and what may be done next."""
+    campaign, person = found(request, slug), doors.person(request)
+    parts = read.progress(campaign)
+    sees_all = _may(request, "campaign-evidence", "GET") or campaign.owner == person
+    told = {
+        "campaign": campaign,
+        "parts": parts,
+        "width": read.WIDTH,
+        "answered": read.answered(parts),
+        "items": sum(part.count for part in parts),
+        "open": parts[-1].count,
+        "sees_all": sees_all,
+        "reviewers": read.reviewers(campaign) if sees_all else [],
+        "unresolved": read.unresolved(campaign) if sees_all else [],
+        "mine": read.assigned(campaign, person).exists(),
+        "waits": reviews.waiting_for(person).filter(item__campaign=campaign).count(),
+        "may_run": _may(request, "campaign-close"),
+        "may_evidence": _may(request, "campaign-evidence", "GET"),
+    }
+    return render(request, "console/reviews/campaign.html", told)
+
+
+@require_POST
+@doors.page
+def activate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Begin a campaign."""
+    campaign = found(request, slug)
+    _permit(request, "campaign-activate")
+    begun = reviews.activate(campaign.pk, by=doors.person(request))
+    doors.done(request, _("The review has begun with %(n)d accesses.") % {"n": begun.population_rows or 0})
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def close(request: HttpRequest, slug: str) -> HttpResponse:
+    """End a campaign."""
+    campaign = found(request, slug)
+    _permit(request, "campaign-close")
+    reviews.close(
+        campaign.pk,
+        by=doors.person(request),
+        reason=doors.reason(request),
+        without_answer="without_answer" in request.POST,
+    )
+    doors.done(request, _("The review is closed."))
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Name somebody to answer an item."""
+    campaign = found(request, slug)
+    _permit(request, "review-item-reassign")
+    doors.find(Assignment.objects.filter(item__campaign=campaign), item=item, state=Assignment.State.ASSIGNED)
+    to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
+    reviews.reassign(item, to, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("%(name)s answers it now.") % {"name": to.name})
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_safe
+@doors.page
+def evidence(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show who decided what when, and whether everything ties out."""
+    campaign = found(request, slug)
+    _permit(request, "campaign-evidence", "GET")
+    shown = reviews.evidence(campaign)
+    return render(request, "console/reviews/evidence.html", {"campaign": campaign, "evidence": shown})
+
+
+@require_safe
+@doors.page
+def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
+    """Hand the evidence out as a table or as JSON."""
+    campaign = found(request, slug)
+    _permit(request, "campaign-evidence", "GET")
+    shown = reviews.evidence(campaign)
+    answer: HttpResponse
+    if form == "csv":
+        answer = HttpResponse(shown.as_csv(), content_type="text/csv; charset=utf-8")
+    else:
+        answer = JsonResponse(shown.as_json(), json_dumps_params={"indent": 2, "ensure_ascii": False})
+    answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.{form}"'
+    return answer

@@ -1,0 +1,160 @@
+"""A review in a real browser: by keys alone, by touch on a small screen, without script, and every page looked at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import PASSWORD, Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+
+SHOTS = os.environ.get("MANDATE_SHOTS", "")
+WORK = "/reviews/q4/work/"
+
+
+@pytest.fixture
+def review(transactional_db: None) -> None:  # noqa: ARG001 - the server reads what is committed
+    from tests.browser import review_world  # noqa: PLC0415 - the product can be imported only now
+
+    review_world.fill(PASSWORD)
+
+
+def _look(visitor: Visitor, name: str) -> list[str]:
+    """Look at the page that is open four ways, and return everything that is wrong with it."""
+    found: list[str] = []
+    for scheme, width in (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390), ("light", 320)):
+        visitor.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        visitor.page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
+        if width != 390:
+            rules = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+            response = Axe().run(visitor.page, options={"runOnly": rules})
+            found += [
+                f"{name} {scheme} {width} {each['id']}: {each['nodes'][0]['html'][:200]}"
+                for each in response.response["violations"]
+            ]
+        across = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        found += [f"{name} {width}: scrolls {across} px to the side"] if across > 0 else []
+        found += [f"{name} {scheme}: {each}" for each in visitor.violations()]
+        if SHOTS and width != 320:
+            visitor.page.screenshot(path=Path(SHOTS) / f"{name}-{width}-{scheme}.png")
+    visitor.page.set_viewport_size({"width": 1440, "height": 900})
+    visitor.page.emulate_media(color_scheme="light")
+    return found
+
+
+def test_sixty_items_are_decided_by_keys_alone_and_submitted(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import Remediation, ReviewDecision  # noqa: PLC0415
+
+    wrong: list[str] = []
+    visitor.sign_in("sofia")
+    visitor.go("/reviews/")
+    wrong += _look(visitor, "reviews")
+    visitor.go(WORK)
+    assert visitor.page.locator("tr[data-item]").count() == 60
+    wrong += _look(visitor, "work")
+    keys = visitor.page.keyboard
+    keys.press("j")  # before an item has the focus no key does anything
+    assert visitor.page.evaluate("document.activeElement === document.body")
+    visitor.tab_to("tr[data-item]")
+    keys.press("o")
+    wrong += _look(visitor, "work-open")
+    keys.press("o")
+    keys.press("r")
+    if visitor.page.evaluate("document.activeElement.tagName") == "SELECT":
+        keys.type("It is not used")
+        keys.press("Escape")
+        keys.press("j")
+    keys.press("z")
+    first = visitor.page.locator("tr[data-item]").first
+    assert first.get_attribute("data-verb") is None
+    first.focus()
+    for number in range(60):
+        keys.press("r" if number % 10 == 0 else "a")
+        if visitor.page.evaluate("document.activeElement.tagName") == "SELECT":
+            keys.type("It is not used" if number % 10 == 0 else "The business")
+            keys.press("Escape")
+            if number < 59:
+                keys.press("j")
+    wrong += _look(visitor, "work-drafted")
+    visitor.page.wait_for_function("document.querySelector('form').dataset.drafted === '60'")
+    visitor.page.get_by_role("button", name="Submit").focus()
+    keys.press("Enter")
+    visitor.page.wait_for_url("**/submit/")
+    wrong += _look(visitor, "submit")
+    visitor.page.get_by_role("button", name="Keep 54, remove 6").focus()
+    keys.press("Enter")
+    visitor.page.wait_for_url("**/reviews/q4/")
+    wrong += _look(visitor, "campaign")
+    assert visitor.page.get_by_text("6 of 6 removals are proven").is_visible()
+    assert ReviewDecision.objects.count() == 60
+    assert set(Remediation.objects.values_list("state", flat=True)) == {"verified"}
+    assert visitor.wrong == []
+    assert wrong == []
+
+
+def test_an_analyst_sees_progress_names_a_reviewer_and_reads_the_evidence(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    wrong: list[str] = []
+    visitor.sign_in("ana")
+    for name, path in (
+        ("campaign-analyst", "/reviews/q4/"),
+        ("evidence", "/reviews/q4/evidence/"),
+        ("review-new", "/reviews/new/"),
+    ):
+        visitor.go(path)
+        wrong += _look(visitor, name)
+    visitor.go("/reviews/q4/")
+    visitor.page.get_by_label("Person (login)").fill("mona")
+    visitor.page.get_by_label("Reason").first.fill("She knows the agent.")
+    visitor.page.get_by_role("button", name="Assign").click()
+    assert visitor.page.get_by_text("answers it now").is_visible()
+    assert visitor.wrong == []
+    assert wrong == []
+
+
+def test_a_few_items_by_touch_on_a_phone(browser: Browser, live_server, review: None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001
+    from governance.models import Draft  # noqa: PLC0415
+
+    address = live_server.url.replace("127.0.0.1", "localhost")
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = phone.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(f"{address}/login/?next={WORK}")
+    page.get_by_label("Login").fill("sofia")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").tap()
+    page.wait_for_url(f"**{WORK}")
+    for number in range(5):
+        card = page.locator("tr[data-item]").nth(number)
+        card.get_by_text("Remove" if number == 4 else "Keep", exact=True).tap()
+        card.locator("select").select_option("unused" if number == 4 else "business_need")
+        box = card.locator(".choice span").first.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 44
+    page.wait_for_function("document.querySelector('form[data-workbench]').dataset.drafted === '5'")
+    assert sorted(Draft.objects.values_list("verb", flat=True)) == ["certify"] * 4 + ["revoke"]
+    page.get_by_role("button", name="Submit").tap()
+    page.wait_for_url("**/submit/")
+    assert page.get_by_role("button", name="Keep 4, remove 1").is_enabled()
+    phone.close()
+
+
+def test_what_was_answered_without_a_connection_is_kept_and_sent_later(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import Draft  # noqa: PLC0415
+
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    visitor.page.context.set_offline(True)
+    row = visitor.page.locator("tr[data-item]").last
+    row.focus()
+    visitor.page.keyboard.press("a")
+    visitor.page.get_by_text("No connection.").wait_for()
+    assert not Draft.objects.exists()
+    visitor.page.context.set_offline(False)
+    visitor.page.get_by_text("Everything is kept.").wait_for()
+    visitor.page.wait_for_function("document.querySelector('form[data-workbench]').dataset.drafted === '1'")
+    assert Draft.objects.get().verb == "certify"

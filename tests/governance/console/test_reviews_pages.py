@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from audit import clock
+from entitlements.models import Grant, Role
+from governance.models import Assignment, Campaign, Draft, ReviewDecision
+from tests import make
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages() -> None:
+    company, _ = worlds.found()
+    ana = visits.as_(company.ana)
+    assert "Begin the first one" in visits.text(ana.get("/reviews/", secure=True))
+    due = (clock.now() + timedelta(days=9)).date().isoformat()
+    made = ana.post("/reviews/new/", {"name": "Fourth quarter", "due": due, "system": "clock"}, secure=True)
+    assert made["Location"] == "/reviews/fourth-quarter/"
+    assert "Ready to begin" in visits.text(ana.get(made["Location"], secure=True))
+    ana.post("/reviews/fourth-quarter/activate/", secure=True)
+    campaign = Campaign.objects.get()
+    assert (campaign.state, campaign.scope) == ("active", {"systems": ["clock"]})
+    refused = ana.post("/reviews/fourth-quarter/close/", {"reason": "done"}, secure=True)
+    assert (refused.status_code, "items_without_outcome" in visits.text(refused)) == (409, True)
+    ana.post("/reviews/fourth-quarter/close/", {"reason": "done", "without_answer": "yes"}, secure=True)
+    campaign.refresh_from_db()
+    assert campaign.state == "closed"
+
+
+@pytest.mark.parametrize("wrong", [{"name": "***"}, {"due": "yesterday"}, {"due": "2020-01-01"}, {"system": "none"}])
+def test_a_review_that_cannot_be_made_says_why_and_keeps_the_form(wrong: dict[str, str]) -> None:
+    company, _ = worlds.found()
+    due = (clock.now() + timedelta(days=9)).date().isoformat()
+    answer = visits.as_(company.ana).post("/reviews/new/", {"name": "Fine", "due": due, **wrong}, secure=True)
+    assert answer.status_code == 200
+    assert 'role="alert"' in visits.text(answer)
+    assert not Campaign.objects.exists()
+
+
+def test_a_reviewer_works_without_script() -> None:
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    sofia = visits.as_(company.sofia)
+    page = visits.text(sofia.get("/reviews/q4/work/", secure=True))
+    assert ("Keep" in page, "Remove" in page, "research-bot" in page) == (True, True, True)
+    form = {"item": str(item.pk), f"rev:{item.pk}": "0", f"verb:{item.pk}": "revoke", f"reason:{item.pk}": "unused"}
+
+    assert sofia.post("/reviews/q4/work/", {**form, "submit": "yes"}, secure=True)["Location"] == "/reviews/q4/submit/"
+
+    summary = sofia.get("/reviews/q4/submit/", secure=True)
+    assert "Keep 0, remove 1" in visits.text(summary)
+    sofia.post("/reviews/q4/submit/", {"tag": summary.context["tag"]}, secure=True)
+    grant.refresh_from_db()
+    decision = ReviewDecision.objects.get()
+    assert (grant.state, decision.via, decision.amr) == ("revoked", "ui", ["password"])
+    assert "Nothing is left to answer" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
+
+
+def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    worlds.reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
+    answer = visits.as_(company.sofia).post("/reviews/q4/submit/", {"tag": "another"}, secure=True)
+    assert "stale" in visits.text(answer)
+    assert not ReviewDecision.objects.exists()
+
+
+def test_what_is_critical_is_submitted_only_with_a_fresh_proof() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    worlds.reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
+    tag = worlds.reviews.drafts_tag(campaign, company.sofia)
+    answer = visits.as_(company.sofia, fresh=False).post("/reviews/q4/submit/", {"tag": tag}, secure=True)
+    assert answer.status_code in {302, 403}
+    assert not ReviewDecision.objects.exists()
+
+
+def test_a_script_keeps_one_answer_and_hears_of_a_conflict() -> None:
+    company, _ = worlds.found()
+    item = worlds.item(worlds.campaign(company))
+    sofia, address = visits.as_(company.sofia), f"/reviews/q4/items/{item.pk}/draft/"
+    form = {f"verb:{item.pk}": "certify", f"reason:{item.pk}": "mandated", f"rev:{item.pk}": "0"}
+    kept, stale = (sofia.post(address, form, secure=True) for _ in range(2))
+    assert (kept.status_code, kept.json()["rev"], kept.json()["drafted"]) == (200, 1, 1)
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale")
+    assert Draft.objects.get().reason_code == "mandated"
+
+
+def test_who_comes_in_where() -> None:
+    company, _ = worlds.found()
+    item = worlds.item(worlds.campaign(company))
+    audrey = make.person("audrey", roles=[Role.AUDITOR])
+    for who, statuses in (
+        (company.ana, (200, 404, 200, 200)),
+        (audrey, (200, 404, 200, 403)),
+        (company.sofia, (200, 200, 403, 403)),
+        (company.otto, (404, 404, 404, 403)),
+        (company.mallory, (404, 404, 404, 403)),
+    ):
+        visit = visits.as_(who)
+        pages = ("/reviews/q4/", "/reviews/q4/work/", "/reviews/q4/evidence/", "/reviews/new/")
+        assert tuple(visit.get(page, secure=True).status_code for page in pages) == statuses, who
+    for path in ("activate", "close", f"items/{item.pk}/reassign"):
+        answer = visits.as_(company.sofia).post(f"/reviews/q4/{path}/", {"reason": "x", "to": "sam"}, secure=True)
+        assert answer.status_code == 403, path
+    assert worlds.live(item).reviewer == company.sofia
+
+
+def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name() -> None:
+    company, _ = worlds.found()
+    alone = make.agent("lonely", kind="personal", sponsor=company.sam, owner=company.otto)
+    make.grant(alone, worlds.low(company), people=[company.sam])
+    item = worlds.item(worlds.campaign(company), alone)
+    ana = visits.as_(company.ana)
+    assert "the agent acts for them" in visits.text(ana.get("/reviews/q4/", secure=True))
+    ana.post(f"/reviews/q4/items/{item.pk}/reassign/", {"to": "mona", "reason": "knows it"}, secure=True)
+    assert Assignment.objects.get(item=item, state="assigned").reviewer == company.mona
+
+
+def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert() -> None:
+    company, _ = worlds.found()
+    hostile = "=cmd|' /C calc'!A0 <script>alert(1)</script>"
+    campaign = worlds.campaign(company)
+    said = worlds.Answer("revoke", "risk", hostile)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
+    worlds.reviews.prove_due()
+    ana = visits.as_(company.ana)
+    page = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
+    assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Proven" in page) == (False, True, True)
+    table = ana.get("/reviews/q4/evidence.csv", secure=True)
+    assert f'"\'{hostile}"' in visits.text(table)
+    told = json.loads(visits.text(ana.get("/reviews/q4/evidence.json", secure=True)))
+    assert told["rows"][0]["comment"] == hostile
+    assert Grant.objects.get().state == "revoked"
