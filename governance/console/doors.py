@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Concatenate, Final
@@ -17,12 +18,13 @@ from entitlements.api import caller as callers
 from entitlements.api import permissions, problems
 from entitlements.api.caller import Caller
 from entitlements.api.matrix import MATRIX, Row
-from entitlements.errors import DomainError, Forbidden, NotFound
+from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.models import Person
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponse]
 """A view; `page` makes doors of them."""
 
+_LINK: Final = re.compile(r"[a-z_]+:[^\x00-\x20\x7f]{1,300}")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -31,6 +33,7 @@ def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
     def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
+            _check_text(request, *args, *kwargs.values())
             return view(request, *args, **kwargs)
         except DomainError as refusal:
             record(request, refusal)
@@ -38,6 +41,13 @@ def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
     functools.update_wrapper(door, view)
     return door
+
+
+def _check_text(request: HttpRequest, *parts: object) -> None:
+    """Refuse the one character that the database cannot hold. Raises Malformed."""
+    given = [value for form in (request.GET, request.POST) for _name, values in form.lists() for value in values]
+    if any("\x00" in text for text in [*given, *parts] if isinstance(text, str)):
+        raise Malformed
 
 
 def person(request: HttpRequest) -> Person:
@@ -57,8 +67,8 @@ def caller(request: HttpRequest) -> Caller:
 
 
 def about(request: HttpRequest, *links: str) -> None:
-    """Remember what a refusal of this request would be about."""
-    request._about = links  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
+    """Remember what a refusal of this request would be about; what can be nobody's name finds nothing."""
+    request._about = [link for link in links if _LINK.fullmatch(link)]  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
 
 
 def record(request: HttpRequest, refusal: DomainError, links: Iterable[str] = ()) -> None:

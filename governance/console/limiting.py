@@ -15,6 +15,8 @@ from entitlements.limits import LimitMalformed
 
 _MOST_FIELDS: Final = 20
 _MOST_CHOICES: Final = 40
+_MOST_DIGITS: Final = 15
+"""What a JSON number holds exactly; more would also let `1e999999999` fill the memory."""
 _SIMPLE: Final = frozenset({"one_of", "equals", "max", "min", "max_length", "optional", "required"})
 
 type Given = Callable[[str], Sequence[str]]
@@ -141,6 +143,6 @@ def _number(field: Field, text: str) -> int | float:
         value = Decimal(text)
     except InvalidOperation as error:
         raise LimitMalformed(f"{field.argument}: {text[:20]} is no number.", argument=field.argument) from error
-    if not value.is_finite():
-        raise LimitMalformed(f"{field.argument}: a limit is finite.", argument=field.argument)
+    if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS or len(text) > _MOST_DIGITS:
+        raise LimitMalformed(f"{field.argument}: {text[:20]} is too large or too fine.", argument=field.argument)
     return int(value) if value == value.to_integral_value() else float(value)

@@ -24,7 +24,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from audit import log, refusals
 from audit.actions import Action
-from entitlements import sealing
+from entitlements import ratelimits, sealing
 from entitlements.models import Identity, Person
 from governance.models import Invitation
 
@@ -52,6 +52,17 @@ class Door(DefaultAccountAdapter):
                 log.record(Action.PERSON_SIGNED_IN, about=[f"person:{user.login}"], by=user.principal)
             if Invitation.objects.filter(person=user).exists() and not Authenticator.objects.filter(user=user).exists():
                 request.session[middleware.FACTOR_DUE] = True
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ANN401 - as above
+        """Refuse whoever tries too often: with one login, or from one address."""
+        source = str(request.META.get("REMOTE_ADDR", ""))
+        try:
+            ratelimits.check(ratelimits.SIGN_IN, str(credentials.get("username", "")).lower())
+            ratelimits.check(ratelimits.SOURCES, source)
+        except ratelimits.TooMany as refusal:
+            refusals.count_stranger(refusal.code, source)
+            raise self.validation_error("too_many_login_attempts") from refusal
+        super().pre_authenticate(request, **credentials)
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ANN401 - as above
         """Count the failure by source and minute."""

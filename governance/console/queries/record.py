@@ -38,6 +38,7 @@ _LANE: Final = {
     "api_token": "token",
     "key": "token",
     "evaluation": "policy",
+    "attempt": "policy",
     "grant": "policy",
     "revocation": "policy",
     "everything": "policy",

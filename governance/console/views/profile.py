@@ -22,12 +22,6 @@ from governance.console import doors, paging, stepup
 _LASTS: Final = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90)}
 
 
-class NotYourself(Forbidden):
-    """Nobody changes their own roles."""
-
-    code = "own_roles"
-
-
 @require_safe
 @doors.page
 def profile(request: HttpRequest) -> HttpResponse:
@@ -112,37 +106,20 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_safe
 @doors.page
 def one(request: HttpRequest, login: str) -> HttpResponse:
-    """Show a person: roles, what they answer for, what acts for them."""
+    """Show a person: their roles, which no page changes, and what they answer for."""
     caller = doors.caller(request)
     person = doors.find(visibility.people(caller), login=login)
     held = set(person.roles.values_list("role", flat=True))
     told: dict[str, Any] = {
         "person": person,
         "held": [(value, label) for value, label in Role.choices if value in held],
-        "others": [(value, label) for value, label in Role.choices if value not in held],
         "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
         "owns": visibility.agents(caller).filter(owner=person).order_by("slug"),
         "systems": visibility.systems(caller).filter(owner=person).order_by("slug"),
-        "may_assign": doors.may(caller, "person-roles", person) and person.pk != doors.person(request).pk,
         "may_stop": person.is_active and doors.may(caller, "person-disable", person),
         "may_enable": not person.is_active and doors.may(caller, "person-enable", person),
     }
     return render(request, "console/person.html", told)
-
-
-@require_POST
-@doors.page
-def assign(request: HttpRequest, login: str) -> HttpResponse:
-    """Give a person a role; never to oneself, and with a fresh proof of who does it."""
-    person = doors.find(visibility.people(doors.caller(request)), login=login)
-    doors.about(request, f"person:{login}")
-    doors.permit(request, "person-roles", person)
-    if person.pk == doors.person(request).pk:
-        raise NotYourself
-    stepup.demand(request)
-    people.assign_role(person, request.POST.get("role", ""), by=doors.person(request).principal, reason=_said(request))
-    doors.done(request, _("The role was given."))
-    return redirect(f"/people/{login}/")
 
 
 @require_POST
