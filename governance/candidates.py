@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
+from audit import timeline
+from audit.actions import Action
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Group, Person, Role, System
 
@@ -52,10 +54,16 @@ def around_request(request: AccessRequest) -> rules.Surroundings:
 
 
 def requesters(request: AccessRequest) -> frozenset[str]:
-    """Name everybody who stands behind the ask: the person, and the owner of an agent that asked for itself."""
+    """Name everybody who stands behind the ask: the person, and the owner of an agent that asked for itself.
+
+    Whoever owned the agent when it asked stays behind the ask, whoever owns it since.
+    """
     behind = {request.requested_by.login} if request.requested_by else set()
-    if request.requested_as.startswith("agent:") and request.agent.owner:
-        behind.add(request.agent.owner.login)
+    if request.requested_as.startswith("agent:"):
+        behind |= {request.agent.owner.login} if request.agent.owner else set()
+        changed = timeline.about(f"agent:{request.agent.slug}").filter(action=Action.AGENT_OWNER_CHANGED)
+        owners = (event.detail.get("from") for event in changed.filter(at__gte=request.asked_at))
+        behind |= {str(login) for login in owners if login}
     return frozenset(behind)
 
 

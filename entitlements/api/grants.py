@@ -124,7 +124,12 @@ class Restore(_Grants, Act):
 
 
 def refuse_whoever_stopped(link: str, stopped: Action, by: Principal) -> None:
-    """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SamePerson."""
+    """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SamePerson.
+
+    A script is nobody's second person: whoever stopped the thing may hold its secret.
+    """
+    if by.kind != "person":
+        raise SamePerson
     last = timeline.about(link).filter(action=stopped).last()
     if last is not None and last.actor == str(by):
         raise SamePerson

@@ -1,0 +1,86 @@
+"""Ways around the rule that somebody else must answer: through an agent, a script, a change of roles."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import agents, grants
+from entitlements.api.grants import SamePerson, refuse_whoever_stopped
+from entitlements.models import Agent, Person
+from governance import approvals, ownership
+from governance.models import AccessRequest, Approval
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+
+def asked_by_her_agent(mallory: Person, *, risk: str = "high") -> AccessRequest:
+    """Let mallory's agent ask for itself, at a system of hers."""
+    system = make.system(owner=mallory)
+    entitlement = make.entitlement(system, make.tool(system, risk=risk))
+    agent = make.agent(kind=Agent.Kind.SERVICE, owner=mallory)
+    return make.request(entitlement, agent, by=agent)
+
+
+def waits_for(request: AccessRequest) -> set[str]:
+    waiting = request.approvals.filter(answer=Approval.Answer.WAITING)
+    return set(waiting.values_list("waiting_for__login", flat=True))
+
+
+def test_whoever_owned_an_agent_when_it_asked_never_answers_for_it() -> None:
+    make.security("sec")
+    mallory = make.person("mallory")
+    request = asked_by_her_agent(mallory)
+    assert "mallory" not in waits_for(request)
+
+    ownership.change_owner(request.agent, make.person("bob"), by=SYSTEM, reason="she asked to be relieved")
+
+    assert "mallory" not in waits_for(request)
+    with pytest.raises(approvals.OwnApproval):
+        approvals.approve(request.pk, by=mallory)
+
+
+def test_whoever_asked_does_not_answer_as_the_new_sponsor() -> None:
+    make.security("sec")
+    mallory = make.person("mallory", roles=["analyst"])
+    system = make.system()
+    agent = make.agent(kind=Agent.Kind.SERVICE)
+    request = make.request(make.entitlement(system), agent, by=mallory)
+
+    ownership.change_sponsor(agent, mallory, by=SYSTEM, reason="she asked for it")
+
+    assert "mallory" not in waits_for(request)
+    with pytest.raises(approvals.OwnApproval):
+        approvals.approve(request.pk, by=mallory)
+
+
+def test_whoever_joins_the_group_after_the_ask_does_not_answer() -> None:
+    sofia = make.person("sofia")
+    agent = make.agent(sponsor=sofia)
+    group = make.group(make.person("alice"))
+    request = make.request(make.entitlement(make.system()), agent, by=make.analyst(), groups=[group])
+    assert waits_for(request) == {"sofia"}
+    group.memberships.create(person=sofia)
+
+    with pytest.raises(approvals.BeneficiaryMayNotApprove):
+        approvals.approve(request.pk, by=sofia)
+
+
+@pytest.mark.parametrize("by", [Principal("client", "her-script"), Principal("agent", "her-bot")])
+def test_a_script_is_not_the_second_person_who_starts_what_its_owner_stopped(by: Principal) -> None:
+    ana, agent = make.analyst("ana"), make.agent("bot")
+    agents.suspend(agent, by=ana.principal, reason="odd")
+
+    with pytest.raises(SamePerson):
+        refuse_whoever_stopped("agent:bot", Action.AGENT_SUSPENDED, by)
+
+
+def test_a_grant_is_not_restored_by_a_script() -> None:
+    grant = make.grant(make.agent("bot"))
+    grants.suspend(grant.pk, by=make.analyst("ana").principal, reason="odd")
+
+    with pytest.raises(SamePerson):
+        refuse_whoever_stopped(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, Principal("client", "x"))
+    refuse_whoever_stopped(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, make.analyst("bea").principal)
