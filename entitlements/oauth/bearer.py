@@ -100,7 +100,10 @@ def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> Check
         claims = signing.verify_read(unverified, addresses.IDP, tokens.ID_JAG_TYP)
     else:
         raise refusals.invalid_grant("The assertion's issuer is not trusted here.", "issuer_not_trusted")
-    jws.check_times(claims, clock.now().timestamp(), leeway=0.0 if ours else _LEEWAY, longest=_LONGEST)
+    now = clock.now().timestamp()
+    jws.check_times(claims, now, leeway=0.0 if ours else _LEEWAY, longest=_LONGEST)
+    if (jws.moment(claims, "auth_time") or 0.0) > now + _LEEWAY:
+        raise jws.BadToken("The sign-in comes from the future.")
     if jws.sole_audience(claims) != addresses.issuer(target.issuer_path):
         raise refusals.invalid_grant("The assertion is for another authorization server.", "audience_mismatch")
     if claims.get("client_id") != name:

@@ -12,6 +12,7 @@ from tests import databases
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway
+    from tests.entitlements.oauth import worlds
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +30,11 @@ def node(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the da
 
     with world.gateway() as running:
         yield running
+
+
+@pytest.fixture
+def world(db: None) -> worlds.World:  # noqa: ARG001
+    """Make a small company whose agent may use one tool for alice."""
+    from tests.entitlements.oauth import worlds  # noqa: PLC0415
+
+    return worlds.world()
