@@ -101,6 +101,9 @@ TABLE: Mapping[str, Variable] = {
             "",
             is_secret=True,
         ),
+        Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
+        Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
+        Variable("RATE_LIMIT_SIGN_IN", "Attempts to sign in with one login, a minute; ten times that by source.", "30"),
         Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
     )
 }
@@ -141,6 +144,15 @@ def one_of(name: str, *allowed: str) -> str:
         message = f"{name} must be one of {', '.join(allowed)}."
         raise BadEnvironmentError(message)
     return value
+
+
+def count(name: str) -> int:
+    """Return a whole number of at least one."""
+    value = text(name)
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", value):
+        message = f"{name} must be a whole number, at least 1."
+        raise BadEnvironmentError(message)
+    return int(value)
 
 
 def listed(name: str) -> list[str]:

@@ -111,6 +111,13 @@ DATABASE_ROLES = {
 }
 REDIS_URL = env.redis_url("REDIS_URL")
 
+RATE_LIMITS = {  # a minute; `entitlements/ratelimits.py` says of what
+    "tokens": env.count("RATE_LIMIT_TOKENS"),
+    "api": env.count("RATE_LIMIT_API"),
+    "sign_in": env.count("RATE_LIMIT_SIGN_IN"),
+    "sign_in_source": 10 * env.count("RATE_LIMIT_SIGN_IN"),
+}
+
 # In memory and per process: what is cached here is never authority, and nothing pickled ever lies in Redis.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 

@@ -22,7 +22,7 @@ from audit import context
 from audit.context import Principal
 from entitlements.errors import Malformed, NotFound
 
-from . import idempotency, paging, permissions, preconditions, problems
+from . import idempotency, paging, permissions, preconditions, problems, throttling
 from .authentication import AUTHENTICATION
 from .caller import Caller
 from .fields import Reason
@@ -58,6 +58,7 @@ class Endpoint(GenericAPIView[Any]):
 
     authentication_classes = AUTHENTICATION
     permission_classes = (permissions.ByMatrix,)
+    throttle_classes = (throttling.PerCaller,)
     parser_classes = (StrictJSON,)
     http_method_names: Sequence[str] = ("get", "head", "post", "put", "patch", "delete")
     matrix: ClassVar[Matrix] = MATRIX

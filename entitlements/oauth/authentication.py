@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from audit import clock
-from entitlements import addresses, assertions, callers, clients, jws, strict
+from entitlements import addresses, assertions, callers, clients, jws, ratelimits, strict
 from entitlements.callers import Caller, Target
 from entitlements.models import Client
 
@@ -59,6 +59,7 @@ def _authenticate(
     attempt.by, attempt.about = found[0].principal, [*found[0].links]
     if not found[0].is_active:
         raise refusals.invalid_client("The client is disabled.", "client_disabled")
+    ratelimits.check(ratelimits.TOKENS, found[0].client_id)
     return found
 
 

@@ -21,7 +21,7 @@ from audit import context
 from audit import refusals as record
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import addresses
+from entitlements import addresses, ratelimits
 from entitlements.errors import DomainError
 from entitlements.issuing import NotIssued
 
@@ -74,6 +74,10 @@ def machine(endpoint: Endpoint) -> Callable[..., HttpResponse]:
             try:
                 attempt.form = forms.read(request.body, request.headers.get("Content-Type", ""))
                 answer = endpoint(attempt, **where)
+            except ratelimits.TooMany as error:
+                record.count_stranger(error.code, str(attempt.by))  # by minute: a flood must not flood the record
+                body = {"error": "slow_down", "error_description": error.message, "code": error.code}
+                return json(body, error.status, **{"Retry-After": str(error.wait)})
             except DomainError as error:
                 return refuse(attempt, error)
             except (OperationalError, InterfaceError):

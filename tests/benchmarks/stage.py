@@ -84,6 +84,7 @@ def ready() -> Iterator[Stage]:
             "GATEWAY_URL": f"http://{processes.HOST}:{gateway}",
             "DEMO": "1",
             "LOG_LEVEL": "WARNING",
+            "RATE_LIMIT_TOKENS": "100000000",  # one client stands for many
         }
         stage = Stage(environment, web, gateway)
         stage.migrate()

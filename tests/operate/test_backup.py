@@ -20,7 +20,7 @@ from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, people
+from entitlements import agents, jws, people
 from entitlements.models import ApiToken, IssuedToken, Session, SigningKey
 from governance import restoring
 from scripts import devstack
@@ -63,6 +63,11 @@ def run(command: str, environment: Mapping[str, str], folder: Path) -> str:
 
 def _expanded(part: str, environment: Mapping[str, str]) -> str:
     return re.sub(r"\$(\w+)", lambda found: environment[found[1]], part)
+
+
+def invalid() -> set[str]:
+    """The code of a token whose key no longer counts."""
+    return {str(jws.BadToken.code)}
 
 
 def recorded(token: str) -> str:
@@ -108,7 +113,7 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     said = [run(command, there, tmp_path) for command in commands("Restore")]
 
     assert any(line.startswith("OK:") for line in said), said
-    assert run(ask, there, tmp_path) == "invalid_token\n"
+    assert run(ask, there, tmp_path).strip() in invalid()
     state = "from entitlements.models import Agent; print(*Agent.objects.values_list('slug', 'status'))"
     statuses = run(f"python manage.py shell --no-imports -c {shlex.quote(state)}", there, tmp_path)
     assert f"('{stopped.agent.slug}', 'suspended')" in statuses

@@ -1,0 +1,123 @@
+"""Whoever asks too often waits, also while Redis is away, and nobody else does."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.test import Client
+
+from audit.context import SYSTEM
+from audit.models import Event, StrangerCount
+from entitlements import people, ratelimits
+from governance import env
+from tests import make
+
+pytestmark = [pytest.mark.django_db, pytest.mark.loopback]
+GOOD = "correct horse battery staple"
+NOBODY_LISTENS = env.Secret("redis://127.0.0.1:1/0")
+
+
+@pytest.fixture(autouse=True)
+def limits(settings: Any) -> dict[str, int]:  # noqa: ANN401
+    """Small limits, and nobody counted yet."""
+    settings.RATE_LIMITS = {"tokens": 8, "api": 8, "sign_in": 8, "sign_in_source": 80}
+    ratelimits._counts.clear()
+    ratelimits._asked_again_at[0] = 0.0
+    if time.time() % ratelimits.WINDOW > ratelimits.WINDOW - 5:
+        time.sleep(6)  # a window must not end in the middle of a test
+    return dict(settings.RATE_LIMITS)
+
+
+def asks(who: str, times: int) -> int:
+    """Ask so many times; return how many were let through."""
+    passed = 0
+    for _ in range(times):
+        try:
+            ratelimits.check(ratelimits.API, who)
+            passed += 1
+        except ratelimits.TooMany:
+            continue
+    return passed
+
+
+def test_a_limit_is_kept_for_each_by_themselves() -> None:
+    one, other = f"one-{time.time_ns()}", f"other-{time.time_ns()}"
+    assert [asks(one, 20), asks(other, 5)] == [8, 5]
+
+
+def test_two_processes_share_the_count_in_redis() -> None:
+    who = f"shared-{time.time_ns()}"
+    asks(who, 6)
+    ratelimits._counts.clear()  # another process has counted nothing itself
+    ratelimits._clients.clear()
+    assert asks(who, 6) == 2
+
+
+def test_without_redis_the_limit_is_stricter_and_asking_is_quick(settings: Any) -> None:  # noqa: ANN401
+    settings.REDIS_URL = NOBODY_LISTENS
+    began = time.monotonic()
+    assert asks("somebody", 50) == 2
+    assert asks("else", 50) == 2
+    assert time.monotonic() - began < 2
+
+
+def test_redis_is_used_again_when_it_is_back(settings: Any) -> None:  # noqa: ANN401
+    good, who = settings.REDIS_URL, f"back-{time.time_ns()}"
+    settings.REDIS_URL = NOBODY_LISTENS
+    assert asks(who, 4) == 2
+    settings.REDIS_URL = good
+    ratelimits._asked_again_at[0] = 0.0
+    assert asks(who, 20) == 8
+
+
+def test_a_crowd_of_names_fills_no_memory(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    settings.REDIS_URL = NOBODY_LISTENS
+    monkeypatch.setattr(ratelimits, "_MOST_KEPT", 10)
+    for number in range(50):
+        asks(f"name-{number}", 1)
+    assert len(ratelimits._counts) <= 11
+    assert asks("one-more", 1) == 0, "those beyond are counted together"
+
+
+def test_the_api_answers_429_and_says_when_to_come_back() -> None:
+    person = make.analyst(f"ana-{time.time_ns()}")
+    token = people.make_api_token(person, "script", by=SYSTEM)
+    headers = {"authorization": f"Bearer {token}"}
+    answers = [Client().get("/api/v1/agents", headers=headers) for _ in range(10)]
+    assert [answer.status_code for answer in answers] == [200] * 8 + [429] * 2
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert 1 <= int(answers[-1]["Retry-After"]) <= 61
+
+
+def test_the_token_endpoint_tells_a_client_to_slow_down_and_counts_it_by_minute() -> None:
+    client, secret = make.client(None, f"script-{time.time_ns()}", auth="client_secret_basic", api_scopes=["x"])
+    form = urlencode({"grant_type": "nothing", "client_id": client.client_id, "client_secret": secret})
+    kind = "application/x-www-form-urlencoded"
+    answers = [Client().post("/idp/token", form, content_type=kind) for _ in range(10)]
+    assert [answer.status_code for answer in answers[-2:]] == [429, 429], answers[-1].content
+    assert answers[-1].json()["error"] == "slow_down"
+    assert "Retry-After" in answers[-1]
+    assert StrangerCount.objects.get(kind="rate_limited").count == 2
+    assert Event.objects.filter(action="token.refused").count() == 8
+
+
+def test_guessing_a_password_ends_soon_and_the_right_one_does_not_help(settings: Any) -> None:  # noqa: ANN401
+    settings.RATE_LIMITS["sign_in"] = 3
+    login = f"carol-{time.time_ns()}"
+    make.person(login, password=GOOD)
+    for _ in range(3):
+        Client().post("/login/", {"login": login, "password": "wrong"})
+    answer = Client().post("/login/", {"login": login, "password": GOOD})
+    assert answer.status_code == 200
+    assert not Event.objects.filter(action="person.signed_in").exists()
+    assert StrangerCount.objects.get(kind="rate_limited").count >= 1
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+def test_a_limit_must_be_a_number_that_limits(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATE_LIMIT_API", value)
+    with pytest.raises(env.BadEnvironmentError, match="RATE_LIMIT_API must be a whole number"):
+        env.count("RATE_LIMIT_API")
