@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -61,62 +62,71 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@dataclass
+class Mixture:
+    """Operations by chance, and the events that they must leave."""
+
+    world: worlds.World
+    crowd: list[Grant]
+    chance: random.Random
+    expected: Counter[str] = field(default_factory=lambda: Counter(Event.objects.values_list("action", flat=True)))
+
+    def operate(self) -> None:
+        """Do one thing, and expect what it leaves."""
+        self.chance.choice([self.token, self.token, self.refusal, self.stop_and_go, self.replacement])()
+
+    def token(self) -> None:
+        assert self.world.alone().status == 200
+        self.expected["token.issued"] += 1
+
+    def refusal(self) -> None:
+        assert self.world.alone(scope="time:nothing").status == 400
+        self.expected["token.refused"] += 1
+
+    def stop_and_go(self) -> None:
+        grant = self.chance.choice(self.crowd)
+        grants.suspend(grant.pk, by=SYSTEM, reason="test")
+        grants.restore(grant.pk, by=SYSTEM, reason="test")
+        self.expected.update(["grant.suspended", "grant.restored"])
+
+    def replacement(self) -> None:
+        old = self.crowd.pop(self.chance.randrange(len(self.crowd)))
+        grants.revoke(old.pk, by=SYSTEM, reason="test")
+        self.crowd.append(make.grant(old.agent, self.world.entitlement))
+        self.expected.update(["grant.revoked", "grant.issued"])
+
+
 def test_a_thousand_operations_and_two_kills_leave_one_event_an_outcome(tmp_path: Path) -> None:
-    chance = random.Random(20261124)  # noqa: S311 - the same mixture each time
     world = worlds.world()
     make.grant(world.agent, world.entitlement)  # for the agent on its own
     crowd = [make.grant(make.agent(), world.entitlement) for _ in range(20)]
     due = [make.grant(make.agent(), world.entitlement).pk for _ in range(DUE)]
     assert world.alone().status == 200  # makes the key
-    expected: Counter[str] = Counter(Event.objects.values_list("action", flat=True))
-
-    def token() -> str:
-        return "token.issued" if world.alone().status == 200 else "never"
-
-    def refusal() -> str:
-        assert world.alone(scope="time:nothing").status == 400
-        return "token.refused"
-
-    def stop_and_go() -> str:
-        grant = chance.choice(crowd)
-        if grants.suspend(grant.pk, by=SYSTEM, reason="test").state == Grant.State.SUSPENDED:
-            expected["grant.restored"] += 1
-            grants.restore(grant.pk, by=SYSTEM, reason="test")
-        return "grant.suspended"
-
-    def replacement() -> str:
-        old = crowd.pop(chance.randrange(len(crowd)))
-        grants.revoke(old.pk, by=SYSTEM, reason="test")
-        crowd.append(make.grant(old.agent, world.entitlement))
-        expected["grant.issued"] += 1
-        return "grant.revoked"
+    mixture = Mixture(world, crowd, random.Random(20261124))  # noqa: S311 - the same mixture each time
 
     places = {"ANCHOR_FILE": str(tmp_path / "anchor"), "SEAL_KEY_FILE": str(tmp_path / "seal.pem")}
     with process("manage.py", "seal", places=places) as kill_sealer, process(*WORKER, places=places) as kill_worker:
         for number in range(OPERATIONS):
-            expected[chance.choice([token, token, refusal, stop_and_go, replacement])()] += 1
+            mixture.operate()
             if number in KILLS:
                 share = due[: DUE // 2] if number == KILLS[0] else due
                 Grant.objects.filter(pk__in=share, ended_at=None).update(expires_at=clock.now())
                 tasks.expire_grants.delay()
-                time.sleep(chance.random() / 20)
+                time.sleep(mixture.chance.random() / 20)
                 kill_sealer()
                 kill_worker()
         tasks.expire_grants.delay()
         until(lambda: not Grant.objects.filter(pk__in=due, ended_at=None).exists())
         until(lambda: not Pending.objects.exists())
 
-    expected["grant.expired"] = DUE
+    mixture.expected["grant.expired"] = DUE
     found = Counter(Event.objects.values_list("action", flat=True))
-    assert found == expected
+    assert found == mixture.expected
     assert found["token.issued"] == IssuedToken.objects.count()
     assert Leaf.objects.count() == Event.objects.count()
+    verify = [sys.executable, "manage.py", "verify_record"]
+    environment = {**os.environ, **places}
     verified = subprocess.run(
-        [sys.executable, "manage.py", "verify_record"],
-        cwd=settings.BASE_DIR,
-        env={**os.environ, **places},
-        capture_output=True,
-        text=True,
-        check=False,
+        verify, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=False
     )
     assert verified.returncode == 0, verified.stdout + verified.stderr
