@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
 
 from tests.conftest import BROWSERS
 
@@ -89,7 +90,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def visitor(context: BrowserContext, live_server: Any) -> Visitor:
+def visitor(context: BrowserContext, live_server: LiveServer) -> Visitor:
     page = context.new_page()
     page.set_default_timeout(15_000)
     found = Visitor(page, live_server.url.replace("127.0.0.1", "localhost"))

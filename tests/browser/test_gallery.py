@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from entitlements.models import Grant, Revocation
 from tests.browser import world
 from tests.browser.conftest import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("company")]
 
 SHOTS = os.environ.get("MANDATE_SHOTS", "")
 PAGES = {
@@ -75,7 +76,7 @@ def _complaints(visitor: Visitor) -> list[str]:
     ]
 
 
-def test_every_page_is_accessible_reflows_and_keeps_the_policy(visitor: Visitor, company: None) -> None:
+def test_every_page_is_accessible_reflows_and_keeps_the_policy(visitor: Visitor) -> None:
     wrong = [each for name, path in STRANGERS.items() for each in _look(visitor, name, path)]
     visitor.sign_in("ana")
     for name, path in PAGES.items():
@@ -83,8 +84,32 @@ def test_every_page_is_accessible_reflows_and_keeps_the_policy(visitor: Visitor,
     assert wrong == []
 
 
-def test_what_an_approver_sees_is_accessible_too(visitor: Visitor, company: None) -> None:
+def test_what_an_approver_sees_is_accessible_too(visitor: Visitor) -> None:
     asked = world.waiting_for("sofia")
     visitor.sign_in("sofia")
     wrong = _look(visitor, "owner-home", "/") + _look(visitor, "request", f"/requests/{asked.pk}/")
     assert wrong == []
+
+
+def test_a_receipt_with_its_proof_is_accessible_too(visitor: Visitor) -> None:
+    visitor.sign_in("ana")
+    stop = Revocation.objects.get()
+    grant = Grant.objects.filter(agent__slug="expense-bot").get()
+    wrong = _look(visitor, "receipt", f"/stop/receipts/{stop.pk}/?prove")
+    wrong += _look(visitor, "grant", f"/grants/{grant.pk}/?prove")
+    assert wrong == []
+
+
+def test_forced_colours_and_less_motion_leave_every_state_as_word_and_shape(visitor: Visitor) -> None:
+    visitor.page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    visitor.sign_in("ana")
+    states = visitor.page.locator(".status")
+    assert states.count() > 3
+    for state in states.all():
+        assert state.locator("svg.shape").count() == 1
+        assert state.inner_text().strip()
+    every = "[...document.querySelectorAll('*')]"
+    moving = visitor.page.evaluate(
+        f"{every}.filter((e) => parseFloat(getComputedStyle(e).transitionDuration) > 0).length"
+    )
+    assert moving == 0

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
+from pytest_django.fixtures import Settings
+from pytest_django.live_server_helper import LiveServer
 
 from entitlements.models import Agent, Grant
 from governance.models import AccessRequest
 from tests.browser import world
 from tests.browser.conftest import PASSWORD, Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
 
 
 def _type(visitor: Visitor, text: str) -> None:
@@ -25,7 +26,7 @@ def _press(visitor: Visitor, *keys: str) -> None:
         visitor.page.keyboard.press(key)
 
 
-def test_narrowing_and_approving_by_keyboard_gives_exactly_what_was_ticked(visitor: Visitor, company: None) -> None:
+def test_narrowing_and_approving_by_keyboard_gives_exactly_what_was_ticked(visitor: Visitor) -> None:
     asked = world.waiting_for("sofia")
     visitor.sign_in("sofia")
     visitor.tab_to(f'a[href="/requests/{asked.pk}/"]')
@@ -43,13 +44,15 @@ def test_narrowing_and_approving_by_keyboard_gives_exactly_what_was_ticked(visit
     _press(visitor, "Enter")
     expect(visitor.page.get_by_text("The access is in force until it ends.")).to_be_visible()
 
-    grant = Grant.objects.get(pk=AccessRequest.objects.get(pk=asked.pk).grant_id)
+    made = AccessRequest.objects.get(pk=asked.pk).grant_id
+    assert made
+    grant = Grant.objects.get(pk=made)
     assert sorted(line.tool.name for line in grant.lines.all()) == ["book_invoice", "get_invoice", "list_invoices"]
     assert (grant.expires_at - grant.starts_at).days == 7
     assert (visitor.wrong, visitor.violations()) == ([], [])
 
 
-def test_stopping_by_keyboard_ends_with_a_receipt_that_proves_itself(visitor: Visitor, company: None) -> None:
+def test_stopping_by_keyboard_ends_with_a_receipt_that_proves_itself(visitor: Visitor) -> None:
     visitor.sign_in("ana")
     _press(visitor, "Control+k")
     _type(visitor, "expense")
@@ -72,7 +75,7 @@ def test_stopping_by_keyboard_ends_with_a_receipt_that_proves_itself(visitor: Vi
     assert (visitor.wrong, visitor.violations()) == ([], [])
 
 
-def test_escape_closes_the_command_bar_and_gives_the_focus_back(visitor: Visitor, company: None) -> None:
+def test_escape_closes_the_command_bar_and_gives_the_focus_back(visitor: Visitor) -> None:
     visitor.sign_in("ana")
     visitor.tab_to("[data-command]")
     _press(visitor, "Enter")
@@ -81,7 +84,7 @@ def test_escape_closes_the_command_bar_and_gives_the_focus_back(visitor: Visitor
     expect(visitor.page.locator("[data-command]")).to_be_focused()
 
 
-def test_the_chosen_theme_outlives_the_page(visitor: Visitor, company: None) -> None:
+def test_the_chosen_theme_outlives_the_page(visitor: Visitor) -> None:
     visitor.sign_in("ana")
     visitor.tab_to("[data-theme-form] button")
     _press(visitor, "Enter", "Enter")
@@ -89,7 +92,7 @@ def test_the_chosen_theme_outlives_the_page(visitor: Visitor, company: None) -> 
     assert visitor.page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
-def test_without_script_the_story_works_just_the_same(browser: Browser, live_server: Any, company: None) -> None:
+def test_without_script_the_story_works_just_the_same(browser: Browser, live_server: LiveServer) -> None:
     asked = world.waiting_for("sofia")
     address = live_server.url.replace("127.0.0.1", "localhost")
     context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
@@ -108,7 +111,7 @@ def test_without_script_the_story_works_just_the_same(browser: Browser, live_ser
     context.close()
 
 
-def test_weighty_approvals_ask_who_you_are_and_then_go_on(visitor: Visitor, company: None, settings: Any) -> None:
+def test_weighty_approvals_ask_who_you_are_and_then_go_on(visitor: Visitor, settings: Settings) -> None:
     settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 0
     asked = world.waiting_for("sofia")
     visitor.sign_in("sofia")
