@@ -113,3 +113,19 @@ def test_forced_colours_and_less_motion_leave_every_state_as_word_and_shape(visi
         f"{every}.filter((e) => parseFloat(getComputedStyle(e).transitionDuration) > 0).length"
     )
     assert moving == 0
+
+
+@pytest.mark.skipif(not SHOTS, reason="MANDATE_SHOTS names no folder for the pictures of the README")
+def test_pictures_for_the_readme(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 1280, "height": 860})
+    asked = world.waiting_for("sofia")
+    visitor.sign_in("sofia")
+    visitor.go(f"/requests/{asked.pk}/")
+    visitor.page.uncheck("input[value=pay_invoice]")
+    visitor.page.uncheck("input[value=delete_invoice]")
+    visitor.page.screenshot(path=Path(SHOTS) / "approve.png")
+    visitor.page.context.clear_cookies()
+    visitor.page.emulate_media(color_scheme="dark")
+    visitor.sign_in("ana")
+    visitor.go("/audit/?about=agent:expense-bot")
+    visitor.page.screenshot(path=Path(SHOTS) / "timeline.png")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -75,7 +75,6 @@ class Told:
     links: list[Link]
     detail: dict[str, Any]
     run: int = 1
-    last_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +142,18 @@ def told(events: Sequence[Event]) -> list[Told]:
             LANES[lane],
             event.action.replace(".", " ").replace("_", " "),
             places.get((event.producer, event.sequence)),
-            [link_to(link) for link in event.about],
+            [link_to(link) for link in _worth_saying(event)],
             event.detail,
         )
         for event in events
     ]
+
+
+def _worth_saying(event: Event) -> list[str]:
+    """Leave out what the line says already: who acted, for whom, and the system of a tool that is named."""
+    said = {event.actor, event.on_behalf_of}
+    said |= {f"system:{link[5:].partition('/')[0]}" for link in event.about if link.startswith("tool:")}
+    return [link for link in event.about if link not in said]
 
 
 def _places(events: Sequence[Event]) -> dict[tuple[UUID, int], int]:
@@ -173,15 +179,13 @@ def link_to(link: str) -> Link:
 
 
 def collapsed(rows: Sequence[Told]) -> list[Told]:
-    """Fold runs of allowed calls that differ in nothing but their time into one line that says how many."""
+    """Fold runs of allowed calls that differ only in time and tool into one line that says how many."""
     folded: list[Told] = []
     for row in rows:
         last = folded[-1] if folded else None
         if last is not None and _same_run(last, row):
-            folded[-1] = Told(
-                last.event, last.lane, last.lane_name, last.verb, last.index, last.links, last.detail,
-                last.run + 1, row.event.at,
-            )  # fmt: skip
+            links = [*last.links, *(link for link in row.links if link not in last.links)]
+            folded[-1] = replace(last, run=last.run + 1, links=links)
         else:
             folded.append(row)
     return folded
@@ -189,4 +193,8 @@ def collapsed(rows: Sequence[Told]) -> list[Told]:
 
 def _same_run(one: Told, other: Told) -> bool:
     foldable = one.event.action in ("call.allowed", "call.finished") and one.event.action == other.event.action
-    return foldable and one.event.actor == other.event.actor and one.links == other.links
+    return foldable and one.event.actor == other.event.actor and _without_tools(one) == _without_tools(other)
+
+
+def _without_tools(told: Told) -> list[Link]:
+    return [link for link in told.links if not link.text.startswith("tool:")]

@@ -37,7 +37,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
     if link:
         check(caller, link)
         events = _event(link) if link.startswith("event:") else timeline.about(link)
-        told["timeline"] = record.page(events, request)
+        told["timeline"] = record.page(events, request, here=record.link_to(link).address)
     elif reads_all:
         told["timeline"] = record.page(Event.objects.all(), request)
     return render(request, "console/audit.html", told)
