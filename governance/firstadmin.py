@@ -45,7 +45,7 @@ def invite(email: str, *, by: Principal, reason: str, again: bool = False) -> tu
         raise AdminExists
     person = _administrator(email, by=by, reason=reason)
     token, now = secrets.token_urlsafe(32), clock.now()
-    person.invitations.filter(used_at=None, expires_at__gt=now).update(expires_at=now)
+    Invitation.objects.filter(person=person, used_at=None, expires_at__gt=now).update(expires_at=now)
     Invitation.objects.create(person=person, digest=digest(token), made_at=now, expires_at=now + GOOD_FOR)
     log.record(Action.PERSON_INVITED, about=[f"person:{person.login}"], by=by, reason=reason, detail={"again": again})
     return person, token

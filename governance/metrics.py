@@ -118,7 +118,7 @@ def queue_length() -> int | None:
     """Return how many messages wait; None when the queue does not answer."""
     try:
         with redis.Redis.from_url(settings.REDIS_URL.reveal(), socket_timeout=0.5, socket_connect_timeout=0.5) as queue:
-            return int(queue.llen(QUEUE))  # type: ignore[arg-type]  # the client's stubs also speak for its async form
+            return int(queue.llen(QUEUE))
     except redis.RedisError:
         return None
 
@@ -145,4 +145,4 @@ def _labelled(
 def _rows(query: str, values: Any = None) -> list[tuple[Any, ...]]:  # noqa: ANN401 - what the driver takes
     with connection.cursor() as cursor:
         cursor.execute(query, values)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

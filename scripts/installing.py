@@ -16,6 +16,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
@@ -123,7 +124,8 @@ def install(folder: Folder, host: str, gateway: str, acme: str) -> None:
     folder.secret("postgres_superuser", random_text)
     for name, (role, password_of) in ROLES.items():
         password = folder.secret(password_of, random_text)
-        folder.secret(name, lambda role=role, password=password: f"postgresql://{role}:{password}@postgres/mandate")
+        address = f"postgresql://{role}:{password}@postgres/mandate"
+        folder.secret(name, partial(str, address))
     redis = folder.secret("redis_password", random_text)
     folder.secret("redis_conf", lambda: f'bind * -::*\nrequirepass {redis}\nsave ""\nappendonly no\ndir /data')
     folder.secret("redis_url", lambda: f"redis://:{redis}@redis:6379/0")

@@ -21,6 +21,7 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import agents, jws, people
+from entitlements.errors import ReasonRequired
 from entitlements.models import ApiToken, IssuedToken, Session, SigningKey
 from governance import restoring
 from scripts import devstack
@@ -142,5 +143,5 @@ def test_after_a_restore_no_key_token_session_or_sign_in_lives() -> None:
 
 
 def test_a_restore_says_why() -> None:
-    with pytest.raises(restoring.ReasonRequired):
+    with pytest.raises(ReasonRequired):
         restoring.after_restore(by=SYSTEM, reason=" ")

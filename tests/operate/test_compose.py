@@ -286,10 +286,10 @@ def test_the_roles_script_makes_the_three_roles(deployment: Deployment, tmp_path
     admin = deployment.stack["ADMIN_DATABASE_URL"]
     with psycopg.connect(admin, autocommit=True) as connection:
         for statement in filter(str.strip, first.split(";")):
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
     with psycopg.connect(admin.rpartition("/")[0] + "/tried", autocommit=True) as connection:
         for statement in filter(str.strip, second.split(";")):
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
         rights = connection.execute(
             "SELECT has_schema_privilege(r, 'public', 'CREATE'), has_database_privilege(r, 'tried', 'CONNECT')"
             " FROM unnest(ARRAY['tried_owner', 'tried_app', 'tried_seal']) AS r"
