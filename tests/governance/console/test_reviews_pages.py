@@ -7,7 +7,9 @@ import pytest
 
 from audit import clock
 from entitlements.models import Grant, Role
+from governance import reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision
+from governance.reviews import Answer
 from tests import make
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -66,7 +68,7 @@ def test_a_reviewer_works_without_script() -> None:
 def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
-    worlds.reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
+    reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
     answer = visits.as_(company.sofia).post("/reviews/q4/submit/", {"tag": "another"}, secure=True)
     assert "stale" in visits.text(answer)
     assert not ReviewDecision.objects.exists()
@@ -75,8 +77,8 @@ def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
 def test_what_is_critical_is_submitted_only_with_a_fresh_proof() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
-    worlds.reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
-    tag = worlds.reviews.drafts_tag(campaign, company.sofia)
+    reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
+    tag = reviews.drafts_tag(campaign, company.sofia)
     answer = visits.as_(company.sofia, fresh=False).post("/reviews/q4/submit/", {"tag": tag}, secure=True)
     assert answer.status_code in {302, 403}
     assert not ReviewDecision.objects.exists()
@@ -128,9 +130,9 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert()
     company, _ = worlds.found()
     hostile = "=cmd|' /C calc'!A0 <script>alert(1)</script>"
     campaign = worlds.campaign(company)
-    said = worlds.Answer("revoke", "risk", hostile)
+    said = Answer("revoke", "risk", hostile)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
-    worlds.reviews.prove_due()
+    reviews.prove_due()
     ana = visits.as_(company.ana)
     page = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
     assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Proven" in page) == (False, True, True)
