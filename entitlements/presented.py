@@ -14,10 +14,10 @@ from uuid import UUID
 from audit import clock
 
 from . import addresses, callers, facts, jws, policy, scopes, signing, tokens
-from .callers import Caller, Target
+from .callers import Caller, Issued
 from .codes import Code, meaning
 from .errors import DomainError
-from .models import IssuedToken, System
+from .models import System
 from .snapshot import Call, Token
 from .verdicts import Effect, Reason, Verdict
 
@@ -59,16 +59,13 @@ def access_token(token: str, slug: str, resource: str) -> Presented:
 
 def live(claims: Mapping[str, Any], slug: str) -> Presented:
     """Ask the rows about a token of this system whose signature was checked. Raises NotLive, BadToken."""
-    row = _row(claims)
-    caller = callers.by_id(row.client.client_id)
-    target, _ = callers.target(slug, caller) if caller else (None, "")
-    if caller is None or target is None or row.system_id != target.pk:
+    issued = _issued(claims)
+    if issued.target.slug != slug:
         raise jws.BadToken
-    person = row.person.login if row.person else None
-    verdict = _verdict(row, caller, target, person)
+    verdict = _verdict(issued)
     if not verdict.allowed:
         raise NotLive(verdict)
-    return Presented(claims, caller, person, scopes.parse(row.scope))
+    return Presented(claims, issued.caller, issued.person, scopes.parse(issued.scope))
 
 
 class AudienceMismatch(jws.BadToken):
@@ -77,23 +74,23 @@ class AudienceMismatch(jws.BadToken):
     code = Code.AUDIENCE_MISMATCH
 
 
-def _row(claims: Mapping[str, Any]) -> IssuedToken:
+def _issued(claims: Mapping[str, Any]) -> Issued:
     try:
         jti = UUID(jws.text(claims, "jti"))
     except ValueError as error:
         raise jws.BadToken from error
-    row = IssuedToken.objects.select_related("client", "person").filter(pk=jti).first()
-    if row is None:
+    issued = callers.of_token(jti)
+    if issued is None:
         raise jws.BadToken("The token is not one that we recorded.")
-    return row
+    return issued
 
 
-def _verdict(row: IssuedToken, caller: Caller, target: Target, person: str | None) -> Verdict:
-    now = clock.now()
-    if row.revoked_at is not None or not now < row.expires_at:
-        code = Code.TOKEN_EXPIRED if row.revoked_at is None else Code.TOKEN_REVOKED
+def _verdict(issued: Issued) -> Verdict:
+    now, caller, target, person = clock.now(), issued.caller, issued.target, issued.person
+    if issued.revoked is not None or not now < issued.expires:
+        code = Code.TOKEN_EXPIRED if issued.revoked is None else Code.TOKEN_REVOKED
         return Verdict(Effect.DENY, code, (Reason(code, meaning(code).sentence),))
-    held = frozenset(scopes.parse(row.scope))
+    held = frozenset(scopes.parse(issued.scope))
     stands_on_api_scopes = person is None and target.kind == System.Kind.BUILTIN
     if stands_on_api_scopes and not held <= set(caller.api_scopes):
         return Verdict(Effect.DENY, Code.NO_GRANT, ())
@@ -104,11 +101,11 @@ def _verdict(row: IssuedToken, caller: Caller, target: Target, person: str | Non
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     if stands_on_api_scopes:
-        if not row.issued_at.timestamp() > known.tokens_valid_after:
+        if not issued.issued.timestamp() > known.tokens_valid_after:
             return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
         return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
-    token = Token(str(row.pk), row.issued_at.timestamp(), row.expires_at.timestamp(), held)
-    session = str(row.session_id) if row.session_id else None
+    token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
+    session = str(issued.session) if issued.session else None
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)
     return policy.still_live(call, known, now.timestamp())
 
