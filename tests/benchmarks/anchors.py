@@ -81,7 +81,9 @@ def contextforge(upstream: Server, folder: Path) -> Iterator[tuple[Server, str]]
         **dict.fromkeys(
             ("MCPGATEWAY_ADMIN_API_ENABLED", "SSRF_ALLOW_LOCALHOST", "SSRF_ALLOW_PRIVATE_NETWORKS"), "true"
         ),
-        **dict.fromkeys(("MCPGATEWAY_UI_ENABLED", "PLUGINS_ENABLED", "SECURE_COOKIES"), "false"),
+        **dict.fromkeys(
+            ("MCPGATEWAY_UI_ENABLED", "PLUGINS_ENABLED", "SECURE_COOKIES", "RATE_LIMITING_ENABLED"), "false"
+        ),
         "LOG_LEVEL": "ERROR",
         "CACHE_TYPE": "memory",
     }
