@@ -71,8 +71,9 @@ class Visitor:
         self.page.wait_for_url(self.address + "/")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Run a browser for one file of tests: its event loop would be in the way of the next file's."""
     program = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
         options: dict[str, Any] = {"args": ["--no-sandbox", "--disable-dev-shm-usage"]}
