@@ -11,6 +11,10 @@ import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from entitlements.errors import DomainError
 
 FLOORS = ("audit", "entitlements", "governance")
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -47,7 +51,7 @@ def _refusals() -> str:
     return f"\n## Refused requests\n\n| code | what it says | HTTP |\n|---|---|---|\n{rows}\n"
 
 
-def _errors() -> Iterator[type]:
+def _errors() -> Iterator[type[DomainError]]:
     from entitlements.errors import DomainError  # noqa: PLC0415 - Django must be set up first
 
     for floor in FLOORS:
@@ -55,7 +59,7 @@ def _errors() -> Iterator[type]:
         for module in pkgutil.walk_packages(package.__path__, f"{floor}."):
             if ".migrations" not in module.name and module.name not in {"governance.asgi", "governance.wsgi"}:
                 import_module(module.name)
-    waiting = [DomainError]
+    waiting: list[type[DomainError]] = [DomainError]
     while waiting:
         error = waiting.pop()
         yield error

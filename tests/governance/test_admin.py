@@ -6,7 +6,9 @@ from tests.governance import companies
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("page", ["accessrequest", "approval", "approvalpolicy", "campaign", "reviewdecision", "remediation"])
+@pytest.mark.parametrize(
+    "page", ["accessrequest", "approval", "approvalpolicy", "campaign", "reviewdecision", "remediation"]
+)
 def test_the_back_office_shows_requests_and_changes_nothing(page: str) -> None:
     company = companies.found()
     company.ask()
