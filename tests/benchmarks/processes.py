@@ -94,6 +94,13 @@ def running(
                     raise NotStartedError(log.read().decode(errors="replace").strip()[-1500:])
                 time.sleep(0.05)
             yield Server(process.pid, port)
+        except NotStartedError:
+            raise
+        except BaseException as why:
+            log.seek(0)
+            if said := log.read().decode(errors="replace").strip():
+                why.add_note(f"{command} said last:\n{said[-3000:]}")
+            raise
         finally:
             process.terminate()
             try:
