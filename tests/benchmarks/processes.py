@@ -91,7 +91,7 @@ def running(
             while not _accepts(port):
                 if process.poll() is not None or time.monotonic() > until:
                     log.seek(0)
-                    raise NotStartedError(log.read().decode(errors="replace").strip()[-1500:])
+                    raise NotStartedError(log.read().decode(errors="replace").strip()[-1500:])  # noqa: TRY301 - noted below
                 time.sleep(0.05)
             yield Server(process.pid, port)
         except NotStartedError:
