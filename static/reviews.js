@@ -176,7 +176,7 @@
     await settle();
     if (waiting.size) { lost(); return; }
     form.dataset.settled = "yes";
-    form.requestSubmit(button);
+    setTimeout(() => form.requestSubmit(button)); // while this very event is still on its way, a form submits nothing
   });
 
   for (const row of rows) { show(row); states.set(row, read(row)); }
