@@ -1,0 +1,88 @@
+"""A gateway whose database or queue goes away: it refuses everything meanwhile, or goes on, and heals by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scripts import devservers, devstack
+from tests import databases
+
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+CALL = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
+
+
+def status(address: str, body: bytes | None = None) -> int:
+    """Return the status that an address answers, 0 for none."""
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - our own address
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+def until(true: Callable[[], bool], seconds: float) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+@contextmanager
+def gateway(stack: devstack.Stack, port: int) -> Iterator[str]:
+    """Run one real node on a stack of its own."""
+    kept = {k: v for k, v in os.environ.items() if k not in {databases.RUN, databases.WORKER, databases.ADMIN}}
+    environment = {**kept, **stack, "DEMO": "1", "DJANGO_SETTINGS_MODULE": "governance.settings"}
+    migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "-v", "0"]
+    subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
+    serve = ["-m", "uvicorn", "governance.asgi:application", "--port", str(port), "--log-level", "warning"]
+    node = subprocess.Popen([sys.executable, *serve], cwd=ROOT, env=environment)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        node.terminate()
+        node.wait(20)
+
+
+def test_a_node_refuses_while_its_database_is_stopped_and_does_not_miss_the_queue() -> None:
+    mine = {name: os.environ.pop(name) for name in (*databases.ADDRESSES, "REDIS_URL") if name in os.environ}
+    try:
+        stack = devstack.Stack(fast=True)
+    finally:
+        os.environ.update(mine)
+    try:
+        with gateway(stack, devservers.free_port()) as node:
+            mcp = f"{node}/gw/nowhere/mcp"
+            until(lambda: status(f"{node}/readyz") == 200, 30)
+            usual = status(mcp, CALL)
+            assert usual not in {0, 200, 503}
+
+            stack.valkey.stop()
+            assert (status(mcp, CALL), status(f"{node}/readyz")) == (usual, 200)
+
+            stack.postgres.stop("immediate")
+            until(lambda: status(mcp, CALL) == 503, 3)
+            assert {status(mcp, CALL) for _ in range(20)} == {503}
+            assert status(f"{node}/readyz") == 503
+
+            stack.postgres.start()
+            until(lambda: status(mcp, CALL) == usual, 15)
+            assert status(f"{node}/readyz") == 200
+    finally:
+        stack.close()
