@@ -3,7 +3,11 @@
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 
 application = get_wsgi_application()
+
+# Import every view before serving: else the first requests do, in several threads at once, and wait for seconds.
+_ = get_resolver().url_patterns
