@@ -27,7 +27,7 @@ async def play(stage: Stage) -> None:
     await calls.tools_are_called(stage)
     await calls.calls_are_decided(stage)
     await calls.grant_is_revoked(stage)
-    stage.later(8, "Access reviews are not built yet; this step is not played.")
+    stage.later(8, "A first access review is in console and API; this story does not play it yet.")
     proof.timeline_tells_it(stage)
     proof.record_verifies(stage)
 
