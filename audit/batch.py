@@ -19,7 +19,7 @@ import psycopg
 
 from audit import context
 from audit.actions import Action
-from audit.draft import Draft, draft
+from audit.draft import BadEvent, Draft, draft
 from audit.statements import INSERT_MANY, columns
 
 MAX_BATCH: Final = 500
@@ -109,7 +109,14 @@ class Writer:
         await self._disconnect()
 
     async def write(self, event: Draft) -> Written:
-        """Return when the event is durable. Raises Busy or NotWritten (it is not in the record), or FateUnknown."""
+        """Return when the event is durable. Raises Busy or NotWritten (it is not in the record), or FateUnknown.
+
+        An event over the size limit is refused here, alone: inside a batch it would fail its neighbours.
+        """
+        try:
+            event.check_size()
+        except BadEvent as error:
+            raise NotWritten(str(error)) from error
         if self._closing or self._task is None or self._task.done():
             raise NotWritten
         if len(self._waiting) >= self._max_waiting:

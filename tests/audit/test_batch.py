@@ -51,6 +51,25 @@ def test_an_event_is_committed_when_write_returns() -> None:
     assert (event.actor, event.about, event.detail) == ("agent:bot", ["grant:1"], {"n": 7})
 
 
+def test_an_event_over_the_size_limit_fails_alone_and_its_neighbours_are_written() -> None:
+    large = draft(Action.REFUSED, by=BOT, detail={"filler": ["\u0001" * 900] * 40})  # each of these takes six bytes
+    short_of_it = draft(Action.REFUSED, by=BOT, detail={"filler": ["x" * 900] * 40, "n": 2})
+
+    async def story(writer: batch.Writer) -> None:
+        outcomes = await asyncio.gather(
+            *(writer.write(event) for event in (said(0), large, said(1), short_of_it)), return_exceptions=True
+        )
+        assert [type(outcome) for outcome in outcomes] == [
+            batch.Written,
+            batch.NotWritten,
+            batch.Written,
+            batch.Written,
+        ]
+
+    run(story)
+    assert sorted(event.detail["n"] for event in Event.objects.all()) == [0, 1, 2]
+
+
 def test_calls_at_once_share_batches_and_each_event_is_there_once(archive: make.Archive) -> None:
     async def story(writer: batch.Writer) -> None:
         await asyncio.gather(*(writer.write(said(n)) for n in range(2000)))
