@@ -36,6 +36,12 @@ ORDER = (
     "revocation.settled",
     "call.denied",
     "token.refused",
+    "campaign.made",
+    "campaign.activated",
+    "review.decided",
+    "grant.revoked",
+    "removal.verified",
+    "campaign.closed",
 )
 """What must be found in the timeline one after the other, whatever stands between."""
 
@@ -49,11 +55,11 @@ def timeline_tells_it(stage: Stage) -> None:
     about = stage.api("audrey").every(f"audit-events?about=agent:{AGENT}")
     ours = {event["uuid"] for event in about}
     check(ours <= {event["uuid"] for event in events}, "the agent's timeline has events outside the trace")
-    calls = [event for event in events if event["action"] in {"call.allowed", "call.denied"}]
+    calls = [event for event in about if event["action"] in {"call.allowed", "call.denied"}]
     check(all(event["on_behalf_of"] == "person:alice" for event in calls), "a call does not say for whom it was")
     stage.proven(
         9,
-        "One timeline holds every step in order, under one trace, from registration to denial.",
+        "One timeline holds every step in order, under one trace, from registration to review.",
         f"{len(events)} events of the trace, {len(ours)} of them about {AGENT}, {len(calls)} decisions on calls",
         " → ".join(dict.fromkeys(event["action"] for event in events)),
     )

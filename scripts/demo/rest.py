@@ -52,9 +52,9 @@ class Api:
         headers = {"Idempotency-Key": secrets.token_hex(16), **({"If-Match": etag} if etag else {})}
         return self._send("POST", path, body, headers)
 
-    def put(self, path: str, body: Mapping[str, Any]) -> Answer:
-        """Set something."""
-        return self._send("PUT", path, body, {})
+    def put(self, path: str, body: Mapping[str, Any], *, etag: str = "") -> Answer:
+        """Set something; `etag` as above."""
+        return self._send("PUT", path, body, {"If-Match": etag} if etag else {})
 
     def every(self, path: str) -> list[dict[str, Any]]:
         """Read a whole list, page by page. Raises RuntimeError when a page is refused."""

@@ -47,11 +47,6 @@ class Stage:
         print(f"  ✓ {mark:<3}{sentence} ({took:.1f} s){seen}", flush=True)
         self.step = step
 
-    def later(self, step: int, sentence: str) -> None:
-        """Say that a step is not played."""
-        print(f"  - {step}. {sentence}", flush=True)
-        self.step = step
-
 
 def check(holds: object, otherwise: str) -> None:
     """Raise DoesNotHold unless the observation is as promised."""

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from scripts.demo import calls, proof, steps, world
+from scripts.demo import calls, proof, review, steps, world
 from scripts.demo.stage import DoesNotHold, Stage
 
 
@@ -27,7 +27,7 @@ async def play(stage: Stage) -> None:
     await calls.tools_are_called(stage)
     await calls.calls_are_decided(stage)
     await calls.grant_is_revoked(stage)
-    stage.later(8, "A first access review is in console and API; this story does not play it yet.")
+    await review.access_is_reviewed(stage)
     proof.timeline_tells_it(stage)
     proof.record_verifies(stage)
 
