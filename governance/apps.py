@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class GovernanceConfig(AppConfig):
@@ -15,3 +16,10 @@ class GovernanceConfig(AppConfig):
         """Register the start-up checks, and make the task queue the one that `delay()` uses."""
         import_module("governance.checks")
         import_module("governance.celery")
+
+
+class OfficeConfig(admin.AdminConfig):
+    """Django's admin, behind our own door."""
+
+    default = False  # of this module; the settings name it
+    default_site = "governance.office.Office"

@@ -32,7 +32,7 @@ INSTALLED_APPS = [
     "governance",
     "entitlements",
     "audit",
-    "django.contrib.admin",
+    "governance.apps.OfficeConfig",  # django.contrib.admin behind our own sign-in
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

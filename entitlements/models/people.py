@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -20,6 +20,10 @@ class Role(models.TextChoices):
     RESPONDER = "responder", "Responder"
     AUDITOR = "auditor", "Auditor"
     ADMIN = "admin", "Platform admin"
+
+
+OFFICE: Final = (Role.ADMIN, Role.ANALYST)
+"""Who may open the back office, to look."""
 
 
 class PersonManager(BaseUserManager["Person"]):
@@ -69,8 +73,8 @@ class Person(AbstractBaseUser):
 
     @property
     def is_staff(self) -> bool:
-        """Who may open the back office: platform admins and analysts."""
-        return self.has_role(Role.ADMIN, Role.ANALYST)
+        """Whether the person may open the back office."""
+        return self.has_role(*OFFICE)
 
     def has_module_perms(self, app_label: str) -> bool:  # noqa: ARG002 - Django's signature
         """Whether the back office shows an application at all."""

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -14,7 +16,12 @@ HIDDEN = {"password", "digest", "secret_sha256", "client_secret", "sealed", "sea
 
 def _signed_in(*roles: str) -> Client:
     client = Client()
-    client.force_login(make.person(roles=roles))
+    person = make.person(roles=roles)
+    client.force_login(person)
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]  # a moment ago
+    session["account_authentication_methods_user"] = str(person.pk)
+    session.save()
     return client
 
 

@@ -1,7 +1,7 @@
 import pytest
-from django.test import Client
 
 from tests.governance import companies
+from tests.governance.console import visits
 
 pytestmark = pytest.mark.django_db
 
@@ -12,8 +12,7 @@ pytestmark = pytest.mark.django_db
 def test_the_back_office_shows_requests_and_changes_nothing(page: str) -> None:
     company = companies.found()
     company.ask()
-    office = Client()
-    office.force_login(company.ana)
+    office = visits.as_(company.ana)
     listed = office.get(f"/admin/governance/{page}/", secure=True)
     assert listed.status_code == 200
     assert office.get(f"/admin/governance/{page}/add/", secure=True).status_code == 403

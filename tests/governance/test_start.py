@@ -43,6 +43,8 @@ def test_the_deployment_check_is_clean_in_production() -> None:
         ({"ALLOWED_HOSTS": "*"}, "mandate.E003"),
         ({"ALLOWED_HOSTS": ".example"}, "mandate.E003"),
         ({"REDIS_URL": "redis://redis.example/0"}, "mandate.E004"),
+        ({"PRIVATE_NETWORKS": "10.20.0.0/16,0.0.0.0/0"}, "mandate.E008"),
+        ({"PRIVATE_NETWORKS": "169.254.169.254/32"}, "mandate.E008"),
         ({"DEBUG": "true"}, "security.W018"),
         ({"SECRET_KEY": "a" * 50}, "security.W009"),
     ],
@@ -60,6 +62,8 @@ def test_the_deployment_check_refuses_what_must_not_reach_production(spoiled: di
         ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 50 characters."),
         ({"CONSOLE_URL": "http://mandate.example"}, "CONSOLE_URL must start with https://"),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of"),
+        ({"PRIVATE_NETWORKS": "10.20.0.1/16"}, "PRIVATE_NETWORKS must be networks"),
+        ({"MAIL_URL": "http://mail.example"}, "MAIL_FROM must be an e-mail address"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_one_sentence(spoiled: dict[str, str], sentence: str) -> None:
@@ -83,7 +87,7 @@ def test_cookies_over_https_belong_to_the_host_alone() -> None:
 def test_pages_carry_the_headers_that_harden_them(client: Any, settings: Any) -> None:  # noqa: ANN401
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_HSTS_SECONDS = 63072000
-    response = client.get("/admin/login/", secure=True, headers={"host": "localhost"})
+    response = client.get("/login/", secure=True, headers={"host": "localhost"})
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy

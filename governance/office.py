@@ -1,0 +1,57 @@
+"""The back office's own door: no sign-in of its own, no password form of its own, and a fresh proof of who comes in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+
+from entitlements.errors import DomainError
+from governance.console import doors, stepup
+
+
+class Office(AdminSite):
+    """Django's admin behind the console's sign-in, which asks for the second factor and limits how often one tries.
+
+    Who may open it is `entitlements.models.people.OFFICE`; what it shows are pages that write nothing.
+    """
+
+    site_header = site_title = "Mandate"
+
+    @login_not_required
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Lead a stranger to the console's sign-in. Raises PermissionDenied for a person who may not come in."""
+        del extra_context
+        if request.user.is_authenticated:
+            raise PermissionDenied
+        return redirect_to_login(request.GET.get("next", "/admin/"))
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - not a template
+        """Lead to the console's way out."""
+        del request, extra_context
+        return redirect("account_logout")
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - not a template
+        """Lead to the console's form."""
+        del request, extra_context
+        return redirect("account_change_password")
+
+    def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - Django's signature
+        """Let somebody in who may, and who proved at most five minutes ago who they are."""
+
+        def proven(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+            try:
+                stepup.demand(request)
+            except DomainError as refusal:
+                return doors.refused(request, refusal)
+            return view(request, *args, **kwargs)
+
+        return super().admin_view(functools.update_wrapper(proven, view), cacheable)
