@@ -1,8 +1,8 @@
 """The one way out: HTTP to addresses that people or documents named, without becoming a way back in.
 
-https to public addresses alone (in the demo also http to this machine). The name is resolved once, every answer must
-be public, and the connection goes to the address that was vetted. No redirects, no proxies of the environment, no
-cookies; time and size are bounded.
+https to public addresses and into PRIVATE_NETWORKS alone (in the demo also http to this machine). The name is resolved
+once, every answer must be such an address, and the connection goes to the address that was vetted. No redirects, no
+proxies of the environment, no cookies; time and size are bounded.
 """
 
 from __future__ import annotations
@@ -174,4 +174,8 @@ def _is_literal(host: str) -> bool:
 
 
 def _may_connect(address: str) -> bool:
-    return prefixes.is_public(address) or (bool(settings.DEMO) and prefixes.is_loopback(address))
+    return (
+        prefixes.is_public(address)
+        or prefixes.is_in(address, settings.PRIVATE_NETWORKS)
+        or (bool(settings.DEMO) and prefixes.is_loopback(address))
+    )

@@ -6,7 +6,8 @@ what was private once (site-local), so the table is our own. Source: the IANA sp
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 _NOT_PUBLIC_4: Final = tuple(
@@ -56,6 +57,15 @@ def is_public(text: str) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in prefix for prefix in _NOT_PUBLIC_4)
     return _is_public_6(address)
+
+
+def is_in(text: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Say whether an address, written plainly, lies in one of these networks."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 def is_loopback(text: str) -> bool:

@@ -1,10 +1,14 @@
 """Start-up checks of our own, beside Django's: what must not reach production."""
 
 from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import Final
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
+
+_OWN: Final = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10")))
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -20,6 +24,11 @@ def production_is_not_a_demo(app_configs: Sequence[AppConfig] | None, **_: objec
         found.append(checks.Error("ALLOWED_HOSTS must not hold a wildcard.", id="mandate.E003"))
     if "@" not in settings.REDIS_URL.reveal():
         found.append(checks.Error("REDIS_URL holds no password: the queue is open to its network.", id="mandate.E004"))
+    if any(
+        network.overlaps(own) for network in settings.PRIVATE_NETWORKS for own in _OWN if network.version == own.version
+    ):
+        told = "PRIVATE_NETWORKS holds this machine's own or link-local addresses, where clouds keep their credentials."
+        found.append(checks.Error(told, id="mandate.E008"))
     return found
 
 

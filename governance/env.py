@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -95,6 +96,20 @@ TABLE: Mapping[str, Variable] = {
         Variable("OIDC_CLIENT_SECRET", "Our client secret there.", "", is_secret=True),
         Variable("OIDC_NAME", "What the button of the company's sign-in says.", "Company sign-in"),
         Variable("NODE_ID", "Name of this gateway node in receipts; else made of host and process.", ""),
+        Variable(
+            "MAIL_URL",
+            "Where mail is handed in: `smtp://user:password@host:587` (STARTTLS) or `smtps://user:password@host:465`. "
+            "Without it no mail is sent.",
+            "",
+            is_secret=True,
+        ),
+        Variable("MAIL_FROM", "Whom our mail comes from; needed with MAIL_URL.", ""),
+        Variable(
+            "PRIVATE_NETWORKS",
+            "Networks that are not public and may be reached all the same, separated by commas (`10.20.0.0/16`): the "
+            "company's own MCP servers and issuers. Still https alone.",
+            "",
+        ),
         Variable(
             "METRICS_TOKEN",
             "What Prometheus sends as `Authorization: Bearer`; without it `/metrics` is not served (but for DEMO).",
@@ -252,6 +267,37 @@ def company_sign_in() -> dict[str, dict[str, object]]:
 
 
 def role(name: str, default: str) -> str:
+def mailers() -> dict[str, dict[str, object]]:
+    """Return Django's mailers: the one of MAIL_URL, always encrypted, or none when it is not set."""
+    address = text("MAIL_URL")
+    if not address:
+        return {}
+    if "@" not in text("MAIL_FROM"):
+        message = "MAIL_FROM must be an e-mail address; MAIL_URL needs it."
+        raise BadEnvironmentError(message)
+    parts = _split("MAIL_URL", address, ("smtp", "smtps"))
+    is_ssl = parts.scheme == "smtps"
+    options = {
+        "host": parts.hostname,
+        "port": parts.port or (465 if is_ssl else 587),
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_ssl": is_ssl,
+        "use_tls": not is_ssl,
+        "timeout": 10,
+    }
+    return {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}}
+
+
+def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return a list of networks; each is written with its length and without host bits."""
+    try:
+        return tuple(ip_network(part) for part in listed(name))
+    except ValueError as problem:
+        message = f"{name} must be networks like 10.20.0.0/16: {problem}."
+        raise BadEnvironmentError(message) from problem
+
+
     """Return the role that a database address names, or the usual one when the address is not given here."""
     return str(database(name)["USER"]) if text(name) else default
 

@@ -22,6 +22,9 @@ KEY_ENCRYPTION_KEY = env.key("KEY_ENCRYPTION_KEY")
 ANCHOR_FILE = env.text("ANCHOR_FILE")
 SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
 NODE_ID = env.text("NODE_ID")
+PRIVATE_NETWORKS = env.networks("PRIVATE_NETWORKS")
+# High-risk access is refused until the set-up page's first lines are green (governance/readiness.py).
+SETUP_FIRST = True
 METRICS_TOKEN = env.secret("METRICS_TOKEN", at_least=20 if env.text("METRICS_TOKEN") else 0)
 
 # Links are built from CONSOLE_URL and never from a Host header, which this list only limits.
@@ -199,6 +202,7 @@ SILENCED_SYSTEM_CHECKS = [
     "oauth2_provider.W008",  # http redirects are for native clients on loopback, see ALLOWED_REDIRECT_URI_SCHEMES
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+    "mail.W001",  # without MAIL_URL no mail is sent, and the set-up page says so
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 # ---------------------------------------------------------------------------------------------- words, time, files
@@ -223,6 +227,9 @@ WHITENOISE_USE_FINDERS = not SERVES_COLLECTED
 
 LOGGING = logs.dictionary(env.one_of("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"))
 logs.configure()
+
+MAILERS = env.mailers()
+DEFAULT_FROM_EMAIL = env.text("MAIL_FROM")
 
 # ------------------------------------------------------------------------------------------------------------ API
 

@@ -131,6 +131,7 @@ def install(folder: Folder, host: str, gateway: str, acme: str) -> None:
     folder.secret("redis_url", lambda: f"redis://:{redis}@redis:6379/0")
     folder.secret("metrics_token", random_text)
     folder.secret("oidc_client_secret", lambda: "")
+    folder.secret("mail_url", lambda: "")
     folder.settings(
         {
             "CONSOLE_HOST": host,

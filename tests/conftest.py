@@ -32,10 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _spare_the_tests() -> None:
-    """Hash passwords fast, serve static files from where they lie, limit no rates; all else is as in production."""
+    """Hash passwords fast, serve static files from where they lie, limit no rates, be set up; else be production."""
     from django.conf import settings  # noqa: PLC0415 - the environment is complete only now
 
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.SETUP_FIRST = False  # as on an installation whose set-up page is green
     settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, 0)  # most tests may open no socket
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     settings.STATIC_ROOT, settings.WHITENOISE_USE_FINDERS, settings.WHITENOISE_AUTOREFRESH = None, True, True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -103,6 +104,16 @@ def test_the_demo_may_call_this_machine_and_no_other_by_http(settings: Settings)
         egress.check_url("http://example.com/")
     with pytest.raises(egress.ForbiddenAddress):
         egress.check_url("https://10.0.0.1/")
+
+
+def test_a_private_network_that_the_operator_names_may_be_reached_by_https_alone(settings: Settings) -> None:
+    settings.DEMO, settings.PRIVATE_NETWORKS = False, (ip_network("10.20.0.0/16"), ip_network("fd00:1::/64"))
+
+    for url in ("https://10.20.3.4/mcp", "https://[fd00:1::7]/mcp"):
+        egress.check_url(url)
+    for url in ("http://10.20.3.4/mcp", "https://10.21.0.1/", "https://127.0.0.1/", "https://169.254.169.254/"):
+        with pytest.raises(egress.ForbiddenAddress):
+            egress.check_url(url)
 
 
 @pytest.mark.loopback

@@ -140,7 +140,7 @@ class Deployment:
     def secrets(self) -> dict[str, str]:
         names = ("SECRET_KEY", "KEY_ENCRYPTION_KEY", "DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
         told = {name.lower(): self.stack[name] for name in (*names, "REDIS_URL")}
-        return {**told, "metrics_token": "a-token-for-prometheus", "oidc_client_secret": ""}
+        return {**told, "metrics_token": "a-token-for-prometheus", "oidc_client_secret": "", "mail_url": ""}
 
     def environment(self, name: str) -> dict[str, str]:
         """Fill in `.env` and move the secrets and the sealer's volumes to this folder."""
