@@ -51,8 +51,8 @@ def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evalu
     headers: tuple[Header, ...] = (JSON, NO_STORE)
     if refusal.status == HTTPStatus.UNAUTHORIZED and slug:
         headers += (challenge(slug, codes.meaning(refusal.code).bearer, refusal.message),)
-    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers += ((b"retry-after", b"1"),)
+    if refusal.retry_after is not None:
+        headers += ((b"retry-after", str(refusal.retry_after).encode()),)
     return Answer(refusal.status, error(request_id, body), headers)
 
 

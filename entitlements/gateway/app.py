@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,6 +17,7 @@ from entitlements.gateway.node import Node
 from entitlements.gateway.refusals import Closed, Refused
 
 _METADATA: Final = "/.well-known/oauth-protected-resource/"
+_SLUG: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _READING: Final = frozenset({"GET", "HEAD"})
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -96,10 +98,13 @@ async def _answer(request: Request, answer: Answer) -> None:
 
 
 def mcp_system(path: str) -> str:
-    """Return the system of `/gw/<system>/mcp`; empty for every other address. The parts are compared, not patterns."""
+    """Return the system of `/gw/<system>/mcp`; empty for every other address. The parts are compared, not patterns.
+
+    What could not be a system's name is none, and so gets into no header and no statement.
+    """
     parts = path.split("/")
     is_mcp = len(parts) == 4 and parts[:2] == ["", "gw"] and parts[3] == "mcp"  # noqa: PLR2004 - the address's form
-    return parts[2] if is_mcp else ""
+    return parts[2] if is_mcp and _SLUG.fullmatch(parts[2]) else ""
 
 
 application = Application()

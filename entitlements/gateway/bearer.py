@@ -6,6 +6,7 @@ revoked is not decided here: that is a fact about the agent, and the policy look
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from audit import clock
 from audit.context import Principal
 from entitlements import addresses, jws
 from entitlements.codes import Code
+from entitlements.gateway.directory import Directory
 from entitlements.gateway.refusals import Refused
 from entitlements.gateway.snapshots import Snapshots
 from entitlements.snapshot import Token
@@ -67,10 +69,11 @@ class _Keys:
 class Bearers:
     """Checks tokens, and remembers which it has checked."""
 
-    def __init__(self, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
+    def __init__(self, snapshots: Snapshots, directory: Directory) -> None:
+        self._snapshots, self._directory = snapshots, directory
         self._checked: dict[bytes, Bearer] = {}
         self._keys: dict[str, _Keys] = {}
+        self._reading: dict[str, asyncio.Task[_Keys]] = {}
         self._generation = 0
 
     def forget(self) -> None:
@@ -78,9 +81,13 @@ class Bearers:
         self._generation += 1
         self._checked.clear()
         self._keys.clear()
+        self._reading.clear()
 
     async def check(self, authorization: bytes | None, system: str, resource: str) -> Bearer:
-        """Return who presents this Authorization header at a resource of a system. Raises Refused, Closed."""
+        """Return who presents this Authorization header at a resource of a system. Raises Refused, Closed.
+
+        Whoever presents nothing that could be a token of this system is refused before anything is looked up.
+        """
         if not authorization:
             raise Refused(Code.TOKEN_MISSING)
         scheme, _, token = authorization.partition(b" ")
@@ -123,6 +130,8 @@ class Bearers:
             raise jws.BadToken
         kid = unverified.kid or ""
         keys = self._keys.get(path)
+        if keys is None and system != addresses.MANDATE and not await self._directory.knows(system):
+            raise Refused(Code.SYSTEM_UNKNOWN)
         if keys is None or (kid not in keys.by_kid and time.monotonic() - keys.read_at > _KEYS_AGAIN_AFTER):
             keys = await self._read_keys(path)
         key, retires = keys.by_kid.get(kid, (None, None))
@@ -131,6 +140,14 @@ class Bearers:
         return jws.check(unverified, key)
 
     async def _read_keys(self, path: str) -> _Keys:
+        """Read the keys of an issuer, once for all who wait for them."""
+        task = self._reading.get(path)
+        if task is None:
+            task = self._reading[path] = asyncio.create_task(self._query_keys(path))
+            task.add_done_callback(lambda done: self._reading.get(path) is done and self._reading.pop(path))
+        return await asyncio.shield(task)
+
+    async def _query_keys(self, path: str) -> _Keys:
         generation = self._generation
         rows = await self._snapshots.query(_KEYS, [path])
         keys = _Keys({kid: (jws.public_key(public), retires) for kid, public, retires in rows}, time.monotonic())

@@ -53,11 +53,11 @@ async def serve(node: Node, request: Request, slug: str) -> None:
         await request.answer(_not_allowed())
         return
     node.check_open()
+    request.header("authorization")
+    bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
     entry = await node.directory.get(slug)
     if entry is None:
         raise Refused(Code.SYSTEM_UNKNOWN)
-    request.header("authorization")
-    bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
     await {"POST": _post, "GET": _get, "DELETE": _delete}[request.method](node, request, entry, bearer)
 
 
@@ -279,8 +279,8 @@ async def _get(node: Node, request: Request, entry: Entry, bearer: Bearer) -> No
 
     node.opened.add(mine)
     session.on_end.add(end)
-    await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
     try:
+        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
         await _keep_open(request)
     except asyncio.CancelledError:
         if not mine.stop:

@@ -63,7 +63,7 @@ class Node:
         )
         self.snapshots = Snapshots(self.pool)
         self.directory = Directory(self.snapshots)
-        self.bearers = Bearers(self.snapshots)
+        self.bearers = Bearers(self.snapshots, self.directory)
         self.feed = Feed(address, self.name, self.apply)
         self.writer = batch.Writer(address)
         self.recorder = Recorder(self.writer)

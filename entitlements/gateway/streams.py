@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from entitlements.codes import Code
 from entitlements.gateway.bearer import Bearer
+from entitlements.gateway.refusals import Refused
 from entitlements.snapshot import Call
 
 IDLE_SECONDS: Final = 3600.0
 MOST_SESSIONS: Final = 20_000
 MOST_OF_ONE: Final = 200
+STREAMS_OF_A_TOKEN: Final = 10
+STREAMS_OF_AN_AGENT: Final = 500
+STREAMS_OF_A_NODE: Final = 5_000
+ROOM_AFTER: Final = 10
+"""Seconds after which a client that found no room for a stream may ask again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,22 +44,32 @@ class Open:
 
 
 class Opened:
-    """Everything open, by agent."""
+    """Everything open, by agent. Streams, which cost nothing to keep open from afar, are counted and bounded."""
 
     def __init__(self) -> None:
         self._by_agent: dict[str, set[Open]] = {}
+        self._streams: Counter[tuple[str, str]] = Counter()
 
     def add(self, it: Open) -> None:
-        """Take note of it."""
+        """Take note of it. Raises Refused when it is a stream, and its token, agent or this node holds too many."""
+        counts = _counts(it)
+        if any(self._streams[key] >= most for key, most in counts.items()):
+            raise Refused(Code.RATE_LIMITED, "Too many streams are open; close one.", retry_after=ROOM_AFTER)
+        self._streams.update(counts.keys())
         self._by_agent.setdefault(it.call.agent, set()).add(it)
 
     def remove(self, it: Open) -> None:
         """It is over."""
         of_agent = self._by_agent.get(it.call.agent)
-        if of_agent is not None:
-            of_agent.discard(it)
-            if not of_agent:
-                del self._by_agent[it.call.agent]
+        if of_agent is None or it not in of_agent:
+            return
+        of_agent.discard(it)
+        if not of_agent:
+            del self._by_agent[it.call.agent]
+        for key in _counts(it):
+            self._streams[key] -= 1
+            if not self._streams[key]:
+                del self._streams[key]
 
     def of(self, agent: str | None) -> list[Open]:
         """Return what is open for an agent, or for all."""
@@ -62,6 +80,18 @@ class Opened:
     def find(self, request: tuple[str, bytes], agent: str) -> Open | None:
         """Return the call that a legacy client means."""
         return next((it for it in self._by_agent.get(agent, ()) if it.request == request), None)
+
+
+def _counts(it: Open) -> dict[tuple[str, str], int]:
+    """Name what a stream is counted under, and how many there may be of each; a call is counted under nothing."""
+    if it.is_call:
+        return {}
+    token = it.call.token.jti if it.call.token is not None else ""
+    return {
+        ("token", token): STREAMS_OF_A_TOKEN,
+        ("agent", it.call.agent): STREAMS_OF_AN_AGENT,
+        ("node", ""): STREAMS_OF_A_NODE,
+    }
 
 
 @dataclass(slots=True, eq=False)

@@ -284,7 +284,10 @@ def test_a_system_that_is_not_behind_the_gateway_is_not_found(node: Gateway, her
     native = make.system(kind="mcp")
 
     for slug in ("nowhere", native.slug, "mandate"):
-        assert node.modern(slug, "tools/list", here.token()).status_code == 404
+        assert node.modern(slug, "tools/list", here.token()).status_code == 401
+        there = {"iss": f"http://localhost:8000/as/{slug}", "aud": f"http://localhost:8001/gw/{slug}/mcp"}
+        assert node.modern(slug, "tools/list", here.token(**there)).status_code in (401, 404)
+    assert error(node.modern("nowhere", "tools/list", None))["data"]["code"] == "token_missing"
 
 
 # GW-10, GW-13
