@@ -35,6 +35,7 @@ class Action(StrEnum):
     CLIENT_ENABLED = "client.enabled"
     CLIENT_NAMED_AT_SYSTEM = "client.named_at_system"
     CLIENT_REGISTERED = "client.registered"
+    CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105 - the name of an event
     ENTITLEMENT_EDITED = "entitlement.edited"
     ENTITLEMENT_MADE = "entitlement.made"
     EVALUATION_ALLOWED = "evaluation.allowed"

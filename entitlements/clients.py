@@ -1,4 +1,4 @@
-"""The verbs on OAuth clients: register, disable, enable, rename at one resource authorization server."""
+"""The verbs on OAuth clients: register, rotate the secret, disable, enable, rename at one authorization server."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ class PrivateKeyGiven(DomainError):
     """Send only public keys; this set contains a private one."""
 
     code, status = "private_key_given", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NoSecret(DomainError):
+    """The client signs in without a shared secret, so there is none to change."""
+
+    code, status = "client_has_no_secret", HTTPStatus.CONFLICT
 
 
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -83,6 +89,22 @@ def register(
 def secret_digest(secret: str) -> str:
     """Return what is stored of a client secret: a fast hash suffices for 256 random bits."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@transaction.atomic
+def rotate_secret(client: Client, *, by: Principal, reason: str) -> tuple[Client, str]:
+    """Give a client another secret and return it, shown this once; the one before opens nothing from now on.
+
+    Tokens that were issued live on for their minutes. Raises NotFound, and NoSecret for a client that uses none.
+    """
+    locked = _locked(client)
+    if locked.auth != Client.Auth.CLIENT_SECRET_BASIC:
+        raise NoSecret(auth=locked.auth)
+    secret = secrets.token_urlsafe(32)
+    locked.secret_sha256 = secret_digest(secret)
+    locked.save(update_fields=["secret_sha256"])
+    log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=reason)
+    return locked, secret
 
 
 @transaction.atomic

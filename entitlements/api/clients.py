@@ -1,4 +1,4 @@
-"""OAuth clients: list, register (its secret shown once), look, disable, enable."""
+"""OAuth clients: list, register (its secret shown once), look, rotate the secret, disable, enable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from entitlements.models import Client
 
 from . import visibility
 from .endpoints import Act, Listing, Look, Resource
-from .fields import Shown, Strict, Text
+from .fields import Reason, Shown, Strict, Text
 
 
 class BeyondOwnScopes(Forbidden):
@@ -38,7 +38,7 @@ class ClientFilter(filters.FilterSet):
 
 
 class ClientShown(Shown):
-    """A client. `secret` is shown in the answer to its registration and never again."""
+    """A client. `secret` is shown in the answer that makes or rotates it and never again."""
 
     client_id = serializers.CharField()
     name = serializers.CharField()
@@ -124,6 +124,21 @@ class Disable(_Clients, Act):
     """Stop a client at once; its tokens die."""
 
     verb = staticmethod(clients.disable)
+
+
+class Rotate(_Clients):
+    """Give a client another secret, shown in this answer alone; the one before opens nothing from now on."""
+
+    asked = Reason
+    shown_once = frozenset({"secret"})
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Rotate it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        rotated, secret = clients.rotate_secret(found, by=self.principal, reason=self.body(Reason)["reason"])
+        context = {**self.get_serializer_context(), "secret": secret}
+        return Response(ClientShown(rotated, context=context).data)
 
 
 class Enable(_Clients, Act):

@@ -97,6 +97,7 @@ MATRIX: Final[Matrix] = {
     ("client", "GET"): READABLE,
     ("client-disable", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
     ("client-enable", "POST"): row(Role.ANALYST, scope=WRITE),
+    ("client-secret", "POST"): row(Role.ANALYST, related="owner", scope=WRITE),
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),

@@ -62,6 +62,7 @@ urlpatterns: list[URLPattern] = [
     at("clients/<str:key>", clients.One, "client"),
     at("clients/<str:key>/disable", clients.Disable, "client-disable"),
     at("clients/<str:key>/enable", clients.Enable, "client-enable"),
+    at("clients/<str:key>/secret", clients.Rotate, "client-secret"),
     at("revocations", revocations.Revocations, "revocations"),
     at("revocations/<uuid:key>", revocations.One, "revocation"),
     at("audit-events", record.Events, "audit-events"),

@@ -101,23 +101,23 @@ def find[M: Model](rows: QuerySet[M], **key: object) -> M:
     return found
 
 
-def row(name: str) -> Row:
+def row(name: str, method: str = "POST") -> Row:
     """Return the API's row for a change: the console asks the same matrix."""
-    return MATRIX[name, "POST"]
+    return MATRIX[name, method]
 
 
-def may(who: Caller, name: str, thing: object) -> bool:
+def may(who: Caller, name: str, thing: object, method: str = "POST") -> bool:
     """Whether somebody may do this to a thing; for showing a button or leaving it out."""
     try:
-        permissions.permit(who, row(name), thing)
+        permissions.permit(who, row(name, method), thing)
     except Forbidden:
         return False
     return True
 
 
-def permit(request: HttpRequest, name: str, thing: object) -> None:
+def permit(request: HttpRequest, name: str, thing: object, method: str = "POST") -> None:
     """Go on only when the API would let the person do this to the thing. Raises Forbidden."""
-    permissions.permit(caller(request), row(name), thing)
+    permissions.permit(caller(request), row(name, method), thing)
 
 
 def reason(request: HttpRequest) -> str:

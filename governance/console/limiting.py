@@ -6,7 +6,7 @@ Pure. What a field cannot say (paths, domains, nested objects) is shown in words
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final
@@ -110,6 +110,18 @@ def read(
             presence = {"optional": True}
         changed[field.argument] = {**presence, **rule}
     return changed
+
+
+def refilled(field: Field, given: Given) -> Field:
+    """Return a field as a form that was sent filled it in; for showing it again."""
+    match field.kind:
+        case Kind.CHOICES:
+            asked = given(f"{field.name}:asked")
+            return replace(field, chosen=tuple(given(field.name))) if asked else field
+        case Kind.TEXTS:
+            return replace(field, chosen=tuple(line for text in given(field.name) for line in text.splitlines()))
+        case Kind.NUMBER:
+            return replace(field, least="".join(given(f"{field.name}:min")), most="".join(given(f"{field.name}:max")))
 
 
 def _rule(field: Field, given: Given) -> dict[str, Any] | None:

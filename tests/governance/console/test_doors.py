@@ -35,6 +35,11 @@ PAGES = {
     "ask": ("/requests/new/", OPEN),
     "request-page": ("/requests/{request}/", "ana otto sofia sam resa rob alice"),
     "agent-list": ("/agents/", OPEN),
+    "agent-add": ("/agents/add/", "ana"),
+    "agent-edit": ("/agents/research-bot/edit/", "ana otto"),
+    "agent-people": ("/agents/research-bot/people/", OPEN),
+    "client-add": ("/agents/research-bot/clients/add/", "ana"),
+    "client-page": ("/agents/research-bot/clients/{client}/", "ana otto sofia resa rob"),
     "agent-page": ("/agents/research-bot/", "ana otto sofia resa rob"),
     "agent-start": ("/agents/research-bot/restore/", OPEN),
     "my-agents": ("/my-agents/", OPEN),
@@ -56,6 +61,11 @@ PAGES = {
     "grant-pause": ("/grants/{grant}/pause/", OPEN),
     "grant-resume": ("/grants/{grant}/resume/", OPEN),
     "system-list": ("/systems/", OPEN),
+    "system-add": ("/systems/add/", "ana"),
+    "system-edit": ("/systems/clock/edit/", "ana sam"),
+    "system-secret-set": ("/systems/clock/secret/", OPEN),
+    "entitlement-add": ("/systems/clock/entitlements/add/", "ana sam"),
+    "entitlement-edit": ("/systems/clock/entitlements/clock:use/", "ana sam"),
     "system-page": ("/systems/clock/", "ana otto sofia sam resa rob"),
     "approve-easy": ("/systems/clock/approve/", OPEN),
     "discover": ("/systems/clock/discover/", OPEN),
@@ -82,6 +92,7 @@ CHANGES = {
     "review-close",
     "review-draft",
     "review-reassign",
+    "agent-people",
     "agent-start",
     "end-session",
     "grant-pause",
@@ -89,6 +100,7 @@ CHANGES = {
     "approve-easy",
     "discover",
     "system-start",
+    "system-secret-set",
     "start-again",
     "make-token",
     "end-token",
@@ -116,7 +128,9 @@ def company() -> companies.Company:
 def addresses(company: companies.Company) -> dict[str, str]:
     asked = company.ask("wipe")
     granted = make.grant(company.bot, make.entitlement(company.system), people=[company.alice])
-    return {name: path.format(request=asked.pk, grant=granted.pk) for name, (path, _) in PAGES.items()}
+    client, _ = make.client(company.bot)
+    keys = {"request": asked.pk, "grant": granted.pk, "client": client.client_id}
+    return {name: path.format(**keys) for name, (path, _) in PAGES.items()}
 
 
 def test_a_stranger_is_sent_to_sign_in_from_every_page(addresses: dict[str, str]) -> None:

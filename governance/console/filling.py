@@ -1,0 +1,83 @@
+"""Filling in forms: fields with their words, people picked by login, each refusal beside the field that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from entitlements.errors import DomainError, Malformed
+from entitlements.models import Person
+
+from . import doors
+
+_MOST_OFFERED: Final = 500
+PEOPLE: Final = "people-to-pick"
+"""The list of logins that the browser offers; every login can be typed, listed or not."""
+
+
+class PersonField(forms.CharField):
+    """Somebody who is still here, named by login."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the framework's options
+        given = {"list": PEOPLE, "autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
+        super().__init__(max_length=64, widget=forms.TextInput(attrs=given), **options)
+
+    def clean(self, value: Any) -> Any:  # noqa: ANN401 - a text in, a person or None out
+        """Return the person. Raises the framework's ValidationError."""
+        login = super().clean(value)
+        if not login:
+            return None
+        found = Person.objects.filter(login=login).first()
+        if found is None:
+            raise forms.ValidationError(_("Nobody has the login %(login)s."), "unknown_person", {"login": login})
+        if not found.is_active:
+            raise forms.ValidationError(_("%(name)s has left."), "person_disabled", {"name": found.name})
+        return found
+
+
+class VersionField(forms.IntegerField):
+    """The version that was shown; what changed meanwhile is not written over."""
+
+    def __init__(self) -> None:
+        super().__init__(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
+
+
+def submit[T](
+    request: HttpRequest, form: forms.Form, act: Callable[[dict[str, Any]], T], fields: Mapping[str, str]
+) -> T | None:
+    """Act on a form that is complete. Returns None when it is not, or was refused: then the form says why, and where.
+
+    `fields` names the field that a refusal is about, by code; all others are about the whole form.
+    """
+    if not form.is_valid():
+        doors.record(request, Malformed())
+        return None
+    try:
+        return act(form.cleaned_data)
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        about = fields.get(refusal.code)
+        form.add_error(about if about in form.fields else None, forms.ValidationError(refusal.message, refusal.code))
+        form.refused = refusal.status  # type: ignore[attr-defined]  # our own note on the form
+        return None
+
+
+def show(request: HttpRequest, template: str, form: forms.Form, told: Mapping[str, Any]) -> HttpResponse:
+    """Show a page with a form, with what was filled in and what is wrong with it."""
+    wrong = getattr(form, "refused", HTTPStatus.UNPROCESSABLE_ENTITY) if form.errors else HTTPStatus.OK
+    return render(request, template, {"form": form, **told}, status=wrong)
+
+
+def people() -> list[tuple[str, str]]:
+    """Return logins and names to pick from: everybody who is here, as far as a list serves."""
+    return list(Person.objects.filter(is_active=True).order_by("name").values_list("login", "name")[:_MOST_OFFERED])
+
+
+NEEDED: Final = gettext_lazy("Fill this in.")

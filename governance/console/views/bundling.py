@@ -1,0 +1,184 @@
+"""Entitlements: hand-picked tools of one system, each with the limits that every grant starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from entitlements import catalog
+from entitlements.api import visibility
+from entitlements.models import Entitlement, System, Tool
+from governance.console import doors, filling, limiting
+from governance.console.queries import requests as read
+from governance.console.tags import spoken
+
+_LENGTHS: Final = tuple(timedelta(days=days) for days in (1, 7, 30, 90, 180, 365))
+_FIELDS: Final = {"scope_taken": "scope", "scope_malformed": "scope"}
+
+
+class _Bundle(forms.Form):
+    """What an entitlement is called, what it is for, and for how long at most it is given."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=200,
+        help_text=gettext_lazy("What whoever asks for it picks from a list, like “Book invoices”."),
+    )
+    sentence = forms.CharField(
+        label=gettext_lazy("What it lets an agent do, in one plain sentence"),
+        max_length=500,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    longest = forms.TypedChoiceField(
+        label=gettext_lazy("For how long at most"),
+        coerce=lambda seconds: timedelta(seconds=int(seconds)),
+        widget=forms.Select(attrs={"class": "short"}),
+    )
+
+    def __init__(self, *args: Any, current: timedelta = timedelta(days=90), **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **options)
+        lengths = sorted({*_LENGTHS, current})
+        self.fields["longest"].choices = [  # type: ignore[attr-defined]  # a field with choices
+            (str(int(length.total_seconds())), spoken(length)) for length in lengths
+        ]
+        self.fields["longest"].initial = str(int(current.total_seconds()))
+
+
+class AddForm(_Bundle):
+    """A new entitlement."""
+
+    field_order = ("name", "scope", "sentence", "longest")
+
+    scope = forms.RegexField(
+        r"^[a-z0-9][a-z0-9._:-]{0,63}\Z",
+        label=gettext_lazy("Scope name"),
+        required=False,
+        max_length=64,
+        help_text=gettext_lazy("How clients name it, after the system's own name. It never changes."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Make the scope's name of the name where it is left empty."""
+        given = super().clean() or {}
+        scope = given.get("scope") or slugify(given.get("name", ""))[:64].strip("-")
+        if "scope" not in self.errors and "name" not in self.errors and not scope:
+            self.add_error("scope", forms.ValidationError(_("Choose a scope name."), "scope_malformed"))
+        return {**given, "scope": scope}
+
+
+class EditForm(_Bundle):
+    """What can be changed of an entitlement."""
+
+    enabled = forms.BooleanField(
+        label=gettext_lazy("It can be asked for, and what is given of it works"), required=False
+    )
+    version = filling.VersionField()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A tool that can be picked, with the limits it has and the fields that set them."""
+
+    tool: Tool
+    limits: Mapping[str, Any]
+    fields: list[limiting.Field]
+    ticked: bool
+    opened: bool
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest, slug: str) -> HttpResponse:
+    """Bundle approved tools of a system into something that can be asked for."""
+    system = _system(request, slug)
+    doors.permit(request, "entitlements", system)
+    form = AddForm(request.POST) if request.method == "POST" else AddForm()
+    if request.method == "POST":
+        made = filling.submit(request, form, lambda given: _make(request, system, given), _FIELDS)
+        if made is not None:
+            doors.done(request, _("Made. It can be asked for now."))
+            return redirect(f"/systems/{slug}/?tab=entitlements")
+    return _show(request, system, form, None)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def edit(request: HttpRequest, slug: str, scope: str) -> HttpResponse:
+    """Change an entitlement, from the version that was shown. What open grants hold of it is left alone."""
+    system = _system(request, slug)
+    found = doors.find(visibility.entitlements(doors.caller(request)).filter(system=system), scope=scope)
+    doors.about(request, *[f"entitlement:{scope}", f"system:{slug}"])
+    doors.permit(request, "entitlement", found, "PATCH")
+    names = ("name", "sentence", "enabled", "version")
+    form = EditForm(initial={name: getattr(found, name) for name in names}, current=found.longest)
+    if request.method == "POST":
+        form = EditForm(request.POST, current=found.longest)
+        if filling.submit(request, form, lambda given: _edit(request, found, given), _FIELDS) is not None:
+            doors.done(request, _("Saved."))
+            return redirect(f"/systems/{slug}/?tab=entitlements")
+    return _show(request, system, form, found)
+
+
+def _make(request: HttpRequest, system: System, given: dict[str, Any]) -> Entitlement:
+    scope = f"{system.slug}:{given.pop('scope')}"
+    tools = _picked(request, system, None)
+    return catalog.make_entitlement(system, scope, tools=tools, by=doors.person(request).principal, **given)
+
+
+def _edit(request: HttpRequest, found: Entitlement, given: dict[str, Any]) -> Entitlement:
+    tools = _picked(request, found.system, found)
+    return catalog.edit_entitlement(found, tools=tools, by=doors.person(request).principal, **given)
+
+
+def _picked(request: HttpRequest, system: System, found: Entitlement | None) -> dict[Tool, Mapping[str, Any]]:
+    """Return the ticked tools with their limits: those they had, as the form changed them. Raises LimitMalformed."""
+    given = request.POST
+    kept, forgotten = set(given.getlist("tool")), set(given.getlist("forget"))
+    picked: dict[Tool, Mapping[str, Any]] = {}
+    for choice in _choices(request, system, found):
+        if choice.tool.name not in kept:
+            continue
+        definition = read.pinned(choice.tool)
+        shown = limiting.fields(choice.tool.name, definition, choice.limits)
+        changed = limiting.read(shown, definition, choice.limits, given.getlist)
+        picked[choice.tool] = {} if choice.tool.name in forgotten else {**choice.limits, **changed}
+    return picked
+
+
+def _choices(request: HttpRequest, system: System, found: Entitlement | None) -> list[Choice]:
+    """List the approved tools of a system, and those that the entitlement has already."""
+    has = {line.tool_id: line.limits for line in found.lines.all()} if found else {}
+    given = request.POST if request.method == "POST" else None
+    rows = visibility.tools(doors.caller(request)).filter(system=system).order_by("name")
+    choices = []
+    for tool in rows:
+        if tool.state != Tool.State.APPROVED and tool.pk not in has:
+            continue
+        limits = has.get(tool.pk, {})
+        shown = limiting.fields(tool.name, read.pinned(tool), limits)
+        if given:
+            shown = [limiting.refilled(field, given.getlist) for field in shown]
+        ticked = tool.name in given.getlist("tool") if given else tool.pk in has
+        choices.append(Choice(tool, limits, shown, ticked, bool(given and ticked)))
+    return choices
+
+
+def _show(request: HttpRequest, system: System, form: forms.Form, found: Entitlement | None) -> HttpResponse:
+    told = {"system": system, "entitlement": found, "choices": _choices(request, system, found)}
+    return filling.show(request, "console/entitlement_form.html", form, told)
+
+
+def _system(request: HttpRequest, slug: str) -> System:
+    doors.about(request, f"system:{slug}")
+    return doors.find(visibility.systems(doors.caller(request)).exclude(kind=System.Kind.BUILTIN), slug=slug)

@@ -1,0 +1,192 @@
+"""Registering an agent, editing it, and naming who answers for it: a sponsor and a technical owner, both still here."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from entitlements import agents
+from entitlements.api import visibility
+from entitlements.errors import DomainError
+from entitlements.models import Agent, Person
+from governance import ownership
+from governance.console import doors, filling
+
+_RESERVED: Final = frozenset({"add"})
+_FIELDS: Final = {
+    "slug_taken": "slug",
+    "sponsor_required": "sponsor",
+    "sponsor_is_the_user": "sponsor",
+    "owner_required": "owner",
+    "reason_required": "reason",
+}
+
+
+class OwnAppointment(DomainError):
+    """Nobody names themselves; somebody else who may do it does."""
+
+    code, status = "own_appointment", HTTPStatus.FORBIDDEN
+
+
+class _Described(forms.Form):
+    """What an agent is called, and what it is for."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
+    purpose = forms.CharField(
+        label=gettext_lazy("What is it for?"),
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=gettext_lazy("One sentence. Whoever approves its access reads it, and so does every review."),
+    )
+
+
+class AddForm(_Described):
+    """A new agent."""
+
+    field_order = ("name", "slug", "kind", "purpose", "sponsor", "owner")
+
+    slug = forms.RegexField(
+        r"^[a-z0-9][a-z0-9-]{0,63}\Z",
+        label=gettext_lazy("Short name"),
+        max_length=64,
+        required=False,
+        help_text=gettext_lazy("Its name in the record, so it never changes. Left empty, it is made of the name."),
+    )
+    kind = forms.ChoiceField(
+        label=gettext_lazy("For whom does it work?"),
+        choices=[
+            (Agent.Kind.PERSONAL, gettext_lazy("Personal: for its sponsor alone")),
+            (Agent.Kind.SHARED, gettext_lazy("Shared: for several people, each under their own name")),
+            (Agent.Kind.SERVICE, gettext_lazy("Service: on its own, for nobody")),
+            (Agent.Kind.EPHEMERAL, gettext_lazy("Ephemeral: for one task")),
+        ],
+        widget=forms.RadioSelect,
+        initial=Agent.Kind.SHARED,
+    )
+    sponsor = filling.PersonField(
+        label=gettext_lazy("Sponsor"),
+        help_text=gettext_lazy("The login of the person who answers for it, and says whether it is still needed."),
+    )
+    owner = filling.PersonField(
+        label=gettext_lazy("Technical owner"),
+        required=False,
+        help_text=gettext_lazy("The login of the person who runs it. They never approve access for it."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Make the short name."""
+        given = super().clean() or {}
+        slug = given.get("slug") or slugify(given.get("name", ""))[:64].strip("-")
+        if "slug" not in self.errors and (not slug or slug in _RESERVED):
+            self.add_error("slug", forms.ValidationError(_("Choose another short name."), "invalid"))
+        return {**given, "slug": slug}
+
+
+class EditForm(_Described):
+    """What can be changed of an agent by itself."""
+
+    version = filling.VersionField()
+
+
+class PeopleForm(forms.Form):
+    """Who answers for an agent."""
+
+    sponsor = filling.PersonField(label=gettext_lazy("Sponsor"))
+    owner = filling.PersonField(label=gettext_lazy("Technical owner"), required=False)
+    reason = forms.CharField(label=gettext_lazy("Why does it change?"), max_length=500)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Register an agent with the human who answers for it."""
+    doors.permit(request, "agents", None)
+    form = AddForm(request.POST) if request.method == "POST" else AddForm()
+    if request.method == "POST":
+        by = doors.person(request).principal
+        made = filling.submit(request, form, lambda given: agents.register(**given, by=by), _FIELDS)
+        if made is not None:
+            doors.done(request, _("Registered. Next, register the client with which it signs in."))
+            return redirect(f"/agents/{made.slug}/")
+    told = {
+        "title": _("Add agent"),
+        "crumbs": [("/agents/", _("Agents"))],
+        "lead": _("An agent may do nothing until somebody asks for access, and the people responsible approve."),
+        "away": "/agents/",
+        "act": _("Add this agent"),
+        "people": filling.people(),
+    }
+    return filling.show(request, "console/form.html", form, told)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change name and purpose of an agent, from the version that was shown."""
+    agent = _found(request, slug)
+    doors.permit(request, "agent", agent, "PATCH")
+    form = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
+    if request.method == "POST":
+        form = EditForm(request.POST)
+        by = doors.person(request).principal
+        if filling.submit(request, form, lambda given: agents.edit(agent, by=by, **given), _FIELDS) is not None:
+            doors.done(request, _("Saved."))
+            return redirect(f"/agents/{slug}/")
+    return _show(request, agent, form, _people_form(agent))
+
+
+@require_http_methods(["POST"])
+@doors.page
+def appoint(request: HttpRequest, slug: str) -> HttpResponse:
+    """Name another sponsor or technical owner. What waits for answers goes to the right people at once."""
+    agent = _found(request, slug)
+    doors.permit(request, "agents", None)
+    form = PeopleForm(request.POST)
+    if filling.submit(request, form, lambda given: _appoint(request, agent, given), _FIELDS) is not None:
+        doors.done(request, _("Saved. What waits for an answer went to whoever answers now."))
+        return redirect(f"/agents/{slug}/")
+    described = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
+    return _show(request, agent, described, form)
+
+
+def _appoint(request: HttpRequest, agent: Agent, given: dict[str, Any]) -> Agent:
+    """Change what differs. Raises OwnAppointment, and what the verbs raise."""
+    by, found = doors.person(request), agent
+    verbs = {"sponsor": ownership.change_sponsor, "owner": ownership.change_owner}
+    for name, verb in verbs.items():
+        person: Person | None = given[name]
+        if person is None or person == getattr(agent, name):
+            continue
+        if person == by:
+            raise OwnAppointment
+        found = verb(agent, person, by=by.principal, reason=given["reason"])
+    return found
+
+
+def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: PeopleForm) -> HttpResponse:
+    wrong = appointing if appointing.errors else form
+    told = {
+        "agent": agent,
+        "described": form,
+        "appointing": appointing,
+        "may_appoint": doors.may(doors.caller(request), "agents", None),
+        "people": filling.people(),
+    }
+    return filling.show(request, "console/agent_edit.html", wrong, told)
+
+
+def _people_form(agent: Agent) -> PeopleForm:
+    return PeopleForm(initial={"sponsor": agent.sponsor.login, "owner": agent.owner.login if agent.owner else ""})
+
+
+def _found(request: HttpRequest, slug: str) -> Agent:
+    doors.about(request, f"agent:{slug}")
+    return doors.find(visibility.agents(doors.caller(request)), slug=slug)
