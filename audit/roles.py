@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from django.conf import settings
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -33,8 +34,11 @@ ORDINARY: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
 def apply(connection: BaseDatabaseWrapper) -> None:
-    """Grant each role what it needs and revoke the rest, if this connection's role owns the tables. Idempotent."""
-    with connection.cursor() as cursor:
+    """Grant each role what it needs and revoke the rest, if this connection's role owns the tables. Idempotent.
+
+    In one transaction, since others serve meanwhile: they must not see the moment between a REVOKE and its GRANT.
+    """
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname, c.relkind, c.relispartition FROM pg_class c"
             " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'S')"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -95,7 +96,6 @@ TABLE: Mapping[str, Variable] = {
         Variable("OIDC_CLIENT_ID", "Our client identifier there; needed with OIDC_ISSUER.", ""),
         Variable("OIDC_CLIENT_SECRET", "Our client secret there.", "", is_secret=True),
         Variable("OIDC_NAME", "What the button of the company's sign-in says.", "Company sign-in"),
-        Variable("NODE_ID", "Name of this gateway node in receipts; else made of host and process.", ""),
         Variable(
             "MAIL_URL",
             "Where mail is handed in: `smtp://user:password@host:587` (STARTTLS) or `smtps://user:password@host:465`. "
@@ -110,6 +110,7 @@ TABLE: Mapping[str, Variable] = {
             "company's own MCP servers and issuers. Still https alone.",
             "",
         ),
+        Variable("NODE_ID", "Name of this gateway node in receipts; else made of host and process.", ""),
         Variable(
             "METRICS_TOKEN",
             "What Prometheus sends as `Authorization: Bearer`; without it `/metrics` is not served (but for DEMO).",
@@ -230,7 +231,7 @@ def redis_url(name: str) -> Secret[str]:
     return Secret(value)
 
 
-def database(name: str) -> dict[str, object]:
+def database(name: str) -> dict[str, Any]:
     """Return one entry for Django's DATABASES; query parameters of the address go to libpq (sslmode, ...)."""
     parts = _split(name, text(name), ("postgresql", "postgres"))
     if not parts.username or not parts.path.strip("/"):
@@ -266,7 +267,6 @@ def company_sign_in() -> dict[str, dict[str, object]]:
     return {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
 
 
-def role(name: str, default: str) -> str:
 def mailers() -> dict[str, dict[str, object]]:
     """Return Django's mailers: the one of MAIL_URL, always encrypted, or none when it is not set."""
     address = text("MAIL_URL")
@@ -298,6 +298,7 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise BadEnvironmentError(message) from problem
 
 
+def role(name: str, default: str) -> str:
     """Return the role that a database address names, or the usual one when the address is not given here."""
     return str(database(name)["USER"]) if text(name) else default
 

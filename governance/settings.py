@@ -106,6 +106,8 @@ SERVING = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": F
 DATABASES: dict[str, dict[str, Any]] = {"default": {**env.database("DATABASE_URL"), **SERVING}}
 if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those processes must not hold the owner's key
     DATABASES["owner"] = env.database("MIGRATE_DATABASE_URL")
+    # A migration that waits for a table keeps everybody behind it waiting too: it gives up soon and is tried again.
+    DATABASES["owner"]["OPTIONS"].setdefault("options", "-c lock_timeout=1s")
 
 SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
 DATABASE_ROLES = {
@@ -156,6 +158,7 @@ MFA_TOTP_ISSUER = "Mandate"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
 SOCIALACCOUNT_ADAPTER = "governance.console.signin.CompanyDoor"
 SOCIALACCOUNT_AUTO_SIGNUP = False
+SOCIALACCOUNT_LOGIN_ON_GET = True  # the policy lets no form lead to another site, not even through a redirect
 SOCIALACCOUNT_STORE_TOKENS = False
 OIDC_ISSUER = env.text("OIDC_ISSUER")
 SOCIALACCOUNT_PROVIDERS = env.company_sign_in()
@@ -199,10 +202,10 @@ SECURE_CSP = {
 }
 SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # entering the browsers' preload list is the domain owner's decision
+    "mail.W001",  # without MAIL_URL no mail is sent, and the set-up page says so
     "oauth2_provider.W008",  # http redirects are for native clients on loopback, see ALLOWED_REDIRECT_URI_SCHEMES
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-    "mail.W001",  # without MAIL_URL no mail is sent, and the set-up page says so
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 # ---------------------------------------------------------------------------------------------- words, time, files
@@ -225,11 +228,11 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = not SERVES_COLLECTED
 
-LOGGING = logs.dictionary(env.one_of("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"))
-logs.configure()
-
 MAILERS = env.mailers()
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM")
+
+LOGGING = logs.dictionary(env.one_of("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"))
+logs.configure()
 
 # ------------------------------------------------------------------------------------------------------------ API
 

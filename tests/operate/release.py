@@ -1,0 +1,164 @@
+"""The release before this one: which it is, its files, and its processes beside those of the working tree."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.devservers import until
+from tests import databases
+from tests.architecture import tree
+
+COMMIT = "995ab89267b4fb77f4e0f7faea5483b75f93f952"
+"""The point that is called the release before this one. Move it, and LEAVES with it, when a release is made."""
+LEAVES = {"audit": "0001_initial", "entitlements": "0003_tokens_of_a_parent", "governance": "0005_invitations"}
+"""Its last migrations."""
+
+
+def is_here() -> bool:
+    """Say whether this clone holds the release; a shallow one does not."""
+    return not _git("cat-file", "-e", f"{COMMIT}^{{commit}}").returncode
+
+
+def check_out(folder: Path) -> Path:
+    """Write the release's files into a folder."""
+    archive = _git("archive", "--format=tar", COMMIT)
+    archive.check_returncode()
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *arguments], cwd=tree.ROOT, capture_output=True, check=False)
+
+
+@dataclass
+class Tree:
+    """The product's files, old or new, and how its programs are run on one database."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def run(self, *arguments: str, seconds: float = 120, **more: str) -> str:
+        """Run a program of this tree to its end; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=self.folder, env=self._environment(more),
+            capture_output=True, text=True, check=False, timeout=seconds,
+        )  # fmt: skip
+        assert done.returncode == 0, (arguments[:3], done.stdout[-2000:], done.stderr[-3000:])
+        return done.stdout
+
+    def made(self, what: str, *arguments: str) -> dict[str, Any]:
+        """Make part of the small company of the benchmarks."""
+        code = "import django; django.setup(); from tests.benchmarks import world; world.main()"
+        return dict(json.loads(self.run("-c", code, what, *arguments)))
+
+    @contextmanager
+    def serving(self, command: list[str], port: int, **more: str) -> Iterator[str]:
+        """Serve with a program of this tree; yields where."""
+        with tempfile.TemporaryFile() as log:
+            child = subprocess.Popen(
+                [sys.executable, *command], cwd=self.folder, env=self._environment(more), stdout=log, stderr=log
+            )
+            try:
+                where = f"http://127.0.0.1:{port}"
+                assert until(lambda: status(f"{where}/readyz") in {200, 405} or child.poll() is not None, 60), "silent"
+                if child.poll() is not None:
+                    log.seek(0)
+                    raise AssertionError(log.read()[-3000:].decode(errors="replace"))
+                yield where
+            finally:
+                child.terminate()
+                child.wait(30)
+
+    def web(self, port: int) -> Any:  # noqa: ANN401 - a context manager
+        """Serve the console, the API and the issuers."""
+        command = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"]
+        return self.serving([*command, "--blocking-threads", "4", "governance.wsgi:application"], port)
+
+    def gateway(self, port: int, name: str) -> Any:  # noqa: ANN401 - a context manager
+        """Serve a gateway node."""
+        command = ["-m", "uvicorn", "governance.asgi:application", "--port", str(port), "--log-level", "warning"]
+        return self.serving(command, port, NODE_ID=name)
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        ours = {databases.RUN, databases.WORKER, databases.ADMIN, "DJANGO_SETTINGS_MODULE"}
+        kept = {name: value for name, value in os.environ.items() if name not in ours}
+        return {**kept, "DJANGO_SETTINGS_MODULE": "governance.settings", **self.environment, **more}
+
+
+class Quiet(urllib.request.HTTPRedirectHandler):
+    """Follow no redirect: a sign-in page is not the page that was asked for."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Do nothing."""
+
+
+OPEN = urllib.request.build_opener(Quiet)
+
+
+def ask(address: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+    """Send a request; returns status and body, status 0 where nobody answers."""
+    try:
+        with OPEN.open(urllib.request.Request(address, body, dict(headers or {})), timeout=20) as answer:  # noqa: S310
+            return int(answer.status), answer.read()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read()
+    except OSError as why:
+        return 0, repr(why).encode()
+
+
+def status(address: str) -> int:
+    """Return the status alone."""
+    return ask(address)[0]
+
+
+@dataclass
+class Load:
+    """Kinds of request that are sent one after the other, each kind by a thread of its own, until told to stop."""
+
+    kinds: Mapping[str, Callable[[], str]]
+    """Each sends one request and returns "" when it went well, else what was wrong."""
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    longest: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def going(self) -> Iterator[Load]:
+        """Keep sending."""
+        over = threading.Event()
+
+        def go(name: str, once: Callable[[], str]) -> None:
+            while not over.is_set():
+                began = time.monotonic()
+                if wrong := once():
+                    self.failures.append((name, wrong))
+                self.counts[name] += 1
+                self.longest[name] = max(self.longest.get(name, 0), time.monotonic() - began)
+                over.wait(0.02)
+
+        threads = [threading.Thread(target=go, args=kind, daemon=True) for kind in self.kinds.items()]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(30)

@@ -1,0 +1,204 @@
+"""The release before this one goes on serving while its database migrates, and this one takes over what it began."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+
+from scripts import devstack
+from scripts.devservers import free_port, until
+from tests.architecture import tree
+from tests.benchmarks import gateway
+from tests.benchmarks.forms import BEARER, basic, leg_1
+from tests.operate import release
+from tests.operate.release import Load, Tree, ask
+
+REVOCABLE = 40
+SIGN_IN = """
+from django.test import Client
+from entitlements.models import Person
+browser = Client()
+browser.force_login(Person.objects.get(login="sam"))
+print(browser.cookies["session"].value)
+"""
+
+
+class Company:
+    """What its clients know, and what they ask, wherever the product serves at the moment."""
+
+    def __init__(self, made: Mapping[str, Any], revocable: Mapping[str, Any], cookie: str) -> None:
+        self.made, self.cookie = made, cookie
+        self.revocable = revocable
+        self.unrevoked = list(zip(revocable["grants"], revocable["tokens"], strict=True))
+        self.revoked: list[str] = []
+        self.token = ""
+        self.web = self.node = ""
+
+    @property
+    def kinds(self) -> dict[str, Callable[[], str]]:
+        """Every kind of request."""
+        return {
+            "a call": lambda: self.call(self.token),
+            "a token": self.issue,
+            "a page": self.page,
+            "the API": lambda: expect(*ask(f"{self.web}/api/v1/grants", headers=self.admin()), b'"results"'),
+            "a revocation": self.revoke,
+        }
+
+    def admin(self) -> dict[str, str]:
+        return {"content-type": "application/json", "authorization": f"Bearer {self.revocable['admin']}"}
+
+    def call(self, token: str) -> str:
+        headers = {**gateway.HEADERS, "authorization": f"Bearer {token}"}
+        return expect(*ask(f"{self.node}/gw/time/mcp", gateway.body(), headers), b"It is noon.")
+
+    def issue(self) -> str:
+        headers = basic(self.made["client"], self.made["secret"])
+        form = urlencode(leg_1(self.made, self.made["id_tokens"][0])).encode()
+        status, body = ask(f"{self.web}/idp/token", form, headers)
+        if status != 200:
+            return f"leg 1: {status} {body[:300]!r}"
+        form = urlencode({"grant_type": BEARER, "assertion": json.loads(body)["access_token"]}).encode()
+        status, body = ask(f"{self.web}/as/time/token", form, headers)
+        if status != 200:
+            return f"leg 2: {status} {body[:300]!r}"
+        self.token = json.loads(body)["access_token"]
+        return ""
+
+    def page(self) -> str:
+        return expect(*ask(f"{self.web}/agents/", headers={"cookie": f"session={self.cookie}"}), b"assistant")
+
+    def revoke(self) -> str:
+        """Revoke one more; what it opened must be closed when the receipt is here."""
+        if not self.unrevoked:
+            time.sleep(0.2)
+            return ""
+        grant, token = self.unrevoked.pop()
+        asked = json.dumps({"target": {"type": "grant", "id": grant}, "reason": "tried", "wait": True}).encode()
+        wrong = expect(*ask(f"{self.web}/api/v1/revocations", asked, self.admin()), b'"acknowledged"', 201)
+        self.revoked.append(token)
+        return wrong or ("" if self.call(token) else "a revoked token still opens")
+
+
+def expect(status: int, body: bytes, holds: bytes, wanted: int = 200) -> str:
+    return "" if status == wanted and holds in body else f"{status} {body[:300]!r}"
+
+
+@pytest.fixture
+def stack() -> Iterator[devstack.Stack]:
+    """Servers of its own: the old release's schema is nobody else's."""
+    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
+    try:
+        running = devstack.Stack(fast=True)
+    finally:
+        os.environ.update(given)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def trees(stack: devstack.Stack, tmp_path: Path) -> tuple[Tree, Tree, tuple[int, int]]:
+    """The files of both releases, on one database."""
+    if not release.is_here():
+        pytest.skip(f"THE UPGRADE IS NOT TESTED: this clone is too shallow to hold {release.COMMIT[:9]}; fetch it")
+    ports = free_port(), free_port()
+    environment = {
+        **stack,
+        "CONSOLE_URL": f"http://127.0.0.1:{ports[0]}",
+        "GATEWAY_URL": f"http://127.0.0.1:{ports[1]}",
+        "DEMO": "1",
+        "LOG_LEVEL": "WARNING",
+        "RATE_LIMIT_TOKENS": "1000000",
+        "RATE_LIMIT_API": "1000000",
+        "SEAL_KEY_FILE": str(tmp_path / "seal.pem"),
+        "ANCHOR_FILE": str(tmp_path / "anchor"),
+    }
+    return Tree(release.check_out(tmp_path / "before"), environment), Tree(tree.ROOT, environment), ports
+
+
+def slow_report(owner: str) -> threading.Thread:
+    """Read every table in one transaction for two seconds: a migration that wants one must give way."""
+
+    def read() -> None:
+        with psycopg.connect(owner) as connection:
+            names = connection.execute("SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = 'public'")
+            connection.execute("LOCK TABLE " + ", ".join(name for (name,) in names) + " IN ACCESS SHARE MODE")
+            time.sleep(2)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.3)
+    return thread
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+@pytest.mark.timeout(300)
+def test_the_release_before_serves_while_its_database_migrates_and_this_one_takes_over(
+    stack: devstack.Stack, trees: tuple[Tree, Tree, tuple[int, int]]
+) -> None:
+    before, now, ports = trees
+    before.run("manage.py", "migrate", "--database", "owner", "--verbosity", "0")
+    made = before.made("tokens")
+    with ExitStack() as processes:
+        enter = processes.enter_context
+        port = free_port()
+        serve = [
+            "-m",
+            "uvicorn",
+            "tests.benchmarks.upstream:application",
+            "--port",
+            str(port),
+            "--log-level",
+            "warning",
+        ]
+        upstream = enter(now.serving(serve, port))
+        before.made("upstream", f"{upstream}/mcp")
+        revocable = before.made("revocable", json.dumps(made), str(REVOCABLE))
+        company = Company(made, revocable, before.run("manage.py", "shell", "--no-imports", "-c", SIGN_IN).strip())
+        old = ExitStack()
+        enter(old)
+        company.web = old.enter_context(before.web(ports[0]))
+        company.node = old.enter_context(before.gateway(ports[1], "old"))
+        assert until(lambda: not company.issue(), 20), company.issue()
+        of_before = company.token
+        before.run("manage.py", "seal", "--once")
+
+        load = Load(company.kinds)
+        with load.going():
+            assert until(lambda: min(map(load.counts.get, company.kinds, [0] * 5)) > 0, 20), load.failures
+            report = slow_report(stack["MIGRATE_DATABASE_URL"])
+            now.run("manage.py", "migrate", "--database", "owner", "--no-input", "--verbosity", "0")
+            report.join()
+            time.sleep(1)
+        assert load.failures == []
+        assert min(load.counts.values()) > 5, load.counts
+        assert max(load.longest.values()) < 5, load.longest
+
+        new_ports = free_port(), free_port()
+        new_web, new_node = enter(now.web(new_ports[0])), enter(now.gateway(new_ports[1], "new"))
+        load = Load(company.kinds)
+        with load.going():
+            time.sleep(1)
+            company.web, company.node = new_web, new_node
+            assert company.call(of_before) == "", "a token of the release before opens at this one"
+            time.sleep(0.5)
+            old.close()
+            time.sleep(1)
+        assert load.failures == []
+        assert company.revoked
+        assert all(company.call(token) for token in company.revoked), "what was revoked before stays revoked"
+        assert company.call(of_before) == ""
+    now.run("manage.py", "seal", "--once")
+    assert now.run("manage.py", "verify_record").startswith("OK:")
+    assert "BROKEN" not in now.run("manage.py", "invariants")
