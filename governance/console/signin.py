@@ -1,20 +1,26 @@
 """Signing in by django-allauth: local accounts by login name, second factors, the company's OpenID Connect provider.
 
 Nobody registers themselves. The company's subject becomes a person by an Identity row of the trusted issuer with the
-same address, never by e-mail.
+same address, never by e-mail. Each visit to the provider carries a state, a PKCE challenge and a nonce of its own.
 """
 
 from __future__ import annotations
 
 import base64
-from typing import Any
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import record_authentication
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -28,9 +34,13 @@ from entitlements import ratelimits, sealing
 from entitlements.models import Identity, Person
 from governance.models import Invitation
 
-from . import middleware
+from . import middleware, stepup
 
-_SECOND_FACTOR = "second-factor"
+_SECOND_FACTOR: Final = "second-factor"
+AGAIN: Final = "again"
+"""What the address says when a person who is signed in proves at the company who they are."""
+_CLOCKS_DIFFER: Final = 30
+"""Seconds by which the company's clock may be behind ours."""
 
 
 class Door(DefaultAccountAdapter):
@@ -69,6 +79,13 @@ class Door(DefaultAccountAdapter):
         del credentials
         refusals.count_stranger("sign_in_failed", str(request.META.get("REMOTE_ADDR", "")))
 
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - as above
+        """Offer the second factor alone to whoever has one: a password is not as good."""
+        ways: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if not stepup.has_second_factor(user):
+            return ways
+        return [way for way in ways if way["id"] != "reauthenticate"]
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send nothing: what concerns a person's security is in the record."""
 
@@ -92,8 +109,38 @@ class SecondFactor(DefaultMFAAdapter):
         return {"id": str(urlsplit(settings.CONSOLE_URL).hostname), "name": "Mandate"}
 
 
+class Company(OpenIDConnectProvider):
+    """The company's provider: what is asked of it is ours to say, and never what an address adds."""
+
+    def redirect(
+        self, request: HttpRequest, process: str, next_url: str | None = None, data: object = None, **asked: object
+    ) -> HttpResponse:
+        """Lead to the company's sign-in, which must ask anew when the person proves something."""
+        del asked, data
+        again, nonce = process == AGAIN and request.user.is_authenticated, secrets.token_urlsafe(24)
+        wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0"} if again else {})
+        answer: HttpResponse = super().redirect(
+            request,
+            AuthProcess.LOGIN,
+            next_url,
+            auth_params=wanted,
+            nonce=nonce,
+            again=again,
+            asked_at=int(time.time()),
+        )
+        return answer
+
+
 class CompanyDoor(DefaultSocialAccountAdapter):
     """The company's sign-in: its subject must be known as somebody's identity."""
+
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Company:
+        """Return the one provider there is."""
+        return Company(request, app=self.get_app(request, provider=provider, client_id=client_id))
+
+    def list_providers(self, request: HttpRequest) -> list[Company]:
+        """Return it for the sign-in page."""
+        return [Company(request, app=app) for app in self.list_apps(request)]
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:  # noqa: ANN401, ARG002 - as above
         """Nobody registers themselves."""
@@ -101,18 +148,36 @@ class CompanyDoor(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:  # noqa: ANN401 - as above
         """Find the person of the issuer's subject, each time anew. Ends in a page when there is none."""
+        said: Mapping[str, Any] = sociallogin.account.extra_data.get("id_token", {})
+        asked: Mapping[str, Any] = sociallogin.state
         known = Identity.objects.select_related("person").filter(
             issuer__issuer=settings.OIDC_ISSUER, issuer__enabled=True, subject=sociallogin.account.uid
         )
         identity = known.first()
-        if identity is None or not identity.person.is_active:
-            refusals.count_stranger("identity_unknown", str(request.META.get("REMOTE_ADDR", "")))
+        if not _answers(said, asked) or identity is None or not identity.person.is_active:
             raise ImmediateHttpResponse(_nobody(request))
+        if asked.get("again"):
+            raise ImmediateHttpResponse(_proven(request, identity.person, said, asked))
         if not sociallogin.is_existing:
             sociallogin.connect(request, identity.person)
         elif sociallogin.user.pk != identity.person.pk:
             raise ImmediateHttpResponse(_nobody(request))
 
 
+def _answers(said: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether an ID token is the answer to what we asked (OpenID Connect Core 3.1.3.7): our issuer, our nonce."""
+    return said.get("iss") == settings.OIDC_ISSUER and bool(said.get("nonce")) and said["nonce"] == asked.get("nonce")
+
+
+def _proven(request: HttpRequest, person: Person, said: Mapping[str, Any], asked: Mapping[str, Any]) -> HttpResponse:
+    """Note the proof and go on with what was put aside; the company must have asked the same person after we did."""
+    at = said.get("auth_time")
+    if request.user.pk != person.pk or not isinstance(at, int) or at < asked["asked_at"] - _CLOCKS_DIFFER:
+        return _nobody(request)
+    record_authentication(request, person, stepup.COMPANY, reauthenticated=True)
+    return stepup.go_on(request, str(asked.get("next", "/")))
+
+
 def _nobody(request: HttpRequest) -> HttpResponse:
+    refusals.count_stranger("identity_unknown", str(request.META.get("REMOTE_ADDR", "")))
     return render(request, "console/errors/identity_unknown.html", {"code": "identity_unknown"}, status=403)

@@ -95,7 +95,8 @@ def _company_login(subject: str, settings: Settings) -> None:
     request.session, request.user = SessionStore(), AnonymousUser()
     connected: list[Person] = []
     login = SimpleNamespace(
-        account=SimpleNamespace(uid=subject),
+        account=SimpleNamespace(uid=subject, extra_data={"id_token": {"iss": ISSUER, "nonce": "ours"}}),
+        state={"nonce": "ours"},
         is_existing=False,
         user=None,
         connect=lambda _request, person: connected.append(person),
