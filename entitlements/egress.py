@@ -38,11 +38,19 @@ class ForbiddenAddress(DomainError):
     code, status = "forbidden_address", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class PrivateAddress(ForbiddenAddress):
+    """The address leads to a network that is not public, and that no operator has named."""
+
+
 class Unreachable(DomainError):
     """The other side did not answer as it should."""
 
     code = Code.UPSTREAM_UNAVAILABLE
     status = HTTPStatus.BAD_GATEWAY
+
+
+class AnswerTooLarge(Unreachable):
+    """The answer is too large."""
 
 
 class _Vetted(AbstractResolver):
@@ -57,7 +65,7 @@ class _Vetted(AbstractResolver):
         for kind, _, protocol, _, where in found:
             address = str(where[0])
             if not _may_connect(address):
-                raise ForbiddenAddress(host=host)
+                raise PrivateAddress(host=host)
             results.append(
                 ResolveResult(
                     hostname=host,
@@ -78,7 +86,7 @@ def _vetted_socket(found: aiohttp.AddrInfoType) -> socket.socket:
     """Open the socket for one address, whichever way it was found: a literal in the URL is never resolved."""
     kind, form, protocol, _, where = found
     if not _may_connect(str(where[0])):
-        raise ForbiddenAddress
+        raise PrivateAddress
     return socket.socket(kind, form, protocol)
 
 
@@ -106,7 +114,7 @@ def check_url(url: str) -> SplitResult:
     if not host.isascii():  # the client's own parser reads full-width digits and dots as an address
         raise ForbiddenAddress("Write the host of the address in ASCII, an international name as xn--.")
     if _is_literal(host) and not _may_connect(host):
-        raise ForbiddenAddress
+        raise PrivateAddress
     return parts
 
 
@@ -152,12 +160,12 @@ def read_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOC
 async def read(answer: aiohttp.ClientResponse, largest: int) -> bytes:
     """Read a body of at most `largest` bytes. Raises Unreachable beyond."""
     if (answer.content_length or 0) > largest:
-        raise Unreachable("The answer is too large.")
+        raise AnswerTooLarge
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk
         if len(body) > largest:
-            raise Unreachable("The answer is too large.")
+            raise AnswerTooLarge
     return bytes(body)
 
 

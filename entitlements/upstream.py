@@ -31,6 +31,14 @@ _MOST_TOOLS: Final = 5000
 _ACCEPT: Final = "application/json, text/event-stream"
 
 
+class PartialList(Unreachable):
+    """The system stopped answering in the middle of its list of tools; what came before is `found`."""
+
+    def __init__(self, found: list[dict[str, Any]]) -> None:
+        super().__init__(tools=len(found))
+        self.found = found
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a system listens, and what opens it."""
@@ -160,13 +168,13 @@ async def messages(answer: aiohttp.ClientResponse, largest: int = LARGEST_MESSAG
 def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     """List a system's tools as raw wire objects, from all pages: `asyncio.run(upstream.discover(system))`.
 
-    The credential is opened here, outside of any event loop. Raises Unreachable, ForbiddenAddress.
+    The credential is opened here, outside of any event loop. Raises PartialList, Unreachable, ForbiddenAddress.
     """
     return tools(Target(system.upstream_url, vault.open_for(system)))
 
 
 async def tools(target: Target) -> list[dict[str, Any]]:
-    """List the tools of a server, as raw wire objects. Raises Unreachable, ForbiddenAddress."""
+    """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
     found: list[dict[str, Any]] = []
     async with egress.client(connections=2, seconds=DISCOVERY_SECONDS) as http:
         talk = await begin(http, target)
@@ -180,9 +188,13 @@ async def tools(target: Target) -> list[dict[str, Any]]:
                     return found
                 if len(found) > _MOST_TOOLS or not isinstance(cursor, str):
                     break
+        except Unreachable as why:
+            if not found:
+                raise
+            raise PartialList(found) from why
         finally:
             await talk.end(http)
-    raise Unreachable("The system lists too many tools.")
+    raise egress.AnswerTooLarge("The system lists too many tools.")
 
 
 def _tools_of(page: Mapping[str, Any]) -> list[dict[str, Any]]:

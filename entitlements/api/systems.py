@@ -14,7 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.actions import Action
-from entitlements import addresses, catalog, upstream, vault
+from entitlements import addresses, catalog, reaching, upstream, vault
+from entitlements.errors import DomainError
 from entitlements.models import Secret, System
 
 from . import preconditions, visibility
@@ -165,10 +166,16 @@ class Discover(_Systems):
     durable = True
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Discover; the network is asked before the transaction begins."""
+        """Discover; the network is asked before the transaction begins. A list that breaks off is kept that far."""
         found = self.found()
         self.permit(found, *self.links(found))
-        raw = asyncio.run(upstream.discover(found))
+        try:
+            raw = asyncio.run(upstream.discover(found))
+        except DomainError as refusal:
+            if isinstance(refusal, upstream.PartialList):
+                catalog.record_seen(found, refusal.found, by=self.principal, complete=False)
+            refusal.detail["stage"] = reaching.stage(refusal).value
+            raise
         seen = catalog.record_seen(found, raw, by=self.principal)
         return Response(asdict(seen))
 

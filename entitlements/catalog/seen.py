@@ -43,12 +43,13 @@ class Seen:
 
 
 @transaction.atomic
-def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal) -> Seen:
-    """Compare a complete `tools/list` of a server with the pins, and do what follows.
+def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal, complete: bool = True) -> Seen:
+    """Compare a `tools/list` of a server with the pins, and do what follows.
 
     `raw_tools` are the tool objects as they came on the wire. A new tool waits for its first review. A changed one goes
     on under its approved text where only texts changed and its risk is at most medium, else is quarantined. One
-    that vanished is removed, and waits for a review when it is back. Seeing the same again changes and records nothing.
+    that vanished is removed, and waits for a review when it is back; of a list that is not `complete` nothing has
+    vanished. Seeing the same again changes and records nothing.
     Raises ListMalformed.
     """
     found = Seen()
@@ -61,6 +62,8 @@ def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal) -
             _again(pinned[name], raw, found, by=by)
         else:
             _first(system, name, raw, found, by=by)
+    if not complete:
+        return found
     for name in sorted(pinned.keys() - offered.keys()):
         _gone(pinned[name], found, by=by)
     System.objects.filter(pk=system.pk).update(discovered_at=clock.now())
