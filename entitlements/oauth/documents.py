@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import msgspec
 from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
 from entitlements import addresses, jws, signing
 from entitlements.models import System
 
-from . import authentication, bearer, code, exchange
+from . import authentication, bearer, code, door, exchange
 
 CLIENT_CREDENTIALS: Final = "client_credentials"
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
@@ -26,7 +27,10 @@ def document(make: Callable[..., Mapping[str, Any] | None]) -> Callable[..., Htt
     def view(request: HttpRequest, **where: str) -> HttpResponse:
         if request.method not in {"GET", "HEAD"}:
             return HttpResponse(status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"})
-        found = make(**where)
+        try:
+            found = make(**where)
+        except (DatabaseError, InterfaceError) as error:
+            return door.unavailable(error)
         if found is None:
             body, status, caching = {"error": "not_found"}, HTTPStatus.NOT_FOUND, "no-store"
         else:

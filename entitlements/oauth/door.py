@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -13,15 +14,16 @@ from uuid import UUID
 
 import msgspec
 from django.contrib.auth.decorators import login_not_required
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from audit import context
+from audit import clock, context
 from audit import refusals as record
 from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses, ratelimits
+from entitlements.codes import Code
 from entitlements.errors import DomainError
 from entitlements.issuing import NotIssued
 
@@ -29,6 +31,8 @@ from . import forms, refusals
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -72,24 +76,38 @@ def machine(endpoint: Endpoint) -> Callable[..., HttpResponse]:
         attempt = Attempt({}, request.headers.get("Authorization", ""), "DPoP" in request.headers, *_from(request))
         with context.acting(trace=attempt.trace, request_id=_request_id(request), source=attempt.source):
             try:
-                attempt.form = forms.read(request.body, request.headers.get("Content-Type", ""))
-                answer = endpoint(attempt, **where)
-            except ratelimits.TooMany as error:
-                record.count_stranger(error.code, str(attempt.by))  # by minute: a flood must not flood the record
-                body = {"error": "slow_down", "error_description": error.message, "code": error.code}
-                return json(body, error.status, **{"Retry-After": str(error.wait)})
-            except DomainError as error:
-                return refuse(attempt, error)
-            except (OperationalError, InterfaceError):
-                body = {"error": "temporarily_unavailable", "code": "record_unavailable"}
-                return json(body, HTTPStatus.SERVICE_UNAVAILABLE, **{"Retry-After": "2"})
-        return answer if isinstance(answer, HttpResponse) else json(answer)
+                return _answered(attempt, endpoint, request, where)
+            except (DatabaseError, InterfaceError, clock.ClockUnknown) as error:
+                return unavailable(error)  # even a refusal could not be recorded
 
     return view
 
 
+def unavailable(error: Exception) -> HttpResponse:
+    """Answer that nothing was done, since nothing could be looked up or recorded; it is logged with its cause."""
+    logger.error("door_failed", exc_info=error)
+    body = {"error": "temporarily_unavailable", "code": Code.RECORD_UNAVAILABLE.value}
+    return json(body, HTTPStatus.SERVICE_UNAVAILABLE, **{"Retry-After": "2"})
+
+
+def _answered(attempt: Attempt, endpoint: Endpoint, request: HttpRequest, where: Mapping[str, str]) -> HttpResponse:
+    try:
+        attempt.form = forms.read(request.body, request.headers.get("Content-Type", ""))
+        answer = endpoint(attempt, **where)
+    except ratelimits.TooMany as error:
+        record.count_stranger(error.code, str(attempt.by))  # by minute: a flood must not flood the record
+        body = {"error": "slow_down", "error_description": error.message, "code": error.code}
+        return json(body, error.status, **{"Retry-After": str(error.wait)})
+    except DomainError as error:
+        return refuse(attempt, error)
+    return answer if isinstance(answer, HttpResponse) else json(answer)
+
+
 def refuse(attempt: Attempt, error: DomainError) -> HttpResponse:
-    """Record a refusal, once and durably, and answer it. The answer names the event as `evaluation_id`."""
+    """Record a refusal, once and durably, and answer it. The answer names the event as `evaluation_id`.
+
+    Raises what the database raises: a refusal that is not in the record is not given.
+    """
     body: dict[str, Any] = {
         "error": refusals.word(error),
         "error_description": _plain(error.message),
