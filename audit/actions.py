@@ -80,6 +80,9 @@ class Action(StrEnum):
     SECRET_SET = "secret.set"  # noqa: S105 - the name of an event
     SESSION_BEGUN = "session.begun"
     SESSION_ENDED = "session.ended"
+    SETUP_BACKUP_ATTESTED = "setup.backup_attested"
+    SETUP_DEMO_DECLARED = "setup.demo_declared"
+    SETUP_TESTED = "setup.tested"
     SUBJECT_ERASED = "subject.erased"
     SYSTEM_DISABLED = "system.disabled"
     SYSTEM_EDITED = "system.edited"

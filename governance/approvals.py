@@ -20,7 +20,7 @@ from entitlements.errors import DomainError, ReasonRequired, Stale
 from entitlements.models import Person, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, requests, rules
+from . import asking, candidates, readiness, requests, rules
 from .models import AccessRequest, Approval
 from .narrowing import NOTHING, Narrowing
 
@@ -82,12 +82,13 @@ def approve(
     """Approve a stage of a request, taking away from it first where wished. The last approval issues the grant with it.
 
     Raises NotFound, NotAnApprover, OwnApproval, OwnerMayNotApprove, BeneficiaryMayNotApprove, Stale, Decided, Overdue,
-    AlreadyAnswered, RiskierThanAsked, narrowing.Wider, narrowing.NothingLeft; with the last stage also what
-    `asking.check_in_force` and grants.issue raise.
+    AlreadyAnswered, RiskierThanAsked, readiness.SetupIncomplete, narrowing.Wider, narrowing.NothingLeft; with the last
+    stage also what `asking.check_in_force` and grants.issue raise.
     """
     request = requests.locked(request_id, also=by)
     stage = _stage_for(request, by, expected_version)
     taken = requests.narrowed(request, narrow)
+    readiness.check_allows(request.risk)
     unneeded = _unneeded(request)
     _answer(stage, Approval.Answer.APPROVED, by=by, reason=reason)
     requests.void(request, unneeded)

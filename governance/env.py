@@ -267,7 +267,7 @@ def company_sign_in() -> dict[str, dict[str, object]]:
     return {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
 
 
-def mailers() -> dict[str, dict[str, object]]:
+def mailers() -> dict[str, dict[str, Any]]:
     """Return Django's mailers: the one of MAIL_URL, always encrypted, or none when it is not set."""
     address = text("MAIL_URL")
     if not address:

@@ -43,12 +43,21 @@ def invite(email: str, *, by: Principal, reason: str, again: bool = False) -> tu
     """
     if not again and Person.objects.filter(is_active=True, roles__role=Role.ADMIN).exclude(password="").exists():
         raise AdminExists
-    person = _administrator(email, by=by, reason=reason)
+    person = Person.objects.filter(email__iexact=email, is_active=True).order_by("pk").first()
+    if person is None:
+        person = register(email, by=by)
+    people.assign_role(person, Role.ADMIN, by=by, reason=reason)
+    return person, make_link(person, by=by, reason=reason, again=again)
+
+
+@transaction.atomic
+def make_link(person: Person, *, by: Principal, reason: str, again: bool = False) -> str:
+    """Make a link for a person and return its secret part; earlier links of theirs end."""
     token, now = secrets.token_urlsafe(32), clock.now()
     Invitation.objects.filter(person=person, used_at=None, expires_at__gt=now).update(expires_at=now)
     Invitation.objects.create(person=person, digest=digest(token), made_at=now, expires_at=now + GOOD_FOR)
     log.record(Action.PERSON_INVITED, about=[f"person:{person.login}"], by=by, reason=reason, detail={"again": again})
-    return person, token
+    return token
 
 
 @transaction.atomic
@@ -79,10 +88,7 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _administrator(email: str, *, by: Principal, reason: str) -> Person:
-    person = Person.objects.filter(email__iexact=email, is_active=True).order_by("pk").first()
-    if person is None:
-        login = re.sub(r"[^a-z0-9_-]+", "-", email.partition("@")[0].lower()).strip("-")[:64] or "admin"
-        person = people.register(login, name=email.partition("@")[0], email=email, by=by)
-    people.assign_role(person, Role.ADMIN, by=by, reason=reason)
-    return person
+def register(email: str, *, by: Principal) -> Person:
+    """Register somebody by their address alone; the login is what stands before the @. Raises LoginTaken."""
+    login = re.sub(r"[^a-z0-9_-]+", "-", email.partition("@")[0].lower()).strip("-")[:64] or "admin"
+    return people.register(login, name=email.partition("@")[0], email=email, by=by)

@@ -12,6 +12,7 @@ from .reviews import (
     ReviewItem,
     ReviewLine,
 )
+from .setup import SetupCheck
 
 __all__ = [
     "AccessRequest",
@@ -27,4 +28,5 @@ __all__ = [
     "ReviewDecision",
     "ReviewItem",
     "ReviewLine",
+    "SetupCheck",
 ]

@@ -41,7 +41,7 @@ from entitlements import (  # noqa: E402
 )
 from entitlements.errors import DomainError  # noqa: E402
 from entitlements.models import Agent, Entitlement, Group, Person, Secret, System, TrustedIssuer  # noqa: E402
-from governance import approvals, requests  # noqa: E402
+from governance import approvals, requests, setup  # noqa: E402
 from governance.asking import Ask  # noqa: E402
 from governance.models import AccessRequest, Approval  # noqa: E402
 from scripts.demo import cast, world  # noqa: E402
@@ -58,6 +58,7 @@ def main() -> int:
     make_keys(told["samples"])
     with days_ago(cast.LONG_AGO):
         made_people = make_people()
+        setup.declare_demo(by=who("admin").principal)
         trust_stub(told["stub_issuer"])
         oauth_clients = dict(make_agents())
         make_systems(told)

@@ -1,0 +1,74 @@
+"""An installation whose set-up page is green in what weighty access needs, made the way it comes about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from pytest_django.fixtures import Settings
+
+from audit import chain, clock
+from audit.context import SYSTEM
+from entitlements import people, trust
+from entitlements.models import Person, Role, TrustedIssuer
+from governance.models import SetupCheck
+from tests import databases, make
+
+ISSUER = "https://login.example.org"
+
+
+def admin(login: str, *, factor: bool = True) -> Person:
+    """Make an administrator, by default one with an authenticator app."""
+    made = make.person(login, roles=[Role.ADMIN], password="correct horse battery staple")
+    if factor:
+        Authenticator.objects.create(user=made, type=Authenticator.Type.TOTP, data={})
+    return made
+
+
+def kept(line: SetupCheck.Line, *, passed: bool = True, subject: str = "", sentence: str = "") -> SetupCheck:
+    """Keep the result of a test."""
+    values = {"passed": passed, "subject": subject, "sentence": sentence, "at": clock.now()}
+    return SetupCheck.objects.create(line=line, since=clock.now() if passed else None, **values)
+
+
+def company_sign_in(settings: Settings, person: Person) -> TrustedIssuer:
+    """Let the company's provider be configured, tested and trusted, and somebody come in by it."""
+    settings.OIDC_ISSUER = ISSUER
+    kept(SetupCheck.Line.SIGN_IN, subject=ISSUER)
+    issuer = trust.begin(ISSUER, purpose=TrustedIssuer.Purpose.IDENTITY, jwks_uri=f"{ISSUER}/jwks", by=SYSTEM)
+    people.link_identity(person, issuer, "00u1", by=SYSTEM)
+    SocialAccount.objects.create(user=person, provider="company", uid="00u1")
+    return issuer
+
+
+def checkpoint(size: int = 3, *, root: bytes = b"r" * 32) -> chain.Checkpoint:
+    """Store a checkpoint of so many events, signed now. The sealer alone may, so the test must empty the database."""
+    head = chain.Checkpoint("mandate.example/record", size, root, chain.format_time(clock.now()))
+    with psycopg.connect(databases.addresses().seal) as sealer:
+        statement = "INSERT INTO checkpoints (size, root, note, frontier, signed_at) VALUES (%s, %s, %s, '{}', %s)"
+        sealer.execute(statement, [size, root, note(head), clock.now()])
+    return head
+
+
+def note(head: chain.Checkpoint) -> str:
+    """Write a checkpoint as the anchor keeps it; nobody here looks at the signature."""
+    return f"{head.text()}\n\u2014 mandate.example/record AAAA\n"
+
+
+def anchored(settings: Settings, folder: Path, head: chain.Checkpoint | None = None) -> Path:
+    """Let a checkpoint be in the anchor."""
+    place = folder / "checkpoints"
+    place.write_text(note(head or checkpoint()) + "\n")
+    settings.ANCHOR_FILE = str(place)
+    return place
+
+
+def complete(settings: Settings, folder: Path) -> tuple[Person, Person]:
+    """Make the first lines green, and return the two administrators."""
+    settings.SETUP_FIRST = True
+    first, second = admin("ada"), admin("bea")
+    company_sign_in(settings, first)
+    anchored(settings, folder)
+    return first, second
