@@ -106,8 +106,9 @@ SERVING = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": F
 DATABASES: dict[str, dict[str, Any]] = {"default": {**env.database("DATABASE_URL"), **SERVING}}
 if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those processes must not hold the owner's key
     DATABASES["owner"] = env.database("MIGRATE_DATABASE_URL")
-    # A migration that waits for a table keeps everybody behind it waiting too: it gives up soon and is tried again.
-    DATABASES["owner"]["OPTIONS"].setdefault("options", "-c lock_timeout=1s")
+    # A migration that waits for a table keeps everybody behind it waiting too: it gives up soon and is tried again,
+    # sooner than PostgreSQL looks for deadlocks (1 s): of two who wait for each other the migration is the one to go.
+    DATABASES["owner"]["OPTIONS"].setdefault("options", "-c lock_timeout=300ms")
 
 SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
 DATABASE_ROLES = {

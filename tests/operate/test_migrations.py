@@ -141,7 +141,7 @@ def test_a_column_that_the_release_before_does_not_fill_is_seen() -> None:
 def test_a_migration_does_not_wait_long_for_a_table() -> None:
     with connections["owner"].cursor() as cursor:
         cursor.execute("SHOW lock_timeout")
-        assert cursor.fetchone() == ("1s",)
+        assert cursor.fetchone() == ("300ms",)
 
 
 def test_a_migration_that_found_a_table_in_use_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
