@@ -17,9 +17,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from entitlements.api import caller as callers
 from entitlements.api import permissions, problems
 from entitlements.api.caller import Caller
-from entitlements.api.matrix import MATRIX, Row
+from entitlements.api.matrix import Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.models import Person
+
+from . import matrix
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponse]
 """A view; `page` makes doors of them."""
@@ -34,6 +36,7 @@ def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
     def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             _check_text(request, *args, *kwargs.values())
+            _come_in(request)
             return view(request, *args, **kwargs)
         except DomainError as refusal:
             record(request, refusal)
@@ -41,6 +44,18 @@ def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
     functools.update_wrapper(door, view)
     return door
+
+
+def _come_in(request: HttpRequest) -> None:
+    """Ask the page's row. Raises Forbidden."""
+    name, method = _named(request)
+    if not permissions.lets_in(matrix.find(name, method).row, caller(request)):
+        raise Forbidden
+
+
+def _named(request: HttpRequest) -> tuple[str, str]:
+    match = request.resolver_match
+    return (match.view_name if match else "", str(request.method))
 
 
 def _check_text(request: HttpRequest, *parts: object) -> None:
@@ -103,7 +118,7 @@ def find[M: Model](rows: QuerySet[M], **key: object) -> M:
 
 def row(name: str, method: str = "POST") -> Row:
     """Return the API's row for a change: the console asks the same matrix."""
-    return MATRIX[name, method]
+    return matrix.API[name, method]
 
 
 def may(who: Caller, name: str, thing: object, method: str = "POST") -> bool:
@@ -116,8 +131,11 @@ def may(who: Caller, name: str, thing: object, method: str = "POST") -> bool:
 
 
 def permit(request: HttpRequest, name: str, thing: object, method: str = "POST") -> None:
-    """Go on only when the API would let the person do this to the thing. Raises Forbidden."""
-    permissions.permit(caller(request), row(name, method), thing)
+    """Go on only when the API would let the person do this to the thing. Raises Forbidden.
+
+    Only rows that the page names in the console's matrix can be asked: else NotDeclared, which closes the page.
+    """
+    permissions.permit(caller(request), matrix.asked(*_named(request), (name, method)), thing)
 
 
 def reason(request: HttpRequest) -> str:

@@ -73,7 +73,7 @@ class Told:
     verb: str
     index: int | None
     links: list[Link]
-    detail: dict[str, Any]
+    detail: list[tuple[str, Any]]
     run: int = 1
 
 
@@ -143,7 +143,7 @@ def told(events: Sequence[Event]) -> list[Told]:
             event.action.replace(".", " ").replace("_", " "),
             places.get((event.producer, event.sequence)),
             [link_to(link) for link in _worth_saying(event)],
-            event.detail,
+            list(event.detail.items()),  # a template would read the name `items` of a detail as this method
         )
         for event in events
     ]

@@ -1,0 +1,185 @@
+"""Who may open which page: one row for each name of an address and method of the console, and none means nobody.
+
+A page does by hand what the API does for machines, so nearly every row is the API's own: `like("agent-restore")` is
+the row of `POST /agents/{key}/restore`, and whoever changes that row changes both. The door (`doors.page`) asks the row
+whether somebody may come in at all; the page asks again about its object (`doors.permit`), and only rows named here.
+What a person may not see is never found, whoever comes in (`entitlements.api.visibility`).
+
+To add a page: write its row below, under the name that its address has in `urls.py`, once for each method it takes
+(GET, POST), and run `make reference`, which writes `docs/reference/roles.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from entitlements.api.caller import SEE_EVERYTHING
+from entitlements.api.matrix import MATRIX as CATALOGUE
+from entitlements.api.matrix import Matrix, Row, row
+from entitlements.api.revocations import EVERYTHING, KINDS
+from entitlements.models import Role
+from entitlements.models.people import OFFICE as OFFICE_ROLES
+from governance.api.matrix import MATRIX as PROCESSES
+
+API: Final[Matrix] = {**CATALOGUE, **PROCESSES}
+"""Every row of the API."""
+
+
+class NotDeclared(LookupError):
+    """A page without a row, or one that asks a row it does not name: a programming error, which closes the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Who may come in with one method, and which rows of the API the page asks about its object."""
+
+    row: Row
+    asks: frozenset[tuple[str, str]] = frozenset()
+
+
+def like(*names: str, also: tuple[str, ...] = ()) -> Page:
+    """Let in whom one of these rows of the API lets in: `agents`, or `agent PATCH`; `also` names rows it asks later."""
+    asked = [_key(name) for name in names]
+    rows = [API[key] for key in asked]
+    union = Row(
+        frozenset().union(*(each.roles for each in rows)),
+        frozenset().union(*(each.related for each in rows)),
+        anybody=any(each.anybody for each in rows),
+    )
+    return Page(union, frozenset([*asked, *map(_key, also)]))
+
+
+def _key(name: str) -> tuple[str, str]:
+    address, _space, method = name.partition(" ")
+    return address, method or "POST"
+
+
+STRANGERS: Final = Page(Row(public=True))
+"""Open to whoever has not signed in yet."""
+ONES_OWN: Final = Page(Row(anybody=True))
+"""Every signed-in person, about herself or about what she sees."""
+OFFICE: Final = Page(Row(frozenset(OFFICE_ROLES)))
+"""The back office at /admin/: each of its pages, to look at; it has none that writes."""
+_SEERS: Final = Page(Row(frozenset(SEE_EVERYTHING)))
+_EVERYTHING: Final = Page(EVERYTHING)
+_STOP: Final = Page(
+    Row(
+        frozenset().union(*(kind.row.roles for kind in KINDS.values())),
+        frozenset().union(*(kind.row.related for kind in KINDS.values())),
+    )
+)
+
+type Pages = Mapping[tuple[str, str], Page]
+
+
+def _both(page: Page, *names: str) -> dict[tuple[str, str], Page]:
+    return {(name, method): page for name in names for method in ("GET", "POST")}
+
+
+SIGN_IN: Final[Pages] = {
+    **_both(STRANGERS, "account_login", "account_logout", "welcome", "mfa_authenticate", "mfa_login_webauthn"),
+    **_both(STRANGERS, "openid_connect_login", "openid_connect_callback"),
+    ("account_inactive", "GET"): STRANGERS,
+    **_both(ONES_OWN, "account_reauthenticate", "account_change_password", "mfa_reauthenticate"),
+    **_both(ONES_OWN, "mfa_activate_totp", "mfa_deactivate_totp", "mfa_generate_recovery_codes", "mfa_add_webauthn"),
+    **_both(ONES_OWN, "mfa_remove_webauthn", "mfa_edit_webauthn", "mfa_reauthenticate_webauthn"),
+    **_both(ONES_OWN, "mfa_download_recovery_codes"),
+    ("company_again", "GET"): ONES_OWN,
+    ("mfa_index", "GET"): ONES_OWN,
+    ("mfa_view_recovery_codes", "GET"): ONES_OWN,
+    ("mfa_list_webauthn", "GET"): ONES_OWN,
+}
+"""Signing in. Most are django-allauth's pages without a door of ours: its decorators and the middleware keep these."""
+
+PAGES: Final[Pages] = {
+    ("home", "GET"): ONES_OWN,
+    ("theme", "POST"): ONES_OWN,
+    ("search", "GET"): ONES_OWN,
+    ("audit", "GET"): like("audit-events GET"),
+    ("settings", "GET"): ONES_OWN,
+    ("make-token", "POST"): ONES_OWN,
+    ("end-token", "POST"): ONES_OWN,
+    ("connect", "GET"): like("clients GET"),
+    ("connect-light", "GET"): like("client GET"),
+    # Asking and answering
+    ("request-list", "GET"): like("requests GET"),
+    ("request-page", "GET"): like("request GET"),
+    ("request-page", "POST"): like("request-approve", "request-deny", "request-cancel"),
+    **_both(like("requests"), "ask"),
+    # Agents and what they hold
+    ("agent-list", "GET"): like("agents GET"),
+    ("agent-page", "GET"): like("agent GET"),
+    **_both(like("agents"), "agent-add"),
+    **_both(like("agent PATCH"), "agent-edit"),
+    ("agent-people", "POST"): like("agents"),
+    **_both(like("clients"), "client-add"),
+    ("client-page", "GET"): like("client GET"),
+    ("client-page", "POST"): like("client-secret", "client-enable"),
+    ("agent-start", "POST"): like("agent-restore"),
+    ("my-agents", "GET"): ONES_OWN,
+    ("end-session", "POST"): like("session-end"),
+    ("grant-list", "GET"): like("grants GET"),
+    ("grant-page", "GET"): like("grant GET"),
+    ("grant-pause", "POST"): like("grant-suspend"),
+    ("grant-resume", "POST"): like("grant-restore"),
+    # Systems and tools
+    ("system-list", "GET"): like("systems GET"),
+    ("system-page", "GET"): like("system GET"),
+    **_both(like("systems", also=("system-secret PUT",)), "system-add"),
+    **_both(like("system PATCH"), "system-edit"),
+    ("system-secret-set", "POST"): like("system-secret PUT"),
+    **_both(like("entitlements"), "entitlement-add"),
+    **_both(like("entitlement PATCH"), "entitlement-edit"),
+    ("approve-easy", "POST"): like("tool-approve"),
+    ("tool-triage", "POST"): like("tool-approve", "tool-disable"),
+    ("tools-stop", "POST"): like("tool-disable"),
+    ("discover", "POST"): like("system-discover"),
+    ("system-start", "POST"): like("system-enable"),
+    ("tool-page", "GET"): like("tool GET"),
+    ("tool-page", "POST"): like("tool-approve", "tool-quarantine", "tool-enable"),
+    # Stopping
+    ("stops", "GET"): like("revocation GET"),
+    ("receipt", "GET"): like("revocation GET"),
+    **_both(_STOP, "stop"),
+    **_both(_EVERYTHING, "stop-everything"),
+    ("start-again", "POST"): Page(row(Role.ANALYST, Role.SECURITY)),
+    # Reviews
+    ("review-list", "GET"): like("campaigns GET"),
+    **_both(like("campaigns"), "review-new"),
+    ("review-page", "GET"): like("campaign GET"),
+    ("review-activate", "POST"): like("campaign-activate"),
+    ("review-close", "POST"): like("campaign-close"),
+    **_both(like("review-item-draft PUT"), "review-work"),
+    **_both(like("campaign-submissions"), "review-submit"),
+    ("review-draft", "POST"): like("review-item-draft PUT"),
+    ("review-reassign", "POST"): like("review-item-reassign"),
+    ("review-evidence", "GET"): like("campaign-evidence GET"),
+    ("review-csv", "GET"): like("campaign-evidence-table GET"),
+    ("review-json", "GET"): like("campaign-evidence GET"),
+    # People
+    ("people-list", "GET"): _SEERS,
+    ("person-add", "POST"): like("people"),
+    ("person-page", "GET"): like("person GET"),
+    ("person-start", "POST"): like("person-enable"),
+}
+
+
+def find(name: str, method: str) -> Page:
+    """Return the row of a page; HEAD is a GET without its body. Raises NotDeclared, with what to write."""
+    key = (name, "GET" if method in ("HEAD", "OPTIONS") else method)
+    if (page := PAGES.get(key) or SIGN_IN.get(key)) is None:
+        message = f"Nobody may open this page: add a row for {key} to PAGES in governance/console/matrix.py."
+        raise NotDeclared(message)
+    return page
+
+
+def asked(name: str, method: str, wanted: tuple[str, str]) -> Row:
+    """Return a row of the API that a page asks about its object. Raises NotDeclared, with what to write."""
+    if wanted not in find(name, method).asks:
+        message = (
+            f"Add {' '.join(wanted)!r} to the row of {(name, method)} in governance/console/matrix.py: it asks it."
+        )
+        raise NotDeclared(message)
+    return API[wanted]

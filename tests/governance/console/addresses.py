@@ -1,0 +1,109 @@
+"""Every address of the console, from the URLconf, filled in with things that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+from django.db import transaction
+from django.urls import URLPattern, URLResolver
+
+from audit import clock
+from audit.context import SYSTEM
+from entitlements import people, sessions
+from entitlements.models import ApiToken, Client, Grant, Revocation, Session
+from governance.console import urls
+from governance.models import Campaign
+from tests import make
+from tests.governance import companies
+from tests.governance.reviews import worlds
+
+_PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+@dataclass(frozen=True)
+class World:
+    """A company in which each kind of thing that a page shows is there once; all of it is about research-bot."""
+
+    company: companies.Company
+    grant: Grant
+    session: Session
+    client: Client
+    campaign: Campaign
+    samples: Mapping[str, object]
+
+    def address(self, route: str) -> str:
+        """Fill an address in. Raises LookupError, with what to write, for a part that has no sample."""
+        first = route.partition("/")[0]
+
+        def sample(part: re.Match[str]) -> str:
+            for name in (f"{first}/{part[1]}", part[1]):
+                if name in self.samples:
+                    return str(self.samples[name])
+            message = f"Say in tests/governance/console/addresses.py what {part[1]!r} of {route!r} is, as a sample."
+            raise LookupError(message)
+
+        return "/" + _PART.sub(sample, route)
+
+
+def world() -> World:
+    """Make it."""
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    client, _ = make.client(company.bot, "research-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    asked = company.ask("wipe")
+    with transaction.atomic():
+        session, _ = sessions.begin(client, company.alice, "a" * 64, auth_time=clock.now(), now=clock.now())
+    stop = Revocation.objects.create(
+        id=uuid4(), target_type="agent", target_id="elsewhere", by="person:nobody", reason="x", committed_at=clock.now()
+    )
+    people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
+    samples = {
+        "agents/slug": company.bot.slug,
+        "systems/slug": company.system.slug,
+        "reviews/slug": campaign.slug,
+        "reviews/item": worlds.item(campaign).pk,
+        "requests/pk": asked.pk,
+        "grants/pk": grant.pk,
+        "people/login": company.bob.login,
+        "sessions/session": session.pk,
+        "stop/pk": stop.pk,
+        "stop/kind": "agent",
+        "stop/key": company.bot.slug,
+        "connect/client_id": client.client_id,
+        "agents/client_id": client.client_id,
+        "systems/name": "now",
+        "systems/scope": company.use.scope,
+        "settings/number": ApiToken.objects.get(person=company.bob).pk,
+        "settings/pk": 1,
+        "provider_id": "company",
+        "token": "nothing",
+    }
+    return World(company, grant, session, client, campaign, samples)
+
+
+def own() -> dict[str, str]:
+    """Return the route of each page of ours by name: those behind a door."""
+    return {str(each.name): str(each.pattern) for each in urls.urlpatterns if each not in _sign_in()}
+
+
+def every() -> dict[str, str]:
+    """Return the route of each address of the console by name, django-allauth's as well."""
+    return dict(_walk(urls.urlpatterns, ""))
+
+
+def _sign_in() -> list[URLPattern | URLResolver]:
+    return urls.SIGN_IN
+
+
+def _walk(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[tuple[str, str]]:
+    for each in patterns:
+        route = prefix + str(each.pattern)
+        if isinstance(each, URLResolver):
+            yield from _walk(each.url_patterns, route)
+        else:
+            yield str(each.name), route
