@@ -23,6 +23,7 @@ from .views import (
     reviews,
     stops,
     systems,
+    triage,
     welcome,
     workbench,
 )
@@ -81,7 +82,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/secret/", registering.secret, name="system-secret-set"),
     path("systems/<slug:slug>/entitlements/add/", bundling.add, name="entitlement-add"),
     path("systems/<slug:slug>/entitlements/<str:scope>/", bundling.edit, name="entitlement-edit"),
-    path("systems/<slug:slug>/approve/", systems.approve_easy, name="approve-easy"),
+    path("systems/<slug:slug>/approve/", triage.approve_easy, name="approve-easy"),
+    path("systems/<slug:slug>/triage/", triage.one, name="tool-triage"),
+    path("systems/<slug:slug>/stop-tools/", triage.stop, name="tools-stop"),
     path("systems/<slug:slug>/discover/", systems.discover, name="discover"),
     path("systems/<slug:slug>/start/", systems.start, name="system-start"),
     path("systems/<slug:slug>/tools/<str:name>/", systems.tool, name="tool-page"),

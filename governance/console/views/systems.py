@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements import catalog, upstream
+from entitlements import catalog, impressions, reaching, upstream
 from entitlements.api import visibility
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import System, Tool
 from governance.console import doors, paging
-from governance.console.queries import record
+from governance.console.queries import record, triage
 from governance.console.queries import systems as read
 
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
+STOPPABLE = (Tool.State.APPROVED, Tool.State.PENDING, Tool.State.QUARANTINED)
 
 
 @require_safe
@@ -39,8 +41,14 @@ def listing(request: HttpRequest) -> HttpResponse:
 @doors.page
 def one(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a system with its tools, what can be asked for, and its timeline for whoever owns or reads it."""
+    return show(request, doors.find(visibility.systems(doors.caller(request)), slug=slug))
+
+
+def show(
+    request: HttpRequest, system: System, problem: DomainError | None = None, stage: reaching.Stage | None = None
+) -> HttpResponse:
+    """Show a system's page, with what was refused and the form as it was filled in."""
     caller = doors.caller(request)
-    system = doors.find(visibility.systems(caller), slug=slug)
     may_read = caller.sees_everything or system.owner_id == doors.person(request).pk
     tab = request.GET.get("tab", "tools")
     told: dict[str, Any] = {
@@ -51,22 +59,46 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_stop": system.status == System.Status.ACTIVE and doors.may(caller, "system-disable", system),
         "may_start": system.status == System.Status.DISABLED and doors.may(caller, "system-enable", system),
         "may_discover": system.kind != System.Kind.BUILTIN and doors.may(caller, "system-discover", system),
+        "may_edit": system.kind != System.Kind.BUILTIN and doors.may(caller, "system", system, "PATCH"),
+        "may_bundle": system.kind != System.Kind.BUILTIN and doors.may(caller, "entitlements", system),
+        "not_discovered": system.kind != System.Kind.BUILTIN and system.discovered_at is None,
         "states": Tool.State.choices,
         "risks": Tool.Risk.choices,
+        "problem": problem,
+        "failed": triage.FIXES.get(stage) if stage else None,
     }
     if tab == "timeline" and may_read:
-        told["timeline"] = record.about(f"system:{slug}", request)
+        told["timeline"] = record.about(f"system:{system.slug}", request)
     elif tab == "entitlements":
         told["entitlements"] = visibility.entitlements(caller).filter(system=system).order_by("scope")
     else:
-        told["tools"] = read.tools_of(caller, system, request.GET.dict())
-        told["easy"] = (
-            [tool for tool in told["tools"] if _is_easy(tool)] if doors.may(caller, "tool-approve", system) else []
-        )
-    return render(request, "console/system.html", told)
+        told |= _tools(request, system)
+    return render(request, "console/system.html", told, status=problem.status if problem else 200)
 
 
-def _is_easy(tool: Tool) -> bool:
+def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
+    """Return the tools of a system: the list, those that wait in full, those that are approved at once."""
+    caller = doors.caller(request)
+    tools = read.tools_of(caller, system, request.GET.dict())
+    told: dict[str, Any] = {
+        "tools": tools,
+        "may_stop_tools": any(tool.state in STOPPABLE for tool in tools) and doors.may(caller, "tool-disable", system),
+        "stoppable": STOPPABLE,
+        "steps": triage.steps(caller, system, tools),
+    }
+    if doors.may(caller, "tool-approve", system):
+        easy = [tool for tool in tools if is_easy(tool)]
+        rest = [tool for tool in tools if len(easy) == 1 or tool not in easy]
+        told |= {
+            "easy": easy if len(easy) > 1 else [],
+            "waiting": triage.waiting(rest, request.POST.dict() if request.method == "POST" else {}),
+            "actions": Tool.Does.choices,
+            "data_classes": DATA_CLASSES,
+        }
+    return told
+
+
+def is_easy(tool: Tool) -> bool:
     """Whether a tool can be approved with others at once: never approved, reads, low risk, and says what it does."""
     return (
         (tool.state, tool.action, tool.risk) == ("pending", "read", "low") and bool(tool.sentence) and bool(tool.seen)
@@ -75,36 +107,35 @@ def _is_easy(tool: Tool) -> bool:
 
 @require_POST
 @doors.page
-def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
-    """Approve the reading tools of low risk that were shown, each with the definition that was shown."""
-    caller = doors.caller(request)
-    system = doors.find(visibility.systems(caller), slug=slug)
-    doors.about(request, f"system:{slug}")
-    doors.permit(request, "tool-approve", system)
-    shown = dict(each.split(" ", 1) for each in request.POST.getlist("tool") if " " in each)
-    tools = [tool for tool in read.tools_of(caller, system, {}) if tool.name in shown and _is_easy(tool)]
-    approvals = [catalog.Approval(tool, shown[tool.name], tool.sentence, tool.action, tool.risk) for tool in tools]
-    done = catalog.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
-    doors.done(request, _("%(n)d tools approved.") % {"n": len(done)})
-    return redirect(f"/systems/{slug}/")
-
-
-@require_POST
-@doors.page
 def discover(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask the system for its tools now."""
+    """Ask the system for its tools now. What failed says at which stage; a list that broke off is kept that far."""
     caller = doors.caller(request)
     system = doors.find(visibility.systems(caller), slug=slug)
     doors.about(request, f"system:{slug}")
     doors.permit(request, "system-discover", system)
-    offered = asyncio.run(upstream.discover(system))
-    found = catalog.record_seen(system, offered, by=caller.principal)
+    try:
+        offered = asyncio.run(upstream.discover(system))
+        found = catalog.record_seen(system, offered, by=caller.principal)
+    except DomainError as refusal:
+        if isinstance(refusal, upstream.PartialList):
+            catalog.record_seen(system, refusal.found, by=caller.principal, complete=False)
+        doors.record(request, refusal)
+        return show(request, system, refusal, reaching.stage(refusal))
+    if not offered:
+        messages.warning(request, _("The server offers no tools to us. Check what the secret is allowed to see."))
+        return redirect(f"/systems/{slug}/")
     told = _("%(added)d new, %(changed)d changed, %(removed)d no longer offered.") % {
         "added": len(found.added),
         "changed": len(found.changed),
         "removed": len(found.removed),
     }
     doors.done(request, told)
+    if found.malformed:
+        said = _("%(n)d could not be read and were left out: %(names)s") % {
+            "n": len(found.malformed),
+            "names": impressions.visible(", ".join(sorted(found.malformed)[:10])),
+        }
+        messages.warning(request, said)
     return redirect(f"/systems/{slug}/")
 
 
@@ -155,22 +186,27 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     return render(request, "console/tool.html", told, status=status)
 
 
+def approval(request: HttpRequest, found: Tool) -> catalog.Approval:
+    """Read what a form says of a tool: which definition was read, what it does, its risk, which data it holds."""
+    given = request.POST
+    data_class = given.get("data_class", "internal")
+    return catalog.Approval(
+        found,
+        given.get("sha256", ""),
+        given.get("sentence", "").strip()[:500],
+        given.get("action", ""),
+        given.get("risk", ""),
+        data_class if data_class in DATA_CLASSES else "internal",
+    )
+
+
 def _change(request: HttpRequest, found: Tool) -> str:
     """Carry out what the button says, by the API's rows and verbs."""
     by, given = doors.person(request).principal, request.POST
     verb = given.get("verb")
     if verb == "approve":
         doors.permit(request, "tool-approve", found)
-        data_class = given.get("data_class", "internal")
-        approval = catalog.Approval(
-            found,
-            given.get("sha256", ""),
-            given.get("sentence", "").strip()[:500],
-            given.get("action", ""),
-            given.get("risk", ""),
-            data_class if data_class in DATA_CLASSES else "internal",
-        )
-        catalog.approve_tool(approval, by=by, reason=doors.reason(request))
+        catalog.approve_tool(approval(request, found), by=by, reason=doors.reason(request))
         return _("Approved. Agents are shown exactly the definition that you read.")
     if not doors.reason(request):
         raise ReasonRequired

@@ -1,0 +1,108 @@
+"""What waits at a system: tools to look at one by one, those to approve at once, and the next act of setting it up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+
+from entitlements.api.caller import Caller
+from entitlements.models import Entitlement, System, Tool
+from entitlements.reaching import Stage
+from governance.console import doors
+
+from . import systems
+
+MOST: Final = 25
+"""How many tools are shown to be looked at in full; the rest wait in the list."""
+
+FIXES: Final = {
+    Stage.ADDRESS: (
+        _("The address is not one that we connect to."),
+        _("It begins with https:// and holds neither a user name nor a fragment."),
+    ),
+    Stage.NAME: (
+        _("The name in the address is not found."),
+        _("Check how it is spelt, and that it is known outside of your own network."),
+    ),
+    Stage.PRIVATE: (
+        _("The address leads into a private network, and is refused."),
+        _("Use a public name, or have an operator name this network in PRIVATE_NETWORKS."),
+    ),
+    Stage.CONNECTING: (
+        _("Nothing listens at the address."),
+        _("Check the port, that the server runs, and that a firewall lets us through."),
+    ),
+    Stage.TLS: (
+        _("No secure connection came about (TLS)."),
+        _("Check that it speaks https, and that its certificate is valid for this name."),
+    ),
+    Stage.TIMEOUT: (
+        _("It did not answer in time."),
+        _("Check that the server is not overloaded, then try again."),
+    ),
+    Stage.SIGN_IN: (
+        _("It does not let us in (401 or 403)."),
+        _("Store a secret that it accepts, or check what the secret is allowed to see."),
+    ),
+    Stage.TOO_LARGE: (
+        _("Its answer is too large."),
+        _("It lists more than we take in; split it into several systems."),
+    ),
+    Stage.NOT_MCP: (
+        _("What answers there does not speak MCP."),
+        _("Give the address of the MCP endpoint itself, often ending in /mcp; redirects are not followed."),
+    ),
+}
+"""What went wrong at each stage, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of setting a system up. The first that is not done is the next act."""
+
+    name: Any
+    address: str = ""
+    act: Any = ""
+    done: bool = False
+    posts: bool = False
+
+
+def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
+    """Return the steps from an address to something that can be asked for; none once that is there, or it is ours."""
+    may = doors.may(caller, "system-discover", system)
+    bundled = Entitlement.objects.filter(system=system).exists()
+    if system.kind == System.Kind.BUILTIN or not may or bundled:
+        return []
+    here = f"/systems/{system.slug}/"
+    approved = any(tool.state == Tool.State.APPROVED for tool in tools)
+    waiting = any(tool.state in systems.WAITING for tool in tools)
+    found = system.discovered_at is not None or bool(tools)
+    return [
+        Step(_("Registered: its address and its owner"), f"{here}edit/", _("Change"), done=True),
+        Step(_("Tools listed by the server itself"), f"{here}discover/", _("Test and list tools"), found, posts=True),
+        Step(_("Tools approved"), "#h-waiting" if waiting else "", _("Look at what waits"), approved),
+        Step(_("Something that can be asked for"), f"{here}entitlements/add/" if approved else "", _("Make it")),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A tool that waits for somebody to look at it, with what they need to see."""
+
+    tool: Tool
+    words: dict[str, Any]
+    given: dict[str, str]
+
+    @property
+    def changed(self) -> bool:
+        """Whether it was approved before, and is another now."""
+        return self.tool.approved_id is not None
+
+
+def waiting(tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
+    """Return the first of the tools that wait, changed ones before new; `given` is what a form said about one."""
+    rows = [tool for tool in tools if tool.state in systems.WAITING and tool.seen][:MOST]
+    return [Waiting(tool, systems.of_tool(tool), given if given.get("tool") == tool.name else {}) for tool in rows]

@@ -1,0 +1,98 @@
+"""Looking through a system's tools: approve one or keep it stopped, approve the harmless ones at once, stop several."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from entitlements import catalog
+from entitlements.api import visibility
+from entitlements.errors import DomainError, Malformed, ReasonRequired
+from entitlements.models import System, Tool
+from governance.console import doors
+from governance.console.queries import systems as read
+from governance.console.views import systems
+
+
+@require_POST
+@doors.page
+def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
+    """Approve the reading tools of low risk that were shown, each with the definition that was shown."""
+    caller, system = doors.caller(request), _system(request, slug)
+    doors.permit(request, "tool-approve", system)
+    shown = dict(each.split(" ", 1) for each in request.POST.getlist("tool") if " " in each)
+    tools = [tool for tool in read.tools_of(caller, system, {}) if tool.name in shown and systems.is_easy(tool)]
+    approvals = [
+        catalog.Approval(tool, shown[tool.name], tool.sentence, tool.action, tool.risk, tool.data_class)
+        for tool in tools
+    ]
+    done = catalog.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
+    doors.done(request, _("%(n)d tools approved.") % {"n": len(done)})
+    return redirect(f"/systems/{slug}/")
+
+
+@require_POST
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Approve a tool as it is offered now, in the words given; or keep it stopped until somebody starts it again."""
+    system = _system(request, slug)
+    name = request.POST.get("tool", "")
+    tool = doors.find(visibility.tools(doors.caller(request)).filter(system=system), name=name)
+    doors.about(request, f"tool:{slug}/{name}", f"system:{slug}")
+    try:
+        done = _decide(request, tool)
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return systems.show(request, system, refusal)
+    doors.done(request, done)
+    return redirect(f"/systems/{slug}/#h-waiting")
+
+
+def _decide(request: HttpRequest, tool: Tool) -> str:
+    by, verb, reason = doors.person(request).principal, request.POST.get("verb"), doors.reason(request)
+    if verb == "approve":
+        doors.permit(request, "tool-approve", tool)
+        catalog.approve_tool(systems.approval(request, tool), by=by, reason=reason)
+        return _("%(name)s is approved, exactly as you read it.") % {"name": tool.name}
+    if verb == "keep":
+        doors.permit(request, "tool-disable", tool)
+        catalog.disable_tool(tool, by=by, reason=reason or _("Looked at, and kept stopped."))
+        return _("%(name)s stays stopped.") % {"name": tool.name}
+    raise Malformed
+
+
+@require_POST
+@doors.page
+def stop(request: HttpRequest, slug: str) -> HttpResponse:
+    """Stop the ticked tools, each for itself: one that cannot be stopped does not hold up the others."""
+    system = _system(request, slug)
+    doors.permit(request, "tool-disable", system)
+    reason, names = doors.reason(request), request.POST.getlist("tool")
+    try:
+        if not reason:
+            raise ReasonRequired
+        if not names:
+            raise Malformed(_("Tick at least one tool."))
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return systems.show(request, system, refusal)
+    by, stopped = doors.person(request).principal, 0
+    for tool in visibility.tools(doors.caller(request)).filter(system=system, name__in=names):
+        try:
+            catalog.disable_tool(tool, by=by, reason=reason)
+        except DomainError as refusal:
+            doors.record(request, refusal, [f"tool:{slug}/{tool.name}"])
+            messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
+        else:
+            stopped += 1
+    doors.done(request, ngettext("%(n)d tool is stopped.", "%(n)d tools are stopped.", stopped) % {"n": stopped})
+    return redirect(f"/systems/{slug}/")
+
+
+def _system(request: HttpRequest, slug: str) -> System:
+    doors.about(request, f"system:{slug}")
+    return doors.find(visibility.systems(doors.caller(request)), slug=slug)
