@@ -39,6 +39,13 @@ class EntitlementFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
+class RuleSaid(Strict):
+    """Which approved tools fit: what they do, and how risky they may be."""
+
+    actions = serializers.ListField(child=serializers.ChoiceField(choices=Tool.Does.choices), min_length=1)
+    risk_at_most = serializers.ChoiceField(choices=Tool.Risk.choices)
+
+
 class EntitlementShown(Shown):
     """A bundle of tools of one system, and the limits that every grant starts from."""
 
@@ -48,18 +55,20 @@ class EntitlementShown(Shown):
     sentence = serializers.CharField()
     longest = Lasts()
     enabled = serializers.BooleanField()
+    rule = RuleSaid(allow_null=True, default=None)
     lines = LineShown(many=True)
 
 
 class EntitlementAsked(Strict):
-    """A new entitlement. `scope` is `system:name`."""
+    """A new entitlement, with its tools or a rule for them. `scope` is `system:name`."""
 
     system = Text(max_length=64)
     scope = Text(max_length=128)
     name = Text(max_length=200)
     sentence = Text(max_length=500, default="", allow_blank=True)
     longest = Lasts(required=False)
-    lines = serializers.ListField(child=LineAsked(), max_length=500)
+    lines = serializers.ListField(child=LineAsked(), max_length=500, required=False)
+    rule = RuleSaid(required=False)
 
 
 class EntitlementEdited(Strict):
@@ -69,6 +78,7 @@ class EntitlementEdited(Strict):
     sentence = Text(max_length=500, required=False, allow_blank=True)
     longest = Lasts(required=False)
     enabled = serializers.BooleanField(required=False)
+    rule = RuleSaid(required=False, allow_null=True)
     lines = serializers.ListField(child=LineAsked(), required=False, max_length=500)
 
 
@@ -96,7 +106,7 @@ class Entitlements(_Entitlements, Listing):
         asked = self.body(EntitlementAsked)
         system = self.find(visibility.systems(self.caller), slug=asked.pop("system"))
         self.permit(system, f"system:{system.slug}")
-        tools = _tools(system, asked.pop("lines"))
+        tools = _tools(system, asked.pop("lines", []))
         made = catalog.make_entitlement(system, asked.pop("scope"), tools=tools, by=self.principal, **asked)
         return self.again(made, status=HTTPStatus.CREATED)
 

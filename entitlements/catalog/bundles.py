@@ -16,7 +16,7 @@ from entitlements.errors import NotFound, Stale
 from entitlements.locks import Lock
 from entitlements.models import Entitlement, EntitlementTool, GrantLine, System, Tool
 
-from . import errors
+from . import errors, membership
 
 
 class EntitlementChanges(TypedDict, total=False):
@@ -26,6 +26,7 @@ class EntitlementChanges(TypedDict, total=False):
     sentence: str
     longest: timedelta
     enabled: bool
+    rule: membership.Rule | None
 
 
 type Lines = Mapping[Tool, Mapping[str, Any]]
@@ -37,27 +38,35 @@ def make_entitlement(
     scope: str,
     *,
     name: str,
-    tools: Lines,
+    tools: Lines | None = None,
+    rule: Mapping[str, Any] | None = None,
     longest: timedelta = timedelta(days=90),
     sentence: str = "",
     by: Principal,
 ) -> Entitlement:
     """Bundle tools of a system, each with the limits that every grant starts from. `scope` is `system:name`.
 
+    Instead of tools a `rule` can be given (`membership.Rule`): then its tools are whichever approved ones fit.
     Raises scopes.ScopeMalformed, ScopeTaken, EntitlementMalformed, limits.LimitMalformed.
     """
     if scopes.system_of(scope) != system.slug:
         raise scopes.ScopeMalformed(f"The scope begins with {system.slug}: and is in lower case.", scope=scope)
-    _check(system, tools, longest)
+    locks.exclusive((Lock.SYSTEM, system.pk))
+    kept = membership.read(rule) if rule is not None else None
+    tools = _fitting(system, kept, tools) if kept is not None else tools or {}
+    _check(system, tools if kept is None else None, longest)
     try:
         with transaction.atomic():
-            made = Entitlement.objects.create(system=system, scope=scope, name=name, sentence=sentence, longest=longest)
+            made = Entitlement.objects.create(
+                system=system, scope=scope, name=name, sentence=sentence, longest=longest, rule=kept
+            )
     except IntegrityError as error:
         raise errors.ScopeTaken(scope=scope) from error
     EntitlementTool.objects.bulk_create(
         [EntitlementTool(entitlement=made, tool=tool, limits=dict(cap)) for tool, cap in tools.items()]
     )
     detail = {"lines": _said(tools), "longest_seconds": int(longest.total_seconds())}
+    detail |= {"rule": kept} if kept is not None else {}
     log.record(Action.ENTITLEMENT_MADE, about=about(made), by=by, detail=detail)
     return made
 
@@ -76,7 +85,7 @@ def edit_entitlement(
     tools: Lines | None = None,
     **fields: Unpack[EntitlementChanges],
 ) -> Entitlement:
-    """Change name, sentence, longest, enabled or the tools. The scope, being a name on the wire, never changes.
+    """Change name, sentence, longest, enabled, rule or tools. The scope, being a name on the wire, never changes.
 
     A tool that open grants hold cannot be taken out or tightened (EntitlementInUse): that is a change of those grants,
     to be made where each has its own event. `enabled=False` stops the entitlement with every grant of it. Raises Stale,
@@ -89,6 +98,10 @@ def edit_entitlement(
         raise NotFound from error
     if version is not None and locked.version != version:
         raise Stale
+    if (rule := fields.get("rule")) is not None:
+        fields["rule"] = membership.read(rule)
+    if tools is not None and fields.get("rule", locked.rule) is not None:
+        raise errors.EntitlementMalformed("Its tools follow a rule; take the rule away first.")
     changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
     lines = _lines(locked)
     moved = tools is not None and {tool.pk: dict(cap) for tool, cap in tools.items()} != lines
@@ -105,7 +118,15 @@ def edit_entitlement(
     detail = {**said, **({"lines": _said(tools)} if tools is not None and moved else {})}
     log.record(Action.ENTITLEMENT_EDITED, about=about(locked), by=by, detail=detail)
     changes.note(changes.Kind.SYSTEM, about(locked)[0])
+    if locked.rule is not None:
+        membership.follow([locked.system_id], by=by)
     return locked
+
+
+def _fitting(system: System, rule: membership.Rule, tools: Lines | None) -> Lines:
+    if tools:
+        raise errors.EntitlementMalformed("Name tools or a rule, not both.")
+    return {tool: {} for tool in system.tools.order_by("name") if membership.fits(rule, tool)}
 
 
 def _lines(entitlement: Entitlement) -> dict[int, dict[str, Any]]:

@@ -11,14 +11,14 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes, definitions, impressions, locks
+from entitlements import changes, definitions, locks
 from entitlements.definitions import Consequence
 from entitlements.errors import DomainError
 from entitlements.locks import Lock
 from entitlements.models import System, Tool, ToolVersion
 from entitlements.words import Risk
 
-from . import tools
+from . import fresh, tools
 
 _MOST_SENTENCES, _LONGEST_SENTENCE = 30, 400
 MOST_TOOLS: Final = 2000
@@ -57,11 +57,9 @@ def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal, c
     known = {tool.name: tool.pk for tool in system.tools.all()}
     locks.exclusive((Lock.SYSTEM, system.pk), *((Lock.TOOL, pk) for pk in known.values()))
     pinned = {tool.name: tool for tool in system.tools.select_related("system", "approved", "seen")}
-    for name, raw in offered.items():
-        if name in pinned:
-            _again(pinned[name], raw, found, by=by)
-        else:
-            _first(system, name, raw, found, by=by)
+    for name in [name for name in offered if name in pinned]:
+        again(pinned[name], offered[name], found, by=by)
+    _first(system, {name: raw for name, raw in offered.items() if name not in pinned}, found, by=by)
     if not complete:
         return found
     for name in sorted(pinned.keys() - offered.keys()):
@@ -89,24 +87,23 @@ def _readable(raw_tools: Iterable[object], found: Seen) -> dict[str, dict[str, A
     return offered
 
 
-def _first(system: System, name: str, raw: dict[str, Any], found: Seen, *, by: Principal) -> None:
-    suggested = impressions.suggest(raw)
-    tool = Tool.objects.create(
-        system=system,
-        name=name,
-        sentence=_sentence(raw),
-        action=suggested.action.value,
-        risk=suggested.risk.value,
-        state=Tool.State.PENDING,
-    )
-    tool.seen = _version(tool, raw)
-    tool.save(update_fields=["seen"])
-    found.added.append(name)
-    detail = {"sha256": tool.seen.sha256, "action": tool.action, "risk": tool.risk, "because": list(suggested.because)}
-    log.record(Action.TOOL_FOUND, about=tools.about(tool), by=by, detail=detail)
+def _first(system: System, offered: Mapping[str, dict[str, Any]], found: Seen, *, by: Principal) -> None:
+    """Take in what is new, in one go."""
+    made = fresh.take_in((system, raw) for raw in offered.values())
+    found.added.extend(offered)
+    rows = [log.Row(about=tools.about(tool), detail=_suggested(tool)) for tool in made]
+    log.record_many(Action.TOOL_FOUND, rows, by=by)
 
 
-def _again(tool: Tool, raw: dict[str, Any], found: Seen, *, by: Principal) -> None:
+def _suggested(tool: Tool) -> dict[str, object]:
+    said = tool.suggestion or {}
+    because = [reason["text"] for reason in said.get("because", [])]
+    told = {"action": tool.action, "risk": tool.risk, "because": because, "rules": said.get("version", "")}
+    return {"sha256": tool.seen.sha256 if tool.seen else "", **told}
+
+
+def again(tool: Tool, raw: dict[str, Any], found: Seen, *, by: Principal) -> None:
+    """Do what follows from a definition that a tool of ours is offered with now; the tool's lock is held."""
     digest = definitions.digest(raw)
     if tool.state == Tool.State.REMOVED:
         _back(tool, raw, found, by=by)
@@ -124,8 +121,7 @@ def _changed(tool: Tool, raw: dict[str, Any], digest: str, found: Seen, *, by: P
     if stops:
         tool.state = Tool.State.QUARANTINED
         found.quarantined.append(tool.name)
-    tool.version += 1
-    tool.save(update_fields=["seen", "state", "version"])
+    _save(tool, raw)
     found.changed.append(tool.name)
     detail = {
         "sha256": digest,
@@ -156,8 +152,7 @@ def _back(tool: Tool, raw: dict[str, Any], found: Seen, *, by: Principal) -> Non
     """Take a tool back in, never straight into service: another server may have taken the first one's place."""
     tool.seen = _version(tool, raw)
     tool.state = Tool.State.QUARANTINED if tool.approved_id else Tool.State.PENDING
-    tool.version += 1
-    tool.save(update_fields=["seen", "state", "version"])
+    _save(tool, raw)
     found.returned.append(tool.name)
     pinned = tool.approved.definition if tool.approved else None
     difference = _cut(definitions.difference(pinned, raw)) if pinned else []
@@ -172,11 +167,10 @@ def _version(tool: Tool, raw: dict[str, Any]) -> ToolVersion:
     return version
 
 
-def _sentence(raw: Mapping[str, Any]) -> str:
-    """Suggest a sentence: the first of the server's own description, with what hides in it made visible."""
-    described = raw.get("description") or raw.get("title") or ""
-    first = str(described).strip().split("\n", 1)[0].split(". ", 1)[0].strip()
-    return impressions.visible(first)[:500]
+def _save(tool: Tool, raw: Mapping[str, Any]) -> None:
+    fresh.suggest(tool, raw)
+    tool.version += 1
+    tool.save(update_fields=["seen", "state", "version", "suggestion", "sentence", "action", "risk", "data_class"])
 
 
 def _cut(sentences: list[str]) -> list[str]:

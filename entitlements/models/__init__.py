@@ -12,6 +12,7 @@ from .clients import (
 )
 from .feed import Change, GatewayNode, Guardrail, Hold, Revocation, UpstreamSession
 from .grants import Grant, GrantLine, GrantSubject
+from .imports import CatalogueImport
 from .keys import Secret, SigningKey
 from .people import ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
 from .tokens import IdempotentAnswer, IssuedToken, Session, TokenGrant, UsedAssertion
@@ -20,6 +21,7 @@ __all__ = [
     "Agent",
     "ApiToken",
     "AuthorizationCode",
+    "CatalogueImport",
     "Change",
     "Client",
     "ClientAlias",

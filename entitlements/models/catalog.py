@@ -60,7 +60,10 @@ class Agent(models.Model):
 
 
 class System(models.Model):
-    """What agents reach. The gateway forwards to `upstream_url`; the resource address is derived from the slug."""
+    """What agents reach. The gateway forwards to `upstream_url`; the resource address is derived from the slug.
+
+    `asked_at`, `failures` in a row and `problem` (a code) tell of the last discovery, `ask_again_at` of the next.
+    """
 
     class Kind(models.TextChoices):
         MCP = "mcp", "MCP server that speaks enterprise-managed authorization"
@@ -88,6 +91,10 @@ class System(models.Model):
     token_seconds = models.PositiveIntegerField(default=300)
     created_at = models.DateTimeField(auto_now_add=True)
     discovered_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(null=True, blank=True)
+    ask_again_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0, db_default=0)
+    problem = models.CharField(max_length=64, blank=True, default="", db_default="")
     version = models.PositiveIntegerField(default=1)
 
     class Meta:
@@ -105,7 +112,11 @@ class System(models.Model):
 
 
 class Tool(models.Model):
-    """One capability of a system. Agents are shown `approved`, the definition a person agreed to."""
+    """One capability of a system. Agents are shown `approved`, the definition a person agreed to.
+
+    `suggestion` is what the rules say of the definition in `seen`. Action, risk and data class begin as suggested and
+    count once a person has approved the tool; a flow stays unknown until a person says yes or no.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -133,6 +144,10 @@ class Tool(models.Model):
     action = models.CharField(max_length=16, choices=Does.choices, default=Does.EXECUTE)
     risk = models.CharField(max_length=16, choices=Risk.choices, default=Risk.HIGH)
     data_class = models.CharField(max_length=32, default="internal")
+    reads_private = models.BooleanField(null=True, blank=True)
+    ingests_untrusted = models.BooleanField(null=True, blank=True)
+    egress_external = models.BooleanField(null=True, blank=True)
+    suggestion = models.JSONField(null=True, blank=True)
     approved = models.ForeignKey("ToolVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     seen = models.ForeignKey("ToolVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     version = models.PositiveIntegerField(default=1)
@@ -170,7 +185,10 @@ class ToolVersion(models.Model):
 
 
 class Entitlement(models.Model):
-    """A named, requestable bundle of tools of one system. Its wire name is an OAuth scope, unique everywhere."""
+    """A named, requestable bundle of tools of one system. Its wire name is an OAuth scope, unique everywhere.
+
+    With a `rule` ({"actions": [...], "risk_at_most": ...}) its tools are whichever approved ones fit.
+    """
 
     system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="entitlements")
     scope = models.CharField(max_length=128, unique=True)
@@ -178,6 +196,7 @@ class Entitlement(models.Model):
     sentence = models.CharField(max_length=500, blank=True)
     tools = models.ManyToManyField(Tool, through="EntitlementTool", related_name="entitlements")
     longest = models.DurationField(default=timedelta(days=90))
+    rule = models.JSONField(null=True, blank=True)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     version = models.PositiveIntegerField(default=1)

@@ -49,7 +49,7 @@ def test_a_new_tool_waits_for_review_with_a_suggestion(system: System) -> None:
 
     tool = _tool(system)
     assert seen.added == ["get_time"]
-    assert (tool.state, tool.sentence, tool.action, tool.risk) == ("pending", "Tells the time", "read", "low")
+    assert (tool.state, tool.sentence, tool.action, tool.risk) == ("pending", "Tells the time.", "read", "low")
     assert tool.approved is None
     assert _events() == [Action.TOOL_FOUND]
 

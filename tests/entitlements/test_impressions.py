@@ -1,4 +1,4 @@
-"""First impressions: hidden characters, and a suggestion that a person confirms."""
+"""First impressions: hidden characters and instructions."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import pytest
 
 from entitlements import impressions
 from entitlements.impressions import Finding, Sign
-from entitlements.words import Action, Risk
 
 
 def tool(name: str, *arguments: str, description: str = "", **annotations: object) -> dict[str, Any]:
@@ -53,32 +52,3 @@ def test_every_text_of_a_definition_is_looked_at_names_of_arguments_too() -> Non
         Finding("/inputSchema/properties/z\u043ene", Sign.MIXED_SCRIPTS, 1),
         Finding("/inputSchema/properties/z\u043ene/description", Sign.INVISIBLE, 1),
     ]
-
-
-@pytest.mark.parametrize(
-    ("raw", "action", "risk"),
-    [
-        (tool("get_current_time", "timezone"), Action.READ, Risk.LOW),
-        (tool("convert_time"), Action.READ, Risk.LOW),
-        (tool("git_status"), Action.READ, Risk.LOW),
-        (tool("git_diff_unstaged"), Action.READ, Risk.LOW),
-        (tool("git_commit", "message"), Action.WRITE, Risk.MEDIUM),
-        (tool("git_reset"), Action.DELETE, Risk.HIGH),
-        (tool("deleteUser", "id"), Action.DELETE, Risk.HIGH),
-        (tool("createPayment", "iban"), Action.WRITE, Risk.CRITICAL),
-        (tool("run_query", "sql"), Action.EXECUTE, Risk.HIGH),
-        (tool("query", "sql"), Action.READ, Risk.MEDIUM),
-        (tool("frobnicate"), Action.WRITE, Risk.MEDIUM),
-        (tool("frobnicate", "command"), Action.EXECUTE, Risk.HIGH),
-        (tool("read_secret"), Action.READ, Risk.HIGH),
-        (tool("getX", readOnlyHint=False), Action.WRITE, Risk.MEDIUM),
-        (tool("getX", readOnlyHint=False, destructiveHint=True), Action.DELETE, Risk.HIGH),
-        (tool("delete_all", readOnlyHint=True), Action.DELETE, Risk.HIGH),
-        (tool("get_time", description="x\u200by"), Action.READ, Risk.HIGH),
-    ],
-)
-def test_a_suggestion_follows_rules_in_plain_sight(raw: dict[str, Any], action: Action, risk: Risk) -> None:
-    suggestion = impressions.suggest(raw)
-
-    assert (suggestion.action, suggestion.risk) == (action, risk)
-    assert suggestion.because

@@ -1,0 +1,361 @@
+"""What a tool probably does: action, risk, kind of data and flows, suggested by rules that say why. Version `class@1`.
+
+Name, texts, schema and annotations were all written by whoever wrote the server. So a rule that reads one of
+them can only be overruled towards caution: a description, a schema or a hint makes graver what the name says, and
+nothing makes it milder. What no rule knows is a write of medium risk. A person confirms each suggestion, and the
+suggestion never becomes a decision by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from entitlements import classwords as known
+from entitlements import impressions, schemas
+from entitlements.words import Action, Risk
+
+VERSION: Final = "class@1"
+DATA_CLASSES: Final = ("public", "internal", "confidential", "restricted")
+FLOWS: Final = ("reads_private", "ingests_untrusted", "egress_external")
+LONGEST_SENTENCE: Final = 300
+_GRAVITY: Final = {action: place for place, action in enumerate(Action)}
+_USUAL: Final = {
+    Action.READ: Risk.LOW,
+    Action.WRITE: Risk.MEDIUM,
+    Action.DELETE: Risk.HIGH,
+    Action.EXECUTE: Risk.HIGH,
+}
+_FOR_GOOD: Final = re.compile(
+    r"(?<!non-)(?<!not )\b(?:irreversibl[ey]|can(?:no|')t be undone|destructive|permanently (?:delet|remov|eras))",
+    re.IGNORECASE,
+)
+_THEN: Final = re.compile(
+    r"\b(?:and|or|then|also)\s+(delet|remov|eras|destroy|wip|purg|truncat)(?:e|es|ing|s)?\b", re.IGNORECASE
+)
+_QUERY_LANGUAGE: Final = re.compile(r"\b(?:sql|cypher|graphql|sparql|kql|soql|mongodb query)\b", re.IGNORECASE)
+_RUNS_CODE: Final = re.compile(
+    r"\b(?:execut\w*|run|runs|eval\w*)\b.{0,40}\b(?:code|script|javascript|python)\b", re.IGNORECASE
+)
+_DOES: Final = {
+    Action.READ: "reads",
+    Action.WRITE: "changes something",
+    Action.DELETE: "deletes",
+    Action.EXECUTE: "runs something",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: the rule that fired, the field and the word on which it did, and what follows as a sentence."""
+
+    rule: str
+    field: str
+    word: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def said(self) -> dict[str, str]:
+        """Return it as JSON."""
+        return {"rule": self.rule, "field": self.field, "word": self.word, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A proposal for one tool. A flow is True, False or None, which means that no rule can tell."""
+
+    action: Action
+    risk: Risk
+    data_class: str
+    flows: Mapping[str, bool | None]
+    sentence: str
+    because: tuple[Reason, ...]
+    version: str = VERSION
+
+    def said(self) -> dict[str, Any]:
+        """Return it as JSON, the form in which a tool keeps it."""
+        return {
+            "version": self.version,
+            "action": self.action.value,
+            "risk": self.risk.value,
+            "data_class": self.data_class,
+            **self.flows,
+            "sentence": self.sentence,
+            "because": [reason.said() for reason in self.because],
+        }
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look at one definition: what is read of it once, and the reasons that gather."""
+
+    raw: Mapping[str, Any]
+    words: list[str]
+    title: list[str]
+    text: str
+    arguments: dict[str, tuple[list[str], str, bool]]
+    claimed: Mapping[str, Any]
+    because: list[Reason] = field(default_factory=list)
+
+    def say(self, rule: str, place: str, word: str, text: str) -> None:
+        self.because.append(Reason(rule, place, impressions.visible(word)[:80], text))
+
+    def met(self, words: frozenset[str]) -> tuple[str, str] | None:
+        """Return where one of the words stands, as (field, word): in the name, an argument's name or the title."""
+        for place, spoken in (("name", self.words), ("title", self.title)):
+            if found := next((word for word in spoken if word in words), None):
+                return place, found
+        for argument, (spoken, _said, _free) in self.arguments.items():
+            if any(word in words for word in spoken):
+                return "inputSchema", argument
+        return None
+
+
+def suggest(raw: Mapping[str, Any]) -> Suggestion:
+    """Propose what a tool does, from its definition alone; the same definition always gets the same answer."""
+    look = _look(raw)
+    action = _by_schema(look, _by_claims(look, _by_texts(look, *_by_name(look))))
+    risk = _risk(look, action)
+    data_class = _data_class(look, action)
+    flows = _flows(look, action, data_class)
+    return Suggestion(action, risk, data_class, flows, draft(raw, action), tuple(look.because))
+
+
+def draft(raw: Mapping[str, Any], action: Action) -> str:
+    """Draft the plain sentence that a person will edit: the server's first one, unless its texts hide something."""
+    described = raw.get("description") or raw.get("title") or ""
+    first = _first_sentence(described) if isinstance(described, str) else ""
+    if not first or impressions.signs(str(described)):
+        name = " ".join(known.of_name(str(raw.get("name", "")))) or "a tool without a readable name"
+        return f"Probably {_DOES[action]}: {name}."[:LONGEST_SENTENCE]
+    return first if len(first) <= LONGEST_SENTENCE else first[: LONGEST_SENTENCE - 1].rstrip() + "…"
+
+
+def _first_sentence(text: str) -> str:
+    lines = (line.strip(" \t#*_>-`") for line in text[:4000].splitlines())
+    line = next((line for line in lines if line), "")
+    end = re.search(r"[.!?](?=\s|$)", line)
+    return line[: end.end()] if end and end.end() > len("e.g. ") else line
+
+
+def _look(raw: Mapping[str, Any]) -> _Look:
+    annotations = raw.get("annotations")
+    claimed = annotations if isinstance(annotations, Mapping) else {}
+    title = raw.get("title") or claimed.get("title") or ""
+    described = raw.get("description")
+    return _Look(
+        raw=raw,
+        words=known.of_name(str(raw.get("name", ""))),
+        title=known.of_text(title) if isinstance(title, str) else [],
+        text=described[:4000] if isinstance(described, str) else "",
+        arguments={name: _argument(name, inner) for name, inner in schemas.properties(raw.get("inputSchema")).items()},
+        claimed=claimed,
+    )
+
+
+def _argument(name: str, schema: object) -> tuple[list[str], str, bool]:
+    """Return an argument's words, its description, and whether it takes any text."""
+    if not isinstance(schema, Mapping):
+        return known.of_name(name), "", True
+    described = schema.get("description")
+    free = schema.get("type", "string") in ("string", "array", "object") and not {"enum", "const"} & schema.keys()
+    return known.of_name(name), described[:1000] if isinstance(described, str) else "", free
+
+
+# The action
+
+
+def _by_name(look: _Look) -> tuple[Action, bool]:
+    """Say what the name says, and whether it says anything: its first verb decides, a verb after “and” adds to it."""
+    verbs = [(place, word) for place, word in enumerate(look.words) if word in known.NAMED]
+    verbs = [each for each in verbs if each[0] == 0 or each[1] not in known.LOOKS or each[1] not in known.NOUNS]
+    plain = [each for each in verbs if each[1] not in known.NOUNS]
+    if verbs:
+        _place, word = verbs[0] if verbs[0][0] == 0 and verbs[0][1] not in known.NOUNS else (plain or verbs)[0]
+        action = known.NAMED[word]
+        look.say("name_verb", "name", word, f"Its name says “{word}”, which {_DOES[action]}.")
+        joined = [word for place, word in verbs if place and look.words[place - 1] in ("and", "or", "then")]
+        for word in joined:
+            action = _graver(look, action, known.NAMED[word], "name_joined", "name", word)
+        return action, True
+    if seen := next((word for word in look.words if word in known.LOOKS), None):
+        look.say("name_thing", "name", seen, f"Its name says “{seen}”, something to look at.")
+        return Action.READ, True
+    return Action.WRITE, False
+
+
+def _by_texts(look: _Look, action: Action, certain: bool) -> Action:  # noqa: FBT001 - whether the name said anything
+    spoken = known.of_text(look.text[:400])
+    verb = _leading(spoken) or _leading(look.title)
+    if not certain:
+        if verb and known.SPOKEN[verb][1] is Action.READ:
+            look.say("text_reads", "description", verb, f"Only its description says “{verb}”, which reads.")
+            return Action.READ
+        look.say("unknown", "name", str(look.raw.get("name", "")), "No rule knows its name, so it counts as a change.")
+    if verb:
+        action = _graver(look, action, known.SPOKEN[verb][1], "text_verb", "description", verb)
+    if also := _THEN.search(look.text):
+        action = _graver(look, action, Action.DELETE, "text_also", "description", also[0].lower())
+    if (warned := _FOR_GOOD.search(look.text)) and action is not Action.READ:
+        action = _graver(look, action, Action.DELETE, "text_warns", "description", warned[0].lower())
+    return action
+
+
+def _leading(spoken: list[str]) -> str | None:
+    """Return the verb with which a sentence begins, past words that say nothing; “runs a search” is a search."""
+    light = None
+    for place, word in enumerate(spoken[:10]):
+        if word in known.FILLERS:
+            continue
+        meant = known.SPOKEN.get(word)
+        if meant and meant[0] in known.LIGHT and light is None:
+            light = word
+            continue
+        follows = spoken[place + 1] if place + 1 < len(spoken) else ""
+        is_verb = meant is not None and (
+            meant[0] not in known.NOUNS or light is not None or follows in ("a", "an", "the", "all", "new", "for")
+        )
+        return word if is_verb else light
+    return light
+
+
+def _by_claims(look: _Look, action: Action) -> Action:
+    """Take the server's own hints as they are: unproven. They can make the suggestion graver, never milder."""
+    if look.claimed.get("readOnlyHint") is False and action is Action.READ:
+        action = Action.WRITE
+        look.say("hint_writes", "annotations", "readOnlyHint", "The server says that it does not only read.")
+    if look.claimed.get("destructiveHint") is True and action is Action.WRITE:
+        action = Action.DELETE
+        look.say("hint_destroys", "annotations", "destructiveHint", "The server says that it may destroy things.")
+    if look.claimed.get("readOnlyHint") is True and action is not Action.READ:
+        text = "The server says that it only reads; that is not believed against its name or texts."
+        look.say("hint_unbelieved", "annotations", "readOnlyHint", text)
+    return action
+
+
+def _by_schema(look: _Look, action: Action) -> Action:
+    for name, (words, described, free) in look.arguments.items():
+        last = words[-1] if words else ""
+        takes_code = last in known.COMMANDS or (last == "code" and bool(_RUNS_CODE.search(f"{described} {look.text}")))
+        if free and takes_code and action is not Action.EXECUTE:
+            look.say("argument_code", "inputSchema", name, f"Its argument “{_plain(name)}” takes commands or code.")
+            return Action.EXECUTE
+        if free and _is_query(look, last, described) and action in (Action.WRITE, Action.DELETE):
+            look.say("argument_query", "inputSchema", name, f"Its argument “{_plain(name)}” takes a query language.")
+            return Action.EXECUTE
+        if action is Action.READ and set(words) & known.FORCES:
+            look.say("argument_force", "inputSchema", name, f"Its argument “{_plain(name)}” is about changing things.")
+            action = Action.WRITE
+    return action
+
+
+def _is_query(look: _Look, last: str, described: str) -> bool:
+    said = last == "query" and bool(_QUERY_LANGUAGE.search(described) or _QUERY_LANGUAGE.search(look.text))
+    return said or last in known.QUERIES
+
+
+def _graver(look: _Look, action: Action, other: Action, rule: str, place: str, word: str) -> Action:
+    if _GRAVITY[other] <= _GRAVITY[action]:
+        return action
+    look.say(rule, place, word, f"Its {place} also says “{word}”, which {_DOES[other]}.")
+    return other
+
+
+def _plain(name: str) -> str:
+    return impressions.visible(name)[:80]
+
+
+# Risk, data, flows
+
+
+def _risk(look: _Look, action: Action) -> Risk:
+    """Begin at what the action usually risks; each rule is a floor, and the highest holds."""
+    risk = _USUAL[action]
+    changes = action is not Action.READ
+    money = look.met(known.MONEY) or (look.met(known.MONEY_KINDS) if look.met(known.MOVES) else None)
+    query = next(
+        (n for n, (w, said, free) in look.arguments.items() if free and w and _is_query(look, w[-1], said)), ""
+    )
+    shell = look.met(frozenset({"shell", "bash", "terminal", "sudo", "powershell", "command", "cmd"}))
+    secret = look.met(known.SECRETS) or _key(look.words)
+    unnamed = next((reason.word for reason in look.because if reason.rule == "text_reads"), "")
+    floors = (
+        (changes and money, Risk.CRITICAL, "money", "It moves or charges money."),
+        (action is Action.EXECUTE and shell, Risk.CRITICAL, "shell", "It runs commands on a machine."),
+        (action is Action.DELETE and look.met(known.ESTATE), Risk.CRITICAL, "estate", "It deletes something whole."),
+        (secret, Risk.HIGH, "secrets", "It deals with secrets."),
+        (changes and look.met(known.POWER), Risk.HIGH, "power", "It changes who may do what, or where things lead."),
+        (
+            query and ("inputSchema", query),
+            Risk.HIGH,
+            "query",
+            "It takes a query language, which may do more than read.",
+        ),
+        (unnamed and ("description", unnamed), Risk.MEDIUM, "unnamed", "Its name does not say what it does."),
+        (_signs(look.raw), Risk.HIGH, "signs", "Its texts hide something or give instructions."),
+    )
+    for met, floor, rule, text in floors:
+        if met:
+            place, word = met
+            look.say(rule, place, word, text)
+            risk = max(risk, floor, key=lambda one: one.rank)
+    return risk
+
+
+def _key(words: list[str]) -> tuple[str, str] | None:
+    pairs = itertools.pairwise(words)
+    return next((("name", f"{a} {b}") for a, b in pairs if a in known.OPENING and b in known.KEYS), None)
+
+
+def _signs(raw: Mapping[str, Any]) -> tuple[str, str] | None:
+    found = next(iter(impressions.inspect(raw)), None)
+    return (found.place.split("/")[1] if "/" in found.place else "name", found.sign.value) if found else None
+
+
+def _data_class(look: _Look, action: Action) -> str:
+    rules: Iterable[tuple[frozenset[str], str, str]] = (
+        (known.SECRETS, "restricted", "secrets"),
+        (known.HEALTH, "restricted", "a person's health, pay or papers"),
+        (known.MONEY, "restricted", "payments"),
+        (known.PEOPLE, "confidential", "people, or what they wrote"),
+        (known.PUBLIC, "public", "what everybody can know"),
+    )
+    for words, data_class, about in rules:
+        if (met := look.met(words)) and (data_class != "public" or action is Action.READ):
+            look.say("data", met[0], met[1], f"“{met[1]}” is about {about}: {data_class} data.")
+            return data_class
+    look.say("data_unknown", "name", "", "No rule knows its data, so it counts as internal.")
+    return "internal"
+
+
+def _flows(look: _Look, action: Action, data_class: str) -> dict[str, bool | None]:
+    """Say for each leg of the lethal trifecta whether the tool has it; only what surely stays inside is False."""
+    aims = known.TO - {"to"} if action is Action.READ else known.TO
+    addressed = next((n for n, (w, _, free) in look.arguments.items() if free and w and w[-1] in aims), None)
+    computes = (
+        data_class == "public" and action is Action.READ and bool(set(look.words) & known.COMPUTES) and not addressed
+    )
+    private = True if data_class in ("confidential", "restricted") else (False if data_class == "public" else None)
+    strange = look.met(known.OUTSIDE) or (look.met(known.STRANGERS) if action is Action.READ else None)
+    sends = next((word for word in look.words if word in known.SENDS), None) if action is not Action.READ else None
+    world = look.claimed.get("openWorldHint") is True
+    if strange:
+        look.say("flow_untrusted", strange[0], strange[1], "What it returns may have been written by strangers.")
+    if addressed is not None:
+        text = f"Its argument “{_plain(addressed)}” says where something goes, which can carry data out."
+        look.say("flow_egress", "inputSchema", addressed, text)
+    elif sends:
+        look.say("flow_egress", "name", sends, f"“{sends}” can carry data out.")
+    if world:
+        look.say("hint_open_world", "annotations", "openWorldHint", "The server says that it reaches the outside.")
+    inside = False if computes and not world else None
+    return {
+        "reads_private": private,
+        "ingests_untrusted": True if strange or world else inside,
+        "egress_external": True if addressed is not None or sends or world else inside,
+    }
