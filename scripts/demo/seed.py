@@ -31,8 +31,8 @@ from entitlements import (  # noqa: E402
     addresses,
     agents,
     catalog,
+    classing,
     clients,
-    impressions,
     people,
     signing,
     trust,
@@ -235,7 +235,7 @@ def make_extra(slug: str, url: str) -> None:
 
 def own_words(name: str, definition: Mapping[str, Any]) -> cast.Seen:
     """Describe a tool nobody has described: its name, classified as the product suggests."""
-    suggested = impressions.suggest(definition)
+    suggested = classing.suggest(definition)
     return cast.Seen(f"Does {name}.", suggested.action.value, suggested.risk.value)
 
 

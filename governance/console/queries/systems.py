@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
-from entitlements import definitions, impressions
+from entitlements import classing, definitions, impressions
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.impressions import Sign
@@ -99,7 +99,7 @@ def of_tool(tool: Tool) -> dict[str, Any]:
         "seen": readable(tool.seen.definition, tool.seen.sha256) if tool.seen else None,
         "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
         "difference": definitions.difference(approved, seen) if approved and seen else [],
-        "suggestion": impressions.suggest(seen) if seen else None,
+        "suggestion": classing.suggest(seen) if seen else None,
         "holders": list(
             GrantLine.objects.filter(tool=tool, grant__ended_at=None)
             .select_related("grant__agent", "grant__entitlement")
