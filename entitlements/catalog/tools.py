@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes, locks
+from entitlements import changes, classing, locks
 from entitlements.errors import NotFound
 from entitlements.locks import Lock
 from entitlements.models import Person, Tool, ToolVersion
 
-from . import errors
+from . import errors, membership
+
+_CONFIRMED: Final = ("approved", "state", "sentence", "action", "risk", "data_class", *classing.FLOWS)
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What a person says when she approves a tool: which definition she read, what it does, how risky it is."""
+    """What a person says when she approves a tool: which definition she read, what it does, how risky it is.
+
+    `flows` says yes or no to `reads_private`, `ingests_untrusted` and `egress_external`; the rest stays as it is.
+    """
 
     tool: Tool
     sha256: str
@@ -28,6 +34,7 @@ class Approval:
     action: str
     risk: str
     data_class: str = "internal"
+    flows: Mapping[str, bool | None] = field(default_factory=dict)
 
 
 def about(tool: Tool) -> list[str]:
@@ -48,15 +55,24 @@ def approve_tools(approvals: Iterable[Approval], *, by: Principal, reason: str =
     that is removed, ToolMalformed, NotFound.
     """
     wanted = list(approvals)
-    locks.exclusive(*((Lock.TOOL, each.tool.pk) for each in wanted))
+    systems = {each.tool.system_id for each in wanted}
+    # The system's lock as well, since entitlements by rule follow.
+    locks.exclusive(*((Lock.SYSTEM, pk) for pk in systems), *((Lock.TOOL, each.tool.pk) for each in wanted))
     approver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
-    return [_approve(each, approver, by=by, reason=reason) for each in wanted]
+    done = [_approve(each, approver, by=by, reason=reason) for each in wanted]
+    membership.follow(systems, by=by)
+    return done
 
 
 def _approve(approval: Approval, approver: Person | None, *, by: Principal, reason: str) -> Tool:
     tool = _get(approval.tool)
     sentence = approval.sentence.strip()
-    if not sentence or approval.action not in Tool.Does.values or approval.risk not in Tool.Risk.values:
+    if (
+        approval.flows.keys() - set(classing.FLOWS)
+        or not sentence
+        or approval.action not in Tool.Does.values
+        or approval.risk not in Tool.Risk.values
+    ):
         raise errors.ToolMalformed(tool=tool.name)
     if tool.state == Tool.State.REMOVED:
         raise errors.ToolInWrongState(tool=tool.name, state=tool.state)
@@ -68,9 +84,18 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
     tool.approved, tool.state = version, Tool.State.APPROVED
     tool.sentence, tool.action, tool.risk = sentence, approval.action, approval.risk
     tool.data_class = approval.data_class
+    for flow, said in approval.flows.items():
+        setattr(tool, flow, said)
     tool.version += 1
-    tool.save(update_fields=["approved", "state", "sentence", "action", "risk", "data_class", "version"])
-    detail = {"sha256": version.sha256, "sentence": sentence, "action": tool.action, "risk": tool.risk}
+    tool.save(update_fields=[*_CONFIRMED, "version"])
+    detail: dict[str, object] = {
+        "sha256": version.sha256,
+        "sentence": sentence,
+        "action": tool.action,
+        "risk": tool.risk,
+        "data_class": tool.data_class,
+        **{flow: getattr(tool, flow) for flow in classing.FLOWS},
+    }
     log.record(Action.TOOL_APPROVED, about=about(tool), by=by, reason=reason, detail=detail)
     changes.note(changes.Kind.TOOL, about(tool)[0])
     return tool
