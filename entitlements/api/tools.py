@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.actions import Action
-from entitlements import catalog, definitions, impressions
+from entitlements import catalog, classing, definitions, impressions
 from entitlements.models import Tool, ToolVersion
 
 from . import preconditions, visibility
@@ -51,8 +51,34 @@ class ToolShown(Shown):
     action = serializers.ChoiceField(choices=Tool.Does.choices)
     risk = serializers.ChoiceField(choices=Tool.Risk.choices)
     data_class = serializers.CharField()
+    reads_private = serializers.BooleanField(allow_null=True)
+    ingests_untrusted = serializers.BooleanField(allow_null=True)
+    egress_external = serializers.BooleanField(allow_null=True)
     approved = VersionShown(allow_null=True)
     seen = VersionShown(allow_null=True)
+
+
+class ReasonShown(Shown):
+    """Which rule fired, on which word of which field, and what follows."""
+
+    rule = serializers.CharField()
+    field = serializers.CharField()
+    word = serializers.CharField()
+    text = serializers.CharField()
+
+
+class SuggestionShown(Shown):
+    """What the rules say of the definition that is offered now; nobody has confirmed it. A flow is null if unknown."""
+
+    version = serializers.CharField()
+    action = serializers.ChoiceField(choices=Tool.Does.choices)
+    risk = serializers.ChoiceField(choices=Tool.Risk.choices)
+    data_class = serializers.CharField()
+    reads_private = serializers.BooleanField(allow_null=True)
+    ingests_untrusted = serializers.BooleanField(allow_null=True)
+    egress_external = serializers.BooleanField(allow_null=True)
+    sentence = serializers.CharField()
+    because = ReasonShown(many=True)
 
 
 class ToolShownWhole(ToolShown):
@@ -63,6 +89,7 @@ class ToolShownWhole(ToolShown):
 
     approved_definition = serializers.SerializerMethodField()
     seen_definition = serializers.SerializerMethodField()
+    suggestion = SuggestionShown(allow_null=True)
     difference = serializers.SerializerMethodField()
     findings = serializers.SerializerMethodField()
 
@@ -98,6 +125,9 @@ class ApprovalAsked(Strict):
     action = serializers.ChoiceField(choices=Tool.Does.choices)
     risk = serializers.ChoiceField(choices=Tool.Risk.choices)
     data_class = Text(max_length=32, default="internal")
+    reads_private = serializers.BooleanField(required=False, allow_null=True)
+    ingests_untrusted = serializers.BooleanField(required=False, allow_null=True)
+    egress_external = serializers.BooleanField(required=False, allow_null=True)
     reason = Text(max_length=500, default="", allow_blank=True)
 
 
@@ -139,7 +169,8 @@ class Approve(_Tools):
         preconditions.respect(request, found.version)
         asked = self.body(ApprovalAsked)
         reason = asked.pop("reason")
-        catalog.approve_tool(catalog.Approval(found, **asked), by=self.principal, reason=reason)
+        flows: dict[str, bool | None] = {flow: asked.pop(flow) for flow in classing.FLOWS if flow in asked}
+        catalog.approve_tool(catalog.Approval(found, **asked, flows=flows), by=self.principal, reason=reason)
         return self.again(found)
 
 
