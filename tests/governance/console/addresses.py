@@ -88,7 +88,11 @@ def world() -> World:
 
 def own() -> dict[str, str]:
     """Return the route of each page of ours by name: those behind a door."""
-    return {str(each.name): str(each.pattern) for each in urls.urlpatterns if each not in _sign_in()}
+    return {
+        str(each.name): str(each.pattern)
+        for each in urls.urlpatterns
+        if isinstance(each, URLPattern) and each not in _sign_in()
+    }
 
 
 def every() -> dict[str, str]:

@@ -13,12 +13,11 @@ from django.conf import settings
 from django.test import Client
 from django.urls import resolve
 
-from entitlements.api import permissions
 from entitlements.api.caller import SEE_EVERYTHING
 from entitlements.api.revocations import KINDS
 from entitlements.models import Agent, Grant, Person, Role, Session, System
 from governance import requests
-from governance.console import doors, matrix
+from governance.console import matrix
 from tests import make
 from tests.governance.console import addresses, visits
 
@@ -183,7 +182,8 @@ def test_every_page_of_ours_goes_through_a_door() -> None:
         assert name == "theme" or view.__name__ in guarded, f"put @doors.page over the view of {name!r}"
 
 
-def test_the_door_and_the_api_ask_alike() -> None:
-    """A person may come in by one row here and there: both doors ask the same function."""
-    assert doors.permissions is permissions
+def test_what_only_a_role_may_do_here_only_that_role_may_do_by_the_api() -> None:
+    for key, page in matrix.PAGES.items():
+        for row in (matrix.API[each] for each in page.asks):
+            assert not row.public, key
     assert matrix.like("agent-restore").row.roles == matrix.API["agent-restore", "POST"].roles
