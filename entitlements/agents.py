@@ -11,7 +11,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, locks
+from . import changes, independence, locks
 from .errors import DomainError, NotFound, Stale
 from .locks import Lock
 from .models import Agent, Person
@@ -96,10 +96,14 @@ def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
 
 @transaction.atomic
 def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Let a suspended agent work again. Raises WrongState, and SponsorRequired when nobody answers for it."""
+    """Let a suspended agent work again, as somebody else than who stopped it.
+
+    Raises WrongState, SecondPersonNeeded, and SponsorRequired when nobody answers for it.
+    """
     locked = _locked(agent)
     if locked.status != Agent.Status.SUSPENDED:
         raise WrongState
+    independence.check_start(f"agent:{locked.slug}", Action.AGENT_SUSPENDED, by)
     if not locked.sponsor.is_active:
         raise SponsorRequired
     return _set(locked, Agent.Status.ACTIVE, Action.AGENT_RESTORED, by=by, reason=reason)

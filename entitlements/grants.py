@@ -16,7 +16,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 
-from . import changes, limits, locks
+from . import changes, independence, limits, locks
 from .errors import DomainError, NotFound
 from .locks import Lock
 from .models import Agent, Entitlement, Grant, GrantLine, GrantSubject, Group, Person, Tool
@@ -176,11 +176,15 @@ def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
 
 @transaction.atomic
 def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """Put a suspended grant back in force until its old end. Raises NotFound and NotSuspended."""
+    """Put a suspended grant back in force until its old end, as somebody else than who stopped it.
+
+    Raises NotFound, NotSuspended, SecondPersonNeeded.
+    """
     locks.exclusive((Lock.GRANT, grant_id))
     grant = _get(grant_id)
     if grant.state != Grant.State.SUSPENDED or grant.expires_at <= clock.now():
         raise NotSuspended
+    independence.check_start(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, by)
     return _set_state(grant, Grant.State.ACTIVE, Action.GRANT_RESTORED, by=by, reason=reason)
 
 

@@ -8,7 +8,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, locks
+from . import changes, independence, locks
 from .locks import Lock
 from .models import Guardrail
 
@@ -23,7 +23,10 @@ def stop_everything(*, by: Principal, reason: str) -> Guardrail:
 
 @transaction.atomic
 def start_again(*, by: Principal, reason: str) -> Guardrail:
-    """Let what grants allow pass again."""
+    """Let what grants allow pass again, as somebody else than who stopped it. Raises SecondPersonNeeded."""
+    locks.exclusive((Lock.EVERYTHING, EVERYTHING))
+    if Guardrail.objects.filter(name=EVERYTHING, on=True).exists():
+        independence.check_start(f"guardrail:{EVERYTHING}", Action.EVERYTHING_STOPPED, by)
     return _turn(on=False, action=Action.EVERYTHING_STARTED, by=by, reason=reason)
 
 

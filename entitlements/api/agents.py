@@ -11,14 +11,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actions import Action
 from entitlements import agents
 from entitlements.models import Agent
 
 from . import preconditions, visibility
 from .endpoints import Act, Listing, Look, Resource
 from .fields import Shown, Slug, Strict, Text
-from .grants import refuse_whoever_stopped
 from .people import known_person
 
 
@@ -119,7 +117,3 @@ class Restore(_Agents, Act):
     """Let a suspended agent work again; never by whoever stopped it."""
 
     verb = staticmethod(agents.restore)
-
-    def check(self, found: Any) -> None:  # noqa: ANN401 - a row
-        """Refuse whoever stopped it."""
-        refuse_whoever_stopped(self.links(found)[0], Action.AGENT_SUSPENDED, self.principal)

@@ -8,22 +8,13 @@ from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
-from audit import timeline
-from audit.actions import Action
 from audit.context import Principal
 from entitlements import grants
-from entitlements.errors import Forbidden
 from entitlements.models import Grant
 
 from . import visibility
 from .endpoints import Act, Listing, Look, Resource
 from .fields import LineShown, Shown
-
-
-class SamePerson(Forbidden):
-    """Whoever stopped it cannot be the one who starts it again; ask a second person."""
-
-    code = "second_person_required"
 
 
 class GrantFilter(filters.FilterSet):
@@ -117,19 +108,3 @@ class Restore(_Grants, Act):
     def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
         """Restore it."""
         return grants.restore(grant.pk, by=by, reason=reason)
-
-    def check(self, found: Any) -> None:  # noqa: ANN401 - a row
-        """Refuse whoever stopped it."""
-        refuse_whoever_stopped(self.links(found)[0], Action.GRANT_SUSPENDED, self.principal)
-
-
-def refuse_whoever_stopped(link: str, stopped: Action, by: Principal) -> None:
-    """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SamePerson.
-
-    A script is nobody's second person: whoever stopped the thing may hold its secret.
-    """
-    if by.kind != "person":
-        raise SamePerson
-    last = timeline.about(link).filter(action=stopped).last()
-    if last is not None and last.actor == str(by):
-        raise SamePerson

@@ -13,7 +13,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actions import Action
 from entitlements import addresses, catalog, reaching, upstream, vault
 from entitlements.errors import DomainError
 from entitlements.models import Secret, System
@@ -21,7 +20,6 @@ from entitlements.models import Secret, System
 from . import preconditions, visibility
 from .endpoints import Act, Listing, Look, Resource
 from .fields import Shown, Slug, Strict, Text
-from .grants import refuse_whoever_stopped
 from .people import known_person
 
 KINDS = [choice for choice in System.Kind.choices if choice[0] != System.Kind.BUILTIN]
@@ -87,13 +85,14 @@ class SystemAsked(Strict):
 
 
 class SystemEdited(Strict):
-    """What can be edited."""
+    """What can be edited; another owner or address needs a reason."""
 
     name = Text(max_length=200, required=False)
     owner = Text(max_length=64, required=False)
     upstream_url = Text(max_length=500, required=False)
     denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices, required=False)
     token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
+    reason = Text(max_length=500, required=False)
 
 
 class SecretAsked(Strict):
@@ -190,10 +189,6 @@ class Enable(_Systems, Act):
     """Let a disabled system be reached again; never by whoever stopped it."""
 
     verb = staticmethod(catalog.enable_system)
-
-    def check(self, found: Any) -> None:  # noqa: ANN401 - a row
-        """Refuse whoever stopped it."""
-        refuse_whoever_stopped(self.links(found)[0], Action.SYSTEM_DISABLED, self.principal)
 
 
 class Credential(_Systems):

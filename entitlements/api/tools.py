@@ -10,14 +10,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actions import Action
 from entitlements import catalog, classing, definitions, impressions
 from entitlements.models import Tool, ToolVersion
 
 from . import preconditions, visibility
 from .endpoints import Act, Listing, Look, Resource
 from .fields import Shown, Strict, Text
-from .grants import refuse_whoever_stopped
 
 
 class ToolFilter(filters.FilterSet):
@@ -190,7 +188,3 @@ class Enable(_Tools, Act):
     """Let a disabled tool be called again; never by whoever stopped it."""
 
     verb = staticmethod(catalog.enable_tool)
-
-    def check(self, found: Any) -> None:  # noqa: ANN401 - a row
-        """Refuse whoever stopped it."""
-        refuse_whoever_stopped(self.links(found)[0], Action.TOOL_DISABLED, self.principal)

@@ -1,6 +1,7 @@
 """The verbs on the catalogue: systems, their tools with pinned definitions, and the entitlements that bundle them."""
 
 from .bundles import edit_entitlement, make_entitlement
+from .moving import approve_unchanged
 from .seen import Seen, record_seen
 from .systems import disable_system, edit_system, enable_system, ensure_builtin, register_system
 from .tools import Approval, approve_tool, approve_tools, disable_tool, enable_tool, quarantine
@@ -10,6 +11,7 @@ __all__ = [
     "Seen",
     "approve_tool",
     "approve_tools",
+    "approve_unchanged",
     "disable_system",
     "disable_tool",
     "edit_entitlement",

@@ -13,7 +13,7 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements import changes, definitions, locks
 from entitlements.definitions import Consequence
-from entitlements.errors import DomainError
+from entitlements.errors import DomainError, Stale
 from entitlements.locks import Lock
 from entitlements.models import System, Tool, ToolVersion
 from entitlements.words import Risk
@@ -50,12 +50,14 @@ def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal, c
     on under its approved text where only texts changed and its risk is at most medium, else is quarantined. One
     that vanished is removed, and waits for a review when it is back; of a list that is not `complete` nothing has
     vanished. Seeing the same again changes and records nothing.
-    Raises ListMalformed.
+    Raises ListMalformed, and Stale when the system moved since it was asked.
     """
     found = Seen()
     offered = _readable(raw_tools, found)
     known = {tool.name: tool.pk for tool in system.tools.all()}
     locks.exclusive((Lock.SYSTEM, system.pk), *((Lock.TOOL, pk) for pk in known.values()))
+    if not System.objects.filter(pk=system.pk, upstream_url=system.upstream_url).exists():
+        raise Stale  # it moved while it was asked
     pinned = {tool.name: tool for tool in system.tools.select_related("system", "approved", "seen")}
     for name in [name for name in offered if name in pinned]:
         again(pinned[name], offered[name], found, by=by)

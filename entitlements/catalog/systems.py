@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final, TypedDict, Unpack
 from urllib.parse import urlsplit
 
@@ -12,12 +13,12 @@ from django.db import IntegrityError, transaction
 from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import addresses, changes, locks, signing
-from entitlements.errors import NotFound, Stale
+from entitlements import addresses, changes, independence, locks, signing
+from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.locks import Lock
 from entitlements.models import Person, Secret, System
 
-from . import errors
+from . import errors, moving
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
@@ -86,12 +87,15 @@ def ensure_builtin() -> System:
 
 @transaction.atomic
 def edit_system(
-    system: System, *, by: Principal, version: int | None = None, **fields: Unpack[SystemChanges]
+    system: System, *, by: Principal, version: int | None = None, reason: str = "", **fields: Unpack[SystemChanges]
 ) -> System:
     """Change name, owner, upstream_url, denial_shape or token_seconds. The slug, being an address, never changes.
 
-    A credential goes to the place that it was given for and to no other: with another host it is forgotten.
-    `version` is what the change was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound.
+    Another owner or address needs a reason. A credential goes to the place that it was given for and to no other: with
+    another host it is forgotten. What was approved at one address was never seen at another: its tools are quarantined
+    until the new place has been asked (`record_seen`) and a person approves them anew. `version` is what the change
+    was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound, ReasonRequired, and OwnAppointment for whoever
+    makes themselves the owner.
     """
     locked = _locked(system)
     if locked.kind == System.Kind.BUILTIN:
@@ -101,8 +105,11 @@ def edit_system(
     changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
     if not changed:
         return locked
+    if changed.keys() & {"owner", "upstream_url"} and not reason.strip():
+        raise ReasonRequired
     if "owner" in changed:
         _check_owner(fields["owner"])
+        independence.check_appointment(fields["owner"], present=locked.owner, by=by)
     _check_address(locked.kind, fields.get("upstream_url", locked.upstream_url))
     was = {name: _said(getattr(locked, name)) for name in changed}
     for name, value in changed.items():
@@ -113,7 +120,10 @@ def edit_system(
     if "upstream_url" in changed and _place(str(was["upstream_url"])) != _place(locked.upstream_url):
         forgotten, _ = Secret.objects.filter(system=locked).delete()
         detail |= {"credential_forgotten": True} if forgotten else {}
-    log.record(Action.SYSTEM_EDITED, about=[f"system:{locked.slug}"], by=by, detail=detail)
+    links = [f"system:{locked.slug}", *(f"person:{login}" for login in _owners(was, locked) if "owner" in changed)]
+    log.record(Action.SYSTEM_EDITED, about=links, by=by, reason=reason, detail=detail)
+    if "upstream_url" in changed:
+        moving.quarantine_all(locked, by=by, reason=reason)
     if changed.keys() & _TIGHTENS:
         changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
     return locked
@@ -127,7 +137,10 @@ def disable_system(system: System, *, by: Principal, reason: str) -> System:
 
 @transaction.atomic
 def enable_system(system: System, *, by: Principal, reason: str) -> System:
-    """Let a disabled system be reached again. Doing it twice changes and records nothing."""
+    """Let a disabled system be reached again, as somebody else than who stopped it. Raises SecondPersonNeeded.
+
+    Doing it twice changes and records nothing.
+    """
     return _set(system, System.Status.ACTIVE, Action.SYSTEM_ENABLED, by=by, reason=reason)
 
 
@@ -135,6 +148,8 @@ def _set(system: System, status: System.Status, action: Action, *, by: Principal
     locked = _locked(system)
     if locked.status == status:
         return locked
+    if status == System.Status.ACTIVE:
+        independence.check_start(f"system:{locked.slug}", Action.SYSTEM_DISABLED, by)
     locked.status = status
     locked.version += 1
     locked.save(update_fields=["status", "version"])
@@ -169,6 +184,11 @@ def _place(address: str) -> tuple[str, str | None, int | None]:
     """Name who is spoken to at an address."""
     parts = urlsplit(address)
     return parts.scheme, parts.hostname, parts.port
+
+
+def _owners(was: Mapping[str, object], system: System) -> list[str]:
+    """Name the owner before and the owner now."""
+    return [str(login) for login in (was.get("owner"), system.owner and system.owner.login) if login]
 
 
 def _said(value: object) -> object:

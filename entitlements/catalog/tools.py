@@ -11,7 +11,7 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes, classing, locks
+from entitlements import changes, classing, independence, locks
 from entitlements.errors import NotFound
 from entitlements.locks import Lock
 from entitlements.models import Person, Tool, ToolVersion
@@ -117,11 +117,13 @@ def disable_tool(tool: Tool, *, by: Principal, reason: str) -> Tool:
 def enable_tool(tool: Tool, *, by: Principal, reason: str) -> Tool:
     """Let a disabled tool be called again, if its approved definition is still what the server offers.
 
-    Otherwise it waits for a review (pending, or quarantined when it was approved before). Raises ToolInWrongState.
+    Otherwise it waits for a review (pending, or quarantined when it was approved before). Raises ToolInWrongState, and
+    SecondPersonNeeded for whoever disabled it.
     """
     locked = _locked(tool)
     if locked.state != Tool.State.DISABLED:
         raise errors.ToolInWrongState(tool=locked.name, state=locked.state)
+    independence.check_start(about(locked)[0], Action.TOOL_DISABLED, by)
     if locked.approved_id is None:
         state = Tool.State.PENDING
     else:

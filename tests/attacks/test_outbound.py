@@ -62,7 +62,9 @@ def test_an_analyst_who_moves_a_system_to_her_own_server_does_not_get_its_creden
     read = (ana := client.of(make.analyst())).get("/api/v1/systems/time")
 
     moved = ana.patch(
-        "/api/v1/systems/time", {"upstream_url": "https://evil.example/mcp"}, headers={"If-Match": read["ETag"]}
+        "/api/v1/systems/time",
+        {"upstream_url": "https://evil.example/mcp", "reason": "new host"},
+        headers={"If-Match": read["ETag"]},
     )
 
     assert (moved.status_code, moved.json()["secret"]) == (200, None)
@@ -77,6 +79,6 @@ def test_a_system_that_only_moves_to_another_path_keeps_its_credential() -> None
     system = make.system("time", upstream_url="https://time.example/mcp")
     vault.set_secret(system, kind="bearer", value="upstream-secret-0815", by=SYSTEM)
 
-    catalog.edit_system(system, by=SYSTEM, upstream_url="https://time.example/v2/mcp")
+    catalog.edit_system(system, by=SYSTEM, upstream_url="https://time.example/v2/mcp", reason="v2")
 
     assert vault.open_for(system) is not None

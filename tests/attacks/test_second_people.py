@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import agents, grants
-from entitlements.api.grants import SamePerson, refuse_whoever_stopped
-from entitlements.models import Agent, Person
+from entitlements import agents, catalog, grants, guardrails
+from entitlements.independence import SecondPersonNeeded
+from entitlements.models import Agent, Guardrail, Person
 from governance import approvals, ownership
 from governance.models import AccessRequest, Approval
 from tests import make
@@ -73,14 +74,40 @@ def test_a_script_is_not_the_second_person_who_starts_what_its_owner_stopped(by:
     ana, agent = make.analyst("ana"), make.agent("bot")
     agents.suspend(agent, by=ana.principal, reason="odd")
 
-    with pytest.raises(SamePerson):
-        refuse_whoever_stopped("agent:bot", Action.AGENT_SUSPENDED, by)
+    with pytest.raises(SecondPersonNeeded):
+        agents.restore(agent, by=by, reason="it is fine")
 
 
 def test_a_grant_is_not_restored_by_a_script() -> None:
     grant = make.grant(make.agent("bot"))
     grants.suspend(grant.pk, by=make.analyst("ana").principal, reason="odd")
 
-    with pytest.raises(SamePerson):
-        refuse_whoever_stopped(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, Principal("client", "x"))
-    refuse_whoever_stopped(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, make.analyst("bea").principal)
+    with pytest.raises(SecondPersonNeeded):
+        grants.restore(grant.pk, by=Principal("client", "x"), reason="it is fine")
+    assert grants.restore(grant.pk, by=make.analyst("bea").principal, reason="it is fine").state == "active"
+
+
+def test_nobody_starts_again_what_they_stopped_through_any_verb() -> None:
+    ana, bea, agent = make.analyst("ana").principal, make.analyst("bea").principal, make.agent("bot")
+    system = make.system()
+    tool = make.tool(system)
+    grant = make.grant(agent)
+    agents.suspend(agent, by=ana, reason="odd")
+    catalog.disable_tool(tool, by=ana, reason="odd")
+    catalog.disable_system(system, by=ana, reason="odd")
+    grants.suspend(grant.pk, by=ana, reason="odd")
+    guardrails.stop_everything(by=ana, reason="odd")
+
+    starts: list[Callable[[Principal], object]] = [
+        lambda by: guardrails.start_again(by=by, reason="fine"),
+        lambda by: agents.restore(agent, by=by, reason="fine"),
+        lambda by: catalog.enable_tool(tool, by=by, reason="fine"),
+        lambda by: catalog.enable_system(system, by=by, reason="fine"),
+        lambda by: grants.restore(grant.pk, by=by, reason="fine"),
+    ]
+    for start in starts:
+        for by in (ana, Principal("client", "x"), Principal("agent", "bot")):
+            with pytest.raises(SecondPersonNeeded):
+                start(by)
+        start(bea)
+    assert not Guardrail.objects.get(name=guardrails.EVERYTHING).on

@@ -2,11 +2,12 @@ import pytest
 
 from audit import timeline
 from audit.actions import Action
-from audit.context import SYSTEM
+from audit.context import SYSTEM, Principal
 from entitlements import catalog
 from entitlements.catalog import errors
-from entitlements.errors import Stale
-from entitlements.models import Change, SigningKey, System
+from entitlements.errors import NotFound, ReasonRequired, Stale
+from entitlements.independence import OwnAppointment
+from entitlements.models import Change, Person, SigningKey, System, Tool
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -60,14 +61,16 @@ def test_disabling_a_system_is_noted_for_the_gateways_and_a_second_time_changes_
     assert Change.objects.count() == noted + 1
     events = timeline.of("system", "time").filter(action=Action.SYSTEM_DISABLED)
     assert [(event.actor, event.reason) for event in events] == [("person:ana", "leak")]
-    catalog.enable_system(system, by=ana.principal, reason="fixed")
+    catalog.enable_system(system, by=make.analyst("bea").principal, reason="fixed")
     assert System.objects.get(pk=system.pk).status == "active"
 
 
 def test_editing_says_what_was_and_what_is_and_needs_the_version_it_was_made_from() -> None:
     system = _register()
 
-    edited = catalog.edit_system(system, by=SYSTEM, version=1, upstream_url="https://new.example/mcp")
+    edited = catalog.edit_system(
+        system, by=SYSTEM, version=1, upstream_url="https://new.example/mcp", reason="new host"
+    )
 
     assert (edited.version, edited.upstream_url) == (2, "https://new.example/mcp")
     event = timeline.of("system", "time").last()
@@ -84,3 +87,93 @@ def test_mandate_is_a_system_of_its_own_made_once_and_not_edited() -> None:
     assert timeline.of("system", "mandate").count() == 1
     with pytest.raises(errors.BuiltIn):
         catalog.edit_system(first, by=SYSTEM, name="Other")
+
+
+NEW = "https://elsewhere.example/mcp"
+
+
+def _own(system: System, owner: Person, by: Principal, reason: str = "otto moves on") -> System:
+    return catalog.edit_system(system, owner=owner, by=by, reason=reason)
+
+
+def test_another_owner_or_address_needs_a_reason() -> None:
+    system = _register()
+    with pytest.raises(ReasonRequired):
+        _own(system, make.person("bob"), make.analyst().principal, reason=" ")
+    with pytest.raises(ReasonRequired):
+        catalog.edit_system(system, by=SYSTEM, upstream_url=NEW)
+    catalog.edit_system(system, by=SYSTEM, name="Clock")
+
+
+def test_nobody_makes_themselves_the_owner_of_a_system() -> None:
+    system, ana = _register(), make.person("ana", roles=["analyst", "admin"])
+
+    for by in (ana.principal, Principal("client", "her-script"), Principal("agent", "her-bot")):
+        with pytest.raises(OwnAppointment):
+            _own(system, ana, by)
+    with pytest.raises(OwnAppointment):
+        _own(system, make.person("bob"), make.person("carl").principal)  # neither the owner nor of the office
+    assert _own(system, ana, make.analyst("bea").principal).owner == ana
+
+
+def test_the_owner_hands_a_system_on_and_the_record_finds_both() -> None:
+    system = _register(owner=make.person("otto"))
+
+    _own(system, make.person("bob"), Principal("person", "otto"))
+
+    for login in ("otto", "bob"):
+        event = timeline.of("person", login).last()
+        assert event is not None
+        assert (event.action, event.reason) == (Action.SYSTEM_EDITED, "otto moves on")
+
+
+def test_at_another_address_nothing_stays_approved_until_it_was_asked_there() -> None:
+    system, ana = _register(), make.analyst("ana").principal
+    same, other, off, new = (make.tool(system, name) for name in ("same", "other", "off", "new"))
+    catalog.disable_tool(off, by=ana, reason="not needed")
+    Tool.objects.filter(pk=new.pk).update(state="pending", approved=None)
+    definitions_there = [same.approved.definition, {**other.approved.definition, "description": "Wipes."}]  # type: ignore[union-attr]
+    noted = Change.objects.count()
+
+    catalog.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
+
+    states = dict(Tool.objects.values_list("name", "state"))
+    assert states == {"same": "quarantined", "other": "quarantined", "off": "disabled", "new": "pending"}
+    assert Change.objects.count() == noted + 1  # without an agent: every node drops everything
+    events = timeline.of("tool", "time/same").filter(action=Action.TOOL_QUARANTINED)
+    assert [(event.actor, event.reason, event.detail["moved"]) for event in events] == [
+        ("person:ana", "new vendor", True)
+    ]
+    for tool in (same, new):
+        with pytest.raises(errors.DefinitionMoved):
+            catalog.approve_tool(catalog.Approval(tool, same.seen.sha256, "Says so.", "read", "low"), by=ana)  # type: ignore[union-attr]
+    with pytest.raises(NotFound):
+        catalog.approve_unchanged(system, by=ana, reason="as before")
+    assert catalog.enable_tool(off, by=make.analyst("bea").principal, reason="again").state == "quarantined"
+
+    moved = System.objects.get(pk=system.pk)
+    catalog.record_seen(moved, [*definitions_there, off.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+
+    assert set(Tool.objects.filter(state="approved")) == set()
+    assert [tool.name for tool in catalog.approve_unchanged(moved, by=ana, reason="as before")] == ["same"]
+    assert dict(Tool.objects.values_list("name", "state"))["same"] == "approved"
+
+
+def test_what_a_person_quarantined_before_the_move_is_not_approved_with_the_rest() -> None:
+    system, ana = _register(), make.analyst("ana").principal
+    tool = make.tool(system, "odd")
+    catalog.quarantine(tool, by=ana, reason="odd answers")
+    catalog.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
+    catalog.record_seen(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+
+    with pytest.raises(NotFound):
+        catalog.approve_unchanged(system, by=ana, reason="as before")
+
+
+def test_what_the_old_address_offered_is_not_taken_for_what_the_new_one_does() -> None:
+    system = _register()
+    tool = make.tool(system)
+    catalog.edit_system(System.objects.get(pk=system.pk), by=SYSTEM, upstream_url=NEW, reason="new vendor")
+
+    with pytest.raises(Stale):
+        catalog.record_seen(system, [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]

@@ -35,6 +35,8 @@ _FIELDS: Final = {
     "credential_malformed": "secret",
     "not_the_owner": "secret",
     "unknown_person": "owner",
+    "own_appointment": "owner",
+    "reason_required": "reason",
 }
 
 
@@ -109,6 +111,15 @@ class AddForm(_Address):
 class EditForm(_Address):
     """What can be changed of a system."""
 
+    reason = forms.CharField(
+        label=gettext_lazy("Why"),
+        max_length=500,
+        required=False,
+        help_text=gettext_lazy(
+            "Needed for another owner or address. At another address nothing can be called until you have asked it for "
+            "its tools and approved them again."
+        ),
+    )
     version = filling.VersionField()
 
 
@@ -185,7 +196,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _edit(request: HttpRequest, system: System, given: dict[str, Any]) -> System:
     changed = {name: given[name] for name in ("name", "upstream_url", "owner")}
-    return catalog.edit_system(system, by=doors.person(request).principal, version=given["version"], **changed)
+    by, said = doors.person(request).principal, {"version": given["version"], "reason": given["reason"]}
+    return catalog.edit_system(system, by=by, **said, **changed)
 
 
 @require_POST

@@ -46,12 +46,6 @@ class NotTyped(DomainError):
     code, status = "name_not_typed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class SecondPersonNeeded(DomainError):
-    """Whoever stopped everything does not start it again; a second person does."""
-
-    code, status = "second_person_required", HTTPStatus.FORBIDDEN
-
-
 @require_safe
 @doors.page
 def overview(request: HttpRequest) -> HttpResponse:
@@ -165,9 +159,6 @@ def start_again(request: HttpRequest) -> HttpResponse:
     stepup.demand(request)
     if not doors.reason(request):
         raise ReasonRequired
-    last = Revocation.objects.filter(target_type="everything").order_by("-committed_at").first()
-    if last is not None and last.by == str(caller.principal):
-        raise SecondPersonNeeded
     guardrails.start_again(by=caller.principal, reason=doors.reason(request))
     doors.done(request, _("Agents work again, within what their access allows."))
     return redirect("/stop/")

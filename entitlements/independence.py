@@ -1,0 +1,47 @@
+"""What nobody does alone: start again what they stopped, and give themselves an office that answers for others.
+
+Asked by the verbs themselves, so that no door can leave it out. What the product does by itself needs no second person;
+a script is nobody's second person, since whoever is to be checked may hold its secret.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from audit import timeline
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+
+from .errors import DomainError, Forbidden
+from .models import Person, Role
+
+
+class SecondPersonNeeded(Forbidden):
+    """Whoever stopped it cannot be the one who starts it again; ask a second person."""
+
+    code = "second_person_required"
+
+
+class OwnAppointment(DomainError):
+    """Nobody makes themselves owner or sponsor: whoever is it now does, or another analyst or administrator."""
+
+    code, status = "own_appointment", HTTPStatus.FORBIDDEN
+
+
+def check_start(link: str, stopped: Action, by: Principal) -> None:
+    """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SecondPersonNeeded."""
+    if by == SYSTEM:
+        return
+    last = timeline.about(link).filter(action=stopped).last()
+    if by.kind != "person" or (last is not None and last.actor == str(by)):
+        raise SecondPersonNeeded
+
+
+def check_appointment(new: Person, *, present: Person | None, by: Principal) -> None:
+    """Refuse an office to whoever gives it to themselves, and to whoever may not give it. Raises OwnAppointment."""
+    if by == SYSTEM or (by.kind == "person" and present is not None and by.name == present.login != new.login):
+        return
+    roles = (Role.ANALYST, Role.ADMIN)
+    second = Person.objects.filter(login=by.name, is_active=True, roles__role__in=roles).exclude(pk=new.pk)
+    if by.kind != "person" or not second.exists():
+        raise OwnAppointment
