@@ -73,6 +73,8 @@ MATRIX: Final[Matrix] = {
     ("system-secret", "PUT"): row(Role.ADMIN, related="system_owner"),
     ("tools", "GET"): READABLE,
     ("tool", "GET"): READABLE,
+    ("tools-approve", "POST"): _CATALOGUE,
+    ("tools-disable", "POST"): _STOP_SYSTEM,
     ("tool-approve", "POST"): _CATALOGUE,
     ("tool-disable", "POST"): _STOP_SYSTEM,
     ("tool-enable", "POST"): _START_SYSTEM,

@@ -7,7 +7,7 @@ from typing import Final
 from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
-from . import agents, bundles, clients, docs, grants, keys, people, record, revocations, sessions, systems, tools
+from . import agents, bulk, bundles, clients, docs, grants, keys, people, record, revocations, sessions, systems, tools
 
 PREFIX: Final = "api/v1/"
 
@@ -40,6 +40,8 @@ urlpatterns: list[URLPattern] = [
     at("systems/<slug:key>/enable", systems.Enable, "system-enable"),
     at("systems/<slug:key>/secret", systems.Credential, "system-secret"),
     at("tools", tools.Tools, "tools"),
+    at("tools/approve", bulk.ApproveTools, "tools-approve"),
+    at("tools/disable", bulk.DisableTools, "tools-disable"),
     at(_TOOL, tools.One, "tool"),
     at(f"{_TOOL}/approve", tools.Approve, "tool-approve"),
     at(f"{_TOOL}/quarantine", tools.Quarantine, "tool-quarantine"),

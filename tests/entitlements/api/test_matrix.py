@@ -19,7 +19,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 SAMPLES = {"slug": "some", "str": "time:read", "uuid": "00000000-0000-4000-8000-000000000000", "int": "0"}
 
 
-OBJECT_IN_BODY = {"revocations", "entitlements"}
+OBJECT_IN_BODY = {"revocations", "entitlements", "tools-approve", "tools-disable"}
 
 
 def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
