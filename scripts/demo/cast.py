@@ -12,26 +12,95 @@ from typing import Any, Final
 
 @dataclass(frozen=True)
 class Character:
-    """A person: `roles` are those in Mandate itself, `part` what else they are in the story."""
+    """A person: `roles` are those in Mandate itself, `part` what else they are in the story.
+
+    `title` and `card` stand on the card with which a visitor signs in as this person.
+    """
 
     login: str
     name: str
     roles: tuple[str, ...] = ()
     part: str = ""
     manager: str | None = None
+    title: str = ""
+    card: str = ""
+
+    @property
+    def first(self) -> str:
+        """The first name."""
+        return self.name.partition(" ")[0]
 
 
 PEOPLE: Final = (
-    Character("ana", "Ana Ortiz", ("analyst",)),
-    Character("otto", "Otto Lindqvist", part="owner"),
-    Character("sofia", "Sofia Marino", part="sponsor"),
-    Character("sam", "Sam Okafor", part="system_owner"),
-    Character("resa", "Resa Halim", ("security",)),
-    Character("audrey", "Audrey Blanc", ("auditor",)),
-    Character("admin", "Adele Minh", ("admin",)),
-    Character("alice", "Alice Weber", manager="sofia"),
-    Character("bob", "Bob Tanaka", manager="sofia"),
-    Character("mallory", "Mallory Quint"),
+    Character(
+        "ana",
+        "Ana Ortiz",
+        ("analyst",),
+        title="Analyst",
+        card="Registers agents and systems, runs reviews, and stops what goes wrong. Approves nothing by herself.",
+    ),
+    Character(
+        "otto",
+        "Otto Lindqvist",
+        part="owner",
+        title="Owner of the agents",
+        card="Builds and runs the agents, and asks for what they need. May not approve what he asked for.",
+    ),
+    Character(
+        "sofia",
+        "Sofia Marino",
+        part="sponsor",
+        title="Sponsor and manager",
+        card="Answers for agents, and for Alice's and Bob's. Narrows and approves requests, and reviews access.",
+    ),
+    Character(
+        "sam",
+        "Sam Okafor",
+        part="system_owner",
+        title="Owner of the systems",
+        card="Keeps the systems that agents reach and their credentials. Can approve, and can stop his systems.",
+    ),
+    Character(
+        "resa",
+        "Resa Halim",
+        ("security",),
+        title="Security",
+        card="Answers what is risky, sees everything, and can stop anything - even everything at once.",
+    ),
+    Character(
+        "audrey",
+        "Audrey Blanc",
+        ("auditor",),
+        title="Auditor",
+        card="Reads the whole record and verifies it. Can change nothing at all.",
+    ),
+    Character(
+        "admin",
+        "Adele Minh",
+        ("admin",),
+        title="Administrator",
+        card="Looks after people, roles and keys. Gives no agent any access.",
+    ),
+    Character(
+        "alice",
+        "Alice Weber",
+        manager="sofia",
+        title="A colleague with an agent",
+        card="Her travel helper acts for her. She sees what is done in her name, and can end it.",
+    ),
+    Character(
+        "bob",
+        "Bob Tanaka",
+        manager="sofia",
+        title="A colleague in a group",
+        card="The research desk acts for him and his group. He sees that, and nothing of Alice's.",
+    ),
+    Character(
+        "mallory",
+        "Mallory Quint",
+        title="Nobody in particular",
+        card="Has no role and no agent. Try what she can see: what is not hers is not there.",
+    ),
 )
 GONE: Final = Character("leo", "Leo Dumont")
 """The owner of `orphan-bot`, who has left."""

@@ -22,6 +22,8 @@ VAR = Path(os.environ.get("DEMO_FOLDER") or ROOT / "var").resolve()
 LOOPBACK = "127.0.0.1"
 SERVING = {"MIGRATE_DATABASE_URL": "", "SEAL_DATABASE_URL": ""}
 """As in production: what serves holds neither the owner's nor the sealer's key to the database."""
+SITE = "scripts.demo.site.settings"
+"""What the web process is told: the product's settings, and the visit around its pages."""
 PORTS = {"CONSOLE_PORT": 8000, "GATEWAY_PORT": 8001, "SAMPLE_PORT": 8100}
 SAMPLES = ("time", "git")
 
@@ -106,6 +108,7 @@ def settings(layout: Layout, stack: Mapping[str, str], folder: Path) -> dict[str
         "ANCHOR_FILE": str(anchor(folder)),
         "SEAL_KEY_FILE": str(seal_key(folder)),
         "DEMO": "1",
+        "DEMO_RUN": str(folder),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -167,7 +170,7 @@ def product(layout: Layout) -> Iterator[Process]:
     """Yield the product's own processes, as they run in production but for the numbers."""
     web = [program("granian"), "--interface", "wsgi", "--host", LOOPBACK, "--port", str(layout.console_port)]
     web += ["--blocking-threads", "4", "--no-ws", "governance.wsgi:application"]
-    yield Process("web", web, f"{layout.console}/healthz", SERVING)
+    yield Process("web", web, f"{layout.console}/healthz", {**SERVING, "DJANGO_SETTINGS_MODULE": SITE})
     for number, port in enumerate(layout.gateway_ports(), start=1):
         gateway = [program("uvicorn"), "--loop", "uvloop", "--host", LOOPBACK, "--port", str(port)]
         gateway += [

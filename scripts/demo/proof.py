@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from audit import anchors
 from scripts.demo.layout import ROOT
 from scripts.demo.stage import AGENT, SYSTEM, Stage, check
 
@@ -49,6 +50,7 @@ ORDER = (
 def timeline_tells_it(stage: Stage) -> None:
     """Every step stands in order under the story's one trace, and the agent's own timeline has its part of it."""
     events = sealed(stage)
+    stage.last_index = max(event["index"] for event in events)
     told = iter(event["action"] for event in events)
     missing = [action for action in ORDER if action not in told]
     check(not missing, f"the timeline lacks, in this order: {missing}; it has {[each['action'] for each in events]}")
@@ -78,29 +80,40 @@ def sealed(stage: Stage) -> list[dict[str, Any]]:
 
 def record_verifies(stage: Stage) -> None:
     """The export verifies against the anchored checkpoints and the pinned key; a spoiled copy does not."""
+    key, anchor = stage.told["record"]["key"], Path(stage.told["record"]["anchor"])
+    deadline = time.monotonic() + SEALED_SECONDS
+    while published(anchor) <= stage.last_index:
+        check(time.monotonic() < deadline, f"no checkpoint over event {stage.last_index} is published")
+        time.sleep(0.2)
     with tempfile.TemporaryDirectory(prefix="mandate-export-") as folder:
         # Taken first: a checkpoint newer than the export would rightly miss the events that came in between.
-        anchored = Path(shutil.copy(stage.told["record"]["anchor"], folder))
+        anchored = Path(shutil.copy(anchor, folder))
         exported = stage.api("audrey").get("audit/export")
         check(exported.is_success and exported.raw, f"the export was answered {exported}")
         whole, spoiled = Path(folder, "record.jsonl"), Path(folder, "spoiled.jsonl")
         whole.write_bytes(exported.raw)
-        verdict = verify(stage, whole, anchored)
+        verdict = verify(key, whole, anchored)
         check(verdict.returncode == 0, f"the record does not verify: {verdict.stdout}{verdict.stderr}")
         sentence = "The export verifies offline: one file, the anchored checkpoints, the pinned key."
         stage.proven(9, sentence, *verdict.stdout.splitlines())
         index, line = spoil(exported.raw)
         spoiled.write_bytes(line)
-        verdict = verify(stage, spoiled, anchored)
+        verdict = verify(key, spoiled, anchored)
         named = verdict.returncode == 1 and f"index {index}" in verdict.stdout
         check(named, f"a flipped bit at index {index} was not found: {verdict.stdout}{verdict.stderr}")
         stage.proven(9, "One flipped bit in a copy is found, and its event is named.", *verdict.stdout.splitlines())
 
 
-def verify(stage: Stage, export: Path, anchored: Path) -> subprocess.CompletedProcess[str]:
+def published(anchor: Path) -> int:
+    """Return how many events the newest published checkpoint covers (C2SP tlog-checkpoint: the second line)."""
+    note = anchors.File(anchor).last()
+    return int(note.splitlines()[1]) if note else 0
+
+
+def verify(key: Path | str, export: Path, anchored: Path) -> subprocess.CompletedProcess[str]:
     """Run the offline verifier: one file, in a Python that sees neither the product nor the environment."""
     command = [sys.executable, "-I", str(ROOT / "audit" / "verify.py"), str(export)]
-    command += ["--checkpoint", str(anchored), "--key", stage.told["record"]["key"]]
+    command += ["--checkpoint", str(anchored), "--key", str(key)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -27,6 +27,7 @@ class Stage:
     asked: dict[str, Any]
     asked_git: dict[str, Any]
     grants: dict[str, str]
+    last_index: int
 
     def __init__(self, found: World, told: Mapping[str, Any]) -> None:
         self.world, self.told = found, told

@@ -3,7 +3,7 @@
 Reads DEMO_WORLD beside it (see `scripts/demo/seed.py`). Everything goes through the real surface: the REST API with
 people's personal tokens, the token endpoints, and the official MCP client against real MCP servers. Each step says in
 one sentence what it proves and shows what was observed; the first observation that differs ends the story with a status
-other than zero.
+other than zero. When it has ended a request and a review are left for the visitor (`scripts/demo/visit.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from scripts.demo import calls, proof, review, steps, world
+from scripts.demo import calls, proof, review, steps, visit, world
 from scripts.demo.stage import DoesNotHold, Stage
 
 
@@ -38,10 +38,12 @@ def main(arguments: list[str]) -> int:
     stage = Stage(world.read(Path(path)), json.loads(os.environ["DEMO_WORLD"]))
     try:
         asyncio.run(play(stage))
+        visit.begin(stage.world, Path(path).parent)
     except DoesNotHold as difference:
         print(f"  ✗ after step {stage.step}: {difference}", file=sys.stderr, flush=True)
         return 1
     print(f"  The whole story is one trace: {stage.trace}")
+    print("  A request of Otto's is left for Sofia, and a review of what her agents may do.")
     world.write(stage.world, Path(path))  # with what the story made
     return 0
 

@@ -1,0 +1,33 @@
+"""Lifting the stops that a visitor may have left, by the verbs that lift them, never by whoever stopped."""
+
+from __future__ import annotations
+
+from entitlements import agents, catalog, clients, guardrails, people
+from entitlements.models import Agent, Client, Guardrail, Person, Revocation, System, Tool
+from scripts.demo import cast
+from scripts.demo.stage import AGENT, SYSTEM
+from scripts.demo.visit import AGAIN, REVIEWED
+
+
+def lift() -> None:
+    """Let people, agents, clients, systems and tools of the visit work again, where something stopped them."""
+    if Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
+        guardrails.start_again(by=_another("everything", "everything").principal, reason=AGAIN)
+    for person in Person.objects.filter(login__in=[each.login for each in cast.PEOPLE], is_active=False):
+        people.enable(person, by=_another("person", person.login).principal, reason=AGAIN)
+    for system in System.objects.exclude(status=System.Status.ACTIVE).filter(slug__in=[SYSTEM, "time", "git"]):
+        catalog.enable_system(system, by=_another("system", system.slug).principal, reason=AGAIN)
+    for tool in Tool.objects.filter(system__slug=SYSTEM, state=Tool.State.DISABLED).select_related("system"):
+        catalog.enable_tool(tool, by=_another("tool", f"{SYSTEM}/{tool.name}").principal, reason=AGAIN)
+    stopped = Agent.objects.filter(slug__in=[AGENT, *REVIEWED], status=Agent.Status.SUSPENDED)
+    for agent in stopped:
+        agents.restore(agent, by=_another("agent", agent.slug).principal, reason=AGAIN)
+    for client in Client.objects.filter(client_id=AGENT, status=Client.Status.DISABLED):
+        clients.enable(client, by=_another("client", AGENT).principal, reason=AGAIN)
+
+
+def _another(kind: str, key: str) -> Person:
+    """Return an analyst or somebody of security, who is not whoever made the last stop of a thing."""
+    last = Revocation.objects.filter(target_type=kind, target_id=key).order_by("-committed_at").first()
+    login = "ana" if last is not None and last.by == "person:resa" else "resa"
+    return Person.objects.get(login=login)

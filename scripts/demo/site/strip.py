@@ -1,0 +1,211 @@
+"""The strip of steps: what the record says has happened since the visit began, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from audit.actions import Action
+from audit.models import Event
+from audit.timeline import ORDER
+from scripts.demo import cast
+from scripts.demo import visit as visits
+from scripts.demo.stage import AGENT, SYSTEM, USER
+
+SAID: Final = "visit_said"
+"""Where a session keeps what came of the last button, until the next page has told it."""
+CLOSED: Final = "visit"
+"""The cookie that remembers that the steps are folded away."""
+_MOST: Final = 5000
+_ACTIONS: Final = (
+    Action.APPROVAL_GIVEN,
+    Action.APPROVAL_DENIED,
+    Action.CALL_ALLOWED,
+    Action.CALL_DENIED,
+    Action.TOKEN_REFUSED,
+    Action.REVOCATION_COMMITTED,
+    Action.REVOCATION_SETTLED,
+    Action.REVIEW_DECIDED,
+    Action.RECORD_EXPORTED,
+)
+_AGENT: Final = f"agent:{AGENT}"
+_STOPPABLE: Final = frozenset(
+    {_AGENT, f"client:{AGENT}", f"system:{SYSTEM}", f"tool:{SYSTEM}/{visits.TOOL}", f"person:{USER}"}
+)
+_FIRST: Final = {each.login: each.first for each in cast.PEOPLE}
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the record holds of the visit."""
+
+    approved: bool = False
+    turned_down: bool = False
+    called: bool = False
+    stopped: bool = False
+    denied: bool = False
+    reviewed: bool = False
+    verified: bool = False
+    grant: str = ""
+    receipt: str = ""
+    stops: set[str] = field(default_factory=set)
+
+    def take(self, event: Event, visit: visits.Visit) -> None:
+        """Take in one event, in the order of the record."""
+        links = set(event.links)
+        match event.action:
+            case Action.APPROVAL_GIVEN if f"request:{visit.request}" in links:
+                self.grant = next((link for link in links if link.startswith("grant:")), "")
+                self.approved = bool(self.grant)
+            case Action.APPROVAL_DENIED if f"request:{visit.request}" in links:
+                self.turned_down = True
+            case Action.CALL_ALLOWED if _AGENT in links:
+                self.called = True
+            case Action.CALL_DENIED | Action.TOKEN_REFUSED if _AGENT in links:
+                self.denied = self.denied or self.stopped
+            case Action.REVIEW_DECIDED if f"campaign:{visit.review}" in links:
+                self.reviewed = True
+            case Action.RECORD_EXPORTED:
+                self.verified = True
+            case Action.REVOCATION_COMMITTED | Action.REVOCATION_SETTLED:
+                self._stop(event, set(event.about))
+
+    def _stop(self, event: Event, links: set[str]) -> None:
+        """Take in a stop. It counts when it reaches the agent of the visit, or everything, and has its receipt."""
+        stop = next((link for link in links if link.startswith("revocation:")), "")
+        if event.action == Action.REVOCATION_SETTLED:
+            if stop in self.stops:
+                self.stopped, self.receipt = True, stop.partition(":")[2]
+        elif links & {*_STOPPABLE, self.grant} or links == {stop}:
+            self.stops.add(stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: whose card to use, and either a page to go to or a button of the visit."""
+
+    number: int
+    title: str
+    who: str
+    says: str
+    label: str
+    done: bool
+    address: str = ""
+    button: str = ""
+
+    @property
+    def first(self) -> str:
+        """Return the first name of whose card to use."""
+        return _FIRST[self.who]
+
+    @property
+    def whose(self) -> str:
+        """Say whose step it is; a call is made by an agent, whoever looks on."""
+        return f"for {self.first}, by her agent" if self.who == USER else f"as {self.first}"
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """What the strip shows on a page."""
+
+    steps: list[Step]
+    said: Mapping[str, Any] | None
+    is_open: bool
+
+    @property
+    def next(self) -> Step | None:
+        """Return the first step that is not done."""
+        return next((step for step in self.steps if not step.done), None)
+
+    @property
+    def done(self) -> int:
+        """Count what is done."""
+        return sum(step.done for step in self.steps)
+
+
+def visit(request: HttpRequest) -> dict[str, Any]:
+    """Add to every template the cards of the cast, and for whoever is signed in the strip."""
+    return {"cards": cast.PEOPLE, "visit": SimpleLazyObject(lambda: _strip(request))}
+
+
+def _strip(request: HttpRequest) -> Strip | None:
+    if not request.user.is_authenticated:
+        return None
+    try:
+        begun = visits.read(visits.folder())
+    except FileNotFoundError:  # the story is still being played
+        return None
+    said = request.session.pop(SAID, None)
+    return Strip(steps(begun, seen(begun)), said, request.COOKIES.get(CLOSED) != "closed")
+
+
+def seen(begun: visits.Visit) -> Seen:
+    """Read from the record what has happened since the visit began."""
+    found = Seen()
+    events = Event.objects.filter(at__gte=begun.began, action__in=_ACTIONS)
+    for event in events.order_by(*ORDER)[:_MOST]:
+        found.take(event, begun)
+    return found
+
+
+def steps(begun: visits.Visit, found: Seen) -> list[Step]:
+    """Return the steps with their ticks."""
+    asked = "Otto asks that Alice's travel helper may use the clock for 8 hours. Leave a tool out, then approve."
+    if found.turned_down:
+        asked = "The request was turned down, so nothing was given. Reset the story to have it asked again."
+    grant = found.grant.partition(":")[2]
+    stop = f"/stop/receipts/{found.receipt}/" if found.stopped else f"/stop/grant/{grant}/" if grant else ""
+    review = f"/reviews/{begun.review}/" + ("" if found.reviewed else "work/")
+    said = "Otto's request" if not found.approved else "The request"
+    return [
+        Step(1, "Narrow and approve", "sofia", asked, said, found.approved, f"/requests/{begun.request}/"),
+        Step(
+            2,
+            "Run the call",
+            USER,
+            "A real MCP client signs in for Alice and asks the clock for the time in Paris, through the gateway.",
+            "Run the call",
+            found.called,
+            button="/visit/call/",
+        ),
+        Step(
+            3,
+            "Stop it, read the receipt",
+            "ana",
+            "End the access with a reason. The receipt says which gateway obeyed, after how long.",
+            "The receipt" if found.stopped else "Stop it",
+            found.stopped,
+            stop or f"/agents/{AGENT}/",
+        ),
+        Step(
+            4,
+            "See the call denied",
+            USER,
+            "The same client calls again, with the token it still has. Nothing reaches the clock.",
+            "Call again",
+            found.denied,
+            button="/visit/call/",
+        ),
+        Step(
+            5,
+            "Review",
+            "sofia",
+            "Say which access her agents still need. What she removes ends at once.",
+            "The review",
+            found.reviewed,
+            review,
+        ),
+        Step(
+            6,
+            "Verify the record",
+            "audrey",
+            "Export everything that happened, and check it against checkpoints published elsewhere.",
+            "Verify it",
+            found.verified,
+            button="/visit/verify/",
+        ),
+    ]

@@ -1,0 +1,147 @@
+"""The buttons of the visit. What they do is done by the product's own doors and verbs, and by the real MCP client."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows import login, reauthentication
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from entitlements.errors import DomainError
+from entitlements.models import Person
+from governance.console import doors
+from scripts.demo import cast, proof, world
+from scripts.demo import visit as visits
+from scripts.demo.player import Player, Seen
+from scripts.demo.stage import AGENT, SYSTEM, USER, DoesNotHold
+
+from . import lifting, strip
+
+CAST: Final = frozenset(each.login for each in cast.PEOPLE)
+AUDITOR: Final = "audrey"
+DENIAL: Final = "mandate/denial"
+_ONE_CALL = threading.Lock()
+
+
+@login_not_required
+@require_POST
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Sign in as one of the cast, whoever was signed in before; nobody else has a card."""
+    who = request.POST.get("person", "")
+    if not become(request, who):
+        return redirect("/login/")
+    return redirect(doors.back(request))
+
+
+def become(request: HttpRequest, who: str) -> bool:
+    """Begin a session of its own for somebody, who counts as having just proved who she is; says whether it did."""
+    person = Person.objects.filter(login=who, is_active=True).first() if who in CAST else None
+    if person is None:
+        return False
+    logout(request)
+    get_adapter().login(request, person)
+    login.record_authentication(request, person, method="card", reauthenticated=True)
+    return True
+
+
+@require_POST
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Let the person's card stand for the proof that a weighty change asks for, and go on with that change."""
+    person = doors.person(request)
+    if person.login in CAST:
+        login.record_authentication(request, person, method="card", reauthenticated=True)
+    return reauthentication.resume_request(request) or redirect("/")
+
+
+@require_POST
+def call(request: HttpRequest) -> HttpResponse:
+    """Let the agent's MCP client make the call for Alice, and say what came of it."""
+    try:
+        with _ONE_CALL:
+            seen = asyncio.run(_player().call(SYSTEM, visits.TOOL, visits.ARGUMENTS, person=USER))
+    except (httpx2.HTTPError, OSError, ExceptionGroup) as outage:
+        said = _said("bad", "The call found nobody.", f"Gateway or console did not answer: {type(outage).__name__}.")
+    else:
+        said = _told(seen)
+    request.session[strip.SAID] = said
+    return redirect(doors.back(request))
+
+
+def _player() -> Player:
+    return _client(visits.read(visits.folder()).began)
+
+
+@functools.lru_cache(maxsize=1)
+def _client(_began: str) -> Player:
+    """Return the client of this visit: it keeps its token from call to call, as clients do."""
+    return Player.of(_world(), AGENT)
+
+
+def _world() -> world.World:
+    return world.read(visits.folder() / "world.json")
+
+
+def _told(seen: Seen) -> dict[str, Any]:
+    """Say in plain words what the client saw."""
+    if seen.allowed:
+        time = json.loads(seen.text)["datetime"][11:16]
+        text = f"The clock told Alice's travel helper that it is {time} in Paris; the gateway allowed it first."
+        return _said("good", "The call went through.", text)
+    denial = dict(seen.meta.get(DENIAL, {}))
+    if denial:
+        why = " ".join(denial.get("reasons", [])) or seen.text
+        text = f"The gateway stopped it before it reached the clock: {why}"
+        return _said("bad", "The call was denied.", text, denial.get("code", ""), denial.get("evaluation_id", ""))
+    answer = seen.data if isinstance(seen.data, dict) else {}
+    text = f"The travel helper got no token to call with: {answer.get('error_description') or seen.text}"
+    return _said("bad", "The call was denied.", text, answer.get("code", ""), answer.get("evaluation_id", ""))
+
+
+def _said(tone: str, title: str, text: str, code: str = "", event: str = "") -> dict[str, Any]:
+    return {"tone": tone, "title": title, "text": text, "code": code, "event": event}
+
+
+@require_POST
+def verify(request: HttpRequest) -> HttpResponse:
+    """Export the record as the auditor, verify it offline, and show the agent's part of it."""
+    if doors.person(request).login != AUDITOR and not become(request, AUDITOR):
+        return redirect("/login/")
+    with tempfile.TemporaryDirectory(prefix="mandate-visit-") as folder:
+        anchored = Path(shutil.copy(settings.ANCHOR_FILE, folder))  # first: it must not be newer than the export
+        exported = visits.api(_world(), AUDITOR).get("audit/export")
+        whole = Path(folder, "record.jsonl")
+        whole.write_bytes(exported.raw)
+        verdict = proof.verify(visits.folder() / "seal-key.vkey", whole, anchored)
+    holds = exported.is_success and verdict.returncode == 0
+    title = "The record verifies: nothing in it was changed." if holds else "The record does not verify."
+    request.session[strip.SAID] = _said("good" if holds else "bad", title, verdict.stdout or verdict.stderr)
+    return redirect(f"/audit/?about=agent:{AGENT}")
+
+
+@require_POST
+def reset(request: HttpRequest) -> HttpResponse:
+    """Bring back the beginning of the visit. Nothing is taken out of the record."""
+    try:
+        lifting.lift()
+        visits.again(_world(), visits.folder())
+    except (DoesNotHold, DomainError) as problem:
+        said = _said("bad", "The story could not be reset.", str(problem)[:500])
+    else:
+        text = "What the visit gave has ended, and Otto's request waits for Sofia again. The record keeps all of it."
+        said = _said("good", "The story begins again.", text)
+    request.session[strip.SAID] = said
+    return redirect("/")
