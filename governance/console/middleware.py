@@ -15,6 +15,8 @@ from django.shortcuts import redirect
 from audit import clock, context
 
 BEGAN, SEEN, FACTOR_DUE = "visit_began", "visit_seen", "second_factor_due"
+PROOFS: Final = "account_authentication_methods"
+"""Where django-allauth keeps when and how a person proved who they are."""
 _ALLOWED: Final = ("/settings/sign-in/", "/login/", "/logout/", "/static/")
 _NOTE_AGAIN: Final = 60
 """Seconds after which a visit is written down again; each note costs a statement."""
@@ -23,6 +25,7 @@ _NOTE_AGAIN: Final = 60
 class Visit:
     """Says who acts from where, keeps the idle and the absolute limit of a session, and lets no private page be stored.
 
+    A session gets another name with each proof of who it is, not at sign-in alone (OWASP ASVS 7.2.4).
     A person who was disabled is a stranger from the next request on: the sign-in backend reads her anew each time.
     """
 
@@ -31,12 +34,16 @@ class Visit:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
-        if request.user.is_authenticated:
+        known = request.user.is_authenticated
+        if known:
             _limit(request)
+        proofs = [*request.session.get(PROOFS, ())] if known else []
         trace = uuid.uuid4().hex
         source = str(request.META.get("REMOTE_ADDR", ""))
         with context.acting(trace=trace, request_id=trace, source=source):
             response = self.get_response(request)
+        if known and request.user.is_authenticated and request.session.get(PROOFS, []) != proofs:
+            request.session.cycle_key()  # whoever knew its name before the proof knows it no longer
         if request.user.is_authenticated and "Cache-Control" not in response:
             response["Cache-Control"] = "no-store"
         return response

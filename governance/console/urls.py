@@ -15,6 +15,7 @@ from .views import (
     enrolling,
     grants,
     home,
+    passwords,
     profile,
     proving,
     record,
@@ -37,7 +38,7 @@ SIGN_IN: list[URLPattern | URLResolver] = [
     path("login/again/company/", proving.at_the_company, name="company_again"),
     path("login/<slug:provider_id>/", company.login, name="openid_connect_login"),
     path("login/<slug:provider_id>/callback/", company.callback, name="openid_connect_callback"),
-    path("settings/password/", account.password_change, name="account_change_password"),
+    path("settings/password/", passwords.change, name="account_change_password"),
     path("settings/sign-in/", include("allauth.mfa.urls")),
 ]
 
