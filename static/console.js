@@ -95,7 +95,17 @@
     all("button[data-copies]", root).forEach(copying);
   };
 
+  // ------------------------------------------------------------------- on a small screen the menu opens on demand
+
+  const folding = (menu) => {
+    const small = matchMedia("(max-width: 719px)");
+    const fold = () => { menu.open = !small.matches; };
+    small.addEventListener("change", fold);
+    fold();
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
+    all("details.menu").forEach(folding);
     prepare(document);
     commandBar();
     for (const select of all("select[data-go]")) {

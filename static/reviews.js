@@ -142,6 +142,16 @@
     focus(row);
   };
 
+  // A person who dictates, or whose hand slips, may switch the single keys off; the browser remembers.
+  const choice = document.querySelector("[data-keys]");
+  const keysOn = () => !choice || choice.querySelector("input").checked;
+  if (choice) {
+    const box = choice.querySelector("input");
+    choice.hidden = false;
+    box.checked = localStorage.getItem("review-keys") !== "off";
+    box.addEventListener("change", () => localStorage.setItem("review-keys", box.checked ? "on" : "off"));
+  }
+
   const KEYS = {
     j: (row) => step(row, 1), ArrowDown: (row) => step(row, 1),
     k: (row) => step(row, -1), ArrowUp: (row) => step(row, -1),
@@ -155,7 +165,7 @@
     if (event.key === "Escape" && event.target !== row) { event.preventDefault(); focus(row); return; }
     if (event.key === "Enter" && event.target.matches("input[name^='comment']")) { event.preventDefault(); focus(row); return; }
     if (event.target !== row) return;
-    const act = KEYS[event.key];
+    const act = event.key.length > 1 || keysOn() ? KEYS[event.key] : null; // the arrows always move
     if (act) { event.preventDefault(); act(row); }
   });
   grid.addEventListener("focusin", (event) => {

@@ -39,6 +39,7 @@ _STATES: Final[Mapping[str, tuple[str, str, Any]]] = {
     "approved": ("good", "check", gettext_lazy("Approved")),
     "success": ("good", "check", gettext_lazy("Done")),
     "allowed": ("good", "check", gettext_lazy("Allowed")),
+    "depends": ("calm", "half", gettext_lazy("Depends on the arguments")),
     "staged": ("calm", "ring", gettext_lazy("Not in use yet")),
     "suspended": ("bad", "bars", gettext_lazy("Stopped")),
     "retired": ("calm", "cross", gettext_lazy("Retired")),
@@ -73,6 +74,21 @@ _ACTIONS: Final[Mapping[str, Any]] = {
     "delete": gettext_lazy("Deletes things"),
     "execute": gettext_lazy("Runs commands"),
 }
+REASONS: Final[Mapping[str, Any]] = {
+    "business_need": gettext_lazy("The business needs it"),
+    "seasonal": gettext_lazy("It is needed at times"),
+    "break_glass": gettext_lazy("It is for emergencies"),
+    "mandated": gettext_lazy("A rule or contract demands it"),
+    "unused": gettext_lazy("It is not used"),
+    "wrong_scope": gettext_lazy("It allows too much"),
+    "not_appropriate": gettext_lazy("It was never appropriate"),
+    "owner_gone": gettext_lazy("Nobody answers for it"),
+    "project_ended": gettext_lazy("The project has ended"),
+    "duplicate": gettext_lazy("Something else covers it"),
+    "risk": gettext_lazy("The risk is too high"),
+    "drifted": gettext_lazy("It has changed since it was given"),
+}
+"""Why a reviewer keeps or removes access."""
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -106,6 +122,12 @@ def risk(level: str) -> SafeString:
 def does(action: str) -> str:
     """Say what a tool does to the world."""
     return str(_ACTIONS.get(action, action))
+
+
+@register.filter
+def because(code: str) -> str:
+    """Say a reviewer's reason."""
+    return str(REASONS.get(code, code))
 
 
 @register.simple_tag

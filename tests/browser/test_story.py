@@ -1,18 +1,20 @@
-"""The whole story at the screen, by keyboard alone: narrow and approve, stop, read the receipt, prove it."""
+"""The whole story at the screen, by keys alone, by touch and without script; and what keeps a person oriented."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from entitlements.models import Agent, Grant
+from entitlements.models import Grant
 from governance.models import AccessRequest
 from tests.browser import world
 from tests.browser.conftest import PASSWORD, Visitor
+from tests.browser.hands import Finger, Keys, Mouse
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
 
@@ -26,53 +28,147 @@ def _press(visitor: Visitor, *keys: str) -> None:
         visitor.page.keyboard.press(key)
 
 
-def test_narrowing_and_approving_by_keyboard_gives_exactly_what_was_ticked(visitor: Visitor) -> None:
-    asked = world.waiting_for("sofia")
-    visitor.sign_in("sofia")
-    visitor.tab_to(f'a[href="/requests/{asked.pk}/"]')
-    _press(visitor, "Enter")
-    button = visitor.page.get_by_role("button", name="Approve")
-    expect(button).to_have_text("Approve 5 of 5 tools for 30 days")
-    for tool in ("pay_invoice", "delete_invoice"):
-        visitor.tab_to(f'input[value="{tool}"]')
-        _press(visitor, "Space")
-    expect(button).to_have_text("Approve 3 of 5 tools for 30 days")
-    visitor.tab_to("select[name=lasts]")
-    _press(visitor, "ArrowUp")
-    expect(button).to_have_text("Approve 3 of 5 tools for 7 days")
-    visitor.tab_to('button[value="approve"]')
-    _press(visitor, "Enter")
-    expect(visitor.page.get_by_text("The access is in force until it ends.")).to_be_visible()
-
-    made = AccessRequest.objects.get(pk=asked.pk).grant_id
-    assert made
-    grant = Grant.objects.get(pk=made)
-    assert sorted(line.tool.name for line in grant.lines.all()) == ["book_invoice", "get_invoice", "list_invoices"]
-    assert (grant.expires_at - grant.starts_at).days == 7
-    assert (visitor.wrong, visitor.violations()) == ([], [])
+def _sign_in(hands: Mouse, address: str, login: str) -> None:
+    page = hands.page
+    page.context.clear_cookies()
+    page.goto(f"{address}/login/")
+    hands.write(page.get_by_label("Login"), login)
+    hands.write(page.get_by_label("Password"), PASSWORD)
+    hands.press(page.get_by_role("button", name="Sign in", exact=True))
+    page.wait_for_url(f"{address}/")
 
 
-def test_stopping_by_keyboard_ends_with_a_receipt_that_proves_itself(visitor: Visitor) -> None:
-    visitor.sign_in("ana")
-    _press(visitor, "Control+k")
-    _type(visitor, "expense")
-    expect(visitor.page.locator("#command .found a").first).to_contain_text("Expense helper")
-    _press(visitor, "Enter")
-    visitor.page.wait_for_url("**/agents/expense-bot/")
-    visitor.tab_to('a[href="/stop/agent/expense-bot/"]')
-    _press(visitor, "Enter")
-    expect(visitor.page.locator("textarea[name=reason]")).to_be_focused()
-    _type(visitor, "Reads more than it should.")
-    visitor.tab_to("button.danger")
-    _press(visitor, "Enter")
-    visitor.page.wait_for_url(re.compile("/stop/receipts/"))
-    visitor.tab_to('a[href="?prove"]')
-    _press(visitor, "Enter")
+def _jump(hands: Mouse, text: str, name: str, *, scripted: bool) -> None:
+    """Find something by name: in the command bar, or on the page that stands in for it."""
+    page = hands.page
+    hands.press(page.locator("[data-command]"))
+    if scripted:
+        expect(page.locator("#command-q")).to_be_focused()
+        page.keyboard.type(text)
+        expect(page.locator("#command .found a").first).to_contain_text(name)
+    else:
+        page.locator("main input[name=q]").fill(text)
+        page.keyboard.press("Enter")
+        page.locator("main").get_by_role("link", name=name).click()
+        return
+    if isinstance(hands, Keys):
+        page.keyboard.press("Enter")
+    else:
+        hands.press(page.locator("#command .found a").first)
 
-    expect(visitor.page.get_by_role("heading", name="It holds: every call is refused")).to_be_visible()
-    assert visitor.page.locator("#proof code", has_text="agent_suspended").count() == 5
-    assert Agent.objects.get(slug="expense-bot").status == Agent.Status.SUSPENDED
-    assert (visitor.wrong, visitor.violations()) == ([], [])
+
+def _section(hands: Mouse, name: str) -> None:
+    """Go to one of the sections; on a phone the menu opens first."""
+    hands.page.wait_for_load_state()  # only then has the script folded the menu
+    menu = hands.page.locator("details.menu")
+    if menu.locator("summary").is_visible() and menu.get_attribute("open") is None:
+        hands.press(menu.locator("summary"))
+    hands.press(menu.get_by_role("link", name=re.compile(f"^{name}")))
+
+
+def _ask(hands: Mouse) -> None:
+    page = hands.page
+    hands.press(page.get_by_role("link", name="Request access").first)
+    hands.pick(page.locator("main").get_by_label("Agent", exact=True), "Payment reminders (shared)")
+    hands.pick(page.locator("main").get_by_label("What for", exact=True), "Knowledge base: Search what we know")
+    hands.press(page.get_by_role("button", name="Go on"))
+    hands.write(page.locator("main").get_by_label("For whom"), "alice")
+    hands.write(page.locator("main").get_by_label("What is it needed for?"), "Alice asks what we promised a customer.")
+    hands.press(page.get_by_role("button", name="Ask for"))
+    expect(page.get_by_text("Asked. You see here whom it waits for.")).to_be_visible()
+
+
+def _narrow_and_approve(hands: Mouse) -> Grant:
+    page = hands.page
+    hands.press(page.get_by_role("link", name="Payment reminders asks for “Search what we know”"))
+    hands.tick(page.locator("input[value=convert_time]"))
+    hands.pick(page.locator("main").get_by_label("For how long", exact=True), "1 hour")
+    hands.press(page.locator("button[value=approve]"))
+    expect(page.get_by_text("The access is in force until it ends.")).to_be_visible()
+    grant = Grant.objects.get(agent__slug="dunning", entitlement__scope="wiki:use")
+    assert sorted(line.tool.name for line in grant.lines.all()) == ["read_page", "search"]
+    assert (grant.expires_at - grant.starts_at).total_seconds() == 3600
+    return grant
+
+
+def _stop_and_prove(hands: Mouse, *, scripted: bool) -> None:
+    page = hands.page
+    _jump(hands, "payment", "Payment reminders", scripted=scripted)
+    hands.press(page.locator("main").get_by_role("link", name="Search what we know").first)
+    hands.press(page.get_by_role("link", name="Remove this access"))
+    hands.write(page.locator("main").get_by_label("Reason", exact=True), "Alice has her answer.")
+    hands.press(page.get_by_role("button", name="Stop this access"))
+    page.wait_for_url(re.compile("/stop/receipts/"))
+    hands.press(page.get_by_role("link", name="Prove it"))
+    expect(page.get_by_role("heading", name="It holds: every call is refused")).to_be_visible()
+    assert page.locator("#proof tbody tr").count() == 2
+    hands.press(page.get_by_role("link", name="Timeline"))
+    expect(page.locator(".timeline")).to_contain_text("Alice has her answer.")
+    hands.write(page.locator("main").get_by_label("Identifier, or kind and name", exact=True), "agent:dunning")
+    hands.press(page.get_by_role("button", name="Show"))
+    for told in ("request submitted", "grant issued", "grant revoked"):
+        expect(page.locator(".timeline")).to_contain_text(told)
+
+
+def _begin_a_review(hands: Mouse) -> None:
+    page = hands.page
+    _section(hands, "Reviews")
+    hands.press(page.get_by_role("link", name="New review"))
+    hands.write(page.locator("main").get_by_label("Name", exact=True), "What we know")
+    hands.tick(page.locator("main").get_by_label("Knowledge base", exact=True))
+    hands.press(page.get_by_role("button", name="Make the draft"))
+    hands.press(page.get_by_role("button", name="Begin the review"))
+    expect(page.get_by_text("The review has begun with")).to_be_visible()
+
+
+def _review(hands: Mouse, *, scripted: bool) -> None:
+    page = hands.page
+    _section(hands, "Reviews")
+    hands.press(page.get_by_role("link", name="Answer 2 items"))
+    for number in range(2):
+        hands.keep(page.locator("tr[data-item]").nth(number))
+    if scripted:
+        page.locator("form[data-drafted='2']").wait_for()
+    hands.press(page.get_by_role("button", name="Submit…"))
+    hands.press(page.get_by_role("button", name="Keep 2 accesses"))
+    expect(page.get_by_text("2 answers count now.")).to_be_visible()
+
+
+WAYS: dict[str, tuple[type[Mouse], dict[str, Any]]] = {
+    "by keys alone": (Keys, {"viewport": {"width": 1440, "height": 900}}),
+    "by touch on a phone": (
+        Finger,
+        {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+    ),
+    "without script": (Mouse, {"viewport": {"width": 390, "height": 844}, "java_script_enabled": False}),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", WAYS)
+def test_the_whole_story_from_asking_to_reviewing(way: str, browser: Browser, live_server: LiveServer) -> None:
+    kind, options = WAYS[way]
+    scripted, wrong = options.get("java_script_enabled", True), []
+    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **options)
+    page, address = context.new_page(), live_server.url.replace("127.0.0.1", "localhost")
+    page.set_default_timeout(15_000)
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    hands = kind(page)
+
+    _sign_in(hands, address, "otto")
+    _ask(hands)
+    _sign_in(hands, address, "sofia")
+    grant = _narrow_and_approve(hands)
+    _sign_in(hands, address, "ana")
+    _stop_and_prove(hands, scripted=bool(scripted))
+    grant.refresh_from_db()
+    assert grant.state == Grant.State.REVOKED
+    _begin_a_review(hands)
+    _sign_in(hands, address, "sofia")
+    _review(hands, scripted=bool(scripted))
+    assert wrong == []
+    context.close()
 
 
 def test_escape_closes_the_command_bar_and_gives_the_focus_back(visitor: Visitor) -> None:
@@ -90,25 +186,6 @@ def test_the_chosen_theme_outlives_the_page(visitor: Visitor) -> None:
     _press(visitor, "Enter", "Enter")
     visitor.go("/agents/")
     assert visitor.page.evaluate("document.documentElement.dataset.theme") == "dark"
-
-
-def test_without_script_the_story_works_just_the_same(browser: Browser, live_server: LiveServer) -> None:
-    asked = world.waiting_for("sofia")
-    address = live_server.url.replace("127.0.0.1", "localhost")
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
-    page = context.new_page()
-    page.goto(f"{address}/login/?next=/requests/{asked.pk}/")
-    page.fill("input[name=login]", "sofia")
-    page.fill("input[name=password]", PASSWORD)
-    page.click("text=Sign in >> nth=-1")
-    page.uncheck("input[value=pay_invoice]")
-    page.uncheck("input[value=delete_invoice]")
-    page.click("text=Approve what is ticked")
-
-    assert page.get_by_text("The access is in force until it ends.").is_visible()
-    page.goto(f"{address}/search/?q=invoice")
-    assert page.get_by_role("link", name="Invoice matcher").is_visible()
-    context.close()
 
 
 def test_weighty_approvals_ask_who_you_are_and_then_go_on(visitor: Visitor, settings: Settings) -> None:

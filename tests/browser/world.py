@@ -16,8 +16,9 @@ from audit.context import Principal, acting
 from entitlements import catalog, guardrails, revocation, sessions, signing
 from entitlements.models import Agent, Client, Entitlement, Grant, IssuedToken, Person, Role, System, Tool
 from entitlements.revocation import Target
-from governance import approvals, asking, requests
-from governance.models import AccessRequest, Approval
+from governance import approvals, asking, requests, reviews
+from governance.models import AccessRequest, Approval, Campaign, ReviewItem
+from governance.reviews import Answer
 from tests import make
 
 HOSTILE: Final = (
@@ -127,6 +128,31 @@ def fill(password: str) -> None:
     _requests(bots, uses, everybody)
     _trouble(systems, bots, everybody)
     _life(bots, everybody)
+    _long(everybody)
+
+
+def _long(everybody: Mapping[str, Person]) -> None:
+    """Make what is longer than anybody planned for: names, sentences, and a system with thirty tools."""
+    made = make.system("warehouse-management", owner=everybody["sam"])
+    name = "Warehouse management for Northern and Central Europe, including returns and repairs"
+    System.objects.filter(pk=made.pk).update(name=name, discovered_at=clock.now())
+    signing.ensure("as/warehouse-management")
+    tools = [
+        make.tool(
+            made,
+            f"move_a_pallet_between_two_racks_of_the_same_warehouse_{number}",
+            sentence="Moves a pallet to another rack, tells the driver, and books the move for the day's report.",
+            action=("read", "write", "delete")[number % 3],
+            risk=("low", "medium", "high")[number % 3],
+        )
+        for number in range(30)
+    ]
+    offer = make.entitlement(made, *tools, scope="warehouse-management:everything-that-a-shift-leader-does")
+    Entitlement.objects.filter(pk=offer.pk).update(name="Everything that a shift leader does on an ordinary day")
+    bot = make.agent("warehouse-night-shift-helper", sponsor=everybody["sofia"], owner=everybody["otto"])
+    title = "Helper of the night shift in the warehouses of Northern and Central Europe (pilot, second phase)"
+    Agent.objects.filter(pk=bot.pk).update(name=title, purpose="Moves what the day left where it should not be. " * 6)
+    make.grant(Agent.objects.get(pk=bot.pk), offer, people=[everybody["alice"], everybody["bob"]])
 
 
 def _people(password: str) -> dict[str, Person]:
@@ -254,6 +280,18 @@ def _event(action: Action, agent: Agent, person: Person, links: list[str], code:
     outcome = "refused" if code else "success"
     with transaction.atomic(), acting(on_behalf_of=person.principal):
         log.record(action, by=agent.principal, about=[f"agent:{agent.slug}", *links], outcome=outcome, code=code)
+
+
+def review() -> Campaign:
+    """Begin a review of everything, with two answers drafted by sofia."""
+    ana, sofia = Person.objects.get(login="ana"), Person.objects.get(login="sofia")
+    made = reviews.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
+    begun = reviews.activate(made.pk, by=ana)
+    mine = ReviewItem.objects.filter(assignments__reviewer=sofia, risk__in=["low", "medium"])
+    answers = (Answer("certify", "business_need", ""), Answer("revoke", "unused", "Ask again."))
+    for item, answer in zip(mine, answers, strict=False):
+        reviews.save_draft(item.pk, answer, by=sofia, rev=0)
+    return begun
 
 
 def stop_everything(by: Principal) -> None:

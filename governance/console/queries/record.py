@@ -27,6 +27,7 @@ LANES: Final = {
     "token": _("Token"),
     "policy": _("Policy"),
     "call": _("Tool call"),
+    "review": _("Review"),
     "admin": _("Admin"),
 }
 _LANE: Final = {
@@ -43,6 +44,8 @@ _LANE: Final = {
     "revocation": "policy",
     "everything": "policy",
     "call": "call",
+    "campaign": "review",
+    "review": "review",
 }
 _OF_LANE: Final = {lane: [subject for subject, its in _LANE.items() if its == lane] for lane in LANES}
 _PAGES: Final = {
@@ -51,6 +54,7 @@ _PAGES: Final = {
     "grant": "/grants/{}/",
     "request": "/requests/{}/",
     "revocation": "/stop/receipts/{}/",
+    "campaign": "/reviews/{}/",
 }
 
 

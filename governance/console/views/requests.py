@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from entitlements.api import visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Tool
 from governance import approvals, requests
@@ -33,6 +34,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "filters": request.GET,
         "states": AccessRequest.State.choices,
         "risks": Tool.Risk.choices,
+        "systems": visibility.systems(doors.caller(request)).order_by("slug"),
         "filtered": any(request.GET.get(name) for name in ("state", "agent", "system", "risk", "waiting")),
     }
     return render(request, "console/requests.html", told)

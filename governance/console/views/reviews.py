@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,15 +13,19 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from audit import clock
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Forbidden, Malformed
 from entitlements.models import Person
 from governance import reviews
 from governance.api.matrix import MATRIX
-from governance.console import doors, paging
+from governance.console import doors, paging, stepup
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
 from governance.reviews.errors import DueTooSoon
+
+_USUAL: Final = timedelta(days=30)
+"""How long a review usually runs."""
 
 
 def _may(request: HttpRequest, name: str, method: str = "POST") -> bool:
@@ -71,7 +76,7 @@ def new(request: HttpRequest) -> HttpResponse:
     told = {
         "problem": problem,
         "systems": visibility.systems(doors.caller(request)).order_by("name"),
-        "given": request.POST,
+        "given": request.POST or {"due": (clock.now() + _USUAL).date().isoformat()},
     }
     return render(request, "console/reviews/new.html", {**told, "ticked": request.POST.getlist("system")})
 
@@ -178,6 +183,7 @@ def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
     """Hand the evidence out as a table or as JSON."""
     campaign = found(request, slug)
     _permit(request, "campaign-evidence", "GET")
+    stepup.demand(request)
     shown = reviews.evidence(campaign)
     answer: HttpResponse
     if form == "csv":

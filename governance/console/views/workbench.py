@@ -9,7 +9,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.errors import DomainError, Malformed, NotFound
@@ -17,6 +17,7 @@ from entitlements.words import Risk
 from governance import reviewing, reviews
 from governance.console import doors, paging, stepup
 from governance.console.queries import reviews as read
+from governance.console.tags import REASONS
 from governance.models import Campaign, Draft, ReviewDecision, ReviewItem
 from governance.reviews import Answer
 
@@ -24,20 +25,6 @@ from .reviews import found
 
 SIZE: Final = 60
 """How many items stand on one page."""
-REASONS: Final = {
-    "business_need": gettext_lazy("The business needs it"),
-    "seasonal": gettext_lazy("It is needed at times"),
-    "break_glass": gettext_lazy("It is for emergencies"),
-    "mandated": gettext_lazy("A rule or contract demands it"),
-    "unused": gettext_lazy("It is not used"),
-    "wrong_scope": gettext_lazy("It allows too much"),
-    "not_appropriate": gettext_lazy("It was never appropriate"),
-    "owner_gone": gettext_lazy("Nobody answers for it"),
-    "project_ended": gettext_lazy("The project has ended"),
-    "duplicate": gettext_lazy("Something else covers it"),
-    "risk": gettext_lazy("The risk is too high"),
-    "drifted": gettext_lazy("It has changed since it was given"),
-}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -196,6 +183,7 @@ def _summary(
     items = {row.item.pk: row for row in read.rows(list(mine))}
     rows = [_Said(each, items[each.assignment.item_id]) for each in drafts]
     removed = [each for each in rows if each.draft.verb == reviewing.Verb.REVOKE]
+    rows.sort(key=lambda each: each.draft.verb != reviewing.Verb.REVOKE)
     return {
         "campaign": campaign,
         "problem": problem,
