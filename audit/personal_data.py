@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
+from django.db import transaction
 
 from audit import chain, redaction
 from audit.models import Event, SubjectKey
@@ -97,14 +98,43 @@ def _key_for(subject: str) -> tuple[UUID, bytes]:
     return row.key_id, _unwrap(row)
 
 
+@transaction.atomic
+def rewrap(after: str, most: int) -> tuple[str, int] | None:
+    """Wrap anew, of the `most` keys that follow the subject `after`, those that lie under another key-encryption key.
+
+    Returns the last subject looked at and how many were wrapped anew; None when no subject follows.
+    """
+    rows = SubjectKey.objects.filter(subject__gt=after).exclude(wrapped=None).order_by("subject")
+    found = list(rows.select_for_update()[:most])
+    wrapped_anew = 0
+    for row in found:
+        key, is_current = _opened(row)
+        if not is_current:
+            row.wrapped = _wrap(row.subject, row.key_id, key)
+            row.save(update_fields=["wrapped"])
+            wrapped_anew += 1
+    return (found[-1].subject, wrapped_anew) if found else None
+
+
 def _wrap(subject: str, key_id: UUID, key: bytes) -> bytes:
     nonce = os.urandom(_NONCE)
-    return nonce + AESGCM(_key_encryption_key()).encrypt(nonce, key, _wrapping(subject, key_id))
+    return nonce + AESGCM(settings.KEY_ENCRYPTION_KEY.reveal()).encrypt(nonce, key, _wrapping(subject, key_id))
 
 
 def _unwrap(row: SubjectKey) -> bytes:
-    blob = bytes(row.wrapped or b"")
-    return AESGCM(_key_encryption_key()).decrypt(blob[:_NONCE], blob[_NONCE:], _wrapping(row.subject, row.key_id))
+    return _opened(row)[0]
+
+
+def _opened(row: SubjectKey) -> tuple[bytes, bool]:
+    """Return the subject's key, and whether the key-encryption key that wraps now wrapped it. Raises InvalidTag."""
+    blob, place = bytes(row.wrapped or b""), _wrapping(row.subject, row.key_id)
+    previous: bytes = settings.KEY_ENCRYPTION_KEY_PREVIOUS.reveal()
+    try:
+        return AESGCM(settings.KEY_ENCRYPTION_KEY.reveal()).decrypt(blob[:_NONCE], blob[_NONCE:], place), True
+    except InvalidTag:
+        if not previous:
+            raise
+        return AESGCM(previous).decrypt(blob[:_NONCE], blob[_NONCE:], place), False
 
 
 def _wrapping(subject: str, key_id: UUID) -> bytes:
@@ -117,8 +147,3 @@ def _bound_to(subject: str, uuid: UUID) -> bytes:
 
 def _salt(key: bytes, uuid: UUID) -> bytes:
     return hmac.new(key, b"commitment " + uuid.bytes, hashlib.sha256).digest()
-
-
-def _key_encryption_key() -> bytes:
-    key: bytes = settings.KEY_ENCRYPTION_KEY.reveal()
-    return key

@@ -1,11 +1,12 @@
 """Secrets at rest: AES-256-GCM under the key-encryption key, bound to the row that holds them.
 
 A sealed value copied into another row does not open. The first bytes name the key-encryption key, so that a database
-beside the wrong key is told apart from a damaged one.
+beside the wrong key is told apart from a damaged one. While the key is being replaced two are read, and one seals.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from http import HTTPStatus
@@ -22,6 +23,8 @@ from entitlements.errors import DomainError
 _VERSION: Final = b"\x01"
 _NAME: Final = 4
 _NONCE: Final = 12
+BEGINNING: Final = len(_VERSION) + _NAME
+"""How many bytes of a sealed value name its key."""
 _HEAD: Final = len(_VERSION) + _NAME + _NONCE
 
 
@@ -33,7 +36,7 @@ class SealBroken(DomainError):
 
 def seal(plain: bytes, bound_to: str) -> bytes:
     """Encrypt `plain` for one place, `bound_to` ("signing-key:<kid>"): it opens only with the same words."""
-    key = _key()
+    key = _keys()[0]
     nonce = os.urandom(_NONCE)
     head = _VERSION + _name(key) + nonce
     return head + AESGCM(key).encrypt(nonce, plain, _associated(head, bound_to))
@@ -41,11 +44,12 @@ def seal(plain: bytes, bound_to: str) -> bytes:
 
 def unseal(sealed: bytes, bound_to: str) -> bytes:
     """Return what was sealed for this place. Raises SealBroken."""
-    sealed, key = bytes(sealed), _key()
+    sealed = bytes(sealed)
     head, locked = sealed[:_HEAD], sealed[_HEAD:]
     if not head.startswith(_VERSION) or len(head) < _HEAD:
         raise SealBroken("The sealed value has no known form.")
-    if head[1 : 1 + _NAME] != _name(key):
+    key = next((key for key in _keys() if head[1 : 1 + _NAME] == _name(key)), None)
+    if key is None:
         raise SealBroken("The value was sealed under another KEY_ENCRYPTION_KEY.")
     try:
         return AESGCM(key).decrypt(head[-_NONCE:], locked, _associated(head, bound_to))
@@ -53,9 +57,28 @@ def unseal(sealed: bytes, bound_to: str) -> bytes:
         raise SealBroken from error
 
 
-def _key() -> bytes:
-    """Derive the key of this module, so that no other use of the key-encryption key shares it."""
-    root: bytes = settings.KEY_ENCRYPTION_KEY.reveal()
+def reseal(sealed: bytes, bound_to: str) -> bytes:
+    """Return what was sealed for this place, sealed anew under the key that seals now. Raises SealBroken."""
+    return seal(unseal(sealed, bound_to), bound_to)
+
+
+def beginning() -> bytes:
+    """Return what every value begins with that is sealed under the key that seals now."""
+    return _VERSION + _name(_keys()[0])
+
+
+def _keys() -> list[bytes]:
+    """Derive the keys of this module, the one that seals first: no other use of the key-encryption key shares them."""
+    return [_derived(root) for name in ("", "_PREVIOUS") if (root := _root(f"KEY_ENCRYPTION_KEY{name}"))]
+
+
+def _root(name: str) -> bytes:
+    root: bytes = getattr(settings, name).reveal()
+    return root
+
+
+@functools.lru_cache(maxsize=8)
+def _derived(root: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mandate sealing").derive(root)
 
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import msgspec
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import BinaryField, Q
+from django.db.models.functions import Substr
 from joserfc import jwk
 
 from audit import clock, log
@@ -154,6 +155,18 @@ def withdraw(kid: str, *, by: Principal, reason: str) -> SigningKey:
     if was == SigningKey.State.ACTIVE:
         rotate(issuer_path, by=by, now=True)
     return key
+
+
+@transaction.atomic
+def reseal(most: int) -> int:
+    """Seal up to `most` private keys anew that lie under another key-encryption key; returns how many."""
+    begins = Substr("sealed_private", 1, sealing.BEGINNING, output_field=BinaryField())
+    others = SigningKey.objects.exclude(sealed_private=b"").annotate(begins=begins).exclude(begins=sealing.beginning())
+    rows = others.order_by("pk").select_for_update()[:most]
+    for row in rows:
+        row.sealed_private = sealing.reseal(bytes(row.sealed_private), _place(row.kid))
+        row.save(update_fields=["sealed_private"])
+    return len(rows)
 
 
 def _activate(key: SigningKey, *, by: Principal) -> None:

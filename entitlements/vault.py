@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 from django.db import transaction
+from django.db.models import BinaryField
+from django.db.models.functions import Substr
 
 from audit import clock, log
 from audit.actions import Action
@@ -89,6 +91,22 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
     )
     changes.note(changes.Kind.VAULT, f"system:{system.slug}")
     return secret
+
+
+@transaction.atomic
+def reseal(most: int) -> int:
+    """Seal up to `most` credentials anew that lie under another key-encryption key; returns how many. Raises SealBroken.
+
+    The credential itself stays, so no node need hear of it.
+    """
+    others = Secret.objects.annotate(begins=Substr("sealed", 1, sealing.BEGINNING, output_field=BinaryField())).exclude(
+        begins=sealing.beginning()
+    )
+    rows = others.order_by("pk").select_for_update()[:most]
+    for row in rows:
+        row.sealed = sealing.reseal(bytes(row.sealed), place(row.system_id))
+        row.save(update_fields=["sealed"])
+    return len(rows)
 
 
 def open_for(system: System) -> Credential | None:

@@ -70,6 +70,12 @@ TABLE: Mapping[str, Variable] = {
             "Back it up apart from the database; a database backup is useless without it.",
             is_secret=True,
         ),
+        Variable(
+            "KEY_ENCRYPTION_KEY_PREVIOUS",
+            "Another key-encryption key that is still read, while `manage.py reseal` replaces it; then empty again.",
+            "",
+            is_secret=True,
+        ),
         Variable("DATABASE_URL", "PostgreSQL as the role that serves: `postgresql://mandate_app:...`.", is_secret=True),
         Variable("MIGRATE_DATABASE_URL", "PostgreSQL as the owner; only `migrate` needs it.", "", is_secret=True),
         Variable(
@@ -186,8 +192,10 @@ def secret(name: str, *, at_least: int = 0) -> Secret[str]:
 
 
 def key(name: str) -> Secret[bytes]:
-    """Return 32 bytes given in base64url, with or without padding."""
+    """Return 32 bytes given in base64url, with or without padding; none where it may be left out and is."""
     value = text(name).rstrip("=")
+    if not value and TABLE[name].default is not None:
+        return Secret(b"")
     found = b""
     if re.fullmatch(r"[A-Za-z0-9_-]+", value):  # Python's decoder would take characters of other alphabets too
         with contextlib.suppress(binascii.Error):

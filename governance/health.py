@@ -10,7 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from entitlements import signing
+from entitlements import sealing, signing
 from entitlements.errors import DomainError
 
 _seen: set[str] = set()
@@ -35,6 +35,25 @@ def readyz(request: HttpRequest) -> HttpResponse:
     answer = JsonResponse({"ready": not lacks, "missing": lacks}, status=status)
     answer["Cache-Control"] = "no-store"
     return answer
+
+
+def refuse_lost_keys() -> None:
+    """End the process, with a sentence, when the key-encryption key does not open what the database holds.
+
+    A database that does not answer says nothing about the key: `/readyz` tells of it.
+    """
+    try:
+        signing.check_keys()
+    except sealing.SealBroken as broken:
+        raise SystemExit(
+            f"{broken.message} Set KEY_ENCRYPTION_KEY to the key that this database was used with, "
+            "or KEY_ENCRYPTION_KEY_PREVIOUS while you replace it. Without that key signing keys, upstream credentials, "
+            "second factors and personal data cannot be read: docs/operate/keys.md."
+        ) from broken
+    except Error:
+        pass
+    finally:
+        connection.close()
 
 
 def missing() -> list[str]:

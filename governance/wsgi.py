@@ -9,5 +9,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 
 application = get_wsgi_application()
 
+from governance import health  # noqa: E402 - needs the settings
+
+health.refuse_lost_keys()
+
 # Import every view before serving: else the first requests do, in several threads at once, and wait for seconds.
 _ = get_resolver().url_patterns

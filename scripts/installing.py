@@ -121,6 +121,7 @@ def install(folder: Folder, host: str, gateway: str, acme: str) -> None:
         folder.make_folder(folder.data / name)
     folder.secret("secret_key", lambda: secrets.token_urlsafe(48))
     folder.secret("key_encryption_key", random_key)
+    folder.secret("key_encryption_key_previous", lambda: "")
     folder.secret("postgres_superuser", random_text)
     for name, (role, password_of) in ROLES.items():
         password = folder.secret(password_of, random_text)

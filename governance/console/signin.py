@@ -30,15 +30,17 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from audit import log, refusals
 from audit.actions import Action
-from entitlements import ratelimits, sealing
-from entitlements.models import Identity, Person
+from entitlements import people, ratelimits, sealing
+from entitlements.models import Identity, Person, TrustedIssuer
 from governance.models import Invitation
+from governance.resealing import SECOND_FACTOR
 
 from . import middleware, stepup
 
-_SECOND_FACTOR: Final = "second-factor"
 AGAIN: Final = "again"
 """What the address says when a person who is signed in proves at the company who they are."""
+_LINK: Final = "company_account_to_link"
+_LINK_SECONDS: Final = 300
 _CLOCKS_DIFFER: Final = 30
 """Seconds by which the company's clock may be behind ours."""
 
@@ -98,11 +100,11 @@ class SecondFactor(DefaultMFAAdapter):
 
     def encrypt(self, text: str) -> str:
         """Seal a secret."""
-        return base64.b64encode(sealing.seal(text.encode(), _SECOND_FACTOR)).decode()
+        return base64.b64encode(sealing.seal(text.encode(), SECOND_FACTOR)).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
         """Open a sealed secret."""
-        return sealing.unseal(base64.b64decode(encrypted_text), _SECOND_FACTOR).decode()
+        return sealing.unseal(base64.b64decode(encrypted_text), SECOND_FACTOR).decode()
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """Name ourselves by the public address, never by a Host header."""
@@ -154,6 +156,8 @@ class CompanyDoor(DefaultSocialAccountAdapter):
             issuer__issuer=settings.OIDC_ISSUER, issuer__enabled=True, subject=sociallogin.account.uid
         )
         identity = known.first()
+        if identity is None and _answers(said, asked):
+            identity = _linked(request, sociallogin.account.uid)
         if not _answers(said, asked) or identity is None or not identity.person.is_active:
             raise ImmediateHttpResponse(_nobody(request))
         if asked.get("again"):
@@ -162,6 +166,28 @@ class CompanyDoor(DefaultSocialAccountAdapter):
             sociallogin.connect(request, identity.person)
         elif sociallogin.user.pk != identity.person.pk:
             raise ImmediateHttpResponse(_nobody(request))
+
+
+def allow_link(request: HttpRequest) -> None:
+    """Let the next sign-in at the company, begun here within five minutes, say which account there is this person's."""
+    request.session[_LINK] = {"person": request.user.pk, "until": time.time() + _LINK_SECONDS}
+
+
+def may_link(request: HttpRequest) -> bool:
+    """Whether that was allowed a moment ago, to the person who is signed in."""
+    allowed = request.session.get(_LINK) or {}
+    return allowed.get("person") == request.user.pk and time.time() < allowed.get("until", 0)
+
+
+def _linked(request: HttpRequest, subject: str) -> Identity | None:
+    """Say once that the subject is the person who asked for it, if its issuer is trusted."""
+    issuer = TrustedIssuer.objects.filter(
+        issuer=settings.OIDC_ISSUER, enabled=True, purpose=TrustedIssuer.Purpose.IDENTITY
+    ).first()
+    if issuer is None or not may_link(request) or not isinstance(request.user, Person):
+        return None
+    del request.session[_LINK]
+    return people.link_identity(request.user, issuer, subject, by=request.user.principal)
 
 
 def _answers(said: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

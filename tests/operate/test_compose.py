@@ -127,6 +127,9 @@ def test_the_image_has_no_root_no_pip_and_only_pinned_wheels() -> None:
 # --------------------------------------------------------------------------------- the commands themselves, executed
 
 
+MAY_BE_EMPTY = ("key_encryption_key_previous", "oidc_client_secret")
+
+
 class Deployment:
     """The compose file's services as plain processes: its commands, its variables, its secret files."""
 
@@ -140,7 +143,7 @@ class Deployment:
     def secrets(self) -> dict[str, str]:
         names = ("SECRET_KEY", "KEY_ENCRYPTION_KEY", "DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
         told = {name.lower(): self.stack[name] for name in (*names, "REDIS_URL")}
-        return {**told, "metrics_token": "a-token-for-prometheus", "oidc_client_secret": "", "mail_url": ""}
+        return {**told, "metrics_token": "a-token-for-prometheus", **dict.fromkeys(MAY_BE_EMPTY, ""), "mail_url": ""}
 
     def environment(self, name: str) -> dict[str, str]:
         """Fill in `.env` and move the secrets and the sealer's volumes to this folder."""
