@@ -63,6 +63,7 @@ ONES_OWN: Final = Page(Row(anybody=True))
 OFFICE: Final = Page(Row(frozenset(OFFICE_ROLES)))
 """The back office at /admin/: each of its pages, to look at; it has none that writes."""
 _SEERS: Final = Page(Row(frozenset(SEE_EVERYTHING)))
+_SETUP: Final = Page(row(Role.ADMIN))
 _EVERYTHING: Final = Page(EVERYTHING)
 _STOP: Final = Page(
     Row(
@@ -99,6 +100,8 @@ PAGES: Final[Pages] = {
     ("search", "GET"): ONES_OWN,
     ("audit", "GET"): like("audit-events GET"),
     ("settings", "GET"): ONES_OWN,
+    ("setup", "GET"): ONES_OWN,
+    **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup", "invite", "trust", "link")},
     ("make-token", "POST"): ONES_OWN,
     ("end-token", "POST"): ONES_OWN,
     ("connect", "GET"): like("clients GET"),

@@ -10,7 +10,8 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
 from entitlements import guardrails
-from entitlements.models import Guardrail
+from entitlements.models import Guardrail, Role
+from governance import readiness
 
 from . import doors
 from .queries import waiting
@@ -49,12 +50,20 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "entries": ENTRIES if signed_in else (),
         "section": _BELOW.get(first, first),
         "waiting_count": SimpleLazyObject(lambda: _waiting(request) if signed_in else 0),
+        "setup_missing": SimpleLazyObject(lambda: _missing(request) if signed_in else []),
         "everything_stopped": SimpleLazyObject(lambda: _stopped() if signed_in else None),
     }
 
 
 def _waiting(request: HttpRequest) -> int:
     return waiting.requests_for(doors.person(request)).count()
+
+
+def _missing(request: HttpRequest) -> list[readiness.State]:
+    """Return what the set-up still lacks, for those who can do something about it or meet its refusals."""
+    if request.path.startswith("/settings/setup/") or not doors.caller(request).has(Role.ADMIN, Role.ANALYST):
+        return []
+    return readiness.missing()
 
 
 def _stopped() -> Guardrail | None:

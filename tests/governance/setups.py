@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
+from django.core.mail.backends.locmem import EmailBackend
 from pytest_django.fixtures import Settings
 
 from audit import chain, clock
@@ -17,6 +18,14 @@ from governance.models import SetupCheck
 from tests import databases, make
 
 ISSUER = "https://login.example.org"
+
+
+class Outbox(EmailBackend):
+    """A mail server that keeps what it is given in this process."""
+
+    def __init__(self, host: str, port: int, *, alias: str = "default") -> None:
+        super().__init__(alias=alias)
+        self.server = f"{host}:{port}"
 
 
 def admin(login: str, *, factor: bool = True) -> Person:

@@ -80,6 +80,7 @@ def world() -> World:
         "systems/scope": company.use.scope,
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
         "settings/pk": 1,
+        "settings/line": "anchor",
         "provider_id": "company",
         "token": "nothing",
     }
