@@ -57,7 +57,7 @@ def register_system(
     """
     if not _SLUG.fullmatch(slug) or kind not in System.Kind.values or kind == System.Kind.BUILTIN:
         raise errors.SystemMalformed(slug=slug, kind=kind)
-    _check_owner(owner)
+    check_owner(owner)
     _check_address(kind, upstream_url)
     try:
         with transaction.atomic():
@@ -108,7 +108,7 @@ def edit_system(
     if changed.keys() & {"owner", "upstream_url"} and not reason.strip():
         raise ReasonRequired
     if "owner" in changed:
-        _check_owner(fields["owner"])
+        check_owner(fields["owner"])
         independence.check_appointment(fields["owner"], present=locked.owner, by=by)
     _check_address(locked.kind, fields.get("upstream_url", locked.upstream_url))
     was = {name: _said(getattr(locked, name)) for name in changed}
@@ -166,7 +166,8 @@ def _locked(system: System) -> System:
         raise NotFound from error
 
 
-def _check_owner(owner: Person | None) -> None:
+def check_owner(owner: Person | None) -> None:
+    """Refuse whoever cannot own a system. Raises SystemMalformed."""
     if owner is None or not owner.is_active:
         raise errors.SystemMalformed("A system needs an active owner.")
 
