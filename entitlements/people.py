@@ -1,4 +1,4 @@
-"""The verbs on people: register, disable, enable, roles, identities, personal tokens."""
+"""The verbs on people: register, edit, disable, enable, roles, groups, identities, personal tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 from http import HTTPStatus
+from typing import TypedDict, Unpack
 
 from django.db import IntegrityError, transaction
 
@@ -13,7 +14,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, locks, sessions
+from . import changes, independence, locks, sessions
 from .errors import DomainError, NotFound
 from .locks import Lock
 from .models import Agent, ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
@@ -35,6 +36,12 @@ class GroupTaken(DomainError):
     """The group's name is taken."""
 
     code, status = "group_taken", HTTPStatus.CONFLICT
+
+
+class ManagerLoop(DomainError):
+    """Nobody manages themselves, not even by way of others."""
+
+    code, status = "manager_loop", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class UnknownRole(DomainError):
@@ -62,6 +69,51 @@ def register(
         personal={f"person:{login}": {"name": name, "email": email}},
     )
     return person
+
+
+class PersonChanges(TypedDict, total=False):
+    """What can be changed of a person; the login, being a name in the record, cannot."""
+
+    name: str
+    email: str
+    manager: Person | None
+
+
+@transaction.atomic
+def edit(person: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
+    """Change name, e-mail or manager. What stays the same is not recorded.
+
+    Raises NotFound, ManagerLoop, and OwnAppointment for whoever makes themselves somebody's manager.
+    """
+    locks.exclusive((Lock.PERSON, person.pk), (Lock.PERSON, "managers"))
+    locked = Person.objects.select_related("manager").filter(pk=person.pk).first()
+    if locked is None:
+        raise NotFound
+    changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
+    if not changed:
+        return locked
+    detail: dict[str, object] = {"changed": sorted(changed)}
+    if "manager" in changed:
+        new, before = fields["manager"], locked.manager
+        if new is not None:
+            _check_manager(locked, new)
+            independence.check_appointment(new, present=before, by=by)
+        detail["manager"] = {"from": before.login if before else None, "to": new.login if new else None}
+    for name, value in changed.items():
+        setattr(locked, name, value)
+    locked.save(update_fields=[*changed])
+    link = f"person:{locked.login}"
+    said: dict[str, object] = {name: changed[name] for name in ("name", "email") if name in changed}
+    log.record(Action.PERSON_EDITED, about=[link], by=by, detail=detail, personal={link: said} if said else {})
+    return locked
+
+
+def _check_manager(person: Person, manager: Person) -> None:
+    above: Person | None = manager
+    while above is not None:
+        if above.pk == person.pk:
+            raise ManagerLoop
+        above = above.manager
 
 
 @transaction.atomic
@@ -141,6 +193,17 @@ def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> 
     links = [f"group:{slug}", *(f"person:{person.login}" for person in people)]
     log.record(Action.GROUP_MADE, about=links, by=by)
     return group
+
+
+@transaction.atomic
+def join_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
+    """Put a person into a group, and so into every grant that names it. Twice changes and records nothing."""
+    locks.exclusive((Lock.PERSON, person.pk))
+    _, created = Membership.objects.get_or_create(group=group, person=person)
+    if created:
+        links = [f"group:{group.slug}", f"person:{person.login}"]
+        log.record(Action.GROUP_JOINED, about=links, by=by, reason=reason)
+        changes.note(changes.Kind.PERSON, f"person:{person.login}")
 
 
 @transaction.atomic

@@ -41,6 +41,7 @@ PUBLIC: Final = Row(public=True)
 _CATALOGUE: Final = row(Role.ANALYST, related="system_owner", scope=WRITE)
 _STOPS: Final = (Role.ANALYST, Role.SECURITY, Role.RESPONDER)
 _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
+_ROLES: Final = row(Role.ADMIN, Role.ANALYST)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
 _STOP_SYSTEM: Final = row(*_STOPS, related="system_owner", scope=REVOKE)
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
@@ -57,11 +58,15 @@ MATRIX: Final[Matrix] = {
     ("people", "GET"): READABLE,
     ("people", "POST"): _PEOPLE,
     ("person", "GET"): READABLE,
+    ("person", "PATCH"): _PEOPLE,
+    ("person-role-give", "POST"): _ROLES,
+    ("person-role-take", "POST"): _ROLES,
     ("person-disable", "POST"): row(Role.ADMIN, *_STOPS, scope=REVOKE),
     ("person-enable", "POST"): _PEOPLE,
     ("groups", "GET"): READABLE,
     ("groups", "POST"): _PEOPLE,
     ("group", "GET"): READABLE,
+    ("group-join", "POST"): _PEOPLE,
     ("group-leave", "POST"): _PEOPLE,
     ("systems", "GET"): READABLE,
     ("systems", "POST"): row(Role.ANALYST, scope=WRITE),

@@ -1,7 +1,8 @@
-"""People and groups: list, register, look, disable, enable. Passwords never pass through the API."""
+"""People with their roles, and groups: list, add, look, edit, disable, enable. No password passes through the API."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -11,9 +12,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import people
-from entitlements.errors import DomainError
-from entitlements.models import Group, Person
+from entitlements import people, roles
+from entitlements.errors import DomainError, Forbidden
+from entitlements.models import Group, Person, Role
 
 from . import visibility
 from .endpoints import Act, Listing, Look, Resource
@@ -70,6 +71,21 @@ class PersonAsked(Strict):
     manager = Text(max_length=64, allow_null=True, default=None)
 
 
+class PersonEdited(Strict):
+    """What can be edited."""
+
+    name = Text(max_length=200, required=False)
+    email = serializers.EmailField(required=False, allow_blank=True)
+    manager = Text(max_length=64, allow_null=True, required=False)
+
+
+class RoleAsked(Strict):
+    """A role, and why it is given or taken."""
+
+    role = serializers.ChoiceField(choices=Role.choices)
+    reason = Text(max_length=500)
+
+
 class _People(Resource):
     shown = PersonShown
     lookup = "login"
@@ -98,7 +114,47 @@ class People(_People, Listing):
 
 
 class OnePerson(_People, Look):
-    """Show a person."""
+    """Show a person, or edit her name, e-mail and manager."""
+
+    asked = PersonEdited
+
+    def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Edit her."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        asked = self.body(PersonEdited)
+        if login := asked.get("manager"):
+            asked["manager"] = known_person(login)
+        people.edit(found, by=self.principal, **asked)
+        return self.again(found)
+
+
+class _Roles(_People):
+    """Roles pass between people at first hand alone: the verbs look at those of whoever gives and takes."""
+
+    asked = RoleAsked
+    verb: ClassVar[Callable[..., None]]
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Do it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        if self.caller.human is None:
+            raise Forbidden
+        type(self).verb(found, by=self.caller.human, **self.body(RoleAsked))
+        return self.again(found)
+
+
+class GiveRole(_Roles):
+    """Give a person a role that one holds, or any as a platform admin; never to oneself."""
+
+    verb = staticmethod(roles.give)
+
+
+class TakeRole(_Roles):
+    """Take a role from a person, by the rules by which it is given."""
+
+    verb = staticmethod(roles.take)
 
 
 class Disable(_People, Act):
@@ -143,8 +199,8 @@ class GroupAsked(Strict):
     people = serializers.ListField(child=Text(max_length=64), max_length=1000, default=list)
 
 
-class LeaveAsked(Strict):
-    """Who leaves the group, and why."""
+class MemberAsked(Strict):
+    """Who joins or leaves the group, and why."""
 
     person = Text(max_length=64)
     reason = Text(max_length=500)
@@ -181,15 +237,29 @@ class OneGroup(_Groups, Look):
     """Show a group."""
 
 
+class Join(_Groups):
+    """Put a person into a group, and so into every grant that names it."""
+
+    asked = MemberAsked
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Put the person in."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        asked = self.body(MemberAsked)
+        people.join_group(found, known_person(asked["person"]), by=self.principal, reason=asked["reason"])
+        return self.again(found)
+
+
 class Leave(_Groups):
     """Take a person out of a group, and so out of every grant that names it."""
 
-    asked = LeaveAsked
+    asked = MemberAsked
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Take the person out."""
         found = self.found()
         self.permit(found, *self.links(found))
-        asked = self.body(LeaveAsked)
+        asked = self.body(MemberAsked)
         people.leave_group(found, known_person(asked["person"]), by=self.principal, reason=asked["reason"])
         return self.again(found)

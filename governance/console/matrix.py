@@ -166,6 +166,13 @@ PAGES: Final[Pages] = {
     ("person-add", "POST"): like("people"),
     ("person-page", "GET"): like("person GET"),
     ("person-start", "POST"): like("person-enable"),
+    **_both(like("person PATCH"), "person-edit"),
+    ("person-role", "POST"): like("person-role-give", "person-role-take"),
+    ("group-list", "GET"): like("groups GET"),
+    **_both(like("groups"), "group-add"),
+    ("group-page", "GET"): like("group GET"),
+    ("group-join", "POST"): like("group-join"),
+    ("group-leave", "POST"): like("group-leave"),
 }
 
 

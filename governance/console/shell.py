@@ -37,7 +37,7 @@ ENTRIES: Final = (
     Entry("audit", _("Audit"), "/audit/"),
     Entry("settings", _("Settings"), "/settings/"),
 )
-_BELOW: Final = {"grants": "agents", "my-agents": "agents", "stop": "none", "people": "settings", "connect": "agents"}
+_BELOW: Final = {"grants": "agents", "my-agents": "agents", "stop": "none", "people": "settings", "groups": "settings", "connect": "agents"}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

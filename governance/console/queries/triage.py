@@ -74,17 +74,19 @@ def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
     """Return the steps from an address to something that can be asked for; none once that is there, or it is ours."""
     may = doors.may(caller, "system-discover", system)
     bundled = Entitlement.objects.filter(system=system).exists()
-    if system.kind == System.Kind.BUILTIN or not may or bundled:
+    found = system.discovered_at is not None
+    if system.kind == System.Kind.BUILTIN or not may or (bundled and found):
         return []
     here = f"/systems/{system.slug}/"
     approved = any(tool.state == Tool.State.APPROVED for tool in tools)
     waiting = any(tool.state in systems.WAITING for tool in tools)
-    found = system.discovered_at is not None or bool(tools)
     return [
         Step(_("Registered: its address and its owner"), f"{here}edit/", _("Change"), done=True),
         Step(_("Tools listed by the server itself"), f"{here}discover/", _("Test and list tools"), found, posts=True),
         Step(_("Tools approved"), "#h-waiting" if waiting else "", _("Look at what waits"), approved),
-        Step(_("Something that can be asked for"), f"{here}entitlements/add/" if approved else "", _("Make it")),
+        Step(
+            _("Something that can be asked for"), f"{here}entitlements/add/" if approved else "", _("Make it"), bundled
+        ),
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any, Final
 
 from django import forms
@@ -15,7 +14,6 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements import agents
 from entitlements.api import visibility
-from entitlements.errors import DomainError
 from entitlements.models import Agent, Person
 from governance import ownership
 from governance.console import doors, filling
@@ -28,12 +26,6 @@ _FIELDS: Final = {
     "owner_required": "owner",
     "reason_required": "reason",
 }
-
-
-class OwnAppointment(DomainError):
-    """Nobody names themselves; somebody else who may do it does."""
-
-    code, status = "own_appointment", HTTPStatus.FORBIDDEN
 
 
 class _Described(forms.Form):
@@ -158,16 +150,14 @@ def appoint(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _appoint(request: HttpRequest, agent: Agent, given: dict[str, Any]) -> Agent:
-    """Change what differs. Raises OwnAppointment, and what the verbs raise."""
-    by, found = doors.person(request), agent
+    """Change what differs. Raises what the verbs raise."""
+    by, found = doors.person(request).principal, agent
     verbs = {"sponsor": ownership.change_sponsor, "owner": ownership.change_owner}
     for name, verb in verbs.items():
         person: Person | None = given[name]
         if person is None or person == getattr(agent, name):
             continue
-        if person == by:
-            raise OwnAppointment
-        found = verb(agent, person, by=by.principal, reason=given["reason"])
+        found = verb(agent, person, by=by, reason=given["reason"])
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse
@@ -101,25 +101,6 @@ def add(request: HttpRequest) -> HttpResponse:
     people.register(login[:64], name=name, email=given.get("email", "")[:254], manager=manager, by=caller.principal)
     doors.done(request, _("%(name)s was added.") % {"name": name})
     return redirect(f"/people/{login}/")
-
-
-@require_safe
-@doors.page
-def one(request: HttpRequest, login: str) -> HttpResponse:
-    """Show a person: their roles, which no page changes, and what they answer for."""
-    caller = doors.caller(request)
-    person = doors.find(visibility.people(caller), login=login)
-    held = set(person.roles.values_list("role", flat=True))
-    told: dict[str, Any] = {
-        "person": person,
-        "held": [(value, label) for value, label in Role.choices if value in held],
-        "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
-        "owns": visibility.agents(caller).filter(owner=person).order_by("slug"),
-        "systems": visibility.systems(caller).filter(owner=person).order_by("slug"),
-        "may_stop": person.is_active and doors.may(caller, "person-disable", person),
-        "may_enable": not person.is_active and doors.may(caller, "person-enable", person),
-    }
-    return render(request, "console/person.html", told)
 
 
 @require_POST

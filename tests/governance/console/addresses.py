@@ -70,6 +70,7 @@ def world() -> World:
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "people/login": company.bob.login,
+        "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
         "stop/pk": stop.pk,
         "stop/kind": "agent",

@@ -28,7 +28,7 @@ RELATED: Final = {
     "otto": "agent-page client-page agent-edit request-page grant-page system-page tool-page connect-light stop",
     "sam": "grant-page request-page system-page tool-page system-edit entitlement-add entitlement-edit",
     "alice": "grant-page request-page",
-    "bob": "person-page",
+    "bob": "person-page group-page",
     "mallory": "",
 }
 """Which pages about the one agent, system, request of this world are there for whom, by what they are to it."""

@@ -1,0 +1,83 @@
+"""The verbs on roles in Mandate itself: give one, take one. Nobody does it for themselves, nor gives what they lack."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from django.db import transaction
+
+from audit import log
+from audit.actions import Action
+from audit.context import Principal
+
+from . import locks, people
+from .errors import DomainError, NotFound, ReasonRequired
+from .locks import Lock
+from .models import Person, Role, RoleAssignment
+
+ALONE: Final = frozenset({Role.ADMIN, Role.AUDITOR})
+"""The roles that go together with no other: one runs the product and decides nothing, one looks and changes nothing."""
+
+
+class OwnRoles(DomainError):
+    """Nobody changes their own roles; somebody else who may do it does."""
+
+    code, status = "own_roles", HTTPStatus.FORBIDDEN
+
+
+class RoleNotHeld(DomainError):
+    """Nobody gives or takes a role that they do not hold themselves; a platform admin does."""
+
+    code, status = "role_not_held", HTTPStatus.FORBIDDEN
+
+
+class RoleExcluded(DomainError):
+    """A platform admin decides nothing and an auditor changes nothing: neither goes together with another role."""
+
+    code, status = "role_excluded", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def give(person: Person, role: str, *, by: Person, reason: str) -> None:
+    """Give a person a role. Twice changes and records nothing.
+
+    Raises UnknownRole, ReasonRequired, OwnRoles, RoleNotHeld, RoleExcluded, NotFound.
+    """
+    _check(person, role, by=by, reason=reason)
+    held = set(person.roles.values_list("role", flat=True)) - {role}
+    if held and (role in ALONE or held & ALONE):
+        raise RoleExcluded(role=role, held=sorted(held))
+    people.assign_role(person, role, by=by.principal, reason=reason)
+
+
+@transaction.atomic
+def take(person: Person, role: str, *, by: Person, reason: str) -> None:
+    """Take a role from a person. Twice changes and records nothing.
+
+    Somebody stays who is a platform admin: none takes that role from herself. Raises what `give` raises.
+    """
+    _check(person, role, by=by, reason=reason)
+    taken, _ = RoleAssignment.objects.filter(person=person, role=role).delete()
+    if taken:
+        _record(person, role, by=by.principal, reason=reason)
+
+
+def _record(person: Person, role: str, *, by: Principal, reason: str) -> None:
+    links = [f"person:{person.login}"]
+    log.record(Action.PERSON_ROLE_REMOVED, about=links, by=by, reason=reason, detail={"role": role})
+
+
+def _check(person: Person, role: str, *, by: Person, reason: str) -> None:
+    if role not in Role.values:
+        raise people.UnknownRole(role=role)
+    if not reason.strip():
+        raise ReasonRequired
+    if person.pk == by.pk:
+        raise OwnRoles
+    # Both are locked before anything is read: two admins who take the role from each other do not both succeed.
+    locks.exclusive((Lock.PERSON, person.pk), (Lock.PERSON, by.pk))
+    if not Person.objects.filter(pk=person.pk).exists():
+        raise NotFound
+    if not by.has_role(Role.ADMIN, role):
+        raise RoleNotHeld(role=role)
