@@ -72,10 +72,20 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "may_answer": read.waits_for(asked, person),
         "may_withdraw": is_open and requests.asked_by(asked, person),
         "needs_proof": asked.risk in _WEIGHTY and not stepup.is_fresh(request),
+        "ticked": request.POST.getlist("tool"),
+        "chosen": _chosen(request, asked),
         "timeline": record.about(f"request:{asked.pk}", request),
         "problem": problem,
     }
     return render(request, "console/request.html", told, status=problem.status if problem else 200)
+
+
+def _chosen(request: HttpRequest, asked: AccessRequest) -> timedelta:
+    """Return the length of time that the form shows: what somebody chose before a refusal, else what was asked for."""
+    try:
+        return lasts(request) or asked.lasts
+    except Malformed:
+        return asked.lasts
 
 
 def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:

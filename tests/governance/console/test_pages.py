@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -50,6 +51,15 @@ def test_what_changed_since_it_was_read_is_not_approved(company: companies.Compa
     assert "Somebody changed this since you read it" in visits.text(response)
     asked.refresh_from_db()
     assert asked.state == "in_approval"
+
+
+def test_a_refused_answer_keeps_what_was_filled_in(company: companies.Company) -> None:
+    asked = company.ask("now", "convert")
+    page = _approve(visits.as_(company.sofia), asked, version=asked.version + 1, lasts=str(3600), reason="Enough.")
+    shown = visits.text(page)
+    assert re.findall(r'value="(\w+)" data-tool( checked)?>', shown) == [("convert", ""), ("now", " checked")]
+    assert "Enough.</textarea>" in shown
+    assert '<option value="3600" selected>' in shown
 
 
 @pytest.mark.parametrize("version", ["", "x", "-1", "99999999999999999999"])
