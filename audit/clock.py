@@ -1,8 +1,8 @@
 """The one clock. Tests move `clock.now`; always call it through the module.
 
 Time is the local monotonic clock plus its offset to the database's clock, so that a wall clock set back does not bring
-an ended grant to life. A process that has not measured the offset (console, worker) reads its wall clock; one that
-called `require_measured` (the gateway) is refused an answer instead.
+an ended grant to life. A process that has not measured the offset (a command) reads its wall clock; one that called
+`require_measured` (web, gateway, worker) is refused an answer instead.
 """
 
 import time
@@ -54,8 +54,22 @@ def offset_age() -> float:
 
 
 def require_measured() -> None:
-    """From now on refuse to tell the time without a measured offset. For the gateway, at its start."""
+    """From now on refuse to tell the time without a measured offset. For what serves, at its start."""
     _state.strict = True
+
+
+def is_strict() -> bool:
+    """Whether this process called `require_measured`."""
+    return _state.strict
+
+
+def is_known() -> bool:
+    """Whether `now` would answer."""
+    try:
+        now()
+    except ClockUnknown:
+        return False
+    return True
 
 
 def forget() -> None:

@@ -1,14 +1,32 @@
 """The task queue: JSON only, no results, acknowledged when done. Tasks live in each floor's `tasks.py`."""
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 
 app = Celery("mandate")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.worker_process_init.connect
+def trust_no_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """In a worker every job measures the clock first; one that is wrong ends no right before its time."""
+    from audit import clock  # noqa: PLC0415 - the settings are known only in a running worker
+
+    clock.require_measured()
+
+
+@signals.task_prerun.connect
+def measure_the_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Measure before a job; where the clock stays unknown a job that asks for the time fails, and is done later."""
+    from governance import health  # noqa: PLC0415 - as above
+
+    health.knows_the_time()
+
 
 MINUTE, HOUR = 60.0, 3600.0
 app.conf.beat_schedule = {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
@@ -10,11 +13,48 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from audit import clock
 from entitlements import sealing, signing
 from entitlements.errors import DomainError
 
+MEASURE_EVERY: Final = 30.0
+MEASURE_AGAIN: Final = 1.0
+"""Seconds between two measurements of the clock, while it is right and while it is not."""
+INSIDE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+CLOCK: Final = "This machine's clock is more than a second from the database's. Nothing was changed; set the clock."
+
 _seen: set[str] = set()
 """What was found once and cannot go away while this process lives."""
+
+
+def knows_the_time() -> bool:
+    """Say whether this process may act on what time it is; measures its offset to the database's clock now and then."""
+    if not clock.is_strict():
+        return True
+    if clock.offset_age() > (MEASURE_EVERY if clock.is_known() else MEASURE_AGAIN):
+        measure_clock()
+    return clock.is_known()
+
+
+def measure_clock() -> None:
+    """Take the database's clock as the truth; one that does not answer changes nothing."""
+    with contextlib.suppress(Error), connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        clock.set_offset(cursor.fetchone()[0])
+
+
+class KnownTime:
+    """Middleware: where the time is not known nothing is decided, issued or shown; every deadline depends on it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer 503 while this machine's clock is more than a second from the database's, or nobody knows."""
+        if request.path in INSIDE or knows_the_time():
+            return self.get_response(request)
+        said = {"error": "temporarily_unavailable", "code": clock.ClockUnknown.code, "detail": CLOCK}
+        return JsonResponse(said, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
 
 
 @login_not_required
@@ -57,7 +97,7 @@ def refuse_lost_keys() -> None:
 
 
 def missing() -> list[str]:
-    """Name what this process lacks: the `database`, `migrations` not applied, `keys` that open under our key."""
+    """Name what this process lacks: the `database`, `migrations` not applied, `keys` that open, the `clock`."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -69,6 +109,8 @@ def missing() -> list[str]:
         if "keys" not in _seen:
             signing.check_keys()
             _seen.add("keys")
+        if not knows_the_time():
+            return ["clock"]
     except Error:
         return ["database"]
     except DomainError:

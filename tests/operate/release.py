@@ -70,15 +70,17 @@ class Tree:
         return dict(json.loads(self.run("-c", code, what, *arguments)))
 
     @contextmanager
-    def serving(self, command: list[str], port: int, **more: str) -> Iterator[str]:
-        """Serve with a program of this tree; yields where."""
+    def serving(self, command: list[str], port: int, healthy: str = "/readyz", **more: str) -> Iterator[str]:
+        """Serve with a program of this tree; yields where, once it answers at `healthy`."""
         with tempfile.TemporaryFile() as log:
             child = subprocess.Popen(
                 [sys.executable, *command], cwd=self.folder, env=self._environment(more), stdout=log, stderr=log
             )
             try:
                 where = f"http://127.0.0.1:{port}"
-                assert until(lambda: status(f"{where}/readyz") in {200, 405} or child.poll() is not None, 60), "silent"
+                assert until(lambda: status(f"{where}{healthy}") in {200, 405} or child.poll() is not None, 60), (
+                    "silent"
+                )
                 if child.poll() is not None:
                     log.seek(0)
                     raise AssertionError(log.read()[-3000:].decode(errors="replace"))
