@@ -45,6 +45,12 @@ class BeneficiaryMayNotApprove(DomainError):
     code, status = "beneficiary_may_not_approve", HTTPStatus.FORBIDDEN
 
 
+class CameLater(DomainError):
+    """Whoever came to answer for the agent or the system after the ask does not answer it; others do, or ask again."""
+
+    code, status = "came_after_the_ask", HTTPStatus.FORBIDDEN
+
+
 class NotAnApprover(DomainError):
     """The request does not wait for you."""
 
@@ -67,6 +73,7 @@ _CONFLICTS: dict[rules.Why, type[DomainError]] = {
     rules.Why.REQUESTED_IT: OwnApproval,
     rules.Why.OWNS_THE_AGENT: OwnerMayNotApprove,
     rules.Why.BENEFITS: BeneficiaryMayNotApprove,
+    rules.Why.CAME_LATER: CameLater,
 }
 
 
@@ -81,9 +88,9 @@ def approve(
 ) -> AccessRequest:
     """Approve a stage of a request, taking away from it first where wished. The last approval issues the grant with it.
 
-    Raises NotFound, NotAnApprover, OwnApproval, OwnerMayNotApprove, BeneficiaryMayNotApprove, Stale, Decided, Overdue,
-    AlreadyAnswered, RiskierThanAsked, readiness.SetupIncomplete, narrowing.Wider, narrowing.NothingLeft; with the last
-    stage also what `asking.check_in_force` and grants.issue raise.
+    Raises NotFound, NotAnApprover, OwnApproval, OwnerMayNotApprove, BeneficiaryMayNotApprove, CameLater, Stale,
+    Decided, Overdue, AlreadyAnswered, RiskierThanAsked, readiness.SetupIncomplete, narrowing.Wider,
+    narrowing.NothingLeft; with the last stage also what `asking.check_in_force` and grants.issue raise.
     """
     request = requests.locked(request_id, also=by)
     stage = _stage_for(request, by, expected_version)
@@ -135,7 +142,8 @@ def deny(request_id: UUID, *, by: Person, reason: str, expected_version: int | N
 def _stage_for(request: AccessRequest, by: Person, expected_version: int | None) -> Approval:
     """Find the stage that this person answers now: the first that waits for them.
 
-    Conflicts are looked for again, since people move: being waited for is not enough (promise 6).
+    Conflicts are looked for again, since people move: being waited for is not enough (promise 6), and whoever left the
+    office that they were asked in answers no longer.
     """
     around = candidates.around_request(request)
     by.refresh_from_db(fields=["is_active"])
@@ -144,7 +152,7 @@ def _stage_for(request: AccessRequest, by: Person, expected_version: int | None)
         raise _CONFLICTS[against]
     stages = list(request.approvals.order_by("position").prefetch_related("waiting_for"))
     named = [stage for stage in stages if by in stage.waiting_for.all()]
-    if not named or not by.is_active:
+    if not named or not by.is_active or not around.is_in_office(by.login):
         raise NotAnApprover
     requests.check_open(request, expected_version)
     waiting = [stage for stage in named if stage.answer == Approval.Answer.WAITING]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 
-from audit import timeline
-from audit.actions import Action
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Group, Person, Role, System
 
@@ -43,27 +42,27 @@ def around(
 
 
 def around_request(request: AccessRequest) -> rules.Surroundings:
-    """Read the people around a request that exists."""
-    return around(
+    """Read the people around a request that exists, and who of them came to their office after it was asked."""
+    now = around(
         request.agent,
         request.entitlement.system,
         requesters=requesters(request),
         people=list(request.people.all()),
         groups=list(request.groups.all()),
     )
+    held = {now.sponsor, now.system_owner, *([now.manager] if now.personal else [])} - {None}
+    then = (request.sponsor_then, request.system_owner_then, request.manager_then)
+    before = {person.login for person in then if person}
+    newcomers = frozenset(login for login in held if login and login not in before) if before else frozenset[str]()
+    return replace(now, owner_then=request.owner_then.login if request.owner_then else None, newcomers=newcomers)
 
 
 def requesters(request: AccessRequest) -> frozenset[str]:
-    """Name everybody who stands behind the ask: the person, and the owner of an agent that asked for itself.
-
-    Whoever owned the agent when it asked stays behind the ask, whoever owns it since.
-    """
-    behind = {request.requested_by.login} if request.requested_by else set()
+    """Name everybody who stands behind the ask: the person, and who owned an agent that asked for itself."""
+    behind = {request.requested_by.login} if request.requested_by else set[str]()
     if request.requested_as.startswith("agent:"):
-        behind |= {request.agent.owner.login} if request.agent.owner else set()
-        changed = timeline.about(f"agent:{request.agent.slug}").filter(action=Action.AGENT_OWNER_CHANGED)
-        owners = (event.detail.get("from") for event in changed.filter(at__gte=request.asked_at))
-        behind |= {str(login) for login in owners if login}
+        owners = (request.owner_then, request.agent.owner)
+        behind |= {owner.login for owner in owners if owner}
     return frozenset(behind)
 
 

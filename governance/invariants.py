@@ -190,6 +190,7 @@ SELECT b.login || ' answered request ' || r.id || ' and ' || why.said FROM gover
     UNION ALL SELECT 'owns the agent' WHERE a.owner_id = p.by_id AND NOT EXISTS (
         SELECT FROM events e WHERE e.links @> ARRAY['agent:' || a.slug] AND e.action = 'agent.owner_changed'
            AND e.at > p.answered_at)
+    UNION ALL SELECT 'owned the agent when it was asked' WHERE r.owner_then_id = p.by_id
   ) AS why
  WHERE p.answer IN ('approved', 'denied') AND p.answered_at >= %(since)s
 """

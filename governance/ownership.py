@@ -10,7 +10,7 @@ from django.db import transaction
 from audit import log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes, locks
+from entitlements import changes, independence, locks
 from entitlements.agents import SponsorRequired
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.locks import Lock
@@ -39,10 +39,10 @@ class AgentRetired(DomainError):
 
 
 def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str) -> Agent:
-    """Let another person answer for an agent. Doing it twice changes and records nothing.
+    """Let another person answer for an agent; what was asked before goes to others. Twice changes and records nothing.
 
-    Raises NotFound, ReasonRequired, AgentRetired, agents.SponsorRequired when the person is disabled, SponsorIsTheUser
-    for a personal agent that still holds a grant or asks for one.
+    Raises NotFound, ReasonRequired, AgentRetired, agents.SponsorRequired when the person is disabled, OwnAppointment
+    for whoever appoints themselves, SponsorIsTheUser for a personal agent that still holds a grant or asks for one.
     """
     return _change(agent, "sponsor", sponsor, Action.AGENT_SPONSOR_CHANGED, by=by, reason=reason)
 
@@ -50,7 +50,8 @@ def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str)
 def change_owner(agent: Agent, owner: Person, *, by: Principal, reason: str) -> Agent:
     """Name another technical owner, who then never approves for this agent. Doing it twice changes and records nothing.
 
-    Raises NotFound, ReasonRequired, AgentRetired, OwnerRequired when the person is disabled.
+    Raises NotFound, ReasonRequired, AgentRetired, OwnerRequired when the person is disabled, OwnAppointment for whoever
+    appoints themselves.
     """
     return _change(agent, "owner", owner, Action.AGENT_OWNER_CHANGED, by=by, reason=reason)
 
@@ -70,6 +71,7 @@ def _change(agent: Agent, role: str, person: Person, action: Action, *, by: Prin
     if before == person:
         return locked
     _check(locked, role, person)
+    independence.check_appointment(person, present=before, by=by)
     setattr(locked, role, person)
     locked.version += 1
     locked.save(update_fields=[role, "version"])

@@ -92,6 +92,10 @@ def submit(
         entitlement=entitlement,
         requested_by=by if isinstance(by, Person) else on_behalf_of,
         requested_as=str(by.principal),
+        owner_then=agent.owner,
+        sponsor_then=agent.sponsor,
+        manager_then=agent.sponsor.manager,
+        system_owner_then=entitlement.system.owner,
         asked_lasts=ask.lasts,
         lasts=ask.lasts,
         reason=ask.reason,
@@ -212,7 +216,15 @@ def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
     """
     lock([request_id], also=also)
     rows = AccessRequest.objects.select_for_update(of=("self",)).select_related(
-        "agent__sponsor__manager", "agent__owner", "entitlement__system__owner", "policy", "requested_by"
+        "agent__sponsor__manager",
+        "agent__owner",
+        "entitlement__system__owner",
+        "policy",
+        "requested_by",
+        "owner_then",
+        "sponsor_then",
+        "manager_then",
+        "system_owner_then",
     )
     found = rows.filter(pk=request_id).first()
     if found is None:

@@ -35,6 +35,7 @@ class Why(StrEnum):
     REQUESTED_IT = "requested_it"
     BENEFITS = "benefits"
     OWNS_THE_AGENT = "owns_the_agent"
+    CAME_LATER = "came_later"
     ANSWERED_ALREADY = "answered_another_stage"
     NEEDED_ELSEWHERE = "needed_in_another_stage"
 
@@ -69,7 +70,8 @@ class Surroundings:
 
     `requesters` are all who stand behind the ask: the person, the user that an asking agent acted for, and the owner of
     an asking agent. `beneficiaries` are the people acted for, groups expanded. `personal`: the agent is its sponsor's.
-    `answered` have answered another stage.
+    `owner_then` owned the agent when it was asked. `newcomers` came to an office of this request since. `answered` have
+    answered another stage.
     """
 
     personal: bool
@@ -82,6 +84,8 @@ class Surroundings:
     beneficiaries: frozenset[str]
     active: frozenset[str]
     answered: frozenset[str] = frozenset()
+    owner_then: str | None = None
+    newcomers: frozenset[str] = frozenset()
 
     def holders(self, stage: Stage) -> frozenset[str]:
         """Say who answers in the name of a stage, before anybody is passed over."""
@@ -94,6 +98,10 @@ class Surroundings:
                 return frozenset({self.manager} if self.manager else ())
             case Stage.SYSTEM_OWNER:
                 return frozenset({self.system_owner} if self.system_owner else ())
+
+    def is_in_office(self, login: str) -> bool:
+        """Whether somebody answers in the name of any stage now, before anybody is passed over."""
+        return any(login in self.holders(stage) for stage in Stage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +167,19 @@ def no_longer_needed(needed: Iterable[Stage], present: Iterable[Stage]) -> froze
 def conflict(login: str, around: Surroundings) -> Why | None:
     """Say why a person may not answer this request, whatever their role; None when nothing stands against it.
 
-    They requested it, benefit from it, own the agent technically, or have left (promise 6, invariant 8). The sponsor as
-    such is no conflict.
+    They requested it, benefit from it, own the agent technically or did when it was asked, came to their office after
+    the ask, or have left (promise 6, invariant 8). The sponsor as such is no conflict.
     """
     if login not in around.active:
         return Why.INACTIVE
     if login in around.requesters:
         return Why.REQUESTED_IT
-    if login == around.owner:
+    if login in (around.owner, around.owner_then):
         return Why.OWNS_THE_AGENT
     if login in around.beneficiaries:
         return Why.BENEFITS
+    if login in around.newcomers:
+        return Why.CAME_LATER
     return Why.ANSWERED_ALREADY if login in around.answered else None
 
 

@@ -110,7 +110,8 @@ def edit_system(
     if "owner" in changed:
         check_owner(fields["owner"])
         independence.check_appointment(fields["owner"], present=locked.owner, by=by)
-    _check_address(locked.kind, fields.get("upstream_url", locked.upstream_url))
+    if "upstream_url" in changed:
+        _check_address(locked.kind, fields["upstream_url"])
     was = {name: _said(getattr(locked, name)) for name in changed}
     for name, value in changed.items():
         setattr(locked, name, value)

@@ -39,8 +39,16 @@ class ApprovalPolicy(models.Model):
         return f"{self.entitlement_id or 'default'} v{self.number}"
 
 
+def _office() -> models.ForeignKey[Person | None, Person | None]:
+    """Make the field of who held an office; nothing looks for requests by it."""
+    return models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+
+
 class AccessRequest(models.Model):
-    """An agent (or somebody for it) asks for tools of one entitlement, for these people, this long. Never deleted."""
+    """An agent (or somebody for it) asks for tools of one entitlement, for these people, this long. Never deleted.
+
+    `owner_then` and the others held these offices when it was asked: whoever comes to one later does not answer.
+    """
 
     class State(models.TextChoices):
         IN_APPROVAL = "in_approval", "Waiting for approval"
@@ -56,6 +64,10 @@ class AccessRequest(models.Model):
         Person, null=True, blank=True, on_delete=models.PROTECT, related_name="access_requests"
     )
     requested_as = models.CharField(max_length=120)
+    owner_then = _office()
+    sponsor_then = _office()
+    manager_then = _office()
+    system_owner_then = _office()
     people = models.ManyToManyField(Person, blank=True, related_name="requests_for")
     groups = models.ManyToManyField(Group, blank=True, related_name="requests_for")
     asked_lasts = models.DurationField()

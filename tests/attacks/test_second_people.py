@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.db import IntegrityError
 
+from audit import clock
 from audit.context import SYSTEM, Principal
 from entitlements import agents, catalog, grants, guardrails
 from entitlements.independence import SecondPersonNeeded
@@ -13,7 +15,9 @@ from entitlements.models import Agent, Guardrail, Person
 from governance import approvals, ownership
 from governance.models import AccessRequest, Approval
 from tests import make
+from tests.entitlements.api import client
 
+ETAG = {"If-Match": '"1"'}
 pytestmark = pytest.mark.django_db
 
 
@@ -55,6 +59,64 @@ def test_whoever_asked_does_not_answer_as_the_new_sponsor() -> None:
     assert "mallory" not in waits_for(request)
     with pytest.raises(approvals.OwnApproval):
         approvals.approve(request.pk, by=mallory)
+
+
+def robot(owner: Person | None = None) -> Agent:
+    """Make an agent that acts for nobody."""
+    return make.agent(kind=Agent.Kind.SERVICE, owner=owner)
+
+
+def owns_later(request: AccessRequest, who: Person) -> None:
+    """Let somebody become the system's owner after the ask, the way it is done."""
+    system = request.entitlement.system
+    catalog.edit_system(system, owner=who, by=make.analyst("bea").principal, reason="sam moves on")
+
+
+def test_an_analyst_who_becomes_the_systems_owner_does_not_answer_what_was_asked_before() -> None:
+    make.security("sec")
+    ana = make.analyst("ana")
+    system = make.system(owner=make.person("sam"))
+    request = make.request(make.entitlement(system, make.tool(system, risk="high")), robot(), by=make.analyst("asker"))
+    patch = client.of(ana).patch("/api/v1/systems/" + system.slug, {"owner": "ana", "reason": "x"}, headers=ETAG)
+    assert (patch.status_code, patch.json()["code"]) == (403, "own_appointment")
+
+    owns_later(request, ana)
+    approvals.reroute(request.pk, reason="the owner changed")
+
+    assert "ana" not in waits_for(request)
+    with pytest.raises(approvals.CameLater):
+        approvals.approve(request.pk, by=ana)
+    later = make.request(request.entitlement, robot(), by=make.analyst("other"))
+    assert "ana" in waits_for(later)
+
+
+def test_whoever_was_the_systems_owner_does_not_answer_any_longer() -> None:
+    make.security("sec")
+    system = make.system(owner=(sam := make.person("sam")))
+    request = make.request(make.entitlement(system, make.tool(system, risk="high")), robot(), by=make.analyst("asker"))
+
+    owns_later(request, make.person("bob"))
+
+    assert "sam" in waits_for(request)  # until somebody looks
+    with pytest.raises(approvals.NotAnApprover):
+        approvals.approve(request.pk, by=sam)
+
+
+@pytest.mark.parametrize("office", ["owner", "system's owner", "sponsor"])
+def test_the_database_knows_who_held_which_office_when_it_was_asked(office: str) -> None:
+    mallory = make.person("mallory")
+    agent = robot(owner=mallory if office == "owner" else None)
+    request = make.request(make.entitlement(make.system()), agent, by=make.analyst())
+    match office:
+        case "owner":
+            ownership.change_owner(agent, make.person("bob"), by=SYSTEM, reason="she asked to be relieved")
+        case "sponsor":
+            ownership.change_sponsor(agent, mallory, by=SYSTEM, reason="she asked for it")
+        case _:
+            owns_later(request, mallory)
+
+    with pytest.raises(IntegrityError, match=r"never approves|came to their office"):
+        request.approvals.update(answer="approved", by=mallory, answered_at=clock.now())
 
 
 def test_whoever_joins_the_group_after_the_ask_does_not_answer() -> None:

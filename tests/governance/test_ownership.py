@@ -1,10 +1,13 @@
+from collections.abc import Callable
+
 import pytest
 
 from audit import timeline
 from audit.actions import Action
-from audit.context import SYSTEM
+from audit.context import SYSTEM, Principal
 from entitlements import agents, people
 from entitlements.errors import DomainError, ReasonRequired
+from entitlements.independence import OwnAppointment
 from entitlements.models import Agent, Change, Grant
 from governance import approvals, asking, ownership, requests
 from tests import make
@@ -19,12 +22,12 @@ def company() -> Company:
     return companies.found()
 
 
-def test_a_new_sponsor_is_recorded_and_answers_what_waits(company: Company) -> None:
+def test_a_new_sponsor_is_recorded_and_answers_what_is_asked_from_now_on(company: Company) -> None:
     first, second = company.ask(), company.ask(people=[company.bob])
 
     ownership.change_sponsor(company.bot, company.mona, by=company.ana.principal, reason="sofia moves on")
 
-    assert [waiting(first), waiting(second)] == [{"sponsor": ["mona"]}, {"sponsor": ["mona"]}]
+    assert [waiting(first), waiting(second)] == [{"sponsor": ["sam"]}, {"sponsor": ["sam"]}]  # the system's owner
     event = timeline.of("agent", "research-bot").filter(action=Action.AGENT_SPONSOR_CHANGED).get()
     assert (event.actor, event.reason, event.detail) == (
         "person:ana",
@@ -34,7 +37,10 @@ def test_a_new_sponsor_is_recorded_and_answers_what_waits(company: Company) -> N
     assert Change.objects.filter(agent=company.bot, kind="agent").exists()
     with pytest.raises(approvals.NotAnApprover):
         approvals.approve(first.pk, by=company.sofia)
-    assert approvals.approve(first.pk, by=company.mona).state == "approved"
+    with pytest.raises(approvals.CameLater):
+        approvals.approve(first.pk, by=company.mona)
+    assert approvals.approve(first.pk, by=company.sam).state == "approved"
+    assert waiting(company.ask(people=[company.mallory])) == {"sponsor": ["mona"]}
 
 
 def test_a_new_owner_no_longer_approves_for_the_agent(company: Company) -> None:
@@ -44,6 +50,22 @@ def test_a_new_owner_no_longer_approves_for_the_agent(company: Company) -> None:
 
     assert waiting(request) == {"sponsor": ["sofia"], "system_owner": ["resa", "rob"]}
     assert timeline.of("agent", "research-bot").filter(action=Action.AGENT_OWNER_CHANGED).count() == 1
+
+
+@pytest.mark.parametrize("verb", [ownership.change_sponsor, ownership.change_owner])
+def test_nobody_makes_themselves_sponsor_or_owner(company: Company, verb: Callable[..., Agent]) -> None:
+    scripts = [Principal("client", "her-script"), Principal("agent", "research-bot")]
+    for by, who in [(company.ana.principal, company.ana), *((script, company.ana) for script in scripts)]:
+        with pytest.raises(OwnAppointment):
+            verb(company.bot, who, by=by, reason="I do it best")
+    with pytest.raises(OwnAppointment):
+        verb(company.bot, company.bob, by=company.mallory.principal, reason="a stranger to the agent")
+    assert verb(company.bot, company.ana, by=make.analyst("bea").principal, reason="she does it best")
+
+
+def test_sponsor_and_owner_hand_their_office_on(company: Company) -> None:
+    assert ownership.change_sponsor(company.bot, company.mona, by=company.sofia.principal, reason="I move on")
+    assert ownership.change_owner(company.bot, company.bob, by=company.otto.principal, reason="I move on")
 
 
 def test_naming_the_same_person_again_changes_and_records_nothing(company: Company) -> None:
