@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -105,13 +105,7 @@ def edit_system(
     changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
     if not changed:
         return locked
-    if changed.keys() & {"owner", "upstream_url"} and not reason.strip():
-        raise ReasonRequired
-    if "owner" in changed:
-        check_owner(fields["owner"])
-        independence.check_appointment(fields["owner"], present=locked.owner, by=by)
-    if "upstream_url" in changed:
-        _check_address(locked.kind, fields["upstream_url"])
+    _check_changes(locked, changed, by=by, reason=reason)
     was = {name: _said(getattr(locked, name)) for name in changed}
     for name, value in changed.items():
         setattr(locked, name, value)
@@ -186,6 +180,16 @@ def _place(address: str) -> tuple[str, str | None, int | None]:
     """Name who is spoken to at an address."""
     parts = urlsplit(address)
     return parts.scheme, parts.hostname, parts.port
+
+
+def _check_changes(system: System, changed: Mapping[str, Any], *, by: Principal, reason: str) -> None:
+    if changed.keys() & {"owner", "upstream_url"} and not reason.strip():
+        raise ReasonRequired
+    if "owner" in changed:
+        _check_owner(changed["owner"])
+        independence.check_appointment(changed["owner"], present=system.owner, by=by)
+    if "upstream_url" in changed:
+        _check_address(system.kind, changed["upstream_url"])
 
 
 def _owners(was: Mapping[str, object], system: System) -> list[str]:
