@@ -186,7 +186,7 @@ def _check_changes(system: System, changed: Mapping[str, Any], *, by: Principal,
     if changed.keys() & {"owner", "upstream_url"} and not reason.strip():
         raise ReasonRequired
     if "owner" in changed:
-        _check_owner(changed["owner"])
+        check_owner(changed["owner"])
         independence.check_appointment(changed["owner"], present=system.owner, by=by)
     if "upstream_url" in changed:
         _check_address(system.kind, changed["upstream_url"])
