@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from typing import Final
@@ -13,11 +14,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from audit import clock, context
+from entitlements import impressions
 
 BEGAN, SEEN, FACTOR_DUE = "visit_began", "visit_seen", "second_factor_due"
 PROOFS: Final = "account_authentication_methods"
 """Where django-allauth keeps when and how a person proved who they are."""
 _ALLOWED: Final = ("/settings/sign-in/", "/login/", "/logout/", "/static/")
+_PERHAPS_HIDDEN: Final = re.compile(
+    r"[^\t\n\r -~\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0600\u2010-\u2027\u2030-\u205f\u2190-\u21ff\u4e00-\u9fff]"
+)
+"""What is certainly shown is passed over quickly; the rest is looked at one by one."""
 _NOTE_AGAIN: Final = 60
 """Seconds after which a visit is written down again; each note costs a statement."""
 
@@ -58,6 +64,26 @@ def _limit(request: HttpRequest) -> None:
         logout(request)
     elif (now - seen >= _NOTE_AGAIN and "HX-Polled" not in request.headers) or SEEN not in request.session:
         request.session[SEEN] = now
+
+
+class NothingHidden:
+    r"""Writes characters that hide or reorder text out as `\u{...}` in every page, whoever wrote them.
+
+    No page of ours has any, so each comes from a name, a reason or an upstream: where it stands does not matter, and no
+    template can forget it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        response = self.get_response(request)
+        if not response.streaming and response.get("Content-Type", "").startswith("text/html"):
+            text = response.content.decode()
+            if _PERHAPS_HIDDEN.search(text):
+                response.content = impressions.visible(text).encode()
+        return response
 
 
 class SecondFactorFirst:

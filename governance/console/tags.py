@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -89,6 +90,8 @@ REASONS: Final[Mapping[str, Any]] = {
     "drifted": gettext_lazy("It has changed since it was given"),
 }
 """Why a reviewer keeps or removes access."""
+_TURNING: Final = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
+"""Directions of characters that carry what stands beside them along."""
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -182,17 +185,23 @@ def within(written: Mapping[str, Any]) -> list[str]:
 
 @register.simple_tag
 def foreign(text: object) -> SafeString:
-    """Show text that a stranger wrote: escaped, hidden characters written out, and their number said."""
+    """Show text that a stranger wrote: escaped, by itself in its direction, with what it hides written out and said."""
     plain = str(text if text is not None else "")
-    count = impressions.hidden(plain)
-    if not count:
-        return format_html("{}", plain)
-    told = ngettext("%(n)d hidden character", "%(n)d hidden characters", count) % {"n": count}
+    found = impressions.signs(plain)
+    hidden = impressions.hidden(plain)
+    words = []
+    if hidden:
+        words.append(ngettext("%(n)d hidden character", "%(n)d hidden characters", hidden) % {"n": hidden})
+    if found.get(impressions.Sign.MIXED_SCRIPTS):
+        words.append(_("letters of several alphabets in one word"))
+    if not words:
+        turns = any(unicodedata.bidirectional(character) in _TURNING for character in plain)
+        return format_html("<bdi>{}</bdi>", plain) if turns else format_html("{}", plain)
     return format_html(
-        '<span class="foreign">{}</span> <strong class="status warn">{}{}</strong>',
+        '<bdi class="foreign">{}</bdi> <strong class="status warn">{}{}</strong>',
         impressions.visible(plain),
         shape("triangle"),
-        told,
+        ", ".join(words),
     )
 
 

@@ -10,7 +10,17 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from audit import context
+from entitlements.api import problems
+from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 
+
+class FormFromElsewhere(DomainError):
+    """The form did not come from a page of ours, or from one that is too old."""
+
+    code, status = "csrf_failed", HTTPStatus.FORBIDDEN
+
+
+_KNOWN: Final = (NotFound, Forbidden, Malformed, problems.Unexpected, FormFromElsewhere)
 _MACHINES: Final = ("/api/", "/idp/", "/as/", "/.well-known/")
 
 
@@ -51,6 +61,6 @@ def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
 def _answer(request: HttpRequest, name: str, code: str, status: HTTPStatus) -> HttpResponse:
     told = {"code": code, "request_id": context.current().request_id}
     if request.path.startswith(_MACHINES):
-        document = {"type": f"urn:mandate:problem:{code}", "title": status.phrase, "status": int(status), **told}
-        return JsonResponse(document, status=status, content_type="application/problem+json")
+        refusal = next(known() for known in _KNOWN if known.code == code)
+        return JsonResponse(problems.document(refusal, status), status=status, content_type=problems.MEDIA_TYPE)
     return render(request, f"console/errors/{name}.html", told, status=status)
