@@ -136,6 +136,7 @@ PAGES: Final[Pages] = {
     **_both(like("entitlements"), "entitlement-add"),
     **_both(like("entitlement PATCH"), "entitlement-edit"),
     ("approve-easy", "POST"): like("tool-approve"),
+    ("approve-unchanged", "POST"): like("tool-approve"),
     ("tool-triage", "POST"): like("tool-approve", "tool-disable"),
     ("tools-stop", "POST"): like("tool-disable"),
     ("discover", "POST"): like("system-discover"),

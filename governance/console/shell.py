@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements import guardrails
 from entitlements.models import Guardrail, Role
-from governance import readiness
+from governance import readiness, reviews
 
 from . import doors
 from .queries import waiting
@@ -37,7 +37,14 @@ ENTRIES: Final = (
     Entry("audit", _("Audit"), "/audit/"),
     Entry("settings", _("Settings"), "/settings/"),
 )
-_BELOW: Final = {"grants": "agents", "my-agents": "agents", "stop": "none", "people": "settings", "groups": "settings", "connect": "agents"}
+_BELOW: Final = {
+    "grants": "agents",
+    "my-agents": "agents",
+    "stop": "none",
+    "people": "settings",
+    "groups": "settings",
+    "connect": "agents",
+}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -50,6 +57,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "entries": ENTRIES if signed_in else (),
         "section": _BELOW.get(first, first),
         "waiting_count": SimpleLazyObject(lambda: _waiting(request) if signed_in else 0),
+        "review_count": SimpleLazyObject(lambda: _reviewing(request) if signed_in else 0),
         "setup_missing": SimpleLazyObject(lambda: _missing(request) if signed_in else []),
         "everything_stopped": SimpleLazyObject(lambda: _stopped() if signed_in else None),
     }
@@ -57,6 +65,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def _waiting(request: HttpRequest) -> int:
     return waiting.requests_for(doors.person(request)).count()
+
+
+def _reviewing(request: HttpRequest) -> int:
+    return reviews.waiting_for(doors.person(request)).count()
 
 
 def _missing(request: HttpRequest) -> list[readiness.State]:

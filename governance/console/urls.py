@@ -87,6 +87,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/entitlements/add/", bundling.add, name="entitlement-add"),
     path("systems/<slug:slug>/entitlements/<str:scope>/", bundling.edit, name="entitlement-edit"),
     path("systems/<slug:slug>/approve/", triage.approve_easy, name="approve-easy"),
+    path("systems/<slug:slug>/approve-unchanged/", triage.approve_unchanged, name="approve-unchanged"),
     path("systems/<slug:slug>/triage/", triage.one, name="tool-triage"),
     path("systems/<slug:slug>/stop-tools/", triage.stop, name="tools-stop"),
     path("systems/<slug:slug>/discover/", systems.discover, name="discover"),

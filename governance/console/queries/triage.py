@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy as _
 
 from entitlements.api.caller import Caller
+from entitlements.catalog import moving
 from entitlements.models import Entitlement, System, Tool
 from entitlements.reaching import Stage
 from governance.console import doors
@@ -88,6 +89,12 @@ def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
             _("Something that can be asked for"), f"{here}entitlements/add/" if approved else "", _("Make it"), bundled
         ),
     ]
+
+
+def unchanged(system: System, tools: Sequence[Tool]) -> list[Tool]:
+    """Return what only a move to another address stopped, and is offered there exactly as it was approved."""
+    same = [tool for tool in tools if tool.state == Tool.State.QUARANTINED and tool.approved_id == tool.seen_id]
+    return moving.unchanged(system) if same else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,18 @@
-"""What waits for somebody: requests, tools, agents without anybody to answer for them, grants that end soon."""
+"""What waits for somebody: requests, reviews, tools, agents that nobody answers for, grants that end soon."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
-from governance.models import AccessRequest, Approval
+from governance import reviews
+from governance.models import AccessRequest, Approval, Campaign
 
 SOON: Final = timedelta(days=7)
 
@@ -23,6 +24,17 @@ def requests_for(person: Person) -> QuerySet[AccessRequest]:
         AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, pk__in=stages.values("request"))
         .select_related("agent", "entitlement__system", "requested_by")
         .order_by("answer_by")
+    )
+
+
+def reviews_for(person: Person) -> QuerySet[Campaign]:
+    """Return the reviews in which items wait for this person's answer, the most urgent first, with how many each."""
+    items = reviews.waiting_for(person).order_by().values("item__campaign")
+    counted = items.annotate(n=Count("pk")).filter(item__campaign=OuterRef("pk")).values("n")
+    return (
+        Campaign.objects.filter(pk__in=items.values("item__campaign"))
+        .annotate(waiting=Subquery(counted))
+        .order_by("due_at")
     )
 
 

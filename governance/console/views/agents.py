@@ -41,6 +41,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "states": Agent.Status.choices,
         "kinds": Agent.Kind.choices,
         "systems": visibility.systems(caller).order_by("slug"),
+        "may_add": doors.may(caller, "agents", None),
         "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system")),
     }
     return render(request, "console/agents.html", told)
@@ -59,6 +60,8 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "tabs": TABS,
         "tab": tab,
         "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
+        "may_edit": doors.may(caller, "agent", agent, "PATCH"),
+        "may_add_client": doors.may(caller, "clients", None),
         "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
         **_behind(caller, agent, tab, request),
     }

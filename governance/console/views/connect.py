@@ -31,6 +31,7 @@ def connect(request: HttpRequest) -> HttpResponse:
         client = next((each for each in clients if each.client_id == wanted.get("client")), None)
         place = next((each for each in places if each.system.slug == wanted.get("system")), None)
         told |= {
+            "may_add_client": doors.may(caller, "clients", None),
             "clients": clients,
             "client": client or (clients[0] if clients else None),
             "places": places,

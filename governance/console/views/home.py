@@ -22,6 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
     caller, person = doors.caller(request), doors.person(request)
     lists = {
         "requests": waiting.requests_for(person),
+        "reviews": waiting.reviews_for(person),
         "tools": waiting.tools_for(caller),
         "orphans": waiting.orphans(caller),
         "ending": waiting.ending(caller),
@@ -35,7 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
-    kinds = ("requests", "tools", "orphans", "ending", "stopped_agents", "stopped_systems")
+    kinds = ("requests", "reviews", "tools", "orphans", "ending", "stopped_agents", "stopped_systems")
     return [bool(shown[kind]) for kind in kinds]
 
 

@@ -32,6 +32,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "page": paging.page(request, read.listed(caller, request.GET.dict()), ("slug",)),
         "filters": request.GET,
         "kinds": System.Kind.choices,
+        "may_add": doors.may(caller, "systems", None),
         "filtered": any(request.GET.get(name) for name in ("q", "kind", "tools")),
     }
     return render(request, "console/systems.html", told)
@@ -91,6 +92,7 @@ def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
         rest = [tool for tool in tools if len(easy) == 1 or tool not in easy]
         told |= {
             "easy": easy if len(easy) > 1 else [],
+            "unchanged": triage.unchanged(system, tools),
             "waiting": triage.waiting(rest, request.POST.dict() if request.method == "POST" else {}),
             "actions": Tool.Does.choices,
             "data_classes": DATA_CLASSES,

@@ -37,6 +37,18 @@ def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @doors.page
+def approve_unchanged(request: HttpRequest, slug: str) -> HttpResponse:
+    """Approve at once what another address offers exactly as it was approved at the one before."""
+    system = _system(request, slug)
+    doors.permit(request, "tool-approve", system)
+    reason = _("Offered at the new address exactly as it was approved.")
+    done = catalog.approve_unchanged(system, by=doors.person(request).principal, reason=reason)
+    doors.done(request, ngettext("%(n)d tool approved.", "%(n)d tools approved.", len(done)) % {"n": len(done)})
+    return redirect(f"/systems/{slug}/")
+
+
+@require_POST
+@doors.page
 def one(request: HttpRequest, slug: str) -> HttpResponse:
     """Approve a tool as it is offered now, in the words given; or keep it stopped until somebody starts it again."""
     system = _system(request, slug)
