@@ -3,7 +3,8 @@
     python -m scripts.demo [--once] [--stop] [--system SLUG=URL ...] [--nodes N]
 
 Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/seed.py`), plays the story
-(`scripts/demo/story.py`), writes `var/demo.json` (`scripts/demo/world.py`) and stays up for the visitor. `--once` ends
+(`scripts/demo/story.py`), writes `var/demo.json` (`scripts/demo/world.py`) and stays up for the visitor, around whom
+`scripts/demo/site` puts cards to sign in with and a strip of steps. `--once` ends
 after the story, with a status other than zero when a step failed. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the
 ports, DEMO_FOLDER moves `var/`; logs are in `var/log/`.
 """
@@ -162,7 +163,8 @@ def play(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any], *,
     if not stay:
         return 0
     world.write(world.read(RUN / "world.json"), OUT)
-    print(f"\nThe console is at {layout.console}; people and their passwords are in {OUT}. Ctrl-C ends the demo.")
+    print(f"\nThe console is at {layout.console}: sign in there by card, and follow the strip. Ctrl-C ends the demo.")
+    print(f"What else there is to know of this world, passwords and tokens too, is in {OUT}.")
     sys.stdout.flush()
     while True:
         supervisor.check()

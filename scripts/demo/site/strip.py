@@ -115,6 +115,7 @@ class Strip:
     steps: list[Step]
     said: Mapping[str, Any] | None
     is_open: bool
+    here: str
 
     @property
     def next(self) -> Step | None:
@@ -140,7 +141,8 @@ def _strip(request: HttpRequest) -> Strip | None:
     except FileNotFoundError:  # the story is still being played
         return None
     said = request.session.pop(SAID, None)
-    return Strip(steps(begun, seen(begun)), said, request.COOKIES.get(CLOSED) != "closed")
+    here = request.get_full_path() if request.method == "GET" else "/"  # a page that answers a form has no address
+    return Strip(steps(begun, seen(begun)), said, request.COOKIES.get(CLOSED) != "closed", here)
 
 
 def seen(begun: visits.Visit) -> Seen:
@@ -157,55 +159,28 @@ def steps(begun: visits.Visit, found: Seen) -> list[Step]:
     asked = "Otto asks that Alice's travel helper may use the clock for 8 hours. Leave a tool out, then approve."
     if found.turned_down:
         asked = "The request was turned down, so nothing was given. Reset the story to have it asked again."
-    grant = found.grant.partition(":")[2]
-    stop = f"/stop/receipts/{found.receipt}/" if found.stopped else f"/stop/grant/{grant}/" if grant else ""
+    calls = "A real MCP client signs in for Alice and asks the clock for the time in Paris, through the gateway."
+    again = "The same client calls again, with the token it still has. Nothing reaches the clock."
+    kept = "Keep what Sofia's agents still need and remove the rest; what is removed ends at once."
+    record = "Export all that ever happened, and check it against checkpoints that were published elsewhere."
     review = f"/reviews/{begun.review}/" + ("" if found.reviewed else "work/")
-    said = "Otto's request" if not found.approved else "The request"
+    request = f"/requests/{begun.request}/"
     return [
-        Step(1, "Narrow and approve", "sofia", asked, said, found.approved, f"/requests/{begun.request}/"),
-        Step(
-            2,
-            "Run the call",
-            USER,
-            "A real MCP client signs in for Alice and asks the clock for the time in Paris, through the gateway.",
-            "Run the call",
-            found.called,
-            button="/visit/call/",
-        ),
-        Step(
-            3,
-            "Stop it, read the receipt",
-            "ana",
-            "End the access with a reason. The receipt says which gateway obeyed, after how long.",
-            "The receipt" if found.stopped else "Stop it",
-            found.stopped,
-            stop or f"/agents/{AGENT}/",
-        ),
-        Step(
-            4,
-            "See the call denied",
-            USER,
-            "The same client calls again, with the token it still has. Nothing reaches the clock.",
-            "Call again",
-            found.denied,
-            button="/visit/call/",
-        ),
-        Step(
-            5,
-            "Review",
-            "sofia",
-            "Say which access her agents still need. What she removes ends at once.",
-            "The review",
-            found.reviewed,
-            review,
-        ),
-        Step(
-            6,
-            "Verify the record",
-            "audrey",
-            "Export everything that happened, and check it against checkpoints published elsewhere.",
-            "Verify it",
-            found.verified,
-            button="/visit/verify/",
-        ),
+        Step(1, "Narrow and approve", "sofia", asked, "Otto's request", found.approved, request),
+        Step(2, "Run the call", USER, calls, "Run the call", found.called, button="/visit/call/"),
+        _stop(found),
+        Step(4, "See the call denied", USER, again, "Call again", found.denied, button="/visit/call/"),
+        Step(5, "Review", "sofia", kept, "The review", found.reviewed, review),
+        Step(6, "Verify the record", "audrey", record, "Verify it", found.verified, button="/visit/verify/"),
     ]
+
+
+def _stop(found: Seen) -> Step:
+    """Lead to the stop of the access that was given, then to its receipt."""
+    says = "End the access with a reason. The receipt says which gateway obeyed, after how long."
+    grant = found.grant.partition(":")[2]
+    address = f"/stop/grant/{grant}/" if grant else f"/agents/{AGENT}/"
+    if found.stopped:
+        address = f"/stop/receipts/{found.receipt}/"
+    label = "The receipt" if found.stopped else "Stop it"
+    return Step(3, "Stop it, read the receipt", "ana", says, label, found.stopped, address)

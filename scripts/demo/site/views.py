@@ -44,7 +44,13 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     who = request.POST.get("person", "")
     if not become(request, who):
         return redirect("/login/")
-    return redirect(doors.back(request))
+    return redirect(back(request))
+
+
+def back(request: HttpRequest) -> str:
+    """Return where to go on; a button of the visit is no page, and is pressed by people alone."""
+    named = doors.back(request)
+    return "/" if named.startswith("/visit/") else named
 
 
 def become(request: HttpRequest, who: str) -> bool:
@@ -78,7 +84,7 @@ def call(request: HttpRequest) -> HttpResponse:
     else:
         said = _told(seen)
     request.session[strip.SAID] = said
-    return redirect(doors.back(request))
+    return redirect(back(request))
 
 
 def _player() -> Player:
