@@ -1,0 +1,225 @@
+"""The queue forgets, loses a worker, or holds what nobody of ours put there: no right is lost, none is given."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from django.conf import settings
+from django.contrib.sessions.models import Session as SignIn
+from django.core import signing as djangos_signing
+from django.test import Client
+
+from audit import clock
+from audit.context import SYSTEM
+from entitlements import grants, ratelimits, tasks
+from entitlements.models import Grant
+from governance import invariants
+from tests import databases, make
+from tests.benchmarks.processes import family
+from tests.entitlements.gateway import world
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
+
+CELERY = ["-m", "celery", "-A", "governance.celery"]
+WORKER = [*CELERY, "worker", "--concurrency", "1", "--without-mingle", "--without-gossip", "-l", "ERROR"]
+BEAT = [*CELERY, "beat", "--scheduler", "celery.beat:Scheduler", "--pidfile", "", "-l", "ERROR"]
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+@contextmanager
+def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process of the product."""
+    child = subprocess.Popen([sys.executable, *command], cwd=settings.BASE_DIR, env=dict(os.environ))
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def queue() -> Iterator[redis.Redis]:
+    """This test process's own database of the queue, empty before and after."""
+    with redis.Redis.from_url(settings.REDIS_URL.reveal()) as found:
+        found.flushdb()
+        yield found
+        found.flushdb()
+
+
+def everything_in(queue: redis.Redis) -> list[bytes]:
+    """Return every key and value there is, as bytes."""
+    reads: dict[bytes, Callable[[Any], Any]] = {
+        b"string": lambda key: [queue.get(key)],
+        b"list": lambda key: queue.lrange(key, 0, -1),
+        b"set": queue.smembers,
+        b"zset": lambda key: queue.zrange(key, 0, -1),
+        b"hash": lambda key: [part for pair in queue.hgetall(key).items() for part in pair],
+    }
+    return [part for key in queue.scan_iter() for part in (key, *reads[queue.type(key)](key))]
+
+
+def due(count: int) -> list[int]:
+    """Make grants whose time is over."""
+    made = [make.grant().pk for _ in range(count)]
+    with psycopg.connect(databases.addresses().owner) as owner:
+        owner.execute(
+            "UPDATE entitlements_grant SET starts_at = starts_at - interval '2 days' WHERE id = ANY(%s)", [made]
+        )
+    Grant.objects.filter(pk__in=made).update(expires_at=clock.now() - timedelta(seconds=1))
+    return made
+
+
+def swept(made: list[int]) -> bool:
+    return not Grant.objects.filter(pk__in=made, ended_at=None).exists()
+
+
+def test_nothing_that_lies_in_the_queue_or_in_a_session_is_pickled(queue: redis.Redis, client: Client) -> None:
+    for task in (tasks.expire_grants, tasks.rotate_signing_keys):
+        task.delay()
+    tasks.discover_tools.delay(7)
+    ratelimits._shared("api", "somebody", 1)
+    client.force_login(make.person("alice"))
+    client.get("/")
+
+    found = everything_in(queue)
+    messages = [json.loads(part) for part in queue.lrange("celery", 0, -1)]
+
+    assert len(messages) == 3
+    for message in messages:
+        assert (message["content-type"], message["headers"]["argsrepr"][:1]) == ("application/json", "(")
+        json.loads(base64.b64decode(message["body"]))
+    assert found
+    for part in found:
+        assert not any(mark in part for mark in PICKLES)
+        part.decode("ascii")
+    kept = SignIn.objects.get().session_data
+    unpacked = djangos_signing.loads(kept, salt="django.contrib.sessions.SessionStore", serializer=Plain)
+    assert isinstance(json.loads(unpacked), dict)
+
+
+class Plain:
+    """Leave what was signed as it is."""
+
+    def loads(self, data: bytes) -> bytes:
+        """Return the bytes."""
+        return data
+
+
+class Trap:
+    """What a pickle may do to whoever opens it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_a_worker_opens_no_pickle_and_goes_on_to_the_next_message(queue: redis.Redis, tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    tasks.expire_grants.delay()
+    message = json.loads(queue.lpop("celery"))  # type: ignore[arg-type]
+    poison = {
+        **message,
+        "content-type": "application/x-python-serialize",
+        "body": base64.b64encode(pickle.dumps(((Trap(sprung),), {}, {}))).decode(),
+    }
+    queue.lpush("celery", json.dumps(poison), json.dumps({**message, "body": "bm90IGpzb24="}))
+    made = due(2)
+    tasks.expire_grants.delay()
+
+    with process(*WORKER):
+        until(lambda: swept(made))
+    assert not sprung.exists()
+
+
+def test_a_queue_that_forgets_everything_loses_nothing_and_allows_nothing(queue: redis.Redis) -> None:
+    kept, revoked = world.build("http://localhost:1/mcp"), world.build("http://localhost:1/mcp")
+    with process(*WORKER), process(*BEAT), world.gateway() as node:
+        until(lambda: bool(queue.keys("_kombu.binding.*")))
+        grants.revoke(revoked.grant.pk, by=SYSTEM, reason="test")
+        usual = [node.call(each).status_code for each in (kept, revoked)]
+        made = due(5)
+        for _ in range(5):
+            tasks.expire_grants.delay()
+            queue.flushdb()
+        assert [node.call(each).status_code for each in (kept, revoked)] == usual
+        until(lambda: swept(made), 45)
+        assert {*revoked.calls()} == {"call.denied"}
+        assert "call.allowed" in kept.calls()
+    broken = [each for each in invariants.check() if each.count and each.invariant.id not in {"4", "10", "12"}]
+    assert broken == [], broken
+
+
+def test_a_limit_holds_again_after_the_queue_forgot_its_counts(queue: redis.Redis, settings: Any) -> None:  # noqa: ANN401
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "api": 3}
+    who = f"flushed-{time.time_ns()}"
+
+    def asks(times: int) -> int:
+        passed = 0
+        for _ in range(times):
+            try:
+                ratelimits.check(ratelimits.API, who)
+                passed += 1
+            except ratelimits.TooMany:
+                continue
+        return passed
+
+    assert asks(6) <= 6
+    queue.flushdb()
+    assert asks(10) <= 6, "at most one limit for each minute that these ten may touch"
+
+
+def test_a_job_whose_process_is_killed_in_the_middle_is_done_by_another(queue: redis.Redis) -> None:
+    """Nothing sends the message again but the queue, since no beat runs."""
+    made = due(5)
+    with process(*WORKER) as worker:
+        until(lambda: len(family(worker.pid)) > 1)
+        with psycopg.connect(databases.addresses().owner) as owner:
+            owner.execute("LOCK TABLE entitlements_grant IN ACCESS EXCLUSIVE MODE")
+            tasks.expire_grants.delay()
+            until(lambda: waits_for(owner))
+            child = family(worker.pid)[1]
+            os.kill(child, signal.SIGKILL)
+            until(lambda: child not in family(worker.pid))
+            owner.rollback()
+        until(lambda: swept(made))
+    assert queue.llen("celery") == 0
+    broken = [each for each in invariants.check() if each.count and each.invariant.id != "12"]
+    assert broken == [], broken
+
+
+def waits_for(owner: psycopg.Connection) -> bool:
+    """Say whether somebody waits for the table."""
+    found = owner.execute(
+        "SELECT 1 FROM pg_locks WHERE relation = 'entitlements_grant'::regclass AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return found.fetchone() is not None
