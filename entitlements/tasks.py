@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
 
 from audit import clock, refusals
 from audit.context import SYSTEM
 
-from . import addresses, answers, assertions, catalog, grants, revocation, signing, upstream
+from . import addresses, answers, assertions, catalog, grants, reaching, revocation, signing, upstream
+from .catalog import importing, rounds
 from .errors import DomainError
 from .models import Revocation, System
 
-DISCOVERED: tuple[str, ...] = (System.Kind.MCP_GATEWAY,)
-"""The kinds of system whose tools we list ourselves."""
 UNSETTLED = timedelta(seconds=10)
 """After this long nobody waits for the nodes of a revocation any more: whoever did went away."""
 
@@ -32,23 +33,43 @@ def expire_grants() -> None:
 
 @shared_task(ignore_result=True)
 def discover_tools(system_id: int) -> None:
-    """Ask one system for its tools and compare them with the pins. A system that does not answer changes nothing."""
-    system = System.objects.filter(pk=system_id, status=System.Status.ACTIVE, kind__in=DISCOVERED).first()
+    """Ask one system for its tools and compare them with the pins. A system that does not answer is asked later."""
+    system = rounds.askable(system_id)
     if system is None:
         return
     try:
-        raw = asyncio.run(upstream.discover(system))
-        catalog.record_seen(system, raw, by=SYSTEM)
+        catalog.record_seen(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
     except DomainError as refusal:
-        logger.warning("discovery failed", extra={"system": system.slug, "code": str(refusal.code)})
+        if isinstance(refusal, upstream.PartialList):
+            catalog.record_seen(system, refusal.found, by=SYSTEM, complete=False)
+        stage = reaching.stage(refusal).value
+        rounds.failed(system, stage)
+        logger.warning("discovery failed", extra={"system": system.slug, "code": str(refusal.code), "stage": stage})
 
 
 @shared_task(ignore_result=True)
 def discover_all() -> None:
-    """Have every active system asked for its tools: this is how a changed definition is noticed."""
-    systems = System.objects.filter(status=System.Status.ACTIVE, kind__in=DISCOVERED)
-    for system_id in systems.order_by("discovered_at", "pk").values_list("pk", flat=True):
-        discover_tools.delay(system_id)
+    """Have the systems asked whose turn it is: this is how a changed definition is noticed.
+
+    A message that lies in the queue until the next turn has lost its sense, and expires.
+    """
+    for system_id in rounds.take_turns():
+        discover_tools.apply_async((system_id,), expires=settings.DISCOVERY_EVERY.total_seconds())
+
+
+@shared_task(ignore_result=True)
+def run_import(import_id: str) -> None:
+    """Take a confirmed catalogue in, batch by batch. Whoever dies in between is followed by `resume_imports`."""
+    while importing.go_on(UUID(import_id)):
+        pass
+
+
+@shared_task(ignore_result=True)
+def resume_imports() -> None:
+    """Go on with imports whose worker died or whose message was lost, and forget those that nobody confirmed."""
+    for import_id in importing.abandoned():
+        run_import.delay(str(import_id))
+    importing.forget_previews()
 
 
 @shared_task(ignore_result=True)
@@ -62,7 +83,9 @@ def settle_revocations() -> None:
 def rotate_signing_keys() -> None:
     """Take the step that is due in the life of each issuer's keys."""
     signing.rotate_due(addresses.IDP)
-    for slug in System.objects.order_by("slug").values_list("slug", flat=True):
+    # A local server without an address is known and not governed: nothing is issued for it.
+    governed = System.objects.exclude(kind=System.Kind.STDIO, upstream_url="")
+    for slug in governed.order_by("slug").values_list("slug", flat=True):
         signing.rotate_due(addresses.issuer_path(slug))
 
 

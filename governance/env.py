@@ -123,6 +123,7 @@ TABLE: Mapping[str, Variable] = {
             "",
             is_secret=True,
         ),
+        Variable("DISCOVERY_MINUTES", "How often each system is asked for its tools; less often while it fails.", "15"),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
         Variable("RATE_LIMIT_SIGN_IN", "Attempts to sign in with one login, a minute; ten times that by source.", "30"),

@@ -1,5 +1,6 @@
 """The one settings file. It is safe as it stands; `governance/env.py` lists what the environment may decide."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,6 +121,8 @@ DATABASE_ROLES = {
     "seal": env.role("SEAL_DATABASE_URL", "mandate_seal"),
 }
 REDIS_URL = env.redis_url("REDIS_URL")
+
+DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 
 RATE_LIMITS = {  # a minute; `entitlements/ratelimits.py` says of what
     "tokens": env.count("RATE_LIMIT_TOKENS"),

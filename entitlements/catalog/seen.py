@@ -18,7 +18,7 @@ from entitlements.locks import Lock
 from entitlements.models import System, Tool, ToolVersion
 from entitlements.words import Risk
 
-from . import fresh, tools
+from . import fresh, rounds, tools
 
 _MOST_SENTENCES, _LONGEST_SENTENCE = 30, 400
 MOST_TOOLS: Final = 2000
@@ -67,6 +67,7 @@ def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal, c
     for name in sorted(pinned.keys() - offered.keys()):
         _gone(pinned[name], found, by=by)
     System.objects.filter(pk=system.pk).update(discovered_at=clock.now())
+    rounds.answered(system)
     return found
 
 

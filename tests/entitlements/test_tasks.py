@@ -79,4 +79,5 @@ def test_a_system_that_does_not_answer_changes_nothing() -> None:
 
     tool.refresh_from_db()
     assert tool.state == "approved"
-    assert System.objects.get(pk=system.pk).discovered_at is None
+    found = System.objects.get(pk=system.pk)
+    assert (found.discovered_at, found.failures, found.problem) == (None, 1, "address")

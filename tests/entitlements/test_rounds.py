@@ -1,0 +1,91 @@
+"""Discovery on a schedule: everybody's turn comes, whoever fails is asked less often, and nobody is asked twice."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from django.conf import settings
+
+from audit import clock
+from audit.context import SYSTEM
+from entitlements import catalog, tasks
+from entitlements.catalog import rounds
+from entitlements.models import System
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+EVERY = settings.DISCOVERY_EVERY
+type Move = Callable[[datetime | timedelta], datetime]
+
+
+def test_each_system_has_its_turn_once_an_interval_and_those_that_wait_longest_first(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "AT_ONCE", 2)
+    at(clock.now())
+    first, second, third = (make.system() for _ in range(3))
+
+    assert rounds.take_turns() == [first.pk, second.pk]
+    at(timedelta(minutes=1))
+    assert rounds.take_turns() == [third.pk]
+    assert rounds.take_turns() == []
+
+    at(EVERY)
+    assert rounds.take_turns() == [first.pk, second.pk]
+
+
+def test_what_is_disabled_or_ours_or_local_or_without_address_has_no_turn() -> None:
+    make.system(status="disabled")
+    make.system(kind="stdio")
+    System.objects.filter(pk=make.system().pk).update(upstream_url="")
+    catalog.ensure_builtin()
+
+    assert rounds.take_turns() == []
+
+
+def test_whoever_fails_is_asked_half_as_often_each_time_and_at_least_daily(at: Move) -> None:
+    now = at(clock.now())
+    system = make.system()
+    waits = []
+    for _ in range(20):
+        rounds.failed(system, "timeout")
+        system.refresh_from_db()
+        assert system.ask_again_at is not None
+        waits.append(system.ask_again_at - now)
+
+    assert waits[:3] == [2 * EVERY, 4 * EVERY, 8 * EVERY]
+    assert waits[-1] == timedelta(days=1)
+    assert (system.failures, system.problem, system.asked_at) == (20, "timeout", now)
+
+
+def test_an_answer_clears_what_failed_before(at: Move) -> None:
+    now = at(clock.now())
+    system = make.system()
+    rounds.failed(system, "timeout")
+
+    catalog.record_seen(system, [], by=SYSTEM)
+
+    system.refresh_from_db()
+    assert (system.failures, system.problem, system.ask_again_at) == (0, "", now + EVERY)
+
+
+def test_a_round_sends_one_message_a_system_that_expires_with_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(tasks.discover_tools, "apply_async", lambda *args, **kwargs: sent.append((args, kwargs)))
+    system = make.system()
+
+    tasks.discover_all()
+    tasks.discover_all()
+
+    assert sent == [(((system.pk,),), {"expires": EVERY.total_seconds()})]
+
+
+def test_the_sweep_goes_on_with_an_import_whose_worker_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(tasks.run_import, "delay", sent.append)
+    monkeypatch.setattr("entitlements.catalog.importing.abandoned", lambda: ["x"])
+
+    tasks.resume_imports()
+
+    assert sent == ["x"]
