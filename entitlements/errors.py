@@ -56,3 +56,10 @@ class ReasonRequired(DomainError):
 
     code = "reason_required"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NotRecordable(DomainError):
+    """What it says is too large or too exact for the record, and what cannot be recorded is not done."""
+
+    code = "not_recordable"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY

@@ -22,7 +22,7 @@ from entitlements.words import Risk
 
 from . import asking, candidates, readiness, requests, rules
 from .models import AccessRequest, Approval
-from .narrowing import NOTHING, Narrowing
+from .narrowing import NOTHING, Narrowing, check_size
 
 type Answer = Approval.Answer
 
@@ -89,9 +89,11 @@ def approve(
     """Approve a stage of a request, taking away from it first where wished. The last approval issues the grant with it.
 
     Raises NotFound, NotAnApprover, OwnApproval, OwnerMayNotApprove, BeneficiaryMayNotApprove, CameLater, Stale,
-    Decided, Overdue, AlreadyAnswered, RiskierThanAsked, readiness.SetupIncomplete, narrowing.Wider,
-    narrowing.NothingLeft; with the last stage also what `asking.check_in_force` and grants.issue raise.
+    Decided, Overdue, AlreadyAnswered, RiskierThanAsked, readiness.SetupIncomplete, NotRecordable, narrowing.Wider,
+    narrowing.NothingLeft, narrowing.LimitsTooLarge, narrowing.ReasonTooLong; with the last stage also what
+    `asking.check_in_force` and grants.issue raise.
     """
+    check_size(narrow.limits, reason)
     request = requests.locked(request_id, also=by)
     stage = _stage_for(request, by, expected_version)
     taken = requests.narrowed(request, narrow)
@@ -121,6 +123,7 @@ def approve(
 @transaction.atomic
 def deny(request_id: UUID, *, by: Person, reason: str, expected_version: int | None = None) -> AccessRequest:
     """Deny a request, which ends it. Raises ReasonRequired, and what `approve` raises about person and state."""
+    check_size({}, reason)
     request = requests.locked(request_id, also=by)
     stage = _stage_for(request, by, expected_version)
     if not reason.strip():

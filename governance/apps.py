@@ -13,9 +13,10 @@ class GovernanceConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the start-up checks, and make the task queue the one that `delay()` uses."""
+        """Register the start-up checks and what ties people to grants; make the task queue the one of `delay()`."""
         import_module("governance.checks")
         import_module("governance.celery")
+        import_module("governance.ties").register()
 
 
 class OfficeConfig(admin.AdminConfig):

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from audit import clock
+from audit.models import Event
 from entitlements import grants
 from entitlements.codes import Code
 from entitlements.errors import DomainError, Malformed, ReasonRequired
@@ -18,6 +20,8 @@ from . import narrowing
 from .narrowing import Lines, Narrowing
 
 type Asker = Person | Agent
+
+_DENIAL_IS_RECENT: Final = timedelta(days=1)
 
 
 class MayNotAsk(DomainError):
@@ -66,6 +70,12 @@ class ToolNotApproved(DomainError):
     """A tool waits for its review, or is no longer offered."""
 
     code, status = Code.TOOL_NOT_APPROVED, HTTPStatus.CONFLICT
+
+
+class DenialUnknown(DomainError):
+    """There is no such recent denial of a call of this agent."""
+
+    code, status = "denial_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +178,21 @@ def _within(offered: Lines, asked: Narrowing) -> Mapping[str, dict[str, Any]]:
         raise grants.OutsideEntitlement("", **error.detail) from error
     except narrowing.NothingLeft as error:
         raise grants.OutsideEntitlement("A request needs at least one tool that is approved.") from error
+
+
+def denial(agent: Agent, denied_call: UUID | None) -> Event | None:
+    """Find the recent denial of a call of this agent. Raises DenialUnknown when there is none under this id."""
+    if denied_call is None:
+        return None
+    recent = Event.objects.filter(at__gte=clock.now() - _DENIAL_IS_RECENT, uuid=denied_call)
+    found = recent.filter(links__contains=[str(agent.principal)]).first()
+    if found is None or (found.outcome, found.actor) != ("refused", str(agent.principal)):
+        raise DenialUnknown
+    return found
+
+
+def user(by: Asker, denied: Event | None) -> Person | None:
+    """Return the user for whom an agent without a session of theirs was denied, so that it may ask for them."""
+    if isinstance(by, Person) or denied is None:
+        return None
+    return Person.objects.filter(login=denied.on_behalf_of.removeprefix("person:")).first()

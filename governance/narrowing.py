@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +28,18 @@ class NothingLeft(DomainError):
     code, status = "nothing_left", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class LimitsTooLarge(DomainError):
+    """The limits say more than a request can hold; fewer values, or fewer tools at a time."""
+
+    code, status = "limits_too_large", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ReasonTooLong(DomainError):
+    """A reason has at most 2000 characters."""
+
+    code, status = "reason_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 @dataclass(frozen=True, slots=True)
 class Narrowing:
     """What to keep: these tools (None: all), within these further limits, for at most this long (None: as it is)."""
@@ -37,6 +50,18 @@ class Narrowing:
 
 
 NOTHING: Final = Narrowing()
+LARGEST_LIMITS: Final = 16 * 1024
+"""Bytes of all limits that one person gives at once: an event holds 64 KB, and says more than these."""
+LONGEST_REASON: Final = 2000
+
+
+def check_size(given: Lines, reason: str) -> None:
+    """Refuse what no event could hold, before anything is looked up. Raises LimitsTooLarge, ReasonTooLong."""
+    if len(reason) > LONGEST_REASON:
+        raise ReasonTooLong
+    size = len(json.dumps(given, default=str))
+    if size > LARGEST_LIMITS:
+        raise LimitsTooLarge(bytes=size, most=LARGEST_LIMITS)
 
 
 def lines(current: Lines, by: Narrowing) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -16,9 +16,10 @@ from django.db.models import Q, QuerySet
 from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from audit.models import Event
+from audit.draft import BadEvent
+from audit.redaction import Unrepresentable
 from entitlements import locks
-from entitlements.errors import DomainError, NotFound, Stale
+from entitlements.errors import DomainError, NotFound, NotRecordable, Stale
 from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Person, Role, Tool
 from entitlements.words import Risk
@@ -28,7 +29,6 @@ from .asking import Ask, Asker
 from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Narrowing
 
-_DENIAL_IS_RECENT: Final = timedelta(days=1)
 SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 
 
@@ -62,12 +62,6 @@ class NothingNarrowed(DomainError):
     code, status = "nothing_narrowed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class DenialUnknown(DomainError):
-    """There is no such recent denial of a call of this agent."""
-
-    code, status = "denial_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
 @transaction.atomic
 def submit(
     agent: Agent, entitlement: Entitlement, ask: Ask, *, by: Asker, on_behalf_of: Person | None = None
@@ -75,13 +69,14 @@ def submit(
     """Ask for access, and find the people who must approve it.
 
     `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
-    Raises DenialUnknown, what the checks in `asking` raise, and candidates.NoApprover when a stage has nobody left: a
-    stage is never skipped.
+    Raises what the checks in `asking` raise, narrowing.LimitsTooLarge, narrowing.ReasonTooLong, NotRecordable, and
+    candidates.NoApprover when a stage has nobody left: a stage is never skipped.
     """
+    narrowing.check_size(ask.limits, ask.reason)
     locks.shared([(Lock.AGENT, agent.pk)])  # who answers for it stays the same until the request can be seen
     agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
-    denial = _denial(agent, ask.denied_call)
-    on_behalf_of = on_behalf_of or _user(by, denial)
+    denial = asking.denial(agent, ask.denied_call)
+    on_behalf_of = on_behalf_of or asking.user(by, denial)
     asking.check_asker(agent, ask, by=by, on_behalf_of=on_behalf_of)
     asking.check_people(agent, ask.people, ask.groups)
     asking.check_in_force(agent, entitlement, ask.people)
@@ -171,29 +166,17 @@ def _store(
         approval.waiting_for.set(Person.objects.filter(login__in=found.chosen))
 
 
-def _denial(agent: Agent, denied_call: UUID | None) -> Event | None:
-    """Find the recent denial of a call of this agent. Raises DenialUnknown when there is none under this id."""
-    if denied_call is None:
-        return None
-    recent = Event.objects.filter(at__gte=clock.now() - _DENIAL_IS_RECENT, uuid=denied_call)
-    denial = recent.filter(links__contains=[str(agent.principal)]).first()
-    if denial is None or (denial.outcome, denial.actor) != ("refused", str(agent.principal)):
-        raise DenialUnknown
-    return denial
-
-
-def _user(by: Asker, denial: Event | None) -> Person | None:
-    """Return the user for whom an agent without a session of theirs was denied, so that it may ask for them."""
-    if isinstance(by, Person) or denial is None:
-        return None
-    return Person.objects.filter(login=denial.on_behalf_of.removeprefix("person:")).first()
-
-
 @contextmanager
 def within(request: AccessRequest) -> Iterator[None]:
-    """Let what is recorded belong to the trace of the request, so that one trace tells of the ask and its answers."""
-    with context.acting(trace=request.trace):
-        yield
+    """Let what is recorded belong to the trace of the request, so that one trace tells of the ask and its answers.
+
+    Raises NotRecordable when an event would be larger or more exact than the record holds.
+    """
+    try:
+        with context.acting(trace=request.trace):
+            yield
+    except (BadEvent, Unrepresentable) as error:
+        raise NotRecordable from error
 
 
 def about(request: AccessRequest) -> list[str]:
@@ -298,8 +281,10 @@ def narrow(
 ) -> AccessRequest:
     """Ask for less than before, as the requester or as somebody the request waits for. Answers already given stay.
 
-    Raises NotFound, NotInvolved, Stale, Decided, Overdue, NothingNarrowed, narrowing.Wider, narrowing.NothingLeft.
+    Raises NotFound, NotInvolved, Stale, Decided, Overdue, NothingNarrowed, narrowing.Wider, narrowing.NothingLeft,
+    narrowing.LimitsTooLarge, narrowing.ReasonTooLong, NotRecordable.
     """
+    narrowing.check_size(what.limits, reason)
     request = locked(request_id)
     waits = isinstance(by, Person) and request.approvals.filter(answer=Approval.Answer.WAITING, waiting_for=by).exists()
     if not (waits or asked_by(request, by)):
@@ -321,7 +306,8 @@ def asked_by(request: AccessRequest, who: Asker) -> bool:
 
 @transaction.atomic
 def cancel(request_id: UUID, by: Asker, *, expected_version: int | None = None, reason: str = "") -> AccessRequest:
-    """Withdraw a request. Raises NotFound, NotTheRequester, Stale, Decided, Overdue."""
+    """Withdraw a request. Raises NotFound, NotTheRequester, Stale, Decided, Overdue, narrowing.ReasonTooLong."""
+    narrowing.check_size({}, reason)
     request = locked(request_id)
     if not asked_by(request, by):
         raise NotTheRequester

@@ -7,6 +7,7 @@ A document: {"type": "urn:mandate:problem:<code>", "title", "status", "detail", 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -20,7 +21,7 @@ from rest_framework.response import Response
 
 from audit import context, draft, redaction, refusals
 from audit.context import Principal
-from entitlements.errors import DomainError
+from entitlements.errors import DomainError, NotRecordable
 
 FAILURES: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 """From this status on it is our failure and no refusal."""
@@ -29,6 +30,9 @@ RECORDED: Final = frozenset(
     {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
 """What counts as a refusal when something was to change; malformed and outdated asks decide nothing."""
+
+LINK: Final = re.compile(r"[a-z_]+:[^\x00-\x20\x7f]{1,300}")
+"""What a refusal can be about; what the caller named and nothing can be called is left out."""
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +59,6 @@ class Unavailable(DomainError):
     """The database cannot be reached; nothing was changed. Try again."""
 
     code, status = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
-
-
-class NotRecordable(DomainError):
-    """What it says is too large or too exact for the record, and what cannot be recorded is not done."""
-
-    code, status = "not_recordable", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class Unexpected(DomainError):
@@ -152,7 +150,7 @@ def record(refusal: DomainError, status: int, *, by: Principal | None, about: It
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             refusals.count_stranger(refusal.code, context.current().source)
     elif status == HTTPStatus.FORBIDDEN or (changes and status in RECORDED):
-        refusals.record(refusal, by=by, about=about)
+        refusals.record(refusal, by=by, about=[link for link in about if LINK.fullmatch(link)])
 
 
 def _named(code: str, message: str) -> DomainError:

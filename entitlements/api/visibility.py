@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from django.db.models import Q, QuerySet
 
 from entitlements.models import (
@@ -19,6 +22,16 @@ from entitlements.models import (
 
 from .caller import Caller
 
+type Tie = Callable[[Person], Q]
+"""What else ties a person to grants; the floor above knows of ties that this one does not."""
+
+_TIES: Final[dict[str, Tie]] = {}
+
+
+def tie_to_grants(name: str, tie: Tie) -> None:
+    """Let people see the grants that a tie of theirs selects. Called once, when the process starts."""
+    _TIES[name] = tie
+
 
 def agents(caller: Caller) -> QuerySet[Agent]:
     """Agents: one's own, by sponsoring or owning them; an agent sees itself."""
@@ -27,7 +40,7 @@ def agents(caller: Caller) -> QuerySet[Agent]:
 
 
 def grants(caller: Caller) -> QuerySet[Grant]:
-    """Grants of one's agents, at one's systems, and those under which one is acted for."""
+    """Grants of one's agents, at one's systems, those under which one is acted for, and those one is tied to."""
     rows = Grant.objects.select_related("agent", "entitlement__system").prefetch_related(
         "lines__tool", "subjects__person", "subjects__group"
     )
@@ -38,6 +51,8 @@ def grants(caller: Caller) -> QuerySet[Grant]:
         mine |= Q(entitlement__system__owner=person)
         mine |= Q(pk__in=Grant.objects.filter(subjects__person=person).values("pk"))
         mine |= Q(pk__in=Grant.objects.filter(subjects__group__people=person).values("pk"))
+        for tie in _TIES.values():
+            mine |= tie(person)
     return rows.filter(mine)
 
 

@@ -226,14 +226,14 @@ def test_only_a_denial_of_the_agent_itself_counts(company: Company) -> None:
         denied(company.bot, "system:clock", outcome="success"),
     ]
     for denial in others:
-        with pytest.raises(requests.DenialUnknown):
+        with pytest.raises(asking.DenialUnknown):
             requests.submit(company.bot, company.use, after(denial, company.alice), by=company.otto)
 
 
 def test_an_old_denial_is_no_longer_known(company: Company, at: Callable[[timedelta], Any]) -> None:
     denial = denied(company.bot, "system:clock")
     at(timedelta(days=1, seconds=1))
-    with pytest.raises(requests.DenialUnknown):
+    with pytest.raises(asking.DenialUnknown):
         requests.submit(company.bot, company.use, after(denial, company.alice), by=company.otto)
 
 

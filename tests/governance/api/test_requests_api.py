@@ -8,14 +8,19 @@ from audit import timeline
 from audit.actions import Action
 from entitlements.api import caller as callers
 from entitlements.models import Agent, Grant, Person
+from governance import approvals, narrowing
 from governance.models import AccessRequest
+from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import visits
 
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/requests"
+WIDE = {"zone": {"one_of": [f"zone-{n}" for n in range(900)]}}
+MANY = {"convert": {f"argument-{n}": {"max_length": 10_000} for n in range(150)}}
 
 
 @pytest.fixture
@@ -121,6 +126,8 @@ def test_the_technical_owner_may_not_approve_what_an_analyst_asked() -> None:
         ({"entitlement": "clock:none"}, 422, "unknown_name"),
         ({"denied_call": str(uuid4())}, 422, "denial_unknown"),
         ({"reason": ""}, 400, "invalid"),
+        ({"limits": {"now": WIDE, **MANY}}, 422, "limits_too_large"),
+        ({"limits": {"now": {"most": {"max": 2**60}}}}, 422, "not_recordable"),
         ({"state": "approved"}, 400, "unknown_field"),
         ({"people": "alice"}, 400, "invalid"),
     ],
@@ -150,6 +157,34 @@ def test_an_approval_names_what_was_read(company: Company) -> None:
         (412, "stale"),
     ]
     assert not Grant.objects.exists()
+
+
+def test_whoever_answers_a_request_sees_the_grant_that_came_of_it(company: Company) -> None:
+    own = make.agent("alices-bot", kind=Agent.Kind.PERSONAL, sponsor=company.alice, owner=company.otto)
+    request = make.request(company.use, own, by=company.alice, people=[company.alice], tools=["now"])
+    mona = client.of(company.mona)
+
+    answer = mona.post(f"{URL}/{request.pk}/approve", {}, headers={"If-Match": f'"{request.version}"'})
+
+    grant = answer.json()["grant"]
+    assert mona.get(f"/api/v1/grants/{grant}").status_code == 200
+    assert [row["id"] for row in mona.get("/api/v1/grants").json()["results"]] == [grant]
+    page = visits.as_(company.mona).get(f"/grants/{grant}/")
+    assert page.status_code == 200
+    assert client.of(company.mallory).get(f"/api/v1/grants/{grant}").status_code == 404
+
+
+def test_what_is_too_large_for_the_record_is_refused_when_it_is_narrowed_and_approved_too(company: Company) -> None:
+    made = ask(company)
+    sofia = client.of(company.sofia)
+    for limits, code in ((MANY, "limits_too_large"), ({"now": {"most": {"max": 2**60}}}, "not_recordable")):
+        for act in ("narrow", "approve"):
+            body = {"tools": ["now", "convert"], "limits": {**limits, "now": limits.get("now", WIDE)}}
+            answer = sofia.post(f"{URL}/{made['id']}/{act}", body, headers={"If-Match": made["etag"]})
+            assert (answer.status_code, answer.json()["code"]) == (422, code)
+    with pytest.raises(narrowing.ReasonTooLong):
+        approvals.deny(AccessRequest.objects.get().pk, by=company.sofia, reason="x" * 2001)
+    assert AccessRequest.objects.get().version == 1
 
 
 def test_the_same_key_makes_one_request(company: Company) -> None:
