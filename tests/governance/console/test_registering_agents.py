@@ -1,0 +1,179 @@
+"""Registering agents and their clients at the screen: who answers for them, and a secret that is shown once."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from audit import timeline
+from audit.actions import Action
+from entitlements import clients, people
+from entitlements.models import Agent, Client
+from tests import make
+from tests.governance import companies
+from tests.governance.console import visits
+
+pytestmark = pytest.mark.django_db
+
+BOT = {"name": "Travel desk", "kind": "shared", "purpose": "Books trains.", "sponsor": "sofia", "owner": "otto"}
+PUBLIC = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "one"}
+CLIENT = {"client_id": "travel-desk", "auth": "client_secret_basic"}
+CLIENTS = "/agents/research-bot/clients/"
+
+
+@pytest.fixture
+def company() -> companies.Company:
+    return companies.found()
+
+
+def test_an_agent_is_registered_with_the_people_who_answer_for_it(company: companies.Company) -> None:
+    browser = visits.as_(company.ana)
+    response = browser.post("/agents/add/", BOT)
+    assert response["Location"] == "/agents/travel-desk/"
+    made = Agent.objects.get(slug="travel-desk")
+    assert (made.sponsor, made.owner, made.purpose) == (company.sofia, company.otto, "Books trains.")
+    assert "Register its client" in visits.text(browser.get("/agents/travel-desk/?tab=tokens"))
+
+
+def test_people_are_picked_from_a_list_that_needs_no_script(company: companies.Company) -> None:
+    people.disable(company.bob, by=company.ana.principal, reason="left")
+    page = visits.text(visits.as_(company.ana).get("/agents/add/"))
+    assert '<option value="sofia">Sofia</option>' in page
+    assert '<option value="bob">' not in page
+    assert page.count('list="people-to-pick"') == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"sponsor": "nobody"}, "unknown_person"),
+        ({"sponsor": "bob"}, "person_disabled"),
+        ({"owner": "bob"}, "person_disabled"),
+        ({"sponsor": ""}, "required"),
+        ({"purpose": ""}, "required"),
+        ({"slug": "research-bot"}, "slug_taken"),
+        ({"slug": "add"}, "invalid"),
+        ({"kind": "god"}, "invalid_choice"),
+    ],
+)
+def test_what_is_wrong_with_an_agent_is_said_beside_the_field(
+    company: companies.Company, given: dict[str, str], code: str
+) -> None:
+    people.disable(company.bob, by=company.ana.principal, reason="left")
+    response = visits.as_(company.ana).post("/agents/add/", {**BOT, **given})
+    page = visits.text(response)
+    assert response.status_code in (409, 422)
+    assert f"<code>{code}</code>" in page
+    assert 'value="Travel desk"' in page
+    assert not Agent.objects.filter(name="Travel desk").exists()
+
+
+def test_its_owner_edits_what_it_is_and_nobody_from_an_older_version(company: companies.Company) -> None:
+    browser = visits.as_(company.otto)
+    form = {"name": "Desk", "purpose": "Looks things up.", "version": company.bot.version}
+    assert browser.post("/agents/research-bot/edit/", form).status_code == 302
+    assert browser.post("/agents/research-bot/edit/", {**form, "name": "Older"}).status_code == 412
+    company.bot.refresh_from_db()
+    assert (company.bot.name, company.bot.purpose) == ("Desk", "Looks things up.")
+
+
+def test_an_analyst_names_other_people_with_a_reason_and_never_herself(company: companies.Company) -> None:
+    browser = visits.as_(company.ana)
+    form = {"sponsor": "mona", "owner": "otto", "reason": "Sofia moves on."}
+    assert browser.post("/agents/research-bot/people/", {**form, "reason": ""}).status_code == 422
+    assert browser.post("/agents/research-bot/people/", {**form, "sponsor": "ana"}).status_code == 403
+    assert visits.refusals() == [("person:ana", "own_appointment")]
+    assert browser.post("/agents/research-bot/people/", form).status_code == 302
+    company.bot.refresh_from_db()
+    assert (company.bot.sponsor, company.bot.owner) == (company.mona, company.otto)
+
+
+def test_its_owner_names_no_other_sponsor(company: companies.Company) -> None:
+    browser = visits.as_(company.otto)
+    assert "Name these people" not in visits.text(browser.get("/agents/research-bot/edit/"))
+    form = {"sponsor": "mallory", "owner": "otto", "reason": "x"}
+    assert browser.post("/agents/research-bot/people/", form).status_code == 403
+    company.bot.refresh_from_db()
+    assert company.bot.sponsor == company.sofia
+
+
+def _secret(page: str) -> str:
+    found = re.search(r'id="secret">([^<]+)<', page)
+    assert found
+    return found[1]
+
+
+def test_a_secret_is_shown_in_the_one_answer_that_makes_it(company: companies.Company) -> None:
+    browser = visits.as_(company.ana)
+    shown = _secret(visits.text(browser.post(f"{CLIENTS}add/", CLIENT)))
+    made = Client.objects.get(client_id="travel-desk")
+    assert made.secret_sha256 == clients.secret_digest(shown)
+    assert shown not in visits.text(browser.get(f"{CLIENTS}travel-desk/"))
+
+
+def test_rotating_kills_the_secret_before_it_and_needs_a_reason(company: companies.Company) -> None:
+    made, before = make.client(company.bot, "desk", auth="client_secret_basic")
+    browser = visits.as_(company.ana)
+    assert browser.post(f"{CLIENTS}desk/", {"verb": "rotate"}).status_code == 422
+    shown = _secret(visits.text(browser.post(f"{CLIENTS}desk/", {"verb": "rotate", "reason": "It was in a log."})))
+    made.refresh_from_db()
+    assert made.secret_sha256 == clients.secret_digest(shown) != clients.secret_digest(before)
+    assert timeline.about("client:desk").filter(action=Action.CLIENT_SECRET_ROTATED).count() == 1
+
+
+def test_a_client_with_keys_of_its_own_has_no_secret_to_rotate(company: companies.Company) -> None:
+    make.client(company.bot, "desk")
+    response = visits.as_(company.ana).post(f"{CLIENTS}desk/", {"verb": "rotate", "reason": "x"})
+    assert response.status_code == 409
+    assert "client_has_no_secret" in visits.text(response)
+
+
+def test_a_client_is_registered_by_its_public_keys(company: companies.Company) -> None:
+    form = {"client_id": "desk", "auth": "private_key_jwt", "jwks": json.dumps({"keys": [PUBLIC]})}
+    response = visits.as_(company.ana).post(f"{CLIENTS}add/", form)
+    assert response["Location"] == f"{CLIENTS}desk/"
+    assert Client.objects.get(client_id="desk").jwks == {"keys": [PUBLIC]}
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"auth": "private_key_jwt"}, "invalid"),
+        ({"auth": "private_key_jwt", "jwks": "not json"}, "invalid"),
+        ({"auth": "private_key_jwt", "jwks": json.dumps({"keys": [{**PUBLIC, "d": "AA"}]})}, "private_key_given"),
+        ({"auth": "client_secret_basic", "jwks": json.dumps({"keys": [PUBLIC]})}, "invalid"),
+        ({"auth": "none"}, "required"),
+        ({"auth": "none", "redirect_uris": "nowhere"}, "invalid"),
+        ({"client_id": "taken"}, "client_id_taken"),
+        ({"client_id": "../x"}, "invalid"),
+        ({"client_id": "add"}, "invalid"),
+    ],
+)
+def test_what_is_wrong_with_a_client_is_said_beside_the_field(
+    company: companies.Company, given: dict[str, Any], code: str
+) -> None:
+    make.client(company.bot, "taken")
+    response = visits.as_(company.ana).post(f"{CLIENTS}add/", {**CLIENT, **given})
+    page = visits.text(response)
+    assert response.status_code in (409, 422)
+    assert f"<code>{code}</code>" in page
+    assert 'aria-invalid="true"' in page
+    assert Client.objects.count() == 1
+
+
+def test_a_stopped_client_is_started_again_by_an_analyst_and_by_no_owner(company: companies.Company) -> None:
+    made, _ = make.client(company.bot, "desk")
+    clients.disable(made, by=company.resa.principal, reason="Leaked.")
+    form = {"verb": "enable", "reason": "Cleaned."}
+    assert visits.as_(company.otto).post(f"{CLIENTS}desk/", form).status_code == 403
+    assert visits.as_(company.ana).post(f"{CLIENTS}desk/", form).status_code == 302
+    made.refresh_from_db()
+    assert made.status == "active"
+
+
+def test_a_client_is_found_under_its_own_agent_alone(company: companies.Company) -> None:
+    make.client(make.agent("other"), "theirs")
+    assert visits.as_(company.ana).get(f"{CLIENTS}theirs/").status_code == 404
