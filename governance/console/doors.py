@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Concatenate, Final
@@ -27,7 +26,6 @@ from . import matrix
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponse]
 """A view; `page` makes doors of them."""
 
-_LINK: Final = re.compile(r"[a-z_]+:[^\x00-\x20\x7f]{1,300}")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -84,7 +82,7 @@ def caller(request: HttpRequest) -> Caller:
 
 def about(request: HttpRequest, *links: str) -> None:
     """Remember what a refusal of this request would be about; what can be nobody's name finds nothing."""
-    request._about = [link for link in links if _LINK.fullmatch(link)]  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
+    request._about = [link for link in links if problems.LINK.fullmatch(link)]  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
 
 
 def record(request: HttpRequest, refusal: DomainError, links: Iterable[str] = ()) -> None:

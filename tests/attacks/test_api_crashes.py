@@ -125,7 +125,24 @@ def test_a_key_for_an_algorithm_that_is_no_word_is_for_none(key: dict[str, Any])
 
 
 @pytest.mark.parametrize("method", ["post", "patch", "put"])
-@pytest.mark.parametrize("given", [None, [], {}, "x", 10**300, -(10**18), True, 1e308, ["\u0000"], {"\u0000": 1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        [],
+        {},
+        "x",
+        10**300,
+        -(10**18),
+        True,
+        1e308,
+        ["\u0000"],
+        {"\u0000": 1},
+        "\ud800",
+        ["\udfff\ud800"],
+        {"\ud800": "\udc00"},
+    ],
+)
 def test_no_field_of_no_body_brings_the_api_down(method: str, given: object) -> None:
     ana = client.of(make.person("ana", roles=["analyst", "admin"]))
     make.agent("bot")
@@ -149,3 +166,23 @@ def test_no_field_of_no_body_brings_the_api_down(method: str, given: object) -> 
             sent = {**body, name: given, **still}
             answer = getattr(ana, method)(f"/api/v1/{address}", sent, headers={"If-Match": "*"})
             assert answer.status_code < 500, (address, name, given, answer.content)
+
+
+@pytest.mark.parametrize("kind", ["agent", "tool", "person", "client", "system", "grant", "session", "token"])
+@pytest.mark.parametrize("name", ["", "a b", "\t", "\u202e", "x" * 129, "a/b/c", "../.."])
+def test_a_stop_of_what_nothing_can_be_called_finds_nothing(kind: str, name: str) -> None:
+    answer = client.of(make.analyst()).post(
+        "/api/v1/revocations", {"target": {"type": kind, "id": name}, "reason": "x"}
+    )
+
+    assert answer.status_code in (400, 404), answer.content
+
+
+@pytest.mark.parametrize("lone", [rb"\ud800", rb"\udfff", rb"x\udc00\ud800y", b"\xed\xa0\x80", b"\xff"])
+def test_half_a_character_is_no_text(lone: bytes) -> None:
+    browser, headers = client.raw(make.analyst())
+    body = b'{"slug": "a", "name": "' + lone + b'", "people": []}'
+
+    answer = browser.post("/api/v1/groups", body, content_type="application/json", **headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_call")
