@@ -92,6 +92,18 @@ REASONS: Final[Mapping[str, Any]] = {
 """Why a reviewer keeps or removes access."""
 _TURNING: Final = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
 """Directions of characters that carry what stands beside them along."""
+_RULES: Final[Mapping[str, Any]] = {
+    "sponsor": gettext_lazy("answers for the agent"),
+    "system_owner": gettext_lazy("owns the system"),
+    "manager": gettext_lazy("manages the sponsor"),
+    "reassigned": gettext_lazy("named by hand"),
+}
+_WHY: Final[Mapping[str, Any]] = {
+    "requested_it": gettext_lazy("asked for it"),
+    "benefits": gettext_lazy("the agent acts for them"),
+    "owns_the_agent": gettext_lazy("owns the agent technically"),
+    "inactive": gettext_lazy("has left"),
+}
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -131,6 +143,19 @@ def does(action: str) -> str:
 def because(code: str) -> str:
     """Say a reviewer's reason."""
     return str(REASONS.get(code, code))
+
+
+@register.filter
+def reviewer_rule(rule: str) -> str:
+    """Say why somebody is the reviewer."""
+    return str(_RULES.get(rule, rule))
+
+
+@register.filter
+def passed_over(skip: Mapping[str, str] | str) -> str:
+    """Say who was passed over as a reviewer, and why; the evidence holds it as one text."""
+    who, _colon, why = skip.partition(": ") if isinstance(skip, str) else (skip["who"], "", skip["why"])
+    return f"{who} ({_WHY.get(why, why)})"
 
 
 @register.simple_tag

@@ -52,6 +52,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "stop": ["/stop/agent/expense-bot/", "/stop/system/erp/", "/agents/nobody/"],
     "connect": ["/connect/", *(f"/connect/?agent=expense-bot&how={how}" for how in ("claude", "curl"))],
     "connect-light": [],  # a part of a page
+    "group-page": ["/groups/research/"],
     "person-page": ["/people/sofia/"],
     "person-edit": ["/people/sofia/edit/"],
     "openid_connect_login": [],  # leads to the company
