@@ -40,7 +40,7 @@ PROVEN = (
     "8. A review begins: what is in force is frozen and hashed",
     "The sponsor keeps one and removes the other, each with a reason",
     "The removal is proven: each call that it took away was decided again, and denied",
-    "What was removed gets no token any more; before, it did",
+    "What was removed gets no token any more",
     "The evidence adds up",
     "9. One timeline holds every step in order",
     "The export verifies offline",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -138,11 +139,12 @@ def _strip(request: HttpRequest) -> Strip | None:
         return None
     try:
         begun = visits.read(visits.folder())
-    except FileNotFoundError:  # the story is still being played
+        found = seen(begun)
+    except (FileNotFoundError, DatabaseError):  # the story is still being played; a page about an outage has no strip
         return None
     said = request.session.pop(SAID, None)
     here = request.get_full_path() if request.method == "GET" else "/"  # a page that answers a form has no address
-    return Strip(steps(begun, seen(begun)), said, request.COOKIES.get(CLOSED) != "closed", here)
+    return Strip(steps(begun, found), said, request.COOKIES.get(CLOSED) != "closed", here)
 
 
 def seen(begun: visits.Visit) -> Seen:
