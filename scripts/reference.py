@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripts import doorcodes
+
 if TYPE_CHECKING:
     from entitlements.errors import DomainError
 
@@ -26,7 +28,7 @@ def pages() -> dict[str, str]:
     from scripts import rolespage  # noqa: PLC0415 - it needs Django from its first line on
 
     return {
-        "codes.md": HEAD + _decisions() + _refusals(),
+        "codes.md": HEAD + _decisions() + _refusals() + _at_doors() + _inside(),
         "events.md": HEAD + _events(),
         "roles.md": HEAD + rolespage.text(),
     }
@@ -57,14 +59,48 @@ def _refusals() -> str:
     return f"\n## Refused requests\n\n| code | what it says | HTTP |\n|---|---|---|\n{rows}\n"
 
 
-def _errors() -> Iterator[type[DomainError]]:
-    from entitlements.errors import DomainError  # noqa: PLC0415 - Django must be set up first
+def _at_doors() -> str:
+    machine = "\n".join(
+        f"| `{code}` | {sentence} | `{oauth}` |" for code, oauth, sentence in doorcodes.at_the_machine_doors()
+    )
+    framework = "\n".join(f"| `{code}` | {said} |" for code, said in sorted(doorcodes.of_the_framework().items()))
+    pages = ", ".join(_code(code) for code in doorcodes.on_pages())
+    return (
+        "\n## Refusals of the machine doors\n\nWhat `/idp` and `/as/<system>` say beside the protocol's `error`; a code"
+        " of the tables above may be sent there as well.\n\n"
+        f"| code | what it says | `error` |\n|---|---|---|\n{machine}\n"
+        f"\n## Refusals of the API's framework\n\n| code | what it says |\n|---|---|\n{framework}\n"
+        f"\n## On pages alone\n\n{pages}\n"
+    )
 
+
+def _inside() -> str:
+    """List what fails on our side, and reaches others only under a code of the tables above."""
+    _imported()
+    waiting, found = [RuntimeError, ValueError], set()
+    while waiting:
+        error = waiting.pop()
+        waiting += error.__subclasses__()
+        if error.__module__.partition(".")[0] in FLOORS and isinstance(code := error.__dict__.get("code"), str):
+            found.add((code, (error.__doc__ or "").strip().splitlines()[0]))
+    rows = "\n".join(f"| `{code}` | {sentence} |" for code, sentence in sorted(found))
+    told = "Seen in logs; others hear of them by a code of the tables above."
+    return f"\n## Failures inside\n\n{told}\n\n| code | what it says |\n|---|---|\n{rows}\n"
+
+
+def _imported() -> None:
+    """Import every module, so that every class is there."""
     for floor in FLOORS:
         package = import_module(floor)
         for module in pkgutil.walk_packages(package.__path__, f"{floor}."):
             if ".migrations" not in module.name and module.name not in {"governance.asgi", "governance.wsgi"}:
                 import_module(module.name)
+
+
+def _errors() -> Iterator[type[DomainError]]:
+    from entitlements.errors import DomainError  # noqa: PLC0415 - Django must be set up first
+
+    _imported()
     waiting: list[type[DomainError]] = [DomainError]
     while waiting:
         error = waiting.pop()

@@ -79,7 +79,7 @@ class UnknownField(Invalid):
     code = "unknown_field"
 
 
-_FRAMEWORK: Final[Mapping[type[exceptions.APIException], str]] = {
+FRAMEWORK: Final[Mapping[type[exceptions.APIException], str]] = {
     exceptions.ParseError: "malformed",
     exceptions.MethodNotAllowed: "method_not_allowed",
     exceptions.NotAcceptable: "not_acceptable",
@@ -103,7 +103,7 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0
         case exceptions.AuthenticationFailed():
             return BadCredentials(), HTTPStatus.UNAUTHORIZED
         case exceptions.APIException():
-            return _named(_FRAMEWORK.get(type(error), "refused"), str(error.detail)), HTTPStatus(error.status_code)
+            return _named(FRAMEWORK.get(type(error), "refused"), str(error.detail)), HTTPStatus(error.status_code)
         case Http404():
             return _named("not_found", "There is no such thing, or you may not see it."), HTTPStatus.NOT_FOUND
         case PermissionDenied():
