@@ -1,13 +1,30 @@
 """Start-up checks of our own, beside Django's: what must not reach production."""
 
+import base64
+import contextlib
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Final
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
+from django.db import Error, connection
 
+from entitlements.models import TrustedIssuer
+
+from . import env
+
+FEWEST_BYTES: Final = 12
+"""Of 32 random bytes about 30 differ; fewer than this many do once in 10^20 keys."""
+_MAY: Final = """
+SELECT r.rolsuper OR r.rolcreaterole OR r.rolbypassrls,
+       EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('events') AND pg_has_role(c.relowner, 'MEMBER')),
+       coalesce(has_table_privilege(to_regclass('events'), 'UPDATE, DELETE, TRUNCATE'), false),
+       coalesce(has_table_privilege(to_regclass('leaves'), 'INSERT, UPDATE, DELETE, TRUNCATE'), false)
+  FROM pg_roles r WHERE r.rolname = current_user
+"""
 _OWN: Final = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10")))
 
 
@@ -30,6 +47,90 @@ def production_is_not_a_demo(app_configs: Sequence[AppConfig] | None, **_: objec
         told = "PRIVATE_NETWORKS holds this machine's own or link-local addresses, where clouds keep their credentials."
         found.append(checks.Error(told, id="mandate.E008"))
     return found
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def secrets_are_secrets(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
+    """Refuse a key that somebody typed, and one secret for two purposes: whoever learns one must not have the other."""
+    del app_configs
+    found: list[checks.CheckMessage] = []
+    key: bytes = settings.KEY_ENCRYPTION_KEY.reveal()
+    if len(set(key)) < FEWEST_BYTES:
+        told = "KEY_ENCRYPTION_KEY is not random: take 32 bytes of a random generator (scripts/install does)."
+        found.append(checks.Error(told, id="mandate.E009"))
+    kept: dict[str, str] = {}
+    for name, secret in _secrets().items():
+        if secret and secret in kept:
+            told = f"{name} is the same as {kept[secret]}: whoever learns one has the other. Give each its own."
+            found.append(checks.Error(told, id="mandate.E010"))
+        kept.setdefault(secret, name)
+    return found
+
+
+def _secrets() -> dict[str, str]:
+    """Return the secrets that must differ, as text."""
+    databases = {
+        f"the password of {row['USER']}": str(row["PASSWORD"])
+        for row in (*settings.DATABASES.values(), _sealers())
+        if row
+    }
+    return {
+        "SECRET_KEY": settings.SECRET_KEY,
+        "KEY_ENCRYPTION_KEY": base64.urlsafe_b64encode(settings.KEY_ENCRYPTION_KEY.reveal()).decode().rstrip("="),
+        "METRICS_TOKEN": settings.METRICS_TOKEN.reveal(),
+        "the password of REDIS_URL": urlsplit(settings.REDIS_URL.reveal()).password or "",
+        **databases,
+    }
+
+
+def _sealers() -> dict[str, str] | None:
+    parts = urlsplit(settings.SEAL_DATABASE_URL.reveal())
+    return {"USER": parts.username or "", "PASSWORD": parts.password or ""} if parts.username else None
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
+    """Refuse a database role that serves and may do more: own tables, seal the record, or be a superuser.
+
+    What the role may really do is asked of the database, where it answers; `/readyz` tells of one that does not.
+    """
+    del app_configs
+    roles, found = settings.DATABASE_ROLES, list[checks.CheckMessage]()
+    for other, what in {"owner": "owns the tables", "seal": "seals the record"}.items():
+        if roles["app"] == roles[other]:
+            told = f"The role that serves ({roles['app']}) also {what}; give it a role of its own (deploy/roles.sh)."
+            found.append(checks.Error(told, id="mandate.E011"))
+    with contextlib.suppress(Error), connection.cursor() as cursor:
+        cursor.execute(_MAY)
+        is_super, owns, rewrites, seals = cursor.fetchone()
+        told = {
+            "is a superuser, makes roles or goes round row security": is_super,
+            "owns the record's tables, or is a member of the role that does": owns,
+            "may change or delete what is recorded": rewrites,
+            "may write what the sealer alone writes": seals,
+        }
+        found += [
+            checks.Error(
+                f"The database role that serves {may}; use {roles['app']} of deploy/roles.sh.", id="mandate.E012"
+            )
+            for may, is_so in told.items()
+            if is_so
+        ]
+    return found
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def issuers_are_elsewhere(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
+    """Refuse trust in whoever listens on this machine, or speaks plain http; the demo alone may."""
+    del app_configs
+    trusted = {settings.OIDC_ISSUER} - {""}
+    with contextlib.suppress(Error):
+        trusted |= set(TrustedIssuer.objects.filter(enabled=True).values_list("issuer", flat=True))
+    return [
+        checks.Error(f"The issuer {address} is on this machine, or speaks plain http: distrust it.", id="mandate.E013")
+        for address in sorted(trusted)
+        if not settings.DEMO and (urlsplit(address).scheme != "https" or urlsplit(address).hostname in env.LOOPBACK)
+    ]
 
 
 @checks.register(checks.Tags.security)

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 KEY_BYTES = 32
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class BadEnvironmentError(Exception):
@@ -227,10 +228,18 @@ def public_url(name: str, *, allow_http: bool) -> str:
     if value != f"{parts.scheme}://{parts.netloc}" or parts.username is not None:
         message = f"{name} must be a scheme and a host, like https://mandate.example, without a path."
         raise BadEnvironmentError(message)
-    if parts.scheme == "http" and not (allow_http or parts.hostname in {"localhost", "127.0.0.1", "::1"}):
+    if parts.scheme == "http" and not (allow_http or parts.hostname in LOOPBACK):
         message = f"{name} must start with https:// (http:// is for this machine only, or with DEMO)."
         raise BadEnvironmentError(message)
     return value
+
+
+def for_this_machine_alone(flags: Mapping[str, bool], *addresses: str) -> None:
+    """Refuse flags that open doors where a public address says that others come by."""
+    is_public = any(urlsplit(address).hostname not in LOOPBACK for address in addresses)
+    for name in (name for name, is_on in flags.items() if is_on and is_public):
+        message = f"{name} is for this machine alone: CONSOLE_URL and GATEWAY_URL must then be on localhost."
+        raise BadEnvironmentError(message)
 
 
 def redis_url(name: str) -> Secret[str]:

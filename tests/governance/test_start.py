@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 import structlog
+from django.core.checks import Tags, run_checks
 
-from governance import logs
+from entitlements.models import TrustedIssuer
+from governance import checks, logs
+from tests import databases
 from tests.architecture import tree
 
 PRODUCTION = {
     "PATH": os.environ["PATH"],
     "SECRET_KEY": "x7-Gq2mTz9LwVb4NcR8sYk1HdJf6PaE0uXiSoCyWpBtZrQnMvKg5",
-    "KEY_ENCRYPTION_KEY": "A" * 43,
-    "DATABASE_URL": "postgresql://mandate_app:x@db.example/mandate",
+    "KEY_ENCRYPTION_KEY": "h2PTQgZp1tq0uY7vXcF9kLr3JmWsBnE4aDoGiR5yV8U",
+    "DATABASE_URL": "postgresql://mandate_app:y@db.example/mandate",
     "REDIS_URL": "rediss://:x@redis.example/0",
     "CONSOLE_URL": "https://mandate.example",
     "GATEWAY_URL": "https://gateway.example",
@@ -37,7 +40,10 @@ def test_the_deployment_check_is_clean_in_production() -> None:
 @pytest.mark.parametrize(
     ("spoiled", "told"),
     [
-        ({"DEMO": "true"}, "mandate.E001"),
+        (
+            {"DEMO": "true", "CONSOLE_URL": "http://localhost:8000", "GATEWAY_URL": "http://localhost:8001"},
+            "mandate.E001",
+        ),
         ({"CONSOLE_URL": "http://localhost:8000"}, "mandate.E002"),
         ({"GATEWAY_URL": "http://localhost:8001"}, "mandate.E002"),
         ({"ALLOWED_HOSTS": "*"}, "mandate.E003"),
@@ -45,7 +51,22 @@ def test_the_deployment_check_is_clean_in_production() -> None:
         ({"REDIS_URL": "redis://redis.example/0"}, "mandate.E004"),
         ({"PRIVATE_NETWORKS": "10.20.0.0/16,0.0.0.0/0"}, "mandate.E008"),
         ({"PRIVATE_NETWORKS": "169.254.169.254/32"}, "mandate.E008"),
-        ({"DEBUG": "true"}, "security.W018"),
+        (
+            {"DEBUG": "true", "CONSOLE_URL": "http://localhost:8000", "GATEWAY_URL": "http://localhost:8001"},
+            "security.W018",
+        ),
+        ({"KEY_ENCRYPTION_KEY": "A" * 43}, "mandate.E009"),
+        (
+            {"METRICS_TOKEN": "x7-Gq2mTz9LwVb4NcR8sYk1HdJf6PaE0uXiSoCyWpBtZrQnMvKg5"},
+            "METRICS_TOKEN is the same as SECRET_KEY",
+        ),
+        (
+            {"REDIS_URL": "rediss://:y@redis.example/0"},
+            "the password of mandate_app is the same as the password of REDIS_URL",
+        ),
+        ({"MIGRATE_DATABASE_URL": "postgresql://mandate_app:y@db.example/mandate"}, "mandate.E011"),
+        ({"SEAL_DATABASE_URL": "postgresql://mandate_app:y@db.example/mandate"}, "also seals the record"),
+        ({"OIDC_ISSUER": "https://localhost:9", "OIDC_CLIENT_ID": "x"}, "mandate.E013"),
         ({"SECRET_KEY": "a" * 50}, "security.W009"),
     ],
 )
@@ -61,6 +82,9 @@ def test_the_deployment_check_refuses_what_must_not_reach_production(spoiled: di
         ({"SECRET_KEY": ""}, "SECRET_KEY is not set."),
         ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 50 characters."),
         ({"CONSOLE_URL": "http://mandate.example"}, "CONSOLE_URL must start with https://"),
+        ({"DEMO": "true"}, "DEMO is for this machine alone"),
+        ({"DEBUG": "true"}, "DEBUG is for this machine alone"),
+        ({"KEY_ENCRYPTION_KEY": ""}, "KEY_ENCRYPTION_KEY is not set."),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of"),
         ({"PRIVATE_NETWORKS": "10.20.0.1/16"}, "PRIVATE_NETWORKS must be networks"),
         ({"MAIL_URL": "http://mail.example"}, "MAIL_FROM must be an e-mail address"),
@@ -71,6 +95,54 @@ def test_a_bad_value_stops_the_start_with_one_sentence(spoiled: dict[str, str], 
     assert started.returncode == 1
     assert started.stderr.startswith(sentence)
     assert "Traceback" not in started.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("role", ["app", "owner", "superuser", "sealer"])
+def test_the_deployment_check_asks_the_database_what_the_role_that_serves_may_do(role: str) -> None:
+    addresses = databases.addresses()
+    admin = databases.at(os.environ["ADMIN_DATABASE_URL"], databases.here())
+    address = {"app": addresses.app, "owner": addresses.owner, "superuser": admin, "sealer": addresses.seal}[role]
+    checked = _manage("check", "--deploy", "--fail-level", "WARNING", DATABASE_URL=address)
+    assert (checked.returncode == 0) is (role == "app"), checked.stderr
+    told = {"owner": "owns the record's tables", "superuser": "is a superuser", "sealer": "the sealer alone writes"}
+    assert told.get(role, "") in checked.stderr
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["https://localhost:9000", "http://sso.example.org", "https://127.0.0.1"])
+def test_an_issuer_on_this_machine_or_without_tls_is_named(address: str, settings: Any) -> None:  # noqa: ANN401
+    settings.DEMO = False
+    TrustedIssuer.objects.create(issuer=address, purpose="identity", jwks={"keys": []}, algorithms=["ES256"])
+    assert [found.id for found in checks.issuers_are_elsewhere(None)] == ["mandate.E013"]
+    TrustedIssuer.objects.update(enabled=False)
+    assert checks.issuers_are_elsewhere(None) == []
+
+
+@pytest.mark.parametrize("name", ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT"])
+def test_django_refuses_cookies_and_pages_without_tls(name: str, settings: Any) -> None:  # noqa: ANN401
+    settings.IS_HTTPS, settings.SECURE_HSTS_SECONDS = True, 63072000
+    codes = {"SESSION_COOKIE_SECURE": "W012", "CSRF_COOKIE_SECURE": "W016", "SECURE_SSL_REDIRECT": "W008"}
+    for each in codes:
+        setattr(settings, each, each != name)
+    found = run_checks(tags=[Tags.security], include_deployment_checks=True, app_configs=[])
+    assert f"security.{codes[name]}" in {message.id for message in found}
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "told"),
+    [
+        ({"CELERY_ACCEPT_CONTENT": ["json", "pickle"]}, "mandate.E005"),
+        ({"CELERY_RESULT_BACKEND": "redis://"}, "mandate.E005"),
+        ({"SESSION_SERIALIZER": "django.contrib.sessions.serializers.PickleSerializer"}, "mandate.E006"),
+        ({"CACHES": {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}}, "mandate.E007"),
+    ],
+)
+def test_what_unpickles_is_refused(spoiled: dict[str, Any], told: str, settings: Any) -> None:  # noqa: ANN401
+    assert checks.nothing_is_pickled(None) == []
+    for name, value in spoiled.items():
+        setattr(settings, name, value)
+    assert [found.id for found in checks.nothing_is_pickled(None)] == [told]
 
 
 def test_the_serving_processes_need_no_key_of_the_owner() -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -75,7 +76,7 @@ def queue() -> Iterator[redis.Redis]:
 
 def everything_in(queue: redis.Redis) -> list[bytes]:
     """Return every key and value there is, as bytes."""
-    reads: dict[bytes, Callable[[Any], Any]] = {
+    reads: dict[Any, Callable[[Any], Any]] = {
         b"string": lambda key: [queue.get(key)],
         b"list": lambda key: queue.lrange(key, 0, -1),
         b"set": queue.smembers,
@@ -85,7 +86,7 @@ def everything_in(queue: redis.Redis) -> list[bytes]:
     return [part for key in queue.scan_iter() for part in (key, *reads[queue.type(key)](key))]
 
 
-def due(count: int) -> list[int]:
+def due(count: int) -> list[UUID]:
     """Make grants whose time is over."""
     made = [make.grant().pk for _ in range(count)]
     with psycopg.connect(databases.addresses().owner) as owner:
@@ -96,7 +97,7 @@ def due(count: int) -> list[int]:
     return made
 
 
-def swept(made: list[int]) -> bool:
+def swept(made: list[UUID]) -> bool:
     return not Grant.objects.filter(pk__in=made, ended_at=None).exists()
 
 
@@ -120,7 +121,7 @@ def test_nothing_that_lies_in_the_queue_or_in_a_session_is_pickled(queue: redis.
         assert not any(mark in part for mark in PICKLES)
         part.decode("ascii")
     kept = SignIn.objects.get().session_data
-    unpacked = djangos_signing.loads(kept, salt="django.contrib.sessions.SessionStore", serializer=Plain)
+    unpacked = djangos_signing.loads(kept, salt="django.contrib.sessions.SessionStore", serializer=Plain)  # type: ignore[arg-type]
     assert isinstance(json.loads(unpacked), dict)
 
 

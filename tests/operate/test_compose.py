@@ -109,6 +109,11 @@ def test_the_proxy_hides_numbers_and_says_that_it_ended_tls() -> None:
     assert "respond @inside 404" in said
 
 
+def test_the_gateway_believes_no_header_about_where_a_request_comes_from() -> None:
+    assert "--no-proxy-headers" in OURS["gateway"]["command"]
+    assert not [name for service in SERVICES.values() for name in service.get("environment", {}) if "FORWARDED" in name]
+
+
 def test_the_image_has_no_root_no_pip_and_only_pinned_wheels() -> None:
     said = (tree.ROOT / "Dockerfile").read_text()
     build, final = said.split(" AS build\n")[1].split("FROM python:${PYTHON} AS run\n")
@@ -137,6 +142,8 @@ class Deployment:
         self.folder, self.stack = folder, stack
         self.ports = {"8000": str(free_port()), "8001": str(free_port())}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self.dotenv = {"CONSOLE_HOST": "mandate.example", "GATEWAY_HOST": "gateway.mandate.example", "WEB_WORKERS": "1"}
+        self.besides: dict[str, str] = {}
         for name, value in self.secrets().items():
             (folder / name).write_text(value)
 
@@ -147,8 +154,7 @@ class Deployment:
 
     def environment(self, name: str) -> dict[str, str]:
         """Fill in `.env` and move the secrets and the sealer's volumes to this folder."""
-        dotenv = {"CONSOLE_HOST": "mandate.example", "GATEWAY_HOST": "gateway.mandate.example", "WEB_WORKERS": "1"}
-        given = {key: substituted(str(value), dotenv) for key, value in OURS[name]["environment"].items()}
+        given = {key: substituted(str(value), self.dotenv) for key, value in OURS[name]["environment"].items()}
         for key, value in given.items():
             for inside in ("/run/secrets", "/var/lib/mandate/seal", "/var/lib/mandate/anchor"):
                 if value.startswith(inside):
@@ -156,7 +162,7 @@ class Deployment:
         given["ALLOWED_HOSTS"] += ",localhost"
         # Nothing of this process's own environment reaches the service but the way to its programs.
         path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
-        return {"PATH": path, "HOME": str(self.folder), **given}
+        return {"PATH": path, "HOME": str(self.folder), **given, **self.besides}
 
     def command(self, arguments: list[str]) -> list[str]:
         """Return a command of the file, on loopback and free ports."""
