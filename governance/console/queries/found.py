@@ -15,11 +15,27 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.api.record import READERS
 from entitlements.models import Revocation
-from governance import requests
+from governance import requests, reviews
 
 _EACH: Final = 6
 _SHORTEST: Final = 2
 _LONGEST: Final = 200
+_PLACES: Final = (
+    (_("Request access"), "/requests/new/"),
+    (_("Requests that wait for you"), "/requests/?waiting=me"),
+    (_("Reviews"), "/reviews/"),
+    (_("Agents"), "/agents/"),
+    (_("Agents that act for me"), "/my-agents/"),
+    (_("Access that ends within a week"), "/grants/?ending=week"),
+    (_("Systems & tools"), "/systems/"),
+    (_("Connect a client"), "/connect/"),
+    (_("Stop everything"), "/stop/everything/"),
+    (_("Stops and their receipts"), "/stop/"),
+    (_("Audit"), "/audit/"),
+    (_("Settings"), "/settings/"),
+    (_("How you sign in"), "/settings/sign-in/"),
+)
+"""Where the command bar leads by the beginning of a word; each page says for itself who may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +83,14 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[Hit]:
             yield Hit(_("Trace"), key.hex, "", f"/audit/?about=trace:{key.hex}")
 
 
+def _places(text: str) -> Iterator[Hit]:
+    for label, address in _PLACES:
+        if any(word.startswith(text.casefold()) for word in (str(label).casefold(), *str(label).casefold().split())):
+            yield Hit(_("Go to"), str(label), "", address)
+
+
 def _by_name(caller: Caller, text: str) -> Iterator[Hit]:
+    yield from _places(text)
     named = Q(slug__icontains=text) | Q(name__icontains=text)
     for agent in visibility.agents(caller).filter(named).order_by("slug")[:_EACH]:
         yield Hit(_("Agent"), agent.name, agent.slug, f"/agents/{agent.slug}/")
@@ -76,7 +99,10 @@ def _by_name(caller: Caller, text: str) -> Iterator[Hit]:
     for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
         yield Hit(_("Tool"), tool.sentence or tool.name, tool.name, f"/systems/{tool.system.slug}/tools/{tool.name}/")
     for person in visibility.people(caller).filter(Q(login__icontains=text) | Q(name__icontains=text))[:_EACH]:
-        yield Hit(_("Person"), person.name, person.login, f"/audit/?about=person:{person.login}")
+        yield Hit(_("Person"), person.name, person.login, f"/people/{person.login}/")
+    if caller.human:
+        for review in reviews.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]:
+            yield Hit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
     entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
     for each in entitlements.order_by("scope")[:_EACH]:
         yield Hit(_("Can be asked for"), each.name, each.scope, f"/systems/{each.system.slug}/?tab=entitlements")

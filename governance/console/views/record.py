@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -33,7 +34,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
     told: dict[str, Any] = {"about": link, "may_read_all": reads_all, "timeline": None}
     told["checkpoint"] = Checkpoint.objects.order_by("-size").first() if reads_all else None
     if link and ":" not in link:
-        return redirect(f"/search/?q={link}") if not _is_uuid(link) else _named_by_id(caller, link)
+        return redirect(f"/search/?{urlencode({'q': link})}") if not _is_uuid(link) else _named_by_id(caller, link)
     if link:
         check(caller, link)
         events = _event(link) if link.startswith("event:") else timeline.about(link)

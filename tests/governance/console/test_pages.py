@@ -10,8 +10,10 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
+from audit import clock
 from entitlements import catalog, guardrails, people
 from entitlements.models import ApiToken, Grant, Guardrail, Revocation
+from governance import reviews
 from governance.models import AccessRequest
 from tests import make
 from tests.governance import companies
@@ -51,6 +53,18 @@ def test_what_changed_since_it_was_read_is_not_approved(company: companies.Compa
     assert "Somebody changed this since you read it" in visits.text(response)
     asked.refresh_from_db()
     assert asked.state == "in_approval"
+
+
+def test_the_command_bar_leads_to_places_people_and_reviews(company: companies.Company) -> None:
+    reviews.make("q4", name="Fourth quarter", due_at=clock.now() + timedelta(days=9), by=company.ana)
+    browser = visits.as_(company.ana)
+    for text, address in (
+        ("every", "/stop/everything/"),
+        ("fourth", "/reviews/q4/"),
+        ("sofia", "/people/sofia/"),
+    ):
+        assert f'<a href="{address}">' in visits.text(browser.get(f"/search/?q={text}", headers={"HX-Request": "true"}))
+    assert browser.get("/audit/?about=R%26D").headers["Location"] == "/search/?q=R%26D"
 
 
 def test_a_refused_answer_keeps_what_was_filled_in(company: companies.Company) -> None:
