@@ -103,7 +103,7 @@ def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> lis
     with contextlib.suppress(Error), connection.cursor() as cursor:
         cursor.execute(_MAY)
         is_super, owns, rewrites, seals = cursor.fetchone()
-        told = {
+        may = {
             "is a superuser, makes roles or goes round row security": is_super,
             "owns the record's tables, or is a member of the role that does": owns,
             "may change or delete what is recorded": rewrites,
@@ -111,9 +111,9 @@ def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> lis
         }
         found += [
             checks.Error(
-                f"The database role that serves {may}; use {roles['app']} of deploy/roles.sh.", id="mandate.E012"
+                f"The database role that serves {what}; use {roles['app']} of deploy/roles.sh.", id="mandate.E012"
             )
-            for may, is_so in told.items()
+            for what, is_so in may.items()
             if is_so
         ]
     return found
