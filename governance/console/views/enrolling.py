@@ -77,7 +77,7 @@ class AddForm(_Described):
         """Make the short name."""
         given = super().clean() or {}
         slug = given.get("slug") or slugify(given.get("name", ""))[:64].strip("-")
-        if "slug" not in self.errors and (not slug or slug in _RESERVED):
+        if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
             self.add_error("slug", forms.ValidationError(_("Choose another short name."), "invalid"))
         return {**given, "slug": slug}
 

@@ -101,7 +101,7 @@ class AddForm(_Address):
         """Make the short name; see that a secret and the sign-in with one come together."""
         given = super().clean() or {}
         slug = given.get("slug") or slugify(given.get("name", ""))[:63].strip("-")
-        if "slug" not in self.errors and (not slug or slug in _RESERVED):
+        if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
             self.add_error("slug", forms.ValidationError(_("Choose another short name."), "system_malformed"))
         if bool(given.get("secret")) != (given.get("sign_in") == "bearer"):
             self.add_error("secret", forms.ValidationError(_("A secret goes with the sign-in by one."), "required"))
