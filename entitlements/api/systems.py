@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+import time
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -61,6 +62,10 @@ class SystemShown(Shown):
     denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices)
     token_seconds = serializers.IntegerField()
     discovered_at = serializers.DateTimeField(allow_null=True)
+    asked_at = serializers.DateTimeField(allow_null=True)
+    ask_again_at = serializers.DateTimeField(allow_null=True)
+    failures = serializers.IntegerField()
+    problem = serializers.CharField()
     secret = SecretShown(allow_null=True, default=None)
 
     def get_resource(self, system: System) -> str:
@@ -101,6 +106,29 @@ class SecretAsked(Strict):
     kind = serializers.ChoiceField(choices=Secret.Kind.choices, default=Secret.Kind.BEARER)
     header = Text(max_length=64, default="Authorization")
     value = Text(max_length=8192, trim_whitespace=False)
+
+
+@dataclass(slots=True)
+class TestTold:
+    """How a try went."""
+
+    reached: bool = True
+    tools: int = 0
+    stage: str | None = None
+    code: str | None = None
+    detail: str | None = None
+    milliseconds: int = 0
+
+
+class TestShown(Shown):
+    """How a try went: reached, with so many tools; or the stage at which it failed, with a code and a sentence."""
+
+    reached = serializers.BooleanField()
+    tools = serializers.IntegerField()
+    stage = serializers.ChoiceField(choices=[stage.value for stage in reaching.Stage], allow_null=True)
+    code = serializers.CharField(allow_null=True)
+    detail = serializers.CharField(allow_null=True)
+    milliseconds = serializers.IntegerField()
 
 
 class SeenShown(Shown):
@@ -177,6 +205,26 @@ class Discover(_Systems):
             raise
         seen = catalog.record_seen(found, raw, by=self.principal)
         return Response(asdict(seen))
+
+
+class Test(_Systems):
+    """Try whether a system answers with its tools, and say at which stage it failed. Nothing is stored or recorded."""
+
+    shown = TestShown
+    durable = True
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Try it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        began, told = time.monotonic(), TestTold()
+        try:
+            told.tools = len(asyncio.run(upstream.discover(found)))
+        except DomainError as refusal:
+            stage = reaching.stage(refusal).value
+            told = TestTold(reached=False, stage=stage, code=str(refusal.code), detail=refusal.message)
+        told.milliseconds = int((time.monotonic() - began) * 1000)
+        return Response(asdict(told))
 
 
 class Disable(_Systems, Act):

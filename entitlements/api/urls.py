@@ -7,7 +7,22 @@ from typing import Final
 from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
-from . import agents, bulk, bundles, clients, docs, grants, keys, people, record, revocations, sessions, systems, tools
+from . import (
+    agents,
+    bulk,
+    bundles,
+    clients,
+    docs,
+    grants,
+    imports,
+    keys,
+    people,
+    record,
+    revocations,
+    sessions,
+    systems,
+    tools,
+)
 
 PREFIX: Final = "api/v1/"
 
@@ -42,6 +57,10 @@ urlpatterns: list[URLPattern] = [
     at("systems/<slug:key>/disable", systems.Disable, "system-disable"),
     at("systems/<slug:key>/enable", systems.Enable, "system-enable"),
     at("systems/<slug:key>/secret", systems.Credential, "system-secret"),
+    at("systems/<slug:key>/test", systems.Test, "system-test"),
+    at("imports", imports.Imports, "imports"),
+    at("imports/<uuid:key>", imports.One, "import"),
+    at("imports/<uuid:key>/confirm", imports.Confirm, "import-confirm"),
     at("tools", tools.Tools, "tools"),
     at("tools/approve", bulk.ApproveTools, "tools-approve"),
     at("tools/disable", bulk.DisableTools, "tools-disable"),

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from entitlements.models import (
     Agent,
+    CatalogueImport,
     Client,
     Entitlement,
     Grant,
@@ -85,6 +86,12 @@ def systems(caller: Caller) -> QuerySet[System]:
     if caller.sees_everything or _answers_for_an_agent(caller):
         return rows
     return rows.filter(owner=caller.human) if caller.human else rows.none()
+
+
+def imports(caller: Caller) -> QuerySet[CatalogueImport]:
+    """Imports: one's own."""
+    rows = CatalogueImport.objects.select_related("owner").defer("offers")
+    return rows if caller.sees_everything else rows.filter(by=str(caller.principal))
 
 
 def tools(caller: Caller) -> QuerySet[Tool]:
