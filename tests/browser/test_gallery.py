@@ -106,15 +106,17 @@ def _look(visitor: Visitor, name: str, path: str) -> list[str]:
     page.set_viewport_size({"width": 1440, "height": 900})
     page.emulate_media(color_scheme="light", reduced_motion="reduce", forced_colors="none")
     visitor.go(path)
+    _all_of_it(visitor, 1440)
     _shoot(visitor, f"{name}-1440-light")
     found += [f"light: {each}" for each in _complaints(visitor, RULES)]
     page.emulate_media(color_scheme="dark")
     _shoot(visitor, f"{name}-1440-dark")
     found += [f"dark: {each}" for each in _complaints(visitor, ["color-contrast"], kind="rule")]
-    page.set_viewport_size({"width": 390, "height": 844})
+    _all_of_it(visitor, 390)
     _shoot(visitor, f"{name}-390-dark")
     found += [f"390: {each}" for each in _complaints(visitor, ["target-size"], kind="rule")]
     found += [f"390: too small for a finger: {each}" for each in page.evaluate(_SMALL)]
+    found += [f"390: squeezed: {each}" for each in page.evaluate(_SQUEEZED)]
     page.emulate_media(color_scheme="light")
     _shoot(visitor, f"{name}-390-light")
     page.set_viewport_size({"width": 320, "height": 640})
@@ -128,11 +130,22 @@ def _look(visitor: Visitor, name: str, path: str) -> list[str]:
     return [f"{name} {path} {each}" for each in found]
 
 
+def _all_of_it(visitor: Visitor, width: int) -> None:
+    """Make the window as high as the page: a bar that stays at its foot would hide what lies under it."""
+    visitor.page.set_viewport_size({"width": width, "height": 844})
+    high = int(visitor.page.evaluate("document.documentElement.scrollHeight"))
+    visitor.page.set_viewport_size({"width": width, "height": max(844, min(high, 9000))})
+
+
 _SMALL: Final = """[...document.querySelectorAll("button, .button, summary.button, select, nav[aria-label=Main] a")]
   .filter((e) => e.checkVisibility({ visibilityProperty: true }))
   .map((e) => [e, e.getBoundingClientRect()])
   .filter(([e, box]) => box.height && box.height < 44)
   .map(([e, box]) => `${box.height} px ${e.outerHTML.slice(0, 90)}`)"""
+_SQUEEZED: Final = """[...document.querySelectorAll("caption, p, h1, h2, h3, td, th, dd, dt, li, label, button, a")]
+  .filter((e) => e.checkVisibility() && e.innerText.trim().length > 12 && e.getBoundingClientRect().width > 1)
+  .filter((e) => e.getBoundingClientRect().width < 48 && getComputedStyle(e).display !== "inline")
+  .map((e) => e.outerHTML.slice(0, 90))"""
 _WORDLESS: Final = """[...document.querySelectorAll(".status")]
   .filter((e) => !e.textContent.trim() || !e.querySelector("svg.shape")).map((e) => e.outerHTML.slice(0, 90))"""
 _MOVING: Final = """[...document.querySelectorAll("*")]
