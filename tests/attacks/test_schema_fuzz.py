@@ -1,0 +1,185 @@
+"""The schema against the live API: what it promises of answers, who must prove themselves, whose things are whose.
+
+The short form asks each operation a few times as each person; `make full` asks a hundred times more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from audit.context import SYSTEM
+from entitlements import people
+from entitlements.models import Person
+from tests import make
+from tests.attacks import web
+from tests.governance.console import addresses
+
+pytestmark = [pytest.mark.loopback, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("database")]
+CHECKS: Final[list[Any]] = [
+    not_a_server_error,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+]
+ROLES: Final = {"ana": ["analyst", "security"], "adele": ["admin", "auditor"], "sofia": [], "mallory": []}
+REACHES_OUT: Final = "/api/v1/systems/{key}/discover"
+"""Its answer may be that the system cannot be reached (502, 504), which is no failure of ours."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """The API of a running process, tokens of several people, and what exists there."""
+
+    base: str
+    schema: Any
+    tokens: Mapping[str, str]
+    real: Mapping[str, object]
+    log: Path
+
+    def operations(self) -> dict[str, Any]:
+        """Return every operation by its label."""
+        return {found.ok().label: found.ok() for found in self.schema.get_all_operations()}
+
+    def key(self, path: str) -> dict[str, object]:
+        """Return what exists, for the parts of an address."""
+        first = path.removeprefix("/api/v1/").partition("/")[0]
+        return {part: self.real[f"{first}/{part}"] for part in re.findall(r"{(\w+)}", path)}
+
+
+def _real(world: addresses.World) -> dict[str, object]:
+    return {
+        "agents/key": world.company.bot.slug,
+        "people/key": world.company.bob.login,
+        "groups/key": make.group(world.company.alice, slug="research").slug,
+        "systems/key": world.company.system.slug,
+        "tools/system": world.company.system.slug,
+        "tools/name": "now",
+        "entitlements/key": world.company.use.scope,
+        "grants/key": str(world.grant.pk),
+        "sessions/key": str(world.session.pk),
+        "tokens/key": "00000000-0000-4000-8000-000000000000",
+        "clients/key": world.client.client_id,
+        "revocations/key": str(world.samples["stop/pk"]),
+        "audit/index": 0,
+        "keys/key": "nothing",
+        "campaigns/key": world.campaign.slug,
+        "review-items/key": str(world.samples["reviews/item"]),
+        "requests/asked": str(world.samples["requests/pk"]),
+    }
+
+
+@pytest.fixture(scope="module")
+def live(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:  # noqa: ARG001 - it is read by the process
+    world = addresses.world()
+    people_of = {"adele": make.person("adele", roles=ROLES["adele"])}
+    people.assign_role(world.company.ana, "security", by=SYSTEM, reason="made for a test")
+    tokens = {
+        login: people.make_api_token(people_of.get(login) or Person.objects.get(login=login), "fuzz", by=SYSTEM)
+        for login in ROLES
+    }
+    log = tmp_path_factory.mktemp("web") / "log"
+    with web.web(log) as base:
+        document = httpx2.get(f"{base}/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
+        yield Live(base, schemathesis.openapi.from_dict(document), tokens, _real(world), log)
+
+
+def _ask(live: Live, case: Any, login: str) -> Any:  # noqa: ANN401 - schemathesis' own types
+    sent = {**(case.headers or {}), "Authorization": f"Bearer {live.tokens[login]}"}
+    return case.call(base_url=live.base, headers=sent, timeout=30)
+
+
+def _fuzz(live: Live, examples: int) -> list[str]:
+    """Ask every operation and return what was not as the schema says."""
+    found = []
+    for label, operation in live.operations().items():
+        try:
+            _trial(live, operation, examples)()
+        except (AssertionError, BaseExceptionGroup) as error:
+            found.append(f"{label}: {error}")
+    return found
+
+
+def _trial(live: Live, operation: Any, examples: int) -> Callable[[], None]:  # noqa: ANN401 - schemathesis' own type
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
+    @given(data=st.data())
+    def ask(data: Any) -> None:  # noqa: ANN401 - hypothesis' own type
+        real = live.key(operation.path) if data.draw(st.booleans()) else None
+        case = data.draw(operation.as_strategy(path_parameters=real or None))
+        answer = _ask(live, case, data.draw(st.sampled_from(sorted(ROLES))))
+        if operation.path != REACHES_OUT or answer.status_code not in (502, 504):
+            case.validate_response(answer, checks=CHECKS)
+
+    return ask
+
+
+def test_every_answer_is_one_that_the_schema_promises(live: Live) -> None:
+    found = _fuzz(live, 6)
+    assert found == [], "\n\n".join(found)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_every_answer_is_one_that_the_schema_promises_at_length(live: Live) -> None:
+    found = _fuzz(live, 300)
+    assert found == [], "\n\n".join(found)
+
+
+def _public(operation: Any) -> bool:  # noqa: ANN401 - as above
+    return str(operation.path) in ("/api/v1/schema", "/api/v1/docs")
+
+
+@pytest.mark.parametrize("proof", ["", "Bearer nothing", "Bearer mdt_" + "A" * 43, "Basic YTpi", "bearer", "Token x"])
+def test_no_operation_ignores_who_asks(live: Live, proof: str) -> None:
+    for label, operation in live.operations().items():
+        if _public(operation):
+            continue
+        address = operation.path.format(**live.key(operation.path))
+        headers = {"Authorization": proof} if proof else {}
+        answer = httpx2.request(operation.method.upper(), live.base + address, json={}, headers=headers, timeout=30)
+        assert answer.status_code == 401, label
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer"), label
+
+
+def test_whoever_has_no_right_to_a_thing_never_reads_or_changes_it(live: Live) -> None:
+    """Mallory knows every identifier there is, and is nothing to any of them."""
+    headers = {"Authorization": f"Bearer {live.tokens['mallory']}"}
+    names = {str(value) for name, value in live.real.items() if name.endswith("/key")} - {"nothing"}
+    for label, operation in live.operations().items():
+        if _public(operation) or operation.path == "/api/v1/keys":  # public halves of keys are for everybody
+            continue
+        key = live.key(operation.path)
+        address = live.base + operation.path.format(**key)
+        answer = httpx2.request(operation.method.upper(), address, headers=headers, json={"reason": "x"}, timeout=30)
+        if key:
+            assert answer.status_code in (403, 404), (label, answer.text)
+        said = re.sub(r'"instance":"[^"]*"', "", answer.text)
+        assert not [name for name in names if f'"{name}"' in said], (label, answer.text)
+
+
+def test_the_process_said_nothing_of_an_error_of_its_own(live: Live) -> None:
+    assert "Traceback" not in live.log.read_text(errors="replace")
