@@ -1,6 +1,6 @@
 """Whether an installation may hold weighty access: the company's sign-in, two administrators, a record that leaves it.
 
-Read anew each time from what is there now, so that what is lost is missed at once. docs/decisions/0011 says why.
+Read anew each time from what is there now, so that what is lost is missed at once. docs/decisions/0012 says why.
 """
 
 from __future__ import annotations

@@ -237,8 +237,8 @@ def _discovered(issuer: str) -> tuple[Mapping[str, Any], list[str]]:
         keys = jws.public_keys(egress.read_json(document["jwks_uri"]))
     except (egress.ForbiddenAddress, egress.Unreachable, jws.BadKey, strict.NotStrictJson) as problem:
         raise _Failed(_("%(issuer)s: %(problem)s") % {"issuer": issuer, "problem": problem}) from problem
-    offered = document.get("id_token_signing_alg_values_supported") or ["RS256"]
-    algorithms = sorted({key.algorithm for key in keys} & set(offered))
+    offered = document.get("id_token_signing_alg_values_supported")
+    algorithms = sorted(key for key in {key.algorithm for key in keys} if not offered or key in offered)
     if not algorithms:
         raise _Failed(_("None of its keys signs in a way that we accept."))
     return document, algorithms
