@@ -153,7 +153,7 @@ def test_the_whole_strip_is_played_by_cards_and_ticked_by_what_really_happens(gu
     expect(ticked(guest)).to_have_count(4)
     wrong += look(guest, "denied")
     answer_the_review(guest)
-    press_next(guest, "Verify it")
+    press_next(guest, "Verify it, as Audrey")
     expect(current(guest)).to_have_text("Audrey")
     expect(strip(guest).get_by_role("status")).to_contain_text("The record verifies: nothing in it was changed.")
     expect(ticked(guest)).to_have_count(STEPS)

@@ -104,9 +104,14 @@ class Step:
         return _FIRST[self.who]
 
     @property
+    def switches(self) -> bool:
+        """Whether it is done as this person; a call is made by an agent, whoever looks on."""
+        return self.who != USER
+
+    @property
     def whose(self) -> str:
-        """Say whose step it is; a call is made by an agent, whoever looks on."""
-        return f"for {self.first}, by her agent" if self.who == USER else f"as {self.first}"
+        """Say whose step it is."""
+        return f"as {self.first}" if self.switches else f"for {self.first}, by her agent"
 
 
 @dataclass(frozen=True, slots=True)
