@@ -172,7 +172,7 @@ OIDC_ISSUER = env.text("OIDC_ISSUER")
 SOCIALACCOUNT_PROVIDERS = env.company_sign_in()
 
 SESSION_IDLE_SECONDS = 60 * 60
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "governance.console.sessions"
 SESSION_COOKIE_AGE = 12 * 60 * 60  # the absolute limit, kept by `governance.console.middleware` like the idle one
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_NAME = "__Host-session" if IS_HTTPS else "session"
@@ -213,6 +213,9 @@ SILENCED_SYSTEM_CHECKS = [
     "mail.W001",  # without MAIL_URL no mail is sent, and the set-up page says so
     "oauth2_provider.W008",  # http redirects are for native clients on loopback, see ALLOWED_REDIRECT_URI_SCHEMES
 ]
+# What is sent as a file stays in memory; a larger one than the largest import is not taken.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 9 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 

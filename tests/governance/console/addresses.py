@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import people, sessions
+from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, Session
 from governance.console import urls
 from governance.models import Campaign
@@ -61,6 +62,9 @@ def world() -> World:
     stop = Revocation.objects.create(
         id=uuid4(), target_type="agent", target_id="elsewhere", by="person:nobody", reason="x", committed_at=clock.now()
     )
+    looked = importing.look_at(
+        b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
+    )
     people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
     samples = {
         "agents/slug": company.bot.slug,
@@ -73,6 +77,7 @@ def world() -> World:
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
         "stop/pk": stop.pk,
+        "systems/pk": looked.pk,
         "stop/kind": "agent",
         "stop/key": company.bot.slug,
         "connect/client_id": client.client_id,
