@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-NAMES = {"Mandate", "Ctrl", "Esc"}
+NAMES = {"Mandate", "Ctrl", "Esc", "SHA"}
 _MARKED = re.compile(r"{%-?\s*blocktrans.*?endblocktrans\w*\s*%}|{%.*?%}|{{.*?}}|{#.*?#}", re.DOTALL)
 _SILENT = re.compile(r"<(script|style|pre|code|svg)\b.*?</\1>|<!--.*?-->", re.DOTALL)
 _SPOKEN = re.compile(r'\b(?:placeholder|aria-label|title|alt)="([^"]*)"')
