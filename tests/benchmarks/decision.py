@@ -42,7 +42,6 @@ def facts(stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = ()) -> Age
         position=1,
         status=Status.ACTIVE,
         sponsor=Status.ACTIVE,
-        owner=Status.ACTIVE,
         clients={"client": Status.ACTIVE},
         people=dict.fromkeys(people, Status.ACTIVE),
         systems={"time": Status.ACTIVE},

@@ -3,6 +3,8 @@
 Acknowledged: milliseconds from the commit until the slower node had applied the change, as the receipt says. Denied:
 from the same commit, as PostgreSQL dates it, until the slower node's first denial reached its client, which
 calls every millisecond or so. A call that begins after the receipt and is still allowed would be a failure, and raises.
+
+The same again while sixteen clients, in a process of their own, have tokens issued as fast as the one web process does.
 """
 
 from __future__ import annotations
@@ -10,18 +12,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import multiprocessing
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from typing import Any
 
-from tests.benchmarks import gateway, load, measure, processes
+from tests.benchmarks import gateway, load, measure, processes, tokens
 from tests.benchmarks.measure import Times
 from tests.benchmarks.processes import Server
 from tests.benchmarks.stage import Stage
 
 BETWEEN_CALLS = 0.001
 PATIENCE_SECONDS = 5.0
+ISSUERS = 16
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,46 @@ async def _revoke(stage: Stage, web: Server, nodes: Sequence[Server], made: Mapp
     return Seen(acknowledged, max(denied for denied, _ in seen) - committed, settled - asked)
 
 
-async def _all(stage: Stage, web: Server, nodes: Sequence[Server], made: Mapping[str, Any]) -> list[Seen]:
-    return [await _revoke(stage, web, nodes, made, number) for number in range(len(made["grants"]))]
+async def _all(
+    stage: Stage, web: Server, nodes: Sequence[Server], made: Mapping[str, Any], numbers: range
+) -> list[Seen]:
+    return [await _revoke(stage, web, nodes, made, number) for number in numbers]
+
+
+@contextlib.contextmanager
+def _issuing(web: Server, made: Mapping[str, Any]) -> Iterator[None]:
+    """Have tokens issued by sixteen clients for the length of a `with` block."""
+    spawn = multiprocessing.get_context("spawn")
+    over, begun = spawn.Event(), spawn.Event()
+    issuers = spawn.Process(target=_issue, args=(web, dict(made), begun, over))
+    issuers.start()
+    try:
+        if not begun.wait(30):
+            raise load.UnexpectedError("No token was issued.")
+        yield
+    finally:
+        over.set()
+        issuers.join(30)
+    if issuers.exitcode:
+        raise load.UnexpectedError("The clients that have tokens issued failed.")
+
+
+def _issue(web: Server, made: Mapping[str, Any], begun: Event, over: Event) -> None:
+    ours = tokens.Ours(web, made)
+
+    async def work() -> None:
+        caller = load.Caller(web)
+        while not over.is_set():
+            await ours.exchange(caller, len(ours.first))
+            begun.set()
+        caller.close()
+
+    async def crowd() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(ISSUERS):
+                group.create_task(work())
+
+    asyncio.run(crowd())
 
 
 def run(stage: Stage, made: Mapping[str, Any], *, count: int) -> None:
@@ -102,8 +145,16 @@ def run(stage: Stage, made: Mapping[str, Any], *, count: int) -> None:
             )
             for name, at in (("node-1", stage.gateway), ("node-2", second))
         ]
-        grants = stage.make("revocable", json.dumps(dict(made)), str(count))
-        seen = asyncio.run(_all(stage, web, nodes, grants))
+        grants = stage.make("revocable", json.dumps(dict(made)), str(2 * count))
+        alone = asyncio.run(_all(stage, web, nodes, grants, range(count)))
+        with _issuing(web, made):
+            busy = asyncio.run(_all(stage, web, nodes, grants, range(count, 2 * count)))
+    title = f"Revoke to deny, two nodes, {count} revocations over the API"
+    _print(title, alone)
+    _print(f"{title}, while {ISSUERS} clients have tokens issued", busy)
+
+
+def _print(title: str, seen: Sequence[Seen]) -> None:
     table = {
         "commit to acknowledgement of both": Times([each.acknowledged for each in seen]),
         "commit to denial seen at both": Times([each.denied for each in seen]),
@@ -112,4 +163,4 @@ def run(stage: Stage, made: Mapping[str, Any], *, count: int) -> None:
     rows = [
         (name, *(measure.milliseconds(times.at(share)) for share in (0.5, 0.99, 1.0))) for name, times in table.items()
     ]
-    measure.table(f"Revoke to deny, two nodes, {count} revocations over the API", ("", "p50", "p99", "longest"), rows)
+    measure.table(title, ("", "p50", "p99", "longest"), rows)

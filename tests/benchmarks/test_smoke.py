@@ -18,5 +18,12 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
     done = subprocess.run(command, cwd=processes.ROOT, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr[-3000:]
-    for title in ("Decision in process", "tools/call", "Exchange with redemption", "Introspection", "Revoke to deny"):
+    for title in (
+        "Decision in process",
+        "tools/call",
+        "Exchange with redemption",
+        "Introspection",
+        "Revoke to deny",
+        "16 clients",
+    ):
         assert title in done.stdout
