@@ -189,7 +189,9 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.AGENT_RETIRED: _refused("The agent is retired.", "Register a new agent."),
     Code.SPONSOR_MISSING: _refused("The agent has no sponsor.", "Ask an analyst to name a sponsor."),
     Code.SPONSOR_DISABLED: _refused("The agent's sponsor is disabled.", "Ask an analyst to name another sponsor."),
-    Code.OWNER_DISABLED: _refused("The agent's owner is disabled or missing.", "Ask an analyst to name another owner."),
+    Code.OWNER_DISABLED: _refused(
+        "The agent's owner left, and nobody took over within seven days.", "Ask an analyst to name another owner."
+    ),
     Code.CLIENT_UNKNOWN: _refused("No such client belongs to this agent.", oauth="invalid_client"),
     Code.CLIENT_DISABLED: _refused("The client is disabled.", oauth="invalid_client"),
     Code.PERSON_UNKNOWN: _refused(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -15,7 +16,12 @@ from . import limits, prepared
 from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
 from .words import Action, Risk, Status, ToolState
 
-PRINCIPALS: Final = """
+OWNER_UNTIL: Final = """
+CASE WHEN NOT o.is_active THEN extract(epoch FROM o.disabled_at + interval '7 days')::float8 END
+"""
+"""Until when an agent whose owner `o` left goes on working: seven days in which somebody takes over."""
+
+PRINCIPALS: Final = f"""
 SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        a.slug, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8,
        y.slug, y.status,
@@ -30,10 +36,12 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
           FROM entitlements_session n LEFT JOIN entitlements_person p ON p.id = n.person_id
          WHERE n.agent_id = a.id AND n.expires_at > now() - interval '10 minutes')::text,
        (SELECT json_agg(t.jti) FROM entitlements_issuedtoken t
-         WHERE t.agent_id = a.id AND t.revoked_at IS NOT NULL AND t.expires_at > now() - interval '1 minute')::text
-FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id, entitlements_system y
+         WHERE t.agent_id = a.id AND t.revoked_at IS NOT NULL AND t.expires_at > now() - interval '1 minute')::text,
+       {OWNER_UNTIL}
+FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
+LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
 WHERE a.slug = %s AND y.slug = %s
-"""
+"""  # noqa: S608 - made of two constants
 
 LINES: Final = """
 SELECT t.name, p.login, p.is_active, g.id::text, e.scope, extract(epoch FROM g.starts_at)::float8,
@@ -80,9 +88,8 @@ def build(
     principals: Row, lines: Iterable[Row], tools: Iterable[Row], people: Iterable[tuple[str, bool]] = ()
 ) -> AgentFacts:
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return."""
-    position, agent, status, sponsor_active, valid_after, system, system_status, stopped, clients, sessions, dead = (
-        principals
-    )
+    position, agent, status, sponsor_active, valid_after, system, system_status, stopped, clients, *rest = principals
+    sessions, dead, owner_until = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     for tool, login, is_active, grant, scope, starts, ends, state, caps in lines:
@@ -101,7 +108,6 @@ def build(
         position=position,
         status=Status(status),
         sponsor=_active(sponsor_active),
-        owner=Status.ACTIVE,
         clients={name: Status(state) for name, state in json.loads(clients or "[]")},
         people=known,
         systems={system: Status(system_status)},
@@ -109,6 +115,7 @@ def build(
         lines={key: tuple(found) for key, found in held.items()},
         sessions=runs,
         dead_tokens=frozenset(json.loads(dead or "[]")),
+        owner_until=math.inf if owner_until is None else owner_until,
         tokens_valid_after=float("-inf") if valid_after is None else valid_after,
         stopped=stopped or "",
         offers=offers,

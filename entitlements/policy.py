@@ -166,7 +166,7 @@ def _standing_in_the_way(  # noqa: C901, PLR0911, PLR0912 - one order, read from
         return _AGENT.get(facts.status, Code.AGENT_SUSPENDED)
     if facts.sponsor is not _ACTIVE:
         return Code.SPONSOR_MISSING if facts.sponsor is Status.MISSING else Code.SPONSOR_DISABLED
-    if facts.owner is not _ACTIVE:
+    if now >= facts.owner_until:
         return Code.OWNER_DISABLED
     client = facts.clients.get(asked.client)
     if client is not _ACTIVE:

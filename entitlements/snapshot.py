@@ -152,8 +152,8 @@ class Guardrail:
 class AgentFacts:
     """Everything that decisions about one agent need, as of feed position `position`.
 
-    `owner` is DISABLED or MISSING only when that should stop the agent: the loader grants
-    an heir's time to accept by saying ACTIVE. `tokens_valid_after`: whatever was issued at or
+    `owner_until`: an agent whose owner left works on until then, so that an heir can be
+    found, and no longer. `tokens_valid_after`: whatever was issued at or
     before it is dead, so that restoring an agent does not bring old tokens back. `offers`
     lists the entitlements that could be requested for a tool; it only serves remedies.
     """
@@ -162,7 +162,6 @@ class AgentFacts:
     position: int
     status: Status
     sponsor: Status
-    owner: Status
     clients: Mapping[str, Status]
     people: Mapping[str, Status]
     systems: Mapping[str, Status]
@@ -170,6 +169,7 @@ class AgentFacts:
     lines: Mapping[tuple[str, str, str | None], tuple[Line, ...]]
     sessions: Mapping[str, SessionFacts] = field(default_factory=dict)
     dead_tokens: AbstractSet[str] = frozenset()
+    owner_until: float = math.inf
     tokens_valid_after: float = -math.inf
     stopped: str = ""
     guardrails: tuple[Guardrail, ...] = ()

@@ -189,7 +189,6 @@ def facts_of_script(caller: Caller, target: Target) -> AgentFacts | None:
         position=0,
         status=Status.ACTIVE,
         sponsor=Status.ACTIVE,
-        owner=Status.ACTIVE,
         clients={caller.client_id: Status(client)},
         people={},
         systems={target.slug: Status(system)},

@@ -9,9 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import facts, grants, people
+from entitlements import facts, grants, people, policy
 from entitlements.models import Agent, Entitlement, GrantSubject, Guardrail, IssuedToken, Person, Session, Tool
-from entitlements.snapshot import AgentFacts
+from entitlements.snapshot import AgentFacts, Call
 from entitlements.words import Status, ToolState
 from tests import make
 
@@ -163,3 +163,33 @@ def test_limits_that_cannot_be_understood_cover_nothing(agent: Agent, entitlemen
     (line, *_) = load(agent).lines["time", "get_time", "alice"]
 
     assert line.limits.broken
+
+
+def test_an_agent_whose_owner_left_works_on_for_seven_days_unless_somebody_takes_over(
+    agent: Agent, entitlement: Entitlement
+) -> None:
+    assert load(agent).owner_until == float("inf")
+    assert agent.owner is not None
+
+    left = people.disable(agent.owner, by=SYSTEM, reason="left").disabled_at
+
+    assert left is not None
+    assert load(agent).owner_until == pytest.approx((left + timedelta(days=7)).timestamp(), abs=0.001)
+    Agent.objects.filter(pk=agent.pk).update(owner=None)  # an agent need not have one
+    assert load(agent).owner_until == float("inf")
+    assert entitlement.system.slug == "time"
+
+
+def test_the_owners_time_is_looked_at_when_it_is_decided_and_not_when_it_was_read(
+    agent: Agent, entitlement: Entitlement
+) -> None:
+    make.grant(agent, entitlement)
+    assert agent.owner is not None
+    people.disable(agent.owner, by=SYSTEM, reason="left")
+    client, _ = make.client(agent)
+    found, now = load(agent), clock.now()
+    call = Call(agent.slug, client.client_id, None, "time", "get_time", {})
+
+    assert policy.decide(call, found, now.timestamp()).allowed
+    later = policy.decide(call, found, (now + timedelta(days=7, seconds=1)).timestamp())
+    assert later.code == "owner_disabled"

@@ -54,7 +54,6 @@ def allowed(person: str | None = "alice", *, cap: limits.Compiled = PARIS, crowd
         position=7,
         status=Status.ACTIVE,
         sponsor=Status.ACTIVE,
-        owner=Status.ACTIVE,
         clients={"claude": Status.ACTIVE},
         people=strangers if person is None else {**strangers, person: Status.ACTIVE},
         systems={"time": Status.ACTIVE},
@@ -127,8 +126,8 @@ def _tool(world: World, **changes: object) -> None:
 
 
 def _line(world: World, **changes: object) -> None:
-    line = replace(world.facts.lines[world.key][0], **changes)  # type: ignore[arg-type]
-    world.facts.lines = {**world.facts.lines, world.key: (line,)}
+    lines = world.facts.lines.get(world.key, ())[:1]  # none where another spoiler took it
+    world.facts.lines = {**world.facts.lines, world.key: tuple(replace(line, **changes) for line in lines)}  # type: ignore[arg-type]
 
 
 def _token(world: World, **changes: object) -> None:
@@ -160,7 +159,7 @@ SPOILERS: tuple[Spoiler, ...] = (
     Spoiler("agent retired", Code.AGENT_RETIRED, lambda w: _set(w, status=Status.RETIRED)),
     Spoiler("sponsor missing", Code.SPONSOR_MISSING, lambda w: _set(w, sponsor=Status.MISSING)),
     Spoiler("sponsor disabled", Code.SPONSOR_DISABLED, lambda w: _set(w, sponsor=Status.DISABLED)),
-    Spoiler("owner disabled", Code.OWNER_DISABLED, lambda w: _set(w, owner=Status.DISABLED)),
+    Spoiler("owner gone too long", Code.OWNER_DISABLED, lambda w: _set(w, owner_until=w.now)),
     Spoiler("client unknown", Code.CLIENT_UNKNOWN, lambda w: _both(w, client="stranger")),
     Spoiler("client disabled", Code.CLIENT_DISABLED, lambda w: _set(w, clients={"claude": Status.DISABLED})),
     Spoiler("token revoked", Code.TOKEN_REVOKED, lambda w: _set(w, dead_tokens={"token-1"})),
