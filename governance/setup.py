@@ -165,7 +165,7 @@ def _only_invited(person: Person) -> bool:
 
 def states() -> list[State]:
     """Return how far each line is, in the order of the page."""
-    found = [*readiness.needed()[:2], mail(), readiness.anchor(), backup()]
+    found = [*readiness.needed(), mail(), backup()]
     facts = [milestones.system(), milestones.agent(), milestones.client(), milestones.call(), milestones.stop()]
     return [*found, *(_with_test(state) for state in facts)]
 
@@ -277,7 +277,7 @@ def _try_system(_by: Person) -> str:
     if changed:
         told = {"name": found.name, "tools": ", ".join(changed)}
         raise _Failed(_("%(name)s no longer offers what was approved: %(tools)s.") % told)
-    return _("%(name)s answers with %(n)d tools.") % {"name": found.name, "n": len(offered)}
+    return _("%(name)s answers, and offers what was approved.") % {"name": found.name}
 
 
 def _named(offered: object) -> tuple[str, str] | None:

@@ -119,7 +119,7 @@ def _next(caller: Caller, state: State) -> tuple[list[Act], str]:
     if state.line == _Line.CALL:
         return _call()
     if state.line == _Line.STOP:
-        return _stop(state)
+        return _stop()
     return [], ""
 
 
@@ -174,7 +174,7 @@ def _call() -> tuple[list[Act], str]:
     return [Act(f"{reverse('agent-page', args=[agent.slug])}?tab=timeline", _("What it did"))], ""
 
 
-def _stop(state: State) -> tuple[list[Act], str]:
+def _stop() -> tuple[list[Act], str]:
     found = milestones.first_stop()
     if found is not None:
         return [Act(f"{reverse('receipt', args=[found.pk])}?prove", _("The receipt"))], ""
@@ -182,7 +182,6 @@ def _stop(state: State) -> tuple[list[Act], str]:
     held = Grant.objects.filter(agent=agent, ended_at=None).order_by("starts_at").first() if agent else None
     if held is None or not milestones.call().is_green:
         return [], ""
-    del state
     address = reverse("stop", args=["grant", str(held.pk)])
     return [Act(f"{address}?next={reverse('setup')}", _("Stop its access"))], ""
 

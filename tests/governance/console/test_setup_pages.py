@@ -339,7 +339,7 @@ def test_the_first_system_is_asked_again_whether_it_offers_what_was_approved(
         return offered
 
     monkeypatch.setattr(upstream, "discover", discover)
-    assert "clock answers with 1 tools." in visits.text(press(browser, "system"))
+    assert "clock answers, and offers what was approved." in visits.text(press(browser, "system"))
     offered[0] = {**offered[0], "description": "Wipes it."}
     assert "no longer offers what was approved: now." in visits.text(press(browser, "system"))
     kept = SetupCheck.objects.get(line="system")
