@@ -167,7 +167,7 @@ PAGES: Final[Pages] = {
     ("review-json", "GET"): like("campaign-evidence GET"),
     # People
     ("people-list", "GET"): _SEERS,
-    ("person-add", "POST"): like("people"),
+    **_both(like("people"), "person-add"),
     ("person-page", "GET"): like("person GET"),
     ("person-start", "POST"): like("person-enable"),
     **_both(like("person PATCH"), "person-edit"),

@@ -91,6 +91,13 @@ def _said(argument: object) -> str:
 
 
 def of_tool(tool: Tool) -> dict[str, Any]:
+    """Return a tool in words, and who holds it."""
+    held = GrantLine.objects.filter(tool=tool, grant__ended_at=None)
+    rows = held.select_related("grant__agent", "grant__entitlement").order_by("grant__agent__slug")[:50]
+    return {**words_of(tool), "holders": list(rows)}
+
+
+def words_of(tool: Tool) -> dict[str, Any]:
     """Return both definitions of a tool in words, their difference, and what we would suggest."""
     approved = tool.approved.definition if tool.approved else None
     seen = tool.seen.definition if tool.seen else None
@@ -100,9 +107,4 @@ def of_tool(tool: Tool) -> dict[str, Any]:
         "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
         "difference": definitions.difference(approved, seen) if approved and seen else [],
         "suggestion": classing.suggest(seen) if seen else None,
-        "holders": list(
-            GrantLine.objects.filter(tool=tool, grant__ended_at=None)
-            .select_related("grant__agent", "grant__entitlement")
-            .order_by("grant__agent__slug")[:50]
-        ),
     }

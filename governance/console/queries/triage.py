@@ -114,4 +114,4 @@ class Waiting:
 def waiting(tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
     """Return the first of the tools that wait, changed ones before new; `given` is what a form said about one."""
     rows = [tool for tool in tools if tool.state in systems.WAITING and tool.seen][:MOST]
-    return [Waiting(tool, systems.of_tool(tool), given if given.get("tool") == tool.name else {}) for tool in rows]
+    return [Waiting(tool, systems.words_of(tool), given if given.get("tool") == tool.name else {}) for tool in rows]

@@ -137,7 +137,7 @@ def _make(request: HttpRequest, system: System, given: dict[str, Any]) -> Entitl
 
 
 def _edit(request: HttpRequest, found: Entitlement, given: dict[str, Any]) -> Entitlement:
-    tools = _picked(request, found.system, found)
+    tools = None if found.rule is not None else _picked(request, found.system, found)
     return catalog.edit_entitlement(found, tools=tools, by=doors.person(request).principal, **given)
 
 
@@ -175,7 +175,13 @@ def _choices(request: HttpRequest, system: System, found: Entitlement | None) ->
 
 
 def _show(request: HttpRequest, system: System, form: forms.Form, found: Entitlement | None) -> HttpResponse:
-    told = {"system": system, "entitlement": found, "choices": _choices(request, system, found)}
+    by_rule = found is not None and found.rule is not None
+    told = {
+        "system": system,
+        "entitlement": found,
+        "by_rule": by_rule,
+        "choices": [] if by_rule else _choices(request, system, found),
+    }
     return filling.show(request, "console/entitlement_form.html", form, told)
 
 

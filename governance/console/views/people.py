@@ -18,6 +18,7 @@ from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Role
 from governance.console import doors, filling, stepup
 
+_RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {"manager_loop": "manager", "own_appointment": "manager"}
 MEANINGS: Final = {
     Role.ANALYST: gettext_lazy("Registers systems, tools, agents, people; runs reviews; stops things."),
@@ -40,6 +41,52 @@ class EditForm(forms.Form):
         required=False,
         help_text=gettext_lazy("The login of the person who answers for them where a rule asks the manager."),
     )
+
+
+class AddForm(EditForm):
+    """A new person, who then comes in through the company's sign-in or by an invitation."""
+
+    field_order = ("login", "name", "email", "manager")
+
+    login = forms.RegexField(
+        r"^[a-z0-9][a-z0-9-]{0,63}\Z",
+        label=gettext_lazy("Login"),
+        max_length=64,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
+        help_text=gettext_lazy("Lower case letters, digits and hyphens. It is never given to somebody else later."),
+    )
+
+    def clean_login(self) -> str:
+        """Refuse what stands in the place of a login in the addresses of pages."""
+        login = str(self.cleaned_data["login"])
+        if login in _RESERVED:
+            raise forms.ValidationError(_("Choose another login."), "login_taken")
+        return login
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Add a person, as yet without any role."""
+    doors.permit(request, "people", None)
+    form = AddForm(request.POST) if request.method == "POST" else AddForm()
+    if request.method == "POST":
+        by = doors.person(request).principal
+        made = filling.submit(
+            request, form, lambda given: people.register(given.pop("login"), by=by, **given), {"login_taken": "login"}
+        )
+        if made is not None:
+            doors.done(request, _("%(name)s was added.") % {"name": made.name})
+            return redirect(f"/people/{made.login}/")
+    told = {
+        "title": _("Add person"),
+        "crumbs": [("/people/", _("People and roles"))],
+        "lead": _("They come in through the company's sign-in. A role is given afterwards, on their page."),
+        "away": "/people/",
+        "act": _("Add this person"),
+        "people": filling.people(),
+    }
+    return filling.show(request, "console/form.html", form, told)
 
 
 @require_safe

@@ -8,13 +8,12 @@ from typing import Final
 from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
 from entitlements import people
-from entitlements.api import permissions, visibility
+from entitlements.api import visibility
 from entitlements.errors import Forbidden, Malformed, ReasonRequired
 from entitlements.models import ApiToken, Person, Role
 from governance.console import doors, paging, stepup
@@ -86,21 +85,6 @@ def listing(request: HttpRequest) -> HttpResponse:
         "filtered": bool(text or role),
     }
     return render(request, "console/people.html", told)
-
-
-@require_POST
-@doors.page
-def add(request: HttpRequest) -> HttpResponse:
-    """Add a person, who then comes in through the company's sign-in, or with the password given here."""
-    caller, given = doors.caller(request), request.POST
-    permissions.permit(caller, doors.row("people"), None)
-    login, name = given.get("login", "").strip(), given.get("name", "").strip()[:200]
-    if slugify(login) != login or not login or not name:
-        raise Malformed(_("A login is lower case letters, digits and hyphens; a name is needed."))
-    manager = Person.objects.filter(login=given.get("manager", "").strip()).first()
-    people.register(login[:64], name=name, email=given.get("email", "")[:254], manager=manager, by=caller.principal)
-    doors.done(request, _("%(name)s was added.") % {"name": name})
-    return redirect(f"/people/{login}/")
 
 
 @require_POST

@@ -27,7 +27,8 @@ EXAMPLES: Final = (
     "https://tools.example.com:8443/mcp",
     "https://erp.example.com/api/mcp",
 )
-_RESERVED: Final = frozenset({"add"})
+_RESERVED: Final = frozenset({"add", "import"})
+"""What stands in the place of a name in the addresses of pages."""
 _FIELDS: Final = {
     "system_slug_taken": "slug",
     "system_malformed": "upstream_url",

@@ -149,3 +149,19 @@ def test_home_counts_the_items_of_reviews_that_wait() -> None:
     assert "1 item waits for your answer" in page
     assert "items wait for you" in page
     assert "Nothing waits" in visits.text(visits.as_(company.mallory).get("/"))
+
+
+def test_a_person_is_added_without_any_role(company: companies.Company) -> None:
+    browser = visits.as_(company.ana)
+    form = {"login": "carol", "name": "Carol", "email": "carol@example.org", "manager": "mona"}
+    assert browser.post("/people/add/", form)["Location"] == "/people/carol/"
+    made = Person.objects.get(login="carol")
+    assert (made.manager, made.roles.count()) == (company.mona, 0)
+    for given, code in (
+        ({"login": "carol"}, "login_taken"),
+        ({"login": "Carol B"}, "invalid"),
+        ({"name": ""}, "required"),
+    ):
+        response = browser.post("/people/add/", {**form, "login": "dora", **given})
+        assert (response.status_code, f"<code>{code}</code>" in visits.text(response)) in ((409, True), (422, True))
+    assert not Person.objects.filter(login="dora").exists()

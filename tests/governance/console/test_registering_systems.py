@@ -37,7 +37,7 @@ def _add(browser: Client, **given: str) -> Any:  # noqa: ANN401 - a form and its
     return browser.post("/systems/add/", {**WIKI, **given})
 
 
-def _pending(system: System, name: str, **fields: object) -> Tool:
+def _pending(system: System, name: str, **fields: Any) -> Tool:  # noqa: ANN401 - columns of the row
     return make.tool(system, name, state="pending", approved=None, **fields)
 
 
@@ -273,3 +273,30 @@ def test_what_open_access_holds_is_not_taken_out_of_a_bundle(company: companies.
     assert response.status_code == 409
     assert "entitlement_in_use" in visits.text(response)
     assert company.use.lines.count() == 4
+
+
+def test_a_limit_that_is_no_number_is_said_and_stays_as_it_was_written(company: companies.Company) -> None:
+    schema = {"type": "object", "properties": {"amount": {"type": "number"}}}
+    make.tool(company.system, "pay", definition={"name": "pay", "inputSchema": schema})
+    limit = {"limit:pay:amount:min": "", "limit:pay:amount:max": "much"}
+    page = visits.text(_bundle(company, "/systems/clock/entitlements/add/", tool=["pay"], **limit))
+    assert "much is no number" in page
+    assert 'value="much"' in page
+    assert Entitlement.objects.count() == 1
+
+
+def test_a_bundle_by_rule_keeps_its_rule_when_its_words_are_edited(company: companies.Company) -> None:
+    made = catalog.make_entitlement(
+        company.system,
+        "clock:reads",
+        name="Reads",
+        rule={"actions": ["read"], "risk_at_most": "critical"},
+        by=company.sam.principal,
+    )
+    lasts = str(int(made.longest.total_seconds()))
+    given = {"name": "All reading", "longest": lasts, "enabled": "on", "version": made.version, "tool": []}
+    path = "/systems/clock/entitlements/clock:reads/"
+    assert "Its tools follow a rule" in visits.text(visits.as_(company.sam).get(path))
+    assert _bundle(company, path, **given).status_code == 302
+    made.refresh_from_db()
+    assert (made.name, made.rule is not None, made.lines.count()) == ("All reading", True, 4)
