@@ -126,8 +126,8 @@ def _tool(world: World, **changes: object) -> None:
 
 
 def _line(world: World, **changes: object) -> None:
-    lines = world.facts.lines.get(world.key, ())[:1]  # none where another spoiler took it
-    world.facts.lines = {**world.facts.lines, world.key: tuple(replace(line, **changes) for line in lines)}  # type: ignore[arg-type]
+    lines = world.facts.lines.get(world.key) or (Line("grant-1", "time:read", NOW - 60, NOW + 3600, PARIS),)
+    world.facts.lines = {**world.facts.lines, world.key: (replace(lines[0], **changes),)}  # type: ignore[arg-type]
 
 
 def _token(world: World, **changes: object) -> None:
