@@ -23,11 +23,12 @@ from entitlements import agents, clients, guardrails, people, revocation, signin
 from entitlements.models import ApiToken, GatewayNode, Grant, IssuedToken, Revocation, TokenGrant
 from entitlements.revocation import Target
 from governance import approvals, invariants, requests
-from governance.models import AccessRequest
+from governance.models import AccessRequest, ReviewItem
 from tests import databases, make
 from tests.audit import make as record
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.reviews import worlds as reviews
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -240,6 +241,40 @@ def an_old_grant(company: Company) -> None:
     )
 
 
+def around(table: str, statement: str) -> None:
+    """Do what the triggers of a table refuse."""
+    owner(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    owner(statement)
+    owner(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+def reviewed(company: Company) -> None:
+    """A campaign in which everything was answered: one item is removed."""
+    begun = reviews.campaign(company)
+    reviews.answer(begun, company.sofia, [(each, reviews.REMOVE) for each in ReviewItem.objects.all()])
+
+
+def an_answer_that_does_not_count(company: Company) -> None:
+    reviewed(company)
+    statement = "UPDATE governance_reviewitem SET state = 'in_review', current_decision_id = NULL"
+    around("governance_reviewitem", statement)
+
+
+def a_population_that_grew(company: Company) -> None:
+    reviewed(company)
+    around("governance_campaign", "UPDATE governance_campaign SET population_rows = population_rows + 1")
+
+
+def closed_with_an_open_item(company: Company) -> None:
+    reviews.campaign(company)
+    around("governance_campaign", "UPDATE governance_campaign SET state = 'closed', closed_at = now()")
+
+
+def closed_before_the_proof(company: Company) -> None:
+    reviewed(company)
+    around("governance_campaign", "UPDATE governance_campaign SET state = 'closed', closed_at = now()")
+
+
 def a_plain_secret(company: Company) -> None:
     del company
     owner("UPDATE entitlements_secret SET sealed = 'upstream-secret-in-plain-text-long-enough'")
@@ -298,6 +333,10 @@ def a_node_that_went_back(company: Company) -> None:
         ("6", a_word_after_the_end, "grant.restored after grant.revoked"),
         ("6", a_grant_of_a_denied_request, "is denied and a grant names it"),
         ("6", approved_while_somebody_said_no, "is approved while stage"),
+        ("7", an_answer_that_does_not_count, "is in_review and has 1 effective decisions"),
+        ("7", a_population_that_grew, "campaign q4 says 2 rows and has 1"),
+        ("7", closed_with_an_open_item, "is closed and item .* is in_review"),
+        ("7", closed_before_the_proof, "removal of item .* is not proven"),
         ("8", answered_their_own, "sofia answered request .* and asked for it"),
         ("8", answered_for_themselves, "sofia answered request .* and benefits"),
         ("8", answered_as_the_owner, "sofia answered request .* and owns the agent"),
