@@ -111,7 +111,7 @@ class Step:
     @property
     def whose(self) -> str:
         """Say whose step it is."""
-        return f"as {self.first}" if self.switches else f"for {self.first}, by her agent"
+        return f"as {self.first}" if self.switches else f"{self.first}'s agent"
 
 
 @dataclass(frozen=True, slots=True)
