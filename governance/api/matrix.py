@@ -15,6 +15,7 @@ _ANSWER: Final = Row(anybody=True)
 """People at first hand only: no token of a script or an agent carries a scope that answers."""
 
 _CAMPAIGN: Final = row(Role.ANALYST)
+_OFFICE: Final = row(Role.ANALYST)
 _EVIDENCE: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
 
 MATRIX: Final[Matrix] = {
@@ -30,6 +31,8 @@ MATRIX: Final[Matrix] = {
     ("review-item", "GET"): READABLE,
     ("review-item-draft", "PUT"): _ANSWER,
     ("review-item-reassign", "POST"): _CAMPAIGN,
+    ("agent-sponsor", "POST"): _OFFICE,
+    ("agent-owner", "POST"): _OFFICE,
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,
     ("request", "GET"): READABLE,

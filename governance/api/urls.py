@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import campaigns, requests
+from . import campaigns, ownership, requests
 
 PREFIX: Final = "api/v1/"
 
@@ -25,6 +25,8 @@ urlpatterns: list[URLPattern] = [
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),
     path(_ITEM + "/draft", campaigns.ItemDraft.as_view(), name="review-item-draft"),
     path(_ITEM + "/reassign", campaigns.Reassign.as_view(), name="review-item-reassign"),
+    path(PREFIX + "agents/<slug:key>/sponsor", ownership.Sponsor.as_view(), name="agent-sponsor"),
+    path(PREFIX + "agents/<slug:key>/owner", ownership.Owner.as_view(), name="agent-owner"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
     path(PREFIX + "requests/<uuid:asked>", requests.One.as_view(), name="request"),
     path(PREFIX + "requests/<uuid:asked>/approve", requests.Approve.as_view(), name="request-approve"),

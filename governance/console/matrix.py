@@ -116,7 +116,7 @@ PAGES: Final[Pages] = {
     ("agent-page", "GET"): like("agent GET"),
     **_both(like("agents"), "agent-add"),
     **_both(like("agent PATCH"), "agent-edit"),
-    ("agent-people", "POST"): like("agents"),
+    ("agent-people", "POST"): like("agent-sponsor", "agent-owner"),
     **_both(like("clients"), "client-add"),
     ("client-page", "GET"): like("client GET"),
     ("client-page", "POST"): like("client-secret", "client-enable"),

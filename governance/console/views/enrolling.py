@@ -140,7 +140,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 def appoint(request: HttpRequest, slug: str) -> HttpResponse:
     """Name another sponsor or technical owner. What waits for answers goes to the right people at once."""
     agent = _found(request, slug)
-    doors.permit(request, "agents", None)
+    for office in ("agent-sponsor", "agent-owner"):
+        doors.permit(request, office, agent)
     form = PeopleForm(request.POST)
     if filling.submit(request, form, lambda given: _appoint(request, agent, given), _FIELDS) is not None:
         doors.done(request, _("Saved. What waits for an answer went to whoever answers now."))
@@ -167,7 +168,7 @@ def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: People
         "agent": agent,
         "described": form,
         "appointing": appointing,
-        "may_appoint": doors.may(doors.caller(request), "agents", None),
+        "may_appoint": doors.may(doors.caller(request), "agent-sponsor", agent),
         "people": filling.people(),
     }
     return filling.show(request, "console/agent_edit.html", wrong, told)
