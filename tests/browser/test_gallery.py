@@ -79,6 +79,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
     more = {
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
+        "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
         "receipt": [f"/stop/receipts/{Revocation.objects.get().pk}/?prove"],
     }
     assert Client.objects.filter(client_id="expense-bot").exists()
@@ -142,7 +143,7 @@ _SMALL: Final = """[...document.querySelectorAll("button, .button, summary.butto
   .map((e) => [e, e.getBoundingClientRect()])
   .filter(([e, box]) => box.height && box.height < 44)
   .map(([e, box]) => `${box.height} px ${e.outerHTML.slice(0, 90)}`)"""
-_SQUEEZED: Final = """[...document.querySelectorAll("caption, p, h1, h2, h3, td, th, dd, dt, li, label, button, a")]
+_SQUEEZED: Final = """[...document.querySelectorAll("caption, p, h1, h2, h3, td, th, dd, dt, li, label")]
   .filter((e) => e.checkVisibility() && e.innerText.trim().length > 12 && e.getBoundingClientRect().width > 1)
   .filter((e) => e.getBoundingClientRect().width < 48 && getComputedStyle(e).display !== "inline")
   .map((e) => e.outerHTML.slice(0, 90))"""
@@ -218,9 +219,3 @@ def test_pictures_for_the_readme(visitor: Visitor) -> None:
         page.screenshot(path=Path(SHOTS) / f"approve-{scheme}.png")
         visitor.go("/reviews/q4/work/")
         page.screenshot(path=Path(SHOTS) / f"review-{scheme}.png")
-    page.context.clear_cookies()
-    visitor.sign_in("ana")
-    for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme)
-        visitor.go("/audit/?about=agent:expense-bot")
-        page.screenshot(path=Path(SHOTS) / f"timeline-{scheme}.png")

@@ -14,7 +14,19 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal, acting
 from entitlements import catalog, guardrails, revocation, sessions, signing
-from entitlements.models import Agent, Client, Entitlement, Grant, IssuedToken, Person, Role, System, Tool
+from entitlements.catalog import importing
+from entitlements.models import (
+    Agent,
+    CatalogueImport,
+    Client,
+    Entitlement,
+    Grant,
+    IssuedToken,
+    Person,
+    Role,
+    System,
+    Tool,
+)
 from entitlements.revocation import Target
 from governance import approvals, asking, requests, reviews
 from governance.models import AccessRequest, Approval, Campaign, ReviewItem
@@ -285,6 +297,13 @@ def _event(action: Action, agent: Agent, person: Person, links: list[str], code:
 def review() -> Campaign:
     """Begin a review of everything, with two answers drafted by sofia."""
     ana, sofia = Person.objects.get(login="ana"), Person.objects.get(login="sofia")
+    Grant.objects.filter(ended_at=None).update(starts_at=clock.now() - timedelta(days=120))
+    for number, grant in enumerate(Grant.objects.filter(ended_at=None).order_by("pk")):
+        for tool in list(grant.entitlement.tools.order_by("pk"))[: number % 4]:
+            for _ in range(3 + 5 * number % 7):
+                with transaction.atomic():
+                    bot = grant.agent.principal
+                    log.record(Action.CALL_ALLOWED, by=bot, about=[f"grant:{grant.pk}"], detail={"tool": tool.name})
     made = reviews.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
     begun = reviews.activate(made.pk, by=ana)
     mine = ReviewItem.objects.filter(assignments__reviewer=sofia, risk__in=["low", "medium"])
@@ -292,6 +311,13 @@ def review() -> Campaign:
     for item, answer in zip(mine, answers, strict=False):
         reviews.save_draft(item.pk, answer, by=sofia, rev=0)
     return begun
+
+
+def file_looked_at() -> CatalogueImport:
+    """Let ana look at a file that offers systems; one of its rows is refused."""
+    ana = Person.objects.get(login="ana")
+    offers = b'[{"name": "Payroll"}, {"name": "Travel"}, {"nonsense": true}]'
+    return importing.look_at(offers, file_name="what-we-have.json", owner=ana, by=ana.principal)
 
 
 def stop_everything(by: Principal) -> None:
