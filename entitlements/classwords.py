@@ -21,23 +21,24 @@ VERBS: Final = {
     Action.READ: _set_of(
         "get list read search find fetch show describe query view check lookup retrieve return browse inspect explain "
         "compare count calculate compute convert validate verify analyze analyse preview discover explore summarize "
-        "summarise detect parse decode encode format hash ping poll monitor track watch identify measure estimate "
+        "summarise detect parse decode encode format hash ping poll monitor watch identify measure estimate "
         "examine diagnose extract filter resolve scrape crawl translate diff lint profile report display download "
         "export visualize plot evaluate suggest recommend think sample trace tail peek classify look determine obtain"
     ),
     Action.WRITE: _set_of(
-        "create write update add set put post insert send edit modify move rename copy upload publish commit push "
-        "merge approve assign book pay transfer refund grant schedule save append submit checkout replace patch make "
-        "generate purchase scaffold revert group ungroup favourite favorite login authenticate upsert import invite "
-        "share reply comment react like follow unfollow subscribe unsubscribe open close start stop restart pause "
-        "resume enable disable activate deactivate reactivate archive unarchive toggle configure change manage "
-        "register store record log mark click type fill press hover drag select navigate scroll tap swipe launch "
-        "connect attach detach link unlink lock unlock join leave mute unmute play draw place order buy sell swap "
-        "mint stake withdraw deposit sign request ingest sync build init initialize apply trigger cancel complete "
-        "finish reopen retry switch pull clone fork stash rebase tag label pin unpin reschedule load reload refresh "
-        "rotate restore rollback scale deprovision provision allocate accept reject decline confirm forward notify "
-        "message email tweet broadcast announce upgrade downgrade migrate duplicate remember reorder reindex index "
-        "snooze dispatch transition unassign unpublish setup bind begin end adjust increment decrement bulk test"
+        "create write track update add set put post insert send edit modify move rename copy upload publish commit "
+        "push merge approve assign book pay transfer refund grant schedule save append submit checkout replace "
+        "patch make generate purchase scaffold revert group ungroup favourite favorite login authenticate upsert "
+        "import invite share reply comment react like follow unfollow subscribe unsubscribe open close start stop "
+        "restart pause resume enable disable activate deactivate reactivate archive unarchive toggle configure "
+        "change manage register store record log mark click type fill press hover drag select navigate scroll tap "
+        "swipe launch connect attach detach link unlink lock unlock join leave mute unmute play draw place order "
+        "buy sell swap mint stake withdraw deposit sign request ingest sync build init initialize apply trigger "
+        "cancel complete finish reopen retry switch pull clone fork stash rebase tag label pin unpin reschedule "
+        "load reload refresh rotate restore rollback scale deprovision provision allocate accept reject decline "
+        "confirm forward notify message email tweet broadcast announce upgrade downgrade migrate duplicate remember "
+        "reorder reindex index snooze dispatch transition unassign unpublish setup bind begin end adjust increment "
+        "decrement bulk test"
     ),
     Action.DELETE: _set_of(
         "delete remove drop purge destroy erase wipe truncate revoke reset uninstall kill terminate clear flush "
@@ -47,7 +48,7 @@ VERBS: Final = {
 }
 """Mildest first: a form that two verbs share has the graver meaning."""
 NOUNS: Final = _set_of(
-    "log record store order post comment message email mail tag label index schedule trade place mark type open "
+    "log record track store order post comment message email mail tag label index schedule trade place mark type open "
     "trigger report sample trace view watch count display profile tail plot sign build link pin lock filter share "
     "stake mint push pull fork stash book play draw like follow monitor load bulk test request patch export import "
     "scale copy end tweet clone transition switch search query format hash change move drag set list map empty ban "
@@ -95,7 +96,7 @@ PUBLIC: Final = _set_of(
 )
 POWER: Final = _set_of(
     "role roles permission permissions policy policies iam admin acl firewall dns webhook webhooks sso scim mfa "
-    "certificate certificates member members collaborator collaborators ssh"
+    "security auth authentication certificate certificates member members collaborator collaborators ssh"
 )
 ESTATE: Final = _set_of(
     "database databases db table bucket cluster clusters instance instances repo repository repositories account "

@@ -1,0 +1,45 @@
+"""What the pages show of a suggestion: its reasons, and the flows, confirmed or before the first approval suggested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from entitlements import classing
+from entitlements.models import Tool
+
+_LABELS: Final = {
+    "reads_private": _("Reads private data"),
+    "ingests_untrusted": _("Returns what strangers wrote"),
+    "egress_external": _("Can carry data outside"),
+}
+_SAID: Final = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One of the three ways in which data flows through a tool: yes, no, or not said."""
+
+    name: str
+    label: Any
+    value: bool | None
+
+
+def of(tool: Tool) -> dict[str, Any]:
+    """Return the suggestion for a tool, and its flows: confirmed ones, before the first approval suggested ones."""
+    if tool.seen is None:
+        return {"suggestion": None, "flows": []}
+    said = tool.suggestion or classing.suggest(tool.seen.definition).said()
+    flows = [
+        Flow(name, label, said.get(name) if tool.approved_id is None else getattr(tool, name))
+        for name, label in _LABELS.items()
+    ]
+    return {"suggestion": said, "flows": flows}
+
+
+def confirmed(given: QueryDict) -> dict[str, bool | None]:
+    """Read what a form says of the flows; one that it does not name stays as it is."""
+    return {name: _SAID.get(given[name]) for name in _LABELS if name in given}
