@@ -153,6 +153,22 @@ def test_a_few_items_by_touch_on_a_phone(browser: Browser, live_server, review: 
     phone.close()
 
 
+def test_the_single_keys_can_be_switched_off_and_stay_off(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    visitor.page.get_by_text("Keys", exact=True).click()
+    visitor.page.get_by_label("Use these keys").uncheck()
+    visitor.go(WORK)
+    row = visitor.page.locator("tr[data-item]").first
+    row.focus()
+    visitor.page.keyboard.press("a")
+    visitor.page.keyboard.press("j")
+    assert row.get_attribute("data-verb") is None
+    assert row.evaluate("(row) => row === document.activeElement")
+    visitor.page.keyboard.press("ArrowDown")
+    assert row.evaluate("(row) => row.nextElementSibling === document.activeElement")
+
+
 def test_what_was_answered_without_a_connection_is_kept_and_sent_later(visitor: Visitor, review: None) -> None:  # noqa: ARG001
     from governance.models import Draft  # noqa: PLC0415
 

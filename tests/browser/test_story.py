@@ -171,6 +171,16 @@ def test_the_whole_story_from_asking_to_reviewing(way: str, browser: Browser, li
     context.close()
 
 
+def test_the_first_tab_leads_past_the_navigation(visitor: Visitor) -> None:
+    visitor.sign_in("ana")
+    visitor.go("/agents/")
+    visitor.tab_to(".skip")
+    _press(visitor, "Enter")
+    expect(visitor.page.locator("#main")).to_be_focused()
+    _press(visitor, "Tab")
+    assert visitor.page.evaluate("document.activeElement.closest('main') !== null")
+
+
 def test_escape_closes_the_command_bar_and_gives_the_focus_back(visitor: Visitor) -> None:
     visitor.sign_in("ana")
     visitor.tab_to("[data-command]")
