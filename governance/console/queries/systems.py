@@ -9,11 +9,13 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
-from entitlements import classing, definitions, impressions
+from entitlements import definitions, impressions
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.impressions import Sign
 from entitlements.models import GrantLine, System, Tool
+
+from . import suggesting
 
 WAITING = (Tool.State.PENDING, Tool.State.QUARANTINED)
 
@@ -106,5 +108,5 @@ def words_of(tool: Tool) -> dict[str, Any]:
         "seen": readable(tool.seen.definition, tool.seen.sha256) if tool.seen else None,
         "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
         "difference": definitions.difference(approved, seen) if approved and seen else [],
-        "suggestion": classing.suggest(seen) if seen else None,
+        **suggesting.of(tool),
     }

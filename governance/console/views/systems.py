@@ -16,7 +16,7 @@ from entitlements.api import visibility
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import System, Tool
 from governance.console import doors, paging
-from governance.console.queries import record, triage
+from governance.console.queries import record, suggesting, triage
 from governance.console.queries import systems as read
 
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
@@ -189,7 +189,7 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 
 
 def approval(request: HttpRequest, found: Tool) -> catalog.Approval:
-    """Read what a form says of a tool: which definition was read, what it does, its risk, which data it holds."""
+    """Read what a form says of a tool: which definition was read, what it does, its risk, its data and flows."""
     given = request.POST
     data_class = given.get("data_class", "internal")
     return catalog.Approval(
@@ -199,6 +199,7 @@ def approval(request: HttpRequest, found: Tool) -> catalog.Approval:
         given.get("action", ""),
         given.get("risk", ""),
         data_class if data_class in DATA_CLASSES else "internal",
+        suggesting.confirmed(given),
     )
 
 

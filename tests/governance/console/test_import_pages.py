@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from entitlements import tasks
-from entitlements.catalog import importing
+from entitlements import catalog, tasks
+from entitlements.catalog import importing, rounds
 from entitlements.models import CatalogueImport, Person, System, Tool
 from tests import make
 from tests.entitlements import catalogues
@@ -115,3 +115,35 @@ def test_nobody_else_imports_or_looks(ana: Person, send: Callable[..., Any]) -> 
     assert "Import it" not in visits.text(audrey.get(address))
     assert audrey.post(f"{address}start/").status_code == 403
     assert visits.as_(ana).get(address).status_code == 200
+
+
+def test_a_suggestion_is_shown_with_its_reasons_and_counts_once_somebody_approves(ana: Person) -> None:
+    system = make.system("mail")
+    raw = {"name": "send_email", "inputSchema": {"type": "object", "properties": {"to": {"type": "string"}}}}
+    catalog.record_seen(system, [raw], by=ana.principal)
+    tool = Tool.objects.select_related("seen").get()
+    assert tool.seen is not None
+    address = "/systems/mail/tools/send_email/"
+
+    for page in (address, "/systems/mail/"):
+        shown = visits.text(visits.as_(ana).get(page))
+        assert "Suggested: Changes things, medium risk, confidential data" in shown, page
+        assert "Its name says “send”, which changes something." in shown, page
+    assert tool.reads_private is None
+
+    form = {"sha256": tool.seen.sha256, "sentence": "Sends mail.", "action": "write", "risk": "high"}
+    flows = {"reads_private": "yes", "ingests_untrusted": "", "egress_external": "no"}
+    visits.as_(ana).post(address, {"verb": "approve", "data_class": "confidential", **form, **flows})
+
+    tool.refresh_from_db()
+    assert (tool.state, tool.risk) == ("approved", "high")
+    assert (tool.reads_private, tool.ingests_untrusted, tool.egress_external) == (True, None, False)
+    assert (tool.suggestion or {})["risk"] == "medium"
+    assert '<option value="no" selected>' in visits.text(visits.as_(ana).get(address))
+
+
+def test_how_the_last_asking_went_is_shown(ana: Person) -> None:
+    system = make.system("mail")
+    rounds.failed(system, "timeout")
+
+    assert "the last time it failed (timeout)" in visits.text(visits.as_(ana).get("/systems/mail/"))
