@@ -83,6 +83,7 @@ def test_what_a_killed_run_and_its_killed_keeper_left_is_swept_up_by_the_next(ap
         os.kill(pids["keeper"], signal.SIGKILL)
         run.kill()
         run.wait()
+        assert devservers.until(lambda: not devstack.birth(pids["keeper"]), 20)  # a signal is not yet an end
         assert devstack.birth(pids["postgres"])
         devstack.sweep(devservers.Account())
         _end_the_orphan(run)
