@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import psycopg
@@ -10,11 +11,13 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 
-from audit import refusals
+from audit import clock, refusals
 from audit.context import SYSTEM
 from entitlements.errors import NotFound
+from entitlements.models import GatewayNode
 from governance import env, health, metrics
 from tests import databases, make
+from tests.architecture import tree
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
 TOKEN = "a-token-for-prometheus"
@@ -57,6 +60,17 @@ def test_events_are_counted_by_action_and_refusals_by_code() -> None:
     assert said['mandate_events_5m{action="attempt.refused",code="not_found"}'] == 1
 
 
+def test_every_number_that_the_operators_page_names_is_told() -> None:
+    page = (tree.ROOT / "docs/operate/monitoring.md").read_text().partition("Of one node")[0]
+    named = set(re.findall(r"`(mandate_\w+)", page))
+    make.grant()
+    GatewayNode.objects.create(id="n1", started_at=clock.now(), polled_at=clock.now())
+    with psycopg.connect(databases.addresses().owner) as owner:
+        owner.execute("UPDATE entitlements_grant SET starts_at = now() - interval '1 day', expires_at = now()")
+    assert named
+    assert named == {name.partition("{")[0] for name in numbers()}
+
+
 def test_what_waits_is_counted_and_has_an_age() -> None:
     make.grant()
     with psycopg.connect(databases.addresses().owner) as owner:
@@ -78,9 +92,6 @@ def test_the_queue_is_counted_and_its_absence_said(settings) -> None:  # type: i
 
 
 def test_each_node_has_an_age_and_a_distance() -> None:
-    from audit import clock  # noqa: PLC0415
-    from entitlements.models import GatewayNode  # noqa: PLC0415
-
     make.grant()
     GatewayNode.objects.create(id="n1", started_at=clock.now(), polled_at=clock.now() - timedelta(seconds=9))
     said = numbers()

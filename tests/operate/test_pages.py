@@ -1,0 +1,213 @@
+"""The commands that docs/operate shows: each exists, and each that needs no container engine is run as it stands.
+
+`docker compose exec SERVICE COMMAND` is run as COMMAND with the service's own variables and secret files; `docker
+compose up` starts the service's own command, or starts it again. Backup and restore: test_backup.py. scripts/install:
+test_install.py.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import get_commands, load_command_class
+
+from scripts import devstack
+from scripts.devservers import free_port, until
+from tests.architecture import tree
+from tests.benchmarks import gateway
+from tests.operate.release import ask
+from tests.operate.test_compose import OURS, SERVICES, Deployment
+
+PAGES = sorted((tree.ROOT / "docs/operate").glob("*.md"))
+RUN_ELSEWHERE = {"pg_dump", "pg_restore", "scripts/install"}
+PLAIN = {"cat", "python3", ":", "git"}
+FLAGS = {"-d", "--wait", "--force-recreate", "--rm"}
+WORLD = """
+import json
+from audit.context import SYSTEM
+from entitlements import people
+from tests import make
+from tests.entitlements.gateway import world
+here = world.build("https://mcp.example.org/mcp", tool="get")
+admin = people.make_api_token(make.security("sam"), "pages", by=SYSTEM)
+print(json.dumps({"token": here.token(), "slug": here.system.slug, "grant": str(here.grant.pk), "admin": admin}))
+"""
+
+
+def commands(page: Path) -> list[str]:
+    """Return the lines that a page tells to type."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.strip() and not line.startswith("#")]
+    return [part.strip() for line in lines for part in line.split(" && ")]
+
+
+def in_service(command: str) -> tuple[str, list[str]] | None:
+    """Return service and command of `docker compose exec|run`; no command means the service's own."""
+    found = re.match(r"docker compose (?:exec|run(?: --rm)?) (\w+)(?: (.*))?$", command)
+    return (found[1], shlex.split(found[2] or "") or OURS[found[1]]["command"]) if found else None
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), [(page.name, command) for page in PAGES for command in dict.fromkeys(commands(page))], ids=str
+)
+def test_a_command_of_the_pages_exists_and_takes_what_it_is_given(page: str, command: str) -> None:
+    del page
+    words = shlex.split(command)
+    if inside := in_service(command):
+        assert inside[0] in SERVICES
+        assert inside[1][:2] == ["python", "manage.py"]
+        name, arguments = inside[1][2], inside[1][3:]
+        load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(arguments)
+    elif words[:2] == ["docker", "compose"]:
+        assert words[2] in {"up", "build"}
+        scaled = [word.partition("=")[0] for word in words[3:] if "=" in word]
+        named = [word for word in words[3:] if not word.startswith("-") and "=" not in word]
+        assert {*scaled, *named} <= SERVICES.keys()
+        assert {word for word in words[3:] if word.startswith("-")} <= FLAGS | {"--scale"}
+    else:
+        assert words[0] in RUN_ELSEWHERE | PLAIN
+        assert "/" not in words[0] or os.access(tree.ROOT / words[0], os.X_OK)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment of its own, migrated, with nothing serving yet."""
+    folder = tmp_path_factory.mktemp("pages")
+    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
+    stack = devstack.Stack(fast=True)
+    os.environ.update(given)
+    try:
+        made = Deployment(stack, folder)
+        (folder / "secrets").symlink_to(folder)
+        migrated = made.run("migrate", OURS["migrate"]["command"], 120)
+        assert migrated.returncode == 0, migrated.stderr
+        collected = made.run("web", ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"])
+        assert collected.returncode == 0, collected.stderr
+        yield made
+        made.stop()
+    finally:
+        stack.close()
+
+
+def type_in(deployment: Deployment, command: str) -> str:
+    """Do what a command of the pages does; returns what it printed."""
+    if inside := in_service(command):
+        done = deployment.run(inside[0], inside[1], 120)
+    elif command.startswith("docker compose up"):
+        deployment.stop()
+        for name in deployment.children:
+            deployment.start(name)
+        for name in deployment.children:
+            assert until(lambda name=name: deployment.healthy(name), 90), name  # type: ignore[misc]
+        return ""
+    else:
+        words = command.replace("python3", shlex.quote(sys.executable), 1)
+        done = subprocess.run(
+            ["/bin/sh", "-c", words], cwd=deployment.folder, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+@pytest.mark.timeout(300)
+def test_the_keys_are_looked_at_rotated_withdrawn_and_replaced_as_the_page_says(deployment: Deployment) -> None:
+    for name in ("web", "gateway"):
+        deployment.start(name)
+        assert until(lambda name=name: deployment.healthy(name), 90), name  # type: ignore[misc]
+    type_in(deployment, "docker compose exec web python manage.py signing_keys --rotate idp --now")
+    before = (deployment.folder / "key_encryption_key").read_text()
+    said: list[str] = []
+    for command in commands(tree.ROOT / "docs/operate/keys.md"):
+        kid = re.findall(r"^idp\s+(\S+)\s+active", said[0], re.MULTILINE)[0] if said else ""
+        said.append(type_in(deployment, command.replace("KID", kid)))
+    assert re.search(r"^idp .* next ", said[1], re.MULTILINE)
+    assert re.search(r"^idp .* withdrawn ", said[2], re.MULTILINE)
+    assert re.search(r"^idp .* active ", said[2], re.MULTILINE), "another key signs from then on"
+    resealed = [each for each in said if "sealed anew" in each]
+    assert re.search(r"[1-9]\d* signing keys sealed anew", resealed[0])
+    assert set(re.findall(r"\d+", resealed[1])) == {"0"}
+    assert (deployment.folder / "key_encryption_key").read_text() != before
+    assert (deployment.folder / "key_encryption_key_previous").read_text() == ""
+    assert deployment.get("8000", "/readyz")[0] == 200
+    keys = json.loads(
+        deployment.get("8000", "/idp/jwks.json", Host="mandate.example", **{"X-Forwarded-Proto": "https"})[1]
+    )
+    assert keys["keys"]
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+@pytest.mark.parametrize("page", ["install.md", "monitoring.md", "upgrade.md"])
+def test_what_the_pages_type_inside_a_service_works(deployment: Deployment, page: str) -> None:
+    sealed = deployment.run("sealer", ["python", "manage.py", "seal", "--once"])  # as the sealer does all the time
+    assert sealed.returncode == 0, sealed.stderr
+    for command in commands(tree.ROOT / "docs/operate" / page):
+        if in_service(command):
+            type_in(deployment, command)
+
+
+def copies(deployment: Deployment) -> dict[str, list[Deployment]]:
+    """Start as many of each as the page on scaling says, each on ports of its own."""
+    said = next(command for command in commands(tree.ROOT / "docs/operate/scaling.md") if "--scale" in command)
+    started: dict[str, list[Deployment]] = {}
+    for name, count in re.findall(r"--scale (\w+)=(\d)", said):
+        for _ in range(int(count)):
+            one = copy.copy(deployment)
+            one.ports, one.children = {port: str(free_port()) for port in deployment.ports}, {}
+            one.start(name)
+            started.setdefault(name, []).append(one)
+    return started
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+@pytest.mark.timeout(300)
+def test_two_of_each_serve_together_on_one_database(deployment: Deployment) -> None:
+    deployment.stop()
+    started = copies(deployment)
+    everyone = [(name, one) for name, some in started.items() for one in some]
+    try:
+        assert {name: len(some) for name, some in started.items()} == {"web": 2, "gateway": 2, "worker": 2}
+        for name, one in everyone:
+            if name != "worker":
+                assert until(lambda one=one, name=name: one.healthy(name), 90), name  # type: ignore[misc]
+        made = deployment.run("web", ["python", "manage.py", "shell", "--no-imports", "-c", WORLD])
+        assert made.returncode == 0, made.stderr[-2000:]
+        serve_together(started, json.loads(made.stdout))
+    finally:
+        for _, one in everyone:
+            one.stop()
+
+
+def serve_together(started: dict[str, list[Deployment]], made: dict[str, Any]) -> None:
+    """What one web process revokes is closed at both nodes, and the other web process shows it."""
+    headers = {**gateway.HEADERS, "authorization": f"Bearer {made['token']}"}
+    nodes = [f"http://localhost:{one.ports['8001']}/gw/{made['slug']}/mcp" for one in started["gateway"]]
+    webs = [f"http://localhost:{one.ports['8000']}" for one in started["web"]]
+    console = {"host": "mandate.example", "x-forwarded-proto": "https", "authorization": f"Bearer {made['admin']}"}
+
+    def denied() -> list[bool]:
+        said = [ask(node, gateway.body(), headers) for node in nodes]
+        assert all(body for _, body in said), said
+        return [any(code in body for code in (b"no_grant", b"token_revoked")) for _, body in said]
+
+    assert denied() == [False, False]
+    body = json.dumps({"target": {"type": "grant", "id": made["grant"]}, "reason": "tried", "wait": True}).encode()
+    status, said = ask(f"{webs[0]}/api/v1/revocations", body, {**console, "content-type": "application/json"})
+    receipt = json.loads(said)
+    assert (status, len(receipt["acknowledged"]), receipt["missing"]) == (201, 2, []), said
+    assert denied() == [True, True]
+    status, said = ask(f"{webs[1]}/api/v1/grants/{made['grant']}", headers=console)
+    assert (status, json.loads(said)["state"]) == (200, "revoked")
