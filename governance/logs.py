@@ -26,6 +26,18 @@ def _hide(value: Any) -> Any:  # noqa: ANN401 - a log event holds anything
     return value
 
 
+# Where a secret stands in an address: what an invitation leads to, and what somebody put in a query against all rules.
+_IN_ADDRESS = re.compile(
+    rf"(/welcome/|[?&][\w.-]*(?:{TELLING.pattern}|code)[\w.-]*=)[^/&\s\\\"'<>]+",
+    re.IGNORECASE,
+)
+
+
+def hide_in_addresses(_logger: WrappedLogger, _method: str, line: str) -> str:
+    """Replace secrets in the addresses that a finished line quotes: Django logs that of each request that failed."""
+    return _IN_ADDRESS.sub(lambda found: f"{found[1]}***", line)
+
+
 BEFORE = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -64,6 +76,7 @@ def dictionary(level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.JSONRenderer(),
+                    hide_in_addresses,
                 ],
             }
         },
