@@ -72,6 +72,19 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(browser: Client) 
     assert stranger.get("/").status_code == 302
 
 
+@pytest.mark.parametrize(("proof", "where"), [("password", "/settings/sign-in/reauthenticate/"), ("mfa", "")])
+def test_whoever_has_a_second_factor_proves_it_with_that(
+    browser: Client, carol: Person, proof: str, where: str
+) -> None:
+    _set_up(browser)
+    session = browser.session
+    session["account_authentication_methods"] = [{"method": proof, "at": time.time(), "reauthenticated": True}]
+    session["account_authentication_methods_user"] = str(carol.pk)
+    session.save()
+    answer = browser.post("/settings/tokens/", {"label": "nightly", "lasts": "7"})
+    assert answer.headers.get("Location", "").partition("?")[0] == where
+
+
 def test_a_recovery_code_opens_once(browser: Client, carol: Person) -> None:
     _set_up(browser)
     codes = Authenticator.objects.get(user=carol, type="recovery_codes").wrap().get_unused_codes()
