@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from cryptography import x509
@@ -82,10 +83,16 @@ def proxy(certificates: Certificates, ports: dict[int, int]) -> Iterator[None]:
     started, stopped = threading.Event(), threading.Event()
 
     async def serve() -> None:
+        tls, servers = certificates.context(), []
         for port, behind in ports.items():
-            await asyncio.start_server(_handler(behind), "localhost", port, ssl=certificates.context())
+            servers.append(await asyncio.start_server(_handler(behind), "localhost", port, ssl=tls))
         started.set()
         await asyncio.to_thread(stopped.wait)
+        for server in servers:
+            server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0.3)  # what was cancelled closes its connections
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
@@ -105,17 +112,22 @@ def _handler(behind: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - asy
                 await writer.drain()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        opened = [writer]
+        try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             head = re.sub(r"(?im)^(connection|x-forwarded-\w+|forwarded):.*\r\n", "", head)
             head = head.replace("\r\n", "\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n", 1)
             inward, outward = await asyncio.open_connection("127.0.0.1", behind)
+            opened.append(outward)
             outward.write(head.encode("latin-1"))
             sending = asyncio.create_task(pipe(reader, outward))
             await pipe(inward, writer)
             sending.cancel()
-            outward.close()
-        writer.close()
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # whoever called has gone
+        finally:
+            for each in opened:
+                each.close()
 
     return handle
 
@@ -128,15 +140,15 @@ class _Mailbox(socketserver.ThreadingTCPServer):
     letters: list[str]
     context: ssl.SSLContext
 
+    def get_request(self) -> tuple[ssl.SSLSocket, Any]:
+        plain, address = super().get_request()
+        return self.context.wrap_socket(plain, server_side=True), address
+
 
 class _Postman(socketserver.StreamRequestHandler):
     """As much of SMTP (RFC 5321) as taking a message needs, over TLS from the start."""
 
     server: _Mailbox
-
-    def setup(self) -> None:
-        self.request = self.server.context.wrap_socket(self.request, server_side=True)
-        super().setup()
 
     def handle(self) -> None:
         self.wfile.write(b"220 localhost\r\n")
