@@ -14,6 +14,8 @@ from django.shortcuts import render
 from django.urls import resolve
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from audit.draft import BadEvent
+from audit.redaction import Unrepresentable
 from entitlements.api import caller as callers
 from entitlements.api import permissions, problems
 from entitlements.api.caller import Caller
@@ -37,7 +39,8 @@ def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
             _check_text(request, *args, *kwargs.values())
             _come_in(request)
             return view(request, *args, **kwargs)
-        except DomainError as refusal:
+        except (DomainError, BadEvent, Unrepresentable) as error:
+            refusal, _status = problems.translate(error)
             record(request, refusal)
             return refused(request, refusal)
 
