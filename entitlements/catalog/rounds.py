@@ -54,5 +54,10 @@ def failed(system: System, problem: str) -> None:
     System.objects.filter(pk=system.pk).update(**told)
 
 
+def soon(system: System) -> None:
+    """Have a system asked in the next round, whatever failed before: it is elsewhere now."""
+    System.objects.filter(pk=system.pk).update(ask_again_at=None, failures=0, problem="")
+
+
 def _askable() -> QuerySet[System]:
     return System.objects.filter(status=System.Status.ACTIVE, kind__in=DISCOVERED).exclude(upstream_url="")

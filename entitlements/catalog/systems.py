@@ -18,7 +18,7 @@ from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.locks import Lock
 from entitlements.models import Person, Secret, System
 
-from . import errors, moving
+from . import errors, moving, rounds
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
@@ -119,6 +119,7 @@ def edit_system(
     log.record(Action.SYSTEM_EDITED, about=links, by=by, reason=reason, detail=detail)
     if "upstream_url" in changed:
         moving.quarantine_all(locked, by=by, reason=reason)
+        rounds.soon(locked)
     if changed.keys() & _TIGHTENS:
         changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
     return locked

@@ -70,6 +70,17 @@ def test_an_answer_clears_what_failed_before(at: Move) -> None:
     assert (system.failures, system.problem, system.ask_again_at) == (0, "", now + EVERY)
 
 
+def test_a_system_that_moved_is_asked_in_the_next_round() -> None:
+    system = make.system()
+    rounds.take_turns()
+    rounds.failed(system, "timeout")
+
+    catalog.edit_system(system, upstream_url="https://elsewhere.example/", by=SYSTEM, reason="It moved.")
+
+    assert rounds.take_turns() == [system.pk]
+    assert System.objects.get(pk=system.pk).problem == ""
+
+
 def test_a_round_sends_one_message_a_system_that_expires_with_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[object] = []
     monkeypatch.setattr(tasks.discover_tools, "apply_async", lambda *args, **kwargs: sent.append((args, kwargs)))

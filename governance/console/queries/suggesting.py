@@ -42,4 +42,4 @@ def of(tool: Tool) -> dict[str, Any]:
 
 def confirmed(given: QueryDict) -> dict[str, bool | None]:
     """Read what a form says of the flows; one that it does not name stays as it is."""
-    return {name: _SAID.get(given[name]) for name in _LABELS if name in given}
+    return {name: _SAID.get(str(given[name])) for name in _LABELS if name in given}

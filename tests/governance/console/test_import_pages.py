@@ -135,7 +135,7 @@ def test_a_suggestion_is_shown_with_its_reasons_and_counts_once_somebody_approve
     flows = {"reads_private": "yes", "ingests_untrusted": "", "egress_external": "no"}
     visits.as_(ana).post(address, {"verb": "approve", "data_class": "confidential", **form, **flows})
 
-    tool.refresh_from_db()
+    tool = Tool.objects.get()
     assert (tool.state, tool.risk) == ("approved", "high")
     assert (tool.reads_private, tool.ingests_untrusted, tool.egress_external) == (True, None, False)
     assert (tool.suggestion or {})["risk"] == "medium"
