@@ -40,6 +40,8 @@ CHECKS: Final[list[Any]] = [
     status_code_conformance,
 ]
 ROLES: Final = {"ana": ["analyst", "security"], "adele": ["admin", "auditor"], "sofia": [], "mallory": []}
+NOTHING: Final = "00000000-0000-4000-8000-000000000000"
+"""What an address names of which there is none here."""
 REACHES_OUT: Final = "/api/v1/systems/{key}/discover"
 """Its answer may be that the system cannot be reached (502, 504), which is no failure of ours."""
 
@@ -61,10 +63,11 @@ class Live:
     def key(self, path: str) -> dict[str, object]:
         """Return what exists, for the parts of an address."""
         first = path.removeprefix("/api/v1/").partition("/")[0]
-        return {part: self.real[f"{first}/{part}"] for part in re.findall(r"{(\w+)}", path)}
+        return {part: self.real.get(f"{first}/{part}", NOTHING) for part in re.findall(r"{(\w+)}", path)}
 
 
-def _real(world: addresses.World) -> dict[str, object]:
+def real(world: addresses.World) -> dict[str, object]:
+    """Return what exists for each part of an address of the API."""
     return {
         "agents/key": world.company.bot.slug,
         "people/key": world.company.bob.login,
@@ -98,7 +101,7 @@ def live(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     log = tmp_path_factory.mktemp("web") / "log"
     with web.web(log) as base:
         document = httpx2.get(f"{base}/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
-        yield Live(base, schemathesis.openapi.from_dict(document), tokens, _real(world), log)
+        yield Live(base, schemathesis.openapi.from_dict(document), tokens, real(world), log)
 
 
 def _ask(live: Live, case: Any, login: str) -> Any:  # noqa: ANN401 - schemathesis' own types
