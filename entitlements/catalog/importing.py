@@ -38,6 +38,8 @@ FORGOTTEN: Final = timedelta(days=1)
 """After this long nobody says yes any more."""
 ABANDONED: Final = timedelta(seconds=60)
 """After this long without a batch the worker died."""
+GIVEN_UP: Final = timedelta(days=1)
+"""For so long it is tried again; whatever stops it then is for somebody to look at."""
 _SYSTEMS_AT_ONCE, _TOOLS_AT_ONCE = 50, 400
 _TRIES: Final = 3
 _COUNTED: Final = ("systems_new", "systems_known", "tools_new", "tools_changed", "tools_same", "left_alone", "refused")
@@ -142,8 +144,11 @@ def is_small(wanted: CatalogueImport) -> bool:
 
 
 def abandoned() -> list[uuid.UUID]:
-    """Return the imports that run and have not come further for a while."""
-    stuck = CatalogueImport.objects.filter(state=CatalogueImport.State.RUNNING, touched_at__lt=clock.now() - ABANDONED)
+    """Return the imports that run and have not come further for a while; after a day they stay as they are."""
+    now = clock.now()
+    stuck = CatalogueImport.objects.filter(
+        state=CatalogueImport.State.RUNNING, touched_at__gt=now - GIVEN_UP, touched_at__lt=now - ABANDONED
+    )
     return list(stuck.order_by("touched_at").values_list("pk", flat=True)[:100])
 
 

@@ -221,6 +221,8 @@ def test_whoever_goes_on_after_a_killed_worker_does_nothing_twice(
     assert (looked.position, Tool.objects.count()) == (2, 8)
     assert importing.abandoned() == []
 
+    CatalogueImport.objects.update(touched_at=clock.now() - importing.GIVEN_UP)
+    assert importing.abandoned() == []
     CatalogueImport.objects.update(touched_at=clock.now() - importing.ABANDONED * 2)
     assert importing.abandoned() == [looked.pk]
     while importing.go_on(looked.pk):
