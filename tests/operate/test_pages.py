@@ -209,5 +209,9 @@ def serve_together(started: dict[str, list[Deployment]], made: dict[str, Any]) -
     receipt = json.loads(said)
     assert (status, len(receipt["acknowledged"]), receipt["missing"]) == (201, 2, []), said
     assert denied() == [True, True]
+    for one in started["gateway"]:
+        said = one.get("8001", "/metrics", Authorization="Bearer a-token-for-prometheus")[1].encode()
+        assert b"mandate_lease_age_seconds" in said
+        assert re.search(rb'mandate_decisions_total{code="(no_grant|token_revoked)",effect="\w+"} [1-9]', said), said
     status, said = ask(f"{webs[1]}/api/v1/grants/{made['grant']}", headers=console)
     assert (status, json.loads(said)["state"]) == (200, "revoked")
