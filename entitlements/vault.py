@@ -95,7 +95,7 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
 
 @transaction.atomic
 def reseal(most: int) -> int:
-    """Seal up to `most` credentials anew that lie under another key-encryption key; returns how many. Raises SealBroken.
+    """Seal up to `most` credentials anew that lie under another key-encryption key; says how many. Raises SealBroken.
 
     The credential itself stays, so no node need hear of it.
     """
