@@ -83,14 +83,14 @@ def around_items(ids: Iterable[UUID]) -> Iterator[tuple[UUID, Around]]:
 
 
 def _requesters(ids: list[UUID]) -> dict[UUID, set[str]]:
-    """Name who stands behind the asks: the person, and the owner of an agent that asked for itself."""
+    """Name who stands behind the asks: the person, and who owned an agent that asked for itself, then and now."""
     of_item = dict(_requests_of(ids))
     found: dict[UUID, set[str]] = defaultdict(set)
     asked = AccessRequest.objects.filter(pk__in=of_item).values_list(
-        "pk", "requested_by__login", "requested_as", "agent__owner__login"
+        "pk", "requested_by__login", "requested_as", "owner_then__login", "agent__owner__login"
     )
-    for pk, person, name, owner in asked:
-        found[of_item[pk]] |= {who for who in (person, owner if name.startswith("agent:") else None) if who}
+    for pk, person, name, *owners in asked:
+        found[of_item[pk]] |= {who for who in (person, *(owners if name.startswith("agent:") else ())) if who}
     return found
 
 

@@ -14,11 +14,12 @@ from audit.context import Principal
 from entitlements import grants, people
 from entitlements.errors import ReasonRequired, Stale
 from entitlements.models import Grant, Role
-from governance import reviewing, reviews
+from governance import approvals, asking, ownership, requests, reviewing, reviews
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import Answer, removing
 from governance.reviews.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
 from tests import make
+from tests.governance import companies
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -366,3 +367,17 @@ def test_who_sees_a_campaign() -> None:
     for who in (company.mallory, company.otto, company.alice):
         assert not reviews.campaigns_visible_to(who).exists()
         assert not reviews.items_visible_to(who).exists()
+
+
+def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got() -> None:
+    company = companies.found()
+    ask = asking.Ask(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
+    asked = requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
+    approvals.approve(asked.pk, by=company.sofia)
+    ownership.change_owner(company.bot, company.bob, by=company.ana.principal, reason="Otto moved.")
+    ownership.change_sponsor(company.bot, company.otto, by=company.ana.principal, reason="Otto sponsors it now.")
+
+    assignment = worlds.live(worlds.item(worlds.campaign(company)))
+
+    assert assignment.reviewer == company.sam
+    assert {"who": "otto", "why": "requested_it"} in assignment.resolution["skipped"]
