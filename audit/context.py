@@ -6,9 +6,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypedDict, Unpack
 
-type Kind = Literal["person", "agent", "client", "system"]
+type Kind = Literal["person", "agent", "client", "source", "system"]
 
-KINDS: Final[tuple[Kind, ...]] = ("person", "agent", "client", "system")
+KINDS: Final[tuple[Kind, ...]] = ("person", "agent", "client", "source", "system")
 
 
 @dataclass(frozen=True, slots=True)

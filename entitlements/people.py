@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 from django.db import IntegrityError, transaction
 
@@ -17,7 +19,22 @@ from audit.context import Principal
 from . import changes, independence, locks, sessions
 from .errors import DomainError, NotFound
 from .locks import Lock
-from .models import Agent, ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
+from .models import (
+    Agent,
+    ApiToken,
+    Group,
+    Identity,
+    Membership,
+    Person,
+    Role,
+    RoleAssignment,
+    SourcedGroup,
+    SourcedPerson,
+    TrustedIssuer,
+)
+
+WHEN_DISABLED: Final[dict[str, Callable[[str], None]]] = {}
+"""What floors above do as soon as it is committed that a person, named by login, was shut out."""
 
 
 class LoginTaken(DomainError):
@@ -42,6 +59,12 @@ class ManagerLoop(DomainError):
     """Nobody manages themselves, not even by way of others."""
 
     code, status = "manager_loop", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class KeptBySource(DomainError):
+    """A people source keeps this up to date; change it there."""
+
+    code, status = "kept_by_source", HTTPStatus.CONFLICT
 
 
 class UnknownRole(DomainError):
@@ -83,21 +106,35 @@ class PersonChanges(TypedDict, total=False):
 def edit(person: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
     """Change name, e-mail or manager. What stays the same is not recorded.
 
-    Raises NotFound, ManagerLoop, and OwnAppointment for whoever makes themselves somebody's manager.
+    Raises NotFound, ManagerLoop, KeptBySource, and OwnAppointment for whoever makes themselves somebody's manager.
     """
+    locked = lock_to_edit(person)
+    changed = [name for name, value in fields.items() if getattr(locked, name) != value]
+    if changed and SourcedPerson.objects.filter(person=locked, removed_at=None).exists():
+        raise KeptBySource
+    if "manager" in changed and (new := fields["manager"]) is not None:
+        check_manager(locked, new)
+        independence.check_appointment(new, present=locked.manager, by=by)
+    return write(locked, by=by, **fields)
+
+
+def lock_to_edit(person: Person) -> Person:
+    """Hold a person, and who manages whom, until the transaction ends; returns the row as it is. Raises NotFound."""
     locks.exclusive((Lock.PERSON, person.pk), (Lock.PERSON, "managers"))
     locked = Person.objects.select_related("manager").filter(pk=person.pk).first()
     if locked is None:
         raise NotFound
+    return locked
+
+
+def write(locked: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
+    """Write what is different, and record it; for callers that hold the lock and have checked who may."""
     changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
     if not changed:
         return locked
     detail: dict[str, object] = {"changed": sorted(changed)}
     if "manager" in changed:
         new, before = fields["manager"], locked.manager
-        if new is not None:
-            _check_manager(locked, new)
-            independence.check_appointment(new, present=before, by=by)
         detail["manager"] = {"from": before.login if before else None, "to": new.login if new else None}
     for name, value in changed.items():
         setattr(locked, name, value)
@@ -108,7 +145,8 @@ def edit(person: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> P
     return locked
 
 
-def _check_manager(person: Person, manager: Person) -> None:
+def check_manager(person: Person, manager: Person) -> None:
+    """Raise ManagerLoop when the manager is managed, directly or not, by the person."""
     above: Person | None = manager
     while above is not None:
         if above.pk == person.pk:
@@ -128,15 +166,19 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
     sessions.end_all_of(locked, by=by, reason=reason)
     Agent.objects.filter(sponsor=locked).update(tokens_valid_after=locked.disabled_at)
     changes.note(changes.Kind.PERSON, f"person:{locked.login}")
+    for tell in WHEN_DISABLED.values():  # afterwards, since they take locks that others hold while they wait for ours
+        transaction.on_commit(partial(tell, locked.login), robust=True)
     return locked
 
 
 @transaction.atomic
 def enable(person: Person, *, by: Principal, reason: str) -> Person:
-    """Let a disabled person in again."""
+    """Let a disabled person in again. Raises KeptBySource while a people source says that they have left."""
     locked = _locked(person)
     if locked.is_active:
         return locked
+    if SourcedPerson.objects.filter(person=locked, active=False).exists():
+        raise KeptBySource
     locked.is_active, locked.disabled_at = True, None
     locked.save(update_fields=["is_active", "disabled_at"])
     log.record(Action.PERSON_ENABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
@@ -197,7 +239,22 @@ def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> 
 
 @transaction.atomic
 def join_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
-    """Put a person into a group, and so into every grant that names it. Twice changes and records nothing."""
+    """Put a person into a group, and so into every grant that names it. Twice changes and records nothing.
+
+    Raises KeptBySource where a people source says who is in the group.
+    """
+    check_kept_by_hand(group)
+    put_in(group, person, by=by, reason=reason)
+
+
+def check_kept_by_hand(group: Group) -> None:
+    """Raise KeptBySource where a people source says who is in the group."""
+    if SourcedGroup.objects.filter(group=group, removed_at=None).exists():
+        raise KeptBySource
+
+
+def put_in(group: Group, person: Person, *, by: Principal, reason: str) -> None:
+    """Do what `join_group` does, for whoever keeps the group, in the running transaction."""
     locks.exclusive((Lock.PERSON, person.pk))
     _, created = Membership.objects.get_or_create(group=group, person=person)
     if created:
@@ -208,7 +265,16 @@ def join_group(group: Group, person: Person, *, by: Principal, reason: str) -> N
 
 @transaction.atomic
 def leave_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
-    """Take a person out of a group, and so out of every grant that names it. Raises NotFound when not a member."""
+    """Take a person out of a group, and so out of every grant that names it. Raises NotFound when not a member.
+
+    Also KeptBySource where a people source says who is in the group.
+    """
+    check_kept_by_hand(group)
+    take_out(group, person, by=by, reason=reason)
+
+
+def take_out(group: Group, person: Person, *, by: Principal, reason: str) -> None:
+    """Do what `leave_group` does, for whoever keeps the group, in the running transaction."""
     locks.exclusive((Lock.PERSON, person.pk))
     removed, _ = Membership.objects.filter(group=group, person=person).delete()
     if not removed:

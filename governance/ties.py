@@ -1,20 +1,30 @@
-"""What ties people to grants that only this floor knows of."""
+"""What this floor tells the one below: what ties people to grants, and what follows when somebody is shut out."""
 
 from __future__ import annotations
 
 from django.db.models import Q
 
+from entitlements import people
 from entitlements.api import visibility
 from entitlements.models import Person
 
-from .models import Approval
+from . import approvals
+from .models import AccessRequest, Approval
 
 
 def register() -> None:
     """Tell the doors below, once, when the process starts."""
     visibility.tie_to_grants("answered", answered)
+    people.WHEN_DISABLED["approvals"] = find_others
 
 
 def answered(person: Person) -> Q:
     """Select the grants of requests that a person answered: whoever said yes may look at what became of it."""
     return Q(request_id__in=Approval.objects.filter(by=person).values("request"))
+
+
+def find_others(login: str) -> None:
+    """Find others where a request waits for whoever was shut out; the nightly sweep finds what this missed."""
+    waiting = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, approvals__waiting_for__login=login)
+    for request_id in waiting.order_by("pk").distinct().values_list("pk", flat=True):
+        approvals.reroute(request_id, reason="Somebody it waited for was shut out.")

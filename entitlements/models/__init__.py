@@ -15,6 +15,7 @@ from .grants import Grant, GrantLine, GrantSubject
 from .imports import CatalogueImport
 from .keys import Secret, SigningKey
 from .people import ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
+from .sources import PeopleSource, SourcedGroup, SourcedPerson
 from .tokens import IdempotentAnswer, IssuedToken, Session, TokenGrant, UsedAssertion
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "OAuthDeviceGrant",
     "OAuthIDToken",
     "OAuthRefreshToken",
+    "PeopleSource",
     "Person",
     "Revocation",
     "Role",
@@ -49,6 +51,8 @@ __all__ = [
     "Secret",
     "Session",
     "SigningKey",
+    "SourcedGroup",
+    "SourcedPerson",
     "System",
     "TokenGrant",
     "Tool",
