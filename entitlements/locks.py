@@ -31,6 +31,7 @@ class Lock(IntEnum):
     TOKEN = 8
     REQUEST = 9
     KEY = 10
+    COMBINATION = 11
 
 
 # WITH ORDINALITY keeps the order of taking.

@@ -1,5 +1,6 @@
 """The rows of floor 3: how people change their minds."""
 
+from .combinations import AgentCall, CombinationException, CombinationRule
 from .invitations import Invitation
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
 from .reviews import (
@@ -16,10 +17,13 @@ from .setup import SetupCheck
 
 __all__ = [
     "AccessRequest",
+    "AgentCall",
     "Approval",
     "ApprovalPolicy",
     "Assignment",
     "Campaign",
+    "CombinationException",
+    "CombinationRule",
     "Draft",
     "Invitation",
     "PopulationRow",
