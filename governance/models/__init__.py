@@ -1,7 +1,10 @@
 """The rows of floor 3: how people change their minds."""
 
 from .combinations import AgentCall, CombinationException, CombinationRule
+from .delegations import Delegation
 from .invitations import Invitation
+from .notices import Delivery, Notice, NoticeSettings
+from .offices import OfficeProposal
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
 from .reviews import (
     Assignment,
@@ -24,8 +27,13 @@ __all__ = [
     "Campaign",
     "CombinationException",
     "CombinationRule",
+    "Delegation",
+    "Delivery",
     "Draft",
     "Invitation",
+    "Notice",
+    "NoticeSettings",
+    "OfficeProposal",
     "PopulationRow",
     "Remediation",
     "RequestLine",
