@@ -91,7 +91,7 @@ def approve(
     Raises NotFound, NotAnApprover, OwnApproval, OwnerMayNotApprove, BeneficiaryMayNotApprove, CameLater, Stale,
     Decided, Overdue, AlreadyAnswered, RiskierThanAsked, readiness.SetupIncomplete, NotRecordable, narrowing.Wider,
     narrowing.NothingLeft, narrowing.LimitsTooLarge, narrowing.ReasonTooLong; with the last stage also what
-    `asking.check_in_force` and grants.issue raise.
+    `asking.check_in_force`, `asking.check_two_people` and grants.issue raise.
     """
     check_size(narrow.limits, reason)
     request = requests.locked(request_id, also=by)
@@ -206,6 +206,7 @@ def _issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
     }
     asking.check_in_force(request.agent, request.entitlement, people)
     asking.check_tools(lines)
+    asking.check_two_people(request.agent, (tool.risk for tool in lines))
     now = clock.now()
     terms = grants.Terms(
         lines,

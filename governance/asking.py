@@ -15,6 +15,7 @@ from entitlements import grants
 from entitlements.codes import Code
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.models import Agent, Entitlement, Group, Person, Role, System, Tool
+from entitlements.words import Risk
 
 from . import narrowing
 from .narrowing import Lines, Narrowing
@@ -52,6 +53,12 @@ class PersonDisabled(DomainError):
     """A person to act for is disabled."""
 
     code, status = Code.PERSON_DISABLED, HTTPStatus.CONFLICT
+
+
+class TwoPeopleRequired(DomainError):
+    """Access of high risk needs two people who answer for the agent: its sponsor, and another as owner or backup."""
+
+    code, status = "two_people_required", HTTPStatus.CONFLICT
 
 
 class SystemDisabled(DomainError):
@@ -141,6 +148,20 @@ def check_in_force(agent: Agent, entitlement: Entitlement, people: Iterable[Pers
         raise EntitlementDisabled
     if gone := sorted(person.login for person in people if not person.is_active):
         raise PersonDisabled(person=gone[0])
+
+
+def has_two_people(agent: Agent) -> bool:
+    """Whether an active sponsor and another active person, as owner or backup, answer for the agent."""
+    others = (agent.owner, agent.backup)
+    return agent.sponsor.is_active and any(
+        other is not None and other.is_active and other.pk != agent.sponsor_id for other in others
+    )
+
+
+def check_two_people(agent: Agent, risks: Iterable[str]) -> None:
+    """Raise TwoPeopleRequired when access as risky as this would be left to one person, or to nobody."""
+    if {Risk.HIGH, Risk.CRITICAL} & set(risks) and not has_two_people(agent):
+        raise TwoPeopleRequired(agent=agent.slug)
 
 
 def check_tools(tools: Iterable[Tool]) -> None:

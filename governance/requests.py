@@ -81,6 +81,7 @@ def submit(
     asking.check_people(agent, ask.people, ask.groups)
     asking.check_in_force(agent, entitlement, ask.people)
     lines = asking.lines(entitlement, ask)
+    asking.check_two_people(agent, (tool.risk for tool in lines))
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(
         agent=agent,

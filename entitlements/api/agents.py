@@ -42,6 +42,7 @@ class AgentShown(Shown):
     purpose = serializers.CharField()
     sponsor = serializers.CharField(source="sponsor.login")
     owner = serializers.CharField(source="owner.login", allow_null=True, default=None)
+    backup = serializers.CharField(source="backup.login", allow_null=True, default=None)
     status = serializers.ChoiceField(choices=Agent.Status.choices)
     status_reason = serializers.CharField()
     created_at = serializers.DateTimeField()

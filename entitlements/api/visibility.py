@@ -35,8 +35,8 @@ def tie_to_grants(name: str, tie: Tie) -> None:
 
 
 def agents(caller: Caller) -> QuerySet[Agent]:
-    """Agents: one's own, by sponsoring or owning them; an agent sees itself."""
-    rows = Agent.objects.select_related("sponsor", "owner")
+    """Agents: one's own, by sponsoring or owning them or standing in for the owner; an agent sees itself."""
+    rows = Agent.objects.select_related("sponsor", "owner", "backup")
     return rows if caller.sees_everything else rows.filter(_mine(caller, ""))
 
 
@@ -127,7 +127,8 @@ def _mine(caller: Caller, path: str) -> Q:
         return Q(**{f"{path}pk": caller.agent.pk})
     if caller.human is None:
         return Q(pk=None)
-    return Q(**{f"{path}sponsor": caller.human}) | Q(**{f"{path}owner": caller.human})
+    human = caller.human
+    return Q(**{f"{path}sponsor": human}) | Q(**{f"{path}owner": human}) | Q(**{f"{path}backup": human})
 
 
 def _acted_for(caller: Caller) -> Q:

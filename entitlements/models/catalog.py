@@ -34,6 +34,7 @@ class Agent(models.Model):
     purpose = models.CharField(max_length=500, blank=True)
     sponsor = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="sponsored_agents")
     owner = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="owned_agents")
+    backup = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="backed_up_agents")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     status_reason = models.CharField(max_length=500, blank=True)
     tokens_valid_after = models.DateTimeField(null=True, blank=True)

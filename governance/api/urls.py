@@ -12,6 +12,7 @@ PREFIX: Final = "api/v1/"
 
 _CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
+_PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
 
 urlpatterns: list[URLPattern] = [
     path(PREFIX + "campaigns", campaigns.Campaigns.as_view(), name="campaigns"),
@@ -27,6 +28,11 @@ urlpatterns: list[URLPattern] = [
     path(_ITEM + "/reassign", campaigns.Reassign.as_view(), name="review-item-reassign"),
     path(PREFIX + "agents/<slug:key>/sponsor", ownership.Sponsor.as_view(), name="agent-sponsor"),
     path(PREFIX + "agents/<slug:key>/owner", ownership.Owner.as_view(), name="agent-owner"),
+    path(PREFIX + "agents/<slug:key>/backup", ownership.Backup.as_view(), name="agent-backup"),
+    path(PREFIX + "proposals", ownership.Proposals.as_view(), name="proposals"),
+    path(_PROPOSAL, ownership.OneProposal.as_view(), name="proposal"),
+    path(_PROPOSAL + "/accept", ownership.Accept.as_view(), name="proposal-accept"),
+    path(_PROPOSAL + "/decline", ownership.Decline.as_view(), name="proposal-decline"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
     path(PREFIX + "requests/<uuid:asked>", requests.One.as_view(), name="request"),
     path(PREFIX + "requests/<uuid:asked>/approve", requests.Approve.as_view(), name="request-approve"),

@@ -40,6 +40,7 @@ ENTRIES: Final = (
 _BELOW: Final = {
     "grants": "agents",
     "my-agents": "agents",
+    "proposals": "agents",
     "stop": "none",
     "people": "settings",
     "groups": "settings",

@@ -85,6 +85,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "keys/key": "nothing",
         "campaigns/key": world.campaign.slug,
         "review-items/key": str(world.samples["reviews/item"]),
+        "proposals/key": str(world.samples["proposals/pk"]),
         "requests/asked": str(world.samples["requests/pk"]),
     }
 

@@ -10,6 +10,7 @@ from entitlements.errors import DomainError, ReasonRequired
 from entitlements.independence import OwnAppointment
 from entitlements.models import Agent, Change, Grant
 from governance import approvals, asking, ownership, requests
+from governance.models import AccessRequest
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -107,3 +108,64 @@ def test_an_agent_whose_sponsor_left_asks_for_nothing_until_it_has_another(compa
     ownership.change_sponsor(company.bot, company.mona, by=company.ana.principal, reason="sofia left")
     assert waiting(company.ask()) == {"sponsor": ["mona"]}
     assert requests.expire_due() == 0
+
+
+def test_nothing_changes_before_who_was_asked_accepts(company: Company) -> None:
+    asked = ownership.propose(company.bot, "sponsor", company.mona, by=company.ana.principal, reason="sofia moves on")
+    assert asked == ownership.propose(company.bot, "sponsor", company.mona, by=company.ana.principal, reason="again")
+    company.bot.refresh_from_db()
+    assert company.bot.sponsor == company.sofia
+    for other in (company.sofia, company.ana, company.mallory):
+        with pytest.raises(ownership.NotAsked):
+            ownership.accept(asked.pk, by=other)
+    ownership.accept(asked.pk, by=company.mona)
+    company.bot.refresh_from_db()
+    assert company.bot.sponsor == company.mona
+    events = timeline.of("agent", "research-bot").filter(action__startswith="agent.")
+    assert [(event.action, event.actor) for event in events][1:] == [
+        ("agent.office_proposed", "person:ana"),
+        ("agent.sponsor_changed", "person:mona"),
+    ]
+    with pytest.raises(ownership.AlreadyAnswered):
+        ownership.decline(asked.pk, by=company.mona, reason="on second thoughts")
+
+
+def test_somebody_else_may_be_asked_instead_and_the_first_no_longer_accepts(company: Company) -> None:
+    first = ownership.propose(company.bot, "owner", company.mona, by=company.ana.principal, reason="otto moves on")
+    second = ownership.propose(company.bot, "owner", company.bob, by=company.ana.principal, reason="mona is away")
+    with pytest.raises(ownership.AlreadyAnswered):
+        ownership.accept(first.pk, by=company.mona)
+    people.disable(company.bob, by=SYSTEM, reason="left")
+    with pytest.raises(ownership.NotAsked):
+        ownership.accept(second.pk, by=company.bob)
+
+
+def test_nobody_proposes_themselves(company: Company) -> None:
+    for office in ("sponsor", "owner", "backup"):
+        with pytest.raises(OwnAppointment):
+            ownership.propose(company.bot, office, company.ana, by=company.ana.principal, reason="I do it best")
+
+
+def test_weighty_access_needs_a_sponsor_and_another_person(company: Company) -> None:
+    alone = make.agent("lone-bot", sponsor=company.sofia, owner=company.sofia)
+
+    def ask(tool: str) -> AccessRequest:
+        return make.request(company.use, alone, by=company.ana, people=[company.alice], tools=[tool])
+
+    ask("now")
+    with pytest.raises(asking.TwoPeopleRequired):
+        ask("remove")
+    Agent.objects.filter(pk=alone.pk).update(backup=company.mona)
+    request = ask("remove")
+    people.disable(company.mona, by=SYSTEM, reason="left")
+    approvals.approve(request.pk, by=company.sofia)
+    with pytest.raises(asking.TwoPeopleRequired):
+        approvals.approve(request.pk, by=company.sam)
+
+
+def test_an_agent_of_weighty_access_is_not_left_to_one_person(company: Company) -> None:
+    make.grant(company.bot, company.use, people=[company.alice])
+    with pytest.raises(asking.TwoPeopleRequired):
+        ownership.change_owner(company.bot, company.sofia, by=company.otto.principal, reason="all hers")
+    Agent.objects.filter(pk=company.bot.pk).update(backup=company.bob)
+    assert ownership.change_owner(company.bot, company.sofia, by=company.otto.principal, reason="all hers").owner

@@ -12,7 +12,7 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
 from governance import reviews
-from governance.models import AccessRequest, Approval, Campaign
+from governance.models import AccessRequest, Approval, Campaign, OfficeProposal
 
 SOON: Final = timedelta(days=7)
 
@@ -36,6 +36,12 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
         .annotate(waiting=Subquery(counted))
         .order_by("due_at")
     )
+
+
+def proposals_for(person: Person) -> QuerySet[OfficeProposal]:
+    """Return what this person is asked to answer for, the most urgent first."""
+    waiting = OfficeProposal.objects.filter(person=person, state=OfficeProposal.State.WAITING)
+    return waiting.select_related("agent").order_by("answer_by")
 
 
 def tools_for(caller: Caller) -> QuerySet[Tool]:

@@ -19,6 +19,7 @@ from entitlements.models import Agent
 from governance.console import doors, paging
 from governance.console.queries import agents as read
 from governance.console.queries import record
+from governance.models import OfficeProposal
 
 TABS: Final = {
     "access": gettext_lazy("Access"),
@@ -59,6 +60,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "agent": agent,
         "tabs": TABS,
         "tab": tab,
+        "proposals": agent.proposals.filter(state=OfficeProposal.State.WAITING).select_related("person"),
         "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
         "may_edit": doors.may(caller, "agent", agent, "PATCH"),
         "may_add_client": doors.may(caller, "clients", None),

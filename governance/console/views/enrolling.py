@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,7 +17,9 @@ from entitlements import agents
 from entitlements.api import visibility
 from entitlements.models import Agent, Person
 from governance import ownership
+from governance.api.ownership import visible
 from governance.console import doors, filling
+from governance.models import OfficeProposal
 
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {
@@ -93,6 +96,11 @@ class PeopleForm(forms.Form):
 
     sponsor = filling.PersonField(label=gettext_lazy("Sponsor"))
     owner = filling.PersonField(label=gettext_lazy("Technical owner"), required=False)
+    backup = filling.PersonField(
+        label=gettext_lazy("Backup owner"),
+        required=False,
+        help_text=gettext_lazy("Asked to take over when sponsor or owner leave."),
+    )
     reason = forms.CharField(label=gettext_lazy("Why does it change?"), max_length=500)
 
 
@@ -138,28 +146,46 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["POST"])
 @doors.page
 def appoint(request: HttpRequest, slug: str) -> HttpResponse:
-    """Name another sponsor or technical owner. What waits for answers goes to the right people at once."""
+    """Ask other people to answer for an agent; nothing changes before they accept."""
     agent = _found(request, slug)
-    for office in ("agent-sponsor", "agent-owner"):
-        doors.permit(request, office, agent)
+    for office in OfficeProposal.Office.values:
+        doors.permit(request, f"agent-{office}", agent)
     form = PeopleForm(request.POST)
-    if filling.submit(request, form, lambda given: _appoint(request, agent, given), _FIELDS) is not None:
-        doors.done(request, _("Saved. What waits for an answer went to whoever answers now."))
+    if filling.submit(request, form, lambda given: _propose(request, agent, given), _FIELDS) is not None:
+        doors.done(request, _("Asked. Nothing changes before they accept."))
         return redirect(f"/agents/{slug}/")
     described = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
     return _show(request, agent, described, form)
 
 
-def _appoint(request: HttpRequest, agent: Agent, given: dict[str, Any]) -> Agent:
-    """Change what differs. Raises what the verbs raise."""
-    by, found = doors.person(request).principal, agent
-    verbs = {"sponsor": ownership.change_sponsor, "owner": ownership.change_owner}
-    for name, verb in verbs.items():
-        person: Person | None = given[name]
-        if person is None or person == getattr(agent, name):
-            continue
-        found = verb(agent, person, by=by, reason=given["reason"])
-    return found
+def _propose(request: HttpRequest, agent: Agent, given: dict[str, Any]) -> Agent:
+    """Ask whoever is not in the office yet. Raises what the verb raises."""
+    by = doors.person(request).principal
+    for office in OfficeProposal.Office.values:
+        person: Person | None = given[office]
+        if person is not None and person != getattr(agent, office):
+            ownership.propose(agent, office, person, by=by, reason=given["reason"])
+    return agent
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show what somebody is asked to answer for, and take the answer."""
+    proposal = doors.find(visible(doors.caller(request)), pk=pk)
+    doors.about(request, *ownership.about(proposal))
+    if request.method == "POST" and "accept" in request.POST:
+        doors.permit(request, "proposal-accept", proposal)
+        ownership.accept(pk, by=doors.person(request))
+        doors.done(request, _("You answer for %(name)s from now on.") % {"name": proposal.agent.name})
+        return redirect(f"/agents/{proposal.agent.slug}/")
+    if request.method == "POST":
+        doors.permit(request, "proposal-decline", proposal)
+        ownership.decline(pk, by=doors.person(request), reason=doors.reason(request))
+        doors.done(request, _("You declined. Whoever asked you finds somebody else."))
+        return redirect("/")
+    mine = proposal.person_id == doors.person(request).pk and proposal.state == OfficeProposal.State.WAITING
+    return render(request, "console/proposal.html", {"proposal": proposal, "agent": proposal.agent, "mine": mine})
 
 
 def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: PeopleForm) -> HttpResponse:
@@ -175,7 +201,8 @@ def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: People
 
 
 def _people_form(agent: Agent) -> PeopleForm:
-    return PeopleForm(initial={"sponsor": agent.sponsor.login, "owner": agent.owner.login if agent.owner else ""})
+    held = {office: getattr(agent, office) for office in OfficeProposal.Office.values}
+    return PeopleForm(initial={office: person.login if person else "" for office, person in held.items()})
 
 
 def _found(request: HttpRequest, slug: str) -> Agent:

@@ -23,6 +23,7 @@ def home(request: HttpRequest) -> HttpResponse:
     lists = {
         "requests": waiting.requests_for(person),
         "reviews": waiting.reviews_for(person),
+        "proposals": waiting.proposals_for(person),
         "tools": waiting.tools_for(caller),
         "orphans": waiting.orphans(caller),
         "ending": waiting.ending(caller),
@@ -36,7 +37,10 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
-    kinds = ("requests", "reviews", "tools", "orphans", "ending", "stopped_agents", "stopped_systems")
+    kinds = (
+        *("requests", "reviews", "proposals", "tools", "orphans", "ending"),
+        *("stopped_agents", "stopped_systems"),
+    )
     return [bool(shown[kind]) for kind in kinds]
 
 

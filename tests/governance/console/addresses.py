@@ -17,6 +17,7 @@ from audit.context import SYSTEM
 from entitlements import people, sessions
 from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, Session
+from governance import ownership
 from governance.console import urls
 from governance.models import Campaign
 from tests import make
@@ -65,6 +66,7 @@ def world() -> World:
     looked = importing.look_at(
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
     )
+    proposed = ownership.propose(company.bot, "backup", company.mona, by=company.ana.principal, reason="Stands in.")
     people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
     samples = {
         "agents/slug": company.bot.slug,
@@ -73,6 +75,7 @@ def world() -> World:
         "reviews/item": worlds.item(campaign).pk,
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
+        "proposals/pk": proposed.pk,
         "people/login": company.bob.login,
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,

@@ -12,6 +12,8 @@ from audit import timeline
 from audit.actions import Action
 from entitlements import clients, people
 from entitlements.models import Agent, Client
+from governance import ownership
+from governance.models import OfficeProposal
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -80,7 +82,7 @@ def test_its_owner_edits_what_it_is_and_nobody_from_an_older_version(company: co
     assert (company.bot.name, company.bot.purpose) == ("Desk", "Looks things up.")
 
 
-def test_an_analyst_names_other_people_with_a_reason_and_never_herself(company: companies.Company) -> None:
+def test_an_analyst_asks_other_people_with_a_reason_and_never_herself(company: companies.Company) -> None:
     browser = visits.as_(company.ana)
     form = {"sponsor": "mona", "owner": "otto", "reason": "Sofia moves on."}
     assert browser.post("/agents/research-bot/people/", {**form, "reason": ""}).status_code == 422
@@ -88,12 +90,33 @@ def test_an_analyst_names_other_people_with_a_reason_and_never_herself(company: 
     assert visits.refusals() == [("person:ana", "own_appointment")]
     assert browser.post("/agents/research-bot/people/", form).status_code == 302
     company.bot.refresh_from_db()
-    assert (company.bot.sponsor, company.bot.owner) == (company.mona, company.otto)
+    assert (company.bot.sponsor, company.bot.owner) == (company.sofia, company.otto)
+    proposal = OfficeProposal.objects.get()
+    assert (proposal.office, proposal.person, proposal.state) == ("sponsor", company.mona, "waiting")
+
+
+def test_who_is_asked_sees_it_at_home_and_accepts_or_declines(company: companies.Company) -> None:
+    for office in ("sponsor", "backup"):
+        ownership.propose(company.bot, office, company.mona, by=company.ana.principal, reason="Sofia moves on.")
+    asked = {each.office: f"/proposals/{each.pk}/" for each in OfficeProposal.objects.all()}
+    browser = visits.as_(company.mona)
+    home = visits.text(browser.get("/"))
+    assert "You are asked to answer for" in home
+    assert asked["sponsor"] in home
+    assert "others start it again" in visits.text(browser.get(asked["sponsor"]))
+    assert visits.as_(company.otto).post(asked["sponsor"], {"accept": "yes"}).status_code == 403
+    assert visits.as_(company.mallory).get(asked["sponsor"]).status_code == 404
+    assert browser.post(asked["sponsor"], {"accept": "yes"})["Location"] == "/agents/research-bot/"
+    assert browser.post(asked["backup"], {"decline": "yes"}).status_code == 422
+    assert browser.post(asked["backup"], {"decline": "yes", "reason": "Too much."}).status_code == 302
+    company.bot.refresh_from_db()
+    assert (company.bot.sponsor, company.bot.backup) == (company.mona, None)
+    assert "You are asked to answer for" not in visits.text(browser.get("/"))
 
 
 def test_its_owner_names_no_other_sponsor(company: companies.Company) -> None:
     browser = visits.as_(company.otto)
-    assert "Name these people" not in visits.text(browser.get("/agents/research-bot/edit/"))
+    assert "Ask these people" not in visits.text(browser.get("/agents/research-bot/edit/"))
     form = {"sponsor": "mallory", "owner": "otto", "reason": "x"}
     assert browser.post("/agents/research-bot/people/", form).status_code == 403
     company.bot.refresh_from_db()
