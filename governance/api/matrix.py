@@ -42,6 +42,7 @@ MATRIX: Final[Matrix] = {
     ("requests", "POST"): _ASK,
     ("request", "GET"): READABLE,
     ("request-narrow", "POST"): _ASK,
+    ("request-outlook", "GET"): READABLE,
     ("request-cancel", "POST"): _ASK,
     ("request-approve", "POST"): _ANSWER,
     ("request-deny", "POST"): _ANSWER,

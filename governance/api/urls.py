@@ -7,6 +7,7 @@ from typing import Final
 from django.urls import URLPattern, path
 
 from . import campaigns, ownership, requests
+from .outlook import Outlook
 
 PREFIX: Final = "api/v1/"
 
@@ -35,6 +36,7 @@ urlpatterns: list[URLPattern] = [
     path(_PROPOSAL + "/decline", ownership.Decline.as_view(), name="proposal-decline"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
     path(PREFIX + "requests/<uuid:asked>", requests.One.as_view(), name="request"),
+    path(PREFIX + "requests/<uuid:asked>/outlook", Outlook.as_view(), name="request-outlook"),
     path(PREFIX + "requests/<uuid:asked>/approve", requests.Approve.as_view(), name="request-approve"),
     path(PREFIX + "requests/<uuid:asked>/deny", requests.Deny.as_view(), name="request-deny"),
     path(PREFIX + "requests/<uuid:asked>/narrow", requests.Narrow.as_view(), name="request-narrow"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Tool
-from governance import approvals, requests
+from governance import approvals, outlook, requests
 from governance.console import doors, limiting, paging, stepup
 from governance.console.queries import record
 from governance.console.queries import requests as read
@@ -43,11 +44,11 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def one(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show a request on one page; narrow and approve it there, deny it, or withdraw it."""
+    """Show a request on one page; narrow and approve it there, deny it, or withdraw it; `look` only counts anew."""
     person = doors.person(request)
     asked = doors.find(read.visible(person), pk=pk)
     problem: DomainError | None = None
-    if request.method == "POST":
+    if request.method == "POST" and request.POST.get("verb") != "look":
         doors.about(request, *requests.about(asked))
         try:
             done = _answer(request, asked, person)
@@ -61,23 +62,40 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: DomainError | None) -> HttpResponse:
-    lines = read.lines(asked)
+    lines = _lines(request, asked)
+    kept = [line.tool.name for line in lines if line.row.kept]
+    ticked = request.POST.getlist("tool") if request.method == "POST" else kept
     is_open = asked.state == AccessRequest.State.IN_APPROVAL
+    may_answer = read.waits_for(asked, person)
     told: dict[str, Any] = {
         "asked": asked,
         "lines": lines,
-        "kept": [line for line in lines if line.row.kept],
+        "kept": kept,
         "stages": read.stages(asked),
         "lengths": read.lengths(asked.lasts, asked.lasts),
-        "may_answer": read.waits_for(asked, person),
+        "may_answer": may_answer,
+        "outlook": outlook.of(asked, ticked, doors.caller(request)) if may_answer else None,
         "may_withdraw": is_open and requests.asked_by(asked, person),
         "needs_proof": asked.risk in _WEIGHTY and not stepup.is_fresh(request),
-        "ticked": request.POST.getlist("tool"),
+        "ticked": ticked,
         "chosen": _chosen(request, asked),
         "timeline": record.about(f"request:{asked.pk}", request),
         "problem": problem,
     }
     return render(request, "console/request.html", told, status=problem.status if problem else 200)
+
+
+def _lines(request: HttpRequest, asked: AccessRequest) -> list[read.Line]:
+    """Return the tools of a request, their limits as a form that was sent filled them in."""
+    lines, given = read.lines(asked), request.POST
+    if given.get("verb") not in ("look", "approve", "deny"):
+        return lines
+    return [
+        replace(line, fields=[limiting.refilled(field, given.getlist) for field in line.fields])
+        if line.tool.name in given.getlist("tool")
+        else line
+        for line in lines
+    ]
 
 
 def _chosen(request: HttpRequest, asked: AccessRequest) -> timedelta:
