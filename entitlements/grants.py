@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -69,6 +69,22 @@ class Terms:
     grant_id: UUID = field(default_factory=uuid4)
 
 
+type Guard = Callable[[Agent, Iterable[Tool]], None]
+"""What else refuses tools to an agent; the floor above knows of refusals that this one does not."""
+
+_GUARDS: dict[str, Guard] = {}
+
+
+def guard(name: str, check: Guard) -> None:
+    """Let every grant pass this check, in its transaction, before it is in force. Called once, at the start."""
+    _GUARDS[name] = check
+
+
+def _pass_guards(agent: Agent, tools: Iterable[Tool]) -> None:
+    for check in _GUARDS.values():
+        check(agent, tools)
+
+
 def about(grant: Grant) -> list[str]:
     """Return the links by which the record of a grant is found again."""
     entitlement = grant.entitlement
@@ -85,10 +101,12 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     """Give an agent an entitlement on these terms.
 
     Raises OutsideEntitlement when a line is not in the entitlement or loosens its limits, TooLong, and AlreadyHeld
-    when an open grant for the same agent, entitlement and people exists (the database decides).
+    when an open grant for the same agent, entitlement and people exists (the database decides); and what the guards
+    raise.
     """
     locks.shared([(Lock.SYSTEM, entitlement.system_id)])  # an edit of the entitlement waits for us, or we see it
     _check_terms(entitlement, terms)
+    _pass_guards(agent, terms.lines)
     grant = Grant(
         id=terms.grant_id,
         agent=agent,
@@ -178,13 +196,14 @@ def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
 def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     """Put a suspended grant back in force until its old end, as somebody else than who stopped it.
 
-    Raises NotFound, NotSuspended, SecondPersonNeeded.
+    Raises NotFound, NotSuspended, SecondPersonNeeded, and what the guards raise.
     """
     locks.exclusive((Lock.GRANT, grant_id))
     grant = _get(grant_id)
     if grant.state != Grant.State.SUSPENDED or grant.expires_at <= clock.now():
         raise NotSuspended
     independence.check_start(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, by)
+    _pass_guards(grant.agent, [line.tool for line in grant.lines.select_related("tool__system")])
     return _set_state(grant, Grant.State.ACTIVE, Action.GRANT_RESTORED, by=by, reason=reason)
 
 

@@ -20,7 +20,7 @@ from entitlements.errors import DomainError, ReasonRequired, Stale
 from entitlements.models import Person, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, readiness, requests, rules
+from . import asking, candidates, readiness, requests, rules, separation
 from .models import AccessRequest, Approval
 from .narrowing import NOTHING, Narrowing, check_size
 
@@ -97,6 +97,7 @@ def approve(
     request = requests.locked(request_id, also=by)
     stage = _stage_for(request, by, expected_version)
     taken = requests.narrowed(request, narrow)
+    separation.check_request(request)
     readiness.check_allows(request.risk)
     unneeded = _unneeded(request)
     _answer(stage, Approval.Answer.APPROVED, by=by, reason=reason)

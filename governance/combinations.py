@@ -113,9 +113,10 @@ def _side(number: int, said: object) -> Side:
 
 def _listed(number: int, name: str, said: object) -> tuple[str, ...]:
     known = _WORDS.get(name)
-    fits = isinstance(said, list) and len(said) <= MOST_PATTERNS
-    if not fits or not all(
-        isinstance(each, str) and (each in known if known else _PATTERN.fullmatch(each)) for each in said
+    if (
+        not isinstance(said, list)
+        or len(said) > MOST_PATTERNS
+        or not all(isinstance(each, str) and (each in known if known else _PATTERN.fullmatch(each)) for each in said)
     ):
         raise SidesMalformed(side=number, field=name)
     return tuple(said)

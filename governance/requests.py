@@ -24,7 +24,7 @@ from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Person, Role, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, narrowing, policies, rules
+from . import asking, candidates, narrowing, policies, rules, separation
 from .asking import Ask, Asker
 from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Narrowing
@@ -120,6 +120,7 @@ def _said(
         "lines": {tool.name: limits for tool, limits in lines.items()},
         "lasts_seconds": int(request.lasts.total_seconds()),
         "risk": request.risk,
+        "completes": [each.said() for each in separation.would_complete(request.agent, lines)],
         "denied_call": str(request.denied_call) if request.denied_call else None,
         "approvals": [
             {"stage": each.stage.value, "waiting_for": sorted(each.chosen), "rule": each.rule} for each in resolved

@@ -22,6 +22,14 @@ def reroute_requests() -> None:
 
 
 @shared_task(ignore_result=True)
+def end_exceptions() -> None:
+    """End exceptions from rules on combinations whose time is over, and suspend what those that ended covered."""
+    while overrides.expire_due():
+        pass
+    overrides.settle()
+
+
+@shared_task(ignore_result=True)
 def prove_removals() -> None:
     """Carry out and prove the removals of reviews that are due, until none is, and close what waited for them."""
     while reviews.prove_due():

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from entitlements import people
+from entitlements import grants, people
 from entitlements.api import visibility
 from entitlements.models import Person
 
-from . import approvals
+from . import approvals, separation
 from .models import AccessRequest, Approval
 
 
 def register() -> None:
     """Tell the doors below, once, when the process starts."""
     visibility.tie_to_grants("answered", answered)
+    grants.guard("combinations", separation.check)
     people.WHEN_DISABLED["approvals"] = find_others
 
 

@@ -1,0 +1,278 @@
+"""What an agent may do in all, over its grants and those of agents it may call, held against the rules in force.
+
+Only grants in force count: what is suspended gives nothing, and is looked at again before it is restored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.db import connection
+
+from audit import clock
+from entitlements import locks
+from entitlements.classing import FLOWS
+from entitlements.errors import DomainError
+from entitlements.locks import Lock
+from entitlements.models import Agent, Tool
+from entitlements.words import Risk
+
+from . import combinations
+from .combinations import MANDATE, Held, Side
+from .models import AccessRequest, CombinationException, CombinationRule
+
+MOST_SHOWN: Final = 200
+_MOST_TOOLS_SAID: Final = 10
+_ACTIONS: Final = {"mandate:write": "write", "mandate:revoke": "execute"}
+"""What the scopes of our own API do; the others read, or ask."""
+
+_REACH: Final = """
+WITH RECURSIVE reach(agent_id, holder_id) AS (
+    SELECT a.id, a.id FROM entitlements_agent a WHERE {which}
+    UNION
+    SELECT r.agent_id, c.callee_id FROM reach r
+        JOIN governance_agentcall c ON c.caller_id = r.holder_id AND c.ended_at IS NULL
+)"""
+_IN_FORCE: Final = """entitlements_grant g
+    JOIN entitlements_grantline l ON l.grant_id = g.id AND g.state = 'active' AND g.expires_at > %(now)s"""
+_TOOLS: Final = f"""{_REACH.format(which="a.id = ANY(%(agents)s)")}
+SELECT DISTINCT r.agent_id, l.tool_id FROM reach r JOIN {_IN_FORCE} ON g.agent_id = r.holder_id"""  # noqa: S608 - our own words alone
+_SCOPES: Final = f"""{_REACH.format(which="a.id = ANY(%(agents)s)")}
+SELECT DISTINCT r.agent_id, jsonb_array_elements_text(c.api_scopes) FROM reach r
+  JOIN entitlements_client c ON c.agent_id = r.holder_id AND c.status = 'active'"""  # noqa: S608 - as above
+_EVERYBODY: Final = _REACH.format(which="a.status <> 'retired'")
+_OWNERS: Final = "JOIN entitlements_agent o ON o.id = held.agent_id JOIN entitlements_person p ON p.id = o.owner_id"
+_CALLERS: Final = """
+WITH RECURSIVE above(id) AS (
+    SELECT %(agent)s::bigint
+    UNION SELECT c.caller_id FROM above a JOIN governance_agentcall c ON c.callee_id = a.id AND c.ended_at IS NULL
+) SELECT id FROM above"""
+_HELD: Final = f"""
+SELECT r.agent_id, l.tool_id FROM reach r JOIN {_IN_FORCE} ON g.agent_id = r.holder_id AND l.tool_id = ANY(%(tools)s)
+UNION ALL
+SELECT r.agent_id, m.id FROM reach r JOIN entitlements_client c ON c.agent_id = r.holder_id AND c.status = 'active'
+  JOIN unnest(%(scopes)s::text[], %(numbers)s::bigint[]) AS m(scope, id) ON c.api_scopes ? m.scope"""  # noqa: S608 - as above
+
+
+class CombinationCompleted(DomainError):
+    """An agent would hold tools that no agent may hold together: leave some out, or ask security for an exception."""
+
+    code, status = "combination_completed", HTTPStatus.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A combination that an agent holds or would hold, the tools on each side, and the exception that covers it."""
+
+    rule: CombinationRule
+    agent: Agent
+    sides: tuple[tuple[Held, ...], ...]
+    exception: CombinationException | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Return it as the record and the API say it."""
+        return {
+            "rule": self.rule.name,
+            "sentence": self.rule.sentence,
+            "agent": self.agent.slug,
+            "sides": [[str(tool) for tool in side[:_MOST_TOOLS_SAID]] for side in self.sides],
+            "covered_until": self.exception.expires_at.isoformat() if self.exception else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An agent that holds what a rule forbids, and the tools on each side."""
+
+    agent: Agent
+    sides: tuple[tuple[Held, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A combination that no agent holds alone, but several agents of one owner together."""
+
+    owner: str
+    agents: tuple[str, ...]
+
+
+def check(agent: Agent, tools: Iterable[Tool]) -> None:
+    """Refuse these tools to an agent when it, or one that may call it, would hold a combination without an exception.
+
+    Whoever asks waits for others who ask, so that two halves given at once meet here. Raises CombinationCompleted.
+    """
+    _refuse(lambda: would_complete(agent, tools))
+
+
+def check_request(request: AccessRequest) -> None:
+    """Refuse what a request still asks for, on the terms of `check`. Raises CombinationCompleted."""
+    check(request.agent, _asked(request))
+
+
+def of_request(request: AccessRequest) -> list[Completed]:
+    """Say which combinations would be complete if what a request still asks for were granted."""
+    return would_complete(request.agent, _asked(request))
+
+
+def _asked(request: AccessRequest) -> list[Tool]:
+    return list(Tool.objects.filter(pk__in=request.lines.filter(kept=True).values("tool")).select_related("system"))
+
+
+def check_call(caller: Agent, callee: Agent) -> None:
+    """Refuse one agent the work of another on the same terms. Raises CombinationCompleted."""
+
+    def completed() -> list[Completed]:
+        return _completed(caller, _union([callee.pk])[callee.pk], in_force())
+
+    _refuse(completed)
+
+
+def _refuse(completed: Callable[[], list[Completed]]) -> None:
+    if not CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).exists():
+        return  # one that is published meanwhile finds what this gives, as it finds all that was given before
+    alone()
+    if open_ones := [each for each in completed() if each.exception is None]:
+        first = open_ones[0].said()
+        raise CombinationCompleted(
+            rule=first["rule"], sentence=first["sentence"], holder=first["agent"], sides=first["sides"]
+        )
+
+
+def alone() -> None:
+    """Be the only one who gives what combinations are made of, or excepts from them, until the transaction ends."""
+    locks.exclusive((Lock.COMBINATION, "all"))
+
+
+def in_force() -> list[CombinationRule]:
+    """Return the rules that are published and on, by name."""
+    return list(CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).order_by("name"))
+
+
+def would_complete(agent: Agent, tools: Iterable[Tool]) -> list[Completed]:
+    """Say which combinations would be complete with these tools, for the agent and for those who may call it.
+
+    One that is complete already is named again when the tools stand on one of its sides: nothing is added to it.
+    """
+    if not (rules := in_force()):
+        return []
+    return _completed(agent, [as_held(tool) for tool in tools], rules)
+
+
+def held_now(agent: Agent) -> list[Completed]:
+    """Say which combinations an agent holds now, covered or not."""
+    if not (rules := in_force()):
+        return []
+    tools = _union([agent.pk])[agent.pk]
+    covers = _covers(rules, [agent.pk])
+    return [
+        Completed(rule, agent, filled, covers.get((rule.pk, agent.pk)))
+        for rule in rules
+        if (filled := combinations.completed(combinations.read(rule.sides), tools))
+    ]
+
+
+def _completed(agent: Agent, new: Collection[Held], rules: Sequence[CombinationRule]) -> list[Completed]:
+    read = {rule.pk: combinations.read(rule.sides) for rule in rules}
+    touched = [rule for rule in rules if combinations.touches(read[rule.pk], new)]
+    if not touched:
+        return []
+    affected = [row[0] for row in _rows(_CALLERS, agent=agent.pk)]
+    holders = Agent.objects.in_bulk(affected)
+    union, covers = _union(affected), _covers(touched, affected)
+    return [
+        Completed(rule, holders[pk], filled, covers.get((rule.pk, pk)))
+        for rule in touched
+        for pk in sorted(affected, key=lambda each: (each != agent.pk, each))
+        if (filled := combinations.completed(read[rule.pk], [*union[pk], *new]))
+    ]
+
+
+def _covers(rules: Iterable[CombinationRule], agents: Iterable[int]) -> dict[tuple[Any, int], CombinationException]:
+    rows = CombinationException.objects.filter(
+        rule__in=list(rules), agent__in=list(agents), ended_at=None, expires_at__gt=clock.now()
+    )
+    return {(row.rule_id, row.agent_id): row for row in rows}
+
+
+def _union(agents: Collection[int]) -> Mapping[int, list[Held]]:
+    """Read what each agent may do by itself and by agents that it may call, over any number of steps."""
+    found: dict[int, list[Held]] = defaultdict(list)
+    pairs = _rows(_TOOLS, agents=list(agents), now=clock.now())
+    known = {row.pk: row for row in Tool.objects.filter(pk__in={tool for _, tool in pairs}).select_related("system")}
+    held = {pk: as_held(row) for pk, row in known.items()}
+    for agent, tool in pairs:
+        found[agent].append(held[tool])
+    for agent, scope in _rows(_SCOPES, agents=list(agents)):
+        found[agent].append(_scope(scope))
+    return found
+
+
+def as_held(tool: Tool) -> Held:
+    """Say of a tool what rules look at."""
+    flows = {flow: getattr(tool, flow) for flow in FLOWS}
+    return Held(
+        system=tool.system.slug,
+        name=tool.name,
+        action=tool.action,
+        risk=Risk(tool.risk),
+        data_class=tool.data_class,
+        flows=frozenset(flow for flow, there in flows.items() if there),
+        unsure=frozenset(flow for flow, there in flows.items() if there is None),
+    )
+
+
+def _scope(scope: str) -> Held:
+    return Held(MANDATE, scope, _ACTIONS.get(scope, "read"), Risk.HIGH, "internal")
+
+
+def who_would_break(sides: object) -> tuple[int, list[Broken]]:
+    """Count the agents that hold what these sides say, and show the first of them. Raises SidesMalformed."""
+    read = combinations.read(sides)
+    found = [pk for pk, _agents in _candidates(read, "held.agent_id")]
+    union = _union(found[:MOST_SHOWN])
+    rows = Agent.objects.filter(pk__in=found[:MOST_SHOWN]).select_related("owner", "sponsor").order_by("slug")
+    return len(found), [Broken(row, filled) for row in rows if (filled := combinations.completed(read, union[row.pk]))]
+
+
+def splits(sides: object) -> list[Split]:
+    """Find owners whose agents together hold what none holds alone; the first of them. Raises SidesMalformed."""
+    read = combinations.read(sides)
+    by_themselves = {pk for pk, _agents in _candidates(read, "held.agent_id")}
+    owners = _candidates(read, "p.login", _OWNERS)
+    names = dict(Agent.objects.filter(pk__in={pk for _, agents in owners for pk in agents}).values_list("pk", "slug"))
+    found = [(login, agents) for login, agents in owners if not by_themselves & set(agents)]
+    return [Split(login, tuple(sorted(names[pk] for pk in agents))) for login, agents in found[:MOST_SHOWN]]
+
+
+def _candidates(read: Sequence[Side], key: str, join: str = "") -> list[tuple[Any, list[int]]]:
+    """Group what is held by `key`, and keep the groups in which every side has somebody; set-based, for any fleet."""
+    tools = {tool.pk: as_held(tool) for tool in Tool.objects.select_related("system")}
+    scopes = sorted(
+        {scope for (scope,) in _rows("SELECT DISTINCT jsonb_array_elements_text(api_scopes) FROM entitlements_client")}
+    )
+    numbers = {scope: -place for place, scope in enumerate(scopes, start=1)}
+    every = {**tools, **{numbers[scope]: _scope(scope) for scope in scopes}}
+    fitting = [[pk for pk, tool in every.items() if side.fits(tool)] for side in read]
+    filled = " AND ".join(f"bool_or(held.tool_id = ANY(%(side{place})s))" for place in range(len(read)))
+    touching = sorted({pk for side in fitting for pk in side})
+    return _rows(
+        f"{_EVERYBODY}, held(agent_id, tool_id) AS ({_HELD}) "  # noqa: S608 - as above
+        f"SELECT {key}, array_agg(DISTINCT held.agent_id) FROM held {join} WHERE held.tool_id = ANY(%(touching)s) "
+        f"GROUP BY {key} HAVING {filled} ORDER BY {key}",
+        tools=touching,
+        touching=touching,
+        scopes=scopes,
+        numbers=[numbers[scope] for scope in scopes],
+        now=clock.now(),
+        **{f"side{place}": fits for place, fits in enumerate(fitting)},
+    )
+
+
+def _rows(statement: str, **values: Any) -> list[Any]:  # noqa: ANN401 - what the driver adapts
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
