@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from . import approvals, requests, reviews
+from . import approvals, overrides, requests, reviews
 
 
 @shared_task(ignore_result=True)
