@@ -17,7 +17,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -107,7 +107,7 @@ def change_person(source: PeopleSource, pk: UUID, said: Said, *, expected: int |
     """
     with transaction.atomic():
         sources.lock(source)
-        entry = _entry(source.people, pk, expected)
+        entry = _entry(source.people.all(), pk, expected)
         _check(source, said, entry)
         is_held = entry.active and not said.active and sources.hold(entry, by=source.principal)
         if not is_held:
@@ -123,7 +123,7 @@ def remove_person(source: PeopleSource, pk: UUID, *, expected: int | None = None
     """Shut out at once whom a source deletes, and show them to it no longer. Raises NotFound, Stale, RemovalHeld."""
     with transaction.atomic():
         sources.lock(source)
-        entry = _entry(source.people, pk, expected)
+        entry = _entry(source.people.all(), pk, expected)
         is_held = entry.active and sources.hold(entry, by=source.principal)
         if not is_held:
             for group in Group.objects.filter(people=entry.person, sourced__source=source):
@@ -165,7 +165,7 @@ def change_group(
     Raises NotFound, Stale, UnknownMember.
     """
     sources.lock(source)
-    entry = _entry(source.groups, pk, expected)
+    entry = _entry(source.groups.all(), pk, expected)
     group = entry.group
     if group.name != name[:200]:
         before, group.name = group.name, name[:200]
@@ -183,7 +183,7 @@ def change_group(
 def close_group(source: PeopleSource, pk: UUID, *, expected: int | None = None) -> None:
     """Take everybody out of a group that the source deletes; its name stays, since grants may name it."""
     sources.lock(source)
-    entry = _entry(source.groups, pk, expected)
+    entry = _entry(source.groups.all(), pk, expected)
     _set_members(entry, [])
     entry.removed_at = clock.now()
     entry.save(update_fields=["removed_at"])
@@ -191,8 +191,8 @@ def close_group(source: PeopleSource, pk: UUID, *, expected: int | None = None) 
     _heard(source)
 
 
-def _entry[E: (SourcedPerson, SourcedGroup)](rows: Any, pk: UUID, expected: int | None) -> E:  # noqa: ANN401 - a related manager
-    found: E | None = rows.filter(pk=pk, removed_at=None).first()
+def _entry[E: (SourcedPerson, SourcedGroup)](rows: QuerySet[E], pk: UUID, expected: int | None) -> E:
+    found = rows.filter(pk=pk, removed_at=None).first()
     if found is None:
         raise NotFound
     if expected is not None and found.version != expected:
@@ -211,7 +211,7 @@ def _check(source: PeopleSource, said: Said, entry: SourcedPerson | None = None)
     if said.external_id:
         same |= Q(external_id=said.external_id)
     others = source.people.filter(same, removed_at=None)
-    if others.exclude(pk=entry.pk if entry else None).exists():
+    if (others.exclude(pk=entry.pk) if entry else others).exists():
         raise UserNameTaken
 
 

@@ -1,0 +1,255 @@
+"""SCIM's endpoints: each translates and calls a verb of `entitlements.provisioning`."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any, Final, cast
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from scim2_models import (
+    Context,
+    Error,
+    ListResponse,
+    PatchOp,
+    Resource,
+    ResourceType,
+    ResponseParameters,
+    Schema,
+    SearchRequest,
+)
+
+from entitlements import provisioning
+from entitlements.errors import Malformed, NotFound, Stale
+from entitlements.models import PeopleSource, SourcedGroup, SourcedPerson
+
+from . import filters, translating
+from .door import answer, body, door, failed
+from .shapes import CONFIG, MOST_RESULTS, PERSON, POLICY, PROVIDER, EnterpriseUser, Group, Person
+
+_USUAL: Final = 100
+_TAG: Final = re.compile(r'W/"([1-9][0-9]{0,8})"')
+_MANAGER: Final = f"{EnterpriseUser.__schema__}:manager".lower()
+
+type Entry = SourcedPerson | SourcedGroup
+
+
+@door
+def users(request: HttpRequest, source: PeopleSource) -> HttpResponse:
+    """List people, or add one."""
+    if request.method == "GET":
+        rows = source.people.filter(removed_at=None).select_related("person", "source")
+        return _listed(request, rows, PERSON)
+    if request.method != "POST":
+        return _not_allowed()
+    asked = PERSON.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
+    if asked.active is None:
+        asked.active = True
+    return _shown(request, provisioning.add_person(source, translating.said(asked)), status=HTTPStatus.CREATED)
+
+
+@door
+def user(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
+    """Show, replace, change or remove a person."""
+    key = _key(pk)
+    if request.method == "DELETE":
+        provisioning.remove_person(source, key, expected=_expected(request))
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    entry = source.people.select_related("person", "source").filter(pk=key, removed_at=None).first()
+    if entry is None:
+        raise NotFound
+    if request.method == "GET":
+        return _shown(request, entry)
+    if request.method not in ("PUT", "PATCH"):
+        return _not_allowed()
+    wanted = cast("Person", _wanted(request, translating.person(entry)))
+    said, expected = translating.said(wanted), _expected(request) or entry.version
+    return _shown(request, provisioning.change_person(source, key, said, expected=expected))
+
+
+@door
+def groups(request: HttpRequest, source: PeopleSource) -> HttpResponse:
+    """List groups, or add one."""
+    if request.method == "GET":
+        return _listed(request, source.groups.filter(removed_at=None).select_related("group", "source"), Group)
+    if request.method != "POST":
+        return _not_allowed()
+    asked = Group.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
+    made = provisioning.add_group(source, **_of_group(asked))
+    return _shown(request, made, status=HTTPStatus.CREATED)
+
+
+@door
+def group(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
+    """Show, replace, change or close a group."""
+    key = _key(pk)
+    if request.method == "DELETE":
+        provisioning.close_group(source, key, expected=_expected(request))
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    entry = source.groups.select_related("group", "source").filter(pk=key, removed_at=None).first()
+    if entry is None:
+        raise NotFound
+    if request.method == "GET":
+        return _shown(request, entry)
+    if request.method not in ("PUT", "PATCH"):
+        return _not_allowed()
+    wanted = cast("Group", _wanted(request, translating.group(entry)))
+    expected = _expected(request) or entry.version
+    return _shown(request, provisioning.change_group(source, key, **_of_group(wanted), expected=expected))
+
+
+@door
+def about(request: HttpRequest, source: PeopleSource, kind: str, key: str = "") -> HttpResponse:
+    """Say what this service can do, and which attributes it knows (RFC 7644, section 4)."""
+    del source
+    if request.method != "GET":
+        return _not_allowed()
+    if "filter" in request.GET:  # RFC 7644, section 4: a filter here is forbidden
+        return failed(Error(status=403, detail="This is not filtered."))
+    known: dict[str, list[Resource[Any]]] = {
+        "ServiceProviderConfig": [CONFIG],
+        "ResourceTypes": [*PROVIDER.resource_types],
+        "Schemas": [*PROVIDER.schemas],
+    }
+    documents = [_described(each) for each in known[kind]]
+    if kind == "ServiceProviderConfig":
+        return answer(documents[0])
+    if key:
+        found = [each for each in documents if each["id"] == key]
+        return answer(found[0]) if found else _nothing()
+    listed: Any = ListResponse[Schema | ResourceType].model_validate(
+        {"totalResults": len(documents), "itemsPerPage": len(documents), "startIndex": 1, "Resources": documents}
+    )
+    return answer(listed.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE))
+
+
+@door
+def elsewhere(request: HttpRequest, source: PeopleSource, rest: str) -> HttpResponse:
+    """Answer what SCIM has and we do not: bulk, searching by POST, and /Me; and every other address."""
+    del request, source
+    if rest in ("Bulk", "Me", ".search", "Users/.search", "Groups/.search"):
+        return failed(Error(status=501, detail="This service does not do that; see /ServiceProviderConfig."))
+    return _nothing()
+
+
+_READ: Final[dict[str, Any]] = {"scim_policy": POLICY}
+
+
+def _described(thing: Resource[Any]) -> dict[str, Any]:
+    document: dict[str, Any] = thing.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
+    kind = type(thing).__name__
+    where = kind if kind == "ServiceProviderConfig" else f"{kind}s/{document['id']}"
+    document["meta"] = {"resourceType": kind, "location": translating.address("", "")[:-3] + f"/{where}"}
+    return document
+
+
+def _wanted(request: HttpRequest, present: Resource[Any]) -> Resource[Any]:
+    """Return what a resource shall be after PUT or PATCH. Raises what reading the body raises."""
+    given, model = body(request), type(present)
+    if request.method == "PUT":
+        return model.model_validate(given, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST, **_READ)
+    for operation in given.get("Operations", ()):
+        _forgive(operation)
+    patch: Any = PatchOp[model].model_validate(  # type: ignore[valid-type]
+        given, scim_ctx=Context.RESOURCE_PATCH_REQUEST, **_READ
+    )
+    patch.patch(present, scim_policy=POLICY)
+    return present
+
+
+def _forgive(operation: object) -> None:
+    """Read what directories send beside the rules: a manager as bare text (Entra ID), members with names (Okta)."""
+    if not isinstance(operation, dict):
+        return
+    path, value = str(operation.get("path") or "").lower(), operation.get("value")
+    if path == _MANAGER and isinstance(value, str):
+        operation["value"] = {"value": value}
+    members = value if path == "members" else value.get("members") if isinstance(value, dict) else None
+    for member in members if isinstance(members, list) else ():
+        if isinstance(member, dict):
+            member.pop("display", None)
+
+
+def _of_group(wanted: Group) -> dict[str, Any]:
+    name = (wanted.display_name or "").strip()
+    if not name:
+        raise Malformed("A group has a name.")
+    members = [str(each.value) for each in wanted.members or [] if each.value]
+    return {"name": name, "external_id": (wanted.external_id or "")[:255], "members": members}
+
+
+def _shown(request: HttpRequest, entry: Entry, *, status: int = HTTPStatus.OK) -> HttpResponse:
+    model: Any = PERSON if isinstance(entry, SourcedPerson) else Group
+    given = {key: request.GET[key] for key in ("attributes", "excludedAttributes") if key in request.GET}
+    chosen = ResponseParameters[model].model_validate(given, **_READ)
+    found = _resource(entry, members=_wants_members(chosen))
+    document = found.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=chosen)
+    response = answer(document, status=status)
+    response["ETag"] = translating.version(entry)
+    response["Location"] = translating.address("User" if isinstance(entry, SourcedPerson) else "Group", entry.pk)
+    return response
+
+
+def _resource(entry: Entry, *, members: bool) -> Resource[Any]:
+    if isinstance(entry, SourcedPerson):
+        return translating.person(entry)
+    return translating.group(entry, members=members)
+
+
+def _wants_members(chosen: ResponseParameters[Any]) -> bool:
+    """Whether a group's members are read at all; they may be many."""
+    if chosen.attributes:
+        return any(str(each).lower().startswith("members") for each in chosen.attributes)
+    return "members" not in [str(each).lower() for each in chosen.excluded_attributes or ()]
+
+
+def _listed(request: HttpRequest, rows: QuerySet[Any], model: Any) -> HttpResponse:  # noqa: ANN401 - a model with its extension
+    search: Any = SearchRequest[model].model_validate(request.GET.dict(), **_READ)
+    if search.filter is not None:
+        fields = filters.PEOPLE if model is PERSON else filters.GROUPS
+        rows = rows.filter(filters.condition(search.filter.ast, fields)).distinct()
+    start = max(1, search.start_index or 1)
+    count = _USUAL if search.count is None else min(max(0, search.count), MOST_RESULTS)
+    page = rows.order_by("created_at", "pk")[start - 1 : start - 1 + count]
+    members = _wants_members(search)
+    found = [_resource(entry, members=members) for entry in page]
+    documents = [
+        each.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=search) for each in found
+    ]
+    return answer(
+        {
+            "schemas": [str(ListResponse.__schema__)],
+            "totalResults": rows.count(),
+            "startIndex": start,
+            "itemsPerPage": len(documents),
+            "Resources": documents,
+        }
+    )
+
+
+def _expected(request: HttpRequest) -> int | None:
+    """Return the version that `If-Match` names. Raises Stale for one that is none of ours."""
+    named = request.headers.get("If-Match", "*").strip()
+    if named == "*":
+        return None
+    found = _TAG.fullmatch(named)
+    if found is None:
+        raise Stale
+    return int(found.group(1))
+
+
+def _key(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound from error
+
+
+def _nothing() -> HttpResponse:
+    return failed(Error(status=404, detail="There is no such thing."))
+
+
+def _not_allowed() -> HttpResponse:
+    return failed(Error(status=405, detail="This method is not for this address."))
