@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TypedDict, Unpack
 
 from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -27,6 +28,12 @@ class SponsorRequired(DomainError):
     """An agent needs an active human sponsor."""
 
     code, status = "sponsor_required", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class OwnerLeft(DomainError):
+    """The agent's technical owner has left; somebody has to take over first."""
+
+    code, status = "owner_left", HTTPStatus.CONFLICT
 
 
 class WrongState(DomainError):
@@ -95,10 +102,29 @@ def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
 
 
 @transaction.atomic
+def suspend_all(rows: QuerySet[Agent], *, by: Principal, reason: str, limit: int = 100) -> list[Agent]:
+    """Stop up to `limit` active agents of these, and return them: N rows, N events. Two at once stop each once."""
+    active = rows.filter(status=Agent.Status.ACTIVE)
+    chosen = list(active.order_by("pk").values_list("pk", flat=True)[:limit])
+    locks.exclusive(*((Lock.AGENT, key) for key in chosen))
+    stopped = list(active.filter(pk__in=chosen).select_related("sponsor", "owner", "backup"))
+    Agent.objects.filter(pk__in=[agent.pk for agent in stopped]).update(
+        status=Agent.Status.SUSPENDED,
+        status_reason=reason,
+        version=F("version") + 1,
+        tokens_valid_after=clock.now(),
+    )
+    links = [log.Row(about=(f"agent:{agent.slug}",), reason=reason) for agent in stopped]
+    log.record_many(Action.AGENT_SUSPENDED, links, by=by)
+    changes.note_many(changes.Kind.AGENT, {agent.pk for agent in stopped}, "agent:suspended")
+    return stopped
+
+
+@transaction.atomic
 def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
     """Let a suspended agent work again, as somebody else than who stopped it.
 
-    Raises WrongState, SecondPersonNeeded, and SponsorRequired when nobody answers for it.
+    Raises WrongState, SecondPersonNeeded, and SponsorRequired or OwnerLeft when nobody answers for it.
     """
     locked = _locked(agent)
     if locked.status != Agent.Status.SUSPENDED:
@@ -106,6 +132,8 @@ def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
     independence.check_start(f"agent:{locked.slug}", Action.AGENT_SUSPENDED, by)
     if not locked.sponsor.is_active:
         raise SponsorRequired
+    if locked.owner is not None and not locked.owner.is_active:
+        raise OwnerLeft
     return _set(locked, Agent.Status.ACTIVE, Action.AGENT_RESTORED, by=by, reason=reason)
 
 
@@ -121,7 +149,7 @@ def retire(agent: Agent, *, by: Principal, reason: str) -> Agent:
 def _locked(agent: Agent) -> Agent:
     locks.exclusive((Lock.AGENT, agent.pk))
     try:
-        return Agent.objects.select_related("sponsor").get(pk=agent.pk)
+        return Agent.objects.select_related("sponsor", "owner").get(pk=agent.pk)
     except Agent.DoesNotExist as error:
         raise NotFound from error
 

@@ -42,6 +42,7 @@ app.conf.beat_schedule = {
     "expire-requests": {"task": "governance.tasks.expire_requests", "schedule": MINUTE},
     "reroute-requests": {"task": "governance.tasks.reroute_requests", "schedule": 24 * HOUR},
     "end-exceptions": {"task": "governance.tasks.end_exceptions", "schedule": MINUTE},
+    "look-after-orphans": {"task": "governance.tasks.look_after_orphans", "schedule": MINUTE},
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from . import approvals, overrides, requests, reviews
+from . import approvals, leavers, overrides, requests, reviews
 
 
 @shared_task(ignore_result=True)
@@ -33,6 +33,14 @@ def end_exceptions() -> None:
 def prove_removals() -> None:
     """Carry out and prove the removals of reviews that are due, until none is, and close what waited for them."""
     while reviews.prove_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def look_after_orphans() -> None:
+    """Ask heirs where somebody who answers for agents has left, and stop what nobody took over within a week."""
+    leavers.propose_heirs()
+    while leavers.suspend_orphans():
         pass
 
 

@@ -147,7 +147,8 @@ def test_nobody_proposes_themselves(company: Company) -> None:
 
 
 def test_weighty_access_needs_a_sponsor_and_another_person(company: Company) -> None:
-    alone = make.agent("lone-bot", sponsor=company.sofia, owner=company.sofia)
+    alone = make.agent("lone-bot", sponsor=company.sofia)
+    Agent.objects.filter(pk=alone.pk).update(owner=None)
 
     def ask(tool: str) -> AccessRequest:
         return make.request(company.use, alone, by=company.ana, people=[company.alice], tools=[tool])

@@ -23,6 +23,9 @@ def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
     for name, column in exact.items():
         if value := wanted.get(name):
             rows = rows.filter(**{column: value})
+    if wanted.get("needs") == "heir":
+        gone = Q(sponsor__is_active=False) | Q(owner__is_active=False) | Q(owner=None)
+        rows = rows.filter(gone).exclude(status=Agent.Status.RETIRED)
     if system := wanted.get("system"):
         at = Grant.objects.filter(ended_at=None, entitlement__system__slug=system)
         rows = rows.filter(pk__in=at.values("agent"))

@@ -43,7 +43,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "kinds": Agent.Kind.choices,
         "systems": visibility.systems(caller).order_by("slug"),
         "may_add": doors.may(caller, "agents", None),
-        "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system")),
+        "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system", "needs")),
     }
     return render(request, "console/agents.html", told)
 
