@@ -40,9 +40,12 @@ app.conf.beat_schedule = {
     "forget-used-assertions": {"task": "entitlements.tasks.forget_used_assertions", "schedule": 10 * MINUTE},
     "forget-idempotent-answers": {"task": "entitlements.tasks.forget_idempotent_answers", "schedule": HOUR},
     "expire-requests": {"task": "governance.tasks.expire_requests", "schedule": MINUTE},
+    "tell-people": {"task": "governance.tasks.tell_people", "schedule": 10.0},
+    "send-notices": {"task": "governance.tasks.send_notices", "schedule": 10.0},
     "reroute-requests": {"task": "governance.tasks.reroute_requests", "schedule": 24 * HOUR},
-    "end-exceptions": {"task": "governance.tasks.end_exceptions", "schedule": MINUTE},
     "look-after-orphans": {"task": "governance.tasks.look_after_orphans", "schedule": MINUTE},
+    "end-exceptions": {"task": "governance.tasks.end_exceptions", "schedule": MINUTE},
+    "look-after-unused": {"task": "governance.tasks.look_after_unused", "schedule": HOUR},
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from . import approvals, leavers, overrides, requests, reviews
+from . import approvals, dormancy, leavers, notices, overrides, requests, reviews
 
 
 @shared_task(ignore_result=True)
@@ -45,7 +45,32 @@ def look_after_orphans() -> None:
 
 
 @shared_task(ignore_result=True)
+def look_after_unused() -> None:
+    """Warn of agents that nobody uses, ask whether they are still needed, and stop those that nobody kept."""
+    while dormancy.take_steps():
+        pass
+    while dormancy.suspend_unneeded():
+        pass
+
+
+@shared_task(ignore_result=True)
 def reassign_leavers() -> None:
     """Find another reviewer wherever one has left."""
     while reviews.reassign_leavers():
+        pass
+
+
+@shared_task(ignore_result=True)
+def tell_people() -> None:
+    """Tell what the record says has happened since, and write down the mails of the day that are due."""
+    while notices.listen():
+        pass
+    notices.remind()
+    notices.post_digests()
+
+
+@shared_task(ignore_result=True)
+def send_notices() -> None:
+    """Send the mail that is due, one after the other, until none is. Two at once share the work."""
+    while notices.send_one():
         pass

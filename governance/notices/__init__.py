@@ -1,5 +1,7 @@
 """What people are told: queued by verbs or read from the record, kept in an inbox, and mailed from an outbox."""
 
-from .queueing import queue
+from .hearing import listen, remind
+from .outbox import mark_bad, post_digests, replay, send_one
+from .queueing import mark_read, queue
 
-__all__ = ["queue"]
+__all__ = ["listen", "mark_bad", "mark_read", "post_digests", "queue", "remind", "replay", "send_one"]

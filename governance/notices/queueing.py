@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from typing import Final
+from uuid import UUID
 
 from django.db import transaction
 
@@ -12,6 +13,8 @@ from audit import clock
 from entitlements.models import Person
 from governance.models import Notice
 from governance.models.notices import Kind
+
+from . import outbox
 
 LONGEST: Final = 500
 
@@ -41,9 +44,18 @@ def queue(
         )
         for person in {person.pk: person for person in people if person.is_active}.values()
     ]
-    ids = [notice.pk for notice in notices]
     Notice.objects.bulk_create(notices, ignore_conflicts=True)
-    return Notice.objects.filter(pk__in=ids).count()
+    new = Notice.objects.filter(pk__in=[notice.pk for notice in notices]).select_related("person__notice_settings")
+    if urgent:
+        for notice in new:
+            outbox.post_at_once(notice)
+    return len(new)
+
+
+def mark_read(person: Person, notice_id: UUID | None = None) -> int:
+    """Say that a person has read one of their notices, or all; says how many were unread."""
+    unread = Notice.objects.filter(person=person, read_at=None)
+    return (unread if notice_id is None else unread.filter(pk=notice_id)).update(read_at=clock.now())
 
 
 def plain(text: str) -> str:

@@ -1,0 +1,267 @@
+"""What people are told of what happened: the record is read onward, and each event says whom it concerns.
+
+The cursor moves in the transaction that queues the notices, and the event's id keeps each from being told twice: a
+worker that is killed reads again what it had not finished. Whoever did a thing is not told of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit import clock, stream
+from audit.actions import Action
+from audit.models import Cursor, Event
+from entitlements.models import Agent, Grant, Person, Role, Tool
+from governance.models import AccessRequest, Assignment, Delegation, OfficeProposal
+from governance.models.notices import Kind
+
+from . import queueing
+
+logger = logging.getLogger(__name__)
+CURSOR: Final = "notices"
+ENDS_SOON: Final = timedelta(days=7)
+"""How long before access ends those who answer for the agent are told; of what was shorter than twice that, nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one event tells some people. Without `dedupe` it is this event, and nothing else, that is told once."""
+
+    kind: Kind
+    people: Iterable[Person | None]
+    about: str
+    sentence: str
+    url: str
+    urgent: bool = False
+    dedupe: str = ""
+
+
+type Teller = Callable[[Event], Iterable[Told]]
+
+
+def listen() -> int:
+    """Tell what the next sealed events tell; says how many were read. On first use begins with what comes from now."""
+    Cursor.objects.get_or_create(name=CURSOR, defaults={"position": stream.end()})
+    with stream.consume(CURSOR) as sealed:
+        for each in sealed:
+            tell(each.event)
+    return len(sealed)
+
+
+def tell(event: Event) -> None:
+    """Queue what an event tells. One that cannot be told is logged and keeps nobody from the next."""
+    teller = _TELLERS.get(Action(event.action)) if event.outcome != "refused" else None
+    if teller is None:
+        return
+    try:
+        with transaction.atomic():
+            for told in teller(event):
+                _queue(told, event)
+    except Exception:  # a notice less is not worth all that come after it
+        logger.exception("event %s could not be told", event.uuid)
+
+
+def _queue(told: Told, event: Event) -> None:
+    people = [person for person in told.people if person is not None and str(person.principal) != event.actor]
+    queueing.queue(
+        told.kind,
+        people,
+        about=told.about,
+        sentence=told.sentence,
+        url=told.url,
+        dedupe=told.dedupe or f"event {event.uuid}",
+        urgent=told.urgent,
+    )
+
+
+def remind() -> int:
+    """Tell those who answer for an agent that access of it ends within a week; says how many were told anew."""
+    now = clock.now()
+    long_enough = Q(expires_at__gt=F("starts_at") + 2 * ENDS_SOON)
+    soon = Grant.objects.filter(
+        long_enough, state=Grant.State.ACTIVE, expires_at__gt=now, expires_at__lte=now + ENDS_SOON
+    )
+    told = 0
+    for grant in soon.select_related("agent__sponsor", "agent__owner", "entitlement").iterator(chunk_size=500):
+        with transaction.atomic():
+            told += queueing.queue(
+                Kind.GRANT_ENDING,
+                [person for person in (grant.agent.sponsor, grant.agent.owner) if person is not None],
+                about=f"grant:{grant.pk}",
+                sentence=_("%(agent)s loses %(what)s on %(day)s.")
+                % {**_named(grant), "day": f"{grant.expires_at:%Y-%m-%d}"},
+                url=f"/grants/{grant.pk}/",
+                dedupe=f"grant {grant.pk} ends {grant.expires_at:%Y-%m-%d}",
+            )
+    return told
+
+
+# ------------------------------------------------------------------------------------------------ whom it concerns
+
+
+def _key(event: Event, kind: str) -> str:
+    """Return the first thing of a kind that an event is about; a key that is nothing's when it is about none."""
+    return next((link.partition(":")[2] for link in event.about if link.startswith(f"{kind}:")), "-")
+
+
+def _request(event: Event) -> AccessRequest | None:
+    rows = AccessRequest.objects.select_related("agent", "entitlement", "requested_by")
+    return rows.filter(pk=_key(event, "request")).first()
+
+
+def _named(thing: AccessRequest | Grant) -> dict[str, str]:
+    return {"agent": thing.agent.name, "what": thing.entitlement.name}
+
+
+def _asked(event: Event) -> Iterator[Told]:
+    """Tell those whom a request waits for, each once however often it is passed on."""
+    if (request := _request(event)) is None or request.state != AccessRequest.State.IN_APPROVAL:
+        return
+    yield Told(
+        Kind.REQUEST_WAITING,
+        Person.objects.filter(approvals_waiting__request=request, approvals_waiting__answer="waiting"),
+        f"request:{request.pk}",
+        _("A request waits for you: %(agent)s asks for %(what)s.") % _named(request),
+        f"/requests/{request.pk}/",
+        dedupe=f"request {request.pk} waits",
+    )
+
+
+def _answered(event: Event) -> Iterator[Told]:
+    """Tell whoever asked what became of the request."""
+    if (request := _request(event)) is not None:
+        said = _approved(event) if event.action == Action.APPROVAL_GIVEN else str(_ANSWERS[Action(event.action)])
+        about, url = f"request:{request.pk}", f"/requests/{request.pk}/"
+        yield Told(Kind.REQUEST_DECIDED, [request.requested_by], about, said % _named(request), url)
+
+
+def _approved(event: Event) -> str:
+    if event.detail.get("still_waiting"):
+        return _("One more person approved what you asked: %(what)s for %(agent)s.")
+    if event.detail.get("narrowed"):
+        return _("Approved, but less than you asked: %(what)s for %(agent)s. See what was left out.")
+    return _("Approved: %(what)s for %(agent)s.")
+
+
+def _taken_back(event: Event) -> Iterator[Told]:
+    rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
+    if (grant := rows.filter(pk=_key(event, "grant")).first()) is None:
+        return
+    served = Person.objects.filter(grant_subjects__grant=grant)
+    yield Told(
+        Kind.GRANT_REVOKED,
+        [grant.agent.sponsor, grant.agent.owner, *served],
+        f"grant:{grant.pk}",
+        _("Taken back from %(agent)s: %(what)s.") % _named(grant),
+        f"/grants/{grant.pk}/",
+    )
+
+
+def _stopped(event: Event) -> Iterator[Told]:
+    rows = Agent.objects.select_related("sponsor", "owner", "backup")
+    if (agent := rows.filter(slug=_key(event, "agent")).first()) is None:
+        return
+    sentence = _("%(agent)s was stopped.") % {"agent": agent.name}
+    people = [agent.sponsor, agent.owner, agent.backup]
+    yield Told(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
+
+
+def _drifted(event: Event) -> Iterator[Told]:
+    if event.action == Action.TOOL_CHANGED and event.detail.get("state") != Tool.State.QUARANTINED:
+        return
+    slug, _slash, name = _key(event, "tool").partition("/")
+    tool = Tool.objects.select_related("system__owner").filter(system__slug=slug, name=name).first()
+    if tool is None:
+        return
+    moved = bool(event.detail.get("moved"))
+    names = {"tool": tool.name, "system": tool.system.name}
+    yield Told(
+        Kind.TOOL_QUARANTINED,
+        [tool.system.owner],
+        f"tool:{slug}/{name}",
+        _("The address of %(system)s changed, so its tools are stopped until somebody looks.") % names
+        if moved
+        else _("%(tool)s of %(system)s is stopped until somebody looks at it.") % names,
+        f"/systems/{slug}/",
+        urgent=True,
+        dedupe=f"moved {slug} {event.at:%Y-%m-%dT%H:%M}" if moved else "",
+    )
+
+
+def _proposed(event: Event) -> Iterator[Told]:
+    rows = OfficeProposal.objects.select_related("agent", "person")
+    if (proposal := rows.filter(pk=str(event.detail.get("proposal"))).first()) is None:
+        return
+    yield Told(
+        Kind.OFFICE_PROPOSED,
+        [proposal.person],
+        f"agent:{proposal.agent.slug}",
+        _("You are asked to answer for %(agent)s.") % {"agent": proposal.agent.name},
+        f"/proposals/{proposal.pk}/",
+    )
+
+
+def _delegated(event: Event) -> Iterator[Told]:
+    rows = Delegation.objects.select_related("delegate", "delegator")
+    if (found := rows.filter(pk=_key(event, "delegation")).first()) is None:
+        return
+    sentence = _("You answer in the place of %(name)s from %(day)s on.") % {
+        "name": found.delegator.name,
+        "day": f"{found.starts_at:%Y-%m-%d}",
+    }
+    yield Told(Kind.DELEGATED, [found.delegate], f"person:{found.delegator.login}", sentence, "/inbox/")
+
+
+def _review(event: Event) -> Iterator[Told]:
+    """Tell reviewers of a campaign, each once a campaign."""
+    slug = _key(event, "campaign")
+    waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
+    first = waiting.select_related("item__campaign").first()
+    if first is None:
+        return
+    yield Told(
+        Kind.REVIEW_WAITING,
+        Person.objects.filter(pk__in=waiting.values("reviewer")),
+        f"campaign:{slug}",
+        _("A review waits for you: %(name)s.") % {"name": first.item.campaign.name},
+        f"/reviews/{slug}/work/",
+        dedupe=f"campaign {slug} waits",
+    )
+
+
+def _setup(event: Event) -> Iterator[Told]:
+    if event.outcome == "failure":
+        admins = Person.objects.filter(roles__role=Role.ADMIN)
+        said = _("A test of the set-up failed: %(why)s") % {"why": event.detail.get("sentence", "")}
+        yield Told(Kind.SETUP_LOST, admins, f"setup:{_key(event, 'setup')}", said, "/settings/setup/")
+
+
+_ANSWERS: Final[Mapping[Action, Any]] = {
+    Action.APPROVAL_DENIED: gettext_lazy("Denied: %(what)s for %(agent)s. The request says why."),
+    Action.REQUEST_NARROWED: gettext_lazy("Less than you asked now waits for approval: %(what)s for %(agent)s."),
+    Action.REQUEST_EXPIRED: gettext_lazy("Nobody answered in time: %(what)s for %(agent)s. You can ask again."),
+}
+_TELLERS: Final[Mapping[Action, Teller]] = {
+    Action.REQUEST_SUBMITTED: _asked,
+    Action.APPROVAL_REROUTED: _asked,
+    Action.APPROVAL_GIVEN: _answered,
+    **dict.fromkeys(_ANSWERS, _answered),
+    Action.GRANT_REVOKED: _taken_back,
+    Action.AGENT_SUSPENDED: _stopped,
+    Action.TOOL_CHANGED: _drifted,
+    Action.TOOL_QUARANTINED: _drifted,
+    Action.AGENT_OFFICE_PROPOSED: _proposed,
+    Action.DELEGATION_MADE: _delegated,
+    Action.CAMPAIGN_ACTIVATED: _review,
+    Action.REVIEW_REASSIGNED: _review,
+    Action.SETUP_TESTED: _setup,
+}

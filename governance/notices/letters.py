@@ -1,0 +1,54 @@
+"""What a mail says: plain text that leads to pages of ours. Nothing is decided by opening a link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from governance.models import Delivery, Notice, NoticeSettings
+
+MOST: Final = 50
+"""How many notices one mail lists; the inbox has them all."""
+_SUBJECT: Final = 150
+
+
+def write(delivery: Delivery, notices: Sequence[Notice], chosen: NoticeSettings) -> EmailMessage:
+    """Write the mail of a delivery, in the time of the zone that the person chose."""
+    if delivery.channel == Delivery.Channel.URGENT:
+        subject = _inert(notices[0].sentence)
+    else:
+        subject = ngettext("%(n)d thing to look at", "%(n)d things to look at", len(notices)) % {"n": len(notices)}
+    parts = [_told(notice, chosen) for notice in notices[:MOST]]
+    if len(notices) > MOST:
+        parts.append(_("And %(n)d more, in your inbox.") % {"n": len(notices) - MOST})
+    parts.append(_("Everything: %(url)s") % {"url": f"{settings.CONSOLE_URL}/inbox/"})
+    parts.append(
+        _("The links open pages; opening them decides nothing. When you are mailed, and of what: %(url)s")
+        % {"url": f"{settings.CONSOLE_URL}/settings/notices/"}
+    )
+    return EmailMessage(
+        f"Mandate: {subject}"[:_SUBJECT],
+        "\n\n".join(parts) + "\n",
+        to=[delivery.person.email],
+        headers={  # the same message at each attempt, which nobody's absence answers (RFC 3834)
+            "Message-ID": f"<{delivery.pk}@{urlsplit(settings.CONSOLE_URL).hostname}>",
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+
+
+def _told(notice: Notice, chosen: NoticeSettings) -> str:
+    at = notice.made_at.astimezone(ZoneInfo(chosen.time_zone))
+    return f"{_inert(notice.sentence)}\n{at:%Y-%m-%d %H:%M} {chosen.time_zone}\n{settings.CONSOLE_URL}{notice.url}"
+
+
+def _inert(sentence: str) -> str:
+    """Keep mail programs from making links of foreign names."""
+    return sentence.replace("://", ": //").replace("www.", "www ")

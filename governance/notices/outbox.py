@@ -1,0 +1,194 @@
+"""Mail that has to leave: written down with what it tells, tried until it is taken, given up after ten times.
+
+A worker first writes down that it tries, and when to try again if nothing more is heard of it; then it sends; then it
+says so. Two that look at once share the work. One that is killed between sending and saying so makes a second copy of
+the mail, with the same Message-ID.
+"""
+
+from __future__ import annotations
+
+import secrets
+import smtplib
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements.errors import DomainError, NotFound
+from entitlements.models import Person
+from governance.models import Delivery, Notice, NoticeSettings
+
+from . import letters, preferences
+
+MOST_ATTEMPTS: Final = 10
+_FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=6)
+_STALE: Final = timedelta(days=7)
+_PERMANENT: Final = 500  # RFC 5321, section 4.2.1
+_State = Delivery.State
+
+
+class NotGivenUp(DomainError):
+    """It waits to be sent, or was sent; only what was given up is tried anew."""
+
+    code, status = "delivery_not_given_up", HTTPStatus.CONFLICT
+
+
+def is_on() -> bool:
+    """Whether there is a mail server. Without one nothing is written down for later."""
+    return bool(settings.MAILERS.get("default"))
+
+
+def post_at_once(notice: Notice) -> None:
+    """Write down the mail of an urgent notice, in the transaction that makes the notice."""
+    chosen = preferences.of(notice.person)
+    if not _reachable(notice.person, chosen) or not preferences.is_mailed(chosen, notice.kind):
+        return
+    now = clock.now()
+    notice.delivery = Delivery.objects.create(
+        channel=Delivery.Channel.URGENT,
+        dedupe=f"notice {notice.pk}",
+        person=notice.person,
+        next_at=preferences.not_before(chosen, notice.kind, now),
+        made_at=now,
+    )
+    notice.save(update_fields=["delivery"])
+
+
+def post_digests() -> int:
+    """Write down a mail of the day for each person whose hour has come and who has unread news; says how many."""
+    if not is_on():
+        return 0
+    untold = Notice.objects.filter(delivery=None, read_at=None, made_at__gt=clock.now() - _STALE)
+    people = untold.order_by("person_id").values_list("person_id", flat=True).distinct()
+    return sum(_post_digest(person) for person in people)
+
+
+@transaction.atomic
+def _post_digest(person_id: int) -> bool:
+    person = Person.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=person_id).first()
+    if person is None:
+        return False
+    chosen, now = preferences.of(person), clock.now()
+    day, moment = preferences.digest_of(chosen, now)
+    key = f"digest {person.pk} {day}"
+    if not _reachable(person, chosen) or Delivery.objects.filter(dedupe=key).exists():
+        return False
+    untold = Notice.objects.filter(person=person, delivery=None, read_at=None)
+    due = untold.filter(made_at__gt=now - _STALE, made_at__lte=moment)
+    wanted = [notice.pk for notice in due if preferences.is_mailed(chosen, notice.kind)]
+    if not wanted:
+        return False
+    made = Delivery.objects.create(channel=Delivery.Channel.DIGEST, dedupe=key, person=person, next_at=now, made_at=now)
+    Notice.objects.filter(pk__in=wanted).update(delivery=made)
+    return True
+
+
+def _reachable(person: Person, chosen: NoticeSettings) -> bool:
+    return is_on() and person.is_active and bool(person.email) and person.email != chosen.bad_address
+
+
+def send_one() -> bool:
+    """Try the delivery that has waited longest; says whether there was one that is due."""
+    claimed = _claim()
+    if claimed is None:
+        return False
+    chosen = preferences.of(claimed.person)
+    notices = list(claimed.notices.order_by("-urgent", "-made_at", "-id"))
+    if not notices or not _reachable(claimed.person, chosen):
+        give_up(claimed, "Nobody can be reached by mail there.")
+        return True
+    try:
+        letters.write(claimed, notices, chosen).send(using="default")
+    except smtplib.SMTPRecipientsRefused as problem:
+        _refused(claimed, problem)
+    except (smtplib.SMTPException, OSError) as problem:
+        _failed(claimed, str(problem))
+    else:
+        _mine(claimed).update(state=_State.SENT, sent_at=clock.now(), answer="")
+    return True
+
+
+@transaction.atomic
+def _claim() -> Delivery | None:
+    """Take what is due, and write down when it is tried again if this process says nothing more."""
+    due = Delivery.objects.filter(state=_State.WAITING, next_at__lte=clock.now()).order_by("next_at", "pk")
+    found = due.select_for_update(of=("self",), skip_locked=True).select_related("person").first()
+    if found is None:
+        return None
+    found.attempts += 1
+    found.next_at = clock.now() + wait(found.attempts)
+    found.save(update_fields=["attempts", "next_at"])
+    return found
+
+
+def wait(attempts: int) -> timedelta:
+    """Return how long to wait after so many attempts: twice as long each time, and a random half more."""
+    doubled = min(_FIRST * (1 << min(attempts - 1, MOST_ATTEMPTS)), _LONGEST)
+    return doubled * (1 + secrets.randbelow(500) / 1000)
+
+
+def _mine(claimed: Delivery) -> QuerySet[Delivery]:
+    """Return the row while nobody else has taken it since."""
+    return Delivery.objects.filter(pk=claimed.pk, state=_State.WAITING, attempts=claimed.attempts)
+
+
+def _refused(claimed: Delivery, problem: smtplib.SMTPRecipientsRefused) -> None:
+    code, said = next(iter(problem.recipients.values()), (0, b""))
+    answer = f"{code} {said.decode(errors='replace')}"
+    if code < _PERMANENT:
+        _failed(claimed, answer)
+        return
+    give_up(claimed, answer)
+    mark_bad(claimed.person, by=SYSTEM, reason="The mail server says that there is no such address.")
+
+
+def _failed(claimed: Delivery, answer: str) -> None:
+    if claimed.attempts >= MOST_ATTEMPTS:
+        give_up(claimed, answer)
+    else:
+        _mine(claimed).update(answer=_said(answer))
+
+
+def _said(answer: str) -> str:
+    return " ".join(answer.replace("\x00", "").split())[:300]
+
+
+@transaction.atomic
+def give_up(claimed: Delivery, answer: str) -> None:
+    """Try a delivery no more, until somebody says so."""
+    if _mine(claimed).update(state=_State.DEAD, answer=_said(answer)):
+        about = [f"delivery:{claimed.pk}", f"person:{claimed.person.login}"]
+        log.record(Action.DELIVERY_GIVEN_UP, about=about, by=SYSTEM, detail={"attempts": claimed.attempts})
+
+
+@transaction.atomic
+def replay(delivery_id: UUID, *, by: Principal, reason: str = "") -> Delivery:
+    """Try anew what was given up. Raises NotFound, NotGivenUp."""
+    found = Delivery.objects.select_for_update(of=("self",)).select_related("person").filter(pk=delivery_id).first()
+    if found is None:
+        raise NotFound
+    if found.state != _State.DEAD:
+        raise NotGivenUp
+    found.state, found.attempts, found.next_at = _State.WAITING, 0, clock.now()
+    found.save(update_fields=["state", "attempts", "next_at"])
+    about = [f"delivery:{found.pk}", f"person:{found.person.login}"]
+    log.record(Action.DELIVERY_REPLAYED, about=about, by=by, reason=reason)
+    return found
+
+
+@transaction.atomic
+def mark_bad(person: Person, *, by: Principal, reason: str) -> NoticeSettings:
+    """Mail nothing to a person's present address any more, since it came back; another address is mailed again."""
+    kept, _made = NoticeSettings.objects.get_or_create(person=person)
+    if kept.bad_address != person.email:
+        kept.bad_address = person.email
+        kept.save(update_fields=["bad_address"])
+        log.record(Action.PERSON_ADDRESS_BOUNCED, about=[f"person:{person.login}"], by=by, reason=reason)
+    return kept

@@ -1,0 +1,120 @@
+"""When and of what somebody is mailed: the zone they live in, the hour of their digest, their quiet hours."""
+
+from __future__ import annotations
+
+import functools
+import zoneinfo
+from collections.abc import Collection
+from datetime import UTC, date, datetime, time, timedelta
+from http import HTTPStatus
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from audit import log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements.errors import DomainError
+from entitlements.models import Person
+from governance.models import NoticeSettings
+from governance.models.notices import Kind
+
+SAFETY: Final = frozenset({Kind.AGENT_STOPPED, Kind.BREAK_GLASS, Kind.TOOL_QUARANTINED})
+"""What nobody can switch off, and what waits for no quiet hours to pass."""
+
+
+class UnknownTimeZone(DomainError):
+    """The time zone has to be a name of the IANA database, like Europe/Berlin."""
+
+    code, status = "unknown_time_zone", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class BadHours(DomainError):
+    """Hours are whole and go from 0 to 23; quiet hours have a beginning and an end, and they differ."""
+
+    code, status = "bad_hours", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class CannotBeSwitchedOff(DomainError):
+    """Mail about safety cannot be switched off."""
+
+    code, status = "cannot_be_switched_off", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def of(person: Person) -> NoticeSettings:
+    """Return a person's settings, or those of somebody who never chose any."""
+    return NoticeSettings.objects.filter(person=person).first() or NoticeSettings(person=person)
+
+
+@transaction.atomic
+def change(
+    person: Person,
+    *,
+    time_zone: str,
+    digest_hour: int,
+    quiet_from: int | None,
+    quiet_until: int | None,
+    not_mailed: Collection[str],
+    by: Principal,
+) -> NoticeSettings:
+    """Keep what somebody chose; an address that mail came back from is tried again.
+
+    Raises UnknownTimeZone, BadHours, CannotBeSwitchedOff.
+    """
+    if time_zone not in zones():
+        raise UnknownTimeZone
+    quiet = [hour for hour in (quiet_from, quiet_until) if hour is not None]
+    if len(quiet) == 1 or len(set(quiet)) != len(quiet) or any(not 0 <= hour <= 23 for hour in [digest_hour, *quiet]):  # noqa: PLR2004 - hours
+        raise BadHours
+    off = sorted({Kind(kind) for kind in not_mailed})
+    if SAFETY & set(off):
+        raise CannotBeSwitchedOff
+    values = {
+        "time_zone": time_zone,
+        "digest_hour": digest_hour,
+        "quiet_from": quiet_from,
+        "quiet_until": quiet_until,
+        "not_mailed": off,
+    }
+    kept, _made = NoticeSettings.objects.update_or_create(person=person, defaults={**values, "bad_address": ""})
+    log.record(Action.PERSON_NOTICES_CHANGED, about=[f"person:{person.login}"], by=by, detail=values)
+    return kept
+
+
+@functools.cache
+def zones() -> frozenset[str]:
+    """Return the names of time zones."""
+    return frozenset(zoneinfo.available_timezones())
+
+
+def is_mailed(settings: NoticeSettings, kind: str) -> bool:
+    """Whether somebody wants mail of this kind; of safety they get it in any case."""
+    return kind in SAFETY or kind not in settings.not_mailed
+
+
+def not_before(settings: NoticeSettings, kind: str, now: datetime) -> datetime:
+    """Return when an urgent notice goes out: now, or at the end of somebody's quiet hours."""
+    begin, end = settings.quiet_from, settings.quiet_until
+    here = now.astimezone(ZoneInfo(settings.time_zone))
+    if kind in SAFETY or begin is None or end is None:
+        return now
+    is_quiet = begin <= here.hour < end if begin < end else here.hour >= begin or here.hour < end
+    if not is_quiet:
+        return now
+    day = here.date() + timedelta(days=0 if here.hour < end else 1)
+    return at_hour(settings, day, end)
+
+
+def digest_of(settings: NoticeSettings, now: datetime) -> tuple[date, datetime]:
+    """Return the day of the last digest that is due, and its moment."""
+    today = now.astimezone(ZoneInfo(settings.time_zone)).date()
+    moment = at_hour(settings, today, settings.digest_hour)
+    if moment <= now:
+        return today, moment
+    return today - timedelta(days=1), at_hour(settings, today - timedelta(days=1), settings.digest_hour)
+
+
+def at_hour(settings: NoticeSettings, day: date, hour: int) -> datetime:
+    """Return the moment of an hour where somebody lives; one that the clocks skip or repeat comes once."""
+    return datetime.combine(day, time(hour), ZoneInfo(settings.time_zone)).astimezone(UTC)
