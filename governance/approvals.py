@@ -5,7 +5,8 @@ Everybody who answers holds the request alone (an advisory lock), the people and
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,11 +21,29 @@ from entitlements.errors import DomainError, ReasonRequired, Stale
 from entitlements.models import Person, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, readiness, requests, rules, separation
+from . import asking, candidates, delegations, readiness, requests, rules, separation
 from .models import AccessRequest, Approval
 from .narrowing import NOTHING, Narrowing, check_size
 
 type Answer = Approval.Answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Who answers: for themselves, or in the place of another, who then answers no more."""
+
+    by: Person
+    in_place_of: Person | None = None
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        return (self.by, self.in_place_of) if self.in_place_of else (self.by,)
+
+    def said(self) -> dict[str, Any]:
+        return {"in_place_of": self.in_place_of.login} if self.in_place_of else {}
+
+    def links(self) -> list[str]:
+        return [f"person:{self.in_place_of.login}"] if self.in_place_of else []
 
 
 class OwnApproval(DomainError):
@@ -95,23 +114,24 @@ def approve(
     """
     check_size(narrow.limits, reason)
     request = requests.locked(request_id, also=by)
-    stage = _stage_for(request, by, expected_version)
+    stage, voice = _stage_for(request, by, expected_version)
     taken = requests.narrowed(request, narrow)
     separation.check_request(request)
     readiness.check_allows(request.risk)
     unneeded = _unneeded(request)
-    _answer(stage, Approval.Answer.APPROVED, by=by, reason=reason)
+    _answer(stage, Approval.Answer.APPROVED, voice, reason=reason)
     requests.void(request, unneeded)
-    waiting = _pass_on(request, by)
+    waiting = _pass_on(request, voice)
     grant_id = None if waiting else uuid4()
     detail = {
         "stage": stage.stage,
+        **voice.said(),
         "narrowed": taken,
         "no_longer_needed": sorted(unneeded),
         "still_waiting": waiting,
         "state": AccessRequest.State.IN_APPROVAL if waiting else AccessRequest.State.APPROVED,
     }
-    links = [*requests.about(request), *([f"grant:{grant_id}"] if grant_id else [])]
+    links = [*requests.about(request), *voice.links(), *([f"grant:{grant_id}"] if grant_id else [])]
     with requests.within(request):
         log.record(Action.APPROVAL_GIVEN, about=links, by=by.principal, reason=reason, detail=detail)
         if grant_id is None:
@@ -126,43 +146,62 @@ def deny(request_id: UUID, *, by: Person, reason: str, expected_version: int | N
     """Deny a request, which ends it. Raises ReasonRequired, and what `approve` raises about person and state."""
     check_size({}, reason)
     request = requests.locked(request_id, also=by)
-    stage = _stage_for(request, by, expected_version)
+    stage, voice = _stage_for(request, by, expected_version)
     if not reason.strip():
         raise ReasonRequired
-    _answer(stage, Approval.Answer.DENIED, by=by, reason=reason)
+    _answer(stage, Approval.Answer.DENIED, voice, reason=reason)
     requests.void(request)
     requests.save(request, state=AccessRequest.State.DENIED, decided_at=clock.now())
     with requests.within(request):
         log.record(
             Action.APPROVAL_DENIED,
-            about=requests.about(request),
+            about=[*requests.about(request), *voice.links()],
             by=by.principal,
             reason=reason,
-            detail={"stage": stage.stage, "state": request.state},
+            detail={"stage": stage.stage, **voice.said(), "state": request.state},
         )
     return request
 
 
-def _stage_for(request: AccessRequest, by: Person, expected_version: int | None) -> Approval:
-    """Find the stage that this person answers now: the first that waits for them.
+def _stage_for(request: AccessRequest, by: Person, expected_version: int | None) -> tuple[Approval, _Voice]:
+    """Find the stage that this person answers now, and in whose place: the first that waits for them.
 
     Conflicts are looked for again, since people move: being waited for is not enough (promise 6), and whoever left the
-    office that they were asked in answers no longer.
+    office that they were asked in answers no longer. In another's place, what stands against either is in the way.
     """
     around = candidates.around_request(request)
     by.refresh_from_db(fields=["is_active"])
-    against = rules.conflict(by.login, around)
-    if against in _CONFLICTS:
-        raise _CONFLICTS[against]
+    if by.is_active:  # whoever answers in another's place need not be around the request
+        around = replace(around, active=around.active | {by.login})
+    _check_conflict(by, around)
     stages = list(request.approvals.order_by("position").prefetch_related("waiting_for"))
-    named = [stage for stage in stages if by in stage.waiting_for.all()]
-    if not named or not by.is_active or not around.is_in_office(by.login):
+    voice, named = _voice(stages, by)
+    holder = voice.people[-1]
+    _check_conflict(holder, around)
+    if not named or not by.is_active or not around.is_in_office(holder.login):
         raise NotAnApprover
     requests.check_open(request, expected_version)
     waiting = [stage for stage in named if stage.answer == Approval.Answer.WAITING]
-    if not waiting or any(stage.by_id == by.pk for stage in stages):
+    voices = {person.pk for person in voice.people}
+    if not waiting or any({stage.by_id, stage.in_place_of_id} & voices for stage in stages):
         raise AlreadyAnswered
-    return waiting[0]
+    return waiting[0], voice
+
+
+def _check_conflict(person: Person, around: rules.Surroundings) -> None:
+    """Raise the refusal of whoever may not answer."""
+    against = rules.conflict(person.login, around)
+    if against in _CONFLICTS:
+        raise _CONFLICTS[against]
+
+
+def _voice(stages: Sequence[Approval], by: Person) -> tuple[_Voice, list[Approval]]:
+    """Say for whom somebody answers, and the stages of that place: their own first, else one that was left to them."""
+    for voice in (_Voice(by), *(_Voice(by, place) for place in delegations.places_of(by).order_by("login"))):
+        named = [stage for stage in stages if voice.people[-1] in stage.waiting_for.all()]
+        if named:
+            return voice, named
+    return _Voice(by), []
 
 
 def _unneeded(request: AccessRequest) -> frozenset[rules.Stage]:
@@ -174,21 +213,22 @@ def _unneeded(request: AccessRequest) -> frozenset[rules.Stage]:
     return rules.no_longer_needed(needed, present)
 
 
-def _answer(stage: Approval, answer: Answer, *, by: Person, reason: str) -> None:
+def _answer(stage: Approval, answer: Answer, voice: _Voice, *, reason: str) -> None:
     """Write an answer where none is yet. Raises Stale when there is one."""
     unanswered = Approval.objects.filter(pk=stage.pk, answer=Approval.Answer.WAITING)
-    if not unanswered.update(answer=answer, by=by, reason=reason, answered_at=clock.now()):
+    said = {"by": voice.by, "in_place_of": voice.in_place_of, "reason": reason, "answered_at": clock.now()}
+    if not unanswered.update(answer=answer, **said):
         raise Stale
 
 
-def _pass_on(request: AccessRequest, answered: Person) -> dict[str, list[str]]:
+def _pass_on(request: AccessRequest, answered: _Voice) -> dict[str, list[str]]:
     """Take whoever answered out of the stages that still wait, and keep those who can still complete them together."""
     stages = {
         stage.stage: stage
         for stage in request.approvals.filter(answer=Approval.Answer.WAITING).prefetch_related("waiting_for")
     }
     pools = {
-        name: frozenset(person.login for person in stage.waiting_for.all()) - {answered.login}
+        name: frozenset(person.login for person in stage.waiting_for.all() if person not in answered.people)
         for name, stage in stages.items()
     }
     left = rules.completable(pools)
@@ -252,9 +292,10 @@ def _resolve_again(request: AccessRequest) -> dict[str, list[str]]:
 
     Where distinct people cannot be found for all of them, each stage only loses those who may no longer answer.
     """
-    stages = list(request.approvals.order_by("position").prefetch_related("waiting_for").select_related("by"))
+    asked = request.approvals.order_by("position").prefetch_related("waiting_for")
+    stages = list(asked.select_related("by", "in_place_of"))
     waiting = [stage for stage in stages if stage.answer == Approval.Answer.WAITING]
-    answered = frozenset(stage.by.login for stage in stages if stage.by)
+    answered = frozenset(who.login for stage in stages for who in (stage.by, stage.in_place_of) if who)
     around = replace(candidates.around_request(request), answered=answered)
     found = rules.resolve([rules.Stage(stage.stage) for stage in waiting], around)
     changed = {}

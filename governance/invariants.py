@@ -207,18 +207,18 @@ SELECT 'campaign ' || c.slug || ' is closed and the removal of item ' || i.id ||
 NOBODY_APPROVES_THEIR_OWN: Final = """
 SELECT b.login || ' answered request ' || r.id || ' and ' || why.said FROM governance_approval p
   JOIN governance_accessrequest r ON r.id = p.request_id JOIN entitlements_agent a ON a.id = r.agent_id
-  JOIN entitlements_person b ON b.id = p.by_id
+  JOIN entitlements_person b ON b.id IN (p.by_id, p.in_place_of_id)
   CROSS JOIN LATERAL (
-    SELECT 'asked for it' AS said WHERE r.requested_by_id = p.by_id
+    SELECT 'asked for it' AS said WHERE r.requested_by_id = b.id
     UNION ALL SELECT 'benefits from it' WHERE EXISTS (
-        SELECT FROM governance_accessrequest_people s WHERE s.accessrequest_id = r.id AND s.person_id = p.by_id)
+        SELECT FROM governance_accessrequest_people s WHERE s.accessrequest_id = r.id AND s.person_id = b.id)
     UNION ALL SELECT 'benefits from it in a group' WHERE EXISTS (
         SELECT FROM governance_accessrequest_groups s JOIN entitlements_membership m ON m.group_id = s.group_id
-         WHERE s.accessrequest_id = r.id AND m.person_id = p.by_id)
-    UNION ALL SELECT 'owns the agent' WHERE a.owner_id = p.by_id AND NOT EXISTS (
+         WHERE s.accessrequest_id = r.id AND m.person_id = b.id)
+    UNION ALL SELECT 'owns the agent' WHERE a.owner_id = b.id AND NOT EXISTS (
         SELECT FROM events e WHERE e.links @> ARRAY['agent:' || a.slug] AND e.action = 'agent.owner_changed'
            AND e.at > p.answered_at)
-    UNION ALL SELECT 'owned the agent when it was asked' WHERE r.owner_then_id = p.by_id
+    UNION ALL SELECT 'owned the agent when it was asked' WHERE r.owner_then_id = b.id
   ) AS why
  WHERE p.answer IN ('approved', 'denied') AND p.answered_at >= %(since)s
 """

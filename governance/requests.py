@@ -24,7 +24,7 @@ from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Person, Role, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, narrowing, policies, rules, separation
+from . import asking, candidates, delegations, narrowing, policies, rules, separation
 from .asking import Ask, Asker
 from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Narrowing
@@ -196,8 +196,8 @@ def about(request: AccessRequest) -> list[str]:
 def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
     """Hold a request alone, and everybody that its grant would depend on together with issuers. Raises NotFound.
 
-    `also` is the person who answers. The row is read after the locks, so that it shows what the previous holder
-    committed; the row's own lock keeps the sweep, which takes no other, away from it.
+    `also` is the person who answers, for herself or in another's place. The row is read after the locks, so that it
+    shows what the previous holder committed; its own lock keeps the sweep, which takes no other, away from it.
     """
     lock([request_id], also=also)
     rows = AccessRequest.objects.select_for_update(of=("self",)).select_related(
@@ -228,7 +228,8 @@ def lock(request_ids: Sequence[UUID], *, also: Person | None = None) -> None:
     for agent, sponsor, system in known:
         keys |= {(Lock.AGENT, agent), (Lock.PERSON, sponsor), (Lock.SYSTEM, system)}
     if also:
-        keys.add((Lock.PERSON, also.pk))
+        places = delegations.places_of(also).values_list("pk", flat=True)
+        keys |= {(Lock.PERSON, person) for person in (also.pk, *places)}
     locks.shared(keys)
     locks.exclusive(*((Lock.REQUEST, request_id) for request_id in request_ids))
 
@@ -288,7 +289,7 @@ def narrow(
     """
     narrowing.check_size(what.limits, reason)
     request = locked(request_id)
-    waits = isinstance(by, Person) and request.approvals.filter(answer=Approval.Answer.WAITING, waiting_for=by).exists()
+    waits = isinstance(by, Person) and stages_for(by).filter(request=request).exists()
     if not (waits or asked_by(request, by)):
         raise NotInvolved
     check_open(request, expected_version)
@@ -360,6 +361,13 @@ def waiting_ids() -> list[UUID]:
     return list(waiting.order_by("asked_at").values_list("pk", flat=True))
 
 
+def stages_for(person: Person) -> QuerySet[Approval]:
+    """Return the stages that wait for somebody's answer, their own or one in the place of another."""
+    places = Q(waiting_for=person) | Q(waiting_for__in=delegations.places_of(person))
+    waiting = Approval.objects.filter(places, answer=Approval.Answer.WAITING)
+    return waiting.filter(request__state=AccessRequest.State.IN_APPROVAL).distinct()
+
+
 def visible_to(who: Asker) -> QuerySet[AccessRequest]:
     """Return the requests somebody may see; analysts, auditors and security see all of them.
 
@@ -377,7 +385,8 @@ def visible_to(who: Asker) -> QuerySet[AccessRequest]:
         | Q(agent__sponsor=who)
         | Q(agent__owner=who)
         | Q(entitlement__system__owner=who)
-        | Q(pk__in=Approval.objects.filter(Q(waiting_for=who) | Q(by=who)).values("request"))
+        | Q(pk__in=Approval.objects.filter(Q(waiting_for=who) | Q(by=who) | Q(in_place_of=who)).values("request"))
+        | Q(pk__in=stages_for(who).values("request"))
         | Q(pk__in=AccessRequest.people.through.objects.filter(person=who).values("accessrequest"))
         | Q(pk__in=AccessRequest.groups.through.objects.filter(group__people=who).values("accessrequest"))
     )

@@ -21,7 +21,7 @@ def register() -> None:
 
 def answered(person: Person) -> Q:
     """Select the grants of requests that a person answered: whoever said yes may look at what became of it."""
-    return Q(request_id__in=Approval.objects.filter(by=person).values("request"))
+    return Q(request_id__in=Approval.objects.filter(Q(by=person) | Q(in_place_of=person)).values("request"))
 
 
 def find_others(login: str) -> None:

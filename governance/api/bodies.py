@@ -76,6 +76,7 @@ class StageShown(Shown):
     waiting_for = serializers.SerializerMethodField()
     answer = serializers.ChoiceField(choices=Approval.Answer.choices)
     by = serializers.CharField(source="by.login", default=None, allow_null=True)
+    in_place_of = serializers.CharField(source="in_place_of.login", default=None, allow_null=True)
     reason = serializers.CharField()
     answered_at = serializers.DateTimeField(allow_null=True)
     resolution = serializers.JSONField()
@@ -91,7 +92,7 @@ class StageShown(Shown):
         caller = self.context.get("caller")
         hidden = set() if isinstance(caller, Caller) and caller.sees_everything else {"resolution"}
         if instance.answer == Approval.Answer.WAITING:
-            hidden |= {"answer", "by", "reason", "answered_at"}
+            hidden |= {"answer", "by", "in_place_of", "reason", "answered_at"}
         return {name: value for name, value in shown.items() if name not in hidden}
 
 

@@ -52,7 +52,7 @@ class _OfRequests(Endpoint):
         """Return what the caller may see."""
         rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.asker())
         return rows.select_related("agent", "entitlement__system", "requested_by").prefetch_related(
-            "people", "groups", "lines__tool", "approvals__waiting_for", "approvals__by"
+            "people", "groups", "lines__tool", "approvals__waiting_for", "approvals__by", "approvals__in_place_of"
         )
 
     def answer(self, pk: UUID, status: HTTPStatus = HTTPStatus.OK) -> Response:

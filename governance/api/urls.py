@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import campaigns, ownership, requests
+from . import campaigns, delegations, ownership, requests
 from .outlook import Outlook
 
 PREFIX: Final = "api/v1/"
@@ -34,6 +34,9 @@ urlpatterns: list[URLPattern] = [
     path(_PROPOSAL, ownership.OneProposal.as_view(), name="proposal"),
     path(_PROPOSAL + "/accept", ownership.Accept.as_view(), name="proposal-accept"),
     path(_PROPOSAL + "/decline", ownership.Decline.as_view(), name="proposal-decline"),
+    path(PREFIX + "delegations", delegations.Delegations.as_view(), name="delegations"),
+    path(PREFIX + "delegations/<uuid:key>", delegations.OneDelegation.as_view(), name="delegation"),
+    path(PREFIX + "delegations/<uuid:key>/end", delegations.EndDelegation.as_view(), name="delegation-end"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
     path(PREFIX + "requests/<uuid:asked>", requests.One.as_view(), name="request"),
     path(PREFIX + "requests/<uuid:asked>/outlook", Outlook.as_view(), name="request-outlook"),

@@ -102,6 +102,8 @@ PAGES: Final[Pages] = {
     ("settings", "GET"): ONES_OWN,
     ("setup", "GET"): ONES_OWN,
     **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup", "invite", "trust", "link")},
+    **_both(like("delegations"), "delegations"),
+    ("delegation-end", "POST"): like("delegation-end"),
     ("make-token", "POST"): ONES_OWN,
     ("end-token", "POST"): ONES_OWN,
     ("connect", "GET"): like("clients GET"),

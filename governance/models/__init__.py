@@ -2,6 +2,7 @@
 
 from .combinations import AgentCall, CombinationException, CombinationRule
 from .delegations import Delegation
+from .dormancy import Dormancy
 from .invitations import Invitation
 from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
@@ -29,6 +30,7 @@ __all__ = [
     "CombinationRule",
     "Delegation",
     "Delivery",
+    "Dormancy",
     "Draft",
     "Invitation",
     "Notice",

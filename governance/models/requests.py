@@ -40,7 +40,7 @@ class ApprovalPolicy(models.Model):
 
 
 def _office() -> models.ForeignKey[Person | None, Person | None]:
-    """Make the field of who held an office; nothing looks for requests by it."""
+    """Make the field of whose office it was; nothing looks for rows by it."""
     return models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False)
 
 
@@ -126,7 +126,10 @@ class RequestLine(models.Model):
 
 
 class Approval(models.Model):
-    """One stage of a request: whom it waits for and why them, and the answer that came."""
+    """One stage of a request: whom it waits for and why them, and the answer that came.
+
+    `in_place_of` is who left their place to whoever answered.
+    """
 
     class Answer(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -141,6 +144,7 @@ class Approval(models.Model):
     resolution = models.JSONField(default=dict)
     answer = models.CharField(max_length=16, choices=Answer.choices, default=Answer.WAITING)
     by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="approvals_given")
+    in_place_of = _office()
     reason = models.TextField(max_length=2000, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
 

@@ -86,6 +86,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "campaigns/key": world.campaign.slug,
         "review-items/key": str(world.samples["reviews/item"]),
         "proposals/key": str(world.samples["proposals/pk"]),
+        "delegations/key": str(world.samples["settings/delegation"]),
         "requests/asked": str(world.samples["requests/pk"]),
     }
 

@@ -15,7 +15,7 @@ from entitlements.api.caller import Caller
 from entitlements.models import Agent, Entitlement, Grant, Person, Tool
 from governance import requests, rules
 from governance.console import limiting
-from governance.models import AccessRequest, Approval, RequestLine
+from governance.models import AccessRequest, RequestLine
 
 LENGTHS: Final = tuple(
     timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
@@ -41,8 +41,7 @@ def listed(person: Person, wanted: Mapping[str, str]) -> QuerySet[AccessRequest]
     """Return the requests that the filters leave, of those the person may see."""
     rows = requests.visible_to(person).select_related("agent", "entitlement__system", "requested_by")
     if wanted.get("waiting") == "me":
-        stages = Approval.objects.filter(answer=Approval.Answer.WAITING, waiting_for=person)
-        rows = rows.filter(state=AccessRequest.State.IN_APPROVAL, pk__in=stages.values("request"))
+        rows = rows.filter(pk__in=requests.stages_for(person).values("request"))
     for name, column in {
         "state": "state", "agent": "agent__slug", "system": "entitlement__system__slug", "risk": "risk",
     }.items():  # fmt: skip
@@ -56,7 +55,8 @@ def visible(person: Person) -> QuerySet[AccessRequest]:
     return (
         requests.visible_to(person)
         .select_related("agent__sponsor", "agent__owner", "entitlement__system__owner", "requested_by")
-        .prefetch_related("people", "groups", "lines__tool__approved", "approvals__waiting_for", "approvals__by")
+        .prefetch_related("people", "groups", "lines__tool__approved")
+        .prefetch_related("approvals__waiting_for", "approvals__by", "approvals__in_place_of")
     )
 
 
@@ -124,11 +124,8 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
 
 
 def waits_for(request: AccessRequest, person: Person) -> bool:
-    """Whether the request waits for this person."""
-    return request.state == AccessRequest.State.IN_APPROVAL and any(
-        stage.answer == Approval.Answer.WAITING and person in stage.waiting_for.all()
-        for stage in request.approvals.all()
-    )
+    """Whether the request waits for this person, or for one in whose place she answers."""
+    return requests.stages_for(person).filter(request=request).exists()
 
 
 def agents_to_ask_for(person: Person, caller: Caller) -> QuerySet[Agent]:

@@ -11,17 +11,16 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
-from governance import reviews
-from governance.models import AccessRequest, Approval, Campaign, OfficeProposal
+from governance import requests, reviews
+from governance.models import AccessRequest, Campaign, OfficeProposal
 
 SOON: Final = timedelta(days=7)
 
 
 def requests_for(person: Person) -> QuerySet[AccessRequest]:
     """Return the requests that wait for this person's answer, the most urgent first."""
-    stages = Approval.objects.filter(answer=Approval.Answer.WAITING, waiting_for=person)
     return (
-        AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, pk__in=stages.values("request"))
+        AccessRequest.objects.filter(pk__in=requests.stages_for(person).values("request"))
         .select_related("agent", "entitlement__system", "requested_by")
         .order_by("answer_by")
     )

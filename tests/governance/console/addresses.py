@@ -17,9 +17,9 @@ from audit.context import SYSTEM
 from entitlements import people, sessions
 from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, Session
-from governance import ownership
+from governance import delegations, ownership
 from governance.console import urls
-from governance.models import Campaign
+from governance.models import Campaign, Delegation
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -87,6 +87,7 @@ def world() -> World:
         "agents/client_id": client.client_id,
         "systems/name": "now",
         "systems/scope": company.use.scope,
+        "settings/delegation": _lent(company).pk,
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
         "settings/pk": 1,
         "settings/line": "anchor",
@@ -94,6 +95,13 @@ def world() -> World:
         "token": "nothing",
     }
     return World(company, grant, session, client, campaign, samples)
+
+
+def _lent(company: companies.Company) -> Delegation:
+    now = clock.now()
+    return delegations.make(
+        company.bob, starts_at=now, ends_at=now + timedelta(days=1), by=company.mona, reason="on leave"
+    )
 
 
 def own() -> dict[str, str]:
