@@ -55,8 +55,6 @@ class Action(StrEnum):
     DELEGATION_MADE = "delegation.made"
     DELIVERY_GIVEN_UP = "delivery.given_up"
     DELIVERY_REPLAYED = "delivery.replayed"
-    DELEGATION_ENDED = "delegation.ended"
-    DELEGATION_MADE = "delegation.made"
     ENTITLEMENT_EDITED = "entitlement.edited"
     ENTITLEMENT_MADE = "entitlement.made"
     EVALUATION_ALLOWED = "evaluation.allowed"
