@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements import catalog
+from entitlements.catalog import searching
 from entitlements.errors import DomainError
 from entitlements.models import Entitlement, System, Tool
 
@@ -33,10 +34,15 @@ class EntitlementFilter(filters.FilterSet):
     system = filters.CharFilter(field_name="system__slug")
     tool = filters.CharFilter(field_name="lines__tool__name", distinct=True)
     enabled = filters.BooleanFilter()
+    q = filters.CharFilter(method="that_say")
 
     class Meta:
         model = Entitlement
         fields: ClassVar[list[str]] = []
+
+    def that_say(self, rows: QuerySet[Entitlement], _name: str, text: str) -> QuerySet[Entitlement]:
+        """Keep those in which each of some words stands."""
+        return searching.search(rows, text)
 
 
 class RuleSaid(Strict):

@@ -109,6 +109,7 @@ PAGES: Final[Pages] = {
     ("connect", "GET"): like("clients GET"),
     ("connect-light", "GET"): like("client GET"),
     # Asking and answering
+    ("catalogue", "GET"): like("entitlements GET"),
     ("request-list", "GET"): like("requests GET"),
     ("request-page", "GET"): like("request GET"),
     ("request-page", "POST"): like("request-approve", "request-deny", "request-cancel"),

@@ -38,6 +38,7 @@ ENTRIES: Final = (
     Entry("settings", _("Settings"), "/settings/"),
 )
 _BELOW: Final = {
+    "catalogue": "requests",
     "grants": "agents",
     "my-agents": "agents",
     "proposals": "agents",

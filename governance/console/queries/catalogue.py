@@ -1,0 +1,82 @@
+"""What the catalogue reads: what can be asked for, what it lets an agent do, and who would have to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from entitlements.models import Agent, Entitlement, Person, Tool
+from entitlements.words import Risk
+from governance import asking, candidates, policies, rules
+from governance.console.queries.requests import STAGES
+
+_FIRST: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One thing to ask for. `stages`: each question, with the names of those who would answer; None when nobody may."""
+
+    entitlement: Entitlement
+    tools: list[Tool]
+    risk: str
+    stages: list[tuple[Any, list[str]]] | None
+
+    @property
+    def first(self) -> list[Tool]:
+        """Return the tools that are shown at once."""
+        return self.tools[:_FIRST]
+
+    @property
+    def rest(self) -> list[Tool]:
+        """Return those behind a click."""
+        return self.tools[_FIRST:]
+
+
+def offers(found: Sequence[Entitlement], agent: Agent | None, person: Person) -> list[Offer]:
+    """Describe entitlements, each with who would answer a request for all of it by this person for this agent."""
+    described = [_offer(each, agent, person) for each in found]
+    logins = {login for _tools, _risk, stages in described for _stage, who in stages or () for login in who}
+    names = dict(Person.objects.filter(login__in=logins).values_list("login", "name"))
+    return [
+        Offer(
+            each,
+            tools,
+            risk,
+            None
+            if stages is None
+            else [(STAGES[stage], sorted(names[login] for login in who if login in names)) for stage, who in stages],
+        )
+        for each, (tools, risk, stages) in zip(found, described, strict=True)
+    ]
+
+
+type _Stages = list[tuple[str, frozenset[str]]]
+
+
+def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tuple[list[Tool], str, _Stages | None]:
+    tools = [line.tool for line in entitlement.lines.all() if line.tool.state == Tool.State.APPROVED]
+    risk = rules.highest(Risk(tool.risk) for tool in tools)
+    policy = policies.stages_of(policies.current_for(entitlement))
+    personal = agent is not None and agent.kind == Agent.Kind.PERSONAL
+    stages = rules.stages_for(policy, risk, personal=personal)
+    tools.sort(key=lambda tool: (-Risk(tool.risk).rank, tool.sentence))
+    if agent is None:
+        return tools, risk, [(stage.value, frozenset()) for stage in stages]
+    around = candidates.around(
+        agent, entitlement.system, requesters={person.login}, people=_acted_for(agent, person), groups=()
+    )
+    found = rules.resolve(stages, around)
+    if isinstance(found, rules.Unresolved):
+        return tools, risk, None
+    return tools, risk, [(each.stage.value, each.chosen) for each in found]
+
+
+def _acted_for(agent: Agent, person: Person) -> tuple[Person, ...]:
+    """Say for whom this person would ask, as far as that is known before they say it."""
+    if agent.kind == Agent.Kind.PERSONAL:
+        return (agent.sponsor,)
+    if agent.kind == Agent.Kind.SERVICE or asking.answers_for(person, agent):
+        return ()
+    return (person,)

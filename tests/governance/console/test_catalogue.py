@@ -1,0 +1,136 @@
+"""The catalogue: found by words, told in words, with the names of those who would have to answer."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from audit import clock
+from entitlements import definitions
+from entitlements.catalog import searching
+from entitlements.models import Entitlement, EntitlementTool, Person, Tool, ToolVersion
+from tests import make
+from tests.entitlements.api import client
+from tests.governance import companies
+from tests.governance.console import visits
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def company() -> companies.Company:
+    return companies.found()
+
+
+@pytest.fixture
+def payments() -> Entitlement:
+    system = make.system("ledger")
+    pay = make.tool(system, "create_payment", sentence="Pays an invoice.", risk="critical")
+    return make.entitlement(system, pay, scope="ledger:pay")
+
+
+def _found(browser: Client, **asked: str) -> list[str]:
+    page = visits.text(browser.get("/catalogue/", asked))
+    return [scope.replace("%3A", ":") for scope in re.findall(r"/requests/new/\?entitlement=([^\"&]+)", page)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ["clock:use", "ledger:pay"]),
+        ("INVOICE", ["ledger:pay"]),
+        ("voice pays", ["ledger:pay"]),
+        ("create_pay", ["ledger:pay"]),
+        ("ledger", ["ledger:pay"]),
+        ("invoice clock", []),
+        ("100%", []),
+        ("_", ["ledger:pay"]),
+    ],
+)
+@pytest.mark.usefixtures("payments")
+def test_each_word_must_stand_somewhere_in_what_it_says(
+    company: companies.Company, text: str, found: list[str]
+) -> None:
+    assert _found(visits.as_(company.ana), q=text) == found
+
+
+def test_what_waits_for_its_review_is_not_searched_and_what_cannot_be_asked_for_not_shown(
+    company: companies.Company, payments: Entitlement
+) -> None:
+    Tool.objects.filter(name="create_payment").update(state="quarantined")
+    assert _found(visits.as_(company.ana), q="invoice") == []
+    payments.enabled = False
+    payments.save()
+    assert "ledger:pay" not in visits.text(visits.as_(company.ana).get("/catalogue/"))
+
+
+def test_who_sees_no_system_finds_nothing(company: companies.Company) -> None:
+    assert _found(visits.as_(company.mallory)) == []
+
+
+def test_it_names_who_would_answer_whoever_looks(company: companies.Company) -> None:
+    page = visits.text(visits.as_(company.otto).get("/catalogue/", {"agent": "research-bot"}))
+    assert re.findall(r"<strong>(\w+)</strong>", page) == ["Sofia", "Sam", "Resa", "Rob"]
+    page = visits.text(visits.as_(company.sofia).get("/catalogue/", {"agent": "research-bot"}))
+    assert "Sofia</strong>" not in page, "nobody answers what they ask for"
+
+
+def test_it_says_when_nobody_could_answer(company: companies.Company) -> None:
+    for who in (company.resa, company.rob, company.sam):
+        Person.objects.filter(pk=who.pk).update(is_active=False, disabled_at=clock.now())
+    page = visits.text(visits.as_(company.otto).get("/catalogue/", {"agent": "research-bot"}))
+    assert "Nobody could answer this request from you" in page
+
+
+def test_asking_goes_on_with_what_was_found(company: companies.Company) -> None:
+    browser = visits.as_(company.otto)
+    page = visits.text(browser.get("/catalogue/", {"q": "now"}))
+    link = re.search(r'href="(/requests/new/[^"]+)"', page)
+    assert link
+    assert "2. Ask for as little as will do" in visits.text(browser.get(link[1].replace("&amp;", "&")))
+
+
+def test_over_rest_the_same_words_find_the_same(company: companies.Company, payments: Entitlement) -> None:
+    found: list[dict[str, Any]] = client.of(company.ana).get("/api/v1/entitlements?q=invoice").json()["results"]
+    assert [each["scope"] for each in found] == [payments.scope]
+
+
+def test_a_page_costs_as_many_queries_for_many_tools_as_for_few(
+    company: companies.Company, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    make.entitlement(company.system, *(make.tool(company.system) for _ in range(30)), scope="clock:all")
+    browser = visits.as_(company.otto)
+    with django_assert_max_num_queries(40):
+        browser.get("/catalogue/")
+
+
+@pytest.mark.slow
+def test_eight_thousand_tools_are_searched_in_less_than_three_tenths_of_a_second(company: companies.Company) -> None:
+    system, raw, now = company.system, {"name": "t", "inputSchema": {"type": "object"}}, clock.now()
+    tools = Tool.objects.bulk_create(
+        Tool(system=system, name=f"tool_{n}", sentence=f"Looks after the matter of number {n}.") for n in range(8000)
+    )
+    versions = ToolVersion.objects.bulk_create(
+        ToolVersion(tool=tool, definition=raw, sha256=definitions.digest(raw), seen_at=now) for tool in tools
+    )
+    for tool, version in zip(tools, versions, strict=True):
+        tool.approved, tool.state = version, Tool.State.APPROVED
+    Tool.objects.bulk_update(tools, ["approved", "state"], batch_size=2000)
+    bundles = Entitlement.objects.bulk_create(
+        Entitlement(system=system, scope=f"clock:b{n}", name=f"Bundle {n}") for n in range(800)
+    )
+    EntitlementTool.objects.bulk_create(
+        EntitlementTool(entitlement=bundles[n // 10], tool=tool) for n, tool in enumerate(tools)
+    )
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        rows = list(searching.search(Entitlement.objects.all(), "matter 7777").order_by("scope")[:20])
+        took.append(time.perf_counter() - began)
+        assert [row.scope for row in rows] == ["clock:b777"]
+    assert min(took) < 0.3
