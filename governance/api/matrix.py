@@ -17,6 +17,7 @@ _ANSWER: Final = Row(anybody=True)
 _CAMPAIGN: Final = row(Role.ANALYST)
 _OFFICE: Final = row(Role.ANALYST)
 _EVIDENCE: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
+_COMBINE: Final = row(Role.ANALYST, Role.SECURITY)
 
 MATRIX: Final[Matrix] = {
     ("campaigns", "GET"): READABLE,
@@ -42,6 +43,21 @@ MATRIX: Final[Matrix] = {
     ("delegations", "POST"): _ANSWER,
     ("delegation", "GET"): READABLE,
     ("delegation-end", "POST"): _ANSWER,
+    ("agent-combinations", "GET"): READABLE,
+    ("agent-calls", "GET"): READABLE,
+    ("agent-calls", "POST"): row(Role.ANALYST),
+    ("agent-call", "GET"): READABLE,
+    ("agent-call-end", "POST"): row(Role.ANALYST, Role.SECURITY),
+    ("combination-rules", "GET"): _EVIDENCE,
+    ("combination-rules", "POST"): _COMBINE,
+    ("combination-rule", "GET"): _EVIDENCE,
+    ("combination-rule-holders", "GET"): _EVIDENCE,
+    ("combination-rule-publish", "POST"): _COMBINE,
+    ("combination-rule-withdraw", "POST"): _COMBINE,
+    ("combination-exceptions", "GET"): _EVIDENCE,
+    ("combination-exceptions", "POST"): row(Role.SECURITY),
+    ("combination-exception", "GET"): _EVIDENCE,
+    ("combination-exception-end", "POST"): row(Role.SECURITY),
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,
     ("request", "GET"): READABLE,

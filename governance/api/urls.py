@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import campaigns, delegations, ownership, requests
+from . import campaigns, combining, delegations, ownership, requests
 from .outlook import Outlook
 
 PREFIX: Final = "api/v1/"
@@ -14,6 +14,8 @@ PREFIX: Final = "api/v1/"
 _CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
 _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
+_RULE: Final = PREFIX + "combination-rules/<uuid:key>"
+_EXCEPTION: Final = PREFIX + "combination-exceptions/<uuid:key>"
 
 urlpatterns: list[URLPattern] = [
     path(PREFIX + "campaigns", campaigns.Campaigns.as_view(), name="campaigns"),
@@ -37,6 +39,18 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "delegations", delegations.Delegations.as_view(), name="delegations"),
     path(PREFIX + "delegations/<uuid:key>", delegations.OneDelegation.as_view(), name="delegation"),
     path(PREFIX + "delegations/<uuid:key>/end", delegations.EndDelegation.as_view(), name="delegation-end"),
+    path(PREFIX + "agents/<slug:key>/combinations", combining.AgentCombinations.as_view(), name="agent-combinations"),
+    path(PREFIX + "agent-calls", combining.Calls.as_view(), name="agent-calls"),
+    path(PREFIX + "agent-calls/<uuid:key>", combining.OneCall.as_view(), name="agent-call"),
+    path(PREFIX + "agent-calls/<uuid:key>/end", combining.EndCall.as_view(), name="agent-call-end"),
+    path(PREFIX + "combination-rules", combining.Rules.as_view(), name="combination-rules"),
+    path(_RULE, combining.OneRule.as_view(), name="combination-rule"),
+    path(_RULE + "/holders", combining.RuleHolders.as_view(), name="combination-rule-holders"),
+    path(_RULE + "/publish", combining.PublishRule.as_view(), name="combination-rule-publish"),
+    path(_RULE + "/withdraw", combining.WithdrawRule.as_view(), name="combination-rule-withdraw"),
+    path(PREFIX + "combination-exceptions", combining.Exceptions.as_view(), name="combination-exceptions"),
+    path(_EXCEPTION, combining.OneException.as_view(), name="combination-exception"),
+    path(_EXCEPTION + "/end", combining.EndException.as_view(), name="combination-exception-end"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
     path(PREFIX + "requests/<uuid:asked>", requests.One.as_view(), name="request"),
     path(PREFIX + "requests/<uuid:asked>/outlook", Outlook.as_view(), name="request-outlook"),
