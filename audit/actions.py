@@ -6,7 +6,6 @@ from enum import StrEnum
 class Action(StrEnum):
     """What happened. The value is what the record, the API and the exports say."""
 
-    AGENT_ACTIVATED = "agent.activated"
     AGENT_BACKUP_CHANGED = "agent.backup_changed"
     AGENT_CALL_ALLOWED = "agent_call.allowed"
     AGENT_CALL_ENDED = "agent_call.ended"

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,9 @@ TABLE: Mapping[str, Variable] = {
             is_secret=True,
         ),
         Variable("DISCOVERY_MINUTES", "How often each system is asked for its tools; less often while it fails.", "15"),
+        Variable("DORMANT_WARN_DAYS", "After so many days without use an agent is shown as unused.", "30"),
+        Variable("DORMANT_ASK_DAYS", "After so many its sponsor is asked whether it is still needed.", "45"),
+        Variable("DORMANT_SUSPEND_DAYS", "After so many it is stopped, unless somebody kept it.", "90"),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
         Variable("RATE_LIMIT_SIGN_IN", "Attempts to sign in with one login, a minute; ten times that by source.", "30"),
@@ -177,6 +181,15 @@ def count(name: str) -> int:
         message = f"{name} must be a whole number, at least 1."
         raise BadEnvironmentError(message)
     return int(value)
+
+
+def rising_days(warn: str, ask: str, suspend: str) -> dict[str, timedelta]:
+    """Return three lengths of time, each longer than the one before."""
+    days = [count(name) for name in (warn, ask, suspend)]
+    if not days[0] < days[1] < days[2]:
+        message = f"{warn}, {ask} and {suspend} must each be longer than the one before."
+        raise BadEnvironmentError(message)
+    return {step: timedelta(days=each) for step, each in zip(("warn", "ask", "suspend"), days, strict=True)}
 
 
 def listed(name: str) -> list[str]:

@@ -125,6 +125,9 @@ REDIS_URL = env.redis_url("REDIS_URL")
 
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 
+# How long an agent goes unused before it is shown as such, asked about, and stopped (`governance/dormancy.py`).
+DORMANT_AFTER = env.rising_days("DORMANT_WARN_DAYS", "DORMANT_ASK_DAYS", "DORMANT_SUSPEND_DAYS")
+
 RATE_LIMITS = {  # a minute; `entitlements/ratelimits.py` says of what
     "tokens": env.count("RATE_LIMIT_TOKENS"),
     "api": env.count("RATE_LIMIT_API"),
