@@ -19,6 +19,8 @@ from audit import clock
 from entitlements import impressions, limits
 from entitlements.limits import LimitMalformed
 
+from .queries import syncs
+
 register = template.Library()
 
 _SHAPES: Final = {
@@ -131,6 +133,12 @@ def status(state: str) -> SafeString:
 def risk(level: str) -> SafeString:
     """Say a risk as shape and word."""
     return _chip(*_RISKS.get(level, ("warn", "diamond", level)))
+
+
+@register.inclusion_tag("console/last_sync.html")
+def last_sync() -> dict[str, Any]:
+    """Say which directories tell who works here, and when each of them was last heard."""
+    return {"syncs": syncs.last()}
 
 
 @register.filter

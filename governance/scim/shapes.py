@@ -84,14 +84,13 @@ class EnterpriseUser(Extension):
 
 
 class Member(ComplexAttribute):
-    """A person in a group."""
+    """A person in a group; what they are called is theirs, not the group's."""
 
     value: Annotated[str | None, Mutability.immutable, CaseExact.true] = None
     ref: Annotated[Reference["User"] | None, Mutability.immutable] = Field(  # type: ignore[type-arg]
         None, serialization_alias="$ref", validation_alias="$ref"
     )
     type: Annotated[str | None, Mutability.immutable] = Field(None, examples=["User"])
-    display: Annotated[str | None, Mutability.read_only] = None
 
 
 class Group(Resource[Any]):

@@ -40,12 +40,10 @@ def group(entry: SourcedGroup, *, members: bool = True) -> Group:
     }
     if members:
         document["members"] = [
-            {"value": str(pk), "$ref": address("User", pk), "type": "User", "display": name}
-            for pk, name in SourcedPerson.objects.filter(
-                person__member_of=entry.group, source=entry.source, removed_at=None
-            )
+            {"value": str(pk), "$ref": address("User", pk), "type": "User"}
+            for pk in SourcedPerson.objects.filter(person__member_of=entry.group, source=entry.source, removed_at=None)
             .order_by("created_at", "pk")
-            .values_list("pk", "person__name")
+            .values_list("pk", flat=True)
         ]
     return Group.model_validate(document, scim_policy=POLICY)
 

@@ -160,16 +160,11 @@ def _wanted(request: HttpRequest, present: Resource[Any]) -> Resource[Any]:
 
 
 def _forgive(operation: object) -> None:
-    """Read what directories send beside the rules: a manager as bare text (Entra ID), members with names (Okta)."""
-    if not isinstance(operation, dict):
+    """Read a manager who is named by a bare text, as Entra ID names them, as the value that it is."""
+    if not isinstance(operation, dict) or not isinstance(operation.get("value"), str):
         return
-    path, value = str(operation.get("path") or "").lower(), operation.get("value")
-    if path == _MANAGER and isinstance(value, str):
-        operation["value"] = {"value": value}
-    members = value if path == "members" else value.get("members") if isinstance(value, dict) else None
-    for member in members if isinstance(members, list) else ():
-        if isinstance(member, dict):
-            member.pop("display", None)
+    if str(operation.get("path", "")).lower() == _MANAGER:
+        operation["value"] = {"value": operation["value"]}
 
 
 def _of_group(wanted: Group) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
     more = {
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
+        "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
         "receipt": [f"/stop/receipts/{Revocation.objects.get().pk}/?prove"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import Principal, acting
-from entitlements import catalog, guardrails, revocation, sessions, signing
+from audit.context import SYSTEM, Principal, acting
+from entitlements import catalog, guardrails, provisioning, revocation, sessions, signing, sources
 from entitlements.catalog import importing
 from entitlements.models import (
     Agent,
@@ -311,6 +312,18 @@ def review() -> Campaign:
     for item, answer in zip(mine, answers, strict=False):
         reviews.save_draft(item.pk, answer, by=sofia, rev=0)
     return begun
+
+
+def directory() -> str:
+    """Connect a directory that wants to remove one person too many; returns its short name."""
+    source, _token = sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)
+    added = [
+        provisioning.add_person(source, provisioning.Said(f"new-{name}", name)) for name in ("Nia", "Noor", "Nils")
+    ]
+    for entry in added:
+        with contextlib.suppress(provisioning.RemovalHeld):
+            provisioning.remove_person(source, entry.pk)
+    return source.slug
 
 
 def file_looked_at() -> CatalogueImport:

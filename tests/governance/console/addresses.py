@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import people, sessions
+from entitlements import people, sessions, sources
 from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, Session
 from governance import delegations, ownership
@@ -91,6 +91,7 @@ def world() -> World:
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
         "settings/pk": 1,
         "settings/line": "anchor",
+        "settings/slug": sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)[0].slug,
         "provider_id": "company",
         "token": "nothing",
     }

@@ -1,0 +1,42 @@
+"""Which directories say who works here, and when each of them last did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Q
+
+from audit import clock
+from entitlements import sources
+from entitlements.models import PeopleSource
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One directory: when it was heard, how many people it keeps, and whether that can be relied on."""
+
+    slug: str
+    name: str
+    at: datetime | None
+    people: int
+    is_silent: bool
+    is_paused: bool
+
+
+def last() -> list[Sync]:
+    """Return the directories that are let in, by name."""
+    rows = PeopleSource.objects.filter(enabled=True).order_by("name")
+    here = Count("people", filter=Q(people__active=True))
+    now = clock.now()
+    return [
+        Sync(
+            source.slug,
+            source.name,
+            source.seen_at,
+            source.here,
+            is_silent=source.seen_at is None or now - source.seen_at > sources.STALE,
+            is_paused=source.paused_at is not None,
+        )
+        for source in rows.annotate(here=here)
+    ]

@@ -1,0 +1,121 @@
+"""People sources: connect a directory, give it another token, answer what it wants to remove, end it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods
+
+from entitlements import sources
+from entitlements.errors import DomainError, Malformed
+from entitlements.models import PeopleSource, Role, TrustedIssuer
+from governance.console import doors, filling, stepup
+from governance.console.queries import syncs
+
+_FIELDS: Final = {"source_taken": "slug"}
+
+
+class AddForm(forms.Form):
+    """A new directory."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200, help_text=gettext_lazy("As people call it."))
+    slug = forms.RegexField(
+        r"^[a-z0-9][a-z0-9-]{0,63}\Z",
+        label=gettext_lazy("Short name"),
+        max_length=64,
+        help_text=gettext_lazy("Its name in the record, so it never changes."),
+    )
+    subjects_of = forms.ModelChoiceField(
+        TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True).order_by("issuer"),
+        label=gettext_lazy("Its external id is the person's subject at"),
+        required=False,
+        empty_label=gettext_lazy("No sign-in that we know"),
+        help_text=gettext_lazy("Then whoever it adds can sign in there at once, without linking an account."),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List the directories, and connect one; its token is shown this once."""
+    form = AddForm(request.POST) if request.method == "POST" else AddForm()
+    told = {"syncs": syncs.last(), "ended": _ended(), "may_change": _may_change(request)}
+    if request.method == "POST":
+        stepup.demand(request)
+        by = doors.person(request).principal
+        made = filling.submit(request, form, lambda given: sources.make(given.pop("slug"), **given, by=by), _FIELDS)
+        if made is not None:
+            return _show(request, made[0], fresh=made[1])
+    return filling.show(request, "console/sources.html", form, told)
+
+
+def _may_change(request: HttpRequest) -> bool:
+    return doors.caller(request).has(Role.ADMIN)
+
+
+def _ended() -> list[PeopleSource]:
+    return list(PeopleSource.objects.filter(enabled=False).order_by("name"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a directory: its address, what it did, what is held, and how to set it up; or act on it."""
+    source = doors.find(PeopleSource.objects.all(), slug=slug)
+    if request.method != "POST":
+        return _show(request, source)
+    doors.about(request, str(source.principal))
+    stepup.demand(request)
+    try:
+        return _act(request, source)
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return _show(request, source, problem=refusal)
+
+
+def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
+    verb, by, reason = request.POST.get("verb"), doors.person(request).principal, doors.reason(request)
+    if verb == "rotate":
+        return _show(request, source, fresh=sources.rotate(source, by=by))
+    if verb == "end":
+        sources.disable(source, by=by, reason=reason)
+        doors.done(request, _("%(name)s is let in no longer. Its people stay as they are.") % {"name": source.name})
+    elif verb == "let":
+        count = sources.let_through(source, by=by, reason=reason)
+        said = ngettext("%(n)d person was shut out.", "%(n)d people were shut out.", count)
+        doors.done(request, said % {"n": count})
+    elif verb == "refuse":
+        count = sources.refuse(source, by=by, reason=reason)
+        doors.done(request, ngettext("%(n)d person stays.", "%(n)d people stay.", count) % {"n": count})
+    else:
+        raise Malformed
+    return redirect(reverse("source-page", args=[source.slug]))
+
+
+def _show(
+    request: HttpRequest, source: PeopleSource, *, fresh: str = "", problem: DomainError | None = None
+) -> HttpResponse:
+    source.refresh_from_db()
+    told: dict[str, Any] = {
+        "source": source,
+        "sync": next((each for each in syncs.last() if each.slug == source.slug), None),
+        "counts": sources.counts(source),
+        "held": sources.held(source),
+        "groups": source.groups.filter(removed_at=None).count(),
+        "address": f"{settings.CONSOLE_URL}/scim/v2",
+        "fresh": fresh,
+        "may_change": _may_change(request),
+        "problem": problem,
+    }
+    answer = render(request, "console/source.html", told, status=problem.status if problem else HTTPStatus.OK)
+    if fresh:
+        answer["Cache-Control"] = "no-store"
+    return answer

@@ -1,0 +1,69 @@
+"""People sources at the screen: connected by a platform admin who proves who it is, seen by whoever sees people."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from audit import timeline
+from audit.actions import Action
+from entitlements.models import Person, Role
+from tests import make
+from tests.governance.console import visits
+from tests.governance.scim.directory import Directory
+
+pytestmark = pytest.mark.django_db
+ADDRESS = "/settings/people-sources/"
+
+
+@pytest.fixture
+def admin() -> Person:
+    return make.person("adele", roles=[Role.ADMIN])
+
+
+def test_an_admin_connects_a_directory_and_its_token_is_shown_once_and_works(admin: Person) -> None:
+    form = {"name": "Okta", "slug": "okta"}
+    page = visits.as_(admin).post(ADDRESS, form)
+    found = re.search(r"mds_[\w-]+", visits.text(page))
+    assert found is not None
+    assert page["Cache-Control"] == "no-store"
+    assert "mds_" not in visits.text(visits.as_(admin).get(f"{ADDRESS}okta/"))
+    answer = Client().get("/scim/v2/Users", headers={"Authorization": f"Bearer {found[0]}"})
+    assert answer.status_code == 200
+    assert timeline.about("source:okta").filter(action=Action.PEOPLE_SOURCE_MADE).get().actor == "person:adele"
+
+
+def test_without_a_fresh_proof_nothing_is_connected(admin: Person) -> None:
+    answer = visits.as_(admin, fresh=False).post(ADDRESS, {"name": "Okta", "slug": "okta"})
+    assert answer.status_code in (302, 403)
+    assert not timeline.about("source:okta").exists()
+
+
+@pytest.mark.parametrize(("verb", "left"), [("let", 2), ("refuse", 3)])
+def test_an_admin_answers_what_a_directory_wants_to_remove(admin: Person, verb: str, left: int) -> None:
+    okta = Directory()
+    ids = [okta.add(f"p{number}")["id"] for number in range(5)]
+    for pk in ids[:3]:
+        okta.off(pk)
+    page = visits.text(visits.as_(admin).get(f"{ADDRESS}okta/"))
+    assert "wants to shut out 1 of 3 people" in page
+    visits.as_(admin).post(f"{ADDRESS}okta/", {"verb": verb, "reason": "Asked them."})
+    assert Person.objects.filter(sourced__source=okta.source, is_active=True).count() == left
+    assert "wants to shut out" not in visits.text(visits.as_(admin).get(f"{ADDRESS}okta/"))
+
+
+def test_an_analyst_sees_a_directory_and_changes_nothing_of_it() -> None:
+    okta, ana = Directory(), make.analyst("ana")
+    page = visits.text(visits.as_(ana).get(f"{ADDRESS}okta/"))
+    assert "Make a new token" not in page
+    assert visits.as_(ana).post(f"{ADDRESS}okta/", {"verb": "rotate"}).status_code == 403
+    assert okta.ask("GET", "Users").status_code == 200
+
+
+def test_the_list_of_people_says_when_a_directory_was_last_heard() -> None:
+    okta, ana = Directory(), make.analyst("ana")
+    assert "has not said yet who works here" in visits.text(visits.as_(ana).get("/people/"))
+    okta.add("alice")
+    assert "Okta last said who works here" in visits.text(visits.as_(ana).get("/people/"))
