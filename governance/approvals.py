@@ -18,7 +18,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import grants
 from entitlements.errors import DomainError, ReasonRequired, Stale
-from entitlements.models import Person, Tool
+from entitlements.models import Grant, Person, Tool
 from entitlements.words import Risk
 
 from . import asking, candidates, delegations, readiness, requests, rules, separation
@@ -82,6 +82,12 @@ class AlreadyAnswered(DomainError):
     code, status = "already_answered", HTTPStatus.CONFLICT
 
 
+class StoppedSince(DomainError):
+    """The access that this would renew was stopped since: deny it, and let it be asked for anew."""
+
+    code, status = "renewed_access_stopped", HTTPStatus.CONFLICT
+
+
 class RiskierThanAsked(DomainError):
     """A tool has become riskier since it was asked for, and more people must answer: leave it out, or ask again."""
 
@@ -110,7 +116,7 @@ def approve(
     Raises NotFound, NotAnApprover, OwnApproval, OwnerMayNotApprove, BeneficiaryMayNotApprove, CameLater, Stale,
     Decided, Overdue, AlreadyAnswered, RiskierThanAsked, readiness.SetupIncomplete, NotRecordable, narrowing.Wider,
     narrowing.NothingLeft, narrowing.LimitsTooLarge, narrowing.ReasonTooLong; with the last stage also what
-    `asking.check_in_force`, `asking.check_two_people` and grants.issue raise.
+    `asking.check_in_force`, `asking.check_two_people` and grants.issue raise, and StoppedSince.
     """
     check_size(narrow.limits, reason)
     request = requests.locked(request_id, also=by)
@@ -259,8 +265,19 @@ def _issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
         extra_links=(f"request:{request.pk}",),
         grant_id=grant_id,
     )
+    _take_over(request, by=by)
     grants.issue(request.agent, request.entitlement, terms, by=by, reason=request.reason)
     requests.save(request, state=AccessRequest.State.APPROVED, decided_at=now, grant_id=grant_id)
+
+
+def _take_over(request: AccessRequest, *, by: Principal) -> None:
+    """End the grant that this one renews, if it has not ended by itself. Raises StoppedSince."""
+    old = Grant.objects.filter(pk=request.renews_id).first() if request.renews_id else None
+    if old is None or old.state == Grant.State.EXPIRED:
+        return
+    if old.state != Grant.State.ACTIVE:
+        raise StoppedSince
+    grants.revoke(old.pk, by=by, reason=f"Renewed by request {request.pk}.")
 
 
 @transaction.atomic

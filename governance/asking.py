@@ -14,7 +14,7 @@ from audit.models import Event
 from entitlements import grants
 from entitlements.codes import Code
 from entitlements.errors import DomainError, Malformed, ReasonRequired
-from entitlements.models import Agent, Entitlement, Group, Person, Role, System, Tool
+from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role, System, Tool
 from entitlements.words import Risk
 
 from . import narrowing
@@ -89,7 +89,8 @@ class DenialUnknown(DomainError):
 class Ask:
     """What is asked for: for whom, which tools (by name; None for all that are approved), in which limits, how long.
 
-    `denied_call` is the event of the denial that led here; the request then continues its trace.
+    `denied_call` is the event of the denial that led here; the request then continues its trace. `renews` is the grant
+    that ends when this one begins.
     """
 
     lasts: timedelta
@@ -99,6 +100,7 @@ class Ask:
     tools: frozenset[str] | None = None
     limits: Lines = field(default_factory=dict)
     denied_call: UUID | None = None
+    renews: Grant | None = None
 
 
 def check_asker(agent: Agent, ask: Ask, *, by: Asker, on_behalf_of: Person | None) -> None:

@@ -98,6 +98,7 @@ def submit(
         risk=rules.highest(Risk(tool.risk) for tool in lines),
         policy=policy,
         denied_call=ask.denied_call,
+        renews=ask.renews,
         trace=(denial.trace if denial else context.current().trace)[:32] or uuid4().hex,
         asked_at=now,
         answer_by=now + policy.answer_within,
@@ -190,6 +191,7 @@ def about(request: AccessRequest) -> list[str]:
         f"system:{request.entitlement.system.slug}",
         *(f"person:{person.login}" for person in request.people.all()),
         *(f"group:{group.slug}" for group in request.groups.all()),
+        *([f"grant:{request.renews_id}"] if request.renews_id else []),
     ]
 
 
@@ -231,7 +233,9 @@ def lock(request_ids: Sequence[UUID], *, also: Person | None = None) -> None:
         places = delegations.places_of(also).values_list("pk", flat=True)
         keys |= {(Lock.PERSON, person) for person in (also.pk, *places)}
     locks.shared(keys)
-    locks.exclusive(*((Lock.REQUEST, request_id) for request_id in request_ids))
+    renewed = AccessRequest.objects.filter(pk__in=request_ids).exclude(renews=None).values_list("renews", flat=True)
+    ended = [(Lock.GRANT, grant) for grant in renewed]  # with the last answer the old grant ends
+    locks.exclusive(*ended, *((Lock.REQUEST, request_id) for request_id in request_ids))
 
 
 def check_open(request: AccessRequest, expected_version: int | None) -> None:

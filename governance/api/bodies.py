@@ -50,6 +50,20 @@ class Less(Strict):
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
+class RenewalAsked(Less):
+    """How long access shall go on, and why; what is left out stays as it is."""
+
+    lasts = Lasts()
+    reason = Text(max_length=2000)
+
+
+class AgainAsked(Strict):
+    """Why it is asked for again; without a time, for as long as then."""
+
+    lasts = Lasts(required=False, allow_null=True, default=None)
+    reason = Text(max_length=2000)
+
+
 class Said(Strict):
     """A reason that may be left out."""
 
@@ -119,6 +133,7 @@ class RequestShown(Shown):
     decided_at = serializers.DateTimeField(allow_null=True)
     denied_call = serializers.UUIDField(allow_null=True)
     trace = serializers.CharField()
+    renews = serializers.UUIDField(source="renews_id", allow_null=True)
     grant = serializers.UUIDField(source="grant_id", allow_null=True)
     approvals = serializers.SerializerMethodField()
 

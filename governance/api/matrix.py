@@ -61,6 +61,8 @@ MATRIX: Final[Matrix] = {
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,
     ("request", "GET"): READABLE,
+    ("request-again", "POST"): _ASK,
+    ("grant-renew", "POST"): _ASK,
     ("request-narrow", "POST"): _ASK,
     ("request-outlook", "GET"): READABLE,
     ("request-cancel", "POST"): _ASK,

@@ -12,16 +12,18 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from entitlements import grants
+from entitlements.api import visibility
 from entitlements.api.endpoints import Endpoint, Listing, tagged
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
 from entitlements.errors import DomainError, Stale
 from entitlements.models import Agent, Entitlement, Group, Person
-from governance import approvals, asking, requests
+from governance import approvals, asking, renewing, requests
 from governance.models import AccessRequest, Approval
 from governance.narrowing import Narrowing
 
-from .bodies import Asked, Less, RequestShown, Said
+from .bodies import AgainAsked, Asked, Less, RenewalAsked, RequestShown, Said
 from .matrix import MATRIX
 
 IF_MATCH: Final = OpenApiParameter(
@@ -211,6 +213,36 @@ class Cancel(_OfRequests):
         reason = self.body(Said)["reason"]
         requests.cancel(asked, self.asker(), expected_version=self.version(), reason=reason)
         return self.answer(asked)
+
+
+class Renew(_OfRequests):
+    """POST /grants/{id}/renew."""
+
+    @extend_schema(request=RenewalAsked, responses={201: RequestShown})
+    def post(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - as above
+        """Ask that access which ends soon goes on, the same or less of it."""
+        found = self.find(visibility.grants(self.caller), pk=grant)
+        self.about = grants.about(found)
+        body, by = self.body(RenewalAsked), self.asker()
+        on_behalf_of = self.caller.person if isinstance(by, Agent) else None
+        what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
+        made = renewing.renew(
+            found.pk, by=by, lasts=body["lasts"], reason=body["reason"], what=what, on_behalf_of=on_behalf_of
+        )
+        return self.answer(made.pk, HTTPStatus.CREATED)
+
+
+class Again(_OfRequests):
+    """POST /requests/{id}/again."""
+
+    @extend_schema(request=AgainAsked, responses={201: RequestShown})
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """Ask once more for what was denied, withdrawn or not answered in time."""
+        self.seen(asked)
+        body, by = self.body(AgainAsked), self.asker()
+        on_behalf_of = self.caller.person if isinstance(by, Agent) else None
+        made = renewing.ask_again(asked, by=by, on_behalf_of=on_behalf_of, **body)
+        return self.answer(made.pk, HTTPStatus.CREATED)
 
 
 def _human(view: _OfRequests) -> Person:

@@ -57,5 +57,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "requests/<uuid:asked>/approve", requests.Approve.as_view(), name="request-approve"),
     path(PREFIX + "requests/<uuid:asked>/deny", requests.Deny.as_view(), name="request-deny"),
     path(PREFIX + "requests/<uuid:asked>/narrow", requests.Narrow.as_view(), name="request-narrow"),
+    path(PREFIX + "requests/<uuid:asked>/again", requests.Again.as_view(), name="request-again"),
+    path(PREFIX + "grants/<uuid:grant>/renew", requests.Renew.as_view(), name="grant-renew"),
     path(PREFIX + "requests/<uuid:asked>/cancel", requests.Cancel.as_view(), name="request-cancel"),
 ]

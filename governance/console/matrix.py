@@ -130,6 +130,8 @@ PAGES: Final[Pages] = {
     ("end-session", "POST"): like("session-end"),
     ("grant-list", "GET"): like("grants GET"),
     ("grant-page", "GET"): like("grant GET"),
+    ("grant-renew", "POST"): like("grant-renew"),
+    ("request-again", "POST"): like("request-again"),
     ("grant-pause", "POST"): like("grant-suspend"),
     ("grant-resume", "POST"): like("grant-restore"),
     # Systems and tools

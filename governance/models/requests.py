@@ -9,7 +9,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
-from entitlements.models import Agent, Entitlement, Group, Person, Tool
+from entitlements.models import Agent, Entitlement, Grant, Group, Person, Tool
 
 
 class ApprovalPolicy(models.Model):
@@ -68,6 +68,9 @@ class AccessRequest(models.Model):
     sponsor_then = _office()
     manager_then = _office()
     system_owner_then = _office()
+    renews = models.ForeignKey(
+        Grant, null=True, blank=True, on_delete=models.PROTECT, related_name="renewals", db_index=False
+    )
     people = models.ManyToManyField(Person, blank=True, related_name="requests_for")
     groups = models.ManyToManyField(Group, blank=True, related_name="requests_for")
     asked_lasts = models.DurationField()
@@ -98,6 +101,11 @@ class AccessRequest(models.Model):
             ),
             models.CheckConstraint(
                 name="approved_request_has_its_grant", condition=~Q(state="approved") | Q(grant_id__isnull=False)
+            ),
+            models.UniqueConstraint(
+                name="access_is_renewed_by_one_request_at_a_time",
+                fields=["renews"],
+                condition=Q(state="in_approval"),
             ),
         ]
         indexes: ClassVar = [

@@ -77,6 +77,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "tools/name": "now",
         "entitlements/key": world.company.use.scope,
         "grants/key": str(world.grant.pk),
+        "grants/grant": str(world.grant.pk),
         "sessions/key": str(world.session.pk),
         "tokens/key": "00000000-0000-4000-8000-000000000000",
         "clients/key": world.client.client_id,

@@ -13,9 +13,10 @@ from entitlements import grants
 from entitlements.api import visibility
 from entitlements.errors import ReasonRequired
 from entitlements.models import Grant
+from governance import asking, renewing
 from governance.console import doors, paging
 from governance.console.queries import grants as read
-from governance.console.queries import probes, record
+from governance.console.queries import probes, record, requests
 
 
 @require_safe
@@ -45,6 +46,9 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_revoke": is_open and doors.may(caller, "grant-revoke", grant),
         "may_suspend": grant.state == Grant.State.ACTIVE and doors.may(caller, "grant-suspend", grant),
         "may_restore": grant.state == Grant.State.SUSPENDED and doors.may(caller, "grant-restore", grant),
+        "may_renew": renewing.may_renew(grant) and asking.answers_for(doors.person(request), grant.agent),
+        "lengths": requests.lengths(grant.entitlement.longest, grant.expires_at - grant.starts_at),
+        "lasts": grant.expires_at - grant.starts_at,
         "timeline": record.about(f"grant:{pk}", request),
         "probes": probes.of_grant(grant) if "prove" in request.GET else None,
     }
