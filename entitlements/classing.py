@@ -119,10 +119,11 @@ class _Look:
 def suggest(raw: Mapping[str, Any]) -> Suggestion:
     """Propose what a tool does, from its definition alone; the same definition always gets the same answer."""
     look = _look(raw)
-    action = _by_schema(look, _by_claims(look, _by_texts(look, *_by_name(look))))
+    unhinted = _by_texts(look, *_by_name(look))
+    action = _by_schema(look, _by_claims(look, unhinted))
     risk = _risk(look, action)
     data_class = _data_class(look, action)
-    flows = _flows(look, action, data_class)
+    flows = _flows(look, action, data_class, fetches=unhinted is Action.READ)
     return Suggestion(action, risk, data_class, flows, draft(raw, action), tuple(look.because))
 
 
@@ -333,15 +334,18 @@ def _data_class(look: _Look, action: Action) -> str:
     return "internal"
 
 
-def _flows(look: _Look, action: Action, data_class: str) -> dict[str, bool | None]:
-    """Say for each leg of the lethal trifecta whether the tool has it; only what surely stays inside is False."""
+def _flows(look: _Look, action: Action, data_class: str, *, fetches: bool) -> dict[str, bool | None]:
+    """Say for each leg of the lethal trifecta whether the tool has it; only what surely stays inside is False.
+
+    `fetches`: it would read but for what its server hints; a hint that it writes as well takes nothing back.
+    """
     aims = known.TO - {"to"} if action is Action.READ else known.TO
     addressed = next((n for n, (w, _, free) in look.arguments.items() if free and w and w[-1] in aims), None)
     computes = (
         data_class == "public" and action is Action.READ and bool(set(look.words) & known.COMPUTES) and not addressed
     )
     private = True if data_class in ("confidential", "restricted") else (False if data_class == "public" else None)
-    strange = look.met(known.OUTSIDE) or (look.met(known.STRANGERS) if action is Action.READ else None)
+    strange = look.met(known.OUTSIDE) or (look.met(known.STRANGERS) if fetches else None)
     sends = next((word for word in look.words if word in known.SENDS), None) if action is not Action.READ else None
     world = look.claimed.get("openWorldHint") is True
     if strange:

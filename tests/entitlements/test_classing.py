@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from entitlements import classing, classwords
@@ -138,6 +138,7 @@ HINTS = st.dictionaries(
 
 
 @given(NAMES, st.lists(st.sampled_from(WORDS), max_size=3), HINTS)
+@example("convert", ["post"], {"readOnlyHint": False})
 def test_no_hint_ever_makes_a_suggestion_milder(name: str, arguments: list[str], hints: dict[str, Any]) -> None:
     plain = classing.suggest(tool(name, *arguments))
     hinted = classing.suggest({**tool(name, *arguments), "annotations": hints})

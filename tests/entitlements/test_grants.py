@@ -64,7 +64,7 @@ def test_suspending_twice_records_one_event_and_restoring_brings_it_back() -> No
 
     grants.suspend(grant.pk, by=ANA, reason="looks odd")
     grants.suspend(grant.pk, by=ANA, reason="looks odd")
-    grants.restore(grant.pk, by=ANA, reason="it was fine")
+    grants.restore(grant.pk, by=Principal("person", "ben"), reason="it was fine")
 
     actions = [event.action for event in timeline.of("grant", grant.pk)]
     assert actions == [Action.GRANT_ISSUED, Action.GRANT_SUSPENDED, Action.GRANT_RESTORED]
