@@ -1,8 +1,7 @@
-"""Several tools at once: each approved or disabled for itself, with what became of it (207, RFC 4918)."""
+"""Several things at once: each for itself, with what became of it (207, RFC 4918)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -11,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import catalog, classing
+from entitlements import agents, catalog, classing, grants
 from entitlements.errors import DomainError
 from entitlements.models import Tool
 
@@ -47,15 +46,20 @@ class ToolsStopAsked(Strict):
     reason = Text(max_length=500)
 
 
-class ResultShown(Shown):
-    """What became of one tool: 200 with its new state, or a problem's status, code and sentence."""
+class Outcome(Shown):
+    """What became of one thing: 200 with its new state, or a problem's status, code and sentence."""
 
-    system = serializers.CharField()
-    name = serializers.CharField()
     status = serializers.IntegerField()
     state = serializers.CharField(allow_null=True, default=None)
     code = serializers.CharField(allow_null=True, default=None)
     detail = serializers.CharField(allow_null=True, default=None)
+
+
+class ResultShown(Outcome):
+    """What became of one tool: 200 with its new state, or a problem's status, code and sentence."""
+
+    system = serializers.CharField()
+    name = serializers.CharField()
 
 
 class ResultsShown(Shown):
@@ -64,55 +68,158 @@ class ResultsShown(Shown):
     results = ResultShown(many=True)
 
 
-class _Bulk(Endpoint):
+class Bulk(Endpoint):
+    """Does something to each thing of a list, in a transaction of its own."""
+
     shown: ClassVar[type[Shown]] = ResultsShown
+    names: ClassVar[tuple[str, ...]]
     answers = HTTPStatus.MULTI_STATUS
     durable = True
 
-    def each(self, named: list[dict[str, Any]], act: Callable[[Tool, dict[str, Any]], Tool]) -> Response:
-        """Do it to each for itself: one that is refused is recorded, and does not hold up the others."""
-        self._permitted = True  # each is asked for below, and none that was not is touched
-        results = [self._one(item.pop("system"), item.pop("name"), item, act) for item in named]
-        return Response(ResultsShown({"results": results}).data, status=HTTPStatus.MULTI_STATUS)
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Find one thing by its names, ask `permit` about it, and do it; return what is shown of it then."""
+        raise NotImplementedError
 
-    def _one(
-        self, system: str, name: str, said: dict[str, Any], act: Callable[[Tool, dict[str, Any]], Tool]
-    ) -> dict[str, Any]:
-        told: dict[str, Any] = {"system": system, "name": name}
-        links = [f"tool:{system}/{name}", f"system:{system}"]
+    def each(self, items: list[dict[str, Any]], **said: Any) -> Response:  # noqa: ANN401 - what holds for all
+        """Do it to each for itself: one that is refused is recorded, and does not hold up the others."""
+        self._permitted = True  # each is asked for itself, and none that was not is touched
+        results = [self._result(item, said) for item in items]
+        return Response(self.shown({"results": results}).data, status=HTTPStatus.MULTI_STATUS)
+
+    def _result(self, item: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        named = {name: item.pop(name) for name in self.names}
+        self.about = []
         try:
             with transaction.atomic():
-                tool = self.find(visibility.tools(self.caller), system__slug=system, name=name)
-                self.permit(tool, *links)
-                done = act(tool, said)
+                return {**named, "status": HTTPStatus.OK, **self.one(named, {**said, **item})}
         except DomainError as refusal:
             problems.record(refusal, refusal.status, by=self.principal, about=self.about, changes=True)
-            return {**told, "status": int(refusal.status), "code": refusal.code, "detail": refusal.message}
-        return {**told, "status": int(HTTPStatus.OK), "state": done.state}
+            return {**named, "status": int(refusal.status), "code": refusal.code, "detail": refusal.message}
 
 
-class ApproveTools(_Bulk):
+class _Tools(Bulk):
+    names = ("system", "name")
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        system, name = named["system"], named["name"]
+        self.about = [f"tool:{system}/{name}", f"system:{system}"]
+        tool = self.find(visibility.tools(self.caller), system__slug=system, name=name)
+        self.permit(tool, *self.about)
+        return {"state": self.act(tool, said).state}
+
+    def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
+        raise NotImplementedError
+
+
+class ApproveTools(_Tools):
     """Pin the definitions that were read, and let them be served: each for itself, with what became of it."""
 
     asked = ToolsApprovalAsked
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Approve them."""
-        return self.each(self.body(ToolsApprovalAsked)["items"], self._approve)
+        return self.each(self.body(ToolsApprovalAsked)["items"])
 
-    def _approve(self, tool: Tool, said: dict[str, Any]) -> Tool:
+    def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
+        """Approve one."""
         reason = said.pop("reason")
         flows: dict[str, bool | None] = {flow: said.pop(flow) for flow in classing.FLOWS if flow in said}
         return catalog.approve_tool(catalog.Approval(tool, **said, flows=flows), by=self.principal, reason=reason)
 
 
-class DisableTools(_Bulk):
+class DisableTools(_Tools):
     """Stop tools until they are enabled: each for itself, with what became of it."""
 
     asked = ToolsStopAsked
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Disable them."""
-        asked = self.body(ToolsStopAsked)
-        by, reason = self.principal, asked["reason"]
-        return self.each(asked["items"], lambda tool, _: catalog.disable_tool(tool, by=by, reason=reason))
+        return self.each(**self.body(ToolsStopAsked))
+
+    def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
+        """Disable one."""
+        return catalog.disable_tool(tool, by=self.principal, reason=said["reason"])
+
+
+class NamedGrant(Strict):
+    """A grant, by its id."""
+
+    id = serializers.UUIDField()
+
+
+class GrantsStopAsked(Strict):
+    """Grants to end, and why."""
+
+    items = serializers.ListField(child=NamedGrant(), min_length=1, max_length=MOST)
+    reason = Text(max_length=500)
+
+
+class GrantResultShown(Outcome):
+    """What became of one grant: 200 with its new state, or a problem's status, code and sentence."""
+
+    id = serializers.UUIDField()
+
+
+class GrantResultsShown(Shown):
+    """What became of each, in the order in which they were named."""
+
+    results = GrantResultShown(many=True)
+
+
+class RevokeGrants(Bulk):
+    """End grants at once: each for itself, with what became of it."""
+
+    asked, shown, names = GrantsStopAsked, GrantResultsShown, ("id",)
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Revoke them."""
+        return self.each(**self.body(GrantsStopAsked))
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Revoke one."""
+        self.about = [f"grant:{named['id']}"]
+        found = self.find(visibility.grants(self.caller), pk=named["id"])
+        self.permit(found, *grants.about(found))
+        return {"state": grants.revoke(found.pk, by=self.principal, reason=said["reason"]).state}
+
+
+class NamedAgent(Strict):
+    """An agent, by its slug."""
+
+    slug = Text(max_length=64)
+
+
+class AgentsStopAsked(Strict):
+    """Agents to suspend, and why."""
+
+    items = serializers.ListField(child=NamedAgent(), min_length=1, max_length=MOST)
+    reason = Text(max_length=500)
+
+
+class AgentResultShown(Outcome):
+    """What became of one agent: 200 with its new state, or a problem's status, code and sentence."""
+
+    slug = serializers.CharField()
+
+
+class AgentResultsShown(Shown):
+    """What became of each, in the order in which they were named."""
+
+    results = AgentResultShown(many=True)
+
+
+class SuspendAgents(Bulk):
+    """Stop agents at once: each for itself, with what became of it."""
+
+    asked, shown, names = AgentsStopAsked, AgentResultsShown, ("slug",)
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Suspend them."""
+        return self.each(**self.body(AgentsStopAsked))
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Suspend one."""
+        self.about = [f"agent:{named['slug']}"]
+        found = self.find(visibility.agents(self.caller), slug=named["slug"])
+        self.permit(found, *self.about)
+        return {"state": agents.suspend(found, by=self.principal, reason=said["reason"]).status}

@@ -44,16 +44,20 @@ _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
 _ROLES: Final = row(Role.ADMIN, Role.ANALYST)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
 _STOP_SYSTEM: Final = row(*_STOPS, related="system_owner", scope=REVOKE)
+_STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
+_STOP_GRANT: Final = row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE)
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
 
 MATRIX: Final[Matrix] = {
     ("api-schema", "GET"): PUBLIC,
     ("api-docs", "GET"): PUBLIC,
+    ("me", "GET"): READABLE,
     ("agents", "GET"): READABLE,
     ("agents", "POST"): row(Role.ANALYST, scope=WRITE),
     ("agent", "GET"): READABLE,
     ("agent", "PATCH"): row(Role.ANALYST, related="owner", scope=WRITE),
-    ("agent-suspend", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
+    ("agent-suspend", "POST"): _STOP_AGENT,
+    ("agents-suspend", "POST"): _STOP_AGENT,
     ("agent-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
     ("people", "GET"): READABLE,
     ("people", "POST"): _PEOPLE,
@@ -94,8 +98,9 @@ MATRIX: Final[Matrix] = {
     ("entitlement", "PATCH"): _CATALOGUE,
     ("grants", "GET"): READABLE,
     ("grant", "GET"): READABLE,
-    ("grant-revoke", "POST"): row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE),
-    ("grant-suspend", "POST"): row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE),
+    ("grant-revoke", "POST"): _STOP_GRANT,
+    ("grants-revoke", "POST"): _STOP_GRANT,
+    ("grant-suspend", "POST"): _STOP_GRANT,
     ("grant-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
     ("sessions", "GET"): READABLE,
     ("session", "GET"): READABLE,

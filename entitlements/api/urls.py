@@ -16,6 +16,7 @@ from . import (
     grants,
     imports,
     keys,
+    me,
     people,
     record,
     revocations,
@@ -37,6 +38,8 @@ _TOOL: Final = "tools/<slug:system>/<str:name>"
 urlpatterns: list[URLPattern] = [
     at("schema", docs.SchemaView, "api-schema"),
     at("docs", docs.DocsView, "api-docs"),
+    at("me", me.Me, "me"),
+    at("bulk/agents/suspend", bulk.SuspendAgents, "agents-suspend"),  # an agent may be called anything
     at("agents", agents.Agents, "agents"),
     at("agents/<slug:key>", agents.One, "agent"),
     at("agents/<slug:key>/suspend", agents.Suspend, "agent-suspend"),
@@ -72,6 +75,7 @@ urlpatterns: list[URLPattern] = [
     at("entitlements", bundles.Entitlements, "entitlements"),
     at("entitlements/<str:key>", bundles.One, "entitlement"),
     at("grants", grants.Grants, "grants"),
+    at("grants/revoke", bulk.RevokeGrants, "grants-revoke"),
     at("grants/<uuid:key>", grants.One, "grant"),
     at("grants/<uuid:key>/revoke", grants.Revoke, "grant-revoke"),
     at("grants/<uuid:key>/suspend", grants.Suspend, "grant-suspend"),

@@ -66,6 +66,8 @@ MATRIX: Final[Matrix] = {
     ("request-narrow", "POST"): _ASK,
     ("request-outlook", "GET"): READABLE,
     ("request-cancel", "POST"): _ASK,
+    ("requests-approve", "POST"): _ANSWER,
+    ("requests-deny", "POST"): _ANSWER,
     ("request-approve", "POST"): _ANSWER,
     ("request-deny", "POST"): _ANSWER,
 }

@@ -40,7 +40,9 @@ class UnknownName(DomainError):
     code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class _OfRequests(Endpoint):
+class OfRequests(Endpoint):
+    """An address of requests: who asks, and what they see."""
+
     matrix: ClassVar[Matrix] = MATRIX
 
     def asker(self) -> asking.Asker:
@@ -67,13 +69,18 @@ class _OfRequests(Endpoint):
         self.about = requests.about(self.find(self.visible(), pk=pk))
 
     def version(self) -> int | None:
-        """Return the version that If-Match names: None for any or none given, one that never is where it is unclear."""
-        given = self.request.headers.get("If-Match", "*").strip()
-        if given == "*":
-            return None
-        number = given.removeprefix('"').removesuffix('"')
-        exact = number.isascii() and number.isdigit() and len(number) <= _DIGITS and given == f'"{number}"'
-        return int(number) if exact else _NO_VERSION
+        """Return the version that If-Match names, as `version_of` reads it."""
+        return version_of(self.request.headers.get("If-Match", "*"))
+
+
+def version_of(etag: str) -> int | None:
+    """Return the version that an entity tag names: None for any, one that never is where it is unclear."""
+    given = etag.strip()
+    if given == "*":
+        return None
+    number = given.removeprefix('"').removesuffix('"')
+    exact = number.isascii() and number.isdigit() and len(number) <= _DIGITS and given == f'"{number}"'
+    return int(number) if exact else _NO_VERSION
 
 
 class RequestFilter(filters.FilterSet):
@@ -95,7 +102,7 @@ class RequestFilter(filters.FilterSet):
         return rows.filter(pk__in=stages.values("request"))
 
 
-class Requests(_OfRequests, Listing):
+class Requests(OfRequests, Listing):
     """GET and POST /requests."""
 
     serializer_class = RequestShown
@@ -146,7 +153,7 @@ class Requests(_OfRequests, Listing):
         return tuple(people), tuple(groups)
 
 
-class One(_OfRequests):
+class One(OfRequests):
     """GET /requests/{id}."""
 
     @extend_schema(responses=RequestShown)
@@ -155,14 +162,14 @@ class One(_OfRequests):
         return self.answer(asked)
 
 
-class Approve(_OfRequests):
+class Approve(OfRequests):
     """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
 
     @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:
         """Approve, taking away first where wished; the last approval issues the grant."""
         self.seen(asked)
-        body, by = self.body(Less), _human(self)
+        body, by = self.body(Less), first_hand(self)
         unread = "If-Match" not in request.headers
         try:
             approvals.approve(
@@ -179,7 +186,7 @@ class Approve(_OfRequests):
         return self.answer(asked)
 
 
-class Deny(_OfRequests):
+class Deny(OfRequests):
     """POST /requests/{id}/deny."""
 
     @extend_schema(request=Said, responses=RequestShown, parameters=[IF_MATCH])
@@ -187,11 +194,11 @@ class Deny(_OfRequests):
         """Deny, with a reason, which ends the request."""
         self.seen(asked)
         reason = self.body(Said)["reason"]
-        approvals.deny(asked, by=_human(self), reason=reason, expected_version=self.version())
+        approvals.deny(asked, by=first_hand(self), reason=reason, expected_version=self.version())
         return self.answer(asked)
 
 
-class Narrow(_OfRequests):
+class Narrow(OfRequests):
     """POST /requests/{id}/narrow."""
 
     @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
@@ -203,7 +210,7 @@ class Narrow(_OfRequests):
         return self.answer(asked)
 
 
-class Cancel(_OfRequests):
+class Cancel(OfRequests):
     """POST /requests/{id}/cancel."""
 
     @extend_schema(request=Said, responses=RequestShown, parameters=[IF_MATCH])
@@ -215,7 +222,7 @@ class Cancel(_OfRequests):
         return self.answer(asked)
 
 
-class Renew(_OfRequests):
+class Renew(OfRequests):
     """POST /grants/{id}/renew."""
 
     @extend_schema(request=RenewalAsked, responses={201: RequestShown})
@@ -232,7 +239,7 @@ class Renew(_OfRequests):
         return self.answer(made.pk, HTTPStatus.CREATED)
 
 
-class Again(_OfRequests):
+class Again(OfRequests):
     """POST /requests/{id}/again."""
 
     @extend_schema(request=AgainAsked, responses={201: RequestShown})
@@ -245,7 +252,7 @@ class Again(_OfRequests):
         return self.answer(made.pk, HTTPStatus.CREATED)
 
 
-def _human(view: _OfRequests) -> Person:
+def first_hand(view: OfRequests) -> Person:
     """Return the person at first hand who answers. Raises NotAnApprover: no machine approves, whomever it acts for."""
     if view.caller.human is None:
         raise approvals.NotAnApprover

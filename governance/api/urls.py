@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import campaigns, combining, delegations, ownership, requests
+from . import answering, campaigns, combining, delegations, ownership, requests
 from .outlook import Outlook
 
 PREFIX: Final = "api/v1/"
@@ -52,6 +52,8 @@ urlpatterns: list[URLPattern] = [
     path(_EXCEPTION, combining.OneException.as_view(), name="combination-exception"),
     path(_EXCEPTION + "/end", combining.EndException.as_view(), name="combination-exception-end"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
+    path(PREFIX + "requests/approve", answering.ApproveRequests.as_view(), name="requests-approve"),
+    path(PREFIX + "requests/deny", answering.DenyRequests.as_view(), name="requests-deny"),
     path(PREFIX + "requests/<uuid:asked>", requests.One.as_view(), name="request"),
     path(PREFIX + "requests/<uuid:asked>/outlook", Outlook.as_view(), name="request-outlook"),
     path(PREFIX + "requests/<uuid:asked>/approve", requests.Approve.as_view(), name="request-approve"),

@@ -18,6 +18,7 @@ def test_products_read_the_environment_in_one_place() -> None:
         and ast.unparse(node) in {"os.environ", "os.getenv"}
         and name != "governance/env.py"
     ]
-    # Django and Celery are told where the settings are, and nothing else.
-    settings_only = {"governance/asgi.py", "governance/wsgi.py", "governance/celery.py"}
-    assert [place for place in elsewhere if place.partition(":")[0] not in settings_only] == []
+    # Django and Celery are told where the settings are, and nothing else. The command line runs on other machines,
+    # without the product: its variables are in docs/operate/scripts.md.
+    excepted = {"governance/asgi.py", "governance/wsgi.py", "governance/celery.py", "governance/cli/access.py"}
+    assert [place for place in elsewhere if place.partition(":")[0] not in excepted] == []

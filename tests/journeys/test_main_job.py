@@ -121,6 +121,24 @@ def test_the_commands_in_the_readme_tell_the_same_story(up: Up, tmp_path: Path) 
     assert [line.split()[2] for line in told][-2:] == ["call.denied", "token.refused"]
 
 
+def test_the_commands_for_scripts_do_what_their_page_says(up: Up, tmp_path: Path) -> None:
+    tools = (ROOT / "README.md").read_text().partition("```sh\n")[2].partition("\n```")[0]
+    page = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/operate/scripts.md").read_text(), re.DOTALL)
+    (tmp_path / "var").symlink_to(up.demo.folder)
+    client = f'mandate() {{ PYTHONPATH={ROOT} {sys.executable} -m governance.cli "$@"; }}'
+    commands = "\n".join([tools, client, "export MANDATE_URL=$CONSOLE", *page])
+
+    ran = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    me, receipt = (json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{"))
+    assert me["client"] == "night-watch"
+    assert {each["node"] for each in receipt["acknowledged"]} == {"gateway-1", "gateway-2"}
+    tables = [line.split() for line in ran.stdout.splitlines() if not line.startswith("{")]
+    assert [row[0] for row in tables if row[0] in {"id", "at"}] == ["id", "at"]
+    assert "request.submitted" in ran.stdout
+
+
 def code(denial: str) -> str:
     """Return the word of a denied call."""
     return str(json.loads(denial)["result"]["_meta"]["mandate/denial"]["code"])

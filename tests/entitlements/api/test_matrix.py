@@ -19,7 +19,10 @@ METHODS = ("get", "post", "put", "patch", "delete")
 SAMPLES = {"slug": "some", "str": "time:read", "uuid": "00000000-0000-4000-8000-000000000000", "int": "0"}
 
 
-OBJECT_IN_BODY = {"revocations", "entitlements", "tools-approve", "tools-disable"}
+OBJECT_IN_BODY = {
+    *("revocations", "entitlements", "tools-approve", "tools-disable"),
+    *("grants-revoke", "agents-suspend"),
+}
 
 
 def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
