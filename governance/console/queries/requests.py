@@ -16,6 +16,7 @@ from entitlements.models import Agent, Entitlement, Grant, Person, Tool
 from governance import requests, rules
 from governance.console import limiting
 from governance.models import AccessRequest, RequestLine
+from governance.narrowest import Peers
 
 LENGTHS: Final = tuple(
     timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
@@ -95,6 +96,17 @@ def _held_by_others(request: AccessRequest, tools: list[int]) -> dict[int, set[i
     for tool, agent in others.values_list("lines__tool", "agent"):
         held.setdefault(tool, set()).add(agent)
     return held
+
+
+def peers(entitlement: Entitlement, agent: Agent) -> Peers:
+    """Read what the other agents hold that have this entitlement now."""
+    live = Grant.objects.filter(entitlement=entitlement, ended_at=None).exclude(agent=agent)
+    holding: dict[str, set[int]] = {}
+    for name, holder in live.values_list("lines__tool__name", "agent"):
+        holding.setdefault(name, set()).add(holder)
+    lasting = [end - start for start, end in live.values_list("starts_at", "expires_at")]
+    count = live.values("agent").distinct().count()
+    return Peers(count, {name: len(holders) for name, holders in holding.items()}, lasting)
 
 
 def pinned(tool: Tool) -> dict[str, Any]:

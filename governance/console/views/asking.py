@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, NotFound
 from entitlements.models import Agent, Entitlement, Group, Person, Tool
-from governance import asking, requests
+from governance import asking, narrowest, requests
 from governance.console import doors, limiting
 from governance.console.queries import requests as read
 from governance.console.views.requests import lasts
@@ -80,21 +80,28 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
     given = request.POST if request.method == "POST" else None
     wanted = request.GET.get("tool", "")
     answers = asking.answers_for(person, agent)
+    usual = min(timedelta(days=30), entitlement.longest)
+    rows = list(entitlement.lines.select_related("tool__approved").order_by("tool__name"))
+    offered = [line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED]
+    peers = read.peers(entitlement, agent)
+    choice = narrowest.choose(offered, wanted, peers, usual=usual)
     lines = [
         {
             "tool": line.tool,
             "row": line,
             "fields": limiting.fields(line.tool.name, read.pinned(line.tool), line.limits),
-            "ticked": line.tool.name in given.getlist("tool") if given else line.tool.name == wanted or not wanted,
+            "ticked": line.tool.name in given.getlist("tool") if given else line.tool.name in choice.tools,
             "can": line.tool.state == Tool.State.APPROVED,
+            "held": peers.holding.get(line.tool.name, 0),
         }
-        for line in entitlement.lines.select_related("tool__approved").order_by("tool__name")
+        for line in rows
     ]
-    usual = min(timedelta(days=30), entitlement.longest)
     return {
         "lines": lines,
-        "lengths": read.lengths(entitlement.longest),
-        "lasts": usual,
+        "lengths": read.lengths(entitlement.longest, choice.lasts),
+        "lasts": choice.lasts,
+        "choice": choice,
+        "peers": peers.count if peers.count >= narrowest.FEW else 0,
         "given": given or {},
         "denied_call": (given or request.GET).get("denied_call", ""),
         "for_nobody": agent.kind == Agent.Kind.SERVICE,

@@ -1,0 +1,58 @@
+"""The choice that a request begins with: as narrow as there is a reason for, and never wider than the offer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from governance import narrowest
+from governance.narrowest import Choice, Peers
+from tests import make
+from tests.governance import companies
+from tests.governance.console import visits
+
+DAY = timedelta(days=1)
+OFFERED = ("now", "convert", "wipe")
+
+
+def _choose(wanted: str = "", peers: Peers | None = None) -> Choice:
+    return narrowest.choose(OFFERED, wanted, peers or Peers(), usual=30 * DAY)
+
+
+def test_a_refused_call_says_what_is_needed() -> None:
+    peers = Peers(4, {"now": 4}, [DAY])
+    assert _choose("convert", peers).tools == {"convert"}
+    assert _choose("unheard_of", peers).tools == {"now"}
+
+
+def test_else_it_is_what_at_least_half_of_the_peers_hold() -> None:
+    peers = Peers(4, {"now": 4, "convert": 2, "wipe": 1, "elsewhere": 4}, [DAY, 7 * DAY, 90 * DAY])
+    assert _choose(peers=peers) == Choice(frozenset({"now", "convert"}), 7 * DAY, by_peers=True, time_by_peers=True)
+
+
+@pytest.mark.parametrize("peers", [Peers(), Peers(1, {"now": 1}, [DAY])])
+def test_of_too_few_peers_nothing_is_learnt(peers: Peers) -> None:
+    assert _choose(peers=peers) == Choice(frozenset(OFFERED), 30 * DAY, by_peers=False, time_by_peers=False)
+
+
+def test_peers_never_make_it_longer_than_usual() -> None:
+    assert _choose(peers=Peers(3, {"now": 3}, [90 * DAY] * 3)).lasts == 30 * DAY
+
+
+@pytest.mark.django_db
+def test_the_form_begins_with_it_and_says_why() -> None:
+    company = companies.found()
+    for _ in range(2):
+        part = make.request(
+            company.use, make.agent(owner=company.otto), by=company.otto, people=[company.bob], tools=["now"]
+        )
+        sponsor = part.agent.sponsor
+        visits.as_(sponsor).post(f"/requests/{part.pk}/", {"verb": "approve", "version": 1, "tool": ["now"]})
+    address = "/requests/new/?agent=research-bot&entitlement=clock:use"
+    page = visits.text(visits.as_(company.otto).get(address))
+    assert 'value="now" data-tool checked' in page
+    assert 'value="wipe" data-tool>' in page
+    assert '<option value="28800" selected>' in page
+    assert "2 of 2 other agents hold it" in page
+    assert "0 of 2 other agents hold it" in page
