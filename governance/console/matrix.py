@@ -159,6 +159,14 @@ PAGES: Final[Pages] = {
     **_both(_STOP, "stop"),
     **_both(_EVERYTHING, "stop-everything"),
     ("start-again", "POST"): Page(row(Role.ANALYST, Role.SECURITY)),
+    # Combinations that no agent may hold
+    ("rule-list", "GET"): like("combination-rules GET"),
+    ("rule-propose", "POST"): like("combination-rules"),
+    ("rule-page", "GET"): like("combination-rule GET"),
+    ("rule-publish", "POST"): like("combination-rule-publish"),
+    ("rule-withdraw", "POST"): like("combination-rule-withdraw"),
+    ("rule-except", "POST"): like("combination-exceptions"),
+    ("exception-end", "POST"): like("combination-exception-end"),
     # Reviews
     ("review-list", "GET"): like("campaigns GET"),
     **_both(like("campaigns"), "review-new"),

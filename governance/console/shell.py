@@ -45,6 +45,7 @@ _BELOW: Final = {
     "stop": "none",
     "people": "settings",
     "groups": "settings",
+    "rules": "settings",
     "connect": "agents",
 }
 

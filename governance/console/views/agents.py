@@ -16,6 +16,7 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
+from governance import separation
 from governance.console import doors, paging
 from governance.console.queries import agents as read
 from governance.console.queries import record
@@ -80,7 +81,7 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
             return read.people(caller, agent)
         case "versions":
             return read.versions(agent)
-    return read.access(caller, agent)
+    return {**read.access(caller, agent), "combinations": separation.held_now(agent)}
 
 
 @require_POST

@@ -17,9 +17,9 @@ from audit.context import SYSTEM
 from entitlements import people, sessions, sources
 from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, Session
-from governance import delegations, ownership
+from governance import combinationrules, delegations, overrides, ownership
 from governance.console import urls
-from governance.models import Campaign, Delegation
+from governance.models import Campaign, CombinationException, Delegation
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -75,6 +75,8 @@ def world() -> World:
         "reviews/item": worlds.item(campaign).pk,
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
+        "rules/pk": _excepted(company).rule_id,
+        "exceptions/pk": CombinationException.objects.get().pk,
         "proposals/pk": proposed.pk,
         "people/login": company.bob.login,
         "groups/slug": make.group(company.bob).slug,
@@ -96,6 +98,14 @@ def world() -> World:
         "token": "nothing",
     }
     return World(company, grant, session, client, campaign, samples)
+
+
+def _excepted(company: companies.Company) -> CombinationException:
+    sides = [{"tools": ["now"]}, {"tools": ["elsewhere"]}]
+    rule = combinationrules.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="a sample")
+    combinationrules.publish(rule.pk, by=company.resa, reason="seen")
+    ends = clock.now() + timedelta(days=1)
+    return overrides.give(rule.pk, company.bot, control="Looked at.", expires_at=ends, by=company.rob, reason="why")
 
 
 def _lent(company: companies.Company) -> Delegation:

@@ -1,0 +1,65 @@
+"""Rules on combinations in the console: propose, see who would break it, put it in force, except, end."""
+
+from __future__ import annotations
+
+import pytest
+
+from entitlements.models import Role
+from governance.models import CombinationException, CombinationRule
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.console import visits
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def company() -> Company:
+    return companies.found()
+
+
+def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company: Company) -> None:
+    mail = make.system("mail")
+    browse = make.tool(mail, "browse", reads_private=True, ingests_untrusted=True, egress_external=True)
+    make.grant(company.bot, make.entitlement(mail, browse), people=[company.alice])
+    ana, resa = visits.as_(company.ana), visits.as_(company.resa)
+    assert "takes in untrusted text" in visits.text(ana.get("/rules/"))
+    answer = ana.post("/rules/propose/", {"starter": "lethal-trifecta", "reason": "Too easy."}, follow=True)
+    assert "1 agent holds this today" in visits.text(answer)
+    assert "Put in force" not in visits.text(answer)
+    rule = CombinationRule.objects.get()
+    page = f"/rules/{rule.pk}/"
+    assert ana.post(f"{page}publish/", {"reason": "Mine."}).status_code == 403
+    assert "Put in force" in visits.text(resa.get(page))
+    resa.post(f"{page}publish/", {"reason": "Yes."})
+    rule.refresh_from_db()
+    assert rule.state == "published"
+    assert "No agent may hold these together" in visits.text(ana.get("/agents/research-bot/"))
+    form = {"agent": "research-bot", "reason": "Pilot.", "control": "All mail is read first.", "days": "30"}
+    assert ana.post(f"{page}except/", form).status_code == 403
+    assert resa.post(f"{page}except/", {**form, "days": "181"}).status_code == 400
+    assert "All mail is read first." in visits.text(resa.post(f"{page}except/", form, follow=True))
+    assert "An exception covers this" in visits.text(ana.get("/agents/research-bot/"))
+    given = CombinationException.objects.get()
+    resa.post(f"/exceptions/{given.pk}/end/", {"reason": "Pilot over."})
+    given.refresh_from_db()
+    assert given.end_reason == "Pilot over."
+    off = resa.post("/rules/propose/", {"name": "lethal-trifecta", "reason": "Too strict."}, follow=True)
+    assert "off" in visits.text(off)
+    assert CombinationRule.objects.get(state="proposed").on is False
+
+
+def test_publishing_and_excepting_want_a_fresh_proof(company: Company) -> None:
+    stale = visits.as_(company.resa, fresh=False)
+    visits.as_(company.ana).post("/rules/propose/", {"starter": "vendor-and-payment", "reason": "Why not."})
+    rule = CombinationRule.objects.get()
+    refused = visits.text(stale.post(f"/rules/{rule.pk}/publish/", {"reason": "Yes."}))
+    assert "step_up_required" in refused
+    rule.refresh_from_db()
+    assert rule.state == "proposed"
+
+
+def test_whoever_sees_no_rules_finds_no_page(company: Company) -> None:
+    assert visits.as_(company.mallory).get("/rules/").status_code == 403
+    assert visits.as_(make.person(roles=[Role.AUDITOR])).get("/rules/").status_code == 200
