@@ -1,4 +1,4 @@
-"""Agents: list, register, look, edit, suspend, restore."""
+"""Agents: list, register, look, edit, suspend, restore, retire."""
 
 from __future__ import annotations
 
@@ -118,3 +118,9 @@ class Restore(_Agents, Act):
     """Let a suspended agent work again; never by whoever stopped it."""
 
     verb = staticmethod(agents.restore)
+
+
+class Retire(_Agents, Act):
+    """End an agent for good."""
+
+    verb = staticmethod(agents.retire)

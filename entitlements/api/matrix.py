@@ -59,6 +59,7 @@ MATRIX: Final[Matrix] = {
     ("agent-suspend", "POST"): _STOP_AGENT,
     ("agents-suspend", "POST"): _STOP_AGENT,
     ("agent-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
+    ("agent-retire", "POST"): row(Role.ANALYST, related="sponsor"),
     ("people", "GET"): READABLE,
     ("people", "POST"): _PEOPLE,
     ("person", "GET"): READABLE,

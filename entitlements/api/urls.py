@@ -44,6 +44,7 @@ urlpatterns: list[URLPattern] = [
     at("agents/<slug:key>", agents.One, "agent"),
     at("agents/<slug:key>/suspend", agents.Suspend, "agent-suspend"),
     at("agents/<slug:key>/restore", agents.Restore, "agent-restore"),
+    at("agents/<slug:key>/retire", agents.Retire, "agent-retire"),
     at("people", people.People, "people"),
     at("people/<slug:key>", people.OnePerson, "person"),
     at("people/<slug:key>/give-role", people.GiveRole, "person-role-give"),

@@ -35,6 +35,7 @@ MATRIX: Final[Matrix] = {
     ("agent-sponsor", "POST"): _OFFICE,
     ("agent-owner", "POST"): _OFFICE,
     ("agent-backup", "POST"): _OFFICE,
+    ("agent-keep", "POST"): row(Role.ANALYST, related="sponsor owner"),
     ("proposals", "GET"): READABLE,
     ("proposal", "GET"): READABLE,
     ("proposal-accept", "POST"): _ANSWER,

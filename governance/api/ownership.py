@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api import visibility
+from entitlements.api.agents import AgentShown
 from entitlements.api.caller import Caller
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Strict, Text
@@ -20,7 +21,7 @@ from entitlements.api.matrix import Matrix
 from entitlements.api.people import known_person
 from entitlements.errors import Forbidden
 from entitlements.models import Agent, Person
-from governance import ownership
+from governance import dormancy, ownership
 from governance.models import OfficeProposal
 
 from .matrix import MATRIX
@@ -67,19 +68,29 @@ def visible(caller: Caller) -> QuerySet[OfficeProposal]:
     return about | rows.filter(person=caller.human) if caller.human else about
 
 
-class _Propose(Resource):
+def _person(caller: Caller) -> Person:
+    """Return who calls. Raises Forbidden for a script or an agent: only people answer for an agent."""
+    if caller.human is None:
+        raise Forbidden
+    return caller.human
+
+
+class _Agents(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown = ProposalShown
-    asked = Named
-    answers = HTTPStatus.CREATED
     lookup = "slug"
-    office: ClassVar[OfficeProposal.Office]
 
     def rows(self) -> QuerySet[Agent]:
         return visibility.agents(self.caller)
 
     def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
         return [f"agent:{found.slug}"]
+
+
+class _Propose(_Agents):
+    shown = ProposalShown
+    asked = Named
+    answers = HTTPStatus.CREATED
+    office: ClassVar[OfficeProposal.Office]
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Ask the person, who has a week to answer. Nothing changes before they have accepted."""
@@ -110,6 +121,20 @@ class Backup(_Propose):
     office = OfficeProposal.Office.BACKUP
 
 
+class Keep(_Agents):
+    """Say that an unused agent is still needed."""
+
+    shown = AgentShown
+    asked = Reason
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Keep it, with a reason; that counts as a use."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        dormancy.keep(found, by=_person(self.caller), reason=self.body(Reason)["reason"])
+        return self.again(found)
+
+
 class _Proposals(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown = ProposalShown
@@ -119,12 +144,6 @@ class _Proposals(Resource):
 
     def links(self, found: Any) -> list[str]:  # noqa: ANN401 - as above
         return ownership.about(found)
-
-    def person(self) -> Person:
-        """Return who answers. Raises Forbidden for a script or an agent: only people answer for an agent."""
-        if self.caller.human is None:
-            raise Forbidden
-        return self.caller.human
 
 
 class Proposals(_Proposals, Listing):
@@ -145,7 +164,7 @@ class Accept(_Proposals):
         """Accept what one was asked to do."""
         found = self.found()
         self.about = self.links(found)
-        ownership.accept(found.pk, by=self.person())
+        ownership.accept(found.pk, by=_person(self.caller))
         return self.again(found)
 
 
@@ -158,5 +177,5 @@ class Decline(_Proposals):
         """Decline what one was asked to do."""
         found = self.found()
         self.about = self.links(found)
-        ownership.decline(found.pk, by=self.person(), reason=self.body(Reason)["reason"])
+        ownership.decline(found.pk, by=_person(self.caller), reason=self.body(Reason)["reason"])
         return self.again(found)

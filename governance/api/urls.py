@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "agents/<slug:key>/sponsor", ownership.Sponsor.as_view(), name="agent-sponsor"),
     path(PREFIX + "agents/<slug:key>/owner", ownership.Owner.as_view(), name="agent-owner"),
     path(PREFIX + "agents/<slug:key>/backup", ownership.Backup.as_view(), name="agent-backup"),
+    path(PREFIX + "agents/<slug:key>/keep", ownership.Keep.as_view(), name="agent-keep"),
     path(PREFIX + "proposals", ownership.Proposals.as_view(), name="proposals"),
     path(_PROPOSAL, ownership.OneProposal.as_view(), name="proposal"),
     path(_PROPOSAL + "/accept", ownership.Accept.as_view(), name="proposal-accept"),

@@ -120,6 +120,7 @@ PAGES: Final[Pages] = {
     **_both(like("agents"), "agent-add"),
     **_both(like("agent PATCH"), "agent-edit"),
     ("agent-people", "POST"): like("agent-sponsor", "agent-owner", "agent-backup"),
+    ("agent-needed", "POST"): like("agent-keep", "agent-retire"),
     ("proposal-page", "GET"): like("proposal GET"),
     ("proposal-page", "POST"): like("proposal-accept", "proposal-decline"),
     **_both(like("clients"), "client-add"),

@@ -77,6 +77,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<slug:slug>/", agents.one, name="agent-page"),
     path("agents/<slug:slug>/edit/", enrolling.edit, name="agent-edit"),
     path("agents/<slug:slug>/people/", enrolling.appoint, name="agent-people"),
+    path("agents/<slug:slug>/needed/", agents.needed, name="agent-needed"),
     path("proposals/<uuid:pk>/", enrolling.answer, name="proposal-page"),
     path("agents/<slug:slug>/clients/add/", clients.add, name="client-add"),
     path("agents/<slug:slug>/clients/<str:client_id>/", clients.one, name="client-page"),

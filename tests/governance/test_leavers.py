@@ -59,7 +59,7 @@ def test_whom_nobody_took_over_within_a_week_is_stopped_once(company: Company, a
     at(WEEK - timedelta(minutes=1))
     tasks.look_after_orphans()
     assert Agent.objects.get(pk=company.bot.pk).status == "active"
-    at(WEEK + timedelta(minutes=1))
+    at(timedelta(minutes=2))
     tasks.look_after_orphans()
     tasks.look_after_orphans()
     stopped = Agent.objects.get(pk=company.bot.pk)

@@ -12,7 +12,7 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
 from governance import requests, reviews
-from governance.models import AccessRequest, Campaign, OfficeProposal
+from governance.models import AccessRequest, Campaign, Dormancy, OfficeProposal
 
 SOON: Final = timedelta(days=7)
 
@@ -41,6 +41,12 @@ def proposals_for(person: Person) -> QuerySet[OfficeProposal]:
     """Return what this person is asked to answer for, the most urgent first."""
     waiting = OfficeProposal.objects.filter(person=person, state=OfficeProposal.State.WAITING)
     return waiting.select_related("agent").order_by("answer_by")
+
+
+def unneeded(person: Person) -> QuerySet[Agent]:
+    """Return the unused agents about which this person, as their sponsor, is asked whether they are still needed."""
+    asked = Agent.objects.filter(sponsor=person, status=Agent.Status.ACTIVE, dormancy__step=Dormancy.Step.ASKED)
+    return asked.select_related("dormancy").order_by("slug")
 
 
 def tools_for(caller: Caller) -> QuerySet[Tool]:

@@ -16,11 +16,11 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
-from governance import separation
+from governance import dormancy, separation
 from governance.console import doors, paging
 from governance.console.queries import agents as read
 from governance.console.queries import record
-from governance.models import OfficeProposal
+from governance.models import Dormancy, OfficeProposal
 
 TABS: Final = {
     "access": gettext_lazy("Access"),
@@ -62,6 +62,11 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "tabs": TABS,
         "tab": tab,
         "proposals": agent.proposals.filter(state=OfficeProposal.State.WAITING).select_related("person"),
+        "unused": Dormancy.objects.filter(
+            agent=agent, agent__status=Agent.Status.ACTIVE, step__gt=Dormancy.Step.IN_USE
+        ).first(),
+        "may_keep": doors.may(caller, "agent-keep", agent),
+        "may_retire": doors.may(caller, "agent-retire", agent),
         "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
         "may_edit": doors.may(caller, "agent", agent, "PATCH"),
         "may_add_client": doors.may(caller, "clients", None),
@@ -95,6 +100,25 @@ def restore(request: HttpRequest, slug: str) -> HttpResponse:
         raise ReasonRequired
     agents.restore(agent, by=doors.person(request).principal, reason=doors.reason(request))
     doors.done(request, _("%(name)s works again. Its old tokens stay dead.") % {"name": agent.name})
+    return redirect(f"/agents/{slug}/")
+
+
+@require_POST
+@doors.page
+def needed(request: HttpRequest, slug: str) -> HttpResponse:
+    """Keep an unused agent, or end it for good; both with a reason."""
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    doors.about(request, f"agent:{slug}")
+    by, reason = doors.person(request), doors.reason(request)
+    doors.permit(request, "agent-retire" if "retire" in request.POST else "agent-keep", agent)
+    if not reason:
+        raise ReasonRequired
+    if "retire" in request.POST:
+        agents.retire(agent, by=by.principal, reason=reason)
+        doors.done(request, _("%(name)s is retired: no token any more, and no call.") % {"name": agent.name})
+    else:
+        dormancy.keep(agent, by=by, reason=reason)
+        doors.done(request, _("%(name)s is kept. That counts as a use.") % {"name": agent.name})
     return redirect(f"/agents/{slug}/")
 
 

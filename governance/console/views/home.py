@@ -24,6 +24,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "requests": waiting.requests_for(person),
         "reviews": waiting.reviews_for(person),
         "proposals": waiting.proposals_for(person),
+        "unneeded": waiting.unneeded(person),
         "tools": waiting.tools_for(caller),
         "orphans": waiting.orphans(caller),
         "ending": waiting.ending(caller),
@@ -38,7 +39,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
     kinds = (
-        *("requests", "reviews", "proposals", "tools", "orphans", "ending"),
+        *("requests", "reviews", "proposals", "unneeded", "tools", "orphans", "ending"),
         *("stopped_agents", "stopped_systems"),
     )
     return [bool(shown[kind]) for kind in kinds]
