@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entitlements.models import Role
+from governance import combinationrules
 from governance.models import CombinationException, CombinationRule
 from tests import make
 from tests.governance import companies
@@ -63,3 +64,16 @@ def test_publishing_and_excepting_want_a_fresh_proof(company: Company) -> None:
 def test_whoever_sees_no_rules_finds_no_page(company: Company) -> None:
     assert visits.as_(company.mallory).get("/rules/").status_code == 403
     assert visits.as_(make.person(roles=[Role.AUDITOR])).get("/rules/").status_code == 200
+
+
+def test_the_page_of_a_request_says_which_combination_it_would_complete(company: Company) -> None:
+    asked = company.ask("now")
+    sides = [{"tools": ["now"]}, {"systems": ["clock"]}]
+    rule = combinationrules.propose("pair", sentence="Looks and waits.", sides=sides, by=company.ana, reason="why")
+    assert "Looks and waits." not in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
+    combinationrules.publish(rule.pk, by=company.resa, reason="yes")
+    assert "Looks and waits." in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
+    answer = visits.as_(company.sofia).post(
+        f"/requests/{asked.pk}/", {"verb": "approve", "version": "1", "tool": "now"}
+    )
+    assert (answer.status_code, "combination_completed" in visits.text(answer)) == (409, True)
