@@ -15,11 +15,11 @@ from django.db import connections, transaction
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import agents, people
+from entitlements import agents, grants, people
 from entitlements.errors import DomainError
-from entitlements.models import Agent, Grant
-from governance import approvals, ownership, requests
-from governance.models import AccessRequest, Approval
+from entitlements.models import Agent, Grant, Person
+from governance import approvals, delegations, ownership, renewing, requests
+from governance.models import AccessRequest, Approval, Delegation
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -30,11 +30,11 @@ ROUNDS = 150
 
 
 class Racers:
-    """Two threads, each with a connection of its own, that start a verb each at the same moment, round after round."""
+    """Threads, each with a connection of its own, that start a verb each at the same moment, round after round."""
 
-    def __init__(self) -> None:
-        self.start = threading.Barrier(2)
-        self.lanes = [ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
+    def __init__(self, many: int = 2) -> None:
+        self.start = threading.Barrier(many)
+        self.lanes = [ThreadPoolExecutor(1) for _ in range(many)]
 
     def at_once(self, *verbs: Callable[[], object]) -> list[str]:
         """Return for each verb "done" or the code of its refusal."""
@@ -62,11 +62,18 @@ def racers() -> Iterator[Racers]:
     made.close()
 
 
-def rounds(company: Company, *tools: str) -> list[AccessRequest]:
+@pytest.fixture
+def four() -> Iterator[Racers]:
+    made = Racers(4)
+    yield made
+    made.close()
+
+
+def rounds(company: Company, *tools: str, many: int = ROUNDS) -> list[AccessRequest]:
     """Ask once for each round, each time for an agent of its own."""
     bots = Agent.objects.bulk_create(
         Agent(slug=f"bot-{number}", name="bot", kind="shared", sponsor=company.sofia, owner=company.otto)
-        for number in range(ROUNDS)
+        for number in range(many)
     )
     return [make.request(company.use, bot, by=company.otto, people=[company.alice], tools=tools) for bot in bots]
 
@@ -102,6 +109,96 @@ def test_two_stages_answered_at_once_make_one_grant(racers: Racers) -> None:
         assert answers == ["done", "done"]
         assert Grant.objects.filter(request_id=request.pk).count() == 1
         assert answers_of(request)[Action.GRANT_ISSUED] == 1
+
+
+def test_of_four_approvals_of_one_stage_one_counts(four: Racers) -> None:
+    """Two of the four answer in the places of the other two."""
+    company = companies.found()
+    people.disable(company.sam, by=SYSTEM, reason="left")
+    now = clock.now()
+    for away, stands_in in ((company.resa, company.mona), (company.rob, company.mallory)):
+        delegations.make(stands_in, starts_at=now, ends_at=now + timedelta(days=1), by=away, reason="on leave")
+    for request in rounds(company, "remove", many=15):
+        approvals.approve(request.pk, by=company.sofia)
+        answers = four.at_once(
+            *(
+                lambda pk=request.pk, by=by: approvals.approve(pk, by=by)  # type: ignore[misc]
+                for by in (company.resa, company.rob, company.mona, company.mallory)
+            )
+        )
+        assert sorted(answers) == ["done", *["request_decided"] * 3]
+        assert Grant.objects.filter(request_id=request.pk).count() == 1
+        assert answers_of(request)[Action.APPROVAL_GIVEN] == 2
+
+
+def test_of_an_approval_and_a_denial_one_wins(racers: Racers) -> None:
+    company = companies.found()
+    people.disable(company.sam, by=SYSTEM, reason="left")
+    for request in rounds(company, "remove", many=20):
+        approvals.approve(request.pk, by=company.sofia)
+        approved, denied = racers.at_once(
+            lambda pk=request.pk: approvals.approve(pk, by=company.resa),  # type: ignore[misc]
+            lambda pk=request.pk: approvals.deny(pk, by=company.rob, reason="no"),  # type: ignore[misc]
+        )
+        won = approved == "done"
+        assert (approved, denied) == (("done", "request_decided") if won else ("request_decided", "done"))
+        request.refresh_from_db()
+        assert request.state == ("approved" if won else "denied")
+        assert Grant.objects.filter(request_id=request.pk).count() == int(won)
+
+
+def test_an_answer_in_a_place_comes_before_its_end_or_not_at_all(racers: Racers) -> None:
+    company = companies.found()
+    for request in rounds(company, "now", many=15):
+        now = clock.now()
+        lent = delegations.make(
+            company.mallory, starts_at=now, ends_at=now + timedelta(days=1), by=company.sofia, reason="on leave"
+        )
+        approved, ended = racers.at_once(
+            lambda pk=request.pk: approvals.approve(pk, by=company.mallory),  # type: ignore[misc]
+            lambda pk=lent.pk: delegations.end(pk, by=company.sofia, reason="back"),  # type: ignore[misc]
+        )
+        assert ended == "done"
+        assert approved in {"done", "not_an_approver"}
+        lent.refresh_from_db()
+        stage = request.approvals.get()
+        assert stage.answered_at is None or (lent.ended_at is not None and stage.answered_at <= lent.ended_at)
+
+
+def test_of_two_delegations_that_would_close_a_ring_one_is_made(racers: Racers) -> None:
+    company = companies.found()
+    now = clock.now()
+
+    def lend(giver: Person, taker: Person) -> Callable[[], object]:
+        return lambda: delegations.make(
+            taker, starts_at=now, ends_at=now + timedelta(days=1), by=giver, reason="on leave"
+        )
+
+    for _ in range(40):
+        made = racers.at_once(lend(company.sofia, company.sam), lend(company.sam, company.sofia))
+        assert sorted(made) == ["delegation_in_ring", "done"]
+        lent = Delegation.objects.get(ended_at=None)
+        delegations.end(lent.pk, by=lent.delegator, reason="back")
+
+
+def test_a_grant_is_renewed_once_and_never_twice_open(racers: Racers) -> None:
+    company = companies.found()
+    for request in rounds(company, "now", many=15):
+        approvals.approve(request.pk, by=company.sofia)
+        grant = Grant.objects.get(request_id=request.pk)
+
+        def renew(grant: Grant = grant) -> object:
+            return renewing.renew(grant.pk, by=company.otto, lasts=timedelta(hours=1), reason="still needed")
+
+        assert sorted(racers.at_once(renew, renew)) == ["done", "renewal_waits"]
+        renewal = AccessRequest.objects.get(renews=grant)
+        approved, stopped = racers.at_once(
+            lambda pk=renewal.pk: approvals.approve(pk, by=company.sofia),  # type: ignore[misc]
+            lambda pk=grant.pk: grants.revoke(pk, by=SYSTEM, reason="odd"),  # type: ignore[misc]
+        )
+        won = approved == "done"
+        assert (approved, stopped) == (("done", "grant_already_ended") if won else ("renewed_access_stopped", "done"))
+        assert Grant.objects.filter(agent=grant.agent, ended_at=None).count() == int(won)
 
 
 def test_of_an_approval_and_a_withdrawal_one_wins(racers: Racers) -> None:
@@ -150,11 +247,11 @@ def test_an_agent_stopped_while_it_is_approved_is_stopped_and_its_grant_is_refus
         assert stopped == "done"
         assert approved in {"done", "agent_not_active"}
         agent = Agent.objects.get(pk=request.agent_id)
-        grants = list(Grant.objects.filter(request_id=request.pk))
-        assert len(grants) == int(approved == "done")
+        begun = list(Grant.objects.filter(request_id=request.pk))
+        assert len(begun) == int(approved == "done")
         assert agent.tokens_valid_after is not None
         order = [event.action for event in timeline.of("agent", agent.slug)]
-        if grants:
+        if begun:
             assert order.index(Action.GRANT_ISSUED) < order.index(Action.AGENT_SUSPENDED)
 
 
