@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from entitlements.api.matrix import READ, READABLE, Matrix, Row, row
+from entitlements.api.matrix import READ, READABLE, WRITE, Matrix, Row, row
 from entitlements.models import Role
 
 REQUEST: Final = "mandate:request"
@@ -36,6 +36,14 @@ MATRIX: Final[Matrix] = {
     ("agent-owner", "POST"): _OFFICE,
     ("agent-backup", "POST"): _OFFICE,
     ("agent-keep", "POST"): row(Role.ANALYST, related="sponsor owner"),
+    ("notices", "GET"): READABLE,
+    ("notices-read", "POST"): _ANSWER,
+    ("notice-read", "POST"): _ANSWER,
+    ("notice-settings", "GET"): READABLE,
+    ("notice-settings", "PUT"): _ANSWER,
+    ("deliveries", "GET"): row(Role.ADMIN, scope=READ),
+    ("delivery-replay", "POST"): row(Role.ADMIN, scope=WRITE),
+    ("person-bounced", "POST"): row(Role.ADMIN, scope=WRITE),
     ("proposals", "GET"): READABLE,
     ("proposal", "GET"): READABLE,
     ("proposal-accept", "POST"): _ANSWER,

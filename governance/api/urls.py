@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import answering, campaigns, combining, delegations, ownership, requests
+from . import answering, campaigns, combining, delegations, notices, ownership, requests
 from .outlook import Outlook
 
 PREFIX: Final = "api/v1/"
@@ -32,6 +32,13 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "agents/<slug:key>/sponsor", ownership.Sponsor.as_view(), name="agent-sponsor"),
     path(PREFIX + "agents/<slug:key>/owner", ownership.Owner.as_view(), name="agent-owner"),
     path(PREFIX + "agents/<slug:key>/backup", ownership.Backup.as_view(), name="agent-backup"),
+    path(PREFIX + "notices", notices.Notices.as_view(), name="notices"),
+    path(PREFIX + "notices/read", notices.ReadAll.as_view(), name="notices-read"),
+    path(PREFIX + "notices/<uuid:key>/read", notices.ReadOne.as_view(), name="notice-read"),
+    path(PREFIX + "notice-settings", notices.Settings.as_view(), name="notice-settings"),
+    path(PREFIX + "deliveries", notices.Deliveries.as_view(), name="deliveries"),
+    path(PREFIX + "deliveries/<uuid:key>/replay", notices.Replay.as_view(), name="delivery-replay"),
+    path(PREFIX + "people/<slug:key>/bounced", notices.Bounced.as_view(), name="person-bounced"),
     path(PREFIX + "agents/<slug:key>/keep", ownership.Keep.as_view(), name="agent-keep"),
     path(PREFIX + "proposals", ownership.Proposals.as_view(), name="proposals"),
     path(_PROPOSAL, ownership.OneProposal.as_view(), name="proposal"),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from entitlements import guardrails
 from entitlements.models import Guardrail, Role
 from governance import readiness, reviews
+from governance.models import Notice
 
 from . import doors
 from .queries import waiting
@@ -30,6 +31,7 @@ class Entry:
 
 ENTRIES: Final = (
     Entry("", _("Home"), "/"),
+    Entry("inbox", _("Inbox"), "/inbox/"),
     Entry("reviews", _("Reviews"), "/reviews/"),
     Entry("requests", _("Requests"), "/requests/"),
     Entry("agents", _("Agents"), "/agents/"),
@@ -60,6 +62,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "entries": ENTRIES if signed_in else (),
         "section": _BELOW.get(first, first),
         "waiting_count": SimpleLazyObject(lambda: _waiting(request) if signed_in else 0),
+        "inbox_count": SimpleLazyObject(lambda: _unread(request) if signed_in else 0),
         "review_count": SimpleLazyObject(lambda: _reviewing(request) if signed_in else 0),
         "setup_missing": SimpleLazyObject(lambda: _missing(request) if signed_in else []),
         "everything_stopped": SimpleLazyObject(lambda: _stopped() if signed_in else None),
@@ -72,6 +75,10 @@ def _waiting(request: HttpRequest) -> int:
 
 def _reviewing(request: HttpRequest) -> int:
     return reviews.waiting_for(doors.person(request)).count()
+
+
+def _unread(request: HttpRequest) -> int:
+    return Notice.objects.filter(person=doors.person(request), read_at=None).count()
 
 
 def _missing(request: HttpRequest) -> list[readiness.State]:

@@ -17,9 +17,10 @@ from audit.context import SYSTEM
 from entitlements import people, sessions, sources
 from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, Session
-from governance import combinationrules, delegations, overrides, ownership
+from governance import combinationrules, delegations, notices, overrides, ownership
 from governance.console import urls
-from governance.models import Campaign, CombinationException, Delegation
+from governance.models import Campaign, CombinationException, Delegation, Delivery
+from governance.models.notices import Kind
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -68,6 +69,7 @@ def world() -> World:
     )
     proposed = ownership.propose(company.bot, "backup", company.mona, by=company.ana.principal, reason="Stands in.")
     people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
+    mailed = _mailed(company)
     samples = {
         "agents/slug": company.bot.slug,
         "systems/slug": company.system.slug,
@@ -92,6 +94,8 @@ def world() -> World:
         "settings/delegation": _lent(company).pk,
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
         "settings/pk": 1,
+        "settings/delivery": mailed.pk,
+        "inbox/pk": mailed.notices.get().pk,
         "settings/line": "anchor",
         "settings/slug": sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)[0].slug,
         "provider_id": "company",
@@ -113,6 +117,20 @@ def _lent(company: companies.Company) -> Delegation:
     return delegations.make(
         company.bob, starts_at=now, ends_at=now + timedelta(days=1), by=company.mona, reason="on leave"
     )
+
+
+def _mailed(company: companies.Company) -> Delivery:
+    """Let bob be told something by mail, which was given up."""
+    now = clock.now()
+    made = Delivery.objects.create(
+        channel="urgent", dedupe="x", person=company.bob, state=Delivery.State.DEAD, next_at=now, made_at=now
+    )
+    with transaction.atomic():
+        about, url = f"agent:{company.bot.slug}", f"/agents/{company.bot.slug}/"
+        said = "research-bot was stopped."
+        notices.queue(Kind.AGENT_STOPPED, [company.bob], about=about, sentence=said, url=url, dedupe="x")
+    company.bob.notices.update(delivery=made)
+    return made
 
 
 def own() -> dict[str, str]:
