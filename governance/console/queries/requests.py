@@ -40,7 +40,13 @@ STAGES: Final = {
 
 def listed(person: Person, wanted: Mapping[str, str]) -> QuerySet[AccessRequest]:
     """Return the requests that the filters leave, of those the person may see."""
-    rows = requests.visible_to(person).select_related("agent", "entitlement__system", "requested_by")
+    rows = (
+        requests.visible_to(person)
+        .select_related("agent", "entitlement__system", "requested_by")
+        .prefetch_related("approvals__waiting_for")
+    )
+    if wanted.get("asked") == "me":
+        rows = rows.filter(requested_by=person)
     if wanted.get("waiting") == "me":
         rows = rows.filter(pk__in=requests.stages_for(person).values("request"))
     for name, column in {

@@ -36,7 +36,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "states": AccessRequest.State.choices,
         "risks": Tool.Risk.choices,
         "systems": visibility.systems(doors.caller(request)).order_by("slug"),
-        "filtered": any(request.GET.get(name) for name in ("state", "agent", "system", "risk", "waiting")),
+        "filtered": any(request.GET.get(name) for name in ("state", "agent", "system", "risk", "waiting", "asked")),
     }
     return render(request, "console/requests.html", told)
 

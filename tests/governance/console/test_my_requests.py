@@ -1,0 +1,43 @@
+"""What became of one's own asks: whom each waits for, until when, and that none disappears."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from governance import approvals
+from tests.governance import companies
+from tests.governance.console import visits
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def company() -> companies.Company:
+    return companies.found()
+
+
+def _listed(page: str) -> list[str]:
+    return re.findall(r'class="main" href="/requests/([0-9a-f-]+)/"', page)
+
+
+def test_one_finds_ones_own_with_whom_each_waits_for_and_none_disappears(company: companies.Company) -> None:
+    mine, denied = company.ask("now"), company.ask("convert")
+    company.ask("now", by=company.ana)
+    approvals.deny(denied.pk, by=company.sofia, reason="Not now.")
+    page = visits.text(visits.as_(company.otto).get("/requests/?asked=me"))
+    assert _listed(page) == [str(denied.pk), str(mine.pk)]
+    assert re.findall(r'class="sub">(Sofia); due', page) == ["Sofia"]
+    assert visits.text(visits.as_(company.sofia).get("/requests/?asked=me")).count("See what can be asked for") == 1
+
+
+def test_a_long_list_costs_no_more_queries_than_a_short_one(
+    company: companies.Company, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(6):
+        company.ask("now")
+    browser = visits.as_(company.otto)
+    with django_assert_max_num_queries(20):
+        browser.get("/requests/?asked=me")
