@@ -218,7 +218,7 @@ def _delegated(event: Event) -> Iterator[Told]:
         "name": found.delegator.name,
         "day": f"{found.starts_at:%Y-%m-%d}",
     }
-    yield Told(Kind.DELEGATED, [found.delegate], f"person:{found.delegator.login}", sentence, "/inbox/")
+    yield Told(Kind.DELEGATED, [found.delegate], f"person:{found.delegator.login}", sentence, "/settings/delegations/")
 
 
 def _review(event: Event) -> Iterator[Told]:

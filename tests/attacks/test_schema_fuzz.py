@@ -88,6 +88,8 @@ def real(world: addresses.World) -> dict[str, object]:
         "review-items/key": str(world.samples["reviews/item"]),
         "proposals/key": str(world.samples["proposals/pk"]),
         "delegations/key": str(world.samples["settings/delegation"]),
+        "notices/key": str(world.samples["inbox/pk"]),
+        "deliveries/key": str(world.samples["settings/delivery"]),
         "requests/asked": str(world.samples["requests/pk"]),
     }
 
