@@ -8,7 +8,7 @@ at their distance, so that nothing is stopped that nobody was asked about first.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -65,16 +65,10 @@ _EVENTS: Final = {Step.WARNED: Action.AGENT_DORMANT, Step.ASKED: Action.AGENT_NE
 @transaction.atomic
 def take_steps(limit: int = 1000) -> int:
     """Take the step that is due for up to `limit` agents; says for how many. N rows, N events. Two at once share it."""
+    after = settings.DORMANT_AFTER
+    told: dict[str, Any] = {"now": clock.now(), "warn": after["warn"], "ask": after["ask"], "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(
-            _STEPS,
-            {
-                "now": clock.now(),
-                "warn": settings.DORMANT_AFTER["warn"],
-                "ask": settings.DORMANT_AFTER["ask"],
-                "limit": limit,
-            },
-        )
+        cursor.execute(_STEPS, told)
         moved = cursor.fetchall()
     for step, action in _EVENTS.items():
         rows = [log.Row(about=(f"agent:{slug}", f"person:{login}")) for slug, login, taken in moved if taken == step]
