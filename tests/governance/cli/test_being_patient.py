@@ -41,9 +41,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(status)
         if status == 302:
-            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+            self.send_header("Location", self.server.url + "/elsewhere")
         self.end_headers()
         self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    def do_GET(self) -> None:
+        self.do_POST()
 
     def log_message(self, *_args: object) -> None:
         """Say nothing."""
@@ -97,8 +100,9 @@ def test_a_refusal_is_not_asked_again(fake: Scripted) -> None:
 def test_what_is_no_answer_of_mandate_is_followed_nowhere_and_read_as_nothing(
     fake: Scripted, answer: tuple[int, Any]
 ) -> None:
-    fake.answers = [answer] * 3
+    fake.answers = [answer] * 6
     assert revoke() == 5
+    assert {path for path, _ in fake.asked} == {"/api/v1/revocations"}
 
 
 def test_whoever_interrupts_learns_how_to_ask_again(
