@@ -15,7 +15,7 @@ from entitlements.errors import DomainError, NotFound
 from entitlements.models import Grant, Person, Tool
 
 from . import narrowing, requests
-from .asking import Ask, Asker
+from .asking import Ask, Asker, check_asker
 from .models import AccessRequest
 from .narrowing import NOTHING, Narrowing
 
@@ -86,11 +86,12 @@ def ask_again(
     old = AccessRequest.objects.select_related("agent", "entitlement").filter(pk=request_id).first()
     if old is None:
         raise NotFound
-    if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
-        raise StillOpen(state=old.state)
     lines = {line.tool.name: line.asked_limits for line in old.lines.select_related("tool")}
     people, groups = tuple(old.people.all()), tuple(old.groups.all())
     ask = Ask(lasts or old.asked_lasts, reason, people, groups, tools=frozenset(lines), limits=_said(lines))
+    check_asker(old.agent, ask, by=by, on_behalf_of=on_behalf_of)  # whoever may not ask learns nothing of its state
+    if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
+        raise StillOpen(state=old.state)
     return requests.submit(old.agent, old.entitlement, ask, by=by, on_behalf_of=on_behalf_of)
 
 

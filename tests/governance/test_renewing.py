@@ -13,7 +13,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import grants, people
 from entitlements.models import Grant
-from governance import approvals, narrowing, renewing, requests
+from governance import approvals, asking, narrowing, renewing, requests
 from governance.models import AccessRequest
 from governance.narrowing import Narrowing
 from tests import make
@@ -128,6 +128,8 @@ def test_nobody_renews_for_an_agent_that_they_do_not_answer_for_nor_approves_the
 
 def test_what_was_denied_is_asked_for_again_as_it_was_asked_then(company: Company) -> None:
     asked = company.ask("now", "convert")
+    with pytest.raises(asking.MayNotAsk):
+        renewing.ask_again(asked.pk, by=company.mallory, reason="please")
     with pytest.raises(renewing.StillOpen):
         renewing.ask_again(asked.pk, by=company.otto, reason="please")
     requests.narrow(asked.pk, company.otto, Narrowing(frozenset({"now"})))
