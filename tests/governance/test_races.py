@@ -122,7 +122,7 @@ def test_of_four_approvals_of_one_stage_one_counts(four: Racers) -> None:
         approvals.approve(request.pk, by=company.sofia)
         answers = four.at_once(
             *(
-                lambda pk=request.pk, by=by: approvals.approve(pk, by=by)  # type: ignore[misc]
+                lambda pk=request.pk, by=by: approvals.approve(pk, by=by)
                 for by in (company.resa, company.rob, company.mona, company.mallory)
             )
         )
