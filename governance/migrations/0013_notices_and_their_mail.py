@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             name='Notice',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('request_waiting', 'A request waits for me'), ('request_decided', 'A request of mine was answered or narrowed'), ('grant_ending', 'Access is about to end'), ('grant_revoked', 'Access was taken back'), ('agent_stopped', 'An agent of mine was stopped'), ('tool_quarantined', 'A tool changed and was stopped'), ('office_proposed', 'I am asked to answer for an agent'), ('delegated', "Somebody answers in another's place"), ('break_glass', 'Emergency access was taken'), ('review_waiting', 'A review waits for me'), ('setup_lost', 'Part of the set-up no longer works'), ('webhook_failing', 'A webhook is not taken')], max_length=32)),
+                ('kind', models.CharField(choices=[('request_waiting', 'A request waits for me'), ('request_decided', 'A request of mine was answered or narrowed'), ('grant_ending', 'Access is about to end'), ('grant_revoked', 'Access was taken back'), ('agent_stopped', 'An agent of mine was stopped'), ('tool_quarantined', 'A tool changed and was stopped'), ('office_proposed', 'I am asked to answer for an agent'), ('delegated', "Somebody answers in another's place"), ('review_waiting', 'A review waits for me'), ('setup_lost', 'Part of the set-up no longer works')], max_length=32)),
                 ('about', models.CharField(max_length=200)),
                 ('sentence', models.CharField(max_length=500)),
                 ('url', models.CharField(max_length=300)),

@@ -22,10 +22,8 @@ class Kind(models.TextChoices):
     TOOL_QUARANTINED = "tool_quarantined", "A tool changed and was stopped"
     OFFICE_PROPOSED = "office_proposed", "I am asked to answer for an agent"
     DELEGATED = "delegated", "Somebody answers in another's place"
-    BREAK_GLASS = "break_glass", "Emergency access was taken"
     REVIEW_WAITING = "review_waiting", "A review waits for me"
     SETUP_LOST = "setup_lost", "Part of the set-up no longer works"
-    WEBHOOK_FAILING = "webhook_failing", "A webhook is not taken"
 
 
 class Delivery(models.Model):

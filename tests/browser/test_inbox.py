@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 
@@ -23,11 +25,11 @@ def _told(company: None) -> None:  # noqa: ARG001 - the company is there
     from governance.models.notices import Kind  # noqa: PLC0415
 
     sofia, now = Person.objects.get(login="sofia"), clock.now()
-    said = {"about": "agent:expense-bot", "url": "/agents/expense-bot/"}
+    said: dict[str, Any] = {"about": "agent:expense-bot", "url": "/agents/expense-bot/"}
     with transaction.atomic():
         hostile = "<img src=x onerror=alert(1)> " + "w" * 120 + " was stopped."
-        notices.queue(Kind.AGENT_STOPPED, [sofia], sentence=hostile, dedupe="1", urgent=True, **said)  # type: ignore[arg-type]
-        notices.queue(Kind.GRANT_ENDING, [sofia], sentence="Access ends.", dedupe="2", **said)  # type: ignore[arg-type]
+        notices.queue(Kind.AGENT_STOPPED, [sofia], sentence=hostile, dedupe="1", urgent=True, **said)
+        notices.queue(Kind.GRANT_ENDING, [sofia], sentence="Access ends.", dedupe="2", **said)
     Delivery.objects.create(
         channel="urgent", dedupe="x", person=sofia, state="dead", next_at=now, made_at=now, answer="550 no such user"
     )

@@ -45,7 +45,7 @@ def test_one_chooses_when_and_of_what_one_is_mailed(ana: Person) -> None:
     assert api.get("/api/v1/notice-settings").json()["time_zone"] == "UTC"
     assert api.put("/api/v1/notice-settings", CHOSEN, format="json").json()["quiet_from"] == 22
     wrongs: list[tuple[dict[str, object], str]] = [
-        ({"not_mailed": ["break_glass"]}, "cannot_be_switched_off"),
+        ({"not_mailed": ["agent_stopped"]}, "cannot_be_switched_off"),
         ({"time_zone": "Mars/Base"}, "unknown_time_zone"),
         ({"quiet_until": None}, "bad_hours"),
     ]

@@ -74,7 +74,7 @@ def test_one_keeps_when_one_is_mailed_and_is_told_what_cannot_be(ana: Person) ->
         answer = browser.post("/settings/notices/", {**CHOSEN, **wrong})
         assert answer.status_code == 422
         assert code in visits.text(answer)
-    assert browser.post("/settings/notices/", {**CHOSEN, "not_mailed": ["break_glass"]}).status_code == 422
+    assert browser.post("/settings/notices/", {**CHOSEN, "not_mailed": ["agent_stopped"]}).status_code == 422
 
 
 def test_an_administrator_tries_again_what_was_given_up(ana: Person) -> None:

@@ -150,19 +150,19 @@ def test_in_quiet_hours_the_urgent_waits_for_their_end_unless_it_is_about_safety
     chosen, moment = preferences.of(ana), datetime(*now, tzinfo=UTC)  # type: ignore[misc,arg-type]
     wanted = datetime(*expected, tzinfo=UTC) if expected else moment  # type: ignore[misc,arg-type]
     assert preferences.not_before(chosen, Kind.OFFICE_PROPOSED, moment) == wanted
-    assert preferences.not_before(chosen, Kind.BREAK_GLASS, moment) == moment
+    assert preferences.not_before(chosen, Kind.AGENT_STOPPED, moment) == moment
 
 
 def test_kinds_are_switched_off_by_choice_but_never_safety(ana: Person, server: Sink) -> None:
     with pytest.raises(preferences.CannotBeSwitchedOff):
-        choose(ana, "UTC", off=[Kind.BREAK_GLASS])
+        choose(ana, "UTC", off=[Kind.AGENT_STOPPED])
     with pytest.raises(preferences.UnknownTimeZone):
         choose(ana, "Nowhere/Else")
     for bad in ((7, 7), (7, 24)):
         with pytest.raises(preferences.BadHours):
             choose(ana, "UTC", quiet=bad)
-    choose(ana, "UTC", off=[Kind.WEBHOOK_FAILING])
-    tell(ana, kind=Kind.WEBHOOK_FAILING)
+    choose(ana, "UTC", off=[Kind.OFFICE_PROPOSED])
+    tell(ana, kind=Kind.OFFICE_PROPOSED)
     tell(ana, kind=Kind.AGENT_STOPPED)
     send()
     assert [len(server.messages), Notice.objects.count()] == [1, 2]
