@@ -19,7 +19,7 @@ from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, Session
 from governance import combinationrules, delegations, notices, overrides, ownership
 from governance.console import urls
-from governance.models import Campaign, CombinationException, Delegation, Delivery
+from governance.models import Campaign, CombinationException, Delegation, Delivery, Notice
 from governance.models.notices import Kind
 from tests import make
 from tests.governance import companies
@@ -129,7 +129,7 @@ def _mailed(company: companies.Company) -> Delivery:
         about, url = f"agent:{company.bot.slug}", f"/agents/{company.bot.slug}/"
         said = "research-bot was stopped."
         notices.queue(Kind.AGENT_STOPPED, [company.bob], about=about, sentence=said, url=url, dedupe="x")
-    company.bob.notices.update(delivery=made)
+    Notice.objects.filter(person=company.bob).update(delivery=made)
     return made
 
 
