@@ -33,6 +33,10 @@ class Term:
     weight: float
     added: bool
 
+    def order(self) -> tuple[float, str]:
+        """Sort the heaviest first, then by name."""
+        return -self.weight, self.tool.name if self.tool else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -66,14 +70,15 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
     held = GrantLine.objects.filter(grant__in=live.filter(agent=request.agent)).select_related("tool__system")
     seen = set(visibility.grants(caller).filter(agent=request.agent, ended_at=None).values_list("pk", flat=True))
     attended = request.agent.kind in _ATTENDED
-    now = [
-        Term(
+    now = {
+        line: Term(
             line.tool if line.grant_id in seen else None,
             _weight(line.tool.action, line.tool.data_class, people.get(line.grant_id, 0), attended=attended),
             added=False,
         )
         for line in held
-    ]
+    }
+    stays = [term for line, term in now.items() if line.grant_id != request.renews_id]
     asked_for = request.people.count() + request.groups.aggregate(n=Count("people"))["n"]
     asked = [line.tool for line in request.lines.filter(kept=True).select_related("tool__system")]
     new = [
@@ -81,14 +86,14 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
         for tool in asked
         if tool.name in kept
     ]
-    after = sum(term.weight for term in [*now, *new])
+    after = sum(term.weight for term in [*stays, *new])
     others = _weights_of_others(live, people, request.agent)
     return Outlook(
-        before=blast.score(term.weight for term in now),
+        before=blast.score(term.weight for term in now.values()),
         after=blast.score([after]),
         rank=1 + sum(other > after for other in others),
         agents=1 + len(others),
-        biggest=tuple(sorted([*now, *new], key=lambda term: -term.weight)[:_TERMS]),
+        biggest=tuple(sorted([*stays, *new], key=Term.order)[:_TERMS]),
         holders=_holders(asked, live, request.agent, caller),
         like=_like(request, caller),
     )

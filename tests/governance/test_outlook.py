@@ -10,7 +10,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from audit import clock
 from entitlements.api import caller as callers
 from entitlements.models import Grant
-from governance import approvals, blast, outlook, requests
+from governance import approvals, blast, outlook, renewing, requests
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -30,7 +30,7 @@ def test_it_grows_by_what_is_kept_and_by_nothing_else(company: Company) -> None:
     sofia = callers.of(company.sofia)
     both = outlook.of(asked, ["now", "convert"], sofia)
     assert (both.before, both.after) == (0, blast.score([1, 1]))
-    assert [(term.tool and term.tool.name, term.added) for term in both.biggest] == [("now", True), ("convert", True)]
+    assert [(term.tool and term.tool.name, term.added) for term in both.biggest] == [("convert", True), ("now", True)]
     assert outlook.of(asked, ["now"], sofia).after == blast.score([1])
     assert outlook.of(asked, ["wipe"], sofia).after == 0
 
@@ -48,6 +48,16 @@ def test_a_grant_that_ended_or_is_over_weighs_nothing(company: Company) -> None:
         starts_at=clock.now() - timedelta(hours=2), expires_at=clock.now() - timedelta(hours=1)
     )
     assert outlook.of(company.ask("now"), ["now"], callers.of(company.sofia)).before == 0
+
+
+def test_what_a_renewal_takes_over_is_counted_once(company: Company) -> None:
+    old = company.ask("now", "convert")
+    approvals.approve(old.pk, by=company.sofia)
+    grant = Grant.objects.get(request_id=old.pk)
+    asked = renewing.renew(grant.pk, by=company.otto, lasts=timedelta(days=7), reason="still needed")
+    found = outlook.of(asked, ["now"], callers.of(company.sofia))
+    assert (found.before, found.after) == (blast.score([1, 1]), blast.score([1]))
+    assert [term.added for term in found.biggest] == [True]
 
 
 def test_its_place_is_among_all_agents_that_hold_access(company: Company) -> None:
@@ -96,8 +106,8 @@ def test_over_rest_whoever_sees_the_request_reads_it_and_others_do_not_find_it(c
         "rank": 1,
         "agents": 1,
         "biggest": [
-            {"tool": "now", "system": "clock", "weight": 1.0, "added": True},
             {"tool": "convert", "system": "clock", "weight": 1.0, "added": True},
+            {"tool": "now", "system": "clock", "weight": 1.0, "added": True},
         ],
         "holders": [],
         "outcomes": {},
