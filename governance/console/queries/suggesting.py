@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from entitlements import classing
 from entitlements.models import Tool
 
-_LABELS: Final = {
+LABELS: Final = {
     "reads_private": _("Reads private data"),
     "ingests_untrusted": _("Returns what strangers wrote"),
     "egress_external": _("Can carry data outside"),
@@ -35,11 +35,11 @@ def of(tool: Tool) -> dict[str, Any]:
     said = tool.suggestion or classing.suggest(tool.seen.definition).said()
     flows = [
         Flow(name, label, said.get(name) if tool.approved_id is None else getattr(tool, name))
-        for name, label in _LABELS.items()
+        for name, label in LABELS.items()
     ]
     return {"suggestion": said, "flows": flows}
 
 
 def confirmed(given: QueryDict) -> dict[str, bool | None]:
     """Read what a form says of the flows; one that it does not name stays as it is."""
-    return {name: _SAID.get(str(given[name])) for name in _LABELS if name in given}
+    return {name: _SAID.get(str(given[name])) for name in LABELS if name in given}

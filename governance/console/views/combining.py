@@ -18,17 +18,18 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.errors import Malformed, NotFound
 from governance import combinationrules, combinations, overrides, separation
-from governance.console import doors, paging, stepup
+from governance.console import doors, paging, stepup, tags
+from governance.console.queries import suggesting
 from governance.models import CombinationException, CombinationRule
 
 State = CombinationRule.State
 _SAYS: Final = {
-    "systems": gettext_lazy("system"),
-    "tools": gettext_lazy("tool named"),
-    "actions": gettext_lazy("does"),
-    "risk_at_least": gettext_lazy("risk at least"),
-    "data_classes": gettext_lazy("data"),
-    "flows": gettext_lazy("flow"),
+    "systems": gettext_lazy("in the system"),
+    "tools": gettext_lazy("named"),
+    "actions": gettext_lazy("that"),
+    "risk_at_least": gettext_lazy("whose risk is at least"),
+    "data_classes": gettext_lazy("whose data is"),
+    "flows": gettext_lazy("that"),
 }
 _MOST_DAYS: Final = 180
 
@@ -37,12 +38,19 @@ def words(sides: Iterable[Mapping[str, Any]]) -> list[list[tuple[Any, str]]]:
     """Say for each side what a tool must be to stand on it."""
     return [
         [
-            (label, ", ".join(str(each).replace("_", " ") for each in ([said] if isinstance(said, str) else said)))
+            (label, _word(name, [said] if isinstance(said, str) else said))
             for name, label in _SAYS.items()
             if (said := side.get(name))
         ]
         for side in sides
     ]
+
+
+def _word(name: str, said: Iterable[str]) -> str:
+    """Say what a tool does in our words, names as they are. One tool has all its flows, and any of the rest."""
+    if name == "flows":
+        return _(" and ").join(str(suggesting.LABELS[each]).lower() for each in said)
+    return _(" or ").join(tags.does(each).lower() if name == "actions" else each for each in said)
 
 
 @require_safe

@@ -68,8 +68,11 @@ def test_whoever_sees_no_rules_finds_no_page(company: Company) -> None:
 
 def test_the_page_of_a_request_says_which_combination_it_would_complete(company: Company) -> None:
     asked = company.ask("now")
-    sides = [{"tools": ["now"]}, {"systems": ["clock"]}]
+    sides = [{"tools": ["now"], "actions": ["read", "write"]}, {"systems": ["clock"]}]
     rule = combinationrules.propose("pair", sentence="Looks and waits.", sides=sides, by=company.ana, reason="why")
+    shown = visits.text(visits.as_(company.resa).get("/rules/"))
+    assert "named <strong>now</strong>, that <strong>reads or changes things</strong>" in shown
+    assert "can carry data outside" in shown
     assert "Looks and waits." not in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
     combinationrules.publish(rule.pk, by=company.resa, reason="yes")
     assert "Looks and waits." in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
