@@ -15,7 +15,7 @@ from entitlements.errors import DomainError, NotFound
 from entitlements.models import Grant, Person, Tool
 
 from . import narrowing, requests
-from .asking import Ask, Asker, check_asker
+from .asking import Ask, Asker, MayNotAsk, check_asker
 from .models import AccessRequest
 from .narrowing import NOTHING, Narrowing
 
@@ -93,6 +93,18 @@ def ask_again(
     if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
         raise StillOpen(state=old.state)
     return requests.submit(old.agent, old.entitlement, ask, by=by, on_behalf_of=on_behalf_of)
+
+
+def may_ask_again(old: AccessRequest, by: Person) -> bool:
+    """Whether a request came to nothing, and a person may ask for the same once more; for showing a button."""
+    if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
+        return False
+    ask = Ask(old.asked_lasts, "", tuple(old.people.all()), tuple(old.groups.all()))
+    try:
+        check_asker(old.agent, ask, by=by, on_behalf_of=None)
+    except MayNotAsk:
+        return False
+    return True
 
 
 def _subjects(grant: Grant) -> tuple[Any, Any]:

@@ -152,6 +152,8 @@ def test_both_are_done_on_the_pages(company: Company) -> None:
     approvals.deny(asked.pk, by=company.sofia, reason="no")
     assert "Ask again" in visits.text(otto.get(f"/requests/{asked.pk}/"))
     assert visits.as_(company.mallory).post(f"/requests/{asked.pk}/again/", said).status_code == 404
+    shown = visits.text(visits.as_(company.rob).get(f"/requests/{asked.pk}/"))
+    assert ("Who answers" in shown, "Ask again" in shown) == (True, False)
     otto.post(f"/requests/{asked.pk}/again/", said)
     assert AccessRequest.objects.filter(state="in_approval", reason="still needed").count() == 1
 

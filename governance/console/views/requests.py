@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Tool
-from governance import approvals, outlook, requests, separation
+from governance import approvals, outlook, renewing, requests, separation
 from governance.console import doors, limiting, paging, stepup
 from governance.console.queries import record
 from governance.console.queries import requests as read
@@ -76,6 +76,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "may_answer": may_answer,
         "outlook": outlook.of(asked, ticked, doors.caller(request)) if may_answer else None,
         "combinations": separation.of_request(asked) if is_open else [],
+        "may_ask_again": renewing.may_ask_again(asked, person),
         "may_withdraw": is_open and requests.asked_by(asked, person),
         "needs_proof": asked.risk in _WEIGHTY and not stepup.is_fresh(request),
         "ticked": ticked,
