@@ -185,7 +185,9 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
         doors.done(request, _("You declined. Whoever asked you finds somebody else."))
         return redirect("/")
     mine = proposal.person_id == doors.person(request).pk and proposal.state == OfficeProposal.State.WAITING
-    return render(request, "console/proposal.html", {"proposal": proposal, "agent": proposal.agent, "mine": mine})
+    asker = Person.objects.filter(login=proposal.proposed_by.removeprefix("person:")).first()
+    told = {"proposal": proposal, "agent": proposal.agent, "mine": mine, "asker": asker or proposal.proposed_by}
+    return render(request, "console/proposal.html", told)
 
 
 def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: PeopleForm) -> HttpResponse:
