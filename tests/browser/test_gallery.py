@@ -31,6 +31,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "search": ["/search/?q=invoice", "/search/?q=no+such+thing"],
     "audit": ["/audit/", "/audit/?about=agent:expense-bot", "/audit/?about=campaign:q4"],
     "agent-page": [f"/agents/expense-bot/{tab}" for tab in ("", "?tab=timeline", "?tab=tokens")]
+    + ["/agents/build-bot/"]
     + [f"/agents/research-bot/?tab={tab}" for tab in ("people", "versions")],
     "agent-edit": ["/agents/expense-bot/edit/"],
     "agent-list": ["/agents/", "/agents/?q=nothing+like+it"],
@@ -79,6 +80,8 @@ def _addresses() -> Iterator[tuple[str, str]]:
     more = {
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
+        "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
+        "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
         "receipt": [f"/stop/receipts/{Revocation.objects.get().pk}/?prove"],
@@ -201,7 +204,9 @@ def test_every_page_is_accessible_reflows_and_keeps_the_policy(visitor: Visitor)
 @pytest.mark.usefixtures("company")
 def test_what_an_approver_and_reviewer_sees_is_accessible_too(visitor: Visitor) -> None:
     visitor.sign_in("sofia")
-    pages = [each for each in _addresses() if each[0] in {*REVIEWERS, "home", "request-page"}]
+    pages = [
+        each for each in _addresses() if each[0] in {*REVIEWERS, "home", "request-page", "proposal-page", "delegations"}
+    ]
     wrong = [each for name, path in pages for each in _look(visitor, f"{name}-sofia", path)]
     assert not wrong + visitor.wrong, "\n".join(wrong)
 
@@ -217,6 +222,8 @@ def test_pictures_for_the_readme(visitor: Visitor) -> None:
         visitor.go(f"/requests/{asked.pk}/")
         page.uncheck("input[value=pay_invoice]")
         page.uncheck("input[value=delete_invoice]")
+        with page.expect_navigation():
+            page.click("button[value=look]")
         page.screenshot(path=Path(SHOTS) / f"approve-{scheme}.png")
         visitor.go("/reviews/q4/work/")
         page.screenshot(path=Path(SHOTS) / f"review-{scheme}.png")

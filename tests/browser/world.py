@@ -29,8 +29,26 @@ from entitlements.models import (
     Tool,
 )
 from entitlements.revocation import Target
-from governance import approvals, asking, requests, reviews
-from governance.models import AccessRequest, Approval, Campaign, ReviewItem
+from governance import (
+    approvals,
+    asking,
+    combinationrules,
+    combinations,
+    delegations,
+    overrides,
+    ownership,
+    requests,
+    reviews,
+)
+from governance.models import (
+    AccessRequest,
+    Approval,
+    Campaign,
+    CombinationRule,
+    Dormancy,
+    OfficeProposal,
+    ReviewItem,
+)
 from governance.reviews import Answer
 from tests import make
 
@@ -312,6 +330,37 @@ def review() -> Campaign:
     for item, answer in zip(mine, answers, strict=False):
         reviews.save_draft(item.pk, answer, by=sofia, rev=0)
     return begun
+
+
+def rules() -> list[CombinationRule]:
+    """Put a rule in force that an agent breaks, by an exception, and that a request would break; propose another."""
+    ana, resa, rob = (Person.objects.get(login=login) for login in ("ana", "resa", "rob"))
+    sides = [{"systems": ["erp"], "actions": ["write"]}, {"tools": ["delete_*"]}]
+    first = combinationrules.propose(
+        "book-and-delete",
+        sentence="Books invoices and deletes them.",
+        sides=sides,
+        by=ana,
+        reason="The auditors asked.",
+    )
+    combinationrules.publish(first.pk, by=resa, reason="Seen.")
+    first.refresh_from_db()
+    ends, helper = clock.now() + timedelta(days=20), Agent.objects.get(slug="expense-bot")
+    overrides.give(first.pk, helper, control="Two people read each.", expires_at=ends, by=rob, reason="A pilot.")
+    begin = combinations.STARTERS[0]
+    flows = [dict(side) for side in begin.sides]
+    return [first, combinationrules.propose(begin.name, sentence=begin.sentence, sides=flows, by=resa, reason="Safer.")]
+
+
+def asked_of_sofia() -> OfficeProposal:
+    """Ask sofia to answer for an agent, and whether two are still needed; let her leave her place to sam."""
+    ana, sofia, sam = (Person.objects.get(login=login) for login in ("ana", "sofia", "sam"))
+    for agent in Agent.objects.filter(slug__in=["build-bot", "call-notes"]):
+        Dormancy.objects.create(agent=agent, step=Dormancy.Step.ASKED, since=clock.now())
+    now = clock.now()
+    delegations.make(sam, starts_at=now, ends_at=now + timedelta(days=9), by=sofia, reason="On leave.")
+    orphan = Agent.objects.get(slug="orphan-bot")
+    return ownership.propose(orphan, "owner", sofia, by=ana.principal, reason="Leo has left.")
 
 
 def directory() -> str:
