@@ -201,6 +201,7 @@ def test_changing_person_is_one_click_and_folding_the_steps_away_is_remembered(g
     strip(guest).get_by_role("button", name="Mallory", exact=True).click()
     guest.page.wait_for_url("**/agents/")
     expect(current(guest)).to_have_text("Mallory")
+    guest.page.wait_for_load_state()  # what remembers the folding listens from then on
     strip(guest).locator("summary").click()
     expect(strip(guest).get_by_role("button", name="Reset story")).to_be_hidden()
     guest.go("/")
