@@ -37,7 +37,7 @@ def main() -> None:
     """Read the command line and run what it selects."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("benches", nargs="*", choices=[[], *BENCHES], default=[], metavar="|".join(BENCHES))
-    parser.add_argument("--quick", action="store_true", help="end within a minute; the numbers are rough")
+    parser.add_argument("--quick", action="store_true", help="the short form; the numbers are rough")
     parser.add_argument("--smoke", action="store_true", help="only see that everything still runs")
     options = parser.parse_args()
     chosen = options.benches or BENCHES
