@@ -111,7 +111,8 @@ def test_a_backend_killed_in_the_middle_of_a_batch_fails_its_calls_closed_and_wr
 async def _waiting_backend() -> int:
     while True:
         rows = await query(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'mandate-record' AND wait_event_type = 'Lock'"
+            "SELECT pid FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'mandate-record' AND wait_event_type = 'Lock'"
         )
         if rows:
             pid = rows[0][0]
@@ -139,7 +140,8 @@ def test_a_connection_lost_while_idle_costs_no_call_in_doubt_twice() -> None:
     async def story(writer: batch.Writer) -> None:
         await writer.write(said(0))
         await query(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'mandate-record'"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'mandate-record'"
         )
         for n in (1, 2):
             try:
