@@ -205,7 +205,9 @@ def test_changing_person_is_one_click_and_folding_the_steps_away_is_remembered(g
     guest.page.wait_for_load_state()  # what remembers the folding listens from then on
     strip(guest).locator("summary").click()
     expect(strip(guest).get_by_role("button", name="Reset story")).to_be_hidden()
-    wait_until(lambda: any((c.get("name"), c.get("value")) == ("visit", "closed") for c in guest.page.context.cookies()))
+    wait_until(
+        lambda: any((c.get("name"), c.get("value")) == ("visit", "closed") for c in guest.page.context.cookies())
+    )
     guest.go("/")
     expect(strip(guest).get_by_role("button", name="Reset story")).to_be_hidden()
     assert (guest.wrong, guest.violations()) == ([], [])
