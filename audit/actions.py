@@ -6,6 +6,11 @@ from enum import StrEnum
 class Action(StrEnum):
     """What happened. The value is what the record, the API and the exports say."""
 
+    ADOPTION_ANSWERED = "adoption.answered"
+    ADOPTION_CONFIRMED = "adoption.confirmed"
+    ADOPTION_PREPARED = "adoption.prepared"
+    ADOPTION_ROLLED_BACK = "adoption.rolled_back"
+    ADOPTION_SPONSORS_ASKED = "adoption.sponsors_asked"
     AGENT_BACKUP_CHANGED = "agent.backup_changed"
     AGENT_CALL_ALLOWED = "agent_call.allowed"
     AGENT_CALL_ENDED = "agent_call.ended"
@@ -78,6 +83,8 @@ class Action(StrEnum):
     KEY_ENCRYPTION_KEY_REPLACED = "key_encryption_key.replaced"
     KEY_MADE = "key.made"
     KEY_WITHDRAWN = "key.withdrawn"
+    PATH_CUT_OVER = "path.cut_over"
+    PATH_DESCRIBED = "path.described"
     PEOPLE_SOURCE_DISABLED = "people_source.disabled"
     PEOPLE_SOURCE_MADE = "people_source.made"
     PEOPLE_SOURCE_PAUSED = "people_source.paused"
@@ -113,6 +120,9 @@ class Action(StrEnum):
     REVOCATION_COMMITTED = "revocation.committed"
     REVOCATION_SETTLED = "revocation.settled"
     SECRET_SET = "secret.set"  # noqa: S105 - the name of an event
+    SEEN_AGENT_BLOCKED = "seen_agent.blocked"
+    SEEN_AGENT_MATCHED = "seen_agent.matched"
+    SEEN_AGENT_UNBLOCKED = "seen_agent.unblocked"
     SESSION_BEGUN = "session.begun"
     SESSION_ENDED = "session.ended"
     SETUP_BACKUP_ATTESTED = "setup.backup_attested"

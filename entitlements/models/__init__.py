@@ -17,6 +17,7 @@ from .keys import Secret, SigningKey
 from .people import ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
 from .sources import PeopleSource, SourcedGroup, SourcedPerson
 from .tokens import IdempotentAnswer, IssuedToken, Session, TokenGrant, UsedAssertion
+from .workflows import PathTerms, SeenAgent, Workflow
 
 __all__ = [
     "Agent",
@@ -43,12 +44,14 @@ __all__ = [
     "OAuthDeviceGrant",
     "OAuthIDToken",
     "OAuthRefreshToken",
+    "PathTerms",
     "PeopleSource",
     "Person",
     "Revocation",
     "Role",
     "RoleAssignment",
     "Secret",
+    "SeenAgent",
     "Session",
     "SigningKey",
     "SourcedGroup",
@@ -60,4 +63,5 @@ __all__ = [
     "TrustedIssuer",
     "UpstreamSession",
     "UsedAssertion",
+    "Workflow",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -16,7 +17,7 @@ class Grant(models.Model):
     """One entitlement, held by one agent for a set of people, until it ends.
 
     `expires_at` is the promise and is enough for a decision; `ended_at` is the bookkeeping, and may lag behind it by
-    one sweep.
+    one sweep. `adopted_from` names the batch that an adopted grant comes from: it lasts thirty days at most.
     """
 
     class State(models.TextChoices):
@@ -35,12 +36,17 @@ class Grant(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=500, blank=True)
     request_id = models.UUIDField(null=True, blank=True)
+    adopted_from = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     version = models.PositiveIntegerField(default=1)
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(name="grant_ends_after_it_starts", condition=Q(expires_at__gt=F("starts_at"))),
+            models.CheckConstraint(
+                name="adopted_grant_lasts_thirty_days_at_most",
+                condition=Q(adopted_from=None) | Q(expires_at__lte=F("starts_at") + timedelta(days=30)),
+            ),
             models.CheckConstraint(name="ended_grant_says_why", condition=Q(ended_at=None) | ~Q(end_reason="")),
             models.CheckConstraint(
                 name="grant_has_ended_exactly_when_revoked_or_expired",
@@ -58,6 +64,7 @@ class Grant(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(name="grant_due", fields=["expires_at"], condition=Q(ended_at=None)),
+            models.Index(name="grant_adopted", fields=["adopted_from"], condition=Q(adopted_from__isnull=False)),
             models.Index(name="grant_page", fields=["-created_at", "-id"]),
         ]
 

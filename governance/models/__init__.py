@@ -1,5 +1,6 @@
 """The rows of floor 3: how people change their minds."""
 
+from .adoption import AdoptedAgent, AdoptionBatch, SeenAccess
 from .combinations import AgentCall, CombinationException, CombinationRule
 from .delegations import Delegation
 from .dormancy import Dormancy
@@ -21,6 +22,8 @@ from .setup import SetupCheck
 
 __all__ = [
     "AccessRequest",
+    "AdoptedAgent",
+    "AdoptionBatch",
     "AgentCall",
     "Approval",
     "ApprovalPolicy",
@@ -42,5 +45,6 @@ __all__ = [
     "ReviewDecision",
     "ReviewItem",
     "ReviewLine",
+    "SeenAccess",
     "SetupCheck",
 ]
