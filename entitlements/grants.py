@@ -56,7 +56,8 @@ class NotSuspended(DomainError):
 class Terms:
     """What a grant gives: tool lines with their limits, for whom, from when until when.
 
-    `grant_id` is chosen beforehand, so that the approval's event, which comes first, can name the grant.
+    `grant_id` is chosen beforehand, so that the approval's event, which comes first, can name the grant. `beside` lets
+    it be held beside another of the same entitlement for the same people, which goes on as it is.
     """
 
     lines: Mapping[Tool, Mapping[str, Any]]
@@ -67,6 +68,7 @@ class Terms:
     request_id: UUID | None = None
     extra_links: tuple[str, ...] = field(default=())
     grant_id: UUID = field(default_factory=uuid4)
+    beside: bool = False
 
 
 type Guard = Callable[[Agent, Iterable[Tool]], None]
@@ -111,7 +113,7 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
         id=terms.grant_id,
         agent=agent,
         entitlement=entitlement,
-        subjects_digest=subjects_digest(terms.people, terms.groups),
+        subjects_digest=subjects_digest(terms.people, terms.groups, beside=terms.beside),
         starts_at=terms.starts_at,
         expires_at=terms.expires_at,
         request_id=terms.request_id,
@@ -144,9 +146,10 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     return grant
 
 
-def subjects_digest(people: Iterable[Person], groups: Iterable[Group]) -> str:
-    """Return one fixed name for a set of people and groups; the empty set (a service agent) has one too."""
+def subjects_digest(people: Iterable[Person], groups: Iterable[Group], *, beside: bool = False) -> str:
+    """Return one fixed name for a set of people and groups; the empty set (a service agent) has one, and only one."""
     names = sorted({f"person:{person.login}" for person in people} | {f"group:{group.slug}" for group in groups})
+    names += ["beside"] if beside and names else []
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 

@@ -48,4 +48,5 @@ app.conf.beat_schedule = {
     "look-after-unused": {"task": "governance.tasks.look_after_unused", "schedule": HOUR},
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
+    "open-emergency-reviews": {"task": "governance.tasks.open_emergency_reviews", "schedule": MINUTE},
 }

@@ -81,8 +81,16 @@ def give(
         raise NotFound
     if rule.state != CombinationRule.State.PUBLISHED or not rule.on:
         raise RuleNotInForce
-    if _is_concerned(by, agent):
+    if is_concerned(by, agent):
         raise OwnException
+    return cover(rule, agent, control=control, expires_at=expires_at, by=by, reason=reason)
+
+
+def cover(
+    rule: CombinationRule, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
+) -> CombinationException:
+    """Except an agent, on whose word its caller has decided. Raises ExceptionGiven. Needs `separation.alone`."""
+    now = clock.now()
     try:
         with transaction.atomic():
             given = CombinationException.objects.create(
@@ -95,10 +103,10 @@ def give(
     return given
 
 
-def _is_concerned(person: Person, agent: Agent) -> bool:
+def is_concerned(person: Person, agent: Agent) -> bool:
     """Whether somebody answers for an agent, asked for what it holds or shall hold, or is acted for (promise 6)."""
-    agent.refresh_from_db(fields=["sponsor", "owner"])
-    if person.pk in {agent.sponsor_id, agent.owner_id}:
+    agent.refresh_from_db(fields=["sponsor", "owner", "backup"])
+    if person.pk in {agent.sponsor_id, agent.owner_id, agent.backup_id}:
         return True
     held = Grant.objects.filter(agent=agent, ended_at=None)
     asked = AccessRequest.objects.filter(

@@ -162,6 +162,11 @@ def would_complete(agent: Agent, tools: Iterable[Tool]) -> list[Completed]:
     return _completed(agent, [as_held(tool) for tool in tools], rules)
 
 
+def callers(agent: Agent) -> list[Agent]:
+    """Return the agent and all that may have it work for them, over any number of steps."""
+    return list(Agent.objects.filter(pk__in=[row[0] for row in _rows(_CALLERS, agent=agent.pk)]))
+
+
 def held_now(agent: Agent) -> list[Completed]:
     """Say which combinations an agent holds now, covered or not."""
     if not (rules := in_force()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from . import approvals, dormancy, leavers, notices, overrides, requests, reviews
+from . import approvals, dormancy, emergency, leavers, notices, overrides, reminding, requests, reviews
 
 
 @shared_task(ignore_result=True)
@@ -33,6 +33,13 @@ def end_exceptions() -> None:
 def prove_removals() -> None:
     """Carry out and prove the removals of reviews that are due, until none is, and close what waited for them."""
     while reviews.prove_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def open_emergency_reviews() -> None:
+    """Have somebody look at emergency access that is over."""
+    while emergency.open_reviews():
         pass
 
 

@@ -5,6 +5,7 @@ from .combinations import AgentCall, CombinationException, CombinationRule
 from .delegations import Delegation
 from .dormancy import Dormancy
 from .invitations import Invitation
+from .emergency import EmergencyGrant
 from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
@@ -37,6 +38,7 @@ __all__ = [
     "Draft",
     "Invitation",
     "Notice",
+    "EmergencyGrant",
     "NoticeSettings",
     "OfficeProposal",
     "PopulationRow",

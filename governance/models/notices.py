@@ -22,6 +22,7 @@ class Kind(models.TextChoices):
     TOOL_QUARANTINED = "tool_quarantined", "A tool changed and was stopped"
     OFFICE_PROPOSED = "office_proposed", "I am asked to answer for an agent"
     DELEGATED = "delegated", "Somebody answers in another's place"
+    EMERGENCY = "emergency", "Access was given in an emergency"
     REVIEW_WAITING = "review_waiting", "A review waits for me"
     SETUP_LOST = "setup_lost", "Part of the set-up no longer works"
 

@@ -21,7 +21,7 @@ from audit import clock, stream
 from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements.models import Agent, Grant, Person, Role, Tool
-from governance.models import AccessRequest, Assignment, Delegation, OfficeProposal
+from governance.models import AccessRequest, Assignment, Delegation, EmergencyGrant, OfficeProposal
 from governance.models.notices import Kind
 
 from . import queueing
@@ -176,6 +176,35 @@ def _stopped(event: Event) -> Iterator[Told]:
 
 
 def _drifted(event: Event) -> Iterator[Told]:
+def _emergency(event: Event) -> Iterator[Told]:
+    """Tell security and everybody whom emergency access concerns, at once; of the review only those who may do it."""
+    rows = EmergencyGrant.objects.select_related(
+        "given_by", "grant__agent__sponsor", "grant__agent__owner", "grant__agent__backup",
+        "grant__entitlement__system__owner",
+    )  # fmt: skip
+    if (found := rows.filter(pk=_key(event, "emergency")).first()) is None:
+        return
+    security = Person.objects.filter(roles__role=Role.SECURITY)
+    grant, names = found.grant, {**_named(found.grant), "name": found.given_by.name}
+    about, url = f"emergency:{found.pk}", f"/emergencies/{found.pk}/"
+    if event.action == Action.EMERGENCY_OVER:
+        said = _("Look at it within two days: %(name)s gave %(agent)s %(what)s in an emergency.") % names
+        yield Told(Kind.EMERGENCY, security.exclude(pk=found.given_by_id), about, said, url, urgent=True)
+        return
+    offices = [grant.agent.sponsor, grant.agent.owner, grant.agent.backup, grant.entitlement.system.owner]
+    served = Q(grant_subjects__grant=grant) | Q(memberships__group__grant_subjects__grant=grant)
+    if event.action == Action.EMERGENCY_REVIEWED:
+        justified = found.verdict == EmergencyGrant.Verdict.JUSTIFIED
+        said = _("Justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % names
+        if not justified:
+            said = _("Not justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % names
+        yield Told(Kind.EMERGENCY, [found.given_by, *offices], about, said, url, urgent=not justified)
+        return
+    said = _("Emergency: %(name)s gave %(agent)s %(what)s without approval, for an hour at most.") % names
+    told = [*offices, *security, *Person.objects.filter(served).distinct()]
+    yield Told(Kind.EMERGENCY, told, about, said, url, urgent=True)
+
+
     if event.action == Action.TOOL_CHANGED and event.detail.get("state") != Tool.State.QUARANTINED:
         return
     slug, _slash, name = _key(event, "tool").partition("/")
@@ -265,3 +294,6 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.REVIEW_REASSIGNED: _review,
     Action.SETUP_TESTED: _setup,
 }
+    Action.EMERGENCY_DECLARED: _emergency,
+    Action.EMERGENCY_OVER: _emergency,
+    Action.EMERGENCY_REVIEWED: _emergency,

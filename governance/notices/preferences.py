@@ -20,7 +20,7 @@ from entitlements.models import Person
 from governance.models import NoticeSettings
 from governance.models.notices import Kind
 
-SAFETY: Final = frozenset({Kind.AGENT_STOPPED, Kind.TOOL_QUARANTINED})
+SAFETY: Final = frozenset({Kind.AGENT_STOPPED, Kind.TOOL_QUARANTINED, Kind.EMERGENCY})
 """What nobody can switch off, and what waits for no quiet hours to pass."""
 
 

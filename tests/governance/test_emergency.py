@@ -1,0 +1,178 @@
+"""Emergency access: one person gives it, never for themselves, for an hour at most; another looks at it afterwards."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.db import IntegrityError, transaction
+
+from audit import clock
+from audit.actions import Action
+from audit.models import Event
+from entitlements import grants
+from entitlements.errors import DomainError, Forbidden, ReasonRequired
+from entitlements.models import Grant, Person
+from governance import agentcalls, asking, combinationrules, emergency, readiness, separation
+from governance.models import CombinationException, EmergencyGrant, Notice
+from governance.notices import hearing
+from tests import make
+from tests.governance import companies
+
+pytestmark = pytest.mark.django_db
+REASON = "The payroll stands still."
+
+
+@pytest.fixture
+def company() -> companies.Company:
+    found = companies.found()
+    for person in (found.resa, found.rob, found.ana, found.sam, found.otto, found.sofia, found.mallory):
+        Authenticator.objects.create(user=person, type=Authenticator.Type.TOTP, data={})
+    return found
+
+
+def give(company: companies.Company, by: Person, *tools: str, **said: Any) -> EmergencyGrant:
+    lasts = said.pop("lasts", timedelta(hours=1))
+    people = said.pop("people", (company.alice,))
+    ask = asking.Ask(lasts, REASON, people, tuple(said.pop("groups", ())), frozenset(tools or ("now",)))
+    return emergency.give(company.bot, company.use, ask, by=by, **said)
+
+
+def over(found: EmergencyGrant) -> None:
+    grants.revoke(found.grant_id, by=found.given_by.principal, reason="No longer needed.")
+    assert emergency.open_reviews() == 1
+
+
+def test_one_person_gives_access_at_once_and_everybody_is_told(company: companies.Company) -> None:
+    found = give(company, company.ana)
+    grant = Grant.objects.get(pk=found.grant_id)
+    assert (grant.state, grant.request_id, grant.expires_at) == ("active", None, found.ends_at)
+    assert found.ends_at == found.given_at + timedelta(hours=1)
+    event = Event.objects.get(action=Action.EMERGENCY_DECLARED)
+    assert (event.actor, event.reason) == ("person:ana", REASON)
+    assert {f"grant:{grant.pk}", f"emergency:{found.pk}", "agent:research-bot"} <= set(event.about)
+    hearing.tell(event)
+    told = Notice.objects.filter(urgent=True, url=f"/emergencies/{found.pk}/")
+    assert set(told.values_list("person__login", flat=True)) == {"resa", "rob", "sofia", "otto", "sam", "alice"}
+
+
+@pytest.mark.parametrize(
+    ("login", "refusal"),
+    [
+        ("mallory", Forbidden),
+        ("sofia", Forbidden),
+        ("rob", emergency.OwnEmergency),
+        ("resa", emergency.OwnEmergency),
+        ("sam", None),
+    ],
+)
+def test_nobody_gives_it_for_an_agent_of_theirs_or_without_the_role(
+    company: companies.Company, login: str, refusal: type[DomainError] | None
+) -> None:
+    company.bot.backup = company.rob
+    company.bot.save()
+    other = make.agent(owner=company.resa)
+    agentcalls.allow(other, company.bot, by=company.ana.principal, reason="It hands work over.")
+    if refusal is None:
+        give(company, company.named(login))
+    else:
+        with pytest.raises(refusal):
+            give(company, company.named(login))
+        assert not Grant.objects.exists()
+
+
+def test_nobody_gives_it_to_be_served_or_after_they_asked_for_it(company: companies.Company) -> None:
+    group = make.group(company.rob)
+    for by, said in ((company.resa, {"people": (company.resa,)}), (company.rob, {"groups": (group,), "people": ()})):
+        with pytest.raises(emergency.OwnEmergency):
+            give(company, by, **said)
+    company.ask("now", by=company.ana)
+    with pytest.raises(emergency.OwnEmergency):
+        give(company, company.ana)
+
+
+def test_a_second_factor_is_needed_and_an_hour_is_the_most(company: companies.Company) -> None:
+    with pytest.raises(emergency.EmergencyTooLong):
+        give(company, company.ana, lasts=timedelta(hours=1, seconds=1))
+    Authenticator.objects.filter(user=company.ana).update(type=Authenticator.Type.RECOVERY_CODES)
+    with pytest.raises(emergency.SecondFactorNeeded):
+        give(company, company.ana)
+
+
+def test_the_database_knows_the_hour_and_that_nobody_reviews_their_own(company: companies.Company) -> None:
+    rows = EmergencyGrant.objects.filter(pk=give(company, company.ana).pk)
+    for fields in (
+        {"ends_at": clock.now() + timedelta(hours=2)},
+        {"verdict": "justified", "reviewed_by": company.ana, "reviewed_at": clock.now(), "finding": "Fine."},
+        {"verdict": "justified"},
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            rows.update(**fields)
+
+
+def test_it_stands_beside_what_the_agent_holds_already(company: companies.Company) -> None:
+    held = make.grant(company.bot, company.use, people=[company.alice])
+    found = give(company, company.ana, "convert")
+    assert Grant.objects.filter(pk__in=[held.pk, found.grant_id], state="active").count() == 2
+
+
+def test_it_goes_beyond_the_setup_only_by_saying_so(
+    company: companies.Company, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SETUP_FIRST, settings.DEMO = True, False
+    with pytest.raises(readiness.SetupIncomplete):
+        give(company, company.ana, "remove")
+    assert give(company, company.ana, "remove", before_setup=True).exceeded == ["setup"]
+
+
+def test_it_goes_beyond_a_rule_on_combinations_only_by_naming_it(company: companies.Company) -> None:
+    bank = make.system("bank")
+    make.grant(company.bot, make.entitlement(bank, make.tool(bank, "pay")), people=[company.alice])
+    sides = [{"tools": ["now"]}, {"tools": ["pay"]}]
+    rule = combinationrules.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="x")
+    combinationrules.publish(rule.pk, by=company.rob, reason="x")
+    with pytest.raises(separation.CombinationCompleted):
+        give(company, company.resa, combinations=["another"])
+    found = give(company, company.resa, combinations=["pair"])
+    assert found.exceeded == ["combination pair of research-bot"]
+    assert CombinationException.objects.get().expires_at <= found.ends_at + timedelta(seconds=1)
+
+
+def test_the_review_is_forced_and_until_then_there_is_no_further_one(company: companies.Company) -> None:
+    found = give(company, company.resa)
+    with pytest.raises(emergency.ReviewOwed):
+        give(company, company.resa, "convert")
+    assert emergency.open_reviews() == 0
+    with pytest.raises(emergency.EmergencyNotOver):
+        emergency.review(found.pk, by=company.rob, verdict="justified", reason="Seen.")
+    over(found)
+    found.refresh_from_db()
+    assert found.review_by == found.grant.ended_at + timedelta(days=2)
+    hearing.tell(Event.objects.get(action=Action.EMERGENCY_OVER))
+    assert [each.person.login for each in Notice.objects.filter(urgent=True)] == ["rob"]
+    assert [list(emergency.to_review(each)) for each in (company.rob, company.resa, company.ana)] == [[found], [], []]
+    company.bot.backup = make.security("bess")
+    company.bot.save()
+    for by, reason, refusal in (
+        (company.resa, "Mine.", emergency.OwnEmergency),
+        (company.bot.backup, "Ours.", emergency.OwnEmergency),
+        (company.ana, "No.", Forbidden),
+        (company.rob, " ", ReasonRequired),
+    ):
+        with pytest.raises(refusal):
+            emergency.review(found.pk, by=by, verdict="justified", reason=reason)
+    emergency.review(found.pk, by=company.rob, verdict="not_justified", reason="A request would have done.")
+    event = Event.objects.get(action=Action.EMERGENCY_REVIEWED)
+    assert (event.actor, event.detail["verdict"]) == ("person:rob", "not_justified")
+    with pytest.raises(emergency.EmergencyReviewed):
+        emergency.review(found.pk, by=company.rob, verdict="justified", reason="On second thoughts.")
+    assert give(company, company.resa, "convert").verdict == ""
+
+
+def test_who_sees_it(company: companies.Company) -> None:
+    found = give(company, company.ana)
+    seen = {login for login in ("sofia", "otto", "sam", "alice", "resa", "bob", "mallory")
+            if emergency.visible_to(company.named(login)).filter(pk=found.pk).exists()}  # fmt: skip
+    assert seen == {"sofia", "otto", "sam", "alice", "resa"}
