@@ -5,13 +5,15 @@ Everybody who answers holds the request alone (an advisory lock), the people and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import DateTimeField, ExpressionWrapper, F
 
 from audit import clock, log
 from audit.actions import Action
@@ -126,14 +128,14 @@ def approve(
     readiness.check_allows(request.risk)
     unneeded = _unneeded(request)
     _answer(stage, Approval.Answer.APPROVED, voice, reason=reason)
-    requests.void(request, unneeded)
+    _void(request, unneeded)
     waiting = _pass_on(request, voice)
     grant_id = None if waiting else uuid4()
     detail = {
         "stage": stage.stage,
         **voice.said(),
         "narrowed": taken,
-        "no_longer_needed": sorted(unneeded),
+        "no_longer_needed": sorted(unneeded.elements()),
         "still_waiting": waiting,
         "state": AccessRequest.State.IN_APPROVAL if waiting else AccessRequest.State.APPROVED,
     }
@@ -210,13 +212,21 @@ def _voice(stages: Sequence[Approval], by: Person) -> tuple[_Voice, list[Approva
     return _Voice(by), []
 
 
-def _unneeded(request: AccessRequest) -> frozenset[rules.Stage]:
-    """Say which waiting stages the request, at its present risk, does without. Raises RiskierThanAsked."""
-    present = [rules.Stage(stage.stage) for stage in request.approvals.all() if stage.answer != Approval.Answer.VOID]
+def _unneeded(request: AccessRequest) -> Counter[str]:
+    """Count the stages that the request, at its present risk, does without. Raises RiskierThanAsked."""
+    present = [stage.stage for stage in request.approvals.all() if stage.answer != Approval.Answer.VOID]
     needed = requests.stages_needed(request)
-    if not set(needed) <= set(present):
+    if not Counter(needed) <= Counter(present):
         raise RiskierThanAsked(risk=Risk(request.risk).value)
     return rules.no_longer_needed(needed, present)
+
+
+def _void(request: AccessRequest, unneeded: Counter[str]) -> None:
+    """Say that so many of the stages that still wait are no longer needed, the last of each first."""
+    waiting = request.approvals.filter(answer=Approval.Answer.WAITING).order_by("-position")
+    for stage, count in unneeded.items():
+        gone = list(waiting.filter(stage=stage).values_list("pk", flat=True)[:count])
+        Approval.objects.filter(pk__in=gone).update(answer=Approval.Answer.VOID)
 
 
 def _answer(stage: Approval, answer: Answer, voice: _Voice, *, reason: str) -> None:
@@ -229,20 +239,26 @@ def _answer(stage: Approval, answer: Answer, voice: _Voice, *, reason: str) -> N
 
 def _pass_on(request: AccessRequest, answered: _Voice) -> dict[str, list[str]]:
     """Take whoever answered out of the stages that still wait, and keep those who can still complete them together."""
-    stages = {
-        stage.stage: stage
-        for stage in request.approvals.filter(answer=Approval.Answer.WAITING).prefetch_related("waiting_for")
-    }
+    waiting = request.approvals.filter(answer=Approval.Answer.WAITING).order_by("position")
+    stages = list(waiting.prefetch_related("waiting_for"))
     pools = {
-        name: frozenset(person.login for person in stage.waiting_for.all() if person not in answered.people)
-        for name, stage in stages.items()
+        place: frozenset(person.login for person in stage.waiting_for.all() if person not in answered.people)
+        for place, stage in enumerate(stages)
     }
     left = rules.completable(pools)
     if left is None:  # somebody left since: the stage goes on waiting, and `reroute` finds others
         left = pools
-    for name, pool in left.items():
-        stages[name].waiting_for.set(Person.objects.filter(login__in=pool))
-    return {name: sorted(pool) for name, pool in left.items()}
+    for place, pool in left.items():
+        stages[place].waiting_for.set(Person.objects.filter(login__in=pool))
+    return _by_stage([(stages[place].stage, pool) for place, pool in left.items()])
+
+
+def _by_stage(pools: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]]:
+    """Say whom each stage waits for; a stage that needs several answers has one list."""
+    said: dict[str, set[str]] = {}
+    for stage, pool in pools:
+        said.setdefault(stage, set()).update(pool)
+    return {stage: sorted(people) for stage, people in said.items()}
 
 
 def _issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
@@ -304,27 +320,68 @@ def reroute(request_id: UUID, *, by: Principal = SYSTEM, reason: str) -> bool:
     return bool(changed)
 
 
-def _resolve_again(request: AccessRequest) -> dict[str, list[str]]:
+@transaction.atomic
+def escalate(request_id: UUID) -> bool:
+    """Ask the next in the chain of each waiting stage as well, once; says whether somebody was added.
+
+    Whoever was asked before may still answer. A decided request is left alone, and so is a stage that was widened.
+    """
+    request = requests.locked(request_id)
+    if request.state != AccessRequest.State.IN_APPROVAL:
+        return False
+    changed = _resolve_again(request, wider=True)
+    if changed:
+        requests.save(request)
+        with requests.within(request):
+            log.record(
+                Action.APPROVAL_ESCALATED,
+                about=requests.about(request),
+                by=SYSTEM,
+                reason="Half the time to answer is over.",
+                detail={"waiting_for": changed},
+            )
+    return bool(changed)
+
+
+def escalate_due() -> int:
+    """Escalate what waits in vain since half of its time, and return how many requests others were added to."""
+    half = F("asked_at") + (F("answer_by") - F("asked_at")) / 2
+    waiting = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL).annotate(
+        half=ExpressionWrapper(half, DateTimeField())
+    )
+    unasked = Approval.objects.filter(answer=Approval.Answer.WAITING).exclude(resolution__has_key="widened")
+    due = waiting.filter(half__lte=clock.now(), pk__in=unasked.values("request")).order_by("answer_by")
+    return sum(escalate(request_id) for request_id in due.values_list("pk", flat=True))
+
+
+def _resolve_again(request: AccessRequest, *, wider: bool = False) -> dict[str, list[str]]:
     """Put the people of each waiting stage right, and return those of the stages that changed.
 
-    Where distinct people cannot be found for all of them, each stage only loses those who may no longer answer.
+    Where distinct people cannot be found for all of them, each stage only loses those who may no longer answer. With
+    `wider` every stage is also asked of the next of its chain; what was widened before stays so.
     """
     asked = request.approvals.order_by("position").prefetch_related("waiting_for")
     stages = list(asked.select_related("by", "in_place_of"))
     waiting = [stage for stage in stages if stage.answer == Approval.Answer.WAITING]
     answered = frozenset(who.login for stage in stages for who in (stage.by, stage.in_place_of) if who)
     around = replace(candidates.around_request(request), answered=answered)
-    found = rules.resolve([rules.Stage(stage.stage) for stage in waiting], around)
-    changed = {}
+    found = rules.resolve([stage.stage for stage in waiting], around)
+    if not isinstance(found, rules.Unresolved):
+        places = [place for place, stage in enumerate(waiting) if wider or "widened" in stage.resolution]
+        found = rules.widen(found, places, around)
+    changed = []
     for place, stage in enumerate(waiting):
         before = sorted(person.login for person in stage.waiting_for.all())
+        known = "widened" in stage.resolution
         if isinstance(found, rules.Unresolved):
             after = [who for who in before if rules.conflict(who, around) is None]
+            stage.resolution |= {"widened": ""} if wider else {}
         else:
             after = sorted(found[place].chosen)
             stage.resolution = found[place].as_evidence(clock.now())
-        if after != before:
+        if after != before or (wider and not known):
             stage.save(update_fields=["resolution"])
+        if after != before:
             stage.waiting_for.set(Person.objects.filter(login__in=after))
-            changed[stage.stage] = after
-    return changed
+            changed.append((stage.stage, after))
+    return _by_stage(changed)

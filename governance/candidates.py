@@ -7,7 +7,7 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from entitlements.errors import DomainError
-from entitlements.models import Agent, Group, Person, Role, System
+from entitlements.models import Agent, Group, Membership, Person, Role, System
 
 from . import rules
 from .models import AccessRequest
@@ -20,14 +20,24 @@ class NoApprover(DomainError):
 
 
 def around(
-    agent: Agent, system: System, *, requesters: Iterable[str], people: Sequence[Person], groups: Sequence[Group]
+    agent: Agent,
+    system: System,
+    *,
+    requesters: Iterable[str],
+    people: Sequence[Person],
+    groups: Sequence[Group],
+    stages: Iterable[str] = (),
 ) -> rules.Surroundings:
-    """Read the people around a request as they are now: groups expanded, roles and activity included."""
+    """Read the people around a request as they are now: groups expanded, roles and activity included.
+
+    `stages` are those that it has or shall have; the members of groups among them are read as well.
+    """
     sponsor = agent.sponsor
-    security = Person.objects.filter(roles__role=Role.SECURITY, is_active=True)
+    security = Person.objects.holding(Role.SECURITY)
     acted_for = [*people, *Person.objects.filter(memberships__group__in=groups)]
     named = [person for person in (sponsor, agent.owner, sponsor.manager, system.owner) if person]
-    secure = list(security)
+    secure, asked = list(security), _members(stages)
+    members = [person for those in asked.values() for person in those]
     return rules.Surroundings(
         personal=agent.kind == Agent.Kind.PERSONAL,
         sponsor=sponsor.login,
@@ -37,8 +47,18 @@ def around(
         security=frozenset(person.login for person in secure),
         requesters=frozenset(requesters),
         beneficiaries=frozenset(person.login for person in acted_for),
-        active=frozenset(person.login for person in [*named, *secure, *acted_for] if person.is_active),
+        active=frozenset(person.login for person in [*named, *secure, *acted_for, *members] if person.is_active),
+        groups={stage: frozenset(person.login for person in those) for stage, those in asked.items()},
     )
+
+
+def _members(stages: Iterable[str]) -> dict[str, list[Person]]:
+    """Read who is in the groups among these stages, by stage; a group that is gone has nobody."""
+    named = {stage: list[Person]() for stage in stages if stage.startswith(rules.GROUP)}
+    slugs = [stage.removeprefix(rules.GROUP) for stage in named]
+    for each in Membership.objects.filter(group__slug__in=slugs).select_related("person", "group"):
+        named[f"{rules.GROUP}{each.group.slug}"].append(each.person)
+    return named
 
 
 def around_request(request: AccessRequest) -> rules.Surroundings:
@@ -49,6 +69,7 @@ def around_request(request: AccessRequest) -> rules.Surroundings:
         requesters=requesters(request),
         people=list(request.people.all()),
         groups=list(request.groups.all()),
+        stages=[stage.stage for stage in request.approvals.all()],
     )
     held = {now.sponsor, now.system_owner, *([now.manager] if now.personal else [])} - {None}
     then = (request.sponsor_then, request.system_owner_then, request.manager_then)
@@ -66,11 +87,11 @@ def requesters(request: AccessRequest) -> frozenset[str]:
     return frozenset(behind)
 
 
-def resolve(stages: Sequence[rules.Stage], surroundings: rules.Surroundings) -> tuple[rules.Resolution, ...]:
+def resolve(stages: Sequence[str], surroundings: rules.Surroundings) -> tuple[rules.Resolution, ...]:
     """Find the people of each stage. Raises NoApprover, whose detail says which stage, who was passed over and why."""
     found = rules.resolve(stages, surroundings)
     if isinstance(found, rules.Unresolved):
         raise NoApprover(
-            stage=found.stage.value, skipped=[{"who": skip.who, "why": skip.why.value} for skip in found.skipped]
+            stage=found.stage, skipped=[{"who": skip.who, "why": skip.why.value} for skip in found.skipped]
         )
     return found

@@ -32,6 +32,7 @@ MINUTE, HOUR = 60.0, 3600.0
 app.conf.beat_schedule = {
     # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.
     "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
+    "end-roles": {"task": "entitlements.tasks.end_roles", "schedule": HOUR},
     "settle-revocations": {"task": "entitlements.tasks.settle_revocations", "schedule": 10.0},
     "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},
     "discover-tools": {"task": "entitlements.tasks.discover_all", "schedule": MINUTE},
@@ -43,10 +44,12 @@ app.conf.beat_schedule = {
     "tell-people": {"task": "governance.tasks.tell_people", "schedule": 10.0},
     "send-notices": {"task": "governance.tasks.send_notices", "schedule": 10.0},
     "reroute-requests": {"task": "governance.tasks.reroute_requests", "schedule": 24 * HOUR},
+    "escalate-requests": {"task": "governance.tasks.escalate_requests", "schedule": 10 * MINUTE},
     "look-after-orphans": {"task": "governance.tasks.look_after_orphans", "schedule": MINUTE},
     "end-exceptions": {"task": "governance.tasks.end_exceptions", "schedule": MINUTE},
+    "open-emergency-reviews": {"task": "governance.tasks.open_emergency_reviews", "schedule": MINUTE},
     "look-after-unused": {"task": "governance.tasks.look_after_unused", "schedule": HOUR},
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
+    "roll-up-usage": {"task": "governance.tasks.roll_up_usage", "schedule": 10 * MINUTE},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
-    "open-emergency-reviews": {"task": "governance.tasks.open_emergency_reviews", "schedule": MINUTE},
 }

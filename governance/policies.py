@@ -88,7 +88,7 @@ def _create(
     confirmed_by: Person | None = None,
 ) -> ApprovalPolicy:
     last = ApprovalPolicy.objects.filter(entitlement=entitlement).order_by("-number").first()
-    said = {risk.value: [stage.value for stage in stages[risk]] for risk in Risk}
+    said = {risk.value: [str(stage) for stage in stages[risk]] for risk in Risk}
     policy = ApprovalPolicy.objects.create(
         entitlement=entitlement,
         number=last.number + 1 if last else 1,
@@ -116,8 +116,8 @@ def _create(
 def stages_of(policy: ApprovalPolicy) -> rules.Policy:
     """Read the stages as the rules want them. Raises Unusable when they cannot be understood or ask for too little."""
     try:
-        read = {Risk(risk): tuple(rules.Stage(stage) for stage in named) for risk, named in policy.stages.items()}
+        read: rules.Policy = {Risk(risk): tuple(named) for risk, named in policy.stages.items()}
         rules.check_policy(read)
-    except (AttributeError, TypeError, ValueError, rules.PolicyTooWeak) as error:
+    except (AttributeError, TypeError, ValueError, rules.PolicyTooWeak, rules.PolicyMalformed) as error:
         raise Unusable(policy=str(policy)) from error
     return read

@@ -104,8 +104,11 @@ def submit(
         answer_by=now + policy.answer_within,
     )
     behind = candidates.requesters(request)
-    around = candidates.around(agent, entitlement.system, requesters=behind, people=ask.people, groups=ask.groups)
-    resolved = candidates.resolve(stages_needed(request), around)
+    stages = stages_needed(request)
+    around = candidates.around(
+        agent, entitlement.system, requesters=behind, people=ask.people, groups=ask.groups, stages=stages
+    )
+    resolved = candidates.resolve(stages, around)
     _store(request, ask, lines, resolved)
     with within(request):
         detail = _said(request, lines, resolved)
@@ -124,7 +127,7 @@ def _said(
         "completes": [each.said() for each in separation.would_complete(request.agent, lines)],
         "denied_call": str(request.denied_call) if request.denied_call else None,
         "approvals": [
-            {"stage": each.stage.value, "waiting_for": sorted(each.chosen), "rule": each.rule} for each in resolved
+            {"stage": each.stage, "waiting_for": sorted(each.chosen), "rule": each.rule} for each in resolved
         ],
     }
 
@@ -138,7 +141,7 @@ def _as_they_are_now(agent: Agent, entitlement: Entitlement, ask: Ask) -> tuple[
     )
 
 
-def stages_needed(request: AccessRequest) -> tuple[rules.Stage, ...]:
+def stages_needed(request: AccessRequest) -> tuple[str, ...]:
     """Say which stages a request needs at its present risk, under the policy it was made under."""
     if request.policy is None:
         raise policies.Unusable
@@ -163,7 +166,7 @@ def _store(
         approval = Approval.objects.create(
             request=request,
             position=position,
-            stage=found.stage.value,
+            stage=found.stage,
             resolution=found.as_evidence(request.asked_at),
         )
         approval.waiting_for.set(Person.objects.filter(login__in=found.chosen))

@@ -22,6 +22,13 @@ def reroute_requests() -> None:
 
 
 @shared_task(ignore_result=True)
+def escalate_requests() -> None:
+    """Ask the next in line as well where nobody answered in half the time, and remind whoever is asked."""
+    approvals.escalate_due()
+    reminding.remind()
+
+
+@shared_task(ignore_result=True)
 def end_exceptions() -> None:
     """End exceptions from rules on combinations whose time is over, and suspend what those that ended covered."""
     while overrides.expire_due():
@@ -30,16 +37,16 @@ def end_exceptions() -> None:
 
 
 @shared_task(ignore_result=True)
-def prove_removals() -> None:
-    """Carry out and prove the removals of reviews that are due, until none is, and close what waited for them."""
-    while reviews.prove_due():
+def open_emergency_reviews() -> None:
+    """Have somebody look at emergency access that is over."""
+    while emergency.open_reviews():
         pass
 
 
 @shared_task(ignore_result=True)
-def open_emergency_reviews() -> None:
-    """Have somebody look at emergency access that is over."""
-    while emergency.open_reviews():
+def prove_removals() -> None:
+    """Carry out and prove the removals of reviews that are due, until none is, and close what waited for them."""
+    while reviews.prove_due():
         pass
 
 
@@ -57,6 +64,13 @@ def look_after_unused() -> None:
     while dormancy.take_steps():
         pass
     while dormancy.suspend_unneeded():
+        pass
+
+
+@shared_task(ignore_result=True)
+def roll_up_usage() -> None:
+    """Add up the calls that were recorded since, until the end of the record is reached."""
+    while reviews.roll_up():
         pass
 
 

@@ -37,7 +37,7 @@ def chosen(around: Surroundings, risk: Risk) -> dict[str, list[str]] | str:
     found = rules.resolve(stages, around)
     if isinstance(found, Unresolved):
         return f"nobody for {found.stage}"
-    return {each.stage.value: sorted(each.chosen) for each in found}
+    return {each.stage: sorted(each.chosen) for each in found}
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,13 @@ def test_nobody_who_asked_benefits_owns_the_agent_or_left_is_ever_chosen(around:
 
 @given(ANY, st.sampled_from(Risk), st.randoms(use_true_random=False))
 def test_whatever_the_order_of_answers_distinct_people_complete_the_request(around, risk, random) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    stages = rules.stages_for(rules.DEFAULT_POLICY, risk, personal=around.personal)
+    stages = (*rules.stages_for(rules.DEFAULT_POLICY, risk, personal=around.personal), Stage.SECURITY)
     found = rules.resolve(stages, around)
     if isinstance(found, Unresolved):
         return
-    waiting = {each.stage: each.chosen for each in found}
+    if random.choice([True, False]):
+        found = rules.widen(found, range(len(found)), around)
+    waiting = {place: each.chosen for place, each in enumerate(found)}
     answered: list[str] = []
     while waiting:
         stage = random.choice(sorted(waiting))
@@ -157,7 +159,7 @@ def test_a_request_is_refused_only_when_distinct_people_cannot_be_found(around: 
     if not isinstance(rules.resolve(stages, around), Unresolved):
         return
     free: set[str | None] = {who for who in PEOPLE if rules.conflict(who, around) is None}
-    chains: dict[Stage, set[str | None]] = {
+    chains: dict[str, set[str | None]] = {
         Stage.SPONSOR: {around.sponsor, around.system_owner, *around.security},
         Stage.MANAGER: {around.manager, around.system_owner, *around.security},
         Stage.SYSTEM_OWNER: {around.system_owner, *around.security},
@@ -191,7 +193,6 @@ SPONSOR, OWNER, SECURITY = Stage.SPONSOR, Stage.SYSTEM_OWNER, Stage.SECURITY
         {**rules.DEFAULT_POLICY, Risk.HIGH: (SPONSOR,)},
         {**rules.DEFAULT_POLICY, Risk.HIGH: (SPONSOR, SPONSOR)},
         {**rules.DEFAULT_POLICY, Risk.CRITICAL: (SPONSOR, SECURITY)},
-        {**rules.DEFAULT_POLICY, Risk.LOW: (Stage.MANAGER, SPONSOR)},
         {Risk.LOW: (SPONSOR,)},
     ],
 )
@@ -200,20 +201,81 @@ def test_a_policy_never_asks_for_less_than_the_product_does(policy: rules.Policy
         rules.check_policy(policy)
 
 
+@pytest.mark.parametrize(
+    "stages",
+    [
+        (Stage.MANAGER, SPONSOR),
+        (SPONSOR, SPONSOR),
+        (SPONSOR, "nobody"),
+        (SPONSOR, "group:"),
+        (SPONSOR, *[SECURITY] * 6),
+        (SPONSOR, *["group:dpo"] * 4, *[SECURITY] * 4),
+    ],
+)
+def test_a_policy_asks_nothing_that_cannot_be_answered(stages: tuple[str, ...]) -> None:
+    with pytest.raises(rules.PolicyMalformed):
+        rules.check_policy({**rules.DEFAULT_POLICY, Risk.LOW: stages})
+
+
 def test_a_policy_may_ask_for_more() -> None:
-    rules.check_policy({**rules.DEFAULT_POLICY, Risk.LOW: (SPONSOR, OWNER, SECURITY)})
+    more = {**rules.DEFAULT_POLICY, Risk.LOW: (SPONSOR, OWNER, SECURITY, SECURITY, "group:dpo", "group:dpo")}
+    rules.check_policy(more)
+    with pytest.raises(rules.PolicyTooWeak):
+        rules.check_grows(more)
+    rules.check_grows(rules.DEFAULT_POLICY)
 
 
 @pytest.mark.parametrize(
     ("needed", "present", "want"),
     [
-        ([SPONSOR], [SPONSOR, OWNER], {OWNER}),
-        ([SPONSOR, OWNER], [SPONSOR, OWNER], set()),
-        ([SECURITY], [SPONSOR, OWNER], set()),
-        ([SPONSOR], [SPONSOR], set()),
+        ([SPONSOR], [SPONSOR, OWNER], [OWNER]),
+        ([SPONSOR, OWNER], [SPONSOR, OWNER], []),
+        ([SECURITY], [SPONSOR, OWNER], []),
+        ([SPONSOR], [SPONSOR], []),
+        ([SECURITY], [SECURITY, SECURITY, SECURITY], [SECURITY, SECURITY]),
+        ([SECURITY, SECURITY], [SECURITY, OWNER], []),
     ],
 )
 def test_a_narrowed_request_does_without_stages_only_when_the_rest_is_there(
-    needed: Iterable[Stage], present: Iterable[Stage], want: set[Stage]
+    needed: Iterable[str], present: Iterable[str], want: list[str]
 ) -> None:
-    assert rules.no_longer_needed(needed, present) == want
+    assert list(rules.no_longer_needed(needed, present).elements()) == want
+
+
+DPO = "group:dpo"
+
+
+@pytest.mark.parametrize(
+    ("stages", "members", "want"),
+    [
+        ([DPO, DPO], {"bob", "ana"}, [["ana", "bob"], ["ana", "bob"]]),
+        # One is not enough for two answers: security stands in for the second.
+        ([DPO, DPO], {"bob"}, [["bob"], ["resa", "rob"]]),
+        ([DPO], {"otto", "alice"}, [["resa", "rob"]]),
+        ([SPONSOR, DPO], {"sofia", "bob"}, [["sofia"], ["bob"]]),
+        ([SECURITY, SECURITY, DPO], {"resa", "bob"}, [["resa", "rob"], ["resa", "rob"], ["bob"]]),
+        (
+            [SECURITY, SECURITY, DPO],
+            {"resa"},
+            Unresolved(DPO, (Skip("resa", Why.NEEDED_ELSEWHERE), Skip("rob", Why.NEEDED_ELSEWHERE))),
+        ),
+    ],
+)
+def test_a_stage_with_a_quorum_waits_for_as_many_distinct_people(stages, members, want) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    found = rules.resolve(stages, replace(PLAIN, groups={DPO: frozenset(members)}))
+    assert (found if isinstance(found, Unresolved) else [sorted(each.chosen) for each in found]) == want
+
+
+def test_a_stage_that_nobody_answers_is_asked_of_the_next_in_its_chain_but_of_nobody_needed_elsewhere() -> None:
+    found = rules.resolve([SPONSOR, OWNER], PLAIN)
+    assert not isinstance(found, Unresolved)
+    wider = rules.widen(found, [0, 1], PLAIN)
+    assert [(sorted(each.chosen), each.widened) for each in wider] == [
+        (["sam", "sofia"], "system_owner"),
+        (["resa", "rob", "sam"], "security"),
+    ]
+    only_the_sponsor = rules.widen(found, [0], PLAIN)
+    assert [sorted(each.chosen) for each in only_the_sponsor] == [["sofia"], ["sam"]]
+    alone = rules.resolve([SECURITY], PLAIN)
+    assert not isinstance(alone, Unresolved)
+    assert rules.widen(alone, [0], PLAIN)[0].widened == ""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from entitlements.models import Agent, Entitlement, Person, Tool
 from entitlements.words import Risk
 from governance import asking, candidates, policies, rules
-from governance.console.queries.requests import STAGES
+from governance.console.queries.requests import question
 
 _FIRST: Final = 3
 
@@ -46,7 +46,7 @@ def offers(found: Sequence[Entitlement], agent: Agent | None, person: Person) ->
             risk,
             None
             if stages is None
-            else [(STAGES[stage], sorted(names[login] for login in who if login in names)) for stage, who in stages],
+            else [(question(stage), sorted(names[login] for login in who if login in names)) for stage, who in stages],
         )
         for each, (tools, risk, stages) in zip(found, described, strict=True)
     ]
@@ -63,14 +63,15 @@ def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tup
     stages = rules.stages_for(policy, risk, personal=personal)
     tools.sort(key=lambda tool: (-Risk(tool.risk).rank, tool.sentence))
     if agent is None:
-        return tools, risk, [(stage.value, frozenset()) for stage in stages]
+        return tools, risk, [(stage, frozenset()) for stage in stages]
+    acted_for = _acted_for(agent, person)
     around = candidates.around(
-        agent, entitlement.system, requesters={person.login}, people=_acted_for(agent, person), groups=()
+        agent, entitlement.system, requesters={person.login}, people=acted_for, groups=(), stages=stages
     )
     found = rules.resolve(stages, around)
     if isinstance(found, rules.Unresolved):
         return tools, risk, None
-    return tools, risk, [(each.stage.value, each.chosen) for each in found]
+    return tools, risk, [(each.stage, each.chosen) for each in found]
 
 
 def _acted_for(agent: Agent, person: Person) -> tuple[Person, ...]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from entitlements.api import visibility
@@ -131,7 +132,7 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
     return [
         {
             "approval": stage,
-            "question": STAGES.get(stage.stage, stage.stage),
+            "question": question(stage.stage),
             "skipped": [
                 {"who": each["who"], "why": WHY.get(each["why"], each["why"])}
                 for each in stage.resolution.get("skipped", [])
@@ -139,6 +140,13 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
         }
         for stage in sorted(request.approvals.all(), key=lambda stage: stage.position)
     ]
+
+
+def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
+    """Return what a stage is asked; a named group by its name."""
+    if stage.startswith(rules.GROUP):
+        return gettext("The group %(group)s: does it agree?") % {"group": stage.removeprefix(rules.GROUP)}
+    return STAGES.get(stage, stage)
 
 
 def waits_for(request: AccessRequest, person: Person) -> bool:

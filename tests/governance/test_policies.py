@@ -1,0 +1,110 @@
+"""Stages with a quorum, named groups, and what happens when nobody answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from audit import clock
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import people
+from entitlements.words import Risk
+from governance import approvals, candidates, narrowing, policies, requests, rules
+from governance.models import AccessRequest, Approval
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company, waiting
+
+pytestmark = pytest.mark.django_db
+TWO_OF_DPO: rules.Policy = {
+    Risk.LOW: ("sponsor",),
+    Risk.MEDIUM: ("sponsor", "group:dpo"),
+    Risk.HIGH: ("sponsor", "system_owner", "group:dpo", "group:dpo"),
+    Risk.CRITICAL: ("sponsor", "system_owner", "security", "group:dpo", "group:dpo"),
+}
+
+
+@pytest.fixture
+def company() -> Company:
+    return companies.found()
+
+
+def publish(company: Company, policy: rules.Policy) -> None:
+    policies.publish(company.use, policy, by=company.resa, confirmed_by=company.rob, reason="be stricter")
+
+
+def test_two_of_a_group_answer_and_nobody_twice(company: Company) -> None:
+    dora, dan, dirk = (make.person(name) for name in ("dora", "dan", "dirk"))
+    make.group(dora, dan, dirk, slug="dpo")
+    publish(company, TWO_OF_DPO)
+    request = company.ask("remove")
+    assert waiting(request) == {"sponsor": ["sofia"], "system_owner": ["sam"], "group:dpo": ["dan", "dirk", "dora"]}
+    approvals.approve(request.pk, by=dora)
+    with pytest.raises(approvals.AlreadyAnswered):
+        approvals.approve(request.pk, by=dora)
+    approvals.approve(request.pk, by=company.sofia)
+    approvals.approve(request.pk, by=company.sam)
+    request.refresh_from_db()
+    assert (request.state, waiting(request)) == ("in_approval", {"group:dpo": ["dan", "dirk"]})
+    approvals.approve(request.pk, by=dan)
+    request.refresh_from_db()
+    assert request.state == "approved"
+    with pytest.raises(requests.Decided):
+        approvals.approve(request.pk, by=dirk)
+
+
+def test_narrowing_to_less_risk_gives_up_one_of_two_answers_and_whoever_left_the_group_answers_no_longer(
+    company: Company,
+) -> None:
+    dora, dan = make.person("dora"), make.person("dan")
+    dpo = make.group(dora, dan, slug="dpo")
+    publish(company, TWO_OF_DPO)
+    request = company.ask("convert", "remove")
+    people.leave_group(dpo, dan, by=SYSTEM, reason="moved")
+    with pytest.raises(approvals.NotAnApprover):
+        approvals.approve(request.pk, by=dan)
+    approvals.approve(request.pk, by=dora, narrow=narrowing.Narrowing(frozenset({"convert"})))
+    assert waiting(request) == {"sponsor": ["sofia"]}
+    assert sorted(request.approvals.filter(answer="void").values_list("stage", flat=True)) == [
+        "group:dpo",
+        "system_owner",
+    ]
+
+
+def test_a_group_without_people_falls_back_to_security_and_a_stage_is_never_skipped(company: Company) -> None:
+    publish(company, TWO_OF_DPO)
+    request = company.ask("convert")
+    assert waiting(request) == {"sponsor": ["sofia"], "group:dpo": ["resa", "rob"]}
+    assert request.approvals.get(stage="group:dpo").resolution["rule"] == "security"
+    for each in (company.resa, company.rob):
+        people.disable(each, by=SYSTEM, reason="left")
+    with pytest.raises(candidates.NoApprover) as refused:
+        company.ask("convert", people=[company.bob])
+    assert refused.value.detail["stage"] == "group:dpo"
+
+
+def test_after_half_the_time_the_next_is_asked_as_well_once_and_it_is_recorded(company: Company) -> None:
+    request = company.ask()
+    assert not approvals.escalate_due()
+    AccessRequest.objects.update(asked_at=clock.now() - timedelta(days=5), answer_by=clock.now() + timedelta(days=2))
+    assert approvals.escalate_due() == 1
+    assert waiting(request) == {"sponsor": ["sam", "sofia"]}
+    assert request.approvals.get().resolution["widened"] == "system_owner"
+    event = Event.objects.filter(action=Action.APPROVAL_ESCALATED).get()
+    assert event.detail == {"waiting_for": {"sponsor": ["sam", "sofia"]}}
+    assert not approvals.escalate_due()
+    assert not approvals.reroute(request.pk, reason="what was widened stays so")
+    assert approvals.approve(request.pk, by=company.sam).state == "approved"
+
+
+def test_where_nobody_more_can_be_asked_it_is_tried_once(company: Company) -> None:
+    publish(company, {**rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "security")})
+    request = company.ask()
+    approvals.approve(request.pk, by=company.sofia)
+    AccessRequest.objects.update(asked_at=clock.now() - timedelta(days=5), answer_by=clock.now() + timedelta(days=2))
+    assert not approvals.escalate_due()
+    assert Approval.objects.get(stage="security").resolution["widened"] == ""
+    assert not Event.objects.filter(action=Action.APPROVAL_ESCALATED).exists()
