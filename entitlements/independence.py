@@ -42,6 +42,6 @@ def check_appointment(new: Person, *, present: Person | None, by: Principal) -> 
     if by == SYSTEM or (by.kind == "person" and present is not None and by.name == present.login != new.login):
         return
     roles = (Role.ANALYST, Role.ADMIN)
-    second = Person.objects.filter(login=by.name, is_active=True, roles__role__in=roles).exclude(pk=new.pk)
+    second = Person.objects.holding(*roles).filter(login=by.name).exclude(pk=new.pk)
     if by.kind != "person" or not second.exists():
         raise OwnAppointment

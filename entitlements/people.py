@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Final, TypedDict, Unpack
@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import Principal
+from audit.context import SYSTEM, Principal
 
 from . import changes, independence, locks, sessions
 from .errors import DomainError, NotFound
@@ -32,6 +32,10 @@ from .models import (
     SourcedPerson,
     TrustedIssuer,
 )
+from .models.people import LONGEST_AUDIT
+
+AUDIT_UNLESS_SAID: Final = timedelta(days=30)
+"""For how long somebody is an auditor when nobody says until when."""
 
 WHEN_DISABLED: Final[dict[str, Callable[[str], None]]] = {}
 """What floors above do as soon as it is committed that a person, named by login, was shut out."""
@@ -65,6 +69,12 @@ class KeptBySource(DomainError):
     """A people source keeps this up to date; change it there."""
 
     code, status = "kept_by_source", HTTPStatus.CONFLICT
+
+
+class RoleEndRefused(DomainError):
+    """A role ends after now, and an auditor's within 400 days."""
+
+    code, status = "role_end_refused", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class UnknownRole(DomainError):
@@ -195,15 +205,38 @@ def _locked(person: Person) -> Person:
 
 
 @transaction.atomic
-def assign_role(person: Person, role: str, *, by: Principal, reason: str) -> None:
-    """Give a person a role in Mandate. Nobody changes their own roles: the door checks who may. Raises UnknownRole."""
+def assign_role(person: Person, role: str, *, expires_at: datetime | None = None, by: Principal, reason: str) -> None:
+    """Give a person a role in Mandate, until an end where one is said; said anew, the end of a role held is moved.
+
+    An auditor's ends after 30 days where nothing else is said. Nobody changes their own roles: the door checks who
+    may. Raises UnknownRole, RoleEndRefused.
+    """
     if role not in Role.values:
         raise UnknownRole(role=role)
-    _, created = RoleAssignment.objects.get_or_create(person=person, role=role)
-    if created:
-        log.record(
-            Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail={"role": role}
-        )
+    now, auditor = clock.now(), role == Role.AUDITOR
+    held = RoleAssignment.objects.select_for_update().filter(person=person, role=role).first()
+    if held is not None and held.expires_at is not None and held.expires_at <= now:
+        end_roles([held.pk])
+        held = None
+    if held is not None and expires_at in (None, held.expires_at):
+        return
+    ends = expires_at or (now + AUDIT_UNLESS_SAID if auditor else None)
+    if ends is not None and (ends <= now or (auditor and ends > now + LONGEST_AUDIT)):
+        raise RoleEndRefused(role=role)
+    RoleAssignment.objects.update_or_create(person=person, role=role, defaults={"created_at": now, "expires_at": ends})
+    detail = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
+    log.record(Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail=detail)
+
+
+@transaction.atomic
+def end_roles(keys: list[int]) -> int:
+    """Put away roles that are over, with an event each; says how many. They gave nothing since their end."""
+    over = RoleAssignment.objects.select_for_update(of=("self",)).filter(pk__in=keys, expires_at__lte=clock.now())
+    rows = list(over.select_related("person").order_by("pk"))
+    RoleAssignment.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    told = [log.Row(about=(f"person:{row.person.login}",), detail={"role": row.role}) for row in rows]
+    log.record_many(Action.PERSON_ROLE_ENDED, told, by=SYSTEM)
+    return len(rows)
 
 
 @transaction.atomic

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
 from django.db import transaction
 
-from audit import log
+from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
@@ -39,16 +40,16 @@ class RoleExcluded(DomainError):
 
 
 @transaction.atomic
-def give(person: Person, role: str, *, by: Person, reason: str) -> None:
-    """Give a person a role. Twice changes and records nothing.
+def give(person: Person, role: str, *, expires_at: datetime | None = None, by: Person, reason: str) -> None:
+    """Give a person a role, until an end where one is said. Twice changes and records nothing; another end moves it.
 
-    Raises UnknownRole, ReasonRequired, OwnRoles, RoleNotHeld, RoleExcluded, NotFound.
+    Raises UnknownRole, ReasonRequired, OwnRoles, RoleNotHeld, RoleExcluded, RoleEndRefused, NotFound.
     """
     _check(person, role, by=by, reason=reason)
-    held = set(person.roles.values_list("role", flat=True)) - {role}
+    held = set(person.roles.current().values_list("role", flat=True)) - {role}
     if held and (role in ALONE or held & ALONE):
         raise RoleExcluded(role=role, held=sorted(held))
-    people.assign_role(person, role, by=by.principal, reason=reason)
+    people.assign_role(person, role, expires_at=expires_at, by=by.principal, reason=reason)
 
 
 @transaction.atomic
@@ -61,6 +62,12 @@ def take(person: Person, role: str, *, by: Person, reason: str) -> None:
     taken, _ = RoleAssignment.objects.filter(person=person, role=role).delete()
     if taken:
         _record(person, role, by=by.principal, reason=reason)
+
+
+def end_due(limit: int = 500) -> int:
+    """Put away up to `limit` roles whose end has passed; says how many. Two at once share the work."""
+    due = RoleAssignment.objects.filter(expires_at__lte=clock.now()).order_by("expires_at")
+    return people.end_roles(list(due.values_list("pk", flat=True)[:limit]))
 
 
 def _record(person: Person, role: str, *, by: Principal, reason: str) -> None:

@@ -13,7 +13,7 @@ from django.conf import settings
 from audit import clock, refusals
 from audit.context import SYSTEM
 
-from . import addresses, answers, assertions, catalog, grants, reaching, revocation, signing, upstream
+from . import addresses, answers, assertions, catalog, grants, reaching, revocation, roles, signing, upstream
 from .catalog import importing, rounds
 from .errors import DomainError
 from .models import Revocation, System
@@ -28,6 +28,13 @@ logger = logging.getLogger(__name__)
 def expire_grants() -> None:
     """Expire until nothing is due. Two at once share the work; a lost message is made up by the next tick."""
     while grants.expire_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def end_roles() -> None:
+    """Put away the roles in Mandate that are over."""
+    while roles.end_due():
         pass
 
 

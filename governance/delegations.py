@@ -59,7 +59,7 @@ def make(delegate: Person, *, starts_at: datetime, ends_at: datetime, by: Person
     if not reason.strip():
         raise ReasonRequired
     _lock(by, delegate)
-    now, fit = clock.now(), Person.objects.filter(pk=delegate.pk, is_active=True).exclude(roles__role__in=roles.ALONE)
+    now, fit = clock.now(), Person.objects.filter(pk=delegate.pk, is_active=True).exclude(pk__in=_decide_nothing())
     if delegate.pk == by.pk or not fit.exists():
         raise DelegateUnfit
     try:
@@ -128,7 +128,12 @@ def in_force(at: datetime | None = None) -> QuerySet[Delegation]:
     at = at or clock.now()
     rows = Delegation.objects.filter(starts_at__lte=at, ends_at__gt=at, ended_at=None)
     here = rows.filter(delegator__is_active=True, delegate__is_active=True)
-    return here.exclude(delegate__roles__role__in=roles.ALONE)
+    return here.exclude(delegate__in=_decide_nothing())
+
+
+def _decide_nothing() -> QuerySet[Person]:
+    """Return those whose role now keeps them from deciding."""
+    return Person.objects.holding(*roles.ALONE)
 
 
 def places_of(person: Person) -> QuerySet[Person]:

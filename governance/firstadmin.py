@@ -41,7 +41,7 @@ def invite(email: str, *, by: Principal, reason: str, again: bool = False) -> tu
 
     Returns the person and the link's secret part, which is kept nowhere. Raises AdminExists, LoginTaken.
     """
-    if not again and Person.objects.filter(is_active=True, roles__role=Role.ADMIN).exclude(password="").exists():
+    if not again and Person.objects.holding(Role.ADMIN).exclude(password="").exists():
         raise AdminExists
     person = Person.objects.filter(email__iexact=email, is_active=True).order_by("pk").first()
     if person is None:

@@ -129,9 +129,8 @@ def administrators() -> list[tuple[Person, datetime]]:
     """Return the administrators who can sign in with a second factor, each with when they first had one."""
     factors: dict[str, Any] = {
         "authenticator__type__in": [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN],
-        "roles__role": Role.ADMIN,
     }
-    rows = Person.objects.filter(is_active=True, **factors).annotate(factor_at=Min("authenticator__created_at"))
+    rows = Person.objects.holding(Role.ADMIN).filter(**factors).annotate(factor_at=Min("authenticator__created_at"))
     return [(person, person.factor_at) for person in rows.order_by("factor_at")]
 
 

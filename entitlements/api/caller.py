@@ -63,4 +63,6 @@ class Caller:
 
 def of(person: Person) -> Caller:
     """Return the caller that a person at first hand is, with the roles of this moment."""
-    return Caller(person.principal, person=person, roles=frozenset(person.roles.values_list("role", flat=True)))
+    return Caller(
+        person.principal, person=person, roles=frozenset(person.roles.current().values_list("role", flat=True))
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 
 from entitlements import people, roles
 from entitlements.errors import DomainError, Forbidden
-from entitlements.models import Group, Person, Role
+from entitlements.models import Group, Person, Role, RoleAssignment
 
 from . import visibility
 from .endpoints import Act, Listing, Look, Resource
@@ -39,15 +40,19 @@ class PersonFilter(filters.FilterSet):
     """Filters of the list."""
 
     is_active = filters.BooleanFilter()
-    role = filters.CharFilter(field_name="roles__role")
+    role = filters.CharFilter(method="held")
 
     class Meta:
         model = Person
         fields: ClassVar[list[str]] = []
 
+    def held(self, rows: QuerySet[Person], _name: str, role: str) -> QuerySet[Person]:
+        """Keep who holds the role now."""
+        return rows.filter(roles__in=RoleAssignment.objects.current().filter(role=role))
+
 
 class PersonShown(Shown):
-    """A person and her roles in Mandate."""
+    """A person and her roles in Mandate; `role_ends` says of each that has an end when it is."""
 
     login = serializers.CharField()
     name = serializers.CharField()
@@ -55,11 +60,16 @@ class PersonShown(Shown):
     manager = serializers.CharField(source="manager.login", allow_null=True, default=None)
     is_active = serializers.BooleanField()
     roles = serializers.SerializerMethodField()
+    role_ends = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
 
     def get_roles(self, person: Person) -> list[str]:
         """List the roles."""
-        return sorted(each.role for each in person.roles.all())
+        return [each.role for each in person.current_roles]
+
+    def get_role_ends(self, person: Person) -> dict[str, datetime]:
+        """Say when which roles end."""
+        return {each.role: each.expires_at for each in person.current_roles if each.expires_at}
 
 
 class PersonAsked(Strict):
@@ -84,6 +94,12 @@ class RoleAsked(Strict):
 
     role = serializers.ChoiceField(choices=Role.choices)
     reason = Text(max_length=500)
+
+
+class RoleGiven(RoleAsked):
+    """A role to give, until when (an auditor's: 30 days when nothing is said, at most 400), and why."""
+
+    expires_at = serializers.DateTimeField(allow_null=True, default=None)
 
 
 class _People(Resource):
@@ -141,13 +157,14 @@ class _Roles(_People):
         self.permit(found, *self.links(found))
         if self.caller.human is None:
             raise Forbidden
-        type(self).verb(found, by=self.caller.human, **self.body(RoleAsked))
+        type(self).verb(found, by=self.caller.human, **self.body(type(self).asked))
         return self.again(found)
 
 
 class GiveRole(_Roles):
     """Give a person a role that one holds, or any as a platform admin; never to oneself."""
 
+    asked = RoleGiven
     verb = staticmethod(roles.give)
 
 

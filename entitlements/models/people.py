@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import F, Q
 
+from audit import clock
 from audit.context import Principal
 
 
@@ -32,6 +34,11 @@ class PersonManager(BaseUserManager["Person"]):
     def get_by_natural_key(self, username: str | None) -> Person:
         """Find a person by login."""
         return self.get(login=username)
+
+    def holding(self, *roles: str) -> models.QuerySet[Person]:
+        """Return the active people who hold any of the roles at this moment."""
+        held = RoleAssignment.objects.current().filter(role__in=roles)
+        return self.filter(is_active=True, pk__in=held.values("person"))
 
 
 class Person(AbstractBaseUser):
@@ -69,7 +76,12 @@ class Person(AbstractBaseUser):
 
     def has_role(self, *roles: str) -> bool:
         """Whether the person is active and holds any of the roles."""
-        return self.is_active and self.roles.filter(role__in=roles).exists()
+        return self.is_active and self.roles.current().filter(role__in=roles).exists()
+
+    @property
+    def current_roles(self) -> list[RoleAssignment]:
+        """The roles of this moment, of those that may have been fetched with the person already."""
+        return sorted((each for each in self.roles.all() if each.is_current), key=lambda each: each.role)
 
     @property
     def is_staff(self) -> bool:
@@ -85,21 +97,46 @@ class Person(AbstractBaseUser):
         return self.is_staff and ".view_" in perm
 
 
+LONGEST_AUDIT: Final = timedelta(days=400)
+"""For how long at most somebody is an auditor, who reads everything, before another looks whether she still is."""
+
+
+class RoleQuerySet(models.QuerySet["RoleAssignment"]):
+    """Whoever reads roles reads the current ones: a role that is over gives nothing, though its row may still stand."""
+
+    def current(self) -> RoleQuerySet:
+        """Return the roles that are held at this moment."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()))
+
+
 class RoleAssignment(models.Model):
-    """A role that a person holds in Mandate itself."""
+    """A role that a person holds in Mandate itself, without an end or until one; an auditor's always ends."""
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="roles")
     role = models.CharField(max_length=16, choices=Role.choices)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager[RoleAssignment]] = RoleQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(name="a_person_holds_a_role_once", fields=["person", "role"]),
+            models.CheckConstraint(
+                name="an_auditor_is_one_for_a_while",
+                condition=~Q(role="auditor")
+                | Q(expires_at__isnull=False, expires_at__lte=F("created_at") + LONGEST_AUDIT),
+            ),
             models.CheckConstraint(name="role_is_known", condition=Q(role__in=Role.values)),
         ]
 
     def __str__(self) -> str:
         return f"{self.person_id}:{self.role}"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the role is held at this moment."""
+        return self.expires_at is None or self.expires_at > clock.now()
 
 
 class Group(models.Model):

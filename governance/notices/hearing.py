@@ -269,7 +269,7 @@ def _review(event: Event) -> Iterator[Told]:
 
 def _setup(event: Event) -> Iterator[Told]:
     if event.outcome == "failure":
-        admins = Person.objects.filter(roles__role=Role.ADMIN)
+        admins = Person.objects.holding(Role.ADMIN)
         said = _("A test of the set-up failed: %(why)s") % {"why": event.detail.get("sentence", "")}
         yield Told(Kind.SETUP_LOST, admins, f"setup:{_key(event, 'setup')}", said, "/settings/setup/")
 

@@ -193,7 +193,7 @@ def _only(role: str, does: str) -> str:
 
 def holders(role: str) -> list[str]:
     """Return the names of the active people who hold a role."""
-    return list(Person.objects.filter(is_active=True, roles__role=role).order_by("name").values_list("name", flat=True))
+    return list(Person.objects.holding(role).order_by("name").values_list("name", flat=True))
 
 
 def sign_in(person: Person) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -99,15 +100,21 @@ def one(request: HttpRequest, login: str) -> HttpResponse:
 
 def _show(request: HttpRequest, person: Person, problem: DomainError | None = None) -> HttpResponse:
     caller = doors.caller(request)
-    held = set(person.roles.values_list("role", flat=True))
+    ends = dict(person.roles.current().values_list("role", "expires_at"))
     giving = _giving(request, person)
     told: dict[str, Any] = {
         "person": person,
         "problem": problem,
         "held": [
-            (value, label, MEANINGS[Role(value)], value in giving) for value, label in Role.choices if value in held
+            (value, label, MEANINGS[Role(value)], value in giving, ends[value])
+            for value, label in Role.choices
+            if value in ends
         ],
-        "offered": [(value, label, MEANINGS[Role(value)]) for value, label in Role.choices if value in giving - held],
+        "offered": [
+            (value, label, MEANINGS[Role(value)])
+            for value, label in Role.choices
+            if value in giving and ends.get(value, True)  # one with an end is given anew to move it
+        ],
         "groups": visibility.groups(caller).filter(people=person).order_by("slug"),
         "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
         "owns": visibility.agents(caller).filter(owner=person).order_by("slug"),
@@ -162,7 +169,8 @@ def change_role(request: HttpRequest, login: str) -> HttpResponse:
     stepup.demand(request)
     try:
         if verb == "give":
-            roles.give(person, role, by=by, reason=doors.reason(request))
+            ends = _end(request.POST.get("until", ""))
+            roles.give(person, role, expires_at=ends, by=by, reason=doors.reason(request))
             doors.done(request, _("The role is given. It holds from the next click on."))
         elif verb == "take":
             roles.take(person, role, by=by, reason=doors.reason(request))
@@ -173,3 +181,13 @@ def change_role(request: HttpRequest, login: str) -> HttpResponse:
         doors.record(request, refusal)
         return _show(request, person, refusal)
     return redirect(f"/people/{login}/")
+
+
+def _end(day: str) -> datetime | None:
+    """Read the last day of a role, which ends with it; None when none is said. Raises RoleEndRefused."""
+    if not day:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day), time.max, UTC)
+    except ValueError as error:
+        raise people.RoleEndRefused from error

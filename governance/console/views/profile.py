@@ -15,7 +15,7 @@ from audit import clock
 from entitlements import people
 from entitlements.api import visibility
 from entitlements.errors import Forbidden, Malformed, ReasonRequired
-from entitlements.models import ApiToken, Person, Role
+from entitlements.models import ApiToken, Role, RoleAssignment
 from governance.console import doors, paging, stepup
 
 _LASTS: Final = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90)}
@@ -33,7 +33,7 @@ def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
     factors = Authenticator.objects.filter(user_id=person.pk)
     told = {
         "person": person,
-        "roles": [each.get_role_display() for each in person.roles.all()],
+        "roles": [each.get_role_display() for each in person.current_roles],
         "factors": [factor.get_type_display() for factor in factors],
         "tokens": ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=clock.now()).order_by("-pk"),
         "fresh": fresh,
@@ -77,7 +77,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     if text := request.GET.get("q", "").strip():
         rows = rows.filter(login__icontains=text) | rows.filter(name__icontains=text)
     if role := request.GET.get("role"):
-        rows = rows.filter(pk__in=Person.objects.filter(roles__role=role).values("pk"))
+        rows = rows.filter(roles__in=RoleAssignment.objects.current().filter(role=role))
     told = {
         "page": paging.page(request, rows, ("login",)),
         "filters": request.GET,
