@@ -2,10 +2,11 @@
 
 from .adoption import AdoptedAgent, AdoptionBatch, SeenAccess
 from .combinations import AgentCall, CombinationException, CombinationRule
+from .cuts import NoAnswer, Remediation, RemovalException, TakenBack
 from .delegations import Delegation
 from .dormancy import Dormancy
-from .invitations import Invitation
 from .emergency import EmergencyGrant
+from .invitations import Invitation
 from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
@@ -14,7 +15,6 @@ from .reviews import (
     Campaign,
     Draft,
     PopulationRow,
-    Remediation,
     ReviewDecision,
     ReviewItem,
     ReviewLine,
@@ -36,17 +36,22 @@ __all__ = [
     "Delivery",
     "Dormancy",
     "Draft",
-    "Invitation",
-    "Notice",
     "EmergencyGrant",
+    "Invitation",
+    "NoAnswer",
+    "Notice",
     "NoticeSettings",
     "OfficeProposal",
     "PopulationRow",
     "Remediation",
+    "RemovalException",
     "RequestLine",
     "ReviewDecision",
     "ReviewItem",
     "ReviewLine",
     "SeenAccess",
     "SetupCheck",
+    "Suggestion",
+    "UsageDay",
+    "TakenBack",
 ]

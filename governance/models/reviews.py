@@ -1,7 +1,7 @@
 """Access reviews: a campaign, what it looks at, who answers, what they answered, and that it was done.
 
 An item is what one agent may do at one system for one set of people; each of its lines is one tool of one grant.
-Nothing here is ever deleted, and triggers (migration 0004) refuse what the rules forbid, whoever writes.
+Nothing here is ever deleted, and triggers (migrations 0004 and 0021) refuse what the rules forbid, whoever writes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from entitlements.models import Agent, Grant, Person, System, Tool, ToolVersion
 
 
 class Campaign(models.Model):
-    """One access review. Its population is taken and hashed when it begins, and never changes after."""
+    """One access review. Its population is taken and hashed when it begins, and never changes after.
+
+    `is_rehearsal`: whatever nobody answers is shown and not stopped. `load_cap` is how many items one reviewer gets, None
+    for any number. `deadline_held` says why what nobody answered waits for the owner's word.
+    """
 
     class Kind(models.TextChoices):
         AGENT_OWNER = "agent_owner", "Agents, by sponsor"
@@ -44,6 +48,10 @@ class Campaign(models.Model):
     closing_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
+    is_rehearsal = models.BooleanField(default=False, db_default=False)
+    load_cap = models.PositiveIntegerField(null=True, blank=True, default=120, db_default=120)
+    deadline_held = models.JSONField(null=True, blank=True)
+    deadline_released_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -215,9 +223,11 @@ class Draft(models.Model):
     assignment = models.OneToOneField(Assignment, primary_key=True, on_delete=models.PROTECT, related_name="draft")
     verb = models.CharField(max_length=16, blank=True)
     kept_lines = ArrayField(models.BigIntegerField(), default=list)
+    limits = models.JSONField(default=dict, db_default={})
     valid_until = models.DateTimeField(null=True, blank=True)
     reason_code = models.CharField(max_length=32, blank=True)
     comment = models.TextField(max_length=2000, blank=True)
+    bulk_op = models.UUIDField(null=True, blank=True)
     rev = models.PositiveIntegerField(default=1)
     saved_at = models.DateTimeField()
 
@@ -226,7 +236,11 @@ class Draft(models.Model):
 
 
 class ReviewDecision(models.Model):
-    """An answer that counts. Append-only: another answer to the same item supersedes it, and only once."""
+    """An answer that counts. Append-only: another answer to the same stage supersedes it, once it was taken back.
+
+    `kept_lines` are the lines that stay, `limits` the tighter limits of some of them by line, `valid_until` an earlier
+    end. An abstention is no outcome: the next in the chain is asked.
+    """
 
     class Via(models.TextChoices):
         UI = "ui", "Console"
@@ -240,6 +254,7 @@ class ReviewDecision(models.Model):
     via = models.CharField(max_length=16, choices=Via.choices)
     verb = models.CharField(max_length=16)
     kept_lines = ArrayField(models.BigIntegerField(), default=list)
+    limits = models.JSONField(default=dict, db_default={})
     valid_until = models.DateTimeField(null=True, blank=True)
     reason_code = models.CharField(max_length=32, blank=True)
     comment = models.TextField(max_length=2000, blank=True)
@@ -257,54 +272,36 @@ class ReviewDecision(models.Model):
             models.UniqueConstraint(
                 name="a_second_decision_supersedes_the_first",
                 fields=["item", "stage"],
-                condition=Q(supersedes__isnull=True),
+                condition=Q(supersedes__isnull=True) & ~Q(verb="abstain"),
             ),
-            models.CheckConstraint(name="a_decision_keeps_or_removes", condition=Q(verb__in=["certify", "revoke"])),
+            models.CheckConstraint(
+                name="a_decision_has_a_known_verb", condition=Q(verb__in=["certify", "reduce", "revoke", "abstain"])
+            ),
             models.CheckConstraint(
                 name="a_removal_has_a_reason_and_keeps_nothing",
-                condition=~Q(verb="revoke") | (~Q(reason_code="") & Q(kept_lines=[])),
+                condition=~Q(verb="revoke") | (~Q(reason_code="") & Q(kept_lines=[], limits={}, valid_until=None)),
+            ),
+            models.CheckConstraint(
+                name="a_reduction_has_a_reason_and_keeps_something",
+                condition=~Q(verb="reduce") | (~Q(reason_code="") & ~Q(kept_lines=[])),
+            ),
+            models.CheckConstraint(
+                name="an_abstention_says_why_and_decides_nothing",
+                condition=~Q(verb="abstain")
+                | Q(
+                    reason_code__in=["not_mine", "dont_understand", "conflict", "need_info"],
+                    kept_lines=[],
+                    limits={},
+                    valid_until=None,
+                    supersedes=None,
+                ),
+            ),
+            models.CheckConstraint(name="keeping_all_tightens_nothing", condition=~Q(verb="certify") | Q(limits={})),
+            models.CheckConstraint(
+                name="an_earlier_end_is_yet_to_come", condition=Q(valid_until=None) | Q(valid_until__gt=F("decided_at"))
             ),
             models.CheckConstraint(name="nothing_supersedes_itself", condition=~Q(supersedes=F("id"))),
         ]
 
     def __str__(self) -> str:
         return f"{self.item_id}:{self.verb}"
-
-
-class Remediation(models.Model):
-    """A removal on its way from a decision to a proof. Verified only by a probe in which every call was denied."""
-
-    class State(models.TextChoices):
-        QUEUED = "queued", "Waiting"
-        APPLIED = "applied", "Removed, not yet proven"
-        VERIFIED = "verified", "Removed and proven"
-        FAILED = "failed", "Not proven"
-
-    decision = models.OneToOneField(
-        ReviewDecision, primary_key=True, on_delete=models.PROTECT, related_name="remediation"
-    )
-    action = models.CharField(max_length=16, default="revoke")
-    state = models.CharField(max_length=16, choices=State.choices, default=State.QUEUED)
-    not_before = models.DateTimeField()
-    due_at = models.DateTimeField()
-    applied_at = models.DateTimeField(null=True, blank=True)
-    verified_at = models.DateTimeField(null=True, blank=True)
-    residual_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
-    probe = models.JSONField(null=True, blank=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="what_is_verified_was_applied_and_probed",
-                condition=~Q(state="verified")
-                | Q(applied_at__isnull=False, verified_at__isnull=False, probe__isnull=False, probe__holds=True),
-            ),
-            models.CheckConstraint(
-                name="what_is_applied_says_when", condition=Q(state="queued") | Q(applied_at__isnull=False)
-            ),
-        ]
-        indexes: ClassVar = [models.Index(name="unproven", fields=["not_before"], condition=~Q(state="verified"))]
-
-    def __str__(self) -> str:
-        return f"{self.decision_id}:{self.state}"
