@@ -75,6 +75,13 @@ def roll_up_usage() -> None:
 
 
 @shared_task(ignore_result=True)
+def roll_up_usage() -> None:
+    """Add up the calls that were recorded since, until the end of the record is reached."""
+    while reviews.roll_up():
+        pass
+
+
+@shared_task(ignore_result=True)
 def reassign_leavers() -> None:
     """Find another reviewer wherever one has left."""
     while reviews.reassign_leavers():

@@ -20,6 +20,7 @@ from .reviews import (
     ReviewLine,
 )
 from .setup import SetupCheck
+from .usage import Suggestion, UsageDay
 
 __all__ = [
     "AccessRequest",
@@ -51,6 +52,8 @@ __all__ = [
     "ReviewLine",
     "SeenAccess",
     "SetupCheck",
+    "Suggestion",
+    "UsageDay",
     "Suggestion",
     "UsageDay",
     "TakenBack",

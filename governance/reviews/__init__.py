@@ -16,6 +16,7 @@ from .errors import (
 from .evidence import Evidence, evidence
 from .removing import prove, prove_due
 from .seeing import campaigns_visible_to, items_visible_to, waiting_for
+from .usage import roll_up
 
 __all__ = [
     "Answer",
@@ -42,6 +43,7 @@ __all__ = [
     "prove_due",
     "reassign",
     "reassign_leavers",
+    "roll_up",
     "save_draft",
     "submit",
     "waiting_for",

@@ -6,7 +6,7 @@ depends on the session's time zone.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection
@@ -14,16 +14,17 @@ from django.db import connection
 from governance import reviewing
 from governance.models import Campaign, PopulationRow
 
-WINDOW: Final = timedelta(days=90)
-"""How far back calls are counted."""
+from . import usage
 
-_TAKE: Final = """
+WINDOW: Final = usage.WINDOW
+
+_TAKE: Final = f"""
 WITH held AS MATERIALIZED (
     SELECT g.id, g.agent_id, e.system_id, g.subjects_digest, g.version, g.state, g.starts_at, g.expires_at,
            g.request_id, e.scope, a.slug AS agent, y.slug AS system, y.kind, s.login AS sponsor, o.login AS owner,
            (SELECT max(array_position(%(risks)s::text[], t.risk::text)) FROM entitlements_grantline l
               JOIN entitlements_tool t ON t.id = l.tool_id WHERE l.grant_id = g.id) AS risk,
-           (SELECT coalesce(array_agg(DISTINCT coalesce('person:' || p.login, 'group:' || u.slug)), '{}')
+           (SELECT coalesce(array_agg(DISTINCT coalesce('person:' || p.login, 'group:' || u.slug)), '{{}}')
               FROM entitlements_grantsubject n LEFT JOIN entitlements_person p ON p.id = n.person_id
               LEFT JOIN entitlements_group u ON u.id = n.group_id WHERE n.grant_id = g.id) AS subjects
     FROM entitlements_grant g
@@ -64,26 +65,22 @@ WITH held AS MATERIALIZED (
            encode(sha256(convert_to(payload, 'UTF8')), 'hex')
     FROM told
 ), used AS (
-    SELECT h.id AS grant_id, v.body::jsonb -> 'detail' ->> 'tool' AS tool,
-           count(*) FILTER (WHERE v.action = 'call.allowed') AS calls,
-           count(*) FILTER (WHERE v.action = 'call.denied') AS denied,
-           max(v.at) FILTER (WHERE v.action = 'call.allowed') AS last
-    FROM held h JOIN events v ON v.links @> ARRAY['grant:' || h.id]
-    WHERE h.kind = ANY(%(gateway)s) AND v.at >= %(since)s AND v.at <= %(now)s
-      AND v.action IN ('call.allowed', 'call.denied')
-    GROUP BY 1, 2
+    SELECT grant_id, tool_id, sum(calls) AS calls, sum(denied) AS denied, max(last_at) AS last
+    FROM ({usage.USED}) c WHERE grant_id IN (SELECT id FROM held) GROUP BY 1, 2
 )
 INSERT INTO governance_reviewline (item_id, grant_id, tool_id, tool_version_id, limits, usage_grade, calls_window,
                                    denied_window, last_call_at)
-SELECT o.item, h.id, t.id, t.approved_id, l.limits,
-       CASE WHEN h.kind = ANY(%(gateway)s) THEN 'A' WHEN h.kind = 'mcp' THEN 'B' ELSE 'C' END,
-       CASE WHEN h.kind = ANY(%(gateway)s) THEN coalesce(u.calls, 0) END,
-       CASE WHEN h.kind = ANY(%(gateway)s) THEN coalesce(u.denied, 0) END, u.last
-FROM held h JOIN told o ON o.grant_id = h.id
-JOIN entitlements_grantline l ON l.grant_id = h.id
-JOIN entitlements_tool t ON t.id = l.tool_id
-LEFT JOIN used u ON u.grant_id = h.id AND u.tool = t.name
-"""
+SELECT item, grant_id, tool_id, version, limits, grade, CASE WHEN grade = 'A' THEN coalesce(calls, 0) END,
+       CASE WHEN grade = 'A' THEN coalesce(denied, 0) END, CASE WHEN grade = 'A' THEN last END
+FROM (
+    SELECT o.item, h.id AS grant_id, t.id AS tool_id, t.approved_id AS version, l.limits, u.calls, u.denied, u.last,
+           {usage.GRADE.format(kind="h.kind")} AS grade
+    FROM held h JOIN told o ON o.grant_id = h.id
+    JOIN entitlements_grantline l ON l.grant_id = h.id
+    JOIN entitlements_tool t ON t.id = l.tool_id
+    LEFT JOIN used u ON u.grant_id = h.id AND u.tool_id = t.id
+) line
+"""  # noqa: S608 - made of constants
 
 
 def take(campaign: Campaign, now: datetime) -> tuple[int, str]:
@@ -102,7 +99,7 @@ def _parameters(campaign: Campaign, now: datetime) -> dict[str, Any]:
         "now": now,
         "since": now - WINDOW,
         "risks": ["low", "medium", "high", "critical"],
-        "gateway": ["mcp_gateway", "http", "stdio"],
+        "gateway": usage.GATEWAY,
         "systems": campaign.scope.get("systems"),
         "agents": campaign.scope.get("agents"),
     }

@@ -1,0 +1,78 @@
+"""What was called: one row for a tool line and a day, rolled up from the record; and what a review suggests from it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from entitlements.models import Agent, Grant, Tool
+
+from .reviews import ReviewItem
+
+
+class UsageDay(models.Model):
+    """The calls of one tool by one agent on one day (UTC), under one grant; without a grant, those that none covered.
+
+    `people` holds a hash for each person acted for, so that they can be counted over many days and named nowhere.
+    """
+
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+")
+    grant = models.ForeignKey(Grant, null=True, on_delete=models.PROTECT, related_name="+")
+    tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="+")
+    day = models.DateField()
+    calls = models.PositiveIntegerField()
+    denied = models.PositiveIntegerField()
+    people = ArrayField(models.BigIntegerField(), default=list)
+    last_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="a_day_of_a_line_is_one_row", fields=["agent", "tool", "day", "grant"], nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                name="the_last_call_is_known_where_there_was_one",
+                condition=Q(calls=0, last_at=None) | Q(calls__gt=0, last_at__isnull=False),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="usage_of_grant", fields=["grant", "day"])]
+
+    def __str__(self) -> str:
+        return f"{self.tool_id} on {self.day}: {self.calls}"
+
+
+class Suggestion(models.Model):
+    """What a review suggests for an item, from `inputs` that were frozen with its population. Append-only.
+
+    `kept` are the lines that a reduction would keep; `reasons` are codes with what each weighed.
+    """
+
+    class Verdict(models.TextChoices):
+        REVOKE = "revoke", "Remove"
+        REDUCE = "reduce", "Keep some"
+        LOOK = "look", "Look closer"
+        KEEP = "keep", "Keep"
+        UNKNOWN = "unknown", "Not enough data"
+
+    item = models.OneToOneField(ReviewItem, primary_key=True, on_delete=models.PROTECT, related_name="suggestion")
+    verdict = models.CharField(max_length=16, choices=Verdict.choices)
+    score = models.SmallIntegerField()
+    kept = ArrayField(models.BigIntegerField(), default=list)
+    reasons = models.JSONField(default=list)
+    inputs = models.JSONField(default=dict)
+    inputs_sha256 = models.CharField(max_length=64)
+    version = models.CharField(max_length=32)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_reduction_says_what_it_keeps",
+                condition=(Q(verdict="reduce") & ~Q(kept=[])) | (~Q(verdict="reduce") & Q(kept=[])),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id}: {self.verdict}"

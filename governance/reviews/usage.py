@@ -1,0 +1,117 @@
+"""How much each tool line is used: the record read onward into one row a line and day, and counted from there.
+
+The cursor moves in the transaction that adds the calls up, so a worker that is killed neither loses nor doubles one.
+What the sweep has not read yet - the end of the log, and what is not sealed - is counted with it, so that a number is
+as exact as if the whole record had been read. Calls are seen only where each passes our gateway (grade A).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Max, Sum
+
+from audit import stream
+from audit.models import Cursor
+from entitlements.models import System
+from governance.models import UsageDay
+
+CURSOR: Final = "usage"
+AT_ONCE: Final = 20_000
+WINDOW: Final = timedelta(days=90)
+"""How far back calls are counted."""
+WEEKS: Final = 13
+
+GATEWAY: Final = [System.Kind.MCP_GATEWAY.value, System.Kind.HTTP.value, System.Kind.STDIO.value]
+
+GRADE: Final = "CASE WHEN {kind} = ANY(%(gateway)s) THEN 'A' WHEN {kind} = 'mcp' THEN 'B' ELSE 'C' END"
+"""How much is seen of a kind of system: every call, tokens alone, or nothing."""
+
+
+def calls(source: str) -> str:
+    """Return the statement that reads the calls among some events, given what selects those from `events v`."""
+    return f"""
+    SELECT coalesce(g.agent_id, a.id) AS agent_id, g.id AS grant_id, t.id AS tool_id, v.at,
+           v.action = 'call.allowed' AS allowed, hashtextextended(b.said ->> 'on_behalf_of', 0) AS person
+    FROM {source}
+    CROSS JOIN LATERAL (SELECT v.body::jsonb AS said) b
+    CROSS JOIN LATERAL (SELECT max(substr(x, 7)) FILTER (WHERE starts_with(x, 'grant:')) AS held,
+        max(split_part(substr(x, 6), '/', 1)) FILTER (WHERE starts_with(x, 'tool:')) AS system FROM unnest(v.links) x) n
+    LEFT JOIN entitlements_grant g ON g.id = CASE WHEN n.held ~ '^[0-9a-f-]{{36}}$' THEN n.held::uuid END
+    LEFT JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+    LEFT JOIN entitlements_system y ON y.slug = n.system
+    JOIN entitlements_tool t ON t.system_id = coalesce(e.system_id, y.id) AND t.name = b.said -> 'detail' ->> 'tool'
+    LEFT JOIN entitlements_agent a ON 'agent:' || a.slug = b.said ->> 'actor'
+    WHERE v.action IN ('call.allowed', 'call.denied') AND coalesce(g.agent_id, a.id) IS NOT NULL
+    """  # noqa: S608 - made of constants
+
+
+_ADD: Final = f"""
+WITH seen AS ({
+    calls('''(SELECT e.* FROM leaves l JOIN events e ON e.at = l.at AND e.uuid = l.uuid
+                         WHERE l.index >= %(first)s AND l.index < %(end)s) v''')
+})
+INSERT INTO governance_usageday AS d (agent_id, grant_id, tool_id, day, calls, denied, people, last_at)
+SELECT agent_id, grant_id, tool_id, (at AT TIME ZONE 'UTC')::date, count(*) FILTER (WHERE allowed),
+       count(*) FILTER (WHERE NOT allowed),
+       coalesce(array_agg(DISTINCT person) FILTER (WHERE allowed AND person IS NOT NULL), '{{}}'),
+       max(at) FILTER (WHERE allowed)
+FROM seen GROUP BY 1, 2, 3, 4 ORDER BY 1, 3, 4, 2
+ON CONFLICT (agent_id, tool_id, day, grant_id) DO UPDATE SET
+    calls = d.calls + excluded.calls, denied = d.denied + excluded.denied,
+    people = ARRAY(SELECT DISTINCT unnest(d.people || excluded.people) ORDER BY 1),
+    last_at = greatest(d.last_at, excluded.last_at)
+"""  # noqa: S608 - made of constants
+
+TAIL: Final = calls("""(
+        SELECT e.* FROM leaves l JOIN events e ON e.at = l.at AND e.uuid = l.uuid
+        WHERE l.index >= coalesce((SELECT position FROM cursors WHERE name = 'usage'), 0)
+        UNION ALL SELECT e.* FROM pending p JOIN events e ON e.at = p.at AND e.uuid = p.uuid) v""")
+"""What the sweep has not added up yet."""
+
+USED: Final = f"""
+    SELECT grant_id, agent_id, tool_id, calls, denied, last_at FROM governance_usageday
+    WHERE day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date
+    UNION ALL
+    SELECT grant_id, agent_id, tool_id, allowed::int, (NOT allowed)::int, CASE WHEN allowed THEN at END FROM ({TAIL}) t
+    WHERE at >= %(since)s AND at <= %(now)s
+"""  # noqa: S608 - made of constants
+"""Every call since a moment, whole days at its beginning; needs the parameters `since` and `now`."""
+
+
+@transaction.atomic
+def roll_up(limit: int = AT_ONCE) -> int:
+    """Add the calls among the next sealed events to their days; says how many events were read. Two at once share."""
+    Cursor.objects.get_or_create(name=CURSOR)
+    cursor = Cursor.objects.select_for_update(skip_locked=True).filter(name=CURSOR).first()
+    if cursor is None:
+        return 0  # another worker is at it
+    end = min(cursor.position + limit, stream.end())
+    if end <= cursor.position:
+        return 0
+    with connection.cursor() as statement:
+        statement.execute(_ADD, {"first": cursor.position, "end": end})
+    Cursor.objects.filter(pk=CURSOR).update(position=end)
+    return end - cursor.position
+
+
+def weekly(grants: Collection[UUID], now: datetime) -> dict[UUID, list[int]]:
+    """Return the calls under some grants in each of the last thirteen weeks, the oldest first."""
+    found: dict[UUID, list[int]] = defaultdict(lambda: [0] * WEEKS)
+    since = now.date() - timedelta(weeks=WEEKS) + timedelta(days=1)
+    rows = UsageDay.objects.filter(grant__in=grants, day__gte=since, day__lte=now.date())
+    for grant, day, count in rows.values_list("grant", "day", "calls"):
+        if grant is not None:
+            found[grant][(day - since).days // 7] += count
+    return dict(found)
+
+
+def of_grant(grant: UUID, now: datetime) -> dict[int, dict[str, Any]]:
+    """Return what was called under a grant in the window, by tool: calls, denied and the last call."""
+    rows = UsageDay.objects.filter(grant=grant, day__gte=(now - WINDOW).date()).values("tool")
+    return {row["tool"]: dict(row) for row in rows.annotate(calls=Sum("calls"), denied=Sum("denied"), last=Max("last_at"))}

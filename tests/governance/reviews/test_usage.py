@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import transaction
+
+from audit import clock, context, log
+from audit.actions import Action
+from audit.context import Principal
+from audit.models import Cursor
+from entitlements.models import Grant
+from governance.models import ReviewLine, UsageDay
+from governance.reviews import usage
+from tests.audit.make import Archive
+from tests.governance.reviews import worlds
+
+type Move = Callable[[datetime | timedelta], datetime]
+BOT = Principal("agent", "research-bot")
+
+
+@pytest.fixture
+def archive(transactional_db: None, tmp_path: Path) -> Archive:  # noqa: ARG001
+    return Archive(tmp_path, Ed25519PrivateKey.generate())
+
+
+def call(
+    grant: Grant | None, tool: str = "now", *, action: Action = Action.CALL_ALLOWED, person: str = "alice"
+) -> None:
+    links = [f"tool:clock/{tool}"] if grant is None else [f"grant:{grant.pk}", f"tool:clock/{tool}"]
+    outcome = "success" if action is Action.CALL_ALLOWED else "refused"
+    with transaction.atomic(), context.acting(on_behalf_of=Principal("person", person)):
+        log.record(action, by=BOT, about=links, outcome=outcome, detail={"tool": tool})
+
+
+def test_calls_are_added_up_by_line_and_day_once_however_often_the_sweep_dies(archive: Archive) -> None:
+    _, grant = worlds.found()
+    for person in ("alice", "bob", "alice"):
+        call(grant, person=person)
+    call(grant, "convert", action=Action.CALL_DENIED)
+    call(None, "wipe", action=Action.CALL_DENIED)
+    call(grant, "no-such-tool")
+    archive.seal()
+    with transaction.atomic():
+        assert usage.roll_up()
+        transaction.set_rollback(True)  # as where the worker is killed
+    assert not UsageDay.objects.exists()
+
+    while usage.roll_up(limit=3):
+        pass
+    assert usage.roll_up() == 0
+    rows = {(row.tool.name, row.grant_id): row for row in UsageDay.objects.select_related("tool", "agent")}
+    assert {name: (row.calls, row.denied, len(row.people)) for name, row in rows.items()} == {
+        ("now", grant.pk): (3, 0, 2),
+        ("convert", grant.pk): (0, 1, 0),
+        ("wipe", None): (0, 1, 0),
+    }
+    assert {row.agent.slug for row in rows.values()} == {"research-bot"}
+
+    call(grant, person="bob")
+    archive.seal()
+    usage.roll_up()
+    row = UsageDay.objects.get(tool__name="now")
+    assert (row.calls, len(row.people)) == (4, 2)
+
+
+def test_a_review_counts_the_days_and_what_the_sweep_has_not_read_each_once(archive: Archive) -> None:
+    company, grant = worlds.found()
+    call(grant)
+    archive.seal()
+    usage.roll_up()
+    call(grant)
+    archive.seal()  # sealed, not swept
+    call(grant)  # not even sealed
+    worlds.campaign(company)
+    assert ReviewLine.objects.get(tool__name="now").calls_window == 3
+
+
+@pytest.mark.django_db
+def test_days_before_the_window_do_not_count_and_weeks_are_told_apart() -> None:
+    company, grant = worlds.found()
+    tool, today = grant.lines.get(tool__name="now").tool, clock.now()
+    for days, calls in ((91, 50), (89, 4), (7, 2), (0, 1)):
+        at = today - timedelta(days=days)
+        UsageDay.objects.create(
+            agent=company.bot, grant=grant, tool=tool, day=at.date(), calls=calls, denied=0, last_at=at
+        )
+    worlds.campaign(company)
+    assert ReviewLine.objects.get(tool=tool).calls_window == 7
+    assert usage.weekly([grant.pk], today)[grant.pk] == [4, *[0] * 10, 2, 1]
+
+
+@pytest.mark.django_db
+def test_the_sweep_begins_with_the_first_event_so_that_history_counts() -> None:
+    assert usage.roll_up() == 0
+    assert Cursor.objects.get(name=usage.CURSOR).position == 0
