@@ -1,6 +1,6 @@
 """The whole product on this machine, with the main job played by the official MCP client: `make demo`.
 
-    python -m scripts.demo [--once] [--stop] [--system SLUG=URL ...] [--nodes N]
+    python -m scripts.demo [--once] [--stop] [--system SLUG=URL ...] [--nodes N] [--fleet N]
 
 Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/seed.py`), plays the story
 (`scripts/demo/story.py`), writes `var/demo.json` (`scripts/demo/world.py`) and stays up for the visitor, around whom
@@ -37,6 +37,8 @@ RUN = VAR / "run"
 PID_FILE = PidFile(VAR / "demo.pid")
 OUT = VAR / "demo.json"
 STOP_SECONDS = 60.0
+FEWEST, MOST = 20, 900_000
+"""How many agents a fleet may have (`scripts/demo/fleet.py`)."""
 LOOPBACK_URL = re.compile(r"([a-z][a-z0-9-]{0,62})=(http://(?:localhost|127\.0\.0\.1)(?::\d+)?/\S*)")
 
 
@@ -74,11 +76,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--system", action="append", default=[], type=extra_system, metavar="SLUG=URL", dest="systems")
     parser.add_argument("--nodes", type=int, default=1, choices=range(1, 10), metavar="N", help="gateway nodes")
     parser.add_argument("--tls", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--fleet", type=int, metavar="N", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--fleet", type=fleet_size, metavar="N", help="add N agents with ten grants each, and their use"
+    )
     options = parser.parse_args(arguments)
-    for name in ("tls", "fleet"):
-        if getattr(options, name):
-            parser.error(f"--{name} is not available yet")
+    if options.tls:
+        parser.error("--tls is not available yet")
     if set(dict(options.systems)) & set(places.SAMPLES):
         parser.error(f"the names {', '.join(places.SAMPLES)} are taken by the demo's own systems")
     return options
@@ -90,6 +93,14 @@ def extra_system(text: str) -> tuple[str, str]:
         message = f"{text!r} is not SLUG=http://localhost:PORT/PATH"
         raise argparse.ArgumentTypeError(message)
     return found[1], found[2]
+
+
+def fleet_size(text: str) -> int:
+    """Read how many agents a fleet shall have."""
+    if not text.isdecimal() or not FEWEST <= (count := int(text)) <= MOST:
+        message = f"{text!r} is not a number from {FEWEST} to {MOST}"
+        raise argparse.ArgumentTypeError(message)
+    return count
 
 
 def run(options: argparse.Namespace) -> int:
@@ -105,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             told = what_to_tell(layout, dict(options.systems))
             set_up(supervisor, layout, told)
-            return play(supervisor, layout, told, stay=not options.once)
+            return play(supervisor, layout, told, options)
         finally:
             _finish_undisturbed()
             with step("Ending every process"):
@@ -150,7 +161,7 @@ def what_to_tell(layout: places.Layout, systems: dict[str, str]) -> dict[str, An
     }
 
 
-def play(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any], *, stay: bool) -> int:
+def play(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any], options: argparse.Namespace) -> int:
     """Play the story in a process of its own, publish the world, and wait while the visitor looks around."""
     story = [sys.executable, "-m", "scripts.demo.story", told["out"]]
     print("Playing the main job with the official MCP client:", flush=True)
@@ -158,9 +169,12 @@ def play(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any], *,
     if status := subprocess.run(story, check=False, env=environment).returncode:
         print(f"The story does not hold (status {status}); the logs are in {VAR / 'log'}.")
         return status
+    if options.fleet:
+        with step(f"Adding a fleet of {options.fleet:,} agents"):
+            supervisor.finish(Process("fleet", [sys.executable, "-m", "scripts.demo.fleet", str(options.fleet)]))
     with step("Checking what must always be true"):
         supervisor.finish(places.manage("invariants"))
-    if not stay:
+    if options.once:
         return 0
     world.write(world.read(RUN / "world.json"), OUT)
     print(f"\nThe console is at {layout.console}: sign in there by card, and follow the strip. Ctrl-C ends the demo.")

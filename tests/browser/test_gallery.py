@@ -158,7 +158,7 @@ _MOVING: Final = """[...document.querySelectorAll("*")]
 
 
 def _complaints(visitor: Visitor, what: list[str], kind: str = "tag") -> list[str]:
-    options: dict[str, Any] = {"runOnly": {"type": kind, "values": what}}
+    options: dict[str, Any] = {"runOnly": {"type": kind, "values": what}, "resultTypes": ["violations"]}
     return [
         f"{each['id']}: {each['nodes'][0]['html'][:160]} {each['nodes'][0].get('failureSummary', '')[:200]}"
         for each in Axe().run(visitor.page, options=options).response["violations"]

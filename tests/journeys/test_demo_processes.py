@@ -135,7 +135,7 @@ def test_the_world_is_for_its_owner_alone_whatever_lay_there(tmp_path: Path) -> 
     ("arguments", "said"),
     [
         (["--tls"], "--tls is not available yet"),
-        (["--fleet=10"], "--fleet is not available yet"),
+        (["--fleet=10"], "is not a number from 20"),
         (["--system", "x=https://example.com/mcp"], "is not SLUG=http://localhost"),
         (["--system", "x=http://localhost.evil.example/mcp"], "is not SLUG=http://localhost"),
         (["--system", "time=http://localhost:9/mcp"], "are taken"),
