@@ -166,16 +166,6 @@ def _taken_back(event: Event) -> Iterator[Told]:
     )
 
 
-def _stopped(event: Event) -> Iterator[Told]:
-    rows = Agent.objects.select_related("sponsor", "owner", "backup")
-    if (agent := rows.filter(slug=_key(event, "agent")).first()) is None:
-        return
-    sentence = _("%(agent)s was stopped.") % {"agent": agent.name}
-    people = [agent.sponsor, agent.owner, agent.backup]
-    yield Told(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
-
-
-def _drifted(event: Event) -> Iterator[Told]:
 def _emergency(event: Event) -> Iterator[Told]:
     """Tell security and everybody whom emergency access concerns, at once; of the review only those who may do it."""
     rows = EmergencyGrant.objects.select_related(
@@ -205,6 +195,16 @@ def _emergency(event: Event) -> Iterator[Told]:
     yield Told(Kind.EMERGENCY, told, about, said, url, urgent=True)
 
 
+def _stopped(event: Event) -> Iterator[Told]:
+    rows = Agent.objects.select_related("sponsor", "owner", "backup")
+    if (agent := rows.filter(slug=_key(event, "agent")).first()) is None:
+        return
+    sentence = _("%(agent)s was stopped.") % {"agent": agent.name}
+    people = [agent.sponsor, agent.owner, agent.backup]
+    yield Told(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
+
+
+def _drifted(event: Event) -> Iterator[Told]:
     if event.action == Action.TOOL_CHANGED and event.detail.get("state") != Tool.State.QUARANTINED:
         return
     slug, _slash, name = _key(event, "tool").partition("/")
@@ -285,6 +285,9 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.APPROVAL_GIVEN: _answered,
     **dict.fromkeys(_ANSWERS, _answered),
     Action.GRANT_REVOKED: _taken_back,
+    Action.EMERGENCY_DECLARED: _emergency,
+    Action.EMERGENCY_OVER: _emergency,
+    Action.EMERGENCY_REVIEWED: _emergency,
     Action.AGENT_SUSPENDED: _stopped,
     Action.TOOL_CHANGED: _drifted,
     Action.TOOL_QUARANTINED: _drifted,
@@ -294,6 +297,3 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.REVIEW_REASSIGNED: _review,
     Action.SETUP_TESTED: _setup,
 }
-    Action.EMERGENCY_DECLARED: _emergency,
-    Action.EMERGENCY_OVER: _emergency,
-    Action.EMERGENCY_REVIEWED: _emergency,
