@@ -1,6 +1,7 @@
 """The rows of floor 3: how people change their minds."""
 
 from .adoption import AdoptedAgent, AdoptionBatch, SeenAccess
+from .approvalrules import ApprovalRule, PolicyProposal, RuleApproval
 from .combinations import AgentCall, CombinationException, CombinationRule
 from .cuts import NoAnswer, Remediation, RemovalException, TakenBack
 from .delegations import Delegation
@@ -29,6 +30,7 @@ __all__ = [
     "AgentCall",
     "Approval",
     "ApprovalPolicy",
+    "ApprovalRule",
     "Assignment",
     "Campaign",
     "CombinationException",
@@ -43,6 +45,7 @@ __all__ = [
     "Notice",
     "NoticeSettings",
     "OfficeProposal",
+    "PolicyProposal",
     "PopulationRow",
     "Remediation",
     "RemovalException",
@@ -50,11 +53,10 @@ __all__ = [
     "ReviewDecision",
     "ReviewItem",
     "ReviewLine",
+    "RuleApproval",
     "SeenAccess",
     "SetupCheck",
     "Suggestion",
-    "UsageDay",
-    "Suggestion",
-    "UsageDay",
     "TakenBack",
+    "UsageDay",
 ]

@@ -15,8 +15,8 @@ from entitlements.models import Agent, Entitlement, Grant, Group, Person, Tool
 class ApprovalPolicy(models.Model):
     """Who must approve, by risk: an ordered list of stages. A change is a new version; the old one stays readable.
 
-    `stages` maps a risk to a list of stage names (`sponsor`, `system_owner`, `security`). Without an entitlement it is
-    the default.
+    `stages` maps a risk to a list of stage names (`sponsor`, `system_owner`, `security`, `group:<slug>`), each as often
+    as it needs people. Without an entitlement it is the default.
     """
 
     entitlement = models.ForeignKey(
@@ -134,9 +134,10 @@ class RequestLine(models.Model):
 
 
 class Approval(models.Model):
-    """One stage of a request: whom it waits for and why them, and the answer that came.
+    """One answer that a request needs: in which stage, whom it waits for and why them, and the answer that came.
 
-    `in_place_of` is who left their place to whoever answered.
+    A stage that needs several people has a row for each. `in_place_of` is who left their place to whoever answered.
+    `rule` is the explicit rule that approved, in nobody's name.
     """
 
     class Answer(models.TextChoices):
@@ -153,6 +154,9 @@ class Approval(models.Model):
     answer = models.CharField(max_length=16, choices=Answer.choices, default=Answer.WAITING)
     by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="approvals_given")
     in_place_of = _office()
+    rule = models.ForeignKey(
+        "governance.ApprovalRule", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     reason = models.TextField(max_length=2000, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
 
@@ -164,7 +168,9 @@ class Approval(models.Model):
             ),
             models.CheckConstraint(
                 name="an_answer_says_by_whom_and_when",
-                condition=Q(answer__in=["waiting", "void"]) | (Q(by__isnull=False) & Q(answered_at__isnull=False)),
+                condition=Q(answer__in=["waiting", "void"], rule=None)
+                | Q(by__isnull=False, answered_at__isnull=False, rule=None)
+                | Q(answer="approved", by=None, in_place_of=None, rule__isnull=False, answered_at__isnull=False),
             ),
             models.CheckConstraint(name="a_denial_says_why", condition=~Q(answer="denied") | ~Q(reason="")),
         ]
