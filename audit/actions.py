@@ -11,6 +11,7 @@ class Action(StrEnum):
     ADOPTION_PREPARED = "adoption.prepared"
     ADOPTION_ROLLED_BACK = "adoption.rolled_back"
     ADOPTION_SPONSORS_ASKED = "adoption.sponsors_asked"
+    AGENT_ACTIVATED = "agent.activated"
     AGENT_BACKUP_CHANGED = "agent.backup_changed"
     AGENT_CALL_ALLOWED = "agent_call.allowed"
     AGENT_CALL_ENDED = "agent_call.ended"

@@ -55,6 +55,11 @@ def visible(text: str) -> str:
     return "".join(character if sign is None else f"\\u{{{ord(character):x}}}" for character, sign in _signed(text))
 
 
+def key(text: str) -> str:
+    """Return a name without its looks: neither case, nor runs of white space, nor what hides makes another of it."""
+    return " ".join(visible(unicodedata.normalize("NFKC", text)).split()).casefold()[:300]
+
+
 def signs(text: str) -> dict[Sign, int]:
     """Count every suspicious sign in one text."""
     found: dict[Sign, int] = {}

@@ -1,0 +1,375 @@
+"""Files of access that exists, read into sightings: tables, client configurations, exports of providers, logs of calls.
+
+Everything in a file was written by strangers. Each row is judged alone; a bad one is refused with a stable code. Only
+names, tools and moments are taken: what else a row holds is left out, so that no secret of it is ever kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final
+
+from entitlements import impressions, offers, strict
+from entitlements.errors import DomainError
+from entitlements.offers import Problem
+
+LARGEST: Final = 8 * 1024 * 1024
+MOST_ROWS: Final = 100_000
+MOST_TOOLS: Final = 200
+_LONGEST: Final = 200
+_LONGEST_ID: Final = 255
+EVERYTHING: Final = frozenset({"*", "all", "everything", "any"})
+"""What a file writes for all tools: nothing that could be adopted, since only listed tools are."""
+
+
+class NotReadable(DomainError):
+    """The file is none of the forms that can be adopted, or a column that it needs is missing."""
+
+    code, status = "adoption_not_readable", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class TooMuch(DomainError):
+    """The file is larger, or has more rows, than one adoption takes."""
+
+    code, status = "adoption_too_large", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class AgentNotNamed(DomainError):
+    """The configuration of a client does not say whose it is: name the agent."""
+
+    code, status = "adoption_agent_not_named", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class Source(StrEnum):
+    """Where a file comes from."""
+
+    TABLE = "table"
+    CLIENT = "client_configuration"
+    PROVIDER = "identity_provider"
+    LOG = "gateway_log"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One row: which agent, answered for by whom, reaches which system with which tools for whom, when last."""
+
+    row: int
+    agent: str
+    client_id: str = ""
+    sponsor: str = ""
+    system: str = ""
+    address: str = ""
+    tools: tuple[str, ...] = ()
+    person: str = ""
+    group: str = ""
+    last_used: datetime | None = None
+    calls: int = 1
+
+
+@dataclass(slots=True)
+class Found:
+    """What a file holds."""
+
+    source: Source
+    sightings: list[Sighting] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def refuse(self, row: int, code: str, message: str, *, system: str = "") -> None:
+        """Leave a row out, and say why."""
+        self.problems.append(Problem(row, system, "", code, message, refused=True))
+
+
+def read(content: bytes, *, agent: str = "") -> Found:
+    """Read a file. `agent` names whose a client configuration is. Raises NotReadable, TooMuch, AgentNotNamed."""
+    if len(content) > LARGEST:
+        raise TooMuch(largest=LARGEST)
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    first = content.lstrip()[:1]
+    if first not in (b"{", b"[", b"/"):
+        return _table(content)
+    try:
+        value = strict.loads(content, largest=LARGEST)
+    except strict.NotStrictJson:
+        return _log(content) if first == b"{" and _is_log(content) else _client(content, agent)
+    if isinstance(value, dict) and _is_call(value):
+        return _log(content)
+    if (apps := _apps(value)) is not None:
+        return _provider(apps)
+    return _client(content, agent)
+
+
+def key_of(name: str, client_id: str = "") -> str:
+    """Return the name under which an agent is found again: its client identifier, else its name."""
+    return impressions.key(client_id or name)
+
+
+# A table: one row for each access, the first row names the columns
+
+
+_COLUMNS: Final = {
+    "agent": ("agent", "agent_name", "client", "client_name", "application", "application_name", "app", "app_name"),
+    "client_id": ("client_id", "clientid", "application_id", "appid", "app_id"),
+    "sponsor": ("sponsor", "owner", "owner_login", "sponsor_login"),
+    "system": ("system", "server", "mcp_server", "resource"),
+    "tools": ("tools", "tool", "scopes", "scope"),
+    "person": ("person", "user", "username", "user_name", "login", "user_principal_name", "userprincipalname", "email"),
+    "group": ("group", "group_name"),
+    "last_used": ("last_used", "last_used_at", "last_seen", "last_sign_in", "lastsignin"),
+}
+_PROVIDER_COLUMNS: Final = frozenset({"application", "application_name", "app", "app_name"})
+
+
+def _table(content: bytes) -> Found:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as why:
+        raise NotReadable("The file is not UTF-8.") from why
+    head = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=head.count)
+    try:
+        rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+        names = [re.sub(r"[^a-z]+", "_", name.lower()).strip("_") for name in next(rows, [])]
+        columns = {
+            part: next((names.index(each) for each in known if each in names), -1) for part, known in _COLUMNS.items()
+        }
+        if columns["agent"] < 0 and columns["client_id"] < 0:
+            raise NotReadable("The table has no column for the agent.")
+        source = Source.PROVIDER if _PROVIDER_COLUMNS & set(names) else Source.TABLE
+        found = Found(source)
+        for _count, cells in _bounded(rows):
+            if any(cell.strip() for cell in cells):
+                _row(found, rows.line_num, {part: cells[at] for part, at in columns.items() if 0 <= at < len(cells)})
+    except csv.Error as why:
+        raise NotReadable("The table is not well-formed.") from why
+    return found
+
+
+def _bounded[T](rows: Iterable[T]) -> Iterator[tuple[int, T]]:
+    for number, row in enumerate(rows, 1):
+        if number > MOST_ROWS:
+            raise TooMuch("The file has too many rows.", most=MOST_ROWS)
+        yield number, row
+
+
+def _row(found: Found, number: int, cells: Mapping[str, str]) -> None:
+    tools = filter(None, re.split(r"[;|,\s]+", cells.get("tools", "")))
+    one = Sighting(
+        number,
+        cells.get("agent", ""),
+        cells.get("client_id", ""),
+        cells.get("sponsor", ""),
+        cells.get("system", ""),
+        tools=tuple(dict.fromkeys(tools)),
+        person=cells.get("person", ""),
+        group=cells.get("group", ""),
+        last_used=_moment(cells.get("last_used", "")),
+    )
+    _take(found, one)
+
+
+def _take(found: Found, seen: Sighting) -> None:
+    """Keep a sighting with its texts made visible and cut, or refuse its row."""
+    if not key_of(seen.agent, seen.client_id):
+        found.refuse(seen.row, "agent_not_named", "The row names no agent.", system=seen.system)
+        return
+    if len(seen.tools) > MOST_TOOLS:
+        found.refuse(seen.row, "too_many_tools", "The row lists too many tools.", system=seen.system)
+        return
+    found.sightings.append(
+        replace(
+            seen,
+            agent=_text(seen.agent) or _text(seen.client_id),
+            client_id=_text(seen.client_id, _LONGEST_ID),
+            sponsor=_text(seen.sponsor),
+            system=_text(seen.system),
+            tools=tuple(_text(tool) for tool in seen.tools),
+            person=_text(seen.person),
+            group=_text(seen.group),
+        )
+    )
+
+
+def _text(given: object, longest: int = _LONGEST) -> str:
+    return impressions.visible(given.strip())[:longest] if isinstance(given, str) else ""
+
+
+def _moment(given: object) -> datetime | None:
+    """Read when something was used last: ISO 8601, or seconds since 1970; None when it is neither."""
+    try:
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            return datetime.fromtimestamp(given / (1000 if given > 1e11 else 1), UTC)  # noqa: PLR2004 - milliseconds
+        read = datetime.fromisoformat(given.strip()) if isinstance(given, str) and given.strip() else None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return read.replace(tzinfo=read.tzinfo or UTC) if read else None
+
+
+# The configuration of one client: the systems that it reaches, without tools
+
+
+def _client(content: bytes, agent: str) -> Found:
+    try:
+        catalogue = offers.read(content)
+    except (DomainError, strict.NotStrictJson) as why:
+        raise NotReadable(str(why)) from why
+    if catalogue.form is not offers.Form.CLIENT:
+        raise NotReadable
+    if not agent.strip():
+        raise AgentNotNamed
+    found = Found(Source.CLIENT, problems=catalogue.problems)
+    for offer in catalogue.offers:
+        _take(found, Sighting(offer.row, agent, system=offer.slug, address=offer.address))
+    return found
+
+
+# The applications of an identity provider, with the people and groups that they are assigned to
+
+
+def _apps(value: object) -> list[Any] | None:
+    """Return the applications or assignments of an export (Okta's, Entra's), None when it is something else."""
+    listed = value.get("value", value.get("apps", value.get("applications"))) if isinstance(value, dict) else value
+    if not isinstance(listed, list):
+        return None
+    known = ("label", "appDisplayName", "displayName", "resourceDisplayName", "signOnMode")
+    return listed if any(isinstance(each, dict) and any(name in each for name in known) for each in listed) else None
+
+
+def _provider(apps: list[Any]) -> Found:
+    found = Found(Source.PROVIDER)
+    for number, app in _bounded(apps):
+        if not isinstance(app, dict):
+            found.refuse(number, "row_malformed", "An application is an object.")
+            continue
+        if "principalDisplayName" in app or "principalType" in app:
+            _take(found, _assignment(number, app))
+        else:
+            _application(found, number, app)
+    return found
+
+
+def _assignment(number: int, given: Mapping[str, Any]) -> Sighting:
+    """Read one assignment of Entra: who may use which application."""
+    is_group = given.get("principalType") == "Group"
+    who = _first(given, "principalName", "userPrincipalName", "principalDisplayName")
+    return Sighting(
+        number,
+        _first(given, "resourceDisplayName", "appDisplayName"),
+        _first(given, "appId"),
+        person="" if is_group else who,
+        group=who if is_group else "",
+        **_reach(given),
+    )
+
+
+def _application(found: Found, number: int, app: Mapping[str, Any]) -> None:
+    """Read one application with its `users` and `groups` (Okta's, or Entra's with `appRoleAssignedTo`)."""
+    oauth = app.get("credentials")
+    oauth = oauth.get("oauthClient") if isinstance(oauth, dict) else None
+    client_id = _first(oauth if isinstance(oauth, dict) else {}, "client_id") or _first(app, "appId", "client_id")
+    one = Sighting(number, _first(app, "label", "displayName", "appDisplayName", "name"), client_id, **_reach(app))
+    people = [_login(each) for each in _list(app, "users")]
+    groups = [_login(each, "profile", "name") for each in _list(app, "groups")]
+    for each in _list(app, "appRoleAssignedTo"):
+        if isinstance(each, dict):
+            (groups if each.get("principalType") == "Group" else people).append(
+                _assignment(number, each).person or _assignment(number, each).group
+            )
+    lines = [replace(one, person=who) for who in people if who] + [replace(one, group=who) for who in groups if who]
+    if len(found.sightings) + len(lines) > MOST_ROWS:
+        raise TooMuch("The file has too many rows.", most=MOST_ROWS)
+    for line in lines or [one]:
+        _take(found, line)
+
+
+def _reach(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what an application reaches, where somebody wrote it beside the export: `system` and `tools`."""
+    tools = tuple(tool for tool in _list(given, "tools") if isinstance(tool, str))
+    used = _moment(given.get("lastSignInDateTime") or given.get("last_used"))
+    return {
+        "system": _first(given, "system"),
+        "tools": tools,
+        "sponsor": _first(given, "owner", "sponsor"),
+        "last_used": used,
+    }
+
+
+def _login(given: object, inside: str = "credentials", name: str = "userName") -> str:
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, dict):
+        return ""
+    held = given.get(inside)
+    return _first(held if isinstance(held, dict) else {}, name) or _first(given, "login", "userPrincipalName", "name")
+
+
+def _list(given: Mapping[str, Any], name: str) -> list[Any]:
+    held = given.get(name)
+    return held if isinstance(held, list) else []
+
+
+def _first(given: Mapping[str, Any], *names: str) -> str:
+    return next((given[name] for name in names if isinstance(given.get(name), str) and given[name].strip()), "")
+
+
+# The log of a gateway: one call a line; those of one agent, system and person become one sighting
+
+
+_AGENT: Final = ("agent", "client_name", "client")
+_SYSTEM: Final = ("system", "server", "mcp_server", "resource")
+_PERSON: Final = ("user", "person", "login", "sub", "subject")
+_TOOL: Final = ("tool", "tool_name", "name")
+
+
+def _is_call(value: Mapping[str, Any]) -> bool:
+    return bool(_first(value, *_AGENT, "client_id") and _first(value, *_SYSTEM) and _first(value, *_TOOL))
+
+
+def _is_log(content: bytes) -> bool:
+    try:
+        first = strict.loads(content.lstrip().split(b"\n", 1)[0])
+    except strict.NotStrictJson:
+        return False
+    return isinstance(first, dict) and ("tool" in first or "tool_name" in first or _is_call(first))
+
+
+def _log(content: bytes) -> Found:
+    found = Found(Source.LOG)
+    seen: dict[tuple[str, str, str], Sighting] = {}
+    for number, line in _bounded(content.splitlines()):
+        if not line.strip():
+            continue
+        try:
+            call = strict.loads(line)
+        except strict.NotStrictJson as why:
+            found.refuse(number, "row_not_json", why.message)
+            continue
+        if not isinstance(call, dict) or not _is_call(call):
+            found.refuse(number, "row_malformed", "A call names an agent, a system and a tool.")
+            continue
+        one = Sighting(
+            number,
+            _first(call, *_AGENT) or _first(call, "client_id"),
+            _first(call, "client_id"),
+            system=_first(call, *_SYSTEM),
+            tools=(_first(call, *_TOOL),),
+            person=_first(call, *_PERSON),
+            last_used=_moment(call.get("time", call.get("timestamp", call.get("ts", call.get("at"))))),
+        )
+        at = (key_of(one.agent, one.client_id), one.system, one.person)
+        seen[at] = _joined(seen[at], one) if at in seen else one
+    for each in seen.values():
+        _take(found, each)
+    return found
+
+
+def _joined(before: Sighting, one: Sighting) -> Sighting:
+    used = max((at for at in (before.last_used, one.last_used) if at), default=None)
+    tools = before.tools if one.tools[0] in before.tools else before.tools + one.tools
+    return replace(before, tools=tools, last_used=used, calls=before.calls + 1)
