@@ -14,14 +14,16 @@ from governance.models import AccessRequest, Approval, RequestLine
 _NAME, _MOST = 128, 200
 
 
-class _Names(serializers.ListField):
+class Names(serializers.ListField):
+    """Some names."""
+
     child = Text(max_length=_NAME)
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(**{"max_length": _MOST, **kwargs})
 
 
-class _Limits(serializers.DictField):
+class Limits(serializers.DictField):
     """Limits by tool, each an object by argument; what they mean is checked by the verb."""
 
     child = serializers.DictField()
@@ -32,10 +34,10 @@ class Asked(Strict):
 
     agent = Text(max_length=64)
     entitlement = Text(max_length=_NAME)
-    people = _Names(required=False, default=list)
-    groups = _Names(required=False, default=list)
-    tools = _Names(required=False, allow_null=True, default=None)
-    limits = _Limits(required=False, default=dict)
+    people = Names(required=False, default=list)
+    groups = Names(required=False, default=list)
+    tools = Names(required=False, allow_null=True, default=None)
+    limits = Limits(required=False, default=dict)
     lasts = Lasts()
     reason = Text(max_length=2000)
     denied_call = serializers.UUIDField(required=False, allow_null=True, default=None)
@@ -44,8 +46,8 @@ class Asked(Strict):
 class Less(Strict):
     """What to keep of a request, and why. What is left out stays as it is."""
 
-    tools = _Names(required=False, allow_null=True, default=None)
-    limits = _Limits(required=False, default=dict)
+    tools = Names(required=False, allow_null=True, default=None)
+    limits = Limits(required=False, default=dict)
     lasts = Lasts(required=False, allow_null=True, default=None)
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 

@@ -123,8 +123,8 @@ class Requests(OfRequests, Listing):
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Ask for access: as a person, or as an agent for itself."""
         body, by = self.body(Asked), self.asker()
-        agent = _named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
-        entitlement = _named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
+        agent = named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
+        entitlement = named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
         self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
         people, groups = self._named_people(agent, body)
         ask = asking.Ask(
@@ -144,8 +144,8 @@ class Requests(OfRequests, Listing):
         """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotAsk."""
         by = self.asker()
         try:
-            people = _named(Person.objects.all(), "people", "login", body["people"])
-            groups = _named(Group.objects.all(), "groups", "slug", body["groups"])
+            people = named(Person.objects.all(), "people", "login", body["people"])
+            groups = named(Group.objects.all(), "groups", "slug", body["groups"])
         except UnknownName as unknown:
             if isinstance(by, Person) and asking.answers_for(by, agent):
                 raise
@@ -264,7 +264,7 @@ def _narrowing(body: dict[str, Any]) -> Narrowing:
     return Narrowing(tools, body["limits"], body["lasts"])
 
 
-def _named[M: Model](rows: QuerySet[M], field: str, key: str, names: list[str]) -> list[M]:
+def named[M: Model](rows: QuerySet[M], field: str, key: str, names: list[str]) -> list[M]:
     """Find what the body names. Raises UnknownName for the first name that nothing has."""
     found = {getattr(row, key): row for row in rows.filter(**{f"{key}__in": names})}
     for name in names:

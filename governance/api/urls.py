@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import answering, campaigns, combining, delegations, notices, ownership, requests
+from . import answering, campaigns, combining, delegations, emergencies, notices, ownership, requests
 from .outlook import Outlook
 
 PREFIX: Final = "api/v1/"
@@ -59,6 +59,9 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "combination-exceptions", combining.Exceptions.as_view(), name="combination-exceptions"),
     path(_EXCEPTION, combining.OneException.as_view(), name="combination-exception"),
     path(_EXCEPTION + "/end", combining.EndException.as_view(), name="combination-exception-end"),
+    path(PREFIX + "emergency-grants", emergencies.Emergencies.as_view(), name="emergencies"),
+    path(PREFIX + "emergency-grants/<uuid:key>", emergencies.OneEmergency.as_view(), name="emergency"),
+    path(PREFIX + "emergency-grants/<uuid:key>/review", emergencies.ReviewEmergency.as_view(), name="emergency-review"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
     path(PREFIX + "requests/approve", answering.ApproveRequests.as_view(), name="requests-approve"),
     path(PREFIX + "requests/deny", answering.DenyRequests.as_view(), name="requests-deny"),

@@ -1,6 +1,6 @@
 """Access that one person gives in an emergency, and its review."""
 
-import datetime
+import datetime as dt
 import uuid
 from typing import ClassVar
 
@@ -57,9 +57,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.CheckConstraint(condition=~Q(reason=""), name="an_emergency_says_why"),
                     models.CheckConstraint(
-                        condition=Q(
-                            ends_at__gt=F("given_at"), ends_at__lte=F("given_at") + datetime.timedelta(hours=1)
-                        ),
+                        condition=Q(ends_at__gt=F("given_at"), ends_at__lte=F("given_at") + dt.timedelta(hours=1)),
                         name="an_emergency_lasts_an_hour_at_most",
                     ),
                     models.CheckConstraint(

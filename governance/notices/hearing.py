@@ -174,7 +174,7 @@ def _emergency(event: Event) -> Iterator[Told]:
     )  # fmt: skip
     if (found := rows.filter(pk=_key(event, "emergency")).first()) is None:
         return
-    security = Person.objects.filter(roles__role=Role.SECURITY)
+    security = Person.objects.holding(Role.SECURITY)
     grant, names = found.grant, {**_named(found.grant), "name": found.given_by.name}
     about, url = f"emergency:{found.pk}", f"/emergencies/{found.pk}/"
     if event.action == Action.EMERGENCY_OVER:

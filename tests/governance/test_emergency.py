@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from django.db import IntegrityError, transaction
+from pytest_django.fixtures import Settings
 
 from audit import clock
 from audit.actions import Action
@@ -33,7 +34,7 @@ def company() -> companies.Company:
     return found
 
 
-def give(company: companies.Company, by: Person, *tools: str, **said: Any) -> EmergencyGrant:
+def give(company: companies.Company, by: Person, *tools: str, **said: Any) -> EmergencyGrant:  # noqa: ANN401 - what `emergency.give` takes
     lasts = said.pop("lasts", timedelta(hours=1))
     people = said.pop("people", (company.alice,))
     ask = asking.Ask(lasts, REASON, people, tuple(said.pop("groups", ())), frozenset(tools or ("now",)))
@@ -118,9 +119,7 @@ def test_it_stands_beside_what_the_agent_holds_already(company: companies.Compan
     assert Grant.objects.filter(pk__in=[held.pk, found.grant_id], state="active").count() == 2
 
 
-def test_it_goes_beyond_the_setup_only_by_saying_so(
-    company: companies.Company, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_goes_beyond_the_setup_only_by_saying_so(company: companies.Company, settings: Settings) -> None:
     settings.SETUP_FIRST, settings.DEMO = True, False
     with pytest.raises(readiness.SetupIncomplete):
         give(company, company.ana, "remove")
