@@ -14,7 +14,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, locks
+from . import changes, locks, seenagents
 from .errors import DomainError, NotFound
 from .locks import Lock
 from .models import Agent, Client, ClientAlias, System
@@ -55,10 +55,12 @@ def register(
 ) -> tuple[Client, str | None]:
     """Register a client and return it with its new secret, shown this once (None unless it uses one).
 
-    Raises ClientIdTaken, and PrivateKeyGiven when the key set holds anything but public keys.
+    Raises ClientIdTaken, seenagents.ClientBlocked for a name that was seen and blocked, and PrivateKeyGiven when the
+    key set holds anything but public keys.
     """
     if any(_PRIVATE_MEMBERS & key.keys() for key in (jwks or {}).get("keys", [])):
         raise PrivateKeyGiven
+    seenagents.check_not_blocked(client_id)
     secret = secrets.token_urlsafe(32) if auth == Client.Auth.CLIENT_SECRET_BASIC else None
     client = Client(
         client_id=client_id,

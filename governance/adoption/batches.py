@@ -297,12 +297,13 @@ def confirm(batch: AdoptionBatch, *, by: Person, reason: str) -> Outcome:
     made = plans(rows)
     outcome = Outcome()
     for row in rows:
-        if (problem := _unfit(row)) != "":
-            row.problem = problem
+        row.problem = _unfit(row) or _benefit(row, made[row.pk], by)
+        if row.problem:
             row.save(update_fields=["problem"])
-            continue
-        _check_benefit(row, made[row.pk], by)
-        _adopt(row, made[row.pk], outcome, by=by, reason=reason)
+        else:
+            _adopt(row, made[row.pk], outcome, by=by, reason=reason)
+    if not outcome.agents and any(row.problem == OwnBenefit.code for row in rows):
+        raise OwnBenefit
     if not outcome.agents:
         raise NothingAccepted
     if not _rows(locked).filter(state__in=[State.LISTED, State.ASKED, State.ACCEPTED]).exists():
@@ -323,14 +324,19 @@ def _unfit(row: AdoptedAgent) -> str:
     return ""
 
 
-def _check_benefit(row: AdoptedAgent, made: Plan, by: Person) -> None:
-    """Raise OwnBenefit when whoever says yes owns the agent, or is among those for whom it would act."""
+def _benefit(row: AdoptedAgent, made: Plan, by: Person) -> str:
+    """Say that somebody else has to say yes: who owns the agent or is served by it does not.
+
+    Nor who brought the file, where the sponsor is served: then nobody else would have looked at it.
+    """
     people = {pk for piece in made.pieces for pk in piece.people}
     groups = {pk for piece in made.pieces for pk in piece.groups}
-    agent = row.agent
-    owns = agent is not None and by.pk in (agent.owner_id, agent.backup_id)
-    if owns or by.pk in people or Membership.objects.filter(group__in=groups, person=by).exists():
-        raise OwnBenefit(agent=agent.slug if agent else "")
+    people |= set(
+        Membership.objects.filter(group__in=groups, person__in=[by.pk, row.sponsor_id]).values_list("person", flat=True)
+    )
+    owns = row.agent is not None and by.pk in (row.agent.owner_id, row.agent.backup_id)
+    alone = row.sponsor_id in people and by.pk == row.batch.brought_by_id
+    return OwnBenefit.code if owns or alone or by.pk in people else ""
 
 
 def _adopt(row: AdoptedAgent, made: Plan, outcome: Outcome, *, by: Person, reason: str) -> None:

@@ -31,7 +31,9 @@ def test_a_table_names_agents_systems_tools_and_people() -> None:
 
 
 def test_a_client_configuration_gives_systems_without_tools_and_without_secrets() -> None:
-    config = b'{"mcpServers": {"Mail": {"url": "https://mail.example/mcp?key=s3cret", "headers": {"x": "s3cret"}}, // own\n}}'
+    config = b"""{"mcpServers": {
+        "Mail": {"url": "https://mail.example/mcp?key=s3cret", "headers": {"x": "s3cret"}}, // own
+    }}"""
     found = reading.read(config, agent="Desk helper")
     assert [(each.agent, each.system, each.address, each.tools) for each in found.sightings] == [
         ("Desk helper", "mail", "https://mail.example/mcp", ())
