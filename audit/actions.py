@@ -159,3 +159,8 @@ class Action(StrEnum):
     TOOL_QUARANTINED = "tool.quarantined"
     TOOL_REMOVED = "tool.removed"
     TOOL_RETURNED = "tool.returned"
+    WEBHOOK_MADE = "webhook.made"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105 - the name of an event
+    WEBHOOK_STARTED = "webhook.started"
+    WEBHOOK_STOPPED = "webhook.stopped"
+    WEBHOOK_TESTED = "webhook.tested"

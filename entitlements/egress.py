@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any, Final
@@ -148,6 +148,17 @@ async def fetch_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: floa
                 if answer.status != _OK:
                     raise Unreachable(status=answer.status)
                 return strict.loads(await read(answer, largest))
+        except (aiohttp.ClientError, TimeoutError, OSError) as why:
+            raise _forbidden(why) or Unreachable() from why
+
+
+async def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = DOCUMENT_SECONDS) -> int:
+    """POST a body and return the status of the answer, unread. Raises ForbiddenAddress, Unreachable."""
+    check_url(url)
+    async with client(connections=1, seconds=seconds) as session:
+        try:
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                return answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as why:
             raise _forbidden(why) or Unreachable() from why
 

@@ -43,6 +43,7 @@ app.conf.beat_schedule = {
     "expire-requests": {"task": "governance.tasks.expire_requests", "schedule": MINUTE},
     "tell-people": {"task": "governance.tasks.tell_people", "schedule": 10.0},
     "send-notices": {"task": "governance.tasks.send_notices", "schedule": 10.0},
+    "post-webhooks": {"task": "governance.tasks.post_webhooks", "schedule": 10.0},
     "reroute-requests": {"task": "governance.tasks.reroute_requests", "schedule": 24 * HOUR},
     "escalate-requests": {"task": "governance.tasks.escalate_requests", "schedule": 10 * MINUTE},
     "look-after-orphans": {"task": "governance.tasks.look_after_orphans", "schedule": MINUTE},
@@ -50,7 +51,6 @@ app.conf.beat_schedule = {
     "open-emergency-reviews": {"task": "governance.tasks.open_emergency_reviews", "schedule": MINUTE},
     "look-after-unused": {"task": "governance.tasks.look_after_unused", "schedule": HOUR},
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
-    "roll-up-usage": {"task": "governance.tasks.roll_up_usage", "schedule": 10 * MINUTE},
     "roll-up-usage": {"task": "governance.tasks.roll_up_usage", "schedule": 10 * MINUTE},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
 }

@@ -18,6 +18,7 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements import sealing, signing, vault
 from entitlements.errors import ReasonRequired
+from governance.notices import hooks
 
 STEP: Final = 500
 SECOND_FACTOR: Final = "second-factor"
@@ -32,6 +33,7 @@ class Resealed:
     signing_keys: int
     second_factors: int
     subject_keys: int
+    webhooks: int = 0
 
 
 def reseal(*, by: Principal, reason: str) -> Resealed:
@@ -46,6 +48,7 @@ def reseal(*, by: Principal, reason: str) -> Resealed:
         signing_keys=_all(signing.reseal),
         second_factors=_second_factors(),
         subject_keys=_subject_keys(),
+        webhooks=_all(hooks.reseal),
     )
     if any(asdict(done).values()):
         with transaction.atomic():

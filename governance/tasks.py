@@ -75,13 +75,6 @@ def roll_up_usage() -> None:
 
 
 @shared_task(ignore_result=True)
-def roll_up_usage() -> None:
-    """Add up the calls that were recorded since, until the end of the record is reached."""
-    while reviews.roll_up():
-        pass
-
-
-@shared_task(ignore_result=True)
 def reassign_leavers() -> None:
     """Find another reviewer wherever one has left."""
     while reviews.reassign_leavers():
@@ -101,4 +94,11 @@ def tell_people() -> None:
 def send_notices() -> None:
     """Send the mail that is due, one after the other, until none is. Two at once share the work."""
     while notices.send_one():
+        pass
+
+
+@shared_task(ignore_result=True)
+def post_webhooks() -> None:
+    """Send the messages to endpoints that are due, until none is. Two at once share the work."""
+    while notices.post_one():
         pass

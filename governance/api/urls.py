@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import answering, campaigns, combining, delegations, emergencies, notices, ownership, requests
+from . import answering, campaigns, combining, delegations, emergencies, notices, ownership, requests, webhooks
 from .outlook import Outlook
 
 PREFIX: Final = "api/v1/"
@@ -15,6 +15,7 @@ _CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
 _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
 _RULE: Final = PREFIX + "combination-rules/<uuid:key>"
+_WEBHOOK: Final = PREFIX + "webhooks/<slug:key>"
 _EXCEPTION: Final = PREFIX + "combination-exceptions/<uuid:key>"
 
 urlpatterns: list[URLPattern] = [
@@ -40,6 +41,16 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "deliveries/<uuid:key>/replay", notices.Replay.as_view(), name="delivery-replay"),
     path(PREFIX + "people/<slug:key>/bounced", notices.Bounced.as_view(), name="person-bounced"),
     path(PREFIX + "agents/<slug:key>/keep", ownership.Keep.as_view(), name="agent-keep"),
+    path(PREFIX + "webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    path(_WEBHOOK, webhooks.OneWebhook.as_view(), name="webhook"),
+    path(_WEBHOOK + "/rotate", webhooks.RotateWebhook.as_view(), name="webhook-rotate"),
+    path(_WEBHOOK + "/test", webhooks.TestWebhook.as_view(), name="webhook-test"),
+    path(_WEBHOOK + "/stop", webhooks.StopWebhook.as_view(), name="webhook-stop"),
+    path(_WEBHOOK + "/start", webhooks.StartWebhook.as_view(), name="webhook-start"),
+    path(PREFIX + "webhook-messages", webhooks.Messages.as_view(), name="webhook-messages"),
+    path(
+        PREFIX + "webhook-messages/<uuid:key>/replay", webhooks.ReplayMessage.as_view(), name="webhook-message-replay"
+    ),
     path(PREFIX + "proposals", ownership.Proposals.as_view(), name="proposals"),
     path(_PROPOSAL, ownership.OneProposal.as_view(), name="proposal"),
     path(_PROPOSAL + "/accept", ownership.Accept.as_view(), name="proposal-accept"),

@@ -22,6 +22,7 @@ from .reviews import (
 )
 from .setup import SetupCheck
 from .usage import Suggestion, UsageDay
+from .webhooks import Webhook, WebhookMessage
 
 __all__ = [
     "AccessRequest",
@@ -59,4 +60,6 @@ __all__ = [
     "Suggestion",
     "TakenBack",
     "UsageDay",
+    "Webhook",
+    "WebhookMessage",
 ]

@@ -24,7 +24,7 @@ from entitlements.models import Agent, Grant, Person, Role, Tool
 from governance.models import AccessRequest, Assignment, Delegation, EmergencyGrant, OfficeProposal
 from governance.models.notices import Kind
 
-from . import queueing
+from . import hooks, queueing
 
 logger = logging.getLogger(__name__)
 CURSOR: Final = "notices"
@@ -54,6 +54,7 @@ def listen() -> int:
     with stream.consume(CURSOR) as sealed:
         for each in sealed:
             tell(each.event)
+            tell_endpoints(each.event)
     return len(sealed)
 
 
@@ -68,6 +69,15 @@ def tell(event: Event) -> None:
                 _queue(told, event)
     except Exception:  # a notice less is not worth all that come after it
         logger.exception("event %s could not be told", event.uuid)
+
+
+def tell_endpoints(event: Event) -> None:
+    """Write down what an event tells endpoints, as `tell` does for people."""
+    try:
+        with transaction.atomic():
+            hooks.note(event)
+    except Exception:  # as above
+        logger.exception("event %s could not be told to endpoints", event.uuid)
 
 
 def _queue(told: Told, event: Event) -> None:
