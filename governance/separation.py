@@ -180,6 +180,11 @@ def held_now(agent: Agent) -> list[Completed]:
     ]
 
 
+def held_by(agents: Collection[int]) -> Mapping[int, list[Held]]:
+    """Return what each of some agents may do, by itself and by agents that it may call."""
+    return _union(agents)
+
+
 def _completed(agent: Agent, new: Collection[Held], rules: Sequence[CombinationRule]) -> list[Completed]:
     read = {rule.pk: combinations.read(rule.sides) for rule in rules}
     touched = [rule for rule in rules if combinations.touches(read[rule.pk], new)]

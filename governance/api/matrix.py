@@ -29,6 +29,7 @@ MATRIX: Final[Matrix] = {
     ("campaign-evidence", "GET"): _EVIDENCE,
     ("campaign-evidence-table", "GET"): _EVIDENCE,
     ("review-items", "GET"): READABLE,
+    ("simulate-reduction", "POST"): READABLE,
     ("review-item", "GET"): READABLE,
     ("review-item-draft", "PUT"): _ANSWER,
     ("review-item-reassign", "POST"): _CAMPAIGN,

@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 
 from . import answering, campaigns, combining, delegations, emergencies, notices, ownership, requests, webhooks
 from .outlook import Outlook
+from .simulating import Reduction
 
 PREFIX: Final = "api/v1/"
 
@@ -26,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/submissions", campaigns.Submissions.as_view(), name="campaign-submissions"),
     path(_CAMPAIGN + "/evidence", campaigns.Evidence.as_view(), name="campaign-evidence"),
     path(_CAMPAIGN + "/evidence.csv", campaigns.EvidenceTable.as_view(), name="campaign-evidence-table"),
+    path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),
     path(_ITEM + "/draft", campaigns.ItemDraft.as_view(), name="review-item-draft"),

@@ -25,7 +25,10 @@ def _to(name: str, **options: object) -> models.ForeignKey:
 class Migration(migrations.Migration):
     """Two new tables."""
 
-    dependencies: ClassVar = [("entitlements", "0008_backup_owner"), ("governance", "0021_reviews_that_reduce_recall_and_end")]
+    dependencies: ClassVar = [
+        ("entitlements", "0008_backup_owner"),
+        ("governance", "0021_reviews_that_reduce_recall_and_end"),
+    ]
 
     operations: ClassVar = [
         migrations.CreateModel(

@@ -17,7 +17,7 @@ from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Agent, Person, System
 from governance.models import Assignment, Campaign, Remediation, ReviewItem
 
-from . import assigning, ending, staging
+from . import assigning, ending, staging, suggesting
 from .errors import BadScope, DueTooSoon, ItemsOpen, NameTaken, NotADraft, NothingToReview, NotUnderWay
 
 _SCOPE: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
@@ -90,6 +90,7 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
     rows, digest = staging.take(campaign, now)
     if not rows:
         raise NothingToReview
+    suggesting.suggest(campaign, now)
     unresolved = assigning.assign(campaign)
     _save(
         campaign,

@@ -114,4 +114,5 @@ def weekly(grants: Collection[UUID], now: datetime) -> dict[UUID, list[int]]:
 def of_grant(grant: UUID, now: datetime) -> dict[int, dict[str, Any]]:
     """Return what was called under a grant in the window, by tool: calls, denied and the last call."""
     rows = UsageDay.objects.filter(grant=grant, day__gte=(now - WINDOW).date()).values("tool")
-    return {row["tool"]: dict(row) for row in rows.annotate(calls=Sum("calls"), denied=Sum("denied"), last=Max("last_at"))}
+    counted = rows.annotate(calls=Sum("calls"), denied=Sum("denied"), last=Max("last_at"))
+    return {row["tool"]: dict(row) for row in counted}

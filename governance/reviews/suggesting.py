@@ -1,0 +1,229 @@
+"""What a review suggests for each item: facts frozen with its population, weighed by one table.
+
+Whoever reads the stored inputs and this version's table comes to the same verdict. A cut is suggested only where every
+call is seen, or where nothing was even asked for; what cannot be known is said and weighs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+
+from audit import chain
+from governance import combinations, separation
+from governance.models import Campaign, ReviewItem, Suggestion
+
+from . import usage
+
+VERSION: Final = "reco@1.0.0"
+WEIGHTS: Final[Mapping[str, int]] = {
+    "U1": 3,  # a line was not called in the whole window; counts for each line
+    "U2": 6,  # nothing of the item was called
+    "U3": 0,  # more than five calls were refused that no grant covers
+    "D1": 4,  # no token was asked for in 45 days
+    "O1": 5,  # the sponsor is gone
+    "F1": 0,  # a tool's definition changed since it was approved
+    "C1": 4,  # the agent holds a combination that a rule forbids
+    "R1": 2,  # something can be deleted or executed
+    "P1-": -3,  # most of its peers hold all of it
+    "P1+": 2,  # few of its peers hold some of it
+    "K1": 1,  # a shared secret is older than a year
+    "N1": 0,  # new since the last review
+    "A1": 1,  # no person ever approved it
+    "H1": -1,  # a person kept it with a reason within a year
+}
+"""What each signal weighs: towards removing, or with a minus towards keeping (design 5, 3.8)."""
+LOOK: Final = frozenset({"U3", "O1", "F1", "C1", "N1", "A1"})
+"""Signals that ask for a closer look, whatever else is there."""
+TO_REMOVE: Final = 6
+FEW_DENIED: Final = 5
+IDLE: Final = timedelta(days=45)
+OLD_SECRET: Final = timedelta(days=365)
+REMEMBERED: Final = timedelta(days=365)
+PEERS: Final = 5
+"""Of fewer peers nobody learns what is usual."""
+_MOST, _FEWEST = 70, 30
+_AT_ONCE: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with what led to it; `kept` are the lines that a reduction keeps."""
+
+    verdict: Suggestion.Verdict
+    score: int
+    reasons: tuple[dict[str, Any], ...]
+    kept: tuple[int, ...] = ()
+
+
+def judge(inputs: Mapping[str, Any]) -> Judgement:
+    """Weigh the frozen inputs of one item. Pure: the same inputs always give the same judgement."""
+    lines = inputs["lines"]
+    known = bool(lines) and all(line["full"] for line in lines)
+    used = [line["line"] for line in lines if line["calls"]]
+    unused = [line for line in lines if line["full"] and not line["calls"]]
+    reasons = tuple(
+        {"signal": signal, "weight": WEIGHTS[signal] * count, **({"n": count} if signal == "U1" else {}), **more}
+        for signal, count, more in _signals(inputs, known=known, unused=len(unused))
+    )
+    score = sum(reason["weight"] for reason in reasons)
+    verdict = Suggestion.Verdict
+    if known and used and unused:
+        return Judgement(verdict.REDUCE, score, reasons, tuple(used))
+    if score >= TO_REMOVE and not any(line["calls"] for line in lines):
+        return Judgement(verdict.REVOKE, score, reasons)
+    if any(reason["signal"] in LOOK for reason in reasons) or score >= TO_REMOVE:
+        return Judgement(verdict.LOOK, score, reasons)
+    if not known:
+        return Judgement(verdict.UNKNOWN, score, reasons)
+    return Judgement(verdict.KEEP if score <= 0 else verdict.LOOK, score, reasons)
+
+
+def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tuple[str, int, dict[str, Any]]]:
+    """Name the signals that an item shows, how often each counts, and what else to say of it."""
+    lines, peers = inputs["lines"], inputs["peers"]
+    nothing = known and unused == len(lines)
+    compared = peers["count"] >= PEERS
+    usual, rare = compared and peers["least"] >= _MOST, compared and peers["least"] < _FEWEST
+    named = {"names": sorted(line["tool"] for line in lines if line["changed"])}
+    shown: list[tuple[str, bool, int, dict[str, Any]]] = [
+        ("U1", bool(unused), unused, {}),
+        ("U2", nothing, 1, {}),
+        ("U3", inputs["denied"] > FEW_DENIED, 1, {"times": inputs["denied"]}),
+        ("D1", inputs["idle"], 1, {}),
+        ("O1", not inputs["sponsor_active"], 1, {}),
+        ("F1", bool(named["names"]), 1, named),
+        ("C1", bool(inputs["combinations"]), 1, {"names": inputs["combinations"]}),
+        ("R1", any(line["action"] in ("delete", "execute") for line in lines), 1, {}),
+        ("P1-", usual, 1, peers),
+        ("P1+", rare, 1, peers),
+        ("K1", inputs["old_secret"], 1, {}),
+        ("N1", inputs["new"], 1, {}),
+        ("A1", inputs["by_rule"], 1, {}),
+        ("H1", inputs["kept_before"], 1, {}),
+    ]
+    return [(signal, count, more) for signal, there, count, more in shown if there]
+
+
+_GATHER: Final = """
+WITH item AS MATERIALIZED (
+    SELECT i.id, i.number, i.agent_id, i.system_id, i.subjects_digest, a.slug, p.is_active AS sponsor_active
+    FROM governance_reviewitem i JOIN entitlements_agent a ON a.id = i.agent_id
+    JOIN entitlements_person p ON p.id = a.sponsor_id WHERE i.id = ANY(%(items)s::uuid[])
+), line AS (
+    SELECT l.item_id, jsonb_agg(jsonb_build_object('line', l.id, 'tool', t.name, 'action', t.action,
+               'calls', coalesce(l.calls_window, 0),
+               'full', l.usage_grade = 'A' AND g.starts_at <= %(since)s,
+               'changed', t.state = 'quarantined' OR t.seen_id IS DISTINCT FROM t.approved_id) ORDER BY l.id) AS lines
+    FROM governance_reviewline l JOIN entitlements_grant g ON g.id = l.grant_id
+    JOIN entitlements_tool t ON t.id = l.tool_id WHERE l.item_id IN (SELECT id FROM item) GROUP BY 1
+), bundle AS (
+    SELECT DISTINCT p.item_id, g.entitlement_id FROM governance_populationrow p
+    JOIN entitlements_grant g ON g.id = p.grant_id WHERE p.item_id IN (SELECT id FROM item)
+), holders AS (
+    SELECT g.entitlement_id, l.tool_id, count(DISTINCT g.agent_id) AS n
+    FROM entitlements_grant g JOIN entitlements_grantline l ON l.grant_id = g.id
+    WHERE g.ended_at IS NULL AND g.entitlement_id IN (SELECT entitlement_id FROM bundle) GROUP BY 1, 2
+), peers AS (
+    SELECT entitlement_id, count(DISTINCT agent_id) AS n FROM entitlements_grant
+    WHERE ended_at IS NULL AND entitlement_id IN (SELECT entitlement_id FROM bundle) GROUP BY 1
+), usual AS (
+    SELECT l.item_id, min(p.n) - 1 AS count, min(100 * (h.n - 1) / (p.n - 1)) AS least
+    FROM governance_reviewline l JOIN entitlements_grant g ON g.id = l.grant_id
+    JOIN peers p ON p.entitlement_id = g.entitlement_id AND p.n > 1
+    JOIN holders h ON h.entitlement_id = g.entitlement_id AND h.tool_id = l.tool_id
+    WHERE l.item_id IN (SELECT id FROM item) GROUP BY 1
+), refused AS (
+    SELECT i.id AS item_id, sum(c.denied) AS n FROM item i
+    JOIN governance_usageday c ON c.agent_id = i.agent_id AND c.grant_id IS NULL AND c.denied > 0
+        AND c.day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date
+    JOIN entitlements_tool t ON t.id = c.tool_id AND t.system_id = i.system_id GROUP BY 1
+)
+SELECT i.id, i.agent_id, jsonb_build_object(
+    'lines', coalesce(line.lines, '[]'),
+    'peers', jsonb_build_object('count', coalesce(usual.count, 0), 'least', coalesce(usual.least, 0)),
+    'denied', coalesce(refused.n, 0), 'sponsor_active', i.sponsor_active,
+    'idle', g.newest <= %(idle)s AND NOT EXISTS (SELECT FROM entitlements_issuedtoken k WHERE k.agent_id = i.agent_id
+        AND k.system_id = i.system_id AND k.revoked_at IS NULL AND k.expires_at > %(idle)s)
+        AND NOT EXISTS (SELECT FROM governance_reviewline l WHERE l.item_id = i.id AND l.last_call_at > %(idle)s),
+    'old_secret', EXISTS (SELECT FROM entitlements_client c WHERE c.agent_id = i.agent_id AND c.status = 'active'
+        AND c.auth = 'client_secret_basic' AND c.updated <= %(old)s),
+    'new', EXISTS (SELECT FROM governance_campaign c WHERE c.snapshot_at < %(now)s AND c.snapshot_at >= %(year)s)
+        AND NOT EXISTS (SELECT FROM governance_populationrow p JOIN governance_populationrow q
+            ON q.grant_id = p.grant_id AND q.campaign_id <> p.campaign_id WHERE p.item_id = i.id),
+    'by_rule', g.by_rule,
+    'kept_before', EXISTS (SELECT FROM governance_reviewitem o JOIN governance_reviewdecision d
+        ON d.id = o.current_decision_id WHERE o.agent_id = i.agent_id AND o.system_id = i.system_id
+        AND o.subjects_digest = i.subjects_digest AND d.verb = 'certify' AND d.reason_code <> ''
+        AND d.decided_at > %(year)s)
+)
+FROM item i
+LEFT JOIN line ON line.item_id = i.id LEFT JOIN usual ON usual.item_id = i.id
+LEFT JOIN refused ON refused.item_id = i.id
+CROSS JOIN LATERAL (SELECT max(g.starts_at) AS newest, bool_or(g.request_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM governance_approval v WHERE v.request_id = g.request_id AND v.by_id IS NOT NULL)) AS by_rule
+    FROM governance_populationrow p JOIN entitlements_grant g ON g.id = p.grant_id WHERE p.item_id = i.id) g
+ORDER BY i.number
+"""
+
+
+def suggest(campaign: Campaign, now: datetime) -> int:
+    """Store a suggestion for each item of a campaign that is about to begin; says how many."""
+    items = ReviewItem.objects.filter(campaign=campaign).order_by("number").values_list("pk", flat=True)
+    made = 0
+    for ids in batched(items.iterator(), _AT_ONCE):
+        rows = [_stored(item, told) for item, told in gather(ids, now)]
+        Suggestion.objects.bulk_create(rows)
+        made += len(rows)
+    return made
+
+
+def gather(ids: Iterable[UUID], now: datetime) -> list[tuple[UUID, dict[str, Any]]]:
+    """Read the inputs of some items as they are now, in a fixed number of statements."""
+    asked: dict[str, Any] = {
+        "items": list(ids),
+        "now": now,
+        "since": now - usage.WINDOW,
+        "idle": now - IDLE,
+        "old": now - OLD_SECRET,
+        "year": now - REMEMBERED,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_GATHER, asked)
+        found = cursor.fetchall()
+    completed = _combinations({agent for _, agent, _ in found})
+    return [(item, {**json.loads(told), "combinations": completed.get(agent, [])}) for item, agent, told in found]
+
+
+def _combinations(agents: set[int]) -> dict[int, list[str]]:
+    """Name the rules of which an agent holds all that they forbid to hold together."""
+    rules = separation.in_force()
+    if not rules:
+        return {}
+    held, read = separation.held_by(agents), {rule.name: combinations.read(rule.sides) for rule in rules}
+    return {
+        agent: [name for name, sides in read.items() if combinations.completed(sides, tools)]
+        for agent, tools in held.items()
+    }
+
+
+def _stored(item: UUID, inputs: dict[str, Any]) -> Suggestion:
+    judged = judge(inputs)
+    return Suggestion(
+        item_id=item,
+        verdict=judged.verdict,
+        score=judged.score,
+        kept=list(judged.kept),
+        reasons=list(judged.reasons),
+        inputs=inputs,
+        inputs_sha256=hashlib.sha256(chain.canonical(inputs)).hexdigest(),
+        version=VERSION,
+    )

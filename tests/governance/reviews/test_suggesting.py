@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from audit import chain, clock
+from audit.context import SYSTEM
+from entitlements import people
+from entitlements.models import Grant, Tool
+from governance.models import Suggestion, UsageDay
+from governance.reviews import suggesting
+from governance.reviews.suggesting import judge
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+OLD = timedelta(days=200)
+CALM: dict[str, Any] = {
+    "lines": [{"line": 1, "tool": "now", "action": "read", "calls": 9, "full": True, "changed": False}],
+    "peers": {"count": 0, "least": 0},
+    "denied": 0,
+    "sponsor_active": True,
+    "idle": False,
+    "old_secret": False,
+    "new": False,
+    "by_rule": False,
+    "kept_before": False,
+    "combinations": [],
+}
+
+
+def line(number: int, calls: int, *, full: bool = True, action: str = "read", changed: bool = False) -> dict[str, Any]:
+    return {"line": number, "tool": f"t{number}", "action": action, "calls": calls, "full": full, "changed": changed}
+
+
+@pytest.mark.parametrize(
+    ("differs", "verdict", "signals"),
+    [
+        ({}, "keep", {}),
+        ({"lines": [line(1, 0), line(2, 0)]}, "revoke", {"U1": 6, "U2": 6}),
+        ({"lines": [line(1, 0), line(2, 7)]}, "reduce", {"U1": 3}),
+        ({"lines": [line(1, 0, full=False)]}, "unknown", {}),
+        ({"lines": [line(1, 0, full=False), line(2, 7)]}, "unknown", {}),
+        ({"lines": [line(1, 0, full=False)], "idle": True, "sponsor_active": False}, "revoke", {"D1": 4, "O1": 5}),
+        ({"idle": True, "sponsor_active": False}, "look", {"D1": 4, "O1": 5}),
+        ({"denied": 5}, "keep", {}),
+        ({"denied": 6}, "look", {"U3": 0}),
+        ({"sponsor_active": False}, "look", {"O1": 5}),
+        ({"lines": [line(1, 7, changed=True)]}, "look", {"F1": 0}),
+        ({"combinations": ["trifecta"]}, "look", {"C1": 4}),
+        ({"new": True}, "look", {"N1": 0}),
+        ({"by_rule": True}, "look", {"A1": 1}),
+        ({"lines": [line(1, 7, action="delete")]}, "look", {"R1": 2}),
+        ({"lines": [line(1, 7, action="delete")], "peers": {"count": 5, "least": 70}}, "keep", {"R1": 2, "P1-": -3}),
+        ({"peers": {"count": 5, "least": 29}}, "look", {"P1+": 2}),
+        ({"peers": {"count": 4, "least": 0}}, "keep", {}),
+        ({"old_secret": True, "kept_before": True}, "keep", {"K1": 1, "H1": -1}),
+    ],
+)
+def test_the_same_facts_always_give_the_same_verdict(
+    differs: dict[str, Any], verdict: str, signals: dict[str, int]
+) -> None:
+    judged = judge(CALM | differs)
+    assert (judged.verdict, {each["signal"]: each["weight"] for each in judged.reasons}) == (verdict, signals)
+    assert judged.score == sum(signals.values())
+    assert judged == judge(CALM | differs)
+
+
+def used(grant: Grant, name: str, calls: int) -> None:
+    tool, now = Tool.objects.get(system=grant.entitlement.system, name=name), clock.now()
+    UsageDay.objects.create(
+        agent=grant.agent, grant=grant, tool=tool, day=now.date(), calls=calls, denied=0, last_at=now
+    )
+
+
+def old_company() -> tuple[Company, Grant]:
+    company = companies.found()
+    company.use.longest = 2 * OLD
+    company.use.save()
+    lasts = OLD + timedelta(days=30)
+    return company, make.grant(
+        company.bot, company.use, people=[company.alice], starts_at=clock.now() - OLD, lasts=lasts
+    )
+
+
+@pytest.mark.django_db
+def test_what_is_used_is_kept_and_the_rest_suggested_for_removal_with_the_frozen_reasons() -> None:
+    company, grant = old_company()
+    used(grant, "now", 12)
+    used(grant, "convert", 3)
+    Tool.objects.filter(name="wipe").update(action="delete")
+
+    campaign = worlds.campaign(company)
+
+    told = Suggestion.objects.get(item__campaign=campaign)
+    kept = set(told.item.lines.filter(pk__in=told.kept).values_list("tool__name", flat=True))
+    assert (told.verdict, kept, told.version) == ("reduce", {"now", "convert"}, suggesting.VERSION)
+    assert {each["signal"] for each in told.reasons} == {"U1", "R1"}
+    assert told.inputs_sha256 == hashlib.sha256(chain.canonical(told.inputs)).hexdigest()
+    again = judge(told.inputs)
+    assert (again.verdict, again.score, list(again.kept)) == (told.verdict, told.score, told.kept)
+
+
+@pytest.mark.django_db
+def test_an_orphan_a_drifted_tool_and_a_request_that_no_person_approved_are_looked_at() -> None:
+    company, grant = old_company()
+    for name in ("now", "convert", "remove", "wipe"):
+        used(grant, name, 5)
+    Tool.objects.filter(name="wipe").update(state="quarantined")
+    request = company.ask("now")
+    Grant.objects.filter(pk=grant.pk).update(request_id=request.pk)
+    people.disable(company.sofia, by=SYSTEM, reason="left")
+
+    told = Suggestion.objects.get(item__campaign=worlds.campaign(company))
+
+    assert (told.verdict, {each["signal"] for each in told.reasons}) == ("look", {"O1", "F1", "A1"})
+    assert next(each["names"] for each in told.reasons if each["signal"] == "F1") == ["wipe"]
+
+
+@pytest.mark.django_db
+def test_a_suggestion_is_never_changed_and_made_only_before_the_campaign_begins() -> None:
+    company, _ = worlds.found()
+    told = Suggestion.objects.get(item__campaign=worlds.campaign(company))
+    assert told.verdict == "unknown"
+    for statement in (
+        "UPDATE governance_suggestion SET verdict = 'keep'",
+        "DELETE FROM governance_suggestion",
+    ):
+        with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
