@@ -1,0 +1,121 @@
+"""What people do in the weeks after: approve in two stages, renew, take over from a leaver; by keys and by touch."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+from pytest_django.live_server_helper import LiveServer
+
+from audit import timeline
+from audit.actions import Action
+from entitlements.models import Agent, Grant, Person
+from governance import leavers
+from governance.models import AccessRequest, Approval
+from tests.browser.hands import Mouse
+from tests.browser.test_story import WAYS, _sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
+
+
+def _actions(about: str) -> list[str]:
+    return [str(event.action) for event in timeline.about(about)]
+
+
+def _asked(hands: Mouse, request: AccessRequest) -> None:
+    """Open a request from home, where it waits."""
+    hands.press(hands.page.locator(f"main a[href='/requests/{request.pk}/']").first)
+
+
+def _approve_in_two_stages(hands: Mouse, address: str) -> None:
+    page, asked = hands.page, AccessRequest.objects.get(agent__slug="invoice-matcher")
+    _sign_in(hands, address, "sofia")
+    _asked(hands, asked)
+    hands.tick(page.locator("input[value=pay_invoice]"))
+    expect(page.locator("#approve")).to_contain_text("4 of 5")
+    hands.press(page.locator("#approve"))
+    expect(page.get_by_text("Others must still answer before it is in force.")).to_be_visible()
+    _sign_in(hands, address, "sam")
+    _asked(hands, asked)
+    hands.press(page.locator("#approve"))
+    expect(page.get_by_text("The access is in force until it ends.")).to_be_visible()
+    grant = Grant.objects.get(agent__slug="invoice-matcher")
+    assert {line.tool.name for line in grant.lines.all()} == {
+        "list_invoices",
+        "get_invoice",
+        "book_invoice",
+        "delete_invoice",
+    }
+    said = _actions(f"request:{asked.pk}")
+    assert said.count(Action.APPROVAL_GIVEN) == 2
+    assert said.count(Action.REQUEST_NARROWED) <= 1
+    assert said[-1] == Action.GRANT_ISSUED
+
+
+def _renew(hands: Mouse, address: str) -> None:
+    page, grant = hands.page, Grant.objects.get(agent__slug="research-bot", entitlement__scope="crm:use")
+    _sign_in(hands, address, "otto")
+    page.goto(f"{address}/grants/{grant.pk}/")
+    hands.press(page.locator("summary", has_text="Still needed after it ends?"))
+    hands.write(page.get_by_label("Why is it still needed?"), "The pilot goes on until spring.")
+    hands.press(page.get_by_role("button", name="Ask to renew this access"))
+    page.wait_for_url(re.compile("/requests/"))
+    asked = AccessRequest.objects.get(renews=grant)
+    _sign_in(hands, address, "sofia")
+    _asked(hands, asked)
+    hands.press(page.locator("#approve"))
+    expect(page.get_by_text("Approved.", exact=False).first).to_be_visible()
+    for stage in asked.approvals.filter(answer=Approval.Answer.WAITING):
+        _sign_in(hands, address, stage.waiting_for.values_list("login", flat=True)[0])
+        _asked(hands, asked)
+        hands.press(page.locator("#approve"))
+        expect(page.get_by_text("Approved.", exact=False).first).to_be_visible()
+    asked.refresh_from_db()
+    assert asked.state == AccessRequest.State.APPROVED
+    said = _actions(f"request:{asked.pk}")
+    assert (said[0], Action.APPROVAL_GIVEN in said) == (Action.REQUEST_SUBMITTED, True)
+
+
+def _take_over(hands: Mouse, address: str) -> None:
+    page = hands.page
+    Person.objects.filter(login="otto").update(manager=Person.objects.get(login="mallory"))
+    _sign_in(hands, address, "ana")
+    page.goto(f"{address}/people/otto/")
+    hands.press(page.get_by_role("link", name="Stop this person"))
+    hands.write(page.locator("main").get_by_label("Reason", exact=True), "Otto has left the company.")
+    hands.write(page.locator("main").get_by_label(re.compile("Type")), "otto")
+    hands.press(page.locator("main form button.danger"))
+    page.wait_for_url(re.compile("/stop/receipts/"))
+    assert leavers.propose_heirs() > 0  # as the clock would within the hour
+    _sign_in(hands, address, "mallory")
+    hands.press(page.locator("main").get_by_role("link", name="Payment reminders").first)
+    hands.press(page.get_by_role("button", name="Accept"))
+    expect(page.get_by_role("button", name="Accept")).to_have_count(0)
+    agent = Agent.objects.select_related("owner").get(slug="dunning")
+    assert agent.owner is not None
+    assert agent.owner.login == "mallory"
+    said = _actions("agent:dunning")
+    assert Action.AGENT_OFFICE_PROPOSED in said
+    assert said[-1] == Action.AGENT_OWNER_CHANGED
+    assert Action.PERSON_DISABLED in _actions("person:otto")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", ["by keys alone", "by touch on a phone"])
+def test_what_follows_in_the_weeks_after(way: str, browser: Browser, live_server: LiveServer) -> None:
+    kind, options = WAYS[way]
+    wrong: list[str] = []
+    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **options)
+    page: Any = context.new_page()
+    address = live_server.url.replace("127.0.0.1", "localhost")
+    page.set_default_timeout(10_000)
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    hands = kind(page)
+    _approve_in_two_stages(hands, address)
+    _renew(hands, address)
+    _take_over(hands, address)
+    assert wrong == []
+    context.close()
