@@ -145,7 +145,7 @@ def approve(
         if grant_id is None:
             requests.save(request)
         else:
-            _issue(request, grant_id, by=by.principal)
+            issue(request, grant_id, by=by.principal)
     return request
 
 
@@ -181,11 +181,11 @@ def _stage_for(request: AccessRequest, by: Person, expected_version: int | None)
     by.refresh_from_db(fields=["is_active"])
     if by.is_active:  # whoever answers in another's place need not be around the request
         around = replace(around, active=around.active | {by.login})
-    _check_conflict(by, around)
+    check_conflict(by, around)
     stages = list(request.approvals.order_by("position").prefetch_related("waiting_for"))
     voice, named = _voice(stages, by)
     holder = voice.people[-1]
-    _check_conflict(holder, around)
+    check_conflict(holder, around)
     if not named or not by.is_active or not around.is_in_office(holder.login):
         raise NotAnApprover
     requests.check_open(request, expected_version)
@@ -196,7 +196,7 @@ def _stage_for(request: AccessRequest, by: Person, expected_version: int | None)
     return waiting[0], voice
 
 
-def _check_conflict(person: Person, around: rules.Surroundings) -> None:
+def check_conflict(person: Person, around: rules.Surroundings) -> None:
     """Raise the refusal of whoever may not answer."""
     against = rules.conflict(person.login, around)
     if against in _CONFLICTS:
@@ -261,7 +261,7 @@ def _by_stage(pools: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]
     return {stage: sorted(people) for stage, people in said.items()}
 
 
-def _issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
+def issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
     """Make the grant of a request that everybody approved; what it depends on is checked once more, under locks."""
     people = tuple(request.people.all())
     lines: dict[Tool, dict[str, Any]] = {

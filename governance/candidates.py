@@ -95,3 +95,12 @@ def resolve(stages: Sequence[str], surroundings: rules.Surroundings) -> tuple[ru
             stage=found.stage, skipped=[{"who": skip.who, "why": skip.why.value} for skip in found.skipped]
         )
     return found
+
+
+def resolve_new(
+    request: AccessRequest, stages: Sequence[str], people: Sequence[Person], groups: Sequence[Group]
+) -> tuple[rules.Resolution, ...]:
+    """Find the people of each stage of a request that is not stored yet, on the terms of `resolve`."""
+    behind, system = requesters(request), request.entitlement.system
+    surroundings = around(request.agent, system, requesters=behind, people=people, groups=groups, stages=stages)
+    return resolve(stages, surroundings)

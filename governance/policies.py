@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import locks
-from entitlements.errors import DomainError, Forbidden
+from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.locks import Lock
-from entitlements.models import Entitlement, Person, Role
+from entitlements.models import Entitlement, Group, Person, Role
 from entitlements.words import Risk
 
 from . import rules
-from .models import ApprovalPolicy
+from .models import ApprovalPolicy, PolicyProposal
 
+MAY: Final = (Role.ADMIN, Role.SECURITY)
+"""Who proposes and confirms who must approve."""
 ANSWER_WITHIN: Final = timedelta(days=7)
+SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=30)
+type Said = Mapping[str, Sequence[Mapping[str, Any]]]
+"""A policy as people write it: by risk, stages with how many people each needs."""
 
 
 class Unusable(DomainError):
@@ -33,6 +41,30 @@ class SecondPersonRequired(DomainError):
     """An approval policy changes only when a second person confirms it."""
 
     code, status = "second_person_required", HTTPStatus.FORBIDDEN
+
+
+class TimeToAnswer(DomainError):
+    """There is between an hour and 30 days to answer."""
+
+    code, status = "answer_time_out_of_bounds", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class GroupUnknown(DomainError):
+    """A stage names a group that there is not, or in which nobody is who could answer."""
+
+    code, status = "approval_group_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class AlreadyProposed(DomainError):
+    """Another version of this policy waits already: confirm or withdraw that one first."""
+
+    code, status = "approval_policy_proposed_already", HTTPStatus.CONFLICT
+
+
+class NotProposed(DomainError):
+    """What was proposed waits no longer."""
+
+    code, status = "approval_policy_not_proposed", HTTPStatus.CONFLICT
 
 
 def current_for(entitlement: Entitlement) -> ApprovalPolicy:
@@ -55,6 +87,128 @@ def _make_default() -> ApprovalPolicy:
 
 
 @transaction.atomic
+def propose(
+    entitlement: Entitlement | None,
+    stages: rules.Policy,
+    *,
+    answer_within: timedelta = ANSWER_WITHIN,
+    by: Person,
+    reason: str,
+) -> PolicyProposal:
+    """Propose the next version for an entitlement, or the default for None; a second person confirms it.
+
+    Raises Forbidden unless a platform admin or security approver does it, ReasonRequired, TimeToAnswer, GroupUnknown,
+    AlreadyProposed, rules.PolicyTooWeak, rules.PolicyMalformed.
+    """
+    _check(stages, answer_within, by, reason)
+    _alone(entitlement)
+    try:
+        with transaction.atomic():
+            proposal = PolicyProposal.objects.create(
+                entitlement=entitlement,
+                stages=_written(stages),
+                answer_within=answer_within,
+                reason=reason,
+                proposed_by=by,
+                proposed_at=clock.now(),
+            )
+    except IntegrityError as error:
+        raise AlreadyProposed from error
+    _record(Action.APPROVAL_POLICY_PROPOSED, proposal, by, reason)
+    return proposal
+
+
+def _check(stages: rules.Policy, answer_within: timedelta, by: Person, reason: str) -> None:
+    if not by.has_role(*MAY):
+        raise Forbidden
+    if not reason.strip():
+        raise ReasonRequired
+    if not SHORTEST <= answer_within <= LONGEST:
+        raise TimeToAnswer
+    rules.check_policy(stages)
+    rules.check_grows(stages)
+    for slug, count in _groups(stages).items():
+        group = Group.objects.filter(slug=slug).first()
+        if group is None or group.people.filter(is_active=True).count() < count:
+            raise GroupUnknown(group=slug)
+
+
+def _groups(stages: rules.Policy) -> Counter[str]:
+    """Say of how many people of each group a policy wants an answer at most."""
+    most: Counter[str] = Counter()
+    for named in stages.values():
+        most |= Counter(stage.removeprefix(rules.GROUP) for stage in named if stage.startswith(rules.GROUP))
+    return most
+
+
+@transaction.atomic
+def confirm(proposal_id: UUID, *, by: Person, reason: str) -> ApprovalPolicy:
+    """Put what another proposed in force, as it can be now. Requests already made keep the policy they have.
+
+    Raises NotFound, Forbidden, ReasonRequired, NotProposed, SecondPersonRequired, and what `propose` refuses.
+    """
+    proposal = _waiting(proposal_id, by, reason)
+    if proposal.proposed_by == by:
+        raise SecondPersonRequired
+    stages = {Risk(risk): tuple(named) for risk, named in proposal.stages.items()}
+    _check(stages, proposal.answer_within, by, reason)
+    policy = publish(
+        proposal.entitlement,
+        stages,
+        answer_within=proposal.answer_within,
+        by=proposal.proposed_by,
+        confirmed_by=by,
+        reason=reason,
+    )
+    _decide(proposal, PolicyProposal.State.CONFIRMED, by, policy=policy)
+    return policy
+
+
+@transaction.atomic
+def withdraw(proposal_id: UUID, *, by: Person, reason: str) -> PolicyProposal:
+    """Drop what was proposed. Raises NotFound, Forbidden, ReasonRequired, NotProposed."""
+    proposal = _waiting(proposal_id, by, reason)
+    _decide(proposal, PolicyProposal.State.WITHDRAWN, by)
+    _record(Action.APPROVAL_POLICY_WITHDRAWN, proposal, by, reason)
+    return proposal
+
+
+def _waiting(proposal_id: UUID, by: Person, reason: str) -> PolicyProposal:
+    if not by.has_role(*MAY):
+        raise Forbidden
+    if not reason.strip():
+        raise ReasonRequired
+    rows = PolicyProposal.objects.select_related("entitlement", "proposed_by").filter(pk=proposal_id)
+    if (known := rows.first()) is None:
+        raise NotFound
+    _alone(known.entitlement)
+    proposal = rows.get()
+    if proposal.state != PolicyProposal.State.PROPOSED:
+        raise NotProposed
+    return proposal
+
+
+def _decide(proposal: PolicyProposal, state: str, by: Person, *, policy: ApprovalPolicy | None = None) -> None:
+    proposal.state, proposal.decided_by, proposal.decided_at, proposal.policy = state, by, clock.now(), policy
+    proposal.save(update_fields=["state", "decided_by", "decided_at", "policy"])
+
+
+def _alone(entitlement: Entitlement | None) -> None:
+    locks.exclusive((Lock.REQUEST, f"approval-policy:{entitlement.pk if entitlement else 'default'}"))
+
+
+def about(proposal: PolicyProposal) -> list[str]:
+    """Return the links by which the record of a proposal is found again."""
+    entitlement = proposal.entitlement
+    return [f"approval_policy_proposal:{proposal.pk}", *([f"entitlement:{entitlement.scope}"] if entitlement else [])]
+
+
+def _record(action: Action, proposal: PolicyProposal, by: Person, reason: str) -> None:
+    detail = {"stages": proposal.stages, "answer_within_seconds": int(proposal.answer_within.total_seconds())}
+    log.record(action, about=about(proposal), by=by.principal, reason=reason, detail=detail)
+
+
+@transaction.atomic
 def publish(
     entitlement: Entitlement | None,
     stages: rules.Policy,
@@ -66,15 +220,15 @@ def publish(
 ) -> ApprovalPolicy:
     """Publish the next version for an entitlement, or the default for None. Requests already made keep theirs.
 
-    Raises rules.PolicyTooWeak when it asks for less than the product does, Forbidden and SecondPersonRequired unless
-    two different people, each a platform admin or security approver, stand behind it.
+    Raises rules.PolicyTooWeak when it asks for less than the product does, rules.PolicyMalformed, Forbidden and
+    SecondPersonRequired unless two different people, each a platform admin or security approver, stand behind it.
     """
     rules.check_policy(stages)
     if by.pk == confirmed_by.pk:
         raise SecondPersonRequired
-    if not all(person.has_role(Role.ADMIN, Role.SECURITY) for person in (by, confirmed_by)):
+    if not all(person.has_role(*MAY) for person in (by, confirmed_by)):
         raise Forbidden
-    locks.exclusive((Lock.REQUEST, f"approval-policy:{entitlement.pk if entitlement else 'default'}"))
+    _alone(entitlement)
     return _create(entitlement, stages, answer_within, by=by.principal, reason=reason, confirmed_by=confirmed_by)
 
 
@@ -88,7 +242,7 @@ def _create(
     confirmed_by: Person | None = None,
 ) -> ApprovalPolicy:
     last = ApprovalPolicy.objects.filter(entitlement=entitlement).order_by("-number").first()
-    said = {risk.value: [str(stage) for stage in stages[risk]] for risk in Risk}
+    said = _written(stages)
     policy = ApprovalPolicy.objects.create(
         entitlement=entitlement,
         number=last.number + 1 if last else 1,
@@ -101,12 +255,13 @@ def _create(
     log.record(
         Action.APPROVAL_POLICY_PUBLISHED,
         about=[*about, *([f"person:{confirmed_by.login}"] if confirmed_by else [])],
-        by=by,
+        by=confirmed_by.principal if confirmed_by else by,
         reason=reason,
         detail={
             "number": policy.number,
             "stages": said,
             "answer_within_seconds": int(answer_within.total_seconds()),
+            "proposed_by": str(by),
             "confirmed_by": confirmed_by.login if confirmed_by else None,
         },
     )
@@ -121,3 +276,23 @@ def stages_of(policy: ApprovalPolicy) -> rules.Policy:
     except (AttributeError, TypeError, ValueError, rules.PolicyTooWeak, rules.PolicyMalformed) as error:
         raise Unusable(policy=str(policy)) from error
     return read
+
+
+def _written(stages: rules.Policy) -> dict[str, list[str]]:
+    return {risk.value: [str(stage) for stage in stages[risk]] for risk in Risk}
+
+
+def said(stages: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
+    """Write stored stages as people do: by risk, each stage once with how many people it needs."""
+    return {
+        risk.value: [{"stage": stage, "people": count} for stage, count in Counter(stages.get(risk, ())).items()]
+        for risk in Risk
+    }
+
+
+def read(given: Said) -> rules.Policy:
+    """Read what people wrote; what a stage may be and how many it may need is for `rules.check_policy` to say."""
+    return {
+        risk: tuple(each["stage"] for each in given.get(risk, ()) for _ in range(each.get("people", 1)))
+        for risk in Risk
+    }

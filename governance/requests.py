@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -30,6 +30,8 @@ from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Narrowing
 
 SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
+WHEN_SUBMITTED: Final[dict[str, Callable[[AccessRequest], None]]] = {}
+"""What follows in the transaction of every ask."""
 
 
 class Decided(DomainError):
@@ -103,16 +105,13 @@ def submit(
         asked_at=now,
         answer_by=now + policy.answer_within,
     )
-    behind = candidates.requesters(request)
-    stages = stages_needed(request)
-    around = candidates.around(
-        agent, entitlement.system, requesters=behind, people=ask.people, groups=ask.groups, stages=stages
-    )
-    resolved = candidates.resolve(stages, around)
+    resolved = candidates.resolve_new(request, stages_needed(request), ask.people, ask.groups)
     _store(request, ask, lines, resolved)
     with within(request):
         detail = _said(request, lines, resolved)
         log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
+    for follow in WHEN_SUBMITTED.values():
+        follow(request)
     return request
 
 

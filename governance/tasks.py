@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from . import approvals, dormancy, emergency, leavers, notices, overrides, reminding, requests, reviews
+from . import approvalrules, approvals, dormancy, emergency, leavers, notices, overrides, reminding, requests, reviews
 
 
 @shared_task(ignore_result=True)
@@ -23,9 +23,10 @@ def reroute_requests() -> None:
 
 @shared_task(ignore_result=True)
 def escalate_requests() -> None:
-    """Ask the next in line as well where nobody answered in half the time, and remind whoever is asked."""
+    """Ask the next in line as well where nobody answered in half the time, and remind whoever is asked to look."""
     approvals.escalate_due()
     reminding.remind()
+    approvalrules.tell_due()
 
 
 @shared_task(ignore_result=True)

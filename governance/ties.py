@@ -8,7 +8,7 @@ from entitlements import grants, people
 from entitlements.api import visibility
 from entitlements.models import Person
 
-from . import approvals, separation
+from . import approvalrules, approvals, requests, separation
 from .models import AccessRequest, Approval
 
 
@@ -17,6 +17,7 @@ def register() -> None:
     visibility.tie_to_grants("answered", answered)
     grants.guard("combinations", separation.check)
     people.WHEN_DISABLED["approvals"] = find_others
+    requests.WHEN_SUBMITTED["rules"] = approvalrules.consider
 
 
 def answered(person: Person) -> Q:
