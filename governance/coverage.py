@@ -26,7 +26,7 @@ Path, Basis, Bypass = PathTerms.Path, PathTerms.Basis, PathTerms.Bypass
 GRADES: Final = {Path.GATEWAY: "A", Path.NATIVE: "B", Path.KNOWN: "C"}
 STOP_SECONDS: Final = 2
 """Promise 2: how long a call may still pass at the gateway after a stop was acknowledged."""
-_LONGEST: Final = 366 * 24 * 3600
+LONGEST: Final = 366 * 24 * 3600
 _SAID: Final = ("token_seconds", "session_seconds", "reauthentication_seconds", "stop_seconds")
 COMPARED: Final = ("token_seconds", "session_seconds", "stop_seconds")
 
@@ -175,7 +175,7 @@ def describe(system: System, path: str, *, by: Person, reason: str, **said: Any)
         raise Malformed
     if (said.get("token_seconds") is None) != (basis == Basis.UNKNOWN):
         raise Malformed("A token life is declared or measured, or it is unknown and no time.")
-    if any(value is not None and not 0 < value <= _LONGEST for name, value in said.items() if name in _SAID):
+    if any(value is not None and not 0 < value <= LONGEST for name, value in said.items() if name in _SAID):
         raise Malformed("A time is at least one second and at most a year.")
     if not System.objects.select_for_update().filter(pk=system.pk).exists():
         raise NotFound

@@ -6,7 +6,19 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from . import answering, campaigns, combining, delegations, emergencies, notices, ownership, requests, webhooks
+from . import (
+    adoption,
+    answering,
+    campaigns,
+    combining,
+    coverage,
+    delegations,
+    emergencies,
+    notices,
+    ownership,
+    requests,
+    webhooks,
+)
 from .outlook import Outlook
 from .simulating import Reduction
 
@@ -18,8 +30,25 @@ _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
 _RULE: Final = PREFIX + "combination-rules/<uuid:key>"
 _WEBHOOK: Final = PREFIX + "webhooks/<slug:key>"
 _EXCEPTION: Final = PREFIX + "combination-exceptions/<uuid:key>"
+_ADOPTION: Final = PREFIX + "adoptions/<uuid:key>"
+_SEEN: Final = PREFIX + "seen-agents/<int:key>"
 
 urlpatterns: list[URLPattern] = [
+    path(PREFIX + "adoptions", adoption.Adoptions.as_view(), name="adoptions"),
+    path(_ADOPTION, adoption.OneAdoption.as_view(), name="adoption"),
+    path(_ADOPTION + "/agents", adoption.AdoptionAgents.as_view(), name="adoption-agents"),
+    path(_ADOPTION + "/ask", adoption.AdoptionAsk.as_view(), name="adoption-ask"),
+    path(_ADOPTION + "/answer", adoption.AdoptionAnswer.as_view(), name="adoption-answer"),
+    path(_ADOPTION + "/confirm", adoption.AdoptionConfirm.as_view(), name="adoption-confirm"),
+    path(PREFIX + "agents/<slug:key>/cut-over", adoption.CutOver.as_view(), name="agent-cut-over"),
+    path(PREFIX + "agents/<slug:key>/adoption-undo", adoption.RollBack.as_view(), name="agent-adoption-undo"),
+    path(PREFIX + "seen-agents", adoption.SeenAgents.as_view(), name="seen-agents"),
+    path(_SEEN + "/match", adoption.SeenMatch.as_view(), name="seen-agent-match"),
+    path(_SEEN + "/block", adoption.SeenBlock.as_view(), name="seen-agent-block"),
+    path(_SEEN + "/unblock", adoption.SeenUnblock.as_view(), name="seen-agent-unblock"),
+    path(PREFIX + "coverage", coverage.CoverageRows.as_view(), name="coverage"),
+    path(PREFIX + "coverage/summary", coverage.Summary.as_view(), name="coverage-summary"),
+    path(PREFIX + "systems/<slug:key>/paths", coverage.SystemPath.as_view(), name="system-paths"),
     path(PREFIX + "campaigns", campaigns.Campaigns.as_view(), name="campaigns"),
     path(_CAMPAIGN, campaigns.OneCampaign.as_view(), name="campaign"),
     path(_CAMPAIGN + "/activate", campaigns.Activate.as_view(), name="campaign-activate"),
