@@ -35,6 +35,7 @@ from .views import (
     stops,
     systems,
     triage,
+    webhooks,
     welcome,
     workbench,
 )
@@ -139,6 +140,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/tokens/", profile.make_token, name="make-token"),
     path("settings/tokens/<int:number>/end/", profile.revoke_token, name="end-token"),
     path("settings/notices/", inbox.settings, name="notice-settings-page"),
+    path("settings/notices/webhooks/", webhooks.listing, name="webhook-list"),
+    path("settings/notices/webhooks/<slug:webhook>/", webhooks.one, name="webhook-page"),
     path("settings/deliveries/", inbox.deliveries, name="delivery-list"),
     path("settings/deliveries/<uuid:delivery>/replay/", inbox.replay, name="delivery-again"),
     path("settings/theme/", home.theme, name="theme"),

@@ -18,7 +18,9 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import URLPattern, reverse
 from django.urls.converters import get_converters
 
+from audit.context import SYSTEM
 from entitlements.models import Client, Grant, Revocation
+from governance.notices import hooks
 from tests.browser import world
 from tests.browser.conftest import PASSWORD, Visitor
 
@@ -82,6 +84,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
+        "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
         "receipt": [f"/stop/receipts/{Revocation.objects.get().pk}/?prove"],
@@ -95,6 +98,15 @@ def _addresses() -> Iterator[tuple[str, str]]:
         known = EXAMPLES | more
         for path in known[name] if name in known else [_bare(pattern)]:
             yield name, path
+
+
+def _webhook() -> str:
+    """Add an endpoint to which a test waits to be sent; returns its short name."""
+    made, _secret = hooks.make(
+        "ops", url="https://hooks.example.org/x", form="slack", events=["agent.suspended"], by=SYSTEM
+    )
+    hooks.say_test(made, by=SYSTEM)
+    return made.slug
 
 
 def _bare(pattern: URLPattern) -> str:

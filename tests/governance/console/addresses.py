@@ -19,8 +19,9 @@ from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, Session
 from governance import combinationrules, delegations, notices, overrides, ownership
 from governance.console import urls
-from governance.models import Campaign, CombinationException, Delegation, Delivery, Notice
+from governance.models import Campaign, CombinationException, Delegation, Delivery, Notice, Webhook
 from governance.models.notices import Kind
+from governance.notices import hooks
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -92,6 +93,7 @@ def world() -> World:
         "systems/name": "now",
         "systems/scope": company.use.scope,
         "settings/delegation": _lent(company).pk,
+        "settings/webhook": _hook().slug,
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
         "settings/pk": 1,
         "settings/delivery": mailed.pk,
@@ -117,6 +119,13 @@ def _lent(company: companies.Company) -> Delegation:
     return delegations.make(
         company.bob, starts_at=now, ends_at=now + timedelta(days=1), by=company.mona, reason="on leave"
     )
+
+
+def _hook() -> Webhook:
+    """Add an endpoint; nothing is sent to it."""
+    made, _ = hooks.make("ops", url="https://hooks.example.org/x", form="standard", events=["agent.suspended"], by=SYSTEM)
+    hooks.say_test(made, by=SYSTEM)
+    return made
 
 
 def _mailed(company: companies.Company) -> Delivery:

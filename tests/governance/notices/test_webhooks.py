@@ -23,6 +23,7 @@ from governance.notices import hooks, outbox, posting
 from governance.notices.hearing import tell_endpoints
 from tests import make
 from tests.entitlements.api import client
+from tests.governance.console import visits
 from tests.governance.notices.receivers import Receiver, receiver
 from tests.operate.test_resealing import replace
 
@@ -195,3 +196,22 @@ def test_only_an_administrator_adds_tests_rotates_and_stops_by_api(there: Receiv
         client.of(ada).post("/api/v1/webhooks/ops/rotate", why, format="json").json()["secret"] != made.json()["secret"]
     )
     assert client.of(ada).post("/api/v1/webhooks/ops/stop", why, format="json").json()["enabled"] is False
+
+
+def test_an_administrator_who_proves_who_she_is_adds_one_on_the_page(there: Receiver) -> None:
+    ada, address = make.person("ada", roles=[Role.ADMIN]), "/settings/notices/webhooks/"
+    form = {"slug": "ops", "url": there.url, "form": "standard", "events": WANTED}
+    assert visits.as_(ada, fresh=False).post(address, form).status_code in (302, 403)
+    assert visits.as_(make.analyst()).post(address, form).status_code == 403
+    inside = visits.as_(ada).post(address, {**form, "url": "https://10.0.0.1/x"})
+    assert [inside.status_code, "forbidden_address" in visits.text(inside)] == [422, True]
+    made = visits.as_(ada).post(address, form)
+    assert ["whsec_" in visits.text(made), made["Cache-Control"]] == [True, "no-store"]
+
+    visits.as_(ada).post(f"{address}ops/", {"verb": "test"})
+    tasks.post_webhooks()
+    shown = visits.text(visits.as_(ada).get(f"{address}ops/"))
+    assert [len(there.taken), "Sent" in shown, "whsec_" in shown, "kept-to-itself" in shown] == [1, True, False, False]
+    assert visits.as_(ada).post(f"{address}ops/", {"verb": "stop", "reason": " "}).status_code == 422
+    visits.as_(ada).post(f"{address}ops/", {"verb": "stop", "reason": "Moved."})
+    assert not Webhook.objects.get().enabled
