@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
@@ -32,8 +32,7 @@ class GrantFilter(filters.FilterSet):
 
     def of_person(self, rows: QuerySet[Grant], _name: str, login: str) -> QuerySet[Grant]:
         """Keep grants that name the person, or a group that she is in."""
-        named = Grant.objects.filter(Q(subjects__person__login=login) | Q(subjects__group__people__login=login))
-        return rows.filter(pk__in=named.values("pk"))
+        return rows.filter(visibility.naming(login))
 
 
 class GrantShown(Shown):

@@ -86,7 +86,7 @@ class Keyset(BasePagination):
                 raise BadCursor
             queryset = queryset.filter(beyond(names, place, down=ordering[0].startswith("-")))
         rows = list(queryset.order_by(*ordering)[: limit + 1])
-        self.next = seal(request.path, [_value(rows[limit - 1], name) for name in names]) if rows[limit:] else None
+        self.next = seal(request.path, place_of(rows[limit - 1], names)) if rows[limit:] else None
         return rows[:limit]
 
     def get_paginated_response(self, data: Any) -> Response:  # noqa: ANN401 - the framework's signature
@@ -129,6 +129,11 @@ def beyond(names: Sequence[str], place: Sequence[Any], *, down: bool) -> Q:
         # Redundant, and what lets the index find the beginning of the page.
         condition &= Q(**{f"{names[0]}__{compare}e": place[0]})
     return condition
+
+
+def place_of(row: Model, names: Sequence[str]) -> list[object]:
+    """Return where a row stands in a list ordered by these fields; `__` leads to a row that it names."""
+    return [_value(row, name) for name in names]
 
 
 def _value(row: Model, name: str) -> object:

@@ -13,6 +13,7 @@ from entitlements.models import (
     Client,
     Entitlement,
     Grant,
+    GrantSubject,
     Group,
     IssuedToken,
     Person,
@@ -55,6 +56,13 @@ def grants(caller: Caller) -> QuerySet[Grant]:
         for tie in _TIES.values():
             mine |= tie(person)
     return rows.filter(mine)
+
+
+def naming(login: str) -> Q:
+    """Return the condition that a grant names a person, or a group that they are in."""
+    directly = GrantSubject.objects.filter(person__login=login).values("grant")
+    by_group = GrantSubject.objects.filter(group__memberships__person__login=login).values("grant")
+    return Q(pk__in=directly.union(by_group))
 
 
 def sessions(caller: Caller) -> QuerySet[Session]:

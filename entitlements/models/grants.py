@@ -66,6 +66,7 @@ class Grant(models.Model):
             models.Index(name="grant_due", fields=["expires_at"], condition=Q(ended_at=None)),
             models.Index(name="grant_adopted", fields=["adopted_from"], condition=Q(adopted_from__isnull=False)),
             models.Index(name="grant_page", fields=["-created_at", "-id"]),
+            models.Index(name="grant_page_of_state", fields=["state", "-created_at", "-id"]),
         ]
 
     def __str__(self) -> str:
@@ -102,6 +103,7 @@ class GrantLine(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(name="a_tool_is_in_a_grant_once", fields=["grant", "tool"])]
+        indexes: ClassVar = [models.Index(name="line_of_tool", fields=["tool", "grant"])]
 
     def __str__(self) -> str:
         return f"{self.grant_id}:{self.tool_id}"

@@ -41,7 +41,10 @@ class Session(models.Model):
                 condition=Q(ended_at=None),
             ),
         ]
-        indexes: ClassVar = [models.Index(name="session_of_agent", fields=["agent"], condition=Q(ended_at=None))]
+        indexes: ClassVar = [
+            models.Index(name="session_of_agent", fields=["agent"], condition=Q(ended_at=None)),
+            models.Index(name="session_page", fields=["-started_at", "-id"]),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)
@@ -75,6 +78,7 @@ class IssuedToken(models.Model):
             models.CheckConstraint(name="revoked_token_says_why", condition=Q(revoked_at=None) | ~Q(revoke_reason="")),
         ]
         indexes: ClassVar = [
+            models.Index(name="token_page", fields=["-issued_at", "-jti"]),
             models.Index(name="token_of_agent", fields=["agent", "expires_at"], condition=Q(revoked_at=None)),
             models.Index(name="token_of_session", fields=["session"], condition=Q(revoked_at=None)),
             models.Index(name="token_of_parent", fields=["parent"], condition=Q(parent__isnull=False)),

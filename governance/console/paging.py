@@ -36,5 +36,4 @@ def page[M: Model](request: HttpRequest, rows: QuerySet[M], ordering: Sequence[s
     found = list(rows.order_by(*ordering)[: size + 1])
     if len(found) <= size:
         return Page(found, None)
-    following = [getattr(found[size - 1], name) for name in names]
-    return Page(found[:size], paging.seal(request.path, following))
+    return Page(found[:size], paging.seal(request.path, paging.place_of(found[size - 1], names)))

@@ -110,6 +110,7 @@ class AccessRequest(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(name="request_page", fields=["-asked_at", "-id"]),
+            models.Index(name="request_page_of_state", fields=["state", "-asked_at", "-id"]),
             models.Index(name="request_due", fields=["answer_by"], condition=Q(state="in_approval")),
         ]
 

@@ -93,12 +93,9 @@ def versions(agent: Agent) -> dict[str, Any]:
 def acting_for(person: Person) -> dict[str, Any]:
     """Return the grants under which agents act for a person, and the sessions in which they do so now."""
     now = clock.now()
-    named = Q(subjects__person=person) | Q(subjects__group__people=person)
-    grants = Grant.objects.filter(
-        pk__in=Grant.objects.filter(named, ended_at=None, expires_at__gt=now).values("pk")
-    ).select_related("agent", "entitlement__system")
+    grants = Grant.objects.filter(visibility.naming(person.login), ended_at=None, expires_at__gt=now)
     return {
-        "grants": list(grants.prefetch_related("lines__tool").order_by("agent__slug")),
+        "grants": grants.select_related("agent", "entitlement__system").prefetch_related("lines__tool"),
         "sessions": list(
             Session.objects.filter(person=person, ended_at=None, expires_at__gt=now)
             .select_related("agent", "client")

@@ -5,30 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from audit import clock
-from entitlements.models import Agent, Grant, IssuedToken, Session
+from entitlements.models import (
+    Agent,
+    Grant,
+    GrantLine,
+    GrantSubject,
+    IssuedToken,
+    Membership,
+    Person,
+    Session,
+    TokenGrant,
+    Tool,
+)
 
 
 def of(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
     """Count what a stop of this thing takes away now: agents, live grants, open sessions, live tokens, people."""
     grants, sessions, tokens = _grants(kind, thing), _sessions(kind, thing), _tokens(kind, thing)
     now = clock.now()
-    live = Grant.objects.filter(grants, ended_at=None, expires_at__gt=now).distinct()
-    running = Session.objects.filter(sessions, ended_at=None, expires_at__gt=now).distinct()
-    people = {login for login in live.values_list("subjects__person__login", flat=True) if login}
-    people |= {login for login in live.values_list("subjects__group__people__login", flat=True) if login}
-    people |= {login for login in running.values_list("person__login", flat=True) if login}
-    alive = IssuedToken.objects.filter(tokens, revoked_at=None, expires_at__gt=now).distinct()
-    agents = set(live.values_list("agent", flat=True)) | set(running.values_list("agent", flat=True))
+    live = Grant.objects.filter(grants, ended_at=None, expires_at__gt=now)
+    running = Session.objects.filter(sessions, ended_at=None, expires_at__gt=now)
+    alive = IssuedToken.objects.filter(tokens, revoked_at=None, expires_at__gt=now)
+    agents = live.values("agent").union(running.values("agent"))
     return {
-        "agents": Agent.objects.count() if kind == "everything" else len(agents),
+        "agents": (Agent.objects if kind == "everything" else agents).count(),
         "grants": live.count(),
         "sessions": running.count(),
         "tokens": alive.count(),
-        "people": len(people),
+        "people": _people(live, running, of_all=kind == "everything").count(),
     }
+
+
+def _people(live: QuerySet[Grant], running: QuerySet[Session], *, of_all: bool) -> QuerySet[Any, Any]:
+    """Find whom these grants and sessions serve. Where it is all of them, looking person by person is quicker."""
+    if of_all:
+        named = GrantSubject.objects.filter(grant__in=live)
+        by_group = Membership.objects.filter(person=OuterRef("pk"), group__in=named.values("group"))
+        served = Exists(named.filter(person=OuterRef("pk"))) | Exists(by_group)
+        return Person.objects.filter(served | Exists(running.filter(person=OuterRef("pk"))))
+    named = GrantSubject.objects.filter(grant__in=live.values("pk"))
+    directly = named.filter(person__isnull=False).values("person")
+    in_groups = Membership.objects.filter(group__in=named.values("group")).values("person")
+    return directly.union(in_groups, running.filter(person__isnull=False).values("person"))
 
 
 def _grants(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
@@ -36,11 +57,13 @@ def _grants(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
         "grant": lambda: Q(pk=thing.pk),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(agent=thing.agent) if thing.agent else Q(pk=None),
-        "person": lambda: Q(subjects__person=thing) | Q(agent__sponsor=thing),
+        "person": lambda: Q(
+            pk__in=thing.grant_subjects.values("grant").union(Grant.objects.filter(agent__sponsor=thing).values("pk"))
+        ),
         "session": lambda: Q(pk__in=thing.tokens.values("draws_on__grant")),
         "token": lambda: Q(pk__in=thing.draws_on.values("grant")),
         "system": lambda: Q(entitlement__system=thing),
-        "tool": lambda: Q(lines__tool=thing),
+        "tool": lambda: Q(pk__in=GrantLine.objects.filter(tool=thing).values("grant")),
         "everything": lambda: Q(pk__isnull=False),
     }
     return found[kind]()
@@ -48,14 +71,14 @@ def _grants(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
 
 def _sessions(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
     found: dict[str, Callable[[], Q]] = {
-        "grant": lambda: Q(tokens__draws_on__grant=thing),
+        "grant": lambda: Q(pk__in=thing.tokens.values("token__session")),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(client=thing),
         "person": lambda: Q(person=thing) | Q(agent__sponsor=thing),
         "session": lambda: Q(pk=thing.pk),
         "token": lambda: Q(pk=thing.session_id),
-        "system": lambda: Q(tokens__system=thing),
-        "tool": lambda: Q(tokens__draws_on__grant__lines__tool=thing),
+        "system": lambda: Q(pk__in=IssuedToken.objects.filter(system=thing).values("session")),
+        "tool": lambda: Q(pk__in=_drawn(thing).values("token__session")),
         "everything": lambda: Q(pk__isnull=False),
     }
     return found[kind]()
@@ -63,14 +86,19 @@ def _sessions(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
 
 def _tokens(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
     found: dict[str, Callable[[], Q]] = {
-        "grant": lambda: Q(draws_on__grant=thing),
+        "grant": lambda: Q(pk__in=thing.tokens.values("token")),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(client=thing),
         "person": lambda: Q(person=thing) | Q(agent__sponsor=thing),
         "session": lambda: Q(session=thing),
         "token": lambda: Q(pk=thing.pk),
         "system": lambda: Q(system=thing),
-        "tool": lambda: Q(draws_on__grant__lines__tool=thing),
+        "tool": lambda: Q(pk__in=_drawn(thing).values("token")),
         "everything": lambda: Q(pk__isnull=False),
     }
     return found[kind]()
+
+
+def _drawn(tool: Tool) -> QuerySet[TokenGrant]:
+    """Find what tokens draw on the grants of a tool."""
+    return TokenGrant.objects.filter(grant__in=GrantLine.objects.filter(tool=tool).values("grant"))

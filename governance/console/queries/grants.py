@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from audit import clock
 from entitlements.api import visibility
@@ -23,8 +23,7 @@ def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Grant]:
         if value := wanted.get(name):
             rows = rows.filter(**{column: value})
     if login := wanted.get("person"):
-        named = Q(subjects__person__login=login) | Q(subjects__group__people__login=login)
-        rows = rows.filter(pk__in=Grant.objects.filter(named).values("pk"))
+        rows = rows.filter(visibility.naming(login))
     state = wanted.get("state", "")
     if state == "":
         rows = rows.filter(ended_at=None, expires_at__gt=clock.now())

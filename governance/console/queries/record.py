@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from audit import timeline
+from audit.actions import Action
 from audit.models import Event, Leaf
 from entitlements.api import paging
 
@@ -47,7 +48,6 @@ _LANE: Final = {
     "campaign": "review",
     "review": "review",
 }
-_OF_LANE: Final = {lane: [subject for subject, its in _LANE.items() if its == lane] for lane in LANES}
 _PAGES: Final = {
     "agent": "/agents/{}/",
     "system": "/systems/{}/",
@@ -112,18 +112,8 @@ def page(events: QuerySet[Event], request: HttpRequest, *, here: str = "") -> St
 
 def _lanes(wanted: Iterable[str]) -> Q:
     """Return the condition that an event is in one of the lanes; without any, none is left out."""
-    condition = Q()
-    for lane in wanted:
-        if lane == "sign-in":
-            condition |= Q(action="person.signed_in")
-        for subject in _OF_LANE.get(lane, []):
-            condition |= Q(action__startswith=f"{subject}.")
-        if lane == "admin":
-            others = Q()
-            for subject in _LANE:
-                others |= Q(action__startswith=f"{subject}.")
-            condition |= ~others & ~Q(action="person.signed_in")
-    return condition
+    lanes = LANES.keys() & set(wanted)
+    return Q(action__in=[action.value for action in Action if lane_of(action) in lanes]) if lanes else Q()
 
 
 def _after(request: HttpRequest) -> timeline.Place | None:

@@ -22,6 +22,8 @@ from governance.narrowest import Peers
 LENGTHS: Final = tuple(
     timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
 )
+MOST_TO_CHOOSE: Final = 200
+"""How many agents a list to choose from holds."""
 WHY: Final = {
     rules.Why.INACTIVE.value: _("has left"),
     rules.Why.REQUESTED_IT.value: _("asked for it"),
@@ -162,6 +164,20 @@ def agents_to_ask_for(person: Person, caller: Caller) -> QuerySet[Agent]:
     own = visibility.agents(caller).values("pk")
     held = Grant.objects.filter(subjects__person=person).values("agent")
     return active.filter(pk__in=own.union(held)).order_by("name")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The agents to choose from: the first by name, and whether there are more, which are then named by hand."""
+
+    agents: list[Agent]
+    has_more: bool
+
+
+def choice(person: Person, caller: Caller) -> Choice:
+    """Return the agents that a list to choose from can hold."""
+    found = list(agents_to_ask_for(person, caller)[: MOST_TO_CHOOSE + 1])
+    return Choice(found[:MOST_TO_CHOOSE], len(found) > MOST_TO_CHOOSE)
 
 
 def entitlements_to_ask_for(caller: Caller, system: str = "") -> QuerySet[Entitlement]:

@@ -95,7 +95,7 @@ def _said(argument: object) -> str:
 def of_tool(tool: Tool) -> dict[str, Any]:
     """Return a tool in words, and who holds it."""
     held = GrantLine.objects.filter(tool=tool, grant__ended_at=None)
-    rows = held.select_related("grant__agent", "grant__entitlement").order_by("grant__agent__slug")[:50]
+    rows = held.select_related("grant__agent", "grant__entitlement").order_by("-pk")[:50]
     return {**words_of(tool), "holders": list(rows)}
 
 

@@ -140,5 +140,6 @@ def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
 @doors.page
 def mine(request: HttpRequest) -> HttpResponse:
     """Show who acts for the person, where, and since when; any employee may look."""
-    person = doors.person(request)
-    return render(request, "console/my_agents.html", read.acting_for(person))
+    told = read.acting_for(doors.person(request))
+    page = paging.page(request, told["grants"], ("agent__slug", "id"))
+    return render(request, "console/my_agents.html", {"page": page, "sessions": told["sessions"]})

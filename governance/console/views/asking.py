@@ -70,7 +70,7 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
     offered = read.entitlements_to_ask_for(caller, system)
     with_tool = offered.filter(tools__name=tool) if tool else offered
     return {
-        "agents": list(read.agents_to_ask_for(person, caller)),
+        "choice_of_agents": read.choice(person, caller),
         "entitlements": list(with_tool if tool and with_tool.exists() else offered),
         "wanted": {"agent": request.GET.get("agent", ""), "system": system, "tool": tool},
     }

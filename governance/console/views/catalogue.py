@@ -21,16 +21,16 @@ _LONGEST_SEARCH = 200
 def catalogue(request: HttpRequest) -> HttpResponse:
     """List what can be asked for, grouped by system; with an agent chosen, also who would answer."""
     caller, person = doors.caller(request), doors.person(request)
-    agents = list(asking.agents_to_ask_for(person, caller))
-    named = request.GET.get("agent", "")
-    agent = agents[0] if len(agents) == 1 else next((each for each in agents if each.slug == named), None)
+    choice = asking.choice(person, caller)
+    named = asking.agents_to_ask_for(person, caller).filter(slug=request.GET.get("agent", ""))
+    agent = choice.agents[0] if len(choice.agents) == 1 else named.first()
     rows = asking.entitlements_to_ask_for(caller, request.GET.get("system", ""))
     text = request.GET.get("q", "").strip()[:_LONGEST_SEARCH]
     page = paging.page(request, searching.search(rows, text), ("scope",), _PAGE)
     told = {
         "page": page,
         "offers": read.offers(page.rows, agent, person),
-        "agents": agents,
+        "choice_of_agents": choice,
         "agent": agent,
         "systems": visibility.systems(caller).filter(status="active").order_by("slug"),
         "filters": request.GET,
