@@ -21,6 +21,7 @@ from audit.context import SYSTEM
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements import grants, locks
+from entitlements.api.caller import SEE_EVERYTHING
 from entitlements.errors import DomainError, Forbidden, NotFound, NotRecordable, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Person, Role, Tool
@@ -34,7 +35,6 @@ from .models.emergency import LONGEST_EMERGENCY
 MAY: Final = (Role.SECURITY, Role.ANALYST)
 """Who declares an emergency at any system; besides them a system's owner at hers."""
 REVIEWERS: Final = (Role.SECURITY,)
-SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 ANSWER_WITHIN: Final = timedelta(days=2)
 SETUP: Final = "setup"
 _ASKED_LATELY: Final = timedelta(days=30)

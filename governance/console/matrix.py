@@ -124,6 +124,10 @@ PAGES: Final[Pages] = {
     ("request-page", "GET"): like("request GET"),
     ("request-page", "POST"): like("request-approve", "request-deny", "request-cancel"),
     **_both(like("requests"), "ask"),
+    ("emergency-list", "GET"): like("emergencies GET"),
+    **_both(like("emergencies"), "emergency-declare"),
+    ("emergency-page", "GET"): like("emergency GET", also=("grant-revoke",)),
+    ("emergency-page", "POST"): like("emergency-review"),
     # Agents and what they hold
     ("agent-list", "GET"): like("agents GET"),
     ("agent-page", "GET"): like("agent GET"),

@@ -41,6 +41,8 @@ ENTRIES: Final = (
 )
 _BELOW: Final = {
     "catalogue": "requests",
+    "coverage": "agents",
+    "emergencies": "requests",
     "grants": "agents",
     "my-agents": "agents",
     "proposals": "agents",

@@ -113,22 +113,26 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
 
 def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> asking.Ask:
     given = request.POST
-    kept = frozenset(given.getlist("tool"))
-    limits = {}
-    for line in entitlement.lines.select_related("tool__approved"):
-        if line.tool.name in kept:
-            found = limiting.fields(line.tool.name, read.pinned(line.tool), line.limits)
-            if tighter := limiting.read(found, read.pinned(line.tool), line.limits, given.getlist):
-                limits[line.tool.name] = tighter
     return asking.Ask(
         lasts=lasts(request) or timedelta(0),
         reason=given.get("reason", "").strip()[:2000],
         people=_people(request, agent),
         groups=tuple(Group.objects.filter(slug__in=given.getlist("group"))) if _answers(request, agent) else (),
-        tools=kept,
-        limits=limits,
+        tools=frozenset(given.getlist("tool")),
+        limits=limits_of(request, entitlement),
         denied_call=_uuid(given.get("denied_call", "")),
     )
+
+
+def limits_of(request: HttpRequest, entitlement: Entitlement) -> dict[str, Any]:
+    """Read the limits that the form gives the ticked tools of an entitlement. Raises LimitMalformed."""
+    kept, limits = frozenset(request.POST.getlist("tool")), {}
+    for line in entitlement.lines.select_related("tool__approved"):
+        if line.tool.name in kept:
+            found = limiting.fields(line.tool.name, read.pinned(line.tool), line.limits)
+            if tighter := limiting.read(found, read.pinned(line.tool), line.limits, request.POST.getlist):
+                limits[line.tool.name] = tighter
+    return limits
 
 
 def _answers(request: HttpRequest, agent: Agent) -> bool:
@@ -146,7 +150,12 @@ def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
         return (agent.sponsor,)
     if not _answers(request, agent):
         return (doors.person(request),)
-    logins = [word for word in request.POST.get("people", "").replace(",", " ").split() if word]
+    return named_people(request.POST.get("people", ""))
+
+
+def named_people(text: str) -> tuple[Person, ...]:
+    """Find the people that a text names by login. Raises UnknownLogin."""
+    logins = [word for word in text.replace(",", " ").split() if word]
     found = {person.login: person for person in Person.objects.filter(login__in=logins)}
     for login in logins:
         if login not in found:

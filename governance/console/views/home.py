@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from governance import emergency
 from governance.console import doors, shell
 from governance.console.queries import waiting
 
@@ -23,6 +24,7 @@ def home(request: HttpRequest) -> HttpResponse:
     lists = {
         "requests": waiting.requests_for(person),
         "reviews": waiting.reviews_for(person),
+        "emergencies": emergency.to_review(person),
         "proposals": waiting.proposals_for(person),
         "unneeded": waiting.unneeded(person),
         "tools": waiting.tools_for(caller),
@@ -39,7 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
     kinds = (
-        *("requests", "reviews", "proposals", "unneeded", "tools", "orphans", "ending"),
+        *("requests", "reviews", "emergencies", "proposals", "unneeded", "tools", "orphans", "ending"),
         *("stopped_agents", "stopped_systems"),
     )
     return [bool(shown[kind]) for kind in kinds]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.urls import URLPattern, URLResolver
 
@@ -16,10 +17,11 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import people, sessions, sources
 from entitlements.catalog import importing
-from entitlements.models import ApiToken, Client, Grant, Revocation, Session
-from governance import combinationrules, delegations, notices, overrides, ownership
+from entitlements.models import ApiToken, Client, Grant, Revocation, SeenAgent, Session, Workflow
+from governance import asking, combinationrules, delegations, emergency, notices, overrides, ownership
+from governance.adoption import batches
 from governance.console import urls
-from governance.models import Campaign, CombinationException, Delegation, Delivery, Notice, Webhook
+from governance.models import AdoptionBatch, Campaign, CombinationException, Delegation, Delivery, EmergencyGrant, Notice, Webhook
 from governance.models.notices import Kind
 from governance.notices import hooks
 from tests import make
@@ -79,6 +81,7 @@ def world() -> World:
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "rules/pk": _excepted(company).rule_id,
+        "emergencies/pk": _declared(company).pk,
         "exceptions/pk": CombinationException.objects.get().pk,
         "proposals/pk": proposed.pk,
         "people/login": company.bob.login,
@@ -112,6 +115,20 @@ def _excepted(company: companies.Company) -> CombinationException:
     combinationrules.publish(rule.pk, by=company.resa, reason="seen")
     ends = clock.now() + timedelta(days=1)
     return overrides.give(rule.pk, company.bot, control="Looked at.", expires_at=ends, by=company.rob, reason="why")
+
+
+def _declared(company: companies.Company) -> EmergencyGrant:
+    Authenticator.objects.create(user=company.rob, type=Authenticator.Type.TOTP, data={})
+    ask = asking.Ask(timedelta(hours=1), "It burns.", (company.alice,), tools=frozenset({"now"}))
+    return emergency.give(company.bot, company.use, ask, by=company.rob)
+
+
+def _brought(company: companies.Company) -> AdoptionBatch:
+    """Bring a file that names the bot, whose sponsor is asked."""
+    table = b"agent,system,tools,person\nresearch-bot,clock,now,alice\n"
+    batch = batches.look_at(table, file_name="access.csv", by=company.ana)
+    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="a sample")
+    return batch
 
 
 def _lent(company: companies.Company) -> Delegation:

@@ -1,0 +1,71 @@
+"""Declaring an emergency in the console, with a fresh proof of one's second factor, and reviewing it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.test import Client
+
+from entitlements import grants
+from entitlements.models import Person
+from governance import emergency
+from governance.models import EmergencyGrant
+from tests.governance import companies
+from tests.governance.console import visits
+
+pytestmark = pytest.mark.django_db
+FORM = {
+    "agent": "research-bot",
+    "entitlement": "clock:use",
+    "tool": "now",
+    "people": "alice",
+    "lasts": "900",
+    "reason": "The payroll stands still.",
+}
+
+
+def _proven(person: Person) -> Client:
+    """Return a browser in which somebody showed her second factor a moment ago."""
+    Authenticator.objects.create(user=person, type=Authenticator.Type.TOTP, data={})
+    browser = visits.as_(person)
+    session = browser.session
+    session["account_authentication_methods"] = [{"method": "mfa", "at": time.time()}]
+    session["visit_began"] = session["visit_seen"] = int(time.time())
+    session.save()
+    return browser
+
+
+def test_it_is_declared_after_a_proof_and_reviewed_by_another_of_security() -> None:
+    company = companies.found()
+    assert visits.as_(company.resa).post("/emergencies/declare/", FORM).status_code == 403
+    Authenticator.objects.create(user=company.resa, type=Authenticator.Type.TOTP, data={})
+    asked = visits.as_(company.resa).post("/emergencies/declare/", FORM)  # a password alone is no proof of it
+    assert (asked.status_code, "/login/" in asked["Location"] or "/sign-in/" in asked["Location"]) == (302, True)
+    assert not EmergencyGrant.objects.exists()
+    Authenticator.objects.all().delete()
+    resa, rob = _proven(company.resa), visits.as_(company.rob)
+    page = visits.text(resa.get("/emergencies/declare/?agent=research-bot&entitlement=clock:use"))
+    assert 'value="convert"' in page
+    answer = resa.post("/emergencies/declare/", FORM)
+    found = EmergencyGrant.objects.get()
+    assert answer["Location"] == f"/emergencies/{found.pk}/"
+    assert [line.tool.name for line in found.grant.lines.all()] == ["now"]
+    assert "without approval" in visits.text(resa.get(f"/grants/{found.grant_id}/"))
+    grants.revoke(found.grant_id, by=company.resa.principal, reason="Done.")
+    emergency.open_reviews()
+    assert f"/emergencies/{found.pk}/" in visits.text(rob.get("/"))
+    said = {"verdict": "not_justified", "reason": "A request would have done."}
+    assert resa.post(f"/emergencies/{found.pk}/", said).status_code == 403
+    assert rob.post(f"/emergencies/{found.pk}/", said).status_code == 302
+    found.refresh_from_db()
+    assert (found.verdict, found.reviewed_by) == ("not_justified", company.rob)
+    assert f"/emergencies/{found.pk}/" not in visits.text(rob.get("/"))
+
+
+def test_whoever_may_not_declare_one_is_offered_nothing() -> None:
+    company = companies.found()
+    browser = _proven(company.mallory)
+    assert "/emergencies/declare/" not in visits.text(browser.get("/emergencies/"))
+    assert browser.post("/emergencies/declare/", FORM).status_code == 404
