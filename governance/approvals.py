@@ -101,6 +101,7 @@ _CONFLICTS: dict[rules.Why, type[DomainError]] = {
     rules.Why.OWNS_THE_AGENT: OwnerMayNotApprove,
     rules.Why.BENEFITS: BeneficiaryMayNotApprove,
     rules.Why.CAME_LATER: CameLater,
+    rules.Why.ANSWERED_APPEALED: candidates.AnsweredBefore,
 }
 
 
@@ -122,7 +123,7 @@ def approve(
     """
     check_size(narrow.limits, reason)
     request = requests.locked(request_id, also=by)
-    stage, voice = _stage_for(request, by, expected_version)
+    stage, voice = stage_for(request, by, expected_version)
     taken = requests.narrowed(request, narrow)
     separation.check_request(request)
     readiness.check_allows(request.risk)
@@ -150,14 +151,19 @@ def approve(
 
 
 @transaction.atomic
-def deny(request_id: UUID, *, by: Person, reason: str, expected_version: int | None = None) -> AccessRequest:
-    """Deny a request, which ends it. Raises ReasonRequired, and what `approve` raises about person and state."""
+def deny(
+    request_id: UUID, *, by: Person, reason: str, because: str = "", expected_version: int | None = None
+) -> AccessRequest:
+    """Deny a request, which ends it; `because` is one of Approval.Because, or nothing.
+
+    Raises ReasonRequired, and what `approve` raises about person and state.
+    """
     check_size({}, reason)
     request = requests.locked(request_id, also=by)
-    stage, voice = _stage_for(request, by, expected_version)
+    stage, voice = stage_for(request, by, expected_version)
     if not reason.strip():
         raise ReasonRequired
-    _answer(stage, Approval.Answer.DENIED, voice, reason=reason)
+    _answer(stage, Approval.Answer.DENIED, voice, reason=reason, because=because)
     requests.void(request)
     requests.save(request, state=AccessRequest.State.DENIED, decided_at=clock.now())
     with requests.within(request):
@@ -166,12 +172,12 @@ def deny(request_id: UUID, *, by: Person, reason: str, expected_version: int | N
             about=[*requests.about(request), *voice.links()],
             by=by.principal,
             reason=reason,
-            detail={"stage": stage.stage, **voice.said(), "state": request.state},
+            detail={"stage": stage.stage, **voice.said(), "because": because, "state": request.state},
         )
     return request
 
 
-def _stage_for(request: AccessRequest, by: Person, expected_version: int | None) -> tuple[Approval, _Voice]:
+def stage_for(request: AccessRequest, by: Person, expected_version: int | None) -> tuple[Approval, _Voice]:
     """Find the stage that this person answers now, and in whose place: the first that waits for them.
 
     Conflicts are looked for again, since people move: being waited for is not enough (promise 6), and whoever left the
@@ -229,11 +235,11 @@ def _void(request: AccessRequest, unneeded: Counter[str]) -> None:
         Approval.objects.filter(pk__in=gone).update(answer=Approval.Answer.VOID)
 
 
-def _answer(stage: Approval, answer: Answer, voice: _Voice, *, reason: str) -> None:
+def _answer(stage: Approval, answer: Answer, voice: _Voice, *, reason: str, because: str = "") -> None:
     """Write an answer where none is yet. Raises Stale when there is one."""
     unanswered = Approval.objects.filter(pk=stage.pk, answer=Approval.Answer.WAITING)
-    said = {"by": voice.by, "in_place_of": voice.in_place_of, "reason": reason, "answered_at": clock.now()}
-    if not unanswered.update(answer=answer, **said):
+    said = {"by": voice.by, "in_place_of": voice.in_place_of, "reason": reason, "denied_as": because}
+    if not unanswered.update(answer=answer, answered_at=clock.now(), **said):
         raise Stale
 
 
@@ -377,8 +383,11 @@ def _resolve_again(request: AccessRequest, *, wider: bool = False) -> dict[str, 
             after = [who for who in before if rules.conflict(who, around) is None]
             stage.resolution |= {"widened": ""} if wider else {}
         else:
-            after = sorted(found[place].chosen)
+            after, passed = sorted(found[place].chosen), stage.resolution.get("passed_on")
             stage.resolution = found[place].as_evidence(clock.now())
+            if passed:
+                after = sorted(rules.passed_on(before, found[place], around))
+                stage.resolution["passed_on"] = passed
         if after != before or (wider and not known):
             stage.save(update_fields=["resolution"])
         if after != before:

@@ -18,6 +18,7 @@ from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role, 
 from entitlements.words import Risk
 
 from . import narrowing
+from .models import AccessRequest
 from .narrowing import Lines, Narrowing
 
 type Asker = Person | Agent
@@ -90,7 +91,7 @@ class Ask:
     """What is asked for: for whom, which tools (by name; None for all that are approved), in which limits, how long.
 
     `denied_call` is the event of the denial that led here; the request then continues its trace. `renews` is the grant
-    that ends when this one begins.
+    that ends when this one begins, `appeals` the request that others shall look at once more.
     """
 
     lasts: timedelta
@@ -101,6 +102,7 @@ class Ask:
     limits: Lines = field(default_factory=dict)
     denied_call: UUID | None = None
     renews: Grant | None = None
+    appeals: AccessRequest | None = None
 
 
 def check_asker(agent: Agent, ask: Ask, *, by: Asker, on_behalf_of: Person | None) -> None:

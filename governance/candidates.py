@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from http import HTTPStatus
 
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Group, Membership, Person, Role, System
 
 from . import rules
-from .models import AccessRequest
+from .models import AccessRequest, Approval
 
 
 class NoApprover(DomainError):
     """Nobody may approve this request: everybody who could has asked for it, benefits from it, or has left."""
 
     code, status = "no_approver", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class AnsweredBefore(DomainError):
+    """Whoever answered a request does not answer its appeal."""
+
+    code, status = "answered_what_is_appealed", HTTPStatus.FORBIDDEN
 
 
 def around(
@@ -36,8 +43,8 @@ def around(
     security = Person.objects.holding(Role.SECURITY)
     acted_for = [*people, *Person.objects.filter(memberships__group__in=groups)]
     named = [person for person in (sponsor, agent.owner, sponsor.manager, system.owner) if person]
-    secure, asked = list(security), _members(stages)
-    members = [person for those in asked.values() for person in those]
+    secure, asked = list(security), members(stages)
+    grouped = [person for those in asked.values() for person in those]
     return rules.Surroundings(
         personal=agent.kind == Agent.Kind.PERSONAL,
         sponsor=sponsor.login,
@@ -47,12 +54,12 @@ def around(
         security=frozenset(person.login for person in secure),
         requesters=frozenset(requesters),
         beneficiaries=frozenset(person.login for person in acted_for),
-        active=frozenset(person.login for person in [*named, *secure, *acted_for, *members] if person.is_active),
+        active=frozenset(person.login for person in [*named, *secure, *acted_for, *grouped] if person.is_active),
         groups={stage: frozenset(person.login for person in those) for stage, those in asked.items()},
     )
 
 
-def _members(stages: Iterable[str]) -> dict[str, list[Person]]:
+def members(stages: Iterable[str]) -> dict[str, list[Person]]:
     """Read who is in the groups among these stages, by stage; a group that is gone has nobody."""
     named = {stage: list[Person]() for stage in stages if stage.startswith(rules.GROUP)}
     slugs = [stage.removeprefix(rules.GROUP) for stage in named]
@@ -75,7 +82,14 @@ def around_request(request: AccessRequest) -> rules.Surroundings:
     then = (request.sponsor_then, request.system_owner_then, request.manager_then)
     before = {person.login for person in then if person}
     newcomers = frozenset(login for login in held if login and login not in before) if before else frozenset[str]()
-    return replace(now, owner_then=request.owner_then.login if request.owner_then else None, newcomers=newcomers)
+    owner_then = request.owner_then.login if request.owner_then else None
+    return replace(now, owner_then=owner_then, newcomers=newcomers, appealed=_answered(request.appeals))
+
+
+def _answered(request: AccessRequest | None) -> frozenset[str]:
+    """Name who answered a request, in whoever's place: they do not answer its appeal."""
+    answers = request.approvals.select_related("by", "in_place_of") if request else []
+    return frozenset(who.login for each in answers for who in (each.by, each.in_place_of) if who)
 
 
 def requesters(request: AccessRequest) -> frozenset[str]:
@@ -103,4 +117,14 @@ def resolve_new(
     """Find the people of each stage of a request that is not stored yet, on the terms of `resolve`."""
     behind, system = requesters(request), request.entitlement.system
     surroundings = around(request.agent, system, requesters=behind, people=people, groups=groups, stages=stages)
-    return resolve(stages, surroundings)
+    return resolve(stages, replace(surroundings, appealed=_answered(request.appeals)))
+
+
+def wait_for(request: AccessRequest, resolved: Sequence[rules.Resolution], *, at: datetime) -> None:
+    """Let a request wait for these people, after what it has waited for before."""
+    first = request.approvals.count() + 1
+    for position, found in enumerate(resolved, start=first):
+        approval = Approval.objects.create(
+            request=request, position=position, stage=found.stage, resolution=found.as_evidence(at)
+        )
+        approval.waiting_for.set(Person.objects.filter(login__in=found.chosen))

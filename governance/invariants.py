@@ -125,7 +125,9 @@ CROSS JOIN LATERAL (
     SELECT count(*) FROM events e
      WHERE e.links @> ARRAY[split_part(o.link, ' by ', 1)] AND e.action = ANY(o.actions)
        AND (o.link NOT LIKE 'token:%%' OR 'token:' || coalesce(e.body::jsonb #>> '{detail,parent}', '') <> o.link)
-       AND (o.link NOT LIKE '%% by %%' OR e.body::jsonb ->> 'actor' = 'person:' || split_part(o.link, ' by ', 2))
+       AND (o.link NOT LIKE '%% by %%' OR (e.body::jsonb ->> 'actor' = 'person:' || split_part(o.link, ' by ', 2)
+            AND NOT EXISTS (SELECT FROM events x WHERE x.links @> ARRAY[split_part(o.link, ' by ', 1)]
+                               AND x.action = 'request.edited' AND x.at > e.at)))
 ) AS found
 WHERE o.since >= %(since)s AND found.count <> 1
 UNION ALL

@@ -101,6 +101,7 @@ def submit(
         policy=policy,
         denied_call=ask.denied_call,
         renews=ask.renews,
+        appeals=ask.appeals,
         trace=(denial.trace if denial else context.current().trace)[:32] or uuid4().hex,
         asked_at=now,
         answer_by=now + policy.answer_within,
@@ -125,6 +126,7 @@ def _said(
         "risk": request.risk,
         "completes": [each.said() for each in separation.would_complete(request.agent, lines)],
         "denied_call": str(request.denied_call) if request.denied_call else None,
+        **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
         "approvals": [
             {"stage": each.stage, "waiting_for": sorted(each.chosen), "rule": each.rule} for each in resolved
         ],
@@ -145,7 +147,8 @@ def stages_needed(request: AccessRequest) -> tuple[str, ...]:
     if request.policy is None:
         raise policies.Unusable
     personal = request.agent.kind == Agent.Kind.PERSONAL
-    return rules.stages_for(policies.stages_of(request.policy), Risk(request.risk), personal=personal)
+    stages, appeal = policies.stages_of(request.policy), request.appeals_id is not None
+    return rules.stages_for(stages, Risk(request.risk), personal=personal, appeal=appeal)
 
 
 def _store(
@@ -161,14 +164,7 @@ def _store(
         RequestLine(request=request, tool=tool, asked_limits=dict(limits), limits=dict(limits))
         for tool, limits in lines.items()
     )
-    for position, found in enumerate(resolved, start=1):
-        approval = Approval.objects.create(
-            request=request,
-            position=position,
-            stage=found.stage,
-            resolution=found.as_evidence(request.asked_at),
-        )
-        approval.waiting_for.set(Person.objects.filter(login__in=found.chosen))
+    candidates.wait_for(request, resolved, at=request.asked_at)
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class Why(StrEnum):
     OWNS_THE_AGENT = "owns_the_agent"
     CAME_LATER = "came_later"
     ANSWERED_ALREADY = "answered_another_stage"
+    ANSWERED_APPEALED = "answered_what_is_appealed"
     NEEDED_ELSEWHERE = "needed_in_another_stage"
 
 
@@ -93,7 +94,8 @@ class Surroundings:
     `requesters` are all who stand behind the ask: the person, the user that an asking agent acted for, and the owner of
     an asking agent. `beneficiaries` are the people acted for, groups expanded. `personal`: the agent is its sponsor's.
     `owner_then` owned the agent when it was asked. `newcomers` came to an office of this request since. `answered` have
-    answered another stage. `groups` are the members of the groups that are stages, by stage.
+    answered another stage. `groups` are the members of the groups that are stages, by stage. `appealed` have
+    answered the request that this one appeals.
     """
 
     personal: bool
@@ -109,6 +111,7 @@ class Surroundings:
     owner_then: str | None = None
     newcomers: frozenset[str] = frozenset()
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    appealed: frozenset[str] = frozenset()
 
     def holders(self, stage: str) -> frozenset[str]:
         """Say who answers in the name of a stage, before anybody is passed over."""
@@ -199,10 +202,14 @@ def check_grows(policy: Policy) -> None:
             raise PolicyTooWeak(f"{higher} risk needs at least what {lower} risk needs: {', '.join(missing)}")
 
 
-def stages_for(policy: Policy, risk: Risk, *, personal: bool) -> tuple[str, ...]:
-    """Say which stages a request needs. A personal agent's sponsor is its user: the user's manager takes the place."""
+def stages_for(policy: Policy, risk: Risk, *, personal: bool, appeal: bool = False) -> tuple[str, ...]:
+    """Say which stages a request needs, of which an appeal always has security.
+
+    A personal agent's sponsor is its user: the user's manager takes the place.
+    """
     stand_in = {str(Stage.SPONSOR): str(Stage.MANAGER)} if personal else {}
-    return tuple(stand_in.get(stage, str(stage)) for stage in policy[risk])
+    stages = tuple(stand_in.get(stage, str(stage)) for stage in policy[risk])
+    return (*stages, str(Stage.SECURITY)) if appeal and Stage.SECURITY not in stages else stages
 
 
 def no_longer_needed(needed: Iterable[str], present: Iterable[str]) -> Counter[str]:
@@ -215,19 +222,30 @@ def conflict(login: str, around: Surroundings) -> Why | None:
     """Say why a person may not answer this request, whatever their role; None when nothing stands against it.
 
     They requested it, benefit from it, own the agent technically or did when it was asked, came to their office after
-    the ask, or have left (promise 6, invariant 8). The sponsor as such is no conflict.
+    the ask, answered what it appeals, or have left (promise 6, invariant 8). The sponsor as such is no conflict.
     """
-    if login not in around.active:
-        return Why.INACTIVE
-    if login in around.requesters:
-        return Why.REQUESTED_IT
-    if login in (around.owner, around.owner_then):
-        return Why.OWNS_THE_AGENT
-    if login in around.beneficiaries:
-        return Why.BENEFITS
-    if login in around.newcomers:
-        return Why.CAME_LATER
-    return Why.ANSWERED_ALREADY if login in around.answered else None
+    against = (
+        (login not in around.active, Why.INACTIVE),
+        (login in around.requesters, Why.REQUESTED_IT),
+        (login in (around.owner, around.owner_then), Why.OWNS_THE_AGENT),
+        (login in around.beneficiaries, Why.BENEFITS),
+        (login in around.newcomers, Why.CAME_LATER),
+        (login in around.appealed, Why.ANSWERED_APPEALED),
+        (login in around.answered, Why.ANSWERED_ALREADY),
+    )
+    return next((why for stands, why in against if stands), None)
+
+
+def in_line(stage: str, around: Surroundings) -> frozenset[str]:
+    """Name everybody who could answer in the name of a stage, at any step of its chain."""
+    return frozenset[str]().union(*(_people(names, around) for names in _chain(stage)))
+
+
+def passed_on(before: Iterable[str], found: Resolution, around: Surroundings) -> frozenset[str]:
+    """Say whom a stage waits for that was passed on: those it was passed to while they may, else who was found."""
+    stay = frozenset(before) & in_line(found.stage, around)
+    stay = frozenset(who for who in stay if conflict(who, around) is None)
+    return stay | (found.chosen if found.widened or not stay else frozenset())
 
 
 def resolve(stages: Sequence[str], around: Surroundings) -> tuple[Resolution, ...] | Unresolved:

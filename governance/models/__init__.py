@@ -10,6 +10,7 @@ from .emergency import EmergencyGrant
 from .invitations import Invitation
 from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
+from .questions import RequestQuestion
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
 from .reviews import (
     Assignment,
@@ -51,6 +52,7 @@ __all__ = [
     "Remediation",
     "RemovalException",
     "RequestLine",
+    "RequestQuestion",
     "ReviewDecision",
     "ReviewItem",
     "ReviewLine",

@@ -71,6 +71,7 @@ class AccessRequest(models.Model):
     renews = models.ForeignKey(
         Grant, null=True, blank=True, on_delete=models.PROTECT, related_name="renewals", db_index=False
     )
+    appeals = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="appealed_by")
     people = models.ManyToManyField(Person, blank=True, related_name="requests_for")
     groups = models.ManyToManyField(Group, blank=True, related_name="requests_for")
     asked_lasts = models.DurationField()
@@ -147,6 +148,14 @@ class Approval(models.Model):
         DENIED = "denied", "Denied"
         VOID = "void", "No longer needed"
 
+    class Because(models.TextChoices):
+        NOT_NEEDED = "not_needed", "Not needed"
+        TOO_MUCH = "too_much", "Too much at once"
+        TOO_LONG = "too_long", "For too long"
+        WRONG_PEOPLE = "wrong_people", "For the wrong people"
+        TOO_RISKY = "too_risky", "Too risky"
+        UNCLEAR = "unclear", "Unclear what for"
+
     request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="approvals")
     position = models.PositiveSmallIntegerField()
     stage = models.CharField(max_length=32)
@@ -159,6 +168,7 @@ class Approval(models.Model):
         "governance.ApprovalRule", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     reason = models.TextField(max_length=2000, blank=True)
+    denied_as = models.CharField(max_length=16, choices=Because.choices, blank=True, db_default="")
     answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
