@@ -149,6 +149,16 @@ PAGES: Final[Pages] = {
     ("request-again", "POST"): like("request-again"),
     ("grant-pause", "POST"): like("grant-suspend"),
     ("grant-resume", "POST"): like("grant-restore"),
+    # Access elsewhere, and the map of all of it
+    ("adoption-list", "GET"): like("adoptions GET"),
+    **_both(like("adoptions"), "adoption-add"),
+    ("adoption-page", "GET"): like("adoption GET"),
+    ("adoption-page", "POST"): like("adoption-ask", "adoption-answer", "adoption-confirm"),
+    ("seen-decide", "POST"): like("seen-agent-match", "seen-agent-block", "seen-agent-unblock"),
+    ("coverage-map", "GET"): like("coverage GET"),
+    ("coverage-csv", "GET"): like("coverage GET"),
+    ("coverage-page", "GET"): like("coverage GET"),
+    ("coverage-page", "POST"): like("agent-cut-over", "agent-adoption-undo", "system-paths"),
     # Systems and tools
     ("system-list", "GET"): like("systems GET"),
     ("system-page", "GET"): like("system GET"),

@@ -40,6 +40,7 @@ ENTRIES: Final = (
     Entry("settings", _("Settings"), "/settings/"),
 )
 _BELOW: Final = {
+    "adoption": "agents",
     "catalogue": "requests",
     "coverage": "agents",
     "emergencies": "requests",

@@ -7,6 +7,7 @@ from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
 from .views import (
+    adopting,
     agents,
     asking,
     bundling,
@@ -14,6 +15,7 @@ from .views import (
     clients,
     combining,
     connect,
+    covering,
     delegations,
     emergencies,
     enrolling,
@@ -96,6 +98,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("requests/<uuid:pk>/again/", renewing.again, name="request-again"),
     path("grants/<uuid:pk>/pause/", grants.suspend, name="grant-pause"),
     path("grants/<uuid:pk>/resume/", grants.restore, name="grant-resume"),
+    path("adoption/", adopting.listing, name="adoption-list"),
+    path("adoption/add/", adopting.add, name="adoption-add"),
+    path("adoption/<uuid:pk>/", adopting.one, name="adoption-page"),
+    path("adoption/seen/<int:number>/", adopting.decide, name="seen-decide"),
+    path("coverage/", covering.listing, name="coverage-map"),
+    path("coverage/map.csv", covering.table, name="coverage-csv"),
+    path("coverage/<int:pk>/", covering.one, name="coverage-page"),
     path("systems/", systems.listing, name="system-list"),
     path("systems/import/", imports.add, name="import-add"),
     path("systems/import/<uuid:pk>/", imports.one, name="import-page"),

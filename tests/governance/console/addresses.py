@@ -74,6 +74,9 @@ def world() -> World:
     people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
     mailed = _mailed(company)
     samples = {
+        "adoption/pk": _brought(company).pk,
+        "adoption/number": SeenAgent.objects.get().pk,
+        "coverage/pk": Workflow.objects.get(agent=company.bot, origin="grant").pk,
         "agents/slug": company.bot.slug,
         "systems/slug": company.system.slug,
         "reviews/slug": campaign.slug,
