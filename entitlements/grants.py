@@ -46,6 +46,18 @@ class TooLong(DomainError):
     code, status = "lasts_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class NotNarrower(DomainError):
+    """What would be left is not less than what the grant gives now."""
+
+    code, status = "grant_not_narrower", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ChangedSince(DomainError):
+    """The grant has changed since it was reduced; what was taken away is not put back."""
+
+    code, status = "grant_changed_since", HTTPStatus.CONFLICT
+
+
 class NotSuspended(DomainError):
     """Only a suspended grant can be restored."""
 
@@ -208,6 +220,83 @@ def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     independence.check_start(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, by)
     _pass_guards(grant.agent, [line.tool for line in grant.lines.select_related("tool__system")])
     return _set_state(grant, Grant.State.ACTIVE, Action.GRANT_RESTORED, by=by, reason=reason)
+
+
+@transaction.atomic
+def reduce(
+    grant_id: UUID,
+    keep: Mapping[str, Mapping[str, Any]],
+    *,
+    expires_at: datetime | None = None,
+    by: Principal,
+    reason: str,
+) -> dict[str, Any]:
+    """Leave a grant these tools (name to limits) alone, at most until then; at once, and in place.
+
+    Returns what it gave before, as JSON, for `undo_reduction`. Raises NotFound, AlreadyEnded, and NotNarrower for a
+    tool that it does not hold, a limit that loosens, a later end, or when nothing would change.
+    """
+    locks.exclusive((Lock.GRANT, grant_id))
+    grant = _get(grant_id)
+    if grant.ended_at is not None:
+        raise AlreadyEnded
+    held = {line.tool.name: line for line in grant.lines.select_related("tool")}
+    if not keep or not keep.keys() <= held.keys():
+        raise NotNarrower(tools=sorted(keep.keys() - held.keys()))
+    tighter = {name: dict(cap) for name, cap in keep.items() if dict(cap) != held[name].limits}
+    loose = [name for name, cap in tighter.items() if not limits.tightens(held[name].limits, cap)]
+    ends = expires_at or grant.expires_at
+    changes_nothing = len(keep) == len(held) and not tighter and ends == grant.expires_at
+    if loose or changes_nothing or ends > grant.expires_at or ends <= max(grant.starts_at, clock.now()):
+        raise NotNarrower(tools=loose)
+    before = {
+        "lines": {name: line.limits for name, line in held.items()},
+        "version": grant.version + 1,
+    }
+    grant.lines.exclude(tool__name__in=keep).delete()
+    for name, cap in tighter.items():
+        grant.lines.filter(tool__name=name).update(limits=cap)
+    dropped = sorted(held.keys() - keep.keys())
+    detail = {"dropped": dropped, "tightened": tighter, "expires_at": ends.isoformat()}
+    _set_terms(grant, ends, Action.GRANT_REDUCED, by=by, reason=reason, detail=detail)
+    return before
+
+
+@transaction.atomic
+def undo_reduction(grant_id: UUID, before: Mapping[str, Any], *, by: Principal, reason: str) -> Grant:
+    """Put back the tools and limits that `reduce` took away, if nothing has happened to the grant since.
+
+    An end that was brought forward stays: no grant's end ever moves outwards. Raises NotFound, AlreadyEnded,
+    ChangedSince, OutsideEntitlement where the entitlement has less now, and what the guards raise.
+    """
+    system = Grant.objects.filter(pk=grant_id).values_list("entitlement__system", flat=True).first()
+    locks.shared([(Lock.SYSTEM, system)])
+    locks.exclusive((Lock.GRANT, grant_id))
+    grant = _get(grant_id)
+    if grant.ended_at is not None:
+        raise AlreadyEnded
+    if grant.version != before["version"]:
+        raise ChangedSince
+    offered = {line.tool.name: line for line in grant.entitlement.lines.select_related("tool__system")}
+    for name, cap in before["lines"].items():
+        if name not in offered or not limits.tightens(offered[name].limits, cap):
+            raise OutsideEntitlement(tool=name)
+    _pass_guards(grant.agent, [offered[name].tool for name in before["lines"]])
+    for name, cap in before["lines"].items():
+        grant.lines.update_or_create(tool=offered[name].tool, defaults={"limits": cap})
+    detail = {"lines": before["lines"]}
+    return _set_terms(grant, grant.expires_at, Action.GRANT_REDUCTION_UNDONE, by=by, reason=reason, detail=detail)
+
+
+def _set_terms(
+    grant: Grant, ends: datetime, action: Action, *, by: Principal, reason: str, detail: dict[str, Any]
+) -> Grant:
+    grant.expires_at = ends
+    grant.version += 1
+    grant.save(update_fields=["expires_at", "version"])
+    log.record(action, about=about(grant), by=by, reason=reason, detail=detail)
+    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=grant.agent_id)
+    return grant
 
 
 def _set_state(grant: Grant, state: Grant.State, action: Action, *, by: Principal, reason: str) -> Grant:

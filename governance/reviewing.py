@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from entitlements.words import Risk
 
-from .rules import Skip, Why
-
-ENGINE: Final = "resolve@1"
+ENGINE: Final = "resolve@2"
+_SATURDAY: Final = 5
 UNRESOLVED: Final = "unresolved"
 ASSIGNED: Final = "reassigned"
 _LIVE_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -24,10 +23,25 @@ _LIVE_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b"
 
 
 class Verb(StrEnum):
-    """What a reviewer decides about one item. The buttons say Keep and Remove."""
+    """What a reviewer answers about one item. The buttons say Keep, Keep some, Remove, I can't judge."""
 
     CERTIFY = "certify"
+    REDUCE = "reduce"
     REVOKE = "revoke"
+    ABSTAIN = "abstain"
+
+
+class Bar(StrEnum):
+    """Why somebody does not review an item."""
+
+    INACTIVE = "inactive"
+    REQUESTED_IT = "requested_it"
+    BENEFITS = "benefits"
+    OWNS_THE_AGENT = "owns_the_agent"
+    APPROVED_IT = "approved_it_lately"
+    ANSWERED_ALREADY = "answered_another_stage"
+    ABSTAINED = "could_not_judge"
+    OVER_LOAD = "has_enough_to_review"
 
 
 KEEP: Final = ("business_need", "seasonal", "break_glass", "mandated")
@@ -41,12 +55,37 @@ DROP: Final = (
     "risk",
     "drifted",
 )
-REASONS: Final = {Verb.CERTIFY: KEEP, Verb.REVOKE: DROP}
+ABSTAIN: Final = ("not_mine", "dont_understand", "conflict", "need_info")
+REASONS: Final = {Verb.CERTIFY: KEEP, Verb.REDUCE: DROP, Verb.REVOKE: DROP, Verb.ABSTAIN: ABSTAIN}
+STRICTNESS: Final = (Verb.CERTIFY, Verb.REDUCE, Verb.REVOKE)
+INDEPENDENCE: Final = timedelta(days=90)
+"""How long whoever approved what is of high risk does not review it."""
+RECALL: Final = timedelta(minutes=15)
+"""How long a reviewer may take an answer back; a cut becomes final after it."""
+_CHAINS: Final = {
+    (1, False): ("sponsor", "system_owner", "manager"),
+    (2, False): ("system_owner", "security", "manager"),
+    (1, True): ("system_owner", "sponsor", "manager"),
+    (2, True): ("security", "sponsor", "manager"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Somebody who was passed over, and why."""
+
+    who: str
+    why: Bar
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The people around one item. `requesters` stand behind any of its grants; `beneficiaries` are acted for."""
+    """The people around one item. `requesters` stand behind any of its grants; `beneficiaries` are acted for.
+
+    `approvers` said yes to it within the last ninety days; `answered` gave or were asked for the answer of another
+    stage; `abstained` could not judge; `busy` have as many items as one person gets.
+    `system_first`: the campaign asks the owners of systems before the sponsors of agents.
+    """
 
     sponsor: str
     owner: str | None
@@ -55,6 +94,24 @@ class Around:
     requesters: frozenset[str]
     beneficiaries: frozenset[str]
     active: frozenset[str]
+    security: tuple[str, ...] = ()
+    risk: Risk = Risk.LOW
+    approvers: frozenset[str] = frozenset()
+    answered: frozenset[str] = frozenset()
+    abstained: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
+    system_first: bool = False
+
+    def holders(self, rule: str) -> tuple[str | None, ...]:
+        """Say who comes next by one rule of the chain."""
+        match rule:
+            case "sponsor":
+                return (self.sponsor,)
+            case "system_owner":
+                return (self.system_owner,)
+            case "manager":
+                return (self.manager,)
+        return self.security
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,41 +133,61 @@ class Choice:
         }
 
 
-def conflict(login: str, around: Around) -> Why | None:
+def stages(risk: Risk) -> int:
+    """Say how many distinct people answer: one, and two for what is of high risk or above."""
+    return 2 if risk.rank >= Risk.HIGH.rank else 1
+
+
+def conflict(login: str, around: Around) -> Bar | None:
     """Say why a person may not review this item; None when nothing stands against it (promise 6)."""
-    if login not in around.active:
-        return Why.INACTIVE
-    if login in around.requesters:
-        return Why.REQUESTED_IT
-    if login == around.owner:
-        return Why.OWNS_THE_AGENT
-    return Why.BENEFITS if login in around.beneficiaries else None
+    bars = (
+        (login not in around.active, Bar.INACTIVE),
+        (login in around.requesters, Bar.REQUESTED_IT),
+        (login == around.owner, Bar.OWNS_THE_AGENT),
+        (login in around.beneficiaries, Bar.BENEFITS),
+        (login in around.approvers and around.risk.rank >= Risk.HIGH.rank, Bar.APPROVED_IT),
+        (login in around.answered, Bar.ANSWERED_ALREADY),
+    )
+    return next((bar for stands, bar in bars if stands), None)
 
 
-def resolve(around: Around) -> Choice:
-    """Find the reviewer: the sponsor, else the owner of the system, else the sponsor's manager, else nobody.
+def resolve(around: Around, stage: int = 1) -> Choice:
+    """Find the reviewer of a stage: first the sponsor, else the owner of the system, else the sponsor's manager.
 
-    The technical owner is no step of the chain: she never certifies for her own agent.
+    The second stage begins with the owner of the system; security comes after. In a campaign by system its owner comes
+    before the sponsor, and security is the second. The technical owner is no step of any chain: she never certifies for
+    her own agent.
     """
-    chain = (("sponsor", around.sponsor), ("system_owner", around.system_owner), ("manager", around.manager))
-    skipped: dict[str, Why] = {}
-    for rule, login in chain:
-        if login is None or login in skipped:
-            continue
-        why = conflict(login, around)
-        if why is None:
-            return Choice(login, rule, _skips(skipped))
-        skipped[login] = why
+    skipped: dict[str, Bar] = {}
+    for rule in _CHAINS[stage, around.system_first]:
+        for login in around.holders(rule):
+            if login is None or login in skipped:
+                continue
+            why = conflict(login, around)
+            why = why or (Bar.ABSTAINED if login in around.abstained else None)
+            why = why or (Bar.OVER_LOAD if login in around.busy else None)
+            if why is None:
+                return Choice(login, rule, _skips(skipped))
+            skipped[login] = why
     return Choice(None, UNRESOLVED, _skips(skipped))
 
 
-def _skips(skipped: dict[str, Why]) -> tuple[Skip, ...]:
+def _skips(skipped: dict[str, Bar]) -> tuple[Skip, ...]:
     return tuple(Skip(who, why) for who, why in skipped.items())
 
 
 def needs_reason(verb: Verb, risk: Risk) -> bool:
-    """Whether an answer needs a reason: every removal, and keeping what is of high risk or above."""
-    return verb is Verb.REVOKE or risk.rank >= Risk.HIGH.rank
+    """Whether an answer needs a reason: all but keeping what is of medium risk or below."""
+    return verb is not Verb.CERTIFY or risk.rank >= Risk.HIGH.rank
+
+
+def business_days(after: datetime, days: int) -> datetime:
+    """Return the same time of day so many working days later; Saturday and Sunday are none."""
+    at = after
+    while days:
+        at += timedelta(days=1)
+        days -= at.weekday() < _SATURDAY
+    return at
 
 
 def population_digest(row_hashes: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from entitlements import grants, people
 from entitlements.api import visibility
 from entitlements.models import Person
 
-from . import approvalrules, approvals, requests, separation
+from . import approvalrules, approvals, requests, reviews, separation
 from .models import AccessRequest, Approval
 
 
@@ -18,6 +18,7 @@ def register() -> None:
     grants.guard("combinations", separation.check)
     people.WHEN_DISABLED["approvals"] = find_others
     requests.WHEN_SUBMITTED["rules"] = approvalrules.consider
+    people.WHEN_DISABLED["reviews"] = find_reviewers
 
 
 def answered(person: Person) -> Q:
@@ -30,3 +31,9 @@ def find_others(login: str) -> None:
     waiting = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, approvals__waiting_for__login=login)
     for request_id in waiting.order_by("pk").distinct().values_list("pk", flat=True):
         approvals.reroute(request_id, reason="Somebody it waited for was shut out.")
+
+
+def find_reviewers(login: str) -> None:
+    """Find others to review what waited for whoever was shut out; the sweep of reviewers finds what this missed."""
+    while reviews.reassign_leavers(who=login):
+        pass

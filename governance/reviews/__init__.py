@@ -1,4 +1,4 @@
-"""The verbs of access reviews: make, begin and close a campaign; draft, submit; apply and prove a removal."""
+"""The verbs of access reviews: make, begin and close a campaign; draft, submit, take back; apply and prove a cut."""
 
 from .answering import Answer, Submission, drafts_of, drafts_tag, save_draft, submit
 from .assigning import reassign, reassign_leavers
@@ -14,6 +14,8 @@ from .errors import (
     NotUnderWay,
 )
 from .evidence import Evidence, evidence
+from .excepting import make as make_exception
+from .recalling import recall, reopen
 from .removing import prove, prove_due
 from .seeing import campaigns_visible_to, items_visible_to, waiting_for
 from .usage import roll_up
@@ -39,10 +41,13 @@ __all__ = [
     "finish_closing",
     "items_visible_to",
     "make",
+    "make_exception",
     "prove",
     "prove_due",
     "reassign",
     "reassign_leavers",
+    "recall",
+    "reopen",
     "roll_up",
     "save_draft",
     "submit",

@@ -4,44 +4,62 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements import limits
 from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.models import Person
 from entitlements.words import Risk
-from governance import reviewing
+from governance import delegations, reviewing
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviewing import Verb
+from governance.reviewing import STRICTNESS, Verb
 
 from . import assigning, ending, removing
 from .errors import BadAnswer, ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Refused
 
 _FIRST: Final = 0
+SOONEST: Final = timedelta(hours=1)
+"""How far off an earlier end is at least: it takes effect when the answer can no longer be recalled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a reviewer means to say about an item; without a verb she takes back what she drafted."""
+    """What a reviewer means to say about an item; without a verb she takes back what she drafted.
+
+    To keep some is to name the lines that stay (`kept`) or tighter limits of some of them, by line. `valid_until` lets
+    what is kept end earlier.
+    """
 
     verb: str = ""
     reason_code: str = ""
     comment: str = ""
+    kept: tuple[int, ...] = ()
+    limits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    valid_until: datetime | None = None
 
     def check(self) -> None:
-        """Raise BadAnswer for a verb or a reason that does not exist."""
+        """Raise BadAnswer for a verb or a reason that does not exist, or for parts that do not go with the verb."""
         if self.verb not in ("", *Verb):
             raise BadAnswer(verb=self.verb[:32])
         known = reviewing.REASONS[Verb(self.verb)] if self.verb else ()
         if self.reason_code not in ("", *known):
             raise BadAnswer(reason_code=self.reason_code[:32], known=list(known))
+        if self.verb != Verb.REDUCE and (self.kept or self.limits):
+            raise BadAnswer(verb=self.verb, field="kept")
+        if self.valid_until is None:
+            return
+        if self.verb not in (Verb.CERTIFY, Verb.REDUCE) or self.valid_until <= clock.now() + SOONEST:
+            raise BadAnswer(field="valid_until")
 
 
 @dataclass(slots=True)
@@ -53,12 +71,12 @@ class Submission:
 
     @property
     def removals(self) -> list[UUID]:
-        """The removals to prove."""
-        return [decision.pk for decision in self.decided if decision.verb == Verb.REVOKE]
+        """The cuts to prove."""
+        return [decision.pk for decision in self.decided if removing.cuts(decision)]
 
 
 @transaction.atomic
-def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int) -> Draft:
+def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: UUID | None = None) -> Draft:
     """Keep what a reviewer means to answer. `rev` is the revision she saw, 0 for none; the next one is returned.
 
     A draft is hers alone and is no decision: the record says nothing of it. Raises BadAnswer, NotFound, NotTheReviewer,
@@ -71,7 +89,10 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int) -> Draft:
         "reason_code": answer.reason_code,
         "comment": answer.comment[:2000],
         "saved_at": clock.now(),
-        "kept_lines": _kept([item_id])[item_id] if answer.verb == Verb.CERTIFY else [],
+        "kept_lines": _chosen(item_id, answer),
+        "limits": {str(line): dict(caps) for line, caps in answer.limits.items()},
+        "valid_until": answer.valid_until,
+        "bulk_op": bulk_op,
     }
     held = Draft.objects.select_for_update().filter(assignment=assignment).first()
     if (held.rev if held else _FIRST) != rev:
@@ -87,10 +108,39 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int) -> Draft:
     return held
 
 
+def _chosen(item_id: UUID, answer: Answer) -> list[int]:
+    """Return the lines that an answer keeps. Raises BadAnswer unless a reduction keeps some, and takes some away."""
+    if answer.verb not in (Verb.CERTIFY, Verb.REDUCE):
+        return []
+    left = lines_left([item_id])[item_id]
+    if answer.verb == Verb.CERTIFY:
+        return left
+    kept = sorted(set(answer.kept))
+    if not kept or not set(kept) <= set(left) or (len(kept) == len(left) and not answer.limits):
+        raise BadAnswer(field="kept", lines=left)
+    caps = dict(ReviewLine.objects.filter(pk__in=kept).values_list("pk", "limits"))
+    for line, cap in answer.limits.items():
+        if line not in caps or dict(cap) == caps[line] or not limits.tightens(caps[line], cap):
+            raise BadAnswer(field="limits", line=line)
+    return kept
+
+
+def lines_left(items: Iterable[UUID]) -> dict[UUID, list[int]]:
+    """Return the lines of each item that no cut which stands has taken away, as the database sees it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT i, governance_lines_left(i) FROM unnest(%s::uuid[]) AS i", [list(items)])
+        return dict(cursor.fetchall())
+
+
+def hers(by: Person) -> Q:
+    """Select the assignments that somebody may answer: her own, and those of whoever left their place to her."""
+    return Q(reviewer=by) | Q(reviewer__in=delegations.places_of(by))
+
+
 def _mine(item_id: UUID, by: Person) -> Assignment:
-    """Return the live assignment of somebody, and note when she first opened it."""
+    """Return the live assignment that somebody may answer, and note when it was first opened."""
     rows = Assignment.objects.select_related("item__campaign").filter(item=item_id)
-    found = rows.filter(state=Assignment.State.ASSIGNED, reviewer=by).first()
+    found = rows.filter(hers(by), state=Assignment.State.ASSIGNED).first()
     if found is None:
         raise NotTheReviewer if rows.exists() else NotFound
     if found.item.campaign.state != Campaign.State.ACTIVE:
@@ -102,9 +152,8 @@ def _mine(item_id: UUID, by: Person) -> Assignment:
 
 def drafts_of(campaign: Campaign, by: Person) -> QuerySet[Draft]:
     """Return the drafts that somebody would submit now."""
-    return Draft.objects.filter(
-        assignment__item__campaign=campaign, assignment__reviewer=by, assignment__state=Assignment.State.ASSIGNED
-    ).exclude(verb="")
+    live = Assignment.objects.filter(hers(by), item__campaign=campaign, state=Assignment.State.ASSIGNED)
+    return Draft.objects.filter(assignment__in=live).exclude(verb="")
 
 
 def drafts_tag(campaign: Campaign, by: Person) -> str:
@@ -130,7 +179,12 @@ def submit(
     superseded = ending.supersede(campaign)
     drafts = list(
         drafts_of(campaign, by)
-        .select_related("assignment__item__agent", "assignment__item__system", "assignment__item__campaign")
+        .select_related(
+            "assignment__item__agent",
+            "assignment__item__system",
+            "assignment__item__campaign",
+            "assignment__reviewer",
+        )
         .select_for_update(of=("self", "assignment"))
         .order_by("assignment__item__number")
     )
@@ -156,37 +210,45 @@ def _held(campaign_id: UUID) -> Campaign:
 
 def _check(drafts: Sequence[Draft], by: Person) -> None:
     """Check each answer against the people around its item as they are now."""
-    arounds = dict(assigning.around_items(draft.assignment.item_id for draft in drafts))
-    for draft in drafts:
-        item = draft.assignment.item
-        around = assigning.with_active(arounds[item.pk], {by.login})
-        why = reviewing.conflict(by.login, around)
-        if why is not None:
-            raise ConflictOfInterest(item=str(item.pk), agent=item.agent.slug, why=why.value)
-        if reviewing.needs_reason(Verb(draft.verb), Risk(item.risk)) and not draft.reason_code:
-            raise ReasonRequired(item=str(item.pk), agent=item.agent.slug)
+    for stage, of_stage in groupby(sorted(drafts, key=_stage), key=_stage):
+        answers = list(of_stage)
+        arounds = dict(assigning.around_items((draft.assignment.item_id for draft in answers), stage))
+        for draft in answers:
+            item, asked = draft.assignment.item, draft.assignment.reviewer
+            voices = {by.login, asked.login if asked else by.login}
+            around = assigning.with_active(arounds[item.pk], voices)
+            why = next((bar for voice in sorted(voices) if (bar := reviewing.conflict(voice, around))), None)
+            if why is not None:
+                raise ConflictOfInterest(item=str(item.pk), agent=item.agent.slug, why=why.value)
+            if reviewing.needs_reason(Verb(draft.verb), Risk(item.risk)) and not draft.reason_code:
+                raise ReasonRequired(item=str(item.pk), agent=item.agent.slug)
 
 
-def _kept(items: Iterable[UUID]) -> dict[UUID, list[int]]:
-    lines: dict[UUID, list[int]] = defaultdict(list)
-    for item, line in ReviewLine.objects.filter(item__in=list(items)).order_by("pk").values_list("item", "pk"):
-        lines[item].append(line)
-    return lines
+def _stage(draft: Draft) -> int:
+    return draft.assignment.stage
 
 
 def _decide(drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: Sequence[str]) -> list[ReviewDecision]:
-    now, kept = clock.now(), _kept(draft.assignment.item_id for draft in drafts if draft.verb == Verb.CERTIFY)
+    items = [draft.assignment.item_id for draft in drafts]
+    now, left, before = clock.now(), lines_left(items), _taken_back(items)
     decisions = [
         ReviewDecision(
             item=draft.assignment.item,
+            stage=draft.assignment.stage,
             assignment=draft.assignment,
             decided_by=by,
             via=via,
             verb=draft.verb,
-            kept_lines=kept.get(draft.assignment.item_id, []),
+            kept_lines=left[draft.assignment.item_id] if draft.verb == Verb.CERTIFY else draft.kept_lines,
+            limits=draft.limits,
+            valid_until=draft.valid_until,
             reason_code=draft.reason_code,
             comment=draft.comment,
             amr=list(amr),
+            bulk_op=draft.bulk_op,
+            supersedes_id=None
+            if draft.verb == Verb.ABSTAIN
+            else before.get((draft.assignment.item_id, draft.assignment.stage)),
             decided_at=now,
         )
         for draft in drafts
@@ -197,38 +259,85 @@ def _decide(drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: S
     except IntegrityError as error:
         raise Refused from error
     _conclude(decisions)
-    removing.queue_and_apply([decision for decision in decisions if decision.verb == Verb.REVOKE])
+    removing.queue_and_apply([decision for decision in decisions if removing.cuts(decision)])
     return decisions
 
 
+def _taken_back(items: Iterable[UUID]) -> dict[tuple[UUID, int], UUID]:
+    """Return the answers that new ones supersede: those that were taken back and that nothing superseded yet."""
+    rows = ReviewDecision.objects.filter(item__in=list(items), taken_back__isnull=False, successor=None)
+    return {(item, stage): pk for item, stage, pk in rows.values_list("item", "stage", "pk")}
+
+
 def _conclude(decisions: Sequence[ReviewDecision]) -> None:
-    """Give the items their outcome and the record one event a decision, set by set."""
-    for decision in decisions:
-        decision.item.state, decision.item.current_decision = ReviewItem.State.DECIDED, decision
-    ReviewItem.objects.bulk_update([decision.item for decision in decisions], ["state", "current_decision"])
+    """Give items whose stages are all answered their outcome, ask whoever is next, and record one event a decision."""
     ids = [decision.assignment_id for decision in decisions]
     Assignment.objects.filter(pk__in=ids).update(state=Assignment.State.SUBMITTED)
+    _settle(decisions)
     grants = removing.grants_of([decision.item_id for decision in decisions])
-    log.record_many(
-        Action.REVIEW_DECIDED,
-        [
-            log.Row(
-                about=[*ending.about(decision.item, grants[decision.item_id]), f"decision:{decision.pk}"],
-                reason=decision.comment,
-                detail={
-                    "verb": decision.verb,
-                    "reason_code": decision.reason_code,
-                    "via": decision.via,
-                    "kept_lines": len(decision.kept_lines),
-                    "risk": decision.item.risk,
-                },
-            )
-            for decision in decisions
-        ],
-        by=decisions[0].decided_by.principal,
-    )
+    for action, of_action in groupby(sorted(decisions, key=_action), key=_action):
+        log.record_many(
+            action,
+            [
+                log.Row(
+                    about=[*ending.about(each.item, grants[each.item_id]), f"decision:{each.pk}"],
+                    reason=each.comment,
+                    detail=_told(each),
+                )
+                for each in of_action
+            ],
+            by=decisions[0].decided_by.principal,
+        )
+
+
+def _action(decision: ReviewDecision) -> Action:
+    return Action.REVIEW_ABSTAINED if decision.verb == Verb.ABSTAIN else Action.REVIEW_DECIDED
+
+
+def _told(decision: ReviewDecision) -> dict[str, Any]:
+    asked = decision.assignment.reviewer
+    told: dict[str, Any] = {
+        "verb": decision.verb,
+        "reason_code": decision.reason_code,
+        "via": decision.via,
+        "stage": decision.stage,
+        "kept_lines": len(decision.kept_lines),
+        "risk": decision.item.risk,
+    }
+    if asked is not None and asked.pk != decision.decided_by_id:
+        told["in_place_of"] = asked.login
+    if decision.limits:
+        told["limits"] = decision.limits
+    if decision.valid_until:
+        told["valid_until"] = decision.valid_until.isoformat()
+    if decision.bulk_op:
+        told["bulk_op"] = str(decision.bulk_op)
+    return told
+
+
+def _settle(decisions: Sequence[ReviewDecision]) -> None:
+    """Let the strictest answer be the outcome where no stage is left; a removal leaves none."""
+    standing: dict[UUID, list[ReviewDecision]] = defaultdict(list)
+    rows = ReviewDecision.objects.filter(item__in=[each.item_id for each in decisions], taken_back=None)
+    for each in rows.exclude(verb=Verb.ABSTAIN).order_by("stage"):
+        standing[each.item_id].append(each)
+    decided, again, further = [], defaultdict[int, list[UUID]](list), []
+    for decision in decisions:
+        item, answers = decision.item, standing[decision.item_id]
+        if decision.verb == Verb.ABSTAIN:
+            again[decision.stage].append(item.pk)
+        elif decision.verb == Verb.REVOKE or len(answers) >= reviewing.stages(Risk(item.risk)):
+            item.current_decision = max(answers, key=lambda each: (STRICTNESS.index(Verb(each.verb)), each.stage))
+            item.state = ReviewItem.State.DECIDED
+            decided.append(item)
+        else:
+            further.append(item.pk)
+    ReviewItem.objects.bulk_update(decided, ["state", "current_decision"])
+    for stage, items in again.items():
+        assigning.ask_next(items, stage)
+    assigning.ask_next(further, 2)
 
 
 def open_removals(campaign: Campaign) -> QuerySet[Remediation]:
     """Return the removals of a campaign that are not proven yet."""
-    return Remediation.objects.filter(decision__item__campaign=campaign).exclude(state=Remediation.State.VERIFIED)
+    return Remediation.objects.filter(decision__item__campaign=campaign).exclude(state__in=Remediation.DONE)

@@ -1,8 +1,8 @@
-"""Who answers each item: resolved when the campaign begins, again when a reviewer leaves, or named by hand."""
+"""Who answers each stage of an item: resolved when it comes up, again when a reviewer leaves, or named by hand."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -17,9 +17,18 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.models import GrantSubject, Membership, Person
+from entitlements.models import GrantSubject, Membership, Person, Role
+from entitlements.words import Risk
 from governance import reviewing
-from governance.models import AccessRequest, Assignment, Campaign, PopulationRow, ReviewItem
+from governance.models import (
+    AccessRequest,
+    Approval,
+    Assignment,
+    Campaign,
+    PopulationRow,
+    ReviewDecision,
+    ReviewItem,
+)
 from governance.reviewing import Around
 
 from .errors import ConflictOfInterest, NotUnderWay
@@ -29,27 +38,44 @@ _AT_ONCE: Final = 2000
 
 def assign(campaign: Campaign) -> int:
     """Assign each item of a campaign that is about to begin; returns how many found nobody."""
-    now, unresolved = clock.now(), 0
-    items = ReviewItem.objects.filter(campaign=campaign).order_by("number").values_list("pk", flat=True)
-    for ids in batched(items.iterator(), _AT_ONCE):
-        rows = []
-        for item_id, around in around_items(ids):
-            choice = reviewing.resolve(around)
-            unresolved += choice.reviewer is None
-            rows.append((item_id, choice.reviewer, choice.as_evidence(now)))
-        known = dict(Person.objects.filter(login__in={who for _, who, _ in rows if who}).values_list("login", "pk"))
-        Assignment.objects.bulk_create(
-            Assignment(item_id=item, reviewer_id=known.get(who or ""), resolution=why, assigned_at=now)
-            for item, who, why in rows
-        )
+    unresolved, load = 0, Counter[str]()
+    items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).order_by("number")
+    for ids in batched(items.values_list("pk", flat=True).iterator(), _AT_ONCE):
+        unresolved += _ask(ids, 1, load=load, cap=campaign.load_cap)
     return unresolved
 
 
-def around_items(ids: Iterable[UUID]) -> Iterator[tuple[UUID, Around]]:
-    """Read the people around some items as they are now, in a fixed number of statements."""
+def ask_next(items: Iterable[UUID], stage: int) -> None:
+    """Ask whoever is next in the chain of a stage, where nobody answered it or somebody could not judge."""
+    if ids := list(items):
+        _ask(ids, stage, load=Counter(), cap=None)
+
+
+def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None) -> int:
+    """Assign one stage of some items; `load` counts what each reviewer got, and grows. Returns how many got nobody."""
+    now, rows = clock.now(), []
+    for item_id, around in around_items(ids, stage):
+        busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
+        choice = reviewing.resolve(replace(around, busy=busy), stage)
+        if choice.reviewer:
+            load[choice.reviewer] += 1
+        rows.append((item_id, choice.reviewer, choice.as_evidence(now)))
+    known = dict(Person.objects.filter(login__in={who for _, who, _ in rows if who}).values_list("login", "pk"))
+    Assignment.objects.bulk_create(
+        Assignment(item_id=item, stage=stage, reviewer_id=known.get(who or ""), resolution=why, assigned_at=now)
+        for item, who, why in rows
+    )
+    return sum(who is None for _, who, _ in rows)
+
+
+def around_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around]]:
+    """Read the people around a stage of some items as they are now, in a fixed number of statements."""
     ids = list(ids)
-    requesters, beneficiaries = _requesters(ids), _beneficiaries(ids)
+    requesters, beneficiaries, approvers = _requesters(ids), _beneficiaries(ids), _approvers(ids)
+    answered, abstained = _answered(ids, stage)
+    security = tuple(Person.objects.holding(Role.SECURITY).filter(is_active=True).values_list("login", flat=True))
     rows = ReviewItem.objects.filter(pk__in=ids).values(
+        "risk",
         item=F("pk"),
         sponsor=F("agent__sponsor__login"),
         sponsor_on=F("agent__sponsor__is_active"),
@@ -60,6 +86,12 @@ def around_items(ids: Iterable[UUID]) -> Iterator[tuple[UUID, Around]]:
         system_owner_on=F("system__owner__is_active"),
     )
     for row in rows.order_by("number"):
+        known = (
+            (row["sponsor"], row["sponsor_on"]),
+            (row["manager"], row["manager_on"]),
+            (row["system_owner"], row["system_owner_on"]),
+        )
+        here = {who for who, is_active in known if who and is_active}
         yield (
             row["item"],
             Around(
@@ -69,17 +101,43 @@ def around_items(ids: Iterable[UUID]) -> Iterator[tuple[UUID, Around]]:
                 manager=row["manager"],
                 requesters=frozenset(requesters[row["item"]]),
                 beneficiaries=frozenset(beneficiaries[row["item"]]),
-                active=frozenset(
-                    who
-                    for who, is_active in (
-                        (row["sponsor"], row["sponsor_on"]),
-                        (row["manager"], row["manager_on"]),
-                        (row["system_owner"], row["system_owner_on"]),
-                    )
-                    if who and is_active
-                ),
+                active=frozenset({*here, *security}),
+                security=tuple(sorted(security)),
+                risk=Risk(row["risk"]),
+                approvers=frozenset(approvers[row["item"]]),
+                answered=frozenset(answered[row["item"]]),
+                abstained=frozenset(abstained[row["item"]]),
             ),
         )
+
+
+def _approvers(ids: list[UUID]) -> dict[UUID, set[str]]:
+    """Name who said yes to what an item holds within the last ninety days."""
+    of_item = dict(_requests_of(ids))
+    found: dict[UUID, set[str]] = defaultdict(set)
+    said = Approval.objects.filter(
+        request__in=of_item,
+        answer=Approval.Answer.APPROVED,
+        answered_at__gt=clock.now() - reviewing.INDEPENDENCE,
+    )
+    for request, *people in said.values_list("request", "by__login", "in_place_of__login"):
+        found[of_item[request]] |= {who for who in people if who}
+    return found
+
+
+def _answered(ids: list[UUID], stage: int) -> tuple[dict[UUID, set[str]], dict[UUID, set[str]]]:
+    """Name who answered another stage, for herself or in a place, and who could not judge this one."""
+    answered: dict[UUID, set[str]] = defaultdict(set)
+    abstained: dict[UUID, set[str]] = defaultdict(set)
+    said = ReviewDecision.objects.filter(item__in=ids, taken_back=None)
+    for item, at, verb, *people in said.values_list(
+        "item", "stage", "verb", "decided_by__login", "assignment__reviewer__login"
+    ):
+        if verb == reviewing.Verb.ABSTAIN and at == stage:
+            abstained[item] |= {who for who in people if who}
+        elif verb != reviewing.Verb.ABSTAIN and at != stage:
+            answered[item] |= {who for who in people if who}
+    return answered, abstained
 
 
 def _requesters(ids: list[UUID]) -> dict[UUID, set[str]]:
@@ -123,7 +181,7 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
     if not reason.strip():
         raise ReasonRequired
     old = _live(item_id)
-    around = dict(around_items([item_id]))[item_id]
+    around = dict(around_items([item_id], old.stage))[item_id]
     to.refresh_from_db(fields=["is_active"])
     why = reviewing.conflict(to.login, with_active(around, {to.login} if to.is_active else set()))
     if why is not None:
@@ -176,18 +234,19 @@ def _replace(
     return new
 
 
-def reassign_leavers(limit: int = 500) -> int:
-    """Find another reviewer for open items whose reviewer has left; returns how many items changed hands."""
+def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
+    """Find another reviewer for open items whose reviewer (`who`, or any) has left; returns how many changed hands."""
     left = Assignment.objects.filter(
         state=Assignment.State.ASSIGNED, reviewer__is_active=False, item__campaign__state=Campaign.State.ACTIVE
     )
+    left = left.filter(reviewer__login=who) if who else left
     changed = 0
     for item_id in left.values_list("item", flat=True)[:limit]:
         with transaction.atomic():
             old = _live(item_id)
             if old.reviewer is None or old.reviewer.is_active:
                 continue  # somebody else was quicker
-            choice = reviewing.resolve(dict(around_items([item_id]))[item_id])
+            choice = reviewing.resolve(dict(around_items([item_id], old.stage))[item_id], old.stage)
             to = Person.objects.filter(login=choice.reviewer or "").first()
             _replace(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason="The reviewer has left.")
             changed += 1

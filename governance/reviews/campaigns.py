@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from audit import chain, clock, log
 from audit.actions import Action
@@ -92,8 +93,10 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
         raise NothingToReview
     suggesting.suggest(campaign, now)
     unresolved = assigning.assign(campaign)
+    is_first = not Campaign.objects.exclude(state=Campaign.State.DRAFT).exists()
     _save(
         campaign,
+        is_rehearsal=is_first,
         state=Campaign.State.ACTIVE,
         snapshot_at=now,
         population_rows=rows,
@@ -109,6 +112,7 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
             "population_sha256": digest,
             "items": ReviewItem.objects.filter(campaign=campaign).count(),
             "unresolved": unresolved,
+            "is_rehearsal": is_first,
             "scope_sha256": campaign.scope_sha256,
             "snapshot_at": now.isoformat(),
         },
@@ -148,21 +152,26 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
 
 @transaction.atomic
 def finish_closing(campaign_id: UUID) -> bool:
-    """Close a closing campaign once every removal is proven; says whether it did."""
+    """Close a closing campaign once every cut is proven and final, or excepted; says whether it did."""
     campaign = _locked(campaign_id)
     return campaign.state == Campaign.State.CLOSING and _finish(campaign, by=SYSTEM)
 
 
 def _finish(campaign: Campaign, *, by: Principal) -> bool:
     removals = Remediation.objects.filter(decision__item__campaign=campaign)
-    if removals.exclude(state=Remediation.State.VERIFIED).exists():
+    not_final = Q(state=Remediation.State.VERIFIED, final_at__isnull=False, finished_at=None)
+    if removals.filter(~Q(state__in=Remediation.DONE) | not_final).exists():
         return False
     _save(campaign, state=Campaign.State.CLOSED, closed_at=clock.now())
     log.record(
         Action.CAMPAIGN_CLOSED,
         about=about(campaign),
         by=by,
-        detail={"removals_proven": removals.count(), "outcomes": ending.outcomes(campaign)},
+        detail={
+            "removals_proven": removals.filter(state=Remediation.State.VERIFIED).count(),
+            "removals_excepted": removals.filter(state=Remediation.State.EXCEPTED).count(),
+            "outcomes": ending.outcomes(campaign),
+        },
     )
     return True
 

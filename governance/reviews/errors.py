@@ -83,3 +83,51 @@ class Refused(DomainError):
     """The database does not accept this answer; read the item again."""
 
     code, status = "review_answer_refused", HTTPStatus.CONFLICT
+
+
+class TooLateToRecall(DomainError):
+    """An answer is taken back by who gave it, within fifteen minutes, while nobody has answered on top of it."""
+
+    code, status = "too_late_to_recall", HTTPStatus.CONFLICT
+
+
+class NothingLeft(DomainError):
+    """The item has no answer to open again, or nothing of its access is left."""
+
+    code, status = "nothing_to_reopen", HTTPStatus.CONFLICT
+
+
+class NotTheOwner(DomainError):
+    """Only the owner of the campaign may do this."""
+
+    code, status = "not_the_campaign_owner", HTTPStatus.FORBIDDEN
+
+
+class NotSuspendedHere(DomainError):
+    """The access is not suspended for want of an answer, or it is too late to restore it."""
+
+    code, status = "not_suspended_by_deadline", HTTPStatus.CONFLICT
+
+
+class DeadlineNotHeld(DomainError):
+    """The deadline of this campaign does not wait for anybody's word."""
+
+    code, status = "deadline_not_held", HTTPStatus.CONFLICT
+
+
+class NotFailed(DomainError):
+    """Only a cut that could not be proven is excepted."""
+
+    code, status = "removal_not_failed", HTTPStatus.CONFLICT
+
+
+class ExceptionTooLong(DomainError):
+    """An exception ends later than now and lasts at most 180 days."""
+
+    code, status = "exception_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class BadBulk(DomainError):
+    """What was confirmed is not what was looked at, or too long ago; look at it again."""
+
+    code, status = "bulk_not_confirmed", HTTPStatus.CONFLICT

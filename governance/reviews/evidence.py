@@ -31,6 +31,7 @@ COLUMNS: Final = (
     "decided_by",
     "decided_at",
     "via",
+    "answers",
     "reviewer",
     "reviewer_rule",
     "skipped",
@@ -56,7 +57,8 @@ class Evidence:
     def tie_out(self) -> dict[str, int]:
         """Return the differences between what must be equal; all are zero in a complete list."""
         outcomes = sum(row["outcome"] != "in_review" for row in self.rows)
-        cuts = sum(row["outcome"] == "revoke" for row in self.rows)
+        cuts = sum(_is_cut(row) for row in self.rows)
+        proven = (Remediation.State.VERIFIED, Remediation.State.EXCEPTED)
         hashes = reviewing.population_digest(row["row_sha256"] for row in self.population)
         changed = sum(reviewing.row_digest(row["payload"]) != row["row_sha256"] for row in self.population)
         return {
@@ -64,8 +66,8 @@ class Evidence:
             "population_rows_changed": changed,
             "population_hash_differs": int(hashes != self.campaign.population_sha256),
             "items_without_outcome": len(self.rows) - outcomes,
-            "removals_without_remediation": cuts - sum(bool(row["removal"]) for row in self.rows),
-            "removals_not_proven": cuts - sum(row["removal"] == Remediation.State.VERIFIED for row in self.rows),
+            "removals_without_remediation": cuts - sum(bool(row["removal"]) for row in self.rows if _is_cut(row)),
+            "removals_not_proven": cuts - sum(row["removal"] in proven for row in self.rows if _is_cut(row)),
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -98,6 +100,10 @@ class Evidence:
         return written.getvalue()
 
 
+def _is_cut(row: dict[str, Any]) -> bool:
+    return row["outcome"] in ("revoke", "reduce")
+
+
 def _flat(value: object) -> object:
     if isinstance(value, list):
         return "; ".join(each if isinstance(each, str) else json.dumps(each, sort_keys=True) for each in value)
@@ -124,6 +130,7 @@ def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
         .order_by("number")
     )
     tools, grants, assigned, events = _tools(campaign), _grants(campaign), _assigned(campaign), _events(campaign)
+    answers = _answers(campaign)
     for item in items:
         decision, assignment = item.current_decision, assigned[item.pk]
         removal: Remediation | None = getattr(decision, "remediation", None) if decision else None
@@ -138,6 +145,7 @@ def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
             "risk": item.risk,
             "outcome": decision.verb if decision else item.state,
             **_said(decision),
+            "answers": answers[item.pk],
             "reviewer": assignment.reviewer.login if assignment.reviewer else None,
             "reviewer_rule": resolution.get("rule", ""),
             "skipped": [f"{skip['who']}: {skip['why']}" for skip in resolution.get("skipped", [])],
@@ -170,6 +178,18 @@ def _tools(campaign: Campaign) -> dict[Any, list[str]]:
     lines = ReviewLine.objects.filter(item__campaign=campaign).order_by("tool__name")
     for item, name, grade, calls in lines.values_list("item", "tool__name", "usage_grade", "calls_window"):
         found[item].append(f"{name} ({calls} calls)" if grade == "A" else f"{name} (calls not visible)")
+    return found
+
+
+def _answers(campaign: Campaign) -> dict[Any, list[str]]:
+    """Return every answer that was given to each item, those taken back and those of who could not judge included."""
+    found: dict[Any, list[str]] = defaultdict(list)
+    said = ReviewDecision.objects.filter(item__campaign=campaign).order_by("decided_at", "stage")
+    for item, stage, verb, who, why, kind in said.values_list(
+        "item", "stage", "verb", "decided_by__login", "reason_code", "taken_back__kind"
+    ):
+        back = {"recall": ", taken back", "reopen": ", opened again"}.get(kind or "", "")
+        found[item].append(f"stage {stage}: {verb} by {who}" + (f" ({why})" if why else "") + back)
     return found
 
 

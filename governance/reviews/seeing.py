@@ -8,13 +8,15 @@ from entitlements.models import Person
 from governance import requests
 from governance.models import Assignment, Campaign, ReviewItem
 
+from .answering import hers
+
 
 def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
     """Return the campaigns that somebody may see; None is a script, whose scope lets it read."""
     rows = Campaign.objects.select_related("owner")
     if who is None or who.has_role(*requests.SEE_EVERYTHING):
         return rows
-    assigned = Assignment.objects.filter(reviewer=who).values("item__campaign")
+    assigned = Assignment.objects.filter(hers(who)).values("item__campaign")
     return rows.filter(Q(owner=who) | Q(pk__in=assigned)) if who.is_active else rows.none()
 
 
@@ -23,14 +25,14 @@ def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
     rows = ReviewItem.objects.select_related("agent__sponsor", "system", "campaign", "current_decision__decided_by")
     if who is None or who.has_role(*requests.SEE_EVERYTHING):
         return rows
-    mine = Assignment.objects.filter(reviewer=who).exclude(state=Assignment.State.REASSIGNED).values("item")
+    mine = Assignment.objects.filter(hers(who)).exclude(state=Assignment.State.REASSIGNED).values("item")
     return rows.filter(Q(campaign__owner=who) | Q(pk__in=mine)) if who.is_active else rows.none()
 
 
 def waiting_for(who: Person) -> QuerySet[Assignment]:
     """Return what waits for somebody's answer in campaigns under way."""
     return Assignment.objects.filter(
-        reviewer=who,
+        hers(who),
         state=Assignment.State.ASSIGNED,
         item__state=ReviewItem.State.IN_REVIEW,
         item__campaign__state=Campaign.State.ACTIVE,

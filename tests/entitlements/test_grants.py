@@ -143,3 +143,50 @@ def test_the_database_refuses_to_bring_an_ended_grant_back() -> None:
 
     with pytest.raises(IntegrityError, match="stays ended"), transaction.atomic():
         Grant.objects.filter(pk=grant.pk).update(ended_at=None, state="active")
+
+
+def _two_tools() -> tuple[Grant, str, str]:
+    system = make.system()
+    kept, dropped = make.tool(system), make.tool(system)
+    return make.grant(of=make.entitlement(system, kept, dropped)), kept.name, dropped.name
+
+
+def test_a_grant_is_reduced_in_place_and_put_back_while_nothing_else_happened() -> None:
+    grant, kept, dropped = _two_tools()
+    sooner = grant.expires_at - timedelta(minutes=1)
+    before = grants.reduce(grant.pk, {kept: {"day": {"equals": "monday"}}}, expires_at=sooner, by=ANA, reason="unused")
+    grant.refresh_from_db()
+    assert [(line.tool.name, line.limits) for line in grant.lines.all()] == [(kept, {"day": {"equals": "monday"}})]
+    assert (grant.version, grant.expires_at, grant.state) == (2, sooner, "active")
+    event = timeline.of("grant", grant.pk).last()
+    assert event is not None
+    assert (event.action, event.actor, event.detail["dropped"]) == (Action.GRANT_REDUCED, "person:ana", [dropped])
+    assert Change.objects.filter(subject=f"grant:{grant.pk}").count() == 2
+
+    grants.undo_reduction(grant.pk, before, by=ANA, reason="too much")
+
+    grant.refresh_from_db()
+    assert {line.tool.name: line.limits for line in grant.lines.all()} == {kept: {}, dropped: {}}
+    assert (grant.version, grant.expires_at) == (3, sooner)  # no end ever moves outwards
+    with pytest.raises(grants.ChangedSince):
+        grants.undo_reduction(grant.pk, before, by=ANA, reason="again")
+
+
+def test_a_reduction_only_takes_away() -> None:
+    grant, kept, dropped = _two_tools()
+    later = grant.expires_at + timedelta(minutes=1)
+    grants.reduce(grant.pk, {kept: {"day": {"one_of": ["a", "b"]}}, dropped: {}}, by=ANA, reason="tight")
+    wrong: list[dict[str, Any]] = [
+        {"keep": {}},
+        {"keep": {"other": {}}},
+        {"keep": {kept: {"day": {"one_of": ["a", "b"]}}, dropped: {}}},
+        {"keep": {kept: {}}},
+        {"keep": {kept: {"day": {"one_of": ["a", "b"]}}}, "expires_at": later},
+        {"keep": {kept: {"day": {"one_of": ["a", "b"]}}}, "expires_at": clock.now()},
+    ]
+    for each in wrong:
+        with pytest.raises(grants.NotNarrower):
+            grants.reduce(grant.pk, each["keep"], expires_at=each.get("expires_at"), by=ANA, reason="x")
+    grants.revoke(grant.pk, by=ANA, reason="gone")
+    with pytest.raises(grants.AlreadyEnded):
+        grants.reduce(grant.pk, {kept: {}}, by=ANA, reason="x")

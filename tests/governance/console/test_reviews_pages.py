@@ -61,7 +61,7 @@ def test_a_reviewer_works_without_script() -> None:
     sofia.post("/reviews/q4/submit/", {"tag": summary.context["tag"]}, secure=True)
     grant.refresh_from_db()
     decision = ReviewDecision.objects.get()
-    assert (grant.state, decision.via, decision.amr) == ("revoked", "ui", ["password"])
+    assert (grant.state, decision.via, decision.amr) == ("suspended", "ui", ["password"])
     assert "Nothing is left to answer" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
 
 
@@ -140,4 +140,4 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert()
     assert f'"\'{hostile}"' in visits.text(table)
     told = json.loads(visits.text(ana.get("/reviews/q4/evidence.json", secure=True)))
     assert told["rows"][0]["comment"] == hostile
-    assert Grant.objects.get().state == "revoked"
+    assert Grant.objects.get().state == "suspended"

@@ -29,7 +29,7 @@ UI = ReviewDecision.Via.UI
 type Move = Callable[[datetime | timedelta], datetime]
 
 
-def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it() -> None:
+def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
     company, grant = worlds.found()
     kept = make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
 
@@ -40,6 +40,10 @@ def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it() -> None:
     for removal in submission.removals:
         reviews.prove(removal)
     reviews.close(campaign.pk, by=company.ana, reason="All answered.")
+    campaign.refresh_from_db()
+    grant.refresh_from_db()
+    assert (campaign.state, grant.state) == ("closing", "suspended")  # it may still be taken back
+    worlds.let_it_be_final(monkeypatch)
 
     campaign.refresh_from_db()
     grant.refresh_from_db()
@@ -289,7 +293,7 @@ def test_a_removal_is_proven_only_when_no_call_passes_and_another_grant_is_named
     allowed = [call for call in proven.probe["calls"] if call["allowed"]]
     assert {call["grant"] for call in allowed} == {str(other.pk)}
     grant.refresh_from_db()
-    assert grant.state == "revoked"
+    assert grant.state == "suspended"
 
 
 def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(
@@ -298,7 +302,7 @@ def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(
     company, grant = worlds.found()
     campaign = worlds.campaign(company)
     with monkeypatch.context() as broken:
-        broken.setattr(grants, "revoke", lambda *_, **__: None)
+        broken.setattr(grants, "suspend", lambda *_, **__: None)
         (removal,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
 
     failed = reviews.prove(removal)
@@ -310,6 +314,10 @@ def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(
     assert reviews.prove_due() == 0
     grants.revoke(grant.pk, by=company.ana.principal, reason="put right")
     at(timedelta(minutes=2))
+    assert reviews.prove_due() == 1
+    campaign.refresh_from_db()
+    assert campaign.state == "closing"
+    at(timedelta(minutes=15))
     assert reviews.prove_due() == 1
     campaign.refresh_from_db()
     assert campaign.state == "closed"
@@ -326,7 +334,7 @@ def test_a_queued_removal_is_carried_out_by_the_sweep(monkeypatch: pytest.Monkey
     assert reviews.prove_due() == 1
 
     grant.refresh_from_db()
-    assert (grant.state, Remediation.objects.get().state) == ("revoked", "verified")
+    assert (grant.state, Remediation.objects.get().state) == ("suspended", "verified")
     assert reviews.prove(removal).attempts == 1
 
 

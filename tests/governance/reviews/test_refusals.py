@@ -11,18 +11,21 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import clock
 from entitlements.models import Agent, Grant, Person
-from governance import reviews
+from governance import approvals, reviews
 from governance.models import (
     AccessRequest,
     Assignment,
     Campaign,
     PopulationRow,
     Remediation,
+    RemovalException,
     ReviewDecision,
     ReviewItem,
     ReviewLine,
+    TakenBack,
 )
 from tests import databases, make
+from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
@@ -143,25 +146,94 @@ def test_keeping_keeps_each_line_and_says_why_where_the_risk_is_high(
         decision(item, company.sofia, reason_code="")
 
 
-def test_a_verb_that_is_not_carried_out_yet_is_not_taken(review: tuple[Company, Campaign, ReviewItem]) -> None:
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"verb": "approve"}, "known_verb"),
+        ({"verb": "reduce", "kept_lines": []}, "keeps_something|some of its own lines"),
+        ({"verb": "reduce"}, "some of its own lines"),
+        ({"verb": "reduce", "kept_lines": [0]}, "some of its own lines"),
+        ({"verb": "reduce", "limits": {"0": {"day": {"equals": "monday"}}}}, "some of its own lines"),
+        ({"verb": "reduce", "reason_code": "", "keep": 1}, "a_reduction_has_a_reason"),
+        ({"verb": "certify", "limits": {"1": {}}}, "tightens_nothing"),
+        ({"verb": "abstain", "kept_lines": [], "reason_code": ""}, "an_abstention_says_why"),
+        ({"verb": "abstain", "reason_code": "conflict"}, "an_abstention_says_why"),
+        ({"valid_until": timedelta(days=900)}, "before the end that stands"),
+        ({"valid_until": timedelta(days=-1)}, "yet_to_come"),
+        ({"stage": 2}, "assigned to|after the one before"),
+        ({"stage": 3}, "assigned to|as many stages"),
+    ],
+)
+def test_an_answer_that_is_none_is_not_taken(
+    review: tuple[Company, Campaign, ReviewItem], fields: dict[str, Any], said: str
+) -> None:
     company, _, item = review
-    with refused("a_decision_keeps_or_removes"):
-        decision(item, company.sofia, verb="reduce")
+    lines = list(ReviewLine.objects.filter(item=item).values_list("pk", flat=True))
+    fields = dict(fields)
+    if "keep" in fields:
+        fields["kept_lines"] = lines[: fields.pop("keep")]
+    if "valid_until" in fields:
+        fields["valid_until"] = clock.now() + fields["valid_until"]
+    with refused(said):
+        decision(item, company.sofia, **fields)
 
 
-def test_a_second_decision_supersedes_the_first_or_is_none(review: tuple[Company, Campaign, ReviewItem]) -> None:
+def test_what_is_of_high_risk_is_decided_by_two_distinct_people(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, _, item = review
+    first = decision(item, company.sofia)
+    with refused("each of its stages"), transaction.atomic():
+        ReviewItem.objects.filter(pk=item.pk).update(state="decided", current_decision=first)
+    Assignment.objects.filter(item=item).update(state="submitted")
+    again = Assignment.objects.create(item=item, stage=2, reviewer=company.sofia, assigned_at=clock.now())
+    with refused("two distinct people"), transaction.atomic():
+        decision(item, company.sofia, stage=2)
+    Assignment.objects.filter(pk=again.pk).update(reviewer=company.sam)
+    kept = first.kept_lines[:1]
+    cut = decision(item, company.sam, stage=2, verb="reduce", kept_lines=kept, reason_code="unused")
+    Remediation.objects.create(decision=cut, not_before=clock.now(), due_at=clock.now())
+    with refused("strictest"), transaction.atomic():
+        ReviewItem.objects.filter(pk=item.pk).update(state="decided", current_decision=first)
+    ReviewItem.objects.filter(pk=item.pk).update(state="decided", current_decision=cut)
+
+
+def test_whoever_approved_it_lately_does_not_certify_it() -> None:
+    company = companies.found()
+    asked = company.ask("remove")
+    for who in (company.sofia, company.sam):
+        approvals.approve(asked.pk, by=who)
+    item = worlds.item(worlds.campaign(company))
+    assert worlds.live(item).reviewer == company.resa or worlds.live(item).reviewer is None
+    give(item, company.sam)
+    with refused("approved lately"):
+        decision(item, company.sam)
+
+
+def test_a_second_decision_supersedes_what_was_taken_back_or_is_none(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
     company, campaign, item = review
     first = decision(item, company.sofia)
-    with refused("supersedes_the_first"), transaction.atomic():
+    with refused("taken back|supersedes_the_first"), transaction.atomic():
         decision(item, company.sofia)
-    with refused("supersedes the one that counts"), transaction.atomic():
+    with refused("taken back"), transaction.atomic():
         decision(item, company.sofia, supersedes=first)
-    ReviewItem.objects.filter(pk=item.pk).update(state="decided", current_decision=first)
-    with refused("only by superseding"), transaction.atomic():
+    TakenBack.objects.create(decision=first, kind="recall", by=company.sofia, at=clock.now())
+    with refused("taken back"), transaction.atomic():
         decision(item, company.sofia)
-    decision(item, company.sofia, supersedes=first)
-    with refused("unique"), transaction.atomic():
+    second = decision(item, company.sofia, supersedes=first)
+    with refused("taken back|unique"), transaction.atomic():
         decision(item, company.sofia, supersedes=first)
+    with refused("never changed"), transaction.atomic():
+        TakenBack.objects.update(reason="other")
+    later = {"decision": second, "by": company.sofia, "at": clock.now() + timedelta(minutes=16)}
+    with refused("within fifteen minutes"), transaction.atomic():
+        TakenBack.objects.create(kind="recall", **later)
+    with refused("only the owner"), transaction.atomic():
+        TakenBack.objects.create(kind="reopen", reason="x", **later)
+    with refused("opening_an_item_again"), transaction.atomic():
+        TakenBack.objects.create(kind="reopen", **{**later, "by": company.ana})
     assert campaign.state == "active"
 
 
@@ -245,7 +317,7 @@ def test_a_campaign_begins_as_a_draft_and_only_with_all_of_its_population() -> N
 
 
 def test_a_campaign_closes_with_every_outcome_and_every_removal_proven(
-    review: tuple[Company, Campaign, ReviewItem],
+    review: tuple[Company, Campaign, ReviewItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company, campaign, item = review
     with refused("every item has an outcome"), transaction.atomic():
@@ -257,6 +329,9 @@ def test_a_campaign_closes_with_every_outcome_and_every_removal_proven(
     with refused("every removal is proven"), transaction.atomic():
         Campaign.objects.update(state="closed", closed_at=clock.now())
     assert reviews.prove_due() == 1
+    with refused("every removal is proven"), transaction.atomic():
+        Campaign.objects.update(state="closed", closed_at=clock.now())  # proven, and not final yet
+    worlds.let_it_be_final(monkeypatch)
     campaign.refresh_from_db()
     assert campaign.state == "closed"
     with refused("stays as it is"):
@@ -277,7 +352,29 @@ def test_nothing_is_verified_without_a_probe_that_holds(
 
 def test_an_item_with_an_outcome_keeps_it(review: tuple[Company, Campaign, ReviewItem]) -> None:
     company, campaign, item = review
-    worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
     with refused("keeps it"), transaction.atomic():
         ReviewItem.objects.update(state="in_review", current_decision=None)
+    with refused("keeps it"), transaction.atomic():
+        ReviewItem.objects.update(state="superseded", current_decision=None)
     assert Agent.objects.exists()
+
+
+def test_a_cut_that_was_not_taken_back_is_not_withdrawn_and_none_is_excepted_by_its_decider(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    with refused("taken back with its answer"), transaction.atomic():
+        Remediation.objects.update(state="withdrawn")
+    with refused("excepted by somebody"), transaction.atomic():
+        Remediation.objects.update(state="excepted")
+    now = clock.now()
+    fields = {"remediation": Remediation.objects.get(), "reason": "x", "control": "x", "made_at": now}
+    with refused("second person"), transaction.atomic():
+        RemovalException.objects.create(by=company.sofia, expires_at=now + timedelta(days=1), **fields)
+    with refused("excepted_for_a_while"), transaction.atomic():
+        RemovalException.objects.create(by=company.ana, expires_at=now + timedelta(days=181), **fields)
+    made = RemovalException.objects.create(by=company.ana, expires_at=now + timedelta(days=1), **fields)
+    with refused("never changed"):
+        RemovalException.objects.filter(pk=made.pk).update(expires_at=now + timedelta(days=2))

@@ -75,7 +75,7 @@ def test_two_submissions_at_once_decide_each_item_once() -> None:
         assert ReviewDecision.objects.filter(item__campaign=campaign).count() == 5
         said = timeline.of("campaign", campaign.slug)
         assert said.filter(action=Action.REVIEW_DECIDED).count() == 5
-        assert Grant.objects.filter(agent__slug__startswith=f"bot-{round_}-", state="revoked").count() == 2
+        assert Grant.objects.filter(agent__slug__startswith=f"bot-{round_}-", state="suspended").count() == 2
 
 
 def test_closing_while_somebody_submits_leaves_no_item_with_two_outcomes() -> None:

@@ -7,7 +7,7 @@ import pytest
 from entitlements.words import Risk
 from governance import reviewing
 from governance.reviewing import Around, Verb
-from governance.rules import Why
+from governance.reviewing import Bar as Why
 
 EVERYBODY = Around(
     sponsor="sofia",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
 from audit import clock
 from entitlements.models import Agent, Entitlement, Grant, Person
 from governance import reviews
@@ -50,3 +52,10 @@ def answer(of: Campaign, by: Person, answers: Sequence[tuple[ReviewItem, Answer]
     for each, said in answers:
         reviews.save_draft(each.pk, said, by=by, rev=0)
     return reviews.submit(of.pk, by=by, via=ReviewDecision.Via.UI)
+
+
+def let_it_be_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time to take answers back pass, and make final what is due."""
+    later = clock.now() + timedelta(minutes=16)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    reviews.prove_due()

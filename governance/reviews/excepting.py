@@ -1,0 +1,75 @@
+"""A cut that cannot be proven: tried again by hand, or excepted until a day by a second person who answers for that."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from entitlements.errors import NotFound, ReasonRequired
+from entitlements.models import Person
+from governance.models import Remediation, RemovalException
+
+from . import ending
+from .errors import ConflictOfInterest, ExceptionTooLong, NotFailed
+
+
+@transaction.atomic
+def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, reason: str) -> RemovalException:
+    """Let a cut that failed stand open until a day; `control` says what keeps the risk down meanwhile.
+
+    Raises ReasonRequired, NotFound, NotFailed, ExceptionTooLong, ConflictOfInterest for whoever decided the cut.
+    """
+    if not reason.strip() or not control.strip():
+        raise ReasonRequired
+    remediation = _held(decision_id)
+    if remediation.state != Remediation.State.FAILED:
+        raise NotFailed
+    now = clock.now()
+    if not now < expires_at <= now + RemovalException.LONGEST:
+        raise ExceptionTooLong
+    try:
+        with transaction.atomic():
+            made = RemovalException.objects.create(
+                remediation=remediation, by=by, reason=reason, control=control, made_at=now, expires_at=expires_at
+            )
+    except IntegrityError as error:
+        raise ConflictOfInterest(who=by.login) from error
+    remediation.state = Remediation.State.EXCEPTED
+    remediation.save(update_fields=["state"])
+    detail = {"control": control, "expires_at": expires_at.isoformat()}
+    log.record(Action.REMOVAL_EXCEPTED, about=_about(remediation), by=by.principal, reason=reason, detail=detail)
+    return made
+
+
+def end_due() -> int:
+    """End the exceptions whose day has come: their cuts are due to be proven again. Returns how many."""
+    due = RemovalException.objects.filter(ended_at=None, expires_at__lte=clock.now()).values_list("pk", "remediation")
+    ended = 0
+    for pk, decision_id in due[:500]:
+        with transaction.atomic():
+            remediation = _held(decision_id)
+            if not RemovalException.objects.filter(pk=pk, ended_at=None).update(ended_at=clock.now()):
+                continue  # somebody else was quicker
+            remediation.state, remediation.not_before = Remediation.State.FAILED, clock.now()
+            remediation.save(update_fields=["state", "not_before"])
+            said = "The time of the exception is over."
+            log.record(Action.REMOVAL_EXCEPTION_ENDED, about=_about(remediation), by=SYSTEM, reason=said)
+            ended += 1
+    return ended
+
+
+def _held(decision_id: UUID) -> Remediation:
+    rows = Remediation.objects.select_for_update(of=("self",)).select_related("decision__item__campaign")
+    found = rows.select_related("decision__item__agent", "decision__item__system").filter(pk=decision_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _about(remediation: Remediation) -> list[str]:
+    return [*ending.about(remediation.decision.item), f"decision:{remediation.decision_id}"]

@@ -1,0 +1,132 @@
+"""Taking an answer back: the reviewer herself within fifteen minutes, the owner of the campaign later with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import locks
+from entitlements.errors import NotFound, ReasonRequired
+from entitlements.locks import Lock
+from entitlements.models import Person
+from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
+from governance.reviewing import RECALL, Verb
+
+from . import assigning, ending, removing
+from .errors import NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
+
+
+@transaction.atomic
+def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
+    """Take one's own last answer to an item back, and draft it anew; what it cut works again.
+
+    Raises NotFound, NotUnderWay, TooLateToRecall, and what the verbs on grants raise when access cannot be put back.
+    """
+    item = _held(item_id)
+    said = _standing(item).filter(decided_by=by).order_by("-stage").first()
+    if said is None:
+        raise NotFound
+    later = _standing(item).filter(stage__gt=said.stage)
+    if clock.now() > said.decided_at + RECALL or later.exists():
+        raise TooLateToRecall
+    _take_back(item, [said], TakenBack.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)
+    Assignment.objects.filter(item=item, state=Assignment.State.ASSIGNED).update(state=Assignment.State.WITHDRAWN)
+    again = Assignment.objects.create(
+        item=item,
+        stage=said.stage,
+        reviewer=said.assignment.reviewer,
+        resolution=said.assignment.resolution,
+        assigned_at=clock.now(),
+        opened_at=clock.now(),
+    )
+    Assignment.objects.filter(pk=said.assignment_id).update(replaced_by=again)
+    copied = ("verb", "kept_lines", "limits", "valid_until", "reason_code", "comment")
+    Draft.objects.create(assignment=again, saved_at=clock.now(), **{name: getattr(said, name) for name in copied})
+    _record(Action.REVIEW_RECALLED, item, [said], by=by, reason=reason)
+    return again
+
+
+@transaction.atomic
+def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
+    """Open a decided item again, as the owner of its campaign; its stages are asked anew. What is final stays cut.
+
+    Raises ReasonRequired, NotFound, NotUnderWay, NotTheOwner, NothingLeft.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    item = _held(item_id)
+    if item.campaign.owner_id != by.pk:
+        raise NotTheOwner
+    said = list(_standing(item).order_by("-stage"))
+    if item.state != ReviewItem.State.DECIDED or not said:
+        raise NothingLeft
+    hers = {each.decided_by_id for each in said} == {by.pk}
+    _take_back(item, said, TakenBack.Kind.REOPEN, by=by, undone_by=SYSTEM if hers else by.principal, reason=reason)
+    if not item.population.filter(grant__ended_at=None).exists():
+        raise NothingLeft
+    assigning.ask_next([item.pk], 1)
+    _record(Action.REVIEW_REOPENED, item, said, by=by, reason=reason)
+    return item
+
+
+def _held(item_id: UUID) -> ReviewItem:
+    """Hold the item alone and its campaign together with others."""
+    item = ReviewItem.objects.select_related("campaign__owner", "agent", "system").filter(pk=item_id).first()
+    if item is None:
+        raise NotFound
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT state FROM governance_campaign WHERE id = %s FOR SHARE", [item.campaign_id])
+        (state,) = cursor.fetchone()
+    if state != Campaign.State.ACTIVE:
+        raise NotUnderWay
+    return (
+        ReviewItem.objects.select_related("campaign__owner", "agent", "system")
+        .select_for_update(of=("self",))
+        .get(pk=item_id)
+    )
+
+
+def _standing(item: ReviewItem) -> QuerySet[ReviewDecision]:
+    rows = ReviewDecision.objects.filter(item=item, taken_back=None).exclude(verb=Verb.ABSTAIN)
+    return rows.select_related("assignment__reviewer", "decided_by")
+
+
+def _take_back(
+    item: ReviewItem,
+    said: list[ReviewDecision],
+    kind: TakenBack.Kind,
+    *,
+    by: Person,
+    undone_by: Principal,
+    reason: str,
+) -> None:
+    """Let these answers no longer count, undo what they cut where that is not final, and open the item."""
+    cuts = list(
+        Remediation.objects.filter(decision__in=said, finished_at=None, final_at__isnull=False)
+        .select_for_update(of=("self",))
+        .order_by("-decision__stage")
+    )
+    locks.exclusive(*((Lock.GRANT, UUID(grant)) for cut in cuts for grant in cut.before))
+    try:
+        with transaction.atomic():
+            TakenBack.objects.bulk_create(
+                TakenBack(decision=each, kind=kind, by=by, reason=reason[:500], at=clock.now()) for each in said
+            )
+    except IntegrityError as error:
+        raise TooLateToRecall from error
+    for cut in cuts:
+        removing.undo(cut, by=undone_by, reason=f"Taken back by person:{by.login}. {reason}".strip()[:500])
+    if item.state == ReviewItem.State.DECIDED:
+        item.state, item.current_decision = ReviewItem.State.IN_REVIEW, None
+        item.save(update_fields=["state", "current_decision"])
+
+
+def _record(action: Action, item: ReviewItem, said: Iterable[ReviewDecision], *, by: Person, reason: str) -> None:
+    links = [f"decision:{each.pk}" for each in said]
+    log.record(action, about=[*ending.about(item), *links], by=by.principal, reason=reason)

@@ -1,0 +1,318 @@
+"""Answers beyond keep and remove: keep some, an earlier end, two stages, abstaining, taking back, standing in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from audit import clock, timeline
+from audit.actions import Action
+from entitlements import facts, grants, people
+from entitlements.errors import NotFound
+from entitlements.models import Grant
+from governance import delegations, reviews
+from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews import Answer
+from governance.reviews.errors import NothingLeft, NotTheOwner, NotTheReviewer, TooLateToRecall
+from tests import make
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+
+
+@pytest.fixture
+def review() -> tuple[Company, Campaign, ReviewItem]:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    return company, campaign, worlds.item(campaign)
+
+
+def only(item: ReviewItem, *tools: str, **fields: object) -> Answer:
+    """Keep these tools alone."""
+    lines = ReviewLine.objects.filter(item=item, tool__name__in=tools).values_list("pk", flat=True)
+    return Answer("reduce", "unused", kept=tuple(lines), **fields)  # type: ignore[arg-type]
+
+
+def held(grant: Grant | None = None) -> set[str]:
+    found = grant or Grant.objects.get()
+    return set(found.lines.values_list("tool__name", flat=True))
+
+
+def test_keeping_some_drops_the_others_at_once_and_the_proof_says_so_of_both(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    before = facts.load("research-bot", "clock")
+    (cut,) = worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))]).removals
+
+    proven = reviews.prove(cut)
+
+    assert held() == {"now", "convert"}
+    assert Grant.objects.get().version == 2
+    assert proven.state == "verified"
+    assert proven.probe is not None
+    told = {call["tool"]: (call["expected"], call["still_there"]) for call in proven.probe["calls"]}
+    assert told == {
+        "now": ("kept", True),
+        "convert": ("kept", True),
+        "remove": ("denied", False),
+        "wipe": ("denied", False),
+    }
+    known = facts.load("research-bot", "clock")
+    assert before is not None
+    assert known is not None
+    assert ("clock", "wipe", "alice") in before.lines
+    assert ("clock", "wipe", "alice") not in known.lines
+
+
+def test_a_proof_finds_a_tool_that_is_still_there_and_one_that_is_gone_too_much(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    (cut,) = worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))]).removals
+    wipe = ReviewLine.objects.get(item=item, tool__name="wipe").tool
+    Grant.objects.get().lines.create(tool=wipe)
+    assert reviews.prove(cut).state == "failed"
+
+
+def test_tighter_limits_are_a_reduction_and_looser_ones_are_none(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    every = ReviewLine.objects.filter(item=item)
+    line, kept = every.get(tool__name="convert").pk, tuple(every.values_list("pk", flat=True))
+    loose = Answer("reduce", "risk", kept=kept, limits={line: {"timezone": {"one_of": ["Asia/Tokyo"]}}})
+    for wrong in (loose, Answer("reduce", "risk", kept=kept), Answer("certify", kept=kept)):
+        with pytest.raises(reviews.BadAnswer):
+            reviews.save_draft(item.pk, wrong, by=company.sofia, rev=0)
+    tight = {"timezone": {"one_of": ["Europe/Paris"]}}
+
+    (cut,) = worlds.answer(
+        campaign, company.sofia, [(item, Answer("reduce", "risk", kept=kept, limits={line: tight}))]
+    ).removals
+
+    assert reviews.prove(cut).state == "verified"
+    assert Grant.objects.get().lines.get(tool__name="convert").limits == tight
+    assert held() == {"now", "convert", "remove", "wipe"}
+
+
+def test_two_people_answer_what_is_of_high_risk_and_what_both_keep_stays(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert", "remove"))])
+    item.refresh_from_db()
+    second = worlds.live(item)
+    assert (item.state, second.stage, second.reviewer) == ("in_review", 2, company.sam)
+    with pytest.raises(NotTheReviewer):
+        reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+    with pytest.raises(reviews.BadAnswer):
+        reviews.save_draft(item.pk, only(item, "now", "wipe"), by=company.sam, rev=0)
+
+    worlds.answer(campaign, company.sam, [(item, only(item, "now"))])
+
+    item.refresh_from_db()
+    assert item.current_decision is not None
+    assert (item.state, item.current_decision.stage, held()) == ("decided", 2, {"now"})
+
+
+def test_the_strictest_answer_is_the_outcome_and_a_removal_needs_no_second(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    other = make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    worlds.answer(campaign, company.sofia, [(item, only(item, "now"))])
+    worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
+    item.refresh_from_db()
+    assert item.current_decision is not None
+    assert item.current_decision.verb == "reduce"
+    next_one = worlds.item(worlds.campaign(company, slug="next"), other.agent)
+    worlds.answer(next_one.campaign, company.sofia, [(next_one, Answer("certify"))])
+    next_one.refresh_from_db()
+    assert next_one.state == "decided"  # low risk: one answer is enough
+
+
+def test_whoever_cannot_judge_is_no_outcome_and_the_next_in_the_chain_is_asked(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, Answer("abstain", "not_mine", "I only inherited it."))])
+    item.refresh_from_db()
+    asked = worlds.live(item)
+    assert (item.state, asked.stage, asked.reviewer) == ("in_review", 1, company.sam)
+    assert asked.resolution["skipped"] == [{"who": "sofia", "why": "could_not_judge"}]
+    assert ReviewDecision.objects.get().verb == "abstain"
+    assert timeline.of("item", item.pk).filter(action=Action.REVIEW_ABSTAINED).count() == 1
+    worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
+    assert (worlds.live(item).stage, worlds.live(item).reviewer) == (2, company.resa)
+
+
+def test_an_earlier_end_comes_once_the_answer_can_no_longer_be_taken_back(
+    review: tuple[Company, Campaign, ReviewItem], at: Move
+) -> None:
+    company, campaign, item = review
+    sooner = clock.now() + timedelta(hours=2)
+    too_soon = Answer("certify", "seasonal", valid_until=clock.now() + timedelta(minutes=30))
+    with pytest.raises(reviews.BadAnswer):
+        reviews.save_draft(item.pk, too_soon, by=company.sofia, rev=0)
+    (cut,) = worlds.answer(
+        campaign, company.sofia, [(item, Answer("certify", "seasonal", valid_until=sooner))]
+    ).removals
+    assert Grant.objects.get().expires_at > sooner
+    assert reviews.prove(cut).state == "applied"
+
+    at(clock.now() + timedelta(minutes=16))
+    assert reviews.prove_due() == 1
+
+    assert Grant.objects.get().expires_at == sooner
+    kept = Remediation.objects.get()
+    assert (kept.state, kept.finished_at is not None) == ("verified", True)
+    assert kept.probe is not None
+    assert {call["expected"] for call in kept.probe["calls"]} == {"kept", "ends"}
+
+
+@pytest.mark.parametrize("verb", ["revoke", "reduce"])
+def test_an_answer_taken_back_in_time_gives_back_what_it_cut(
+    review: tuple[Company, Campaign, ReviewItem], verb: str
+) -> None:
+    company, campaign, item = review
+    said = worlds.REMOVE if verb == "revoke" else only(item, "now")
+    (cut,) = worlds.answer(campaign, company.sofia, [(item, said)]).removals
+    reviews.prove(cut)
+    with pytest.raises(NotFound):
+        reviews.recall(item.pk, by=company.sam)
+
+    reviews.recall(item.pk, by=company.sofia, reason="Wrong row.")
+
+    grant = Grant.objects.get()
+    assert (grant.state, held()) == ("active", {"now", "convert", "remove", "wipe"})
+    item.refresh_from_db()
+    assert (item.state, Remediation.objects.get().state) == ("in_review", "withdrawn")
+    assert Draft.objects.get(assignment=worlds.live(item)).verb == verb
+    reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=1)
+    reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    again = ReviewDecision.objects.get(verb="certify")
+    assert (again.supersedes_id, worlds.live(item).stage) == (cut, 2)
+
+
+def test_an_answer_is_not_taken_back_too_late_or_under_anothers_answer(
+    review: tuple[Company, Campaign, ReviewItem], at: Move
+) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
+    worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
+    with pytest.raises(TooLateToRecall):
+        reviews.recall(item.pk, by=company.sofia)
+    at(timedelta(minutes=16))
+    with pytest.raises(TooLateToRecall):
+        reviews.recall(item.pk, by=company.sam)
+
+
+def test_the_owner_of_a_campaign_opens_an_item_again_and_what_is_final_stays_cut(
+    review: tuple[Company, Campaign, ReviewItem], at: Move
+) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))])
+    worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
+    at(timedelta(minutes=16))
+    reviews.prove_due()
+    with pytest.raises(NotTheOwner):
+        reviews.reopen(item.pk, by=company.rob, reason="Look again.")
+
+    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+
+    item.refresh_from_db()
+    assert (item.state, worlds.live(item).stage, held()) == ("in_review", 1, {"now", "convert"})
+    worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
+    kept = ReviewDecision.objects.get(successor=None, stage=1)
+    assert len(kept.kept_lines) == 2
+    assert kept.supersedes is not None
+
+
+def test_an_item_whose_access_is_gone_for_good_is_not_opened_again(
+    review: tuple[Company, Campaign, ReviewItem], at: Move
+) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    at(timedelta(minutes=16))
+    reviews.prove_due()
+    assert Grant.objects.get().state == "revoked"
+    with pytest.raises(NothingLeft):
+        reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+    item.refresh_from_db()
+    assert item.state == "decided"
+
+
+def test_a_stand_in_answers_what_waits_already_and_has_the_conflicts_of_both(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    now = clock.now()
+    for delegate in (company.alice, company.bob):
+        made = delegations.make(
+            delegate, starts_at=now, ends_at=now + timedelta(days=1), by=company.sofia, reason="away"
+        )
+        if delegate == company.alice:  # the agent acts for her
+            with pytest.raises(reviews.ConflictOfInterest):
+                worlds.answer(campaign, delegate, [(item, worlds.KEEP)])
+            delegations.end(made.pk, by=company.sofia, reason="no")
+    assert list(reviews.waiting_for(company.bob)) == [worlds.live(item)]
+
+    reviews.submit(campaign.pk, by=company.bob, via=ReviewDecision.Via.UI)
+
+    said = ReviewDecision.objects.get()
+    assert (said.decided_by, said.assignment.reviewer) == (company.bob, company.sofia)
+    event = timeline.of("decision", said.pk).get(action=Action.REVIEW_DECIDED)
+    assert event.detail["in_place_of"] == "sofia"
+
+
+def test_nobody_gets_more_than_the_cap_and_the_trace_says_so() -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    draft = worlds.campaign(company, start=False)
+    Campaign.objects.filter(pk=draft.pk).update(load_cap=1)
+    reviews.activate(draft.pk, by=company.ana)
+    worst, mild = (worlds.live(each) for each in ReviewItem.objects.order_by("number"))
+    assert (worst.reviewer, mild.reviewer) == (company.sofia, company.sam)
+    assert mild.resolution["skipped"] == [{"who": "sofia", "why": "has_enough_to_review"}]
+
+
+def test_whoever_is_shut_out_is_replaced_at_once(
+    review: tuple[Company, Campaign, ReviewItem], django_capture_on_commit_callbacks: Callable[..., object]
+) -> None:
+    company, _, item = review
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
+        people.disable(company.sofia, by=company.ana.principal, reason="left")
+    assert worlds.live(item).reviewer == company.sam
+
+
+def test_a_cut_that_fails_is_excepted_by_a_second_person_until_a_day(
+    review: tuple[Company, Campaign, ReviewItem], at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign, item = review
+    with monkeypatch.context() as broken:
+        broken.setattr(grants, "suspend", lambda *_, **__: None)
+        broken.setattr(grants, "revoke", lambda *_, **__: None)
+        (cut,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
+        assert reviews.prove(cut).state == "failed"
+        at(timedelta(minutes=20))
+        reviews.prove_due()
+        until = clock.now() + timedelta(days=30)
+        with pytest.raises(reviews.ConflictOfInterest):
+            reviews.make_exception(cut, control="watched", expires_at=until, by=company.sofia, reason="vendor")
+        reviews.make_exception(cut, control="watched", expires_at=until, by=company.ana, reason="vendor")
+        reviews.close(campaign.pk, by=company.ana, reason="All answered.")
+    campaign.refresh_from_db()
+    assert campaign.state == "closed"
+    grants.revoke(Grant.objects.get().pk, by=company.ana.principal, reason="now it works")
+
+    at(timedelta(days=31))
+    assert reviews.prove_due() == 1
+
+    assert Remediation.objects.get().state == "verified"
+    assert timeline.of("decision", cut).filter(action=Action.REMOVAL_EXCEPTION_ENDED).count() == 1
