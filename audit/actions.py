@@ -79,6 +79,7 @@ class Action(StrEnum):
     EVALUATION_DENIED = "evaluation.denied"
     EVERYTHING_STARTED = "everything.started"
     EVERYTHING_STOPPED = "everything.stopped"
+    EVIDENCE_SEALED = "evidence.sealed"
     GRANT_EXPIRED = "grant.expired"
     GRANT_ISSUED = "grant.issued"
     GRANT_REDUCED = "grant.reduced"

@@ -13,6 +13,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import transaction
 from django.db.models import BinaryField, Q
 from django.db.models.functions import Substr
@@ -56,6 +58,25 @@ def sign(issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
     `iss` is the caller's to set. Needs a transaction only when the key is made.
     """
     return jws.sign(claims, _private_key(_active_kid(issuer_path)), typ)
+
+
+def active_kid(issuer_path: str) -> str:
+    """Name the key that signs for an issuer now; made on first use, within a transaction."""
+    return _active_kid(issuer_path)
+
+
+def sign_bytes(kid: str, data: bytes) -> bytes:
+    """Sign bytes that are no token with the key of that name: ECDSA P-256, SHA-256, in DER, as openssl reads it."""
+    private = _private_key(kid).material.get_op_key("sign")
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise jws.BadKey("The key is for another algorithm.")
+    return private.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def public_pem(kid: str) -> bytes:
+    """Return the public half of a key in PEM, for whoever checks a signature without us."""
+    public = SigningKey.objects.values_list("public", flat=True).get(kid=kid)
+    return jwk.ECKey.import_key(public).as_pem(private=False)
 
 
 def verify(token: str, issuer_path: str, typ: str) -> Mapping[str, Any]:

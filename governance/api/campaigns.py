@@ -39,7 +39,9 @@ from .matrix import MATRIX
 from .requests import IF_MATCH, UnknownName
 
 
-class _OfReviews(Endpoint):
+class OfReviews(Endpoint):
+    """What the addresses of reviews share: finding what the caller sees, and who answers."""
+
     matrix: ClassVar[Matrix] = MATRIX
 
     def reviewer(self) -> Person:
@@ -93,7 +95,7 @@ class CampaignFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Campaigns(_OfReviews, Listing):
+class Campaigns(OfReviews, Listing):
     """GET and POST /campaigns."""
 
     serializer_class = CampaignShown
@@ -125,7 +127,7 @@ class Campaigns(_OfReviews, Listing):
         return self.told_campaign(made, HTTPStatus.CREATED)
 
 
-class OneCampaign(_OfReviews):
+class OneCampaign(OfReviews):
     """GET /campaigns/{slug}."""
 
     @extend_schema(responses=CampaignShown)
@@ -134,7 +136,7 @@ class OneCampaign(_OfReviews):
         return self.told_campaign(self.campaign(key))
 
 
-class Activate(_OfReviews):
+class Activate(OfReviews):
     """POST /campaigns/{slug}/activate."""
 
     @extend_schema(request=None, responses=CampaignShown)
@@ -146,7 +148,7 @@ class Activate(_OfReviews):
         return self.told_campaign(campaign)
 
 
-class Close(_OfReviews):
+class Close(OfReviews):
     """POST /campaigns/{slug}/close."""
 
     @extend_schema(request=Ending, responses=CampaignShown)
@@ -158,7 +160,7 @@ class Close(_OfReviews):
         return self.told_campaign(campaign)
 
 
-class Submissions(_OfReviews):
+class Submissions(OfReviews):
     """POST /campaigns/{slug}/submissions. If-Match may name the drafts as they were read (`drafts_etag`)."""
 
     durable = True
@@ -183,7 +185,7 @@ class Submissions(_OfReviews):
         )
 
 
-class Evidence(_OfReviews):
+class Evidence(OfReviews):
     """GET /campaigns/{slug}/evidence."""
 
     @extend_schema(responses=EvidenceShown)
@@ -192,7 +194,7 @@ class Evidence(_OfReviews):
         return Response(reviews.evidence(self.campaign(key)).as_json())
 
 
-class EvidenceTable(_OfReviews):
+class EvidenceTable(OfReviews):
     """GET /campaigns/{slug}/evidence.csv."""
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
@@ -222,7 +224,7 @@ class ItemFilter(filters.FilterSet):
         return rows.filter(assignments__reviewer__login=login, assignments__replaced_by=None)
 
 
-class Items(_OfReviews, Listing):
+class Items(OfReviews, Listing):
     """GET /review-items."""
 
     serializer_class = ItemShown
@@ -240,7 +242,7 @@ class Items(_OfReviews, Listing):
         return self.get_paginated_response(ItemShown(page, many=True, context={"person": self.caller.human}).data)
 
 
-class OneItem(_OfReviews):
+class OneItem(OfReviews):
     """GET /review-items/{id}."""
 
     @extend_schema(responses=ItemShown)
@@ -249,7 +251,7 @@ class OneItem(_OfReviews):
         return self.told_item(self.item(key))
 
 
-class ItemDraft(_OfReviews):
+class ItemDraft(OfReviews):
     """PUT /review-items/{id}/draft. If-Match names the revision that was read, `"0"` where there is none yet."""
 
     @extend_schema(request=DraftAsked, responses=DraftShown)
@@ -266,7 +268,7 @@ class ItemDraft(_OfReviews):
         return tagged(DraftShown(draft).data, draft.rev)
 
 
-class Reassign(_OfReviews):
+class Reassign(OfReviews):
     """POST /review-items/{id}/reassign."""
 
     @extend_schema(request=Handing, responses=ItemShown)

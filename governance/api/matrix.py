@@ -28,6 +28,8 @@ MATRIX: Final[Matrix] = {
     ("campaign-submissions", "POST"): _ANSWER,
     ("campaign-evidence", "GET"): _EVIDENCE,
     ("campaign-evidence-table", "GET"): _EVIDENCE,
+    ("campaign-seal", "POST"): row(Role.ANALYST, Role.SECURITY),
+    ("campaign-pack", "GET"): _EVIDENCE,
     ("review-items", "GET"): READABLE,
     ("simulate-reduction", "POST"): READABLE,
     ("review-item", "GET"): READABLE,

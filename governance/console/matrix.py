@@ -205,6 +205,8 @@ PAGES: Final[Pages] = {
     ("review-evidence", "GET"): like("campaign-evidence GET"),
     ("review-csv", "GET"): like("campaign-evidence-table GET"),
     ("review-json", "GET"): like("campaign-evidence GET"),
+    ("review-seal", "POST"): like("campaign-seal"),
+    ("review-pack", "GET"): like("campaign-pack GET"),
     # People
     ("people-list", "GET"): _SEERS,
     **_both(like("people"), "person-add"),

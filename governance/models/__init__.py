@@ -8,6 +8,7 @@ from .delegations import Delegation
 from .dormancy import Dormancy
 from .emergency import EmergencyGrant
 from .invitations import Invitation
+from .evidence import EvidencePack
 from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
 from .questions import RequestQuestion
@@ -42,6 +43,7 @@ __all__ = [
     "Dormancy",
     "Draft",
     "EmergencyGrant",
+    "EvidencePack",
     "Invitation",
     "NoAnswer",
     "Notice",

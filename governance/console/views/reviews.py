@@ -21,8 +21,9 @@ from governance import reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging, stepup
 from governance.console.queries import reviews as read
-from governance.models import Assignment, Campaign
+from governance.models import Assignment, Campaign, EvidencePack
 from governance.reviews.errors import DueTooSoon
+from governance.reviews.pack import sealing
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -173,8 +174,13 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
     """Show who decided what when, and whether everything ties out."""
     campaign = found(request, slug)
     _permit(request, "campaign-evidence", "GET")
-    shown = reviews.evidence(campaign)
-    return render(request, "console/reviews/evidence.html", {"campaign": campaign, "evidence": shown})
+    told = {
+        "campaign": campaign,
+        "evidence": reviews.evidence(campaign),
+        "pack": EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first(),
+        "may_seal": _may(request, "campaign-seal") and not sealing.answered_in(campaign, doors.person(request)),
+    }
+    return render(request, "console/reviews/evidence.html", told)
 
 
 @require_safe

@@ -1,0 +1,51 @@
+"""Sealing the evidence of a closed review, and handing the sealed pack out."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from entitlements.errors import Forbidden, NotFound
+from governance.api.matrix import MATRIX
+from governance.console import doors, stepup
+from governance.models import EvidencePack
+from governance.reviews.pack import sealing
+
+from .reviews import found
+
+
+def _permit(request: HttpRequest, name: str, method: str) -> None:
+    if not MATRIX[name, method].roles & doors.caller(request).roles:
+        raise Forbidden
+
+
+@require_POST
+@doors.page
+def seal(request: HttpRequest, slug: str) -> HttpResponse:
+    """Sign the review off; a fresh proof is asked for, since it cannot be taken back."""
+    campaign = found(request, slug)
+    _permit(request, "campaign-seal", "POST")
+    stepup.demand(request)
+    proofs = request.session.get("account_authentication_methods", [])
+    amr = sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
+    statement = request.POST.get("statement", "").strip()[:2000]
+    sealing.seal(campaign.pk, by=doors.person(request), statement=statement, amr=amr)
+    doors.done(request, _("Sealed. The pack is kept, and can be checked without Mandate."))
+    return redirect(f"/reviews/{slug}/evidence/")
+
+
+@require_safe
+@doors.page
+def pack(request: HttpRequest, slug: str) -> HttpResponse:
+    """Hand the sealed pack out, byte for byte as it was kept."""
+    campaign = found(request, slug)
+    _permit(request, "campaign-pack", "GET")
+    stepup.demand(request)
+    kept = EvidencePack.objects.filter(campaign=campaign).first()
+    if kept is None:
+        raise NotFound
+    answer = HttpResponse(bytes(kept.content), content_type="application/zip")
+    answer["Content-Disposition"] = f'attachment; filename="evidence-{slug}.zip"'
+    return answer

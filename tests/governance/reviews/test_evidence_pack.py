@@ -1,0 +1,212 @@
+"""The sealed pack: it adds up, it is checked without us, and whatever is changed in it is found."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import DatabaseError, connection, transaction
+
+from audit import timeline
+from audit.actions import Action
+from entitlements.errors import ReasonRequired
+from governance import reviews
+from governance.models import Campaign, EvidencePack
+from governance.reviews.pack import building, sealing, verify
+from tests import make
+from tests.audit.make import Archive
+from tests.entitlements.api import client as api
+from tests.governance.companies import Company
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+SIGNED = "Complete, independent, carried out and kept."
+
+
+@pytest.fixture
+def archive(transactional_db: None, tmp_path: Path) -> Archive:  # noqa: ARG001
+    return Archive(tmp_path, Ed25519PrivateKey.generate())
+
+
+@pytest.fixture
+def closed(archive: Archive) -> tuple[Company, Campaign]:
+    """A closed review in which sofia removed a harmless grant of another agent; sealed into the record."""
+    company = worlds.companies.found()
+    make.grant(company.bot, worlds.low(company), people=[company.alice])
+    campaign = worlds.campaign(company)
+    done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
+    for decision in done.removals:
+        reviews.prove(decision)
+    return company, _end(campaign, company, archive)
+
+
+def _end(campaign: Campaign, company: Company, archive: Archive) -> Campaign:
+    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    reviews.finish_closing(campaign.pk)
+    archive.seal()
+    campaign.refresh_from_db()
+    return campaign
+
+
+def opened(pack: EvidencePack) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(bytes(pack.content))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def run(folder: Path, files: dict[str, bytes], key: bytes) -> subprocess.CompletedProcess[str]:
+    """Run the program that the pack brings, on the pack, with a key from elsewhere."""
+    (folder / "verify.py").write_bytes(files["verify.py"])
+    (folder / "key.pem").write_bytes(key)
+    (folder / "pack.zip").write_bytes(building._zip(files))
+    command = [sys.executable, "-I", "verify.py", "pack.zip", "key.pem"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_pack_is_checked_by_the_program_it_brings_and_every_change_is_found(
+    closed: tuple[Company, Campaign], tmp_path: Path
+) -> None:
+    company, campaign = closed
+    pack = sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    files = opened(pack)
+    key = files["public_key.pem"]
+    assert run(tmp_path, files, key).stdout == "Nothing is wrong with this pack.\n"
+    assert {row["tool"]: row["outcome"] for row in verify.rows(files["05_decisions.jsonl"])} == {"get_time": "removed"}
+    assert len(verify.rows(files["13_audit_events.jsonl"])) > 3
+
+    population = files["03_population.jsonl"]
+    flipped = population[:-20] + bytes([population[-20] ^ 1]) + population[-19:]
+    fewer = {name: content for name, content in files.items() if name != "06_remediation.jsonl"}
+    changed: list[tuple[dict[str, bytes], str]] = [
+        ({**files, "03_population.jsonl": flipped}, "03_population.jsonl is not the file that was signed"),
+        ({**files, "05_decisions.jsonl": b""}, "05_decisions has 0 rows, and 1 were signed"),
+        ({**files, "06_remediation.csv": files["03_population.csv"]}, "06_remediation.csv is not the file"),
+        (fewer, "06_remediation.jsonl is missing"),
+        ({**files, "15_more.txt": b"more"}, "15_more.txt is not in the manifest"),
+    ]
+    for each, sentence in changed:
+        done = run(tmp_path, each, key)
+        assert (done.returncode, sentence in done.stdout) == (1, True), (sentence, done.stdout, done.stderr)
+
+
+def test_only_the_key_that_signed_fits_and_openssl_alone_agrees(
+    closed: tuple[Company, Campaign], tmp_path: Path
+) -> None:
+    company, campaign = closed
+    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    other = subprocess.run(
+        ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout"], capture_output=True, check=True
+    ).stdout
+    (tmp_path / "other").write_bytes(other)
+    foreign = subprocess.run(
+        ["openssl", "ec", "-in", str(tmp_path / "other"), "-pubout"], capture_output=True, check=True
+    ).stdout
+    assert "the signature on the manifest does not fit" in run(tmp_path, files, foreign).stdout
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    commands = files["README.md"].decode().partition("takes the envelope apart):")[2]
+    envelope = json.loads(files["manifest.dsse.json"])
+    assert "openssl dgst -sha256 -verify public_key.pem -signature signature signed" in commands
+    script = (
+        "import base64,json;e=json.load(open('manifest.dsse.json'));"
+        "open('payload','wb').write(base64.b64decode(e['payload']));"
+        "open('signature','wb').write(base64.b64decode(e['signatures'][0]['sig']))"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    joined = "{ printf 'DSSEv1 28 application/vnd.in-toto+json %d ' \"$(wc -c < payload)\"; cat payload; } > signed"
+    assert joined in commands
+    subprocess.run(["sh", "-c", joined], cwd=tmp_path, check=True)
+    check = "openssl dgst -sha256 -verify public_key.pem -signature signature signed"
+    done = subprocess.run(["sh", "-c", check], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "Verified OK\n"
+    assert len(envelope["payloadType"]) == 28
+
+
+def test_sealing_waits_for_the_end_for_another_person_and_for_words(closed: tuple[Company, Campaign]) -> None:
+    company, campaign = closed
+    with pytest.raises(sealing.SignedOffByReviewer):
+        sealing.seal(campaign.pk, by=company.sofia, statement=SIGNED)
+    with pytest.raises(ReasonRequired):
+        sealing.seal(campaign.pk, by=company.ana, statement="  ")
+    under_way = worlds.campaign(company, slug="next", start=False)
+    with pytest.raises(sealing.NotClosed):
+        sealing.seal(under_way.pk, by=company.ana, statement=SIGNED)
+    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    with pytest.raises(sealing.AlreadySealed):
+        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    sealed = timeline.about(f"campaign:{campaign.slug}").filter(action=Action.EVIDENCE_SEALED)
+    assert sealed.count() == 1
+
+
+@pytest.mark.usefixtures("archive")
+def test_the_newest_events_have_to_be_in_the_sealed_record() -> None:
+    company = worlds.companies.found()
+    make.grant(company.bot, worlds.low(company), people=[company.alice])
+    campaign = worlds.campaign(company)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
+    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    reviews.finish_closing(campaign.pk)
+    with pytest.raises(building.NotSealedYet):
+        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    assert not EvidencePack.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE governance_evidencepack SET statement = 'x'",
+        "DELETE FROM governance_evidencepack",
+        "TRUNCATE governance_evidencepack",
+        "UPDATE governance_campaign SET name = 'x'",
+        "DELETE FROM governance_campaign",
+    ],
+)
+def test_the_database_keeps_what_is_sealed(closed: tuple[Company, Campaign], statement: str) -> None:
+    company, campaign = closed
+    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_the_database_seals_by_the_rules_alone(closed: tuple[Company, Campaign]) -> None:
+    company, campaign = closed
+    good = {
+        "sealed_at": campaign.closed_at,
+        "statement": "x",
+        "key_id": "k",
+        "sha256": "0" * 64,
+        "files": [],
+        "content": b"",
+    }
+    under_way = worlds.campaign(company, slug="next", start=False)
+    wrong = [
+        {"campaign": campaign, "signed_off_by": company.sofia, "tie_out": {}},
+        {"campaign": campaign, "signed_off_by": company.ana, "tie_out": {"cuts_not_proven": 1}},
+        {"campaign": under_way, "signed_off_by": company.ana, "tie_out": {}},
+    ]
+    for each in wrong:
+        with pytest.raises(DatabaseError), transaction.atomic():
+            EvidencePack.objects.create(**good, **each)
+
+
+def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Campaign]) -> None:
+    company, campaign = closed
+    audrey = make.person("audrey", roles=["auditor"])
+    address = f"/api/v1/campaigns/{campaign.slug}"
+    assert api.of(audrey).get(f"{address}/evidence.zip").status_code == 404
+    assert api.of(audrey).post(f"{address}/seal", {"statement": SIGNED}).status_code == 403
+    page = visits.as_(company.ana)
+    assert "Sign off and seal" in visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
+    assert page.post(f"/reviews/{campaign.slug}/seal/", {"statement": SIGNED}).status_code == 302
+    assert SIGNED in visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
+    fetched = api.of(audrey).get(f"{address}/evidence.zip")
+    kept = EvidencePack.objects.get()
+    assert (fetched.status_code, fetched.content) == (200, bytes(kept.content))
+    assert page.get(f"/reviews/{campaign.slug}/evidence.zip").content == fetched.content
+    again = api.of(company.ana).post(f"{address}/seal", {"statement": SIGNED})
+    assert (again.status_code, again.json()["code"]) == (409, "evidence_sealed")
