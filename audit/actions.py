@@ -18,6 +18,7 @@ class Action(StrEnum):
     AGENT_DORMANT = "agent.dormant"
     AGENT_EDITED = "agent.edited"
     AGENT_KEPT = "agent.kept"
+    AGENT_KIND_RULED = "agent.kind_ruled"
     AGENT_NEED_ASKED = "agent.need_asked"
     AGENT_OFFICE_DECLINED = "agent.office_declined"
     AGENT_OFFICE_PROPOSED = "agent.office_proposed"
@@ -27,6 +28,7 @@ class Action(StrEnum):
     AGENT_RETIRED = "agent.retired"
     AGENT_SPONSOR_CHANGED = "agent.sponsor_changed"
     AGENT_SUSPENDED = "agent.suspended"
+    AGENT_VERSION_REPORTED = "agent.version_reported"
     API_TOKEN_MADE = "api_token.made"  # noqa: S105 - the name of an event
     API_TOKEN_REVOKED = "api_token.revoked"  # noqa: S105 - the name of an event
     APPROVAL_DENIED = "approval.denied"
@@ -55,10 +57,14 @@ class Action(StrEnum):
     CAMPAIGN_CLOSED = "campaign.closed"
     CAMPAIGN_CLOSING = "campaign.closing"
     CAMPAIGN_MADE = "campaign.made"
+    CLIENT_CLOSED = "client.closed"
+    CLIENT_DELETED = "client.deleted"
     CLIENT_DISABLED = "client.disabled"
     CLIENT_ENABLED = "client.enabled"
+    CLIENT_HIDDEN = "client.hidden"
     CLIENT_NAMED_AT_SYSTEM = "client.named_at_system"
     CLIENT_REGISTERED = "client.registered"
+    CLIENT_RETURNED = "client.returned"
     CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105 - the name of an event
     COMBINATION_EXCEPTION_ENDED = "combination_exception.ended"
     COMBINATION_EXCEPTION_EXPIRED = "combination_exception.expired"

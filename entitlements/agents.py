@@ -1,10 +1,13 @@
-"""The verbs on agents: register, suspend, restore, retire."""
+"""The verbs on agents: register, put into use, suspend, restore, retire."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime
 from http import HTTPStatus
 from typing import TypedDict, Unpack
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
@@ -12,10 +15,11 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, independence, locks
+from . import changes, clients, grants, independence, locks
 from .errors import DomainError, NotFound, Stale
 from .locks import Lock
-from .models import Agent, Person
+from .models import Agent, Client, Grant, KindRule, Person
+from .words import Risk
 
 
 class SlugTaken(DomainError):
@@ -42,16 +46,68 @@ class WrongState(DomainError):
     code, status = "agent_in_wrong_state", HTTPStatus.CONFLICT
 
 
+class KindNotAllowed(DomainError):
+    """Agents of this kind are not allowed here."""
+
+    code, status = "agent_kind_not_allowed", HTTPStatus.CONFLICT
+
+
+class PurposeRequired(DomainError):
+    """Say in a sentence what the agent is for; whoever approves its access reads it."""
+
+    code, status = "purpose_required", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class EndRefused(DomainError):
+    """An ephemeral agent has an end, after now and within the longest time; no other agent has one."""
+
+    code, status = "agent_end_refused", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class TwoMustAnswer(DomainError):
+    """It holds access of high risk, so an owner or backup has to answer for it beside its sponsor."""
+
+    code, status = "agent_needs_two_people", HTTPStatus.CONFLICT
+
+
 @transaction.atomic
-def register(
-    slug: str, *, name: str, kind: str, sponsor: Person, owner: Person | None, purpose: str, by: Principal
+def register(  # noqa: PLR0913 - what an agent is
+    slug: str,
+    *,
+    name: str,
+    kind: str,
+    sponsor: Person,
+    owner: Person | None,
+    purpose: str,
+    ends_at: datetime | None = None,
+    staged: bool = False,
+    by: Principal,
 ) -> Agent:
-    """Add an agent to the catalogue with the human who answers for it. Raises SponsorRequired and SlugTaken."""
+    """Add an agent to the catalogue with the human who answers for it; `staged` leaves it out of use until `activate`.
+
+    Raises SponsorRequired, PurposeRequired, KindNotAllowed, EndRefused and SlugTaken.
+    """
     if not sponsor.is_active:
         raise SponsorRequired
+    if not purpose.strip():
+        raise PurposeRequired
+    if KindRule.objects.filter(kind=kind, allowed=False).exists():
+        raise KindNotAllowed(kind=kind)
+    _check_end(kind, ends_at)
+    agent = Agent(
+        slug=slug,
+        name=name,
+        kind=kind,
+        sponsor=sponsor,
+        owner=owner,
+        purpose=purpose,
+        ends_at=ends_at,
+        status=Agent.Status.STAGED if staged else Agent.Status.ACTIVE,
+        activated_at=None if staged else clock.now(),
+    )
     try:
         with transaction.atomic():
-            agent = Agent.objects.create(slug=slug, name=name, kind=kind, sponsor=sponsor, owner=owner, purpose=purpose)
+            agent.save(force_insert=True)
     except IntegrityError as error:
         raise SlugTaken(slug=slug) from error
     links = [f"agent:{slug}", f"person:{sponsor.login}", *([f"person:{owner.login}"] if owner else [])]
@@ -59,9 +115,49 @@ def register(
         Action.AGENT_REGISTERED,
         about=links,
         by=by,
-        detail={"kind": kind, "purpose": purpose, "sponsor": sponsor.login, "owner": owner.login if owner else None},
+        detail={
+            "kind": kind,
+            "purpose": purpose,
+            "sponsor": sponsor.login,
+            "owner": owner.login if owner else None,
+            **({"staged": True} if staged else {}),
+            **({"ends_at": ends_at.isoformat()} if ends_at else {}),
+        },
     )
     return agent
+
+
+def _check_end(kind: str, ends_at: datetime | None) -> None:
+    now, longest = clock.now(), settings.EPHEMERAL_AGENT_LONGEST
+    ephemeral = kind == Agent.Kind.EPHEMERAL
+    if ephemeral != (ends_at is not None) or (ends_at is not None and not now < ends_at <= now + longest):
+        raise EndRefused(longest_hours=longest.total_seconds() / 3600)
+
+
+@transaction.atomic
+def activate(agent: Agent, *, by: Principal, reason: str) -> Agent:
+    """Put a staged agent into use: its sponsor accepted. Who may say so is asked at the door.
+
+    Raises WrongState unless it is staged, SponsorRequired, OwnerLeft, and TwoMustAnswer where it holds access of high
+    risk already and nobody but the sponsor answers for it.
+    """
+    locked = _locked(agent)
+    if locked.status != Agent.Status.STAGED:
+        raise WrongState
+    _check_answered_for(locked)
+    others = {each.pk for each in (locked.owner, locked.backup) if each and each.is_active} - {locked.sponsor_id}
+    risky = Grant.objects.filter(agent=locked, ended_at=None, lines__tool__risk__in=[Risk.HIGH, Risk.CRITICAL])
+    if not others and risky.exists():
+        raise TwoMustAnswer
+    locked.activated_at = clock.now()
+    return _set(locked, Agent.Status.ACTIVE, Action.AGENT_ACTIVATED, by=by, reason=reason)
+
+
+def _check_answered_for(agent: Agent) -> None:
+    if not agent.sponsor.is_active:
+        raise SponsorRequired
+    if agent.owner is not None and not agent.owner.is_active:
+        raise OwnerLeft
 
 
 class AgentChanges(TypedDict, total=False):
@@ -122,7 +218,7 @@ def suspend_all(rows: QuerySet[Agent], *, by: Principal, reason: str, limit: int
 
 @transaction.atomic
 def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Let a suspended agent work again, as somebody else than who stopped it.
+    """Let a suspended agent work again, as somebody else than who stopped it; one never in use is staged again.
 
     Raises WrongState, SecondPersonNeeded, and SponsorRequired or OwnerLeft when nobody answers for it.
     """
@@ -130,26 +226,30 @@ def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
     if locked.status != Agent.Status.SUSPENDED:
         raise WrongState
     independence.check_start(f"agent:{locked.slug}", Action.AGENT_SUSPENDED, by)
-    if not locked.sponsor.is_active:
-        raise SponsorRequired
-    if locked.owner is not None and not locked.owner.is_active:
-        raise OwnerLeft
-    return _set(locked, Agent.Status.ACTIVE, Action.AGENT_RESTORED, by=by, reason=reason)
+    _check_answered_for(locked)
+    status = Agent.Status.ACTIVE if locked.activated_at else Agent.Status.STAGED
+    return _set(locked, status, Action.AGENT_RESTORED, by=by, reason=reason)
 
 
 @transaction.atomic
 def retire(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """End an agent for good. Raises WrongState when it is retired already."""
+    """End an agent for good, and with it what it holds and the clients it has. Raises WrongState when it is retired."""
     locked = _locked(agent)
     if locked.status == Agent.Status.RETIRED:
         raise WrongState
+    # Nothing is added meanwhile: whoever issues a grant or registers a client holds the agent, together with others.
+    for client in Client.objects.filter(agent=locked).order_by("client_id"):
+        clients.disable(client, by=by, reason=reason)
+    for grant_id in Grant.objects.filter(agent=locked, ended_at=None).order_by("pk").values_list("pk", flat=True):
+        with suppress(grants.AlreadyEnded):  # somebody, or its time, came first
+            grants.revoke(grant_id, by=by, reason=reason)
     return _set(locked, Agent.Status.RETIRED, Action.AGENT_RETIRED, by=by, reason=reason)
 
 
 def _locked(agent: Agent) -> Agent:
     locks.exclusive((Lock.AGENT, agent.pk))
     try:
-        return Agent.objects.select_related("sponsor", "owner").get(pk=agent.pk)
+        return Agent.objects.select_related("sponsor", "owner", "backup").get(pk=agent.pk)
     except Agent.DoesNotExist as error:
         raise NotFound from error
 
@@ -159,7 +259,7 @@ def _set(agent: Agent, status: Agent.Status, action: Action, *, by: Principal, r
     agent.version += 1
     if status != Agent.Status.ACTIVE:
         agent.tokens_valid_after = clock.now()  # being restored later does not bring old tokens back
-    agent.save(update_fields=["status", "status_reason", "version", "tokens_valid_after"])
+    agent.save(update_fields=["status", "status_reason", "version", "tokens_valid_after", "activated_at"])
     log.record(action, about=[f"agent:{agent.slug}"], by=by, reason=reason)
     changes.note(changes.Kind.AGENT, f"agent:{agent.slug}", agent_id=agent.pk)
     return agent

@@ -38,6 +38,18 @@ class NoSecret(DomainError):
     code, status = "client_has_no_secret", HTTPStatus.CONFLICT
 
 
+class AgentRetired(DomainError):
+    """The agent is retired; it has no clients any more."""
+
+    code, status = "agent_retired", HTTPStatus.CONFLICT
+
+
+class PutAway(DomainError):
+    """Nobody used the client for so long that it was put away for good; register another."""
+
+    code, status = "client_put_away", HTTPStatus.CONFLICT
+
+
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -55,9 +67,12 @@ def register(
 ) -> tuple[Client, str | None]:
     """Register a client and return it with its new secret, shown this once (None unless it uses one).
 
-    Raises ClientIdTaken, seenagents.ClientBlocked for a name that was seen and blocked, and PrivateKeyGiven when the
-    key set holds anything but public keys.
+    Raises ClientIdTaken, AgentRetired, seenagents.ClientBlocked for a name that was seen and blocked, and
+    PrivateKeyGiven when the key set holds anything but public keys.
     """
+    if agent is not None:
+        locks.shared([(Lock.AGENT, agent.pk)])  # whoever retires it waits for us, or we see it
+        _check_not_retired(agent.pk)
     if any(_PRIVATE_MEMBERS & key.keys() for key in (jwks or {}).get("keys", [])):
         raise PrivateKeyGiven
     seenagents.check_not_blocked(client_id)
@@ -126,12 +141,21 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
 
 @transaction.atomic
 def enable(client: Client, *, by: Principal, reason: str) -> Client:
-    """Let a disabled client work again, with new tokens only."""
+    """Let a client that was disabled, or closed since nobody used it, work again, with new tokens only.
+
+    Raises NotFound, PutAway, and AgentRetired.
+    """
+    if client.agent_id is not None:
+        locks.shared([(Lock.AGENT, client.agent_id)])
     locked = _locked(client)
     if locked.status == Client.Status.ACTIVE:
         return locked
-    locked.status = Client.Status.ACTIVE
-    locked.save(update_fields=["status"])
+    if locked.idle == Client.Idle.DELETED:
+        raise PutAway
+    if locked.agent_id is not None:
+        _check_not_retired(locked.agent_id)
+    locked.status, locked.idle, locked.idle_since = Client.Status.ACTIVE, "", clock.now()
+    locked.save(update_fields=["status", "idle", "idle_since"])
     log.record(Action.CLIENT_ENABLED, about=_about(locked), by=by, reason=reason)
     changes.note(changes.Kind.CLIENT, f"client:{locked.client_id}", agent_id=locked.agent_id)
     return locked
@@ -148,6 +172,11 @@ def name_at(client: Client, system: System, foreign_id: str, *, by: Principal) -
         detail={"foreign_id": foreign_id},
     )
     return alias
+
+
+def _check_not_retired(agent_pk: int) -> None:
+    if Agent.objects.filter(pk=agent_pk, status=Agent.Status.RETIRED).exists():
+        raise AgentRetired
 
 
 def _locked(client: Client) -> Client:

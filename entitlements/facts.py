@@ -37,7 +37,7 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
          WHERE n.agent_id = a.id AND n.expires_at > now() - interval '10 minutes')::text,
        (SELECT json_agg(t.jti) FROM entitlements_issuedtoken t
          WHERE t.agent_id = a.id AND t.revoked_at IS NOT NULL AND t.expires_at > now() - interval '1 minute')::text,
-       {OWNER_UNTIL}
+       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
 WHERE a.slug = %s AND y.slug = %s
@@ -89,7 +89,7 @@ def build(
 ) -> AgentFacts:
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, clients, *rest = principals
-    sessions, dead, owner_until = rest
+    sessions, dead, owner_until, agent_until = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     for tool, login, is_active, grant, scope, starts, ends, state, caps in lines:
@@ -116,6 +116,7 @@ def build(
         sessions=runs,
         dead_tokens=frozenset(json.loads(dead or "[]")),
         owner_until=math.inf if owner_until is None else owner_until,
+        agent_until=math.inf if agent_until is None else agent_until,
         tokens_valid_after=float("-inf") if valid_after is None else valid_after,
         stopped=stopped or "",
         offers=offers,

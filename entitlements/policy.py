@@ -164,6 +164,8 @@ def _standing_in_the_way(  # noqa: C901, PLR0911, PLR0912 - one order, read from
         return Code.AGENT_UNKNOWN
     if facts.status is not _ACTIVE:
         return _AGENT.get(facts.status, Code.AGENT_SUSPENDED)
+    if now >= facts.agent_until:
+        return Code.AGENT_RETIRED
     if facts.sponsor is not _ACTIVE:
         return Code.SPONSOR_MISSING if facts.sponsor is Status.MISSING else Code.SPONSOR_DISABLED
     if now >= facts.owner_until:
@@ -330,7 +332,7 @@ def _sign_in(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
 
 def _minted(issuance: Issuance, facts: AgentFacts, now: float, ends: float, issue: Issue) -> Verdict:
     """Cap the life of what is issued; a token that would be dead on arrival is not issued."""
-    limit = min(now + issuance.lifetime, ends)
+    limit = min(now + issuance.lifetime, ends, facts.agent_until)
     if issuance.session is not None:
         limit = min(limit, facts.sessions[issuance.session].absolute_until)
     expires = math.floor(limit) if math.isfinite(limit) else 0

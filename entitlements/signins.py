@@ -17,7 +17,7 @@ SECONDS: Final = 300.0
 _PRINCIPALS: Final = f"""
 SELECT c.status, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8, p.login, p.is_active,
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
-       {OWNER_UNTIL}
+       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8
 FROM entitlements_client c
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
 LEFT JOIN entitlements_person s ON s.id = a.sponsor_id
@@ -31,7 +31,7 @@ def may_sign_in(caller: Caller, person_pk: int, code: Token, now: float) -> Verd
     row = prepared.row(_PRINCIPALS, [caller.pk, person_pk])
     if row is None:
         return Verdict(Effect.DENY, Code.PERSON_UNKNOWN, ())
-    client, agent, is_sponsored, valid_after, login, is_active, stopped, owner_until = row
+    client, agent, is_sponsored, valid_after, login, is_active, stopped, owner_until, agent_until = row
     known = AgentFacts(
         agent=caller.agent or "",
         position=0,
@@ -43,6 +43,7 @@ def may_sign_in(caller: Caller, person_pk: int, code: Token, now: float) -> Verd
         tools={},
         lines={},
         owner_until=float("inf") if owner_until is None else owner_until,
+        agent_until=float("inf") if agent_until is None else agent_until,
         tokens_valid_after=float("-inf") if valid_after is None else valid_after,
         stopped=stopped or "",
     )

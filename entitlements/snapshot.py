@@ -152,9 +152,9 @@ class Guardrail:
 class AgentFacts:
     """Everything that decisions about one agent need, as of feed position `position`.
 
-    `owner_until`: an agent whose owner left works on until then, so that an heir can be
-    found, and no longer. `tokens_valid_after`: whatever was issued at or
-    before it is dead, so that restoring an agent does not bring old tokens back. `offers`
+    `agent_until`: the end of an ephemeral agent. `owner_until`: an agent whose owner left
+    works on until then, so that an heir can be found, and no longer. `tokens_valid_after`:
+    whatever was issued at or before it is dead, so that restoring an agent does not bring old tokens back. `offers`
     lists the entitlements that could be requested for a tool; it only serves remedies.
     """
 
@@ -170,6 +170,7 @@ class AgentFacts:
     sessions: Mapping[str, SessionFacts] = field(default_factory=dict)
     dead_tokens: AbstractSet[str] = frozenset()
     owner_until: float = math.inf
+    agent_until: float = math.inf
     tokens_valid_after: float = -math.inf
     stopped: str = ""
     guardrails: tuple[Guardrail, ...] = ()

@@ -13,7 +13,7 @@ from django.conf import settings
 from audit import clock, refusals
 from audit.context import SYSTEM
 
-from . import addresses, answers, assertions, catalog, grants, reaching, revocation, roles, signing, upstream
+from . import addresses, answers, assertions, catalog, grants, lifecycle, reaching, revocation, roles, signing, upstream
 from .catalog import importing, rounds
 from .errors import DomainError
 from .models import Revocation, System
@@ -28,6 +28,20 @@ logger = logging.getLogger(__name__)
 def expire_grants() -> None:
     """Expire until nothing is due. Two at once share the work; a lost message is made up by the next tick."""
     while grants.expire_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def end_agents() -> None:
+    """Retire ephemeral agents whose time is over."""
+    while lifecycle.end_ephemeral():
+        pass
+
+
+@shared_task(ignore_result=True)
+def look_after_clients() -> None:
+    """Hide, close and put away clients that nobody uses, and bring back those that are used again."""
+    while lifecycle.step_clients():
         pass
 
 

@@ -38,6 +38,12 @@ class PeopleDoNotFit(DomainError):
     code, status = "people_do_not_fit", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class AgentStaged(DomainError):
+    """The agent is not in use yet; its sponsor puts it into use."""
+
+    code, status = "agent_staged", HTTPStatus.CONFLICT
+
+
 class AgentNotActive(DomainError):
     """The agent is not active."""
 
@@ -142,6 +148,8 @@ def check_people(agent: Agent, people: Iterable[Person], groups: Iterable[Group]
 
 def check_in_force(agent: Agent, entitlement: Entitlement, people: Iterable[Person]) -> None:
     """Raise unless agent, sponsor, system, entitlement and the people to act for are all in force now."""
+    if agent.status == Agent.Status.STAGED:
+        raise AgentStaged(agent=agent.slug)
     if agent.status != Agent.Status.ACTIVE:
         raise AgentNotActive(agent=agent.slug, agent_status=agent.status)
     if not agent.sponsor.is_active:

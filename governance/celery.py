@@ -32,6 +32,8 @@ MINUTE, HOUR = 60.0, 3600.0
 app.conf.beat_schedule = {
     # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.
     "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
+    "end-agents": {"task": "entitlements.tasks.end_agents", "schedule": MINUTE},
+    "look-after-clients": {"task": "entitlements.tasks.look_after_clients", "schedule": HOUR},
     "end-roles": {"task": "entitlements.tasks.end_roles", "schedule": HOUR},
     "settle-revocations": {"task": "entitlements.tasks.settle_revocations", "schedule": 10.0},
     "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -129,6 +130,10 @@ TABLE: Mapping[str, Variable] = {
         Variable("DORMANT_WARN_DAYS", "After so many days without use an agent is shown as unused.", "30"),
         Variable("DORMANT_ASK_DAYS", "After so many its sponsor is asked whether it is still needed.", "45"),
         Variable("DORMANT_SUSPEND_DAYS", "After so many it is stopped, unless somebody kept it.", "90"),
+        Variable("EPHEMERAL_AGENT_HOURS", "How long an ephemeral agent may exist at most.", "24"),
+        Variable("CLIENT_HIDE_DAYS", "After so many days without use an agent's client is shown as unused.", "30"),
+        Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),
+        Variable("CLIENT_DELETE_DAYS", "After so many it is put away for good.", "180"),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
         Variable("RATE_LIMIT_SIGN_IN", "Attempts to sign in with one login, a minute; ten times that by source.", "30"),
@@ -183,13 +188,14 @@ def count(name: str) -> int:
     return int(value)
 
 
-def rising_days(warn: str, ask: str, suspend: str) -> dict[str, timedelta]:
-    """Return three lengths of time, each longer than the one before."""
-    days = [count(name) for name in (warn, ask, suspend)]
-    if not days[0] < days[1] < days[2]:
-        message = f"{warn}, {ask} and {suspend} must each be longer than the one before."
+def rising_days(**named: str) -> dict[str, timedelta]:
+    """Return lengths of time by step, each of the variable named for it and longer than the one before."""
+    days = [count(name) for name in named.values()]
+    if any(later <= earlier for earlier, later in pairwise(days)):
+        *before, last = named.values()
+        message = f"{', '.join(before)} and {last} must each be longer than the one before."
         raise BadEnvironmentError(message)
-    return {step: timedelta(days=each) for step, each in zip(("warn", "ask", "suspend"), days, strict=True)}
+    return {step: timedelta(days=each) for step, each in zip(named, days, strict=True)}
 
 
 def listed(name: str) -> list[str]:

@@ -126,7 +126,11 @@ REDIS_URL = env.redis_url("REDIS_URL")
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 
 # How long an agent goes unused before it is shown as such, asked about, and stopped (`governance/dormancy.py`).
-DORMANT_AFTER = env.rising_days("DORMANT_WARN_DAYS", "DORMANT_ASK_DAYS", "DORMANT_SUSPEND_DAYS")
+DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
+
+# How long an ephemeral agent may exist, and an unused client is kept as it is (`entitlements/lifecycle.py`).
+EPHEMERAL_AGENT_LONGEST = timedelta(hours=env.count("EPHEMERAL_AGENT_HOURS"))
+CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE_DAYS", delete="CLIENT_DELETE_DAYS")
 
 RATE_LIMITS = {  # a minute; `entitlements/ratelimits.py` says of what
     "tokens": env.count("RATE_LIMIT_TOKENS"),

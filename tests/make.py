@@ -74,6 +74,7 @@ def agent(
         sponsor=sponsor or person(_slug("sponsor")),
         owner=owner or person(_slug("owner")),
         purpose="Helps with tests.",
+        ends_at=clock.now() + timedelta(hours=8) if kind == Agent.Kind.EPHEMERAL else None,
         by=SYSTEM,
     )
 

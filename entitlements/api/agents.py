@@ -1,4 +1,4 @@
-"""Agents: list, register, look, edit, suspend, restore, retire."""
+"""Agents: list, register, look, edit, activate, suspend, restore, retire; what they run; which kinds may be."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import agents
-from entitlements.models import Agent
+from entitlements import agents, agentversions, lifecycle
+from entitlements.errors import NotFound
+from entitlements.models import Agent, AgentVersion, KindRule
 
 from . import preconditions, visibility
 from .endpoints import Act, Listing, Look, Resource
@@ -46,10 +47,12 @@ class AgentShown(Shown):
     status = serializers.ChoiceField(choices=Agent.Status.choices)
     status_reason = serializers.CharField()
     created_at = serializers.DateTimeField()
+    activated_at = serializers.DateTimeField(allow_null=True)
+    ends_at = serializers.DateTimeField(allow_null=True)
 
 
 class AgentAsked(Strict):
-    """A new agent."""
+    """A new agent. An ephemeral one has an end; a staged one is not in use before its sponsor activates it."""
 
     slug = Slug()
     name = Text(max_length=200)
@@ -57,6 +60,8 @@ class AgentAsked(Strict):
     purpose = Text(max_length=500, default="", allow_blank=True)
     sponsor = Text(max_length=64)
     owner = Text(max_length=64, allow_null=True, default=None)
+    ends_at = serializers.DateTimeField(allow_null=True, default=None)
+    staged = serializers.BooleanField(default=False)
 
 
 class AgentEdited(Strict):
@@ -108,6 +113,12 @@ class One(_Agents, Look):
         return self.again(found)
 
 
+class Activate(_Agents, Act):
+    """Put a staged agent into use: its sponsor accepts to answer for it."""
+
+    verb = staticmethod(agents.activate)
+
+
 class Suspend(_Agents, Act):
     """Stop an agent at once: no token, no call."""
 
@@ -121,6 +132,116 @@ class Restore(_Agents, Act):
 
 
 class Retire(_Agents, Act):
-    """End an agent for good."""
+    """End an agent for good, and with it what it holds and its clients."""
 
     verb = staticmethod(agents.retire)
+
+
+class AgentVersionShown(Shown):
+    """What an agent runs since when, and who says so."""
+
+    model = serializers.CharField()
+    prompt_sha256 = serializers.CharField()
+    client_metadata_sha256 = serializers.CharField()
+    source = serializers.ChoiceField(choices=AgentVersion.Source.choices)  # type: ignore[assignment]
+    reported_at = serializers.DateTimeField()
+    reported_by = serializers.CharField()
+
+
+class AgentVersionAsked(Strict):
+    """What an agent runs from now on. Of prompt and metadata only the SHA-256 is told, in hexadecimal."""
+
+    model = Text(max_length=200)
+    prompt_sha256 = Text(max_length=64, default="", allow_blank=True)
+    client_metadata_sha256 = Text(max_length=64, default="", allow_blank=True)
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        choices=AgentVersion.Source.choices, default=AgentVersion.Source.UNKNOWN
+    )
+
+
+class VersionFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    source = filters.ChoiceFilter(choices=AgentVersion.Source.choices)
+
+    class Meta:
+        model = AgentVersion
+        fields: ClassVar[list[str]] = []
+
+
+class Versions(Listing):
+    """List what an agent ran, the latest first, or report what it runs now; the same again changes nothing."""
+
+    shown = AgentVersionShown
+    filterset_class = VersionFilter
+    ordering = ("-reported_at", "-id")
+    asked = AgentVersionAsked
+    answers = HTTPStatus.CREATED
+
+    def rows(self) -> QuerySet[AgentVersion]:
+        """Return what the agent ran."""
+        return AgentVersion.objects.filter(agent=self._agent())
+
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Answer one page."""
+        return super().get(request)
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Report a version."""
+        agent = self._agent()
+        self.permit(agent, f"agent:{agent.slug}")
+        said = agentversions.Version(**self.body(AgentVersionAsked))
+        made, new = agentversions.report(agent, said, by=self.principal)
+        return self.show(made, status=HTTPStatus.CREATED if new else HTTPStatus.OK)
+
+    def _agent(self) -> Agent:
+        return self.find(visibility.agents(self.caller), slug=self.kwargs["key"])
+
+
+class KindShown(Shown):
+    """A kind of agent, whether such agents may be registered, and who said so when and why."""
+
+    kind = serializers.ChoiceField(choices=Agent.Kind.choices)
+    allowed = serializers.BooleanField()
+    reason = serializers.CharField(allow_blank=True)
+    changed_by = serializers.CharField(allow_blank=True)
+    changed_at = serializers.DateTimeField(allow_null=True)
+
+
+class KindAsked(Strict):
+    """Whether agents of the kind may be registered from now on, and why."""
+
+    allowed = serializers.BooleanField()
+    reason = Text(max_length=500)
+
+
+def kind_shown(kind: str) -> KindRule:
+    """Return what was last said of a kind, or what holds while nobody said anything. Raises NotFound."""
+    if kind not in Agent.Kind.values:
+        raise NotFound
+    return lifecycle.kinds()[kind] or KindRule(kind=kind, allowed=True)
+
+
+class Kinds(Resource):
+    """List the kinds of agents, and which of them may be registered."""
+
+    shown = KindShown
+
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List them."""
+        rows = [kind_shown(kind) for kind in Agent.Kind.values]
+        return Response({"results": KindShown(rows, many=True).data, "next": None})
+
+
+class Kind(Resource):
+    """Allow a kind of agent, or no longer; those that exist go on."""
+
+    shown = KindShown
+    asked = KindAsked
+
+    def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say it."""
+        kind_shown(key)
+        asked = self.body(KindAsked)
+        lifecycle.rule_kind(key, **asked, by=self.principal)
+        return self.show(kind_shown(key))

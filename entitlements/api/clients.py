@@ -31,6 +31,7 @@ class ClientFilter(filters.FilterSet):
 
     agent = filters.CharFilter(field_name="agent__slug")
     status = filters.ChoiceFilter(choices=Client.Status.choices)
+    idle = filters.ChoiceFilter(choices=Client.Idle.choices)
 
     class Meta:
         model = Client
@@ -45,6 +46,8 @@ class ClientShown(Shown):
     agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
     auth = serializers.ChoiceField(choices=Client.Auth.choices)
     status = serializers.ChoiceField(choices=Client.Status.choices)
+    idle = serializers.ChoiceField(choices=Client.Idle.choices, allow_blank=True)
+    idle_since = serializers.DateTimeField(allow_null=True)
     jwks = serializers.JSONField()
     redirect_uris = serializers.SerializerMethodField()
     api_scopes = serializers.ListField(child=serializers.CharField())
@@ -142,6 +145,6 @@ class Rotate(_Clients):
 
 
 class Enable(_Clients, Act):
-    """Let a disabled client work again, with new tokens only."""
+    """Let a client that is disabled, or was closed since nobody used it, work again, with new tokens only."""
 
     verb = staticmethod(clients.enable)

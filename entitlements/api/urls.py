@@ -42,9 +42,13 @@ urlpatterns: list[URLPattern] = [
     at("bulk/agents/suspend", bulk.SuspendAgents, "agents-suspend"),  # an agent may be called anything
     at("agents", agents.Agents, "agents"),
     at("agents/<slug:key>", agents.One, "agent"),
+    at("agents/<slug:key>/activate", agents.Activate, "agent-activate"),
+    at("agents/<slug:key>/versions", agents.Versions, "agent-versions"),
     at("agents/<slug:key>/suspend", agents.Suspend, "agent-suspend"),
     at("agents/<slug:key>/restore", agents.Restore, "agent-restore"),
     at("agents/<slug:key>/retire", agents.Retire, "agent-retire"),
+    at("agent-kinds", agents.Kinds, "kinds-of-agents"),
+    at("agent-kinds/<slug:key>", agents.Kind, "kind-of-agents"),
     at("people", people.People, "people"),
     at("people/<slug:key>", people.OnePerson, "person"),
     at("people/<slug:key>/give-role", people.GiveRole, "person-role-give"),

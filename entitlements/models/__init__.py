@@ -1,6 +1,6 @@
 """The rows of floor 2: who may do what, now."""
 
-from .catalog import Agent, Entitlement, EntitlementTool, System, Tool, ToolVersion
+from .catalog import Agent, AgentVersion, Entitlement, EntitlementTool, KindRule, System, Tool, ToolVersion
 from .clients import (
     AuthorizationCode,
     Client,
@@ -21,6 +21,7 @@ from .workflows import PathTerms, SeenAgent, Workflow
 
 __all__ = [
     "Agent",
+    "AgentVersion",
     "ApiToken",
     "AuthorizationCode",
     "CatalogueImport",
@@ -39,6 +40,7 @@ __all__ = [
     "IdempotentAnswer",
     "Identity",
     "IssuedToken",
+    "KindRule",
     "Membership",
     "OAuthAccessToken",
     "OAuthDeviceGrant",

@@ -19,7 +19,10 @@ from .catalog import Agent, System
 
 
 class Client(AbstractApplication):
-    """How an agent (or a script of a person) authenticates. Its secret, if any, is 256 random bits under SHA-256."""
+    """How an agent (or a script of a person) authenticates. Its secret, if any, is 256 random bits under SHA-256.
+
+    `idle` says what became of it because nobody used it, since `idle_since`; empty then tells when it was kept.
+    """
 
     class Auth(models.TextChoices):
         PRIVATE_KEY_JWT = "private_key_jwt", "Signed assertion"
@@ -30,12 +33,19 @@ class Client(AbstractApplication):
         ACTIVE = "active", "Active"
         DISABLED = "disabled", "Disabled"
 
+    class Idle(models.TextChoices):
+        HIDDEN = "hidden", "Unused and hidden"
+        CLOSED = "closed", "Unused and closed"
+        DELETED = "deleted", "Unused and put away for good"
+
     agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.PROTECT, related_name="clients")
     auth = models.CharField(max_length=32, choices=Auth.choices, default=Auth.PRIVATE_KEY_JWT)
     jwks = models.JSONField(default=dict, blank=True)
     secret_sha256 = models.CharField(max_length=64, blank=True)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     api_scopes = models.JSONField(default=list, blank=True)
+    idle = models.CharField(max_length=16, choices=Idle.choices, blank=True, default="", db_default="")
+    idle_since = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager[Client]] = models.Manager()
 
@@ -47,6 +57,10 @@ class Client(AbstractApplication):
                 condition=(Q(auth="private_key_jwt") & ~Q(jwks={}))
                 | (Q(auth="client_secret_basic") & ~Q(secret_sha256=""))
                 | Q(auth="none"),
+            ),
+            models.CheckConstraint(
+                name="an_unused_client_that_is_closed_is_disabled",
+                condition=Q(idle__in=["", "hidden"]) | Q(idle__in=["closed", "deleted"], status="disabled"),
             ),
         ]
 

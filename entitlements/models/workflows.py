@@ -92,7 +92,9 @@ class Workflow(models.Model):
                 condition=Q(agent__isnull=False),
             ),
             models.UniqueConstraint(
-                name="one_workflow_per_seen_agent_and_system", fields=["seen", "system"], condition=Q(seen__isnull=False)
+                name="one_workflow_per_seen_agent_and_system",
+                fields=["seen", "system"],
+                condition=Q(seen__isnull=False),
             ),
         ]
         indexes: ClassVar = [

@@ -240,10 +240,9 @@ def _stage(row: AdoptedAgent, *, by: Person, reason: str) -> Agent:
         sponsor=by,
         owner=None,
         purpose=f"Adopted from {row.batch.file_name}."[:500],
+        staged=True,
         by=by.principal,
     )
-    Agent.objects.filter(pk=made.pk).update(status=Agent.Status.STAGED)
-    made.status = Agent.Status.STAGED
     seenagents.match(row.seen, made, by=by.principal, reason=reason, because="adopted")
     row.seen.refresh_from_db()
     return made

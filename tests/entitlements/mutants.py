@@ -166,6 +166,11 @@ def _about_ends(policy: ModuleType) -> Iterator[str]:
         issue = policy.may_issue(world.issuance, world.facts, world.now).issue
         if (issue.expires - NOW if issue else None) != expected:
             yield f"life: {ends} {session} {lifetime}"
+    brief = worlds.allowed()
+    brief.facts.agent_until = NOW + 7
+    issue = policy.may_issue(brief.issuance, brief.facts, brief.now).issue
+    if issue is None or issue.expires - NOW != 7:
+        yield "life: longer than the agent's"
     ceiling = worlds.allowed()
     assert ceiling.issuance.token is not None
     ceiling.issuance.token = replace(ceiling.issuance.token, scopes=frozenset({"time:other"}))
@@ -190,6 +195,8 @@ MUTANTS: Final = (
         ("if system is not _ACTIVE:", "if system is None:"),
         ("if asked.agent != facts.agent:", "if False:"),
         ("if facts.status is not _ACTIVE:", "if facts.status is Status.SUSPENDED:"),
+        ("if now >= facts.agent_until:", "if now > facts.agent_until:"),
+        ("if now >= facts.agent_until:", "if False:"),
         ("if facts.sponsor is not _ACTIVE:", "if facts.sponsor is Status.MISSING:"),
         ("if now >= facts.owner_until:", "if now > facts.owner_until:"),
         ("if now >= facts.owner_until:", "if False:"),
@@ -238,8 +245,9 @@ MUTANTS: Final = (
         ("if issuance.token and issuance.flow in REDEEMING else None", "if False else None"),
         ("ends = min(line.expires", "ends = max(line.expires"),
         ("line.expires > best[line.scope].expires", "line.expires < best[line.scope].expires"),
-        ("limit = min(now + issuance.lifetime, ends)", "limit = now + issuance.lifetime"),
-        ("limit = min(now + issuance.lifetime, ends)", "limit = ends"),
+        ("limit = min(now + issuance.lifetime, ends, facts.agent_until)", "limit = now + issuance.lifetime"),
+        ("limit = min(now + issuance.lifetime, ends, facts.agent_until)", "limit = ends"),
+        ("ends, facts.agent_until)", "ends)"),
         ("limit = min(limit, facts.sessions[issuance.session].absolute_until)", "pass"),
         ("expires = math.floor(limit)", "expires = math.ceil(limit)"),
         ("pinned is None or pinned.state is not _APPROVED or line.suspended", "pinned is None or line.suspended"),

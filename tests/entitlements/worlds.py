@@ -157,6 +157,7 @@ SPOILERS: tuple[Spoiler, ...] = (
     Spoiler("agent suspended", Code.AGENT_SUSPENDED, lambda w: _set(w, status=Status.SUSPENDED)),
     Spoiler("agent disabled", Code.AGENT_SUSPENDED, lambda w: _set(w, status=Status.DISABLED)),
     Spoiler("agent retired", Code.AGENT_RETIRED, lambda w: _set(w, status=Status.RETIRED)),
+    Spoiler("agent at its end", Code.AGENT_RETIRED, lambda w: _set(w, agent_until=w.now)),
     Spoiler("sponsor missing", Code.SPONSOR_MISSING, lambda w: _set(w, sponsor=Status.MISSING)),
     Spoiler("sponsor disabled", Code.SPONSOR_DISABLED, lambda w: _set(w, sponsor=Status.DISABLED)),
     Spoiler("owner gone too long", Code.OWNER_DISABLED, lambda w: _set(w, owner_until=w.now)),

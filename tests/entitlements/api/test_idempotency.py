@@ -12,7 +12,7 @@ from tests.entitlements.api import client
 
 
 def _body(slug: str = "bot") -> dict[str, str]:
-    return {"slug": slug, "name": "Bot", "kind": "shared", "sponsor": "sofia"}
+    return {"slug": slug, "name": "Bot", "kind": "shared", "sponsor": "sofia", "purpose": "Books travel."}
 
 
 @pytest.mark.django_db
