@@ -52,7 +52,7 @@ DROP FUNCTION entitlements_an_ephemeral_agent_ends();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0009_roles_with_an_end")]
+    dependencies = [("entitlements", "0013_pages_of_large_lists")]
 
     operations = [
         migrations.AddField(
