@@ -8,8 +8,6 @@ from django.db import migrations, models
 DO = """
 CREATE TRIGGER a_pack_is_never_changed BEFORE UPDATE OR DELETE ON governance_evidencepack
 FOR EACH ROW EXECUTE FUNCTION governance_review_stays();
-CREATE TRIGGER packs_are_never_emptied BEFORE TRUNCATE ON governance_evidencepack
-FOR EACH STATEMENT EXECUTE FUNCTION governance_review_stays();
 
 CREATE FUNCTION governance_pack_is_allowed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -35,7 +33,6 @@ FOR EACH ROW EXECUTE FUNCTION governance_pack_is_allowed();
 """
 UNDO = """
 DROP TRIGGER a_pack_is_sealed_by_the_rules ON governance_evidencepack;
-DROP TRIGGER packs_are_never_emptied ON governance_evidencepack;
 DROP TRIGGER a_pack_is_never_changed ON governance_evidencepack;
 DROP FUNCTION governance_pack_is_allowed();
 """

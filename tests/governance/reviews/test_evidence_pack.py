@@ -156,21 +156,21 @@ def test_the_newest_events_have_to_be_in_the_sealed_record() -> None:
     assert not EvidencePack.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE governance_evidencepack SET statement = 'x'",
-        "DELETE FROM governance_evidencepack",
-        "TRUNCATE governance_evidencepack",
-        "UPDATE governance_campaign SET name = 'x'",
-        "DELETE FROM governance_campaign",
-    ],
-)
-def test_the_database_keeps_what_is_sealed(closed: tuple[Company, Campaign], statement: str) -> None:
+FORBIDDEN = [
+    "UPDATE governance_evidencepack SET statement = 'x'",
+    "DELETE FROM governance_evidencepack",
+    "TRUNCATE governance_evidencepack",
+    "UPDATE governance_campaign SET name = 'x'",
+    "DELETE FROM governance_campaign",
+]
+
+
+def test_the_database_keeps_what_is_sealed(closed: tuple[Company, Campaign]) -> None:
     company, campaign = closed
     sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement)
+    for statement in FORBIDDEN:
+        with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
 
 
 def test_the_database_seals_by_the_rules_alone(closed: tuple[Company, Campaign]) -> None:
