@@ -155,6 +155,9 @@ class Action(StrEnum):
     REVIEW_SUPERSEDED = "review.superseded"
     REVOCATION_COMMITTED = "revocation.committed"
     REVOCATION_SETTLED = "revocation.settled"
+    ROLE_MAPPING_CONFIRMED = "role_mapping.confirmed"
+    ROLE_MAPPING_ENDED = "role_mapping.ended"
+    ROLE_MAPPING_PROPOSED = "role_mapping.proposed"
     SECRET_SET = "secret.set"  # noqa: S105 - the name of an event
     SEEN_AGENT_BLOCKED = "seen_agent.blocked"
     SEEN_AGENT_MATCHED = "seen_agent.matched"

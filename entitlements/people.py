@@ -218,12 +218,13 @@ def assign_role(person: Person, role: str, *, expires_at: datetime | None = None
     if held is not None and held.expires_at is not None and held.expires_at <= now:
         end_roles([held.pk])
         held = None
-    if held is not None and expires_at in (None, held.expires_at):
+    if held is not None and held.mapped_by_id is None and expires_at in (None, held.expires_at):
         return
     ends = expires_at or (now + AUDIT_UNLESS_SAID if auditor else None)
     if ends is not None and (ends <= now or (auditor and ends > now + LONGEST_AUDIT)):
         raise RoleEndRefused(role=role)
-    RoleAssignment.objects.update_or_create(person=person, role=role, defaults={"created_at": now, "expires_at": ends})
+    values = {"created_at": now, "expires_at": ends, "mapped_by": None}  # by hand from now on, until the map says else
+    RoleAssignment.objects.update_or_create(person=person, role=role, defaults=values)
     detail = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
     log.record(Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail=detail)
 

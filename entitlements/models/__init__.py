@@ -15,6 +15,7 @@ from .grants import Grant, GrantLine, GrantSubject
 from .imports import CatalogueImport
 from .keys import Secret, SigningKey
 from .people import ApiToken, Group, Identity, Membership, Person, Role, RoleAssignment, TrustedIssuer
+from .rolemaps import RoleMapping
 from .sources import PeopleSource, SourcedGroup, SourcedPerson
 from .tokens import IdempotentAnswer, IssuedToken, Session, TokenGrant, UsedAssertion
 from .workflows import PathTerms, SeenAgent, Workflow
@@ -52,6 +53,7 @@ __all__ = [
     "Revocation",
     "Role",
     "RoleAssignment",
+    "RoleMapping",
     "Secret",
     "SeenAgent",
     "Session",

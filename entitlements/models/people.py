@@ -116,6 +116,9 @@ class RoleAssignment(models.Model):
     role = models.CharField(max_length=16, choices=Role.choices)
     created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True, blank=True)
+    mapped_by = models.ForeignKey(
+        "entitlements.RoleMapping", null=True, blank=True, on_delete=models.PROTECT, related_name="given"
+    )
 
     objects: ClassVar[models.Manager[RoleAssignment]] = RoleQuerySet.as_manager()
 

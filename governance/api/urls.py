@@ -18,6 +18,7 @@ from . import (
     notices,
     ownership,
     requests,
+    rolemaps,
     webhooks,
 )
 from .outlook import Outlook
@@ -75,6 +76,9 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "deliveries/<uuid:key>/replay", notices.Replay.as_view(), name="delivery-replay"),
     path(PREFIX + "people/<slug:key>/bounced", notices.Bounced.as_view(), name="person-bounced"),
     path(PREFIX + "agents/<slug:key>/keep", ownership.Keep.as_view(), name="agent-keep"),
+    path(PREFIX + "role-mappings", rolemaps.Mappings.as_view(), name="role-mappings"),
+    path(PREFIX + "role-mappings/<uuid:key>/confirm", rolemaps.ConfirmMapping.as_view(), name="role-mapping-confirm"),
+    path(PREFIX + "role-mappings/<uuid:key>/end", rolemaps.EndMapping.as_view(), name="role-mapping-end"),
     path(PREFIX + "webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
     path(_WEBHOOK, webhooks.OneWebhook.as_view(), name="webhook"),
     path(_WEBHOOK + "/rotate", webhooks.RotateWebhook.as_view(), name="webhook-rotate"),

@@ -112,6 +112,8 @@ PAGES: Final[Pages] = {
     ("webhook-list", "POST"): like("webhooks"),
     ("webhook-page", "GET"): like("webhook GET"),
     ("webhook-page", "POST"): like("webhook-rotate", "webhook-test", "webhook-stop", "webhook-message-replay"),
+    ("role-map", "GET"): like("role-mappings GET"),
+    ("role-map", "POST"): like("role-mappings", "role-mapping-confirm", "role-mapping-end"),
     ("delivery-list", "GET"): like("deliveries GET"),
     ("delivery-again", "POST"): like("delivery-replay"),
     ("make-token", "POST"): ONES_OWN,

@@ -30,7 +30,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from audit import log, refusals
 from audit.actions import Action
-from entitlements import people, ratelimits, sealing
+from entitlements import people, ratelimits, rolemaps, sealing
 from entitlements.models import Identity, Person, TrustedIssuer
 from governance.models import Invitation
 from governance.resealing import SECOND_FACTOR
@@ -152,7 +152,7 @@ class CompanyDoor(DefaultSocialAccountAdapter):
         """Find the person of the issuer's subject, each time anew. Ends in a page when there is none."""
         said: Mapping[str, Any] = sociallogin.account.extra_data.get("id_token", {})
         asked: Mapping[str, Any] = sociallogin.state
-        known = Identity.objects.select_related("person").filter(
+        known = Identity.objects.select_related("person", "issuer").filter(
             issuer__issuer=settings.OIDC_ISSUER, issuer__enabled=True, subject=sociallogin.account.uid
         )
         identity = known.first()
@@ -160,6 +160,7 @@ class CompanyDoor(DefaultSocialAccountAdapter):
             identity = _linked(request, sociallogin.account.uid)
         if not _answers(said, asked) or identity is None or not identity.person.is_active:
             raise ImmediateHttpResponse(_nobody(request))
+        rolemaps.apply(identity.person, identity.issuer, said)
         if asked.get("again"):
             raise ImmediateHttpResponse(_proven(request, identity.person, said, asked))
         if not sociallogin.is_existing:
