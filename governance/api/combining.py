@@ -196,7 +196,7 @@ def first_hand(view: Resource) -> Person:
     return view.caller.human
 
 
-class _Do(Resource):
+class Do(Resource):
     """An act of a person on one row, with the reason that the record keeps."""
 
     matrix: ClassVar[Matrix] = MATRIX
@@ -247,13 +247,13 @@ class OneRule(_Rules, Look):
     """Show one version of a rule."""
 
 
-class PublishRule(_Rules, _Do):
+class PublishRule(_Rules, Do):
     """Put a proposed version in force, as somebody else than who proposed it."""
 
     verb = staticmethod(combinationrules.publish)
 
 
-class WithdrawRule(_Rules, _Do):
+class WithdrawRule(_Rules, Do):
     """Drop a proposed version."""
 
     verb = staticmethod(combinationrules.withdraw)
@@ -321,7 +321,7 @@ class OneException(_Exceptions, Look):
     """Show one exception."""
 
 
-class EndException(_Exceptions, _Do):
+class EndException(_Exceptions, Do):
     """End an exception; within a minute what it covered is suspended."""
 
     verb = staticmethod(overrides.end)
@@ -361,7 +361,7 @@ class OneCall(_Calls, Look):
     """Show that one agent may hand work to another."""
 
 
-class EndCall(_Calls, _Do):
+class EndCall(_Calls, Do):
     """Let one agent no longer hand work to another."""
 
     verb = staticmethod(agentcalls.end)

@@ -38,6 +38,7 @@ STAGES: Final = {
     "manager": _("The manager: is it still needed?"),
     "system_owner": _("The system's owner: is it safe?"),
     "security": _("Security: is the risk bearable?"),
+    "rule": _("A rule that two people made: it approved"),
 }
 
 

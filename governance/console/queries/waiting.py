@@ -11,8 +11,8 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
-from governance import requests, reviews
-from governance.models import AccessRequest, Campaign, Dormancy, OfficeProposal
+from governance import approvalrules, requests, reviews
+from governance.models import AccessRequest, Campaign, Dormancy, OfficeProposal, RuleApproval
 
 SOON: Final = timedelta(days=7)
 
@@ -47,6 +47,12 @@ def unneeded(person: Person) -> QuerySet[Agent]:
     """Return the unused agents about which this person, as their sponsor, is asked whether they are still needed."""
     asked = Agent.objects.filter(sponsor=person, status=Agent.Status.ACTIVE, dormancy__step=Dormancy.Step.ASKED)
     return asked.select_related("dormancy").order_by("slug")
+
+
+def by_rule(caller: Caller) -> QuerySet[RuleApproval]:
+    """Return what rules approved a week ago and nobody has looked at, for those who look."""
+    due = approvalrules.due()
+    return due if caller.has(*approvalrules.MAY_PROPOSE) else due.none()
 
 
 def tools_for(caller: Caller) -> QuerySet[Tool]:

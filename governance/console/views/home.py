@@ -27,6 +27,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "emergencies": emergency.to_review(person),
         "proposals": waiting.proposals_for(person),
         "unneeded": waiting.unneeded(person),
+        "by_rule": waiting.by_rule(caller),
         "tools": waiting.tools_for(caller),
         "orphans": waiting.orphans(caller),
         "ending": waiting.ending(caller),
@@ -41,7 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
     kinds = (
-        *("requests", "reviews", "emergencies", "proposals", "unneeded", "tools", "orphans", "ending"),
+        *("requests", "reviews", "emergencies", "proposals", "unneeded", "by_rule", "tools", "orphans", "ending"),
         *("stopped_agents", "stopped_systems"),
     )
     return [bool(shown[kind]) for kind in kinds]

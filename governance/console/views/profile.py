@@ -38,6 +38,7 @@ def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
         "tokens": ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=clock.now()).order_by("-pk"),
         "fresh": fresh,
         "sees_people": doors.caller(request).sees_everything,
+        "sees_approvals": doors.may(doors.caller(request), "approval-policies", None, "GET"),
         "sees_mail": doors.may(doors.caller(request), "deliveries", None, "GET"),
     }
     return render(request, "console/settings.html", told)

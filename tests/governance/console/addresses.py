@@ -18,10 +18,31 @@ from audit.context import SYSTEM
 from entitlements import people, sessions, sources
 from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, SeenAgent, Session, Workflow
-from governance import asking, combinationrules, delegations, emergency, notices, overrides, ownership
+from governance import (
+    approvalrules,
+    asking,
+    combinationrules,
+    delegations,
+    emergency,
+    notices,
+    overrides,
+    ownership,
+    policies,
+    rules,
+)
 from governance.adoption import batches
 from governance.console import urls
-from governance.models import AdoptionBatch, Campaign, CombinationException, Delegation, Delivery, EmergencyGrant, Notice, Webhook
+from governance.models import (
+    AdoptionBatch,
+    Campaign,
+    CombinationException,
+    Delegation,
+    Delivery,
+    EmergencyGrant,
+    Notice,
+    RuleApproval,
+    Webhook,
+)
 from governance.models.notices import Kind
 from governance.notices import hooks
 from tests import make
@@ -76,7 +97,7 @@ def world() -> World:
     samples = {
         "adoption/pk": _brought(company).pk,
         "adoption/number": SeenAgent.objects.get().pk,
-        "coverage/pk": Workflow.objects.get(agent=company.bot, origin="grant").pk,
+        "coverage/number": Workflow.objects.get(agent=company.bot, origin="grant").pk,
         "agents/slug": company.bot.slug,
         "systems/slug": company.system.slug,
         "reviews/slug": campaign.slug,
@@ -100,6 +121,8 @@ def world() -> World:
         "systems/scope": company.use.scope,
         "settings/delegation": _lent(company).pk,
         "settings/webhook": _hook().slug,
+        "settings/policy": policies.ensure_default().pk,
+        **_proposed(company),
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
         "settings/pk": 1,
         "settings/delivery": mailed.pk,
@@ -134,6 +157,23 @@ def _brought(company: companies.Company) -> AdoptionBatch:
     return batch
 
 
+def _proposed(company: companies.Company) -> dict[str, object]:
+    """Let one policy and one rule be proposed, and something be approved by a rule that is looked at by now."""
+    proposal = policies.propose(None, rules.DEFAULT_POLICY, by=company.resa, reason="a sample")
+    terms = {"kinds": ["shared"], "longest": timedelta(days=1), "expires_at": clock.now() + timedelta(days=9)}
+    rule = approvalrules.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
+    approvalrules.confirm(rule.pk, by=company.resa, reason="seen")
+    company.ask("now", people=[company.bob])
+    RuleApproval.objects.update(look_from=clock.now())
+    approvalrules.end(rule.pk, by=company.ana, reason="a sample")
+    waits = approvalrules.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
+    return {
+        "settings/proposal": proposal.pk,
+        "settings/rule": waits.pk,
+        "settings/approval": RuleApproval.objects.get().pk,
+    }
+
+
 def _lent(company: companies.Company) -> Delegation:
     now = clock.now()
     return delegations.make(
@@ -143,7 +183,9 @@ def _lent(company: companies.Company) -> Delegation:
 
 def _hook() -> Webhook:
     """Add an endpoint; nothing is sent to it."""
-    made, _ = hooks.make("ops", url="https://hooks.example.org/x", form="standard", events=["agent.suspended"], by=SYSTEM)
+    made, _ = hooks.make(
+        "ops", url="https://hooks.example.org/x", form="standard", events=["agent.suspended"], by=SYSTEM
+    )
     hooks.say_test(made, by=SYSTEM)
     return made
 
