@@ -205,7 +205,7 @@ def consider(request: AccessRequest) -> None:
 
 def _rules(request: AccessRequest) -> QuerySet[ApprovalRule]:
     """Return the rules in force that a request fits by its own row."""
-    if request.risk != Risk.LOW or request.renews_id is not None:
+    if request.risk != Risk.LOW or request.renews_id is not None or request.appeals_id is not None:
         return ApprovalRule.objects.none()
     rows = ApprovalRule.objects.filter(
         entitlement=request.entitlement, state=State.IN_FORCE, expires_at__gt=clock.now(), longest__gte=request.lasts

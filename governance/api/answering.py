@@ -12,6 +12,7 @@ from entitlements.api.bulk import MOST, Bulk, Outcome
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.errors import ReasonRequired
 from governance import approvals
+from governance.models import Approval
 
 from .requests import OfRequests, first_hand, version_of
 
@@ -28,6 +29,12 @@ class AnswersAsked(Strict):
 
     items = serializers.ListField(child=NamedRequest(), min_length=1, max_length=MOST)
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
+
+
+class DenialsAsked(AnswersAsked):
+    """Requests to deny, and why: a word for it, and a reason."""
+
+    because = serializers.ChoiceField(choices=Approval.Because.choices, required=False, default="")
 
 
 class RequestResultShown(Outcome):
@@ -67,7 +74,7 @@ class DenyRequests(_Answers):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Deny them."""
-        asked = self.body(AnswersAsked)
+        asked = self.body(DenialsAsked)
         if not asked["reason"].strip():
             raise ReasonRequired
         return self.each(**asked)
@@ -76,5 +83,5 @@ class DenyRequests(_Answers):
         """Deny one."""
         self.seen(named["id"])
         version, by = version_of(said["etag"]), first_hand(self)
-        answered = approvals.deny(named["id"], by=by, expected_version=version, reason=said["reason"])
+        answered = approvals.deny(named["id"], by=by, expected_version=version, **said)
         return {"state": answered.state}

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from entitlements.api import preconditions
 from entitlements.api.caller import Caller
 from entitlements.api.fields import Lasts, Shown, Strict, Text
-from governance.models import AccessRequest, Approval, RequestLine
+from governance.models import AccessRequest, Approval, RequestLine, RequestQuestion
 
 _NAME, _MOST = 128, 200
 
@@ -72,6 +72,12 @@ class Said(Strict):
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
+class Denied(Said):
+    """Why something is denied: a word for it, and a reason."""
+
+    because = serializers.ChoiceField(choices=Approval.Because.choices, required=False, default="")
+
+
 class LineShown(Shown):
     """One tool that was asked for, and what is left of it."""
 
@@ -94,6 +100,7 @@ class StageShown(Shown):
     by = serializers.CharField(source="by.login", default=None, allow_null=True)
     in_place_of = serializers.CharField(source="in_place_of.login", default=None, allow_null=True)
     reason = serializers.CharField()
+    denied_as = serializers.CharField()
     answered_at = serializers.DateTimeField(allow_null=True)
     resolution = serializers.JSONField()
 
@@ -108,8 +115,20 @@ class StageShown(Shown):
         caller = self.context.get("caller")
         hidden = set() if isinstance(caller, Caller) and caller.sees_everything else {"resolution"}
         if instance.answer == Approval.Answer.WAITING:
-            hidden |= {"answer", "by", "in_place_of", "reason", "answered_at"}
+            hidden |= {"answer", "by", "in_place_of", "reason", "denied_as", "answered_at"}
         return {name: value for name, value in shown.items() if name not in hidden}
+
+
+class QuestionShown(Shown):
+    """What an approver asked back, and what was answered."""
+
+    id = serializers.UUIDField()
+    asked_by = serializers.CharField(source="asked_by.login")
+    text = serializers.CharField()
+    asked_at = serializers.DateTimeField()
+    answered_as = serializers.CharField()
+    answer = serializers.CharField()
+    answered_at = serializers.DateTimeField(allow_null=True)
 
 
 class RequestShown(Shown):
@@ -136,8 +155,10 @@ class RequestShown(Shown):
     denied_call = serializers.UUIDField(allow_null=True)
     trace = serializers.CharField()
     renews = serializers.UUIDField(source="renews_id", allow_null=True)
+    appeals = serializers.UUIDField(source="appeals_id", allow_null=True)
     grant = serializers.UUIDField(source="grant_id", allow_null=True)
     approvals = serializers.SerializerMethodField()
+    questions = serializers.SerializerMethodField()
 
     def get_etag(self, request: AccessRequest) -> str:
         """Return what to send as If-Match."""
@@ -160,3 +181,8 @@ class RequestShown(Shown):
         """List the stages in order."""
         stages: list[Approval] = sorted(request.approvals.all(), key=lambda stage: stage.position)
         return [StageShown(stage, context=self.context).data for stage in stages]
+
+    def get_questions(self, request: AccessRequest) -> list[dict[str, Any]]:
+        """List what was asked back, in order."""
+        asked: list[RequestQuestion] = sorted(request.questions.all(), key=lambda question: question.asked_at)
+        return [QuestionShown(question).data for question in asked]

@@ -23,7 +23,7 @@ from governance import approvals, asking, renewing, requests
 from governance.models import AccessRequest, Approval
 from governance.narrowing import Narrowing
 
-from .bodies import AgainAsked, Asked, Less, RenewalAsked, RequestShown, Said
+from .bodies import AgainAsked, Asked, Denied, Less, RenewalAsked, RequestShown, Said
 from .matrix import MATRIX
 
 IF_MATCH: Final = OpenApiParameter(
@@ -56,7 +56,13 @@ class OfRequests(Endpoint):
         """Return what the caller may see."""
         rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.asker())
         return rows.select_related("agent", "entitlement__system", "requested_by").prefetch_related(
-            "people", "groups", "lines__tool", "approvals__waiting_for", "approvals__by", "approvals__in_place_of"
+            "people",
+            "groups",
+            "lines__tool",
+            "approvals__waiting_for",
+            "approvals__by",
+            "approvals__in_place_of",
+            "questions__asked_by",
         )
 
     def answer(self, pk: UUID, status: HTTPStatus = HTTPStatus.OK) -> Response:
@@ -189,12 +195,11 @@ class Approve(OfRequests):
 class Deny(OfRequests):
     """POST /requests/{id}/deny."""
 
-    @extend_schema(request=Said, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=Denied, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
         """Deny, with a reason, which ends the request."""
         self.seen(asked)
-        reason = self.body(Said)["reason"]
-        approvals.deny(asked, by=first_hand(self), reason=reason, expected_version=self.version())
+        approvals.deny(asked, by=first_hand(self), expected_version=self.version(), **self.body(Denied))
         return self.answer(asked)
 
 

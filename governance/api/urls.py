@@ -10,6 +10,7 @@ from . import (
     adoption,
     answering,
     campaigns,
+    changing,
     combining,
     coverage,
     delegations,
@@ -29,6 +30,7 @@ PREFIX: Final = "api/v1/"
 _CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
 _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
+_REQUEST: Final = PREFIX + "requests/<uuid:asked>"
 _RULE: Final = PREFIX + "combination-rules/<uuid:key>"
 _WEBHOOK: Final = PREFIX + "webhooks/<slug:key>"
 _EXCEPTION: Final = PREFIX + "combination-exceptions/<uuid:key>"
@@ -114,11 +116,16 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
     path(PREFIX + "requests/approve", answering.ApproveRequests.as_view(), name="requests-approve"),
     path(PREFIX + "requests/deny", answering.DenyRequests.as_view(), name="requests-deny"),
-    path(PREFIX + "requests/<uuid:asked>", requests.One.as_view(), name="request"),
+    path(PREFIX + "requests/<uuid:asked>", changing.One.as_view(), name="request"),
     path(PREFIX + "requests/<uuid:asked>/outlook", Outlook.as_view(), name="request-outlook"),
     path(PREFIX + "requests/<uuid:asked>/approve", requests.Approve.as_view(), name="request-approve"),
     path(PREFIX + "requests/<uuid:asked>/deny", requests.Deny.as_view(), name="request-deny"),
     path(PREFIX + "requests/<uuid:asked>/narrow", requests.Narrow.as_view(), name="request-narrow"),
+    path(_REQUEST + "/questions", changing.Questions.as_view(), name="request-question"),
+    path(_REQUEST + "/questions/<uuid:question>/answer", changing.Answer.as_view(), name="request-question-answer"),
+    path(_REQUEST + "/reassign", changing.Reassign.as_view(), name="request-reassign"),
+    path(_REQUEST + "/appeal", changing.Appeal.as_view(), name="request-appeal"),
+    path(_REQUEST + "/give-back", changing.GiveBack.as_view(), name="request-give-back"),
     path(PREFIX + "requests/<uuid:asked>/again", requests.Again.as_view(), name="request-again"),
     path(PREFIX + "grants/<uuid:grant>/renew", requests.Renew.as_view(), name="grant-renew"),
     path(PREFIX + "requests/<uuid:asked>/cancel", requests.Cancel.as_view(), name="request-cancel"),

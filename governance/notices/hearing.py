@@ -142,8 +142,22 @@ def _asked(event: Event) -> Iterator[Told]:
         f"request:{request.pk}",
         _("A request waits for you: %(agent)s asks for %(what)s.") % _named(request),
         f"/requests/{request.pk}/",
-        dedupe=f"request {request.pk} waits",
+        dedupe="" if event.action == Action.REQUEST_EDITED else f"request {request.pk} waits",
     )
+
+
+def _asked_back(event: Event) -> Iterator[Told]:
+    """Tell whoever asked of a question, and whoever put it of the answer."""
+    if (request := _request(event)) is None:
+        return
+    about, url = f"request:{request.pk}", f"/requests/{request.pk}/"
+    if event.action == Action.REQUEST_QUESTION_ASKED:
+        said = _("Somebody asks you about %(what)s for %(agent)s before they answer.") % _named(request)
+        yield Told(Kind.REQUEST_DECIDED, [request.requested_by], about, said, url)
+        return
+    said = _("Your question about %(what)s for %(agent)s was answered.") % _named(request)
+    asked_by = Person.objects.filter(login=event.detail.get("asked_by"))
+    yield Told(Kind.REQUEST_WAITING, asked_by, about, said, url)
 
 
 def _answered(event: Event) -> Iterator[Told]:
@@ -292,6 +306,10 @@ _ANSWERS: Final[Mapping[Action, Any]] = {
 _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.REQUEST_SUBMITTED: _asked,
     Action.APPROVAL_REROUTED: _asked,
+    Action.APPROVAL_REASSIGNED: _asked,
+    Action.REQUEST_EDITED: _asked,
+    Action.REQUEST_QUESTION_ASKED: _asked_back,
+    Action.REQUEST_QUESTION_ANSWERED: _asked_back,
     Action.APPROVAL_GIVEN: _answered,
     **dict.fromkeys(_ANSWERS, _answered),
     Action.GRANT_REVOKED: _taken_back,
