@@ -18,6 +18,8 @@ _CAMPAIGN: Final = row(Role.ANALYST)
 _OFFICE: Final = row(Role.ANALYST)
 _EVIDENCE: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
 _COMBINE: Final = row(Role.ANALYST, Role.SECURITY)
+_POLICY: Final = row(Role.ADMIN, Role.SECURITY)
+_POLICIES: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
 
 MATRIX: Final[Matrix] = {
     ("campaigns", "GET"): READABLE,
@@ -74,6 +76,22 @@ MATRIX: Final[Matrix] = {
     ("agent-call", "GET"): READABLE,
     ("agent-call-end", "POST"): row(Role.ANALYST, Role.SECURITY),
     ("combination-rules", "GET"): _EVIDENCE,
+    ("approval-policies", "GET"): _POLICIES,
+    ("approval-policy", "GET"): _POLICIES,
+    ("policy-proposals", "GET"): _POLICIES,
+    ("policy-proposals", "POST"): _POLICY,
+    ("policy-proposal", "GET"): _POLICIES,
+    ("policy-proposal-confirm", "POST"): _POLICY,
+    ("policy-proposal-withdraw", "POST"): _POLICY,
+    ("approval-rules", "GET"): _POLICIES,
+    ("approval-rules", "POST"): _COMBINE,
+    ("approval-rule", "GET"): _POLICIES,
+    ("approval-rule-confirm", "POST"): row(Role.SECURITY),
+    ("approval-rule-withdraw", "POST"): _COMBINE,
+    ("approval-rule-end", "POST"): _COMBINE,
+    ("rule-approvals", "GET"): _EVIDENCE,
+    ("rule-approval", "GET"): _EVIDENCE,
+    ("rule-approval-look", "POST"): _COMBINE,
     ("combination-rules", "POST"): _COMBINE,
     ("combination-rule", "GET"): _EVIDENCE,
     ("combination-rule-holders", "GET"): _EVIDENCE,

@@ -18,6 +18,7 @@ from . import (
     evidence,
     notices,
     ownership,
+    policies,
     requests,
     rolemaps,
     webhooks,
@@ -33,6 +34,9 @@ _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
 _REQUEST: Final = PREFIX + "requests/<uuid:asked>"
 _RULE: Final = PREFIX + "combination-rules/<uuid:key>"
 _WEBHOOK: Final = PREFIX + "webhooks/<slug:key>"
+_POLICY: Final = PREFIX + "policy-proposals/<uuid:key>"
+_APPROVE: Final = PREFIX + "approval-rules/<uuid:key>"
+_BY_RULE: Final = PREFIX + "rule-approvals/<uuid:key>"
 _EXCEPTION: Final = PREFIX + "combination-exceptions/<uuid:key>"
 _ADOPTION: Final = PREFIX + "adoptions/<uuid:key>"
 _SEEN: Final = PREFIX + "seen-agents/<int:key>"
@@ -103,6 +107,20 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "agent-calls/<uuid:key>", combining.OneCall.as_view(), name="agent-call"),
     path(PREFIX + "agent-calls/<uuid:key>/end", combining.EndCall.as_view(), name="agent-call-end"),
     path(PREFIX + "combination-rules", combining.Rules.as_view(), name="combination-rules"),
+    path(PREFIX + "approval-policies", policies.Policies.as_view(), name="approval-policies"),
+    path(PREFIX + "approval-policies/<int:key>", policies.OnePolicy.as_view(), name="approval-policy"),
+    path(PREFIX + "policy-proposals", policies.PolicyProposals.as_view(), name="policy-proposals"),
+    path(_POLICY, policies.OnePolicyProposal.as_view(), name="policy-proposal"),
+    path(_POLICY + "/confirm", policies.ConfirmPolicy.as_view(), name="policy-proposal-confirm"),
+    path(_POLICY + "/withdraw", policies.WithdrawPolicy.as_view(), name="policy-proposal-withdraw"),
+    path(PREFIX + "approval-rules", policies.ApprovalRules.as_view(), name="approval-rules"),
+    path(_APPROVE, policies.OneApprovalRule.as_view(), name="approval-rule"),
+    path(_APPROVE + "/confirm", policies.ConfirmApprovalRule.as_view(), name="approval-rule-confirm"),
+    path(_APPROVE + "/withdraw", policies.WithdrawApprovalRule.as_view(), name="approval-rule-withdraw"),
+    path(_APPROVE + "/end", policies.EndApprovalRule.as_view(), name="approval-rule-end"),
+    path(PREFIX + "rule-approvals", policies.RuleApprovals.as_view(), name="rule-approvals"),
+    path(_BY_RULE, policies.OneRuleApproval.as_view(), name="rule-approval"),
+    path(_BY_RULE + "/look", policies.LookAtRuleApproval.as_view(), name="rule-approval-look"),
     path(_RULE, combining.OneRule.as_view(), name="combination-rule"),
     path(_RULE + "/holders", combining.RuleHolders.as_view(), name="combination-rule-holders"),
     path(_RULE + "/publish", combining.PublishRule.as_view(), name="combination-rule-publish"),
