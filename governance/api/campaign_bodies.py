@@ -17,10 +17,12 @@ _MOST = 200
 
 
 class Scope(Strict):
-    """What a campaign looks at: systems and agents by slug; without a field, all of them."""
+    """What a campaign looks at: systems and agents by slug, a condition, and what is left out with its reason."""
 
     systems = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
     agents = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
+    where = serializers.DictField(required=False)
+    exclude = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)
 
 
 class CampaignAsked(Strict):
@@ -30,6 +32,12 @@ class CampaignAsked(Strict):
     name = Text(max_length=200)
     due_at = serializers.DateTimeField()
     scope = Scope(required=False, default=dict)
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
+    mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False, default=Campaign.Mode.FULL)
+    framework = serializers.ChoiceField(
+        choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE
+    )
+    carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -62,6 +70,9 @@ class CampaignShown(Shown):
     slug = serializers.CharField()
     name = serializers.CharField()
     kind = serializers.ChoiceField(choices=Campaign.Kind.choices)
+    mode = serializers.ChoiceField(choices=Campaign.Mode.choices)
+    framework = serializers.ChoiceField(choices=Campaign.Framework.choices)
+    carry_days = serializers.IntegerField()
     state = serializers.ChoiceField(choices=Campaign.State.choices)
     owner = serializers.CharField(source="owner.login")
     scope = serializers.JSONField()
@@ -136,6 +147,7 @@ class ItemShown(Shown):
     subjects = serializers.ListField(child=serializers.CharField())
     risk = serializers.CharField()
     state = serializers.ChoiceField(choices=ReviewItem.State.choices)
+    exclusion_reason = serializers.CharField()
     lines = serializers.SerializerMethodField()
     reviewer = serializers.SerializerMethodField()
     draft = serializers.SerializerMethodField()

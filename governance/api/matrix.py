@@ -24,6 +24,7 @@ _POLICIES: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, sc
 MATRIX: Final[Matrix] = {
     ("campaigns", "GET"): READABLE,
     ("campaigns", "POST"): _CAMPAIGN,
+    ("campaign-preview", "POST"): _CAMPAIGN,
     ("campaign", "GET"): READABLE,
     ("campaign-activate", "POST"): _CAMPAIGN,
     ("campaign-close", "POST"): _CAMPAIGN,

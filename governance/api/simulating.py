@@ -13,9 +13,12 @@ from entitlements.api import visibility
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import Shown, Strict
 from entitlements.api.matrix import Matrix
-from governance.reviews import replaying
+from governance import reviews
+from governance.models import Campaign
+from governance.reviews import previewing, replaying
 
 from .bodies import Limits, Names
+from .campaign_bodies import Scope
 from .matrix import MATRIX
 
 
@@ -54,3 +57,59 @@ class Reduction(Endpoint):
         body = self.body(ReductionAsked)
         grant = self.find(visibility.grants(self.caller), pk=body["grant"])
         return Response(ReductionShown(replaying.of_grant(grant, body["drop"], body["limits"]).as_json()).data)
+
+
+class PreviewAsked(Strict):
+    """A campaign as it would be drafted."""
+
+    scope = Scope(required=False, default=dict)
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
+    mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False, default=Campaign.Mode.FULL)
+    framework = serializers.ChoiceField(
+        choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE
+    )
+    carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
+
+
+class LoadShown(Shown):
+    """How much one reviewer would get; an empty login stands for what nobody can be found for."""
+
+    login = serializers.CharField()
+    items = serializers.IntegerField()
+    minutes = serializers.IntegerField()
+    level = serializers.ChoiceField(choices=["fine", "many", "too_many"])
+
+
+class PreviewShown(Shown):
+    """What the campaign would be. Where `staged` is false the population is too large for a look and only counted."""
+
+    grants = serializers.IntegerField()
+    staged = serializers.BooleanField()
+    items = serializers.IntegerField()
+    excluded = serializers.IntegerField()
+    carried_forward = serializers.IntegerField(source="carried")
+    new = serializers.IntegerField()
+    gone = serializers.IntegerField()
+    unresolved = serializers.IntegerField()
+    readable_percent = serializers.IntegerField(source="readable")
+    grants_suspended_without_answer = serializers.IntegerField(source="silent_grants")
+    calls_a_day_of_those = serializers.IntegerField(source="silent_calls")
+    risks = serializers.DictField(child=serializers.IntegerField())
+    systems = serializers.DictField(child=serializers.IntegerField())
+    suggestions = serializers.DictField(child=serializers.IntegerField(), source="verdicts")
+    reviewers = LoadShown(many=True, source="loads")
+
+
+class CampaignPreview(Endpoint):
+    """POST /campaigns/preview."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+
+    @extend_schema(request=PreviewAsked, responses=PreviewShown)
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say what a campaign would look at and whom it would ask if it began now. Nothing is kept."""
+        body, human = self.body(PreviewAsked), self.caller.human
+        if human is None:
+            raise reviews.MayNotReview
+        manner = reviews.Manner(body["kind"], body["mode"], body["framework"], body["carry_days"])
+        return Response(PreviewShown(previewing.preview(body["scope"], manner, by=human)).data)

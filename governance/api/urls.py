@@ -24,7 +24,7 @@ from . import (
     webhooks,
 )
 from .outlook import Outlook
-from .simulating import Reduction
+from .simulating import CampaignPreview, Reduction
 
 PREFIX: Final = "api/v1/"
 
@@ -58,6 +58,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "coverage/summary", coverage.Summary.as_view(), name="coverage-summary"),
     path(PREFIX + "systems/<slug:key>/paths", coverage.SystemPath.as_view(), name="system-paths"),
     path(PREFIX + "campaigns", campaigns.Campaigns.as_view(), name="campaigns"),
+    path(PREFIX + "campaigns/preview", CampaignPreview.as_view(), name="campaign-preview"),
     path(_CAMPAIGN, campaigns.OneCampaign.as_view(), name="campaign"),
     path(_CAMPAIGN + "/activate", campaigns.Activate.as_view(), name="campaign-activate"),
     path(_CAMPAIGN + "/close", campaigns.Close.as_view(), name="campaign-close"),

@@ -25,6 +25,17 @@ class Campaign(models.Model):
 
     class Kind(models.TextChoices):
         AGENT_OWNER = "agent_owner", "Agents, by sponsor"
+        RESOURCE_OWNER = "resource_owner", "Systems, by owner"
+        PRIVILEGED_TOOLS = "privileged_tools", "Tools of high risk, by owner of the system"
+
+    class Mode(models.TextChoices):
+        FULL = "full", "Everything"
+        DELTA = "delta", "What changed, is new, risky or remarkable"
+
+    class Framework(models.TextChoices):
+        NONE = "none", "None"
+        SOX = "sox", "SOX"
+        PCI = "pci", "PCI DSS"
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -51,6 +62,11 @@ class Campaign(models.Model):
     is_rehearsal = models.BooleanField(default=False, db_default=False)
     load_cap = models.PositiveIntegerField(null=True, blank=True, default=120, db_default=120)
     deadline_held = models.JSONField(null=True, blank=True)
+    mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.FULL, db_default=Mode.FULL)
+    framework = models.CharField(
+        max_length=8, choices=Framework.choices, default=Framework.NONE, db_default=Framework.NONE
+    )
+    carry_days = models.PositiveSmallIntegerField(default=0, db_default=0)
     deadline_released_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -72,6 +88,12 @@ class Campaign(models.Model):
                 condition=Q(state="closed", closed_at__isnull=False) | (~Q(state="closed") & Q(closed_at=None)),
             ),
             models.CheckConstraint(name="a_campaign_is_due_after_it_is_made", condition=Q(due_at__gt=F("created_at"))),
+            models.CheckConstraint(
+                name="answers_are_carried_only_where_the_framework_lets_them",
+                condition=Q(mode="full", carry_days=0)
+                | Q(mode="delta", framework="none", carry_days__gt=0, carry_days__lte=366)
+                | Q(mode="delta", framework="pci", carry_days__gt=0, carry_days__lte=183),
+            ),
         ]
         indexes: ClassVar = [models.Index(name="campaign_page", fields=["-created_at", "-id"])]
 
@@ -87,6 +109,8 @@ class ReviewItem(models.Model):
         DECIDED = "decided", "Decided"
         NO_RESPONSE = "no_response", "Not answered"
         SUPERSEDED = "superseded", "Ended meanwhile"
+        EXCLUDED = "excluded", "Left out"
+        CARRIED_FORWARD = "carried_forward", "Unchanged since it was kept"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="items")
@@ -98,6 +122,9 @@ class ReviewItem(models.Model):
     risk = models.CharField(max_length=16)
     state = models.CharField(max_length=16, choices=State.choices, default=State.IN_REVIEW)
     exclusion_reason = models.CharField(max_length=500, blank=True)
+    carried_from = models.ForeignKey(
+        "ReviewDecision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     current_decision = models.OneToOneField(
         "ReviewDecision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
@@ -108,6 +135,12 @@ class ReviewItem(models.Model):
             models.UniqueConstraint(
                 name="an_agents_access_at_a_system_is_one_item",
                 fields=["campaign", "agent", "system", "subjects_digest"],
+            ),
+            models.CheckConstraint(
+                name="what_is_left_out_says_why_and_what_is_carried_from_where",
+                condition=(Q(state="excluded") & ~Q(exclusion_reason="") & Q(carried_from=None))
+                | Q(state="carried_forward", exclusion_reason="", carried_from__isnull=False)
+                | (~Q(state__in=["excluded", "carried_forward"]) & Q(exclusion_reason="", carried_from=None)),
             ),
             models.CheckConstraint(
                 name="an_item_is_decided_exactly_when_it_has_a_decision",

@@ -2,7 +2,7 @@
 
 from .answering import Answer, Submission, drafts_of, drafts_tag, save_draft, submit
 from .assigning import reassign, reassign_leavers
-from .campaigns import activate, close, finish_closing, make
+from .campaigns import Manner, activate, close, finish_closing, make
 from .errors import (
     BadAnswer,
     ConflictOfInterest,
@@ -26,6 +26,7 @@ __all__ = [
     "ConflictOfInterest",
     "Evidence",
     "ItemsOpen",
+    "Manner",
     "MayNotReview",
     "NotADraft",
     "NotUnderWay",

@@ -84,6 +84,7 @@ def around_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Ar
         manager_on=F("agent__sponsor__manager__is_active"),
         system_owner=F("system__owner__login"),
         system_owner_on=F("system__owner__is_active"),
+        kind=F("campaign__kind"),
     )
     for row in rows.order_by("number"):
         known = (
@@ -99,6 +100,7 @@ def around_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Ar
                 owner=row["owner"],
                 system_owner=row["system_owner"],
                 manager=row["manager"],
+                system_first=row["kind"] != Campaign.Kind.AGENT_OWNER,
                 requesters=frozenset(requesters[row["item"]]),
                 beneficiaries=frozenset(beneficiaries[row["item"]]),
                 active=frozenset({*here, *security}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,13 +16,36 @@ from audit import chain, clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.models import Agent, Person, System
+from entitlements.models import Person
 from governance.models import Assignment, Campaign, Remediation, ReviewItem
 
-from . import assigning, ending, staging, suggesting
-from .errors import BadScope, DueTooSoon, ItemsOpen, NameTaken, NotADraft, NothingToReview, NotUnderWay
+from . import assigning, ending, scoping, staging, suggesting
+from .errors import BadManner, DueTooSoon, ItemsOpen, NameTaken, NotADraft, NothingToReview, NotUnderWay
 
-_SCOPE: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a campaign goes about it: its kind, and with `delta` for how many days a person's answer may be carried on.
+
+    SOX lets no answer be carried; for PCI DSS one may be half a year old.
+    """
+
+    kind: str = Campaign.Kind.AGENT_OWNER
+    mode: str = Campaign.Mode.FULL
+    framework: str = Campaign.Framework.NONE
+    carry_days: int = 0
+
+    def check(self) -> None:
+        """Raise BadManner for what no campaign can be."""
+        most = {Campaign.Framework.NONE: 366, Campaign.Framework.PCI: 183, Campaign.Framework.SOX: 0}
+        known = self.kind in Campaign.Kind and self.mode in Campaign.Mode and self.framework in Campaign.Framework
+        longest = most[Campaign.Framework(self.framework)] if known else 0
+        fits = 0 < self.carry_days <= longest if self.mode == Campaign.Mode.DELTA else self.carry_days == 0
+        if not known or not fits:
+            raise BadManner(carry_days_at_most=longest)
+
+
+FULL: Final = Manner()
 
 
 def about(campaign: Campaign) -> list[str]:
@@ -31,21 +55,33 @@ def about(campaign: Campaign) -> list[str]:
 
 @transaction.atomic
 def make(
-    slug: str, *, name: str, due_at: datetime, scope: Mapping[str, Any] | None = None, by: Person, reason: str = ""
+    slug: str,
+    *,
+    name: str,
+    due_at: datetime,
+    scope: Mapping[str, Any] | None = None,
+    manner: Manner = FULL,
+    by: Person,
+    reason: str = "",
 ) -> Campaign:
-    """Draft a campaign over all access in force, or that of some `systems` and `agents` (slugs) alone.
+    """Draft a campaign over all access in force, or what a scope takes in (`scoping`).
 
-    Raises NameTaken, BadScope, DueTooSoon.
+    Raises NameTaken, BadScope, BadManner, DueTooSoon.
     """
     now = clock.now()
     if due_at <= now:
         raise DueTooSoon
-    checked = _checked(scope or {})
+    checked = scoping.check(scope or {})
+    manner.check()
     try:
         with transaction.atomic():
             campaign = Campaign.objects.create(
                 slug=slug,
                 name=name,
+                kind=manner.kind,
+                mode=manner.mode,
+                framework=manner.framework,
+                carry_days=manner.carry_days,
                 owner=by,
                 scope=checked,
                 scope_sha256=hashlib.sha256(chain.canonical(checked)).hexdigest(),
@@ -59,22 +95,9 @@ def make(
         about=about(campaign),
         by=by.principal,
         reason=reason,
-        detail={"name": name, "kind": campaign.kind, "scope": checked, "due_at": due_at.isoformat()},
+        detail={"name": name, **asdict(manner), "scope": checked, "due_at": due_at.isoformat()},
     )
     return campaign
-
-
-def _checked(scope: Mapping[str, Any]) -> dict[str, list[str]]:
-    checked: dict[str, list[str]] = {}
-    for field, names in scope.items():
-        rows = _SCOPE.get(field)
-        if rows is None or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise BadScope(field=str(field)[:64])
-        known = set(rows().filter(slug__in=names).values_list("slug", flat=True))
-        if not names or known != set(names):
-            raise BadScope(field=field, unknown=sorted(set(names) - known)[:20])
-        checked[field] = sorted(known)
-    return checked
 
 
 @transaction.atomic
@@ -92,6 +115,7 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
     if not rows:
         raise NothingToReview
     suggesting.suggest(campaign, now)
+    carried = staging.carry(campaign, now)
     unresolved = assigning.assign(campaign)
     is_first = not Campaign.objects.exclude(state=Campaign.State.DRAFT).exists()
     _save(
@@ -112,6 +136,7 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
             "population_sha256": digest,
             "items": ReviewItem.objects.filter(campaign=campaign).count(),
             "unresolved": unresolved,
+            "carried_forward": carried,
             "is_rehearsal": is_first,
             "scope_sha256": campaign.scope_sha256,
             "snapshot_at": now.isoformat(),

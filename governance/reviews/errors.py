@@ -37,6 +37,12 @@ class BadScope(DomainError):
     code, status = "scope_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class BadManner(DomainError):
+    """The kind is unknown, or answers would be carried forward for longer than the framework lets them."""
+
+    code, status = "review_manner_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class DueTooSoon(DomainError):
     """The campaign would be due in the past."""
 

@@ -132,9 +132,9 @@ def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
     tools, grants, assigned, events = _tools(campaign), _grants(campaign), _assigned(campaign), _events(campaign)
     answers = _answers(campaign)
     for item in items:
-        decision, assignment = item.current_decision, assigned[item.pk]
+        decision, assignment = item.current_decision, assigned.get(item.pk)
         removal: Remediation | None = getattr(decision, "remediation", None) if decision else None
-        resolution = assignment.resolution
+        resolution = assignment.resolution if assignment else {}
         yield {
             "number": item.number,
             "item": str(item.pk),
@@ -146,7 +146,7 @@ def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
             "outcome": decision.verb if decision else item.state,
             **_said(decision),
             "answers": answers[item.pk],
-            "reviewer": assignment.reviewer.login if assignment.reviewer else None,
+            "reviewer": assignment.reviewer.login if assignment and assignment.reviewer else None,
             "reviewer_rule": resolution.get("rule", ""),
             "skipped": [f"{skip['who']}: {skip['why']}" for skip in resolution.get("skipped", [])],
             "grants": grants[item.pk],

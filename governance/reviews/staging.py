@@ -6,22 +6,24 @@ depends on the session's time zone.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection
 
+from entitlements.models import Grant
 from governance import reviewing
 from governance.models import Campaign, PopulationRow
 
-from . import usage
+from . import scoping, usage
 
 WINDOW: Final = usage.WINDOW
 
 _TAKE: Final = f"""
 WITH held AS MATERIALIZED (
     SELECT g.id, g.agent_id, e.system_id, g.subjects_digest, g.version, g.state, g.starts_at, g.expires_at,
-           g.request_id, e.scope, a.slug AS agent, y.slug AS system, y.kind, s.login AS sponsor, o.login AS owner,
+           g.request_id, @excluded AS excluded, e.scope, a.slug AS agent, y.slug AS system, y.kind,
+           s.login AS sponsor, o.login AS owner,
            (SELECT max(array_position(%(risks)s::text[], t.risk::text)) FROM entitlements_grantline l
               JOIN entitlements_tool t ON t.id = l.tool_id WHERE l.grant_id = g.id) AS risk,
            (SELECT coalesce(array_agg(DISTINCT coalesce('person:' || p.login, 'group:' || u.slug)), '{{}}')
@@ -33,9 +35,7 @@ WITH held AS MATERIALIZED (
     JOIN entitlements_agent a ON a.id = g.agent_id
     JOIN entitlements_person s ON s.id = a.sponsor_id
     LEFT JOIN entitlements_person o ON o.id = a.owner_id
-    WHERE g.ended_at IS NULL AND g.expires_at > %(now)s
-      AND (%(systems)s::text[] IS NULL OR y.slug = ANY(%(systems)s))
-      AND (%(agents)s::text[] IS NULL OR a.slug = ANY(%(agents)s))
+    WHERE g.id IN (@scope)
 ), item AS (
     INSERT INTO governance_reviewitem (id, campaign_id, number, agent_id, system_id, subjects_digest, subjects, risk,
                                        state, exclusion_reason)
@@ -43,7 +43,9 @@ WITH held AS MATERIALIZED (
            row_number() OVER (ORDER BY max(coalesce(risk, 4)) DESC, min(system), min(agent), subjects_digest),
            agent_id, system_id, subjects_digest,
            ARRAY(SELECT jsonb_array_elements_text(jsonb_agg(to_jsonb(subjects)) -> 0)),
-           (%(risks)s::text[])[max(coalesce(risk, 4))], 'in_review', ''
+           (%(risks)s::text[])[max(coalesce(risk, 4))],
+           CASE WHEN bool_and(excluded <> '') THEN 'excluded' ELSE 'in_review' END,
+           CASE WHEN bool_and(excluded <> '') THEN min(excluded) ELSE '' END
     FROM held GROUP BY agent_id, system_id, subjects_digest
     RETURNING id, number, agent_id, system_id, subjects_digest
 ), told AS (
@@ -83,13 +85,63 @@ FROM (
 """  # noqa: S608 - made of constants
 
 
+_CARRY: Final = """
+WITH now AS (
+    SELECT i.id, i.agent_id, i.system_id, i.subjects_digest FROM governance_reviewitem i
+    JOIN governance_suggestion s ON s.item_id = i.id AND s.verdict IN ('keep', 'unknown')
+    WHERE i.campaign_id = %(campaign)s AND i.state = 'in_review' AND i.risk IN ('low', 'medium')
+), before AS (
+    SELECT DISTINCT ON (n.id) n.id, o.id AS old, d.id AS decision FROM now n
+    JOIN governance_reviewitem o USING (agent_id, system_id, subjects_digest)
+    JOIN governance_reviewdecision d ON d.id = o.current_decision_id
+    WHERE o.id <> n.id AND d.verb = 'certify' AND d.decided_at > %(since)s ORDER BY n.id, d.decided_at DESC
+)
+UPDATE governance_reviewitem i SET state = 'carried_forward', carried_from_id = b.decision FROM before b
+WHERE i.id = b.id AND NOT EXISTS (
+    (SELECT grant_id, tool_id, tool_version_id, limits FROM governance_reviewline WHERE item_id = b.id
+     EXCEPT SELECT grant_id, tool_id, tool_version_id, limits FROM governance_reviewline WHERE item_id = b.old)
+    UNION ALL
+    (SELECT grant_id, tool_id, tool_version_id, limits FROM governance_reviewline WHERE item_id = b.old
+     EXCEPT SELECT grant_id, tool_id, tool_version_id, limits FROM governance_reviewline WHERE item_id = b.id))
+"""
+
+
 def take(campaign: Campaign, now: datetime) -> tuple[int, str]:
     """Take everything in force within the scope, and return how many grants that is and the hash of them all."""
+    chosen, values = scoping.as_sql(scoping.matching(campaign.scope, campaign.kind, now), "scope")
+    excluded, reasons = _excluded(campaign, now)
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, _parameters(campaign, now))
+        cursor.execute(
+            _TAKE.replace("@scope", chosen).replace("@excluded", excluded),
+            {**_parameters(campaign, now), **values, **reasons},
+        )
     hashes = PopulationRow.objects.filter(campaign=campaign).order_by("seq").values_list("row_sha256", flat=True)
     digest = reviewing.population_digest(hashes.iterator())
     return PopulationRow.objects.filter(campaign=campaign).count(), digest
+
+
+def carry(campaign: Campaign, now: datetime) -> int:
+    """Carry the answers of a person forward to what has not changed since, where the campaign does so; says how many.
+
+    Only what is of low or medium risk, has the same lines, and gives no reason for a closer look.
+    """
+    if campaign.mode != Campaign.Mode.DELTA:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_CARRY, {"campaign": campaign.pk, "since": now - timedelta(days=campaign.carry_days)})
+        return int(cursor.rowcount)
+
+
+def _excluded(campaign: Campaign, now: datetime) -> tuple[str, dict[str, Any]]:
+    """Return an expression that gives the reason for which a grant `g` is left out, or an empty text."""
+    cases: list[str] = []
+    values: dict[str, Any] = {}
+    for number, said in enumerate(campaign.scope.get("exclude", [])):
+        rows = Grant.objects.filter(scoping.compiled(said["where"], now))
+        chosen, named = scoping.as_sql(rows, f"left{number}_")
+        cases.append(f"WHEN g.id IN ({chosen}) THEN %(reason{number})s::text")
+        values |= {**named, f"reason{number}": said["reason"]}
+    return (f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"), values
 
 
 def _parameters(campaign: Campaign, now: datetime) -> dict[str, Any]:
@@ -100,6 +152,4 @@ def _parameters(campaign: Campaign, now: datetime) -> dict[str, Any]:
         "since": now - WINDOW,
         "risks": ["low", "medium", "high", "critical"],
         "gateway": usage.GATEWAY,
-        "systems": campaign.scope.get("systems"),
-        "agents": campaign.scope.get("agents"),
     }

@@ -19,6 +19,8 @@ OUTCOMES: Final = (
     ("certify", _("Kept")),
     ("revoke", _("Removed")),
     ("superseded", _("Ended meanwhile")),
+    ("carried_forward", _("Unchanged since it was kept")),
+    ("excluded", _("Left out")),
     ("no_response", _("Not answered")),
     ("in_review", _("Open")),
 )

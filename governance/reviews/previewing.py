@@ -1,0 +1,185 @@
+"""What a campaign would be if it began now: the staging itself, looked at and taken back, so that nothing differs.
+
+Nothing is kept and nothing is recorded. A population too large to stage for a look is counted alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import Count, Q, Sum
+
+from audit import clock
+from entitlements.models import Person
+from entitlements.words import Risk
+from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, ReviewLine, Suggestion
+
+from . import assigning, scoping, staging, suggesting
+from .campaigns import Manner
+
+LARGEST: Final = 20_000
+"""How many grants are staged for a look."""
+SECONDS: Final[Mapping[str, int]] = {Risk.LOW: 20, Risk.MEDIUM: 40, Risk.HIGH: 90, Risk.CRITICAL: 180}
+"""How long an item takes, by its risk: a fair guess until an installation has measured its own."""
+MANY, TOO_MANY = 60, 120
+"""Items of one reviewer from which an answer is no longer worth much, and from which nobody gets more."""
+SAMPLE: Final = 20
+READABLE: Final = 95
+"""Per cent of the tools that must have a plain sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many items one reviewer would get, and about how many minutes they take; nobody's where no one is found."""
+
+    login: str
+    name: str
+    items: int
+    minutes: int
+
+    @property
+    def level(self) -> str:
+        """Whether that is fine, many or too many."""
+        return "too_many" if self.items > TOO_MANY else "many" if self.items > MANY else "fine"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a campaign would look at, whom it would ask, and what would happen if nobody answered.
+
+    `staged` is false where the population is too large for a look: then only `grants` is known.
+    """
+
+    at: datetime
+    grants: int
+    staged: bool = False
+    items: int = 0
+    excluded: int = 0
+    carried: int = 0
+    new: int = 0
+    gone: int = 0
+    unresolved: int = 0
+    readable: int = 100
+    silent_grants: int = 0
+    silent_calls: int = 0
+    risks: dict[str, int] = field(default_factory=dict)
+    systems: dict[str, int] = field(default_factory=dict)
+    verdicts: dict[str, int] = field(default_factory=dict)
+    loads: tuple[Load, ...] = ()
+    sample: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def gates(self) -> list[tuple[str, str]]:
+        """Return each gate with how it stands: good, warn or bad; a bad one keeps the campaign from beginning."""
+        overloaded = any(load.level == "too_many" for load in self.loads)
+        busy = any(load.level == "many" for load in self.loads)
+        return [
+            ("population", "good" if self.grants else "bad"),
+            ("reviewers", "warn" if self.unresolved else "good"),
+            ("load", "warn" if overloaded or busy else "good"),
+            ("readability", "good" if self.readable >= READABLE else "warn"),
+        ]
+
+
+def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
+    """Say what a campaign with this scope would be. Raises BadScope, BadManner."""
+    now = clock.now()
+    checked = scoping.check(scope)
+    manner.check()
+    grants = scoping.matching(checked, manner.kind, now).count()
+    if not grants or grants > LARGEST:
+        return Preview(now, grants)
+    with transaction.atomic():
+        campaign = Campaign.objects.create(
+            slug=f"preview-{uuid4().hex}",
+            name="preview",
+            kind=manner.kind,
+            mode=manner.mode,
+            framework=manner.framework,
+            carry_days=manner.carry_days,
+            owner=by,
+            scope=checked,
+            scope_sha256="0" * 64,
+            created_at=now,
+            due_at=now + timedelta(days=1),
+        )
+        staging.take(campaign, now)
+        suggesting.suggest(campaign, now)
+        staging.carry(campaign, now)
+        unresolved = assigning.assign(campaign)
+        seen = _look(campaign, now, grants, unresolved)
+        transaction.set_rollback(True)
+    return seen
+
+
+def of_draft(campaign: Campaign) -> Preview:
+    """Say what a drafted campaign would be if it began now."""
+    manner = Manner(campaign.kind, campaign.mode, campaign.framework, campaign.carry_days)
+    return preview(campaign.scope, manner, by=campaign.owner)
+
+
+def _look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Preview:
+    items = ReviewItem.objects.filter(campaign=campaign)
+    asked = items.filter(state=ReviewItem.State.IN_REVIEW)
+    lines = ReviewLine.objects.filter(item__campaign=campaign)
+    silent = asked.exclude(risk=Risk.LOW)
+    counted = lines.aggregate(all=Count("pk"), told=Count("pk", filter=~Q(tool__sentence="")))
+    calls = lines.filter(item__in=silent).aggregate(n=Sum("calls_window"))["n"] or 0
+    new, gone = _against_the_last(campaign)
+    return Preview(
+        at=now,
+        grants=grants,
+        staged=True,
+        items=asked.count(),
+        excluded=items.filter(state=ReviewItem.State.EXCLUDED).count(),
+        carried=items.filter(state=ReviewItem.State.CARRIED_FORWARD).count(),
+        new=new,
+        gone=gone,
+        unresolved=unresolved,
+        readable=100 * counted["told"] // (counted["all"] or 1),
+        silent_grants=PopulationRow.objects.filter(item__in=silent).count(),
+        silent_calls=round(calls / staging.WINDOW.days),
+        risks=_split(asked, "risk"),
+        systems=_split(asked, "system__name"),
+        verdicts=_split(Suggestion.objects.filter(item__in=asked), "verdict"),
+        loads=_loads(campaign),
+        sample=tuple(
+            {"agent": item.agent.name, "system": item.system.name, "risk": item.risk, "people": item.subjects}
+            for item in asked.select_related("agent", "system").order_by("number")[:SAMPLE]
+        ),
+    )
+
+
+def _split(rows: Any, column: str) -> dict[str, int]:  # noqa: ANN401 - a queryset of any model
+    return dict(rows.order_by().values_list(column).annotate(n=Count("pk")).order_by("-n", column))
+
+
+def _loads(campaign: Campaign) -> tuple[Load, ...]:
+    rows = Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED)
+    found: dict[str, tuple[str, int, int]] = {}
+    for login, name, risk, n in rows.values_list("reviewer__login", "reviewer__name", "item__risk").annotate(
+        n=Count("pk")
+    ):
+        _name, items, seconds = found.get(login or "", (name or "", 0, 0))
+        found[login or ""] = (_name, items + n, seconds + n * SECONDS.get(risk, SECONDS[Risk.CRITICAL]))
+    loads = [Load(login, name, items, -(-seconds // 60)) for login, (name, items, seconds) in found.items()]
+    return tuple(sorted(loads, key=lambda load: (bool(load.login), -load.items, load.name)))
+
+
+def _against_the_last(campaign: Campaign) -> tuple[int, int]:
+    """Count the grants that the last campaign of this kind did not have, and those that only it had."""
+    before = Campaign.objects.filter(kind=campaign.kind, snapshot_at__isnull=False).exclude(pk=campaign.pk)
+    last = before.order_by("-snapshot_at").first()
+    if last is None:
+        return 0, 0
+    ours = PopulationRow.objects.filter(campaign=campaign).values("grant")
+    theirs = PopulationRow.objects.filter(campaign=last).values("grant")
+    return (
+        PopulationRow.objects.filter(campaign=campaign).exclude(grant__in=theirs).count(),
+        PopulationRow.objects.filter(campaign=last).exclude(grant__in=ours).count(),
+    )

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from audit.models import Event
+from governance.models import Campaign, PopulationRow, ReviewItem, Suggestion
+from governance.reviews import Manner, previewing
+from governance.reviews.errors import BadManner, BadScope
+from tests import make
+from tests.entitlements.api import client
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_preview_says_what_beginning_would_do_and_leaves_nothing_behind() -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    make.grant(make.agent("other", sponsor=company.bob, owner=company.mona), worlds.low(company), people=[company.bob])
+    events = Event.objects.count()
+
+    seen = previewing.preview({}, Manner(), by=company.ana)
+
+    assert (seen.grants, seen.items, seen.unresolved, seen.readable) == (3, 3, 0, 100)
+    assert {load.login: (load.items, load.minutes) for load in seen.loads} == {"sofia": (2, 4), "sam": (1, 1)}
+    assert (seen.risks, seen.silent_grants) == ({"low": 2, "critical": 1}, 1)
+    assert seen.sample[0]["agent"] == "research-bot"
+    for rows in (Campaign, PopulationRow, ReviewItem, Suggestion):
+        assert not rows.objects.exists()
+    assert Event.objects.count() == events
+
+    begun = worlds.campaign(company)
+    assert (begun.population_rows, ReviewItem.objects.count()) == (seen.grants, seen.items)
+    make.grant(make.agent(sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    assert (previewing.preview({}, Manner(), by=company.ana).new, Campaign.objects.count()) == (1, 1)
+
+
+def test_what_is_too_large_for_a_look_is_counted_and_what_is_wrong_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    monkeypatch.setattr(previewing, "LARGEST", 0)
+    seen = previewing.preview({}, Manner(), by=company.ana)
+    assert (seen.grants, seen.staged) == (1, False)
+    with pytest.raises(BadScope):
+        previewing.preview({"sql": "x"}, Manner(), by=company.ana)
+    with pytest.raises(BadManner):
+        previewing.preview({}, Manner(mode="delta", framework="sox", carry_days=9), by=company.ana)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_analyst_previews_over_rest_and_drafts_what_she_saw() -> None:
+    company, _ = worlds.found()
+    body = {
+        "kind": "privileged_tools",
+        "scope": {
+            "where": {"field": "grant.age_days", "op": "lte", "value": 5},
+            "exclude": [{"where": {"field": "agent.slug", "op": "eq", "value": "none"}, "reason": "x"}],
+        },
+    }
+    assert client.of(company.sofia).post("/api/v1/campaigns/preview", body).status_code == 403
+    told = client.of(company.ana).post("/api/v1/campaigns/preview", body)
+    assert (told.status_code, told.json()["items"], told.json()["reviewers"]) == (
+        200,
+        1,
+        [{"login": "sam", "items": 1, "minutes": 3, "level": "fine"}],
+    )
+    due = {"slug": "risky", "name": "Risky", "due_at": "2099-01-01T00:00:00Z"}
+    made = client.of(company.ana).post("/api/v1/campaigns", {**body, **due})
+    assert (made.status_code, made.json()["kind"], made.json()["scope"]) == (201, "privileged_tools", body["scope"])

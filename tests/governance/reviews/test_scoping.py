@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from audit import clock
+from entitlements.models import Tool
+from governance import reviews
+from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, UsageDay
+from governance.reviews import Answer, Manner, scoping
+from governance.reviews.errors import BadManner, BadScope
+from tests import make
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+DUE = timedelta(days=14)
+
+
+def begin(
+    company: Company, scope: dict[str, Any] | None = None, *, slug: str = "q4", manner: Manner | None = None
+) -> Campaign:
+    made = reviews.make(
+        slug, name="A", due_at=clock.now() + DUE, scope=scope, manner=manner or Manner(), by=company.ana
+    )
+    return reviews.activate(made.pk, by=company.ana)
+
+
+def when(field: str, op: str, value: object) -> dict[str, object]:
+    return {"field": field, "op": op, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        (when("agent.slug", "in", ["research-bot"]), {"research-bot"}),
+        (when("tool.risk", "gte", "critical"), {"research-bot"}),
+        (when("tool.risk", "lte", "low"), {"research-bot", "helper"}),
+        ({"not": when("tool.risk", "gte", "critical")}, {"helper"}),
+        ({"and": [when("tool.name", "has", "now"), when("person", "has", "alice")]}, {"research-bot"}),
+        ({"or": [when("person", "has", "bob"), when("tool.action", "has", "delete")]}, {"helper"}),
+        (when("grant.age_days", "gte", 30), {"helper"}),
+        (when("grant.age_days", "lte", 1), {"research-bot"}),
+        (when("grant.expires_in_days", "lte", 1), {"research-bot"}),
+        (when("grant.calls_90d", "gte", 5), {"research-bot"}),
+        (when("grant.calls_90d", "eq", 0), {"helper"}),
+        (when("agent.owner", "isnull", value=True), set()),
+    ],
+)
+def test_a_condition_takes_in_the_grants_it_says(where: dict[str, Any], names: set[str]) -> None:
+    company, grant = worlds.found()
+    now = clock.now()
+    helper = make.agent("helper", sponsor=company.sofia)
+    make.grant(
+        helper,
+        worlds.low(company),
+        people=[company.bob],
+        starts_at=now - timedelta(days=40),
+        lasts=timedelta(days=80),
+    )
+    UsageDay.objects.create(
+        agent=company.bot,
+        grant=grant,
+        tool=Tool.objects.get(name="now"),
+        day=now.date(),
+        calls=5,
+        denied=0,
+        last_at=now,
+    )
+    scope = scoping.check({"where": where})
+    found = scoping.matching(scope, Campaign.Kind.AGENT_OWNER, now)
+    assert set(found.values_list("agent__slug", flat=True)) == names
+    if names:
+        taken = PopulationRow.objects.filter(campaign=begin(company, {"where": where}))
+        assert set(taken.values_list("grant__agent__slug", flat=True)) == names
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"where": when("agent.password", "eq", "x")},
+        {"where": when("agent.slug", "gte", "x")},
+        {"where": when("agent.slug", "eq", ["x"])},
+        {"where": when("agent.slug", "in", "x")},
+        {"where": when("grant.age_days", "gte", "30")},
+        {"where": when("grant.age_days", "gte", value=True)},
+        {"where": when("tool.risk", "gte", "huge")},
+        {"where": {"and": []}},
+        {"where": {"and": [when("agent.slug", "eq", "x")], "or": []}},
+        {"where": {**when("agent.slug", "eq", "x"), "sql": "1=1"}},
+        {"where": {"not": {"not": {"not": {"not": {"not": {"not": {"not": when("agent.slug", "eq", "x")}}}}}}}},
+        {"where": {"or": [when("agent.slug", "eq", "x")] * 51}},
+        {"exclude": [{"where": when("agent.slug", "eq", "x")}]},
+        {"exclude": [{"where": when("agent.slug", "eq", "x"), "reason": " "}]},
+        {"sql": "true"},
+    ],
+)
+def test_anything_else_is_no_scope(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadScope):
+        scoping.check(wrong)
+
+
+def test_what_is_left_out_stays_in_the_population_with_its_reason() -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    out = [{"where": when("person", "has", "bob' OR 1=1 --"), "reason": "never"}]
+    out.append({"where": when("agent.slug", "eq", "helper"), "reason": "Reviewed by 100 % of its users."})
+
+    campaign = begin(company, {"exclude": out})
+
+    items = {item.agent.slug: item for item in ReviewItem.objects.filter(campaign=campaign).select_related("agent")}
+    assert (items["helper"].state, items["helper"].exclusion_reason) == ("excluded", "Reviewed by 100 % of its users.")
+    assert (items["research-bot"].state, campaign.population_rows) == ("in_review", 2)
+    assert not Assignment.objects.filter(item=items["helper"]).exists()
+    assert {row["outcome"] for row in reviews.evidence(campaign).rows} == {"excluded", "in_review"}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ReviewItem.objects.filter(pk=items["research-bot"].pk).update(state="excluded")
+
+
+def test_a_campaign_by_system_asks_its_owner_first_and_one_of_privileged_tools_takes_in_no_others() -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    by_owner = begin(company, slug="systems", manner=Manner("resource_owner"))
+    risky = begin(company, slug="risky", manner=Manner("privileged_tools"))
+    first = Assignment.objects.filter(item__campaign=by_owner, stage=1)
+    assert set(first.values_list("reviewer__login", flat=True)) == {"sam"}
+    assert [item.agent.slug for item in ReviewItem.objects.filter(campaign=risky)] == ["research-bot"]
+
+
+def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_forward() -> None:
+    company, _ = worlds.found()
+    helper = make.agent("helper", sponsor=company.sofia)
+    calm = make.grant(helper, worlds.low(company), people=[company.bob])
+    first = begin(company, slug="q1")
+    kept = worlds.item(first, helper)
+    worlds.answer(first, company.sofia, [(kept, Answer("certify"))])
+    delta = Manner(mode="delta", carry_days=100)
+
+    again = begin(company, slug="q2", manner=delta)
+    item = worlds.item(again, helper)
+    kept.refresh_from_db()
+    assert (item.state, item.carried_from_id) == ("carried_forward", kept.current_decision_id)
+    assert worlds.item(again, company.bot).state == "in_review"
+    assert worlds.item(begin(company, slug="q3"), helper).state == "in_review", "a full one carries nothing"
+
+    calm.lines.update(limits={"x": {"max": 1}})
+    assert worlds.item(begin(company, slug="q5", manner=delta), helper).state == "in_review"
+
+
+@pytest.mark.parametrize(
+    "manner",
+    [
+        Manner(mode="delta", framework="sox", carry_days=1),
+        Manner(mode="delta", framework="pci", carry_days=184),
+        Manner(mode="delta"),
+        Manner(carry_days=3),
+        Manner("other"),
+    ],
+)
+def test_what_a_framework_does_not_let_be_carried_is_refused_by_the_verb_and_the_database(manner: Manner) -> None:
+    company, _ = worlds.found()
+    with pytest.raises(BadManner):
+        begin(company, manner=manner)
+    if manner.kind in Campaign.Kind:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Campaign.objects.create(
+                slug="x",
+                name="x",
+                owner=company.ana,
+                created_at=clock.now(),
+                due_at=clock.now() + DUE,
+                mode=manner.mode,
+                framework=manner.framework,
+                carry_days=manner.carry_days,
+            )
