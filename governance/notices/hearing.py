@@ -300,11 +300,13 @@ def _setup(event: Event) -> Iterator[Told]:
 
 _ANSWERS: Final[Mapping[Action, Any]] = {
     Action.APPROVAL_DENIED: gettext_lazy("Denied: %(what)s for %(agent)s. The request says why."),
+    Action.APPROVAL_GIVEN_BY_RULE: gettext_lazy("Approved by a rule: %(what)s for %(agent)s."),
     Action.REQUEST_NARROWED: gettext_lazy("Less than you asked now waits for approval: %(what)s for %(agent)s."),
     Action.REQUEST_EXPIRED: gettext_lazy("Nobody answered in time: %(what)s for %(agent)s. You can ask again."),
 }
 _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.REQUEST_SUBMITTED: _asked,
+    Action.APPROVAL_ESCALATED: _asked,
     Action.APPROVAL_REROUTED: _asked,
     Action.APPROVAL_REASSIGNED: _asked,
     Action.REQUEST_EDITED: _asked,

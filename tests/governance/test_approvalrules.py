@@ -16,6 +16,7 @@ from entitlements import errors
 from entitlements.models import Grant, Tool
 from governance import approvalrules, approvals, combinationrules, requests
 from governance.models import AccessRequest, Approval, ApprovalRule, Notice, RuleApproval
+from governance.notices import hearing
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -51,6 +52,8 @@ def test_a_request_within_a_rule_becomes_a_grant_at_once_in_nobodys_name(company
     assert [event.action for event in about] == ["request.submitted", "approval.given_by_rule", "grant.issued"]
     by_rule = about.get(action=Action.APPROVAL_GIVEN_BY_RULE)
     assert (by_rule.actor, by_rule.detail["rule"]) == (str(SYSTEM), str(rule.pk))
+    hearing.tell(by_rule)
+    assert "Approved by a rule" in Notice.objects.get(person=company.otto).sentence
 
 
 def _combine(company: Company) -> None:

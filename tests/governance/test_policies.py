@@ -13,7 +13,8 @@ from audit.models import Event
 from entitlements import people
 from entitlements.words import Risk
 from governance import approvals, candidates, narrowing, policies, requests, rules
-from governance.models import AccessRequest, Approval
+from governance.models import AccessRequest, Approval, Notice
+from governance.notices import hearing
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -95,6 +96,8 @@ def test_after_half_the_time_the_next_is_asked_as_well_once_and_it_is_recorded(c
     assert request.approvals.get().resolution["widened"] == "system_owner"
     event = Event.objects.filter(action=Action.APPROVAL_ESCALATED).get()
     assert event.detail == {"waiting_for": {"sponsor": ["sam", "sofia"]}}
+    hearing.tell(event)
+    assert set(Notice.objects.values_list("person__login", flat=True)) == {"sam", "sofia"}
     assert not approvals.escalate_due()
     assert not approvals.reroute(request.pk, reason="what was widened stays so")
     assert approvals.approve(request.pk, by=company.sam).state == "approved"
