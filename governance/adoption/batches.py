@@ -19,7 +19,7 @@ from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import agents, changes, impressions, locks, offers, seenagents
+from entitlements import agents, impressions, locks, offers, seenagents
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Agent, Membership, Person, SeenAgent, Workflow
@@ -348,7 +348,7 @@ def _adopt(row: AdoptedAgent, made: Plan, outcome: Outcome, *, by: Person, reaso
         state=Workflow.State.ADOPTED, changed_at=now, changed_by=str(by.principal), adopted_from=row.batch_id
     )
     if agent.status == Agent.Status.STAGED:
-        _put_into_use(agent, by=by, reason=reason)
+        agents.activate(agent, by=by.principal, reason=reason)
     grants, refused = granting.adopt(row, agent, made, by=by.principal, reason=reason)
     held = {grant.entitlement.system_id for grant in grants}
     Workflow.objects.filter(agent=agent, adopted_from=row.batch_id, state=Workflow.State.ADOPTED).exclude(
@@ -360,15 +360,6 @@ def _adopt(row: AdoptedAgent, made: Plan, outcome: Outcome, *, by: Person, reaso
     outcome.grants += len(grants)
     if refused:
         outcome.refused[agent.slug] = sorted(set(refused))
-
-
-def _put_into_use(agent: Agent, *, by: Person, reason: str) -> None:
-    """Let an agent work whose sponsor has accepted; the caller holds it."""
-    agent.status, agent.status_reason = Agent.Status.ACTIVE, reason
-    agent.version += 1
-    agent.save(update_fields=["status", "status_reason", "version"])
-    log.record(Action.AGENT_ACTIVATED, about=[f"agent:{agent.slug}"], by=by.principal, reason=reason)
-    changes.note(changes.Kind.AGENT, f"agent:{agent.slug}", agent_id=agent.pk)
 
 
 def _rows(batch: AdoptionBatch) -> QuerySet[AdoptedAgent]:

@@ -118,7 +118,7 @@ class OutcomeShown(Shown):
     refused = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
 
 
-class SeenShown(Shown):
+class SeenAgentShown(Shown):
     """An agent that was seen in a file or a log, and what was decided about it."""
 
     id = serializers.IntegerField(source="pk")
@@ -341,7 +341,7 @@ class RollBack(_Agents):
 
 class _Seen(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = SeenShown
+    shown: ClassVar[type[Shown]] = SeenAgentShown
 
     def rows(self) -> QuerySet[SeenAgent]:
         rows = SeenAgent.objects.select_related("agent")

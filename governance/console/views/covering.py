@@ -112,14 +112,14 @@ def table(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, pk: int) -> HttpResponse:
+def one(request: HttpRequest, number: int) -> HttpResponse:
     """Show one workflow and what holds on its path; move it, undo it, or say what holds."""
     caller = doors.caller(request)
-    row = doors.find(coverage.rows(caller), pk=pk)
+    row = doors.find(coverage.rows(caller), pk=number)
     doors.about(request, f"system:{row.system.slug}", *([f"agent:{row.agent.slug}"] if row.agent else []))
     if request.method == "POST":
         doors.done(request, _act(request, row))
-        return redirect(f"/coverage/{pk}/")
+        return redirect(f"/coverage/{number}/")
     path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
     said = PathTerms.objects.filter(system=row.system, path=path).first()
     adopted = row.adopted_from is not None and row.agent is not None

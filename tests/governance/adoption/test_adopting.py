@@ -1,0 +1,220 @@
+"""Nothing is in force before a sponsor accepted and an analyst said yes; then the listed lines alone, for a while."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from audit import timeline
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import clients, people, seenagents
+from entitlements.errors import ReasonRequired
+from entitlements.independence import SecondPersonNeeded
+from entitlements.models import Agent, Client, Grant, Group, Membership, Person, SeenAgent, Workflow
+from governance.adoption import batches, moving
+from governance.models import AdoptedAgent, AdoptionBatch, SeenAccess
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+
+pytestmark = pytest.mark.django_db
+
+TABLE = b"""agent,client_id,owner,system,tools,person,last_used
+Desk helper,desk-1,mona,clock,now convert remove,alice,2026-11-01T08:00:00Z
+Desk helper,desk-1,mona,clock,now,bob,2026-11-02T08:00:00Z
+Desk helper,desk-1,mona,clock,*,alice,
+Desk helper,desk-1,mona,payroll,pay,alice,
+Desk helper,desk-1,mona,clock,now,ghost,
+"""
+
+
+@pytest.fixture
+def company() -> Company:
+    return companies.found()
+
+
+def look(company: Company, content: bytes = TABLE, agent: str = "") -> AdoptionBatch:
+    return batches.look_at(content, file_name="all.csv", agent=agent, by=company.ana)
+
+
+def accepted(company: Company, content: bytes = TABLE) -> AdoptionBatch:
+    batch = look(company, content)
+    batches.ask(batch, sponsor=company.mona, each={}, by=company.ana, reason="Day 30.")
+    batches.answer(batch, accept=True, by=company.mona)
+    return batch
+
+
+def test_looking_puts_nothing_in_force_and_the_same_file_is_the_same_batch(company: Company) -> None:
+    batch = look(company)
+    assert look(company) == batch
+    assert (Grant.objects.count(), Agent.objects.count()) == (0, 1)
+    assert [line.row for line in SeenAccess.objects.order_by("row")] == [2, 3, 4, 5, 6]
+    seen = SeenAgent.objects.get()
+    assert (seen.key, seen.state, seen.agent) == ("desk-1", "unmatched", None)
+    assert (seen.last_seen_at.day, Workflow.objects.get().state) == (2, "known")
+    plan = batches.plans(AdoptedAgent.objects.all())[AdoptedAgent.objects.get().pk]
+    named = dict(Person.objects.values_list("pk", "login"))
+    made = {tuple(line.tool.name for line in each.lines): {named[pk] for pk in each.people} for each in plan.pieces}
+    assert made == {("now",): {"alice", "bob"}, ("convert",): {"alice"}}
+    assert {(code, tool) for code, _system, tool in plan.left} == {
+        ("too_risky", "remove"),
+        ("all_tools", "*"),
+        ("system_unknown", ""),
+        ("person_unknown", ""),
+    }
+
+
+def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
+    batch = look(company)
+    with pytest.raises(ReasonRequired):
+        batches.ask(batch, sponsor=None, each={}, by=company.ana, reason=" ")
+    with pytest.raises(batches.NothingToAsk):
+        batches.ask(look(company, b"agent\nNobody's\n"), sponsor=None, each={}, by=company.ana, reason="x")
+    with pytest.raises(batches.NothingToAsk):  # who brought the file does not answer for it
+        batches.ask(look(company, b"agent\nMine\n"), sponsor=company.ana, each={}, by=make.analyst(), reason="x")
+    (row,) = batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    staged = Agent.objects.get(slug="desk-helper")
+    assert (staged.status, staged.sponsor, row.sponsor, row.state) == ("staged", company.ana, company.mona, "asked")
+    with pytest.raises(batches.NothingAccepted):
+        batches.confirm(batch, by=company.ana, reason="Too soon.")
+    for other in (company.ana, company.sofia):
+        with pytest.raises(batches.NotAsked):
+            batches.answer(batch, accept=True, by=other)
+    batches.answer(batch, accept=True, by=company.mona)
+    staged.refresh_from_db()
+    assert (staged.status, staged.sponsor) == ("staged", company.mona)
+    assert not Grant.objects.exists()
+
+
+def test_a_sponsor_who_declines_leaves_it_to_another(company: Company) -> None:
+    batch = look(company)
+    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    batches.answer(batch, accept=False, by=company.mona, reason="Not mine.")
+    with pytest.raises(batches.NothingAccepted):
+        batches.confirm(batch, by=company.ana, reason="x")
+    row = AdoptedAgent.objects.get()
+    batches.ask(batch, sponsor=None, each={row.pk: company.sam}, by=company.ana, reason="Then sam.")
+    row.refresh_from_db()
+    assert (row.sponsor, Agent.objects.filter(slug__startswith="desk").count()) == (company.sam, 1)
+
+
+def test_the_listed_lines_become_adopted_grants_that_end_and_say_where_they_come_from(company: Company) -> None:
+    batch = accepted(company)
+    outcome = batches.confirm(batch, by=company.ana, reason="Accepted by mona.")
+    assert (outcome.agents, outcome.grants, outcome.refused) == (1, 2, {})
+    agent = Agent.objects.get(slug="desk-helper")
+    assert agent.status == "active"
+    for grant in Grant.objects.filter(agent=agent):
+        assert grant.adopted_from == batch.pk
+        assert grant.expires_at - grant.starts_at == timedelta(days=30)
+        assert not grant.lines.filter(tool__risk__in=["high", "critical"]).exists()
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Grant.objects.filter(pk=grant.pk).update(starts_at=grant.starts_at - timedelta(seconds=1))
+    events = Event.objects.filter(links__contains=[f"adoption:{batch.pk}"])
+    said = [event.action for event in events.order_by("at", "sequence")]
+    assert said.count(Action.GRANT_ISSUED) == 2
+    assert [each for each in said if each.startswith("adoption.")] == [
+        "adoption.prepared",
+        "adoption.sponsors_asked",
+        "adoption.answered",
+        "adoption.confirmed",
+    ]
+    batch.refresh_from_db()
+    assert batch.state == "done"
+    with pytest.raises(batches.NothingAccepted):
+        batches.confirm(batch, by=company.ana, reason="Again.")
+
+
+def test_nobody_says_yes_to_what_serves_them_and_no_rule_is_passed_by(company: Company) -> None:
+    batch = accepted(company)
+    people.assign_role(company.alice, "analyst", by=SYSTEM, reason="for the test")
+    with pytest.raises(batches.OwnBenefit):
+        batches.confirm(batch, by=company.alice, reason="For me.")
+    served = accepted(company, TABLE.replace(b"bob", b"mona").replace(b"desk-1", b"desk-2"))
+    with pytest.raises(batches.OwnBenefit):  # the sponsor is served, so who brought the file is not enough
+        batches.confirm(served, by=company.ana, reason="Alone.")
+    people.disable(company.mona, by=SYSTEM, reason="left")
+    with pytest.raises(batches.NothingAccepted):
+        batches.confirm(batch, by=company.ana, reason="Nobody answers for it.")
+    assert not Grant.objects.exists()
+
+
+def test_an_agent_of_ours_keeps_its_sponsor_who_is_asked(company: Company) -> None:
+    batch = look(company, b"agent,system,tools,person\nresearch-bot,clock,now,alice\n")
+    row = AdoptedAgent.objects.get()
+    assert (row.agent, row.seen.because) == (company.bot, "slug")
+    batches.ask(batch, sponsor=company.mona, each={}, by=company.ana, reason="Day 30.")
+    row.refresh_from_db()
+    assert row.sponsor == company.sofia
+    batches.answer(batch, accept=True, by=company.sofia)
+    assert batches.confirm(batch, by=company.ana, reason="yes").grants == 1
+
+
+def test_three_thousand_people_on_one_client_are_one_agent_and_a_user_group(company: Company) -> None:
+    Person.objects.bulk_create([Person(login=f"user-{n}", name=f"User {n}", password="!") for n in range(3000)])
+    lines = "".join(f"Chat,chat-1,mona,clock,now,user-{n}\n" for n in range(3000))
+    content = f"agent,client_id,owner,system,tools,person\n{lines}".encode()
+    began = time.monotonic()
+    batch = accepted(company, content)
+    outcome = batches.confirm(batch, by=company.ana, reason="yes")
+    took = time.monotonic() - began
+    assert (outcome.agents, outcome.grants) == (1, 1)
+    group = Group.objects.get(slug="chat-users")
+    assert Membership.objects.filter(group=group).count() == 3000
+    assert [each.group for each in Grant.objects.get().subjects.all()] == [group]
+    assert timeline.of("group", "chat-users").filter(action=Action.GROUP_JOINED).count() == 3000
+    assert took < 15, f"{took:.1f} s"
+
+
+def test_cutting_over_and_rolling_back_leave_who_and_when(company: Company) -> None:
+    batch = accepted(company)
+    batches.confirm(batch, by=company.ana, reason="yes")
+    agent = Agent.objects.get(slug="desk-helper")
+    assert Workflow.objects.get(agent=agent).state == "adopted"
+    moving.cut_over(agent, by=company.ana, reason="Its client has the new address.")
+    row = Workflow.objects.get(agent=agent)
+    assert (row.state, row.changed_by, row.adopted_from) == ("governed", "person:ana", batch.pk)
+    with pytest.raises(moving.NothingToMove):
+        moving.cut_over(agent, by=company.ana, reason="again")
+    ended = moving.roll_back(agent, by=company.ana, reason="The client broke.")
+    assert len(ended) == 2
+    assert not Grant.objects.filter(agent=agent, ended_at=None).exists()
+    agent.refresh_from_db()
+    row.refresh_from_db()
+    assert (agent.status, row.state, AdoptedAgent.objects.get().state) == ("suspended", "known", "returned")
+    assert timeline.of("agent", "desk-helper").filter(action=Action.PATH_CUT_OVER).count() == 1
+    assert timeline.of("agent", "desk-helper").filter(action=Action.ADOPTION_ROLLED_BACK).count() == 1
+
+
+def test_rolling_back_stops_no_agent_that_was_ours_before(company: Company) -> None:
+    batch = look(company, b"agent,system,tools,person\nresearch-bot,clock,now,alice\n")
+    kept = make.grant(company.bot, company.use, people=[company.bob])
+    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="x")
+    batches.answer(batch, accept=True, by=company.sofia)
+    batches.confirm(batch, by=company.ana, reason="yes")
+    moving.roll_back(company.bot, by=company.ana, reason="no")
+    company.bot.refresh_from_db()
+    assert (company.bot.status, Grant.objects.get(ended_at=None)) == ("active", kept)
+
+
+def test_a_blocked_name_stays_listed_and_registers_no_client(company: Company) -> None:
+    look(company)
+    seen = SeenAgent.objects.get()
+    seenagents.block(seen, by=company.ana.principal, reason="Not allowed here.")
+    with pytest.raises(seenagents.ClientBlocked):
+        clients.register(" Desk-1", agent=company.bot, auth=Client.Auth.NONE, by=SYSTEM)
+    clients.register("desk-2", agent=company.bot, auth=Client.Auth.NONE, by=SYSTEM)
+    with pytest.raises(seenagents.SeenOtherwise):
+        seenagents.match(seen, company.bot, by=company.ana.principal, reason="x")
+    with pytest.raises(batches.NothingToAsk):
+        batches.ask(AdoptionBatch.objects.get(), sponsor=company.mona, each={}, by=company.ana, reason="x")
+    with pytest.raises(SecondPersonNeeded):
+        seenagents.unblock(seen, by=company.ana.principal, reason="Oh.")
+    seenagents.unblock(seen, by=company.resa.principal, reason="It is ours.")
+    seenagents.match(seen, company.bot, by=company.ana.principal, reason="It is ours.")
+    assert Workflow.objects.get(agent=company.bot).state == "known"
