@@ -131,7 +131,11 @@ PAGES: Final[Pages] = {
     ("catalogue", "GET"): like("entitlements GET"),
     ("request-list", "GET"): like("requests GET"),
     ("request-page", "GET"): like("request GET"),
-    ("request-page", "POST"): like("request-approve", "request-deny", "request-cancel"),
+    ("request-page", "POST"): like(
+        *("request-approve", "request-deny", "request-cancel", "request-question", "request-question-answer"),
+        *("request-reassign", "request-appeal", "request-give-back"),
+    ),
+    **_both(like("request PATCH"), "request-edit"),
     **_both(like("requests"), "ask"),
     ("emergency-list", "GET"): like("emergencies GET"),
     **_both(like("emergencies"), "emergency-declare"),

@@ -30,6 +30,7 @@ WHY: Final = {
     rules.Why.BENEFITS.value: _("would be acted for"),
     rules.Why.OWNS_THE_AGENT.value: _("is the technical owner of the agent"),
     rules.Why.CAME_LATER.value: _("came to the office after it was asked"),
+    rules.Why.ANSWERED_APPEALED.value: _("answered what is appealed"),
     rules.Why.ANSWERED_ALREADY.value: _("answered another part"),
     rules.Why.NEEDED_ELSEWHERE.value: _("is needed for another part"),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,7 +16,7 @@ from entitlements.models import Agent, Entitlement, Group, Person, Tool
 from governance import asking, narrowest, requests
 from governance.console import doors, limiting
 from governance.console.queries import requests as read
-from governance.console.views.requests import lasts
+from governance.console.views.requests import lasts, uuid_of
 
 
 class UnknownLogin(DomainError):
@@ -120,7 +119,7 @@ def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> asking
         groups=tuple(Group.objects.filter(slug__in=given.getlist("group"))) if _answers(request, agent) else (),
         tools=frozenset(given.getlist("tool")),
         limits=limits_of(request, entitlement),
-        denied_call=_uuid(given.get("denied_call", "")),
+        denied_call=uuid_of(given.get("denied_call", "")),
     )
 
 
@@ -161,10 +160,3 @@ def named_people(text: str) -> tuple[Person, ...]:
         if login not in found:
             raise UnknownLogin(_("Nobody has the login %(login)s.") % {"login": login[:64]})
     return tuple(found[login] for login in dict.fromkeys(logins))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -15,13 +16,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Tool
-from governance import approvals, outlook, renewing, requests, separation
+from governance import appealing, approvals, outlook, questions, reassigning, renewing, requests, separation
 from governance.console import doors, limiting, paging, stepup
 from governance.console.queries import record
 from governance.console.queries import requests as read
-from governance.models import AccessRequest
+from governance.models import AccessRequest, Approval, RequestQuestion
 from governance.narrowing import Narrowing
 
+_FILLED: Final = frozenset({"look", "approve", "deny"})
+"""What the form with the tools can be sent for."""
 _WEIGHTY: Final = frozenset({"high", "critical"})
 
 
@@ -64,7 +67,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: DomainError | None) -> HttpResponse:
     lines = _lines(request, asked)
     kept = [line.tool.name for line in lines if line.row.kept]
-    ticked = request.POST.getlist("tool") if request.method == "POST" else kept
+    ticked = request.POST.getlist("tool") if request.POST.get("verb") in _FILLED else kept
     is_open = asked.state == AccessRequest.State.IN_APPROVAL
     may_answer = read.waits_for(asked, person)
     told: dict[str, Any] = {
@@ -78,6 +81,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "combinations": separation.of_request(asked) if is_open else [],
         "may_ask_again": renewing.may_ask_again(asked, person),
         "may_withdraw": is_open and requests.asked_by(asked, person),
+        **_afterwards(asked, person),
         "needs_proof": asked.risk in _WEIGHTY and not stepup.is_fresh(request),
         "ticked": ticked,
         "chosen": _chosen(request, asked),
@@ -87,10 +91,25 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
     return render(request, "console/request.html", told, status=problem.status if problem else 200)
 
 
+def _afterwards(asked: AccessRequest, person: Person) -> dict[str, Any]:
+    """Return what was asked back, to whom an answer can be passed on, and what whoever asked may still do."""
+    stage = requests.stages_for(person).filter(request=asked).order_by("position").first()
+    able = reassigning.eligible(asked, stage) if stage else frozenset[str]()
+    return {
+        "questions": asked.questions.select_related("asked_by").order_by("asked_at"),
+        "eligible": Person.objects.filter(login__in=able).order_by("name"),
+        "may_appeal": appealing.may_appeal(asked, person),
+        "may_give_back": appealing.may_give_back(asked, person),
+        "narrowed": asked.state == AccessRequest.State.APPROVED and appealing.was_narrowed(asked),
+        "appeal": AccessRequest.objects.filter(appeals=asked).first(),
+        "denials": Approval.Because.choices,
+    }
+
+
 def _lines(request: HttpRequest, asked: AccessRequest) -> list[read.Line]:
     """Return the tools of a request, their limits as a form that was sent filled them in."""
     lines, given = read.lines(asked), request.POST
-    if given.get("verb") not in ("look", "approve", "deny"):
+    if given.get("verb") not in _FILLED:
         return lines
     return [
         replace(line, fields=[limiting.refilled(field, given.getlist) for field in line.fields])
@@ -111,10 +130,15 @@ def _chosen(request: HttpRequest, asked: AccessRequest) -> timedelta:
 def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:
     """Carry out what the button says. What is answered is the version that was shown."""
     given = request.POST
-    shown = int(given["version"]) if given.get("version", "").isdecimal() else -1
+    shown = version(given)
     verb, reason = given.get("verb"), given.get("reason", "").strip()[:2000]
+    if verb in _FURTHER:
+        return str(_FURTHER[verb](asked, person, given, reason))
     if verb == "deny":
-        approvals.deny(asked.pk, by=person, reason=reason, expected_version=shown)
+        because = given.get("because", "")
+        if because and because not in Approval.Because.values:
+            raise Malformed
+        approvals.deny(asked.pk, by=person, reason=reason, because=because, expected_version=shown)
         return _("Denied. Whoever asked sees why.")
     if verb == "withdraw":
         requests.cancel(asked.pk, person, expected_version=shown, reason=reason)
@@ -129,6 +153,57 @@ def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:
     if left.grant_id:
         return _("Approved. The access is in force until it ends.")
     return _("Approved. Others must still answer before it is in force.")
+
+
+def _ask_back(asked: AccessRequest, person: Person, given: QueryDict, _reason: str) -> str:
+    questions.ask(asked.pk, by=person, text=given.get("text", "").strip()[:2000])
+    return _("Asked. You are told when it is answered; the time to answer the request goes on.")
+
+
+def _answer_back(asked: AccessRequest, person: Person, given: QueryDict, _reason: str) -> str:
+    question = doors.find(RequestQuestion.objects.filter(request=asked), pk=uuid_of(given.get("question", "")))
+    questions.answer(asked.pk, question.pk, by=person, text=given.get("text", "").strip()[:2000])
+    return _("Answered.")
+
+
+def _pass_on(asked: AccessRequest, person: Person, given: QueryDict, reason: str) -> str:
+    to = Person.objects.filter(login=given.get("to", "")).first()
+    if to is None:
+        raise reassigning.NotEligible
+    reassigning.reassign(asked.pk, by=person, to=to, reason=reason, expected_version=version(given))
+    return _("Passed on. It waits for you no longer.")
+
+
+def _appeal(asked: AccessRequest, person: Person, _given: QueryDict, reason: str) -> str:
+    appealing.appeal(asked.pk, by=person, reason=reason)
+    return _("Appealed. Others look at it now, security among them.")
+
+
+def _give_back(asked: AccessRequest, person: Person, _given: QueryDict, reason: str) -> str:
+    appealing.give_back(asked.pk, by=person, reason=reason)
+    return _("Given back. The access has ended.")
+
+
+_FURTHER: Final[Mapping[str | None, Callable[[AccessRequest, Person, QueryDict, str], str]]] = {
+    "ask": _ask_back,
+    "answer": _answer_back,
+    "reassign": _pass_on,
+    "appeal": _appeal,
+    "give_back": _give_back,
+}
+
+
+def version(given: QueryDict) -> int:
+    """Read the version that a form showed; one that never is where it is unclear."""
+    return int(given["version"]) if given.get("version", "").isdecimal() else -1
+
+
+def uuid_of(text: str) -> UUID | None:
+    """Read an identifier; None where it is none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
 
 
 def narrowing(request: HttpRequest, asked: AccessRequest) -> Narrowing:
