@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
-from entitlements.models import Agent, Grant, IssuedToken, Person, Session, ToolVersion
+from entitlements.models import Agent, AgentVersion, Grant, IssuedToken, Person, Session, ToolVersion
 
 
 def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
@@ -79,9 +79,10 @@ def people(caller: Caller, agent: Agent) -> dict[str, Any]:
 
 
 def versions(agent: Agent) -> dict[str, Any]:
-    """Return the definitions of the tools that an agent holds, the newest first, with what is approved of them."""
+    """Return what an agent ran, and the definitions of the tools that it holds, the newest first."""
     held = Grant.objects.filter(agent=agent, ended_at=None).values("lines__tool")
     return {
+        "reported": list(AgentVersion.objects.filter(agent=agent).order_by("-reported_at", "-pk")[:50]),
         "versions": list(
             ToolVersion.objects.filter(tool__in=held)
             .select_related("tool__system", "tool__approved", "tool__seen", "approved_by")

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements import agents, sessions
+from entitlements import agents, lifecycle, sessions
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
 from governance import dormancy, separation
-from governance.console import doors, paging
+from governance.console import doors, paging, stepup
 from governance.console.queries import agents as read
 from governance.console.queries import record
 from governance.models import Dormancy, OfficeProposal
@@ -27,8 +29,16 @@ TABS: Final = {
     "timeline": gettext_lazy("Timeline"),
     "tokens": gettext_lazy("Tokens & sessions"),
     "people": gettext_lazy("People it acts for"),
-    "versions": gettext_lazy("Versions of its tools"),
+    "versions": gettext_lazy("Versions"),
 }
+
+MEANINGS: Final = {
+    Agent.Kind.PERSONAL: gettext_lazy("For its sponsor alone."),
+    Agent.Kind.SHARED: gettext_lazy("For several people, each under their own name."),
+    Agent.Kind.SERVICE: gettext_lazy("On its own, for nobody."),
+    Agent.Kind.EPHEMERAL: gettext_lazy("For one task; it ends by itself."),
+}
+"""For whom agents of each kind work."""
 
 
 @require_safe
@@ -66,7 +76,8 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
             agent=agent, agent__status=Agent.Status.ACTIVE, step__gt=Dormancy.Step.IN_USE
         ).first(),
         "may_keep": doors.may(caller, "agent-keep", agent),
-        "may_retire": doors.may(caller, "agent-retire", agent),
+        "may_activate": agent.status == Agent.Status.STAGED and doors.may(caller, "agent-activate", agent),
+        "may_retire": agent.status != Agent.Status.RETIRED and doors.may(caller, "agent-retire", agent),
         "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
         "may_edit": doors.may(caller, "agent", agent, "PATCH"),
         "may_add_client": doors.may(caller, "clients", None),
@@ -105,6 +116,20 @@ def restore(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @doors.page
+def activate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Put a staged agent into use: its sponsor says that they answer for it."""
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    doors.about(request, f"agent:{slug}")
+    doors.permit(request, "agent-activate", agent)
+    if not doors.reason(request):
+        raise ReasonRequired
+    agents.activate(agent, by=doors.person(request).principal, reason=doors.reason(request))
+    doors.done(request, _("%(name)s is in use, and you answer for it.") % {"name": agent.name})
+    return redirect(f"/agents/{slug}/")
+
+
+@require_POST
+@doors.page
 def needed(request: HttpRequest, slug: str) -> HttpResponse:
     """Keep an unused agent, or end it for good; both with a reason."""
     agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
@@ -134,6 +159,27 @@ def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
     )
     doors.done(request, _("The session has ended, and with it its tokens."))
     return redirect(doors.back(request, f"/agents/{found.agent.slug}/?tab=tokens"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def kinds(request: HttpRequest) -> HttpResponse:
+    """Show which kinds of agents may be registered, and take another word on one of them."""
+    if request.method == "POST":
+        kind, allowed, by = request.POST.get("kind", ""), "allow" in request.POST, doors.person(request).principal
+        doors.permit(request, "kind-of-agents", None, "PUT")
+        stepup.demand(request)
+        lifecycle.rule_kind(kind, allowed=allowed, by=by, reason=doors.reason(request))
+        doors.done(request, _("That holds for agents registered from now on."))
+        return redirect(reverse("agent-kinds-page"))
+    told = {
+        "kinds": [(kind, label, MEANINGS[kind], lifecycle.kinds()[kind]) for kind, label in Agent.Kind.choices],
+        "may_change": doors.may(doors.caller(request), "kind-of-agents", None, "PUT"),
+        "ephemeral_hours": int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600),
+        "clients": {step: length.days for step, length in settings.CLIENT_IDLE_AFTER.items()},
+        "dormant": {step: length.days for step, length in settings.DORMANT_AFTER.items()},
+    }
+    return render(request, "console/agents/kinds.html", told)
 
 
 @require_safe

@@ -168,7 +168,7 @@ def _show(
         "addresses": str(client.redirect_uris).split(),
         "may_rotate": has_secret and not secret and doors.may(caller, "client-secret", client),
         "may_stop": active and doors.may(caller, "client-disable", client),
-        "may_start": not active and doors.may(caller, "client-enable", client),
+        "may_start": not active and client.idle != Client.Idle.DELETED and doors.may(caller, "client-enable", client),
     }
     return render(request, "console/client.html", told, status=problem.status if problem else 200)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
@@ -13,7 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from entitlements import agents
+from audit import clock
+from entitlements import agents, lifecycle
 from entitlements.api import visibility
 from entitlements.models import Agent, Person
 from governance import ownership
@@ -25,6 +28,8 @@ _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {
     "slug_taken": "slug",
     "sponsor_required": "sponsor",
+    "agent_kind_not_allowed": "kind",
+    "agent_end_refused": "hours",
     "sponsor_is_the_user": "sponsor",
     "owner_required": "owner",
     "reason_required": "reason",
@@ -46,7 +51,7 @@ class _Described(forms.Form):
 class AddForm(_Described):
     """A new agent."""
 
-    field_order = ("name", "slug", "kind", "purpose", "sponsor", "owner")
+    field_order = ("name", "slug", "kind", "hours", "purpose", "sponsor", "owner")
 
     slug = forms.RegexField(
         r"^[a-z0-9][a-z0-9-]{0,63}\Z",
@@ -61,10 +66,16 @@ class AddForm(_Described):
             (Agent.Kind.PERSONAL, gettext_lazy("Personal: for its sponsor alone")),
             (Agent.Kind.SHARED, gettext_lazy("Shared: for several people, each under their own name")),
             (Agent.Kind.SERVICE, gettext_lazy("Service: on its own, for nobody")),
-            (Agent.Kind.EPHEMERAL, gettext_lazy("Ephemeral: for one task")),
+            (Agent.Kind.EPHEMERAL, gettext_lazy("Ephemeral: for one task, until it ends by itself")),
         ],
         widget=forms.RadioSelect,
         initial=Agent.Kind.SHARED,
+    )
+    hours = forms.IntegerField(
+        label=gettext_lazy("Hours until it ends, if it is ephemeral"),
+        required=False,
+        min_value=1,
+        widget=forms.NumberInput(attrs={"class": "short"}),
     )
     sponsor = filling.PersonField(
         label=gettext_lazy("Sponsor"),
@@ -76,9 +87,23 @@ class AddForm(_Described):
         help_text=gettext_lazy("The login of the person who runs it. They never approve access for it."),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's
+        super().__init__(*args, **kwargs)
+        allowed, kind = lifecycle.allowed_kinds(), self.fields["kind"]
+        kind.choices = [each for each in kind.choices if each[0] in allowed]  # type: ignore[attr-defined]
+        longest = int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600)
+        self.fields["hours"].help_text = _("At most %(hours)s. Leave it empty for every other kind.") % {
+            "hours": longest
+        }
+
     def clean(self) -> dict[str, Any]:
-        """Make the short name."""
+        """Make the short name, and the end."""
         given = super().clean() or {}
+        hours = given.pop("hours", None)
+        try:
+            given["ends_at"] = clock.now() + timedelta(hours=hours) if hours else None
+        except OverflowError:
+            self.add_error("hours", forms.ValidationError(agents.EndRefused.__doc__ or "", "agent_end_refused"))
         slug = given.get("slug") or slugify(given.get("name", ""))[:64].strip("-")
         if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
             self.add_error("slug", forms.ValidationError(_("Choose another short name."), "invalid"))

@@ -1,0 +1,95 @@
+"""The life of agents at the screen: put into use by the sponsor, which kinds there may be, what one runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from audit import clock
+from audit.context import SYSTEM
+from entitlements import agents, agentversions, lifecycle
+from entitlements.models import Agent, Client, RoleAssignment
+from tests import make
+from tests.governance import companies
+from tests.governance.console import visits
+
+pytestmark = pytest.mark.django_db
+BOT = {"name": "Travel desk", "purpose": "Books trains.", "sponsor": "sofia", "owner": "otto"}
+
+
+@pytest.fixture
+def company() -> companies.Company:
+    return companies.found()
+
+
+def test_the_sponsor_puts_a_staged_agent_into_use_and_nobody_else_is_offered_it(company: companies.Company) -> None:
+    said = {"name": "New", "kind": "shared", "sponsor": company.sofia, "owner": company.otto, "purpose": "Books."}
+    agents.register("new", **said, staged=True, by=SYSTEM)  # type: ignore[arg-type]
+    page = visits.text(visits.as_(company.ana).get("/agents/new/"))
+    assert "before Sofia says that they answer for it" in page
+    assert "put it into use" not in page
+    assert visits.as_(company.ana).post("/agents/new/activate/", {"reason": "mine"}).status_code == 403
+    sofia = visits.as_(company.sofia)
+    assert "put it into use" in visits.text(sofia.get("/agents/new/"))
+    assert sofia.post("/agents/new/activate/", {"reason": ""}).status_code >= 400
+    assert sofia.post("/agents/new/activate/", {"reason": "We need it."}).status_code == 302
+    assert Agent.objects.get(slug="new").status == Agent.Status.ACTIVE
+
+
+def test_security_says_which_kinds_there_may_be_and_the_form_offers_no_other(company: companies.Company) -> None:
+    assert "Allow no longer" not in visits.text(visits.as_(company.ana).get("/settings/agents/"))
+    assert visits.as_(company.ana).post("/settings/agents/", {"kind": "service", "reason": "x"}).status_code == 403
+    resa = visits.as_(company.resa)
+    assert "Allow no longer" in visits.text(resa.get("/settings/agents/"))
+    assert (
+        resa.post("/settings/agents/", {"kind": "service", "refuse": "yes", "reason": "Nobody looks."}).status_code
+        == 302
+    )
+    assert "Nobody looks." in visits.text(resa.get("/settings/agents/"))
+    ana = visits.as_(company.ana)
+    assert 'value="service"' not in visits.text(ana.get("/agents/add/"))
+    assert ana.post("/agents/add/", {**BOT, "kind": "service"}).status_code == 422
+    assert lifecycle.allowed_kinds() == {"personal", "shared", "ephemeral"}
+
+
+def test_an_ephemeral_agent_is_given_its_end_in_hours_and_a_purpose_is_needed(company: companies.Company) -> None:
+    ana = visits.as_(company.ana)
+    for wrong in ({"kind": "ephemeral"}, {"kind": "ephemeral", "hours": "25"}, {"kind": "shared", "hours": "2"}):
+        assert ana.post("/agents/add/", {**BOT, **wrong}).status_code == 422, wrong
+    assert ana.post("/agents/add/", {**BOT, "kind": "shared", "purpose": " "}).status_code == 422
+    assert ana.post("/agents/add/", {**BOT, "kind": "ephemeral", "hours": "2"}).status_code == 302
+    ends = Agent.objects.get(slug="travel-desk").ends_at
+    assert ends is not None
+    assert timedelta(0) < ends - clock.now() <= timedelta(hours=2)
+    assert "Ends by itself" in visits.text(ana.get("/agents/travel-desk/"))
+
+
+def test_the_page_tells_what_an_agent_runs_and_which_clients_nobody_uses(company: companies.Company) -> None:
+    agentversions.report(company.bot, agentversions.Version("opus-4", "c" * 64, source="ci"), by=SYSTEM)
+    make.client(company.bot, "old")
+    Client.objects.update(idle="closed", status="disabled", idle_since=clock.now())
+    ana = visits.as_(company.ana)
+    page = visits.text(ana.get("/agents/research-bot/?tab=versions"))
+    assert "opus-4" in page
+    assert "c" * 12 in page
+    assert "Unused, gets no token" in visits.text(ana.get("/agents/research-bot/?tab=tokens"))
+    assert "Start this client again" in visits.text(ana.get("/agents/research-bot/clients/old/"))
+    Client.objects.update(idle="deleted")
+    assert "Start this client again" not in visits.text(ana.get("/agents/research-bot/clients/old/"))
+
+
+def test_a_role_is_given_until_a_day_and_its_end_is_shown_and_moved(company: companies.Company) -> None:
+    admin, day = make.person("adam", roles=["admin"]), clock.now().date() + timedelta(days=3)
+    browser = visits.as_(admin)
+    given = {"verb": "give", "role": "responder", "until": day.isoformat(), "reason": "on call"}
+    assert browser.post("/people/bob/role/", given).status_code == 302
+    row = RoleAssignment.objects.get(person=company.bob)
+    assert row.expires_at is not None
+    assert row.expires_at.date() == day
+    assert "until" in visits.text(browser.get("/people/bob/"))
+    later = {**given, "until": (day + timedelta(days=4)).isoformat()}
+    assert browser.post("/people/bob/role/", later).status_code == 302
+    row.refresh_from_db()
+    assert row.expires_at.date() == day + timedelta(days=4)
+    assert browser.post("/people/bob/role/", {**given, "until": "never"}).status_code == 422
