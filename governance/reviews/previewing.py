@@ -123,6 +123,11 @@ def of_draft(campaign: Campaign) -> Preview:
     return preview(campaign.scope, manner, by=campaign.owner)
 
 
+def grants_of(campaign: Campaign) -> int:
+    """Count the grants that a drafted campaign would take in now."""
+    return scoping.matching(campaign.scope, campaign.kind, clock.now()).count()
+
+
 def _look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Preview:
     items = ReviewItem.objects.filter(campaign=campaign)
     asked = items.filter(state=ReviewItem.State.IN_REVIEW)

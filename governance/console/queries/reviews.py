@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models.functions import TruncDate
 from django.utils.translation import gettext_lazy as _
 
 from audit import clock
 from entitlements.models import Person
-from governance import reviews
+from governance import charts, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewItem, ReviewLine
-from governance.reviews import ending, staging
+from governance.reviews import ending, staging, usage
+
+from . import advising
 
 OUTCOMES: Final = (
     ("certify", _("Kept")),
@@ -60,6 +63,18 @@ def answered(parts: Sequence[Part]) -> int:
     return min(round(share), 99) if still_open else 100
 
 
+def burn_down(campaign: Campaign) -> charts.BurnDown | None:
+    """Return what was open on each day since the campaign began, up to today or its end; nothing before it began."""
+    if campaign.snapshot_at is None:
+        return None
+    items = ReviewItem.objects.filter(campaign=campaign)
+    total = items.exclude(state__in=[ReviewItem.State.EXCLUDED, ReviewItem.State.CARRIED_FORWARD]).count()
+    decided = items.filter(current_decision__isnull=False).annotate(day=TruncDate("current_decision__decided_at"))
+    done = decided.values_list("day").annotate(n=Count("pk")).order_by("day")
+    last = campaign.closing_at or clock.now()
+    return charts.burn_down(total, list(done), campaign.snapshot_at.date(), last.date(), campaign.due_at.date())
+
+
 def reviewers(campaign: Campaign) -> list[dict[str, Any]]:
     """Return each reviewer with how many items are hers, drafted and submitted; those of nobody first."""
     is_open = Q(item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED)
@@ -91,7 +106,7 @@ def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
     lines = ReviewLine.objects.select_related("tool", "grant__entitlement").order_by("tool__name", "pk")
     return (
         ReviewItem.objects.filter(campaign=campaign, pk__in=mine.values("item"))
-        .select_related("agent__sponsor", "system", "current_decision")
+        .select_related("agent__sponsor", "system", "current_decision", "suggestion")
         .prefetch_related(
             Prefetch("lines", lines), Prefetch("assignments", mine.select_related("draft"), to_attr="hers")
         )
@@ -105,6 +120,8 @@ class Row:
     item: ReviewItem
     lines: list[dict[str, Any]]
     draft: Draft | None
+    advice: advising.Advice | None = None
+    spark: advising.Spark | None = None
 
     @property
     def rev(self) -> int:
@@ -144,7 +161,29 @@ class Row:
 
 def rows(items: Sequence[ReviewItem]) -> list[Row]:
     """Prepare items for the workbench."""
-    return [Row(item, [_line(line, item) for line in item.lines.all()], _draft(item)) for item in items]
+    held = {item.pk: {line.grant_id for line in item.lines.all()} for item in items}
+    weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
+    return [
+        Row(
+            item,
+            [_line(line, item) for line in item.lines.all()],
+            _draft(item),
+            _advice(item),
+            _spark([weeks[grant] for grant in held[item.pk] if grant in weeks]),
+        )
+        for item in items
+    ]
+
+
+def _advice(item: ReviewItem) -> advising.Advice | None:
+    told = getattr(item, "suggestion", None)
+    return advising.advice(told, list(item.lines.all())) if told else None
+
+
+def _spark(weeks: Sequence[Sequence[int]]) -> advising.Spark | None:
+    """Draw the weeks of an item's grants together; nothing where nothing was called."""
+    together = [sum(each) for each in zip(*weeks, strict=True)]
+    return advising.spark(together) if any(together) else None
 
 
 def _draft(item: ReviewItem) -> Draft | None:

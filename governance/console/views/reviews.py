@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.utils.dateparse import parse_date
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -17,16 +15,20 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Forbidden, Malformed
 from entitlements.models import Person
-from governance import reviews
+from governance import charts, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging, stepup
+from governance.console.queries import building
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign, EvidencePack
-from governance.reviews.errors import DueTooSoon
+from governance.reviews import previewing
 from governance.reviews.pack import sealing
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
+_MOST_LOADS: Final = 12
+_TYPED_FROM: Final = 500
+"""From how many items on a review begins only once its name is typed."""
 
 
 def _may(request: HttpRequest, name: str, method: str = "POST") -> bool:
@@ -63,44 +65,46 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def new(request: HttpRequest) -> HttpResponse:
-    """Draft a campaign."""
+    """Draft a campaign, or show what it would be: the form asks for that as it changes, and by a button."""
     _permit(request, "campaigns")
     problem: DomainError | None = None
-    if request.method == "POST":
-        try:
-            made = _make(request)
-        except DomainError as refusal:
-            doors.record(request, refusal)
-            problem = refusal
-        else:
-            return redirect(f"/reviews/{made.slug}/")
+    seen: previewing.Preview | None = None
+    form = building.Form("", "", (clock.now() + _USUAL).date().isoformat(), {}, reviews.Manner())
+    try:
+        if request.method == "POST":
+            form = building.read(request.POST)
+            if "preview" not in request.POST:
+                return redirect(f"/reviews/{_make(request, form).slug}/")
+        seen = previewing.preview(form.scope, form.manner, by=doors.person(request))
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        problem = refusal
     told = {
         "problem": problem,
+        "form": form,
+        "kinds": building.KINDS,
         "systems": visibility.systems(doors.caller(request)).order_by("name"),
-        "given": request.POST or {"due": (clock.now() + _USUAL).date().isoformat()},
+        "given": request.POST or {"due": form.due, "kind": form.manner.kind},
+        "ticked": request.POST.getlist("system"),
+        **_shown(seen),
     }
-    return render(request, "console/reviews/new.html", {**told, "ticked": request.POST.getlist("system")})
+    return render(request, "console/reviews/new.html", told)
 
 
-def _make(request: HttpRequest) -> Campaign:
-    name = request.POST.get("name", "").strip()[:200]
-    slug = slugify(name)[:64]
-    if not slug:
+def _make(request: HttpRequest, form: building.Form) -> Campaign:
+    if not form.slug:
         raise Malformed(_("Give the review a name with letters or digits."))
-    try:
-        day = parse_date(request.POST.get("due", ""))
-    except ValueError:
-        day = None
-    if day is None:
-        raise DueTooSoon
-    systems = request.POST.getlist("system")
-    return reviews.make(
-        slug,
-        name=name,
-        due_at=datetime.combine(day, time.max, UTC),
-        scope={"systems": systems} if systems else {},
-        by=doors.person(request),
-    )
+    by = doors.person(request)
+    return reviews.make(form.slug, name=form.name, due_at=form.due_at, scope=form.scope, manner=form.manner, by=by)
+
+
+def _shown(seen: previewing.Preview | None) -> dict[str, Any]:
+    """Return what the panel of a preview shows."""
+    if seen is None:
+        return {"preview": None}
+    loads = [(load.name or _("Nobody yet"), load.items, load.level) for load in seen.loads[:_MOST_LOADS]]
+    bars = charts.bars(loads, previewing.MANY)
+    return {"preview": seen, "bars": bars, "loads": list(zip(seen.loads, bars, strict=False)), "width": charts.WIDTH}
 
 
 @require_safe
@@ -124,6 +128,9 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "waits": reviews.waiting_for(person).filter(item__campaign=campaign).count(),
         "may_run": _may(request, "campaign-close"),
         "may_evidence": _may(request, "campaign-evidence", "GET"),
+        "burn": read.burn_down(campaign) if sees_all else None,
+        **(_shown(previewing.of_draft(campaign)) if campaign.state == Campaign.State.DRAFT and sees_all else {}),
+        "typed_from": _TYPED_FROM,
     }
     return render(request, "console/reviews/campaign.html", told)
 
@@ -134,6 +141,9 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
     """Begin a campaign."""
     campaign = found(request, slug)
     _permit(request, "campaign-activate")
+    typed = request.POST.get("typed", "").strip()
+    if previewing.grants_of(campaign) > _TYPED_FROM and typed != campaign.name:
+        raise Malformed(_("Type the name of the review to begin one of this size."))
     begun = reviews.activate(campaign.pk, by=doors.person(request))
     doors.done(request, _("The review has begun with %(n)d accesses.") % {"n": begun.population_rows or 0})
     return redirect(f"/reviews/{slug}/")

@@ -1,0 +1,71 @@
+"""Plots as plain geometry: what a template draws as SVG, with the numbers for the table beside it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+WIDTH, HEIGHT = 600.0, 160.0
+SPARK_WIDTH, SPARK_HEIGHT = 78.0, 20.0
+_BAR: Final = 18.0
+_GAP: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar, `width` of WIDTH long, at `y` from above."""
+
+    label: str
+    value: int
+    level: str
+    y: float
+    width: float
+
+
+def bars(rows: Sequence[tuple[str, int, str]], most: int = 0) -> list[Bar]:
+    """Lay out labelled values, each with its level, as horizontal bars; the longest fills the width."""
+    longest = max([most, *(value for _, value, _ in rows)], default=0) or 1
+    return [
+        Bar(label, value, level, index * (_BAR + _GAP), WIDTH * value / longest)
+        for index, (label, value, level) in enumerate(rows)
+    ]
+
+
+def spark(values: Sequence[int]) -> list[tuple[float, float, float]]:
+    """Lay out values in time as small columns: x, y and height of each; one that is not zero is seen."""
+    most, step = max(values, default=0) or 1, SPARK_WIDTH / max(len(values), 1)
+    heights = [max(SPARK_HEIGHT * value / most, 2.0) if value else 0.0 for value in values]
+    return [
+        (round(index * step, 2), round(SPARK_HEIGHT - high, 2), round(high, 2)) for index, high in enumerate(heights)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class BurnDown:
+    """What was open at the end of each day, the line as points, and the straight line to the day it is due."""
+
+    days: tuple[tuple[date, int], ...]
+    line: str
+    ideal: str
+    due: float
+
+
+def burn_down(total: int, done: Sequence[tuple[date, int]], first: date, last: date, due: date) -> BurnDown:
+    """Count down from a total by what was done on each day, until `last`; the plot ends then or when it is due."""
+    by_day = dict(done)
+    span = max((max(last, due) - first).days, 1)
+    left, days = total, []
+    for number in range((last - first).days + 1):
+        day = date.fromordinal(first.toordinal() + number)
+        left -= by_day.get(day, 0)
+        days.append((day, left))
+
+    def at(day: date, open_items: int) -> str:
+        x = WIDTH * (day - first).days / span
+        return f"{x:.1f},{HEIGHT * (1 - open_items / (total or 1)):.1f}"
+
+    points = [at(first, total), *(at(day, open_items) for day, open_items in days)]
+    due_at = round(WIDTH * (due - first).days / span, 1)
+    return BurnDown(tuple(days), " ".join(points), f"{at(first, total)} {at(due, 0)}", due_at)

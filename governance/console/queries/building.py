@@ -1,0 +1,126 @@
+"""What the form of a new review means: its fields as a scope and a manner, and both in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from typing import Any, Final
+
+from django.http import QueryDict
+from django.utils.dateparse import parse_date
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from entitlements.errors import Malformed
+from governance.models import Campaign
+from governance.reviews import Manner
+from governance.reviews.errors import DueTooSoon
+
+KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
+    "agent_owner": (
+        gettext_lazy("Agents, by sponsor"),
+        gettext_lazy("Each agent's sponsor says what it still needs; else the owner of the system, then the manager."),
+    ),
+    "resource_owner": (
+        gettext_lazy("Systems, by owner"),
+        gettext_lazy("The owner of each system says what agents may still do there; else the agent's sponsor."),
+    ),
+    "privileged_tools": (
+        gettext_lazy("Tools of high risk"),
+        gettext_lazy("Only access with a tool of high or critical risk; the owner of the system answers first."),
+    ),
+}
+_LONGEST: Final = 200
+_RISKS: Final = ("medium", "high", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What somebody filled in so far. `echo` says in words what the review looks at."""
+
+    name: str
+    slug: str
+    due: str
+    scope: dict[str, Any]
+    manner: Manner
+    echo: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def due_at(self) -> datetime:
+        """The end of the day named. Raises DueTooSoon."""
+        try:
+            day = parse_date(self.due)
+        except ValueError:
+            day = None
+        if day is None:
+            raise DueTooSoon
+        return datetime.combine(day, time.max, UTC)
+
+
+def read(sent: QueryDict) -> Form:
+    """Read the form. Raises Malformed for a number that is none; names and fields are checked by the verbs."""
+    name = sent.get("name", "").strip()[:_LONGEST]
+    conditions = _conditions(sent)
+    scope: dict[str, Any] = {}
+    if systems := sent.getlist("system"):
+        scope["systems"] = systems
+    if conditions:
+        scope["where"] = conditions[0] if len(conditions) == 1 else {"and": conditions}
+    if left_out := sent.get("left_out", "").split():
+        why = sent.get("left_out_reason", "").strip()[:_LONGEST]
+        scope["exclude"] = [{"where": {"field": "agent.slug", "op": "in", "value": left_out}, "reason": why}]
+    delta = sent.get("mode") == Campaign.Mode.DELTA
+    manner = Manner(
+        kind=sent.get("kind", Campaign.Kind.AGENT_OWNER),
+        mode=Campaign.Mode.DELTA if delta else Campaign.Mode.FULL,
+        framework=sent.get("framework", Campaign.Framework.NONE),
+        carry_days=(_number(sent, "carry_days") or 0) if delta else 0,
+    )
+    return Form(name, slugify(name)[:64], sent.get("due", ""), scope, manner, _echo(sent), sent)
+
+
+def _conditions(sent: QueryDict) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if risk := sent.get("risk", ""):
+        found.append({"field": "tool.risk", "op": "gte", "value": risk})
+    if (older := _number(sent, "older")) is not None:
+        found.append({"field": "grant.age_days", "op": "gte", "value": older})
+    if action := sent.get("action", ""):
+        found.append({"field": "tool.action", "op": "has", "value": action})
+    if sent.get("unused"):
+        found.append({"field": "grant.calls_90d", "op": "eq", "value": 0})
+    return found
+
+
+def _number(sent: QueryDict, name: str) -> int | None:
+    text = sent.get(name, "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 7):  # noqa: PLR2004 - no number of days is longer
+        raise Malformed(_("Write days as a whole number."))
+    return int(text)
+
+
+def _echo(sent: QueryDict) -> str:
+    """Say what it looks at as one sentence."""
+    actions = {
+        "read": _("read"),
+        "write": _("change things"),
+        "delete": _("delete things"),
+        "execute": _("run commands"),
+    }
+    parts = []
+    if (older := _number(sent, "older")) is not None:
+        parts.append(ngettext("older than %(n)d day", "older than %(n)d days", older) % {"n": older})
+    if systems := sent.getlist("system"):
+        parts.append(_("at %(systems)s") % {"systems": ", ".join(systems)})
+    if sent.get("risk") in _RISKS:
+        parts.append(_("with a tool of %(risk)s risk or above") % {"risk": sent["risk"]})
+    if what := actions.get(sent.get("action", "")):
+        parts.append(_("with a tool that can %(what)s") % {"what": what})
+    if sent.get("unused"):
+        parts.append(_("not called in 90 days"))
+    return _("All access in force %(which)s.") % {"which": ", ".join(parts)} if parts else _("All access in force.")

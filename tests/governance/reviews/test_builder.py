@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from audit import clock
+from entitlements.models import Tool
+from governance import charts
+from governance.models import Campaign, UsageDay
+from tests import make
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_workbench_shows_the_suggestion_its_reasons_the_weeks_and_what_the_cut_would_have_done() -> None:
+    company, grant = worlds.found()
+    company.use.longest = timedelta(days=400)
+    company.use.save()
+    now = clock.now()
+    type(grant).objects.filter(pk=grant.pk).update(starts_at=now - timedelta(days=200))
+    for name, calls in (("now", 12), ("convert", 3)):
+        UsageDay.objects.create(
+            agent=company.bot,
+            grant=grant,
+            tool=Tool.objects.get(name=name),
+            day=now,
+            calls=calls,
+            denied=0,
+            last_at=now,
+        )
+    worlds.campaign(company)
+
+    page = visits.text(visits.as_(company.sofia).get("/reviews/q4/work/", secure=True))
+
+    assert "Suggested: Keep 2 of 4" in page
+    assert "2 tools were not called in 90 days." in page
+    assert "0 of 15 calls in the 90 days before would have been denied." in page
+    assert "the oldest first: 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 15" in page
+
+
+def test_plots_are_geometry_with_the_numbers_they_draw() -> None:
+    first = date(2026, 11, 2)
+    plot = charts.burn_down(4, [(first, 1), (date(2026, 11, 4), 2)], first, date(2026, 11, 4), date(2026, 11, 6))
+    assert [left for _, left in plot.days] == [3, 3, 1]
+    assert (plot.line.split()[0], plot.line.split()[-1], plot.ideal) == (
+        "0.0,0.0",
+        "300.0,120.0",
+        "0.0,0.0 600.0,160.0",
+    )
+    assert [bar.width for bar in charts.bars([("a", 5, "fine"), ("b", 10, "many")])] == [300.0, 600.0]
+    assert charts.spark([0, 1, 400])[1][2] == 2.0, "what is not nothing is seen"
+
+
+def test_the_form_previews_what_it_says_and_drafts_exactly_that() -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    ana = visits.as_(company.ana)
+    assert "2 accesses, 2 items to answer" in visits.text(ana.get("/reviews/new/", secure=True))
+    due = (clock.now() + timedelta(days=9)).date().isoformat()
+    form = {"name": "Risky", "due": due, "kind": "resource_owner", "risk": "high", "left_out": "nobody"}
+    form["left_out_reason"] = "Not there."
+
+    seen = visits.text(ana.post("/reviews/new/", {**form, "preview": "yes"}, secure=True))
+    assert "with a tool of high risk or above" in seen
+    assert ("1 access, 1 item to answer" in seen, Campaign.objects.exists()) == (True, False)
+
+    made = ana.post("/reviews/new/", form, secure=True)
+    campaign = Campaign.objects.get()
+    assert (made["Location"], campaign.kind) == ("/reviews/risky/", "resource_owner")
+    assert campaign.scope["where"] == {"field": "tool.risk", "op": "gte", "value": "high"}
+    assert campaign.scope["exclude"][0]["reason"] == "Not there."
+    ready = visits.text(ana.get("/reviews/risky/", secure=True))
+    assert ("Every item has a reviewer" in ready, "1 item to answer" in ready) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"older": "-1"}, "malformed"),
+        ({"mode": "delta", "framework": "sox", "carry_days": "30"}, "review_manner_malformed"),
+        ({"left_out": "helper"}, "scope_malformed"),
+        ({"kind": "other"}, "review_manner_malformed"),
+    ],
+)
+def test_a_form_that_means_nothing_says_so_in_the_preview_and_drafts_nothing(wrong: dict[str, str], code: str) -> None:
+    company, _ = worlds.found()
+    answer = visits.as_(company.ana).post("/reviews/new/", {"name": "x", "due": "2099-01-01", **wrong}, secure=True)
+    assert (code in visits.text(answer), Campaign.objects.exists()) == (True, False)
+
+
+def test_a_large_review_begins_once_its_name_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    worlds.campaign(company, start=False)
+    monkeypatch.setattr("governance.console.views.reviews._TYPED_FROM", 0)
+    ana = visits.as_(company.ana)
+    assert ana.post("/reviews/q4/activate/", {"typed": "fourth"}, secure=True).status_code == 400
+    ana.post("/reviews/q4/activate/", {"typed": "Fourth quarter"}, secure=True)
+    assert Campaign.objects.get().state == "active"
+    shown = visits.text(ana.get("/reviews/q4/", secure=True))
+    assert ("Open items by day" in shown, 'class="ideal"' in shown) == (True, True)
