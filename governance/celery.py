@@ -54,5 +54,6 @@ app.conf.beat_schedule = {
     "look-after-unused": {"task": "governance.tasks.look_after_unused", "schedule": HOUR},
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
     "roll-up-usage": {"task": "governance.tasks.roll_up_usage", "schedule": 10 * MINUTE},
+    "apply-deadlines": {"task": "governance.tasks.apply_deadlines", "schedule": 15 * MINUTE},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
 }

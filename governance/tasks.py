@@ -52,6 +52,14 @@ def prove_removals() -> None:
 
 
 @shared_task(ignore_result=True)
+def apply_deadlines() -> None:
+    """Apply the deadlines of reviews: stop what nobody answered for, and revoke what nobody restored in time."""
+    reviews.apply_due()
+    while reviews.revoke_due():
+        pass
+
+
+@shared_task(ignore_result=True)
 def look_after_orphans() -> None:
     """Ask heirs where somebody who answers for agents has left, and stop what nobody took over within a week."""
     leavers.propose_heirs()

@@ -8,11 +8,12 @@ from rest_framework import serializers
 
 from entitlements.api import preconditions
 from entitlements.api.fields import Shown, Slug, Strict, Text
-from governance import reviewing, reviews
+from entitlements.models import Person
+from governance import delegations, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import ending
 
-_REASONS = sorted({*reviewing.KEEP, *reviewing.DROP})
+_REASONS = sorted({*reviewing.KEEP, *reviewing.DROP, *reviewing.ABSTAIN})
 _MOST = 200
 
 
@@ -54,6 +55,17 @@ class DraftAsked(Strict):
     verb = serializers.ChoiceField(choices=[*reviewing.Verb], allow_blank=True)
     reason_code = serializers.ChoiceField(choices=_REASONS, allow_blank=True, required=False, default="")
     comment = Text(max_length=2000, allow_blank=True, required=False, default="")
+    kept = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), max_length=1000, required=False, default=list
+    )
+    limits = serializers.DictField(child=serializers.DictField(), required=False, default=dict)
+    valid_until = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+    def validate_limits(self, value: dict[str, Any]) -> dict[int, Any]:
+        """Take tighter limits by the number of their line."""
+        if not all(line.isascii() and line.isdigit() for line in value):
+            raise serializers.ValidationError("Name lines by their numbers.")
+        return {int(line): caps for line, caps in value.items()}
 
 
 class Handing(Strict):
@@ -82,6 +94,10 @@ class CampaignShown(Shown):
     population_rows = serializers.IntegerField(allow_null=True)
     population_sha256 = serializers.CharField()
     closed_at = serializers.DateTimeField(allow_null=True)
+    is_rehearsal = serializers.BooleanField()
+    load_cap = serializers.IntegerField(allow_null=True)
+    deadline_held = serializers.JSONField(allow_null=True)
+    deadline_released_at = serializers.DateTimeField(allow_null=True)
     outcomes = serializers.SerializerMethodField()
     drafts_etag = serializers.SerializerMethodField()
 
@@ -116,6 +132,10 @@ class DraftShown(Shown):
     verb = serializers.CharField()
     reason_code = serializers.CharField()
     comment = serializers.CharField()
+    kept = serializers.ListField(child=serializers.IntegerField(), source="kept_lines")
+    limits = serializers.JSONField()
+    valid_until = serializers.DateTimeField(allow_null=True)
+    bulk_op = serializers.UUIDField(allow_null=True)
     saved_at = serializers.DateTimeField()
     etag = serializers.SerializerMethodField()
 
@@ -128,7 +148,11 @@ class DecisionShown(Shown):
     """An answer that counts."""
 
     id = serializers.UUIDField()
+    stage = serializers.IntegerField()
     verb = serializers.CharField()
+    kept = serializers.ListField(child=serializers.IntegerField(), source="kept_lines")
+    limits = serializers.JSONField()
+    valid_until = serializers.DateTimeField(allow_null=True)
     reason_code = serializers.CharField()
     comment = serializers.CharField()
     decided_by = serializers.CharField(source="decided_by.login")
@@ -149,6 +173,7 @@ class ItemShown(Shown):
     state = serializers.ChoiceField(choices=ReviewItem.State.choices)
     exclusion_reason = serializers.CharField()
     lines = serializers.SerializerMethodField()
+    stage = serializers.SerializerMethodField()
     reviewer = serializers.SerializerMethodField()
     draft = serializers.SerializerMethodField()
     decision = serializers.SerializerMethodField()
@@ -158,6 +183,11 @@ class ItemShown(Shown):
         lines: list[ReviewLine] = sorted(item.lines.all(), key=lambda line: line.tool.name)
         return [ReviewLineShown(line).data for line in lines]
 
+    def get_stage(self, item: ReviewItem) -> int:
+        """Return which answer is asked for or came last: the first, or the second where the risk is high."""
+        last = self._last(item)
+        return last.stage if last else 1
+
     def get_reviewer(self, item: ReviewItem) -> str | None:
         """Return who answers or answered; null where nobody could be found."""
         last = self._last(item)
@@ -166,24 +196,35 @@ class ItemShown(Shown):
     def get_draft(self, item: ReviewItem) -> dict[str, Any] | None:
         """Return the caller's own draft; nobody sees another's."""
         last, person = self._last(item), self.context.get("person")
-        draft = getattr(last, "draft", None) if last and last.reviewer == person and person is not None else None
+        hers = last is not None and person is not None and last.reviewer_id in {person.pk, *self._places(person)}
+        draft = getattr(last, "draft", None) if hers else None
         return DraftShown(draft).data if draft and item.state == ReviewItem.State.IN_REVIEW else None
 
     def get_decision(self, item: ReviewItem) -> dict[str, Any] | None:
         """Return the answer that counts."""
         return DecisionShown(item.current_decision).data if item.current_decision else None
 
+    def _places(self, person: Person) -> set[int]:
+        """Return in whose places the caller answers, read once an answer."""
+        if "places" not in self.context:
+            self.context["places"] = set(delegations.places_of(person).values_list("pk", flat=True))
+        places: set[int] = self.context["places"]
+        return places
+
     def _last(self, item: ReviewItem) -> Assignment | None:
         last: list[Assignment] = [each for each in item.assignments.all() if each.replaced_by_id is None]
-        return last[-1] if last else None
+        return max(last, key=lambda each: (each.state == Assignment.State.ASSIGNED, each.stage), default=None)
 
 
 class RemovalShown(Shown):
     """A removal on its way to its proof."""
 
     decision = serializers.UUIDField(source="decision_id")
+    action = serializers.CharField()
     state = serializers.ChoiceField(choices=Remediation.State.choices)
     applied_at = serializers.DateTimeField(allow_null=True)
+    final_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
     verified_at = serializers.DateTimeField(allow_null=True)
     residual_until = serializers.DateTimeField(allow_null=True)
     probe = serializers.JSONField()

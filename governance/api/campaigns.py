@@ -265,7 +265,9 @@ class ItemDraft(OfReviews):
         digits = given.strip().removeprefix('"').removesuffix('"')
         if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 - a revision
             raise Stale
-        draft = reviews.save_draft(item.pk, reviews.Answer(**body), by=by, rev=int(digits))
+        draft = reviews.save_draft(
+            item.pk, reviews.Answer(**{**body, "kept": tuple(body["kept"])}), by=by, rev=int(digits)
+        )
         return tagged(DraftShown(draft).data, draft.rev)
 
 

@@ -9,6 +9,7 @@ from django.urls import URLPattern, path
 from . import (
     adoption,
     answering,
+    campaign_verbs,
     campaigns,
     changing,
     combining,
@@ -30,6 +31,7 @@ PREFIX: Final = "api/v1/"
 
 _CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
+_CUT: Final = PREFIX + "review-cuts/<uuid:key>"
 _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
 _REQUEST: Final = PREFIX + "requests/<uuid:asked>"
 _RULE: Final = PREFIX + "combination-rules/<uuid:key>"
@@ -71,6 +73,14 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),
     path(_ITEM + "/draft", campaigns.ItemDraft.as_view(), name="review-item-draft"),
+    path(_ITEM + "/recall", campaign_verbs.Recall.as_view(), name="review-item-recall"),
+    path(_ITEM + "/reopen", campaign_verbs.Reopen.as_view(), name="review-item-reopen"),
+    path(_ITEM + "/restore", campaign_verbs.Restore.as_view(), name="review-item-restore"),
+    path(_CAMPAIGN + "/release", campaign_verbs.Release.as_view(), name="campaign-release"),
+    path(_CAMPAIGN + "/bulk-preview", campaign_verbs.BulkPreview.as_view(), name="campaign-bulk-preview"),
+    path(_CAMPAIGN + "/bulk", campaign_verbs.Bulk.as_view(), name="campaign-bulk"),
+    path(_CUT + "/retry", campaign_verbs.Retry.as_view(), name="review-cut-retry"),
+    path(_CUT + "/except", campaign_verbs.Except.as_view(), name="review-cut-except"),
     path(_ITEM + "/reassign", campaigns.Reassign.as_view(), name="review-item-reassign"),
     path(PREFIX + "agents/<slug:key>/sponsor", ownership.Sponsor.as_view(), name="agent-sponsor"),
     path(PREFIX + "agents/<slug:key>/owner", ownership.Owner.as_view(), name="agent-owner"),

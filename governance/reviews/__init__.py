@@ -3,6 +3,7 @@
 from .answering import Answer, Submission, drafts_of, drafts_tag, save_draft, submit
 from .assigning import reassign, reassign_leavers
 from .campaigns import Manner, activate, close, finish_closing, make
+from .deadlines import apply_due, release, revoke_due
 from .errors import (
     BadAnswer,
     ConflictOfInterest,
@@ -17,6 +18,7 @@ from .evidence import Evidence, evidence
 from .excepting import make as make_exception
 from .recalling import recall, reopen
 from .removing import prove, prove_due
+from .restoring import restore
 from .seeing import campaigns_visible_to, items_visible_to, waiting_for
 from .usage import roll_up
 
@@ -34,6 +36,7 @@ __all__ = [
     "NothingToSubmit",
     "Submission",
     "activate",
+    "apply_due",
     "campaigns_visible_to",
     "close",
     "drafts_of",
@@ -48,7 +51,10 @@ __all__ = [
     "reassign",
     "reassign_leavers",
     "recall",
+    "release",
     "reopen",
+    "restore",
+    "revoke_due",
     "roll_up",
     "save_draft",
     "submit",

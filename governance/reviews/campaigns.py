@@ -107,7 +107,7 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
     Items for which nobody is left wait, visibly, for the campaign's owner to name somebody. Raises NotFound, NotADraft,
     NothingToReview.
     """
-    campaign = _locked(campaign_id)
+    campaign = locked(campaign_id)
     if campaign.state != Campaign.State.DRAFT:
         raise NotADraft
     now = clock.now()
@@ -118,7 +118,7 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
     carried = staging.carry(campaign, now)
     unresolved = assigning.assign(campaign)
     is_first = not Campaign.objects.exclude(state=Campaign.State.DRAFT).exists()
-    _save(
+    save(
         campaign,
         is_rehearsal=is_first,
         state=Campaign.State.ACTIVE,
@@ -154,7 +154,7 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
     """
     if not reason.strip():
         raise ReasonRequired
-    campaign = _locked(campaign_id)  # waits out whoever is submitting; later ones find it closing
+    campaign = locked(campaign_id)  # waits out whoever is submitting; later ones find it closing
     if campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
     ending.supersede(campaign)
@@ -163,7 +163,7 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
         raise ItemsOpen(open=still_open)
     if still_open:
         ending.leave_unanswered(campaign, by=by.principal, reason=reason)
-    _save(campaign, state=Campaign.State.CLOSING, closing_at=clock.now())
+    save(campaign, state=Campaign.State.CLOSING, closing_at=clock.now())
     log.record(
         Action.CAMPAIGN_CLOSING,
         about=about(campaign),
@@ -178,7 +178,7 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
 @transaction.atomic
 def finish_closing(campaign_id: UUID) -> bool:
     """Close a closing campaign once every cut is proven and final, or excepted; says whether it did."""
-    campaign = _locked(campaign_id)
+    campaign = locked(campaign_id)
     return campaign.state == Campaign.State.CLOSING and _finish(campaign, by=SYSTEM)
 
 
@@ -187,7 +187,7 @@ def _finish(campaign: Campaign, *, by: Principal) -> bool:
     not_final = Q(state=Remediation.State.VERIFIED, final_at__isnull=False, finished_at=None)
     if removals.filter(~Q(state__in=Remediation.DONE) | not_final).exists():
         return False
-    _save(campaign, state=Campaign.State.CLOSED, closed_at=clock.now())
+    save(campaign, state=Campaign.State.CLOSED, closed_at=clock.now())
     log.record(
         Action.CAMPAIGN_CLOSED,
         about=about(campaign),
@@ -201,14 +201,16 @@ def _finish(campaign: Campaign, *, by: Principal) -> bool:
     return True
 
 
-def _locked(campaign_id: UUID) -> Campaign:
+def locked(campaign_id: UUID) -> Campaign:
+    """Hold a campaign alone. Raises NotFound."""
     campaign = Campaign.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=campaign_id).first()
     if campaign is None:
         raise NotFound
     return campaign
 
 
-def _save(campaign: Campaign, **fields: object) -> None:
+def save(campaign: Campaign, **fields: object) -> None:
+    """Save these fields of a campaign that is held alone."""
     for name, value in fields.items():
         setattr(campaign, name, value)
     campaign.version += 1

@@ -117,3 +117,36 @@ def test_the_conflict_of_a_reviewer_who_is_named_by_hand_is_refused_in_words(com
     assert (moved.status_code, moved.json()["reviewer"]) == (200, "mona")
     late = client.of(company.sofia).put(f"{ITEMS}/{item}/draft", {"verb": "certify"}, headers={"If-Match": '"0"'})
     assert late.status_code == 404
+
+
+def test_part_of_it_is_kept_taken_back_and_opened_again_over_rest(company: Company) -> None:
+    item = begin(company)
+    sofia, ana, sam = client.of(company.sofia), client.of(company.ana), client.of(company.sam)
+    lines = {line["tool"]: line["id"] for line in sofia.get(f"{ITEMS}/{item}").json()["lines"]}
+    body = {"verb": "reduce", "reason_code": "unused", "kept": [lines["now"], lines["convert"]]}
+    wrong = sofia.put(f"{ITEMS}/{item}/draft", {**body, "kept": [1]}, headers={"If-Match": '"0"'})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "review_answer_malformed")
+    drafted = sofia.put(f"{ITEMS}/{item}/draft", body, headers={"If-Match": '"0"'})
+    assert (drafted.status_code, drafted.json()["kept"]) == (200, body["kept"])
+    done = sofia.post(f"{URL}/q4/submissions")
+    assert [(each["action"], each["state"]) for each in done.json()["removals"]] == [("reduce", "verified")]
+    told = sam.get(f"{ITEMS}/{item}").json()
+    assert (told["state"], told["stage"], told["reviewer"]) == ("in_review", 2, "sam")
+
+    assert sam.post(f"{ITEMS}/{item}/recall", {}).status_code == 404
+    back = sofia.post(f"{ITEMS}/{item}/recall", {"reason": "Wrong row."})
+    assert (back.status_code, back.json()["stage"], back.json()["draft"]["verb"]) == (200, 1, "reduce")
+    assert Grant.objects.get().lines.count() == 4
+
+    answer = {"verb": "revoke", "reason_code": "unused"}
+    sofia.put(f"{ITEMS}/{item}/draft", answer, headers={"If-Match": '"1"'})
+    (cut,) = sofia.post(f"{URL}/q4/submissions").json()["removals"]
+    assert client.of(company.rob).post(f"{ITEMS}/{item}/reopen", {"reason": "x"}).status_code == 403
+    opened = ana.post(f"{ITEMS}/{item}/reopen", {"reason": "She is on leave."})
+    assert (opened.status_code, opened.json()["state"], Grant.objects.get().state) == (200, "in_review", "active")
+    assert ana.post(f"/api/v1/review-cuts/{cut['decision']}/retry").json()["state"] == "withdrawn"
+    until = {"reason": "x", "control": "y", "expires_at": (clock.now() + timedelta(days=1)).isoformat()}
+    refused = ana.post(f"/api/v1/review-cuts/{cut['decision']}/except", until)
+    assert (refused.status_code, refused.json()["code"]) == (409, "removal_not_failed")
+    for path in (f"{ITEMS}/{item}/restore", f"{URL}/q4/release"):
+        assert ana.post(path, {"reason": "x"}).status_code in {404, 409}, path

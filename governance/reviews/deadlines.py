@@ -1,0 +1,184 @@
+"""What happens to items that nobody answers: kept and flagged, or stopped, with a breaker before too much stops.
+
+Low risk is kept and counts as not reviewed. Anything above is suspended two working days after the due date, and
+revoked fourteen days later unless a second person restores it. The first campaign of an installation is a rehearsal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Sum
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from entitlements import grants, locks
+from entitlements.errors import ReasonRequired
+from entitlements.locks import Lock
+from entitlements.models import Grant, Person
+from entitlements.words import Risk
+from governance import reviewing
+from governance.models import Campaign, NoAnswer, PopulationRow, ReviewItem, ReviewLine
+
+from . import campaigns, ending, removing
+from .errors import DeadlineNotHeld, NotTheOwner
+
+GRACE_DAYS: Final = 2
+"""Working days between the due date and what happens without an answer."""
+UNTIL_REVOKED: Final = timedelta(days=14)
+MOST_SHARE, MOST_GRANTS, MOST_CALLS_A_DAY = 0.2, 25, 1000
+"""What the deadline stops by itself; above any of these it waits for the owner's word."""
+_WINDOW_DAYS: Final = 90
+
+
+@dataclass(slots=True)
+class Effect:
+    """What the deadline would do now: which items are kept and flagged, and which access would stop."""
+
+    kept: list[ReviewItem] = field(default_factory=list)
+    stopped: list[ReviewItem] = field(default_factory=list)
+    grants: dict[UUID, list[UUID]] = field(default_factory=dict)
+    calls_a_day: dict[UUID, int] = field(default_factory=dict)
+
+    @property
+    def stops(self) -> int:
+        """How many grants would stop."""
+        return sum(len(held) for held in self.grants.values())
+
+    @property
+    def calls(self) -> int:
+        """How many calls a day those made."""
+        return sum(self.calls_a_day.values())
+
+    def too_much(self) -> list[str]:
+        """Say why this is more than stops without somebody's word; empty when it is not."""
+        active = Grant.objects.filter(state=Grant.State.ACTIVE, ended_at=None).count()
+        bounds = (
+            ("share", self.stops > MOST_SHARE * active),
+            ("grants", self.stops > MOST_GRANTS),
+            ("calls", self.calls > MOST_CALLS_A_DAY),
+        )
+        return [name for name, is_over in bounds if is_over]
+
+    def told(self) -> dict[str, Any]:
+        """Return it for the record."""
+        return {"kept": len(self.kept), "grants": self.stops, "calls_a_day": self.calls}
+
+
+def effect(campaign: Campaign) -> Effect:
+    """Say what would happen if nobody answered any more; nothing is changed."""
+    found = Effect()
+    items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
+    for item in items.select_related("campaign", "agent", "system").order_by("number"):
+        (found.kept if item.risk == Risk.LOW else found.stopped).append(item)
+    ids = [item.pk for item in found.stopped]
+    alive = set(
+        Grant.objects.filter(
+            pk__in=PopulationRow.objects.filter(item__in=ids).values("grant"), state=Grant.State.ACTIVE
+        ).values_list("pk", flat=True)
+    )
+    found.grants = {item: [grant for grant in held if grant in alive] for item, held in removing.grants_of(ids).items()}
+    calls = ReviewLine.objects.filter(item__in=ids).values("item").annotate(calls=Sum("calls_window"))
+    found.calls_a_day = {row["item"]: -(-(row["calls"] or 0) // _WINDOW_DAYS) for row in calls}
+    return found
+
+
+def apply_due() -> int:
+    """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome by it."""
+    now = clock.now()
+    waiting = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now)
+    waiting = waiting.filter(items__state=ReviewItem.State.IN_REVIEW).distinct()
+    due = [each for each in waiting if reviewing.business_days(each.due_at, GRACE_DAYS) <= now]
+    return sum(_apply(each.pk) for each in due if each.deadline_held is None or each.deadline_released_at)
+
+
+@transaction.atomic
+def _apply(campaign_id: UUID) -> int:
+    campaign = campaigns.locked(campaign_id)
+    if campaign.state != Campaign.State.ACTIVE:
+        return 0
+    ending.supersede(campaign)
+    found = effect(campaign)
+    why = found.too_much() if not campaign.is_rehearsal and campaign.deadline_released_at is None else []
+    if why:
+        held = {**found.told(), "why": why, "at": clock.now().isoformat()}
+        campaigns.save(campaign, deadline_held=held)
+        log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
+        return 0
+    stops = [] if campaign.is_rehearsal else found.stopped
+    locks.exclusive(*((Lock.GRANT, grant) for item in stops for grant in found.grants.get(item.pk, ())))
+    said = f"Nobody answered for it in the review {campaign.slug}."
+    for item in stops:
+        for grant in found.grants.get(item.pk, ()):
+            grants.suspend(grant, by=SYSTEM, reason=said)
+    _write_down(campaign, found)
+    return ending.leave_unanswered(campaign, by=SYSTEM, reason=said)
+
+
+def _write_down(campaign: Campaign, found: Effect) -> None:
+    now = clock.now()
+    did = NoAnswer.Did.REHEARSED if campaign.is_rehearsal else NoAnswer.Did.SUSPENDED
+    NoAnswer.objects.bulk_create(
+        [NoAnswer(item=item, did=NoAnswer.Did.FLAGGED, at=now) for item in found.kept]
+        + [
+            NoAnswer(
+                item=item,
+                did=did,
+                at=now,
+                grants=found.grants.get(item.pk, []),
+                calls_a_day=found.calls_a_day.get(item.pk, 0),
+                revoke_at=None if campaign.is_rehearsal else now + UNTIL_REVOKED,
+            )
+            for item in found.stopped
+        ]
+    )
+
+
+@transaction.atomic
+def release(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
+    """Let a deadline that was held take its course, as the owner of the campaign; the next sweep carries it out.
+
+    Raises NotFound, ReasonRequired, NotTheOwner, DeadlineNotHeld.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    campaign = campaigns.locked(campaign_id)
+    if campaign.owner_id != by.pk:
+        raise NotTheOwner
+    if campaign.state != Campaign.State.ACTIVE or campaign.deadline_held is None or campaign.deadline_released_at:
+        raise DeadlineNotHeld
+    campaigns.save(campaign, deadline_released_at=clock.now())
+    about, held = campaigns.about(campaign), campaign.deadline_held
+    log.record(Action.REVIEW_DEADLINE_RELEASED, about=about, by=by.principal, reason=reason, detail=held)
+    return campaign
+
+
+def revoke_due(limit: int = 200) -> int:
+    """Revoke what was suspended for want of an answer and restored by nobody in time; returns how many items."""
+    due = NoAnswer.objects.filter(revoke_at__lte=clock.now(), restored_at=None, revoked_at=None)
+    return sum(_revoke(pk) for pk in due.order_by("revoke_at").values_list("pk", flat=True)[:limit])
+
+
+@transaction.atomic
+def _revoke(item_id: UUID) -> int:
+    row = NoAnswer.objects.select_for_update(of=("self",)).select_related("item__campaign").get(pk=item_id)
+    if row.restored_at or row.revoked_at:
+        return 0
+    locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
+    said = f"Nobody answered for it in the review {row.item.campaign.slug}, nor restored it in time."
+    for grant in still_suspended(row):
+        grants.revoke(grant, by=SYSTEM, reason=said)
+    row.revoked_at = clock.now()
+    row.save(update_fields=["revoked_at"])
+    return 1
+
+
+def still_suspended(row: NoAnswer) -> list[UUID]:
+    """Return what the deadline suspended and nobody put back or ended since."""
+    rows = Grant.objects.filter(pk__in=row.grants, state=Grant.State.SUSPENDED)
+    return list(rows.order_by("pk").values_list("pk", flat=True))

@@ -1,0 +1,54 @@
+"""Putting back in force what stopped because nobody answered: by a second person, within fourteen days."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements import grants, locks
+from entitlements.errors import NotFound, ReasonRequired
+from entitlements.locks import Lock
+from entitlements.models import Person
+from governance import reviewing
+from governance.models import Assignment, NoAnswer
+
+from . import assigning, deadlines, ending
+from .errors import ConflictOfInterest, NotSuspendedHere
+
+
+@transaction.atomic
+def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
+    """Put back all that the deadline suspended of an item. Nobody who was to answer it does, nor who has a conflict.
+
+    Raises ReasonRequired, NotFound, NotSuspendedHere, ConflictOfInterest, and what the verb on grants raises.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    rows = NoAnswer.objects.select_for_update(of=("self",)).select_related("item__campaign", "item__agent")
+    row = rows.select_related("item__campaign", "item__agent", "item__system").filter(pk=item_id).first()
+    if row is None:
+        raise NotFound
+    now = clock.now()
+    if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
+        raise NotSuspendedHere
+    around = dict(assigning.around_items([item_id]))[item_id]
+    why = reviewing.conflict(by.login, assigning.with_active(around, {by.login} if by.is_active else set()))
+    if why is None and Assignment.objects.filter(item=item_id, reviewer=by).exists():
+        why = reviewing.Bar.ANSWERED_ALREADY
+    if why is not None:
+        raise ConflictOfInterest(who=by.login, why=why.value)
+    locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
+    for grant in deadlines.still_suspended(row):
+        grants.restore(grant, by=by.principal, reason=reason)
+    row.restored_at, row.restored_by, row.reason = now, by, reason[:500]
+    try:
+        with transaction.atomic():
+            row.save(update_fields=["restored_at", "restored_by", "reason"])
+    except IntegrityError as error:
+        raise ConflictOfInterest(who=by.login) from error
+    about = ending.about(row.item, row.grants)
+    log.record(Action.REVIEW_ACCESS_RESTORED, about=about, by=by.principal, reason=reason)
+    return row

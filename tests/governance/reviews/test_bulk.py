@@ -1,0 +1,104 @@
+"""Many items with one answer: only what is alike and what nothing speaks against is kept in bulk."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from entitlements.errors import ReasonRequired
+from entitlements.models import Grant
+from governance import reviews
+from governance.models import Campaign, Draft, ReviewDecision, ReviewItem, Suggestion
+from governance.reviews import Answer, bulk
+from governance.reviews.errors import BadBulk
+from tests import make
+from tests.entitlements.api import client
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+KEEP = Answer("certify", "business_need", "All as they were.")
+
+
+@pytest.fixture
+def review(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign, dict[str, ReviewItem]]:
+    """A second campaign over three alike and harmless agents, a fourth with other tools, and the critical one."""
+    company, _ = worlds.found()
+    shared, other = worlds.low(company), worlds.low(company)
+    for name in ("one", "two", "three", "odd"):
+        bot = make.agent(name, sponsor=company.sofia)
+        make.grant(bot, other if name == "odd" else shared, people=[company.bob], lasts=timedelta(days=30))
+    first = worlds.campaign(company, slug="first")
+    items = ReviewItem.objects.filter(campaign=first).exclude(agent=company.bot).exclude(agent__slug="three")
+    worlds.answer(first, company.sofia, [(each, Answer("certify")) for each in items])
+    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    monkeypatch.setattr(bulk, "_suggested_to_keep", lambda item: item.agent.slug != "two")
+    campaign = worlds.campaign(company)
+    return company, campaign, {item.agent.slug: item for item in ReviewItem.objects.filter(campaign=campaign)}
+
+
+def test_keeping_in_bulk_is_for_what_is_alike_and_unchanged_alone(
+    review: tuple[Company, Campaign, dict[str, ReviewItem]],
+) -> None:
+    company, campaign, items = review
+    asked = [items[name].pk for name in ("one", "two", "three", "odd", "research-bot")]
+    shown = bulk.preview(campaign, asked, KEEP, by=company.sofia)
+    assert shown.eligible == (items["one"].pk,)
+    assert {slug: shown.barred[items[slug].pk].value for slug in ("two", "three", "odd", "research-bot")} == {
+        "two": "keeping_not_suggested",
+        "three": "changed_or_never_reviewed",
+        "odd": "other_tools",
+        "research-bot": "too_risky",
+    }
+    Grant.objects.filter(agent__slug="one").update(version=7)
+    assert bulk.preview(campaign, asked[:1], KEEP, by=company.sam).barred == {asked[0]: bulk.Bar.NOT_YOURS}
+
+
+def test_what_is_confirmed_is_drafted_under_one_number_and_nothing_else(
+    review: tuple[Company, Campaign, dict[str, ReviewItem]],
+) -> None:
+    company, campaign, items = review
+    cut = Answer("revoke", "unused")
+    shown = bulk.preview(campaign, [items["one"].pk, items["two"].pk], cut, by=company.sofia)
+    for wrong in ({"by": company.sam, "count": 2}, {"by": company.sofia}, {"by": company.sofia, "count": 1}):
+        with pytest.raises(BadBulk):
+            bulk.commit(shown.token, **wrong)
+    with pytest.raises(BadBulk):
+        bulk.commit(shown.token + "x", by=company.sofia, count=2)
+    reviews.save_draft(items["two"].pk, KEEP, by=company.sofia, rev=0)
+
+    done = bulk.commit(shown.token, by=company.sofia, count=2)
+
+    assert (done.drafted, [str(each.code) for each in done.refused.values()]) == ([items["one"].pk], ["stale"])
+    assert {draft.bulk_op for draft in Draft.objects.filter(verb="revoke")} == {done.bulk_op}
+    reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    assert ReviewDecision.objects.get(verb="revoke").bulk_op == done.bulk_op
+
+
+def test_no_more_than_fifty_are_kept_and_only_with_a_reason(
+    review: tuple[Company, Campaign, dict[str, ReviewItem]],
+) -> None:
+    company, campaign, items = review
+    with pytest.raises(reviews.BadAnswer):
+        bulk.preview(campaign, [uuid4() for _ in range(51)], KEEP, by=company.sofia)
+    with pytest.raises(ReasonRequired):
+        bulk.preview(campaign, [items["one"].pk], Answer("certify"), by=company.sofia)
+    with pytest.raises(reviews.BadAnswer):
+        bulk.preview(campaign, [], KEEP, by=company.sofia)
+    with pytest.raises(reviews.BadAnswer):
+        bulk.preview(campaign, [items["one"].pk], Answer("abstain", "not_mine"), by=company.sofia)
+
+
+def test_bulk_over_rest_answers_for_each_item(review: tuple[Company, Campaign, dict[str, ReviewItem]]) -> None:
+    company, _, items = review
+    sofia = client.of(company.sofia)
+    asked = {"items": [str(items["one"].pk), str(items["odd"].pk)], "verb": "revoke", "reason_code": "unused"}
+    shown = sofia.post("/api/v1/campaigns/q4/bulk-preview", asked).json()
+    assert (len(shown["eligible"]), shown["barred"]) == (2, [])
+    done = sofia.post("/api/v1/campaigns/q4/bulk", {"token": shown["token"], "count": 2})
+    assert (done.status_code, [each["status"] for each in done.json()["results"]]) == (207, [200, 200])
+    assert Draft.objects.filter(verb="revoke").count() == 2
+    assert Suggestion.objects.exists()

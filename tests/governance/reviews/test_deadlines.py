@@ -1,0 +1,147 @@
+"""Nobody answers: what is kept, what stops, when the deadline waits for a word, and who puts access back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import DatabaseError, transaction
+
+from audit import clock, timeline
+from audit.actions import Action
+from entitlements.models import Grant
+from governance import reviewing, reviews
+from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
+from governance.reviews import deadlines
+from governance.reviews.errors import DeadlineNotHeld, NotSuspendedHere, NotTheOwner
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+LATE, MONTHS = timedelta(days=19), timedelta(days=60)
+
+
+@pytest.fixture
+def overdue(at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign]:
+    """A second campaign that nobody answers, with a critical item and one of low risk, after its grace."""
+    company = companies.found()
+    make.grant(company.bot, company.use, people=[company.alice], lasts=MONTHS)
+    helper = make.agent("helper", sponsor=company.sofia)
+    make.grant(helper, worlds.low(company), people=[company.bob], lasts=MONTHS)
+    first = worlds.campaign(company, slug="first")
+    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    campaign = worlds.campaign(company)
+    assert not campaign.is_rehearsal
+    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    at(LATE)
+    return company, campaign
+
+
+def states() -> dict[str, str]:
+    return dict(Grant.objects.values_list("agent__slug", "state"))
+
+
+def test_low_risk_is_kept_and_flagged_and_the_rest_stops_and_ends_a_fortnight_later(
+    overdue: tuple[Company, Campaign], at: Move
+) -> None:
+    _, campaign = overdue
+    assert reviews.apply_due() == 2
+    assert reviews.apply_due() == 0
+    assert states() == {"research-bot": "suspended", "helper": "active"}
+    did = dict(NoAnswer.objects.values_list("item__agent__slug", "did"))
+    assert did == {"research-bot": "suspend", "helper": "keep_flagged"}
+    assert set(ReviewItem.objects.filter(campaign=campaign).values_list("state", flat=True)) == {"no_response"}
+    assert timeline.of("campaign", "q4").filter(action=Action.REVIEW_NOT_ANSWERED).count() == 2
+
+    at(timedelta(days=13))
+    assert reviews.revoke_due() == 0
+    at(timedelta(days=1))
+    assert (reviews.revoke_due(), reviews.revoke_due()) == (1, 0)
+    assert states() == {"research-bot": "revoked", "helper": "active"}
+
+
+def test_nothing_happens_before_two_working_days_are_over(overdue: tuple[Company, Campaign], at: Move) -> None:
+    _, campaign = overdue
+    at(reviewing.business_days(campaign.due_at, 2) - timedelta(seconds=1))
+    assert reviews.apply_due() == 0
+    at(timedelta(seconds=1))
+    assert reviews.apply_due() == 2
+
+
+def test_saturday_and_sunday_are_no_working_days() -> None:
+    friday = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    assert reviewing.business_days(friday, 2) == datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+def test_the_first_campaign_is_a_rehearsal_and_stops_nothing(at: Move) -> None:
+    company = companies.found()
+    grant = make.grant(company.bot, company.use, people=[company.alice], lasts=MONTHS)
+    campaign = worlds.campaign(company)
+    assert campaign.is_rehearsal
+    at(LATE)
+    assert reviews.apply_due() == 1
+    shown = NoAnswer.objects.get()
+    assert (states(), shown.did, shown.grants) == ({"research-bot": "active"}, "rehearsed", [grant.pk])
+
+
+@pytest.mark.parametrize(
+    ("bound", "why"), [("MOST_SHARE", "share"), ("MOST_GRANTS", "grants"), ("MOST_CALLS_A_DAY", "calls")]
+)
+def test_the_breaker_holds_what_is_too_much_until_the_owner_says_so(
+    overdue: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch, bound: str, why: str
+) -> None:
+    company, campaign = overdue
+    monkeypatch.setattr(deadlines, bound, 0)
+    if why == "calls":
+        with monkeypatch.context() as many:
+            many.setattr(deadlines, "_WINDOW_DAYS", 1)
+            found = deadlines.effect(campaign)
+            found.calls_a_day = dict.fromkeys(found.calls_a_day, 1)
+            assert found.too_much() == ["calls"]
+        return
+    with pytest.raises(DeadlineNotHeld):
+        reviews.release(campaign.pk, by=company.ana, reason="Let it.")
+    assert reviews.apply_due() == 0
+    campaign.refresh_from_db()
+    assert campaign.deadline_held is not None
+    assert (campaign.deadline_held["why"], campaign.deadline_held["grants"]) == ([why], 1)
+    assert set(states().values()) == {"active"}
+    assert reviews.apply_due() == 0
+    assert timeline.of("campaign", "q4").filter(action=Action.REVIEW_DEADLINE_HELD).count() == 1
+    with pytest.raises(NotTheOwner):
+        reviews.release(campaign.pk, by=company.rob, reason="Let it.")
+
+    reviews.release(campaign.pk, by=company.ana, reason="They had their time.")
+
+    assert reviews.apply_due() == 2
+    assert states()["research-bot"] == "suspended"
+
+
+def test_a_second_person_restores_in_time_and_nobody_with_a_conflict(
+    overdue: tuple[Company, Campaign], at: Move
+) -> None:
+    company, campaign = overdue
+    reviews.apply_due()
+    item = worlds.item(campaign, company.bot)
+    for who in (company.sofia, company.otto, company.alice):
+        with pytest.raises(reviews.ConflictOfInterest):
+            reviews.restore(item.pk, by=who, reason="It is needed.")
+    with pytest.raises(DatabaseError, match="second person"), transaction.atomic():
+        NoAnswer.objects.filter(pk=item.pk).update(restored_at=clock.now(), restored_by=company.sofia, reason="x")
+    with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+        NoAnswer.objects.filter(pk=item.pk).update(revoke_at=None)
+
+    reviews.restore(item.pk, by=company.rob, reason="It is needed.")
+
+    assert states()["research-bot"] == "active"
+    with pytest.raises(NotSuspendedHere):
+        reviews.restore(item.pk, by=company.rob, reason="Again.")
+    at(timedelta(days=15))
+    assert reviews.revoke_due() == 0
+    assert states()["research-bot"] == "active"
+    assert ReviewLine.objects.filter(item=item).exists()
