@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from audit import chain
+from audit import chain, timeline
 from audit.context import SYSTEM
 from audit.models import Event, Pending
-from entitlements import agents, catalog, grants
+from entitlements import agents, catalog, grants, people
 from entitlements.models import Agent, Entitlement, Grant, GrantSubject, Person, Tool
 from governance import invariants
 from tests import make
+from tests.benchmarks import lists
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 AGENTS = 60
 LATE = "12"
 """Nobody seals here, and the fleet's events are long ago."""
@@ -36,6 +42,7 @@ def _said(action: str, link: str) -> dict[str, object]:
     return event.said
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_fleet_keeps_the_invariants_and_leaves_what_the_verbs_leave(fleet: int) -> None:
     assert Agent.objects.count() == AGENTS
     assert Grant.objects.count() == 10 * AGENTS
@@ -80,3 +87,54 @@ def _same_form(held: Grant, person: Person) -> None:
     assert _said("grant.issued", f"grant:{held.pk}")["detail"]["lines"] == {  # type: ignore[index]
         line.tool.name: {} for line in held.lines.select_related("tool")
     }
+
+
+def test_no_page_and_no_list_counts_its_way_to_where_it_begins(fleet: int, client: Client) -> None:  # noqa: ARG001
+    sees_all = Person.objects.get(login="ana")
+    people.assign_role(sees_all, "auditor", by=SYSTEM, reason="reads the record as well")
+    token = people.make_api_token(sees_all, "lists", by=SYSTEM)
+    client.force_login(sees_all)
+    asked = [*lists.PAGES, *(f"/api/v1/{each}" for each in lists.LISTS)]
+    with CaptureQueriesContext(connection) as said:
+        for address in asked:
+            headers = {"authorization": f"Bearer {token}"} if address.startswith("/api/") else {}
+            assert client.get(address, headers=headers).status_code == 200, address
+    assert [query["sql"] for query in said if " OFFSET " in query["sql"]] == []
+    assert len(said) < 30 * len(asked)
+
+
+def test_a_page_goes_on_where_the_one_before_ended(fleet: int, client: Client) -> None:  # noqa: ARG001
+    people.assign_role(Person.objects.get(login="ana"), "auditor", by=SYSTEM, reason="reads the record")
+    for login, address in (
+        ("ana", "/agents/"),
+        ("ana", "/grants/?state=any"),
+        ("fleet-person-000003", "/my-agents/"),
+        ("ana", "/audit/?lane=admin&lane=policy"),
+    ):
+        client.force_login(Person.objects.get(login=login))
+        first = _listed(client.get(address))
+        after = dict(parse_qsl(address.partition("?")[2])) | {"cursor": first.next}
+        shown = [_keys(first), _keys(_listed(client.get(address, after)))]
+        assert all(shown)
+        assert not set(shown[0]) & set(shown[1])
+
+
+def _listed(answer: Any) -> Any:  # noqa: ANN401 - a page, or a stretch of the record
+    return answer.context.get("page") or answer.context["timeline"]
+
+
+def _keys(page: Any) -> list[object]:  # noqa: ANN401 - as above
+    return [each.event.uuid for each in page.events] if hasattr(page, "events") else [row.pk for row in page.rows]
+
+
+def test_rare_actions_are_paged_in_the_order_of_the_whole_record(fleet: int) -> None:  # noqa: ARG001
+    actions = ["agent.suspended", "grant.revoked", "grant.expired", "request.cancelled", "producer.ended"]
+    for newest_first in (True, False):
+        whole = timeline.page(Event.objects.filter(action__in=actions), limit=1000, newest_first=newest_first)
+        found: list[Event] = []
+        while rows := timeline.page_of_actions(
+            actions, after=timeline.place(found[-1]) if found else None, limit=20, newest_first=newest_first
+        ):
+            found += rows
+        assert [each.uuid for each in found] == [each.uuid for each in whole]
+        assert len(found) > 20

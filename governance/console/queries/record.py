@@ -98,22 +98,27 @@ def about(link: str, request: HttpRequest) -> Stretch:
     return page(timeline.about(link), request, here=link_to(link).address)
 
 
-def page(events: QuerySet[Event], request: HttpRequest, *, here: str = "") -> Stretch:
-    """Return a page of events, in the order and the lanes that the address asks for, newest first otherwise."""
+def page(events: QuerySet[Event] | None, request: HttpRequest, *, here: str = "") -> Stretch:
+    """Return a page of events (None: of all), in the order and the lanes that the address asks for, or newest first."""
     wanted = request.GET
-    events = events.filter(_lanes(wanted.getlist("lane")))
-    if action := wanted.get("action"):
-        events = events.filter(action=action)
-    newest_first = wanted.get("order") != "oldest"
-    rows = timeline.page(events, after=_after(request), limit=SIZE + 1, newest_first=newest_first)
+    actions = _actions(wanted.getlist("lane"), wanted.get("action"))
+    newest_first, after = wanted.get("order") != "oldest", _after(request)
+    if events is None and actions is not None:
+        rows = timeline.page_of_actions(actions, after=after, limit=SIZE + 1, newest_first=newest_first)
+    else:
+        events = Event.objects.all() if events is None else events
+        events = events if actions is None else events.filter(action__in=actions)
+        rows = timeline.page(events, after=after, limit=SIZE + 1, newest_first=newest_first)
     following = paging.seal(request.path, timeline.place(rows[SIZE - 1])) if rows[SIZE:] else None
     return Stretch(collapsed(told(rows[:SIZE])), following, newest_first, here)
 
 
-def _lanes(wanted: Iterable[str]) -> Q:
-    """Return the condition that an event is in one of the lanes; without any, none is left out."""
+def _actions(wanted: Iterable[str], one: str | None) -> list[str] | None:
+    """Return the actions in these lanes, or the one of them that is named; None where nothing is left out."""
     lanes = LANES.keys() & set(wanted)
-    return Q(action__in=[action.value for action in Action if lane_of(action) in lanes]) if lanes else Q()
+    if not lanes:
+        return [one] if one else None
+    return [action.value for action in Action if lane_of(action) in lanes and one in (None, "", action.value)]
 
 
 def _after(request: HttpRequest) -> timeline.Place | None:

@@ -178,8 +178,8 @@ class Choice:
 
 def choice(person: Person, caller: Caller) -> Choice:
     """Return the agents that a list to choose from can hold."""
-    found = list(agents_to_ask_for(person, caller)[: MOST_TO_CHOOSE + 1])
-    return Choice(found[:MOST_TO_CHOOSE], len(found) > MOST_TO_CHOOSE)
+    found = list(agents_to_ask_for(person, caller).order_by("slug")[: MOST_TO_CHOOSE + 1])
+    return Choice(sorted(found[:MOST_TO_CHOOSE], key=lambda agent: agent.name), len(found) > MOST_TO_CHOOSE)
 
 
 def entitlements_to_ask_for(caller: Caller, system: str = "") -> QuerySet[Entitlement]:

@@ -43,10 +43,14 @@ def tools_of(caller: Caller, system: System, wanted: Mapping[str, str]) -> list[
     for name in ("state", "risk"):
         if value := wanted.get(name):
             rows = rows.filter(**{name: value})
-    held = Q(grant_lines__grant__ended_at=None)
-    counted = rows.annotate(held=Count("grant_lines__grant__agent", filter=held, distinct=True))
+    tools = list(rows)
+    # That the grant is of the system is known from its line, and said again for whoever plans the query.
+    live = GrantLine.objects.filter(tool__in=tools, grant__ended_at=None, grant__entitlement__system=system)
+    held = dict(live.values("tool").annotate(n=Count("grant__agent", distinct=True)).values_list("tool", "n"))
+    for tool in tools:
+        vars(tool)["held"] = held.get(tool.pk, 0)
     order = {state: place for place, state in enumerate(("quarantined", "pending", "approved", "disabled", "removed"))}
-    return sorted(counted, key=lambda tool: (order.get(tool.state, 9), tool.name))
+    return sorted(tools, key=lambda tool: (order.get(tool.state, 9), tool.name))
 
 
 @dataclass(frozen=True, slots=True)
