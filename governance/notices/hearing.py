@@ -21,7 +21,7 @@ from audit import clock, stream
 from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements.models import Agent, Grant, Person, Role, Tool
-from governance.models import AccessRequest, Assignment, Delegation, EmergencyGrant, OfficeProposal
+from governance.models import AccessRequest, AdoptedAgent, Assignment, Delegation, EmergencyGrant, OfficeProposal
 from governance.models.notices import Kind
 
 from . import hooks, queueing
@@ -263,6 +263,15 @@ def _proposed(event: Event) -> Iterator[Told]:
     )
 
 
+def _adopting(event: Event) -> Iterator[Told]:
+    asked = AdoptedAgent.objects.filter(batch=_key(event, "adoption"), state=AdoptedAgent.State.ASKED)
+    if not (people := list(Person.objects.filter(pk__in=asked.values("sponsor")))):
+        return
+    batch = _key(event, "adoption")
+    sentence = _("You are asked to answer for agents that exist elsewhere, and for what they keep.")
+    yield Told(Kind.OFFICE_PROPOSED, people, f"adoption:{batch}", sentence, f"/adoption/{batch}/")
+
+
 def _delegated(event: Event) -> Iterator[Told]:
     rows = Delegation.objects.select_related("delegate", "delegator")
     if (found := rows.filter(pk=_key(event, "delegation")).first()) is None:
@@ -322,6 +331,7 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.TOOL_CHANGED: _drifted,
     Action.TOOL_QUARANTINED: _drifted,
     Action.AGENT_OFFICE_PROPOSED: _proposed,
+    Action.ADOPTION_SPONSORS_ASKED: _adopting,
     Action.DELEGATION_MADE: _delegated,
     Action.CAMPAIGN_ACTIVATED: _review,
     Action.REVIEW_REASSIGNED: _review,

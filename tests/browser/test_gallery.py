@@ -47,6 +47,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "ask": ["/requests/new/", "/requests/new/?agent=invoice-matcher&entitlement=crm:use"],
     "request-list": ["/requests/", "/requests/?waiting=me"],
     "review-page": ["/reviews/q4/"],
+    "coverage-csv": [],  # a file
     "review-csv": [],  # a file
     "review-json": [],
     "review-evidence": ["/reviews/q4/evidence/"],
@@ -79,11 +80,14 @@ def _addresses() -> Iterator[tuple[str, str]]:
     """Name every page that has an address, each with what there is to look at."""
     from governance.console import urls  # noqa: PLC0415 - the product can be imported only now
 
+    batch, flows = world.access_elsewhere()
     more = {
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
+        "adoption-page": [f"/adoption/{batch.pk}/"],
+        "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],

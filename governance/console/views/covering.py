@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,9 +29,9 @@ PATHS: Final = (
     ("known", gettext_lazy("Known, not governed: nothing is seen")),
 )
 DIFFER: Final = {
-    "token_seconds": gettext_lazy("Token life differs"),
-    "session_seconds": gettext_lazy("Session limit differs"),
-    "stop_seconds": gettext_lazy("A stop takes a different time"),
+    "token_seconds": gettext_lazy("Token life"),
+    "session_seconds": gettext_lazy("Session limit"),
+    "stop_seconds": gettext_lazy("A stop holds within"),
     "still_used": gettext_lazy("Used past us after it was moved"),
 }
 TIMES: Final = (
@@ -58,9 +59,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "systems": visibility.systems(caller).exclude(kind=System.Kind.BUILTIN).order_by("slug")[:500],
         "filtered": any(request.GET.get(name) for name in ("q", "path", "system", "state")),
         "states": Workflow.State.choices,
-        "findings": [
-            (DIFFER[each.what], each, _span(each.governed), _span(each.known)) for each in coverage.findings(caller)
-        ],
+        "findings": _findings(coverage.findings(caller)),
         "next": coverage.gaps(caller).first(),
         "may_add": doors.may(caller, "systems", None),
         "may_adopt": doors.may(caller, "adoptions", None),
@@ -89,6 +88,15 @@ def _parts(head: coverage.Headline) -> list[Part]:
         parts.append(Part(name, label, count, 100 * count / everything, start, width))
         start += width
     return parts
+
+
+def _findings(found: Iterable[coverage.Finding]) -> list[tuple[System, list[Any]]]:
+    """Put what does not fit together by system, each with both times."""
+    by_system: dict[System, list[Any]] = {}
+    for each in found:
+        said = (DIFFER[each.what], each, _span(each.governed), _span(each.known))
+        by_system.setdefault(each.system, []).append(said)
+    return list(by_system.items())
 
 
 def _span(seconds: int | None) -> timedelta | None:

@@ -17,7 +17,8 @@ from entitlements.errors import ReasonRequired
 from entitlements.independence import SecondPersonNeeded
 from entitlements.models import Agent, Client, Grant, Group, Membership, Person, SeenAgent, Workflow
 from governance.adoption import batches, moving
-from governance.models import AdoptedAgent, AdoptionBatch, SeenAccess
+from governance.models import AdoptedAgent, AdoptionBatch, Notice, SeenAccess
+from governance.notices import hearing
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -89,6 +90,14 @@ def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
     staged.refresh_from_db()
     assert (staged.status, staged.sponsor) == ("staged", company.mona)
     assert not Grant.objects.exists()
+
+
+def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
+    batch = look(company)
+    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    hearing.tell(Event.objects.get(action=Action.ADOPTION_SPONSORS_ASKED))
+    told = Notice.objects.get(url=f"/adoption/{batch.pk}/")
+    assert (told.person, told.kind) == (company.mona, "office_proposed")
 
 
 def test_a_sponsor_who_declines_leaves_it_to_another(company: Company) -> None:

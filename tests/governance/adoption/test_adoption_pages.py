@@ -60,7 +60,7 @@ def test_the_map_says_the_share_first_and_sends_what_one_sees(company: Company) 
     shown = visits.text(ana.get("/coverage/"))
     assert "50 % of agents visible per call" in shown
     assert "Govern next gap" in shown
-    assert "Token life differs" in shown
+    assert "Two paths to one system that differ" in shown
     rows = list(csv.DictReader(io.StringIO(ana.get("/coverage/map.csv?path=known").content.decode())))
     assert [(row["seen_as"], row["token_seconds"], row["usage_grade"]) for row in rows] == [
         ("<b>Desk</b> =helper", "unknown", "C")
