@@ -108,6 +108,7 @@ class Action(StrEnum):
     KEY_WITHDRAWN = "key.withdrawn"
     PATH_CUT_OVER = "path.cut_over"
     PATH_DESCRIBED = "path.described"
+    PEOPLE_FILE_APPLIED = "people_file.applied"
     PEOPLE_SOURCE_DISABLED = "people_source.disabled"
     PEOPLE_SOURCE_MADE = "people_source.made"
     PEOPLE_SOURCE_PAUSED = "people_source.paused"

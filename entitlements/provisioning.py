@@ -299,10 +299,15 @@ def _set_members(entry: SourcedGroup, wanted: list[Person]) -> None:
 
 def _free_login(user_name: str) -> str:
     """Make a login of a user name; a login is never given again. Raises LoginKeptByHand."""
-    wanted = _slug(user_name.split("@", 1)[0])
+    wanted = login_of(user_name)
     if Person.objects.filter(login=wanted, sourced=None).exists():
         raise LoginKeptByHand(login=wanted)
     return _free(wanted, lambda each: Person.objects.filter(login=each).exists())
+
+
+def login_of(user_name: str) -> str:
+    """Return the login that a user name would like to have."""
+    return _slug(user_name.split("@", 1)[0])
 
 
 def _free(wanted: str, is_taken: Callable[[str], bool]) -> str:

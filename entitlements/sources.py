@@ -98,6 +98,20 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def check(source: PeopleSource) -> list[str]:
+    """Return the codes of what keeps a source from telling who works here; none where it was heard and goes on."""
+    found = [] if source.enabled else ["ended"]
+    if source.seen_at is None:
+        found.append("never_heard")
+    elif clock.now() - source.seen_at > STALE:
+        found.append("silent")
+    if source.paused_at is not None:
+        found.append("paused")
+    if source.subjects_of is not None and not source.subjects_of.enabled:
+        found.append("issuer_distrusted")
+    return found
+
+
 def held(source: PeopleSource) -> list[SourcedPerson]:
     """List the people whose removal waits for an answer, by user name."""
     return list(source.people.exclude(held_at=None).select_related("person").order_by("user_name"))

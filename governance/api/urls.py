@@ -22,6 +22,7 @@ from . import (
     policies,
     requests,
     rolemaps,
+    sources,
     webhooks,
 )
 from .outlook import Outlook
@@ -35,6 +36,7 @@ _CUT: Final = PREFIX + "review-cuts/<uuid:key>"
 _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
 _REQUEST: Final = PREFIX + "requests/<uuid:asked>"
 _RULE: Final = PREFIX + "combination-rules/<uuid:key>"
+_SOURCE: Final = PREFIX + "people-sources/<slug:key>"
 _WEBHOOK: Final = PREFIX + "webhooks/<slug:key>"
 _POLICY: Final = PREFIX + "policy-proposals/<uuid:key>"
 _APPROVE: Final = PREFIX + "approval-rules/<uuid:key>"
@@ -93,6 +95,14 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "deliveries/<uuid:key>/replay", notices.Replay.as_view(), name="delivery-replay"),
     path(PREFIX + "people/<slug:key>/bounced", notices.Bounced.as_view(), name="person-bounced"),
     path(PREFIX + "agents/<slug:key>/keep", ownership.Keep.as_view(), name="agent-keep"),
+    path(PREFIX + "people-sources", sources.Sources.as_view(), name="people-sources"),
+    path(_SOURCE, sources.OneSource.as_view(), name="people-source"),
+    path(_SOURCE + "/rotate", sources.RotateSource.as_view(), name="people-source-rotate"),
+    path(_SOURCE + "/test", sources.TestSource.as_view(), name="people-source-test"),
+    path(_SOURCE + "/disable", sources.EndSource.as_view(), name="people-source-disable"),
+    path(_SOURCE + "/let-through", sources.LetThrough.as_view(), name="people-source-let-through"),
+    path(_SOURCE + "/keep", sources.Refuse.as_view(), name="people-source-keep"),
+    path(_SOURCE + "/file", sources.TakeFile.as_view(), name="people-source-file"),
     path(PREFIX + "role-mappings", rolemaps.Mappings.as_view(), name="role-mappings"),
     path(PREFIX + "role-mappings/<uuid:key>/confirm", rolemaps.ConfirmMapping.as_view(), name="role-mapping-confirm"),
     path(PREFIX + "role-mappings/<uuid:key>/end", rolemaps.EndMapping.as_view(), name="role-mapping-end"),

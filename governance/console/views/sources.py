@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django import forms
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
-from entitlements import sources
+from entitlements import peoplefiles, sources
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import PeopleSource, Role, TrustedIssuer
 from governance.console import doors, filling, stepup
@@ -83,6 +84,10 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
     verb, by, reason = request.POST.get("verb"), doors.person(request).principal, doors.reason(request)
+    if verb in {"look", "take"}:
+        return _file(request, source, take=verb == "take")
+    if verb == "test":
+        return _show(request, source, checked=sources.check(source))
     if verb == "rotate":
         return _show(request, source, fresh=sources.rotate(source, by=by))
     if verb == "end":
@@ -100,8 +105,42 @@ def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
     return redirect(reverse("source-page", args=[source.slug]))
 
 
+def _file(request: HttpRequest, source: PeopleSource, *, take: bool) -> HttpResponse:
+    """Look at a file of people, or take in what was seen of it."""
+    complete = bool(request.POST.get("complete"))
+    if not take:
+        sent = request.FILES.get("file")
+        if not isinstance(sent, UploadedFile) or (sent.size or 0) > peoplefiles.LARGEST:
+            raise peoplefiles.FileTooLarge if sent else peoplefiles.FileUnreadable
+        try:
+            text = sent.read().decode()
+        except UnicodeDecodeError as why:
+            raise peoplefiles.FileUnreadable from why
+        plan = peoplefiles.plan(source, text, complete=complete)
+        return _show(request, source, look={"plan": plan, "text": text, "complete": complete})
+    text = request.POST.get("text", "").replace("\r\n", "\n")
+    by, seen = doors.person(request).principal, request.POST.get("seen", "")
+    plan = peoplefiles.apply(source, text, complete=complete, seen=seen, by=by, reason=_("By a file, in the console."))
+    return _show(request, source, look={"plan": plan, "text": "", "complete": complete})
+
+
+_PROBLEMS: Final = {
+    "ended": gettext_lazy("It is let in no longer."),
+    "never_heard": gettext_lazy("It was never heard: press the test of the connection over there, or give it a file."),
+    "silent": gettext_lazy("It was not heard for more than a day."),
+    "paused": gettext_lazy("It is paused: somebody has to answer what it wants to remove."),
+    "issuer_distrusted": gettext_lazy("The issuer whose subjects it names is trusted no longer."),
+}
+
+
 def _show(
-    request: HttpRequest, source: PeopleSource, *, fresh: str = "", problem: DomainError | None = None
+    request: HttpRequest,
+    source: PeopleSource,
+    *,
+    fresh: str = "",
+    problem: DomainError | None = None,
+    look: dict[str, Any] | None = None,
+    checked: list[str] | None = None,
 ) -> HttpResponse:
     source.refresh_from_db()
     told: dict[str, Any] = {
@@ -114,6 +153,9 @@ def _show(
         "fresh": fresh,
         "may_change": _may_change(request),
         "problem": problem,
+        "look": look,
+        "checked": checked is not None,
+        "wrong": [_PROBLEMS[code] for code in checked or []],
     }
     answer = render(request, "console/source.html", told, status=problem.status if problem else HTTPStatus.OK)
     if fresh:

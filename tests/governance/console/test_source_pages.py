@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from audit import timeline
@@ -67,3 +68,20 @@ def test_the_list_of_people_says_when_a_directory_was_last_heard() -> None:
     assert "has not said yet who works here" in visits.text(visits.as_(ana).get("/people/"))
     okta.add("alice")
     assert "Okta last said who works here" in visits.text(visits.as_(ana).get("/people/"))
+
+
+def test_an_admin_looks_at_a_file_of_people_and_takes_it_in(admin: Person) -> None:
+    browser = visits.as_(admin)
+    browser.post(ADDRESS, {"name": "HR", "slug": "hr"})
+    said = "login,name\r\ncarol,Carol\r\neve,=HYPERLINK(1)\r\n"
+    file = SimpleUploadedFile("people.csv", said.encode(), "text/csv")
+    page = visits.text(browser.post(f"{ADDRESS}hr/", {"verb": "look", "file": file}))
+    assert ["Is added" in page, "cell_is_a_formula" in page] == [True, True]
+    assert not Person.objects.filter(login="carol").exists()
+    seen = re.search(r'name="seen" value="(\w+)"', page)
+    assert seen is not None
+    browser.post(f"{ADDRESS}hr/", {"verb": "take", "seen": "another", "text": said})
+    assert not Person.objects.filter(login="carol").exists()
+    browser.post(f"{ADDRESS}hr/", {"verb": "take", "seen": seen[1], "text": said})
+    assert Person.objects.filter(login="carol").exists()
+    assert "It was heard" in visits.text(browser.post(f"{ADDRESS}hr/", {"verb": "test"}))

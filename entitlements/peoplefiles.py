@@ -1,0 +1,232 @@
+"""People by a file, where no directory speaks SCIM: what it would do row by row, and then exactly that.
+
+Columns: login, name, email, manager, active, groups (separated by ";"). A source takes the file as if it had said it
+by SCIM, so the same guard holds removals, and the same file again changes nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+
+from . import provisioning
+from .errors import DomainError, Stale
+from .models import PeopleSource, Person, SourcedPerson
+from .provisioning import Said
+
+COLUMNS: Final = ("login", "name", "email", "manager", "active", "groups")
+MOST: Final = 5000
+LARGEST: Final = 512 * 1024
+_LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,253}")
+_FORMULA: Final = re.compile(r"[=+@\t\r-]")
+"""How a cell begins that a spreadsheet would run."""
+_ACTIVE: Final = {"": True, "yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+class FileUnreadable(DomainError):
+    """The file is no CSV with the columns login and name, and besides only email, manager, active and groups."""
+
+    code, status = "people_file_unreadable", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class FileTooLarge(DomainError):
+    """The file has more rows or bytes than are read at once; send it in parts."""
+
+    code, status = "people_file_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row and what becomes of it: `does` is add, change, same, remove, held or refused; `code` says why refused."""
+
+    number: int
+    said: Said
+    groups: frozenset[str] = frozenset()
+    does: str = "same"
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a file would do, and the digest by which one says that one has seen it."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows do what."""
+        return dict(Counter(row.does for row in self.rows))
+
+    @property
+    def digest(self) -> str:
+        """Name the plan by what it does."""
+        told = [
+            [row.number, row.said.user_name, row.does, row.code, row.said.name, row.said.email, *sorted(row.groups)]
+            for row in self.rows
+        ]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def plan(source: PeopleSource, text: str, *, complete: bool) -> Plan:
+    """Say what a file would do; `complete` removes whoever of the source it leaves out.
+
+    Raises FileUnreadable, FileTooLarge; what is wrong with one row is said at the row and stops no other.
+    """
+    known = {
+        each.user_name.lower(): each for each in source.people.filter(removed_at=None).select_related("person__manager")
+    }
+    inside: dict[int, set[str]] = {}
+    for person, name in source.groups.filter(removed_at=None).values_list("group__people", "group__name"):
+        inside.setdefault(person, set()).add(name)
+    rows, seen = [], Counter[str]()
+    for row in _read(text):
+        seen[row.said.user_name.lower()] += 1
+        entry = known.get(row.said.user_name.lower())
+        if row.does != "refused" and seen[row.said.user_name.lower()] > 1:
+            row = replace(row, does="refused", code="login_twice")  # noqa: PLW2901 - the row, as it is now
+        rows.append(_weighed(row, entry, inside.get(entry.person_id, set()) if entry else set()))
+    if complete:
+        for login in sorted(known.keys() - seen.keys()):
+            entry = known[login]
+            if entry.active:
+                gone = Said(entry.user_name, entry.person.name, entry.external_id, entry.person.email, active=False)
+                rows.append(Row(0, gone, does="remove"))
+    return Plan(tuple(rows))
+
+
+def apply(source: PeopleSource, text: str, *, complete: bool, seen: str, by: Principal, reason: str) -> Plan:
+    """Do what was seen, each row in a transaction of its own; what the guard holds comes back as held.
+
+    Interrupted, it is sent again and goes on where it was. Raises Stale when it would no longer do what was seen.
+    """
+    looked = plan(source, text, complete=complete)
+    if looked.digest != seen:
+        raise Stale
+    done = [_done(source, row) for row in looked.rows]
+    refused = {(row.number, row.said.user_name) for row in done if row.does in {"refused", "held", "remove"}}
+    _group(source, [row for row in done if (row.number, row.said.user_name) not in refused])
+    finished = replace(looked, rows=tuple(done))
+    with transaction.atomic():
+        PeopleSource.objects.filter(pk=source.pk).update(seen_at=clock.now())
+        detail = {**finished.counts, "complete": complete}
+        log.record(Action.PEOPLE_FILE_APPLIED, about=[str(source.principal)], by=by, reason=reason, detail=detail)
+    return finished
+
+
+def _read(text: str) -> Iterable[Row]:
+    if len(text.encode()) > LARGEST:
+        raise FileTooLarge(largest=LARGEST)
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    try:
+        if not {"login", "name"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
+            raise FileUnreadable
+        for number, cells in enumerate(reader, 2):
+            if number > MOST + 1:
+                raise FileTooLarge(most=MOST)
+            if None in cells or None in cells.values():
+                raise FileUnreadable(row=number)
+            yield _row(number, {name: str(cell).strip() for name, cell in cells.items()})
+    except csv.Error as why:
+        raise FileUnreadable from why
+
+
+def _row(number: int, cells: dict[str, str]) -> Row:
+    active = _ACTIVE.get(cells.get("active", "").lower())
+    said = Said(
+        cells["login"],
+        cells["name"],
+        email=cells.get("email", ""),
+        active=active is not False,
+        manager=cells.get("manager", ""),
+    )
+    groups = frozenset(name for each in cells.get("groups", "").split(";") if (name := each.strip()))
+    row = Row(number, said, groups)
+    wrong = "active_malformed" if active is None else _wrong(said, groups)
+    return replace(row, does="refused", code=wrong) if wrong else row
+
+
+def _wrong(said: Said, groups: Iterable[str]) -> str:
+    """Return the code of what is wrong with a row by itself."""
+    if any(_FORMULA.match(cell) for cell in (said.user_name, said.name, said.email, said.manager, *groups) if cell):
+        return "cell_is_a_formula"
+    if not _LOGIN.fullmatch(said.user_name):
+        return "login_malformed"
+    if not said.name or len(said.name) > 200 or not said.name.isprintable():  # noqa: PLR2004 - what a row holds
+        return "name_malformed"
+    if any(len(name) > 200 or not name.isprintable() for name in groups):  # noqa: PLR2004 - as above
+        return "group_malformed"
+    try:
+        if said.email:
+            validate_email(said.email)
+    except ValidationError:
+        return "email_malformed"
+    return ""
+
+
+def _weighed(row: Row, entry: SourcedPerson | None, inside: Collection[str]) -> Row:
+    """Say what a row would do, given whom the source knows."""
+    if row.does == "refused":
+        return row
+    if entry is None:
+        login = provisioning.login_of(row.said.user_name)
+        if Person.objects.filter(login=login, sourced=None).exists():
+            return replace(row, does="refused", code=provisioning.LoginKeptByHand.code)
+        return replace(row, does="add")
+    if entry.active and not row.said.active:
+        return replace(row, does="remove")
+    now = (entry.person.name, entry.person.email, entry.active, entry.manager_said)
+    said = (row.said.name, row.said.email, row.said.active, row.said.manager)
+    return replace(row, does="same" if now == said and set(inside) == row.groups else "change")
+
+
+def _done(source: PeopleSource, row: Row) -> Row:
+    entry = source.people.filter(user_name__iexact=row.said.user_name, removed_at=None).first()
+    try:
+        if row.does == "add":
+            provisioning.add_person(source, row.said)
+        elif row.does in {"change", "remove"} and entry is not None:
+            provisioning.change_person(source, entry.pk, replace(row.said, external_id=entry.external_id))
+    except provisioning.RemovalHeld:
+        return replace(row, does="held", code=provisioning.RemovalHeld.code)
+    except DomainError as refusal:
+        return replace(row, does="refused", code=refusal.code)
+    return row
+
+
+def _group(source: PeopleSource, rows: list[Row]) -> None:
+    """Put the people of the file into the groups that it names for them, and out of the source's others."""
+    wanted: dict[str, set[str]] = {}
+    named = {
+        entry.user_name.lower(): str(entry.pk) for entry in source.people.filter(removed_at=None).only("user_name")
+    }
+    for row in rows:
+        for name in row.groups:
+            wanted.setdefault(name, set()).add(named[row.said.user_name.lower()])
+    told = {named[row.said.user_name.lower()] for row in rows if row.said.user_name.lower() in named}
+    kept = {each.group.name: each for each in source.groups.filter(removed_at=None).select_related("group")}
+    for name in sorted(wanted.keys() - kept.keys()):
+        provisioning.add_group(source, name, external_id="", members=wanted[name])
+    for name, entry in kept.items():
+        inside = source.people.filter(person__member_of=entry.group, removed_at=None).values_list("pk", flat=True)
+        before = {str(pk) for pk in inside}
+        after = (before - told) | wanted.get(name, set())
+        if after != before:
+            provisioning.change_group(
+                source, entry.pk, name=name, external_id=entry.external_id, members=after, expected=entry.version
+            )

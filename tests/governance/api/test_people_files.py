@@ -1,0 +1,116 @@
+"""People by a file and people sources by API: seen before it is done, once, row by row, and under the same guard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from audit.models import Event
+from entitlements import peoplefiles
+from entitlements.models import Group, PeopleSource, Person, Role
+from tests import make
+from tests.entitlements.api import client
+
+pytestmark = pytest.mark.django_db
+HEAD = "login,name,email,manager,active,groups\n"
+FILE = HEAD + "carol,Carol,carol@example.org,dave,yes,Ops;All\ndave,Dave,dave@example.org,,,All\n"
+SOURCE = "/api/v1/people-sources"
+
+
+@pytest.fixture
+def admin() -> Any:  # noqa: ANN401 - the framework's client
+    api = client.of(make.person("ada", roles=[Role.ADMIN]))
+    made = api.post(SOURCE, {"slug": "hr", "name": "HR"}, format="json")
+    assert [made.status_code, made.json()["token"][:4]] == [201, "mds_"]
+    return api
+
+
+def look(api: Any, text: str, **more: object) -> Any:  # noqa: ANN401 - as above
+    return api.post(f"{SOURCE}/hr/file", {"csv": text, **more}, format="json").json()
+
+
+def take(api: Any, text: str, **more: object) -> Any:  # noqa: ANN401 - as above
+    return look(api, text, seen=look(api, text, **more)["digest"], reason="Monthly.", **more)
+
+
+def test_a_file_is_looked_at_then_taken_in_and_changes_nothing_again(admin: Any) -> None:  # noqa: ANN401 - as above
+    assert look(admin, FILE)["counts"] == {"add": 2}
+    assert not Person.objects.filter(login="carol").exists()
+    assert take(admin, FILE)["applied"]
+    carol = Person.objects.get(login="carol")
+    assert [carol.name, carol.email, str(carol.manager)] == ["Carol", "carol@example.org", "dave"]
+    assert {group.name: group.people.count() for group in Group.objects.all()} == {"Ops": 1, "All": 2}
+    before = Event.objects.count()
+    assert take(admin, FILE)["counts"] == {"same": 2}
+    assert Event.objects.count() == before + 1, "that the file was taken in, and nothing else"
+    assert admin.post(f"{SOURCE}/hr/test").json() == {"ok": True, "problems": []}
+
+    take(admin, FILE.replace("Ops;All", "All").replace("Carol,", "Carola,"))
+    assert [Group.objects.get(name="Ops").people.count(), Person.objects.get(login="carol").name] == [0, "Carola"]
+
+
+def test_what_was_not_seen_is_not_done(admin: Any) -> None:  # noqa: ANN401 - as above
+    digest = look(admin, FILE)["digest"]
+    assert look(admin, FILE.replace("Carol", "Mallory"), seen=digest)["code"] == "stale"
+    assert not PeopleSource.objects.get().people.exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("carol,=HYPERLINK(1),,,,", "cell_is_a_formula"),
+        ("carol,Carol,,,,@SUM(1)", "cell_is_a_formula"),
+        ("-2+3,Carol,,,,", "cell_is_a_formula"),
+        ("carol x,Carol,,,,", "login_malformed"),
+        ("carol,,,,,", "name_malformed"),
+        ("carol,Ca\u202erol,,,,", "name_malformed"),
+        ("carol,Carol,nowhere,,,", "email_malformed"),
+        ("carol,Carol,,,perhaps,", "active_malformed"),
+        ("dave,Another Dave,,,,", "login_twice"),
+        ("ada,Ada,,,,", "login_kept_by_hand"),
+    ],
+)
+def test_a_row_that_is_wrong_says_why_and_stops_no_other(admin: Any, row: str, code: str) -> None:  # noqa: ANN401 - as above
+    found = take(admin, HEAD + "dave,Dave,,,,\n" + row + "\n")
+    assert [(each["does"], each["code"]) for each in found["rows"]] == [("add", ""), ("refused", code)]
+    assert Person.objects.filter(login="dave", name="Dave").exists()
+
+
+@pytest.mark.parametrize("text", ["", "login\ncarol\n", HEAD + "carol,Carol\n", "login,name,salary\nx,y,1\n"])
+def test_a_file_of_another_form_is_refused(admin: Any, text: str) -> None:  # noqa: ANN401 - as above
+    answer = admin.post(f"{SOURCE}/hr/file", {"csv": text}, format="json")
+    assert answer.status_code in (400, 422)
+
+
+def test_too_many_removals_at_once_are_held_until_an_administrator_answers(admin: Any) -> None:  # noqa: ANN401 - as above
+    lines = [f"p{n},Person {n},,,,\n" for n in range(10)]
+    take(admin, HEAD + "".join(lines))
+    found = take(admin, HEAD + "".join(lines[:4]), complete=True)
+    assert found["counts"] == {"same": 4, "remove": 2, "held": 4}
+    assert Person.objects.filter(login__startswith="p", is_active=False).count() == 2
+    assert admin.post(f"{SOURCE}/hr/test").json()["problems"] == ["paused"]
+    why = {"reason": "They moved."}
+    assert admin.post(f"{SOURCE}/hr/keep", why, format="json").json()["paused_at"] is None
+    take(admin, HEAD + "".join(lines[:4]), complete=True)
+    take(admin, HEAD + "".join(lines[:4]), complete=True)
+    assert admin.post(f"{SOURCE}/hr/let-through", why, format="json").status_code == 200
+    assert Person.objects.filter(login__startswith="p", is_active=False).count() == 6
+
+
+def test_only_administrators_come_in(admin: Any) -> None:  # noqa: ANN401 - as above
+    mallory = client.of(make.analyst("mallory"))
+    for what in ("rotate", "test", "disable", "let-through", "keep", "file"):
+        body = {"csv": FILE} if what == "file" else {"reason": "x"}
+        assert mallory.post(f"{SOURCE}/hr/{what}", body, format="json").status_code == 403
+    assert mallory.post(SOURCE, {"slug": "x", "name": "x"}, format="json").status_code == 403
+    token = admin.post(f"{SOURCE}/hr/rotate", {"reason": "Yearly."}, format="json").json()["token"]
+    assert token.startswith("mds_")
+    assert admin.get(f"{SOURCE}/hr").json()["token"] is None
+    assert admin.post(f"{SOURCE}/hr/disable", {"reason": "Moved."}, format="json").json()["enabled"] is False
+    assert "ended" in admin.post(f"{SOURCE}/hr/test").json()["problems"]
+
+
+def test_a_file_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch, admin: Any) -> None:  # noqa: ANN401 - as above
+    monkeypatch.setattr(peoplefiles, "MOST", 1)
+    assert look(admin, FILE)["code"] == "people_file_too_large"
