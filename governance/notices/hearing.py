@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
@@ -228,6 +229,18 @@ def _stopped(event: Event) -> Iterator[Told]:
     yield Told(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
 
 
+def _unused(event: Event) -> Iterator[Told]:
+    """Tell those who answer for an agent what becomes of a client that nobody uses, before it happens and then."""
+    agent = Agent.objects.select_related("sponsor", "owner").filter(slug=_key(event, "agent")).first()
+    if agent is None:
+        return
+    client, after = _key(event, "client"), settings.CLIENT_IDLE_AFTER
+    told = {"client": client, "agent": agent.name, "days": (after["close"] - after["hide"]).days}
+    sentence = _UNUSED[Action(event.action)] % told
+    url = f"/agents/{agent.slug}/clients/{client}/"
+    yield Told(Kind.AGENT_STOPPED, [agent.sponsor, agent.owner], f"client:{client}", sentence, url)
+
+
 def _drifted(event: Event) -> Iterator[Told]:
     if event.action == Action.TOOL_CHANGED and event.detail.get("state") != Tool.State.QUARANTINED:
         return
@@ -313,7 +326,16 @@ _ANSWERS: Final[Mapping[Action, Any]] = {
     Action.REQUEST_NARROWED: gettext_lazy("Less than you asked now waits for approval: %(what)s for %(agent)s."),
     Action.REQUEST_EXPIRED: gettext_lazy("Nobody answered in time: %(what)s for %(agent)s. You can ask again."),
 }
+_UNUSED: Final[Mapping[Action, Any]] = {
+    Action.CLIENT_HIDDEN: gettext_lazy(
+        "Nobody uses the client %(client)s of %(agent)s. In %(days)s days it gets no token any more."
+    ),
+    Action.CLIENT_CLOSED: gettext_lazy(
+        "The client %(client)s of %(agent)s was unused for long and gets no token. Start it if it is needed."
+    ),
+}
 _TELLERS: Final[Mapping[Action, Teller]] = {
+    **dict.fromkeys(_UNUSED, _unused),
     Action.REQUEST_SUBMITTED: _asked,
     Action.APPROVAL_ESCALATED: _asked,
     Action.APPROVAL_REROUTED: _asked,

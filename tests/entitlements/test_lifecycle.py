@@ -15,6 +15,8 @@ from audit.context import SYSTEM
 from entitlements import agents, clients, facts, lifecycle, tasks
 from entitlements.models import Agent, Client, Grant, IssuedToken
 from governance import approvals, asking
+from governance.models import Notice
+from governance.notices import hearing
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -173,6 +175,19 @@ def test_a_client_that_nobody_uses_is_hidden_closed_and_put_away(at: At) -> None
         clients.enable(client, by=SYSTEM, reason="again")
     with pytest.raises(IntegrityError, match="closed_is_disabled"), transaction.atomic():
         Client.objects.update(status="active")
+
+
+def test_its_sponsor_and_owner_are_told_before_a_client_is_closed_and_then(at: At) -> None:
+    bot = make.agent("bot", owner=make.person("otto"))
+    client, _ = make.client(bot, "c")
+    for days in (31, 92, 183):
+        _days(at, client, days)
+    for event in timeline.of("client", "c"):
+        hearing.tell(event)
+    told = list(Notice.objects.order_by("made_at").values_list("person__login", "sentence"))
+    assert {login for login, _sentence in told} == {"otto", bot.sponsor.login}
+    assert len(told) == 4
+    assert "In 60 days it gets no token" in told[0][1]
 
 
 def test_nothing_is_closed_that_was_not_hidden_long_enough(at: At) -> None:
