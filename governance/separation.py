@@ -27,8 +27,8 @@ from .models import AccessRequest, CombinationException, CombinationRule
 
 MOST_SHOWN: Final = 200
 _MOST_TOOLS_SAID: Final = 10
-_ACTIONS: Final = {"mandate:write": "write", "mandate:revoke": "execute"}
-"""What the scopes of our own API do; the others read, or ask."""
+_ACTIONS: Final = {"write": "write", "revoke": "execute"}
+"""What the scopes of our own API do, by their last word; the others read, or ask."""
 
 _REACH: Final = """
 WITH RECURSIVE reach(agent_id, holder_id) AS (
@@ -236,7 +236,7 @@ def as_held(tool: Tool) -> Held:
 
 
 def _scope(scope: str) -> Held:
-    return Held(MANDATE, scope, _ACTIONS.get(scope, "read"), Risk.HIGH, "internal")
+    return Held(MANDATE, scope, _ACTIONS.get(scope.rpartition(":")[2], "read"), Risk.HIGH, "internal")
 
 
 def who_would_break(sides: object) -> tuple[int, list[Broken]]:

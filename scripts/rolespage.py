@@ -76,7 +76,7 @@ def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, sc
         who = "strangers" if row.public else "yes" if row.anybody else ""
         cells = [f"`/{routes.get(name, name)}`", method, *("x" if role in row.roles else "" for role in Role)]
         cells += [who, ", ".join(sorted(word.replace("_", " ") for word in row.related))]
-        lines.append(_line([*cells, *([f"`{row.scope}`" if row.scope else ""] if scopes else [])]))
+        lines.append(_line([*cells, *([f"`{row.scope}` or `{row.finer}`" if row.scope else ""] if scopes else [])]))
     return "\n".join(lines) + "\n"
 
 

@@ -110,7 +110,8 @@ class Clients(_Clients, Listing):
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register a client."""
         asked = self.body(ClientAsked)
-        if self.caller.scopes is not None and not set(asked["api_scopes"]) <= self.caller.scopes:
+        held = self.caller.scopes
+        if held is not None and not all(scopes.covers(held, scope) for scope in asked["api_scopes"]):
             raise BeyondOwnScopes
         slug = asked.pop("agent")
         agent = self.find(visibility.agents(self.caller), slug=slug) if slug else None

@@ -8,7 +8,8 @@ see is not decided here: it is never found (`visibility`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from entitlements.models import Role
@@ -23,6 +24,8 @@ class Row:
     roles: frozenset[str] = frozenset()
     related: frozenset[str] = frozenset()
     scope: str = ""
+    finer: str = ""
+    """The scope that opens this kind of thing alone: `mandate:grants:read` beside `mandate:read`."""
     anybody: bool = False
     """Every signed-in person; what each sees is decided by `visibility`."""
     public: bool = False
@@ -34,6 +37,47 @@ type Matrix = Mapping[tuple[str, str], Row]
 def row(*roles: str, related: str = "", scope: str = "") -> Row:
     """Write a row: the roles, the relations separated by spaces, the scope."""
     return Row(frozenset(roles), frozenset(related.split()), scope)
+
+
+_KINDS: Final = {
+    **dict.fromkeys(("agent", "agents"), "agents"),
+    **dict.fromkeys(("person", "people"), "people"),
+    **dict.fromkeys(("group", "groups"), "groups"),
+    **dict.fromkeys(("system", "systems"), "systems"),
+    **dict.fromkeys(("tool", "tools"), "tools"),
+    **dict.fromkeys(("entitlement", "entitlements"), "entitlements"),
+    **dict.fromkeys(("grant", "grants"), "grants"),
+    **dict.fromkeys(("session", "sessions"), "sessions"),
+    **dict.fromkeys(("token", "tokens"), "tokens"),
+    **dict.fromkeys(("client", "clients"), "clients"),
+    **dict.fromkeys(("revocation", "revocations"), "revocations"),
+    **dict.fromkeys(("import", "imports"), "imports"),
+    **dict.fromkeys(("key", "keys"), "keys"),
+    **dict.fromkeys(("kind", "kinds"), "agents"),
+    "audit": "audit",
+    "me": "me",
+}
+"""Which kind of thing an address is about, by the first words of its name; the longest that fits counts."""
+
+
+def with_finer(matrix: Matrix, kinds: Mapping[str, str] = MappingProxyType({})) -> Matrix:
+    """Give each row that a scope opens the finer one, after the kind of thing its address is about.
+
+    Raises LookupError, with what to write, for an address of no kind.
+    """
+    return {key: replace(each, finer=_finer(key[0], each.scope, {**_KINDS, **kinds})) for key, each in matrix.items()}
+
+
+def _finer(name: str, scope: str, kinds: Mapping[str, str]) -> str:
+    if not scope:
+        return ""
+    words = name.split("-")
+    for count in range(len(words), 0, -1):
+        if (kind := kinds.get("-".join(words[:count]))) is not None:
+            system, _colon, verb = scope.partition(":")
+            return f"{system}:{kind}:{verb}"
+    message = f"Say beside the matrix which kind of thing {name!r} is about: scripts may hold the scope of one kind."
+    raise LookupError(message)
 
 
 READABLE: Final = Row(anybody=True, scope=READ)
@@ -48,7 +92,7 @@ _STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
 _STOP_GRANT: Final = row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE)
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
 
-MATRIX: Final[Matrix] = {
+_ROWS: Final[Matrix] = {
     ("api-schema", "GET"): PUBLIC,
     ("api-docs", "GET"): PUBLIC,
     ("me", "GET"): READABLE,
@@ -132,3 +176,4 @@ MATRIX: Final[Matrix] = {
     ("key-rotate", "POST"): row(Role.ADMIN),
     ("key-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
 }
+MATRIX: Final[Matrix] = with_finer(_ROWS)

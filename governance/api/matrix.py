@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from entitlements.api.matrix import READ, READABLE, WRITE, Matrix, Row, row
+from entitlements.api.matrix import READ, READABLE, WRITE, Matrix, Row, row, with_finer
 from entitlements.models import Role
 
 REQUEST: Final = "mandate:request"
@@ -21,7 +21,25 @@ _COMBINE: Final = row(Role.ANALYST, Role.SECURITY)
 _POLICY: Final = row(Role.ADMIN, Role.SECURITY)
 _POLICIES: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
 
-MATRIX: Final[Matrix] = {
+_KINDS: Final = {
+    **dict.fromkeys(("adoption", "adoptions", "agent-adoption", "agent-cut-over", "seen"), "adoption"),
+    **dict.fromkeys(("coverage", "system-paths"), "coverage"),
+    **dict.fromkeys(("approval", "policy", "rule-approval", "rule-approvals"), "approvals"),
+    **dict.fromkeys(("campaign", "campaigns", "review", "simulate"), "reviews"),
+    **dict.fromkeys(("agent-call", "agent-calls"), "agent-calls"),
+    **dict.fromkeys(("combination", "agent-combinations"), "combinations"),
+    **dict.fromkeys(("delegation", "delegations"), "delegations"),
+    **dict.fromkeys(("notice", "notices", "delivery", "deliveries", "person-bounced"), "notices"),
+    **dict.fromkeys(("webhook", "webhooks"), "webhooks"),
+    **dict.fromkeys(("emergency", "emergencies"), "emergencies"),
+    **dict.fromkeys(("proposal", "proposals"), "proposals"),
+    **dict.fromkeys(("request", "requests"), "requests"),
+    **dict.fromkeys(("people-source", "people-sources"), "people-sources"),
+    **dict.fromkeys(("role-mapping", "role-mappings"), "role-mappings"),
+}
+"""Which kind of thing an address is about, beside those of the floor below."""
+
+_ROWS: Final[Matrix] = {
     ("campaigns", "GET"): READABLE,
     ("campaigns", "POST"): _CAMPAIGN,
     ("campaign-preview", "POST"): _CAMPAIGN,
@@ -158,3 +176,4 @@ MATRIX: Final[Matrix] = {
     ("request-approve", "POST"): _ANSWER,
     ("request-deny", "POST"): _ANSWER,
 }
+MATRIX: Final[Matrix] = with_finer(_ROWS, _KINDS)
