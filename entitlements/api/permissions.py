@@ -42,7 +42,7 @@ class ByMatrix(BasePermission):
 def lets_in(row: Row, caller: Caller) -> bool:
     """Whether a row lets a caller in at all, before anything is known of the object."""
     if caller.scopes is not None:
-        return bool(row.scope) and not caller.scopes.isdisjoint({row.scope, row.finer})
+        return bool(row.scope) and not caller.scopes.isdisjoint({row.scope, row.finer or row.scope})
     return row.anybody or bool(row.related) or bool(row.roles & caller.roles)
 
 
