@@ -17,10 +17,8 @@ LONGEST_RULE: Final = timedelta(days=366)
 LONGEST_BY_RULE: Final = timedelta(days=90)
 
 
-def _person(*, known: bool = True) -> models.ForeignKey[Person | None, Person | None]:
-    return models.ForeignKey(
-        Person, null=not known, blank=not known, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
+def _decider() -> models.ForeignKey[Person | None, Person | None]:
+    return models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False)
 
 
 class PolicyProposal(models.Model):
@@ -37,9 +35,9 @@ class PolicyProposal(models.Model):
     answer_within = models.DurationField()
     reason = models.CharField(max_length=500)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = _person()
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
     proposed_at = models.DateTimeField()
-    decided_by = _person(known=False)
+    decided_by = _decider()
     decided_at = models.DateTimeField(null=True, blank=True)
     policy = models.OneToOneField(
         ApprovalPolicy, null=True, blank=True, on_delete=models.PROTECT, related_name="proposal"
@@ -90,9 +88,9 @@ class ApprovalRule(models.Model):
     expires_at = models.DateTimeField()
     reason = models.CharField(max_length=500)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = _person()
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
     proposed_at = models.DateTimeField()
-    confirmed_by = _person(known=False)
+    confirmed_by = _decider()
     confirmed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=500, blank=True)
@@ -139,7 +137,7 @@ class RuleApproval(models.Model):
     approved_at = models.DateTimeField()
     look_from = models.DateTimeField()
     verdict = models.CharField(max_length=16, choices=Verdict.choices, blank=True)
-    looked_by = _person(known=False)
+    looked_by = _decider()
     looked_at = models.DateTimeField(null=True, blank=True)
     finding = models.CharField(max_length=500, blank=True)
 

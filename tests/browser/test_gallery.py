@@ -45,6 +45,10 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "entitlement-edit": ["/systems/erp/entitlements/erp:use/"],
     "tool-page": ["/systems/crm/tools/export_customers/", "/systems/crm/tools/summarise_page/"],
     "ask": ["/requests/new/", "/requests/new/?agent=invoice-matcher&entitlement=crm:use"],
+    "emergency-declare": [
+        "/emergencies/declare/",
+        "/emergencies/declare/?agent=invoice-matcher&entitlement=crm:use",
+    ],
     "request-list": ["/requests/", "/requests/?waiting=me"],
     "review-page": ["/reviews/q4/"],
     "coverage-csv": [],  # a file
@@ -83,8 +87,11 @@ def _addresses() -> Iterator[tuple[str, str]]:
     batch, flows = world.access_elsewhere()
     more = {
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
+        "emergency-page": [f"/emergencies/{world.emergency_given().pk}/"],
+        "request-edit": [f"/requests/{(asked := world.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
+        "policy-history": [f"/settings/approvals/versions/{world.policies_and_rules().pk}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/adoption/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal, acting
-from entitlements import catalog, guardrails, provisioning, revocation, sessions, signing, sources
+from entitlements import catalog, grants, guardrails, provisioning, revocation, sessions, signing, sources
 from entitlements.catalog import importing
 from entitlements.models import (
     Agent,
@@ -30,26 +31,37 @@ from entitlements.models import (
     Workflow,
 )
 from entitlements.revocation import Target
+from entitlements.words import Risk
 from governance import (
+    approvalrules,
     approvals,
     asking,
     combinationrules,
     combinations,
     delegations,
+    emergency,
     overrides,
     ownership,
+    policies,
+    questions,
     requests,
     reviews,
 )
+from governance import rules as rules_of
+from governance.adoption import batches
 from governance.models import (
-    AdoptionBatch,
     AccessRequest,
+    AdoptionBatch,
     Approval,
+    ApprovalPolicy,
+    ApprovalRule,
     Campaign,
     CombinationRule,
     Dormancy,
+    EmergencyGrant,
     OfficeProposal,
     ReviewItem,
+    RuleApproval,
 )
 from governance.reviews import Answer
 from tests import make
@@ -354,6 +366,30 @@ def rules() -> list[CombinationRule]:
     return [first, combinationrules.propose(begin.name, sentence=begin.sentence, sides=flows, by=resa, reason="Safer.")]
 
 
+def policies_and_rules() -> ApprovalPolicy:
+    """Put a policy in force and propose another; let a rule approve something that is looked at by now."""
+    ana, resa, rob, otto, bob = (Person.objects.get(login=login) for login in ("ana", "resa", "rob", "otto", "bob"))
+    use = Entitlement.objects.get(scope="wiki:use")
+    stages: dict[Risk, list[str]] = {
+        risk: [*named, "security", "security"] for risk, named in rules_of.DEFAULT_POLICY.items()
+    }
+    stages[Risk.CRITICAL] = [*stages[Risk.CRITICAL][:-1], "group:research"]
+    first = policies.publish(use, stages, by=resa, confirmed_by=rob, reason="Two see more than one.")
+    policies.propose(None, stages, answer_within=timedelta(days=3), by=resa, reason="The auditors asked for more eyes.")
+    rule = _ruled(use, ana, "Only reads.")
+    approvalrules.confirm(rule.pk, by=resa, reason="Harmless.")
+    _ruled(Entitlement.objects.get(scope="crm:use"), resa, "Asked for every day.")
+    harmless = Tool.objects.filter(entitlements=use, action="read", risk="low").values_list("name")
+    make.request(use, Agent.objects.get(slug="dunning"), by=otto, people=[bob], tools=[name for (name,) in harmless])
+    RuleApproval.objects.update(look_from=clock.now())
+    return first
+
+
+def _ruled(use: Entitlement, by: Person, reason: str) -> ApprovalRule:
+    ends, longest = clock.now() + timedelta(days=90), timedelta(days=7)
+    return approvalrules.propose(use, kinds=["shared"], longest=longest, expires_at=ends, by=by, reason=reason)
+
+
 def asked_of_sofia() -> OfficeProposal:
     """Ask sofia to answer for an agent, and whether two are still needed; let her leave her place to sam."""
     ana, sofia, sam = (Person.objects.get(login=login) for login in ("ana", "sofia", "sam"))
@@ -363,6 +399,29 @@ def asked_of_sofia() -> OfficeProposal:
     delegations.make(sam, starts_at=now, ends_at=now + timedelta(days=9), by=sofia, reason="On leave.")
     orphan = Agent.objects.get(slug="orphan-bot")
     return ownership.propose(orphan, "owner", sofia, by=ana.principal, reason="Leo has left.")
+
+
+def emergency_given() -> EmergencyGrant:
+    """Let rob give access in an emergency, and let it be over and wait for its review."""
+    rob, bob = Person.objects.get(login="rob"), Person.objects.get(login="bob")
+    Authenticator.objects.create(user=rob, type=Authenticator.Type.TOTP, data={})
+    ask = asking.Ask(timedelta(minutes=30), "The wiki tells everybody the wrong number to call.", (bob,))
+    agent, use = Agent.objects.get(slug="onboarding"), Entitlement.objects.get(system__slug="wiki")
+    given = emergency.give(agent, use, ask, by=rob)
+    grants.revoke(given.grant_id, by=rob.principal, reason="Corrected.")
+    emergency.open_reviews()
+    return given
+
+
+def asked_by_ana() -> AccessRequest:
+    """Let ana ask, and sofia ask her back."""
+    ana, sofia, bob = (Person.objects.get(login=login) for login in ("ana", "sofia", "bob"))
+    agent = Agent.objects.filter(slug="onboarding").get()
+    asked = make.request(Entitlement.objects.get(system__slug="wiki"), agent, by=ana, people=[ana, bob])
+    waits = asked.approvals.filter(waiting_for__isnull=False).first()
+    by = waits.waiting_for.first() if waits else None
+    questions.ask(asked.pk, by=by or sofia, text="Is the old wiki not enough?")
+    return asked
 
 
 def directory() -> str:

@@ -96,7 +96,10 @@ def history(request: HttpRequest, policy: int) -> HttpResponse:
     """Show every version of a policy, the newest first."""
     one = doors.find(ApprovalPolicy.objects.select_related("entitlement__system"), pk=policy)
     rows = ApprovalPolicy.objects.filter(entitlement=one.entitlement).order_by("-number")
-    versions = [(each, words(each.stages)) for each in rows.select_related("proposal__decided_by")[:_MOST_SHOWN]]
+    versions = [
+        (each, words(each.stages))
+        for each in rows.select_related("proposal__decided_by", "proposal__proposed_by")[:_MOST_SHOWN]
+    ]
     return render(request, "console/approval_history.html", {"policy": one, "versions": versions})
 
 
@@ -117,7 +120,7 @@ class PolicyForm(forms.Form):
         super().__init__(*args, **kwargs)
         picks = {"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}
         for risk, least in rules.DEFAULT_POLICY.items():
-            owner = forms.BooleanField(label=gettext_lazy("the system's owner"), required=False)
+            owner = forms.BooleanField(label=gettext_lazy("The system's owner"), required=False)
             owner.disabled = "system_owner" in least
             self.fields[f"{risk}_system_owner"] = owner
             self.fields[f"{risk}_security"] = forms.IntegerField(

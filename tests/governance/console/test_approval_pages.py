@@ -49,7 +49,9 @@ def test_one_proposes_and_another_confirms_who_approves(company: Company) -> Non
     policy = policies.current_for(company.use)
     assert (policy.number, policy.answer_within.days) == (1, 3)
     history = visits.text(ana.get(f"{HERE}versions/{policy.pk}/"))
-    assert "confirmed by Rob" in history
+    assert "Resa proposed it, Rob confirmed it." in history
+    asked = company.ask("wipe")
+    assert "(answer 2 of 2)" in visits.text(ana.get(f"/requests/{asked.pk}/"))
     assert 'value="dpo"' in visits.text(resa.get(f"{HERE}propose/?entitlement=clock:use"))
     assert ApprovalPolicy.objects.count() == 2
     assert visits.as_(company.mallory).get(HERE).status_code == 403
