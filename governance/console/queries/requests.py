@@ -132,7 +132,12 @@ def lengths(longest: timedelta, current: timedelta | None = None) -> list[timede
 
 
 def stages(request: AccessRequest) -> list[dict[str, Any]]:
-    """Return the stages in order: the question, who may answer, who was passed over and why, what they said."""
+    """Return the stages in order: the question, who may answer, who was passed over and why, what they said.
+
+    A stage that needs several answers says which of how many each is.
+    """
+    rows = sorted(request.approvals.all(), key=lambda stage: stage.position)
+    alike = {name: [row.position for row in rows if row.stage == name] for name in {row.stage for row in rows}}
     return [
         {
             "approval": stage,
@@ -142,7 +147,7 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
                 for each in stage.resolution.get("skipped", [])
             ],
         }
-        for stage in sorted(request.approvals.all(), key=lambda stage: stage.position)
+        for stage in rows
     ]
 
 
@@ -155,6 +160,8 @@ def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
 
 def waits_for(request: AccessRequest, person: Person) -> bool:
     """Whether the request waits for this person, or for one in whose place she answers."""
+            "place": alike[stage.stage].index(stage.position) + 1,
+            "places": len(alike[stage.stage]),
     return requests.stages_for(person).filter(request=request).exists()
 
 
