@@ -277,7 +277,7 @@ def _proposed(event: Event) -> Iterator[Told]:
 
 
 def _adopting(event: Event) -> Iterator[Told]:
-    asked = AdoptedAgent.objects.filter(batch=_key(event, "adoption"), state=AdoptedAgent.State.ASKED)
+    asked = AdoptedAgent.objects.filter(batch__pk=_key(event, "adoption"), state=AdoptedAgent.State.ASKED)
     if not (people := list(Person.objects.filter(pk__in=asked.values("sponsor")))):
         return
     batch = _key(event, "adoption")

@@ -21,7 +21,7 @@ from django.urls.converters import get_converters
 from audit.context import SYSTEM
 from entitlements.models import Client, Grant, Revocation
 from governance.notices import hooks
-from tests.browser import world
+from tests.browser import elsewhere, world
 from tests.browser.conftest import PASSWORD, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -84,7 +84,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
     """Name every page that has an address, each with what there is to look at."""
     from governance.console import urls  # noqa: PLC0415 - the product can be imported only now
 
-    batch, flows = world.access_elsewhere()
+    batch, flows = elsewhere.access()
     more = {
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "emergency-page": [f"/emergencies/{world.emergency_given().pk}/"],

@@ -28,7 +28,6 @@ from entitlements.models import (
     Role,
     System,
     Tool,
-    Workflow,
 )
 from entitlements.revocation import Target
 from entitlements.words import Risk
@@ -48,10 +47,8 @@ from governance import (
     reviews,
 )
 from governance import rules as rules_of
-from governance.adoption import batches
 from governance.models import (
     AccessRequest,
-    AdoptionBatch,
     Approval,
     ApprovalPolicy,
     ApprovalRule,
@@ -441,26 +438,6 @@ def file_looked_at() -> CatalogueImport:
     ana = Person.objects.get(login="ana")
     offers = b'[{"name": "Payroll"}, {"name": "Travel"}, {"nonsense": true}]'
     return importing.look_at(offers, file_name="what-we-have.json", owner=ana, by=ana.principal)
-
-
-def access_elsewhere() -> tuple[AdoptionBatch, list[Workflow]]:
-    """Bring files of access: one is adopted, one waits for its sponsor; returns the one that waits, and the map."""
-    ana, sofia = Person.objects.get(login="ana"), Person.objects.get(login="sofia")
-    head = "agent,client_id,owner,system,tools,person,last_used\n"
-    done = batches.look_at(
-        f"{head}Desk helper,desk-1,sofia,crm,find_customer,bob,2026-11-20T10:00:00Z\n".encode(),
-        file_name="a.csv",
-        by=ana,
-    )
-    batches.ask(done, sponsor=sofia, each={}, by=ana, reason="Day 30.")
-    batches.answer(done, accept=True, by=sofia)
-    batches.confirm(done, by=ana, reason="Accepted by sofia.")
-    lines = "".join(f"Old chat client,chat-7,,erp,{tool},bob,\n" for tool in ("*", "no_such_tool", "list_invoices"))
-    waits = batches.look_at(
-        f"{head}{lines}Shadow helper,,,crm,find_customer,nobody@x,\n".encode(), file_name="b.csv", by=ana
-    )
-    batches.ask(waits, sponsor=sofia, each={}, by=ana, reason="Day 30.")
-    return waits, list(Workflow.objects.order_by("state", "pk"))
 
 
 def stop_everything(by: Principal) -> None:

@@ -113,11 +113,8 @@ def _act(request: HttpRequest, batch: AdoptionBatch, person: Person) -> str:
     match request.POST.get("act"):
         case "ask":
             doors.permit(request, "adoption-ask", batch)
-            each = {
-                int(name.removeprefix("sponsor-")): _person(login)
-                for name, login in request.POST.items()
-                if name.startswith("sponsor-") and name[8:].isdecimal() and login.strip()
-            }
+            named = {name.removeprefix("sponsor-"): request.POST.get(name, "") for name in request.POST}
+            each = {int(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()}
             login = request.POST.get("sponsor", "")
             asked = batches.ask(
                 batch, sponsor=_person(login) if login.strip() else None, each=each, by=person, reason=reason

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from entitlements.models import Agent, SeenAgent, Workflow
-from governance import coverage
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -140,4 +139,3 @@ def test_a_workflow_that_is_used_past_us_after_the_move_is_a_finding(company: Co
     found = client.of(company.ana).get("/api/v1/coverage/summary").json()["findings"]
     assert [(each["what"], each["agents"]) for each in found] == [("still_used", ["desk-helper"])]
     assert SeenAgent.objects.get().state == "matched"
-    assert coverage.GRADES["gateway"] == "A"
