@@ -1,10 +1,12 @@
 """Limits as simple fields: one for each argument that a tool's schema names, read back as the limits they mean.
 
-Pure. What a field cannot say (paths, domains, nested objects) is shown in words and stays as it is.
+Pure. Arguments of an object stand beside the others, one step deep. What a field cannot say (paths, objects in objects)
+is shown in words and stays as it is.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -18,6 +20,9 @@ _MOST_CHOICES: Final = 40
 _MOST_DIGITS: Final = 15
 """What a JSON number holds exactly; more would also let `1e999999999` fill the memory."""
 _SIMPLE: Final = frozenset({"one_of", "equals", "max", "min", "max_length", "optional", "required"})
+_OF_LISTS: Final = frozenset({"items", "max_items", "optional", "required"})
+_BY_FORMAT: Final = {"uri": "host_in", "url": "host_in", "email": "domain_in"}
+"""What an address is limited to by its format, rather than to whole values."""
 
 type Given = Callable[[str], Sequence[str]]
 """The values that a form gives under a name, as `QueryDict.getlist`."""
@@ -27,13 +32,17 @@ class Kind(StrEnum):
     """How a limit is asked for."""
 
     CHOICES = "choices"
+    COUNT = "count"
     NUMBER = "number"
     TEXTS = "texts"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One argument of one tool: how to limit it, what holds already, what the server says of it."""
+    """One argument of one tool: how to limit it, what holds already, what the server says of it.
+
+    `key` is the constraint that its values go into; those of a `typed` one are written as JSON.
+    """
 
     tool: str
     argument: str
@@ -43,11 +52,14 @@ class Field:
     chosen: tuple[str, ...] = ()
     least: str = ""
     most: str = ""
+    key: str = "one_of"
+    typed: bool = False
+    must: bool = False
 
     @property
     def name(self) -> str:
         """Return the name of its input: unlike any other on the page."""
-        return f"limit:{self.tool}:{self.argument}"
+        return f"limit:{self.tool}:{self.argument}" + (":count" if self.kind == Kind.COUNT else "")
 
     @property
     def lines(self) -> str:
@@ -57,32 +69,93 @@ class Field:
 
 def fields(tool: str, definition: Mapping[str, Any], current: Mapping[str, Any]) -> list[Field]:
     """Return the arguments of a tool that can be limited by simple fields."""
-    schema = definition.get("inputSchema")
+    found = _arguments(definition.get("inputSchema"), current)
+    made = [
+        replace(field, must=must)
+        for argument, said, must in found
+        for field in _fields(tool, argument, said, current.get(argument))
+    ]
+    return made[:_MOST_FIELDS]
+
+
+def _arguments(schema: object, current: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], bool]]:
+    """Name the arguments of a schema, those of its objects by a dot, each with whether it has to be there."""
+    found: list[tuple[str, Mapping[str, Any], bool]] = []
+    for name, said, must in _properties(schema):
+        if said.get("type") == "object" and name not in current:
+            inner = [(f"{name}.{part}", of, must and needed) for part, of, needed in _properties(said)]
+            found += [each for each in inner if each[1].get("type") != "object"]
+        else:
+            found.append((name, said, must))
+    return found
+
+
+def _properties(schema: object) -> list[tuple[str, Mapping[str, Any], bool]]:
     properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(properties, Mapping):
+    if not isinstance(schema, Mapping) or not isinstance(properties, Mapping):
         return []
-    made = [_field(tool, str(name), said, current.get(str(name))) for name, said in properties.items()]
-    return [field for field in made if field is not None][:_MOST_FIELDS]
+    needed = schema.get("required")
+    must = set(map(str, needed)) if isinstance(needed, list) else set()
+    named = [(str(name), said) for name, said in properties.items() if isinstance(said, Mapping)]
+    return [
+        (name, said, name in must) for name, said in named if not ("." in name or name.startswith("/") or "*" in name)
+    ]
 
 
-def _field(tool: str, argument: str, said: object, limit: object) -> Field | None:
-    if not isinstance(said, Mapping) or "." in argument or argument.startswith("/") or "*" in argument:
-        return None
+def _fields(tool: str, argument: str, said: Mapping[str, Any], limit: object) -> list[Field]:
+    """Return the fields of one argument: two for a list, one for what else a field can say, else none."""
     held = limit if isinstance(limit, Mapping) else {}
-    if not held.keys() <= _SIMPLE or "absent" in held:
-        return None
-    described = str(said.get("description") or "")[:300]
-    if said.get("type") in ("number", "integer"):
-        return Field(
-            tool, argument, Kind.NUMBER, described, least=str(held.get("min", "")), most=str(held.get("max", ""))
-        )
-    if said.get("type") != "string":
-        return None
-    allowed = _texts(held.get("one_of")) or _texts([held["equals"]] if "equals" in held else None)
+    field = Field(tool, argument, Kind.TEXTS, str(said.get("description") or "")[:300])
+    match said.get("type"):
+        case "number" | "integer" if held.keys() <= _SIMPLE and not isinstance(said.get("enum"), list):
+            ends = {"least": str(held.get("min", "")), "most": str(held.get("max", ""))}
+            return [replace(field, kind=Kind.NUMBER, **ends)]
+        case "number" | "integer" | "boolean" if held.keys() <= _SIMPLE:
+            return _typed(field, [True, False] if said["type"] == "boolean" else said["enum"], _values(held))
+        case "array":
+            return _of_list(field, said.get("items"), held)
+        case "string":
+            return _of_text(field, said, held)
+    return []
+
+
+def _values(held: Mapping[str, Any]) -> list[Any]:
+    """Return the values that a limit leaves, none where it leaves all."""
+    values = [held["equals"]] if "equals" in held else held.get("one_of")
+    return values if isinstance(values, list) else []
+
+
+def _typed(field: Field, offered: Sequence[Any], allowed: Sequence[Any]) -> list[Field]:
+    """Return the choice among values that are no texts, written as JSON."""
+    choices = tuple(json.dumps(each) for each in allowed or offered)
+    few = 0 < len(choices) <= _MOST_CHOICES
+    return [replace(field, kind=Kind.CHOICES, choices=choices, chosen=choices, typed=True)] if few else []
+
+
+def _of_text(field: Field, said: Mapping[str, Any], held: Mapping[str, Any]) -> list[Field]:
+    key = _BY_FORMAT.get(str(said.get("format")), "one_of")
+    if key != "one_of" and not held.keys() & _SIMPLE - {"optional", "required"}:
+        fits = held.keys() <= {key, "optional", "required"}
+        return [replace(field, key=key, chosen=_texts(held.get(key)))] if fits else []
+    return [_choice(field, said, _texts(_values(held)))] if held.keys() <= _SIMPLE else []
+
+
+def _of_list(field: Field, items: object, held: Mapping[str, Any]) -> list[Field]:
+    """Return how many a list may have, and for texts which ones."""
+    inner = held.get("items", {})
+    if not held.keys() <= _OF_LISTS:
+        return []
+    made = [replace(field, kind=Kind.COUNT, key="max_items", most=str(held.get("max_items", "")))]
+    if isinstance(items, Mapping) and items.get("type") == "string" and inner.keys() <= {"one_of"}:
+        made.append(replace(_choice(field, items, _texts(inner.get("one_of"))), key="items"))
+    return made
+
+
+def _choice(field: Field, said: Mapping[str, Any], allowed: tuple[str, ...]) -> Field:
     offered = allowed or _texts(said.get("enum"))
     if offered and len(offered) <= _MOST_CHOICES:
-        return Field(tool, argument, Kind.CHOICES, described, choices=offered, chosen=allowed or offered)
-    return Field(tool, argument, Kind.TEXTS, described, chosen=allowed)
+        return replace(field, kind=Kind.CHOICES, choices=offered, chosen=allowed or offered)
+    return replace(field, chosen=allowed)
 
 
 def _texts(values: object) -> tuple[str, ...]:
@@ -91,24 +164,20 @@ def _texts(values: object) -> tuple[str, ...]:
     return tuple(values)
 
 
-def read(
-    found: Sequence[Field], definition: Mapping[str, Any], current: Mapping[str, Any], given: Given
-) -> dict[str, Any]:
+def read(found: Sequence[Field], current: Mapping[str, Any], given: Given) -> dict[str, Any]:
     """Return the limits that the form changed, by argument. Raises LimitMalformed for what is no number."""
-    schema = definition.get("inputSchema")
-    needed = schema.get("required") if isinstance(schema, Mapping) else None
-    must = set(map(str, needed)) if isinstance(needed, list) else set()
-    changed = {}
+    changed: dict[str, dict[str, Any]] = {}
     for field in found:
         rule = _rule(field, given)
         if rule is None:
             continue
         held = current.get(field.argument)
         before = dict(held) if isinstance(held, Mapping) else {}
-        presence = {key: before[key] for key in ("optional", "required") if key in before}
-        if not before and field.argument not in must:
-            presence = {"optional": True}
-        changed[field.argument] = {**presence, **rule}
+        for replaced in ("equals",) if "one_of" in rule else ("min", "max") if field.kind == Kind.NUMBER else ():
+            before.pop(replaced, None)
+        if not before and not field.must:
+            before = {"optional": True}
+        changed[field.argument] = {**changed.get(field.argument, before), **rule}
     return changed
 
 
@@ -120,6 +189,8 @@ def refilled(field: Field, given: Given) -> Field:
             return replace(field, chosen=tuple(given(field.name))) if asked else field
         case Kind.TEXTS:
             return replace(field, chosen=tuple(line for text in given(field.name) for line in text.splitlines()))
+        case Kind.COUNT:
+            return replace(field, most="".join(given(f"{field.name}:max")))
         case Kind.NUMBER:
             return replace(field, least="".join(given(f"{field.name}:min")), most="".join(given(f"{field.name}:max")))
 
@@ -134,12 +205,20 @@ def _rule(field: Field, given: Given) -> dict[str, Any] | None:
                 return None
             if not kept:
                 raise LimitMalformed("Leave at least one value, or untick the tool.", argument=field.argument)
-            return {"one_of": kept}
+            return _said(field, [json.loads(each) for each in kept] if field.typed else kept)
         case Kind.TEXTS:
             texts = [line.strip() for value in values for line in value.splitlines() if line.strip()]
-            return None if not texts or texts == list(field.chosen) else {"one_of": texts}
+            return None if not texts or texts == list(field.chosen) else _said(field, texts)
+        case Kind.COUNT:
+            said = _range(field, given)
+            return {"max_items": said["max"]} if said else None
         case Kind.NUMBER:
             return _range(field, given)
+
+
+def _said(field: Field, values: list[Any]) -> dict[str, Any]:
+    """Return a limit to these values, under the constraint that the field stands for."""
+    return {"items": {"one_of": values}} if field.key == "items" else {field.key: values}
 
 
 def _range(field: Field, given: Given) -> dict[str, Any] | None:

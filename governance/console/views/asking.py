@@ -129,7 +129,7 @@ def limits_of(request: HttpRequest, entitlement: Entitlement) -> dict[str, Any]:
     for line in entitlement.lines.select_related("tool__approved"):
         if line.tool.name in kept:
             found = limiting.fields(line.tool.name, read.pinned(line.tool), line.limits)
-            if tighter := limiting.read(found, read.pinned(line.tool), line.limits, request.POST.getlist):
+            if tighter := limiting.read(found, line.limits, request.POST.getlist):
                 limits[line.tool.name] = tighter
     return limits
 

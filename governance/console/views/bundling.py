@@ -151,7 +151,7 @@ def _picked(request: HttpRequest, system: System, found: Entitlement | None) -> 
             continue
         definition = read.pinned(choice.tool)
         shown = limiting.fields(choice.tool.name, definition, choice.limits)
-        changed = limiting.read(shown, definition, choice.limits, given.getlist)
+        changed = limiting.read(shown, choice.limits, given.getlist)
         picked[choice.tool] = {} if choice.tool.name in forgotten else {**choice.limits, **changed}
     return picked
 

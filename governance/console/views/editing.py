@@ -71,7 +71,7 @@ def _line(offered: EntitlementTool, asked: AccessRequest, request: HttpRequest) 
     """Return a tool of the bundle with its limits as they are asked for, or as a form that was sent filled them in."""
     tool, held = offered.tool, _held(asked)
     fields = limiting.fields(tool.name, read.pinned(tool), offered.limits)
-    now = {each.argument: each for each in limiting.fields(tool.name, read.pinned(tool), held.get(tool.name, {}))}
+    now = {each.name: each for each in limiting.fields(tool.name, read.pinned(tool), held.get(tool.name, {}))}
     if request.method == "POST":
         ticked = tool.name in request.POST.getlist("tool")
         fields = [limiting.refilled(each, request.POST.getlist) for each in fields]
@@ -79,7 +79,7 @@ def _line(offered: EntitlementTool, asked: AccessRequest, request: HttpRequest) 
         ticked = tool.name in held
         fields = [
             replace(each, chosen=said.chosen or each.chosen, least=said.least, most=said.most)
-            if (said := now.get(each.argument)) and tool.name in held
+            if (said := now.get(each.name)) and tool.name in held
             else each
             for each in fields
         ]

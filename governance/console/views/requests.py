@@ -213,7 +213,7 @@ def narrowing(request: HttpRequest, asked: AccessRequest) -> Narrowing:
     limits = {}
     for line in read.lines(asked):
         if line.row.kept and line.tool.name in kept:
-            tighter = limiting.read(line.fields, read.pinned(line.tool), line.row.limits, given.getlist)
+            tighter = limiting.read(line.fields, line.row.limits, given.getlist)
             if tighter:
                 limits[line.tool.name] = tighter
     return Narrowing(kept, limits, lasts(request))

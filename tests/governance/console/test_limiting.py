@@ -18,7 +18,19 @@ DEFINITION: dict[str, Any] = {
             "amount": {"type": "number"},
             "zone": {"type": "string", "enum": ["Paris", "Rome", "Oslo"]},
             "note": {"type": "string"},
-            "nested": {"type": "object"},
+            "nested": {
+                "type": "object",
+                "properties": {
+                    "deep": {"type": "string"},
+                    "deeper": {"type": "object", "properties": {"no": {"type": "string"}}},
+                },
+                "required": ["deep"],
+            },
+            "dry": {"type": "boolean"},
+            "level": {"type": "integer", "enum": [1, 2, 3]},
+            "tags": {"type": "array", "items": {"type": "string", "enum": ["red", "blue"]}},
+            "rows": {"type": "array", "items": {"type": "object"}},
+            "link": {"type": "string", "format": "uri"},
             "a.b": {"type": "string"},
         },
         "required": ["amount"],
@@ -34,11 +46,13 @@ def _given(**values: str | Sequence[str]) -> Callable[[str], Sequence[str]]:
 def _read(current: Mapping[str, Any], **values: str | Sequence[str]) -> dict[str, Any]:
     found = limiting.fields("t", DEFINITION, current)
     named = {f"limit:t:{name}": value for name, value in values.items()}
-    return limiting.read(found, DEFINITION, current, _given(**named))
+    return limiting.read(found, current, _given(**named))
 
 
 def test_only_what_a_simple_field_can_say_becomes_a_field() -> None:
-    assert [field.argument for field in limiting.fields("t", DEFINITION, {})] == ["amount", "zone", "note"]
+    assert [field.argument for field in limiting.fields("t", DEFINITION, {})] == [
+        *("amount", "zone", "note", "nested.deep", "dry", "level", "tags", "tags", "rows", "link")
+    ]
 
 
 def test_a_form_that_changes_nothing_limits_nothing() -> None:
@@ -84,4 +98,37 @@ def test_what_is_no_finite_number_is_refused(no_number: str) -> None:
 
 def test_a_limit_beyond_simple_fields_is_left_as_it_is() -> None:
     current = {"note": {"under": ["/srv"]}}
-    assert [field.argument for field in limiting.fields("t", DEFINITION, current)] == ["amount", "zone"]
+    assert [field.argument for field in limiting.fields("t", DEFINITION, current)][:3] == [
+        "amount",
+        "zone",
+        "nested.deep",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ({"dry": ["true"], "dry:asked": "1"}, {"dry": {"optional": True, "one_of": [True]}}),
+        ({"level": ["1", "3"], "level:asked": "1"}, {"level": {"optional": True, "one_of": [1, 3]}}),
+        ({"tags:count:max": "2"}, {"tags": {"optional": True, "max_items": 2}}),
+        ({"link": "api.example.com"}, {"link": {"optional": True, "host_in": ["api.example.com"]}}),
+        ({"nested.deep": "a"}, {"nested.deep": {"optional": True, "one_of": ["a"]}}),
+        (
+            {"tags": ["red"], "tags:asked": "1", "tags:count:max": "1"},
+            {"tags": {"optional": True, "items": {"one_of": ["red"]}, "max_items": 1}},
+        ),
+    ],
+)
+def test_each_kind_of_argument_is_limited_in_its_own_way(said: dict[str, Any], rule: dict[str, Any]) -> None:
+    read = _read({}, **said)
+    assert read == rule
+    limits.compile(read)
+
+
+def test_what_is_limited_further_keeps_what_limits_it_already() -> None:
+    current = {"tags": {"max_items": 3, "items": {"one_of": ["red", "blue"]}}, "note": {"max_length": 5}}
+    said = {"tags": ["blue"], "tags:asked": "1", "tags:count:max": "3", "note": "a"}
+    read = _read(current, **said)
+    assert read["tags"] == {"max_items": 3, "items": {"one_of": ["blue"]}}
+    assert limits.tightens(current, {**current, **read})
+    assert read["note"] == {"max_length": 5, "one_of": ["a"]}
