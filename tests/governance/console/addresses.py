@@ -33,7 +33,6 @@ from governance import (
 from governance.adoption import batches
 from governance.console import urls
 from governance.models import (
-    AdoptionBatch,
     Campaign,
     CombinationException,
     Delegation,
@@ -92,12 +91,8 @@ def world() -> World:
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
     )
     proposed = ownership.propose(company.bot, "backup", company.mona, by=company.ana.principal, reason="Stands in.")
-    people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
-    mailed = _mailed(company)
     samples = {
-        "adoption/pk": _brought(company).pk,
-        "adoption/number": SeenAgent.objects.get().pk,
-        "coverage/number": Workflow.objects.get(agent=company.bot, origin="grant").pk,
+        **_brought(company),
         "agents/slug": company.bot.slug,
         "systems/slug": company.system.slug,
         "reviews/slug": campaign.slug,
@@ -119,16 +114,7 @@ def world() -> World:
         "agents/client_id": client.client_id,
         "systems/name": "now",
         "systems/scope": company.use.scope,
-        "settings/delegation": _lent(company).pk,
-        "settings/webhook": _hook().slug,
-        "settings/policy": policies.ensure_default().pk,
-        **_proposed(company),
-        "settings/number": ApiToken.objects.get(person=company.bob).pk,
-        "settings/pk": 1,
-        "settings/delivery": mailed.pk,
-        "inbox/pk": mailed.notices.get().pk,
-        "settings/line": "anchor",
-        "settings/slug": sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)[0].slug,
+        **_settings(company),
         "provider_id": "company",
         "token": "nothing",
     }
@@ -149,12 +135,31 @@ def _declared(company: companies.Company) -> EmergencyGrant:
     return emergency.give(company.bot, company.use, ask, by=company.rob)
 
 
-def _brought(company: companies.Company) -> AdoptionBatch:
-    """Bring a file that names the bot, whose sponsor is asked."""
+def _brought(company: companies.Company) -> dict[str, object]:
+    """Bring a file that names the bot, whose sponsor is asked; returns the samples of adoption and of the map."""
     table = b"agent,system,tools,person\nresearch-bot,clock,now,alice\n"
     batch = batches.look_at(table, file_name="access.csv", by=company.ana)
     batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="a sample")
-    return batch
+    flow = Workflow.objects.get(agent=company.bot, origin="grant")
+    return {"adoption/pk": batch.pk, "adoption/number": SeenAgent.objects.get().pk, "coverage/number": flow.pk}
+
+
+def _settings(company: companies.Company) -> dict[str, object]:
+    """Make what the pages below the settings, and the inbox, show."""
+    people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
+    mailed = _mailed(company)
+    return {
+        "settings/delegation": _lent(company).pk,
+        "settings/webhook": _hook().slug,
+        "settings/policy": policies.ensure_default().pk,
+        **_proposed(company),
+        "settings/number": ApiToken.objects.get(person=company.bob).pk,
+        "settings/pk": 1,
+        "settings/delivery": mailed.pk,
+        "inbox/pk": mailed.notices.get().pk,
+        "settings/line": "anchor",
+        "settings/slug": sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)[0].slug,
+    }
 
 
 def _proposed(company: companies.Company) -> dict[str, object]:
