@@ -91,7 +91,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "request-edit": [f"/requests/{(asked := world.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
-        "policy-history": [f"/settings/approvals/versions/{world.policies_and_rules().pk}/"],
+        "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/adoption/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],

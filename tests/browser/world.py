@@ -30,9 +30,7 @@ from entitlements.models import (
     Tool,
 )
 from entitlements.revocation import Target
-from entitlements.words import Risk
 from governance import (
-    approvalrules,
     approvals,
     asking,
     combinationrules,
@@ -41,24 +39,19 @@ from governance import (
     emergency,
     overrides,
     ownership,
-    policies,
     questions,
     requests,
     reviews,
 )
-from governance import rules as rules_of
 from governance.models import (
     AccessRequest,
     Approval,
-    ApprovalPolicy,
-    ApprovalRule,
     Campaign,
     CombinationRule,
     Dormancy,
     EmergencyGrant,
     OfficeProposal,
     ReviewItem,
-    RuleApproval,
 )
 from governance.reviews import Answer
 from tests import make
@@ -361,30 +354,6 @@ def rules() -> list[CombinationRule]:
     begin = combinations.STARTERS[0]
     flows = [dict(side) for side in begin.sides]
     return [first, combinationrules.propose(begin.name, sentence=begin.sentence, sides=flows, by=resa, reason="Safer.")]
-
-
-def policies_and_rules() -> ApprovalPolicy:
-    """Put a policy in force and propose another; let a rule approve something that is looked at by now."""
-    ana, resa, rob, otto, bob = (Person.objects.get(login=login) for login in ("ana", "resa", "rob", "otto", "bob"))
-    use = Entitlement.objects.get(scope="wiki:use")
-    stages: dict[Risk, list[str]] = {
-        risk: [*named, "security", "security"] for risk, named in rules_of.DEFAULT_POLICY.items()
-    }
-    stages[Risk.CRITICAL] = [*stages[Risk.CRITICAL][:-1], "group:research"]
-    first = policies.publish(use, stages, by=resa, confirmed_by=rob, reason="Two see more than one.")
-    policies.propose(None, stages, answer_within=timedelta(days=3), by=resa, reason="The auditors asked for more eyes.")
-    rule = _ruled(use, ana, "Only reads.")
-    approvalrules.confirm(rule.pk, by=resa, reason="Harmless.")
-    _ruled(Entitlement.objects.get(scope="crm:use"), resa, "Asked for every day.")
-    harmless = Tool.objects.filter(entitlements=use, action="read", risk="low").values_list("name")
-    make.request(use, Agent.objects.get(slug="dunning"), by=otto, people=[bob], tools=[name for (name,) in harmless])
-    RuleApproval.objects.update(look_from=clock.now())
-    return first
-
-
-def _ruled(use: Entitlement, by: Person, reason: str) -> ApprovalRule:
-    ends, longest = clock.now() + timedelta(days=90), timedelta(days=7)
-    return approvalrules.propose(use, kinds=["shared"], longest=longest, expires_at=ends, by=by, reason=reason)
 
 
 def asked_of_sofia() -> OfficeProposal:
