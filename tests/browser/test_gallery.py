@@ -21,7 +21,7 @@ from django.urls.converters import get_converters
 from audit.context import SYSTEM
 from entitlements.models import Client, Grant, Revocation
 from governance.notices import hooks
-from tests.browser import elsewhere, world
+from tests.browser import approval_world, elsewhere, world
 from tests.browser.conftest import PASSWORD, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
