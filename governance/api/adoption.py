@@ -79,7 +79,7 @@ class AdoptedAgentShown(Shown):
     left = LeftShown(many=True)
 
 
-class FileAsked(Strict):
+class AccessFileAsked(Strict):
     """A file, as `text` or in a form as `file`. `agent` names whose a client configuration is."""
 
     text = Text(max_length=reading.LARGEST, trim_whitespace=False)
@@ -217,13 +217,13 @@ class Adoptions(_Batches, Listing):
 
     parser_classes = (imports.JSON, imports.Form)  # type: ignore[assignment]  # wider than the base's
     filterset_class = BatchFilter
-    asked = FileAsked
+    asked = AccessFileAsked
     answers = HTTPStatus.CREATED
     ordering = ("-made_at", "-id")
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Look at a file. The same content again answers with the batch of before."""
-        asked = self.body(FileAsked)
+        asked = self.body(AccessFileAsked)
         name = asked.get("file_name") or "access"
         batch = batches.look_at(asked["text"].encode(), file_name=name, agent=asked.get("agent", ""), by=self.person())
         return self.again(batch, status=HTTPStatus.CREATED)
