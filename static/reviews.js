@@ -18,26 +18,33 @@
   const say = (sentence, row) => { status.textContent = sentence.replace("{name}", row ? row.dataset.name : ""); };
   const part = (row, name) => row.querySelector(`[name="${name}:${row.dataset.item}"]`);
   const chosen = (row) => { const box = row.querySelector("input[type=radio]:checked"); return box ? box.value : ""; };
-  const read = (row) => ({ verb: chosen(row), reason: part(row, "reason").value, comment: part(row, "comment").value });
-  const same = (one, other) => one.verb === other.verb && one.reason === other.reason && one.comment === other.comment;
+  const ticks = (row) => [...row.querySelectorAll("input[type=checkbox]")];
+  const read = (row) => ({
+    verb: chosen(row), reason: part(row, "reason").value, comment: part(row, "comment").value,
+    until: part(row, "until").value, kept: ticks(row).filter((box) => box.checked).map((box) => box.value).join(),
+  });
+  const same = (one, other) => Object.keys(one).every((name) => one[name] === other[name]);
 
   const show = (row) => {
     const verb = chosen(row);
     if (verb) row.dataset.verb = verb; else delete row.dataset.verb;
     const select = part(row, "reason");
     for (const group of select.querySelectorAll("optgroup")) {
-      group.disabled = Boolean(verb) && group.dataset.for !== verb;
+      group.disabled = Boolean(verb) && !group.dataset.for.split(" ").includes(verb);
       group.hidden = group.disabled;
     }
     const picked = select.selectedOptions[0];
     if (picked && picked.parentElement.disabled) select.value = "";
-    const needed = verb === "revoke" || (verb === "certify" && "weighty" in row.dataset);
+    part(row, "until").disabled = verb === "revoke" || verb === "abstain";
+    const needed = ["reduce", "revoke", "abstain"].includes(verb) || (verb === "certify" && "weighty" in row.dataset);
     row.querySelector(".answer").classList.toggle("wanting", needed && !select.value);
   };
 
   const write = (row, state) => {
     for (const box of row.querySelectorAll("input[type=radio]")) box.checked = box.value === state.verb;
+    for (const box of ticks(row)) box.checked = state.kept.split(",").includes(box.value);
     part(row, "comment").value = state.comment;
+    part(row, "until").value = state.until;
     part(row, "reason").value = "";
     show(row);
     part(row, "reason").value = state.reason;
@@ -56,8 +63,9 @@
     const body = new URLSearchParams({
       csrfmiddlewaretoken: form.querySelector("[name=csrfmiddlewaretoken]").value,
       [`verb:${id}`]: state.verb, [`reason:${id}`]: state.reason, [`comment:${id}`]: state.comment,
-      [`rev:${id}`]: row.querySelector("[data-rev]").value,
+      [`until:${id}`]: state.until, [`rev:${id}`]: row.querySelector("[data-rev]").value,
     });
+    if (state.verb === "reduce") for (const line of state.kept.split(",")) body.append(`keep:${id}`, line);
     busy.add(row);
     let answer = null;
     try {
@@ -128,8 +136,23 @@
       part(row, "reason").focus();
       return;
     }
-    say(verb === "revoke" ? form.dataset.removing : form.dataset.keeping, row);
+    say(form.dataset[{ revoke: "removing", reduce: "reduced", abstain: "abstaining" }[verb] || "keeping"], row);
     step(row, 1);
+  };
+
+  // Keeping some: the tools that are suggested stay ticked; Space changes one, Enter goes on.
+  const reduce = (row) => {
+    const boxes = ticks(row);
+    if (boxes.length < 2) return;
+    row.querySelector("details").open = true;
+    if (chosen(row) !== "reduce") for (const box of boxes) box.checked = "suggested" in box.dataset;
+    say(form.dataset.reducing, row);
+    boxes[0].focus();
+  };
+  const reduced = (row) => {
+    const boxes = ticks(row), kept = boxes.filter((box) => box.checked).length;
+    if (!kept || kept === boxes.length) { say(form.dataset.none, row); return; }
+    decide(row, "reduce");
   };
 
   const takeBack = () => {
@@ -155,7 +178,10 @@
   const KEYS = {
     j: (row) => step(row, 1), ArrowDown: (row) => step(row, 1),
     k: (row) => step(row, -1), ArrowUp: (row) => step(row, -1),
-    a: (row) => decide(row, "certify"), r: (row) => decide(row, "revoke"), z: takeBack,
+    a: (row) => decide(row, "certify"), r: (row) => decide(row, "revoke"), u: (row) => decide(row, "abstain"),
+    e: reduce, t: (row) => part(row, "until").focus(), z: takeBack,
+    n: (row) => focus([...rows.slice(rows.indexOf(row) + 1), ...rows].find((each) => !chosen(each))),
+    "?": () => { const help = document.querySelector("details.keys"); help.open = !help.open; },
     o: (row) => { const more = row.querySelector("details"); more.open = !more.open; },
   };
 
@@ -163,7 +189,8 @@
     const row = event.target.closest("tr[data-item]");
     if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && event.target !== row) { event.preventDefault(); focus(row); return; }
-    if (event.key === "Enter" && event.target.matches("input[name^='comment']")) { event.preventDefault(); focus(row); return; }
+    if (event.key === "Enter" && event.target.matches("input[name^='comment'], input[name^='until']")) { event.preventDefault(); focus(row); return; }
+    if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) { event.preventDefault(); reduced(row); return; }
     if (event.target !== row) return;
     const act = event.key.length > 1 || keysOn() ? KEYS[event.key] : null; // the arrows always move
     if (act) { event.preventDefault(); act(row); }
@@ -177,7 +204,14 @@
   });
   grid.addEventListener("input", (event) => {
     const row = event.target.closest("tr[data-item]");
-    if (row) changed(row);
+    if (!row) return;
+    if (event.target.value === "reduce" && event.target.checked) {
+      const boxes = ticks(row);
+      row.querySelector("details").open = true;
+      if (boxes.every((box) => box.checked)) { say(form.dataset.reducing, row); return; } // nothing to keep yet before one is unticked
+    }
+    if (event.target.matches("input[type=checkbox]") && chosen(row) !== "reduce") return;
+    changed(row);
   });
   form.addEventListener("submit", async (event) => {
     if (form.dataset.settled) return;

@@ -217,6 +217,7 @@ PAGES: Final[Pages] = {
     **_both(like("review-item-draft PUT"), "review-work"),
     **_both(like("campaign-submissions"), "review-submit"),
     ("review-draft", "POST"): like("review-item-draft PUT"),
+    ("review-recall", "POST"): like("review-item-recall"),
     ("review-reassign", "POST"): like("review-item-reassign"),
     ("review-evidence", "GET"): like("campaign-evidence GET"),
     ("review-csv", "GET"): like("campaign-evidence-table GET"),

@@ -93,6 +93,10 @@ REASONS: Final[Mapping[str, Any]] = {
     "duplicate": gettext_lazy("Something else covers it"),
     "risk": gettext_lazy("The risk is too high"),
     "drifted": gettext_lazy("It has changed since it was given"),
+    "not_mine": gettext_lazy("It is not mine to answer"),
+    "dont_understand": gettext_lazy("I do not understand it"),
+    "conflict": gettext_lazy("I have a conflict of interest"),
+    "need_info": gettext_lazy("I need to know more"),
 }
 """Why a reviewer keeps or removes access."""
 _TURNING: Final = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
@@ -101,6 +105,7 @@ _RULES: Final[Mapping[str, Any]] = {
     "sponsor": gettext_lazy("answers for the agent"),
     "system_owner": gettext_lazy("owns the system"),
     "manager": gettext_lazy("manages the sponsor"),
+    "security": gettext_lazy("answers for security"),
     "reassigned": gettext_lazy("named by hand"),
 }
 _WHY: Final[Mapping[str, Any]] = {
@@ -108,6 +113,10 @@ _WHY: Final[Mapping[str, Any]] = {
     "benefits": gettext_lazy("the agent acts for them"),
     "owns_the_agent": gettext_lazy("owns the agent technically"),
     "inactive": gettext_lazy("has left"),
+    "approved_it_lately": gettext_lazy("approved it lately"),
+    "answered_another_stage": gettext_lazy("gave the other answer"),
+    "could_not_judge": gettext_lazy("could not judge"),
+    "has_enough_to_review": gettext_lazy("has enough to review"),
 }
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 

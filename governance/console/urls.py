@@ -73,6 +73,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<slug:slug>/work/", workbench.work, name="review-work"),
     path("reviews/<slug:slug>/submit/", workbench.submit, name="review-submit"),
     path("reviews/<slug:slug>/items/<uuid:item>/draft/", workbench.draft, name="review-draft"),
+    path("reviews/<slug:slug>/items/<uuid:item>/recall/", workbench.recall, name="review-recall"),
     path("reviews/<slug:slug>/items/<uuid:item>/reassign/", reviews.reassign, name="review-reassign"),
     path("reviews/<slug:slug>/evidence/", reviews.evidence, name="review-evidence"),
     path("reviews/<slug:slug>/evidence.csv", reviews.export, {"form": "csv"}, name="review-csv"),

@@ -12,14 +12,15 @@ from django.utils.translation import gettext_lazy as _
 
 from audit import clock
 from entitlements.models import Person
-from governance import charts, reviews
-from governance.models import Assignment, Campaign, Draft, ReviewItem, ReviewLine
-from governance.reviews import ending, staging, usage
+from governance import charts, reviewing, reviews
+from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews import answering, ending, staging, usage
 
 from . import advising
 
 OUTCOMES: Final = (
     ("certify", _("Kept")),
+    ("reduce", _("Kept in part")),
     ("revoke", _("Removed")),
     ("superseded", _("Ended meanwhile")),
     ("carried_forward", _("Unchanged since it was kept")),
@@ -101,16 +102,38 @@ def unresolved(campaign: Campaign) -> list[Assignment]:
 
 
 def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
-    """Return one reviewer's items of a campaign, the riskiest first."""
-    mine = Assignment.objects.filter(reviewer=person, replaced_by=None).exclude(state=Assignment.State.REASSIGNED)
-    lines = ReviewLine.objects.select_related("tool", "grant__entitlement").order_by("tool__name", "pk")
-    return (
-        ReviewItem.objects.filter(campaign=campaign, pk__in=mine.values("item"))
-        .select_related("agent__sponsor", "system", "current_decision", "suggestion")
-        .prefetch_related(
-            Prefetch("lines", lines), Prefetch("assignments", mine.select_related("draft"), to_attr="hers")
-        )
+    """Return the items of a campaign that somebody answers or answered, in her own place or another's."""
+    said = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person)
+    return ReviewItem.objects.filter(
+        Q(pk__in=_live(campaign, person).values("item")) | Q(pk__in=said.values("item")), campaign=campaign
     )
+
+
+def to_answer(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
+    """Return those of them that wait for her answer now, with her draft and what was said before."""
+    live = _live(campaign, person)
+    rows = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, pk__in=live.values("item"))
+    return _with_lines(rows).prefetch_related(
+        Prefetch("assignments", live.select_related("draft", "reviewer"), to_attr="hers")
+    )
+
+
+def answered_by(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
+    """Return those that she answered, with what she said."""
+    said = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person, taken_back=None)
+    return _with_lines(ReviewItem.objects.filter(campaign=campaign, pk__in=said.values("item")))
+
+
+def _live(campaign: Campaign, person: Person) -> QuerySet[Assignment]:
+    return Assignment.objects.filter(answering.hers(person), item__campaign=campaign, state=Assignment.State.ASSIGNED)
+
+
+def _with_lines(rows: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
+    lines = ReviewLine.objects.select_related("tool", "grant__entitlement").order_by("tool__name", "pk")
+    said = ReviewDecision.objects.filter(taken_back=None).select_related("decided_by").order_by("stage", "decided_at")
+    return rows.select_related(
+        "agent__sponsor", "system", "current_decision", "campaign", "suggestion"
+    ).prefetch_related(Prefetch("lines", lines), Prefetch("decisions", said, to_attr="said"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +145,38 @@ class Row:
     draft: Draft | None
     advice: advising.Advice | None = None
     spark: advising.Spark | None = None
+    person: Person | None = None
+
+    @property
+    def before(self) -> list[ReviewDecision]:
+        """What others said about it before, in this review."""
+        said: list[ReviewDecision] = getattr(self.item, "said", [])
+        return [each for each in said if each.decided_by != self.person]
+
+    @property
+    def mine(self) -> ReviewDecision | None:
+        """The last answer that the reader gave."""
+        said: list[ReviewDecision] = getattr(self.item, "said", [])
+        return next((each for each in reversed(said) if each.decided_by == self.person), None)
+
+    @property
+    def may_recall(self) -> bool:
+        """Whether the reader may still take that answer back."""
+        mine = self.mine
+        return (
+            mine is not None
+            and mine.verb != "abstain"
+            and self.item.campaign.state == Campaign.State.ACTIVE
+            and clock.now() <= mine.decided_at + reviewing.RECALL
+            and not any(each.stage > mine.stage and each.verb != "abstain" for each in self.before)
+        )
+
+    @property
+    def in_place_of(self) -> Person | None:
+        """Whose place the reader answers in; nobody's where the item is her own."""
+        hers: list[Assignment] = getattr(self.item, "hers", [])
+        asked = hers[0].reviewer if hers else None
+        return asked if asked != self.person else None
 
     @property
     def rev(self) -> int:
@@ -159,17 +214,19 @@ class Row:
         return self.item.risk in ("high", "critical")
 
 
-def rows(items: Sequence[ReviewItem]) -> list[Row]:
-    """Prepare items for the workbench."""
+def rows(items: Sequence[ReviewItem], person: Person | None = None) -> list[Row]:
+    """Prepare items for the workbench, each with the lines that no earlier answer has taken away."""
+    left = answering.lines_left(item.pk for item in items)
     held = {item.pk: {line.grant_id for line in item.lines.all()} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
     return [
         Row(
             item,
-            [_line(line, item) for line in item.lines.all()],
+            [_line(line, item) for line in item.lines.all() if line.pk in left[item.pk]],
             _draft(item),
             _advice(item),
             _spark([weeks[grant] for grant in held[item.pk] if grant in weeks]),
+            person,
         )
         for item in items
     ]
@@ -196,7 +253,11 @@ def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
     seen = line.usage_grade == ReviewLine.Grade.CALLS
     taken = item.campaign.snapshot_at or clock.now()
     young = line.grant.starts_at > taken - staging.WINDOW
-    return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
+    suggestion, draft = getattr(item, "suggestion", None), _draft(item)
+    suggested = suggestion is None or suggestion.verdict != "reduce" or line.pk in suggestion.kept
+    kept = line.pk in draft.kept_lines if draft and draft.verb == reviewing.Verb.REDUCE else suggested
+    told = {"row": line, "suggested": suggested, "kept": kept}
+    return {**told, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
 
 
 def drafted(campaign: Campaign, person: Person) -> list[Draft]:

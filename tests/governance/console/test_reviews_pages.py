@@ -65,6 +65,31 @@ def test_a_reviewer_works_without_script() -> None:
     assert "Nothing is left to answer" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
 
 
+def test_a_reviewer_keeps_some_without_script_and_takes_it_back() -> None:
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    lines = {line.tool.name: str(line.pk) for line in item.lines.select_related("tool")}
+    sofia, pk = visits.as_(company.sofia), item.pk
+    page = visits.text(sofia.get("/reviews/q4/work/", secure=True))
+    assert ("Keep some" in page, "I can&#x27;t judge" in page, f'name="keep:{pk}"' in page) == (True, True, True)
+    form = {"item": str(pk), f"rev:{pk}": "0", f"verb:{pk}": "reduce", f"reason:{pk}": "unused"}
+    sofia.post("/reviews/q4/work/", {**form, f"keep:{pk}": [lines["now"], lines["convert"]]}, secure=True)
+    assert Draft.objects.get().kept_lines == sorted(int(lines[name]) for name in ("now", "convert"))
+    summary = sofia.get("/reviews/q4/submit/", secure=True)
+    assert ("Keep part of 1" in visits.text(summary), "wipe" in visits.text(summary)) == (True, True)
+    sofia.post("/reviews/q4/submit/", {"tag": summary.context["tag"]}, secure=True)
+    assert grant.lines.count() == 2
+    second = visits.text(visits.as_(company.sam).get("/reviews/q4/work/", secure=True))
+    assert (f'value="{lines["now"]}"' in second, f'value="{lines["wipe"]}"' in second) == (True, False)
+    assert "Take back" in visits.text(sofia.get("/reviews/q4/work/?view=answered", secure=True))
+
+    sofia.post(f"/reviews/q4/items/{pk}/recall/", secure=True)
+
+    assert grant.lines.count() == 4
+    assert "research-bot" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
+
+
 def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
