@@ -17,9 +17,10 @@ from .errors import (
 from .evidence import Evidence, evidence
 from .excepting import make as make_exception
 from .recalling import recall, reopen
-from .removing import prove, prove_due
+from .removing import prove
 from .restoring import restore
 from .seeing import campaigns_visible_to, items_visible_to, waiting_for
+from .sweeping import prove_due
 from .usage import roll_up
 
 __all__ = [

@@ -19,7 +19,7 @@ from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
 from governance.models import Assignment, Campaign, Remediation, ReviewItem
 
-from . import assigning, ending, scoping, staging, suggesting
+from . import assigning, ending, removing, scoping, staging, suggesting
 from .errors import BadManner, DueTooSoon, ItemsOpen, NameTaken, NotADraft, NothingToReview, NotUnderWay
 
 
@@ -147,7 +147,7 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
 
 @transaction.atomic
 def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = False) -> Campaign:
-    """End a campaign; it is closed at once, or as soon as every removal is proven.
+    """End a campaign; no answer is taken back any more, and it is closed at once, or as soon as every cut is proven.
 
     `without_answer` says that open items stay without an answer, which their outcome then says. Raises NotFound,
     ReasonRequired, NotUnderWay, ItemsOpen.
@@ -171,6 +171,7 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
         reason=reason,
         detail={"without_answer": still_open, "outcomes": ending.outcomes(campaign)},
     )
+    removing.finish(campaign)
     _finish(campaign, by=by.principal)
     return campaign
 

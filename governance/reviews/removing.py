@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from audit import clock, log
 from audit.actions import Action
@@ -18,10 +18,10 @@ from entitlements import grants, locks
 from entitlements.errors import NotFound
 from entitlements.locks import Lock
 from entitlements.models import Grant, IssuedToken
-from governance.models import PopulationRow, Remediation, ReviewDecision, ReviewLine
+from governance.models import Campaign, PopulationRow, Remediation, ReviewDecision, ReviewLine
 from governance.reviewing import RECALL, Verb
 
-from . import campaigns, ending, excepting, probing
+from . import ending, probing
 
 WITHIN: Final = timedelta(days=3)
 """How soon a cut has to be proven; it is a matter of milliseconds unless something is broken."""
@@ -159,7 +159,9 @@ def prove(decision_id: UUID) -> Remediation:
     remediation = found.filter(pk=decision_id).first()
     if remediation is None:
         raise NotFound
-    due = remediation.final_at is not None and remediation.finished_at is None and remediation.final_at <= clock.now()
+    campaign = remediation.decision.item.campaign
+    is_over = campaign.state != Campaign.State.ACTIVE or (remediation.final_at or clock.now()) <= clock.now()
+    due = remediation.final_at is not None and remediation.finished_at is None and is_over
     if remediation.state in (_STATE.WITHDRAWN, _STATE.EXCEPTED) or (remediation.state == _STATE.VERIFIED and not due):
         return remediation
     item = remediation.decision.item
@@ -200,15 +202,12 @@ def _keep_proof(remediation: Remediation, held: Sequence[UUID], *, finished: boo
         log.record(Action.REMOVAL_FINISHED, about=about, by=SYSTEM, detail=detail)
 
 
-def prove_due(limit: int = 100) -> int:
-    """Prove what is due to be proven or final, oldest first, and close what waited for it; returns how many."""
-    excepting.end_due()
+def finish(campaign: Campaign, most: int = 200) -> None:
+    """Make final what nobody can take back any more, since its campaign is closing; the sweep does what is left."""
     now = clock.now()
-    unproven = ~Q(state__in=Remediation.DONE) & Q(not_before__lte=now)
-    unfinished = Q(finished_at=None, final_at__lte=now) & ~Q(state__in=(_STATE.EXCEPTED, _STATE.WITHDRAWN))
-    due = Remediation.objects.filter(unproven | unfinished).order_by("not_before")
-    ids = list(due.values_list("decision", flat=True)[:limit])
-    for decision_id in ids:
-        remediation = prove(decision_id)
-        campaigns.finish_closing(remediation.decision.item.campaign_id)
-    return len(ids)
+    held = Remediation.objects.filter(decision__item__campaign=campaign, finished_at=None, final_at__gt=now)
+    open_ = held.exclude(state__in=(_STATE.WITHDRAWN, _STATE.EXCEPTED))
+    ids = list(open_.order_by("not_before").values_list("decision", flat=True))
+    Remediation.objects.filter(pk__in=ids).update(final_at=now)
+    for decision_id in ids[:most]:
+        prove(decision_id)

@@ -317,7 +317,7 @@ def test_a_campaign_begins_as_a_draft_and_only_with_all_of_its_population() -> N
 
 
 def test_a_campaign_closes_with_every_outcome_and_every_removal_proven(
-    review: tuple[Company, Campaign, ReviewItem], monkeypatch: pytest.MonkeyPatch
+    review: tuple[Company, Campaign, ReviewItem],
 ) -> None:
     company, campaign, item = review
     with refused("every item has an outcome"), transaction.atomic():
@@ -329,9 +329,6 @@ def test_a_campaign_closes_with_every_outcome_and_every_removal_proven(
     with refused("every removal is proven"), transaction.atomic():
         Campaign.objects.update(state="closed", closed_at=clock.now())
     assert reviews.prove_due() == 1
-    with refused("every removal is proven"), transaction.atomic():
-        Campaign.objects.update(state="closed", closed_at=clock.now())  # proven, and not final yet
-    worlds.let_it_be_final(monkeypatch)
     campaign.refresh_from_db()
     assert campaign.state == "closed"
     with refused("stays as it is"):

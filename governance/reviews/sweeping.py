@@ -1,0 +1,26 @@
+"""What is found again whatever was lost: cuts to be proven or made final, and campaigns that waited for them."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from audit import clock
+from governance.models import Remediation
+
+from . import campaigns, excepting, removing
+
+_STATE = Remediation.State
+
+
+def prove_due(limit: int = 100) -> int:
+    """Prove what is due to be proven or final, oldest first, and close what waited for it; returns how many."""
+    excepting.end_due()
+    now = clock.now()
+    unproven = ~Q(state__in=Remediation.DONE) & Q(not_before__lte=now)
+    unfinished = Q(finished_at=None, final_at__lte=now) & ~Q(state__in=(_STATE.EXCEPTED, _STATE.WITHDRAWN))
+    due = Remediation.objects.filter(unproven | unfinished).order_by("not_before")
+    ids = list(due.values_list("decision", flat=True)[:limit])
+    for decision_id in ids:
+        remediation = removing.prove(decision_id)
+        campaigns.finish_closing(remediation.decision.item.campaign_id)
+    return len(ids)
