@@ -217,6 +217,11 @@ PAGES: Final[Pages] = {
     **_both(like("review-item-draft PUT"), "review-work"),
     **_both(like("campaign-submissions"), "review-submit"),
     ("review-draft", "POST"): like("review-item-draft PUT"),
+    ("review-release", "POST"): like("campaign-release"),
+    ("review-item-page", "GET"): like("review-item GET"),
+    ("review-item-act", "POST"): like(
+        "review-item-reopen", "review-item-restore", "review-cut-retry", "review-cut-except"
+    ),
     ("review-recall", "POST"): like("review-item-recall"),
     ("review-reassign", "POST"): like("review-item-reassign"),
     ("review-evidence", "GET"): like("campaign-evidence GET"),

@@ -84,7 +84,7 @@ def preview(campaign: Campaign, items: Sequence[UUID], answer: Answer, *, by: Pe
         if why is not None:
             barred[pk] = why
     eligible = tuple(pk for pk in asked if pk not in barred)
-    told = {"by": by.login, "campaign": str(campaign.pk), "op": str(uuid4())}
+    told: dict[str, Any] = {"by": by.login, "campaign": str(campaign.pk), "op": str(uuid4())}
     told |= {"verb": answer.verb, "reason_code": answer.reason_code, "comment": answer.comment}
     told["items"] = {str(pk): _rev(mine[pk]) for pk in eligible}
     return Preview(answer.verb, eligible, barred, signing.dumps(told, salt=_SALT, compress=True))
@@ -164,7 +164,7 @@ def commit(token: str, *, by: Person, count: int | None = None) -> Done:
     if told["by"] != by.login or not items or (told["verb"] != Verb.CERTIFY and count != len(items)):
         raise BadBulk
     done = Done(UUID(told["op"]))
-    suggested = dict(Suggestion.objects.filter(item__in=items).values_list("item", "kept"))
+    suggested = dict(Suggestion.objects.filter(item__in=[UUID(name) for name in items]).values_list("item", "kept"))
     for name, rev in items.items():
         pk = UUID(name)
         kept = tuple(suggested.get(pk, ())) if told["verb"] == Verb.REDUCE else ()

@@ -90,6 +90,29 @@ def test_a_reviewer_keeps_some_without_script_and_takes_it_back() -> None:
     assert "research-bot" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
 
 
+def test_an_item_shows_its_answers_and_the_owner_opens_it_again() -> None:
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    page, act = f"/reviews/q4/items/{item.pk}/", f"/reviews/q4/items/{item.pk}/act/"
+    ana = visits.as_(company.ana)
+    shown = visits.text(ana.get(page, secure=True))
+    assert ("No calls in ninety days." in shown, "Open it again" in shown) == (True, True)
+    assert "Open it again" not in visits.text(visits.as_(company.sofia).get(page, secure=True))
+    again = {"do": "reopen", "reason": "Look again."}
+    assert visits.as_(company.sofia).post(act, again, secure=True).status_code == 403
+
+    ana.post(act, again, secure=True)
+
+    grant.refresh_from_db()
+    item.refresh_from_db()
+    assert (grant.state, item.state) == ("active", "in_review")
+    assert "taken back by" in visits.text(ana.get(page, secure=True))
+    assert ana.post(act, {"do": "retry"}, secure=True).status_code == 404
+    assert ana.post("/reviews/q4/release/", {"reason": "x"}, secure=True).status_code == 409
+
+
 def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)

@@ -1,0 +1,122 @@
+"""One item of a review: what was answered and cut, and what may still be done about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from audit import clock
+from entitlements.errors import Forbidden, Malformed
+from governance import reviews
+from governance.api.matrix import MATRIX
+from governance.console import doors
+from governance.models import Assignment, NoAnswer, Remediation, ReviewDecision, ReviewItem
+
+from .reviews import found
+
+_ACTS: Final = {
+    "reopen": "review-item-reopen",
+    "restore": "review-item-restore",
+    "retry": "review-cut-retry",
+    "except": "review-cut-except",
+}
+
+
+def _may(request: HttpRequest, act: str) -> bool:
+    return bool(MATRIX[_ACTS[act], "POST"].roles & doors.caller(request).roles)
+
+
+def _item(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
+    campaign = found(request, slug)
+    return doors.find(reviews.items_visible_to(doors.person(request)), pk=pk, campaign=campaign)
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Show every answer to an item, its cuts with their proofs, and what the deadline did."""
+    row, person = _item(request, slug, item), doors.person(request)
+    said = ReviewDecision.objects.filter(item=row).select_related(
+        "decided_by", "assignment__reviewer", "taken_back__by", "remediation"
+    )
+    failed = Remediation.objects.filter(decision__item=row, state=Remediation.State.FAILED).first()
+    is_owners = row.state == ReviewItem.State.DECIDED and row.campaign.owner_id == person.pk
+    told: dict[str, Any] = {
+        "campaign": row.campaign,
+        "item": row,
+        "answers": said.order_by("decided_at", "stage"),
+        "asked": Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first(),
+        "deadline": (deadline := NoAnswer.objects.filter(item=row).select_related("restored_by").first()),
+        "failed": failed if _may(request, "retry") else None,
+        "may_except": _may(request, "except"),
+        "may_reopen": is_owners and row.campaign.state == "active" and _may(request, "reopen"),
+        "may_restore": deadline is not None and _is_stopped(deadline) and _may(request, "restore"),
+        "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
+    }
+    return render(request, "console/reviews/item.html", told)
+
+
+def _is_stopped(deadline: NoAnswer) -> bool:
+    is_settled = deadline.restored_at or deadline.revoked_at
+    return not is_settled and deadline.revoke_at is not None and deadline.revoke_at > clock.now()
+
+
+@require_POST
+@doors.page
+def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Open the item again, restore what stopped, prove a cut once more or except it."""
+    row, name, by = _item(request, slug, item), request.POST.get("do", ""), doors.person(request)
+    if name not in _ACTS:
+        raise Malformed
+    if not _may(request, name):
+        raise Forbidden
+    if name == "reopen":
+        reviews.reopen(row.pk, by=by, reason=doors.reason(request))
+        doors.done(request, _("The item is open again."))
+    elif name == "restore":
+        reviews.restore(row.pk, by=by, reason=doors.reason(request))
+        doors.done(request, _("The access works again."))
+    else:
+        _cut(request, row, name)
+    return redirect(f"/reviews/{slug}/items/{item}/")
+
+
+def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
+    failed = doors.find(Remediation.objects.filter(decision__item=row), state=Remediation.State.FAILED)
+    if name == "retry":
+        proven = reviews.prove(failed.pk).state == Remediation.State.VERIFIED
+        doors.done(request, _("The cut is proven.") if proven else _("The cut is still not proven."))
+        return
+    try:
+        day = parse_date(request.POST.get("until", ""))
+    except ValueError as error:
+        raise Malformed from error
+    if day is None:
+        raise Malformed
+    reviews.make_exception(
+        failed.pk,
+        by=doors.person(request),
+        reason=doors.reason(request),
+        control=request.POST.get("control", "").strip()[:500],
+        expires_at=datetime.combine(day, time(), UTC),
+    )
+    doors.done(request, _("The cut is excepted until that day."))
+
+
+@require_POST
+@doors.page
+def release(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let a deadline that was held take its course."""
+    campaign = found(request, slug)
+    if not MATRIX["campaign-release", "POST"].roles & doors.caller(request).roles:
+        raise Forbidden
+    reviews.release(campaign.pk, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("What nobody answered for is stopped within a quarter of an hour."))
+    return redirect(f"/reviews/{slug}/")
