@@ -12,25 +12,16 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
 from entitlements import limits
 from entitlements.errors import NotFound, ReasonRequired, Stale
-from entitlements.models import Grant, Person
+from entitlements.models import Person
 from entitlements.words import Risk
 from governance import delegations, reviewing
-from governance.models import (
-    Assignment,
-    Campaign,
-    Draft,
-    PopulationRow,
-    Remediation,
-    ReviewDecision,
-    ReviewItem,
-    ReviewLine,
-)
+from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviewing import STRICTNESS, Verb
 
 from . import assigning, ending, removing
@@ -121,10 +112,8 @@ def _chosen(item_id: UUID, answer: Answer) -> list[int]:
     """Return the lines that an answer keeps. Raises BadAnswer unless a reduction keeps some, and takes some away."""
     if answer.verb not in (Verb.CERTIFY, Verb.REDUCE):
         return []
-    held = Grant.objects.filter(pk__in=PopulationRow.objects.filter(item=item_id).values("grant"), ended_at=None)
-    ends = held.aggregate(last=Max("expires_at"))["last"]
-    if answer.valid_until and (ends is None or answer.valid_until >= ends):
-        raise BadAnswer(field="valid_until", before=ends.isoformat() if ends else None)
+    if answer.valid_until and not removing.shortens(item_id, answer.valid_until):
+        raise BadAnswer(field="valid_until")
     left = lines_left([item_id])[item_id]
     if answer.verb == Verb.CERTIFY:
         return left
