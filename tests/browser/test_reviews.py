@@ -146,7 +146,7 @@ def test_a_few_items_by_touch_on_a_phone(browser: Browser, live_server, review: 
     page.wait_for_url(f"**{WORK}")
     for number in range(5):
         card = page.locator("tr[data-item]").nth(number)
-        card.get_by_role("radio", name="Remove" if number == 4 else "Keep").tap()
+        card.get_by_role("radio", name="Remove" if number == 4 else "Keep", exact=True).tap()
         card.locator("select").select_option("unused" if number == 4 else "business_need")
         box = card.locator(".choice span").first.bounding_box()
         assert box is not None
