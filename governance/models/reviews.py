@@ -19,8 +19,8 @@ from entitlements.models import Agent, Grant, Person, System, Tool, ToolVersion
 class Campaign(models.Model):
     """One access review. Its population is taken and hashed when it begins, and never changes after.
 
-    `is_rehearsal`: whatever nobody answers is shown and not stopped. `load_cap` is how many items one reviewer gets, None
-    for any number. `deadline_held` says why what nobody answered waits for the owner's word.
+    `is_rehearsal`: whatever nobody answers is shown and not stopped. `load_cap` is how many items one reviewer gets,
+    None for any number. `deadline_held` says why what nobody answered waits for the owner's word.
     """
 
     class Kind(models.TextChoices):

@@ -131,7 +131,7 @@ def answer_the_review(guest: Visitor) -> None:
     press_next(guest, "The review, as Sofia")
     for agent, verb, why in (("Build watcher", "Keep", "business_need"), ("Research desk", "Remove", "unused")):
         row = guest.page.locator(f"tr[data-item][data-name='{agent}']")
-        row.get_by_role("radio", name=verb).check()
+        row.get_by_role("radio", name=verb, exact=True).check()
         row.locator("select").select_option(why)
     guest.page.locator("form[data-drafted='2']").wait_for()
     guest.page.get_by_role("button", name="Submit").click()
