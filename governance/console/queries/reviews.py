@@ -222,7 +222,7 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None) -> list[Row]
     return [
         Row(
             item,
-            [_line(line, item) for line in item.lines.all() if line.pk in left[item.pk]],
+            [_line(line, item) | _tick(line, item) for line in item.lines.all() if line.pk in left[item.pk]],
             _draft(item),
             _advice(item),
             _spark([weeks[grant] for grant in held[item.pk] if grant in weeks]),
@@ -248,16 +248,20 @@ def _draft(item: ReviewItem) -> Draft | None:
     return next((each.draft for each in hers if hasattr(each, "draft")), None)
 
 
+def _tick(line: ReviewLine, item: ReviewItem) -> dict[str, bool]:
+    """Say whether a line is ticked when some are kept: as drafted, else as suggested."""
+    suggestion, draft = getattr(item, "suggestion", None), _draft(item)
+    suggested = suggestion is None or suggestion.verdict != "reduce" or line.pk in suggestion.kept
+    kept = line.pk in draft.kept_lines if draft and draft.verb == reviewing.Verb.REDUCE else suggested
+    return {"suggested": suggested, "kept": kept}
+
+
 def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
     """Say what may be said of a line's use: nothing is called unused before its whole window was seen."""
     seen = line.usage_grade == ReviewLine.Grade.CALLS
     taken = item.campaign.snapshot_at or clock.now()
     young = line.grant.starts_at > taken - staging.WINDOW
-    suggestion, draft = getattr(item, "suggestion", None), _draft(item)
-    suggested = suggestion is None or suggestion.verdict != "reduce" or line.pk in suggestion.kept
-    kept = line.pk in draft.kept_lines if draft and draft.verb == reviewing.Verb.REDUCE else suggested
-    told = {"row": line, "suggested": suggested, "kept": kept}
-    return {**told, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
+    return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
 
 
 def drafted(campaign: Campaign, person: Person) -> list[Draft]:
