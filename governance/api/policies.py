@@ -58,7 +58,7 @@ class PolicyShown(_Stages):
     created_by = serializers.CharField()
 
 
-class ProposalShown(_Stages):
+class PolicyProposalShown(_Stages):
     """A next version as somebody proposed it, and what became of it."""
 
     id = serializers.UUIDField()
@@ -71,7 +71,7 @@ class ProposalShown(_Stages):
     policy = serializers.IntegerField(source="policy_id", allow_null=True)
 
 
-class ProposalAsked(Strict):
+class PolicyProposalAsked(Strict):
     """The next version of the policy of an entitlement, or of the default without one; another person confirms it."""
 
     entitlement = Text(max_length=128, required=False, allow_null=True, default=None)
@@ -205,7 +205,7 @@ class OnePolicy(_Policies, Look):
 
 class _Proposals(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = ProposalShown
+    shown: ClassVar[type[Shown]] = PolicyProposalShown
 
     def rows(self) -> QuerySet[PolicyProposal]:
         return PolicyProposal.objects.select_related("entitlement", "proposed_by", "decided_by")
@@ -219,12 +219,12 @@ class PolicyProposals(_Proposals, Listing):
 
     filterset_class = ProposalFilter
     ordering = ("-proposed_at", "-id")
-    asked = ProposalAsked
+    asked = PolicyProposalAsked
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Propose a version."""
-        asked = self.body(ProposalAsked)
+        asked = self.body(PolicyProposalAsked)
         scope, stages = asked.pop("entitlement"), policies.read(asked.pop("stages"))
         found: Entitlement | None = None
         if scope is not None:
