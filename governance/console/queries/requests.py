@@ -142,6 +142,8 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
         {
             "approval": stage,
             "question": question(stage.stage),
+            "place": alike[stage.stage].index(stage.position) + 1,
+            "places": len(alike[stage.stage]),
             "skipped": [
                 {"who": each["who"], "why": WHY.get(each["why"], each["why"])}
                 for each in stage.resolution.get("skipped", [])
@@ -160,8 +162,6 @@ def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
 
 def waits_for(request: AccessRequest, person: Person) -> bool:
     """Whether the request waits for this person, or for one in whose place she answers."""
-            "place": alike[stage.stage].index(stage.position) + 1,
-            "places": len(alike[stage.stage]),
     return requests.stages_for(person).filter(request=request).exists()
 
 
