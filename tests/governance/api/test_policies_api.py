@@ -12,7 +12,7 @@ from tests.entitlements.api import client
 from tests.governance import companies
 
 pytestmark = pytest.mark.django_db
-STAGES = {
+STAGES: dict[str, list[dict[str, object]]] = {
     "low": [{"stage": "sponsor"}],
     "medium": [{"stage": "sponsor"}],
     "high": [{"stage": "sponsor"}, {"stage": "system_owner"}],
