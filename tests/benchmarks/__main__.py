@@ -7,9 +7,10 @@ import json
 import subprocess
 import sys
 
-from tests.benchmarks import gateway, measure, processes, revoke, stage, tokens
+from tests.benchmarks import gateway, lists, measure, processes, revoke, stage, tokens
 
-BENCHES = ("decision", "gateway", "tokens", "revoke")
+BENCHES = ("decision", "gateway", "tokens", "revoke", "lists")
+FLEET = 100_000
 CEDAR, PLAIN = "cedarpy", "policy, plain grant"
 
 
@@ -50,9 +51,13 @@ def main() -> None:
             made = ready.make("tokens")
             rounds = 5 if scale == 1 else 2
             if "gateway" in chosen:
-                gateway.run(ready, made, count=int(5_000 * scale) or 3, rounds=rounds, is_quick=scale < 1)
+                gateway.run(
+                    ready, made, count=int(5_000 * scale) or 3, rounds=rounds, is_quick=scale < 1, is_smoke=not scale
+                )
             if "revoke" in chosen:
                 revoke.run(ready, made, count=int(200 * scale) or 3)
+            if "lists" in chosen:
+                lists.run(ready, int(FLEET * scale) or 40, rounds=4 * rounds, every=1 if scale else 12)
             if "tokens" in chosen:
                 tokens.run(ready, made, count=int(400 * scale) or 3, rounds=rounds)
 

@@ -82,7 +82,9 @@ def _add(contenders: dict[str, Contender], name: str, start: Callable[[], Conten
         measure.missing(name, str(why)[-400:])
 
 
-def run(stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int, is_quick: bool) -> None:
+def run(
+    stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int, is_quick: bool, is_smoke: bool = False
+) -> None:
     """Measure and print; `count` calls a turn."""
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
@@ -94,7 +96,10 @@ def run(stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int, is_qu
         gateway = enter(processes.running(command, stage.gateway, stage.environment))
         contenders = {DIRECT: _plain(upstream), OURS: ours(gateway, stage, made)}
         _add(contenders, "nginx", lambda: _plain(enter(anchors.nginx(upstream, folder))))
-        _add(contenders, "FastMCP proxy", lambda: _plain(enter(anchors.fastmcp(upstream, folder))))
+        if is_smoke:
+            measure.missing("FastMCP proxy", "left out where nothing is measured")
+        else:
+            _add(contenders, "FastMCP proxy", lambda: _plain(enter(anchors.fastmcp(upstream, folder))))
         if is_quick:
             measure.missing("ContextForge", "left out of the quick form: it takes most of a minute to start")
         else:

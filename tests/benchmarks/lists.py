@@ -6,7 +6,15 @@ the heaviest ones by a sponsor, who sees what is hers. Each is asked for in turn
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import psycopg
+
+from tests.benchmarks import load, measure, processes
+from tests.benchmarks.measure import Times
+from tests.benchmarks.processes import Server
+from tests.benchmarks.stage import Stage
 
 BOUND: Final = 0.3
 """Seconds within which 95 of 100 answers are to come (issue: lists and filters at size)."""
@@ -83,3 +91,93 @@ LISTS: Final = (
     *("audit-events", "audit-events?action=grant.revoked", "audit-events?about=agent:fleet-000007"),
     *("audit-events?about=system:fleet-001", "campaigns", "revocations", "notices", "delegations", "proposals"),
 )
+
+PLAIN: Final = {
+    "/agents/": "SELECT * FROM entitlements_agent ORDER BY slug LIMIT 51",
+    "/agents/?q=nothing-of-that-name": "SELECT * FROM entitlements_agent WHERE name ILIKE '%nothing-of-that-name%'"
+    " OR slug ILIKE '%nothing-of-that-name%' OR purpose ILIKE '%nothing-of-that-name%' ORDER BY slug LIMIT 51",
+    "/grants/?state=any": "SELECT * FROM entitlements_grant ORDER BY created_at DESC, id DESC LIMIT 51",
+    "/grants/?state=revoked": "SELECT * FROM entitlements_grant WHERE state = 'revoked'"
+    " ORDER BY created_at DESC, id DESC LIMIT 51",
+    "/requests/": "SELECT * FROM governance_accessrequest ORDER BY asked_at DESC, id DESC LIMIT 51",
+    "/audit/": "SELECT * FROM events ORDER BY at DESC, producer DESC, sequence DESC LIMIT 51",
+    "/audit/?action=grant.revoked": "SELECT * FROM events WHERE action = 'grant.revoked' ORDER BY at DESC LIMIT 51",
+    "/api/v1/grants": "SELECT * FROM entitlements_grant ORDER BY created_at DESC, id DESC LIMIT 51",
+    "/api/v1/tokens": "SELECT * FROM entitlements_issuedtoken ORDER BY issued_at DESC, jti DESC LIMIT 51",
+}
+"""What the first query of a page would be without joins and without anybody asking who looks."""
+
+
+def _asked(web: Server, made: Mapping[str, Any]) -> Iterator[tuple[str, str, load.Operation]]:
+    """Yield each page by who looks, its address, and the operation that gets it."""
+    accept = {"accept": "text/html,application/json"}
+    for who, addresses, headers in (
+        ("all", PAGES, {"cookie": made["sees_all"]}),
+        ("hers", HERS, {"cookie": made["sees_hers"]}),
+        ("API", tuple(f"/api/v1/{each}" for each in LISTS), {"authorization": f"Bearer {made['token']}"}),
+    ):
+        for address in addresses:
+            path, _mark, query = address.partition("?")
+            raw = load.request(f"{web.origin}{path}", b"", {**accept, **headers}, method="GET")
+            raw = raw.replace(f"GET {path} ".encode(), f"GET {path}?{query} ".encode()) if query else raw
+            yield who, address, _get(raw)
+
+
+def _get(raw: bytes) -> load.Operation:
+    async def operation(caller: load.Caller, _number: int) -> None:
+        await caller.send(raw)
+
+    return operation
+
+
+def run(stage: Stage, agents: int, *, rounds: int, every: int = 1) -> None:
+    """Make the fleet, and measure every list (or every so manieth), the sweep of what is due, and the sealing."""
+    made = stage.make("fleet", str(agents))
+    print(f"\nA fleet of {agents:,} agents, {10 * agents:,} grants, {made['events']:,} events: {made['seconds']:.1f} s")
+    command = processes.granian("governance.wsgi:application", stage.web)
+    with (
+        processes.running(command, stage.web, stage.environment) as web,
+        psycopg.connect(stage.environment["MIGRATE_DATABASE_URL"], autocommit=True) as plain,
+    ):
+        asked = list(_asked(web, made))[::every]
+        turns = {
+            f"{who} {address}": lambda get=get: load.drive(web, get, 1, connections=1) for who, address, get in asked
+        }
+        for turn in turns.values():
+            turn()  # type: ignore[no-untyped-call]  # what is read for the first time
+        found = measure.interleaved(turns, rounds)
+        under = {
+            address: measure.loop(lambda sql=sql: plain.execute(sql).fetchall(), rounds)  # type: ignore[misc]
+            for address, sql in PLAIN.items()
+        }
+    _print(asked, found, under)
+    _print_jobs(stage, agents)
+
+
+def _print(
+    asked: list[tuple[str, str, load.Operation]], found: Mapping[str, Times], under: Mapping[str, Times]
+) -> None:
+    def row(name: str, address: str) -> tuple[str, ...]:
+        times = found[name]
+        bare = measure.milliseconds(under[address].at(0.5)) if address in under and not name.startswith("hers") else "-"
+        core = measure.milliseconds(times.cpu / times.counted)
+        return name, measure.milliseconds(times.at(0.5)), measure.milliseconds(times.at(0.95)), core, bare
+
+    names = {f"{who} {address}": address for who, address, _get_it in asked}
+    slowest = sorted(names, key=lambda name: -found[name].at(0.95))
+    head = ("", "p50", "p95", "core-time of web", "plain SQL p50")
+    measure.table("Lists, slowest first", head, [row(name, names[name]) for name in slowest])
+    late = [name for name in slowest if found[name].at(0.95) > BOUND]
+    print(f"  {len(slowest) - len(late)} of {len(slowest)} lists stay within {BOUND * 1000:.0f} ms at p95")
+
+
+def _print_jobs(stage: Stage, agents: int) -> None:
+    swept = stage.make("sweep", str(agents))
+    sealed = stage.make("seal")
+    rows = [
+        (f"{swept['count']:,} grants that are due, expired and recorded", f"{swept['seconds']:.2f} s"),
+        (f"one plain UPDATE of {swept['count']:,} grants, rolled back", f"{swept['plain']:.2f} s"),
+        ("a sweep that finds nothing", measure.milliseconds(swept["empty"])),
+        (f"{sealed['count']:,} events sealed", f"{sealed['count'] / sealed['seconds']:,.0f} a second"),
+    ]
+    measure.table("Expiry and sealing", ("", "took"), rows)

@@ -25,5 +25,7 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
         "Introspection",
         "Revoke to deny",
         "16 clients",
+        "Lists, slowest first",
+        "Expiry and sealing",
     ):
         assert title in done.stdout

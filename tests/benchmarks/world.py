@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
+from django.db import connection, transaction
 from django.test import Client as Browser
 from joserfc import jwk
 
+from audit import seals
 from audit.context import SYSTEM
-from entitlements import addresses, jws, people
-from entitlements.models import Client, Entitlement, Person, System, TrustedIssuer
+from entitlements import addresses, catalog, grants, jws, people
+from entitlements.models import Client, Entitlement, Person, Role, System, TrustedIssuer
 from tests import make
 from tests.benchmarks.forms import BEARER, basic, leg_1
 
@@ -101,6 +106,66 @@ def _both_legs(made: dict[str, Any]) -> list[str]:
     return [post("/as/time/token", grant_type=BEARER, assertion=leg) for leg in legs]
 
 
+def fleet(count: str) -> dict[str, Any]:
+    """Make a fleet, and who looks at it: somebody who sees everything, by page and by API, and a sponsor."""
+    from scripts.demo import fleet as fleets  # noqa: PLC0415 - it sets the product up
+
+    seer = make.person("ana", roles=[Role.ANALYST, Role.SECURITY, Role.AUDITOR])
+    _ = Person.objects.filter(login="sam").first() or make.person("sam")
+    catalog.ensure_builtin()
+    began = time.perf_counter()
+    events = fleets.fill(int(count))
+    seconds = time.perf_counter() - began
+    fleets.look_again()
+    return {
+        "events": events,
+        "seconds": seconds,
+        "sees_all": _signed_in(seer),
+        "sees_hers": _signed_in(Person.objects.get(login="fleet-person-000007")),
+        "token": people.make_api_token(seer, "bench", by=SYSTEM),
+    }
+
+
+def _signed_in(person: Person) -> str:
+    browser = Browser(headers={"host": urlsplit(settings.CONSOLE_URL).netloc})
+    browser.force_login(person)
+    return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+
+def sweep(count: str) -> dict[str, Any]:
+    """Let so many grants be due at once, and end them as the worker does; beside it one statement that only marks."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE entitlements_grant SET expires_at = now() - interval '1 second' WHERE id IN"
+            " (SELECT id FROM entitlements_grant WHERE ended_at IS NULL ORDER BY id LIMIT %s)",
+            [int(count)],
+        )
+        began = time.perf_counter()
+        with transaction.atomic():
+            cursor.execute(
+                "UPDATE entitlements_grant SET state = 'expired', ended_at = now(), end_reason = 'x'"
+                " WHERE ended_at IS NULL AND expires_at <= now()"
+            )
+            plain = time.perf_counter() - began
+            transaction.set_rollback(True)
+    began, ended = time.perf_counter(), 0
+    while done := grants.expire_due():
+        ended += done
+    seconds, began = time.perf_counter() - began, time.perf_counter()
+    grants.expire_due()
+    return {"count": ended, "seconds": seconds, "plain": plain, "empty": time.perf_counter() - began}
+
+
+def seal() -> dict[str, Any]:
+    """Seal all that happened so far, as the sealer does while it has a backlog."""
+    with psycopg.connect(os.environ["SEAL_DATABASE_URL"], autocommit=True) as sealing:
+        sealer = seals.begin(sealing, "bench", Ed25519PrivateKey.generate(), [])
+        began, count = time.perf_counter(), 0
+        while sealed := sealer.seal_batch():
+            count += sealed
+        return {"count": count, "seconds": time.perf_counter() - began}
+
+
 def main() -> None:
     """Read from the command line what to make."""
     made = {
@@ -108,5 +173,8 @@ def main() -> None:
         "upstream": upstream,
         "access": access,
         "revocable": revocable,
+        "fleet": fleet,
+        "sweep": sweep,
+        "seal": seal,
     }[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]  # each says in its signature what it wants
     json.dump(made, sys.stdout)
