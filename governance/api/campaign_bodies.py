@@ -10,7 +10,16 @@ from entitlements.api import preconditions
 from entitlements.api.fields import Shown, Slug, Strict, Text
 from entitlements.models import Person
 from governance import delegations, reviewing, reviews
-from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.models import (
+    Assignment,
+    Campaign,
+    Draft,
+    Remediation,
+    ReviewDecision,
+    ReviewItem,
+    ReviewLine,
+    Suggestion,
+)
 from governance.reviews import ending
 
 _REASONS = sorted({*reviewing.KEEP, *reviewing.DROP, *reviewing.ABSTAIN})
@@ -160,6 +169,16 @@ class DecisionShown(Shown):
     via = serializers.ChoiceField(choices=ReviewDecision.Via.choices)
 
 
+class SuggestionShown(Shown):
+    """What a review suggests; `kept` are the lines that a reduction keeps."""
+
+    verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
+    score = serializers.IntegerField()
+    kept = serializers.ListField(child=serializers.IntegerField())
+    reasons = serializers.ListField(child=serializers.DictField())
+    version = serializers.CharField()
+
+
 class ItemShown(Shown):
     """What one agent may do at one system for one set of people, and what was answered."""
 
@@ -174,6 +193,7 @@ class ItemShown(Shown):
     exclusion_reason = serializers.CharField()
     lines = serializers.SerializerMethodField()
     stage = serializers.SerializerMethodField()
+    suggestion = serializers.SerializerMethodField()
     reviewer = serializers.SerializerMethodField()
     draft = serializers.SerializerMethodField()
     decision = serializers.SerializerMethodField()
@@ -187,6 +207,11 @@ class ItemShown(Shown):
         """Return which answer is asked for or came last: the first, or the second where the risk is high."""
         last = self._last(item)
         return last.stage if last else 1
+
+    def get_suggestion(self, item: ReviewItem) -> dict[str, Any] | None:
+        """Return what the fixed rules suggested when the campaign began, with what each signal weighed."""
+        told: Suggestion | None = getattr(item, "suggestion", None)
+        return SuggestionShown(told).data if told else None
 
     def get_reviewer(self, item: ReviewItem) -> str | None:
         """Return who answers or answered; null where nobody could be found."""

@@ -21,10 +21,19 @@ from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.models import Person
 from entitlements.words import Risk
 from governance import delegations, reviewing
-from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.models import (
+    Assignment,
+    Campaign,
+    Draft,
+    Remediation,
+    ReviewDecision,
+    ReviewItem,
+    ReviewLine,
+    Suggestion,
+)
 from governance.reviewing import STRICTNESS, Verb
 
-from . import assigning, ending, removing
+from . import assigning, ending, removing, suggesting
 from .errors import BadAnswer, ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Refused
 
 _FIRST: Final = 0
@@ -233,6 +242,7 @@ def _stage(draft: Draft) -> int:
 def _decide(drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: Sequence[str]) -> list[ReviewDecision]:
     items = [draft.assignment.item_id for draft in drafts]
     now, left, before = clock.now(), lines_left(items), _taken_back(items)
+    told = dict(Suggestion.objects.filter(item__in=items).values_list("item", "verdict"))
     decisions = [
         ReviewDecision(
             item=draft.assignment.item,
@@ -248,6 +258,8 @@ def _decide(drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: S
             comment=draft.comment,
             amr=list(amr),
             bulk_op=draft.bulk_op,
+            suggestion=told.get(draft.assignment.item_id, ""),
+            reco_version=suggesting.VERSION if draft.assignment.item_id in told else "",
             supersedes_id=None
             if draft.verb == Verb.ABSTAIN
             else before.get((draft.assignment.item_id, draft.assignment.stage)),

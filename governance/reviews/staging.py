@@ -20,7 +20,7 @@ from . import scoping, usage
 WINDOW: Final = usage.WINDOW
 
 _TAKE: Final = f"""
-WITH held AS MATERIALIZED (
+WITH RECURSIVE held AS MATERIALIZED (
     SELECT g.id, g.agent_id, e.system_id, g.subjects_digest, g.version, g.state, g.starts_at, g.expires_at,
            g.request_id, @excluded AS excluded, e.scope, a.slug AS agent, y.slug AS system, y.kind,
            s.login AS sponsor, o.login AS owner,
@@ -66,9 +66,10 @@ WITH held AS MATERIALIZED (
     SELECT %(campaign)s, row_number() OVER (ORDER BY number, scope, grant_id), item, grant_id, version, payload,
            encode(sha256(convert_to(payload, 'UTF8')), 'hex')
     FROM told
+), chain AS ({usage.chain("SELECT id, starts_at, request_id FROM held")}
 ), used AS (
-    SELECT grant_id, tool_id, sum(calls) AS calls, sum(denied) AS denied, max(last_at) AS last
-    FROM ({usage.USED}) c WHERE grant_id IN (SELECT id FROM held) GROUP BY 1, 2
+    SELECT h.grant_id, u.tool_id, sum(u.calls) AS calls, sum(u.denied) AS denied, max(u.last_at) AS last
+    FROM chain h JOIN ({usage.USED}) u ON u.grant_id = h.member GROUP BY 1, 2
 )
 INSERT INTO governance_reviewline (item_id, grant_id, tool_id, tool_version_id, limits, usage_grade, calls_window,
                                    denied_window, last_call_at)

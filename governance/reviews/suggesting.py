@@ -113,17 +113,23 @@ def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tup
     return [(signal, count, more) for signal, there, count, more in shown if there]
 
 
-_GATHER: Final = """
-WITH item AS MATERIALIZED (
+_GATHER: Final = f"""
+WITH RECURSIVE item AS MATERIALIZED (
     SELECT i.id, i.number, i.agent_id, i.system_id, i.subjects_digest, a.slug, p.is_active AS sponsor_active
     FROM governance_reviewitem i JOIN entitlements_agent a ON a.id = i.agent_id
     JOIN entitlements_person p ON p.id = a.sponsor_id WHERE i.id = ANY(%(items)s::uuid[])
+), chain AS ({
+    usage.chain('''SELECT DISTINCT g.id, g.starts_at, g.request_id FROM governance_populationrow p
+        JOIN entitlements_grant g ON g.id = p.grant_id WHERE p.item_id IN (SELECT id FROM item)''')
+}
+), held AS (
+    SELECT grant_id, min(starts_at) AS since FROM chain GROUP BY 1
 ), line AS (
     SELECT l.item_id, jsonb_agg(jsonb_build_object('line', l.id, 'tool', t.name, 'action', t.action,
                'calls', coalesce(l.calls_window, 0),
-               'full', l.usage_grade = 'A' AND g.starts_at <= %(since)s,
+               'full', l.usage_grade = 'A' AND h.since <= %(since)s,
                'changed', t.state = 'quarantined' OR t.seen_id IS DISTINCT FROM t.approved_id) ORDER BY l.id) AS lines
-    FROM governance_reviewline l JOIN entitlements_grant g ON g.id = l.grant_id
+    FROM governance_reviewline l JOIN held h ON h.grant_id = l.grant_id
     JOIN entitlements_tool t ON t.id = l.tool_id WHERE l.item_id IN (SELECT id FROM item) GROUP BY 1
 ), bundle AS (
     SELECT DISTINCT p.item_id, g.entitlement_id FROM governance_populationrow p
@@ -172,7 +178,7 @@ CROSS JOIN LATERAL (SELECT max(g.starts_at) AS newest, bool_or(g.request_id IS N
         SELECT FROM governance_approval v WHERE v.request_id = g.request_id AND v.by_id IS NOT NULL)) AS by_rule
     FROM governance_populationrow p JOIN entitlements_grant g ON g.id = p.grant_id WHERE p.item_id = i.id) g
 ORDER BY i.number
-"""
+"""  # noqa: S608 - made of constants
 
 
 def suggest(campaign: Campaign, now: datetime) -> int:

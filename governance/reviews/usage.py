@@ -84,6 +84,19 @@ USED: Final = f"""
 """Every call since a moment, whole days at its beginning; needs the parameters `since` and `now`."""
 
 
+def chain(grants: str) -> str:
+    """Return the recursive query that names each grant beside all that it goes on from, by renewals, and their starts.
+
+    `grants` selects `id`, `starts_at` and `request_id` of the grants to begin with.
+    """
+    return f"""
+    SELECT id AS grant_id, id AS member, starts_at, request_id FROM ({grants}) first
+    UNION
+    SELECT c.grant_id, o.id, o.starts_at, o.request_id FROM chain c
+    JOIN governance_accessrequest r ON r.id = c.request_id JOIN entitlements_grant o ON o.id = r.renews_id
+    """  # noqa: S608 - made of constants
+
+
 @transaction.atomic
 def roll_up(limit: int = AT_ONCE) -> int:
     """Add the calls among the next sealed events to their days; says how many events were read. Two at once share."""

@@ -260,7 +260,9 @@ def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
     """Say what may be said of a line's use: nothing is called unused before its whole window was seen."""
     seen = line.usage_grade == ReviewLine.Grade.CALLS
     taken = item.campaign.snapshot_at or clock.now()
-    young = line.grant.starts_at > taken - staging.WINDOW
+    told = getattr(item, "suggestion", None)
+    full = {each["line"]: each["full"] for each in told.inputs["lines"]} if told and seen else {}
+    young = not full.get(line.pk, line.grant.starts_at <= taken - staging.WINDOW)
     return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
 
 

@@ -21,7 +21,7 @@ from governance.console import doors, paging, stepup
 from governance.console.queries import building
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign, EvidencePack
-from governance.reviews import previewing
+from governance.reviews import covering, previewing
 from governance.reviews.pack import sealing
 
 _USUAL: Final = timedelta(days=30)
@@ -59,7 +59,19 @@ def listing(request: HttpRequest) -> HttpResponse:
         for count in [sum(pk == each.pk for pk in waits)]
     ]
     shown = {"page": page, "campaigns": told, "may_make": _may(request, "campaigns")}
-    return render(request, "console/reviews/list.html", shown)
+    return render(request, "console/reviews/list.html", {**shown, **_coverage(request)})
+
+
+def _coverage(request: HttpRequest) -> dict[str, Any]:
+    """Return the headline, for whoever may read evidence."""
+    if not _may(request, "campaign-evidence", "GET"):
+        return {}
+    if not covering.is_quick() and "coverage" not in request.GET:
+        return {"may_count": True}
+    seen = covering.coverage()
+    shares = [("", 100 * kept // held, "fine" if kept == held else "many") for _risk, held, kept in seen.risks]
+    bars = charts.bars(shares, 100)
+    return {"coverage": seen, "coverage_rows": [(*row, bar) for row, bar in zip(seen.risks, bars, strict=True)]}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

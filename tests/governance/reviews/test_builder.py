@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ from audit import clock
 from entitlements.models import Tool
 from governance import charts
 from governance.models import Campaign, UsageDay
+from governance.reviews import Answer, covering
 from tests import make
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -101,3 +103,19 @@ def test_a_large_review_begins_once_its_name_is_typed(monkeypatch: pytest.Monkey
     assert Campaign.objects.get().state == "active"
     shown = visits.text(ana.get("/reviews/q4/", secure=True))
     assert ("Open items by day" in shown, 'class="ideal"' in shown) == (True, True)
+
+
+def test_coverage_counts_what_a_person_kept_in_time_and_weighs_it_by_risk(at: Callable[[timedelta], datetime]) -> None:
+    company, _ = worlds.found()
+    helper = make.agent("helper", sponsor=company.sofia)
+    make.grant(helper, worlds.low(company), people=[company.bob], lasts=timedelta(days=89))
+    assert covering.coverage().percent == 0
+    campaign = worlds.campaign(company)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign, helper), Answer("certify"))])
+    seen = covering.coverage()
+    assert (seen.percent, seen.risks) == (11, (("critical", 1, 0), ("low", 1, 1)))
+    page = visits.text(visits.as_(company.ana).get("/reviews/", secure=True))
+    assert "11 % of the access in force was reviewed by a person in time" in page
+    assert "access in force" not in visits.text(visits.as_(company.sofia).get("/reviews/", secure=True))
+    at(timedelta(hours=9))
+    assert covering.coverage().percent == 100, "what has ended is not asked about"

@@ -11,13 +11,14 @@ from audit import chain, clock
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Grant, Tool
-from governance.models import Suggestion, UsageDay
-from governance.reviews import suggesting
+from governance.models import AccessRequest, ReviewDecision, ReviewItem, Suggestion, UsageDay
+from governance.reviews import Answer, suggesting
 from governance.reviews.suggesting import judge
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
+from tests.governance.test_combinations import rule
 
 OLD = timedelta(days=200)
 CALM: dict[str, Any] = {
@@ -133,3 +134,55 @@ def test_a_suggestion_is_never_changed_and_made_only_before_the_campaign_begins(
     ):
         with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
+
+
+@pytest.mark.django_db
+def test_access_that_was_renewed_counts_from_its_first_grant_with_the_calls_of_all() -> None:
+    company = companies.found()
+    start = clock.now() - timedelta(days=100)
+    old = make.grant(company.bot, company.use, people=[company.alice], starts_at=start, lasts=timedelta(days=89))
+    Grant.objects.filter(pk=old.pk).update(state="expired", ended_at=clock.now(), end_reason="Its time was over.")
+    used(old, "now", 8)
+    request = company.ask("now")
+    AccessRequest.objects.filter(pk=request.pk).update(renews=old)
+    new = make.grant(company.bot, company.use, people=[company.alice])
+    Grant.objects.filter(pk=new.pk).update(request_id=request.pk)
+
+    item = worlds.item(worlds.campaign(company))
+
+    lines = {line.tool.name: line.calls_window for line in item.lines.select_related("tool")}
+    assert lines == {"now": 8, "convert": 0, "remove": 0, "wipe": 0}
+    assert (item.suggestion.verdict, len(item.suggestion.kept)) == ("reduce", 1)
+
+
+@pytest.mark.django_db
+def test_a_decision_keeps_what_was_suggested_and_by_which_version() -> None:
+    company, _ = worlds.found()
+    helper = make.agent("helper", sponsor=company.sofia)
+    make.grant(helper, worlds.low(company), people=[company.bob])
+    campaign = worlds.campaign(company)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign, helper), Answer("certify"))])
+    decision = ReviewDecision.objects.get()
+    assert (decision.suggestion, decision.reco_version) == ("unknown", suggesting.VERSION)
+
+
+@pytest.mark.django_db
+def test_what_lies_unused_holds_what_may_not_go_together_or_came_after_the_last_review_is_named() -> None:
+    company, grant = old_company()
+    for name in ("now", "convert", "remove", "wipe"):
+        used(grant, name, 5)
+    first = worlds.item(worlds.campaign(company))
+    assert {each["signal"] for each in first.suggestion.reasons} == set()
+
+    rule("now-and-wipe", [{"tools": ["now"]}, {"tools": ["wipe"]}])
+    idle = make.agent("idle", sponsor=company.sofia)
+    calm = make.entitlement(company.system, Tool.objects.get(name="now"))
+    calm.longest = 2 * OLD
+    calm.save()
+    make.grant(idle, calm, people=[company.bob], starts_at=clock.now() - OLD, lasts=OLD + timedelta(days=9))
+    second = worlds.campaign(company, slug="second")
+    told = {
+        item.agent.slug: (item.suggestion.verdict, {each["signal"] for each in item.suggestion.reasons})
+        for item in ReviewItem.objects.filter(campaign=second).select_related("agent", "suggestion")
+    }
+    assert told == {"research-bot": ("look", {"C1"}), "idle": ("revoke", {"U1", "U2", "D1", "N1"})}
