@@ -35,7 +35,7 @@ class MaybeWhy(Strict):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
-class ExceptionAsked(Why):
+class CutExceptionAsked(Why):
     """Until when a cut that failed stands open, why, and what keeps the risk down meanwhile."""
 
     control = Text(max_length=500)
@@ -154,10 +154,10 @@ class Retry(OfCuts):
 class Except(OfCuts):
     """POST /review-cuts/{decision}/except."""
 
-    @extend_schema(request=ExceptionAsked, responses={201: RemovalShown})
+    @extend_schema(request=CutExceptionAsked, responses={201: RemovalShown})
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Let a cut that failed stand open until a day, as a second person."""
-        cut, body = self.cut(key), self.body(ExceptionAsked)
+        cut, body = self.cut(key), self.body(CutExceptionAsked)
         reviews.make_exception(cut.pk, by=self.reviewer(), **body)
         cut.refresh_from_db()
         return Response(RemovalShown(cut).data, status=HTTPStatus.CREATED)

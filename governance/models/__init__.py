@@ -7,8 +7,8 @@ from .cuts import NoAnswer, Remediation, RemovalException, TakenBack
 from .delegations import Delegation
 from .dormancy import Dormancy
 from .emergency import EmergencyGrant
-from .invitations import Invitation
 from .evidence import EvidencePack
+from .invitations import Invitation
 from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
 from .questions import RequestQuestion
