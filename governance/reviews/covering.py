@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -71,7 +71,7 @@ def is_quick() -> bool:
 def coverage() -> Coverage:
     """Count over everything in force, in one statement."""
     risks = list(Risk)
-    told = {
+    told: dict[str, Any] = {
         "now": clock.now(),
         "risks": [risk.value for risk in risks],
         "ages": [AGES[risk] for risk in risks],
