@@ -108,8 +108,8 @@ def _fields(tool: str, argument: str, said: Mapping[str, Any], limit: object) ->
     field = Field(tool, argument, Kind.TEXTS, str(said.get("description") or "")[:300])
     match said.get("type"):
         case "number" | "integer" if held.keys() <= _SIMPLE and not isinstance(said.get("enum"), list):
-            ends = {"least": str(held.get("min", "")), "most": str(held.get("max", ""))}
-            return [replace(field, kind=Kind.NUMBER, **ends)]
+            least, most = (str(held.get(end, "")) for end in ("min", "max"))
+            return [replace(field, kind=Kind.NUMBER, least=least, most=most)]
         case "number" | "integer" | "boolean" if held.keys() <= _SIMPLE:
             return _typed(field, [True, False] if said["type"] == "boolean" else said["enum"], _values(held))
         case "array":

@@ -21,7 +21,7 @@ from django.urls.converters import get_converters
 from audit.context import SYSTEM
 from entitlements.models import Client, Grant, Revocation
 from governance.notices import hooks
-from tests.browser import approval_world, elsewhere, world
+from tests.browser import approval_world, elsewhere, emergencies, world
 from tests.browser.conftest import PASSWORD, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -87,8 +87,8 @@ def _addresses() -> Iterator[tuple[str, str]]:
     batch, flows = elsewhere.access()
     more = {
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
-        "emergency-page": [f"/emergencies/{world.emergency_given().pk}/"],
-        "request-edit": [f"/requests/{(asked := world.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
+        "emergency-page": [f"/emergencies/{emergencies.emergency_given().pk}/"],
+        "request-edit": [f"/requests/{(asked := emergencies.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],

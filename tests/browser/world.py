@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal, acting
-from entitlements import catalog, grants, guardrails, provisioning, revocation, sessions, signing, sources
+from entitlements import catalog, guardrails, provisioning, revocation, sessions, signing, sources
 from entitlements.catalog import importing
 from entitlements.models import (
     Agent,
@@ -36,10 +35,8 @@ from governance import (
     combinationrules,
     combinations,
     delegations,
-    emergency,
     overrides,
     ownership,
-    questions,
     requests,
     reviews,
 )
@@ -49,7 +46,6 @@ from governance.models import (
     Campaign,
     CombinationRule,
     Dormancy,
-    EmergencyGrant,
     OfficeProposal,
     ReviewItem,
 )
@@ -365,29 +361,6 @@ def asked_of_sofia() -> OfficeProposal:
     delegations.make(sam, starts_at=now, ends_at=now + timedelta(days=9), by=sofia, reason="On leave.")
     orphan = Agent.objects.get(slug="orphan-bot")
     return ownership.propose(orphan, "owner", sofia, by=ana.principal, reason="Leo has left.")
-
-
-def emergency_given() -> EmergencyGrant:
-    """Let rob give access in an emergency, and let it be over and wait for its review."""
-    rob, bob = Person.objects.get(login="rob"), Person.objects.get(login="bob")
-    Authenticator.objects.create(user=rob, type=Authenticator.Type.TOTP, data={})
-    ask = asking.Ask(timedelta(minutes=30), "The wiki tells everybody the wrong number to call.", (bob,))
-    agent, use = Agent.objects.get(slug="onboarding"), Entitlement.objects.get(system__slug="wiki")
-    given = emergency.give(agent, use, ask, by=rob)
-    grants.revoke(given.grant_id, by=rob.principal, reason="Corrected.")
-    emergency.open_reviews()
-    return given
-
-
-def asked_by_ana() -> AccessRequest:
-    """Let ana ask, and sofia ask her back."""
-    ana, sofia, bob = (Person.objects.get(login=login) for login in ("ana", "sofia", "bob"))
-    agent = Agent.objects.filter(slug="onboarding").get()
-    asked = make.request(Entitlement.objects.get(system__slug="wiki"), agent, by=ana, people=[ana, bob])
-    waits = asked.approvals.filter(waiting_for__isnull=False).first()
-    by = waits.waiting_for.first() if waits else None
-    questions.ask(asked.pk, by=by or sofia, text="Is the old wiki not enough?")
-    return asked
 
 
 def directory() -> str:

@@ -148,7 +148,9 @@ def test_the_review_is_forced_and_until_then_there_is_no_further_one(company: co
         emergency.review(found.pk, by=company.rob, verdict="justified", reason="Seen.")
     over(found)
     found.refresh_from_db()
-    assert found.review_by == found.grant.ended_at + timedelta(days=2)
+    ended = found.grant.ended_at
+    assert ended is not None
+    assert found.review_by == ended + timedelta(days=2)
     hearing.tell(Event.objects.get(action=Action.EMERGENCY_OVER))
     assert [each.person.login for each in Notice.objects.filter(urgent=True)] == ["rob"]
     assert [list(emergency.to_review(each)) for each in (company.rob, company.resa, company.ana)] == [[found], [], []]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
+from audit import log
+from audit.actions import Action
 from governance import narrowest
-from governance.narrowest import Choice, Peers
+from governance.narrowest import Choice, Past, Peers
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -38,6 +41,34 @@ def test_of_too_few_peers_nothing_is_learnt(peers: Peers) -> None:
 
 def test_peers_never_make_it_longer_than_usual() -> None:
     assert _choose(peers=Peers(3, {"now": 3}, [90 * DAY] * 3)).lasts == 30 * DAY
+
+
+def test_what_the_agent_called_or_tried_to_call_comes_before_what_peers_hold() -> None:
+    past = Past({"wipe": 3}, {"convert": 1, "elsewhere": 9})
+    peers = Peers(4, {"now": 4}, [DAY])
+    chosen = narrowest.choose(OFFERED, "", peers, usual=30 * DAY, past=past)
+    assert (sorted(chosen.tools), chosen.by_past, chosen.by_peers) == (["convert", "wipe"], True, False)
+    assert narrowest.choose(OFFERED, "now", peers, usual=30 * DAY, past=past).by_past is False
+    assert narrowest.choose(OFFERED, "", peers, usual=30 * DAY, past=Past({}, {"elsewhere": 1})).tools == {"now"}
+
+
+@pytest.mark.django_db
+def test_the_form_says_what_the_agent_called_of_the_system_by_the_record() -> None:
+    company = companies.found()
+    elsewhere = make.agent()
+    for agent, action, tool in (
+        (company.bot, Action.CALL_ALLOWED, "now"),
+        (company.bot, Action.CALL_DENIED, "convert"),
+        (elsewhere, Action.CALL_DENIED, "wipe"),
+    ):
+        with transaction.atomic():
+            log.record(action, about=["system:clock", f"tool:clock/{tool}"], by=agent.principal)
+    address = "/requests/new/?agent=research-bot&entitlement=clock:use"
+    page = visits.text(visits.as_(company.otto).get(address))
+    assert ("called 1 time" in page, "refused 1 time" in page) == (True, True)
+    assert 'value="convert" data-tool checked' in page
+    assert 'value="wipe" data-tool>' in page
+    assert "called 1 time" not in visits.text(visits.as_(company.mallory).get(address))
 
 
 @pytest.mark.django_db

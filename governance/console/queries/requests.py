@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,19 +12,25 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from audit import clock
+from audit.actions import Action
+from audit.models import Event
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Entitlement, Grant, Person, Tool
 from governance import requests, rules
 from governance.console import limiting
 from governance.models import AccessRequest, RequestLine
-from governance.narrowest import Peers
+from governance.narrowest import Past, Peers
 
 LENGTHS: Final = tuple(
     timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
 )
 MOST_TO_CHOOSE: Final = 200
 """How many agents a list to choose from holds."""
+LATELY: Final = timedelta(days=90)
+MOST_CALLS: Final = 2000
+_CALLS: Final = (Action.CALL_ALLOWED, Action.CALL_DENIED)
 WHY: Final = {
     rules.Why.INACTIVE.value: _("has left"),
     rules.Why.REQUESTED_IT.value: _("asked for it"),
@@ -118,6 +125,17 @@ def peers(entitlement: Entitlement, agent: Agent) -> Peers:
     lasting = [end - start for start, end in live.values_list("starts_at", "expires_at")]
     count = live.values("agent").distinct().count()
     return Peers(count, {name: len(holders) for name, holders in holding.items()}, lasting)
+
+
+def past(entitlement: Entitlement, agent: Agent) -> Past:
+    """Read which tools of a system the agent called lately, allowed or refused; the newest calls alone."""
+    links = [str(agent.principal), f"system:{entitlement.system.slug}"]
+    calls = Event.objects.filter(at__gte=clock.now() - LATELY, links__contains=links, action__in=_CALLS)
+    begins = f"tool:{entitlement.system.slug}/"
+    counts: dict[str, Counter[str]] = {action: Counter() for action in _CALLS}
+    for action, touched in calls.order_by("-at").values_list("action", "links")[:MOST_CALLS]:
+        counts[action].update(link.removeprefix(begins) for link in touched if link.startswith(begins))
+    return Past(counts[Action.CALL_ALLOWED], counts[Action.CALL_DENIED])
 
 
 def pinned(tool: Tool) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
     rows = list(entitlement.lines.select_related("tool__approved").order_by("tool__name"))
     offered = [line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED]
     peers = read.peers(entitlement, agent)
-    choice = narrowest.choose(offered, wanted, peers, usual=usual)
+    past = read.past(entitlement, agent) if asking.answers_for(person, agent) else narrowest.Past()
+    choice = narrowest.choose(offered, wanted, peers, usual=usual, past=past)
     lines = [
         {
             "tool": line.tool,
@@ -92,6 +93,8 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
             "ticked": line.tool.name in given.getlist("tool") if given else line.tool.name in choice.tools,
             "can": line.tool.state == Tool.State.APPROVED,
             "held": peers.holding.get(line.tool.name, 0),
+            "called": past.allowed.get(line.tool.name, 0),
+            "refused": past.denied.get(line.tool.name, 0),
         }
         for line in rows
     ]

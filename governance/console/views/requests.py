@@ -195,7 +195,8 @@ _FURTHER: Final[Mapping[str | None, Callable[[AccessRequest, Person, QueryDict, 
 
 def version(given: QueryDict) -> int:
     """Read the version that a form showed; one that never is where it is unclear."""
-    return int(given["version"]) if given.get("version", "").isdecimal() else -1
+    shown = str(given.get("version", ""))
+    return int(shown) if shown.isdecimal() else -1
 
 
 def uuid_of(text: str) -> UUID | None:

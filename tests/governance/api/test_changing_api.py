@@ -25,11 +25,9 @@ def _tell() -> None:
     hearing.tell(Event.objects.order_by("at", "sequence").last())  # type: ignore[arg-type]
 
 
-def test_a_request_is_changed_asked_about_passed_on_denied_and_appealed() -> None:
+def test_a_request_is_changed_asked_about_and_passed_on() -> None:
     company = companies.found()
-    otto, sofia, sam, resa, rob = (
-        client.of(each) for each in (company.otto, company.sofia, company.sam, company.resa, company.rob)
-    )
+    otto, sofia = client.of(company.otto), client.of(company.sofia)
     asked = company.ask("now")
     one = f"{URL}/{asked.pk}"
     change: dict[str, Any] = {"tools": ["now", "convert"], "lasts": "PT4H"}
@@ -59,6 +57,15 @@ def test_a_request_is_changed_asked_about_passed_on_denied_and_appealed() -> Non
     _tell()
     assert len(_told("sam")) == 1
 
+
+def test_a_denial_is_appealed_and_what_came_of_it_is_given_back() -> None:
+    company = companies.found()
+    otto, sofia, sam, resa, rob = (
+        client.of(each) for each in (company.otto, company.sofia, company.sam, company.resa, company.rob)
+    )
+    asked = company.ask("now", "convert")
+    one = f"{URL}/{asked.pk}"
+    sofia.post(f"{one}/reassign", {"to": "sam", "reason": "On leave."}, format="json")
     denied = sam.post(f"{one}/deny", {"reason": "No.", "because": "too_much"}, format="json").json()
     assert [each["denied_as"] for each in denied["approvals"] if each.get("answer") == "denied"] == ["too_much"]
     appeal = otto.post(f"{one}/appeal", {"reason": "Both are needed."}, format="json")

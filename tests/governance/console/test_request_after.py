@@ -73,3 +73,12 @@ def test_whoever_asked_sees_what_is_missing_appeals_it_and_gives_it_back() -> No
     assert (f"/requests/{appeal.pk}/" in shown, 'value="appeal"' in shown) == (True, False)
     assert otto.post(page, {"verb": "give_back", "reason": "Of no use."}).status_code == 302
     assert Grant.objects.get().state == "revoked"
+
+
+def test_single_keys_are_offered_where_requests_wait_for_an_answer_and_nowhere_else() -> None:
+    company = companies.found()
+    company.ask("now")
+    sofia = visits.as_(company.sofia)
+    waits, everything = (visits.text(sofia.get(f"/requests/{which}")) for which in ("?waiting=me", ""))
+    assert ("data-queue" in waits, "data-keys" in waits, "queue.js" in waits) == (True, True, True)
+    assert "data-queue" not in everything

@@ -1,0 +1,36 @@
+"""What the gallery shows of emergencies, and of a request that somebody asked back about."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from allauth.mfa.models import Authenticator
+
+from entitlements import grants
+from entitlements.models import Agent, Entitlement, Person
+from governance import asking, emergency, questions
+from governance.models import AccessRequest, EmergencyGrant
+from tests import make
+
+
+def emergency_given() -> EmergencyGrant:
+    """Let rob give access in an emergency, and let it be over and wait for its review."""
+    rob, bob = Person.objects.get(login="rob"), Person.objects.get(login="bob")
+    Authenticator.objects.create(user=rob, type=Authenticator.Type.TOTP, data={})
+    ask = asking.Ask(timedelta(minutes=30), "The wiki tells everybody the wrong number to call.", (bob,))
+    agent, use = Agent.objects.get(slug="onboarding"), Entitlement.objects.get(system__slug="wiki")
+    given = emergency.give(agent, use, ask, by=rob)
+    grants.revoke(given.grant_id, by=rob.principal, reason="Corrected.")
+    emergency.open_reviews()
+    return given
+
+
+def asked_by_ana() -> AccessRequest:
+    """Let ana ask, and sofia ask her back."""
+    ana, sofia, bob = (Person.objects.get(login=login) for login in ("ana", "sofia", "bob"))
+    agent = Agent.objects.filter(slug="onboarding").get()
+    asked = make.request(Entitlement.objects.get(system__slug="wiki"), agent, by=ana, people=[ana, bob])
+    waits = asked.approvals.filter(waiting_for__isnull=False).first()
+    by = waits.waiting_for.first() if waits else None
+    questions.ask(asked.pk, by=by or sofia, text="Is the old wiki not enough?")
+    return asked
