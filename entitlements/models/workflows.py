@@ -1,4 +1,4 @@
-"""Which agent reaches which system by which path, and agents that were seen somewhere before anybody answers for them."""
+"""Which agent reaches which system by which path, and agents that were seen before anybody answers for them."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ class PathTerms(models.Model):
             models.UniqueConstraint(name="one_word_on_each_path_to_a_system", fields=["system", "path"]),
             models.CheckConstraint(
                 name="an_unknown_token_life_is_no_time",
-                condition=Q(token_basis="unknown", token_seconds=None)
-                | (~Q(token_basis="unknown") & Q(token_seconds__isnull=False)),
+                condition=Q(token_basis="unknown", token_seconds=None)  # noqa: S106 - the word for not knowing
+                | (~Q(token_basis="unknown") & Q(token_seconds__isnull=False)),  # noqa: S106 - as above
             ),
             models.CheckConstraint(name="a_word_on_a_path_says_why", condition=~Q(reason="")),
         ]

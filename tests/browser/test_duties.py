@@ -1,4 +1,4 @@
-"""What people do in the weeks after: approve in two stages, renew, take over from a leaver; by keys and by touch."""
+"""The weeks after: approve in two stages, renew, take over from a leaver, help in an emergency; by keys and touch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audit import timeline
 from audit.actions import Action
 from entitlements.models import Agent, Grant, Person
-from governance import leavers
-from governance.models import AccessRequest, Approval
+from governance import emergency, leavers
+from governance.models import AccessRequest, Approval, EmergencyGrant
+from tests.browser.conftest import PASSWORD
 from tests.browser.hands import Mouse
 from tests.browser.test_story import WAYS, _sign_in
 
@@ -102,6 +104,48 @@ def _take_over(hands: Mouse, address: str) -> None:
     assert Action.PERSON_DISABLED in _actions("person:otto")
 
 
+def _break_the_glass(hands: Mouse, address: str) -> None:
+    page, ana, secret = hands.page, Person.objects.get(login="ana"), totp.generate_totp_secret()
+    totp.TOTP.activate(ana, secret)
+    page.context.clear_cookies()
+    page.goto(f"{address}/login/")
+    hands.write(page.get_by_label("Login"), "ana")
+    hands.write(page.get_by_label("Password"), PASSWORD)
+    hands.press(page.get_by_role("button", name="Sign in", exact=True))
+    page.locator("input[name=code]").wait_for()
+    hands.write(page.locator("input[name=code]"), totp.format_hotp_value(totp.hotp_value(secret, _now())))
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{address}/")
+    page.goto(f"{address}/emergencies/declare/")
+    hands.write(page.get_by_label("Agent (short name)"), "stale-bot")
+    hands.pick(page.locator("main").get_by_label("What for", exact=True), "Customers: Look after customer records")
+    hands.press(page.get_by_role("button", name="Go on"))
+    hands.tick(page.locator("input[value=find_customer]"))
+    hands.write(page.get_by_label(re.compile("^For whom")), "bob")
+    hands.pick(page.get_by_label("For how long"), "15 minutes")
+    hands.write(page.get_by_label("What is the emergency?"), "The hotline is down, and a customer waits for help.")
+    hands.press(page.get_by_role("button", name="Give it now"))
+    expect(page.get_by_text("Security and everybody whom it concerns are told now.")).to_be_visible()
+    given = EmergencyGrant.objects.select_related("grant").get()
+    hands.press(page.get_by_role("link", name="Stop it now"))
+    hands.write(page.locator("main").get_by_label("Reason", exact=True), "The hotline is back.")
+    hands.press(page.locator("main form button.danger"))
+    page.wait_for_url(re.compile("/stop/receipts/"))
+    assert emergency.open_reviews() == 1  # as the clock would within the minute
+    _sign_in(hands, address, "resa")
+    hands.press(page.locator(f"main a[href='/emergencies/{given.pk}/']").first)
+    hands.write(page.get_by_label("What did you find?"), "The call log bears it out.")
+    hands.press(page.get_by_role("button", name="Justified", exact=True))
+    expect(page.get_by_text("Whoever gave it is told what you found.")).to_be_visible()
+    said = _actions(f"grant:{given.grant_id}")
+    wanted = [Action.EMERGENCY_DECLARED, Action.GRANT_REVOKED, Action.EMERGENCY_OVER, Action.EMERGENCY_REVIEWED]
+    assert [each for each in said if each in wanted] == wanted
+
+
+def _now() -> int:
+    return next(iter(totp.yield_hotp_counters_from_time()))
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["by keys alone", "by touch on a phone"])
 def test_what_follows_in_the_weeks_after(way: str, browser: Browser, live_server: LiveServer) -> None:
@@ -117,5 +161,6 @@ def test_what_follows_in_the_weeks_after(way: str, browser: Browser, live_server
     _approve_in_two_stages(hands, address)
     _renew(hands, address)
     _take_over(hands, address)
+    _break_the_glass(hands, address)
     assert wrong == []
     context.close()
