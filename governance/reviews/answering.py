@@ -190,6 +190,7 @@ def submit(
     superseded = ending.supersede(campaign)
     drafts = list(
         drafts_of(campaign, by)
+        .filter(assignment__state=Assignment.State.ASSIGNED)  # looked at again once the rows are held
         .select_related(
             "assignment__item__agent",
             "assignment__item__system",

@@ -185,11 +185,16 @@ def _answers(campaign: Campaign) -> dict[Any, list[str]]:
     """Return every answer that was given to each item, those taken back and those of who could not judge included."""
     found: dict[Any, list[str]] = defaultdict(list)
     said = ReviewDecision.objects.filter(item__campaign=campaign).order_by("decided_at", "stage")
-    for item, stage, verb, who, why, kind in said.values_list(
-        "item", "stage", "verb", "decided_by__login", "reason_code", "taken_back__kind"
+    for item, stage, verb, who, why, kind, comment in said.values_list(
+        "item", "stage", "verb", "decided_by__login", "reason_code", "taken_back__kind", "comment"
     ):
         back = {"recall": ", taken back", "reopen": ", opened again"}.get(kind or "", "")
-        found[item].append(f"stage {stage}: {verb} by {who}" + (f" ({why})" if why else "") + back)
+        found[item].append(
+            f"stage {stage}: {verb} by {who}"
+            + (f" ({why})" if why else "")
+            + back
+            + (f": {comment}" if comment else "")
+        )
     return found
 
 
