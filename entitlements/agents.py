@@ -87,13 +87,7 @@ def register(  # noqa: PLR0913 - what an agent is
 
     Raises SponsorRequired, PurposeRequired, KindNotAllowed, EndRefused and SlugTaken.
     """
-    if not sponsor.is_active:
-        raise SponsorRequired
-    if not purpose.strip():
-        raise PurposeRequired
-    if KindRule.objects.filter(kind=kind, allowed=False).exists():
-        raise KindNotAllowed(kind=kind)
-    _check_end(kind, ends_at)
+    _check_new(kind, sponsor, purpose, ends_at)
     agent = Agent(
         slug=slug,
         name=name,
@@ -127,7 +121,13 @@ def register(  # noqa: PLR0913 - what an agent is
     return agent
 
 
-def _check_end(kind: str, ends_at: datetime | None) -> None:
+def _check_new(kind: str, sponsor: Person, purpose: str, ends_at: datetime | None) -> None:
+    if not sponsor.is_active:
+        raise SponsorRequired
+    if not purpose.strip():
+        raise PurposeRequired
+    if KindRule.objects.filter(kind=kind, allowed=False).exists():
+        raise KindNotAllowed(kind=kind)
     now, longest = clock.now(), settings.EPHEMERAL_AGENT_LONGEST
     ephemeral = kind == Agent.Kind.EPHEMERAL
     if ephemeral != (ends_at is not None) or (ends_at is not None and not now < ends_at <= now + longest):

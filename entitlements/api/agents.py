@@ -182,7 +182,7 @@ class Versions(Listing):
         """Return what the agent ran."""
         return AgentVersion.objects.filter(agent=self._agent())
 
-    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+    def get(self, request: Request, **_named: object) -> Response:
         """Answer one page."""
         return super().get(request)
 

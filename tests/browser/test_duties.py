@@ -143,7 +143,7 @@ def _break_the_glass(hands: Mouse, address: str) -> None:
 
 
 def _now() -> int:
-    return next(iter(totp.yield_hotp_counters_from_time()))
+    return int(next(iter(totp.yield_hotp_counters_from_time())))
 
 
 @pytest.mark.timeout(300)

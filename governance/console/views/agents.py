@@ -173,7 +173,7 @@ def kinds(request: HttpRequest) -> HttpResponse:
         doors.done(request, _("That holds for agents registered from now on."))
         return redirect(reverse("agent-kinds-page"))
     told = {
-        "kinds": [(kind, label, MEANINGS[kind], lifecycle.kinds()[kind]) for kind, label in Agent.Kind.choices],
+        "kinds": [(kind.value, kind.label, MEANINGS[kind], lifecycle.kinds()[kind]) for kind in Agent.Kind],
         "may_change": doors.may(doors.caller(request), "kind-of-agents", None, "PUT"),
         "ephemeral_hours": int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600),
         "clients": {step: length.days for step, length in settings.CLIENT_IDLE_AFTER.items()},

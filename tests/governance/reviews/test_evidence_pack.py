@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -22,6 +23,7 @@ from governance.reviews.pack import building, sealing, verify
 from tests import make
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
+from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -37,7 +39,7 @@ def archive(transactional_db: None, tmp_path: Path) -> Archive:  # noqa: ARG001
 @pytest.fixture
 def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign]:
     """A closed review in which sofia removed a harmless grant of another agent; sealed into the record."""
-    company = worlds.companies.found()
+    company = companies.found()
     make.grant(company.bot, worlds.low(company), people=[company.alice])
     campaign = worlds.campaign(company)
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
@@ -146,7 +148,7 @@ def test_sealing_waits_for_the_end_for_another_person_and_for_words(closed: tupl
 
 @pytest.mark.usefixtures("archive")
 def test_the_newest_events_have_to_be_in_the_sealed_record() -> None:
-    company = worlds.companies.found()
+    company = companies.found()
     make.grant(company.bot, worlds.low(company), people=[company.alice])
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
@@ -176,7 +178,7 @@ def test_the_database_keeps_what_is_sealed(closed: tuple[Company, Campaign]) -> 
 
 def test_the_database_seals_by_the_rules_alone(closed: tuple[Company, Campaign]) -> None:
     company, campaign = closed
-    good = {
+    good: dict[str, Any] = {
         "sealed_at": campaign.closed_at,
         "statement": "x",
         "key_id": "k",
