@@ -208,6 +208,13 @@ class KindShown(Shown):
     changed_at = serializers.DateTimeField(allow_null=True)
 
 
+class KindsShown(Shown):
+    """Every kind of agent; there is no next page."""
+
+    results = KindShown(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
 class KindAsked(Strict):
     """Whether agents of the kind may be registered from now on, and why."""
 
@@ -225,12 +232,12 @@ def kind_shown(kind: str) -> KindRule:
 class Kinds(Resource):
     """List the kinds of agents, and which of them may be registered."""
 
-    shown = KindShown
+    shown = KindsShown
 
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List them."""
         rows = [kind_shown(kind) for kind in Agent.Kind.values]
-        return Response({"results": KindShown(rows, many=True).data, "next": None})
+        return Response(KindsShown({"results": rows, "next": None}).data)
 
 
 class Kind(Resource):
