@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from rest_framework import serializers
 
@@ -231,9 +231,10 @@ class ItemShown(Shown):
 
     def _places(self, person: Person) -> set[int]:
         """Return in whose places the caller answers, read once an answer."""
-        if "places" not in self.context:
-            self.context["places"] = set(delegations.places_of(person).values_list("pk", flat=True))
-        places: set[int] = self.context["places"]
+        kept = cast("dict[str, Any]", self.context)
+        if "places" not in kept:
+            kept["places"] = set(delegations.places_of(person).values_list("pk", flat=True))
+        places: set[int] = kept["places"]
         return places
 
     def _last(self, item: ReviewItem) -> Assignment | None:

@@ -87,7 +87,7 @@ def versions(agent: Agent) -> dict[str, Any]:
             ToolVersion.objects.filter(tool__in=held)
             .select_related("tool__system", "tool__approved", "tool__seen", "approved_by")
             .order_by("-seen_at")[:100]
-        )
+        ),
     }
 
 
