@@ -120,8 +120,9 @@ def _take_back(
             )
     except IntegrityError as error:
         raise TooLateToRecall from error
+    under: dict[str, tuple[int, int]] = {}
     for cut in cuts:
-        removing.undo(cut, by=undone_by, reason=f"Taken back by person:{by.login}. {reason}".strip()[:500])
+        removing.undo(cut, by=undone_by, reason=f"Taken back by person:{by.login}. {reason}".strip()[:500], under=under)
     if item.state == ReviewItem.State.DECIDED:
         item.state, item.current_decision = ReviewItem.State.IN_REVIEW, None
         item.save(update_fields=["state", "current_decision"])

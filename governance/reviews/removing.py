@@ -85,7 +85,7 @@ def _apply(remediation: Remediation, held: Sequence[UUID]) -> None:
             remediation.before[str(grant.pk)] = grants.reduce(grant.pk, left, by=by, reason=said)
         elif grant.state == Grant.State.ACTIVE:
             grants.suspend(grant.pk, by=by, reason=said)
-            remediation.before[str(grant.pk)] = {_SUSPENDED: True}
+            remediation.before[str(grant.pk)] = {_SUSPENDED: True, "version": grant.version + 1}
         else:
             remediation.before[str(grant.pk)] = {_SUSPENDED: False}
     remediation.state, remediation.applied_at = _STATE.APPLIED, clock.now()
@@ -118,11 +118,12 @@ def _narrowed(grant: Grant, keep: Mapping[str, dict[str, Any] | None]) -> dict[s
     }
 
 
-def undo(remediation: Remediation, *, by: Principal, reason: str) -> None:
+def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[str, tuple[int, int]]) -> None:
     """Put back what a cut took away that is not final yet, within the caller's transaction.
 
     Whoever took it away puts it back by recalling the answer, which the product carries out. Raises what the verbs on
-    grants raise; a grant that ended meanwhile stays ended.
+    grants raise; a grant that ended meanwhile stays ended. `under` says of each grant on which version the cut above this
+    one was made, and which it has now that that one is undone; it grows.
     """
     still = {
         str(pk) for pk in Grant.objects.filter(pk__in=remediation.before, ended_at=None).values_list("pk", flat=True)
@@ -130,10 +131,15 @@ def undo(remediation: Remediation, *, by: Principal, reason: str) -> None:
     for grant, before in remediation.before.items():
         if grant not in still:
             continue
+        made_on, now = under.get(grant, (0, 0))
         if before.get(_SUSPENDED):
-            grants.restore(UUID(grant), by=by, reason=reason)
-        elif _SUSPENDED not in before:
-            grants.undo_reduction(UUID(grant), before, by=by, reason=reason)
+            back = grants.restore(UUID(grant), by=by, reason=reason)
+        elif _SUSPENDED in before:
+            continue
+        else:
+            same = {**before, "version": now} if made_on == before["version"] else before
+            back = grants.undo_reduction(UUID(grant), same, by=by, reason=reason)
+        under[grant] = (before["version"] - 1, back.version)
     remediation.state = _STATE.WITHDRAWN
     remediation.save(update_fields=["state"])
 

@@ -234,6 +234,17 @@ def test_the_owner_of_a_campaign_opens_an_item_again_and_what_is_final_stays_cut
     assert kept.supersedes is not None
 
 
+@pytest.mark.parametrize("verb", ["reduce", "revoke"])
+def test_two_cuts_that_are_not_final_are_both_undone(review: tuple[Company, Campaign, ReviewItem], verb: str) -> None:
+    company, campaign, item = review
+    worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))])
+    worlds.answer(campaign, company.sam, [(item, worlds.REMOVE if verb == "revoke" else only(item, "now"))])
+
+    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+
+    assert (Grant.objects.get().state, held()) == ("active", {"now", "convert", "remove", "wipe"})
+
+
 def test_an_item_whose_access_is_gone_for_good_is_not_opened_again(
     review: tuple[Company, Campaign, ReviewItem], at: Move
 ) -> None:
