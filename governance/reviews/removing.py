@@ -122,8 +122,8 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
     """Put back what a cut took away that is not final yet, within the caller's transaction.
 
     Whoever took it away puts it back by recalling the answer, which the product carries out. Raises what the verbs on
-    grants raise; a grant that ended meanwhile stays ended. `under` says of each grant on which version the cut above this
-    one was made, and which it has now that that one is undone; it grows.
+    grants raise; a grant that ended meanwhile stays ended. `under` says of each grant on which version the cut above
+    this one was made, and which it has now that that one is undone; it grows.
     """
     still = {
         str(pk) for pk in Grant.objects.filter(pk__in=remediation.before, ended_at=None).values_list("pk", flat=True)
