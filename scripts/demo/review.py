@@ -114,13 +114,10 @@ def _removal(removals: list[dict[str, Any]]) -> str:
 
 
 def _evidence(stage: Stage, items: dict[str, dict[str, Any]]) -> None:
-    """Close the review; its evidence adds up, as a list for machines and as a table.
-
-    It is closed for good once nothing can be taken back any more, a quarter of an hour after the last answer.
-    """
+    """Close the review; its evidence adds up, as a list for machines and as a table."""
     ana = stage.api("ana")
     closed = done("Closing the review", ana.post(f"campaigns/{CAMPAIGN}/close", {"reason": "All is answered."}))
-    check(closed["state"] == "closing", f"the review can be answered still, or never could: {closed}")
+    check(closed["state"] == "closed", f"the review is not closed: {closed}")
     audrey = stage.api("audrey")
     evidence = done("Reading the evidence", audrey.get(f"campaigns/{CAMPAIGN}/evidence"))
     check(not any(evidence["tie_out"].values()), f"the evidence does not add up: {evidence['tie_out']}")

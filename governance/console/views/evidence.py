@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from entitlements.errors import Forbidden, NotFound
+from entitlements.errors import Forbidden
 from governance.api.matrix import MATRIX
 from governance.console import doors, stepup
 from governance.models import EvidencePack
@@ -39,13 +39,14 @@ def seal(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @doors.page
 def pack(request: HttpRequest, slug: str) -> HttpResponse:
-    """Hand the sealed pack out, byte for byte as it was kept."""
+    """Hand the sealed pack out, byte for byte as it was kept; without one, lead to where it would be sealed."""
     campaign = found(request, slug)
     _permit(request, "campaign-pack", "GET")
     stepup.demand(request)
     kept = EvidencePack.objects.filter(campaign=campaign).first()
     if kept is None:
-        raise NotFound
+        doors.done(request, _("This review is not sealed yet, so there is no pack."))
+        return redirect(f"/reviews/{slug}/evidence/")
     answer = HttpResponse(bytes(kept.content), content_type="application/zip")
     answer["Content-Disposition"] = f'attachment; filename="evidence-{slug}.zip"'
     return answer
