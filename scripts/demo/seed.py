@@ -40,7 +40,7 @@ from entitlements import (  # noqa: E402
     vault,
 )
 from entitlements.errors import DomainError  # noqa: E402
-from entitlements.models import Agent, Entitlement, Group, Person, Secret, System, TrustedIssuer  # noqa: E402
+from entitlements.models import Agent, Entitlement, Group, Person, Role, Secret, System, TrustedIssuer  # noqa: E402
 from governance import approvals, requests, setup  # noqa: E402
 from governance.asking import Ask  # noqa: E402
 from governance.models import AccessRequest, Approval  # noqa: E402
@@ -103,9 +103,11 @@ def make_people() -> dict[str, world.Person]:
         manager = who(each.manager) if each.manager else None
         email = f"{each.login}@example.com"
         person = people.register(each.login, name=each.name, email=email, manager=manager, password=password, by=SYSTEM)
+        lasts = timedelta(days=2 * cast.LONG_AGO)
         for role in each.roles:
-            people.assign_role(person, role, by=SYSTEM, reason="Part of the demo world.")
-        token = people.make_api_token(person, "demo", lasts=timedelta(days=2 * cast.LONG_AGO), by=person.principal)
+            ends = clock.now() + lasts if role == Role.AUDITOR else None
+            people.assign_role(person, role, expires_at=ends, by=SYSTEM, reason="Part of the demo world.")
+        token = people.make_api_token(person, "demo", lasts=lasts, by=person.principal)
         roles = [*each.roles, *([each.part] if each.part else [])]
         made[each.login] = world.Person(password=password, roles=roles, email=email, api_token=token)
     slug, name, members = cast.GROUP
