@@ -40,8 +40,10 @@ ORDER = (
     "campaign.made",
     "campaign.activated",
     "review.decided",
-    "grant.revoked",
+    "grant.suspended",
     "removal.verified",
+    "grant.revoked",
+    "removal.finished",
     "campaign.closed",
 )
 """What must be found in the timeline one after the other, whatever stands between."""
