@@ -28,6 +28,16 @@ class OwnAppointment(DomainError):
     code, status = "own_appointment", HTTPStatus.FORBIDDEN
 
 
+def accounts_of(person: Person) -> list[Person]:
+    """Return every account of one human, hers first: those that share an address of mail, whoever is active.
+
+    What stands against one account stands against all of them: a second account is no second person.
+    """
+    if not person.email:
+        return [person]
+    return [person, *Person.objects.filter(email__iexact=person.email).exclude(pk=person.pk).order_by("pk")]
+
+
 def check_start(link: str, stopped: Action, by: Principal) -> None:
     """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SecondPersonNeeded."""
     if by == SYSTEM:

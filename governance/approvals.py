@@ -18,7 +18,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import grants
+from entitlements import grants, independence
 from entitlements.errors import DomainError, ReasonRequired, Stale
 from entitlements.models import Grant, Person, Tool
 from entitlements.words import Risk
@@ -196,17 +196,19 @@ def stage_for(request: AccessRequest, by: Person, expected_version: int | None) 
         raise NotAnApprover
     requests.check_open(request, expected_version)
     waiting = [stage for stage in named if stage.answer == Approval.Answer.WAITING]
-    voices = {person.pk for person in voice.people}
+    voices = {each.pk for person in voice.people for each in independence.accounts_of(person)}
     if not waiting or any({stage.by_id, stage.in_place_of_id} & voices for stage in stages):
         raise AlreadyAnswered
     return waiting[0], voice
 
 
 def check_conflict(person: Person, around: rules.Surroundings) -> None:
-    """Raise the refusal of whoever may not answer."""
-    against = rules.conflict(person.login, around)
-    if against in _CONFLICTS:
-        raise _CONFLICTS[against]
+    """Raise the refusal of whoever may not answer, through any account of theirs."""
+    for each in independence.accounts_of(person):
+        known = around if each == person else replace(around, active=around.active | {each.login})
+        against = rules.conflict(each.login, known)
+        if against in _CONFLICTS:
+            raise _CONFLICTS[against]
 
 
 def _voice(stages: Sequence[Approval], by: Person) -> tuple[_Voice, list[Approval]]:

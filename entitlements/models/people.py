@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 
 from audit import clock
 from audit.context import Principal
@@ -65,6 +66,7 @@ class Person(AbstractBaseUser):
             ),
             models.CheckConstraint(name="nobody_manages_themselves", condition=~Q(manager=F("id"))),
         ]
+        indexes: ClassVar = [models.Index(Upper("email"), name="person_by_mail")]
 
     def __str__(self) -> str:
         return self.login

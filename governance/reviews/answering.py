@@ -227,9 +227,10 @@ def _check(drafts: Sequence[Draft], by: Person) -> None:
         arounds = dict(assigning.around_items((draft.assignment.item_id for draft in answers), stage))
         for draft in answers:
             item, asked = draft.assignment.item, draft.assignment.reviewer
-            voices = {by.login, asked.login if asked else by.login}
-            around = assigning.with_active(arounds[item.pk], voices)
-            why = next((bar for voice in sorted(voices) if (bar := reviewing.conflict(voice, around))), None)
+            voices, around = {by, asked or by}, arounds[item.pk]
+            around = assigning.with_active(around, {voice.login for voice in voices})
+            said = (assigning.against(voice, around) for voice in sorted(voices, key=lambda voice: voice.login))
+            why = next((bar for bar in said if bar is not None), None)
             if why is not None:
                 raise ConflictOfInterest(item=str(item.pk), agent=item.agent.slug, why=why.value)
             if reviewing.needs_reason(Verb(draft.verb), Risk(item.risk)) and not draft.reason_code:

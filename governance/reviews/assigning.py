@@ -16,6 +16,7 @@ from django.db.models import F
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from entitlements import independence
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import GrantSubject, Membership, Person, Role
 from entitlements.words import Risk
@@ -185,7 +186,7 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
     old = _live(item_id)
     around = dict(around_items([item_id], old.stage))[item_id]
     to.refresh_from_db(fields=["is_active"])
-    why = reviewing.conflict(to.login, with_active(around, {to.login} if to.is_active else set()))
+    why = against(to, around)
     if why is not None:
         raise ConflictOfInterest(who=to.login, why=why.value)
     resolution = {
@@ -209,6 +210,15 @@ def _live(item_id: UUID) -> Assignment:
     if old.item.campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
     return old
+
+
+def against(person: Person, around: Around) -> reviewing.Bar | None:
+    """Say why somebody may not answer, through whichever account; None when nothing stands against her."""
+    for each in independence.accounts_of(person):
+        others = {each.login} if each != person or person.is_active else set[str]()
+        if (why := reviewing.conflict(each.login, with_active(around, others))) is not None:
+            return why
+    return None
 
 
 def with_active(around: Around, also: AbstractSet[str]) -> Around:

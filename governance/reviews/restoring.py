@@ -35,7 +35,7 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
     if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
         raise NotSuspendedHere
     around = dict(assigning.around_items([item_id]))[item_id]
-    why = reviewing.conflict(by.login, assigning.with_active(around, {by.login} if by.is_active else set()))
+    why = assigning.against(by, around)
     if why is None and Assignment.objects.filter(item=item_id, reviewer=by).exists():
         why = reviewing.Bar.ANSWERED_ALREADY
     if why is not None:

@@ -132,3 +132,17 @@ def test_what_was_answered_is_answered_once(company: Company, door: Door, ended:
     held = Grant.objects.count()
     assert goes_through(door, request, company.sofia) == "request_decided"
     assert Grant.objects.count() == held == (ended == "approve")
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_second_account_is_no_second_person(company: Company, door: Door) -> None:
+    """Sofia is asked; she has the address of otto, who asked, or of sam, who answered another stage."""
+    Person.objects.filter(login="otto").update(email="Human@Example.com")
+    Person.objects.filter(login="sofia").update(email="human@example.com")
+    assert goes_through(door, company.ask(), company.sofia) == "own_approval"
+    Person.objects.filter(login="otto").update(email="otto@example.com")
+    Person.objects.filter(login="sam").update(email="human@example.com")
+    risky = company.ask("remove")
+    approvals.approve(risky.pk, by=company.sam)
+    assert goes_through(door, risky, company.sofia) == "already_answered"
+    assert not Grant.objects.exists()
