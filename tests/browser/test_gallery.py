@@ -20,6 +20,7 @@ from django.urls.converters import get_converters
 
 from audit.context import SYSTEM
 from entitlements.models import Client, Grant, Revocation
+from governance.models import ReviewItem
 from governance.notices import hooks
 from tests.browser import approval_world, elsewhere, emergencies, world
 from tests.browser.conftest import PASSWORD, Visitor
@@ -85,11 +86,13 @@ def _addresses() -> Iterator[tuple[str, str]]:
     from governance.console import urls  # noqa: PLC0415 - the product can be imported only now
 
     batch, flows = elsewhere.access()
+    item = ReviewItem.objects.select_related("campaign").order_by("number")[0]
     more = {
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "emergency-page": [f"/emergencies/{emergencies.emergency_given().pk}/"],
         "request-edit": [f"/requests/{(asked := emergencies.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
+        "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
