@@ -36,6 +36,12 @@ class NotSealedYet(DomainError):
     code, status = "record_not_sealed_yet", HTTPStatus.CONFLICT
 
 
+class DoesNotTieOut(DomainError):
+    """The evidence does not add up, so it cannot be sealed; the detail names each difference."""
+
+    code, status = "evidence_does_not_tie_out", HTTPStatus.CONFLICT
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
     """A built pack: the archive, its files (name, digest, rows of a table), the equations, and who signed."""
@@ -52,10 +58,15 @@ class Pack:
 
 
 def build(campaign: Campaign, sign_off: Mapping[str, Any]) -> Pack:
-    """Build the pack of a campaign with the sign-off in it. Raises NotSealedYet."""
+    """Build the pack of a campaign with the sign-off in it, and check it as everybody else will.
+
+    Raises NotSealedYet, DoesNotTieOut.
+    """
     rows = {name: list(read(campaign)) for name, read in tables.TABLES.items()}
     scope, events = _scope(campaign), _events(campaign)
     differences = verify.tie_out(rows, scope)
+    if any(differences.values()):
+        raise DoesNotTieOut(differences={name: count for name, count in differences.items() if count})
     files: dict[str, bytes] = {
         "02_scope_and_parameters.json": _json(scope),
         "03_control_totals.json": _json(tables.control_totals(rows["03_population"])),
@@ -74,6 +85,9 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any]) -> Pack:
     files["public_key.pem"] = signing.public_pem(key_id)
     counted = {name: len(table) for name, table in rows.items()}
     content = _zip({**files, verify.ENVELOPE: _json(_envelope(campaign, files, counted, key_id))})
+    with zipfile.ZipFile(io.BytesIO(content)) as built:
+        if wrong := list(verify.faults(built)):
+            raise DoesNotTieOut(faults=wrong)
     told = [
         {"name": name, "sha256": hashlib.sha256(files[name]).hexdigest(), "rows": counted.get(name.rpartition(".")[0])}
         for name in sorted(files)

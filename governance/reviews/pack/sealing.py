@@ -10,6 +10,7 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Person
 from governance.models import Assignment, Campaign, EvidencePack, ReviewDecision
@@ -35,18 +36,12 @@ class SignedOffByReviewer(DomainError):
     code, status = "reviewer_may_not_sign_off", HTTPStatus.FORBIDDEN
 
 
-class DoesNotTieOut(DomainError):
-    """The evidence does not add up, so it cannot be sealed; the detail names each difference."""
-
-    code, status = "evidence_does_not_tie_out", HTTPStatus.CONFLICT
-
-
 @transaction.atomic
 def seal(campaign_id: UUID, *, by: Person, statement: str, amr: Sequence[str] = ()) -> EvidencePack:
     """Build the pack of a closed campaign, sign it and keep it. `statement` is what `by` signs off, in their words.
 
-    Raises NotFound, ReasonRequired (no statement), NotClosed, AlreadySealed, SignedOffByReviewer, DoesNotTieOut,
-    building.NotSealedYet.
+    Raises NotFound, ReasonRequired (no statement), NotClosed, AlreadySealed, SignedOffByReviewer,
+    building.DoesNotTieOut, building.NotSealedYet.
     """
     if not statement.strip():
         raise ReasonRequired
@@ -62,8 +57,6 @@ def seal(campaign_id: UUID, *, by: Person, statement: str, amr: Sequence[str] = 
     now = clock.now()
     said = {"by": by.login, "name": by.name, "statement": statement, "amr": list(amr), "at": tables.utc(now)}
     pack = building.build(campaign, said)
-    if any(pack.tie_out.values()):
-        raise DoesNotTieOut(differences={name: count for name, count in pack.tie_out.items() if count})
     kept = EvidencePack.objects.create(
         campaign=campaign,
         sealed_at=now,
@@ -87,6 +80,7 @@ def seal(campaign_id: UUID, *, by: Person, statement: str, amr: Sequence[str] = 
 
 
 def answered_in(campaign: Campaign, person: Person) -> bool:
-    """Whether somebody was, or is, to answer anything in a campaign."""
-    assigned = Assignment.objects.filter(item__campaign=campaign, reviewer=person)
-    return assigned.exists() or ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person).exists()
+    """Whether somebody was, or is, to answer anything in a campaign, by any account of theirs."""
+    accounts = independence.accounts_of(person)
+    assigned = Assignment.objects.filter(item__campaign=campaign, reviewer__in=accounts)
+    return assigned.exists() or ReviewDecision.objects.filter(item__campaign=campaign, decided_by__in=accounts).exists()

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ def check_signature(envelope: dict[str, Any], public_key: bytes) -> dict[str, An
 
 
 def rows(content: bytes) -> list[dict[str, Any]]:
-    """Read a JSON Lines file."""
-    return [json.loads(line) for line in content.decode().splitlines()]
+    """Read a JSON Lines file; only a line feed ends a line, since the text in one may hold other ends of a line."""
+    return [json.loads(line) for line in content.split(b"\n") if line]
 
 
 def tie_out(tables: dict[str, list[dict[str, Any]]], scope: dict[str, Any]) -> dict[str, int]:
@@ -96,7 +97,8 @@ def other_files(pack: zipfile.ZipFile, said: dict[str, str]) -> Iterator[str]:
 def other_rows(pack: zipfile.ZipFile, counted: dict[str, int]) -> Iterator[str]:
     """Name each table with other rows than were signed, and each equation that does not hold."""
     names = pack.namelist()
-    tables = {name.removesuffix(".jsonl"): rows(pack.read(name)) for name in names if name.endswith(".jsonl")}
+    read = {name.removesuffix(".jsonl"): rows(pack.read(name)) for name in names if name.endswith(".jsonl")}
+    tables = defaultdict[str, list[dict[str, Any]]](list, read)  # a table that is missing was named before
     for name, count in counted.items():
         if len(tables.get(name, ())) != count:
             yield f"{name} has {len(tables.get(name, ()))} rows, and {count} were signed"

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import timeline
 from audit.actions import Action
+from entitlements import signing
 from entitlements.errors import ReasonRequired
 from governance import reviews
 from governance.models import Campaign, EvidencePack
@@ -42,7 +44,8 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
     company = companies.found()
     make.grant(company.bot, worlds.low(company), people=[company.alice])
     campaign = worlds.campaign(company)
-    done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
+    said = replace(worlds.REMOVE, comment="Nobody uses it.\u2028Nobody\x85will.")
+    done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
     for decision in done.removals:
         reviews.prove(decision)
     worlds.let_it_be_final(monkeypatch)
@@ -80,6 +83,7 @@ def test_a_pack_is_checked_by_the_program_it_brings_and_every_change_is_found(
     key = files["public_key.pem"]
     assert run(tmp_path, files, key).stdout == "Nothing is wrong with this pack.\n"
     assert [row["outcome"] for row in verify.rows(files["05_decisions.jsonl"])] == ["removed"]
+    assert "\u2028" in files["05_history.jsonl"].decode(), "an end of a line that ends no row"
     assert len(verify.rows(files["13_audit_events.jsonl"])) > 3
 
     population = files["03_population.jsonl"]
@@ -155,6 +159,16 @@ def test_the_newest_events_have_to_be_in_the_sealed_record() -> None:
     reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
     reviews.finish_closing(campaign.pk)
     with pytest.raises(building.NotSealedYet):
+        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    assert not EvidencePack.objects.exists()
+
+
+def test_a_pack_that_its_own_program_finds_wrong_is_not_kept(
+    closed: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign = closed
+    monkeypatch.setattr(signing, "sign_bytes", lambda *_: b"no signature")
+    with pytest.raises(building.DoesNotTieOut):
         sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
     assert not EvidencePack.objects.exists()
 
