@@ -55,6 +55,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "coverage-csv": [],  # a file
     "review-csv": [],  # a file
     "review-json": [],
+    "review-pack": [],
     "review-evidence": ["/reviews/q4/evidence/"],
     "review-work": ["/reviews/q4/work/", "/reviews/q4/work/?view=answered"],
     "review-submit": ["/reviews/q4/submit/"],
