@@ -23,7 +23,7 @@ class SecondPersonNeeded(Forbidden):
 
 
 class OwnAppointment(DomainError):
-    """Nobody makes themselves owner or sponsor: whoever is it now does, or another analyst or administrator."""
+    """Nobody makes themselves owner or sponsor, nor changes an address of their own: another person does."""
 
     code, status = "own_appointment", HTTPStatus.FORBIDDEN
 
@@ -36,6 +36,11 @@ def accounts_of(person: Person) -> list[Person]:
     if not person.email:
         return [person]
     return [person, *Person.objects.filter(email__iexact=person.email).exclude(pk=person.pk).order_by("pk")]
+
+
+def same_human(one: Person | None, other: Person | None) -> bool:
+    """Whether two accounts are one human's; nobody is the same as nobody."""
+    return one is not None and other is not None and other in accounts_of(one)
 
 
 def check_start(link: str, stopped: Action, by: Principal) -> None:
@@ -54,4 +59,12 @@ def check_appointment(new: Person, *, present: Person | None, by: Principal) -> 
     roles = (Role.ANALYST, Role.ADMIN)
     second = Person.objects.holding(*roles).filter(login=by.name).exclude(pk=new.pk)
     if by.kind != "person" or not second.exists():
+        raise OwnAppointment
+
+
+def check_address(person: Person, *, by: Principal) -> None:
+    """Refuse to change the address of an account of one's own: it says whose account it is. Raises OwnAppointment."""
+    if by == SYSTEM or by.kind == "source":
+        return
+    if by.kind != "person" or by.name in {each.login for each in accounts_of(person)}:
         raise OwnAppointment

@@ -116,12 +116,15 @@ class PersonChanges(TypedDict, total=False):
 def edit(person: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
     """Change name, e-mail or manager. What stays the same is not recorded.
 
-    Raises NotFound, ManagerLoop, KeptBySource, and OwnAppointment for whoever makes themselves somebody's manager.
+    Raises NotFound, ManagerLoop, KeptBySource, and OwnAppointment for whoever makes themselves somebody's manager, or
+    changes the address by which an account of theirs is known to be theirs.
     """
     locked = lock_to_edit(person)
     changed = [name for name, value in fields.items() if getattr(locked, name) != value]
     if changed and SourcedPerson.objects.filter(person=locked, removed_at=None).exists():
         raise KeptBySource
+    if "email" in changed:
+        independence.check_address(locked, by=by)
     if "manager" in changed and (new := fields["manager"]) is not None:
         check_manager(locked, new)
         independence.check_appointment(new, present=locked.manager, by=by)

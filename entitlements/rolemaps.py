@@ -18,7 +18,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 
-from . import locks, people, roles
+from . import independence, locks, people, roles
 from .errors import DomainError, NotFound, ReasonRequired
 from .locks import Lock
 from .models import Person, Role, RoleAssignment, RoleMapping, TrustedIssuer
@@ -48,7 +48,7 @@ class MappingOver(DomainError):
 
 
 class SecondPersonNeeded(DomainError):
-    """Whoever proposed a row does not put it in force; a second person does."""
+    """Whoever proposed a row does not put it in force, by no account of theirs; a second person does."""
 
     code, status = "second_person_needed", HTTPStatus.FORBIDDEN
 
@@ -79,7 +79,7 @@ def confirm(mapping_id: UUID, *, by: Person, reason: str) -> RoleMapping:
     _check(found.role, by=by, reason=reason)
     if found.ended_at is not None or found.confirmed_at is not None:
         raise MappingOver
-    if found.proposed_by_id == by.pk:
+    if independence.same_human(found.proposed_by, by):
         raise SecondPersonNeeded
     found.confirmed_by, found.confirmed_at = by, clock.now()
     found.save(update_fields=["confirmed_by", "confirmed_at"])
@@ -150,7 +150,7 @@ def _check(role: str, *, by: Person, reason: str) -> None:
 
 
 def _lock(mapping_id: UUID) -> RoleMapping:
-    rows = RoleMapping.objects.select_for_update(of=("self",), no_key=True).select_related("issuer")
+    rows = RoleMapping.objects.select_for_update(of=("self",), no_key=True).select_related("issuer", "proposed_by")
     if (found := rows.filter(pk=mapping_id).first()) is None:
         raise NotFound
     return found

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants, locks
+from entitlements import grants, independence, locks
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role
@@ -54,7 +54,7 @@ class OutOfBounds(DomainError):
 
 
 class OwnRule(DomainError):
-    """Nobody confirms the rule that they proposed; a second person does."""
+    """Nobody confirms the rule that they proposed, nor looks at what their rule approved; another person does."""
 
     code, status = "own_approval_rule", HTTPStatus.FORBIDDEN
 
@@ -69,6 +69,12 @@ class LookedAt(DomainError):
     """Somebody has looked at it already."""
 
     code, status = "rule_approval_looked_at_already", HTTPStatus.CONFLICT
+
+
+class TooEarly(DomainError):
+    """What a rule approved is kept from a week afterwards on, and taken back at any time."""
+
+    code, status = "rule_approval_too_early", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
@@ -116,7 +122,7 @@ def confirm(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
     """
     _check(by, reason, MAY_CONFIRM)
     rule = _found(rule_id, State.PROPOSED)
-    if rule.proposed_by == by:
+    if independence.same_human(rule.proposed_by, by):
         raise OwnRule
     if rule.expires_at <= clock.now():
         raise OutOfBounds
@@ -249,8 +255,12 @@ def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
         if not people or inside < len(people) or request.groups.exists():
             return False
     around = candidates.around_request(request)
-    behind = [person for person in (rule.proposed_by, rule.confirmed_by) if person]
-    return not any(rules.conflict(person.login, _as_active(around, person.login)) in _OWN for person in behind)
+    behind = (each for person in _behind(rule) for each in independence.accounts_of(person))
+    return not any(rules.conflict(each.login, _as_active(around, each.login)) in _OWN for each in behind)
+
+
+def _behind(rule: ApprovalRule) -> list[Person]:
+    return [person for person in (rule.proposed_by, rule.confirmed_by) if person]
 
 
 def _as_active(around: rules.Surroundings, login: str) -> rules.Surroundings:
@@ -276,15 +286,20 @@ def _is_harmless(request: AccessRequest) -> bool:
 def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApproval:
     """Say of access that a rule gave whether it stays; `revoke` takes it back in the same transaction.
 
-    Raises NotFound, Forbidden, ReasonRequired, LookedAt, and what stands against the person who looks, as against
-    whoever approves.
+    Raises NotFound, Forbidden, ReasonRequired, LookedAt, OwnRule for the two behind the rule, TooEarly for `keep`
+    before the week is over, and what stands against the person who looks, as against whoever approves.
     """
     _check(by, reason, MAY_PROPOSE)
-    rows = RuleApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner", "rule")
+    rows = RuleApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner")
+    rows = rows.select_related("rule__proposed_by", "rule__confirmed_by")
     found = rows.filter(pk=approval_id).first()
     if found is None:
         raise NotFound
     approvals.check_conflict(by, _as_active(candidates.around_request(found.request), by.login))
+    if any(independence.same_human(by, each) for each in _behind(found.rule)):
+        raise OwnRule
+    if verdict != RuleApproval.Verdict.REVOKE and clock.now() < found.look_from:
+        raise TooEarly
     said = {"verdict": RuleApproval.Verdict(verdict), "looked_by": by, "looked_at": clock.now(), "finding": reason}
     if not RuleApproval.objects.filter(pk=found.pk, verdict="").update(**said):
         raise LookedAt

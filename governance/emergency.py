@@ -20,11 +20,11 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
-from entitlements import grants, locks
+from entitlements import grants, independence, locks
 from entitlements.api.caller import SEE_EVERYTHING
 from entitlements.errors import DomainError, Forbidden, NotFound, NotRecordable, ReasonRequired
 from entitlements.locks import Lock
-from entitlements.models import Agent, Entitlement, Person, Role, Tool
+from entitlements.models import Agent, Entitlement, Membership, Person, Role, Tool
 from entitlements.words import Risk
 
 from . import asking, narrowing, overrides, readiness, rules, separation
@@ -159,9 +159,13 @@ def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: Ask) -
         raise Forbidden
     if not has_second_factor(by):
         raise SecondFactorNeeded
-    served = by in ask.people or by.memberships.filter(group__in=ask.groups).exists()
+    accounts = independence.accounts_of(by)
+    served = (
+        not {*ask.people}.isdisjoint(accounts)
+        or Membership.objects.filter(person__in=accounts, group__in=ask.groups).exists()
+    )
     lately = AccessRequest.objects.filter(
-        agent=agent, entitlement=entitlement, requested_by=by, asked_at__gte=clock.now() - _ASKED_LATELY
+        agent=agent, entitlement=entitlement, requested_by__in=accounts, asked_at__gte=clock.now() - _ASKED_LATELY
     )
     if served or lately.exists() or is_concerned(by, agent):
         raise OwnEmergency
@@ -182,7 +186,7 @@ def is_concerned(person: Person, agent: Agent) -> bool:
 
 def owed(person: Person) -> bool:
     """Whether an emergency that this person declared is not reviewed yet."""
-    return EmergencyGrant.objects.filter(given_by=person, verdict="").exists()
+    return EmergencyGrant.objects.filter(given_by__in=independence.accounts_of(person), verdict="").exists()
 
 
 def _exceed(
@@ -222,7 +226,8 @@ def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> Emer
         raise NotFound
     if not by.has_role(*REVIEWERS):
         raise Forbidden
-    if by.pk == found.given_by_id or is_concerned(by, found.grant.agent) or _was_served(by, found):
+    is_giver = independence.same_human(found.given_by, by)
+    if is_giver or is_concerned(by, found.grant.agent) or _was_served(by, found):
         raise OwnEmergency
     if not reason.strip():
         raise ReasonRequired
@@ -239,7 +244,8 @@ def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> Emer
 
 
 def _was_served(person: Person, found: EmergencyGrant) -> bool:
-    return found.grant.subjects.filter(Q(person=person) | Q(group__people=person)).exists()
+    accounts = independence.accounts_of(person)
+    return found.grant.subjects.filter(Q(person__in=accounts) | Q(group__people__in=accounts)).exists()
 
 
 def is_over(found: EmergencyGrant) -> bool:
@@ -288,7 +294,8 @@ def to_review(person: Person) -> QuerySet[EmergencyGrant]:
     """Return what waits for a review by somebody of security, the most urgent first."""
     if not person.has_role(*REVIEWERS):
         return EmergencyGrant.objects.none()
-    waiting = EmergencyGrant.objects.filter(verdict="", review_by__isnull=False).exclude(given_by=person)
+    waiting = EmergencyGrant.objects.filter(verdict="", review_by__isnull=False)
+    waiting = waiting.exclude(given_by__in=independence.accounts_of(person))
     return waiting.select_related(*_AROUND).order_by("review_by")
 
 

@@ -14,7 +14,7 @@ from django.db.models import Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants
+from entitlements import grants, independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.models import Agent, Grant, GrantSubject, Person, Role
 
@@ -104,16 +104,20 @@ def cover(
 
 
 def is_concerned(person: Person, agent: Agent) -> bool:
-    """Whether somebody answers for an agent, asked for what it holds or shall hold, or is acted for (promise 6)."""
+    """Whether somebody answers for an agent, asked for what it holds or shall hold, or is acted for (promise 6).
+
+    Every account of theirs counts.
+    """
     agent.refresh_from_db(fields=["sponsor", "owner", "backup"])
-    if person.pk in {agent.sponsor_id, agent.owner_id, agent.backup_id}:
+    accounts = independence.accounts_of(person)
+    if {each.pk for each in accounts} & {agent.sponsor_id, agent.owner_id, agent.backup_id}:
         return True
     held = Grant.objects.filter(agent=agent, ended_at=None)
     asked = AccessRequest.objects.filter(
         Q(state=AccessRequest.State.IN_APPROVAL) | Q(grant_id__in=held.values("pk")), agent=agent
     )
-    mine = Q(requested_by=person) | Q(people=person) | Q(groups__people=person)
-    acted_for = Q(person=person) | Q(group__people=person)
+    mine = Q(requested_by__in=accounts) | Q(people__in=accounts) | Q(groups__people__in=accounts)
+    acted_for = Q(person__in=accounts) | Q(group__people__in=accounts)
     return asked.filter(mine).exists() or GrantSubject.objects.filter(acted_for, grant__in=held).exists()
 
 

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import locks
+from entitlements import independence, locks
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Entitlement, Group, Person, Role
@@ -148,7 +148,7 @@ def confirm(proposal_id: UUID, *, by: Person, reason: str) -> ApprovalPolicy:
     Raises NotFound, Forbidden, ReasonRequired, NotProposed, SecondPersonRequired, and what `propose` refuses.
     """
     proposal = _waiting(proposal_id, by, reason)
-    if proposal.proposed_by == by:
+    if independence.same_human(proposal.proposed_by, by):
         raise SecondPersonRequired
     stages = {Risk(risk): tuple(named) for risk, named in proposal.stages.items()}
     _check(stages, proposal.answer_within, by, reason)
@@ -224,7 +224,7 @@ def publish(
     SecondPersonRequired unless two different people, each a platform admin or security approver, stand behind it.
     """
     rules.check_policy(stages)
-    if by.pk == confirmed_by.pk:
+    if independence.same_human(by, confirmed_by):
         raise SecondPersonRequired
     if not all(person.has_role(*MAY) for person in (by, confirmed_by)):
         raise Forbidden

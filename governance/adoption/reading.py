@@ -11,11 +11,12 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
+from audit import clock
 from entitlements import impressions, offers, strict
 from entitlements.errors import DomainError
 from entitlements.offers import Problem
@@ -200,15 +201,21 @@ def _text(given: object, longest: int = _LONGEST) -> str:
     return impressions.visible(given.strip())[:longest] if isinstance(given, str) else ""
 
 
+_EARLIEST: Final = datetime(2000, 1, 2, tzinfo=UTC)
+"""What a file says of the time before is a mistake, or a moment that no time zone can be subtracted from."""
+
+
 def _moment(given: object) -> datetime | None:
-    """Read when something was used last: ISO 8601, or seconds since 1970; None when it is neither."""
+    """Read when something was used last: ISO 8601, or seconds since 1970; None when it is neither, or cannot be."""
     try:
         if isinstance(given, int | float) and not isinstance(given, bool):
-            return datetime.fromtimestamp(given / (1000 if given > 1e11 else 1), UTC)  # noqa: PLR2004 - milliseconds
-        read = datetime.fromisoformat(given.strip()) if isinstance(given, str) and given.strip() else None
+            read = datetime.fromtimestamp(given / (1000 if given > 1e11 else 1), UTC)  # noqa: PLR2004 - milliseconds
+        else:
+            read = datetime.fromisoformat(given.strip()) if isinstance(given, str) else _EARLIEST
     except (ValueError, OverflowError, OSError):
         return None
-    return read.replace(tzinfo=read.tzinfo or UTC) if read else None
+    read = read.replace(tzinfo=read.tzinfo or UTC)
+    return read if _EARLIEST < read <= clock.now() + timedelta(days=1) else None
 
 
 # The configuration of one client: the systems that it reaches, without tools

@@ -156,10 +156,16 @@ def test_somebody_looks_at_it_a_week_later_once_and_may_take_it_back(company: Co
     AccessRequest.objects.update(owner_then=make_analyst)
     with pytest.raises(approvals.OwnerMayNotApprove):
         approvalrules.look(found.pk, by=make_analyst, verdict="keep", reason="Fine.")
-    approvalrules.look(found.pk, by=company.ana, verdict="revoke", reason="Nobody knows why.")
+    RuleApproval.objects.update(look_from=clock.now() + timedelta(seconds=9))
+    with pytest.raises(approvalrules.TooEarly):
+        approvalrules.look(found.pk, by=company.rob, verdict="keep", reason="Fine.")
+    for behind in (company.ana, company.resa):
+        with pytest.raises(approvalrules.OwnRule):
+            approvalrules.look(found.pk, by=behind, verdict="revoke", reason="Mine.")
+    approvalrules.look(found.pk, by=company.rob, verdict="revoke", reason="Nobody knows why.")
     assert Grant.objects.get(request_id=request.pk).state == "revoked"
     assert not approvalrules.due().exists()
     with pytest.raises(approvalrules.LookedAt):
-        approvalrules.look(found.pk, by=company.resa, verdict="keep", reason="Late.")
+        approvalrules.look(found.pk, by=company.rob, verdict="revoke", reason="Late.")
     assert company.ask("now").state == "in_approval"
     assert requests.waiting_ids()

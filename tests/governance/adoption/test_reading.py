@@ -106,3 +106,11 @@ def test_a_file_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         reading.read(b"agent\n1\n2\n3\n")
     with pytest.raises(reading.TooMuch):
         reading.read(b"x" * (reading.LARGEST + 1))
+
+
+@pytest.mark.parametrize(
+    "said", ["0001-01-01T00:00:00+14:00", "1999-12-31", "2000-01-01T23:59:00Z", "9999-12-31T23:59:59-14:00", "never"]
+)
+def test_a_moment_that_cannot_be_is_none(said: str) -> None:
+    (one,) = reading.read(f"agent,system,last_used\nDesk,clock,{said}\n".encode()).sightings
+    assert one.last_used is None

@@ -74,7 +74,7 @@ def test_a_rule_is_made_by_two_and_what_it_approved_waits_at_home_to_be_looked_a
     assert "Approved by a rule: look at it" in visits.text(ana.get("/"))
     assert "Approved by a rule: look at it" not in visits.text(visits.as_(company.sofia).get("/"))
     look = f"{HERE}looks/{RuleApproval.objects.get().pk}/"
-    ana.post(look, {"verb": "revoke", "reason": "Nobody uses it."})
+    visits.as_(company.rob).post(look, {"verb": "revoke", "reason": "Nobody uses it."})
     assert RuleApproval.objects.get().verdict == "revoke"
     resa.post(one, {"verb": "end", "reason": "Enough."})
     assert "A person answers every request." in visits.text(ana.get(HERE))

@@ -1,0 +1,113 @@
+"""A second account of the same human is no second person: where two are wanted, an address of mail counts as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from audit import clock
+from audit.context import SYSTEM, Principal
+from entitlements import people, rolemaps, trust
+from entitlements.errors import DomainError
+from entitlements.independence import OwnAppointment
+from entitlements.models import Person, Role, TrustedIssuer
+from governance import approvalrules, emergency, overrides, policies, rules
+from governance.models import EmergencyGrant
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def company() -> Company:
+    """Return the company in which resa comes as rob and as ana as well."""
+    made = companies.found()
+    Person.objects.filter(login__in=["resa", "rob", "ana"]).update(email="Resa@Example.com")
+    for each in (made.resa, made.rob, made.ana):
+        each.refresh_from_db()
+    return made
+
+
+def confirm_policy(company: Company) -> object:
+    waiting = policies.propose(company.use, rules.DEFAULT_POLICY, by=company.rob, reason="The same.")
+    return policies.confirm(waiting.pk, by=company.resa, reason="Yes.")
+
+
+def publish_policy(company: Company) -> object:
+    return policies.publish(company.use, rules.DEFAULT_POLICY, by=company.rob, confirmed_by=company.resa, reason="Yes.")
+
+
+def confirm_rule(company: Company) -> object:
+    ends = clock.now() + timedelta(days=9)
+    day = timedelta(days=1)
+    rule = approvalrules.propose(
+        company.use, longest=day, kinds=["shared"], expires_at=ends, by=company.ana, reason="Harmless."
+    )
+    return approvalrules.confirm(rule.pk, by=company.resa, reason="Yes.")
+
+
+def confirm_mapping(company: Company) -> object:
+    made = trust.begin(
+        "https://login.example.org",
+        purpose=TrustedIssuer.Purpose.IDENTITY,
+        jwks_uri="https://login.example.org/jwks",
+        by=company.mona.principal,
+    )
+    row = rolemaps.propose(made, "groups", "SecOps", Role.SECURITY, by=company.rob, reason="They approve.")
+    return rolemaps.confirm(row.pk, by=company.resa, reason="Yes.")
+
+
+def review_emergency(company: Company) -> object:
+    day, now = timedelta(days=1), clock.now()
+    grant = make.grant(company.bot, company.use, people=[company.alice])
+    given = {"given_by": company.rob, "given_at": now - day, "ends_at": now - day + timedelta(minutes=9)}
+    found = EmergencyGrant.objects.create(grant=grant, reason="Fire.", exceeded=[], review_by=now, **given)
+    assert not emergency.to_review(company.resa).exists()
+    return emergency.review(found.pk, by=company.resa, verdict="justified", reason="Fine.")
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"),
+    [
+        (confirm_policy, "second_person_required"),
+        (publish_policy, "second_person_required"),
+        (confirm_rule, "own_approval_rule"),
+        (confirm_mapping, "second_person_needed"),
+        (review_emergency, "own_emergency"),
+    ],
+)
+def test_a_second_account_confirms_nothing(company: Company, verb: Callable[[Company], object], code: str) -> None:
+    with pytest.raises(DomainError) as refused:
+        verb(company)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("office", ["owner", "asked", "served"])
+def test_whoever_answers_for_an_agent_by_another_account_is_concerned(company: Company, office: str) -> None:
+    assert not overrides.is_concerned(company.resa, company.bot)
+    rob = company.rob
+    if office == "owner":
+        company.bot.owner = rob
+        company.bot.save()
+    elif office == "asked":
+        company.ask(by=company.otto, people=[rob])
+    else:
+        make.grant(company.bot, company.use, people=[rob])
+    assert overrides.is_concerned(company.resa, company.bot)
+
+
+def test_nobody_makes_an_account_of_theirs_look_like_somebody_elses(company: Company) -> None:
+    for by in (company.resa.principal, company.ana.principal, Principal("client", "script")):
+        with pytest.raises(OwnAppointment):
+            people.edit(company.rob, email="rob@example.org", by=by)
+    people.edit(company.rob, name="Robert", by=company.resa.principal)
+    people.edit(company.rob, email="rob@example.org", by=company.mona.principal)
+    people.edit(company.resa, email="", by=SYSTEM)
+    assert set(Person.objects.filter(login__in=["rob", "resa"]).values_list("email", flat=True)) == {
+        "rob@example.org",
+        "",
+    }
