@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from django.db import IntegrityError, connection, transaction
 
-from audit import clock, log
+from audit import clock, log, timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 
@@ -97,6 +97,17 @@ def guard(name: str, check: Guard) -> None:
 def _pass_guards(agent: Agent, tools: Iterable[Tool]) -> None:
     for check in _GUARDS.values():
         check(agent, tools)
+
+
+type StartGuard = Callable[[UUID], None]
+"""What else keeps a suspended grant from being restored, whoever asks."""
+
+_START_GUARDS: dict[str, StartGuard] = {}
+
+
+def start_guard(name: str, check: StartGuard) -> None:
+    """Let every grant pass this check, in its transaction, before it is restored. Called once, at the start."""
+    _START_GUARDS[name] = check
 
 
 def about(grant: Grant) -> list[str]:
@@ -197,19 +208,22 @@ def _end(grant_id: UUID, state: Grant.State, action: Action, *, by: Principal, r
 
 @transaction.atomic
 def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """Stop a grant for the time being; twice changes and records nothing. Raises NotFound and AlreadyEnded."""
+    """Stop a grant for the time being. Raises NotFound and AlreadyEnded.
+
+    Stopping twice changes and records nothing; what somebody else stopped before is stopped by both from then on.
+    """
     locks.exclusive((Lock.GRANT, grant_id))
     grant = _get(grant_id)
     if grant.ended_at is not None:
         raise AlreadyEnded
-    if grant.state == Grant.State.SUSPENDED:
+    if grant.state == Grant.State.SUSPENDED and str(by) in stopped_by(grant_id):
         return grant
     return _set_state(grant, Grant.State.SUSPENDED, Action.GRANT_SUSPENDED, by=by, reason=reason)
 
 
 @transaction.atomic
 def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """Put a suspended grant back in force until its old end, as somebody else than who stopped it.
+    """Put a suspended grant back in force until its old end, as somebody else than those who stopped it.
 
     Raises NotFound, NotSuspended, SecondPersonNeeded, and what the guards raise.
     """
@@ -218,8 +232,21 @@ def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     if grant.state != Grant.State.SUSPENDED or grant.expires_at <= clock.now():
         raise NotSuspended
     independence.check_start(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, by)
+    if by != SYSTEM and str(by) in stopped_by(grant_id):
+        raise independence.SecondPersonNeeded
+    for check in _START_GUARDS.values():
+        check(grant_id)
     _pass_guards(grant.agent, [line.tool for line in grant.lines.select_related("tool__system")])
     return _set_state(grant, Grant.State.ACTIVE, Action.GRANT_RESTORED, by=by, reason=reason)
+
+
+def stopped_by(grant_id: UUID) -> set[str]:
+    """Return whose stops hold a grant: those who suspended it since it was last restored."""
+    actions = (Action.GRANT_SUSPENDED, Action.GRANT_RESTORED)
+    who: set[str] = set()
+    for event in timeline.about(f"grant:{grant_id}").filter(action__in=actions):
+        who = who | {event.actor} if event.action == Action.GRANT_SUSPENDED else set()
+    return who
 
 
 @transaction.atomic

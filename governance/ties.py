@@ -10,12 +10,14 @@ from entitlements.models import Person
 
 from . import approvalrules, approvals, requests, reviews, separation
 from .models import AccessRequest, Approval
+from .reviews import stops
 
 
 def register() -> None:
     """Tell the doors below, once, when the process starts."""
     visibility.tie_to_grants("answered", answered)
     grants.guard("combinations", separation.check)
+    grants.start_guard("reviews", stops.check)
     people.WHEN_DISABLED["approvals"] = find_others
     requests.WHEN_SUBMITTED["rules"] = approvalrules.consider
     people.WHEN_DISABLED["reviews"] = find_reviewers

@@ -115,6 +115,12 @@ class NotSuspendedHere(DomainError):
     code, status = "not_suspended_by_deadline", HTTPStatus.CONFLICT
 
 
+class StoppedByReview(DomainError):
+    """A review stopped this access; it works again by what the review offers for that, or not at all."""
+
+    code, status = "stopped_by_review", HTTPStatus.CONFLICT
+
+
 class DeadlineNotHeld(DomainError):
     """The deadline of this campaign does not wait for anybody's word."""
 

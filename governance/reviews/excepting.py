@@ -14,7 +14,7 @@ from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
 from governance.models import Remediation, RemovalException
 
-from . import ending
+from . import assigning, ending
 from .errors import ConflictOfInterest, ExceptionTooLong, NotFailed
 
 
@@ -22,13 +22,18 @@ from .errors import ConflictOfInterest, ExceptionTooLong, NotFailed
 def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, reason: str) -> RemovalException:
     """Let a cut that failed stand open until a day; `control` says what keeps the risk down meanwhile.
 
-    Raises ReasonRequired, NotFound, NotFailed, ExceptionTooLong, ConflictOfInterest for whoever decided the cut.
+    Raises ReasonRequired, NotFound, NotFailed, ExceptionTooLong, ConflictOfInterest for whoever decided the cut
+    or may not judge the item.
     """
     if not reason.strip() or not control.strip():
         raise ReasonRequired
     remediation = _held(decision_id)
     if remediation.state != Remediation.State.FAILED:
         raise NotFailed
+    item = remediation.decision.item_id
+    why = assigning.against(by, dict(assigning.around_items([item], remediation.decision.stage))[item])
+    if why is not None:
+        raise ConflictOfInterest(who=by.login, why=why.value)
     now = clock.now()
     if not now < expires_at <= now + RemovalException.LONGEST:
         raise ExceptionTooLong

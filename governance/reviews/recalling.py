@@ -14,19 +14,20 @@ from audit.context import SYSTEM, Principal
 from entitlements import locks
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.locks import Lock
-from entitlements.models import Person
+from entitlements.models import Grant, Person
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
 from governance.reviewing import RECALL, Verb
 
 from . import assigning, ending, removing
-from .errors import NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
+from .errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 
 
 @transaction.atomic
 def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     """Take one's own last answer to an item back, and draft it anew; what it cut works again.
 
-    Raises NotFound, NotUnderWay, TooLateToRecall, and what the verbs on grants raise when access cannot be put back.
+    Raises NotFound, NotUnderWay, TooLateToRecall, ConflictOfInterest when it cut something, and what the verbs on
+    grants raise when access cannot be put back. What somebody else stopped meanwhile stays stopped.
     """
     item = _held(item_id)
     said = _standing(item).filter(decided_by=by).order_by("-stage").first()
@@ -35,7 +36,11 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     later = _standing(item).filter(stage__gt=said.stage)
     if clock.now() > said.decided_at + RECALL or later.exists():
         raise TooLateToRecall
-    _take_back(item, [said], TakenBack.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)
+    if Remediation.objects.filter(decision=said).exists():
+        why = assigning.against(by, dict(assigning.around_items([item_id], said.stage))[item_id])
+        if why is not None:
+            raise ConflictOfInterest(who=by.login, why=why.value)
+    left = _take_back(item, [said], TakenBack.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)
     Assignment.objects.filter(item=item, state=Assignment.State.ASSIGNED).update(state=Assignment.State.WITHDRAWN)
     again = Assignment.objects.create(
         item=item,
@@ -48,7 +53,7 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     Assignment.objects.filter(pk=said.assignment_id).update(replaced_by=again)
     copied = ("verb", "kept_lines", "limits", "valid_until", "reason_code", "comment")
     Draft.objects.create(assignment=again, saved_at=clock.now(), **{name: getattr(said, name) for name in copied})
-    _record(Action.REVIEW_RECALLED, item, [said], by=by, reason=reason)
+    _record(Action.REVIEW_RECALLED, item, [said], left, by=by, reason=reason)
     return again
 
 
@@ -67,11 +72,13 @@ def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
     if item.state != ReviewItem.State.DECIDED or not said:
         raise NothingLeft
     hers = {each.decided_by_id for each in said} == {by.pk}
-    _take_back(item, said, TakenBack.Kind.REOPEN, by=by, undone_by=SYSTEM if hers else by.principal, reason=reason)
+    left = _take_back(
+        item, said, TakenBack.Kind.REOPEN, by=by, undone_by=SYSTEM if hers else by.principal, reason=reason
+    )
     if not item.population.filter(grant__ended_at=None).exists():
         raise NothingLeft
     assigning.ask_next([item.pk], 1)
-    _record(Action.REVIEW_REOPENED, item, said, by=by, reason=reason)
+    _record(Action.REVIEW_REOPENED, item, said, left, by=by, reason=reason)
     return item
 
 
@@ -105,8 +112,11 @@ def _take_back(
     by: Person,
     undone_by: Principal,
     reason: str,
-) -> None:
-    """Let these answers no longer count, undo what they cut where that is not final, and open the item."""
+) -> list[str]:
+    """Let these answers no longer count, undo what they cut where that is not final, and open the item.
+
+    Returns the grants that stay stopped, since theirs was not the only stop.
+    """
     cuts = list(
         Remediation.objects.filter(decision__in=said, finished_at=None, final_at__isnull=False)
         .select_for_update(of=("self",))
@@ -121,13 +131,21 @@ def _take_back(
     except IntegrityError as error:
         raise TooLateToRecall from error
     under: dict[str, tuple[int, int]] = {}
+    told, left = f"Taken back by person:{by.login}. {reason}".strip()[:500], set[str]()
     for cut in cuts:
-        removing.undo(cut, by=undone_by, reason=f"Taken back by person:{by.login}. {reason}".strip()[:500], under=under)
+        left = set(removing.undo(cut, by=undone_by, reason=told, under=under)) | left
+    left &= {
+        str(pk) for pk in Grant.objects.filter(pk__in=left, state=Grant.State.SUSPENDED).values_list("pk", flat=True)
+    }
     if item.state == ReviewItem.State.DECIDED:
         item.state, item.current_decision = ReviewItem.State.IN_REVIEW, None
         item.save(update_fields=["state", "current_decision"])
+    return sorted(left)
 
 
-def _record(action: Action, item: ReviewItem, said: Iterable[ReviewDecision], *, by: Person, reason: str) -> None:
+def _record(
+    action: Action, item: ReviewItem, said: Iterable[ReviewDecision], left: list[str], *, by: Person, reason: str
+) -> None:
     links = [f"decision:{each.pk}" for each in said]
-    log.record(action, about=[*ending.about(item), *links], by=by.principal, reason=reason)
+    detail = {"still_suspended": left} if left else {}
+    log.record(action, about=[*ending.about(item, left), *links], by=by.principal, reason=reason, detail=detail)

@@ -21,12 +21,11 @@ from entitlements.models import Grant, IssuedToken
 from governance.models import Campaign, PopulationRow, Remediation, ReviewDecision, ReviewLine
 from governance.reviewing import RECALL, Verb
 
-from . import ending, probing
+from . import ending, probing, stops
 
 WITHIN: Final = timedelta(days=3)
 """How soon a cut has to be proven; it is a matter of milliseconds unless something is broken."""
 _AGAIN: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
-_SUSPENDED: Final = "suspended"
 _STATE = Remediation.State
 
 
@@ -85,9 +84,9 @@ def _apply(remediation: Remediation, held: Sequence[UUID]) -> None:
             remediation.before[str(grant.pk)] = grants.reduce(grant.pk, left, by=by, reason=said)
         elif grant.state == Grant.State.ACTIVE:
             grants.suspend(grant.pk, by=by, reason=said)
-            remediation.before[str(grant.pk)] = {_SUSPENDED: True, "version": grant.version + 1}
+            remediation.before[str(grant.pk)] = {stops.SUSPENDED: True, "version": grant.version + 1}
         else:
-            remediation.before[str(grant.pk)] = {_SUSPENDED: False}
+            remediation.before[str(grant.pk)] = {stops.SUSPENDED: False}
     remediation.state, remediation.applied_at = _STATE.APPLIED, clock.now()
     remediation.save(update_fields=["state", "applied_at", "residual_until", "before"])
 
@@ -118,13 +117,17 @@ def _narrowed(grant: Grant, keep: Mapping[str, dict[str, Any] | None]) -> dict[s
     }
 
 
-def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[str, tuple[int, int]]) -> None:
+def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[str, tuple[int, int]]) -> list[str]:
     """Put back what a cut took away that is not final yet, within the caller's transaction.
 
     Whoever took it away puts it back by recalling the answer, which the product carries out. Raises what the verbs on
-    grants raise; a grant that ended meanwhile stays ended. `under` says of each grant on which version the cut above
-    this one was made, and which it has now that that one is undone; it grows.
+    grants raise; a grant that ended meanwhile stays ended, and one that somebody else or another review stopped too
+    stays stopped: those are returned. `under` says of each grant on which version the cut above this one was made, and
+    which it has now that that one is undone; it grows.
     """
+    remediation.state = _STATE.WITHDRAWN
+    remediation.save(update_fields=["state"])  # first: from here on the cut stands in nobody's way
+    own, left = {str(remediation.decision.decided_by.principal)}, []
     still = {
         str(pk) for pk in Grant.objects.filter(pk__in=remediation.before, ended_at=None).values_list("pk", flat=True)
     }
@@ -132,16 +135,16 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
         if grant not in still:
             continue
         made_on, now = under.get(grant, (0, 0))
-        if before.get(_SUSPENDED):
+        if stops.SUSPENDED in before:
+            if not before[stops.SUSPENDED] or grants.stopped_by(UUID(grant)) - own or stops.stands(UUID(grant)):
+                left.append(grant)
+                continue
             back = grants.restore(UUID(grant), by=by, reason=reason)
-        elif _SUSPENDED in before:
-            continue
         else:
             same = {**before, "version": now} if made_on == before["version"] else before
             back = grants.undo_reduction(UUID(grant), same, by=by, reason=reason)
         under[grant] = (before["version"] - 1, back.version)
-    remediation.state = _STATE.WITHDRAWN
-    remediation.save(update_fields=["state"])
+    return left
 
 
 def _finish(remediation: Remediation, held: Sequence[UUID]) -> None:
@@ -150,7 +153,7 @@ def _finish(remediation: Remediation, held: Sequence[UUID]) -> None:
     by = decision.decided_by.principal
     until = decision.valid_until
     for grant in Grant.objects.filter(pk__in=held, ended_at=None).prefetch_related("lines__tool").order_by("pk"):
-        suspended = _SUSPENDED in remediation.before.get(str(grant.pk), {})
+        suspended = stops.SUSPENDED in remediation.before.get(str(grant.pk), {})
         if suspended or (until and until <= clock.now()):
             grants.revoke(grant.pk, by=by, reason=said)
         elif until and until < grant.expires_at:

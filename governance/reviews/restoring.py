@@ -8,14 +8,15 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import grants, locks
+from audit.context import SYSTEM
+from entitlements import grants, independence, locks
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Person
 from governance import reviewing
 from governance.models import Assignment, NoAnswer
 
-from . import assigning, deadlines, ending
+from . import assigning, deadlines, ending, stops
 from .errors import ConflictOfInterest, NotSuspendedHere
 
 
@@ -23,6 +24,7 @@ from .errors import ConflictOfInterest, NotSuspendedHere
 def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
     """Put back all that the deadline suspended of an item. Nobody who was to answer it does, nor who has a conflict.
 
+    What somebody else stopped as well stays stopped, and the record says so.
     Raises ReasonRequired, NotFound, NotSuspendedHere, ConflictOfInterest, and what the verb on grants raises.
     """
     if not reason.strip():
@@ -36,19 +38,24 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
         raise NotSuspendedHere
     around = dict(assigning.around_items([item_id]))[item_id]
     why = assigning.against(by, around)
-    if why is None and Assignment.objects.filter(item=item_id, reviewer=by).exists():
+    accounts = independence.accounts_of(by)
+    if why is None and Assignment.objects.filter(item=item_id, reviewer__in=accounts).exists():
         why = reviewing.Bar.ANSWERED_ALREADY
     if why is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
     locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
-    for grant in deadlines.still_suspended(row):
-        grants.restore(grant, by=by.principal, reason=reason)
+    stopped = deadlines.still_suspended(row)
     row.restored_at, row.restored_by, row.reason = now, by, reason[:500]
     try:
         with transaction.atomic():
             row.save(update_fields=["restored_at", "restored_by", "reason"])
     except IntegrityError as error:
         raise ConflictOfInterest(who=by.login) from error
+    left = [each for each in stopped if grants.stopped_by(each) - {str(SYSTEM)} or stops.stands(each)]
+    for grant in stopped:
+        if grant not in left:
+            grants.restore(grant, by=by.principal, reason=reason)
     about = ending.about(row.item, row.grants)
-    log.record(Action.REVIEW_ACCESS_RESTORED, about=about, by=by.principal, reason=reason)
+    detail = {"still_suspended": [str(grant) for grant in left]} if left else {}
+    log.record(Action.REVIEW_ACCESS_RESTORED, about=about, by=by.principal, reason=reason, detail=detail)
     return row

@@ -11,6 +11,7 @@ from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import errors, grants
+from entitlements.independence import SecondPersonNeeded
 from entitlements.models import Change, Grant, Tool
 from tests import make
 
@@ -68,6 +69,19 @@ def test_suspending_twice_records_one_event_and_restoring_brings_it_back() -> No
 
     actions = [event.action for event in timeline.of("grant", grant.pk)]
     assert actions == [Action.GRANT_ISSUED, Action.GRANT_SUSPENDED, Action.GRANT_RESTORED]
+
+
+def test_the_stop_of_a_second_person_is_one_of_its_own_and_none_of_them_restores() -> None:
+    grant, cem = make.grant(), Principal("person", "cem")
+    grants.suspend(grant.pk, by=ANA, reason="looks odd")
+
+    assert grants.suspend(grant.pk, by=cem, reason="stolen").version == 3
+
+    assert timeline.of("grant", grant.pk).filter(action=Action.GRANT_SUSPENDED).count() == 2
+    for who in (ANA, cem):
+        with pytest.raises(SecondPersonNeeded):
+            grants.restore(grant.pk, by=who, reason="fine")
+    grants.restore(grant.pk, by=Principal("person", "ben"), reason="fine")
 
 
 def test_an_active_grant_cannot_be_restored() -> None:

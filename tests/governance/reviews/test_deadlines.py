@@ -10,9 +10,9 @@ from django.db import DatabaseError, transaction
 
 from audit import clock, timeline
 from audit.actions import Action
-from entitlements.models import Grant
+from entitlements.models import Grant, Person
 from governance import reviewing, reviews
-from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
+from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, ReviewLine
 from governance.reviews import deadlines
 from governance.reviews.errors import DeadlineNotHeld, NotSuspendedHere, NotTheOwner
 from tests import make
@@ -135,6 +135,12 @@ def test_a_second_person_restores_in_time_and_nobody_with_a_conflict(
         NoAnswer.objects.filter(pk=item.pk).update(restored_at=clock.now(), restored_by=company.sofia, reason="x")
     with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
         NoAnswer.objects.filter(pk=item.pk).update(revoke_at=None)
+
+    Person.objects.filter(login__in=["rob", "resa"]).update(email="rob@example.com")
+    Assignment.objects.filter(item=item).update(reviewer=company.resa)
+    with pytest.raises(reviews.ConflictOfInterest):  # another account of whoever was to answer
+        reviews.restore(item.pk, by=Person.objects.get(login="rob"), reason="It is needed.")
+    Person.objects.filter(login="rob").update(email="")
 
     reviews.restore(item.pk, by=company.rob, reason="It is needed.")
 

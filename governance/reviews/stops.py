@@ -1,0 +1,29 @@
+"""What a review stopped stays stopped until the review itself lets it go: no other door puts it back in force."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from governance.models import NoAnswer, Remediation
+
+from .errors import StoppedByReview
+
+SUSPENDED: Final = "suspended"
+"""Under this word a cut keeps of each grant that it stopped whether it was the one that stopped it."""
+
+
+def stands(grant_id: UUID) -> bool:
+    """Whether the deadline of a review holds a grant stopped, or a removal that is neither final nor taken back."""
+    unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
+    if unanswered.filter(grants__contains=[grant_id]).exists():
+        return True
+    cuts = Remediation.objects.filter(final_at__isnull=False, finished_at=None, before__has_key=str(grant_id))
+    kept = cuts.exclude(state=Remediation.State.WITHDRAWN).values_list("before", flat=True)
+    return any(SUSPENDED in before[str(grant_id)] for before in kept)
+
+
+def check(grant_id: UUID) -> None:
+    """Refuse to restore what a review stopped; its own verbs let go first. Raises StoppedByReview."""
+    if stands(grant_id):
+        raise StoppedByReview

@@ -1,0 +1,133 @@
+"""What a review stopped is let go by the review alone, and what somebody else stopped is not let go by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from audit import clock, timeline
+from audit.actions import Action
+from entitlements import grants
+from entitlements.independence import SecondPersonNeeded
+from entitlements.models import Grant
+from governance import reviews
+from governance.models import NoAnswer, Remediation
+from governance.reviews import deadlines
+from governance.reviews.errors import StoppedByReview
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+
+
+def silent(at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Grant]:
+    """A grant that the deadline of a second review suspended, since nobody answered for it."""
+    company = companies.found()
+    grant = make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=60))
+    first = worlds.campaign(company, slug="first")
+    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    worlds.campaign(company)
+    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    at(timedelta(days=19))
+    assert reviews.apply_due() == 1
+    return company, grant
+
+
+def state(grant: Grant) -> str:
+    grant.refresh_from_db()
+    return str(grant.state)
+
+
+def test_what_the_deadline_suspended_comes_back_through_the_review_alone(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, grant = silent(at, monkeypatch)
+    for who in (company.sofia, company.otto, company.rob):
+        with pytest.raises(StoppedByReview):
+            grants.restore(grant.pk, by=who.principal, reason="needed")
+    assert state(grant) == "suspended"
+
+    reviews.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
+
+    assert state(grant) == "active"
+
+
+def test_what_a_reviewer_removed_comes_back_by_taking_the_answer_back_alone() -> None:
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
+    with pytest.raises(StoppedByReview):
+        grants.restore(grant.pk, by=company.rob.principal, reason="needed")
+
+    reviews.recall(worlds.item(campaign).pk, by=company.sofia)
+
+    assert state(grant) == "active"
+
+
+def test_a_stop_that_came_before_a_removal_waits_for_the_review_too() -> None:
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    grants.suspend(grant.pk, by=company.ana.principal, reason="odd")
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
+    with pytest.raises(StoppedByReview):
+        grants.restore(grant.pk, by=company.rob.principal, reason="needed")
+    reviews.recall(worlds.item(campaign).pk, by=company.sofia)
+    assert state(grant) == "suspended"
+    assert grants.restore(grant.pk, by=company.rob.principal, reason="it was fine").state == "active"
+
+
+def test_taking_an_answer_back_leaves_the_stop_that_somebody_else_made_meanwhile() -> None:
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    grants.suspend(grant.pk, by=company.ana.principal, reason="stolen key")
+
+    reviews.recall(item.pk, by=company.sofia)
+
+    assert (state(grant), Remediation.objects.get().state) == ("suspended", "withdrawn")
+    said = timeline.of("grant", grant.pk).filter(action=Action.REVIEW_RECALLED).get()
+    assert said.detail["still_suspended"] == [str(grant.pk)]
+    with pytest.raises(SecondPersonNeeded):
+        grants.restore(grant.pk, by=company.ana.principal, reason="fine")
+    assert grants.restore(grant.pk, by=company.rob.principal, reason="fine").state == "active"
+
+
+def test_putting_back_what_the_deadline_stopped_leaves_the_stop_of_somebody_else(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, grant = silent(at, monkeypatch)
+    grants.suspend(grant.pk, by=company.ana.principal, reason="stolen key")
+    reviews.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
+    assert state(grant) == "suspended"
+
+
+def test_whoever_benefits_by_now_does_not_take_back_what_cut() -> None:
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    grant.subjects.create(person=company.sofia)
+
+    with pytest.raises(reviews.ConflictOfInterest):
+        reviews.recall(item.pk, by=company.sofia)
+
+    assert state(grant) == "suspended"
+
+
+def test_whoever_has_a_conflict_does_not_except_a_cut() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    (cut,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
+    Remediation.objects.filter(pk=cut).update(state="failed")
+    until = clock.now() + timedelta(days=30)
+    for who in (company.otto, company.alice):
+        with pytest.raises(reviews.ConflictOfInterest):
+            reviews.make_exception(cut, control="watched", expires_at=until, by=who, reason="vendor")
+    assert reviews.make_exception(cut, control="watched", expires_at=until, by=company.rob, reason="vendor").pk
