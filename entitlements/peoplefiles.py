@@ -13,20 +13,22 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from typing import Final
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from audit import clock, log
+from audit import clock, context, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import provisioning
-from .errors import DomainError, Stale
+from . import independence, provisioning
+from .errors import DomainError, NotFound, Stale
+from .independence import OwnAppointment
 from .models import PeopleSource, Person, SourcedPerson
 from .provisioning import Said
 
@@ -49,6 +51,12 @@ class FileTooLarge(DomainError):
     """The file has more rows or bytes than are read at once; send it in parts."""
 
     code, status = "people_file_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class SourceEnded(DomainError):
+    """The source is let in no longer, by a file neither; give it another token first."""
+
+    code, status = "source_ended", HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +83,18 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Name the plan by what it does."""
-        told = [
-            [row.number, row.said.user_name, row.does, row.code, row.said.name, row.said.email, *sorted(row.groups)]
-            for row in self.rows
-        ]
+        """Name the plan by what it does, and by everything that a row says."""
+        told = [[row.number, row.does, row.code, asdict(row.said), sorted(row.groups)] for row in self.rows]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def plan(source: PeopleSource, text: str, *, complete: bool) -> Plan:
-    """Say what a file would do; `complete` removes whoever of the source it leaves out.
+def plan(source: PeopleSource, text: str, *, complete: bool, by: Principal) -> Plan:
+    """Say what a file would do if `by` gave it; `complete` removes whoever of the source it leaves out.
 
-    Raises FileUnreadable, FileTooLarge; what is wrong with one row is said at the row and stops no other.
+    Raises SourceEnded, FileUnreadable, FileTooLarge; what is wrong with one row is said at the row and stops no other.
     """
+    if not PeopleSource.objects.filter(pk=source.pk, enabled=True).exists():
+        raise SourceEnded
     known = {
         each.user_name.lower(): each for each in source.people.filter(removed_at=None).select_related("person__manager")
     }
@@ -107,20 +114,24 @@ def plan(source: PeopleSource, text: str, *, complete: bool) -> Plan:
             if entry.active:
                 gone = Said(entry.user_name, entry.person.name, entry.external_id, entry.person.email, active=False)
                 rows.append(Row(0, gone, does="remove"))
-    return Plan(tuple(rows))
+    own = _Own(source, rows, by)
+    return Plan(
+        tuple(replace(row, does="refused", code=OwnAppointment.code) if own.is_in(row) else row for row in rows)
+    )
 
 
 def apply(source: PeopleSource, text: str, *, complete: bool, seen: str, by: Principal, reason: str) -> Plan:
     """Do what was seen, each row in a transaction of its own; what the guard holds comes back as held.
 
-    Interrupted, it is sent again and goes on where it was. Raises Stale when it would no longer do what was seen.
+    Interrupted, it is sent again and goes on where it was. The events are the source's, on behalf of `by`.
+    Raises SourceEnded, and Stale when it would no longer do what was seen.
     """
-    looked = plan(source, text, complete=complete)
+    looked = plan(source, text, complete=complete, by=by)
     if looked.digest != seen:
         raise Stale
-    done = [_done(source, row) for row in looked.rows]
-    refused = {(row.number, row.said.user_name) for row in done if row.does in {"refused", "held", "remove"}}
-    _group(source, [row for row in done if (row.number, row.said.user_name) not in refused])
+    with context.acting(on_behalf_of=by):
+        done = [_done(source, row) for row in looked.rows]
+        _group(source, [row for row in done if row.does not in {"refused", "held", "remove"}])
     finished = replace(looked, rows=tuple(done))
     with transaction.atomic():
         PeopleSource.objects.filter(pk=source.pk).update(seen_at=clock.now())
@@ -195,12 +206,58 @@ def _weighed(row: Row, entry: SourcedPerson | None, inside: Collection[str]) -> 
     return replace(row, does="same" if now == said and set(inside) == row.groups else "change")
 
 
+class _Own:
+    """Which rows give somebody an office or a group by a file of their own: nobody appoints themselves that way."""
+
+    def __init__(self, source: PeopleSource, rows: Iterable[Row], by: Principal) -> None:
+        """Find the accounts of whoever gives the file, those included that the file would make."""
+        self._source = source
+        giver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
+        own = {each.pk for each in independence.accounts_of(giver)} if giver else set[int]()
+        self._address = giver.email.lower() if giver else ""
+        people = source.people.filter(removed_at=None).select_related("person")
+        self._known = {entry.user_name.lower(): entry for entry in people}
+        self._own = {name: entry for name, entry in self._known.items() if entry.person_id in own}
+        names = {name.lower() for entry in self._own.values() for name in (str(entry.pk), entry.external_id)}
+        made = {row.said.user_name.lower() for row in rows if row.does == "add" and self._has_address(row)}
+        self._names = (names | made | self._own.keys()) - {""}
+
+    def is_in(self, row: Row) -> bool:
+        """Whether a row makes the giver a manager, puts them into a group, or changes their address."""
+        if row.does not in {"add", "change", "remove"}:
+            return False
+        name, manager = row.said.user_name.lower(), row.said.manager
+        known, entry = self._known.get(name), self._own.get(name)
+        if _plain(manager) in self._names and (known is None or known.manager_said != manager):
+            return True
+        if entry is None:
+            if row.does != "add" or not self._has_address(row):
+                return False
+            return bool(row.groups) or any(each.manager_said.lower() == name for each in self._known.values())
+        inside = self._source.groups.filter(group__people=entry.person, removed_at=None)
+        gains = row.groups - set(inside.values_list("group__name", flat=True))
+        return bool(gains) or row.said.email.lower() != entry.person.email.lower()
+
+    def _has_address(self, row: Row) -> bool:
+        return bool(self._address) and row.said.email.lower() == self._address
+
+
+def _plain(manager: str) -> str:
+    """Write the id of an entry as we do; other names of a manager in small letters."""
+    try:
+        return str(UUID(manager))
+    except ValueError:
+        return manager.lower()
+
+
 def _done(source: PeopleSource, row: Row) -> Row:
     entry = source.people.filter(user_name__iexact=row.said.user_name, removed_at=None).first()
     try:
         if row.does == "add":
             provisioning.add_person(source, row.said)
-        elif row.does in {"change", "remove"} and entry is not None:
+        elif row.does in {"change", "remove"}:
+            if entry is None:  # gone since it was seen
+                return replace(row, does="refused", code=NotFound.code)
             provisioning.change_person(source, entry.pk, replace(row.said, external_id=entry.external_id))
     except provisioning.RemovalHeld:
         return replace(row, does="held", code=provisioning.RemovalHeld.code)
@@ -215,10 +272,11 @@ def _group(source: PeopleSource, rows: list[Row]) -> None:
     named = {
         entry.user_name.lower(): str(entry.pk) for entry in source.people.filter(removed_at=None).only("user_name")
     }
-    for row in rows:
-        for name in row.groups:
-            wanted.setdefault(name, set()).add(named[row.said.user_name.lower()])
-    told = {named[row.said.user_name.lower()] for row in rows if row.said.user_name.lower() in named}
+    here = {named[login]: row.groups for row in rows if (login := row.said.user_name.lower()) in named}
+    for key, groups in here.items():
+        for name in groups:
+            wanted.setdefault(name, set()).add(key)
+    told = set(here)
     kept = {each.group.name: each for each in source.groups.filter(removed_at=None).select_related("group")}
     for name in sorted(wanted.keys() - kept.keys()):
         provisioning.add_group(source, name, external_id="", members=wanted[name])

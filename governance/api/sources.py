@@ -194,6 +194,6 @@ class TakeFile(_OfSources):
             by = {"by": self.principal, "reason": said["reason"]}
             plan = peoplefiles.apply(found, said["csv"], complete=said["complete"], seen=said["seen"], **by)
         else:
-            plan = peoplefiles.plan(found, said["csv"], complete=said["complete"])
+            plan = peoplefiles.plan(found, said["csv"], complete=said["complete"], by=self.principal)
         told = {"applied": bool(said["seen"]), "digest": plan.digest, "counts": plan.counts, "rows": plan.rows}
         return Response(PlanShown(told).data)

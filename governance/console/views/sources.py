@@ -116,7 +116,7 @@ def _file(request: HttpRequest, source: PeopleSource, *, take: bool) -> HttpResp
             text = sent.read().decode()
         except UnicodeDecodeError as why:
             raise peoplefiles.FileUnreadable from why
-        plan = peoplefiles.plan(source, text, complete=complete)
+        plan = peoplefiles.plan(source, text, complete=complete, by=doors.person(request).principal)
         return _show(request, source, look={"plan": plan, "text": text, "complete": complete})
     text = request.POST.get("text", "").replace("\r\n", "\n")
     by, seen = doors.person(request).principal, request.POST.get("seen", "")

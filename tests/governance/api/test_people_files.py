@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audit.models import Event
-from entitlements import peoplefiles
+from entitlements import peoplefiles, provisioning
 from entitlements.models import Group, PeopleSource, Person, Role
 from tests import make
 from tests.entitlements.api import client
@@ -81,6 +81,53 @@ def test_a_row_that_is_wrong_says_why_and_stops_no_other(admin: Any, row: str, c
 def test_a_file_of_another_form_is_refused(admin: Any, text: str) -> None:  # noqa: ANN401 - as above
     answer = admin.post(f"{SOURCE}/hr/file", {"csv": text}, format="json")
     assert answer.status_code in (400, 422)
+
+
+OWN = [
+    ("dave,Dave,dave@example.org,,,Board", "own_appointment"),  # a group for an account of her own
+    ("carol,Carol,,dave,,", "own_appointment"),  # the manager of somebody
+    ("dave,Dave,else@example.org,,,", "own_appointment"),  # the address that says whose account it is
+    ("erin,Erin,DAVE@example.org,,,All", "own_appointment"),  # an account that she makes for herself
+    ("carol,Carol,,dave,no,", "own_appointment"),
+    ("dave,David,dave@example.org,,,", ""),
+]
+
+
+@pytest.mark.parametrize(("row", "code"), OWN)
+def test_nobody_appoints_themselves_by_a_file(admin: Any, row: str, code: str) -> None:  # noqa: ANN401 - as above
+    take(admin, HEAD + "carol,Carol,,,,\ndave,Dave,dave@example.org,,,All\n")
+    Person.objects.filter(login="ada").update(email="Dave@example.org")
+    found = take(admin, HEAD + row + "\n")
+    assert [each["code"] for each in found["rows"]] == [code]
+    second = client.of(make.person("adam", roles=[Role.ADMIN]))
+    assert [each["code"] for each in take(second, HEAD + row + "\n")["rows"]] == [""]
+
+
+def test_a_file_says_on_whose_behalf_and_an_ended_source_takes_none(admin: Any) -> None:  # noqa: ANN401 - as above
+    digest = look(admin, FILE)["digest"]
+    assert look(admin, FILE.replace("dave,yes", ",yes"), seen=digest)["code"] == "stale", "another manager"
+    take(admin, FILE)
+    done = Event.objects.filter(action__in=["person.registered", "group.made"], links__contains=["source:hr"])
+    assert {(each.actor, each.on_behalf_of) for each in done} == {("source:hr", "person:ada")}
+    admin.post(f"{SOURCE}/hr/disable", {"reason": "Moved."}, format="json")
+    assert look(admin, FILE)["code"] == "source_ended"
+
+
+def test_whoever_is_gone_since_a_file_was_seen_is_passed_over(
+    admin: Any,  # noqa: ANN401 - as above
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take(admin, FILE)
+    again = FILE.replace("Carol,", "Carola,")
+    before = peoplefiles._done
+
+    def gone(source: PeopleSource, row: peoplefiles.Row) -> peoplefiles.Row:
+        for entry in source.people.filter(user_name="carol", removed_at=None):
+            provisioning.remove_person(source, entry.pk)
+        return before(source, row)
+
+    monkeypatch.setattr(peoplefiles, "_done", gone)
+    assert [each["code"] for each in take(admin, again)["rows"]] == ["not_found", ""]
 
 
 def test_too_many_removals_at_once_are_held_until_an_administrator_answers(admin: Any) -> None:  # noqa: ANN401 - as above
