@@ -53,7 +53,7 @@ def test_low_risk_is_kept_and_flagged_and_the_rest_stops_and_ends_a_fortnight_la
     assert reviews.apply_due() == 2
     assert reviews.apply_due() == 0
     assert states() == {"research-bot": "suspended", "helper": "active"}
-    did = dict(NoAnswer.objects.values_list("item__agent__slug", "did"))
+    did = dict(NoAnswer.objects.filter(item__campaign=campaign).values_list("item__agent__slug", "did"))
     assert did == {"research-bot": "suspend", "helper": "keep_flagged"}
     assert set(ReviewItem.objects.filter(campaign=campaign).values_list("state", flat=True)) == {"no_response"}
     assert timeline.of("campaign", "q4").filter(action=Action.REVIEW_NOT_ANSWERED).count() == 2
@@ -76,6 +76,28 @@ def test_nothing_happens_before_two_working_days_are_over(overdue: tuple[Company
 def test_saturday_and_sunday_are_no_working_days() -> None:
     friday = datetime(2026, 11, 27, 12, tzinfo=UTC)
     assert reviewing.business_days(friday, 2) == datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+def test_the_owner_alone_closes_without_answers_and_it_does_what_the_deadline_does(
+    overdue: tuple[Company, Campaign], at: Move
+) -> None:
+    company, campaign = overdue
+    end = reviewing.business_days(campaign.due_at, 2)
+    at(end - timedelta(seconds=1))
+    with pytest.raises(reviews.ItemsOpen) as early:
+        reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    assert early.value.detail == {"open": 1, "until": end.isoformat()}
+    at(timedelta(seconds=1))
+    with pytest.raises(NotTheOwner):
+        reviews.close(campaign.pk, by=make.analyst("bea"), reason="over", without_answer=True)
+
+    reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+
+    assert states() == {"research-bot": "suspended", "helper": "active"}
+    did = dict(NoAnswer.objects.filter(item__campaign=campaign).values_list("item__agent__slug", "did"))
+    assert did == {"research-bot": "suspend", "helper": "keep_flagged"}
+    at(timedelta(days=14))
+    assert reviews.revoke_due() == 1
 
 
 def test_the_first_campaign_is_a_rehearsal_and_stops_nothing(at: Move) -> None:

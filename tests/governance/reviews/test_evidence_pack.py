@@ -138,6 +138,9 @@ def test_sealing_waits_for_the_end_for_another_person_and_for_words(closed: tupl
     company, campaign = closed
     with pytest.raises(sealing.SignedOffByReviewer):
         sealing.seal(campaign.pk, by=company.sofia, statement=SIGNED)
+    company.mallory.email = company.sofia.email.upper()
+    with pytest.raises(sealing.SignedOffByReviewer):  # another account of whoever answered
+        sealing.seal(campaign.pk, by=company.mallory, statement=SIGNED)
     with pytest.raises(ReasonRequired):
         sealing.seal(campaign.pk, by=company.ana, statement="  ")
     under_way = worlds.campaign(company, slug="next", start=False)
