@@ -52,7 +52,7 @@ class CampaignAsked(Strict):
 
 
 class Ending(Strict):
-    """Why a campaign ends. `without_answer` says that open items stay without an answer."""
+    """Why a campaign ends. `without_answer`: its owner says that open items stay without one, once time is up."""
 
     reason = Text(max_length=500)
     without_answer = serializers.BooleanField(required=False, default=False)

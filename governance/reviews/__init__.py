@@ -2,7 +2,8 @@
 
 from .answering import Answer, Submission, drafts_of, drafts_tag, save_draft, submit
 from .assigning import reassign, reassign_leavers
-from .campaigns import Manner, activate, close, finish_closing, make
+from .campaigns import Manner, activate, make
+from .closing import close, finish_closing
 from .deadlines import apply_due, release, revoke_due
 from .errors import (
     BadAnswer,

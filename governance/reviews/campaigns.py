@@ -1,4 +1,4 @@
-"""The life of a campaign: a draft, then under way with a frozen population, then closing, then closed."""
+"""The life of a campaign: a draft, then under way with a frozen population; `closing` is how it ends."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
 from audit import chain, clock, log
 from audit.actions import Action
-from audit.context import SYSTEM, Principal
-from entitlements.errors import NotFound, ReasonRequired
+from entitlements.errors import NotFound
 from entitlements.models import Person
-from governance.models import Assignment, Campaign, Remediation, ReviewItem
+from governance.models import Assignment, Campaign, ReviewItem
 
-from . import assigning, ending, removing, scoping, staging, suggesting
-from .errors import BadManner, DueTooSoon, ItemsOpen, NameTaken, NotADraft, NothingToReview, NotUnderWay
+from . import assigning, scoping, staging, suggesting
+from .errors import BadManner, DueTooSoon, NameTaken, NotADraft, NothingToReview
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,63 +141,6 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
         },
     )
     return campaign
-
-
-@transaction.atomic
-def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = False) -> Campaign:
-    """End a campaign; no answer is taken back any more, and it is closed at once, or as soon as every cut is proven.
-
-    `without_answer` says that open items stay without an answer, which their outcome then says. Raises NotFound,
-    ReasonRequired, NotUnderWay, ItemsOpen.
-    """
-    if not reason.strip():
-        raise ReasonRequired
-    campaign = locked(campaign_id)  # waits out whoever is submitting; later ones find it closing
-    if campaign.state != Campaign.State.ACTIVE:
-        raise NotUnderWay
-    ending.supersede(campaign)
-    still_open = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).count()
-    if still_open and not without_answer:
-        raise ItemsOpen(open=still_open)
-    if still_open:
-        ending.leave_unanswered(campaign, by=by.principal, reason=reason)
-    save(campaign, state=Campaign.State.CLOSING, closing_at=clock.now())
-    log.record(
-        Action.CAMPAIGN_CLOSING,
-        about=about(campaign),
-        by=by.principal,
-        reason=reason,
-        detail={"without_answer": still_open, "outcomes": ending.outcomes(campaign)},
-    )
-    removing.finish(campaign)
-    _finish(campaign, by=by.principal)
-    return campaign
-
-
-@transaction.atomic
-def finish_closing(campaign_id: UUID) -> bool:
-    """Close a closing campaign once every cut is proven and final, or excepted; says whether it did."""
-    campaign = locked(campaign_id)
-    return campaign.state == Campaign.State.CLOSING and _finish(campaign, by=SYSTEM)
-
-
-def _finish(campaign: Campaign, *, by: Principal) -> bool:
-    removals = Remediation.objects.filter(decision__item__campaign=campaign)
-    not_final = Q(state=Remediation.State.VERIFIED, final_at__isnull=False, finished_at=None)
-    if removals.filter(~Q(state__in=Remediation.DONE) | not_final).exists():
-        return False
-    save(campaign, state=Campaign.State.CLOSED, closed_at=clock.now())
-    log.record(
-        Action.CAMPAIGN_CLOSED,
-        about=about(campaign),
-        by=by,
-        detail={
-            "removals_proven": removals.filter(state=Remediation.State.VERIFIED).count(),
-            "removals_excepted": removals.filter(state=Remediation.State.EXCEPTED).count(),
-            "outcomes": ending.outcomes(campaign),
-        },
-    )
-    return True
 
 
 def locked(campaign_id: UUID) -> Campaign:

@@ -7,7 +7,7 @@ revoked fourteen days later unless a second person restores it. The first campai
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from django.db.models import Sum
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import SYSTEM
+from audit.context import SYSTEM, Principal
 from entitlements import grants, locks
 from entitlements.errors import ReasonRequired
 from entitlements.locks import Lock
@@ -88,12 +88,17 @@ def effect(campaign: Campaign) -> Effect:
     return found
 
 
+def grace_ends(campaign: Campaign) -> datetime:
+    """Say when the time to answer is over for good."""
+    return reviewing.business_days(campaign.due_at, GRACE_DAYS)
+
+
 def apply_due() -> int:
     """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome by it."""
     now = clock.now()
     waiting = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now)
     waiting = waiting.filter(items__state=ReviewItem.State.IN_REVIEW).distinct()
-    due = [each for each in waiting if reviewing.business_days(each.due_at, GRACE_DAYS) <= now]
+    due = [each for each in waiting if grace_ends(each) <= now]
     return sum(_apply(each.pk) for each in due if each.deadline_held is None or each.deadline_released_at)
 
 
@@ -110,14 +115,22 @@ def _apply(campaign_id: UUID) -> int:
         campaigns.save(campaign, deadline_held=held)
         log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
         return 0
+    return carry_out(campaign, found, by=SYSTEM, reason=_said(campaign))
+
+
+def _said(campaign: Campaign) -> str:
+    return f"Nobody answered for it in the review {campaign.slug}."
+
+
+def carry_out(campaign: Campaign, found: Effect, *, by: Principal, reason: str) -> int:
+    """Stop or flag what nobody answered, within the caller's transaction; returns how many items got an outcome."""
     stops = [] if campaign.is_rehearsal else found.stopped
     locks.exclusive(*((Lock.GRANT, grant) for item in stops for grant in found.grants.get(item.pk, ())))
-    said = f"Nobody answered for it in the review {campaign.slug}."
     for item in stops:
         for grant in found.grants.get(item.pk, ()):
-            grants.suspend(grant, by=SYSTEM, reason=said)
+            grants.suspend(grant, by=SYSTEM, reason=_said(campaign))
     _write_down(campaign, found)
-    return ending.leave_unanswered(campaign, by=SYSTEM, reason=said)
+    return ending.leave_unanswered(campaign, by=by, reason=reason)
 
 
 def _write_down(campaign: Campaign, found: Effect) -> None:

@@ -7,7 +7,7 @@ from django.db.models import Q
 from audit import clock
 from governance.models import Remediation
 
-from . import campaigns, excepting, removing
+from . import closing, excepting, removing
 
 _STATE = Remediation.State
 
@@ -22,5 +22,5 @@ def prove_due(limit: int = 100) -> int:
     ids = list(due.values_list("decision", flat=True)[:limit])
     for decision_id in ids:
         remediation = removing.prove(decision_id)
-        campaigns.finish_closing(remediation.decision.item.campaign_id)
+        closing.finish_closing(remediation.decision.item.campaign_id)
     return len(ids)

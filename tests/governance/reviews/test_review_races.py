@@ -49,7 +49,7 @@ def drafted(round_: int, company: Company) -> Campaign:
     """Begin a campaign in which sofia has drafted an answer to each of five items."""
     for number in range(5):
         bot = make.agent(f"bot-{round_}-{number}", sponsor=company.sofia)
-        make.grant(bot, company.use, people=[company.alice])
+        make.grant(bot, company.use, people=[company.alice], lasts=timedelta(days=60))
     slugs = [f"bot-{round_}-{number}" for number in range(5)]
     campaign = reviews.make(
         f"round-{round_}",
@@ -78,10 +78,11 @@ def test_two_submissions_at_once_decide_each_item_once() -> None:
         assert Grant.objects.filter(agent__slug__startswith=f"bot-{round_}-", state="suspended").count() == 2
 
 
-def test_closing_while_somebody_submits_leaves_no_item_with_two_outcomes() -> None:
+def test_closing_while_somebody_submits_leaves_no_item_with_two_outcomes(at: Callable[[timedelta], object]) -> None:
     company, _ = worlds.found()
     for round_ in range(ROUNDS):
         campaign = drafted(round_, company)
+        at(timedelta(days=6))  # after the due date and its grace
 
         submitted, closed = at_once(
             lambda pk=campaign.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI),  # type: ignore[misc]

@@ -1,0 +1,86 @@
+"""The end of a campaign: closing while its last cuts become final and are proven, then closed for good."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements.errors import ReasonRequired
+from entitlements.models import Person
+from governance.models import Campaign, Remediation, ReviewItem
+
+from . import campaigns, deadlines, ending, removing
+from .errors import ItemsOpen, NotTheOwner, NotUnderWay
+
+
+@transaction.atomic
+def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = False) -> Campaign:
+    """End a campaign; no answer is taken back any more, and it is closed at once, or as soon as every cut is proven.
+
+    `without_answer` is the word of the campaign's owner that open items stay without one: low risk is kept and flagged,
+    anything above stops as at the deadline, and not before it. Raises NotFound, ReasonRequired, NotUnderWay, ItemsOpen,
+    NotTheOwner.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    campaign = campaigns.locked(campaign_id)  # waits out whoever is submitting; later ones find it closing
+    if campaign.state != Campaign.State.ACTIVE:
+        raise NotUnderWay
+    ending.supersede(campaign)
+    still_open = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).count()
+    if still_open and not without_answer:
+        raise ItemsOpen(open=still_open)
+    if still_open:
+        _leave_unanswered(campaign, by=by, reason=reason)
+    campaigns.save(campaign, state=Campaign.State.CLOSING, closing_at=clock.now())
+    log.record(
+        Action.CAMPAIGN_CLOSING,
+        about=campaigns.about(campaign),
+        by=by.principal,
+        reason=reason,
+        detail={"without_answer": still_open, "outcomes": ending.outcomes(campaign)},
+    )
+    removing.finish(campaign)
+    _finish(campaign, by=by.principal)
+    return campaign
+
+
+def _leave_unanswered(campaign: Campaign, *, by: Person, reason: str) -> None:
+    """Let the owner do to open items what the deadline does; what would stop has until then to be answered."""
+    if campaign.owner_id != by.pk:
+        raise NotTheOwner
+    found, until = deadlines.effect(campaign), deadlines.grace_ends(campaign)
+    if found.stopped and not campaign.is_rehearsal and clock.now() < until:
+        raise ItemsOpen(open=len(found.stopped), until=until.isoformat())
+    deadlines.carry_out(campaign, found, by=by.principal, reason=reason)
+
+
+@transaction.atomic
+def finish_closing(campaign_id: UUID) -> bool:
+    """Close a closing campaign once every cut is proven and final, or excepted; says whether it did."""
+    campaign = campaigns.locked(campaign_id)
+    return campaign.state == Campaign.State.CLOSING and _finish(campaign, by=SYSTEM)
+
+
+def _finish(campaign: Campaign, *, by: Principal) -> bool:
+    removals = Remediation.objects.filter(decision__item__campaign=campaign)
+    not_final = Q(state=Remediation.State.VERIFIED, final_at__isnull=False, finished_at=None)
+    if removals.filter(~Q(state__in=Remediation.DONE) | not_final).exists():
+        return False
+    campaigns.save(campaign, state=Campaign.State.CLOSED, closed_at=clock.now())
+    log.record(
+        Action.CAMPAIGN_CLOSED,
+        about=campaigns.about(campaign),
+        by=by,
+        detail={
+            "removals_proven": removals.filter(state=Remediation.State.VERIFIED).count(),
+            "removals_excepted": removals.filter(state=Remediation.State.EXCEPTED).count(),
+            "outcomes": ending.outcomes(campaign),
+        },
+    )
+    return True
