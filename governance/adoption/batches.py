@@ -1,7 +1,7 @@
 """The verbs on a file of access that exists: look at it, ask sponsors, let them answer, adopt what they accepted.
 
 Three people stand behind adopted access: who brought the file, the sponsor who accepted each agent with its lines, and
-the analyst who says yes. Who brought it never accepts, and who says yes is neither served by the agent nor its owner.
+the analyst who says yes. Who brought it never accepts, and neither of the others is served by the agent or its owner.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import agents, impressions, locks, offers, seenagents
+from entitlements import agents, impressions, independence, locks, offers, seenagents
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.locks import Lock
-from entitlements.models import Agent, Membership, Person, SeenAgent, Workflow
+from entitlements.models import Agent, Person, SeenAgent, Workflow
 from governance import ownership
 from governance.models import AdoptedAgent, AdoptionBatch, OfficeProposal, SeenAccess
 
 from . import granting, matching, reading
 from .granting import Plan
+from .stakes import Stakes
 
 State, Batch = AdoptedAgent.State, AdoptionBatch.State
 MOST_PROBLEMS: Final = 500
 OPEN: Final = (State.LISTED, State.DECLINED)
+CHANGED: Final = "changed_since_accepted"
 
 
 class Empty(DomainError):
@@ -59,14 +61,14 @@ class NothingAccepted(DomainError):
 
 
 class OwnBenefit(Forbidden):
-    """Nobody adopts access of an agent that acts for them or that they own; ask another analyst."""
+    """Nobody accepts or adopts access of an agent that acts for them or that they own; ask somebody else."""
 
     code = "adoption_own_benefit"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a confirmation did: the agents adopted, the grants made, the rules that refused a grant."""
+    """What a confirmation did: the agents adopted, the grants made, what refused a grant, or sent an agent back."""
 
     agents: int = 0
     grants: int = 0
@@ -182,10 +184,14 @@ def ask(
         _rows(locked).filter(state__in=OPEN, seen__state__in=[SeenAgent.State.UNMATCHED, SeenAgent.State.MATCHED])
     )
     named = matching.people(row.wanted for row in rows)
-    asked = []
+    asked, made, stakes = [], plans(rows), Stakes()
     for row in rows:
         person = each.get(row.pk) or named.get(row.wanted.casefold()) or sponsor
-        row.problem = _ask_one(row, person, by=by, reason=reason)
+        row.agent = row.agent or row.seen.agent
+        if row.agent is not None and row.agent.status != Agent.Status.STAGED:
+            person = row.agent.sponsor
+        row.problem = OwnBenefit.code if stakes.has(person, row.agent, made[row.pk]) else ""
+        row.problem = row.problem or _ask_one(row, person, by=by, reason=reason)
         if not row.problem:
             asked.append(row)
         row.save(update_fields=["agent", "sponsor", "state", "problem", "answered_at"])
@@ -204,16 +210,13 @@ def ask(
 
 def _ask_one(row: AdoptedAgent, person: Person | None, *, by: Person, reason: str) -> str:
     """Ask for one agent; returns why nobody was asked, or nothing."""
-    row.agent = row.agent or row.seen.agent
-    if row.agent is not None and row.agent.status != Agent.Status.STAGED:
-        person = row.agent.sponsor
     if person is None:
         return "sponsor_missing"
     if not person.is_active:
         return "sponsor_disabled"
-    if person.pk == row.batch.brought_by_id:
+    if independence.same_human(row.batch.brought_by, person):
         return "sponsor_brought_it"
-    if person.pk == by.pk and (row.agent is None or row.agent.status == Agent.Status.STAGED):
+    if independence.same_human(by, person) and (row.agent is None or row.agent.status == Agent.Status.STAGED):
         return "own_appointment"
     try:
         with transaction.atomic():
@@ -255,7 +258,7 @@ def answer(
     """Accept or decline to answer for one's agents of a batch, all or `only` some. A refusal needs a reason.
 
     Accepting takes the office of sponsor where it is new, and agrees to what the agent is to keep. Raises NotFound,
-    ReasonRequired, NotAsked, and what `ownership.accept` raises.
+    ReasonRequired, NotAsked, OwnBenefit for whoever accepts what serves them, and what `ownership.accept` raises.
     """
     if not accept and not reason.strip():
         raise ReasonRequired
@@ -263,8 +266,11 @@ def answer(
     rows = list(
         _rows(locked).filter(state=State.ASKED, sponsor=by).filter(**({} if only is None else {"pk__in": list(only)}))
     )
-    if not rows or not by.is_active or by.pk == locked.brought_by_id:
+    if not rows or not by.is_active or independence.same_human(locked.brought_by, by):
         raise NotAsked
+    made, stakes = plans(rows), Stakes()
+    if accept and any(stakes.has(by, row.agent, made[row.pk]) for row in rows):
+        raise OwnBenefit
     for row in rows:
         waiting = OfficeProposal.objects.filter(
             agent=row.agent, office="sponsor", person=by, state=OfficeProposal.State.WAITING
@@ -274,7 +280,8 @@ def answer(
         elif waiting is not None:
             ownership.decline(waiting.pk, by=by, reason=reason)
         row.state, row.answered_at = State.ACCEPTED if accept else State.DECLINED, clock.now()
-        row.save(update_fields=["state", "answered_at"])
+        row.accepted, row.problem = made[row.pk].digest() if accept else "", ""
+        row.save(update_fields=["state", "answered_at", "accepted", "problem"])
     links = [f"agent:{row.agent.slug}" for row in rows[:200] if row.agent]
     detail = {"answer": "accepted" if accept else "declined", "agents": len(rows)}
     log.record(Action.ADOPTION_ANSWERED, about=[*about(locked), *links], by=by.principal, reason=reason, detail=detail)
@@ -285,6 +292,7 @@ def answer(
 def confirm(batch: AdoptionBatch, *, by: Person, reason: str) -> Outcome:
     """Say yes to what sponsors accepted: agents come into use, and their listed lines become adopted grants.
 
+    Where something else would be made than what a sponsor accepted, nothing is: they are asked anew.
     Raises NotFound, ReasonRequired, NothingAccepted, OwnBenefit.
     """
     if not reason.strip():
@@ -293,17 +301,19 @@ def confirm(batch: AdoptionBatch, *, by: Person, reason: str) -> Outcome:
     rows = list(_rows(locked).filter(state=State.ACCEPTED).exclude(agent=None))
     locks.exclusive(*((Lock.AGENT, row.agent_id) for row in rows))
     rows = list(_rows(locked).filter(pk__in=[row.pk for row in rows]))
-    made = plans(rows)
+    made, stakes = plans(rows), Stakes()
     outcome = Outcome()
     for row in rows:
-        row.problem = _unfit(row) or _benefit(row, made[row.pk], by)
-        if row.problem:
+        row.problem = _unfit(row) or _stands_against(row, made[row.pk], stakes, by)
+        if row.problem == CHANGED:
+            _ask_anew(row, outcome)
+        elif row.problem:
             row.save(update_fields=["problem"])
         else:
             _adopt(row, made[row.pk], outcome, by=by, reason=reason)
-    if not outcome.agents and any(row.problem == OwnBenefit.code for row in rows):
+    if not outcome.agents and not outcome.refused and any(row.problem == OwnBenefit.code for row in rows):
         raise OwnBenefit
-    if not outcome.agents:
+    if not outcome.agents and not outcome.refused:
         raise NothingAccepted
     if not _rows(locked).filter(state__in=[State.LISTED, State.ASKED, State.ACCEPTED]).exists():
         locked.state, locked.finished_at = Batch.DONE, clock.now()
@@ -323,19 +333,18 @@ def _unfit(row: AdoptedAgent) -> str:
     return ""
 
 
-def _benefit(row: AdoptedAgent, made: Plan, by: Person) -> str:
-    """Say that somebody else has to say yes: who owns the agent or is served by it does not.
+def _stands_against(row: AdoptedAgent, made: Plan, stakes: Stakes, by: Person) -> str:
+    """Say why what was accepted is not adopted by this person, or not as it was accepted; or nothing."""
+    if any(stakes.has(person, row.agent, made) for person in (by, row.sponsor)):
+        return OwnBenefit.code
+    return "" if row.accepted == made.digest() else CHANGED
 
-    Nor who brought the file, where the sponsor is served: then nobody else would have looked at it.
-    """
-    people = {pk for piece in made.pieces for pk in piece.people}
-    groups = {pk for piece in made.pieces for pk in piece.groups}
-    people |= set(
-        Membership.objects.filter(group__in=groups, person__in=[by.pk, row.sponsor_id]).values_list("person", flat=True)
-    )
-    owns = row.agent is not None and by.pk in (row.agent.owner_id, row.agent.backup_id)
-    alone = row.sponsor_id in people and by.pk == row.batch.brought_by_id
-    return OwnBenefit.code if owns or alone or by.pk in people else ""
+
+def _ask_anew(row: AdoptedAgent, outcome: Outcome) -> None:
+    row.state, row.answered_at, row.accepted = State.ASKED, None, ""
+    row.save(update_fields=["state", "answered_at", "accepted", "problem"])
+    if row.agent is not None:
+        outcome.refused[row.agent.slug] = [CHANGED]
 
 
 def _adopt(row: AdoptedAgent, made: Plan, outcome: Outcome, *, by: Person, reason: str) -> None:

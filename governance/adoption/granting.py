@@ -6,6 +6,8 @@ needs a request like any other access, with the reason beside it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from entitlements import grants, people
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Entitlement, EntitlementTool, Grant, Group, Membership, Person, System, Tool
 from entitlements.words import Risk
+from governance import policies, rules
 from governance.models import AdoptedAgent, AdoptionBatch, SeenAccess
 
 from .reading import EVERYTHING
@@ -38,6 +41,7 @@ REASONS: Final = {
     "tool_not_approved": "The tool is not approved.",
     "too_risky": "Above medium risk.",
     "not_in_entitlement": "No entitlement has the tool.",
+    "needs_approval": "More people than the sponsor have to approve it.",
     "person_unknown": "Nobody has this login or address.",
     "person_disabled": "The person has left.",
     "group_unknown": "There is no such group.",
@@ -70,12 +74,33 @@ class Plan:
         """Count what is not adopted."""
         self.left[code, system, tool] += 1
 
+    def digest(self) -> str:
+        """Return what stands for all that would be made: the same exactly while each grant would be the same."""
+        whole = sorted(
+            [
+                piece.entitlement.scope,
+                sorted([line.tool.name, line.tool.risk, line.limits] for line in piece.lines),
+                sorted(piece.people),
+                sorted(piece.groups),
+            ]
+            for piece in self.pieces
+        )
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
     def said(self) -> list[dict[str, object]]:
         """Return what needs a request as rows."""
         return [
             {"code": code, "system": system, "tool": tool, "lines": count, "message": REASONS[code]}
             for (code, system, tool), count in sorted(self.left.items())
         ]
+
+
+def named(made: Iterable[Plan]) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the logins of the people, and the slugs of the groups, for whom grants would be made, by key."""
+    pieces = [piece for each in made for piece in each.pieces]
+    named = Person.objects.filter(pk__in={pk for piece in pieces for pk in piece.people})
+    groups = Group.objects.filter(pk__in={pk for piece in pieces for pk in piece.groups})
+    return dict(named.values_list("pk", "login")), dict(groups.values_list("pk", "slug"))
 
 
 type _Subject = tuple[str, int]
@@ -177,7 +202,14 @@ def _pieces(
             if line.tool_id in left:
                 by_holders[frozenset(by_tool[line.tool_id])].append(line)
                 left.discard(line.tool_id)
-        for holders, lines in by_holders.items():
+        enough = _sponsors_enough(offered[-key][0].entitlement)
+        for holders, listed in by_holders.items():
+            lines = [line for line in listed if line.tool.risk in enough]
+            for line in listed:
+                if line not in lines:
+                    made.leave("needs_approval", line.entitlement.system.slug, line.tool.name)
+            if not lines:
+                continue
             ids = {kind: frozenset(pk for each, pk in holders if each == kind) for kind in ("person", "group")}
             made.pieces.append(Piece(lines[0].entitlement, tuple(lines), ids["person"], ids["group"]))
     for tool in left:
@@ -186,6 +218,15 @@ def _pieces(
             next(iter(offered.values()))[0].entitlement.system.slug if offered else "",
             tools[tool].name,
         )
+
+
+def _sponsors_enough(entitlement: Entitlement) -> frozenset[str]:
+    """Return the risks at which the sponsor alone approves a request; none where the policy cannot be used."""
+    try:
+        stages = policies.stages_of(policies.current_for(entitlement))
+    except policies.Unusable:
+        return frozenset()
+    return frozenset(risk for risk in RISKS if set(stages[risk]) <= {rules.Stage.SPONSOR})
 
 
 def adopt(row: AdoptedAgent, agent: Agent, made: Plan, *, by: Principal, reason: str) -> tuple[list[Grant], list[str]]:

@@ -21,7 +21,7 @@ from entitlements.api.matrix import Matrix
 from entitlements.api.people import known_person
 from entitlements.errors import Forbidden, NotFound
 from entitlements.models import Agent, Person, SeenAgent, System
-from governance.adoption import batches, moving, reading
+from governance.adoption import batches, granting, moving, reading
 from governance.models import AdoptedAgent, AdoptionBatch
 
 from .matrix import MATRIX
@@ -51,6 +51,8 @@ class PieceShown(Shown):
     tools = serializers.ListField(child=serializers.CharField())
     people = serializers.IntegerField()
     groups = serializers.IntegerField()
+    logins = serializers.ListField(child=serializers.CharField())
+    group_slugs = serializers.ListField(child=serializers.CharField())
 
 
 class LeftShown(Shown):
@@ -180,6 +182,7 @@ class AdoptedFilter(filters.FilterSet):
 def shown(rows: list[AdoptedAgent]) -> list[AdoptedAgent]:
     """Add to agents of a file what would be made of their lines."""
     plans = batches.plans(rows)
+    logins, slugs = granting.named(plans.values())
     for row in rows:
         plan = plans[row.pk]
         row.grants = [  # type: ignore[attr-defined]  # what is shown of the plan
@@ -188,6 +191,8 @@ def shown(rows: list[AdoptedAgent]) -> list[AdoptedAgent]:
                 "tools": [line.tool.name for line in piece.lines],
                 "people": len(piece.people),
                 "groups": len(piece.groups),
+                "logins": sorted(logins[pk] for pk in piece.people),
+                "group_slugs": sorted(slugs[pk] for pk in piece.groups),
             }
             for piece in plan.pieces
         ]

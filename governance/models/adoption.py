@@ -55,7 +55,11 @@ class AdoptionBatch(models.Model):
 
 
 class AdoptedAgent(models.Model):
-    """One agent of one batch, the person who is asked to answer for what it is to keep, and their answer."""
+    """One agent of one batch, the person who is asked to answer for what it is to keep, and their answer.
+
+    `accepted` stands for what they accepted (granting.Plan.digest): when it would be something else now, they are asked
+    anew.
+    """
 
     class State(models.TextChoices):
         LISTED = "listed", "Needs a sponsor"
@@ -72,6 +76,7 @@ class AdoptedAgent(models.Model):
     wanted = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.LISTED)
     answered_at = models.DateTimeField(null=True, blank=True)
+    accepted = models.CharField(max_length=64, blank=True, default="", db_default="")
     adopted_by = models.CharField(max_length=120, blank=True)
     problem = models.CharField(max_length=64, blank=True)
 

@@ -16,6 +16,8 @@ from entitlements import clients, people, seenagents
 from entitlements.errors import ReasonRequired
 from entitlements.independence import SecondPersonNeeded
 from entitlements.models import Agent, Client, Grant, Group, Membership, Person, SeenAgent, Workflow
+from entitlements.words import Risk
+from governance import policies, rules
 from governance.adoption import batches, moving
 from governance.models import AdoptedAgent, AdoptionBatch, Notice, SeenAccess
 from governance.notices import hearing
@@ -144,13 +146,55 @@ def test_nobody_says_yes_to_what_serves_them_and_no_rule_is_passed_by(company: C
     people.assign_role(company.alice, "analyst", by=SYSTEM, reason="for the test")
     with pytest.raises(batches.OwnBenefit):
         batches.confirm(batch, by=company.alice, reason="For me.")
-    served = accepted(company, TABLE.replace(b"bob", b"mona").replace(b"desk-1", b"desk-2"))
-    with pytest.raises(batches.OwnBenefit):  # the sponsor is served, so who brought the file is not enough
-        batches.confirm(served, by=company.ana, reason="Alone.")
+    served = look(company, TABLE.replace(b"bob", b"mona").replace(b"desk-1", b"desk-2"))
+    with pytest.raises(batches.NothingToAsk) as refused:  # who is served is not asked to answer for it
+        batches.ask(served, sponsor=company.mona, each={}, by=company.ana, reason="x")
+    assert refused.value.detail["problems"] == ["adoption_own_benefit"]
     people.disable(company.mona, by=SYSTEM, reason="left")
     with pytest.raises(batches.NothingAccepted):
         batches.confirm(batch, by=company.ana, reason="Nobody answers for it.")
     assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("stake", ["owner", "backup", "served", "second account"])
+def test_a_sponsor_with_a_stake_neither_accepts_nor_is_enough(company: Company, stake: str) -> None:
+    batch = look(company)
+    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    other = look(company, TABLE.replace(b"desk-1", b"desk-2"))
+    batches.ask(other, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    batches.answer(batch, accept=True, by=company.mona)
+    if stake in ("owner", "backup"):
+        Agent.objects.filter(slug__startswith="desk").update(**{stake: company.mona})
+    elif stake == "served":
+        SeenAccess.objects.filter(row=3).update(person=company.mona)
+    else:
+        Person.objects.filter(login="bob").update(email=company.mona.email)
+    with pytest.raises(batches.OwnBenefit):
+        batches.answer(other, accept=True, by=company.mona)
+    with pytest.raises(batches.OwnBenefit):
+        batches.confirm(batch, by=company.ana, reason="yes")
+    assert not Grant.objects.exists()
+
+
+def test_what_is_not_what_the_sponsor_accepted_goes_back_to_them(company: Company) -> None:
+    batch = accepted(company)
+    SeenAccess.objects.filter(row=3).update(person=company.mallory)
+    outcome = batches.confirm(batch, by=company.ana, reason="yes")
+    assert (outcome.agents, outcome.refused) == (0, {"desk-helper": ["changed_since_accepted"]})
+    assert (Grant.objects.count(), AdoptedAgent.objects.get().state) == (0, "asked")
+    batches.answer(batch, accept=True, by=company.mona)
+    assert batches.confirm(batch, by=company.ana, reason="yes").grants == 2
+
+
+def test_what_more_than_a_sponsor_approves_needs_a_request(company: Company) -> None:
+    strict = dict(rules.DEFAULT_POLICY)
+    strict[Risk.MEDIUM] = (rules.Stage.SPONSOR, rules.Stage.SYSTEM_OWNER)
+    policies.publish(company.use, strict, by=company.resa, confirmed_by=company.rob, reason="Stricter.")
+    batch = accepted(company)
+    plan = batches.plans(AdoptedAgent.objects.all())[AdoptedAgent.objects.get().pk]
+    assert ("needs_approval", "clock", "convert") in plan.left
+    assert batches.confirm(batch, by=company.ana, reason="yes").grants == 1
+    assert [line.tool.name for line in Grant.objects.get().lines.all()] == ["now"]
 
 
 def test_an_agent_of_ours_keeps_its_sponsor_who_is_asked(company: Company) -> None:

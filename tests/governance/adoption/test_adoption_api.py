@@ -40,7 +40,9 @@ def test_a_file_goes_from_looking_to_adopted_and_back(company: Company) -> None:
     assert (sent.status_code, sent.json()["state"], sent.json()["lines_read"]) == (201, "preview", 1)
     path = f"adoptions/{sent.json()['id']}"
     (row,) = client.of(company.ana).get(f"/api/v1/{path}/agents").json()["results"]
-    assert row["grants"] == [{"entitlement": "clock:use", "tools": ["now"], "people": 1, "groups": 0}]
+    (piece,) = row["grants"]
+    assert (piece["entitlement"], piece["tools"], piece["people"], piece["groups"]) == ("clock:use", ["now"], 1, 0)
+    assert (piece["logins"], piece["group_slugs"]) == (["alice"], [])
     assert [(left["code"], left["tool"]) for left in row["left"]] == [("too_risky", "wipe")]
     assert post(company.ana, f"{path}/confirm", reason="x").json()["code"] == "adoption_nothing_accepted"
     asked = post(company.ana, f"{path}/ask", each=[{"id": row["id"], "sponsor": "sam"}], reason="Day 30.")

@@ -32,6 +32,7 @@ def test_from_a_file_to_the_governed_path_and_back(company: Company) -> None:
     assert "&lt;b&gt;Desk&lt;/b&gt;" in shown
     assert "<b>Desk" not in shown
     assert "Above medium risk." in shown
+    assert "alice" in shown
     row = AdoptedAgent.objects.get()
     path = f"/adoption/{batch.pk}/"
     asked = ana.post(path, {"act": "ask", "reason": "Day 30.", f"sponsor-{row.pk}": "mona"}, follow=True)
