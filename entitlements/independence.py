@@ -6,9 +6,10 @@ a script is nobody's second person, since whoever is to be checked may hold its 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 
-from audit import timeline
+from audit import context, timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 
@@ -60,6 +61,26 @@ def check_appointment(new: Person, *, present: Person | None, by: Principal) -> 
     second = Person.objects.holding(*roles).filter(login=by.name).exclude(pk=new.pk)
     if by.kind != "person" or not second.exists():
         raise OwnAppointment
+
+
+def check_membership(people: Iterable[Person], *, by: Principal) -> None:
+    """Refuse to put an account of one's own into a group, or to take it out: a group has access, and may answer.
+
+    A script does neither for whoever it acts for or has held its secret, an agent for nobody. Raises OwnAppointment.
+    """
+    if by == SYSTEM or by.kind == "source":
+        return
+    behind = _behind(by)
+    if by.kind == "agent" or any(each.login in behind for person in people for each in accounts_of(person)):
+        raise OwnAppointment
+
+
+def _behind(by: Principal) -> set[str]:
+    """Name by login who acts: a person, or whoever a script acts for, registered it, or was shown a secret of it."""
+    told = timeline.about(str(by)).filter(action__in=[Action.CLIENT_REGISTERED, Action.CLIENT_SECRET_ROTATED])
+    shown = [Principal.parse(each.actor) for each in told] if by.kind == "client" else []
+    acting = [by, context.current().on_behalf_of, *shown]
+    return {each.name for each in acting if each is not None and each.kind == "person"}
 
 
 def check_address(person: Person, *, by: Principal) -> None:

@@ -262,7 +262,9 @@ def link_identity(person: Person, issuer: TrustedIssuer, subject: str, *, by: Pr
 
 @transaction.atomic
 def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> Group:
-    """Make a group of people. Raises GroupTaken."""
+    """Make a group of people. Raises GroupTaken, and OwnAppointment for whoever puts themselves into it."""
+    if people:
+        independence.check_membership(people, by=by)
     try:
         with transaction.atomic():
             group = Group.objects.create(slug=slug, name=name)
@@ -278,9 +280,10 @@ def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> 
 def join_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Put a person into a group, and so into every grant that names it. Twice changes and records nothing.
 
-    Raises KeptBySource where a people source says who is in the group.
+    Raises KeptBySource where a people source says who is in the group, and OwnAppointment for whoever puts themselves.
     """
     check_kept_by_hand(group)
+    independence.check_membership([person], by=by)
     put_in(group, person, by=by, reason=reason)
 
 
@@ -304,9 +307,10 @@ def put_in(group: Group, person: Person, *, by: Principal, reason: str) -> None:
 def leave_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Take a person out of a group, and so out of every grant that names it. Raises NotFound when not a member.
 
-    Also KeptBySource where a people source says who is in the group.
+    Also KeptBySource where a people source says who is in the group, and OwnAppointment for whoever takes themselves.
     """
     check_kept_by_hand(group)
+    independence.check_membership([person], by=by)
     take_out(group, person, by=by, reason=reason)
 
 

@@ -82,8 +82,24 @@ def around_request(request: AccessRequest) -> rules.Surroundings:
     then = (request.sponsor_then, request.system_owner_then, request.manager_then)
     before = {person.login for person in then if person}
     newcomers = frozenset(login for login in held if login and login not in before) if before else frozenset[str]()
+    late = _late(request, now.groups)
+    joined = frozenset[str]().union(*late.values())
+    on_time = [those - late[stage] for stage, those in now.groups.items()]
+    otherwise = frozenset[str]().union(now.security, held & before, *on_time)
+    groups = {stage: those - (late[stage] & otherwise) for stage, those in now.groups.items()}
+    newcomers |= joined - otherwise  # of an office that they held before, nobody loses it by being put into a group
     owner_then = request.owner_then.login if request.owner_then else None
-    return replace(now, owner_then=owner_then, newcomers=newcomers, appealed=_answered(request.appeals))
+    return replace(now, groups=groups, owner_then=owner_then, newcomers=newcomers, appealed=_answered(request.appeals))
+
+
+def _late(request: AccessRequest, stages: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Name who joined a stage's group after the request was asked, by stage."""
+    late = {stage: set[str]() for stage in stages}
+    slugs = [stage.removeprefix(rules.GROUP) for stage in late]
+    rows = Membership.objects.filter(group__slug__in=slugs, created_at__gt=request.asked_at)
+    for slug, login in rows.values_list("group__slug", "person__login"):
+        late[f"{rules.GROUP}{slug}"].add(login)
+    return {stage: frozenset(logins) for stage, logins in late.items()}
 
 
 def _answered(request: AccessRequest | None) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Upper
+from django.db.models.functions import Now, Upper
 
 from audit import clock
 from audit.context import Principal
@@ -156,10 +156,11 @@ class Group(models.Model):
 
 
 class Membership(models.Model):
-    """One person in one group."""
+    """One person in one group, since a moment; none is known of those from before moments were kept."""
 
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+    created_at = models.DateTimeField(null=True, default=clock.now, db_default=Now())
 
     class Meta:
         constraints: ClassVar = [

@@ -8,9 +8,12 @@ import pytest
 
 from audit import clock
 from audit.actions import Action
-from audit.context import SYSTEM
+from audit.context import SYSTEM, Principal
 from audit.models import Event
-from entitlements import people
+from entitlements import clients, people
+from entitlements.errors import DomainError
+from entitlements.independence import OwnAppointment
+from entitlements.models import Person
 from entitlements.words import Risk
 from governance import approvals, candidates, narrowing, policies, requests, rules
 from governance.models import AccessRequest, Approval, Notice
@@ -73,6 +76,37 @@ def test_narrowing_to_less_risk_gives_up_one_of_two_answers_and_whoever_left_the
         "group:dpo",
         "system_owner",
     ]
+
+
+def test_whoever_joins_a_stages_group_after_the_asking_does_not_answer_in_its_name(company: Company) -> None:
+    dpo = make.group(make.person("dora"), make.person("dan"), slug="dpo")
+    publish(company, TWO_OF_DPO)
+    request = company.ask("convert")
+    late = make.person("late")
+    for each in (late, company.sofia):
+        people.join_group(dpo, each, by=company.ana.principal, reason="Joins.")
+    with pytest.raises(DomainError) as refused:
+        approvals.approve(request.pk, by=late)
+    assert refused.value.status == 403
+    approvals.approve(request.pk, by=company.sofia)
+    assert request.approvals.get(by=company.sofia).stage == "sponsor", "the office that she held before"
+    assert waiting(request) == {"group:dpo": ["dan", "dora"]}
+
+
+def test_nobody_puts_an_account_of_theirs_into_a_group_nor_takes_it_out(company: Company) -> None:
+    group, script = make.group(company.ana, slug="dpo"), Principal("client", "script")
+    clients.register("script", agent=None, auth="client_secret_basic", by=company.bob.principal)
+    Person.objects.filter(pk=company.rob.pk).update(email=company.ana.email.upper())
+    company.rob.refresh_from_db()
+    for by, whom in ((company.ana.principal, company.ana), (company.ana.principal, company.rob), (script, company.bob)):
+        for change in (people.join_group, people.leave_group):
+            with pytest.raises(OwnAppointment):
+                change(group, whom, by=by, reason="Because.")
+        with pytest.raises(OwnAppointment):
+            people.make_group("other", name="Other", people=[whom], by=by)
+    people.join_group(group, company.bob, by=company.ana.principal, reason="Joins.")
+    people.join_group(group, company.alice, by=script, reason="Joins.")
+    assert set(group.people.all()) == {company.ana, company.bob, company.alice}
 
 
 def test_a_group_without_people_falls_back_to_security_and_a_stage_is_never_skipped(company: Company) -> None:
