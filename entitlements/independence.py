@@ -24,7 +24,7 @@ class SecondPersonNeeded(Forbidden):
 
 
 class OwnAppointment(DomainError):
-    """Nobody makes themselves owner or sponsor, nor changes an address of their own: another person does."""
+    """Nobody makes themselves owner, sponsor or member, nor changes an address of their own: another person does."""
 
     code, status = "own_appointment", HTTPStatus.FORBIDDEN
 

@@ -85,7 +85,7 @@ def around_request(request: AccessRequest) -> rules.Surroundings:
     late = _late(request, now.groups)
     joined = frozenset[str]().union(*late.values())
     on_time = [those - late[stage] for stage, those in now.groups.items()]
-    otherwise = frozenset[str]().union(now.security, held & before, *on_time)
+    otherwise = frozenset[str]().union(now.security, held - newcomers, *on_time)
     groups = {stage: those - (late[stage] & otherwise) for stage, those in now.groups.items()}
     newcomers |= joined - otherwise  # of an office that they held before, nobody loses it by being put into a group
     owner_then = request.owner_then.login if request.owner_then else None
