@@ -75,7 +75,10 @@ def test_a_rule_is_proposed_and_confirmed_and_what_it_approved_is_looked_at(comp
     assert (given["request"], given["grant"]) == (str(request.pk), str(request.grant_id))
     look = f"/api/v1/rule-approvals/{given['id']}/look"
     assert client.of(company.sofia).post(look, {"verdict": "keep", **SAID}, format="json").status_code == 403
-    assert ana.post(look, {"verdict": "keep", **SAID}, format="json").json()["looked_by"] == "ana"
+    rob = client.of(company.rob)
+    assert ana.post(look, {"verdict": "keep", **SAID}, format="json").json()["code"] == "own_approval_rule"
+    assert rob.post(look, {"verdict": "keep", **SAID}, format="json").json()["code"] == "rule_approval_too_early"
+    assert rob.post(look, {"verdict": "revoke", **SAID}, format="json").json()["looked_by"] == "rob"
     assert resa.post(f"{one}/end", SAID, format="json").json()["state"] == "ended"
     shown = client.of(company.otto).get(f"/api/v1/requests/{request.pk}").json()["approvals"]
     assert [(each["stage"], each["answer"], each["by"]) for each in shown] == [
