@@ -246,9 +246,12 @@ class AdoptionAgents(Listing):
     filterset_class = AdoptedFilter
 
     def rows(self) -> QuerySet[AdoptedAgent]:
-        """Return those that the caller sees."""
+        """Return those that the caller sees. Raises NotFound where that is none of the file."""
         rows = AdoptedAgent.objects.filter(batch=self.kwargs["key"]).select_related("seen", "agent", "sponsor", "batch")
-        return batches.visible(rows, self.caller.human, everything=self.caller.sees_everything)
+        seen = batches.visible(rows, self.caller.human, everything=self.caller.sees_everything)
+        if not self.caller.sees_everything and not seen.exists():
+            raise NotFound
+        return seen
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Answer one page."""

@@ -83,5 +83,6 @@ class DenyRequests(_Answers):
         """Deny one."""
         self.seen(named["id"])
         version, by = version_of(said["etag"]), first_hand(self)
-        answered = approvals.deny(named["id"], by=by, expected_version=version, **said)
+        words = {name: said[name] for name in ("reason", "because") if name in said}
+        answered = approvals.deny(named["id"], by=by, expected_version=version, **words)
         return {"state": answered.state}

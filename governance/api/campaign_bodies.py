@@ -105,7 +105,7 @@ class CampaignShown(Shown):
     closed_at = serializers.DateTimeField(allow_null=True)
     is_rehearsal = serializers.BooleanField()
     load_cap = serializers.IntegerField(allow_null=True)
-    deadline_held = serializers.JSONField(allow_null=True)
+    deadline_held = serializers.DictField(allow_null=True)
     deadline_released_at = serializers.DateTimeField(allow_null=True)
     outcomes = serializers.SerializerMethodField()
     drafts_etag = serializers.SerializerMethodField()

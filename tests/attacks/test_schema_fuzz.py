@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Person
+from governance import policies
 from tests import make
 from tests.attacks import web
 from tests.governance.console import addresses
@@ -90,6 +91,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "delegations/key": str(world.samples["settings/delegation"]),
         "notices/key": str(world.samples["inbox/pk"]),
         "deliveries/key": str(world.samples["settings/delivery"]),
+        "approval-policies/key": policies.ensure_default().pk,
         "requests/asked": str(world.samples["requests/pk"]),
     }
 

@@ -11,6 +11,7 @@ from tests.browser.conftest import PASSWORD, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
+FILES = ("review-csv", "review-json", "review-pack", "coverage-csv")
 TABS: Final = {
     "agent-page": ("?tab=timeline", "?tab=tokens", "?tab=people", "?tab=versions"),
     "system-page": ("?tab=entitlements", "?tab=timeline"),
@@ -71,7 +72,7 @@ def test_no_hostile_text_runs_hides_or_breaks_anything_on_any_page(visitor: Visi
     looked = [
         world.address(route) + more
         for name, route in addresses.own().items()
-        if (name, "GET") in matrix.PAGES and name not in ("review-csv", "review-json")
+        if (name, "GET") in matrix.PAGES and name not in FILES
         for more in ("", *TABS.get(name, ()))
     ]
     wrong = _walk(visitor, "ana", [*looked, "/admin/entitlements/agent/", "/admin/entitlements/tool/"])

@@ -130,7 +130,11 @@ def test_access_comes_about_in_no_other_place() -> None:
         and isinstance(node.func.value, ast.Name)
         and (node.func.value.id, node.func.attr) == ("grants", "issue")
     }
-    assert issuing == {"governance/approvals.py"}
+    assert issuing == {
+        "governance/adoption/granting.py",  # medium risk at most, which the set-up does not hold up
+        "governance/approvals.py",
+        "governance/emergency.py",  # says so where it goes beyond it
+    }
 
 
 # ------------------------------------------------------------------------------------------------- the three lines

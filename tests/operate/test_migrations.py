@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -44,6 +45,14 @@ def since() -> list[tuple[str, str]]:
     return sorted(node for node in loader.disk_migrations if node[0] in release.LEAVES and node not in known)
 
 
+@functools.cache
+def new_models() -> set[tuple[str, str]]:
+    """Return the models that the release before does not know: it writes none of their columns."""
+    loader = MigrationLoader(None)
+    made = [(app, part) for app, name in since() for part in loader.disk_migrations[app, name].operations]
+    return {(app, each.name.lower()) for app, each in made if isinstance(each, migrations.CreateModel)}
+
+
 def parts(operation: Operation) -> Iterator[Operation]:
     """Yield what an operation does to the database."""
     if isinstance(operation, migrations.SeparateDatabaseAndState):
@@ -72,6 +81,8 @@ def trouble(operation: Operation, before: Any, after: Any, app: str) -> str:  # 
     if isinstance(operation, ADDS):
         return ""
     if isinstance(operation, migrations.AddField):
+        if (app, operation.model_name.lower()) in new_models():
+            return ""
         field: models.Field[Any, Any] = operation.field
         fits = field.null or field.many_to_many or field.has_db_default()
         return "" if fits else f"adds {operation.name}, which the release before does not write: null or db_default"
@@ -92,7 +103,7 @@ def test_migrations_since_the_release_before_only_add() -> None:
             found += [
                 f"{app}.{name} {wrong}" for part in parts(operation) if (wrong := trouble(part, before, state, app))
             ]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_the_release_before_is_named_once_and_has_the_last_migrations_that_are_said() -> None:

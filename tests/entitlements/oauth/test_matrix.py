@@ -86,7 +86,7 @@ def _end_sessions(world: World) -> None:
 SPOILERS: dict[Callable[[World], None], str] = {
     _disable_person: "person_disabled",
     _suspend_agent: "agent_suspended",
-    _retire_agent: "agent_retired",
+    _retire_agent: "client_disabled",  # its clients end with it
     _disable_sponsor: "sponsor_disabled",
     _disable_client: "client_disabled",
     _disable_system: "system_disabled",
