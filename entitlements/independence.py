@@ -49,8 +49,14 @@ def check_start(link: str, stopped: Action, by: Principal) -> None:
     if by == SYSTEM:
         return
     last = timeline.about(link).filter(action=stopped).last()
-    if by.kind != "person" or (last is not None and last.actor == str(by)):
+    if by.kind != "person" or (last is not None and last.actor in _names_of(by)):
         raise SecondPersonNeeded
+
+
+def _names_of(by: Principal) -> set[str]:
+    """Name every account of whoever acts, as the record names them."""
+    acts = Person.objects.filter(login=by.name).first()
+    return {str(by), *(str(each.principal) for each in (accounts_of(acts) if acts else ()))}
 
 
 def check_appointment(new: Person, *, present: Person | None, by: Principal) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from audit import clock
 from audit.context import SYSTEM, Principal
-from entitlements import people, rolemaps, trust
+from entitlements import grants, people, rolemaps, trust
 from entitlements.errors import DomainError
-from entitlements.independence import OwnAppointment
+from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Person, Role, TrustedIssuer
 from governance import approvalrules, emergency, overrides, policies, rules
 from governance.models import EmergencyGrant
@@ -111,3 +111,12 @@ def test_nobody_makes_an_account_of_theirs_look_like_somebody_elses(company: Com
         "rob@example.org",
         "",
     }
+
+
+def test_nobody_starts_through_another_account_what_they_stopped(company: Company) -> None:
+    grant = make.grant(company.bot, company.use, people=[company.alice])
+    grants.suspend(grant.pk, by=company.rob.principal, reason="Odd calls at night.")
+    with pytest.raises(SecondPersonNeeded):
+        grants.restore(grant.pk, by=company.resa.principal, reason="All is well.")
+    Person.objects.filter(login="resa").update(email="another@example.com")
+    grants.restore(grant.pk, by=company.resa.principal, reason="All is well.")
