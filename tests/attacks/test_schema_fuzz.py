@@ -91,6 +91,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "delegations/key": str(world.samples["settings/delegation"]),
         "notices/key": str(world.samples["inbox/pk"]),
         "deliveries/key": str(world.samples["settings/delivery"]),
+        "seen-agents/key": 2**31 - 1,
         "approval-policies/key": policies.ensure_default().pk,
         "requests/asked": str(world.samples["requests/pk"]),
     }

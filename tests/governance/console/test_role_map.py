@@ -52,6 +52,7 @@ def sign_in(provider: company_idp.Provider, subject: str) -> Client:
         number = len(provider.asked) - 1
     with pytest.raises(HTTPError) as answer:
         opener.open(f"{provider.issuer}/signed-in?n={number}&sub={subject}")
+    answer.value.close()
     back = urlsplit(answer.value.headers["Location"])
     browser.get(back.path, dict(parse_qsl(back.query)))
     return browser
