@@ -62,11 +62,13 @@ def again(world: World, folder: Path) -> Visit:
         before = read(folder)
         began = datetime.now(UTC).isoformat()
         _end_access(world)
+        kept = _is_untouched(world, before.review)
+        if not kept:
+            _close(world, before.review)  # what it removed is paused until then, and held as long
         for agent in REVIEWED:
             _give_back(world, agent)
         request = before.request if _is_waiting(world, before.request) else _ask(world)
-        kept = _is_untouched(world, before.review)
-        return _write(folder, Visit(began, request, before.review if kept else _review_anew(world, before.review)))
+        return _write(folder, Visit(began, request, before.review if kept else _review(world)))
 
 
 def api(world: World, login: str) -> Api:
@@ -133,12 +135,11 @@ def _is_untouched(world: World, slug: str) -> bool:
     return bool(campaign["state"] == "active" and as_they_were)
 
 
-def _review_anew(world: World, slug: str) -> str:
-    """Close a review, if it is not yet, and begin the next one."""
+def _close(world: World, slug: str) -> None:
+    """Close a review, if it is not yet."""
     ana = api(world, "ana")
     if done("Reading the review", ana.get(f"campaigns/{slug}"))["state"] == "active":
         done("Closing", ana.post(f"campaigns/{slug}/close", {"reason": AGAIN, "without_answer": True}))
-    return _review(world)
 
 
 def _file(folder: Path) -> Path:
