@@ -119,7 +119,7 @@ def test_part_of_it_is_kept_taken_back_and_opened_again_over_rest(company: Compa
     sofia, ana, sam = client.of(company.sofia), client.of(company.ana), client.of(company.sam)
     lines = {line["tool"]: line["id"] for line in sofia.get(f"{ITEMS}/{item}").json()["lines"]}
     body = {"verb": "reduce", "reason_code": "unused", "kept": [lines["now"], lines["convert"]]}
-    wrong = sofia.put(f"{ITEMS}/{item}/draft", {**body, "kept": [1]}, headers={"If-Match": '"0"'})
+    wrong = sofia.put(f"{ITEMS}/{item}/draft", {**body, "kept": [max(lines.values()) + 1]}, headers={"If-Match": '"0"'})
     assert (wrong.status_code, wrong.json()["code"]) == (422, "review_answer_malformed")
     drafted = sofia.put(f"{ITEMS}/{item}/draft", body, headers={"If-Match": '"0"'})
     assert (drafted.status_code, drafted.json()["kept"]) == (200, body["kept"])
