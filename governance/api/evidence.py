@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.errors import NotFound
 from governance.models import EvidencePack
-from governance.reviews.pack import sealing
+from governance.reviews.pack.sealing import seal as seal_evidence
 
 from .campaigns import OfReviews
 
@@ -52,7 +52,7 @@ class Seal(OfReviews):
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Sign off a closed review and keep its evidence for good."""
         campaign, body = self.campaign(key), self.body(SealAsked)
-        kept = sealing.seal(campaign.pk, by=self.reviewer(), statement=body["statement"])
+        kept = seal_evidence(campaign.pk, by=self.reviewer(), statement=body["statement"])
         return Response(PackShown(kept).data, status=HTTPStatus.CREATED)
 
 

@@ -26,7 +26,7 @@ from tests.governance.companies import Company
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
-ROUNDS = 60
+ROUNDS = 150
 
 
 class Racers:

@@ -11,7 +11,7 @@ from entitlements.errors import Forbidden
 from governance.api.matrix import MATRIX
 from governance.console import doors, stepup
 from governance.models import EvidencePack
-from governance.reviews.pack import sealing
+from governance.reviews.pack.sealing import seal as seal_evidence
 
 from .reviews import found
 
@@ -31,7 +31,7 @@ def seal(request: HttpRequest, slug: str) -> HttpResponse:
     proofs = request.session.get("account_authentication_methods", [])
     amr = sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
     statement = request.POST.get("statement", "").strip()[:2000]
-    sealing.seal(campaign.pk, by=doors.person(request), statement=statement, amr=amr)
+    seal_evidence(campaign.pk, by=doors.person(request), statement=statement, amr=amr)
     doors.done(request, _("Sealed. The pack is kept, and can be checked without Mandate."))
     return redirect(f"/reviews/{slug}/evidence/")
 

@@ -20,7 +20,7 @@ from tests.entitlements.oauth.worlds import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
-ROUNDS = 60
+ROUNDS = 150
 ISSUERS = 16
 
 
