@@ -15,6 +15,7 @@ class Action(StrEnum):
     AGENT_BACKUP_CHANGED = "agent.backup_changed"
     AGENT_CALL_ALLOWED = "agent_call.allowed"
     AGENT_CALL_ENDED = "agent_call.ended"
+    AGENT_CRITICALITY_CHANGED = "agent.criticality_changed"
     AGENT_DORMANT = "agent.dormant"
     AGENT_EDITED = "agent.edited"
     AGENT_KEPT = "agent.kept"

@@ -51,7 +51,7 @@ class AgentAdmin(LookOnly):
     list_filter = ("kind", "status")
     search_fields = ("slug", "name")
     list_select_related = ("sponsor", "owner")
-    more = ("purpose", "status_reason", "tokens_valid_after")
+    more = ("purpose", "business_critical", "status_reason", "tokens_valid_after")
 
 
 @admin.register(models.System)

@@ -16,7 +16,7 @@ from audit.actions import Action
 from audit.context import Principal
 
 from . import changes, clients, grants, independence, locks
-from .errors import DomainError, NotFound, Stale
+from .errors import DomainError, NotFound, ReasonRequired, Stale
 from .locks import Lock
 from .models import Agent, Client, Grant, KindRule, Person
 from .words import Risk
@@ -183,6 +183,22 @@ def edit(agent: Agent, *, by: Principal, version: int, **fields: Unpack[AgentCha
     locked.save(update_fields=[*changed, "version"])
     detail = {name: {"from": was[name], "to": value} for name, value in changed.items()}
     log.record(Action.AGENT_EDITED, about=[f"agent:{locked.slug}"], by=by, detail=detail)
+    return locked
+
+
+@transaction.atomic
+def rate(agent: Agent, *, business_critical: bool, by: Principal, reason: str) -> Agent:
+    """Say whether the business cannot do without an agent. The same again changes nothing. Raises ReasonRequired."""
+    if not reason.strip():
+        raise ReasonRequired
+    locked = _locked(agent)
+    if locked.business_critical == business_critical:
+        return locked
+    locked.business_critical = business_critical
+    locked.version += 1
+    locked.save(update_fields=["business_critical", "version"])
+    detail = {"business_critical": business_critical}
+    log.record(Action.AGENT_CRITICALITY_CHANGED, about=[f"agent:{locked.slug}"], by=by, reason=reason, detail=detail)
     return locked
 
 

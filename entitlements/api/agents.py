@@ -28,6 +28,7 @@ class AgentFilter(filters.FilterSet):
     kind = filters.ChoiceFilter(choices=Agent.Kind.choices)
     sponsor = filters.CharFilter(field_name="sponsor__login")
     owner = filters.CharFilter(field_name="owner__login")
+    business_critical = filters.BooleanFilter()
 
     class Meta:
         model = Agent
@@ -49,6 +50,7 @@ class AgentShown(Shown):
     created_at = serializers.DateTimeField()
     activated_at = serializers.DateTimeField(allow_null=True)
     ends_at = serializers.DateTimeField(allow_null=True)
+    business_critical = serializers.BooleanField()
 
 
 class AgentAsked(Strict):
@@ -69,6 +71,13 @@ class AgentEdited(Strict):
 
     name = Text(max_length=200, required=False)
     purpose = Text(max_length=500, required=False, allow_blank=True)
+
+
+class CriticalityAsked(Strict):
+    """Whether the business cannot do without the agent, and why."""
+
+    business_critical = serializers.BooleanField()
+    reason = Text(max_length=500)
 
 
 class _Agents(Resource):
@@ -110,6 +119,20 @@ class One(_Agents, Look):
         self.permit(found, *self.links(found))
         preconditions.require(request, found.version)
         agents.edit(found, by=self.principal, version=found.version, **self.body(AgentEdited))
+        return self.again(found)
+
+
+class Criticality(_Agents):
+    """Say whether the business cannot do without an agent: then no review's deadline stops it by itself."""
+
+    asked = CriticalityAsked
+
+    def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Say it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        preconditions.respect(request, found.version)
+        agents.rate(found, by=self.principal, **self.body(CriticalityAsked))
         return self.again(found)
 
 

@@ -100,6 +100,7 @@ _ROWS: Final[Matrix] = {
     ("agent", "GET"): READABLE,
     ("agent", "PATCH"): row(Role.ANALYST, related="owner", scope=WRITE),
     ("agent-activate", "POST"): row(related="sponsor"),
+    ("agent-criticality", "PUT"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
     ("agent-versions", "GET"): READABLE,
     ("agent-versions", "POST"): row(Role.ANALYST, related="owner itself", scope=WRITE),
     ("agent-suspend", "POST"): _STOP_AGENT,

@@ -43,6 +43,7 @@ urlpatterns: list[URLPattern] = [
     at("agents", agents.Agents, "agents"),
     at("agents/<slug:key>", agents.One, "agent"),
     at("agents/<slug:key>/activate", agents.Activate, "agent-activate"),
+    at("agents/<slug:key>/criticality", agents.Criticality, "agent-criticality"),
     at("agents/<slug:key>/versions", agents.Versions, "agent-versions"),
     at("agents/<slug:key>/suspend", agents.Suspend, "agent-suspend"),
     at("agents/<slug:key>/restore", agents.Restore, "agent-restore"),

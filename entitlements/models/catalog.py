@@ -18,6 +18,7 @@ class Agent(models.Model):
     """A non-human identity that acts for people or on its own; a human sponsor answers for it.
 
     It is staged until its sponsor put it into use, `activated_at`. An ephemeral one retires by itself, at `ends_at`.
+    No machine stops what a `business_critical` one may do because nobody answered for it.
     """
 
     class Kind(models.TextChoices):
@@ -45,6 +46,7 @@ class Agent(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True, blank=True, db_default=Now())
     ends_at = models.DateTimeField(null=True, blank=True)
+    business_critical = models.BooleanField(default=False, db_default=False)
     version = models.PositiveIntegerField(default=1)
 
     class Meta:

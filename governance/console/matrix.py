@@ -148,6 +148,7 @@ PAGES: Final[Pages] = {
     **_both(like("agent PATCH"), "agent-edit"),
     ("agent-people", "POST"): like("agent-sponsor", "agent-owner", "agent-backup"),
     ("agent-activate-page", "POST"): like("agent-activate"),
+    ("agent-rate", "POST"): like("agent-criticality PUT"),
     ("agent-kinds-page", "GET"): like("kinds-of-agents GET"),
     ("agent-kinds-page", "POST"): like("kind-of-agents PUT"),
     ("agent-needed", "POST"): like("agent-keep", "agent-retire"),

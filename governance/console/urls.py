@@ -98,6 +98,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<slug:slug>/edit/", enrolling.edit, name="agent-edit"),
     path("agents/<slug:slug>/people/", enrolling.appoint, name="agent-people"),
     path("agents/<slug:slug>/activate/", agents.activate, name="agent-activate-page"),
+    path("agents/<slug:slug>/criticality/", agents.rate, name="agent-rate"),
     path("agents/<slug:slug>/needed/", agents.needed, name="agent-needed"),
     path("proposals/<uuid:pk>/", enrolling.answer, name="proposal-page"),
     path("agents/<slug:slug>/clients/add/", clients.add, name="client-add"),

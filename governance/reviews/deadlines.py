@@ -32,7 +32,7 @@ GRACE_DAYS: Final = 2
 """Working days between the due date and what happens without an answer."""
 UNTIL_REVOKED: Final = timedelta(days=14)
 MOST_SHARE, MOST_GRANTS, MOST_CALLS_A_DAY = 0.2, 25, 1000
-"""What the deadline stops by itself; above any of these it waits for the owner's word."""
+"""What the deadline stops by itself; above any of these, or for a business-critical agent, it waits for a word."""
 _WINDOW_DAYS: Final = 90
 
 
@@ -55,6 +55,13 @@ class Effect:
         """How many calls a day those made."""
         return sum(self.calls_a_day.values())
 
+    @property
+    def critical(self) -> list[str]:
+        """Name the agents that the business cannot do without and that would lose something."""
+        return sorted(
+            {item.agent.slug for item in self.stopped if self.grants.get(item.pk) and item.agent.business_critical}
+        )
+
     def too_much(self) -> list[str]:
         """Say why this is more than stops without somebody's word; empty when it is not."""
         active = Grant.objects.filter(state=Grant.State.ACTIVE, ended_at=None).count()
@@ -62,12 +69,13 @@ class Effect:
             ("share", self.stops > MOST_SHARE * active),
             ("grants", self.stops > MOST_GRANTS),
             ("calls", self.calls > MOST_CALLS_A_DAY),
+            ("business_critical", bool(self.critical)),
         )
         return [name for name, is_over in bounds if is_over]
 
     def told(self) -> dict[str, Any]:
         """Return it for the record."""
-        return {"kept": len(self.kept), "grants": self.stops, "calls_a_day": self.calls}
+        return {"kept": len(self.kept), "grants": self.stops, "calls_a_day": self.calls, "critical": self.critical}
 
 
 def effect(campaign: Campaign) -> Effect:

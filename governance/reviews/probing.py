@@ -1,5 +1,7 @@
 """The proof of a cut: each call that it took away is decided once more, on facts read now, and each kept tool is there.
 
+Of a removal also the tokens that stood on it are asked after, as introspection does, and a new one is asked for.
+
 Nothing is sent to any system: the function that decides here is the one that decides in the gateway. A call that
 another grant covers is not what was cut: it is kept as such, and named, so that nobody reads more into the cut.
 """
@@ -13,7 +15,8 @@ from uuid import UUID
 from audit import clock
 from entitlements import facts, jws, limits, policy, presented
 from entitlements.models import Client, Grant, GrantLine, IssuedToken, Membership, Person
-from entitlements.snapshot import AgentFacts, Call
+from entitlements.snapshot import AgentFacts, Call, Issuance
+from entitlements.words import Flow
 from governance.models import Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviewing import Verb
 
@@ -29,13 +32,16 @@ def probe(remediation: Remediation) -> dict[str, Any]:
     item = decision.item
     known = facts.load(item.agent.slug, item.system.slug, _known_people(item))
     calls = [] if known is None else _calls(decision, known, is_final=remediation.finished_at is not None)
-    tokens = _tokens(item) if decision.verb == Verb.REVOKE else []
-    wrong = [call for call in calls if not call["holds"]]
+    removed = decision.verb == Verb.REVOKE
+    tokens = _tokens(item) if removed else []
+    exchanges = _exchanges(item, known) if removed and known is not None else []
+    wrong = [told for told in (*calls, *exchanges) if not told["holds"]]
     alive = [token for token in tokens if token["alive"]]
     return {
         "holds": bool(calls) and not wrong and not alive,
         "calls": calls,
         "tokens": tokens,
+        "exchanges": exchanges,
         "position": known.position if known else None,
         "probed_at": clock.now().isoformat(),
     }
@@ -59,7 +65,7 @@ def _known_people(item: ReviewItem) -> list[tuple[str, bool]]:
 def _calls(decision: ReviewDecision, known: AgentFacts, *, is_final: bool) -> list[dict[str, Any]]:
     """Decide each line of the item for each person: what was cut is denied, what was kept is still there."""
     item = decision.item
-    client = Client.objects.filter(agent=item.agent).order_by("pk").values_list("client_id", flat=True).first() or ""
+    client = _client(item)
     held = {
         (line.grant_id, line.tool_id): line.limits
         for line in GrantLine.objects.filter(grant__in=item.population.values("grant"), grant__state="active")
@@ -81,6 +87,25 @@ def _calls(decision: ReviewDecision, known: AgentFacts, *, is_final: bool) -> li
                 later = _decided(call, known, line, until=decision.valid_until)
                 answers.append({**later, "expected": _ENDS, "holds": not later["still_there"]})
     return answers[:_MOST_CALLS]
+
+
+def _client(item: ReviewItem) -> str:
+    return Client.objects.filter(agent=item.agent).order_by("pk").values_list("client_id", flat=True).first() or ""
+
+
+def _exchanges(item: ReviewItem, known: AgentFacts) -> list[dict[str, Any]]:
+    """Ask for each person, as whoever issues tokens does, for all that was removed: nothing of it carries a token."""
+    removed = {str(grant) for grant in item.population.values_list("grant", flat=True)}
+    scopes = frozenset(item.population.values_list("grant__entitlement__scope", flat=True))
+    client, answers = _client(item), []
+    for person in _people(item):
+        flow = Flow.TOKEN_EXCHANGE if person else Flow.CLIENT_CREDENTIALS
+        wish = Issuance(flow, item.agent.slug, client, person, item.system.slug, scopes, 60.0, begins_session=True)
+        verdict = policy.may_issue(wish, known, clock.now().timestamp())
+        stands_on = set(verdict.issue.grants) if verdict.issue else set()
+        told = {"person": person, "issued": bool(stands_on), "code": str(verdict.code)}
+        answers.append({**told, "holds": not stands_on & removed})
+    return answers
 
 
 def _is_tight(decision: ReviewDecision, line: ReviewLine, now: dict[str, Any] | None) -> bool:

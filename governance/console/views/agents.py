@@ -80,6 +80,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_retire": agent.status != Agent.Status.RETIRED and doors.may(caller, "agent-retire", agent),
         "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
         "may_edit": doors.may(caller, "agent", agent, "PATCH"),
+        "may_rate": doors.may(caller, "agent-criticality", agent, "PUT"),
         "may_add_client": doors.may(caller, "clients", None),
         "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
         **_behind(caller, agent, tab, request),
@@ -125,6 +126,20 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
         raise ReasonRequired
     agents.activate(agent, by=doors.person(request).principal, reason=doors.reason(request))
     doors.done(request, _("%(name)s is in use, and you answer for it.") % {"name": agent.name})
+    return redirect(f"/agents/{slug}/")
+
+
+@require_POST
+@doors.page
+def rate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say whether the business cannot do without an agent."""
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    doors.about(request, f"agent:{slug}")
+    doors.permit(request, "agent-criticality", agent, "PUT")
+    critical, by = request.POST.get("critical") == "yes", doors.person(request).principal
+    agents.rate(agent, business_critical=critical, by=by, reason=doors.reason(request))
+    said = _("No review stops %(name)s by itself any more.") if critical else _("A review may stop %(name)s by itself.")
+    doors.done(request, said % {"name": agent.name})
     return redirect(f"/agents/{slug}/")
 
 

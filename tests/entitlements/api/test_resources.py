@@ -68,6 +68,25 @@ def test_an_edit_needs_the_version_that_it_was_made_from() -> None:
     assert agent.name == "New"
 
 
+def test_whether_the_business_can_do_without_an_agent_is_said_by_those_who_watch_and_not_by_its_sponsor() -> None:
+    sofia, ana = make.person("sofia"), client.of(make.analyst())
+    make.agent("bot", sponsor=sofia)
+    make.agent("other")
+    address = "/api/v1/agents/bot/criticality"
+    assert client.of(sofia).put(address, {"business_critical": True, "reason": "mine"}).status_code == 403
+    assert ana.put(address, {"business_critical": True, "reason": " "}).status_code == 400
+
+    said = ana.put(address, {"business_critical": True, "reason": "It closes the books."})
+
+    assert (said.status_code, said.json()["business_critical"]) == (200, True)
+    again = ana.put(address, {"business_critical": True, "reason": "again"})
+    assert again["ETag"] == said["ETag"]
+    found = ana.get("/api/v1/agents?business_critical=true").json()["results"]
+    assert [each["slug"] for each in found] == ["bot"]
+    event = timeline.of("agent", "bot").get(action=Action.AGENT_CRITICALITY_CHANGED)
+    assert (event.reason, event.detail) == ("It closes the books.", {"business_critical": True})
+
+
 def test_the_sponsor_stops_an_agent_and_cannot_start_it_again() -> None:
     agent, sponsor = make.agent("bot"), make.person("sofia")
     Agent.objects.update(sponsor=sponsor)

@@ -7,22 +7,26 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
 import pytest
 
+from audit import clock
 from audit.context import SYSTEM
 from entitlements import agents, changes, grants, revocation
 from entitlements.models import GatewayNode
 from entitlements.revocation import Target
+from governance import reviews
 from scripts.devservers import free_port
 from tests import databases, make
 from tests.conformance import servers
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.world import Gateway, World
+from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.loopback
 
@@ -57,6 +61,19 @@ def test_a_receipt_names_each_node_that_obeys_and_the_next_call_is_denied(
     assert receipt.missing == []
     assert all(each["after_ms"] < 500 for each in receipt.acknowledged), receipt.acknowledged
     assert [denial(each.call(here, token)) for each in (node, second)] == ["no_grant", "no_grant"]
+
+
+def test_what_a_review_removes_the_gateway_denies_with_the_next_call(node: Gateway, here: World) -> None:
+    token, ana = here.token(), make.analyst()
+    assert denial(node.call(here, token)) == ""
+    due, scope = clock.now() + timedelta(days=9), {"agents": [here.agent.slug]}
+    campaign = reviews.make(here.agent.slug, name="Q4", due_at=due, scope=scope, by=ana)
+    reviews.activate(campaign.pk, by=ana)
+    done = worlds.answer(campaign, here.agent.sponsor, [(worlds.item(campaign), worlds.REMOVE)])
+    assert reviews.prove(done.removals[0]).state == "verified"
+
+    world.wait_until(lambda: has_applied("node-1"), 5)
+    assert denial(node.call(here, token)) == "grant_suspended"
 
 
 @pytest.mark.usefixtures("node")

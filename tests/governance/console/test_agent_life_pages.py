@@ -53,6 +53,17 @@ def test_security_says_which_kinds_there_may_be_and_the_form_offers_no_other(com
     assert lifecycle.allowed_kinds() == {"personal", "shared", "ephemeral"}
 
 
+def test_an_analyst_says_on_the_page_that_the_business_cannot_do_without_an_agent(company: companies.Company) -> None:
+    ana, address = visits.as_(company.ana), "/agents/research-bot/"
+    assert "Mark as business-critical" not in visits.text(visits.as_(company.sofia).get(address))
+    assert "Mark as business-critical" in visits.text(ana.get(address))
+    assert ana.post(f"{address}criticality/", {"critical": "yes", "reason": "It closes the books."}).status_code == 302
+    assert Agent.objects.get(slug="research-bot").business_critical
+    page = visits.text(ana.get(address))
+    assert "Business-critical" in page
+    assert "No longer business-critical" in page
+
+
 def test_an_ephemeral_agent_is_given_its_end_in_hours_and_a_purpose_is_needed(company: companies.Company) -> None:
     ana = visits.as_(company.ana)
     for wrong in ({"kind": "ephemeral"}, {"kind": "ephemeral", "hours": "25"}, {"kind": "shared", "hours": "2"}):

@@ -10,9 +10,10 @@ from django.db import DatabaseError, transaction
 
 from audit import clock, timeline
 from audit.actions import Action
+from entitlements import agents
 from entitlements.models import Grant, Person
 from governance import reviewing, reviews
-from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, ReviewLine
+from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, ReviewLine, UsageDay
 from governance.reviews import deadlines
 from governance.reviews.errors import DeadlineNotHeld, NotSuspendedHere, NotTheOwner
 from tests import make
@@ -139,6 +140,59 @@ def test_the_breaker_holds_what_is_too_much_until_the_owner_says_so(
         reviews.release(campaign.pk, by=company.rob, reason="Let it.")
 
     reviews.release(campaign.pk, by=company.ana, reason="They had their time.")
+
+    assert reviews.apply_due() == 2
+    assert states()["research-bot"] == "suspended"
+
+
+def test_the_breaker_trips_at_its_real_bounds_and_not_below_them() -> None:
+    company = companies.found()
+    others = make.entitlement(make.system("mail", owner=company.sam))
+    for number in range(4):
+        make.grant(make.agent(f"other-{number}"), others, lasts=MONTHS)
+    mine = make.grant(company.bot, company.use, people=[company.alice], lasts=MONTHS)
+    line = {"agent": company.bot, "grant": mine, "tool": company.use.lines.get(tool__name="now").tool}
+    day = clock.now() - timedelta(days=1)
+    calls = UsageDay.objects.create(**line, day=day.date(), calls=90_000, denied=0, last_at=day)
+    worlds.campaign(company, slug="rehearsal")
+
+    def why(slug: str) -> list[str]:
+        made = reviews.make(
+            slug, name=slug, due_at=day + timedelta(days=9), scope={"agents": ["research-bot"]}, by=company.ana
+        )
+        reviews.activate(made.pk, by=company.ana)
+        return deadlines.effect(made).too_much()
+
+    assert why("a-fifth-and-a-thousand-calls-a-day") == []
+    calls.calls = 90_001
+    calls.save()
+    assert why("one-call-more") == ["calls"]
+    agents.rate(company.bot, business_critical=True, by=company.ana.principal, reason="It closes the books.")
+    assert why("business-critical") == ["calls", "business_critical"]
+    agents.rate(company.bot, business_critical=False, by=company.ana.principal, reason="It does no more.")
+    calls.delete()
+    for _ in range(24):
+        make.grant(company.bot, company.use, people=[make.person()], lasts=MONTHS)
+    assert why("twenty-five") == ["share"]
+    make.grant(company.bot, company.use, people=[make.person()], lasts=MONTHS)
+    assert why("twenty-six") == ["share", "grants"]
+
+
+def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
+    overdue: tuple[Company, Campaign],
+) -> None:
+    company, campaign = overdue
+    agents.rate(company.bot, business_critical=True, by=company.ana.principal, reason="It closes the books.")
+    assert reviews.apply_due() == 0
+    campaign.refresh_from_db()
+    assert campaign.deadline_held is not None
+    assert (campaign.deadline_held["why"], campaign.deadline_held["critical"]) == (
+        ["business_critical"],
+        ["research-bot"],
+    )
+    assert set(states().values()) == {"active"}
+
+    reviews.release(campaign.pk, by=company.ana, reason="The books are closed.")
 
     assert reviews.apply_due() == 2
     assert states()["research-bot"] == "suspended"

@@ -16,6 +16,7 @@ from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
 
+MONTH = timedelta(days=30)
 KEEP, REMOVE = Answer("certify", "business_need"), Answer("revoke", "unused", "No calls in ninety days.")
 
 

@@ -1,0 +1,118 @@
+"""A cut does what its replay said, and a removal is denied at every point where access could come from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from audit import clock, context, log
+from audit.actions import Action
+from audit.context import Principal
+from audit.models import Event
+from entitlements import facts, grants, policy
+from entitlements.models import Grant, Person, Tool
+from entitlements.snapshot import Call
+from governance import reviews
+from governance.models import Remediation, ReviewLine
+from governance.reviews import Answer, replaying
+from tests import make
+from tests.entitlements.oauth import worlds as oauth
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+def call(grant: Grant, tool: str, person: str) -> None:
+    """Record a call as the gateway does: with a digest of its arguments, and none of them."""
+    links = [f"grant:{grant.pk}", f"tool:clock/{tool}"]
+    with transaction.atomic(), context.acting(on_behalf_of=Principal("person", person)):
+        log.record(Action.CALL_ALLOWED, by=Principal("agent", "research-bot"), about=links, detail={"tool": tool})
+
+
+def denied_now() -> dict[str, int]:
+    """Decide every recorded call once more, by the function that decides in the gateway; count the denials by tool."""
+    found: dict[str, int] = {}
+    for event in Event.objects.filter(action=Action.CALL_ALLOWED):
+        said: dict[str, Any] = json.loads(event.body)
+        person, tool = said["on_behalf_of"].removeprefix("person:"), said["detail"]["tool"]
+        known = facts.load(
+            "research-bot", "clock", list(Person.objects.filter(login=person).values_list("login", "is_active"))
+        )
+        assert known is not None
+        verdict = policy.decide(
+            Call("research-bot", "bot-client", person, "clock", tool, {}), known, clock.now().timestamp()
+        )
+        if not verdict.allowed:
+            found[tool] = found.get(tool, 0) + 1
+    return found
+
+
+def test_a_replayed_cut_denies_exactly_the_calls_that_it_said() -> None:
+    company, grant = worlds.found()
+    make.client(company.bot, "bot-client")
+    grants.reduce(grant.pk, {"now": {}, "remove": {}, "wipe": {}}, by=company.ana.principal, reason="no zones here")
+    wipe = Tool.objects.get(name="wipe")
+    twice = make.grant(company.bot, make.entitlement(company.system, wipe), people=[company.alice])
+    bobs = make.grant(company.bot, company.use, people=[company.bob])
+    grants.reduce(bobs.pk, {"now": {}, "remove": {}}, by=company.ana.principal, reason="no zones here")
+    for held, tool, times in ((grant, "now", 7), (grant, "remove", 4), (grant, "wipe", 2), (twice, "wipe", 1)):
+        for _ in range(times):
+            call(held, tool, "alice")
+    for _ in range(3):
+        call(bobs, "remove", "bob")
+    assert denied_now() == {}
+    foretold = replaying.of_grant(grant, ["remove", "wipe"], {})
+    assert (foretold.calls, foretold.denied, foretold.covered) == (13, 4, ("wipe",))
+
+    campaign = worlds.campaign(company)
+    item = next(
+        each
+        for each in campaign.items.all()
+        if "person:alice" in each.subjects and grant.pk in set(each.population.values_list("grant", flat=True))
+    )
+    kept = ReviewLine.objects.filter(item=item).exclude(grant=grant, tool__name__in=["remove", "wipe"])
+    keep_some = Answer("reduce", "unused", kept=tuple(kept.values_list("pk", flat=True)))
+    worlds.answer(campaign, worlds.live(item).reviewer or company.sofia, [(item, keep_some)])
+
+    assert denied_now() == {tool: count for tool, count in foretold.tools if count} == {"remove": 4}
+
+
+def test_what_is_removed_is_denied_to_calls_tokens_and_exchanges() -> None:
+    world = oauth.world()
+    token = world.access_token()
+
+    def seen() -> dict[str, Any]:
+        return world.post("/as/time/introspect", {"token": token, **world.credentials(world.audience)}).body
+
+    assert seen()["active"] is True
+    ana = make.analyst()
+    campaign = reviews.make("q4", name="Q4", due_at=clock.now() + worlds.MONTH, by=ana)
+    reviews.activate(campaign.pk, by=ana)
+    item = worlds.item(campaign)
+    done = worlds.answer(campaign, world.agent.sponsor, [(item, worlds.REMOVE)])
+
+    assert reviews.prove(done.removals[0]).state == Remediation.State.VERIFIED
+    proof = Remediation.objects.get().probe
+    assert proof is not None
+    assert [(each["allowed"], each["code"]) for each in proof["calls"]] == [(False, "grant_suspended")]
+    assert [each["alive"] for each in proof["tokens"]] == [False, False]
+    assert [(each["issued"], each["holds"]) for each in proof["exchanges"]] == [(False, True)]
+    assert seen() == {"active": False}
+    refused = world.exchange()
+    assert (refused.status, refused.body["code"]) == (400, proof["exchanges"][0]["code"])
+
+
+def test_a_removal_is_not_proven_while_a_token_can_still_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, ana = oauth.world(), make.analyst()
+    campaign = reviews.make("q4", name="Q4", due_at=clock.now() + worlds.MONTH, by=ana)
+    reviews.activate(campaign.pk, by=ana)
+    with monkeypatch.context() as broken:
+        broken.setattr(grants, "suspend", lambda *_, **__: None)
+        done = worlds.answer(campaign, world.agent.sponsor, [(worlds.item(campaign), worlds.REMOVE)])
+    failed = reviews.prove(done.removals[0])
+    assert failed.state == Remediation.State.FAILED
+    assert failed.probe is not None
+    assert [(each["issued"], each["holds"]) for each in failed.probe["exchanges"]] == [(True, False)]
