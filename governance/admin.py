@@ -47,7 +47,7 @@ class CampaignAdmin(LookOnly):
     list_filter = ("state",)
     search_fields = ("slug", "name")
     list_select_related = ("owner",)
-    more = ("kind", "scope", "scope_sha256", "population_sha256")
+    more = ("kind", "scope", "scope_sha256", "population_sha256", "state_reason")
 
 
 @admin.register(models.ReviewDecision)

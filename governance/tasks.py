@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from celery import shared_task
 
 from . import approvalrules, approvals, dormancy, emergency, leavers, notices, overrides, reminding, requests, reviews
@@ -42,6 +44,20 @@ def open_emergency_reviews() -> None:
     """Have somebody look at emergency access that is over."""
     while emergency.open_reviews():
         pass
+
+
+@shared_task(ignore_result=True)
+def stage_campaign(campaign_id: str) -> None:
+    """Stage a campaign, step by step. Whoever dies in between is followed by `resume_staging`."""
+    while reviews.advance(UUID(campaign_id)):
+        pass
+
+
+@shared_task(ignore_result=True)
+def resume_staging() -> None:
+    """Go on with stagings whose worker died or whose message was lost. Where one is at work, nothing happens."""
+    for campaign_id in reviews.unfinished():
+        stage_campaign.delay(str(campaign_id))
 
 
 @shared_task(ignore_result=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from entitlements.api import preconditions
@@ -13,6 +14,7 @@ from governance import delegations, reviewing, reviews
 from governance.models import (
     Assignment,
     Campaign,
+    CampaignStaging,
     Draft,
     Remediation,
     ReviewDecision,
@@ -20,7 +22,7 @@ from governance.models import (
     ReviewLine,
     Suggestion,
 )
-from governance.reviews import ending
+from governance.reviews import ending, stepping
 
 _REASONS = sorted({*reviewing.KEEP, *reviewing.DROP, *reviewing.ABSTAIN})
 _MOST = 200
@@ -49,6 +51,13 @@ class CampaignAsked(Strict):
     )
     carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class Beginning(Strict):
+    """Why, if there is something to say; `acknowledge_unresolved`: it was seen that some items have no reviewer."""
+
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+    acknowledge_unresolved = serializers.BooleanField(required=False, default=False)
 
 
 class Ending(Strict):
@@ -84,6 +93,19 @@ class Handing(Strict):
     reason = Text(max_length=500)
 
 
+class StagingShown(Shown):
+    """How far a staging has come; `refused` is the code for which the campaign is a draft again."""
+
+    step = serializers.ChoiceField(choices=CampaignStaging.Step.choices)
+    percent = serializers.SerializerMethodField()
+    items = serializers.IntegerField()
+    refused = serializers.CharField()
+
+    def get_percent(self, run: CampaignStaging) -> int:
+        """Return a whole number of a hundred."""
+        return stepping.progress(run)
+
+
 class CampaignShown(Shown):
     """A campaign, the hash of its population, and how far it has come."""
 
@@ -102,6 +124,9 @@ class CampaignShown(Shown):
     snapshot_at = serializers.DateTimeField(allow_null=True)
     population_rows = serializers.IntegerField(allow_null=True)
     population_sha256 = serializers.CharField()
+    staging = serializers.SerializerMethodField()
+    state_reason = serializers.CharField()
+    paused_at = serializers.DateTimeField(allow_null=True)
     closed_at = serializers.DateTimeField(allow_null=True)
     is_rehearsal = serializers.BooleanField()
     load_cap = serializers.IntegerField(allow_null=True)
@@ -114,6 +139,12 @@ class CampaignShown(Shown):
         """Name the caller's own drafts as they are; null in lists and for a script."""
         person = self.context.get("person")
         return f'"{reviews.drafts_tag(campaign, person)}"' if person is not None else None
+
+    @extend_schema_field(StagingShown(allow_null=True))
+    def get_staging(self, campaign: Campaign) -> dict[str, Any] | None:
+        """Say how far the staging has come; null before it was asked for."""
+        run = CampaignStaging.objects.filter(campaign=campaign).first()
+        return StagingShown(run).data if run else None
 
     def get_outcomes(self, campaign: Campaign) -> dict[str, int]:
         """Count the items by outcome."""

@@ -24,6 +24,7 @@ from governance.models import Campaign, ReviewDecision, ReviewItem
 from governance.reviews import ending
 
 from .campaign_bodies import (
+    Beginning,
     CampaignAsked,
     CampaignShown,
     DraftAsked,
@@ -140,12 +141,14 @@ class OneCampaign(OfReviews):
 class Activate(OfReviews):
     """POST /campaigns/{slug}/activate."""
 
-    @extend_schema(request=None, responses=CampaignShown)
+    @extend_schema(request=Beginning, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Begin: freeze and hash the population, find the reviewers."""
-        campaign = self.campaign(key)
+        """Begin what is staged; a draft of a few thousand accesses is staged on the way."""
+        campaign, body = self.campaign(key), self.body(Beginning)
         preconditions.respect(self.request, campaign.version)
-        reviews.activate(campaign.pk, by=self.reviewer())
+        reviews.activate(
+            campaign.pk, by=self.reviewer(), reason=body["reason"], acknowledged=body["acknowledge_unresolved"]
+        )
         return self.told_campaign(campaign)
 
 

@@ -9,6 +9,7 @@ from django.urls import URLPattern, path
 from . import (
     adoption,
     answering,
+    campaign_life,
     campaign_verbs,
     campaigns,
     changing,
@@ -65,6 +66,10 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "campaigns/preview", CampaignPreview.as_view(), name="campaign-preview"),
     path(_CAMPAIGN, campaigns.OneCampaign.as_view(), name="campaign"),
     path(_CAMPAIGN + "/activate", campaigns.Activate.as_view(), name="campaign-activate"),
+    path(_CAMPAIGN + "/stage", campaign_life.Stage.as_view(), name="campaign-stage"),
+    path(_CAMPAIGN + "/pause", campaign_life.Pause.as_view(), name="campaign-pause"),
+    path(_CAMPAIGN + "/resume", campaign_life.Resume.as_view(), name="campaign-resume"),
+    path(_CAMPAIGN + "/cancel", campaign_life.Cancel.as_view(), name="campaign-cancel"),
     path(_CAMPAIGN + "/close", campaigns.Close.as_view(), name="campaign-close"),
     path(_CAMPAIGN + "/submissions", campaigns.Submissions.as_view(), name="campaign-submissions"),
     path(_CAMPAIGN + "/evidence", campaigns.Evidence.as_view(), name="campaign-evidence"),

@@ -23,6 +23,7 @@ from .reviews import (
     ReviewLine,
 )
 from .setup import SetupCheck
+from .staging import CampaignStaging
 from .usage import Suggestion, UsageDay
 from .webhooks import Webhook, WebhookMessage
 
@@ -36,6 +37,7 @@ __all__ = [
     "ApprovalRule",
     "Assignment",
     "Campaign",
+    "CampaignStaging",
     "CombinationException",
     "CombinationRule",
     "Delegation",

@@ -1,7 +1,8 @@
 """Access reviews: a campaign, what it looks at, who answers, what they answered, and that it was done.
 
 An item is what one agent may do at one system for one set of people; each of its lines is one tool of one grant.
-Nothing here is ever deleted, and triggers (migrations 0004 and 0021) refuse what the rules forbid, whoever writes.
+Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021 and 0030) refuse what the
+rules forbid, whoever writes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from entitlements.models import Agent, Grant, Person, System, Tool, ToolVersion
 
 
 class Campaign(models.Model):
-    """One access review. Its population is taken and hashed when it begins, and never changes after.
+    """One access review. Its population is taken and hashed when it is staged, and never changes once it has begun.
 
     `is_rehearsal`: whatever nobody answers is shown and not stopped. `load_cap` is how many items one reviewer gets,
     None for any number. `deadline_held` says why what nobody answered waits for the owner's word.
@@ -39,9 +40,17 @@ class Campaign(models.Model):
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
+        STAGING = "staging", "Being staged"
+        STAGED = "staged", "Ready to launch"
         ACTIVE = "active", "Under way"
+        PAUSED = "paused", "Paused"
         CLOSING = "closing", "Removals being proven"
         CLOSED = "closed", "Closed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    BEFORE: ClassVar = (State.DRAFT, State.STAGING, State.STAGED)
+    """States in which nobody has been asked yet."""
+    BEGAN: ClassVar = (State.ACTIVE, State.PAUSED, State.CLOSING, State.CLOSED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     slug = models.SlugField(max_length=64, unique=True)
@@ -68,20 +77,36 @@ class Campaign(models.Model):
     )
     carry_days = models.PositiveSmallIntegerField(default=0, db_default=0)
     deadline_released_at = models.DateTimeField(null=True, blank=True)
+    state_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+    paused_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                name="a_campaign_state_is_known", condition=Q(state__in=["draft", "active", "closing", "closed"])
+                name="the_state_of_a_campaign_is_known",
+                condition=Q(
+                    state__in=["draft", "staging", "staged", "active", "paused", "closing", "closed", "cancelled"]
+                ),
             ),
             models.CheckConstraint(
-                name="a_campaign_that_began_has_a_hashed_population",
-                condition=Q(state="draft", snapshot_at=None, population_rows=None, population_sha256="")
+                name="what_is_staged_has_a_hashed_population",
+                condition=(
+                    Q(state__in=["draft", "staging", "cancelled"])
+                    & Q(snapshot_at=None, population_rows=None, population_sha256="")
+                )
                 | (
-                    ~Q(state="draft")
+                    Q(state__in=["staged", "active", "paused", "closing", "closed", "cancelled"])
                     & Q(snapshot_at__isnull=False, population_rows__gt=0)
                     & Q(population_sha256__regex=r"^[0-9a-f]{64}$")
                 ),
+            ),
+            models.CheckConstraint(
+                name="what_is_cancelled_or_paused_says_why",
+                condition=~Q(state__in=["cancelled", "paused"]) | ~Q(state_reason=""),
+            ),
+            models.CheckConstraint(
+                name="a_paused_campaign_says_since_when",
+                condition=Q(state="paused", paused_at__isnull=False) | (~Q(state="paused") & Q(paused_at=None)),
             ),
             models.CheckConstraint(
                 name="a_closed_campaign_says_when",

@@ -2,7 +2,7 @@
 
 from .answering import Answer, Submission, drafts_of, drafts_tag, save_draft, submit
 from .assigning import reassign, reassign_leavers
-from .campaigns import Manner, activate, make
+from .campaigns import Manner, make
 from .closing import close, finish_closing
 from .deadlines import apply_due, release, revoke_due
 from .errors import (
@@ -17,10 +17,13 @@ from .errors import (
 )
 from .evidence import Evidence, evidence
 from .excepting import make as make_exception
+from .launching import activate, stage, stage_now
+from .pausing import cancel, pause, resume
 from .recalling import recall, reopen
 from .removing import prove
 from .restoring import restore
 from .seeing import campaigns_visible_to, items_visible_to, waiting_for
+from .stepping import advance, unfinished
 from .sweeping import prove_due
 from .usage import roll_up
 
@@ -38,8 +41,10 @@ __all__ = [
     "NothingToSubmit",
     "Submission",
     "activate",
+    "advance",
     "apply_due",
     "campaigns_visible_to",
+    "cancel",
     "close",
     "drafts_of",
     "drafts_tag",
@@ -48,6 +53,7 @@ __all__ = [
     "items_visible_to",
     "make",
     "make_exception",
+    "pause",
     "prove",
     "prove_due",
     "reassign",
@@ -56,9 +62,13 @@ __all__ = [
     "release",
     "reopen",
     "restore",
+    "resume",
     "revoke_due",
     "roll_up",
     "save_draft",
+    "stage",
+    "stage_now",
     "submit",
+    "unfinished",
     "waiting_for",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F
 
 from audit import clock, log
 from audit.actions import Action
@@ -37,13 +37,20 @@ from .errors import ConflictOfInterest, NotUnderWay
 _AT_ONCE: Final = 2000
 
 
-def assign(campaign: Campaign) -> int:
-    """Assign each item of a campaign that is about to begin; returns how many found nobody."""
-    unresolved, load = 0, Counter[str]()
-    items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).order_by("number")
-    for ids in batched(items.values_list("pk", flat=True).iterator(), _AT_ONCE):
+def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None) -> int:
+    """Assign each item of a campaign that is being staged, or those of some numbers; returns how many found nobody."""
+    unresolved, load = 0, _load(campaign)
+    items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, number__gt=after)
+    items = items if upto is None else items.filter(number__lte=upto)
+    for ids in batched(items.order_by("number").values_list("pk", flat=True).iterator(), _AT_ONCE):
         unresolved += _ask(ids, 1, load=load, cap=campaign.load_cap)
     return unresolved
+
+
+def _load(campaign: Campaign) -> Counter[str]:
+    """Count what each reviewer has of a campaign so far."""
+    rows = Assignment.objects.filter(item__campaign=campaign, reviewer__isnull=False).order_by()
+    return Counter(dict(rows.values_list("reviewer__login").annotate(n=Count("pk"))))
 
 
 def ask_next(items: Iterable[UUID], stage: int) -> None:
@@ -207,7 +214,7 @@ def _live(item_id: UUID) -> Assignment:
     old = live.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
     if old is None:
         raise NotFound
-    if old.item.campaign.state != Campaign.State.ACTIVE:
+    if old.item.campaign.state not in (Campaign.State.STAGED, Campaign.State.ACTIVE, Campaign.State.PAUSED):
         raise NotUnderWay
     return old
 

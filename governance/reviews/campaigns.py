@@ -1,4 +1,4 @@
-"""The life of a campaign: a draft, then under way with a frozen population; `closing` is how it ends."""
+"""What the life of a campaign begins with: a draft. `launching` stages and begins it, then `pausing`, `closing`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from entitlements.errors import NotFound
 from entitlements.models import Person
 from governance.models import Assignment, Campaign, ReviewItem
 
-from . import assigning, scoping, staging, suggesting
-from .errors import BadManner, DueTooSoon, NameTaken, NotADraft, NothingToReview
+from . import scoping
+from .errors import BadManner, DueTooSoon, NameTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,51 +94,6 @@ def make(
         by=by.principal,
         reason=reason,
         detail={"name": name, **asdict(manner), "scope": checked, "due_at": due_at.isoformat()},
-    )
-    return campaign
-
-
-@transaction.atomic
-def activate(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
-    """Begin: take the population of this moment, hash it, find a reviewer for each item.
-
-    Items for which nobody is left wait, visibly, for the campaign's owner to name somebody. Raises NotFound, NotADraft,
-    NothingToReview.
-    """
-    campaign = locked(campaign_id)
-    if campaign.state != Campaign.State.DRAFT:
-        raise NotADraft
-    now = clock.now()
-    rows, digest = staging.take(campaign, now)
-    if not rows:
-        raise NothingToReview
-    suggesting.suggest(campaign, now)
-    carried = staging.carry(campaign, now)
-    unresolved = assigning.assign(campaign)
-    is_first = not Campaign.objects.exclude(state=Campaign.State.DRAFT).exists()
-    save(
-        campaign,
-        is_rehearsal=is_first,
-        state=Campaign.State.ACTIVE,
-        snapshot_at=now,
-        population_rows=rows,
-        population_sha256=digest,
-    )
-    log.record(
-        Action.CAMPAIGN_ACTIVATED,
-        about=about(campaign),
-        by=by.principal,
-        reason=reason,
-        detail={
-            "population": rows,
-            "population_sha256": digest,
-            "items": ReviewItem.objects.filter(campaign=campaign).count(),
-            "unresolved": unresolved,
-            "carried_forward": carried,
-            "is_rehearsal": is_first,
-            "scope_sha256": campaign.scope_sha256,
-            "snapshot_at": now.isoformat(),
-        },
     )
     return campaign
 

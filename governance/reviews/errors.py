@@ -13,6 +13,30 @@ class NotADraft(DomainError):
     code, status = "campaign_not_a_draft", HTTPStatus.CONFLICT
 
 
+class NotStaged(DomainError):
+    """The campaign is not staged yet, and too large to be staged on the way; have it staged first."""
+
+    code, status = "campaign_not_staged", HTTPStatus.CONFLICT
+
+
+class SnapshotTooOld(DomainError):
+    """What was staged is more than a day old; have it taken anew."""
+
+    code, status = "snapshot_too_old", HTTPStatus.CONFLICT
+
+
+class NotAcknowledged(DomainError):
+    """Some items have no reviewer; name somebody, or say that you have seen it."""
+
+    code, status = "unresolved_not_acknowledged", HTTPStatus.CONFLICT
+
+
+class NotPaused(DomainError):
+    """The campaign is not paused."""
+
+    code, status = "campaign_not_paused", HTTPStatus.CONFLICT
+
+
 class NotUnderWay(DomainError):
     """The campaign is not under way; nothing is decided before it begins or after it closes."""
 

@@ -6,7 +6,7 @@ Nothing is kept and nothing is recorded. A population too large to stage for a l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -73,6 +73,18 @@ class Preview:
     loads: tuple[Load, ...] = ()
     sample: tuple[dict[str, Any], ...] = ()
 
+    def as_json(self) -> dict[str, Any]:
+        """Return it as it is kept beside what is staged."""
+        return {**asdict(self), "at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Preview:
+        """Read what was kept."""
+        loads = tuple(Load(**each) for each in kept["loads"])
+        return cls(
+            **{**kept, "at": datetime.fromisoformat(kept["at"]), "loads": loads, "sample": tuple(kept["sample"])}
+        )
+
     @property
     def gates(self) -> list[tuple[str, str]]:
         """Return each gate with how it stands: good, warn or bad; a bad one keeps the campaign from beginning."""
@@ -112,7 +124,7 @@ def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
         suggesting.suggest(campaign, now)
         staging.carry(campaign, now)
         unresolved = assigning.assign(campaign)
-        seen = _look(campaign, now, grants, unresolved)
+        seen = look(campaign, now, grants, unresolved)
         transaction.set_rollback(True)
     return seen
 
@@ -128,7 +140,8 @@ def grants_of(campaign: Campaign) -> int:
     return scoping.matching(campaign.scope, campaign.kind, clock.now()).count()
 
 
-def _look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Preview:
+def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Preview:
+    """Look at what is staged."""
     items = ReviewItem.objects.filter(campaign=campaign)
     asked = items.filter(state=ReviewItem.State.IN_REVIEW)
     lines = ReviewLine.objects.filter(item__campaign=campaign)
@@ -178,7 +191,7 @@ def _loads(campaign: Campaign) -> tuple[Load, ...]:
 
 def _against_the_last(campaign: Campaign) -> tuple[int, int]:
     """Count the grants that the last campaign of this kind did not have, and those that only it had."""
-    before = Campaign.objects.filter(kind=campaign.kind, snapshot_at__isnull=False).exclude(pk=campaign.pk)
+    before = Campaign.objects.filter(kind=campaign.kind, state__in=Campaign.BEGAN).exclude(pk=campaign.pk)
     last = before.order_by("-snapshot_at").first()
     if last is None:
         return 0, 0

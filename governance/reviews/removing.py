@@ -174,7 +174,10 @@ def prove(decision_id: UUID) -> Remediation:
     if remediation is None:
         raise NotFound
     campaign = remediation.decision.item.campaign
-    is_over = campaign.state != Campaign.State.ACTIVE or (remediation.final_at or clock.now()) <= clock.now()
+    is_over = (
+        campaign.state not in (Campaign.State.ACTIVE, Campaign.State.PAUSED)
+        or (remediation.final_at or clock.now()) <= clock.now()
+    )
     due = remediation.final_at is not None and remediation.finished_at is None and is_over
     if remediation.state in (_STATE.WITHDRAWN, _STATE.EXCEPTED) or (remediation.state == _STATE.VERIFIED and not due):
         return remediation

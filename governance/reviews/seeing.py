@@ -16,7 +16,7 @@ def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
     rows = Campaign.objects.select_related("owner")
     if who is None or who.has_role(*requests.SEE_EVERYTHING):
         return rows
-    assigned = Assignment.objects.filter(hers(who)).values("item__campaign")
+    assigned = _asked(who).values("item__campaign")
     return rows.filter(Q(owner=who) | Q(pk__in=assigned)) if who.is_active else rows.none()
 
 
@@ -25,8 +25,13 @@ def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
     rows = ReviewItem.objects.select_related("agent__sponsor", "system", "campaign", "current_decision__decided_by")
     if who is None or who.has_role(*requests.SEE_EVERYTHING):
         return rows
-    mine = Assignment.objects.filter(hers(who)).exclude(state=Assignment.State.REASSIGNED).values("item")
+    mine = _asked(who).exclude(state=Assignment.State.REASSIGNED).values("item")
     return rows.filter(Q(campaign__owner=who) | Q(pk__in=mine)) if who.is_active else rows.none()
+
+
+def _asked(who: Person) -> QuerySet[Assignment]:
+    """Return what somebody is or was to answer; before a campaign begins nobody is asked."""
+    return Assignment.objects.filter(hers(who)).exclude(item__campaign__state__in=Campaign.BEFORE)
 
 
 def waiting_for(who: Person) -> QuerySet[Assignment]:

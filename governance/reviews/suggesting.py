@@ -162,7 +162,8 @@ SELECT i.id, i.agent_id, jsonb_build_object(
         AND NOT EXISTS (SELECT FROM governance_reviewline l WHERE l.item_id = i.id AND l.last_call_at > %(idle)s),
     'old_secret', EXISTS (SELECT FROM entitlements_client c WHERE c.agent_id = i.agent_id AND c.status = 'active'
         AND c.auth = 'client_secret_basic' AND c.updated <= %(old)s),
-    'new', EXISTS (SELECT FROM governance_campaign c WHERE c.snapshot_at < %(now)s AND c.snapshot_at >= %(year)s)
+    'new', EXISTS (SELECT FROM governance_campaign c WHERE c.state IN ('active', 'paused', 'closing', 'closed')
+        AND c.snapshot_at < %(now)s AND c.snapshot_at >= %(year)s)
         AND NOT EXISTS (SELECT FROM governance_populationrow p JOIN governance_populationrow q
             ON q.grant_id = p.grant_id AND q.campaign_id <> p.campaign_id WHERE p.item_id = i.id),
     'by_rule', g.by_rule,
@@ -181,11 +182,12 @@ ORDER BY i.number
 """  # noqa: S608 - made of constants
 
 
-def suggest(campaign: Campaign, now: datetime) -> int:
-    """Store a suggestion for each item of a campaign that is about to begin; says how many."""
-    items = ReviewItem.objects.filter(campaign=campaign).order_by("number").values_list("pk", flat=True)
+def suggest(campaign: Campaign, now: datetime, *, after: int = 0, upto: int | None = None) -> int:
+    """Store a suggestion for each item of a campaign that is being staged, or those of some numbers; says how many."""
+    items = ReviewItem.objects.filter(campaign=campaign, number__gt=after).order_by("number")
+    items = items if upto is None else items.filter(number__lte=upto)
     made = 0
-    for ids in batched(items.iterator(), _AT_ONCE):
+    for ids in batched(items.values_list("pk", flat=True).iterator(), _AT_ONCE):
         rows = [_stored(item, told) for item, told in gather(ids, now)]
         Suggestion.objects.bulk_create(rows)
         made += len(rows)

@@ -18,7 +18,7 @@ from entitlements.models import Person
 from governance import charts, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging, stepup
-from governance.console.queries import building
+from governance.console.queries import building, launch
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign, EvidencePack
 from governance.reviews import covering, previewing
@@ -27,15 +27,14 @@ from governance.reviews.pack import sealing
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
 _MOST_LOADS: Final = 12
-_TYPED_FROM: Final = 500
-"""From how many items on a review begins only once its name is typed."""
 
 
 def _may(request: HttpRequest, name: str, method: str = "POST") -> bool:
     return bool(MATRIX[name, method].roles & doors.caller(request).roles)
 
 
-def _permit(request: HttpRequest, name: str, method: str = "POST") -> None:
+def permit(request: HttpRequest, name: str, method: str = "POST") -> None:
+    """Raise Forbidden unless the person's roles let them in."""
     if not _may(request, name, method):
         raise Forbidden
 
@@ -78,7 +77,7 @@ def _coverage(request: HttpRequest) -> dict[str, Any]:
 @doors.page
 def new(request: HttpRequest) -> HttpResponse:
     """Draft a campaign, or show what it would be: the form asks for that as it changes, and by a button."""
-    _permit(request, "campaigns")
+    permit(request, "campaigns")
     problem: DomainError | None = None
     seen: previewing.Preview | None = None
     form = building.Form("", "", (clock.now() + _USUAL).date().isoformat(), {}, reviews.Manner())
@@ -126,7 +125,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     campaign, person = found(request, slug), doors.person(request)
     parts = read.progress(campaign)
     sees_all = _may(request, "campaign-evidence", "GET") or campaign.owner == person
-    told = {
+    told: dict[str, Any] = {
         "campaign": campaign,
         "parts": parts,
         "width": read.WIDTH,
@@ -141,24 +140,12 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_run": _may(request, "campaign-close"),
         "may_evidence": _may(request, "campaign-evidence", "GET"),
         "burn": read.burn_down(campaign) if sees_all else None,
-        **(_shown(previewing.of_draft(campaign)) if campaign.state == Campaign.State.DRAFT and sees_all else {}),
-        "typed_from": _TYPED_FROM,
     }
+    if campaign.state in Campaign.BEFORE:
+        told |= launch.told(campaign, count="differ" in request.GET)
+        seen = told.get("seen") or (previewing.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
+        told |= _shown(seen) if sees_all else {}
     return render(request, "console/reviews/campaign.html", told)
-
-
-@require_POST
-@doors.page
-def activate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Begin a campaign."""
-    campaign = found(request, slug)
-    _permit(request, "campaign-activate")
-    typed = request.POST.get("typed", "").strip()
-    if previewing.grants_of(campaign) > _TYPED_FROM and typed != campaign.name:
-        raise Malformed(_("Type the name of the review to begin one of this size."))
-    begun = reviews.activate(campaign.pk, by=doors.person(request))
-    doors.done(request, _("The review has begun with %(n)d accesses.") % {"n": begun.population_rows or 0})
-    return redirect(f"/reviews/{slug}/")
 
 
 @require_POST
@@ -166,7 +153,7 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
 def close(request: HttpRequest, slug: str) -> HttpResponse:
     """End a campaign."""
     campaign = found(request, slug)
-    _permit(request, "campaign-close")
+    permit(request, "campaign-close")
     reviews.close(
         campaign.pk,
         by=doors.person(request),
@@ -182,7 +169,7 @@ def close(request: HttpRequest, slug: str) -> HttpResponse:
 def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Name somebody to answer an item."""
     campaign = found(request, slug)
-    _permit(request, "review-item-reassign")
+    permit(request, "review-item-reassign")
     doors.find(Assignment.objects.filter(item__campaign=campaign), item=item, state=Assignment.State.ASSIGNED)
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
     reviews.reassign(item, to, by=doors.person(request), reason=doors.reason(request))
@@ -195,7 +182,7 @@ def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 def evidence(request: HttpRequest, slug: str) -> HttpResponse:
     """Show who decided what when, and whether everything ties out."""
     campaign = found(request, slug)
-    _permit(request, "campaign-evidence", "GET")
+    permit(request, "campaign-evidence", "GET")
     told = {
         "campaign": campaign,
         "evidence": reviews.evidence(campaign),
@@ -210,7 +197,7 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
 def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
     """Hand the evidence out as a table or as JSON."""
     campaign = found(request, slug)
-    _permit(request, "campaign-evidence", "GET")
+    permit(request, "campaign-evidence", "GET")
     stepup.demand(request)
     shown = reviews.evidence(campaign)
     answer: HttpResponse

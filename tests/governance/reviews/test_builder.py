@@ -96,7 +96,7 @@ def test_a_form_that_means_nothing_says_so_in_the_preview_and_drafts_nothing(wro
 def test_a_large_review_begins_once_its_name_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     company, _ = worlds.found()
     worlds.campaign(company, start=False)
-    monkeypatch.setattr("governance.console.views.reviews._TYPED_FROM", 0)
+    monkeypatch.setattr("governance.console.queries.launch.TYPED_FROM", 0)
     ana = visits.as_(company.ana)
     assert ana.post("/reviews/q4/activate/", {"typed": "fourth"}, secure=True).status_code == 400
     ana.post("/reviews/q4/activate/", {"typed": "Fourth quarter"}, secure=True)

@@ -51,6 +51,8 @@ def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it() -> None:
     told = [event.action for event in timeline.of("campaign", "q4")]
     assert [action for action in told if action.startswith("campaign")] == [
         Action.CAMPAIGN_MADE,
+        Action.CAMPAIGN_STAGING,
+        Action.CAMPAIGN_STAGED,
         Action.CAMPAIGN_ACTIVATED,
         Action.CAMPAIGN_CLOSING,
         Action.CAMPAIGN_CLOSED,

@@ -306,10 +306,12 @@ def test_a_campaign_begins_as_a_draft_and_only_with_all_of_its_population() -> N
     company, _ = worlds.found()
     draft = worlds.campaign(company, start=False)
     begun = {"state": "active", "snapshot_at": clock.now(), "population_rows": 1, "population_sha256": "0" * 64}
+    rows = Campaign.objects.filter(pk=draft.pk)
+    rows.update(state="staging")
     with refused("all of its population"), transaction.atomic():
-        Campaign.objects.filter(pk=draft.pk).update(**begun)
+        rows.update(**{**begun, "state": "staged"})
     with refused("hashed_population"), transaction.atomic():
-        Campaign.objects.filter(pk=draft.pk).update(**{**begun, "population_sha256": "", "population_rows": 0})
+        rows.update(**{**begun, "state": "staged", "population_sha256": "", "population_rows": 0})
     with refused("begins as a draft"):
         Campaign.objects.create(
             slug="x", name="x", owner=company.ana, due_at=clock.now() + timedelta(1), created_at=clock.now(), **begun
@@ -323,7 +325,7 @@ def test_a_campaign_closes_with_every_outcome_and_every_removal_proven(
     with refused("every item has an outcome"), transaction.atomic():
         Campaign.objects.update(state="closing")
     worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
-    with refused("draft to under way"), transaction.atomic():
+    with refused("not from active to closed"), transaction.atomic():
         Campaign.objects.update(state="closed", closed_at=clock.now())
     Campaign.objects.update(state="closing")
     with refused("every removal is proven"), transaction.atomic():

@@ -1,0 +1,41 @@
+"""What the page of a campaign shows before it begins: how far its staging is, and what stands before its launch."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from audit import clock
+from governance.models import Campaign, CampaignStaging
+from governance.reviews import campaigns, launching, previewing, stepping
+
+from . import syncs
+
+TYPED_FROM: Final = 500
+"""From how many items on a review begins only once its name is typed."""
+
+
+def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
+    """Return what the page of a campaign that has not begun shows; `count` what is costly as well."""
+    run = CampaignStaging.objects.filter(campaign=campaign).first()
+    if campaign.state == Campaign.State.STAGING and run is not None:
+        return {"run": run, "percent": stepping.progress(run)}
+    if campaign.state != Campaign.State.STAGED or run is None:
+        grants = previewing.grants_of(campaign)
+        return {"run": run, "small": grants <= launching.AT_ONCE, "must_type": grants > TYPED_FROM}
+    seen = previewing.Preview.from_json(run.summary)
+    small = seen.grants <= previewing.LARGEST
+    late = [each for each in syncs.last() if each.is_silent or each.is_paused]
+    return {
+        "run": run,
+        "seen": seen,
+        "is_stale": launching.is_stale(campaign, clock.now()),
+        "unresolved_now": campaigns.unresolved(campaign),
+        "late": late,
+        "difference": launching.differs(campaign) if small or count else None,
+        "must_type": must_type(seen),
+    }
+
+
+def must_type(seen: previewing.Preview) -> bool:
+    """Whether somebody has to type the name: where it is large, or where something would stop without an answer."""
+    return seen.items > TYPED_FROM or bool(seen.silent_grants and not launching.is_rehearsal())

@@ -1,0 +1,85 @@
+"""The life of a review: staged and launched, held and gone on with, cancelled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from entitlements.errors import Malformed
+from governance import reviews, tasks
+from governance.console import doors
+from governance.console.queries import launch
+from governance.models import Campaign, CampaignStaging
+from governance.reviews import launching, previewing
+
+from .reviews import found, permit
+
+
+@require_POST
+@doors.page
+def stage(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have a campaign staged by a worker."""
+    campaign = found(request, slug)
+    permit(request, "campaign-stage")
+    reviews.stage(campaign.pk, by=doors.person(request))
+    transaction.on_commit(partial(tasks.stage_campaign.delay, str(campaign.pk)), robust=True)
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def activate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Begin a campaign; a small draft is staged on the way."""
+    campaign = found(request, slug)
+    permit(request, "campaign-activate")
+    person = doors.person(request)
+    with transaction.atomic():
+        seen_all = "acknowledged" in request.POST
+        if campaign.state == Campaign.State.DRAFT and previewing.grants_of(campaign) <= launching.AT_ONCE:
+            reviews.stage_now(campaign.pk, by=person)
+            seen_all = True  # the page of a draft says whose items nobody has
+        run = CampaignStaging.objects.filter(campaign=campaign).exclude(summary={}).first()
+        typed = request.POST.get("typed", "").strip()
+        if run and launch.must_type(previewing.Preview.from_json(run.summary)) and typed != campaign.name:
+            raise Malformed(_("Type the name of the review to begin it: it is large, or access would stop."))
+        begun = reviews.activate(campaign.pk, by=person, acknowledged=seen_all)
+    doors.done(request, _("The review has begun with %(n)d accesses.") % {"n": begun.population_rows or 0})
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def pause(request: HttpRequest, slug: str) -> HttpResponse:
+    """Hold a campaign."""
+    campaign = found(request, slug)
+    permit(request, "campaign-pause")
+    reviews.pause(campaign.pk, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("The review is paused. Nobody answers until it goes on."))
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def resume(request: HttpRequest, slug: str) -> HttpResponse:
+    """Go on with a campaign."""
+    campaign = found(request, slug)
+    permit(request, "campaign-resume")
+    reviews.resume(campaign.pk, by=doors.person(request))
+    doors.done(request, _("The review goes on."))
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def cancel(request: HttpRequest, slug: str) -> HttpResponse:
+    """Cancel a campaign."""
+    campaign = found(request, slug)
+    permit(request, "campaign-cancel")
+    reviews.cancel(campaign.pk, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("The review is cancelled. It stays listed."))
+    return redirect(f"/reviews/{slug}/")

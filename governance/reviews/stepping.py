@@ -1,0 +1,170 @@
+"""Staging as a worker does it: step by step, each in a transaction that also writes down how far it came.
+
+A worker that is killed loses the step it was at and nothing else; whoever goes on takes that step anew. Two at once do
+not meet: the second finds the row held and leaves. The access in force is taken by one statement, so that one snapshot
+is seen; what follows goes through its items by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from governance.models import (
+    Assignment,
+    Campaign,
+    CampaignStaging,
+    PopulationRow,
+    ReviewItem,
+    ReviewLine,
+    Suggestion,
+)
+
+from . import assigning, campaigns, previewing, staging, suggesting
+from .errors import NothingToReview
+
+ITEMS: Final = 10_000
+"""How many items one transaction goes through."""
+_Step = CampaignStaging.Step
+
+
+def advance(campaign_id: UUID) -> bool:
+    """Take the next step of a staging; says whether there may be another. Nothing is done where another worker is."""
+    with transaction.atomic():
+        runs = CampaignStaging.objects.select_for_update(skip_locked=True).filter(campaign=campaign_id)
+        run = runs.first()
+        if run is None or run.step == _Step.DONE:
+            return False
+        campaign = campaigns.locked(campaign_id)
+        if campaign.state != Campaign.State.STAGING:
+            return False  # somebody took it back
+        _STEPS[_Step(run.step)](campaign, run)
+        run.moved_at = clock.now()
+        run.save()
+        return campaign.state == Campaign.State.STAGING
+
+
+def unfinished() -> list[UUID]:
+    """Return the campaigns whose staging is to go on, whatever became of the worker that was at it."""
+    waiting = Campaign.objects.filter(state=Campaign.State.STAGING)
+    return list(waiting.order_by("created_at").values_list("pk", flat=True))
+
+
+def progress(run: CampaignStaging) -> int:
+    """Say how far a staging has come, in per cent; never a hundred before it is through."""
+    begins, ends = _SHARES[_Step(run.step)]
+    within = run.upto / run.items if run.items else 0.0
+    return min(int(begins + (ends - begins) * min(within, 1.0)), 100 if run.step == _Step.DONE else 99)
+
+
+def _clear(campaign: Campaign, run: CampaignStaging) -> None:
+    """Put away some of what was staged before; when nothing is left, the population is next."""
+    items = ReviewItem.objects.filter(campaign=campaign, number__gt=run.upto, number__lte=run.upto + ITEMS)
+    for held in (Assignment, Suggestion, ReviewLine, PopulationRow):
+        rows = held.objects.filter(item__in=items.values("pk"))
+        rows._raw_delete(rows.db)  # noqa: SLF001 - one statement; the collector would load a million rows
+    items._raw_delete(items.db)  # noqa: SLF001 - as above
+    left = ReviewItem.objects.filter(campaign=campaign).aggregate(last=Max("number"))["last"]
+    run.items, run.upto = left or 0, run.upto + ITEMS
+    if left is None:
+        _go_to(run, _Step.POPULATION)
+
+
+def _take(campaign: Campaign, run: CampaignStaging) -> None:
+    run.taken_at = clock.now()
+    run.rows, run.sha256 = staging.take(campaign, run.taken_at)
+    if not run.rows:
+        run.refused, run.taken_at = NothingToReview.code, None
+        campaigns.save(campaign, state=Campaign.State.DRAFT)
+        about, detail = campaigns.about(campaign), {"asked_by": run.asked_by.login}
+        log.record(
+            Action.CAMPAIGN_STAGING_FAILED, about=about, by=SYSTEM, outcome="failure", code=run.refused, detail=detail
+        )
+        return
+    run.items = ReviewItem.objects.filter(campaign=campaign).count()
+    _go_to(run, _Step.SUGGESTIONS)
+
+
+def _suggest(campaign: Campaign, run: CampaignStaging) -> None:
+    suggesting.suggest(campaign, _moment(run), after=run.upto, upto=run.upto + ITEMS)
+    _through(run, _Step.CARRYING)
+
+
+def _carry(campaign: Campaign, run: CampaignStaging) -> None:
+    run.carried = staging.carry(campaign, _moment(run))
+    _go_to(run, _Step.REVIEWERS)
+
+
+def _assign(campaign: Campaign, run: CampaignStaging) -> None:
+    assigning.assign(campaign, after=run.upto, upto=run.upto + ITEMS)
+    _through(run, _Step.DONE)
+    if run.step == _Step.DONE:
+        _finish(campaign, run)
+
+
+def _finish(campaign: Campaign, run: CampaignStaging) -> None:
+    seen = previewing.look(campaign, _moment(run), run.rows, campaigns.unresolved(campaign))
+    run.summary = seen.as_json()
+    campaigns.save(
+        campaign,
+        state=Campaign.State.STAGED,
+        snapshot_at=run.taken_at,
+        population_rows=run.rows,
+        population_sha256=run.sha256,
+    )
+    log.record(
+        Action.CAMPAIGN_STAGED,
+        about=campaigns.about(campaign),
+        by=SYSTEM,
+        detail={
+            "population": run.rows,
+            "population_sha256": run.sha256,
+            "items": run.items,
+            "unresolved": seen.unresolved,
+            "carried_forward": run.carried,
+            "scope_sha256": campaign.scope_sha256,
+            "snapshot_at": _moment(run).isoformat(),
+            "asked_by": run.asked_by.login,
+        },
+    )
+
+
+def _moment(run: CampaignStaging) -> datetime:
+    """Return the moment of the population, which is taken before anything else."""
+    return run.taken_at or run.asked_at
+
+
+def _through(run: CampaignStaging, following: CampaignStaging.Step) -> None:
+    """Write down that a step is through with the next items, or with all of them."""
+    run.upto += ITEMS
+    if run.upto >= run.items:
+        _go_to(run, following)
+
+
+def _go_to(run: CampaignStaging, step: CampaignStaging.Step) -> None:
+    run.step, run.upto = step, 0
+
+
+_STEPS: Final[Mapping[CampaignStaging.Step, Callable[[Campaign, CampaignStaging], None]]] = {
+    _Step.CLEARING: _clear,
+    _Step.POPULATION: _take,
+    _Step.SUGGESTIONS: _suggest,
+    _Step.CARRYING: _carry,
+    _Step.REVIEWERS: _assign,
+}
+_SHARES: Final[Mapping[CampaignStaging.Step, tuple[int, int]]] = {
+    _Step.CLEARING: (0, 5),
+    _Step.POPULATION: (5, 30),
+    _Step.SUGGESTIONS: (30, 70),
+    _Step.CARRYING: (70, 75),
+    _Step.REVIEWERS: (75, 100),
+    _Step.DONE: (100, 100),
+}

@@ -1,0 +1,260 @@
+"""A campaign is staged step by step, resumed where a worker fell, launched, held and cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.db import DatabaseError, transaction
+
+from audit import clock, timeline
+from audit.actions import Action
+from entitlements import grants
+from entitlements.errors import ReasonRequired
+from entitlements.models import Grant
+from governance import reviews, tasks
+from governance.models import (
+    Assignment,
+    Campaign,
+    CampaignStaging,
+    PopulationRow,
+    ReviewItem,
+    ReviewLine,
+    Suggestion,
+)
+from governance.reviews import launching, stepping
+from governance.reviews.errors import (
+    NotAcknowledged,
+    NotADraft,
+    NothingToReview,
+    NotPaused,
+    NotStaged,
+    NotUnderWay,
+    SnapshotTooOld,
+)
+from tests import make
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, list[Grant]]:
+    """Five items, of which two are staged at a time."""
+    monkeypatch.setattr(stepping, "ITEMS", 2)
+    company, grant = worlds.found()
+    bundle = worlds.low(company)
+    more = [make.grant(make.agent(f"helper-{n}", sponsor=company.sofia), bundle) for n in range(4)]
+    return company, [grant, *more]
+
+
+def held(campaign: Campaign) -> list[int]:
+    """Count what is staged, table by table."""
+    items = ReviewItem.objects.filter(campaign=campaign)
+    return [
+        items.count(),
+        PopulationRow.objects.filter(campaign=campaign).count(),
+        *(model.objects.filter(item__in=items).count() for model in (ReviewLine, Suggestion, Assignment)),
+    ]
+
+
+def test_a_campaign_is_staged_in_steps_and_each_may_be_taken_by_another_worker(
+    fleet: tuple[Company, list[Grant]],
+) -> None:
+    company, _ = fleet
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage(campaign.pk, by=company.ana)
+    seen = []
+    while reviews.advance(campaign.pk):
+        run = CampaignStaging.objects.get()
+        seen.append((run.step, run.upto, stepping.progress(run)))
+
+    assert [step for step, *_ in seen] == ["population", *["suggestions"] * 3, "carrying", *["reviewers"] * 3]
+    assert [share for *_, share in seen] == sorted(share for *_, share in seen)
+    assert held(campaign) == [5, 5, 8, 5, 5]
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.population_rows) == ("staged", 5)
+    assert not reviews.advance(campaign.pk), "it is through"
+    assert reviews.unfinished() == []
+
+
+def test_a_step_that_fails_in_the_middle_leaves_nothing_and_is_taken_anew(fleet: tuple[Company, list[Grant]]) -> None:
+    company, _ = fleet
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage(campaign.pk, by=company.ana)
+    for _ in range(3):
+        reviews.advance(campaign.pk)
+    before = held(campaign)
+    with patch.object(Suggestion.objects, "bulk_create", side_effect=RuntimeError), pytest.raises(RuntimeError):
+        reviews.advance(campaign.pk)
+    assert held(campaign) == before
+    assert reviews.unfinished() == [campaign.pk]
+    tasks.stage_campaign(str(campaign.pk))
+    assert held(campaign) == [5, 5, 8, 5, 5]
+
+
+def test_staging_again_takes_the_access_of_that_moment_and_doubles_nothing(fleet: tuple[Company, list[Grant]]) -> None:
+    company, (first, *_) = fleet
+    campaign = worlds.campaign(company, start=False)
+    before = reviews.stage_now(campaign.pk, by=company.ana).population_sha256
+    grants.revoke(first.pk, by=company.ana.principal, reason="gone")
+
+    again = reviews.stage_now(campaign.pk, by=company.ana)
+
+    assert held(campaign) == [4, 4, 4, 4, 4]
+    assert again.population_rows == 4
+    told = [event.detail for event in timeline.of("campaign", "q4") if event.action == Action.CAMPAIGN_STAGED]
+    assert sorted(each["population_sha256"] for each in told) == sorted({before, again.population_sha256})
+
+
+def test_a_campaign_of_nothing_goes_back_to_being_a_draft_and_says_why(fleet: tuple[Company, list[Grant]]) -> None:
+    company, held_by = fleet
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage(campaign.pk, by=company.ana)
+    for each in held_by:
+        grants.revoke(each.pk, by=company.ana.principal, reason="gone")
+    tasks.stage_campaign(str(campaign.pk))
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.staging.refused) == ("draft", NothingToReview.code)
+
+
+def test_a_large_draft_is_staged_before_it_begins(
+    fleet: tuple[Company, list[Grant]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, _ = fleet
+    campaign = worlds.campaign(company, start=False)
+    monkeypatch.setattr(launching, "AT_ONCE", 4)
+    with pytest.raises(NotStaged):
+        reviews.activate(campaign.pk, by=company.ana)
+    reviews.stage(campaign.pk, by=company.ana)
+    with pytest.raises(NotStaged):
+        reviews.activate(campaign.pk, by=company.ana)
+    tasks.stage_campaign(str(campaign.pk))
+    assert reviews.activate(campaign.pk, by=company.ana).state == "active"
+    for verb in (reviews.activate, reviews.stage):
+        with pytest.raises(NotADraft):
+            verb(campaign.pk, by=company.ana)
+
+
+def test_what_was_staged_a_day_ago_is_not_launched(at: Move) -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=5))
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage_now(campaign.pk, by=company.ana)
+    at(timedelta(hours=25))
+    with pytest.raises(SnapshotTooOld):
+        reviews.activate(campaign.pk, by=company.ana)
+    reviews.stage_now(campaign.pk, by=company.ana)
+    assert reviews.activate(campaign.pk, by=company.ana).state == "active"
+
+
+def test_items_of_nobody_are_acknowledged_or_given_to_somebody_before_a_launch() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage_now(campaign.pk, by=company.ana)
+    Assignment.objects.update(reviewer=None)
+    with pytest.raises(NotAcknowledged):
+        reviews.activate(campaign.pk, by=company.ana)
+    reviews.reassign(worlds.item(campaign).pk, company.sofia, by=company.ana, reason="She knows it.")
+    assert reviews.activate(campaign.pk, by=company.ana).state == "active"
+
+
+def test_nobody_is_asked_before_a_campaign_begins() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage_now(campaign.pk, by=company.ana)
+    assert not reviews.campaigns_visible_to(company.sofia).exists()
+    assert not reviews.items_visible_to(company.sofia).exists()
+    reviews.activate(campaign.pk, by=company.ana)
+    assert reviews.campaigns_visible_to(company.sofia).exists()
+
+
+def test_a_paused_campaign_takes_no_answer_and_is_due_later_when_it_goes_on(at: Move) -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    item, due = worlds.item(campaign), campaign.due_at
+    with pytest.raises(ReasonRequired):
+        reviews.pause(campaign.pk, by=company.ana, reason=" ")
+    reviews.pause(campaign.pk, by=company.ana, reason="The quarter closes.")
+    with pytest.raises(NotUnderWay):
+        reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+    at(timedelta(days=30))
+    assert reviews.apply_due() == 0
+    gone_on = reviews.resume(campaign.pk, by=company.ana)
+    assert timedelta(days=30) <= gone_on.due_at - due < timedelta(days=30, minutes=5)
+    worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
+    with pytest.raises(NotPaused):
+        reviews.resume(campaign.pk, by=company.ana)
+
+
+def test_a_cancelled_campaign_stays_listed_with_its_reason_and_waits_for_nobody() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    reviews.cancel(campaign.pk, by=company.ana, reason="The wrong scope.")
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.state_reason) == ("cancelled", "The wrong scope.")
+    assert not reviews.waiting_for(company.sofia).exists()
+    assert campaign in reviews.campaigns_visible_to(company.ana)
+    with pytest.raises(NotUnderWay):
+        reviews.cancel(campaign.pk, by=company.ana, reason="again")
+
+
+def test_a_draft_and_what_is_staged_may_be_cancelled_and_what_is_closing_may_not() -> None:
+    company, _ = worlds.found()
+    draft = worlds.campaign(company, start=False, slug="draft")
+    staged = worlds.campaign(company, start=False, slug="staged")
+    reviews.stage_now(staged.pk, by=company.ana)
+    for each in (draft, staged):
+        assert reviews.cancel(each.pk, by=company.ana, reason="no").state == "cancelled"
+    over = worlds.campaign(company, slug="over")
+    worlds.answer(over, company.sofia, [(worlds.item(over), worlds.REMOVE)])
+    assert reviews.close(over.pk, by=company.ana, reason="done").state in ("closing", "closed")
+    with pytest.raises(NotUnderWay):
+        reviews.cancel(over.pk, by=company.ana, reason="no")
+
+
+def refused(said: str) -> Any:  # noqa: ANN401
+    return pytest.raises(DatabaseError, match=said)
+
+
+def test_the_database_begins_no_draft_stages_nothing_without_its_snapshot_and_ends_what_is_cancelled() -> None:
+    company, _ = worlds.found()
+    rows = Campaign.objects.filter(pk=worlds.campaign(company, start=False).pk)
+    hashed = {"snapshot_at": clock.now(), "population_rows": 1, "population_sha256": "0" * 64}
+    with refused("not from draft to active"), transaction.atomic():
+        rows.update(state="active", **hashed)
+    with refused("not from draft to staged"), transaction.atomic():
+        rows.update(state="staged", **hashed)
+    rows.update(state="staging")
+    with refused("staged with all of its population"), transaction.atomic():
+        rows.update(state="staged")
+    with refused("staged with all of its population"), transaction.atomic():
+        rows.update(state="staged", **hashed)
+    with refused("says_why"), transaction.atomic():
+        rows.update(state="cancelled")
+    rows.update(state="cancelled", state_reason="no")
+    with refused("stays as it is"), transaction.atomic():
+        rows.update(state="draft")
+
+
+def test_the_database_lets_a_population_be_put_away_only_while_it_is_taken_anew() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage_now(campaign.pk, by=company.ana)
+    kept = (Assignment, Suggestion, ReviewLine, PopulationRow, ReviewItem)
+    for model in kept:
+        with refused("never changed or deleted"), transaction.atomic():
+            model.objects.all()._raw_delete("default")
+    with refused("never changed or deleted"), transaction.atomic():
+        PopulationRow.objects.update(payload="{}")
+    reviews.stage(campaign.pk, by=company.ana)
+    with refused("never changed or deleted"), transaction.atomic():
+        PopulationRow.objects.update(payload="{}")
+    for model in kept:
+        model.objects.all()._raw_delete("default")
