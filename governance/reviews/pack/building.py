@@ -1,18 +1,23 @@
-"""Putting a pack together: the same campaign gives the same bytes but for the signature and the moment of sealing."""
+"""Putting a pack together: the same campaign gives the same bytes but for the signature and the moment of sealing.
+
+Tables are written row by row to a folder that is gone afterwards, so that a large review needs no large memory.
+"""
 
 from __future__ import annotations
 
 import base64
 import csv
 import hashlib
-import io
 import json
+import shutil
+import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import tee
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from audit import chain, proofs
 from audit.models import Event
@@ -21,7 +26,8 @@ from entitlements.errors import DomainError
 from governance import reviewing
 from governance.models import Campaign
 
-from . import controls, tables, verify
+from . import contents, controls, describing, verify
+from .tables import Row, Totals
 
 ISSUER: Final = "evidence"
 """The issuer path whose keys sign packs; their public halves are listed at `/api/v1/keys`."""
@@ -62,67 +68,85 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any]) -> Pack:
 
     Raises NotSealedYet, DoesNotTieOut.
     """
-    rows = {name: list(read(campaign)) for name, read in tables.TABLES.items()}
-    scope, events = _scope(campaign), _events(campaign)
-    differences = verify.tie_out(rows, scope)
-    if any(differences.values()):
-        raise DoesNotTieOut(differences={name: count for name, count in differences.items() if count})
-    files: dict[str, bytes] = {
-        "02_scope_and_parameters.json": _json(scope),
-        "03_control_totals.json": _json(tables.control_totals(rows["03_population"])),
-        "10_signoffs.json": _json([dict(sign_off)]),
-        "12_tieout.json": _json(differences),
-        "14_control_mapping.csv": _csv(controls.rows()),
-        "README.md": controls.README.format(name=campaign.name, slug=campaign.slug).encode(),
-        "verify.py": Path(verify.__file__).read_bytes(),
-    }
-    rows["13_audit_events"] = events
-    for name, table in rows.items():
-        files[f"{name}.jsonl"] = b"".join(chain.canonical(row) + b"\n" for row in table)
-        if name != "13_audit_events":
-            files[f"{name}.csv"] = _csv(table)
-    key_id = signing.active_kid(ISSUER)
-    files["public_key.pem"] = signing.public_pem(key_id)
-    counted = {name: len(table) for name, table in rows.items()}
-    content = _zip({**files, verify.ENVELOPE: _json(_envelope(campaign, files, counted, key_id))})
-    with zipfile.ZipFile(io.BytesIO(content)) as built:
-        if wrong := list(verify.faults(built)):
-            raise DoesNotTieOut(faults=wrong)
+    with tempfile.TemporaryDirectory(prefix="evidence-") as made:
+        folder = Path(made)
+        rows = _write_tables(folder, campaign)
+        scope = describing.scope(campaign)
+        differences = verify.tie_out(folder, scope)
+        if any(differences.values()):
+            raise DoesNotTieOut(differences={name: count for name, count in differences.items() if count})
+        written: dict[str, bytes] = {
+            "01_control.md": describing.control(campaign, scope),
+            "02_scope_and_parameters.json": _json(scope),
+            "10_signoffs.json": _json([dict(sign_off)]),
+            "12_tieout.json": _json(differences),
+            verify.SHEETS: _json(describing.sheets(campaign, folder, rows)),
+            "README.md": controls.README.format(name=campaign.name, slug=campaign.slug).encode(),
+            "verify.py": Path(verify.__file__).read_bytes(),
+        }
+        key_id = signing.active_kid(ISSUER)
+        written["public_key.pem"] = signing.public_pem(key_id)
+        for name, content in written.items():
+            (folder / name).write_bytes(content)
+        digests = {file.name: _digest(file) for file in sorted(folder.iterdir())}
+        (folder / verify.ENVELOPE).write_bytes(_json(_envelope(campaign, digests, rows, key_id)))
+        content = _checked(folder)
     told = [
-        {"name": name, "sha256": hashlib.sha256(files[name]).hexdigest(), "rows": counted.get(name.rpartition(".")[0])}
-        for name in sorted(files)
+        {"name": name, "sha256": digest, "rows": rows.get(name.rpartition(".")[0])} for name, digest in digests.items()
     ]
     return Pack(content, told, differences, key_id)
 
 
-def _scope(campaign: Campaign) -> dict[str, Any]:
-    return {
-        "campaign": campaign.slug,
-        "name": campaign.name,
-        "kind": campaign.kind,
-        "owner": campaign.owner.login,
-        "scope": campaign.scope,
-        "scope_sha256": campaign.scope_sha256,
-        "made_at": tables.utc(campaign.created_at),
-        "snapshot_at": tables.utc(campaign.snapshot_at),
-        "due_at": tables.utc(campaign.due_at),
-        "closed_at": tables.utc(campaign.closed_at),
-        "population_rows": campaign.population_rows,
-        "population_sha256": campaign.population_sha256,
-    }
+def _write_tables(folder: Path, campaign: Campaign) -> dict[str, int]:
+    """Write every table twice, the events once, and the totals of the population; returns the rows of each."""
+    totals = Totals()
+    rows = {}
+    for name, table in contents.TABLES.items():
+        counted = _counting(table.rows(campaign), totals) if name == "03_population" else table.rows(campaign)
+        rows[name] = _write(folder, name, counted)
+    rows["14_control_mapping"] = _write(folder, "14_control_mapping", controls.rows())
+    rows["13_audit_events"] = _write_lines(folder / "13_audit_events.jsonl", _events(campaign))
+    (folder / "03_control_totals.json").write_bytes(_json(totals.counted))
+    return rows
 
 
-def _events(campaign: Campaign) -> list[dict[str, Any]]:
-    """Return every event about the campaign with its place in the sealed record, and the way from it to its head."""
-    found = []
-    rows = Event.objects.filter(links__contains=[f"campaign:{campaign.slug}"]).order_by("at", "sequence")
-    for event in rows:
-        try:
-            proof = proofs.inclusion(event.producer, event.sequence)
-        except proofs.NoSuchProof as error:
-            raise NotSealedYet from error
-        found.append(
-            {
+def _counting(rows: Iterable[Row], totals: Totals) -> Iterator[Row]:
+    for row in rows:
+        totals.add(row)
+        yield row
+
+
+def _write(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write a table raw, and for a spreadsheet, in which no cell is a formula."""
+    with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as sheet:
+        return _write_lines(folder / f"{name}.jsonl", _also_as_csv(rows, sheet))
+
+
+def _also_as_csv(rows: Iterable[Mapping[str, Any]], sheet: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401 - a text file
+    out = csv.writer(sheet, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    for number, row in enumerate(rows):
+        if number == 0:
+            out.writerow(row)
+        out.writerow([reviewing.cell(_flat(value)) for value in row.values()])
+        yield row
+
+
+def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    count = 0
+    with file.open("wb") as out:
+        for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is how many
+            out.write(chain.canonical(row) + b"\n")
+    return count
+
+
+def _events(campaign: Campaign) -> Iterator[dict[str, Any]]:
+    """Yield every event about the campaign with its place in the sealed record, and the way from it to its head."""
+    found = Event.objects.filter(links__contains=[f"campaign:{campaign.slug}"]).order_by("at", "sequence")
+    told, placed = tee(found.iterator(chunk_size=1000))
+    try:
+        proven = proofs.inclusions((event.producer, event.sequence) for event in placed)
+        for event, proof in zip(told, proven, strict=True):
+            yield {
                 "uuid": str(event.uuid),
                 "index": proof.index,
                 "leaf": proof.leaf.hex(),
@@ -130,36 +154,28 @@ def _events(campaign: Campaign) -> list[dict[str, Any]]:
                 "proof": [node.hex() for node in proof.path],
                 "checkpoint": proof.note,
             }
-        )
-    return found
+    except proofs.NoSuchProof as error:
+        raise NotSealedYet from error
 
 
 def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def _csv(table: Iterable[Mapping[str, Any]]) -> bytes:
-    """Write a table for a spreadsheet, in which no cell is a formula; the raw values are in the JSON Lines."""
-    written = io.StringIO()
-    out = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    for number, row in enumerate(table):
-        if number == 0:
-            out.writerow(row)
-        out.writerow([reviewing.cell(_flat(value)) for value in row.values()])
-    return written.getvalue().encode()
-
-
 def _flat(value: object) -> object:
     return json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, dict | list) else value
 
 
-def _envelope(campaign: Campaign, files: Mapping[str, bytes], rows: Mapping[str, int], key_id: str) -> dict[str, Any]:
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _envelope(campaign: Campaign, digests: Mapping[str, str], rows: Mapping[str, int], key_id: str) -> dict[str, Any]:
     """Sign the digests of all files: an in-toto statement (v1) in a DSSE envelope (v1)."""
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [
-            {"name": name, "digest": {"sha256": hashlib.sha256(files[name]).hexdigest()}} for name in sorted(files)
-        ],
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in digests.items()],
         "predicateType": "https://mandate.example/evidence/v1",
         "predicate": {"campaign": campaign.slug, "rows": dict(rows)},
     }
@@ -172,9 +188,22 @@ def _envelope(campaign: Campaign, files: Mapping[str, bytes], rows: Mapping[str,
     }
 
 
-def _zip(files: Mapping[str, bytes]) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(files):
-            archive.writestr(zipfile.ZipInfo(name, _FIRST_DAY), files[name], zipfile.ZIP_DEFLATED)
-    return written.getvalue()
+def _checked(folder: Path) -> bytes:
+    """Put the folder into an archive, and check it by the program that it brings. Raises DoesNotTieOut."""
+    with tempfile.TemporaryFile() as file:
+        archive(folder, file)
+        with zipfile.ZipFile(file) as built:
+            if wrong := list(verify.faults(built)):
+                raise DoesNotTieOut(faults=wrong)
+        file.seek(0)
+        return file.read()
+
+
+def archive(folder: Path, file: BinaryIO) -> None:
+    """Write the files of a folder as an archive whose bytes depend on them alone."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
+        for each in sorted(folder.iterdir()):
+            entry = zipfile.ZipInfo(each.name, _FIRST_DAY)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with each.open("rb") as content, out.open(entry, "w") as written:
+                shutil.copyfileobj(content, written)

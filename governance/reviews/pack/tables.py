@@ -1,36 +1,45 @@
-"""The tables of a pack, row by row: plain values in a fixed order, each from one query, so that two runs are equal."""
+"""What a pack's tables have in common, and those of what was reviewed: plain values in a fixed order, from one query.
+
+A table is a query and a writer of its rows, so that two runs are equal, and the query can be shown as it was run.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import batched
 from typing import Any, Final
+from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from audit import clock
+from audit.actions import Action
 from audit.models import Event
 from entitlements.models import Grant
-from governance.models import (
-    Assignment,
-    Campaign,
-    NoAnswer,
-    Notice,
-    PopulationRow,
-    Remediation,
-    RemovalException,
-    ReviewDecision,
-    ReviewItem,
-    ReviewLine,
-    TakenBack,
-)
+from governance.models import Assignment, Campaign, Notice, PopulationRow, ReviewItem
 
 type Row = dict[str, Any]
 
-CONFIGURATION: Final = ("approval_policy.", "approval_rule.", "campaign.", "combination_rule.", "person.role", "setup.")
-"""What of the record says that a rule or a right in Mandate itself changed."""
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A query, a writer of its rows, the columns whose values are counted, and the link that finds a row's events.
+
+    The link is like "grant:{grant}", and empty where the record tells of no row by itself.
+    """
+
+    query: Callable[[Campaign], QuerySet[Any, Any]]
+    write: Callable[[Iterable[Any]], Iterator[Row]]
+    totals: tuple[str, ...] = ()
+    about: str = ""
+
+    def rows(self, campaign: Campaign) -> Iterator[Row]:
+        """Read the table from the database, a part at a time."""
+        return self.write(self.query(campaign).iterator(chunk_size=2000))
 
 
 def utc(at: datetime | None) -> str:
@@ -38,13 +47,17 @@ def utc(at: datetime | None) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if at else ""
 
 
-def population(campaign: Campaign) -> Iterator[Row]:
+def _population(campaign: Campaign) -> QuerySet[PopulationRow]:
+    return PopulationRow.objects.filter(campaign=campaign).select_related("item").order_by("seq")
+
+
+def population(rows: Iterable[PopulationRow]) -> Iterator[Row]:
     """Each grant as it was when the campaign began. `row_sha256` is the digest of the bytes of `payload`."""
-    rows = PopulationRow.objects.filter(campaign=campaign).select_related("item").order_by("seq")
-    for row in rows.iterator():
+    for row in rows:
         yield {
             "seq": row.seq,
             "item": row.item.number,
+            "risk": row.item.risk,
             "grant": str(row.grant_id),
             "grant_version": row.grant_version,
             "payload": row.payload,
@@ -52,48 +65,86 @@ def population(campaign: Campaign) -> Iterator[Row]:
         }
 
 
-def items(campaign: Campaign) -> Iterator[Row]:
-    """Each item with its outcome."""
+def _items(campaign: Campaign) -> QuerySet[ReviewItem]:
     rows = ReviewItem.objects.filter(campaign=campaign).order_by("number")
-    for row in rows.select_related("agent", "system", "current_decision"):
+    return rows.select_related("agent", "system", "current_decision", "carried_from__item__campaign")
+
+
+def items(rows: Iterable[ReviewItem]) -> Iterator[Row]:
+    """Each item with its outcome; what was carried forward says from which answer of which review."""
+    for row in rows:
+        carried = row.carried_from
         yield {
             "item": row.number,
+            "item_id": str(row.pk),
             "agent": row.agent.slug,
             "system": row.system.slug,
             "subjects": row.subjects,
             "risk": row.risk,
             "outcome": row.current_decision.verb if row.current_decision else row.state,
             "exclusion_reason": row.exclusion_reason,
+            "carried_from": f"{carried.item.campaign.slug}:{carried.pk}" if carried else "",
         }
 
 
-def late_arrivals(campaign: Campaign) -> Iterator[Row]:
-    """Each grant that began after the population was taken and before the end, whatever the scope; what covers it."""
+def issued_after(campaign: Campaign) -> set[UUID]:
+    """Return the grants that the record says were issued after the population was taken, and that are not in it."""
     until = campaign.closed_at or clock.now()
+    told = Event.objects.filter(action=Action.GRANT_ISSUED, at__gt=campaign.snapshot_at, at__lte=until)
+    links = (link for each in told.values_list("links", flat=True).iterator() for link in each)
+    issued = {UUID(link.removeprefix("grant:")) for link in links if link.startswith("grant:")}
+    return issued - set(
+        PopulationRow.objects.filter(campaign=campaign, grant__in=issued).values_list("grant", flat=True)
+    )
+
+
+def _late_arrivals(campaign: Campaign) -> QuerySet[Grant]:
+    began = Q(starts_at__gt=campaign.snapshot_at, starts_at__lte=campaign.closed_at or clock.now())
     covered = PopulationRow.objects.filter(grant=OuterRef("pk")).order_by("campaign__created_at")
     rows = (
-        Grant.objects.filter(starts_at__gt=campaign.snapshot_at, starts_at__lte=until)
-        .exclude(pk__in=PopulationRow.objects.filter(campaign=campaign).values("grant"))
+        Grant.objects.filter(began | Q(pk__in=sorted(issued_after(campaign))))
+        .exclude(pk__in=PopulationRow.objects.filter(campaign=campaign, grant__isnull=False).values("grant"))
         .annotate(covered_by=Subquery(covered.values("campaign__slug")[:1]))
-        .select_related("agent", "entitlement__system")
     )
-    for grant in rows.order_by("starts_at", "pk"):
-        yield {
-            "grant": str(grant.pk),
-            "agent": grant.agent.slug,
-            "system": grant.entitlement.system.slug,
-            "entitlement": grant.entitlement.scope,
-            "starts_at": utc(grant.starts_at),
-            "expires_at": utc(grant.expires_at),
-            "state": grant.state,
-            "covered_by": grant.covered_by or "",
-        }
+    return rows.select_related("agent", "entitlement__system").order_by("starts_at", "pk")
 
 
-def assignments(campaign: Campaign) -> Iterator[Row]:
-    """Who was to answer each item, by which rule, and who was passed over and why: the check of conflicts."""
-    rows = Assignment.objects.filter(item__campaign=campaign).select_related("item", "reviewer")
-    for row in rows.order_by("item__number", "stage", "assigned_at", "pk"):
+def late_arrivals(rows: Iterable[Any]) -> Iterator[Row]:
+    """Each grant that was issued or began after the population was taken, whatever the scope; what covers it.
+
+    `issued_at` is what the record says, empty where it tells of no issue.
+    """
+    for some in batched(rows, 500):
+        links = [f"grant:{grant.pk}" for grant in some]
+        told = Event.objects.filter(action=Action.GRANT_ISSUED, links__overlap=links)
+        issued = {link: event.at for event in told for link in event.about}
+        for grant in some:
+            yield {
+                "grant": str(grant.pk),
+                "agent": grant.agent.slug,
+                "system": grant.entitlement.system.slug,
+                "entitlement": grant.entitlement.scope,
+                "issued_at": utc(issued.get(f"grant:{grant.pk}")),
+                "starts_at": utc(grant.starts_at),
+                "expires_at": utc(grant.expires_at),
+                "state": grant.state,
+                "covered_by": grant.covered_by or "",
+            }
+
+
+def _assignments(campaign: Campaign) -> QuerySet[Assignment]:
+    told = Notice.objects.filter(person=OuterRef("reviewer"), url__startswith=f"/reviews/{campaign.slug}/")
+    read = told.filter(read_at__isnull=False).order_by("read_at").values("read_at")[:1]
+    rows = Assignment.objects.filter(item__campaign=campaign).annotate(acknowledged_at=Subquery(read))
+    return rows.select_related("item", "reviewer").order_by("item__number", "stage", "assigned_at", "pk")
+
+
+def assignments(rows: Iterable[Any]) -> Iterator[Row]:
+    """Who was to answer each item, by which rule, and who was passed over and why: the check of conflicts.
+
+    `acknowledged_at` is when the reviewer first read a notice of this review, `opened_at` when she opened the item.
+    """
+    for row in rows:
         yield {
             "item": row.item.number,
             "stage": row.stage,
@@ -102,196 +153,27 @@ def assignments(campaign: Campaign) -> Iterator[Row]:
             "rule": row.resolution.get("rule", ""),
             "resolution": row.resolution,
             "assigned_at": utc(row.assigned_at),
+            "acknowledged_at": utc(row.acknowledged_at),
             "opened_at": utc(row.opened_at),
         }
 
 
-def decisions(campaign: Campaign) -> Iterator[Row]:
-    """Each line of each item under each answer that counts: kept, removed, or without an answer."""
-    lines = ReviewLine.objects.filter(item__campaign=campaign).select_related(
-        "item__agent", "item__system", "tool", "item__current_decision__decided_by"
-    )
-    for line in lines.order_by("item__number", "grant", "tool__name"):
-        said = line.item.current_decision
-        yield {
-            "item": line.item.number,
-            "agent": line.item.agent.slug,
-            "system": line.item.system.slug,
-            "grant": str(line.grant_id),
-            "tool": line.tool.name,
-            "usage_grade": line.usage_grade,
-            "calls": line.calls_window,
-            "denied": line.denied_window,
-            "outcome": line.item.state if said is None else "kept" if line.pk in said.kept_lines else "removed",
-            "limits": said.limits.get(str(line.pk), {}) if said else {},
-            **(_said(said) if said else dict.fromkeys(_SAID, "")),
-        }
-
-
-_SAID: Final = (
-    "decision",
-    "stage",
-    "verb",
-    "reason_code",
-    "comment",
-    "decided_by",
-    "via",
-    "amr",
-    "decided_at",
-    "valid_until",
-    "suggestion",
-    "suggested_by",
-    "bulk_op",
-)
-
-
-def _said(said: ReviewDecision) -> Row:
-    values = (
-        str(said.pk),
-        said.stage,
-        said.verb,
-        said.reason_code,
-        said.comment,
-        said.decided_by.login,
-        said.via,
-        list(said.amr),
-        utc(said.decided_at),
-        utc(said.valid_until),
-        said.suggestion,
-        said.reco_version,
-        str(said.bulk_op or ""),
-    )
-    return dict(zip(_SAID, values, strict=True))
-
-
-def history(campaign: Campaign) -> Iterator[Row]:
-    """Every answer ever given, also those that were abstentions, taken back or of an earlier stage."""
-    rows = ReviewDecision.objects.filter(item__campaign=campaign).select_related("item", "decided_by")
-    taken = {row.decision_id: row for row in TakenBack.objects.filter(decision__item__campaign=campaign)}
-    for said in rows.order_by("decided_at", "pk"):
-        back = taken.get(said.pk)
-        yield {
-            "item": said.item.number,
-            **_said(said),
-            "supersedes": str(said.supersedes_id or ""),
-            "counts": said.item.current_decision_id == said.pk,
-            "taken_back": back.kind if back else "",
-            "taken_back_at": utc(back.at if back else None),
-            "taken_back_because": back.reason if back else "",
-        }
-
-
-def unanswered(campaign: Campaign) -> Iterator[Row]:
-    """What the deadline did about items that nobody answered."""
-    rows = NoAnswer.objects.filter(item__campaign=campaign).select_related("item", "restored_by")
-    for row in rows.order_by("item__number"):
-        yield {
-            "item": row.item.number,
-            "did": row.did,
-            "at": utc(row.at),
-            "grants": [str(grant) for grant in row.grants],
-            "calls_a_day": row.calls_a_day,
-            "revoke_at": utc(row.revoke_at),
-            "revoked_at": utc(row.revoked_at),
-            "restored_at": utc(row.restored_at),
-            "restored_by": row.restored_by.login if row.restored_by else "",
-            "reason": row.reason,
-        }
-
-
-def remediation(campaign: Campaign) -> Iterator[Row]:
-    """Each cut, when it worked, when it was proven, and until when a token issued before could still be read."""
-    rows = Remediation.objects.filter(decision__item__campaign=campaign).select_related("decision__item")
-    for row in rows.order_by("decision__item__number", "pk"):
-        yield {
-            "item": row.decision.item.number,
-            "decision": str(row.pk),
-            "action": row.action,
-            "state": row.state,
-            "due_at": utc(row.due_at),
-            "applied_at": utc(row.applied_at),
-            "verified_at": utc(row.verified_at),
-            "finished_at": utc(row.finished_at),
-            "residual_until": utc(row.residual_until),
-            "attempts": row.attempts,
-            "probe": row.probe,
-        }
-
-
-def exceptions(campaign: Campaign) -> Iterator[Row]:
-    """Each cut that was excepted for a while, with who answers for it and what stands in for it."""
-    rows = RemovalException.objects.filter(remediation__decision__item__campaign=campaign).select_related("by")
-    for row in rows.order_by("made_at", "pk"):
-        yield {
-            "decision": str(row.remediation_id),
-            "by": row.by.login,
-            "reason": row.reason,
-            "control": row.control,
-            "made_at": utc(row.made_at),
-            "expires_at": utc(row.expires_at),
-            "ended_at": utc(row.ended_at),
-        }
-
-
-def notifications(campaign: Campaign) -> Iterator[Row]:
-    """What reviewers were told of it, and whether the mail was taken."""
-    rows = Notice.objects.filter(url__startswith=f"/reviews/{campaign.slug}/").select_related("person", "delivery")
-    for row in rows.order_by("made_at", "pk"):
-        yield {
-            "person": row.person.login,
-            "kind": row.kind,
-            "told_at": utc(row.made_at),
-            "read_at": utc(row.read_at),
-            "mail": row.delivery.state if row.delivery else "",
-            "mailed_at": utc(row.delivery.sent_at if row.delivery else None),
-        }
-
-
-def quality(campaign: Campaign) -> Iterator[Row]:
-    """How the answers were given, by risk and verb. People are not named: who looks at care looks at all together."""
-    counted: Counter[tuple[str, str, str]] = Counter()
-    rows = ReviewDecision.objects.filter(item__campaign=campaign).values_list("item__risk", "verb", "bulk_op")
-    for risk, verb, bulk in rows:
-        counted[risk, verb, "in bulk" if bulk else "one by one"] += 1
-    for (risk, verb, how), count in sorted(counted.items()):
-        yield {"risk": risk, "verb": verb, "how": how, "answers": count}
-
-
-def configuration(campaign: Campaign) -> Iterator[Row]:
-    """Every change to Mandate's own rules and rights between the beginning and the end of the campaign."""
-    rows = Event.objects.filter(at__gte=campaign.snapshot_at, at__lte=campaign.closed_at or clock.now())
-    for event in rows.order_by("at", "sequence"):
-        if str(event.action).startswith(CONFIGURATION):
-            yield {
-                "at": utc(event.at),
-                "event": str(event.uuid),
-                "action": str(event.action),
-                "actor": event.actor,
-                "links": list(event.links),
-                "reason": event.reason,
-            }
-
-
-TABLES: Final[dict[str, Callable[[Campaign], Iterator[Row]]]] = {
-    "03_population": population,
-    "03_late_arrivals": late_arrivals,
-    "04_assignments": assignments,
-    "05_items": items,
-    "05_decisions": decisions,
-    "05_history": history,
-    "05_unanswered": unanswered,
-    "06_remediation": remediation,
-    "07_exceptions": exceptions,
-    "08_notifications": notifications,
-    "09_quality": quality,
-    "11_config_changes": configuration,
+TABLES: Final = {
+    "03_population": Table(_population, population, ("risk",), "grant:{grant}"),
+    "03_late_arrivals": Table(_late_arrivals, late_arrivals, ("system", "state", "covered_by"), "grant:{grant}"),
+    "04_assignments": Table(_assignments, assignments, ("stage", "state", "rule")),
+    "05_items": Table(_items, items, ("system", "risk", "outcome"), "item:{item_id}"),
 }
 
 
-def control_totals(rows: list[Row]) -> dict[str, dict[str, int]]:
-    """Count the population by what an auditor compares with other lists."""
-    payloads = [json.loads(row["payload"]) for row in rows]
-    return {
-        field: dict(sorted(Counter(str(payload[field]) for payload in payloads).items()))
-        for field in ("system", "sponsor", "entitlement", "state")
-    }
+class Totals:
+    """The population counted by what an auditor compares with other lists."""
+
+    def __init__(self) -> None:
+        self.counted = {name: Counter[str]() for name in ("system", "sponsor", "entitlement", "state", "risk")}
+
+    def add(self, row: Row) -> None:
+        """Count one row of the population."""
+        payload = {**json.loads(row["payload"]), "risk": row["risk"]}
+        for name, counter in self.counted.items():
+            counter[str(payload.get(name, ""))] += 1

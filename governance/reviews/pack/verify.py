@@ -1,25 +1,32 @@
 """Check an evidence pack without its maker: `python3 verify.py PACK.zip [public_key.pem]`. Needs Python and openssl.
 
 It checks the signature on the manifest (DSSE v1, ECDSA P-256 with SHA-256), the digest and the number of rows of every
-file, that no file is missing or added, the digest of every row of the population, and every equation, from the rows
-themselves. Give the public key that you got from elsewhere: the one in the pack only shows that the pack is whole.
+file, that no file is missing or added, the digest of every row of the population, every equation, from the rows
+themselves, and that each sheet's sample is the one that its seed picks. Give the public key that you got from
+elsewhere: the one in the pack only shows that the pack is whole.
 """
 
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import heapq
+import io
 import json
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ENVELOPE = "manifest.dsse.json"
+SHEETS = "15_ipe_sheets.json"
+SAMPLED = 25
+Folder = Path | zipfile.Path  # a pack, unpacked or not
 
 
 def signed(kind: str, payload: bytes) -> bytes:
@@ -46,27 +53,77 @@ def rows(content: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in content.split(b"\n") if line]
 
 
-def tie_out(tables: dict[str, list[dict[str, Any]]], scope: dict[str, Any]) -> dict[str, int]:
+def lines(folder: Folder, name: str) -> Iterator[bytes]:
+    """Yield the lines of a table one by one, each without its end; a table that is missing has none."""
+    if (file := folder / f"{name}.jsonl").exists():
+        with file.open("rb") as content:
+            for line in content:
+                yield line.rstrip(b"\n")
+
+
+def read(folder: Folder, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table one by one."""
+    return map(json.loads, lines(folder, name))
+
+
+def cells(folder: Folder, name: str) -> int:
+    """Count the rows of a table as a spreadsheet sees them, without its heading."""
+    csv.field_size_limit(2**31 - 1)
+    with (folder / f"{name}.csv").open("rb") as content:
+        return max(sum(1 for _ in csv.reader(io.TextIOWrapper(content, "utf-8", newline=""))) - 1, 0)
+
+
+def picked(seed: str, total: int, wanted: int) -> list[int]:
+    """Return the numbers of the rows of a random sample: those whose digest with the seed is smallest, in order."""
+    digests = ((hashlib.sha256(f"{seed}:{number}".encode()).digest(), number) for number in range(1, total + 1))
+    return sorted(number for _, number in heapq.nsmallest(wanted, digests))
+
+
+def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
     """Return the differences between what must be equal; all are zero in a complete pack."""
-    population, items, lines = tables["03_population"], tables["05_items"], tables["05_decisions"]
-    history, cuts = tables["05_history"], tables["06_remediation"]
-    hashes = "".join(f"{row['row_sha256']}\n" for row in population).encode()
-    changed = [row for row in population if hashlib.sha256(row["payload"].encode()).hexdigest() != row["row_sha256"]]
-    counts = {row["decision"] for row in history if row["counts"]}
-    cutting = {row["decision"] for row in history if row["counts"] and row["verb"] in ("reduce", "revoke")}
-    live = {row["decision"] for row in cuts if row["state"] != "withdrawn"}
-    done = {row["decision"] for row in cuts if row["state"] in ("verified", "excepted")}
-    decided = [row for row in items if row["outcome"] in ("certify", "reduce", "revoke")]
+    hashes, population, changed = hashlib.sha256(), Counter[int](), 0
+    grants: set[str] = set()
+    for row in read(folder, "03_population"):
+        hashes.update(f"{row['row_sha256']}\n".encode())
+        changed += hashlib.sha256(row["payload"].encode()).hexdigest() != row["row_sha256"]
+        population[row["item"]] += 1
+        grants.add(row["grant"])
+    outcomes = Counter(row["outcome"] for row in read(folder, "05_items"))
+    items = {row["item"] for row in read(folder, "05_items")}
+    late = list(read(folder, "03_late_arrivals"))
     return {
-        "population_rows_missing": abs(scope["population_rows"] - len(population)),
-        "population_rows_changed": len(changed),
-        "population_hash_differs": int(hashlib.sha256(hashes).hexdigest() != scope["population_sha256"]),
-        "items_without_population": len({row["item"] for row in items} ^ {row["item"] for row in population}),
-        "items_without_outcome": sum(row["outcome"] in ("", "in_review", "pending") for row in items),
-        "decided_items_without_decision": abs(len(decided) - len(counts)),
-        "lines_without_outcome": sum(row["outcome"] in ("", "in_review", "pending") for row in lines),
-        "cuts_without_remediation": len(cutting - live),
-        "cuts_not_proven": len((cutting & live) - done),
+        "population_rows_missing": abs(scope["population_rows"] - population.total()),
+        "population_rows_changed": changed,
+        "population_hash_differs": int(hashes.hexdigest() != scope["population_sha256"]),
+        "items_without_population": len(items ^ population.keys()),
+        "items_without_outcome": sum(outcomes[name] for name in _OPEN),
+        "outcome_counts_differ": sum(abs(n) for n in _difference(outcomes, scope["outcomes"]).values()),
+        "lines_without_outcome": sum(row["outcome"] in _OPEN for row in read(folder, "05_decisions")),
+        "late_arrivals_missing": abs(scope["issued_after"] - sum(bool(row["issued_at"]) for row in late)),
+        "late_arrivals_in_population": sum(row["grant"] in grants for row in late),
+        **_of_decisions(folder, sum(outcomes[verb] for verb in ("certify", "reduce", "revoke"))),
+    }
+
+
+_OPEN = ("", "in_review", "pending")
+
+
+def _difference(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) - other.get(name, 0) for name in one.keys() | other.keys()}
+
+
+def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
+    counts, cutting = 0, set[str]()
+    for row in read(folder, "05_history"):
+        counts += bool(row["counts"])
+        if row["counts"] and row["verb"] in ("reduce", "revoke"):
+            cutting.add(row["decision"])
+    cuts = {row["decision"]: row["state"] for row in read(folder, "06_remediation") if row["state"] != "withdrawn"}
+    done = {decision for decision, state in cuts.items() if state in ("verified", "excepted")}
+    return {
+        "decided_items_without_decision": abs(decided - counts),
+        "cuts_without_remediation": len(cutting - cuts.keys()),
+        "cuts_not_proven": len((cutting & cuts.keys()) - done),
     }
 
 
@@ -81,7 +138,7 @@ def faults(pack: zipfile.ZipFile, public_key: bytes | None = None) -> Iterator[s
         yield "the signature on the manifest does not fit"
         return
     yield from other_files(pack, {entry["name"]: entry["digest"]["sha256"] for entry in statement["subject"]})
-    yield from other_rows(pack, statement["predicate"]["rows"])
+    yield from other_rows(zipfile.Path(pack), statement["predicate"]["rows"])
 
 
 def other_files(pack: zipfile.ZipFile, said: dict[str, str]) -> Iterator[str]:
@@ -90,24 +147,39 @@ def other_files(pack: zipfile.ZipFile, said: dict[str, str]) -> Iterator[str]:
     for name in sorted(said.keys() ^ names):
         yield f"{name} is missing from the archive" if name in said else f"{name} is not in the manifest"
     for name in sorted(said.keys() & names):
-        if hashlib.sha256(pack.read(name)).hexdigest() != said[name]:
-            yield f"{name} is not the file that was signed"
+        with pack.open(name) as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() != said[name]:  # type: ignore[arg-type]
+                yield f"{name} is not the file that was signed"
 
 
-def other_rows(pack: zipfile.ZipFile, counted: dict[str, int]) -> Iterator[str]:
+def other_rows(folder: Folder, counted: dict[str, int]) -> Iterator[str]:
     """Name each table with other rows than were signed, and each equation that does not hold."""
-    names = pack.namelist()
-    read = {name.removesuffix(".jsonl"): rows(pack.read(name)) for name in names if name.endswith(".jsonl")}
-    tables = defaultdict[str, list[dict[str, Any]]](list, read)  # a table that is missing was named before
     for name, count in counted.items():
-        if len(tables.get(name, ())) != count:
-            yield f"{name} has {len(tables.get(name, ()))} rows, and {count} were signed"
-    differences = tie_out(tables, json.loads(pack.read("02_scope_and_parameters.json")))
+        found = sum(1 for _ in lines(folder, name))
+        if found != count:
+            yield f"{name} has {found} rows, and {count} were signed"
+        if (folder / f"{name}.csv").exists() and cells(folder, name) != found:
+            yield f"{name}.csv has other rows than {name}.jsonl"
+    differences = tie_out(folder, json.loads((folder / "02_scope_and_parameters.json").read_bytes()))
     for name, difference in differences.items():
         if difference:
             yield f"{name.replace('_', ' ')}: {difference}"
-    if differences != json.loads(pack.read("12_tieout.json")):
+    if differences != json.loads((folder / "12_tieout.json").read_bytes()):
         yield "12_tieout.json says other differences than the rows"
+    for name, sheet in json.loads((folder / SHEETS).read_bytes()).items():
+        if sheet["rows"] != counted.get(name) or sample(folder, name, sheet["seed"], sheet["rows"]) != _told(sheet):
+            yield f"{SHEETS} says other rows of {name} than are there"
+
+
+def sample(folder: Folder, name: str, seed: str, total: int) -> dict[int, str]:
+    """Return the rows that a seed picks from a table: the digest of each line, by its number."""
+    wanted = set(picked(seed, total, SAMPLED))
+    numbered = enumerate(lines(folder, name), start=1)
+    return {number: hashlib.sha256(line).hexdigest() for number, line in numbered if number in wanted}
+
+
+def _told(sheet: dict[str, Any]) -> dict[int, str]:
+    return {row["row"]: row["sha256"] for row in sheet["sample"]}
 
 
 def main(arguments: list[str]) -> int:

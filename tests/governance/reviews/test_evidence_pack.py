@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import io
 import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import DatabaseError, connection, transaction
 
-from audit import timeline
+from audit import clock, timeline
 from audit.actions import Action
+from audit.models import Event
 from entitlements import signing
 from entitlements.errors import ReasonRequired
 from governance import reviews
 from governance.models import Campaign, EvidencePack
-from governance.reviews.pack import building, sealing, verify
+from governance.reviews.pack import building, period, sealing, verify
 from tests import make
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
@@ -44,10 +50,11 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
     company = companies.found()
     make.grant(company.bot, worlds.low(company), people=[company.alice])
     campaign = worlds.campaign(company)
-    said = replace(worlds.REMOVE, comment="Nobody uses it.\u2028Nobody\x85will.")
+    said = replace(worlds.REMOVE, comment="=Nobody uses it.\u2028Nobody\x85will.")
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
     for decision in done.removals:
         reviews.prove(decision)
+    make.grant(make.agent("late-bot", sponsor=company.sofia), company.use, people=[company.bob])
     worlds.let_it_be_final(monkeypatch)
     return company, _end(campaign, company, archive)
 
@@ -69,7 +76,9 @@ def run(folder: Path, files: dict[str, bytes], key: bytes) -> subprocess.Complet
     """Run the program that the pack brings, on the pack, with a key from elsewhere."""
     (folder / "verify.py").write_bytes(files["verify.py"])
     (folder / "key.pem").write_bytes(key)
-    (folder / "pack.zip").write_bytes(building._zip(files))
+    with zipfile.ZipFile(folder / "pack.zip", "w") as pack:
+        for name, content in files.items():
+            pack.writestr(name, content)
     command = [sys.executable, "-I", "verify.py", "pack.zip", "key.pem"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
@@ -230,3 +239,110 @@ def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Camp
     assert page.get(f"/reviews/{campaign.slug}/evidence.zip").content == fetched.content
     again = api.of(company.ana).post(f"{address}/seal", {"statement": SIGNED})
     assert (again.status_code, again.json()["code"]) == (409, "evidence_sealed")
+
+
+def unpacked(files: dict[str, bytes], folder: Path) -> Path:
+    """Write a pack's files to a folder of their own."""
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_no_cell_of_a_spreadsheet_is_a_formula_and_each_table_has_one(closed: tuple[Company, Campaign]) -> None:
+    company, campaign = closed
+    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    tables = {name.removesuffix(".jsonl") for name in files if name.endswith(".jsonl")} - {"13_audit_events"}
+    assert {f"{name}.csv" for name in tables} == {name for name in files if name.endswith(".csv")}
+    for name in tables:
+        for row in csv.reader(io.StringIO(files[f"{name}.csv"].decode(), newline="")):
+            assert not [cell for cell in row if cell.lstrip().startswith(("=", "+", "-", "@"))], name
+    assert "'=Nobody uses it." in files["05_history.csv"].decode()
+    assert verify.rows(files["05_history.jsonl"])[0]["comment"].startswith("=Nobody")
+
+
+WRONG: list[tuple[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]], str]] = [
+    ("03_late_arrivals", lambda rows: rows[1:], "late_arrivals_missing"),
+    ("05_items", lambda rows: [{**rows[0], "outcome": "certify"}, *rows[1:]], "outcome_counts_differ"),
+    ("05_items", lambda rows: rows[1:], "items_without_population"),
+    ("06_remediation", lambda rows: [], "cuts_without_remediation"),  # noqa: ARG005 - called with them
+    ("06_remediation", lambda rows: [{**rows[0], "state": "applied"}], "cuts_not_proven"),
+    ("05_history", lambda rows: [{**rows[0], "counts": False}], "decided_items_without_decision"),
+]
+
+
+def test_each_equation_finds_what_it_is_for(closed: tuple[Company, Campaign], tmp_path: Path) -> None:
+    company, campaign = closed
+    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    folder = unpacked(files, tmp_path / "pack")
+    scope = json.loads(files["02_scope_and_parameters.json"])
+    assert set(verify.tie_out(folder, scope).values()) == {0}
+    assert [row["agent"] for row in verify.rows(files["03_late_arrivals.jsonl"])] == ["late-bot"]
+    for name, change, equation in WRONG:
+        file = folder / f"{name}.jsonl"
+        kept = file.read_bytes()
+        file.write_bytes(b"".join(json.dumps(row).encode() + b"\n" for row in change(verify.rows(kept))))
+        assert verify.tie_out(folder, scope)[equation], equation
+        file.write_bytes(kept)
+
+
+def test_a_sheet_shows_how_a_table_was_made_and_a_sample_that_nobody_chose(closed: tuple[Company, Campaign]) -> None:
+    company, campaign = closed
+    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    sheets = json.loads(files["15_ipe_sheets.json"])
+    sheet = sheets["03_population"]
+    assert (sheet["source"], sheet["rows"], sheet["totals"]) == ("governance_populationrow", 1, {"risk": {"low": 1}})
+    assert sheet["query"].startswith("SELECT")
+    assert str(campaign.pk) in sheet["parameters"]
+    issued = Event.objects.get(action=Action.GRANT_ISSUED, links__contains=[f"agent:{company.bot.slug}"])
+    assert sheet["sample"][0]["events"][0] == str(issued.uuid)
+    assert verify.picked("seed", 1000, 25) == verify.picked("seed", 1000, 25) != verify.picked("another", 1000, 25)
+    chosen = {**sheet, "sample": []}
+    changed = {**files, "15_ipe_sheets.json": json.dumps({**sheets, "03_population": chosen}).encode()}
+    with zipfile.ZipFile(io.BytesIO(), "w") as pack:
+        for name, content in changed.items():
+            pack.writestr(name, content)
+        wrong = list(verify.other_rows(zipfile.Path(pack), json.loads(_payload(files))["predicate"]["rows"]))
+    assert wrong == ["15_ipe_sheets.json says other rows of 03_population than are there"]
+
+
+def _payload(files: dict[str, bytes]) -> bytes:
+    return base64.b64decode(json.loads(files["manifest.dsse.json"])["payload"])
+
+
+def test_what_went_on_over_the_whole_period_is_in_it(
+    closed: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign = closed
+    begun = clock.now()
+    rows = list(period.leavers(_leaving(begun)))
+    assert [(row["person"], row["seconds"]) for row in rows] == [("alice", 90.0), ("bob", 0.0)]
+    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    changes = verify.rows(files["11_config_changes.jsonl"])
+    assert "campaign.made" in {row["action"] for row in changes}, "before the population was taken"
+    assert json.loads(files["02_scope_and_parameters.json"])["period"]["since"] == "", (
+        "the first begins with the record"
+    )
+    monkeypatch.setattr(clock, "now", lambda: begun + timedelta(hours=1))
+    following = worlds.campaign(company, slug="next")
+    assert period.of(following) == (campaign.closed_at, clock.now())
+
+
+def _leaving(begun: datetime) -> list[Event]:
+    """Alice's removal was held for ninety seconds; bob's was held, refused, and he left an hour later."""
+    said = [
+        (0, Action.PERSON_REMOVAL_HELD, ["person:alice", "source:a"]),
+        (5, Action.PERSON_REMOVAL_HELD, ["person:bob", "source:b"]),
+        (10, Action.PEOPLE_SOURCE_REMOVALS_REFUSED, ["source:b"]),
+        (90, Action.PERSON_DISABLED, ["person:alice"]),
+        (3600, Action.PERSON_DISABLED, ["person:bob"]),
+    ]
+    return [
+        Event(
+            at=begun + timedelta(seconds=seconds),
+            uuid=uuid4(),
+            action=str(action),
+            body=json.dumps({"links": links, "actor": "source:a", "reason": "left"}),
+        )
+        for seconds, action, links in said
+    ]

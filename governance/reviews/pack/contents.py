@@ -1,0 +1,11 @@
+"""All tables of a pack, in the order of its parts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import outcomes, period, quality, tables
+
+TABLES: Final[dict[str, tables.Table]] = dict(
+    sorted({**tables.TABLES, **outcomes.TABLES, **period.TABLES, **quality.TABLES}.items())
+)

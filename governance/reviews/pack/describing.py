@@ -1,0 +1,133 @@
+"""What a pack says of itself: the control in words, the parameters, and a sheet for each table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import django
+from django.db import connection
+
+from audit.actions import Action
+from audit.models import Event
+from governance import reviewing
+from governance.models import Campaign
+from governance.reviews import ending, scoping, suggesting
+
+from . import contents, controls, period, verify
+from .tables import Table, issued_after, utc
+
+
+def scope(campaign: Campaign) -> dict[str, Any]:
+    """Return what was looked at, by which statement, when, by whom, with which program, and what it has to come to."""
+    since, until = period.of(campaign)
+    statement, values = scoping.as_sql(
+        scoping.matching(campaign.scope, campaign.kind, campaign.snapshot_at or until), "scope"
+    )
+    begun = Event.objects.filter(action=Action.CAMPAIGN_ACTIVATED, links__contains=[f"campaign:{campaign.slug}"])
+    first = begun.order_by("at").first()
+    return {
+        "campaign": campaign.slug,
+        "name": campaign.name,
+        "kind": campaign.kind,
+        "mode": campaign.mode,
+        "framework": campaign.framework,
+        "owner": campaign.owner.login,
+        "scope": campaign.scope,
+        "scope_sha256": campaign.scope_sha256,
+        "statement": statement,
+        "statement_sha256": hashlib.sha256(statement.encode()).hexdigest(),
+        "statement_parameters": {name: _plain(value) for name, value in values.items()},
+        "run_by": first.actor if first else "",
+        "run_at": utc(campaign.snapshot_at),
+        "program": _program(),
+        "time_zone": "UTC",
+        "made_at": utc(campaign.created_at),
+        "snapshot_at": utc(campaign.snapshot_at),
+        "due_at": utc(campaign.due_at),
+        "closed_at": utc(campaign.closed_at),
+        "period": {"since": utc(since) if since > period.BEGINNING else "", "until": utc(until)},
+        "population_rows": campaign.population_rows,
+        "population_sha256": campaign.population_sha256,
+        "outcomes": ending.outcomes(campaign),
+        "issued_after": len(issued_after(campaign)),
+    }
+
+
+@cache
+def _program() -> dict[str, str]:
+    """Return which program this is: the digest of its source, since it may be installed without its history."""
+    root, digest = Path(__file__).parents[3], hashlib.sha256()
+    for floor in ("audit", "entitlements", "governance"):
+        for file in sorted((root / floor).rglob("*.py")):
+            digest.update(f"{file.relative_to(root)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return {
+        "name": "Mandate",
+        "source_sha256": digest.hexdigest(),
+        "django": django.get_version(),
+        "reviewers": reviewing.ENGINE,
+        "suggestions": suggesting.VERSION,
+    }
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
+    """Return the control in words."""
+    values = {
+        **{name: said[name] for name in ("kind", "mode", "framework", "owner", "snapshot_at", "due_at", "closed_at")},
+        "name": campaign.name,
+        "population": campaign.population_rows,
+        "items": sum(said["outcomes"].values()),
+        "engine": reviewing.ENGINE,
+        "suggestions": suggesting.VERSION,
+        "rehearsal": "yes, nothing was stopped" if campaign.is_rehearsal else "no",
+    }
+    return controls.CONTROL.format(**values).encode()
+
+
+def sheets(campaign: Campaign, folder: Path, rows: dict[str, int]) -> dict[str, Any]:
+    """Return a sheet for each table: its query with parameters, rows, totals, and a random sample traced to events.
+
+    The seed comes from the hash of the population, so nobody chooses it, and whoever has the pack draws the same rows.
+    """
+    return {name: _sheet(campaign, folder, name, table, rows[name]) for name, table in contents.TABLES.items()}
+
+
+def _sheet(campaign: Campaign, folder: Path, name: str, table: Table, total: int) -> dict[str, Any]:
+    query = table.query(campaign)
+    statement, values = query.query.sql_with_params()
+    seed = hashlib.sha256(f"{campaign.population_sha256}:{name}".encode()).hexdigest()[:16]
+    drawn, totals = verify.sample(folder, name, seed, total), {field: Counter[str]() for field in table.totals}
+    sampled = []
+    for number, row in enumerate(verify.read(folder, name), start=1):
+        for field, counter in totals.items():
+            counter[str(row[field])] += 1
+        if number in drawn:
+            sampled.append({"row": number, "sha256": drawn[number], "events": _events(table, row)})
+    return {
+        "source": query.model._meta.db_table,
+        "database": connection.vendor,
+        "query": statement,
+        "parameters": [_plain(value) for value in values],
+        "rows": total,
+        "totals": totals,
+        "seed": seed,
+        "sample": sampled,
+    }
+
+
+def _events(table: Table, row: dict[str, Any]) -> list[str]:
+    """Return the first events of the record that tell of a row; none where the record tells of it only as part."""
+    if row.get("event"):
+        return [row["event"]]
+    link = table.about.format(**row) if table.about else ""
+    if not link.partition(":")[2]:
+        return []
+    found = Event.objects.filter(links__contains=[link]).order_by("at", "sequence")
+    return [str(uuid) for uuid in found.values_list("uuid", flat=True)[:3]]

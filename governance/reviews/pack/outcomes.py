@@ -1,0 +1,177 @@
+"""The tables of what came of a review: decisions line by line, every answer, what nobody answered, cuts, exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from django.db.models import QuerySet
+
+from governance.models import (
+    Campaign,
+    NoAnswer,
+    Remediation,
+    RemovalException,
+    ReviewDecision,
+    ReviewLine,
+)
+
+from .tables import Row, Table, utc
+
+
+def _decisions(campaign: Campaign) -> QuerySet[ReviewLine]:
+    lines = ReviewLine.objects.filter(item__campaign=campaign).select_related(
+        "item__agent", "item__system", "tool", "item__current_decision__decided_by"
+    )
+    return lines.order_by("item__number", "grant", "tool__name")
+
+
+def decisions(rows: Iterable[ReviewLine]) -> Iterator[Row]:
+    """Each line of each item under each answer that counts: kept, removed, or without an answer."""
+    for line in rows:
+        said = line.item.current_decision
+        yield {
+            "item": line.item.number,
+            "agent": line.item.agent.slug,
+            "system": line.item.system.slug,
+            "grant": str(line.grant_id),
+            "tool": line.tool.name,
+            "usage_grade": line.usage_grade,
+            "calls": line.calls_window,
+            "denied": line.denied_window,
+            "outcome": line.item.state if said is None else "kept" if line.pk in said.kept_lines else "removed",
+            "limits": said.limits.get(str(line.pk), {}) if said else {},
+            **(_said(said) if said else dict.fromkeys(_SAID, "")),
+        }
+
+
+_SAID: Final = (
+    "decision",
+    "stage",
+    "verb",
+    "reason_code",
+    "comment",
+    "decided_by",
+    "via",
+    "amr",
+    "decided_at",
+    "valid_until",
+    "suggestion",
+    "suggested_by",
+    "bulk_op",
+)
+
+
+def _said(said: ReviewDecision) -> Row:
+    values = (
+        str(said.pk),
+        said.stage,
+        said.verb,
+        said.reason_code,
+        said.comment,
+        said.decided_by.login,
+        said.via,
+        list(said.amr),
+        utc(said.decided_at),
+        utc(said.valid_until),
+        said.suggestion,
+        said.reco_version,
+        str(said.bulk_op or ""),
+    )
+    return dict(zip(_SAID, values, strict=True))
+
+
+def _history(campaign: Campaign) -> QuerySet[ReviewDecision]:
+    rows = ReviewDecision.objects.filter(item__campaign=campaign)
+    return rows.select_related("item", "decided_by", "taken_back").order_by("decided_at", "pk")
+
+
+def history(rows: Iterable[ReviewDecision]) -> Iterator[Row]:
+    """Every answer ever given, also those that were abstentions, taken back or of an earlier stage."""
+    for said in rows:
+        back = getattr(said, "taken_back", None)
+        yield {
+            "item": said.item.number,
+            **_said(said),
+            "supersedes": str(said.supersedes_id or ""),
+            "counts": said.item.current_decision_id == said.pk,
+            "taken_back": back.kind if back else "",
+            "taken_back_at": utc(back.at if back else None),
+            "taken_back_because": back.reason if back else "",
+        }
+
+
+def _unanswered(campaign: Campaign) -> QuerySet[NoAnswer]:
+    rows = NoAnswer.objects.filter(item__campaign=campaign)
+    return rows.select_related("item", "restored_by").order_by("item__number")
+
+
+def unanswered(rows: Iterable[NoAnswer]) -> Iterator[Row]:
+    """What the deadline did about items that nobody answered."""
+    for row in rows:
+        yield {
+            "item": row.item.number,
+            "item_id": str(row.item_id),
+            "did": row.did,
+            "at": utc(row.at),
+            "grants": [str(grant) for grant in row.grants],
+            "calls_a_day": row.calls_a_day,
+            "revoke_at": utc(row.revoke_at),
+            "revoked_at": utc(row.revoked_at),
+            "restored_at": utc(row.restored_at),
+            "restored_by": row.restored_by.login if row.restored_by else "",
+            "reason": row.reason,
+        }
+
+
+def _remediation(campaign: Campaign) -> QuerySet[Remediation]:
+    rows = Remediation.objects.filter(decision__item__campaign=campaign).select_related("decision__item")
+    return rows.order_by("decision__item__number", "pk")
+
+
+def remediation(rows: Iterable[Remediation]) -> Iterator[Row]:
+    """Each cut, when it worked, when it was proven, and until when a token issued before could still be read."""
+    for row in rows:
+        yield {
+            "item": row.decision.item.number,
+            "decision": str(row.pk),
+            "action": row.action,
+            "state": row.state,
+            "due_at": utc(row.due_at),
+            "applied_at": utc(row.applied_at),
+            "verified_at": utc(row.verified_at),
+            "finished_at": utc(row.finished_at),
+            "residual_until": utc(row.residual_until),
+            "attempts": row.attempts,
+            "before": row.before,
+            "probe": row.probe,
+        }
+
+
+def _exceptions(campaign: Campaign) -> QuerySet[RemovalException]:
+    rows = RemovalException.objects.filter(remediation__decision__item__campaign=campaign)
+    return rows.select_related("by", "remediation__decision__item").order_by("made_at", "pk")
+
+
+def exceptions(rows: Iterable[RemovalException]) -> Iterator[Row]:
+    """Each cut that was excepted for a while, with who answers for it and what stands in for it."""
+    for row in rows:
+        yield {
+            "item": row.remediation.decision.item.number,
+            "decision": str(row.remediation_id),
+            "by": row.by.login,
+            "reason": row.reason,
+            "control": row.control,
+            "made_at": utc(row.made_at),
+            "expires_at": utc(row.expires_at),
+            "ended_at": utc(row.ended_at),
+        }
+
+
+TABLES: Final = {
+    "05_decisions": Table(_decisions, decisions, ("system", "usage_grade", "outcome"), "decision:{decision}"),
+    "05_history": Table(_history, history, ("stage", "verb", "via", "taken_back"), "decision:{decision}"),
+    "05_unanswered": Table(_unanswered, unanswered, ("did",), "item:{item_id}"),
+    "06_remediation": Table(_remediation, remediation, ("action", "state"), "decision:{decision}"),
+    "07_exceptions": Table(_exceptions, exceptions, ("by",), "decision:{decision}"),
+}
