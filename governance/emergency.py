@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from allauth.mfa.models import Authenticator
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
@@ -22,6 +21,7 @@ from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements import grants, independence, locks
 from entitlements.api.caller import SEE_EVERYTHING
+from entitlements.api.proving import has_second_factor
 from entitlements.errors import DomainError, Forbidden, NotFound, NotRecordable, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Membership, Person, Role, Tool
@@ -171,12 +171,6 @@ def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: Ask) -
         raise OwnEmergency
     if owed(by):
         raise ReviewOwed
-
-
-def has_second_factor(person: Person) -> bool:
-    """Whether somebody has an authenticator app or a passkey; recovery codes alone are none."""
-    types = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
-    return bool(Authenticator.objects.filter(user_id=person.pk, type__in=types).exists())
 
 
 def is_concerned(person: Person, agent: Agent) -> bool:

@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from entitlements.api import visibility
 from entitlements.api.caller import SEE_EVERYTHING
-from entitlements.api.matrix import Row
+from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.models import Role
 from governance.console import matrix
 
@@ -28,6 +28,7 @@ _SEEN: Final = (
     "people",
     "groups",
 )
+_PROOF: Final = {"": "", ALWAYS: "always", WEIGHTY: "high risk"}
 _INTRO: Final = """# Who may do what
 
 One row for each address and method of the API, of the console, and for the back office; an address without a row is
@@ -35,7 +36,8 @@ closed to everybody. A column is ticked where the role alone suffices. *By relat
 object instead (its sponsor, its owner, the owner of its system, the person it is about). *Everybody* is whoever is
 signed in; what each finds there is said under *What one sees*. *Scope* is what the token of a script or an agent must
 carry; without one neither gets in, and an agent only reaches what is its own. Strangers reach nothing but the rows
-marked *strangers*.
+marked *strangers*. *Proof* asks for a fresh one of who calls, always or where what is approved or kept is of high risk
+(`docs/operate/scripts.md`).
 
 Roles add up, and none includes another. Sponsors, owners and system owners are named on agents and systems; they need
 no role. Who answers a request is no role either: each stage of its policy names the people.
@@ -68,7 +70,7 @@ def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, sc
         *(str(role.label) for role in Role),
         "everybody",
         "by relation",
-        *(["scope"] if scopes else []),
+        *(["scope", "proof"] if scopes else []),
     ]
     lines = [_line(head), _line(["---"] * len(head))]
     for name, method in sorted(rows, key=lambda key: (routes.get(key[0], key[0]), key[1])):
@@ -76,7 +78,8 @@ def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, sc
         who = "strangers" if row.public else "yes" if row.anybody else ""
         cells = [f"`/{routes.get(name, name)}`", method, *("x" if role in row.roles else "" for role in Role)]
         cells += [who, ", ".join(sorted(word.replace("_", " ") for word in row.related))]
-        lines.append(_line([*cells, *([f"`{row.scope}` or `{row.finer}`" if row.scope else ""] if scopes else [])]))
+        scope = f"`{row.scope}` or `{row.finer}`" if row.scope else ""
+        lines.append(_line([*cells, *([scope, _PROOF[row.proven]] if scopes else [])]))
     return "\n".join(lines) + "\n"
 
 

@@ -82,7 +82,7 @@ class Bulk(Endpoint):
 
     def each(self, items: list[dict[str, Any]], **said: Any) -> Response:  # noqa: ANN401 - what holds for all
         """Do it to each for itself: one that is refused is recorded, and does not hold up the others."""
-        self._permitted = True  # each is asked for itself, and none that was not is touched
+        self._permitted = self._weighed = True  # each is asked for itself, and none that was not is touched
         results = [self._result(item, said) for item in items]
         return Response(self.shown({"results": results}).data, status=HTTPStatus.MULTI_STATUS)
 

@@ -20,13 +20,13 @@ from rest_framework.serializers import BaseSerializer
 
 from audit import context
 from audit.context import Principal
-from entitlements.errors import Malformed, NotFound
+from entitlements.errors import DomainError, Malformed, NotFound
 
-from . import idempotency, paging, permissions, preconditions, problems, throttling
+from . import idempotency, paging, permissions, preconditions, problems, proving, throttling
 from .authentication import AUTHENTICATION
 from .caller import Caller
 from .fields import Reason
-from .matrix import MATRIX, Matrix, Row
+from .matrix import ALWAYS, MATRIX, WEIGHTY, Matrix, Row
 from .parsers import HoldsNul, StrictJSON, holds_nul
 
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
@@ -46,7 +46,7 @@ class RepeatedParameter(Malformed):
 
 
 class ObjectNotChecked(RuntimeError):
-    """A view changed something without asking whether the caller may change this one: a programming error."""
+    """A view did not ask about its object what its row depends on - may the caller, does it weigh much: a mistake."""
 
 
 class Endpoint(GenericAPIView[Any]):
@@ -69,6 +69,7 @@ class Endpoint(GenericAPIView[Any]):
 
     about: list[str]
     _permitted: bool
+    _weighed: bool
 
     @property
     def caller(self) -> Caller:
@@ -92,7 +93,7 @@ class Endpoint(GenericAPIView[Any]):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401
         """Answer one request under its own trace; the framework's dispatch, with our transaction around the handler."""
         self.args, self.kwargs = args, kwargs
-        self.about, self._permitted = [], False
+        self.about, self._permitted, self._weighed = [], False, False
         with context.acting(trace=_trace(request), request_id=str(uuid.uuid4()), source=_source(request)):
             asked = self.initialize_request(request, *args, **kwargs)
             self.request = asked
@@ -152,9 +153,12 @@ class Endpoint(GenericAPIView[Any]):
                 return self._checked(handler)
 
     def _checked(self, handler: Callable[..., Response]) -> Response:
-        """Run the handler; a change that depends on its object and asked nobody is rolled back."""
+        """Run the handler, with a proof where the row asks for one; what asked too little of its object is undone."""
+        if self.row.proven == ALWAYS:
+            self.weigh(weighs=True)
         response = handler(self.request, *self.args, **self.kwargs)
-        if self.request.method not in _SAFE and self.row.related and not self._permitted:
+        asked_too_little = self.row.related and not self._permitted and self.request.method not in _SAFE
+        if asked_too_little or (self.row.proven == WEIGHTY and not self._weighed):
             raise ObjectNotChecked(type(self).__name__)
         return response
 
@@ -197,6 +201,21 @@ class Endpoint(GenericAPIView[Any]):
         self.about = list(about)
         permissions.permit(self.caller, self.row, thing)
         self._permitted = True
+
+    def weigh(self, *, weighs: bool) -> None:
+        """Say whether what is done weighs much; then it goes on only with a fresh proof. Raises as proving.check."""
+        self._weighed = True
+        if weighs and self._doubt is not None:
+            raise self._doubt
+
+    @functools.cached_property
+    def _doubt(self) -> DomainError | None:
+        """What is wrong with the proof that came with this request: looked at once, as a code counts once."""
+        try:
+            proving.check(self.request, self.caller)
+        except DomainError as doubt:
+            return doubt
+        return None
 
     def body(self, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:
         """Return the validated body. Raises the framework's ValidationError, and HoldsNul."""

@@ -29,14 +29,19 @@ class Row:
     anybody: bool = False
     """Every signed-in person; what each sees is decided by `visibility`."""
     public: bool = False
+    proven: str = ""
+    """Whether it asks for a fresh proof of who calls (`proving`): ALWAYS, or where what it is about weighs much."""
 
+
+ALWAYS: Final = "always"
+WEIGHTY: Final = "weighty"
 
 type Matrix = Mapping[tuple[str, str], Row]
 
 
-def row(*roles: str, related: str = "", scope: str = "") -> Row:
-    """Write a row: the roles, the relations separated by spaces, the scope."""
-    return Row(frozenset(roles), frozenset(related.split()), scope)
+def row(*roles: str, related: str = "", scope: str = "", proven: str = "") -> Row:
+    """Write a row: the roles, the relations separated by spaces, the scope, when it asks for a proof."""
+    return Row(frozenset(roles), frozenset(related.split()), scope, proven=proven)
 
 
 _KINDS: Final = {
@@ -84,7 +89,6 @@ PUBLIC: Final = Row(public=True)
 _CATALOGUE: Final = row(Role.ANALYST, related="system_owner", scope=WRITE)
 _STOPS: Final = (Role.ANALYST, Role.SECURITY, Role.RESPONDER)
 _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
-_ROLES: Final = row(Role.ADMIN, Role.ANALYST)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
 _STOP_SYSTEM: Final = row(*_STOPS, related="system_owner", scope=REVOKE)
 _STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
@@ -108,13 +112,13 @@ _ROWS: Final[Matrix] = {
     ("agent-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
     ("agent-retire", "POST"): row(Role.ANALYST, related="sponsor"),
     ("kinds-of-agents", "GET"): READABLE,
-    ("kind-of-agents", "PUT"): row(Role.ADMIN, Role.SECURITY),
+    ("kind-of-agents", "PUT"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
     ("people", "GET"): READABLE,
     ("people", "POST"): _PEOPLE,
     ("person", "GET"): READABLE,
     ("person", "PATCH"): _PEOPLE,
-    ("person-role-give", "POST"): _ROLES,
-    ("person-role-take", "POST"): _ROLES,
+    ("person-role-give", "POST"): row(Role.ADMIN, Role.ANALYST, proven=ALWAYS),
+    ("person-role-take", "POST"): row(Role.ADMIN, Role.ANALYST),
     ("person-disable", "POST"): row(Role.ADMIN, *_STOPS, scope=REVOKE),
     ("person-enable", "POST"): _PEOPLE,
     ("groups", "GET"): READABLE,
@@ -163,7 +167,7 @@ _ROWS: Final[Matrix] = {
     ("client", "GET"): READABLE,
     ("client-disable", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
     ("client-enable", "POST"): row(Role.ANALYST, scope=WRITE),
-    ("client-secret", "POST"): row(Role.ANALYST, related="owner", scope=WRITE),
+    ("client-secret", "POST"): row(Role.ANALYST, related="owner", scope=WRITE, proven=ALWAYS),
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),
@@ -173,7 +177,7 @@ _ROWS: Final[Matrix] = {
     ("audit-export", "GET"): row(*_RECORD, scope=READ),
     ("audit-proof", "GET"): row(*_RECORD, scope=READ),
     ("keys", "GET"): READABLE,
-    ("key-rotate", "POST"): row(Role.ADMIN),
-    ("key-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
+    ("key-rotate", "POST"): row(Role.ADMIN, proven=ALWAYS),
+    ("key-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
 }
 MATRIX: Final[Matrix] = with_finer(_ROWS)

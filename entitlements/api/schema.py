@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import Any, Final
 
+from django.urls import URLResolver, get_resolver
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import get_doc
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import Serializer
 
-from . import idempotency
+from . import idempotency, permissions, proving
+from .matrix import ALWAYS, WEIGHTY
 
 PROBLEM: Final = {
     "type": "object",
@@ -34,6 +38,10 @@ PROBLEM: Final = {
         },
     },
 }
+_PROOFS: Final = {
+    ALWAYS: "With a personal token: the code of one's authenticator app, or one's password without a second factor.",
+    WEIGHTY: "As for others that ask for a proof, where what is done is of high risk.",
+}
 _ANSWER: Final = {
     "description": "Refused or failed; the code says why.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -45,11 +53,15 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[OpenApiParameter | Serializer[Any] | type[Serializer[Any]]]:
         """Return the headers of the operation."""
+        row = permissions.row_of(getattr(self.view, "matrix", {}), _names().get(self.path, ""), self.method)
+        headers: list[OpenApiParameter | Serializer[Any] | type[Serializer[Any]]] = []
+        if row and row.proven:
+            headers.append(_header(proving.HEADER, _PROOFS[row.proven]))
         if self.method == "POST":
-            return [_header(idempotency.HEADER, "Repeating a request with the same key repeats its answer.")]
+            headers.append(_header(idempotency.HEADER, "Repeating a request with the same key repeats its answer."))
         if self.method in ("PATCH", "PUT"):
-            return [_header("If-Match", "The ETag of what the change was made from.")]
-        return []
+            headers.append(_header("If-Match", "The ETag of what the change was made from."))
+        return headers
 
     def get_request_serializer(self) -> Any:  # noqa: ANN401 - the framework's signature
         """Return what the view asks for, where the method changes something."""
@@ -75,6 +87,21 @@ class Schema(AutoSchema):
 
     def _one(self) -> str:
         return "one" if "{" in self.path else "all"
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    """Return the name of each address, as the matrix calls it, by its path as the document writes it."""
+    found, waiting = {}, [("/", get_resolver())]
+    while waiting:
+        prefix, resolver = waiting.pop()
+        for each in resolver.url_patterns:
+            path = prefix + str(each.pattern)
+            if isinstance(each, URLResolver):
+                waiting.append((path, each))
+            else:
+                found[re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)] = each.name or ""
+    return found
 
 
 def _header(name: str, description: str) -> OpenApiParameter:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from entitlements.api import proving
 from entitlements.api.bulk import MOST, Bulk, Outcome
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.errors import ReasonRequired
@@ -66,6 +67,7 @@ class ApproveRequests(_Answers):
         self.seen(named["id"])
         version, by = version_of(said["etag"]), first_hand(self)
         answered = approvals.approve(named["id"], by=by, expected_version=version, reason=said["reason"])
+        self.weigh(weighs=answered.risk in proving.HIGH)  # without a proof it is undone
         return {"state": answered.state, "grant": answered.grant_id}
 
 

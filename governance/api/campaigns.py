@@ -19,6 +19,7 @@ from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
 from entitlements.errors import Stale
 from entitlements.models import Person
+from entitlements.words import Risk
 from governance import reviews
 from governance.models import Campaign, ReviewDecision, ReviewItem
 from governance.reviews import ending
@@ -174,6 +175,7 @@ class Submissions(OfReviews):
         """Submit all of one's drafts: everything is decided and removed in one transaction, then proven."""
         campaign, by = self.campaign(key), self.reviewer()
         given = request.headers.get("If-Match", "*").strip()
+        self.weigh(weighs=reviews.drafts_of(campaign, by).filter(assignment__item__risk=Risk.CRITICAL).exists())
         tag = None if given == "*" else given.strip('"')
         done = reviews.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag)
         proven = [reviews.prove(decision) for decision in done.removals]

@@ -1,4 +1,4 @@
-"""Access given in an emergency, over REST: declare one with a code of one's second factor, look at it, review it."""
+"""Access given in an emergency, over REST: declare one with a fresh proof, look at it, review it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from allauth.mfa.models import Authenticator
 from django.db.models import Model, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import ratelimits
 from entitlements.api import visibility
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Lasts, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
-from entitlements.errors import DomainError, Forbidden
+from entitlements.errors import Forbidden
 from entitlements.models import Group, Person
 from governance import asking, emergency
 from governance.models import EmergencyGrant
@@ -28,14 +26,8 @@ from .matrix import MATRIX
 from .requests import named
 
 
-class CodeRefused(DomainError):
-    """An emergency is declared with the code that your authenticator app shows now, each code once."""
-
-    code, status = "second_factor_refused", HTTPStatus.FORBIDDEN
-
-
 class EmergencyAsked(Strict):
-    """What to give at once, to whom, for how long, why; `code` is what one's authenticator app shows.
+    """What to give at once, to whom, for how long, why.
 
     `combinations` names rules that it completes and `before_setup` says that the set-up lacks something: nothing else
     is exceeded.
@@ -51,7 +43,6 @@ class EmergencyAsked(Strict):
     combinations = Names(required=False, default=list)
     before_setup = serializers.BooleanField(required=False, default=False)
     reason = Text(max_length=500)
-    code = Text(max_length=12)
 
 
 class VerdictAsked(Strict):
@@ -138,7 +129,6 @@ class Emergencies(_Emergencies, Listing):
             tools=None if body["tools"] is None else frozenset(body["tools"]),
             limits=body["limits"],
         )
-        prove(by, body["code"])
         said = {name: body[name] for name in ("combinations", "before_setup")}
         made = emergency.give(agent, entitlement, ask, by=by, **said)
         return self.again(made, status=HTTPStatus.CREATED)
@@ -158,14 +148,6 @@ class ReviewEmergency(_Emergencies):
         found, by = self.found(), self.who()
         self.about = self.links(found)
         return self.again(emergency.review(found.pk, by=by, **self.body(VerdictAsked)))
-
-
-def prove(person: Person, code: str) -> None:
-    """Check a code of a person's authenticator app, which counts once. Raises ratelimits.TooMany and CodeRefused."""
-    ratelimits.check(ratelimits.SIGN_IN, f"emergency {person.login}")
-    app = Authenticator.objects.filter(user_id=person.pk, type=Authenticator.Type.TOTP).first()
-    if app is None or not app.wrap().validate_code(code):
-        raise CodeRefused
 
 
 def _each[M: Model](rows: QuerySet[M], field: str, key: str, body: dict[str, Any]) -> list[M]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from entitlements.api.matrix import READ, READABLE, WRITE, Matrix, Row, row, with_finer
+from entitlements.api.matrix import ALWAYS, READ, READABLE, WEIGHTY, WRITE, Matrix, Row, row, with_finer
 from entitlements.models import Role
 
 REQUEST: Final = "mandate:request"
@@ -13,12 +13,17 @@ REQUEST: Final = "mandate:request"
 _ASK: Final = Row(anybody=True, scope=REQUEST)
 _ANSWER: Final = Row(anybody=True)
 """People at first hand only: no token of a script or an agent carries a scope that answers."""
+_WEIGHTY_ANSWER: Final = Row(anybody=True, proven=WEIGHTY)
 
 _CAMPAIGN: Final = row(Role.ANALYST)
 _OFFICE: Final = row(Role.ANALYST)
 _EVIDENCE: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
+_EXPORT: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ, proven=ALWAYS)
 _COMBINE: Final = row(Role.ANALYST, Role.SECURITY)
-_POLICY: Final = row(Role.ADMIN, Role.SECURITY)
+_POLICY: Final = row(Role.ADMIN, Role.SECURITY, proven=ALWAYS)
+_WEIGHTY_COMBINE: Final = row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
+_ROLE_MAP: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS)
+_SECRET: Final = row(Role.ADMIN, proven=ALWAYS)
 _POLICIES: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
 
 _KINDS: Final = {
@@ -50,11 +55,11 @@ _ROWS: Final[Matrix] = {
     ("campaign-pause", "POST"): _CAMPAIGN,
     ("campaign-resume", "POST"): _CAMPAIGN,
     ("campaign-cancel", "POST"): _CAMPAIGN,
-    ("campaign-submissions", "POST"): _ANSWER,
+    ("campaign-submissions", "POST"): _WEIGHTY_ANSWER,
     ("campaign-evidence", "GET"): _EVIDENCE,
-    ("campaign-evidence-table", "GET"): _EVIDENCE,
-    ("campaign-seal", "POST"): row(Role.ANALYST, Role.SECURITY),
-    ("campaign-pack", "GET"): _EVIDENCE,
+    ("campaign-evidence-table", "GET"): _EXPORT,
+    ("campaign-seal", "POST"): _WEIGHTY_COMBINE,
+    ("campaign-pack", "GET"): _EXPORT,
     ("review-items", "GET"): READABLE,
     ("simulate-reduction", "POST"): READABLE,
     ("review-item", "GET"): READABLE,
@@ -81,27 +86,27 @@ _ROWS: Final[Matrix] = {
     ("delivery-replay", "POST"): row(Role.ADMIN, scope=WRITE),
     ("person-bounced", "POST"): row(Role.ADMIN, scope=WRITE),
     ("webhooks", "GET"): row(Role.ADMIN, scope=READ),
-    ("webhooks", "POST"): row(Role.ADMIN),
+    ("webhooks", "POST"): _SECRET,
     ("webhook", "GET"): row(Role.ADMIN, scope=READ),
-    ("webhook-rotate", "POST"): row(Role.ADMIN),
+    ("webhook-rotate", "POST"): _SECRET,
     ("webhook-test", "POST"): row(Role.ADMIN, scope=WRITE),
     ("webhook-stop", "POST"): row(Role.ADMIN, scope=WRITE),
     ("webhook-start", "POST"): row(Role.ADMIN),
     ("webhook-messages", "GET"): row(Role.ADMIN, scope=READ),
     ("webhook-message-replay", "POST"): row(Role.ADMIN, scope=WRITE),
     ("people-sources", "GET"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ),
-    ("people-sources", "POST"): row(Role.ADMIN),
+    ("people-sources", "POST"): _SECRET,
     ("people-source", "GET"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ),
-    ("people-source-rotate", "POST"): row(Role.ADMIN),
+    ("people-source-rotate", "POST"): _SECRET,
     ("people-source-test", "POST"): row(Role.ADMIN, scope=WRITE),
     ("people-source-disable", "POST"): row(Role.ADMIN),
-    ("people-source-let-through", "POST"): row(Role.ADMIN),
+    ("people-source-let-through", "POST"): _SECRET,
     ("people-source-keep", "POST"): row(Role.ADMIN),
     ("people-source-file", "POST"): row(Role.ADMIN, scope=WRITE),
     ("role-mappings", "GET"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ),
-    ("role-mappings", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
-    ("role-mapping-confirm", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
-    ("role-mapping-end", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
+    ("role-mappings", "POST"): _ROLE_MAP,
+    ("role-mapping-confirm", "POST"): _ROLE_MAP,
+    ("role-mapping-end", "POST"): _ROLE_MAP,
     ("proposals", "GET"): READABLE,
     ("proposal", "GET"): READABLE,
     ("proposal-accept", "POST"): _ANSWER,
@@ -121,11 +126,11 @@ _ROWS: Final[Matrix] = {
     ("policy-proposals", "POST"): _POLICY,
     ("policy-proposal", "GET"): _POLICIES,
     ("policy-proposal-confirm", "POST"): _POLICY,
-    ("policy-proposal-withdraw", "POST"): _POLICY,
+    ("policy-proposal-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
     ("approval-rules", "GET"): _POLICIES,
-    ("approval-rules", "POST"): _COMBINE,
+    ("approval-rules", "POST"): _WEIGHTY_COMBINE,
     ("approval-rule", "GET"): _POLICIES,
-    ("approval-rule-confirm", "POST"): row(Role.SECURITY),
+    ("approval-rule-confirm", "POST"): row(Role.SECURITY, proven=ALWAYS),
     ("approval-rule-withdraw", "POST"): _COMBINE,
     ("approval-rule-end", "POST"): _COMBINE,
     ("rule-approvals", "GET"): _EVIDENCE,
@@ -135,14 +140,14 @@ _ROWS: Final[Matrix] = {
     ("combination-rules", "POST"): _COMBINE,
     ("combination-rule", "GET"): _EVIDENCE,
     ("combination-rule-holders", "GET"): _EVIDENCE,
-    ("combination-rule-publish", "POST"): _COMBINE,
+    ("combination-rule-publish", "POST"): _WEIGHTY_COMBINE,
     ("combination-rule-withdraw", "POST"): _COMBINE,
     ("combination-exceptions", "GET"): _EVIDENCE,
-    ("combination-exceptions", "POST"): row(Role.SECURITY),
+    ("combination-exceptions", "POST"): row(Role.SECURITY, proven=ALWAYS),
     ("combination-exception", "GET"): _EVIDENCE,
     ("combination-exception-end", "POST"): row(Role.SECURITY),
     ("emergencies", "GET"): READABLE,
-    ("emergencies", "POST"): _ANSWER,
+    ("emergencies", "POST"): Row(anybody=True, proven=ALWAYS),
     ("emergency", "GET"): READABLE,
     ("emergency-review", "POST"): row(Role.SECURITY),
     ("adoptions", "GET"): READABLE,
@@ -175,9 +180,9 @@ _ROWS: Final[Matrix] = {
     ("request-narrow", "POST"): _ASK,
     ("request-outlook", "GET"): READABLE,
     ("request-cancel", "POST"): _ASK,
-    ("requests-approve", "POST"): _ANSWER,
+    ("requests-approve", "POST"): _WEIGHTY_ANSWER,
     ("requests-deny", "POST"): _ANSWER,
-    ("request-approve", "POST"): _ANSWER,
+    ("request-approve", "POST"): _WEIGHTY_ANSWER,
     ("request-deny", "POST"): _ANSWER,
 }
 MATRIX: Final[Matrix] = with_finer(_ROWS, _KINDS)

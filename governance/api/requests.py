@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements import grants
-from entitlements.api import visibility
+from entitlements.api import proving, visibility
 from entitlements.api.endpoints import Endpoint, Listing, tagged
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
@@ -173,12 +173,12 @@ class Approve(OfRequests):
 
     @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:
-        """Approve, taking away first where wished; the last approval issues the grant."""
+        """Approve, taking away first where wished; the last approval issues the grant. Without a proof it is undone."""
         self.seen(asked)
         body, by = self.body(Less), first_hand(self)
         unread = "If-Match" not in request.headers
         try:
-            approvals.approve(
+            answered = approvals.approve(
                 asked,
                 by=by,
                 expected_version=_NO_VERSION if unread else self.version(),
@@ -189,6 +189,7 @@ class Approve(OfRequests):
             if unread:
                 raise PreconditionRequired from stale
             raise
+        self.weigh(weighs=answered.risk in proving.HIGH)
         return self.answer(asked)
 
 

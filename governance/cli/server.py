@@ -59,11 +59,15 @@ class Answer:
 
 @dataclass
 class Server:
-    """One Mandate, and as whom we speak to it. `key` names the command's changes; `sent` says how many there were."""
+    """One Mandate, and as whom we speak to it. `key` names the command's changes; `sent` says how many there were.
+
+    `proof` goes with each, for what asks for one.
+    """
 
     url: str
     credentials: Credentials
     key: str
+    proof: str = ""
     sent: int = 0
     _opener: OpenerDirector = field(default_factory=lambda: build_opener(_Stay()))
     _token: str = ""
@@ -102,6 +106,8 @@ class Server:
     def _api(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> Answer:
         data = None if body is None else json.dumps(body).encode()
         sent = {"Authorization": f"Bearer {self._bearer()}", "Content-Type": "application/json", **headers}
+        if self.proof:
+            sent["Mandate-Proof"] = self.proof
         return self._again(method, f"/api/v1/{path}", data, sent)
 
     def _bearer(self) -> str:

@@ -37,11 +37,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Api:
-    """One person at the API of one console; every request belongs to the trace."""
+    """One person at the API of one console; every request belongs to the trace, and carries the proof, if any."""
 
     console: str
     token: str
     trace: str = ""
+    proof: str = ""
 
     def get(self, path: str) -> Answer:
         """Read an address under /api/v1."""
@@ -71,6 +72,8 @@ class Api:
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
         sent = {"Authorization": f"Bearer {self.token}", "Accept": "*/*", **headers}
+        if self.proof:
+            sent["Mandate-Proof"] = self.proof
         if self.trace:
             sent["traceparent"] = f"00-{self.trace}-{secrets.token_hex(8)}-01"
         data = None if body is None else json.dumps(body).encode()

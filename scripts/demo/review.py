@@ -118,7 +118,7 @@ def _evidence(stage: Stage, items: dict[str, dict[str, Any]]) -> None:
     ana = stage.api("ana")
     closed = done("Closing the review", ana.post(f"campaigns/{CAMPAIGN}/close", {"reason": "All is answered."}))
     check(closed["state"] == "closed", f"the review is not closed: {closed}")
-    audrey = stage.api("audrey")
+    audrey = stage.api("audrey", proven=True)
     evidence = done("Reading the evidence", audrey.get(f"campaigns/{CAMPAIGN}/evidence"))
     check(not any(evidence["tie_out"].values()), f"the evidence does not add up: {evidence['tie_out']}")
     rows = {row["agent"]: row for row in evidence["rows"]}

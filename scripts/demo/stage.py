@@ -36,9 +36,10 @@ class Stage:
         self.step = 0
         self._began = time.monotonic()
 
-    def api(self, login: str) -> Api:
-        """Return the API as a person of the world uses it."""
-        return Api(self.world["console"], self.world["people"][login]["api_token"], self.trace)
+    def api(self, login: str, *, proven: bool = False) -> Api:
+        """Return the API as a person of the world uses it, who proves who they are where that is asked for."""
+        person = self.world["people"][login]
+        return Api(self.world["console"], person["api_token"], self.trace, person["password"] if proven else "")
 
     def proven(self, step: int, sentence: str, *observed: object) -> None:
         """Print what was shown, and what was seen."""

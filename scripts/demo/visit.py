@@ -73,7 +73,8 @@ def again(world: World, folder: Path) -> Visit:
 
 def api(world: World, login: str) -> Api:
     """Return the API as a person of the world uses it."""
-    return Api(world["console"], world["people"][login]["api_token"])
+    person = world["people"][login]
+    return Api(world["console"], person["api_token"], proof=person["password"])
 
 
 def _ask(world: World) -> str:

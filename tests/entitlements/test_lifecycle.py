@@ -112,13 +112,13 @@ def test_a_kind_that_is_not_allowed_is_not_registered_any_more() -> None:
     resa, ana, admin = make.security("resa"), make.analyst("ana"), make.person("adam", roles=["admin"])
     said = {"allowed": False, "reason": "Nobody watches it."}
     assert api.of(ana).put("/api/v1/agent-kinds/service", said).status_code == 403
-    assert api.of(resa).put("/api/v1/agent-kinds/service", said).json()["allowed"] is False
-    assert api.of(resa).put("/api/v1/agent-kinds/robots", said).status_code == 404
+    assert api.proven(resa).put("/api/v1/agent-kinds/service", said).json()["allowed"] is False
+    assert api.proven(resa).put("/api/v1/agent-kinds/robots", said).status_code == 404
     listed = api.of(ana).get("/api/v1/agent-kinds").json()["results"]
     assert [each["kind"] for each in listed if not each["allowed"]] == ["service"]
     with pytest.raises(agents.KindNotAllowed):
         _register(kind="service")
-    assert api.of(admin).put("/api/v1/agent-kinds/service", {**said, "allowed": True}).status_code == 200
+    assert api.proven(admin).put("/api/v1/agent-kinds/service", {**said, "allowed": True}).status_code == 200
     assert _register(kind="service").pk
 
 

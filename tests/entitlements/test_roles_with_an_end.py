@@ -95,7 +95,7 @@ def test_the_api_gives_a_role_with_an_end_and_shows_it() -> None:
     admin, person = make.person("admin", roles=[Role.ADMIN]), make.person("resa")
     ends = (clock.now() + timedelta(days=5)).isoformat()
     said = {"role": "responder", "expires_at": ends, "reason": "on call"}
-    given = api.of(admin).post("/api/v1/people/resa/give-role", said)
+    given = api.proven(admin).post("/api/v1/people/resa/give-role", said)
     assert given.status_code == 200, given.content
     assert given.json()["roles"] == ["responder"]
     assert list(given.json()["role_ends"]) == ["responder"]

@@ -56,7 +56,7 @@ def declare(request: HttpRequest) -> HttpResponse:
         if agent is None or entitlement is None:
             raise NotFound
         doors.about(request, f"agent:{agent.slug}", f"entitlement:{entitlement.scope}")
-        if emergency.has_second_factor(person):  # whoever has none is refused by the verb
+        if stepup.has_second_factor(person):  # whoever has none is refused by the verb
             stepup.demand(request)
         try:
             made = _give(request, agent, entitlement)
@@ -73,7 +73,7 @@ def declare(request: HttpRequest) -> HttpResponse:
         "wanted": named.get("agent", ""),
         "problem": problem,
         "given": named,
-        "factor": emergency.has_second_factor(person),
+        "factor": stepup.has_second_factor(person),
         "owed": emergency.owed(person),
         **(_rest(request, agent, entitlement) if agent and entitlement else {}),
     }

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.api import visibility
+from entitlements.api import proving, visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Tool
 from governance import appealing, approvals, outlook, questions, reassigning, renewing, requests, separation
@@ -25,7 +25,6 @@ from governance.narrowing import Narrowing
 
 _FILLED: Final = frozenset({"look", "approve", "deny"})
 """What the form with the tools can be sent for."""
-_WEIGHTY: Final = frozenset({"high", "critical"})
 
 
 @require_safe
@@ -82,7 +81,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "may_ask_again": renewing.may_ask_again(asked, person),
         "may_withdraw": is_open and requests.asked_by(asked, person),
         **_afterwards(asked, person),
-        "needs_proof": asked.risk in _WEIGHTY and not stepup.is_fresh(request),
+        "needs_proof": asked.risk in proving.HIGH and not stepup.is_fresh(request),
         "ticked": ticked,
         "chosen": _chosen(request, asked),
         "timeline": record.about(f"request:{asked.pk}", request),
@@ -145,7 +144,7 @@ def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:
         return _("Withdrawn.")
     if verb != "approve":
         raise Malformed
-    if asked.risk in _WEIGHTY:
+    if asked.risk in proving.HIGH:
         stepup.demand(request)
     left = approvals.approve(
         asked.pk, by=person, expected_version=shown, narrow=narrowing(request, asked), reason=reason

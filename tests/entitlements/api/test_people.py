@@ -25,7 +25,7 @@ def ana() -> Person:
 
 
 def _post(by: Person, path: str, **body: Any) -> tuple[int, Any]:  # noqa: ANN401 - a body and its answer
-    answer = client.of(by).post(f"/api/v1/{path}", body, format="json")
+    answer = client.proven(by).post(f"/api/v1/{path}", body, format="json")
     return answer.status_code, answer.json()
 
 

@@ -293,7 +293,7 @@ def test_the_export_records_who_takes_a_copy() -> None:
 
 
 def test_keys_are_shown_by_their_public_halves_and_rotated_by_admins() -> None:
-    admin, ana = client.of(make.person(roles=[Role.ADMIN])), client.of(make.analyst())
+    admin, ana = client.proven(make.person(roles=[Role.ADMIN])), client.of(make.analyst())
 
     assert ana.post("/api/v1/keys/rotate", {"issuer": "idp"}).status_code == 403
     assert admin.post("/api/v1/keys/rotate", {"issuer": "as/nothing"}).status_code == 404
@@ -307,7 +307,7 @@ def test_keys_are_shown_by_their_public_halves_and_rotated_by_admins() -> None:
 
 
 def test_people_and_groups_are_registered_without_passwords_and_stopped_with_a_reason() -> None:
-    admin = client.of(make.person(roles=[Role.ADMIN]))
+    admin = client.proven(make.person(roles=[Role.ADMIN]))
 
     made = admin.post("/api/v1/people", {"login": "alice", "name": "Alice", "email": "a@example.org"})
     group = admin.post("/api/v1/groups", {"slug": "sales", "name": "Sales", "people": ["alice"]})

@@ -23,7 +23,7 @@ def company() -> companies.Company:
 
 
 def test_a_rule_is_proposed_looked_at_and_published_and_then_refuses(company: companies.Company) -> None:
-    ana, resa, sofia = (client.of(each) for each in (company.ana, company.resa, company.sofia))
+    ana, resa, sofia = (client.proven(each) for each in (company.ana, company.resa, company.sofia))
     bank = make.system("bank")
     make.grant(company.bot, make.entitlement(bank, make.tool(bank, "pay")), people=[company.alice])
     request = company.ask("now")
@@ -83,7 +83,7 @@ def test_a_rule_that_does_not_say_what_it_means_is_refused(company: companies.Co
 
 @pytest.mark.parametrize(("login", "status"), [("otto", 403), ("sofia", 403), ("mallory", 403)])
 def test_nobody_else_makes_rules_or_exceptions(company: companies.Company, login: str, status: int) -> None:
-    who = client.of(company.named(login))
+    who = client.proven(company.named(login))
     assert who.post("/api/v1/combination-rules", RULE, format="json").status_code == status
     assert who.get("/api/v1/combination-rules").status_code == status
     assert who.post("/api/v1/combination-exceptions", {}, format="json").status_code == status

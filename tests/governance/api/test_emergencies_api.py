@@ -9,6 +9,7 @@ from allauth.mfa.totp.internal import auth as totp
 
 from audit.models import Event
 from entitlements import grants
+from entitlements.api.proving import HEADER
 from entitlements.models import Grant
 from governance import emergency
 from tests.entitlements.api import client
@@ -32,14 +33,15 @@ def test_it_is_declared_with_a_code_that_counts_once_and_reviewed_by_another() -
     totp.TOTP.activate(company.resa, secret)
     code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
     resa, rob, alice, bob = (client.of(each) for each in (company.resa, company.rob, company.alice, company.bob))
-    wrong = resa.post(URL, {**BODY, "code": "000000" if code != "000000" else "111111"}, format="json")
-    assert (wrong.status_code, wrong.json()["code"]) == (403, "second_factor_refused")
-    assert resa.post(URL, BODY, format="json").status_code == 400
-    made = resa.post(URL, {**BODY, "code": code}, format="json")
+    other = "000000" if code != "000000" else "111111"
+    wrong = resa.post(URL, BODY, format="json", headers={HEADER: other})
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "proof_refused")
+    assert resa.post(URL, BODY, format="json").json()["code"] == "proof_needed"
+    made = resa.post(URL, BODY, format="json", headers={HEADER: code})
     assert (made.status_code, made.json()["given_by"], made.json()["verdict"]) == (201, "resa", "")
     assert Grant.objects.get(pk=made.json()["grant"]).state == "active"
-    assert resa.post(URL, {**BODY, "code": code}, format="json").json()["code"] == "second_factor_refused"
-    assert bob.post(URL, {**BODY, "code": code}, format="json").status_code == 404
+    assert resa.post(URL, BODY, format="json", headers={HEADER: code}).json()["code"] == "proof_refused"
+    assert client.proven(company.bob).post(URL, BODY, format="json").status_code == 404
     path = f"{URL}/{made.json()['id']}"
     assert alice.get(path).json()["reason"] == BODY["reason"]
     assert bob.get(path).status_code == 404
@@ -50,5 +52,5 @@ def test_it_is_declared_with_a_code_that_counts_once_and_reviewed_by_another() -
     assert resa.post(f"{path}/review", said, format="json").json()["code"] == "own_emergency"
     assert rob.post(f"{path}/review", said, format="json").json()["verdict"] == "justified"
     assert rob.get(f"{URL}?open=true").json()["results"] == []
-    refused = [each.actor for each in Event.objects.all() if each.code == "second_factor_refused"]
+    refused = [each.actor for each in Event.objects.all() if each.code == "proof_refused"]
     assert refused == ["person:resa", "person:resa"]

@@ -20,7 +20,7 @@ SOURCE = "/api/v1/people-sources"
 
 @pytest.fixture
 def admin() -> Any:  # noqa: ANN401 - the framework's client
-    api = client.of(make.person("ada", roles=[Role.ADMIN]))
+    api = client.proven(make.person("ada", roles=[Role.ADMIN]))
     made = api.post(SOURCE, {"slug": "hr", "name": "HR"}, format="json")
     assert [made.status_code, made.json()["token"][:4]] == [201, "mds_"]
     return api
@@ -99,7 +99,7 @@ def test_nobody_appoints_themselves_by_a_file(admin: Any, row: str, code: str) -
     Person.objects.filter(login="ada").update(email="Dave@example.org")
     found = take(admin, HEAD + row + "\n")
     assert [each["code"] for each in found["rows"]] == [code]
-    second = client.of(make.person("adam", roles=[Role.ADMIN]))
+    second = client.proven(make.person("adam", roles=[Role.ADMIN]))
     assert [each["code"] for each in take(second, HEAD + row + "\n")["rows"]] == [""]
 
 

@@ -27,7 +27,7 @@ def company() -> companies.Company:
 
 
 def test_a_policy_is_proposed_by_one_confirmed_by_another_and_stays_readable(company: companies.Company) -> None:
-    resa, rob, ana = (client.of(each) for each in (company.resa, company.rob, company.ana))
+    resa, rob, ana = (client.proven(each) for each in (company.resa, company.rob, company.ana))
     company.ask("now")
     path = "/api/v1/policy-proposals"
     asked = {"entitlement": "clock:use", "stages": STAGES, "answer_within": "P3D", **SAID}
@@ -56,7 +56,7 @@ def test_a_policy_is_proposed_by_one_confirmed_by_another_and_stays_readable(com
 
 
 def test_a_rule_is_proposed_and_confirmed_and_what_it_approved_is_looked_at(company: companies.Company) -> None:
-    ana, resa = client.of(company.ana), client.of(company.resa)
+    ana, resa = client.proven(company.ana), client.proven(company.resa)
     asked = {
         "entitlement": "clock:use",
         "longest": "P1D",
@@ -75,7 +75,7 @@ def test_a_rule_is_proposed_and_confirmed_and_what_it_approved_is_looked_at(comp
     assert (given["request"], given["grant"]) == (str(request.pk), str(request.grant_id))
     look = f"/api/v1/rule-approvals/{given['id']}/look"
     assert client.of(company.sofia).post(look, {"verdict": "keep", **SAID}, format="json").status_code == 403
-    rob = client.of(company.rob)
+    rob = client.proven(company.rob)
     assert ana.post(look, {"verdict": "keep", **SAID}, format="json").json()["code"] == "own_approval_rule"
     assert rob.post(look, {"verdict": "keep", **SAID}, format="json").json()["code"] == "rule_approval_too_early"
     assert rob.post(look, {"verdict": "revoke", **SAID}, format="json").json()["looked_by"] == "rob"

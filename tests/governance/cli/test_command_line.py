@@ -79,6 +79,19 @@ def test_access_is_asked_for_approved_listed_and_revoked_with_a_receipt(company:
     ]
 
 
+def test_what_is_risky_is_approved_with_a_proof_from_the_environment(
+    company: Company, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = company.ask("remove")
+    approve = ["requests", "approve", str(asked.pk), "--etag", '"1"']
+    ended, _, problem = run(company.sofia, *approve)
+    assert (ended, json.loads(problem)["code"]) == (1, "proof_needed")
+    company.sofia.set_password("correct horse battery staple")
+    company.sofia.save()
+    monkeypatch.setenv("MANDATE_PROOF", "correct horse battery staple")
+    assert run(company.sofia, *approve)[0] == 0
+
+
 def test_a_revocation_that_a_node_has_not_confirmed_does_not_end_as_done(company: Company, run: Run) -> None:
     made = make.grant(company.bot, company.use, people=[company.alice])
     GatewayNode.objects.create(id="silent", started_at=clock.now(), polled_at=clock.now())

@@ -39,7 +39,7 @@ def begin(company: Company) -> str:
 
 def test_a_campaign_is_drafted_begun_answered_proven_and_closed(company: Company) -> None:
     item = begin(company)
-    sofia = client.of(company.sofia)
+    sofia = client.proven(company.sofia)
     answer = {"verb": "revoke", "reason_code": "unused", "comment": "=HYPERLINK(1)"}
     drafted = sofia.put(f"{ITEMS}/{item}/draft", answer, headers={"If-Match": '"0"'})
     assert (drafted.status_code, drafted["ETag"]) == (200, '"1"')
@@ -55,7 +55,7 @@ def test_a_campaign_is_drafted_begun_answered_proven_and_closed(company: Company
     assert [(each["state"], each["probe"]["holds"]) for each in done.json()["removals"]] == [("verified", True)]
     assert ReviewDecision.objects.count() == 1
     assert Grant.objects.get().state == "suspended"
-    ana = client.of(company.ana)
+    ana = client.proven(company.ana)
     closed = ana.post(f"{URL}/q4/close", {"reason": "All answered."})
     assert (closed.status_code, closed.json()["state"], closed.json()["outcomes"]) == (200, "closed", {"revoke": 1})
     assert Grant.objects.get().state == "revoked"
@@ -116,7 +116,7 @@ def test_the_conflict_of_a_reviewer_who_is_named_by_hand_is_refused_in_words(com
 
 def test_part_of_it_is_kept_taken_back_and_opened_again_over_rest(company: Company) -> None:
     item = begin(company)
-    sofia, ana, sam = client.of(company.sofia), client.of(company.ana), client.of(company.sam)
+    sofia, ana, sam = client.proven(company.sofia), client.of(company.ana), client.of(company.sam)
     lines = {line["tool"]: line["id"] for line in sofia.get(f"{ITEMS}/{item}").json()["lines"]}
     body = {"verb": "reduce", "reason_code": "unused", "kept": [lines["now"], lines["convert"]]}
     wrong = sofia.put(f"{ITEMS}/{item}/draft", {**body, "kept": [max(lines.values()) + 1]}, headers={"If-Match": '"0"'})

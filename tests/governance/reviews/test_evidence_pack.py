@@ -227,17 +227,17 @@ def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Camp
     company, campaign = closed
     audrey = make.person("audrey", roles=["auditor"])
     address = f"/api/v1/campaigns/{campaign.slug}"
-    assert api.of(audrey).get(f"{address}/evidence.zip").status_code == 404
-    assert api.of(audrey).post(f"{address}/seal", {"statement": SIGNED}).status_code == 403
+    assert api.proven(audrey).get(f"{address}/evidence.zip").status_code == 404
+    assert api.proven(audrey).post(f"{address}/seal", {"statement": SIGNED}).status_code == 403
     page = visits.as_(company.ana)
     assert "Sign off and seal" in visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
     assert page.post(f"/reviews/{campaign.slug}/seal/", {"statement": SIGNED}).status_code == 302
     assert SIGNED in visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
-    fetched = api.of(audrey).get(f"{address}/evidence.zip")
+    fetched = api.proven(audrey).get(f"{address}/evidence.zip")
     kept = EvidencePack.objects.get()
     assert (fetched.status_code, fetched.content) == (200, bytes(kept.content))
     assert page.get(f"/reviews/{campaign.slug}/evidence.zip").content == fetched.content
-    again = api.of(company.ana).post(f"{address}/seal", {"statement": SIGNED})
+    again = api.proven(company.ana).post(f"{address}/seal", {"statement": SIGNED})
     assert (again.status_code, again.json()["code"]) == (409, "evidence_sealed")
 
 

@@ -1,0 +1,132 @@
+"""What weighs most asks for a fresh proof at the API: each row of the matrix that says so, and by risk."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from allauth.mfa.totp.internal import auth as totp
+from django.test import Client
+from rest_framework.test import APIClient
+
+from audit.models import Event
+from entitlements.api import proving
+from entitlements.api.matrix import ALWAYS, WEIGHTY
+from entitlements.models import Client as Registered
+from entitlements.models import Person
+from governance.api.requests import Approve
+from governance.console.matrix import API
+from governance.models import Approval
+from tests import make
+from tests.entitlements.api import client
+from tests.entitlements.api.test_authentication import _access_token, _script, _with
+from tests.entitlements.api.test_matrix import _endpoints, _filled
+from tests.governance import companies
+from tests.governance.console import visits
+
+pytestmark = pytest.mark.django_db
+FIRST = [key for key, row in API.items() if row.proven == ALWAYS]
+ADDRESSES = {name: f"/{_filled(address)}" for address, name, _, _ in _endpoints()}
+DOUBTS = {"proof_needed", "proof_refused", "step_up_required"}
+PASSWORD = "correct horse battery staple"
+
+
+def _code(answer: Any) -> str:  # noqa: ANN401 - Django's test response
+    return str(answer.json()["code"]) if answer["Content-Type"] == "application/problem+json" else ""
+
+
+def _session(person: Person, *, fresh: bool) -> Client:
+    return visits.as_(person, fresh=fresh)
+
+
+@pytest.mark.parametrize("key", FIRST, ids=" ".join)
+def test_each_row_that_asks_for_a_proof_refuses_without_one(key: tuple[str, str]) -> None:
+    name, method = key
+    role = next(iter(sorted(API[key].roles)), "security")
+    person, path = make.person("pia", roles=[role], password=PASSWORD), ADDRESSES[name]
+
+    def by(caller: Any, **headers: str) -> str:  # noqa: ANN401 - either client
+        return _code(caller.generic(method, path, "{}", content_type="application/json", headers=headers))
+
+    token = client.of(person)
+    assert by(token) == "proof_needed"
+    assert by(token, **{proving.HEADER: "guessed"}) == "proof_refused"
+    assert by(token, **{proving.HEADER: PASSWORD}) not in DOUBTS
+    assert by(_session(person, fresh=False)) == "step_up_required"
+    assert by(_session(person, fresh=True)) not in DOUBTS
+    assert {"proof_needed", "proof_refused", "step_up_required"} <= {event.code for event in Event.objects.all()}
+
+
+def test_what_the_design_calls_weighty_is_marked() -> None:
+    marked = {" ".join(key) for key, row in API.items() if row.proven}
+    assert {
+        *("key-rotate POST", "key-withdraw POST", "policy-proposal-confirm POST", "approval-rule-confirm POST"),
+        *("role-mapping-confirm POST", "combination-rule-publish POST", "combination-exceptions POST"),
+        *("campaign-seal POST", "campaign-pack GET", "emergencies POST", "request-approve POST"),
+        *("requests-approve POST", "campaign-submissions POST"),
+    } <= marked
+
+
+@pytest.mark.parametrize(("tool", "asks"), [("now", False), ("convert", False), ("remove", True), ("wipe", True)])
+def test_approving_asks_by_risk_and_is_undone_without_a_proof(tool: str, *, asks: bool) -> None:
+    company = companies.found()
+    asked = company.ask(tool)
+    path, one = f"/api/v1/requests/{asked.pk}/approve", {"id": str(asked.pk), "etag": '"1"'}
+
+    def approve(caller: APIClient) -> str:
+        return _code(caller.post(path, {}, format="json", headers={"If-Match": '"1"'}))
+
+    if asks:
+        assert approve(client.of(company.sofia)) == "proof_needed"
+        several = client.of(company.sofia).post("/api/v1/requests/approve", {"items": [one]}, format="json").json()
+        assert [each["code"] for each in several["results"]] == ["proof_needed"]
+        assert not Event.objects.filter(action="approval.given").exists()
+        assert approve(client.of(company.otto)) != "proof_needed"  # why somebody may not at all is said first
+    assert approve(client.proven(company.sofia)) == ""
+
+
+def test_several_are_approved_with_one_code_of_the_app_which_counts_once() -> None:
+    company = companies.found()
+    secret = totp.generate_totp_secret()
+    totp.TOTP.activate(company.sofia, secret)
+    code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+    items = [{"id": str(company.ask(tool).pk), "etag": '"1"'} for tool in ("remove", "wipe")]
+    sofia, headers = client.of(company.sofia), {proving.HEADER: code}
+    done = sofia.post("/api/v1/requests/approve", {"items": items}, format="json", headers=headers).json()["results"]
+    assert [each["status"] for each in done] == [200, 200]
+    again = [{"id": str(company.ask("remove", people=[company.bob]).pk), "etag": '"1"'}]
+    done = sofia.post("/api/v1/requests/approve", {"items": again}, format="json", headers=headers).json()["results"]
+    assert [each["code"] for each in done] == ["proof_refused"]
+
+
+def test_a_password_proves_nothing_for_whoever_has_a_second_factor() -> None:
+    admin = make.person("adele", roles=["admin"], password=PASSWORD)
+    totp.TOTP.activate(admin, totp.generate_totp_secret())
+    answer = client.of(admin).post("/api/v1/keys/rotate", {}, headers={proving.HEADER: PASSWORD})
+    assert _code(answer) == "proof_refused"
+
+
+def test_a_script_that_signs_for_itself_has_given_its_proof_and_one_with_a_stored_secret_has_none() -> None:
+    make.client(make.agent(), "desk", auth=Registered.Auth.CLIENT_SECRET_BASIC)
+    signs = _script("mandate:write")
+    keeps = make.client(None, auth=Registered.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:write"])[0]
+
+    def rotate(script: Registered) -> Any:  # noqa: ANN401 - Django's test response
+        caller = _with(_access_token(script, scope="mandate:write"))
+        return caller.post("/api/v1/clients/desk/secret", {"reason": "Old."}, content_type="application/json")
+
+    assert _code(rotate(keeps)) == "proof_needed"
+    assert rotate(signs).status_code == 200
+
+
+def test_a_view_that_forgot_to_say_how_much_it_weighs_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    company = companies.found()
+    asked = company.ask("now")
+    monkeypatch.setattr(Approve, "weigh", lambda *_, **__: None)
+    answer = client.of(company.sofia).post(
+        f"/api/v1/requests/{asked.pk}/approve", {}, format="json", headers={"If-Match": '"1"'}
+    )
+    assert answer.status_code == 500
+    assert Approval.objects.filter(answer="approved").count() == 0
+    assert {row.proven for row in API.values()} == {"", ALWAYS, WEIGHTY}
