@@ -108,6 +108,11 @@ def credentials(given: Namespace) -> Credentials:
     return SigningClient(client, member)
 
 
+def proof() -> str:
+    """Return the proof that goes with what asks for one: from the environment, for a password must not be seen."""
+    return os.environ.get("MANDATE_PROOF", "")
+
+
 def private(path: Path) -> str:
     """Read a file that nobody but its owner can read. Raises Ended."""
     try:

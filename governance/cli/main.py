@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output.lines([access.make_key(Path(given.file))])
             return Exit.DONE
         key = given.idempotency_key or str(uuid.uuid4())
-        server = Server(access.url(given), access.credentials(given), key, os.environ.get("MANDATE_PROOF", ""))
+        server = Server(access.url(given), access.credentials(given), key, access.proof())
         return int(given.run(server, given))
     except Ended as ended:
         output.problem(ended, as_json=given.json)
