@@ -60,3 +60,9 @@ def let_it_be_final(monkeypatch: pytest.MonkeyPatch) -> None:
     later = clock.now() + timedelta(minutes=16)
     monkeypatch.setattr(clock, "now", lambda: later)
     reviews.prove_due()
+
+
+def waiting_for(of: Campaign, person: Person) -> list[Assignment]:
+    """Return what a person is to answer now."""
+    rows = Assignment.objects.filter(item__campaign=of, reviewer=person, state=Assignment.State.ASSIGNED)
+    return list(rows.select_related("item"))
