@@ -27,9 +27,8 @@ from schemathesis.specs.openapi.checks import (
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Person
-from governance import policies
 from tests import make
-from tests.attacks import web
+from tests.attacks import things, web
 from tests.governance.console import addresses
 
 pytestmark = [pytest.mark.loopback, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("database")]
@@ -41,8 +40,8 @@ CHECKS: Final[list[Any]] = [
     status_code_conformance,
 ]
 ROLES: Final = {"ana": ["analyst", "security"], "adele": ["admin", "auditor"], "sofia": [], "mallory": []}
-NOTHING: Final = "00000000-0000-4000-8000-000000000000"
-"""What an address names of which there is none here."""
+COMMON_WORDS: Final = ("audit/index", "agent-kinds/key", "tools/name", "approval-policies/key", "seen-agents/key")
+"""Parts of addresses that are said elsewhere too, or are numbers."""
 REACHES_OUT: Final = "/api/v1/systems/{key}/discover"
 """Its answer may be that the system cannot be reached (502, 504), which is no failure of ours."""
 
@@ -63,38 +62,7 @@ class Live:
 
     def key(self, path: str) -> dict[str, object]:
         """Return what exists, for the parts of an address."""
-        first = path.removeprefix("/api/v1/").partition("/")[0]
-        return {part: self.real.get(f"{first}/{part}", NOTHING) for part in re.findall(r"{(\w+)}", path)}
-
-
-def real(world: addresses.World) -> dict[str, object]:
-    """Return what exists for each part of an address of the API."""
-    return {
-        "agents/key": world.company.bot.slug,
-        "people/key": world.company.bob.login,
-        "groups/key": make.group(world.company.alice, slug="research").slug,
-        "systems/key": world.company.system.slug,
-        "tools/system": world.company.system.slug,
-        "tools/name": "now",
-        "entitlements/key": world.company.use.scope,
-        "grants/key": str(world.grant.pk),
-        "grants/grant": str(world.grant.pk),
-        "sessions/key": str(world.session.pk),
-        "tokens/key": "00000000-0000-4000-8000-000000000000",
-        "clients/key": world.client.client_id,
-        "revocations/key": str(world.samples["stop/pk"]),
-        "audit/index": 0,
-        "keys/key": "nothing",
-        "campaigns/key": world.campaign.slug,
-        "review-items/key": str(world.samples["reviews/item"]),
-        "proposals/key": str(world.samples["proposals/pk"]),
-        "delegations/key": str(world.samples["settings/delegation"]),
-        "notices/key": str(world.samples["inbox/pk"]),
-        "deliveries/key": str(world.samples["settings/delivery"]),
-        "seen-agents/key": 2**31 - 1,
-        "approval-policies/key": policies.ensure_default().pk,
-        "requests/asked": str(world.samples["requests/pk"]),
-    }
+        return things.keys(path, self.real)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +77,7 @@ def live(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     log = tmp_path_factory.mktemp("web") / "log"
     with web.web(log) as base:
         document = httpx2.get(f"{base}/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
-        yield Live(base, schemathesis.openapi.from_dict(document), tokens, real(world), log)
+        yield Live(base, schemathesis.openapi.from_dict(document), tokens, things.real(world), log)
 
 
 def _ask(live: Live, case: Any, login: str) -> Any:  # noqa: ANN401 - schemathesis' own types
@@ -179,7 +147,7 @@ def test_no_operation_ignores_who_asks(live: Live, proof: str) -> None:
 def test_whoever_has_no_right_to_a_thing_never_reads_or_changes_it(live: Live) -> None:
     """Mallory knows every identifier there is, and is nothing to any of them."""
     headers = {"Authorization": f"Bearer {live.tokens['mallory']}"}
-    names = {str(value) for name, value in live.real.items() if name.endswith("/key")} - {"nothing"}
+    names = {str(value) for name, value in live.real.items() if name not in COMMON_WORDS}
     for label, operation in live.operations().items():
         if _public(operation) or operation.path == "/api/v1/keys":  # public halves of keys are for everybody
             continue

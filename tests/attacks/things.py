@@ -1,0 +1,113 @@
+"""One thing for each part of an address of the API, so that no check holds because nothing is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from audit import clock
+from audit.context import SYSTEM
+from entitlements import rolemaps, signing
+from entitlements.models import IssuedToken, SigningKey, TrustedIssuer
+from governance import agentcalls, policies, questions
+from governance.models import ReviewDecision, WebhookMessage
+from governance.reviews import Answer
+from tests import make
+from tests.governance.console import addresses
+from tests.governance.reviews import worlds
+
+PARTS: Final = re.compile(r"{(\w+)}")
+
+
+def real(world: addresses.World) -> dict[str, object]:
+    """Return what exists for each part of an address of the API, by the address's first word and the part."""
+    company, samples = world.company, world.samples
+    return {
+        "adoptions/key": samples["adoption/pk"],
+        "agents/key": company.bot.slug,
+        "agent-kinds/key": "shared",
+        "approval-policies/key": policies.ensure_default().pk,
+        "approval-rules/key": samples["settings/rule"],
+        "audit/index": 0,
+        "campaigns/key": world.campaign.slug,
+        "clients/key": world.client.client_id,
+        "combination-exceptions/key": samples["exceptions/pk"],
+        "combination-rules/key": samples["rules/pk"],
+        "delegations/key": samples["settings/delegation"],
+        "deliveries/key": samples["settings/delivery"],
+        "emergency-grants/key": samples["emergencies/pk"],
+        "entitlements/key": company.use.scope,
+        "grants/grant": world.grant.pk,
+        "grants/key": world.grant.pk,
+        "groups/key": make.group(company.alice, slug="research").slug,
+        "imports/key": samples["systems/pk"],
+        "notices/key": samples["inbox/pk"],
+        "people/key": company.bob.login,
+        "people-sources/key": samples["settings/slug"],
+        "policy-proposals/key": samples["settings/proposal"],
+        "proposals/key": samples["proposals/pk"],
+        "requests/asked": samples["requests/pk"],
+        "review-items/key": samples["reviews/item"],
+        "revocations/key": samples["stop/pk"],
+        "rule-approvals/key": samples["settings/approval"],
+        "seen-agents/key": samples["adoption/number"],
+        "sessions/key": world.session.pk,
+        "systems/key": company.system.slug,
+        "tools/system": company.system.slug,
+        "tools/name": "now",
+        "webhooks/key": samples["settings/webhook"],
+        "webhook-messages/key": WebhookMessage.objects.latest("made_at").pk,
+        **_more(world),
+    }
+
+
+def _more(world: addresses.World) -> dict[str, object]:
+    """Make what no page of the console has an address for."""
+    company, now = world.company, clock.now()
+    helper = make.agent(sponsor=company.sofia)
+    token = IssuedToken.objects.create(
+        kind="access_token",
+        system=company.system,
+        client=world.client,
+        agent=company.bot,
+        issued_at=now,
+        expires_at=now + timedelta(minutes=5),
+    )
+    issuer = TrustedIssuer.objects.create(issuer="https://login.example.org", purpose="identity", jwks={"keys": []})
+    ada = make.person(roles=["admin"])
+    mapped = rolemaps.propose(issuer, "groups", "audit", "responder", by=ada, reason="a sample")
+    asked = UUID(str(world.samples["requests/pk"]))
+    question = questions.ask(asked, by=company.sofia, text="What for?")
+    signing.sign("idp", {}, "sample")
+    return {
+        "agent-calls/key": agentcalls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
+        "keys/key": SigningKey.objects.filter(state="active").earliest("kid").kid,
+        "requests/question": question.pk,
+        "review-cuts/key": _cut(world).pk,
+        "role-mappings/key": mapped.pk,
+        "tokens/key": token.jti,
+    }
+
+
+def _cut(world: addresses.World) -> ReviewDecision:
+    """Remove something in a review of its own."""
+    company = world.company
+    agent = make.agent(sponsor=company.sofia)
+    make.grant(agent, worlds.low(company), people=[company.bob])
+    campaign = worlds.campaign(company, slug="cutting")
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign, agent), Answer("revoke", "unused"))])
+    return ReviewDecision.objects.get(item__campaign=campaign)
+
+
+def keys(path: str, things: Mapping[str, object]) -> dict[str, object]:
+    """Return what exists, for the parts of an address. Raises LookupError, with what to write, where nothing does."""
+    first = path.removeprefix("/api/v1/").partition("/")[0]
+    found = {part: f"{first}/{part}" for part in PARTS.findall(path)}
+    for name in found.values():
+        if name not in things:
+            message = f"Say in tests/attacks/things.py what {name!r} is, as of {path}."
+            raise LookupError(message)
+    return {part: str(things[name]) if part != "index" else things[name] for part, name in found.items()}
