@@ -181,6 +181,13 @@ def needs_reason(verb: Verb, risk: Risk) -> bool:
     return verb is not Verb.CERTIFY or risk.rank >= Risk.HIGH.rank
 
 
+def contradicts(verb: str, verdict: str) -> bool:
+    """Whether an answer goes against what was suggested: keeping what to cut, or cutting what to keep."""
+    if verdict in (Verb.REVOKE, Verb.REDUCE):
+        return verb == Verb.CERTIFY
+    return verdict == "keep" and verb in (Verb.REVOKE, Verb.REDUCE)
+
+
 def business_days(after: datetime, days: int) -> datetime:
     """Return the same time of day so many working days later; Saturday and Sunday are none."""
     at = after

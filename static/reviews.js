@@ -1,24 +1,25 @@
-// The workbench: keys while an item has the focus, drafts kept as they change, nothing lost when the network is.
+// The workbench: keys while an item has the focus, details beside the list, several at once, drafts kept as they change.
 "use strict";
 
 (() => {
   const form = document.querySelector("form[data-workbench]");
   if (!form) return;
-  const grid = form.querySelector("[role=grid]");
-  const status = form.querySelector("[data-status]");
+  const words = form.dataset, beside = window.beside;
+  const grid = form.querySelector("[role=grid]"), status = form.querySelector("[data-status]");
+  const banner = form.querySelector("[data-banner]"), aside = document.querySelector("aside[data-beside]");
   const rows = [...grid.querySelectorAll("tr[data-item]")];
-  const states = new Map();
-  const undo = [];
-  const waiting = new Set();
-  let current = rows[0];
-  let offline = false;
-  let retry = 0;
+  const states = new Map(), undo = [], waiting = new Set(), conflicts = new Set();
+  const wide = matchMedia("(min-width: 1100px)");
+  const STORE = `review:${location.pathname}`;
+  let current = rows[0], offline = false, retry = 0;
   form.classList.add("scripted");
 
-  const say = (sentence, row) => { status.textContent = sentence.replace("{name}", row ? row.dataset.name : ""); };
+  const say = (sentence, row, more = {}) => {
+    status.textContent = Object.entries({ name: row ? row.dataset.name : "", ...more }).reduce((said, [name, value]) => said.replace(`{${name}}`, value), sentence);
+  };
   const part = (row, name) => row.querySelector(`[name="${name}:${row.dataset.item}"]`);
   const chosen = (row) => { const box = row.querySelector("input[type=radio]:checked"); return box ? box.value : ""; };
-  const ticks = (row) => [...row.querySelectorAll("input[type=checkbox]")];
+  const ticks = (row) => [...row.querySelectorAll("input[name^='keep:']")];
   const read = (row) => ({
     verb: chosen(row), reason: part(row, "reason").value, comment: part(row, "comment").value,
     until: part(row, "until").value, kept: ticks(row).filter((box) => box.checked).map((box) => box.value).join(),
@@ -53,44 +54,78 @@
 
   // ------------------------------------------------------------------------------------------- keeping drafts
 
-  const timers = new Map();
-  const busy = new Set();
+  const timers = new Map(), busy = new Set();
+
+  // What could not be sent outlives a reload of this tab, and nothing else.
+  const remember = () => {
+    const unsent = Object.fromEntries([...waiting].map((row) => [row.dataset.item, read(row)]));
+    if (waiting.size) sessionStorage.setItem(STORE, JSON.stringify(unsent)); else sessionStorage.removeItem(STORE);
+  };
 
   const send = async (row) => {
     if (busy.has(row)) { waiting.add(row); return; }
     waiting.delete(row);
-    const id = row.dataset.item, state = read(row), said = row.querySelector("[data-said]");
-    const body = new URLSearchParams({
-      csrfmiddlewaretoken: form.querySelector("[name=csrfmiddlewaretoken]").value,
+    const id = row.dataset.item, state = read(row), ms = beside.take(row.dataset.at);
+    const body = beside.body({
       [`verb:${id}`]: state.verb, [`reason:${id}`]: state.reason, [`comment:${id}`]: state.comment,
-      [`until:${id}`]: state.until, [`rev:${id}`]: row.querySelector("[data-rev]").value,
+      [`until:${id}`]: state.until, [`rev:${id}`]: row.querySelector("[data-rev]").value, ms,
     });
     if (state.verb === "reduce") for (const line of state.kept.split(",")) body.append(`keep:${id}`, line);
     busy.add(row);
     let answer = null;
     try {
-      answer = await fetch(row.dataset.draft, { method: "POST", body, credentials: "same-origin" });
+      answer = await fetch(`${row.dataset.at}draft/`, { method: "POST", body, credentials: "same-origin" });
     } catch {
       waiting.add(row);
     }
     busy.delete(row);
     if (!answer) { lost(); return; }
-    if (offline) { offline = false; say(form.dataset.online); }
     const told = await answer.json().catch(() => ({}));
     if (answer.ok) {
       row.querySelector("[data-rev]").value = told.rev;
-      said.textContent = state.verb ? form.dataset.kept : "";
-      form.dataset.drafted = told.drafted;
+      row.querySelector("[data-said]").textContent = state.verb ? words.kept : "";
+      words.drafted = told.drafted;
       if (waiting.has(row)) send(row);
-      return;
+    } else {
+      refused(row, answer.status, told);
     }
-    said.textContent = answer.status === 412 ? form.dataset.stale.replace("{name}", row.dataset.name) : told.message || String(answer.status);
-    say(said.textContent, row);
+    if (offline && !waiting.size) { offline = false; banner.hidden = true; say(words.online); }
+    remember();
+  };
+
+  // Somebody, or another window, was quicker: what was typed here stays, and counts once it is confirmed again.
+  const refused = (row, code, told) => {
+    const shown = row.querySelector("[data-conflict]");
+    const at = told.saved_at ? new Date(told.saved_at).toLocaleTimeString([], { timeStyle: "short" }) : "";
+    const stale = code === 412;
+    const sentence = stale ? words.stale.replace("{name}", row.dataset.name).replace("{time}", at) : told.message || String(code);
+    const gone = code === 403 || code === 404 ? `${words.gone.replace("{name}", row.dataset.name)} ` : "";
+    shown.textContent = gone + sentence;
+    shown.hidden = false;
+    if (stale) {
+      conflicts.add(row);
+      row.querySelector("[data-rev]").value = told.rev;
+      const mine = document.createElement("button");
+      mine.type = "button";
+      mine.className = "small";
+      mine.textContent = words.mine;
+      mine.addEventListener("click", () => { confirm(row); focus(row); });
+      shown.append(" ", mine);
+    }
+    row.querySelector("[data-said]").textContent = "";
+    say(shown.textContent, row);
+  };
+  const confirm = (row) => {
+    conflicts.delete(row);
+    row.querySelector("[data-conflict]").hidden = true;
+    send(row);
   };
 
   const lost = () => {
     offline = true;
-    say(form.dataset.offline);
+    banner.hidden = false;
+    say(words.offline);
+    remember();
     clearTimeout(retry);
     retry = setTimeout(() => { for (const row of [...waiting]) send(row); }, 3000);
   };
@@ -104,6 +139,7 @@
     const last = undo[undo.length - 1];
     if (!quiet && !(last && last[0] === row)) undo.push([row, before]); // an answer and its reason are undone together
     states.set(row, now);
+    if (conflicts.has(row)) return;
     clearTimeout(timers.get(row));
     timers.set(row, setTimeout(() => { timers.delete(row); send(row); }, 300));
   };
@@ -114,114 +150,278 @@
     for (let tries = 0; busy.size && tries < 100; tries += 1) await new Promise((done) => { setTimeout(done, 50); });
   };
 
-  // ------------------------------------------------------------------------------------------------- the keys
+  // ------------------------------------------------------------------------------- moving, groups and finding
 
-  const focus = (row) => {
-    if (!row) return;
+  const here = (row) => {
+    if (!row || row === current) return;
     if (current) current.tabIndex = -1;
     current = row;
     row.tabIndex = 0;
+  };
+  const focus = (row) => {
+    if (!row) return;
+    unfold(row.parentElement);
+    here(row);
     row.focus();
     row.scrollIntoView({ block: "nearest" });
   };
-  const step = (row, by) => focus(rows[rows.indexOf(row) + by]);
+  const shown = () => rows.filter((row) => !row.hidden);
+  const step = (row, by) => { const some = shown(); focus(some[some.indexOf(row) + by]); };
+  const groups = [...grid.querySelectorAll("tbody")];
+  const jump = (row, by) => {
+    const some = groups.filter((group) => [...group.querySelectorAll("tr[data-item]")].some((each) => !("away" in each.dataset)));
+    const to = some[some.indexOf(row.parentElement) + by];
+    if (to) focus([...to.querySelectorAll("tr[data-item]")].find((each) => !("away" in each.dataset)));
+  };
+  const place = () => {
+    for (const row of rows) row.hidden = "away" in row.dataset || "folded" in row.parentElement.dataset;
+    for (const group of groups) group.hidden = [...group.querySelectorAll("tr[data-item]")].every((row) => "away" in row.dataset);
+  };
+  const unfold = (group, on = true) => {
+    const button = group.querySelector("[data-fold]");
+    if (!button) return;
+    if (on) delete group.dataset.folded; else group.dataset.folded = "";
+    button.setAttribute("aria-expanded", String(on));
+    place();
+  };
+  for (const button of grid.querySelectorAll("[data-fold]")) {
+    button.hidden = false;
+    button.setAttribute("aria-expanded", "false");
+    button.addEventListener("click", () => unfold(button.closest("tbody"), button.getAttribute("aria-expanded") !== "true"));
+  }
+  place();
+  const find = document.querySelector("input[data-find]");
+  if (find) {
+    find.addEventListener("input", () => {
+      const wanted = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const row of rows) {
+        const fits = wanted.every((word) => row.dataset.find.toLowerCase().includes(word));
+        if (fits) delete row.dataset.away; else row.dataset.away = "";
+      }
+      place();
+      const left = rows.filter((row) => !("away" in row.dataset));
+      if (left.length) here(left[0]);
+      say(words.found, null, { n: left.length });
+    });
+    find.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.preventDefault(); focus(current); } });
+  }
+
+  // -------------------------------------------------------------------------------------- details beside the list
+
+  let showing = null, stop = () => {}, later = 0;
+  const opened = (row) => {
+    delete row.dataset.unseen;
+    row.querySelector("input[value=certify]").disabled = false;
+    const first = row.querySelector("[data-first]");
+    if (first) first.remove();
+    say(words.looked, row);
+  };
+  const squeeze = (on) => {
+    aside.parentElement.classList.toggle("with-beside", on);
+    for (const heading of grid.querySelectorAll(".group th")) heading.colSpan = on ? 3 : 4; // a column gives way
+  };
+  const open = async (row) => {
+    if (!wide.matches) { await settle(); location.assign(row.dataset.at); return; }
+    showing = row;
+    stop();
+    aside.hidden = false;
+    squeeze(true);
+    aside.setAttribute("aria-busy", "true");
+    if (!aside.childElementCount) aside.textContent = words.wait;
+    let told = null;
+    try {
+      const answer = await fetch(`${row.dataset.at}?beside`, { credentials: "same-origin" });
+      told = answer.ok ? await answer.text() : null;
+    } catch { /* said below */ }
+    if (showing !== row) return;
+    aside.removeAttribute("aria-busy");
+    if (told === null) { aside.textContent = words.lost; return; }
+    aside.innerHTML = told;
+    aside.scrollTop = 0;
+    beside.replaying(aside, words.would);
+    stop = beside.watch(aside, row.dataset.at, () => { if ("unseen" in row.dataset) opened(row); });
+  };
+  const close = () => {
+    showing = null;
+    stop();
+    aside.hidden = true;
+    aside.replaceChildren();
+    squeeze(false);
+    focus(current);
+  };
+  const details = (row) => { if (showing === row) aside.focus(); else open(row); };
+  aside.addEventListener("click", (event) => { if (event.target.closest("[data-close]")) close(); });
+  aside.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.preventDefault(); focus(current); } });
+  aside.addEventListener("submit", async (event) => {
+    if (aside.dataset.settled) return;
+    event.preventDefault();
+    const { target, submitter } = event;
+    await settle();
+    if (waiting.size) { lost(); return; }
+    aside.dataset.settled = "yes";
+    setTimeout(() => target.requestSubmit(submitter));
+  });
+  grid.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-open]") || !wide.matches || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const row = event.target.closest("tr[data-item]");
+    focus(row);
+    open(row);
+  });
+
+  // ------------------------------------------------------------------------------------------ several at once
+
+  const many = form.querySelector("[data-many]"), clear = form.querySelector("[data-clear]");
+  const box = (row) => row.querySelector("input[name=pick]");
+  const picked = () => rows.filter((row) => box(row).checked);
+  const count = () => {
+    for (const row of rows) row.setAttribute("aria-selected", String(box(row).checked));
+    const n = picked().length;
+    many.classList.toggle("some", n > 0);
+    many.querySelector("[data-picked]").textContent = words.picked.replace("{n}", n);
+    return n;
+  };
+  const pick = (row, on = !box(row).checked) => { box(row).checked = on; say(words.picked, row, { n: count() }); };
+  const extend = (row, by) => {
+    const some = shown(), to = some[some.indexOf(row) + by];
+    box(row).checked = true;
+    if (to) { pick(to, true); focus(to); }
+  };
+  const answerMany = (verb) => form.requestSubmit(many.querySelector(`button[value=${verb}]`));
+  clear.hidden = false;
+  clear.addEventListener("click", () => { for (const row of rows) box(row).checked = false; count(); focus(current); });
+  for (const button of grid.querySelectorAll("[data-pick-all]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const some = [...button.closest("tbody").querySelectorAll("tr[data-item]")].filter((row) => !("away" in row.dataset));
+      const on = some.some((row) => !box(row).checked);
+      for (const row of some) box(row).checked = on;
+      say(words.picked, null, { n: count() });
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------------- the keys
 
   const decide = (row, verb) => {
+    if (picked().length > 1 && verb !== "abstain") { answerMany(verb); return; }
+    if (verb === "certify" && "unseen" in row.dataset) { say(words.look, row); if (wide.matches) open(row); return; }
     const state = { ...read(row), verb };
     if (verb === "revoke" && !state.reason && "unused" in row.dataset) state.reason = "unused";
     write(row, state);
+    if (conflicts.has(row)) confirm(row);
     changed(row);
     if (row.querySelector(".answer").classList.contains("wanting")) {
-      say(form.dataset.why, row);
+      say(words.why, row);
       part(row, "reason").focus();
       return;
     }
-    say(form.dataset[{ revoke: "removing", reduce: "reduced", abstain: "abstaining" }[verb] || "keeping"], row);
+    say(words[{ revoke: "removing", reduce: "reduced", abstain: "abstaining" }[verb] || "keeping"], row);
     step(row, 1);
   };
 
   // Keeping some: the tools that are suggested stay ticked; Space changes one, Enter goes on.
   const reduce = (row) => {
+    if (picked().length > 1) { answerMany("reduce"); return; }
     const boxes = ticks(row);
     if (boxes.length < 2) return;
     row.querySelector("details").open = true;
-    if (chosen(row) !== "reduce") for (const box of boxes) box.checked = "suggested" in box.dataset;
-    say(form.dataset.reducing, row);
+    if (chosen(row) !== "reduce") for (const each of boxes) each.checked = "suggested" in each.dataset;
+    say(words.reducing, row);
     boxes[0].focus();
   };
   const reduced = (row) => {
-    const boxes = ticks(row), kept = boxes.filter((box) => box.checked).length;
-    if (!kept || kept === boxes.length) { say(form.dataset.none, row); return; }
+    const boxes = ticks(row), kept = boxes.filter((each) => each.checked).length;
+    if (!kept || kept === boxes.length) { say(words.none, row); return; }
     decide(row, "reduce");
   };
-
   const takeBack = () => {
     const last = undo.pop();
     if (!last) return;
     const [row, state] = last;
     write(row, state);
     changed(row, true);
-    say(form.dataset.undone, row);
+    say(words.undone, row);
     focus(row);
+  };
+  const field = (row, name) => { row.dataset.more = ""; part(row, name).focus(); };
+  const handOn = async (row) => {
+    if (showing !== row) await open(row);
+    const to = aside.querySelector("[data-to]");
+    if (to) to.focus(); else aside.focus();
   };
 
   // A person who dictates, or whose hand slips, may switch the single keys off; the browser remembers.
   const choice = document.querySelector("[data-keys]");
   const keysOn = () => !choice || choice.querySelector("input").checked;
   if (choice) {
-    const box = choice.querySelector("input");
+    const on = choice.querySelector("input");
     choice.hidden = false;
-    box.checked = localStorage.getItem("review-keys") !== "off";
-    box.addEventListener("change", () => localStorage.setItem("review-keys", box.checked ? "on" : "off"));
+    on.checked = localStorage.getItem("review-keys") !== "off";
+    on.addEventListener("change", () => localStorage.setItem("review-keys", on.checked ? "on" : "off"));
   }
 
   const KEYS = {
-    j: (row) => step(row, 1), ArrowDown: (row) => step(row, 1),
-    k: (row) => step(row, -1), ArrowUp: (row) => step(row, -1),
+    j: (row) => step(row, 1), ArrowDown: (row) => step(row, 1), J: (row) => extend(row, 1),
+    k: (row) => step(row, -1), ArrowUp: (row) => step(row, -1), K: (row) => extend(row, -1),
     a: (row) => decide(row, "certify"), r: (row) => decide(row, "revoke"), u: (row) => decide(row, "abstain"),
-    e: reduce, t: (row) => part(row, "until").focus(), z: takeBack,
-    n: (row) => focus([...rows.slice(rows.indexOf(row) + 1), ...rows].find((each) => !chosen(each))),
+    e: reduce, t: (row) => field(row, "until"), c: (row) => field(row, "comment"), z: takeBack, x: (row) => pick(row),
+    g: handOn, o: (row) => { if (showing === row) close(); else open(row); }, Enter: details,
+    "[": (row) => jump(row, -1), "]": (row) => jump(row, 1), "/": () => { if (find) find.focus(); },
+    n: (row) => focus([...rows.slice(rows.indexOf(row) + 1), ...rows].find((each) => !chosen(each) && !("away" in each.dataset))),
     "?": () => { const help = document.querySelector("details.keys"); help.open = !help.open; },
-    o: (row) => { const more = row.querySelector("details"); more.open = !more.open; },
   };
 
   grid.addEventListener("keydown", (event) => {
     const row = event.target.closest("tr[data-item]");
+    if (row && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      form.requestSubmit(form.querySelector("button[name=submit]"));
+    }
     if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && event.target !== row) { event.preventDefault(); focus(row); return; }
     if (event.key === "Enter" && event.target.matches("input[name^='comment'], input[name^='until']")) { event.preventDefault(); focus(row); return; }
-    if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) { event.preventDefault(); reduced(row); return; }
+    if (event.key === "Enter" && event.target.matches("input[name^='keep:']")) { event.preventDefault(); reduced(row); return; }
     if (event.target !== row) return;
-    const act = event.key.length > 1 || keysOn() ? KEYS[event.key] : null; // the arrows always move
+    const act = event.key.length > 1 || keysOn() ? KEYS[event.key] : null; // the arrows and Enter always work
     if (act) { event.preventDefault(); act(row); }
   });
   grid.addEventListener("focusin", (event) => {
     const row = event.target.closest("tr[data-item]");
-    if (!row || row === current) return;
-    if (current) current.tabIndex = -1;
-    current = row;
-    row.tabIndex = 0;
+    if (!row) return;
+    beside.look(row.dataset.at);
+    here(row);
+    if (showing && showing !== row) { clearTimeout(later); later = setTimeout(() => { if (showing && showing !== current) open(current); }, 150); }
   });
   grid.addEventListener("input", (event) => {
     const row = event.target.closest("tr[data-item]");
     if (!row) return;
+    if (event.target.name === "pick") { count(); return; }
     if (event.target.value === "reduce" && event.target.checked) {
       const boxes = ticks(row);
       row.querySelector("details").open = true;
-      if (boxes.every((box) => box.checked)) { say(form.dataset.reducing, row); return; } // nothing to keep yet before one is unticked
+      if (boxes.every((each) => each.checked)) { show(row); say(words.reducing, row); return; } // nothing to keep yet before one is unticked
     }
-    if (event.target.matches("input[type=checkbox]") && chosen(row) !== "reduce") return;
+    if (event.target.matches("input[name^='keep:']") && chosen(row) !== "reduce") return;
     changed(row);
   });
   form.addEventListener("submit", async (event) => {
-    if (form.dataset.settled) return;
+    if (words.settled) return;
     event.preventDefault();
     const button = event.submitter;
     await settle();
     if (waiting.size) { lost(); return; }
-    form.dataset.settled = "yes";
+    if (conflicts.size) { focus([...conflicts][0]); return; }
+    words.settled = "yes";
     setTimeout(() => form.requestSubmit(button)); // while this very event is still on its way, a form submits nothing
   });
+  window.addEventListener("pageshow", () => { delete words.settled; delete aside.dataset.settled; });
 
   for (const row of rows) { show(row); states.set(row, read(row)); }
+  const unsent = JSON.parse(sessionStorage.getItem(STORE) || "{}");
+  for (const row of rows) {
+    if (unsent[row.dataset.item]) { write(row, unsent[row.dataset.item]); changed(row); }
+  }
+  count();
+  const named = rows.find((row) => `#${row.id}` === location.hash);
+  if (named) focus(named);
 })();

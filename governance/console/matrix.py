@@ -222,6 +222,8 @@ PAGES: Final[Pages] = {
     **_both(like("review-item-draft PUT"), "review-work"),
     **_both(like("campaign-submissions"), "review-submit"),
     ("review-draft", "POST"): like("review-item-draft PUT"),
+    **{(f"review-{act}", "POST"): like("review-item-draft PUT") for act in ("looked", "narrow", "hand-on")},
+    ("review-bulk", "POST"): like("campaign-bulk", "campaign-bulk-preview"),
     ("review-release", "POST"): like("campaign-release"),
     ("review-item-page", "GET"): like("review-item GET"),
     ("review-item-act", "POST"): like(

@@ -240,7 +240,9 @@ class ReviewLine(models.Model):
 class Assignment(models.Model):
     """Who is to answer an item, and why them: `resolution` holds the rule and everybody it passed over.
 
-    Without a reviewer the item is unresolved: it waits for the owner of the campaign to name one.
+    Without a reviewer the item is unresolved: it waits for the owner of the campaign to name one. `evidence_opened_at`
+    and `dwell_ms` say when its evidence was first on her screen and for how long it had her attention, as her browser
+    tells (`reviews/looking.py`).
     """
 
     class State(models.TextChoices):
@@ -259,6 +261,8 @@ class Assignment(models.Model):
     resolution = models.JSONField(default=dict)
     replaced_by = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaces")
     opened_at = models.DateTimeField(null=True, blank=True)
+    evidence_opened_at = models.DateTimeField(null=True, blank=True)
+    dwell_ms = models.PositiveIntegerField(default=0, db_default=0)
     assigned_at = models.DateTimeField()
 
     class Meta:

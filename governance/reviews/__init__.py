@@ -1,7 +1,7 @@
 """The verbs of access reviews: make, begin and close a campaign; draft, submit, take back; apply and prove a cut."""
 
 from .answering import Answer, Submission, drafts_of, drafts_tag, save_draft, submit
-from .assigning import reassign, reassign_leavers
+from .assigning import hand_on, reassign, reassign_leavers
 from .campaigns import Manner, make
 from .closing import close, finish_closing
 from .deadlines import apply_due, release, revoke_due
@@ -18,6 +18,7 @@ from .errors import (
 from .evidence import Evidence, evidence
 from .excepting import make as make_exception
 from .launching import activate, stage, stage_now
+from .looking import looked
 from .pausing import cancel, pause, resume
 from .recalling import recall, reopen
 from .removing import prove
@@ -50,7 +51,9 @@ __all__ = [
     "drafts_tag",
     "evidence",
     "finish_closing",
+    "hand_on",
     "items_visible_to",
+    "looked",
     "make",
     "make_exception",
     "pause",

@@ -259,6 +259,7 @@ def _decide(drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: S
             reason_code=draft.reason_code,
             comment=draft.comment,
             amr=list(amr),
+            **_seen(draft.assignment, via),
             bulk_op=draft.bulk_op,
             suggestion=told.get(draft.assignment.item_id, ""),
             reco_version=suggesting.VERSION if draft.assignment.item_id in told else "",
@@ -277,6 +278,13 @@ def _decide(drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: S
     _conclude(decisions)
     removing.queue_and_apply([decision for decision in decisions if removing.cuts(decision)])
     return decisions
+
+
+def _seen(assignment: Assignment, via: ReviewDecision.Via) -> dict[str, Any]:
+    """Say what her browser told of her looking; of whoever answers by a script nothing is known."""
+    if via != ReviewDecision.Via.UI:
+        return {}
+    return {"dwell_ms": assignment.dwell_ms, "evidence_opened": assignment.evidence_opened_at is not None}
 
 
 def _taken_back(items: Iterable[UUID]) -> dict[tuple[UUID, int], UUID]:

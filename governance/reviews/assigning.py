@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 
 from audit import clock, log
 from audit.actions import Action
@@ -20,7 +20,7 @@ from entitlements import independence
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import GrantSubject, Membership, Person, Role
 from entitlements.words import Risk
-from governance import reviewing
+from governance import delegations, reviewing
 from governance.models import (
     AccessRequest,
     Approval,
@@ -32,7 +32,7 @@ from governance.models import (
 )
 from governance.reviewing import Around
 
-from .errors import ConflictOfInterest, NotUnderWay
+from .errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
 
 _AT_ONCE: Final = 2000
 
@@ -205,6 +205,32 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
         "engine": reviewing.ENGINE,
     }
     return _replace(old, to, resolution, by=by.principal, reason=reason)
+
+
+def successors(item_id: UUID, *, by: Person) -> list[Person]:
+    """Return whom a reviewer may hand an item on to: who is in its chain, and nothing stands against."""
+    live = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
+    if live is None:
+        return []
+    around = dict(around_items([item_id], live.stage))[item_id]
+    chain = {who for rule in ("sponsor", "system_owner", "manager", "security") for who in around.holders(rule) if who}
+    rows = Person.objects.filter(login__in=chain - around.abstained, is_active=True).exclude(pk=by.pk)
+    rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
+    return [each for each in rows.order_by("name") if against(each, around) is None]
+
+
+@transaction.atomic
+def hand_on(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment:
+    """Give an item that one is asked about to somebody in its chain, with a reason.
+
+    Raises NotFound, NotTheReviewer, ReasonRequired, NotUnderWay, ConflictOfInterest.
+    """
+    mine = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED)
+    if not mine.filter(Q(reviewer=by) | Q(reviewer__in=delegations.places_of(by))).exists():
+        raise NotTheReviewer
+    if to not in successors(item_id, by=by):
+        raise ConflictOfInterest(who=to.login)
+    return reassign(item_id, to, by=by, reason=reason)
 
 
 def _live(item_id: UUID) -> Assignment:

@@ -17,6 +17,9 @@ from tests.browser.world import HOSTILE
 
 _JOBS = ("Invoice matcher", "Expense helper", "Travel planner", "Contract reader", "Ticket sorter", "Release notes")
 
+_RISKY = 24
+"""Among the first of them half are of high or critical risk, and after them none."""
+
 
 def fill(password: str, items: int = 120) -> Campaign:
     """Make the people, the agents and the campaign; sofia answers nearly everything."""
@@ -39,7 +42,8 @@ def fill(password: str, items: int = 120) -> Campaign:
             bot.save()
             people_of = [[people["alice"]], [people["alice"], people["bob"]], []][number % 3]
             old = clock.now() - timedelta(days=120 if number % 4 else 20)
-            grant = make.grant(bot, offers[number % 4], people=people_of, lasts=timedelta(days=80))
+            place = number % 4 if number < _RISKY else 2 * (number % 2)
+            grant = make.grant(bot, offers[place], people=people_of, lasts=timedelta(days=80))
             Grant.objects.filter(pk=grant.pk).update(starts_at=old, expires_at=clock.now() + timedelta(days=30))
             _use(bot.principal, grant, number)
         lonely = make.agent("lonely", kind="personal", sponsor=people["sam"], owner=people["otto"])

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.db.models.functions import TruncDate
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from audit import clock
 from entitlements.models import Person
@@ -19,14 +20,14 @@ from governance.reviews import answering, ending, staging, usage
 from . import advising
 
 OUTCOMES: Final = (
-    ("certify", _("Kept")),
-    ("reduce", _("Kept in part")),
-    ("revoke", _("Removed")),
-    ("superseded", _("Ended meanwhile")),
-    ("carried_forward", _("Unchanged since it was kept")),
-    ("excluded", _("Left out")),
-    ("no_response", _("Not answered")),
-    ("in_review", _("Open")),
+    ("certify", gettext_lazy("Kept")),
+    ("reduce", gettext_lazy("Kept in part")),
+    ("revoke", gettext_lazy("Removed")),
+    ("superseded", gettext_lazy("Ended meanwhile")),
+    ("carried_forward", gettext_lazy("Unchanged since it was kept")),
+    ("excluded", gettext_lazy("Left out")),
+    ("no_response", gettext_lazy("Not answered")),
+    ("in_review", gettext_lazy("Open")),
 )
 WIDTH: Final = 600
 """Units of a bar's drawing, which scales to its place."""
@@ -105,17 +106,14 @@ def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
     """Return the items of a campaign that somebody answers or answered, in her own place or another's."""
     said = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person)
     return ReviewItem.objects.filter(
-        Q(pk__in=_live(campaign, person).values("item")) | Q(pk__in=said.values("item")), campaign=campaign
+        Q(pk__in=live(campaign, person).values("item")) | Q(pk__in=said.values("item")), campaign=campaign
     )
 
 
 def to_answer(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
     """Return those of them that wait for her answer now, with her draft and what was said before."""
-    live = _live(campaign, person)
-    rows = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, pk__in=live.values("item"))
-    return _with_lines(rows).prefetch_related(
-        Prefetch("assignments", live.select_related("draft", "reviewer"), to_attr="hers")
-    )
+    hers = live(campaign, person).values("item")
+    return seen(ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, pk__in=hers), person)
 
 
 def answered_by(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
@@ -124,8 +122,17 @@ def answered_by(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
     return _with_lines(ReviewItem.objects.filter(campaign=campaign, pk__in=said.values("item")))
 
 
-def _live(campaign: Campaign, person: Person) -> QuerySet[Assignment]:
+def live(campaign: Campaign, person: Person) -> QuerySet[Assignment]:
+    """Return the assignments that somebody answers now, in her own place or another's."""
     return Assignment.objects.filter(answering.hers(person), item__campaign=campaign, state=Assignment.State.ASSIGNED)
+
+
+def seen(rows: QuerySet[ReviewItem], person: Person) -> QuerySet[ReviewItem]:
+    """Return items with what their pages show, and the draft of the reader where one is hers to answer."""
+    hers = Assignment.objects.filter(answering.hers(person), state=Assignment.State.ASSIGNED)
+    return _with_lines(rows).prefetch_related(
+        Prefetch("assignments", hers.select_related("draft", "reviewer"), to_attr="hers")
+    )
 
 
 def _with_lines(rows: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
@@ -177,6 +184,26 @@ class Row:
         hers: list[Assignment] = getattr(self.item, "hers", [])
         asked = hers[0].reviewer if hers else None
         return asked if asked != self.person else None
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether the evidence of it was on the reader's screen."""
+        hers: list[Assignment] = getattr(self.item, "hers", [])
+        return any(each.evidence_opened_at for each in hers)
+
+    @property
+    def since_last(self) -> str:
+        """What is new about it since the last review, as the suggestion's facts say."""
+        suggestion = getattr(self.item, "suggestion", None)
+        signals = {reason["signal"] for reason in suggestion.reasons} if suggestion else set()
+        if "F1" in signals:
+            return _("Changed")
+        return _("New") if "N1" in signals else ""
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.item.agent.name if self.item.agent_id else str(getattr(self.item, "sentence", self.item))
 
     @property
     def rev(self) -> int:
@@ -264,6 +291,20 @@ def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
     full = {each["line"]: each["full"] for each in told.inputs["lines"]} if told and seen else {}
     young = not full.get(line.pk, line.grant.starts_at <= taken - staging.WINDOW)
     return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
+
+
+def said_lately(person: Person) -> list[str]:
+    """Return what somebody wrote of late beside her answers, the newest first, to be offered again."""
+    kept = ReviewDecision.objects.filter(decided_by=person).exclude(comment="")
+    drafts = Draft.objects.filter(assignment__reviewer=person).exclude(comment="")
+    said = [
+        *drafts.order_by("-saved_at").values_list("comment", flat=True)[:_LATELY],
+        *kept.order_by("-decided_at").values_list("comment", flat=True)[:_LATELY],
+    ]
+    return [text for text in dict.fromkeys(said) if "\n" not in text][:_LATELY]
+
+
+_LATELY: Final = 8
 
 
 def drafted(campaign: Campaign, person: Person) -> list[Draft]:

@@ -14,10 +14,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
 from entitlements.errors import Forbidden, Malformed
-from governance import reviews
+from entitlements.models import Person
+from governance import reviewing, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors
-from governance.models import Assignment, NoAnswer, Remediation, ReviewDecision, ReviewItem
+from governance.console.queries import reviewdetail
+from governance.console.queries import reviews as read
+from governance.console.tags import REASONS
+from governance.models import Assignment, Campaign, NoAnswer, Remediation, ReviewDecision, ReviewItem
+from governance.reviews import assigning
 
 from .reviews import found
 
@@ -41,8 +46,14 @@ def _item(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
 @require_safe
 @doors.page
 def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Show every answer to an item, its cuts with their proofs, and what the deadline did."""
+    """Show an item's evidence and every answer to it, its cuts with their proofs, and what the deadline did.
+
+    The workbench asks for the evidence alone, as a part of its own page.
+    """
     row, person = _item(request, slug, item), doors.person(request)
+    beside = _beside(row, person)
+    if "beside" in request.GET:
+        return render(request, "console/reviews/beside.html", beside | {"campaign": row.campaign, "is_part": True})
     said = ReviewDecision.objects.filter(item=row).select_related(
         "decided_by", "assignment__reviewer", "taken_back__by", "remediation"
     )
@@ -59,8 +70,23 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "may_reopen": is_owners and row.campaign.state == "active" and _may(request, "reopen"),
         "may_restore": deadline is not None and _is_stopped(deadline) and _may(request, "restore"),
         "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
+        **beside,
     }
     return render(request, "console/reviews/item.html", told)
+
+
+def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
+    """Return the evidence beside an item, and for whoever answers it the forms that go with it."""
+    seen = reviewdetail.of(read.seen(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
+    mine = reviewdetail.mine(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
+    told: dict[str, Any] = {"detail": seen, "row": seen.row, "mine": mine}
+    if mine:
+        told |= {
+            "narrowing": reviewdetail.narrowing(seen.row, seen.row.draft),
+            "drop": [(code, REASONS[code]) for code in reviewing.DROP],
+            "successors": assigning.successors(row.pk, by=person),
+        }
+    return told
 
 
 def _is_stopped(deadline: NoAnswer) -> bool:

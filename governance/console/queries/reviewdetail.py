@@ -1,0 +1,183 @@
+"""What stands beside one item of a review: its tools, what a cut would have done, why, what changed, who wanted it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import prefetch_related_objects
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit.models import Event
+from entitlements import definitions
+from entitlements.models import Grant, GrantLine, Person
+from governance.console import limiting
+from governance.console.tags import within
+from governance.models import AccessRequest, Assignment, Draft, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews import comparing, replaying
+
+from . import reviews as read
+from . import suggesting
+from .requests import pinned
+
+_CALLS: Final = 10
+_BEFORE: Final = 5
+_FACTS: Final = {
+    "sponsor": gettext_lazy("Answers for the agent"),
+    "owner": gettext_lazy("Technical owner"),
+    "people": gettext_lazy("Acts for"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference since the item was last kept: a sign, what it is about, and each side in words."""
+
+    sign: str
+    about: str
+    before: list[str]
+    now: list[str]
+    sentences: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One of the three flows that together let data out, and the tools of the agent that have it."""
+
+    label: Any
+    here: list[str]
+    elsewhere: list[str]
+    unsure: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Everything that is beside one item."""
+
+    row: read.Row
+    whole: replaying.Replay | None
+    suggested: replaying.Replay | None
+    since: comparing.Since | None
+    changes: list[Change]
+    flows: list[Box]
+    asked: list[AccessRequest]
+    before: list[ReviewDecision]
+    calls: list[Event]
+    grants: list[UUID]
+
+    @property
+    def is_complete_flow(self) -> bool:
+        """Whether the agent holds all three flows together."""
+        return bool(self.flows) and all(box.here or box.elsewhere or box.unsure for box in self.flows)
+
+
+def of(item: ReviewItem, person: Person) -> Detail:
+    """Read it, in a fixed number of statements; `item` comes from `reviews.to_answer` or `reviews.seen`."""
+    (row,) = read.rows([item], person)
+    lines = [line["row"] for line in row.lines]
+    grants = sorted({line.grant_id for line in lines})
+    since = comparing.since(item) if item.agent_id else None
+    kept = row.advice.kept if row.advice and row.advice.kept else None
+    return Detail(
+        row=row,
+        whole=replaying.of_lines(lines, ()) if lines else None,
+        suggested=replaying.of_lines(lines, kept) if lines and kept else None,
+        since=since,
+        changes=_changes(since) if since else [],
+        flows=_flows(item, lines),
+        asked=_asked(grants),
+        before=_before(item),
+        calls=_calls(grants),
+        grants=grants,
+    )
+
+
+def _changes(since: comparing.Since) -> list[Change]:
+    """Put the differences in words, as a review of code would show them."""
+    told = [Change("+", line.tool, [], limits(line.limits_now), []) for line in since.added]
+    told += [Change("-", line.tool, limits(line.limits_before), [], []) for line in since.removed]
+    for line in since.changed:
+        sentences = definitions.difference(line.before or None, line.now or None) if line.is_redefined else []
+        sides = (limits(line.limits_before), limits(line.limits_now)) if line.is_limited_anew else ([], [])
+        told.append(Change("~", line.tool, *sides, sentences))
+    told += [Change("~", str(_FACTS[name]), [before or "-"], [now or "-"], []) for name, before, now in since.facts]
+    return told
+
+
+def limits(written: Mapping[str, Any]) -> list[str]:
+    """Say limits in sentences; without any, that there are none."""
+    return within(written) if written else [_("any arguments")]
+
+
+def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Box]:
+    """Return the three flows over all that the agent holds now; nothing where it has none of them for sure."""
+    if item.agent_id is None:
+        return []
+    live = Grant.objects.filter(agent=item.agent_id, ended_at=None)
+    held = GrantLine.objects.filter(grant__in=live).select_related("tool__system").order_by("tool__name")
+    tools = {line.tool_id: line.tool for line in held}
+    mine = {line.tool_id for line in lines}
+    boxes = []
+    for name, label in suggesting.LABELS.items():
+        has = [tool for tool in tools.values() if getattr(tool, name)]
+        unsure = [tool.name for tool in tools.values() if getattr(tool, name) is None and tool.risk in _RISKY]
+        elsewhere = [f"{tool.name} ({tool.system.name})" for tool in has if tool.pk not in mine]
+        boxes.append(Box(label, [tool.name for tool in has if tool.pk in mine], elsewhere, unsure))
+    return boxes if any(box.here or box.elsewhere for box in boxes) else []
+
+
+_RISKY: Final = frozenset({"high", "critical"})
+
+
+def _asked(grants: Sequence[UUID]) -> list[AccessRequest]:
+    """Return the requests behind some grants, each with who answered it."""
+    rows = Grant.objects.filter(pk__in=grants, request_id__isnull=False).values("request_id")
+    asked = AccessRequest.objects.filter(pk__in=rows).select_related("requested_by")
+    return list(asked.prefetch_related("approvals__by", "approvals__rule").order_by("asked_at"))
+
+
+def _before(item: ReviewItem) -> list[ReviewDecision]:
+    if item.agent_id is None:
+        return []
+    said = ReviewDecision.objects.filter(item__in=comparing.earlier(item), taken_back=None).exclude(verb="abstain")
+    return list(said.select_related("item__campaign", "decided_by").order_by("-decided_at")[:_BEFORE])
+
+
+def _calls(grants: Sequence[UUID]) -> list[Event]:
+    """Return the last calls under some grants, whatever came of them."""
+    found: list[Event] = []
+    for grant in grants:
+        about = Event.objects.filter(links__contains=[f"grant:{grant}"], action__in=["call.allowed", "call.denied"])
+        found += about.order_by("-at", "-producer", "-sequence")[:_CALLS]
+    return sorted(found, key=lambda event: event.at, reverse=True)[:_CALLS]
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """One line of the form that keeps some: its tick, and the fields of tighter limits."""
+
+    line: dict[str, Any]
+    limits: Mapping[str, Any]
+    fields: list[limiting.Field]
+    opened: bool
+
+
+def narrowing(row: read.Row, draft: Draft | None) -> list[Narrowing]:
+    """Return the form that keeps some: each line with the limits that its tool's arguments can be given."""
+    held = draft.limits if draft else {}
+    prefetch_related_objects([line["row"].tool for line in row.lines], "approved")
+    made = []
+    for line in row.lines:
+        tool, pk = line["row"].tool, str(line["row"].pk)
+        now = held.get(pk, line["row"].limits)
+        fields = limiting.fields(f"{pk}", pinned(tool), now)
+        made.append(Narrowing(line, now, fields, pk in held))
+    return made
+
+
+def mine(item: ReviewItem, person: Person) -> Assignment | None:
+    """Return the assignment that makes an item somebody's to answer now."""
+    return read.live(item.campaign, person).filter(item=item).select_related("reviewer").first()

@@ -1,0 +1,96 @@
+"""Several items with one answer: which of them it fits and why not the others, then drafts of those it fits."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from entitlements.errors import DomainError, Malformed
+from governance import reviewing
+from governance.console import doors
+from governance.console.queries import reviews as read
+from governance.console.tags import REASONS
+from governance.models import Campaign, ReviewItem
+from governance.reviews import Answer, bulk
+from governance.reviews.bulk import Bar
+
+from .reviews import found
+
+_WHY: Final = {
+    Bar.NOT_YOURS: gettext_lazy("Not yours to answer, or answered already"),
+    Bar.TOO_RISKY: gettext_lazy("Its risk is high: keep it by itself"),
+    Bar.UNSEEN: gettext_lazy("Its calls are not visible to us"),
+    Bar.OTHER_TOOLS: gettext_lazy("It has other tools than the first of these"),
+    Bar.NOT_SUGGESTED: gettext_lazy("Keeping it is not suggested"),
+    Bar.CHANGED: gettext_lazy("It changed since it was last kept, or nobody kept it before"),
+    Bar.NOTHING_SUGGESTED: gettext_lazy("Nothing is suggested to be taken from it"),
+}
+_CODES: Final = {"certify": reviewing.KEEP, "reduce": reviewing.DROP, "revoke": reviewing.DROP}
+
+
+@require_POST
+@doors.page
+def many(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask for the reason, say which items an answer fits, and draft it for them."""
+    campaign, person = found(request, slug), doors.person(request)
+    if "token" in request.POST:
+        return _commit(request, campaign)
+    answer = Answer(
+        request.POST.get("verb", ""), request.POST.get("reason", ""), request.POST.get("comment", "").strip()[:2000]
+    )
+    picked = _picked(request)
+    told: dict[str, Any] = {"campaign": campaign, "answer": answer, "picked": picked, "verbs": list(_CODES)}
+    told["reasons"] = [(code, REASONS[code]) for code in _CODES.get(answer.verb, ())]
+    told["most"] = bulk.MOST.get(reviewing.Verb(answer.verb)) if answer.verb in _CODES else None
+    told["lately"] = read.said_lately(person)
+    if answer.verb in _CODES and answer.reason_code:
+        try:
+            seen = bulk.preview(campaign, picked, answer, by=person)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            told["problem"] = refusal
+        else:
+            told |= _seen(campaign, seen)
+    return render(request, "console/reviews/bulk.html", told)
+
+
+def _picked(request: HttpRequest) -> list[UUID]:
+    """Return the items that a form names. Raises Malformed."""
+    try:
+        return list(dict.fromkeys(UUID(name) for name in request.POST.getlist("pick")))
+    except ValueError as error:
+        raise Malformed from error
+
+
+def _seen(campaign: Campaign, seen: bulk.Preview) -> dict[str, Any]:
+    """Return what a preview shows: the items that the answer fits, and why not the others."""
+    asked = [*seen.eligible, *seen.barred]
+    rows = ReviewItem.objects.filter(campaign=campaign, pk__in=asked).select_related("agent", "system")
+    items = {item.pk: item for item in rows.prefetch_related("lines").order_by("number")}
+    fits = [items[pk] for pk in seen.eligible if pk in items]
+    people = {name for item in fits for name in item.subjects}
+    return {
+        "preview": seen,
+        "fits": fits,
+        "barred": [(items[pk], _WHY[why]) for pk, why in seen.barred.items() if pk in items],
+        "people": len(people),
+        "calls": sum(line.calls_window or 0 for item in fits for line in item.lines.all()),
+    }
+
+
+def _commit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    count = request.POST.get("count", "").strip()
+    typed = int(count) if count.isascii() and count.isdigit() and len(count) <= len("200") else None
+    done = bulk.commit(request.POST["token"], by=doors.person(request), count=typed)
+    drafted = len(done.drafted)
+    told = ngettext("%(n)d answer is drafted.", "%(n)d answers are drafted.", drafted) % {"n": drafted}
+    if done.refused:
+        told = f"{told} " + _("%(n)d changed meanwhile and were left as they are.") % {"n": len(done.refused)}
+    doors.done(request, told)
+    return redirect(f"/reviews/{campaign.slug}/work/")

@@ -1,0 +1,143 @@
+"""Submitting: what one's answers will do, said before it is done; then it is done, and each removal is proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods
+
+from entitlements.errors import DomainError
+from entitlements.words import Risk
+from governance import reviewing, reviews
+from governance.console import doors, stepup
+from governance.console.queries import reviews as read
+from governance.console.tags import REASONS
+from governance.models import Campaign, Draft, ReviewDecision
+
+from .reviews import found
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def submit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say what submitting will do; then do it, and prove the removals."""
+    campaign, person = found(request, slug), doors.person(request)
+    drafts = read.drafted(campaign, person)
+    problem: DomainError | None = None
+    if request.method == "POST":
+        if any(each.assignment.item.risk == Risk.CRITICAL for each in drafts):
+            stepup.demand(request)
+        try:
+            done = reviews.submit(
+                campaign.pk, by=person, via=ReviewDecision.Via.UI, tag=request.POST.get("tag", ""), amr=_amr(request)
+            )
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            proven = [reviews.prove(decision) for decision in done.removals]
+            doors.done(request, _told(len(done.decided), len(proven), sum(each.state == "verified" for each in proven)))
+            return redirect(f"/reviews/{slug}/")
+    return render(request, "console/reviews/submit.html", _summary(campaign, drafts, request, problem))
+
+
+def _amr(request: HttpRequest) -> list[str]:
+    """Name how the person proved who she is, as her sign-in says."""
+    proofs = request.session.get("account_authentication_methods", [])
+    return sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
+
+
+def _told(decided: int, removals: int, proven: int) -> str:
+    told = ngettext("%(n)d answer counts now.", "%(n)d answers count now.", decided) % {"n": decided}
+    if not removals:
+        return told
+    told = f"{told} " + _("You can take them back for 15 minutes.")
+    return f"{told} " + _("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals}
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One drafted answer beside its item."""
+
+    draft: Draft
+    row: read.Row
+
+    @property
+    def why(self) -> object:
+        """The reason in words; empty where none was given."""
+        return REASONS.get(self.draft.reason_code, "")
+
+    @property
+    def dropped(self) -> list[dict[str, Any]]:
+        """The lines that the answer takes away."""
+        keeps = self.draft.verb in (reviewing.Verb.CERTIFY, reviewing.Verb.ABSTAIN)
+        return [] if keeps else [line for line in self.row.lines if line["row"].pk not in self.draft.kept_lines]
+
+    @property
+    def calls(self) -> int:
+        """How often the tools were called that it takes away."""
+        return sum(line["row"].calls_window or 0 for line in self.dropped)
+
+    @property
+    def is_against(self) -> bool:
+        """Whether it goes against what is suggested."""
+        suggestion = getattr(self.row.item, "suggestion", None)
+        return suggestion is not None and reviewing.contradicts(self.draft.verb, suggestion.verdict)
+
+    @property
+    def lacks_reason(self) -> bool:
+        """Whether it needs a reason and has none."""
+        needed = reviewing.needs_reason(reviewing.Verb(self.draft.verb), Risk(self.row.item.risk))
+        return needed and not self.draft.reason_code
+
+
+def _summary(
+    campaign: Campaign, drafts: list[Draft], request: HttpRequest, problem: DomainError | None
+) -> dict[str, Any]:
+    person = doors.person(request)
+    mine = read.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
+    items = {row.item.pk: row for row in read.rows(list(mine), person)}
+    rows = [_Said(each, items[each.assignment.item_id]) for each in drafts]
+    order = [reviewing.Verb.REVOKE, reviewing.Verb.REDUCE, reviewing.Verb.CERTIFY, reviewing.Verb.ABSTAIN]
+    rows.sort(key=lambda each: order.index(reviewing.Verb(each.draft.verb)))
+    by_verb = {verb.value: [each for each in rows if each.draft.verb == verb] for verb in order}
+    cut = [*by_verb["revoke"], *by_verb["reduce"]]
+    return {
+        "campaign": campaign,
+        "problem": problem,
+        "rows": rows,
+        "removed": by_verb["revoke"],
+        "reduced": by_verb["reduce"],
+        "cut": cut,
+        "kept": len(by_verb["certify"]),
+        "passed": len(by_verb["abstain"]),
+        "label": _label({verb: len(said) for verb, said in by_verb.items()}),
+        "people": len({name for each in cut for name in each.row.item.subjects}),
+        "calls": sum(each.calls for each in cut),
+        "all_calls": sum(each.row.calls for each in rows),
+        "against": [each for each in rows if each.is_against],
+        "blind": sum(not each.row.is_seen for each in cut),
+        "missing": [each for each in rows if each.lacks_reason],
+        "tag": reviews.drafts_tag(campaign, person),
+    }
+
+
+def _label(counts: dict[str, int]) -> str:
+    """Say on the button what it does."""
+    if counts["certify"] == sum(counts.values()):
+        return ngettext("Keep %(n)d access", "Keep %(n)d accesses", counts["certify"]) % {"n": counts["certify"]}
+    if not counts["reduce"] and not counts["abstain"]:
+        return _("Keep %(kept)d, remove %(removed)d") % {"kept": counts["certify"], "removed": counts["revoke"]}
+    parts = (
+        (_("keep %(n)d"), counts["certify"]),
+        (_("keep part of %(n)d"), counts["reduce"]),
+        (_("remove %(n)d"), counts["revoke"]),
+        (_("pass on %(n)d"), counts["abstain"]),
+    )
+    said = ", ".join(text % {"n": count} for text, count in parts if count)
+    return said[:1].upper() + said[1:]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from audit import clock
+from entitlements.models import Grant, GrantLine, Tool, ToolVersion
+from governance.models import ReviewItem
+from governance.reviews import Answer, comparing
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+def _kept_before() -> tuple[Company, Grant]:
+    """Make a company in which a person kept one harmless access in an earlier review."""
+    company = companies.found()
+    grant = make.grant(company.bot, worlds.low(company), people=[company.alice])
+    first = worlds.campaign(company, slug="q3")
+    worlds.answer(first, company.sofia, [(worlds.item(first), worlds.KEEP)])
+    return company, grant
+
+
+def _now(company: Company) -> ReviewItem:
+    return worlds.item(worlds.campaign(company))
+
+
+def test_what_a_person_kept_and_nothing_changed_is_the_same() -> None:
+    company, _ = _kept_before()
+    item = _now(company)
+    since = comparing.since(item)
+    assert since is not None
+    assert (since.is_same, since.decision.verb) == (True, "certify")
+    assert comparing.unchanged([item.pk]) == {item.pk}
+
+
+def test_what_nobody_kept_before_is_compared_with_nothing() -> None:
+    company, _ = worlds.found()
+    item = _now(company)
+    assert comparing.since(item) is None
+    assert comparing.unchanged([item.pk]) == set()
+
+
+def test_a_line_added_and_one_limited_anew_are_named() -> None:
+    company, grant = _kept_before()
+    more = make.tool(company.system, "wipe_all", risk="low")
+    GrantLine.objects.filter(grant=grant).update(limits={"zone": {"one_of": ["UTC"]}})
+    GrantLine.objects.create(grant=grant, tool=more)
+    item = _now(company)
+    since = comparing.since(item)
+    assert since is not None
+    assert [line.tool for line in since.added] == ["wipe_all"]
+    assert [(line.is_limited_anew, line.is_redefined) for line in since.changed] == [(True, False)]
+    assert comparing.unchanged([item.pk]) == set()
+
+
+def test_a_cut_is_what_the_next_review_begins_from() -> None:
+    company, grant = worlds.found()
+    first = worlds.campaign(company, slug="q3")
+    item = worlds.item(first)
+    lines = {line.tool.name: line.pk for line in item.lines.select_related("tool")}
+    some = Answer("reduce", "unused", kept=(lines["now"], lines["convert"]))
+    worlds.answer(first, company.sofia, [(item, some)])
+    worlds.answer(first, company.sam, [(item, Answer("certify", "mandated"))])
+    assert grant.lines.count() == 2
+    since = comparing.since(_now(company))
+    assert since is not None
+    assert (since.added, since.removed) == ((), ())
+
+
+def test_another_sponsor_and_other_people_are_named() -> None:
+    company, _ = _kept_before()
+    company.bot.sponsor = company.mona
+    company.bot.save()
+    since = comparing.since(_now(company))
+    assert since is not None
+    assert since.facts == (("sponsor", "sofia", "mona"),)
+
+
+def test_another_definition_is_told_apart() -> None:
+    company, grant = _kept_before()
+    raw, now = {"name": "x", "description": "Does more.", "inputSchema": {"type": "object"}}, clock.now()
+    tool = Tool.objects.get(pk=grant.lines.get().tool_id)
+    tool.approved = tool.seen = ToolVersion.objects.create(
+        tool=tool, definition=raw, sha256="a" * 64, seen_at=now, approved_at=now
+    )
+    tool.save()
+    since = comparing.since(_now(company))
+    assert since is not None
+    assert [line.is_redefined for line in since.changed] == [True]

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from audit import clock
+from entitlements.errors import NotFound, ReasonRequired
+from governance import reviews
+from governance.models import Assignment, ReviewDecision
+from governance.reviews import assigning, errors
+from tests import make
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+def _later(monkeypatch: pytest.MonkeyPatch, **passed: float) -> None:
+    later = clock.now() + timedelta(**passed)
+    monkeypatch.setattr(clock, "now", lambda: later)
+
+
+def test_a_decision_says_how_long_its_evidence_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    _later(monkeypatch, minutes=1)
+    reviews.looked(item.pk, by=company.sofia, ms=4_000)
+    reviews.looked(item.pk, by=company.sofia, ms=2_500, evidence=True)
+    worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
+    said = ReviewDecision.objects.get()
+    assert (said.dwell_ms, said.evidence_opened) == (6_500, True)
+
+
+def test_of_whoever_did_not_look_the_decision_says_so_and_of_a_script_nothing() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    reviews.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=0)
+    reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    assert ReviewDecision.objects.values_list("dwell_ms", "evidence_opened").get() == (0, False)
+    reviews.recall(item.pk, by=company.sofia)
+    reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.API)
+    again = ReviewDecision.objects.order_by("-decided_at")[0]
+    assert (again.dwell_ms, again.evidence_opened) == (None, None)
+
+
+def test_nobody_looks_longer_than_time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    item = worlds.item(worlds.campaign(company))
+    _later(monkeypatch, seconds=30)
+    reviews.looked(item.pk, by=company.sofia, ms=600_000)
+    assert 29_000 < Assignment.objects.get(item=item).dwell_ms < 40_000
+    reviews.looked(item.pk, by=company.sofia, ms=-5)
+    _later(monkeypatch, days=1)
+    for _ in range(10):
+        reviews.looked(item.pk, by=company.sofia, ms=999_999_999)
+    assert Assignment.objects.get(item=item).dwell_ms == 3_600_000
+
+
+def test_only_whoever_answers_an_item_is_seen_looking_at_it() -> None:
+    company, _ = worlds.found()
+    item = worlds.item(worlds.campaign(company))
+    with pytest.raises(NotFound):
+        reviews.looked(item.pk, by=company.mona, evidence=True)
+    assert Assignment.objects.get(item=item).evidence_opened_at is None
+
+
+def test_a_reviewer_hands_an_item_on_within_its_chain_alone() -> None:
+    company, _ = worlds.found()
+    item = worlds.item(worlds.campaign(company))
+    stranger = make.person("stranger")
+    assert stranger not in assigning.successors(item.pk, by=company.sofia)
+    with pytest.raises(errors.ConflictOfInterest):
+        reviews.hand_on(item.pk, stranger, by=company.sofia, reason="She has time.")
+    with pytest.raises(errors.NotTheReviewer):
+        reviews.hand_on(item.pk, company.sam, by=company.mona, reason="I want it.")
+    with pytest.raises(ReasonRequired):
+        reviews.hand_on(item.pk, company.sam, by=company.sofia, reason=" ")
+
+    reviews.hand_on(item.pk, company.sam, by=company.sofia, reason="His system, his question.")
+
+    assert worlds.live(item).reviewer == company.sam
+    assert company.sofia in assigning.successors(item.pk, by=company.sam)
