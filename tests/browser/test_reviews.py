@@ -204,7 +204,7 @@ def test_what_was_answered_without_a_connection_is_kept_and_sent_later(visitor: 
     row = visitor.page.locator("tr[data-item]").last
     row.focus()
     visitor.page.keyboard.press("a")
-    visitor.page.get_by_text("No connection.").wait_for()
+    visitor.page.locator("[data-banner]").wait_for()
     assert not Draft.objects.exists()
     visitor.page.context.set_offline(False)
     visitor.page.get_by_text("Everything is kept.").wait_for()
