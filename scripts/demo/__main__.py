@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -134,12 +135,13 @@ def set_up(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any]) 
             layout, RUN, {slug: sample["secret"] for slug, sample in told["samples"].items()}
         ):
             supervisor.start(process)
+        supervisor.start(places.office(layout, told["office"]["secret"]))
         supervisor.finish(places.manage("migrate", "--database", "owner", "--no-input"))
     with step("Starting console, gateway, sealer and worker"):
         for process in places.product(layout):
             supervisor.start(process)
         supervisor.wait_until_ready()
-    with step("Filling the world: people, agents, systems"):
+    with step("Filling the world: fourteen months of people, agents, systems and calls"):
         seed = [sys.executable, "-m", "scripts.demo.seed"]
         supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(told)}))
 
@@ -152,6 +154,7 @@ def what_to_tell(layout: places.Layout, systems: dict[str, str]) -> dict[str, An
             slug: {"url": layout.sample(slug), "secret": secrets_of[slug], "seen": str(places.seen(RUN, slug))}
             for slug in places.SAMPLES
         },
+        "office": {"url": layout.office, "secret": secrets.token_urlsafe(32)},
         "systems": systems,
         "repository": str(RUN / "repository"),
         "stub_issuer": layout.stub_issuer,

@@ -265,12 +265,10 @@ class Wish:
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-LONG_AGO: Final = 61
-"""So many days ago the world was set up, and the old wishes were granted."""
-OLD_WISHES: Final = (
-    Wish("stale-bot", "time:read", 90, "A pilot for Bob's team.", people=("bob",)),
-    Wish("orphan-bot", "time:read", 90, "Bob's calendar needs time zones.", people=("bob",)),
-)
+LONG_AGO, LATELY = 61, 14
+"""So many days ago the old agents of the cast were registered and the old wish was granted; and the others were."""
+OLD: Final = frozenset({"stale-bot", "orphan-bot"})
+OLD_WISHES: Final = (Wish("stale-bot", "time:read", 90, "A pilot for Bob's team.", people=("bob",)),)
 WISHES: Final = (
     Wish("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
     Wish("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),

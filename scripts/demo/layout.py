@@ -70,6 +70,16 @@ class Layout:
         """Return where a sample system listens."""
         return self.sample_port + 1 + SAMPLES.index(slug)
 
+    @property
+    def office_port(self) -> int:
+        """Where the company's own systems listen."""
+        return self.sample_port + 1 + len(SAMPLES)
+
+    @property
+    def office(self) -> str:
+        """Their address."""
+        return f"http://localhost:{self.office_port}"
+
     def gateway_ports(self) -> range:
         """Return the port of each gateway node."""
         return range(self.gateway_port, self.gateway_port + self.nodes)
@@ -78,7 +88,7 @@ class Layout:
         """Yield every port with the variable that moves it."""
         yield self.console_port, "CONSOLE_PORT"
         yield from ((port, "GATEWAY_PORT") for port in self.gateway_ports())
-        yield from ((self.sample_port + n, "SAMPLE_PORT") for n in range(1 + len(SAMPLES)))
+        yield from ((self.sample_port + n, "SAMPLE_PORT") for n in range(2 + len(SAMPLES)))
 
     def check_ports(self) -> None:
         """Raise DemoError when two parts would share a port, or something else listens on one."""
@@ -164,6 +174,12 @@ def outside(layout: Layout, folder: Path, secrets_of: Mapping[str, str]) -> Iter
             f"http://localhost:{layout.sample_port_of(slug)}/healthz",
             {"UPSTREAM_SECRET": secrets_of[slug]},
         )
+
+
+def office(layout: Layout, secret: str) -> Process:
+    """Return the process that serves the company's systems."""
+    command = [sys.executable, "-m", "scripts.demo.office", "--port", str(layout.office_port)]
+    return Process("office", command, f"{layout.office}/healthz", {"UPSTREAM_SECRET": secret})
 
 
 def product(layout: Layout) -> Iterator[Process]:

@@ -1,25 +1,26 @@
 """Fill a fresh database with the demo world, through the product's own verbs: `python -m scripts.demo.seed`.
 
-Reads DEMO_WORLD (JSON: `samples` {slug: {"url", "secret"}}, `systems` {slug: url}, `repository`, `stub_issuer`, `out`)
-beside the product's environment, and writes the world (`scripts/demo/world.py`) to `out`. Rights come about the way
-they do for everybody: somebody asks, and those it waits for approve.
+Reads DEMO_WORLD (JSON: `samples` {slug: {"url", "secret"}}, `office` {"url", "secret"}, `systems` {slug: url},
+`repository`, `stub_issuer`, `out`) beside the product's environment, and writes the world (`scripts/demo/world.py`) to
+`out`. Rights come about the way they do for everybody: somebody asks, and those it waits for approve. What happened
+before today is told in `scripts/demo/planting.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import secrets
 import sys
+import time
+import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import django
-from joserfc.jwk import ECKey
 
 django.setup()
 
@@ -27,25 +28,16 @@ from django.conf import settings  # noqa: E402 - the product can be imported onl
 
 from audit import clock  # noqa: E402
 from audit.context import SYSTEM  # noqa: E402
-from entitlements import (  # noqa: E402
-    addresses,
-    agents,
-    catalog,
-    classing,
-    clients,
-    people,
-    signing,
-    trust,
-    upstream,
-    vault,
-)
+from audit.models import Pending  # noqa: E402
+from entitlements import addresses, catalog, classing, people, signing, trust, upstream  # noqa: E402
 from entitlements.errors import DomainError  # noqa: E402
-from entitlements.models import Agent, Entitlement, Group, Person, Role, Secret, System, TrustedIssuer  # noqa: E402
-from governance import approvals, requests, setup  # noqa: E402
+from entitlements.models import Person, Role, System, TrustedIssuer  # noqa: E402
+from governance import reviews, setup  # noqa: E402
 from governance.asking import Ask  # noqa: E402
-from governance.models import AccessRequest, Approval  # noqa: E402
-from scripts.demo import cast, world  # noqa: E402
+from scripts.demo import cast, company, making, planting, world  # noqa: E402
+from scripts.demo.making import days_ago, who  # noqa: E402
 
+SEALED_WITHIN = 120.0
 EXTRA_LASTS = timedelta(days=1)
 
 
@@ -55,32 +47,72 @@ def main() -> int:
     if Person.objects.exists():
         print("The database is not fresh; the demo world is made once.", file=sys.stderr)
         return 1
-    make_keys(told["samples"])
-    with days_ago(cast.LONG_AGO):
+    world.write(fill(told, offices(told["office"])), Path(told["out"]))
+    return 0
+
+
+def fill(told: Mapping[str, Any], office: planting.Offices) -> world.World:
+    """Make the whole world, from the founding of the company until today."""
+    make_keys([*told["samples"], *(each.slug for each in company.SYSTEMS)])
+    with days_ago(company.FOUNDED):
         made_people = make_people()
         setup.declare_demo(by=who("admin").principal)
         trust_stub(told["stub_issuer"])
-        oauth_clients = dict(make_agents())
-        make_systems(told)
+        planting.found()
+    with days_ago(company.SET_UP):
+        make_systems(told, office)
+        planting.set_up(office)
+    oauth_clients: dict[str, world.OAuthClient] = {}
+    for ago, old in ((cast.LONG_AGO, True), (cast.LATELY, False)):
+        with days_ago(ago):
+            oauth_clients |= make_agents(bot for bot in cast.AGENTS if (bot.slug in cast.OLD) is old)
+    oauth_clients[cast.SCRIPT] = make_client(cast.SCRIPT, "private_key_jwt", api_scopes=cast.SCRIPT_SCOPES)
+    with days_ago(cast.LONG_AGO):
+        make_auditors()
         for wish in cast.OLD_WISHES:
             make_grant(wish)
+    planting.live(office, told["repository"])
     for wish in cast.WISHES:
         make_grant(wish)
     people.disable(who(cast.GONE.login), by=who(cast.ANALYST).principal, reason="Left the company.")
     for slug, url in told["systems"].items():
-        make_extra(slug, url)
-    world.write(the_world(told, made_people, oauth_clients), Path(told["out"]))
-    return 0
+        make_extra(slug, url, office)
+    return the_world(told, made_people, oauth_clients)
 
 
-@contextlib.contextmanager
-def days_ago(days: int) -> Iterator[None]:
-    """Let the product believe for the length of the block that it is so many days earlier."""
-    clock.set_offset(clock.now() - timedelta(days=days))
+def offices(told: Mapping[str, str]) -> planting.Offices:
+    """Reach the company's systems where they are served."""
+
+    def drift() -> None:
+        asked = urllib.request.Request(f"{told['url']}/control/drift", b"{}", _bearer(told["secret"]), method="POST")  # noqa: S310 - ours
+        urllib.request.urlopen(asked, timeout=10).close()  # noqa: S310 - ours
+
+    return planting.Offices(
+        url=lambda slug: f"{told['url']}/{slug}/mcp", secret=told["secret"], listed=listed, drift=drift, settle=settle
+    )
+
+
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def listed(system: System) -> list[dict[str, Any]]:
+    """Ask a system for its tools, as the product does."""
     try:
-        yield
-    finally:
-        clock.forget()
+        return asyncio.run(upstream.discover(system))
+    except DomainError as refusal:
+        sys.exit(f"{system.slug} at {system.upstream_url} cannot be discovered: {refusal}")
+
+
+def settle() -> None:
+    """Wait until the sealer has caught up, and add up the calls that were recorded."""
+    deadline = time.monotonic() + SEALED_WITHIN
+    while Pending.objects.exists():
+        if time.monotonic() > deadline:
+            sys.exit("The sealer does not catch up with the world's history.")
+        time.sleep(0.05)
+    while reviews.roll_up():
+        pass
 
 
 def make_keys(slugs: Iterable[str]) -> None:
@@ -90,29 +122,29 @@ def make_keys(slugs: Iterable[str]) -> None:
         signing.ensure(path)
 
 
-def who(login: str) -> Person:
-    """Return a person of the world."""
-    return Person.objects.get(login=login)
-
-
 def make_people() -> dict[str, world.Person]:
-    """Register everybody, with a password and a personal token, and the group; managers come before their reports."""
+    """Register the cast, with a password and a personal token, and the group; managers come before their reports."""
     made: dict[str, world.Person] = {}
+    lasts = timedelta(days=company.FOUNDED + cast.LONG_AGO)
     for each in sorted((*cast.PEOPLE, cast.GONE), key=lambda character: character.manager or ""):
         password = secrets.token_urlsafe(12)
-        manager = who(each.manager) if each.manager else None
-        email = f"{each.login}@example.com"
-        person = people.register(each.login, name=each.name, email=email, manager=manager, password=password, by=SYSTEM)
-        lasts = timedelta(days=2 * cast.LONG_AGO)
-        for role in each.roles:
-            ends = clock.now() + lasts if role == Role.AUDITOR else None
-            people.assign_role(person, role, expires_at=ends, by=SYSTEM, reason="Part of the demo world.")
+        person = making.person(each, password=password)
         token = people.make_api_token(person, "demo", lasts=lasts, by=person.principal)
         roles = [*each.roles, *([each.part] if each.part else [])]
+        email = person.email
         made[each.login] = world.Person(password=password, roles=roles, email=email, api_token=token)
-    slug, name, members = cast.GROUP
-    people.make_group(slug, name=name, people=[who(login) for login in members], by=who(cast.ANALYST).principal)
+    making.group(*cast.GROUP)
     return {each.login: made[each.login] for each in cast.PEOPLE}
+
+
+def make_auditors() -> None:
+    """Let auditors read for a while: their role ends by itself."""
+    ends = clock.now() + timedelta(days=2 * cast.LONG_AGO)
+    for each in cast.PEOPLE:
+        if Role.AUDITOR in each.roles:
+            people.assign_role(
+                who(each.login), Role.AUDITOR, expires_at=ends, by=SYSTEM, reason="Part of the demo world."
+            )
 
 
 def trust_stub(issuer: str) -> None:
@@ -124,56 +156,36 @@ def trust_stub(issuer: str) -> None:
         people.link_identity(who(each.login), row, each.login, by=who("admin").principal)
 
 
-def make_agents() -> Iterator[tuple[str, world.OAuthClient]]:
-    """Register the agents with their clients, and the script's client; yield the clients with their credentials."""
-    by = who(cast.ANALYST).principal
-    for bot in cast.AGENTS:
-        sponsor, owner = who(bot.sponsor), who(bot.owner)
-        agent = agents.register(
-            bot.slug, name=bot.name, kind=bot.kind, sponsor=sponsor, owner=owner, purpose=bot.purpose, by=by
-        )
+def make_agents(bots: Iterable[cast.Bot]) -> Iterator[tuple[str, world.OAuthClient]]:
+    """Register agents of the cast; yield their clients with the credentials."""
+    for bot in bots:
+        agent = making.agent(bot)
         for client_id, auth in bot.clients.items():
             yield client_id, make_client(client_id, auth, agent)
-    yield cast.SCRIPT, make_client(cast.SCRIPT, "private_key_jwt", None, api_scopes=cast.SCRIPT_SCOPES)
 
 
-def make_client(client_id: str, auth: Any, agent: Agent | None, **more: Any) -> world.OAuthClient:  # noqa: ANN401
+def make_client(client_id: str, auth: Any, agent: Any = None, **more: Any) -> world.OAuthClient:  # noqa: ANN401
     """Register a client; return it with its credential, as `var/demo.json` holds it."""
-    key = ECKey.generate_key("P-256", parameters={"kid": client_id, "alg": "ES256", "use": "sig"}, private=True)
-    if auth == "private_key_jwt":
-        more["jwks"] = {"keys": [key.as_dict(private=False)]}
-    if auth == "none":
-        more["redirect_uris"] = [cast.CALLBACK]
-    _, secret = clients.register(client_id, agent=agent, auth=auth, by=who(cast.ANALYST).principal, **more)
-    private: dict[str, Any] = key.as_dict(private=True) if auth == "private_key_jwt" else {}
+    _, secret, private = making.client(client_id, auth, agent, **more)
     return world.OAuthClient(agent=agent.slug if agent else "", auth=auth, private_jwk=private, secret=secret)
 
 
-def make_systems(told: Mapping[str, Any]) -> None:
+def make_systems(told: Mapping[str, Any], office: planting.Offices) -> None:
     """Register the sample systems with their credentials, discover and approve their tools, and bundle them."""
     for slug, sample in told["samples"].items():
-        system = make_system(slug, sample["url"], sample["secret"])
+        system = make_system(slug, sample["url"], office, sample["secret"])
         approve_tools(system, cast.TOOLS[slug])
     for bundle in cast.BUNDLES:
         lines = cast.limits(bundle, told["repository"])
-        make_entitlement(
+        making.entitlement(
             bundle.scope, bundle.name, bundle.sentence, {tool: lines.get(tool, {}) for tool in bundle.tools}
         )
 
 
-def make_system(slug: str, url: str, secret: str | None = None) -> System:
+def make_system(slug: str, url: str, office: planting.Offices, secret: str | None = None) -> System:
     """Register an MCP server behind the gateway and discover its tools."""
-    by, owner = who(cast.ANALYST), who(cast.SYSTEM_OWNER)
-    system = catalog.register_system(
-        slug, name=slug.capitalize(), kind=System.Kind.MCP_GATEWAY, owner=owner, upstream_url=url, by=by.principal
-    )
-    if secret:
-        vault.set_secret(system, kind=Secret.Kind.BEARER, value=secret, by=owner.principal)
-    try:
-        offered = asyncio.run(upstream.discover(system))
-    except DomainError as refusal:
-        sys.exit(f"{slug} at {url} cannot be discovered: {refusal}")
-    found = catalog.record_seen(system, offered, by=by.principal)
+    system = making.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url, secret=secret)
+    found = catalog.record_seen(system, office.listed(system), by=who(cast.ANALYST).principal)
     if found.malformed:
         print(f"{slug} offers tools that cannot be read, and they are left out: {found.malformed}")
     return system
@@ -185,52 +197,26 @@ def approve_tools(system: System, words: Mapping[str, cast.Seen]) -> None:
     for tool in system.tools.select_related("seen"):
         said = words[tool.name]
         assert tool.seen is not None
-        reviewed.append(catalog.Approval(tool, tool.seen.sha256, said.sentence, said.action, said.risk))
+        flows = dict.fromkeys(classing.FLOWS, False)
+        reviewed.append(catalog.Approval(tool, tool.seen.sha256, said.sentence, said.action, said.risk, flows=flows))
     catalog.approve_tools(reviewed, by=who(cast.ANALYST).principal)
-
-
-def make_entitlement(scope: str, name: str, sentence: str, lines: Mapping[str, Mapping[str, Any]]) -> Entitlement:
-    """Bundle tools of one system, with limits by tool name."""
-    system = System.objects.get(slug=scope.partition(":")[0])
-    tools = {tool: dict(lines[tool.name]) for tool in system.tools.filter(name__in=lines)}
-    return catalog.make_entitlement(
-        system, scope, name=name, sentence=sentence, tools=tools, by=who(cast.ANALYST).principal
-    )
 
 
 def make_grant(wish: cast.Wish) -> None:
     """Ask for access, and let everybody approve whom the request waits for, unless it is left for the visitor."""
-    ask = Ask(
-        lasts=timedelta(days=wish.days),
-        reason=wish.reason,
-        people=tuple(Person.objects.filter(login__in=wish.people)),
-        groups=tuple(Group.objects.filter(slug__in=wish.groups)),
-        limits=wish.limits,
-    )
-    entitlement = Entitlement.objects.select_related("system").get(scope=wish.scope)
-    agent = Agent.objects.select_related("sponsor", "owner").get(slug=wish.agent)
-    assert agent.owner is not None
-    request = requests.submit(agent, entitlement, ask, by=agent.owner)
-    if wish.approved:
-        approve(request)
+    acted_for, groups = making.subjects(wish.people, wish.groups)
+    ask = Ask(timedelta(days=wish.days), wish.reason, acted_for, groups, limits=wish.limits)
+    making.asked(wish.agent, wish.scope, ask, answered=wish.approved)
 
 
-def approve(request: AccessRequest) -> None:
-    """Give every answer that the request waits for, each by the first of those who may give it."""
-    while stage := request.approvals.filter(answer=Approval.Answer.WAITING).order_by("position").first():
-        approver = stage.waiting_for.order_by("login").first()
-        assert approver is not None, f"{request} waits for nobody in {stage.stage}"
-        approvals.approve(request.pk, by=approver, reason="Part of the demo world.")
-
-
-def make_extra(slug: str, url: str) -> None:
+def make_extra(slug: str, url: str, office: planting.Offices) -> None:
     """Register one more upstream, approve all its tools, and let expense-bot use them for alice for a day."""
-    system = make_system(slug, url)
+    system = make_system(slug, url, office)
     found = system.tools.exclude(seen=None).values_list("name", "seen__definition")
     words = {name: own_words(name, definition) for name, definition in found}
     approve_tools(system, words)
     scope = f"{slug}:all"
-    make_entitlement(scope, f"All of {slug}", f"Use every tool of {slug}.", {tool: {} for tool in words})
+    making.entitlement(scope, f"All of {slug}", f"Use every tool of {slug}.", {tool: {} for tool in words})
     reason = "Given to the demo on its command line."
     make_grant(cast.Wish("expense-bot", scope, EXTRA_LASTS.days, reason, people=("alice",)))
 

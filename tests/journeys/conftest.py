@@ -71,7 +71,7 @@ class Demo:
 @contextlib.contextmanager
 def a_demo(folder: Path) -> Iterator[Demo]:
     """Prepare a demo on free ports; whatever was started of it has ended after the block."""
-    console, gateway, sample = free_ports(1), free_ports(2), free_ports(3)
+    console, gateway, sample = free_ports(1), free_ports(2), free_ports(4)
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {"CONSOLE_PORT": str(console), "GATEWAY_PORT": str(gateway), "SAMPLE_PORT": str(sample)}
     with tempfile.TemporaryDirectory(prefix="mj", dir="/tmp") as short:  # a unix socket's path has 107 bytes

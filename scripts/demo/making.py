@@ -1,0 +1,140 @@
+"""Making a world through the product's verbs, now or some days ago: what seed and planting share.
+
+Django is set up before this is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from unittest import mock
+
+from django.db import transaction
+from joserfc.jwk import ECKey
+
+from audit import clock
+from audit.context import SYSTEM
+from entitlements import agents, catalog, clients, people, vault
+from entitlements.models import Agent, Client, Entitlement, Group, Person, Role, Secret, System
+from governance import approvals, requests
+from governance.asking import Ask
+from governance.models import AccessRequest, Approval
+from scripts.demo import cast
+
+LONGEST: Final = timedelta(days=366)
+"""How long access may last in this world."""
+
+
+@contextlib.contextmanager
+def days_ago(days: float) -> Iterator[None]:
+    """Let the product, and the columns that Django fills, believe for the block that it is so many days earlier."""
+    with at(clock.now() - timedelta(days=days)):
+        yield
+
+
+@contextlib.contextmanager
+def at(moment: datetime) -> Iterator[None]:
+    """Let it be that moment, from which on time goes by."""
+    clock.set_offset(moment)
+    try:
+        with mock.patch("django.utils.timezone.now", clock.now):
+            yield
+    finally:
+        clock.forget()
+
+
+def who(login: str) -> Person:
+    """Return a person of the world."""
+    return Person.objects.get(login=login)
+
+
+def person(character: cast.Character, *, password: str | None = None) -> Person:
+    """Register somebody with the roles that do not end."""
+    manager = who(character.manager) if character.manager else None
+    email = f"{character.login}@example.com"
+    made = people.register(
+        character.login, name=character.name, email=email, manager=manager, password=password, by=SYSTEM
+    )
+    for role in character.roles:
+        if role != Role.AUDITOR:
+            people.assign_role(made, role, by=SYSTEM, reason="Part of the demo world.")
+    return made
+
+
+def group(slug: str, name: str, members: Iterable[str]) -> Group:
+    """Make a group."""
+    return people.make_group(slug, name=name, people=[who(login) for login in members], by=who(cast.ANALYST).principal)
+
+
+def agent(bot: cast.Bot) -> Agent:
+    """Register an agent, without its clients."""
+    return agents.register(
+        bot.slug,
+        name=bot.name,
+        kind=bot.kind,
+        sponsor=who(bot.sponsor),
+        owner=who(bot.owner),
+        purpose=bot.purpose,
+        by=who(cast.ANALYST).principal,
+    )
+
+
+def client(client_id: str, auth: str, of: Agent | None, **more: Any) -> tuple[Client, str | None, dict[str, Any]]:  # noqa: ANN401 - as clients.register takes
+    """Register a client; return it with its secret or its private key, one of which is empty."""
+    key = ECKey.generate_key("P-256", parameters={"kid": client_id, "alg": "ES256", "use": "sig"}, private=True)
+    if auth == Client.Auth.PRIVATE_KEY_JWT:
+        more["jwks"] = {"keys": [key.as_dict(private=False)]}
+    if auth == Client.Auth.NONE:
+        more["redirect_uris"] = [cast.CALLBACK]
+    made, secret = clients.register(client_id, agent=of, auth=auth, by=who(cast.ANALYST).principal, **more)
+    return made, secret, key.as_dict(private=True) if auth == Client.Auth.PRIVATE_KEY_JWT else {}
+
+
+def system(
+    slug: str, name: str, owner: str, url: str, *, kind: str = System.Kind.MCP_GATEWAY, secret: str | None = None
+) -> System:
+    """Register a system with its credential; its tools are still unknown."""
+    made = catalog.register_system(
+        slug, name=name, kind=kind, owner=who(owner), upstream_url=url, by=who(cast.ANALYST).principal
+    )
+    if secret:
+        vault.set_secret(made, kind=Secret.Kind.BEARER, value=secret, by=who(owner).principal)
+    return made
+
+
+def entitlement(scope: str, name: str, sentence: str, lines: Mapping[str, Mapping[str, Any]]) -> Entitlement:
+    """Bundle tools of one system, with limits by tool name."""
+    of = System.objects.get(slug=scope.partition(":")[0])
+    tools = {tool: dict(lines[tool.name]) for tool in of.tools.filter(name__in=lines)}
+    return catalog.make_entitlement(
+        of, scope, name=name, sentence=sentence, tools=tools, longest=LONGEST, by=who(cast.ANALYST).principal
+    )
+
+
+@transaction.atomic
+def asked(slug: str, scope: str, ask: Ask, *, answered: bool = True) -> AccessRequest:
+    """Let the agent's owner ask, and everybody approve whom it waits for, unless it is left for the visitor.
+
+    In one transaction: no sweep finds a request whose time to answer was over long ago.
+    """
+    of = Agent.objects.select_related("sponsor", "owner").get(slug=slug)
+    assert of.owner is not None
+    bundle = Entitlement.objects.select_related("system").get(scope=scope)
+    request = requests.submit(of, bundle, ask, by=of.owner)
+    while answered and (stage := _next(request)):
+        approver = stage.waiting_for.order_by("login").first()
+        assert approver is not None, f"{request} waits for nobody in {stage.stage}"
+        approvals.approve(request.pk, by=approver, reason="Part of the demo world.")
+    request.refresh_from_db()
+    return request
+
+
+def _next(request: AccessRequest) -> Approval | None:
+    return request.approvals.filter(answer=Approval.Answer.WAITING).order_by("position").first()
+
+
+def subjects(logins: Iterable[str], groups: Iterable[str]) -> tuple[tuple[Person, ...], tuple[Group, ...]]:
+    """Return the people and groups with these names."""
+    return tuple(Person.objects.filter(login__in=logins)), tuple(Group.objects.filter(slug__in=groups))

@@ -1,0 +1,58 @@
+"""The demo's company in a test's database: planted by the demo's own functions, without a server behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from entitlements.models import System
+from governance import reviews
+from scripts.demo import cast, company, office, planting
+from tests.audit.make import Archive
+
+REPOSITORY = "/srv/repository"
+
+
+def fill(archive: Archive) -> None:
+    """Fill the database, and seal what happened as far as the demo does."""
+    from scripts.demo import seed  # noqa: PLC0415 - the product can be imported only now
+
+    drifted: list[bool] = []
+
+    def listed(system: System) -> list[dict[str, Any]]:
+        if system.slug in cast.TOOLS:
+            return [company.Offer(name, said.sentence, said.action).definition() for name, said in cast.TOOLS[system.slug].items()]
+        return office.offered(system.slug, drifted=bool(drifted))
+
+    offices = planting.Offices(
+        url=lambda slug: f"http://localhost:1/{slug}/mcp",
+        secret="not-a-real-one",
+        listed=listed,
+        drift=lambda: drifted.append(True),
+        settle=settling(archive),
+    )
+    samples = {slug: {"url": f"http://localhost:1/{slug}", "secret": "neither-is-this"} for slug in cast.TOOLS}
+    told = {"samples": samples, "systems": {}, "repository": REPOSITORY, "stub_issuer": "http://localhost:1"}
+    settings.DEMO = True
+    seed.fill(told, offices)
+
+
+def settling(archive: Archive) -> Callable[[], None]:
+    """Return what seals everything and adds the calls up."""
+
+    def settle() -> None:
+        archive.seal()
+        while reviews.roll_up():
+            pass
+
+    return settle
+
+
+def archive(folder: Path) -> Archive:
+    """Return where the record of the planted company is sealed to."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    return Archive(folder, Ed25519PrivateKey.generate())
