@@ -266,9 +266,8 @@ class Wish:
 
 
 LONG_AGO, LATELY = 61, 14
-"""So many days ago the old agents of the cast were registered and the old wish was granted; and the others were."""
+"""So many days ago the old agents of the cast were registered, and the others."""
 OLD: Final = frozenset({"stale-bot", "orphan-bot"})
-OLD_WISHES: Final = (Wish("stale-bot", "time:read", 90, "A pilot for Bob's team.", people=("bob",)),)
 WISHES: Final = (
     Wish("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
     Wish("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),

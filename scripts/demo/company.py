@@ -323,6 +323,7 @@ GIVEN: Final = (
     Given("inbox-bot", "mail:read", "On the way to work.", people=("sam",), used={"list_mail": 2, "read_mail": 2}),
     Given("stock-bot", "crm:read", "Recalls name the device.", people=("alice",), used={"find_customer": 1}),
     Given("scan-bot", "ship:read", "Releases are scanned.", used={"list_releases": 2}),
+    Given("stale-bot", "time:read", "A pilot for Bob's team.", ago=LONG_AGO, lasts=90, people=("bob",)),
     Given(
         "orphan-bot",
         "time:read",

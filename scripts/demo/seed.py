@@ -69,8 +69,6 @@ def fill(told: Mapping[str, Any], office: planting.Offices) -> world.World:
     oauth_clients[cast.SCRIPT] = make_client(cast.SCRIPT, "private_key_jwt", api_scopes=cast.SCRIPT_SCOPES)
     with days_ago(cast.LONG_AGO):
         make_auditors()
-        for wish in cast.OLD_WISHES:
-            make_grant(wish)
     planting.live(office, told["repository"])
     for wish in cast.WISHES:
         make_grant(wish)

@@ -12,7 +12,7 @@ from tests.scripts import planted
 def test_fill(transactional_db: None, tmp_path: Path, monkeypatch) -> None:
     import time
     a=time.time()
-    import cProfile,pstats; pr=cProfile.Profile(); pr.enable(); planted.fill(planted.archive(tmp_path)); pr.disable(); pstats.Stats(pr).sort_stats("cumtime").print_stats(45)
+    planted.fill(planted.archive(tmp_path))
     print("took", time.time()-a)
     from audit.models import Event
     print(Event.objects.count())
