@@ -291,7 +291,11 @@ ALL: Final = (
     Invariant("4", "Each outcome has exactly one event.", ONE_EVENT_PER_OUTCOME),
     Invariant("5", "Each event is a leaf or pending, and the leaves are dense and true.", RECORD_IS_WHOLE),
     Invariant("6", "Grants and requests end once, and nothing follows their end.", LEGAL_TRANSITIONS),
-    Invariant("7", "A stage of a review item has one effective decision at most, and the totals of its campaign add up.", REVIEWS_ADD_UP),
+    Invariant(
+        "7",
+        "A stage of a review item has one effective decision at most, and the totals of its campaign add up.",
+        REVIEWS_ADD_UP,
+    ),
     Invariant("8", "Nobody answers what they asked for, benefit from, or own.", NOBODY_APPROVES_THEIR_OWN),
     Invariant("9", "What is called is a definition that somebody approved.", CALLED_AS_APPROVED),
     Invariant("10", "A grant whose time is over is marked within a minute.", EXPIRY_IS_SWEPT),

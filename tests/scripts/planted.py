@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.test import override_settings
 
 from entitlements.models import System
 from governance import reviews
@@ -24,7 +25,10 @@ def fill(archive: Archive) -> None:
 
     def listed(system: System) -> list[dict[str, Any]]:
         if system.slug in cast.TOOLS:
-            return [company.Offer(name, said.sentence, said.action).definition() for name, said in cast.TOOLS[system.slug].items()]
+            return [
+                company.Offer(name, said.sentence, said.action).definition()
+                for name, said in cast.TOOLS[system.slug].items()
+            ]
         return office.offered(system.slug, drifted=bool(drifted))
 
     offices = planting.Offices(
@@ -36,8 +40,8 @@ def fill(archive: Archive) -> None:
     )
     samples = {slug: {"url": f"http://localhost:1/{slug}", "secret": "neither-is-this"} for slug in cast.TOOLS}
     told = {"samples": samples, "systems": {}, "repository": REPOSITORY, "stub_issuer": "http://localhost:1"}
-    settings.DEMO = True
-    seed.fill(told, offices)
+    with override_settings(DEMO=True):
+        seed.fill(told, offices)
 
 
 def settling(archive: Archive) -> Callable[[], None]:
@@ -53,6 +57,4 @@ def settling(archive: Archive) -> Callable[[], None]:
 
 def archive(folder: Path) -> Archive:
     """Return where the record of the planted company is sealed to."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
-
     return Archive(folder, Ed25519PrivateKey.generate())

@@ -1,25 +1,204 @@
-"""Every fact that the demo's company was planted with is brought up where a person would look for it."""
+"""Every fact that the demo's company was planted with is brought up where a person would look for it.
+
+The world is the one that `make demo` fills, made by the same functions; pages are asked for as the person who would
+look. A fact that no page brings up is a fault of the page.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import html
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.test import Client
+from pytest_django.plugin import DjangoDbBlocker
 
+from entitlements.models import Person
+from governance import invariants
+from governance.models import Assignment, Campaign, ReviewItem
+from scripts.demo import company
+from tests import databases
 from tests.scripts import planted
 
+type See = Callable[[str, str], str]
+LATE = "12"
+"""Nobody seals here after the history."""
+WORK = f"/reviews/{company.CAMPAIGN}/work/"
 
-def test_fill(transactional_db: None, tmp_path: Path, monkeypatch) -> None:
-    import time
-    a=time.time()
-    planted.fill(planted.archive(tmp_path))
-    print("took", time.time()-a)
-    from audit.models import Event
-    print(Event.objects.count())
-    from governance.models import ReviewItem
-    for i in ReviewItem.objects.filter(campaign__slug="q4-access").order_by("number").select_related("suggestion"):
-        live=[a.reviewer and a.reviewer.login for a in i.assignments.filter(state="assigned")]
-        print(i.number,i.agent.slug,i.system.slug,i.subjects,i.risk,i.state,live,i.suggestion.verdict,i.suggestion.score,[r["signal"] for r in i.suggestion.reasons], [l.calls_window for l in i.lines.all()])
-    from governance import invariants
-    for f in invariants.check():
-        if f.count: print(f.invariant.id, f.invariant.sentence, f.count, f.violations)
+
+@pytest.fixture(scope="module")
+def world(
+    django_db_setup: None,  # noqa: ARG001 - the database has to be there
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """Plant the company once for all that is looked for in it."""
+    with django_db_blocker.unblock():
+        planted.fill(planted.archive(tmp_path_factory.mktemp("record")))
+        yield
+        databases.empty()
+
+
+@pytest.fixture
+def see(world: None) -> See:  # noqa: ARG001 - it is what is seen
+    """Return what a person reads on a page."""
+
+    def read(login: str, address: str) -> str:
+        browser = Client()
+        browser.force_login(Person.objects.get(login=login))
+        answer = browser.get(address)
+        assert answer.status_code == 200, f"{login} gets {answer.status_code} of {address}"
+        return _words(answer.content.decode())
+
+    return read
+
+
+def _words(page: str) -> str:
+    shown = re.sub(r"<(script|style|svg|select).*?</\1>", " ", page[page.index("<main") :], flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", shown)))
+
+
+def _row(page: str, agent: str, system: str = "") -> str:
+    """Return what a workbench says of one agent, up to the next one's choice."""
+    begins = page.index(f"{agent} at {system}")
+    return page[begins : page.index("I can't judge", begins)]
+
+
+def _item(agent: str, system: str) -> ReviewItem:
+    rows = ReviewItem.objects.filter(campaign__slug=company.CAMPAIGN)
+    return rows.get(agent__slug=agent, system__slug=system)
+
+
+def test_what_was_planted_keeps_the_products_own_invariants(world: None) -> None:  # noqa: ARG001
+    assert [(each.invariant.id, each.violations) for each in invariants.check() if each.count] == [
+        (each.invariant.id, each.violations) for each in invariants.check(only={LATE}) if each.count
+    ]
+
+
+def test_the_review_is_under_way_with_work_for_many_and_some_of_it_done(see: See) -> None:
+    page = see("ana", f"/reviews/{company.CAMPAIGN}/")
+    campaign = Campaign.objects.get(slug=company.CAMPAIGN)
+    assert not campaign.is_rehearsal
+    assert 25 <= ReviewItem.objects.filter(campaign=campaign).count() <= 40
+    assert "of 32 items answered" in page
+    for name in ("Sofia Marino", "Sam Okafor", "Ines Falk", "Ana Ortiz", "Resa Halim", "Otto Lindqvist", "Tara Quist"):
+        assert name in page
+    assert re.search(r"Removed 1 ", page)
+    assert "10 items wait for your answer" in see("sofia", "/")
+
+
+def test_nobody_without_a_part_in_it_sees_the_review(world: None) -> None:  # noqa: ARG001
+    browser = Client()
+    browser.force_login(Person.objects.get(login="mallory"))
+    for address in (f"/reviews/{company.CAMPAIGN}/", WORK):
+        assert browser.get(address).status_code == 404
+    assert company.CAMPAIGN_NAME not in browser.get("/").content.decode()
+
+
+def test_an_orphan_whose_owner_left_is_on_home_and_on_its_own_page(see: See) -> None:
+    assert "Leo's assistant Leo Dumont, its technical owner, has left." in see("sofia", "/")
+    assert "Technical owner: Leo Dumont (left)" in see("sofia", "/agents/orphan-bot/")
+
+
+def test_an_orphan_whose_sponsor_left_is_suggested_for_removal_and_an_heir_is_asked(see: See) -> None:
+    assert "Filing helper Piet Hol, its sponsor, has left." in see("ana", "/")
+    row = _row(see("sam", WORK), "Filing helper")
+    assert "The agent's sponsor has left." in row
+    assert "Suggested: Remove" in row
+    assert "calls go past our gateway" in row
+    assert "Tara Quist was asked to be its sponsor" in see("ana", "/agents/filing-bot/")
+
+
+def test_an_agent_that_nobody_uses_is_asked_about_and_suggested_for_removal(see: See) -> None:
+    home = see("sofia", "/")
+    assert "Last year's pilot Nobody has used it for a long time." in home
+    assert "Chat pilot Nobody has used it for a long time." in home
+    assert "Leo's assistant Nobody has used it" not in home
+    assert "Still needed?" in see("sofia", "/agents/stale-bot/")
+    row = _row(see("sofia", WORK), "Chat pilot")
+    assert "Suggested: Remove" in row
+    assert "Nothing of it was called in 90 days." in row
+
+
+def test_a_trifecta_stands_on_the_agents_page_and_beside_its_items(see: See) -> None:
+    page = see("sofia", "/agents/support-bot/")
+    assert "Reads private data, takes in untrusted text and can send data out" in page
+    assert "desk/answer_ticket" in page
+    for system in ("Customer records", "Help desk"):
+        assert "what a rule forbids together: lethal-trifecta" in _row(see("sofia", WORK), "Support triage", system)
+
+
+def test_a_conflict_of_duties_stands_on_the_agents_page_and_beside_its_item(see: See) -> None:
+    page = see("ana", "/agents/buyer-bot/")
+    assert "Creates vendors and pays them." in page
+    assert "erp/create_vendor" in page
+    assert "No agent may hold these together" in page
+    assert "what a rule forbids together: vendor-and-payment" in see("ines", WORK)
+    excepted = see("ana", "/agents/release-bot/")
+    assert "Writes code and puts it into operation." in excepted
+    assert "An exception covers this until" in excepted
+
+
+def test_a_tool_that_grew_is_stopped_and_waits_on_home(see: See) -> None:
+    assert "answer_ticket of Help desk Medium risk Changed, waits for review" in see("ana", "/")
+    page = see("tara", "/systems/desk/tools/answer_ticket/")
+    assert "What changed since it was approved" in page
+    assert "copy_to" in page
+    assert "Changed since it was approved: answer_ticket." in _row(see("sofia", WORK), "Support triage", "Help desk")
+
+
+def test_a_reviewer_who_left_has_a_successor_within_five_minutes_with_the_trace(see: See) -> None:
+    for agent, system in (("dunning-bot", "mail"), ("budget-bot", "erp"), ("audit-bot", "erp")):
+        old = Assignment.objects.get(item=_item(agent, system), reviewer__login=company.LEAVER)
+        new = old.replaced_by
+        assert new is not None
+        assert new.reviewer is not None
+        assert new.reviewer.login == "sam"
+        assert new.resolution["skipped"] == [{"who": company.LEAVER, "why": "inactive"}]
+        assert old.reviewer is not None
+        assert old.reviewer.disabled_at is not None
+        assert (new.assigned_at - old.reviewer.disabled_at).total_seconds() <= 300
+    assert "Dunning letters at Mailbox" in see("sam", WORK)
+    assert "The reviewer has left." in see("ana", f"/audit/?about=item:{_item('dunning-bot', 'mail').pk}")
+
+
+def test_temporary_access_stands_on_the_agents_page_while_it_lasts_and_after(see: See) -> None:
+    assert "Repair crew: Deploy in Delivery" in see("ana", "/")
+    assert "Deploy Ended in time" in see("ana", "/agents/repair-bot/")
+
+
+def test_unused_tools_are_counted_and_the_cut_is_replayed(see: See) -> None:
+    row = _row(see("sofia", WORK), "Customer care")
+    assert "Suggested: Keep 2 of 4" in row
+    assert "2 tools were not called in 90 days." in row
+    assert re.search(r"0 of \d+ calls in the 90 days before would have been denied\.", row)
+
+
+def test_calls_that_no_access_covers_are_told_beside_the_item(see: See) -> None:
+    assert re.search(r"1\d calls were refused that no access covers\.", _row(see("sofia", WORK), "Data explorer"))
+
+
+def test_access_that_a_rule_approved_is_due_to_be_looked_at(see: See) -> None:
+    assert "Stock list: Read tickets No person has looked at this access yet." in see("ana", "/")
+    assert "No person ever approved it." in _row(see("ana", WORK), "Stock list", "Help desk")
+
+
+def test_an_old_shared_secret_is_told_beside_the_item(see: See) -> None:
+    assert "A shared secret of the agent is older than a year." in _row(see("ines", WORK), "Payroll check")
+
+
+def test_an_item_that_nobody_may_answer_waits_for_a_name_with_who_was_passed_over(see: See) -> None:
+    page = see("ana", f"/reviews/{company.CAMPAIGN}/")
+    assert "1 item has no reviewer" in page
+    assert "Sam's inbox at Mailbox Medium risk Passed over: sam (the agent acts for them)" in page
+
+
+def test_what_is_new_since_the_last_review_is_told_and_so_is_what_was_kept_then(see: See) -> None:
+    page = see("sofia", WORK)
+    assert "It is new since the last review." in _row(page, "Meeting minutes")
+    assert "A person kept it with a reason within a year." in _row(page, "Ticket summary night")
+
+
+def test_what_was_left_out_says_why_in_the_evidence(see: See) -> None:
+    assert "asked at the same time whether it is needed" in see("audrey", f"/reviews/{company.CAMPAIGN}/evidence/")
