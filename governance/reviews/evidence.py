@@ -144,7 +144,7 @@ def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
             "tools": tools[item.pk],
             "risk": item.risk,
             "outcome": decision.verb if decision else item.state,
-            **_said(decision),
+            **_said(decision, otherwise=item.exclusion_reason),
             "answers": answers[item.pk],
             "reviewer": assignment.reviewer.login if assignment and assignment.reviewer else None,
             "reviewer_rule": resolution.get("rule", ""),
@@ -159,10 +159,10 @@ def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
         }
 
 
-def _said(decision: ReviewDecision | None) -> dict[str, Any]:
+def _said(decision: ReviewDecision | None, *, otherwise: str) -> dict[str, Any]:
     return {
         "reason_code": decision.reason_code if decision else "",
-        "comment": decision.comment if decision else "",
+        "comment": decision.comment if decision else otherwise,
         "decided_by": decision.decided_by.login if decision else "",
         "decided_at": _moment(decision.decided_at if decision else None),
         "via": decision.via if decision else "",
