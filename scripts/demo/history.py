@@ -174,7 +174,7 @@ def _session(holder: Holder, person: Person, moment: datetime) -> Session:
 
 
 def _of_token(token: IssuedToken, flow: str) -> dict[str, Any]:
-    said = {"kind": str(token.kind), "flow": flow, "scope": token.scope, "left_out": {}, "parent": None}
+    said: dict[str, Any] = {"kind": str(token.kind), "flow": flow, "scope": token.scope, "left_out": {}, "parent": None}
     return {**said, "expires": int(token.expires_at.timestamp())}
 
 

@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     secret = os.environ.pop("UPSTREAM_SECRET", "")
     if not secret:
         parser.error("give the upstream credential in UPSTREAM_SECRET")
-    uvicorn.run(Office(secret), host=HOST, port=options.port, log_level="warning", lifespan="off")  # type: ignore[arg-type]
+    uvicorn.run(Office(secret), host=HOST, port=options.port, log_level="warning", lifespan="off")
     return 0
 
 

@@ -26,7 +26,7 @@ from governance import (
     reviews,
 )
 from governance.asking import Ask
-from governance.models import Campaign, ReviewDecision, ReviewItem
+from governance.models import Campaign, CombinationRule, ReviewDecision, ReviewItem
 from governance.reviews import Answer
 from scripts.demo import cast, company, history, making, office
 from scripts.demo.making import days_ago, who
@@ -161,11 +161,9 @@ def _make_rules() -> None:
                 rule.name, sentence=rule.sentence, sides=[dict(side) for side in rule.sides], by=rob, reason=reason
             )
             combinationrules.publish(made.pk, by=resa, reason="Agreed.")
-            if rule.name == "code-and-deployment":
-                covered = made
     with days_ago(company.RULES - 1):
         overrides.give(
-            covered.pk,
+            CombinationRule.objects.get(name="code-and-deployment").pk,
             Agent.objects.get(slug="release-bot"),
             control="Milan reads every release before it goes out.",
             expires_at=clock.now() + timedelta(days=150),
