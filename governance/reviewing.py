@@ -6,7 +6,7 @@ Nothing here reads a row or a clock. People are logins.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from entitlements.words import Risk
 
-ENGINE: Final = "resolve@2"
+ENGINE: Final = "resolve@3"
 _SATURDAY: Final = 5
 UNRESOLVED: Final = "unresolved"
 ASSIGNED: Final = "reassigned"
@@ -42,6 +42,7 @@ class Bar(StrEnum):
     ANSWERED_ALREADY = "answered_another_stage"
     ABSTAINED = "could_not_judge"
     OVER_LOAD = "has_enough_to_review"
+    THEIR_OWN = "their_own"
 
 
 KEEP: Final = ("business_need", "seasonal", "break_glass", "mandated")
@@ -62,12 +63,21 @@ INDEPENDENCE: Final = timedelta(days=90)
 """How long whoever approved what is of high risk does not review it."""
 RECALL: Final = timedelta(minutes=15)
 """How long a reviewer may take an answer back; a cut becomes final after it."""
-_CHAINS: Final = {
-    (1, False): ("sponsor", "system_owner", "manager"),
-    (2, False): ("system_owner", "security", "manager"),
-    (1, True): ("system_owner", "sponsor", "manager"),
-    (2, True): ("security", "sponsor", "manager"),
+_BY_AGENT: Final = (("sponsor", "system_owner", "manager"), ("system_owner", "security", "manager"))
+_BY_SYSTEM: Final = (("system_owner", "sponsor", "manager"), ("security", "sponsor", "manager"))
+_CHAINS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "agent_owner": _BY_AGENT,
+    "resource_owner": _BY_SYSTEM,
+    "privileged_tools": _BY_SYSTEM,
+    "findings": _BY_SYSTEM,
+    "delegation": (("holder", "sponsor", "system_owner", "manager"), ("sponsor", "system_owner", "manager")),
+    "ownership": (("sponsor", "manager", "security"), ("manager", "security")),
+    "credential": (("holder", "sponsor", "manager", "security"), ("sponsor", "manager", "security")),
+    "entitlement_definition": (("system_owner", "security"), ("security",)),
+    "console_access": (("manager", "admin", "security"), ("admin", "security")),
 }
+"""Who is asked by each kind of campaign, at its first and its second stage, in this order."""
+RULES: Final = ("holder", "sponsor", "system_owner", "manager", "admin", "security")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +92,13 @@ class Skip:
 class Around:
     """The people around one item. `requesters` stand behind any of its grants; `beneficiaries` are acted for.
 
-    `approvers` said yes to it within the last ninety days; `answered` gave or were asked for the answer of another
-    stage; `abstained` could not judge; `busy` have as many items as one person gets.
-    `system_first`: the campaign asks the owners of systems before the sponsors of agents.
+    `holder` is whose own it is: at the first stage she is asked where `holder_first` says so, and never else.
+    `manager` is that of the sponsor, or of the holder where there is none. `approvers` said yes to it within the last
+    ninety days; `answered` gave or were asked for the answer of another stage; `abstained` could not judge; `busy` have
+    as many items as one person gets.
     """
 
-    sponsor: str
+    sponsor: str | None
     owner: str | None
     system_owner: str | None
     manager: str | None
@@ -100,7 +111,11 @@ class Around:
     answered: frozenset[str] = frozenset()
     abstained: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
-    system_first: bool = False
+    kind: str = "agent_owner"
+    stage: int = 1
+    holder: str | None = None
+    holder_first: bool = False
+    admins: tuple[str, ...] = ()
 
     def holders(self, rule: str) -> tuple[str | None, ...]:
         """Say who comes next by one rule of the chain."""
@@ -111,6 +126,10 @@ class Around:
                 return (self.system_owner,)
             case "manager":
                 return (self.manager,)
+            case "holder":
+                return (self.holder if self.holder_first else None,)
+            case "admin":
+                return self.admins
         return self.security
 
 
@@ -140,8 +159,11 @@ def stages(risk: Risk) -> int:
 
 def conflict(login: str, around: Around) -> Bar | None:
     """Say why a person may not review this item; None when nothing stands against it (promise 6)."""
+    if login == around.holder and around.holder_first and around.stage == 1:
+        return None if login in around.active else Bar.INACTIVE
     bars = (
         (login not in around.active, Bar.INACTIVE),
+        (login == around.holder, Bar.THEIR_OWN),
         (login in around.requesters, Bar.REQUESTED_IT),
         (login == around.owner, Bar.OWNS_THE_AGENT),
         (login in around.beneficiaries, Bar.BENEFITS),
@@ -151,15 +173,14 @@ def conflict(login: str, around: Around) -> Bar | None:
     return next((bar for stands, bar in bars if stands), None)
 
 
-def resolve(around: Around, stage: int = 1) -> Choice:
-    """Find the reviewer of a stage: first the sponsor, else the owner of the system, else the sponsor's manager.
+def resolve(around: Around) -> Choice:
+    """Find the reviewer of the stage that `around` is about, along the chain of its kind of campaign.
 
-    The second stage begins with the owner of the system; security comes after. In a campaign by system its owner comes
-    before the sponsor, and security is the second. The technical owner is no step of any chain: she never certifies for
-    her own agent.
+    The technical owner is asked about the credentials that she looks after, and is no step of any other chain: she
+    never certifies for her own agent.
     """
     skipped: dict[str, Bar] = {}
-    for rule in _CHAINS[stage, around.system_first]:
+    for rule in _CHAINS[around.kind][around.stage - 1]:
         for login in around.holders(rule):
             if login is None or login in skipped:
                 continue

@@ -13,15 +13,8 @@ from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
 from .questions import RequestQuestion
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
-from .reviews import (
-    Assignment,
-    Campaign,
-    Draft,
-    PopulationRow,
-    ReviewDecision,
-    ReviewItem,
-    ReviewLine,
-)
+from .reviewitems import PopulationRow, ReviewItem, ReviewLine
+from .reviews import Assignment, Campaign, Draft, ReviewDecision
 from .setup import SetupCheck
 from .staging import CampaignStaging
 from .usage import Suggestion, UsageDay

@@ -14,7 +14,8 @@ from django.db.models import F, Q
 
 from entitlements.models import Person
 
-from .reviews import ReviewDecision, ReviewItem
+from .reviewitems import ReviewItem
+from .reviews import ReviewDecision
 
 
 class TakenBack(models.Model):
@@ -55,6 +56,7 @@ class NoAnswer(models.Model):
     did = models.CharField(max_length=16, choices=Did.choices)
     at = models.DateTimeField()
     grants = ArrayField(models.UUIDField(), default=list)
+    before = models.JSONField(default=dict, db_default={})
     calls_a_day = models.PositiveIntegerField(default=0)
     revoke_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -1,8 +1,7 @@
-"""Access reviews: a campaign, what it looks at, who answers, what they answered, and that it was done.
+"""Access reviews: a campaign, who answers for its items (`reviewitems`), what they answered, and that it was done.
 
-An item is what one agent may do at one system for one set of people; each of its lines is one tool of one grant.
-Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021 and 0030) refuse what the
-rules forbid, whoever writes.
+Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021, 0030 and 0032) refuse what
+the rules forbid, whoever writes.
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from entitlements.models import Agent, Grant, Person, System, Tool, ToolVersion
+from entitlements.models import Person
+
+from .reviewitems import ReviewItem
 
 
 class Campaign(models.Model):
@@ -28,6 +29,12 @@ class Campaign(models.Model):
         AGENT_OWNER = "agent_owner", "Agents, by sponsor"
         RESOURCE_OWNER = "resource_owner", "Systems, by owner"
         PRIVILEGED_TOOLS = "privileged_tools", "Tools of high risk, by owner of the system"
+        FINDINGS = "findings", "Access with open findings, by owner of the system"
+        DELEGATION = "delegation", "Whom agents act for, by each person"
+        OWNERSHIP = "ownership", "Agents themselves, by sponsor"
+        CREDENTIAL = "credential", "Secrets, keys and tokens, by owner"
+        ENTITLEMENT_DEFINITION = "entitlement_definition", "What entitlements contain, by owner of the system"
+        CONSOLE_ACCESS = "console_access", "Roles and tokens in Mandate itself, by manager"
 
     class Mode(models.TextChoices):
         FULL = "full", "Everything"
@@ -124,117 +131,6 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return self.slug
-
-
-class ReviewItem(models.Model):
-    """What one agent may do at one system for one set of people. `number` orders the campaign, riskiest first."""
-
-    class State(models.TextChoices):
-        IN_REVIEW = "in_review", "Open"
-        DECIDED = "decided", "Decided"
-        NO_RESPONSE = "no_response", "Not answered"
-        SUPERSEDED = "superseded", "Ended meanwhile"
-        EXCLUDED = "excluded", "Left out"
-        CARRIED_FORWARD = "carried_forward", "Unchanged since it was kept"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="items")
-    number = models.PositiveIntegerField()
-    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="review_items")
-    system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="review_items")
-    subjects_digest = models.CharField(max_length=64)
-    subjects = ArrayField(models.TextField())
-    risk = models.CharField(max_length=16)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.IN_REVIEW)
-    exclusion_reason = models.CharField(max_length=500, blank=True)
-    carried_from = models.ForeignKey(
-        "ReviewDecision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
-    current_decision = models.OneToOneField(
-        "ReviewDecision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(name="items_of_a_campaign_are_numbered", fields=["campaign", "number"]),
-            models.UniqueConstraint(
-                name="an_agents_access_at_a_system_is_one_item",
-                fields=["campaign", "agent", "system", "subjects_digest"],
-            ),
-            models.CheckConstraint(
-                name="what_is_left_out_says_why_and_what_is_carried_from_where",
-                condition=(Q(state="excluded") & ~Q(exclusion_reason="") & Q(carried_from=None))
-                | Q(state="carried_forward", exclusion_reason="", carried_from__isnull=False)
-                | (~Q(state__in=["excluded", "carried_forward"]) & Q(exclusion_reason="", carried_from=None)),
-            ),
-            models.CheckConstraint(
-                name="an_item_is_decided_exactly_when_it_has_a_decision",
-                condition=Q(state="decided", current_decision__isnull=False)
-                | (~Q(state="decided") & Q(current_decision=None)),
-            ),
-        ]
-        indexes: ClassVar = [models.Index(name="open_item", fields=["campaign"], condition=Q(state="in_review"))]
-
-    def __str__(self) -> str:
-        return f"{self.campaign_id}:{self.number}"
-
-
-class PopulationRow(models.Model):
-    """One grant as it was when the campaign began. `payload` is the text whose bytes are hashed. Append-only."""
-
-    id = models.BigAutoField(primary_key=True)
-    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="population")
-    seq = models.PositiveIntegerField()
-    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="population")
-    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="+")
-    grant_version = models.PositiveIntegerField()
-    payload = models.TextField()
-    row_sha256 = models.CharField(max_length=64)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(name="rows_of_a_population_are_numbered", fields=["campaign", "seq"]),
-            models.UniqueConstraint(name="a_grant_is_in_a_population_once", fields=["campaign", "grant"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.campaign_id}:{self.seq}"
-
-
-class ReviewLine(models.Model):
-    """One tool of one grant of an item, with its calls in the window before the campaign began. Append-only.
-
-    Grade A: every call passes our gateway. B: only the issue of tokens is seen. Only on A are calls counted.
-    """
-
-    class Grade(models.TextChoices):
-        CALLS = "A", "Every call is seen"
-        TOKENS = "B", "Only tokens are seen"
-        NOTHING = "C", "Nothing is seen"
-
-    id = models.BigAutoField(primary_key=True)
-    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="lines")
-    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="+")
-    tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="+")
-    tool_version = models.ForeignKey(ToolVersion, null=True, on_delete=models.PROTECT, related_name="+")
-    limits = models.JSONField(default=dict)
-    usage_grade = models.CharField(max_length=1, choices=Grade.choices)
-    calls_window = models.PositiveIntegerField(null=True)
-    denied_window = models.PositiveIntegerField(null=True)
-    last_call_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(name="a_tool_of_a_grant_is_in_an_item_once", fields=["item", "grant", "tool"]),
-            models.CheckConstraint(
-                name="calls_are_counted_exactly_where_every_call_is_seen",
-                condition=Q(usage_grade="A", calls_window__isnull=False, denied_window__isnull=False)
-                | (~Q(usage_grade="A") & Q(calls_window=None, denied_window=None, last_call_at=None)),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.item_id}:{self.tool_id}"
 
 
 class Assignment(models.Model):

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from entitlements.models import Agent, Grant, Tool
 
-from .reviews import ReviewItem
+from .reviewitems import ReviewItem
 
 
 class UsageDay(models.Model):

@@ -194,6 +194,7 @@ def submit(
         .select_related(
             "assignment__item__agent",
             "assignment__item__system",
+            "assignment__item__holder",
             "assignment__item__campaign",
             "assignment__reviewer",
         )
@@ -232,9 +233,9 @@ def _check(drafts: Sequence[Draft], by: Person) -> None:
             said = (assigning.against(voice, around) for voice in sorted(voices, key=lambda voice: voice.login))
             why = next((bar for bar in said if bar is not None), None)
             if why is not None:
-                raise ConflictOfInterest(item=str(item.pk), agent=item.agent.slug, why=why.value)
+                raise ConflictOfInterest(item=str(item.pk), agent=item.agent_slug or item.name, why=why.value)
             if reviewing.needs_reason(Verb(draft.verb), Risk(item.risk)) and not draft.reason_code:
-                raise ReasonRequired(item=str(item.pk), agent=item.agent.slug)
+                raise ReasonRequired(item=str(item.pk), agent=item.agent_slug or item.name)
 
 
 def _stage(draft: Draft) -> int:
@@ -350,7 +351,7 @@ def _settle(decisions: Sequence[ReviewDecision]) -> None:
         item, answers = decision.item, standing[decision.item_id]
         if decision.verb == Verb.ABSTAIN:
             again[decision.stage].append(item.pk)
-        elif decision.verb == Verb.REVOKE or len(answers) >= reviewing.stages(Risk(item.risk)):
+        elif decision.verb == Verb.REVOKE or len(answers) >= item.stages:
             item.current_decision = max(answers, key=lambda each: (STRICTNESS.index(Verb(each.verb)), each.stage))
             item.state = ReviewItem.State.DECIDED
             decided.append(item)

@@ -32,9 +32,27 @@ from governance.models import (
 )
 from governance.reviewing import Around
 
+from . import ending
 from .errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
 
 _AT_ONCE: Final = 2000
+_AROUND: Final = {
+    "item": "pk",
+    "sponsor": "agent__sponsor__login",
+    "sponsor_on": "agent__sponsor__is_active",
+    "owner": "agent__owner__login",
+    "manager": "agent__sponsor__manager__login",
+    "manager_on": "agent__sponsor__manager__is_active",
+    "system_owner": "system__owner__login",
+    "system_owner_on": "system__owner__is_active",
+    "holder_login": "holder__login",
+    "holder_on": "holder__is_active",
+    "holders_manager": "holder__manager__login",
+    "holders_manager_on": "holder__manager__is_active",
+    "asked_first": "holder_first",
+    "kind": "campaign__kind",
+}
+"""What is read of the people around an item."""
 
 
 def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None) -> int:
@@ -64,7 +82,7 @@ def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None
     now, rows = clock.now(), []
     for item_id, around in around_items(ids, stage):
         busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
-        choice = reviewing.resolve(replace(around, busy=busy), stage)
+        choice = reviewing.resolve(replace(around, busy=busy))
         if choice.reviewer:
             load[choice.reviewer] += 1
         rows.append((item_id, choice.reviewer, choice.as_evidence(now)))
@@ -81,24 +99,17 @@ def around_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Ar
     ids = list(ids)
     requesters, beneficiaries, approvers = _requesters(ids), _beneficiaries(ids), _approvers(ids)
     answered, abstained = _answered(ids, stage)
-    security = tuple(Person.objects.holding(Role.SECURITY).filter(is_active=True).values_list("login", flat=True))
-    rows = ReviewItem.objects.filter(pk__in=ids).values(
-        "risk",
-        item=F("pk"),
-        sponsor=F("agent__sponsor__login"),
-        sponsor_on=F("agent__sponsor__is_active"),
-        owner=F("agent__owner__login"),
-        manager=F("agent__sponsor__manager__login"),
-        manager_on=F("agent__sponsor__manager__is_active"),
-        system_owner=F("system__owner__login"),
-        system_owner_on=F("system__owner__is_active"),
-        kind=F("campaign__kind"),
+    security, admins = _holding(Role.SECURITY), _holding(Role.ADMIN)
+    rows: Any = ReviewItem.objects.filter(pk__in=ids).values(
+        "risk", **{name: F(path) for name, path in _AROUND.items()}
     )
     for row in rows.order_by("number"):
         known = (
             (row["sponsor"], row["sponsor_on"]),
             (row["manager"], row["manager_on"]),
             (row["system_owner"], row["system_owner_on"]),
+            (row["holder_login"], row["holder_on"]),
+            (row["holders_manager"], row["holders_manager_on"]),
         )
         here = {who for who, is_active in known if who and is_active}
         yield (
@@ -107,12 +118,16 @@ def around_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Ar
                 sponsor=row["sponsor"],
                 owner=row["owner"],
                 system_owner=row["system_owner"],
-                manager=row["manager"],
-                system_first=row["kind"] != Campaign.Kind.AGENT_OWNER,
+                manager=row["manager"] if row["sponsor"] else row["holders_manager"],
+                kind=row["kind"],
+                stage=stage,
+                holder=row["holder_login"],
+                holder_first=row["asked_first"],
                 requesters=frozenset(requesters[row["item"]]),
                 beneficiaries=frozenset(beneficiaries[row["item"]]),
-                active=frozenset({*here, *security}),
-                security=tuple(sorted(security)),
+                active=frozenset({*here, *security, *admins}),
+                security=security,
+                admins=admins,
                 risk=Risk(row["risk"]),
                 approvers=frozenset(approvers[row["item"]]),
                 answered=frozenset(answered[row["item"]]),
@@ -121,17 +136,22 @@ def around_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Ar
         )
 
 
+def _holding(role: Role) -> tuple[str, ...]:
+    return tuple(Person.objects.holding(role).order_by("login").values_list("login", flat=True))
+
+
 def _approvers(ids: list[UUID]) -> dict[UUID, set[str]]:
     """Name who said yes to what an item holds within the last ninety days."""
-    of_item = dict(_requests_of(ids))
+    of_request = _items_by_request(ids)
     found: dict[UUID, set[str]] = defaultdict(set)
     said = Approval.objects.filter(
-        request__in=of_item,
+        request__in=of_request,
         answer=Approval.Answer.APPROVED,
         answered_at__gt=clock.now() - reviewing.INDEPENDENCE,
     )
     for request, *people in said.values_list("request", "by__login", "in_place_of__login"):
-        found[of_item[request]] |= {who for who in people if who}
+        for item in of_request[request]:
+            found[item] |= {who for who in people if who}
     return found
 
 
@@ -152,33 +172,41 @@ def _answered(ids: list[UUID], stage: int) -> tuple[dict[UUID, set[str]], dict[U
 
 def _requesters(ids: list[UUID]) -> dict[UUID, set[str]]:
     """Name who stands behind the asks: the person, and who owned an agent that asked for itself, then and now."""
-    of_item = dict(_requests_of(ids))
+    of_request = _items_by_request(ids)
     found: dict[UUID, set[str]] = defaultdict(set)
-    asked = AccessRequest.objects.filter(pk__in=of_item).values_list(
+    asked = AccessRequest.objects.filter(pk__in=of_request).values_list(
         "pk", "requested_by__login", "requested_as", "owner_then__login", "agent__owner__login"
     )
     for pk, person, name, *owners in asked:
-        found[of_item[pk]] |= {who for who in (person, *(owners if name.startswith("agent:") else ())) if who}
+        for item in of_request[pk]:
+            found[item] |= {who for who in (person, *(owners if name.startswith("agent:") else ())) if who}
     return found
 
 
-def _requests_of(ids: list[UUID]) -> Iterator[tuple[UUID, UUID]]:
+def _items_by_request(ids: list[UUID]) -> dict[UUID, set[UUID]]:
     rows = PopulationRow.objects.filter(item__in=ids, grant__request_id__isnull=False)
-    for request_id, item in rows.values_list("grant__request_id", "item"):
+    found: dict[UUID, set[UUID]] = defaultdict(set)
+    for request_id, item in rows.values_list("grant__request_id", "item_id"):
         if request_id is not None:
-            yield request_id, item
+            found[request_id].add(item)
+    return found
 
 
 def _beneficiaries(ids: list[UUID]) -> dict[UUID, set[str]]:
-    of_grant = dict(PopulationRow.objects.filter(item__in=ids).values_list("grant", "item"))
+    of_grant: dict[UUID, set[UUID]] = defaultdict(set)
+    rows = PopulationRow.objects.filter(item__in=ids, grant__isnull=False)
+    for held, item in rows.values_list("grant_id", "item_id"):
+        if held is not None:
+            of_grant[held].add(item)
     found: dict[UUID, set[str]] = defaultdict(set)
     groups: dict[int, set[UUID]] = defaultdict(set)
     subjects = GrantSubject.objects.filter(grant__in=of_grant).values_list("grant", "person__login", "group")
     for grant, login, group in subjects:
-        if login:
-            found[of_grant[grant]].add(login)
-        if group:
-            groups[group].add(of_grant[grant])
+        for item in of_grant[grant]:
+            if login:
+                found[item].add(login)
+            if group:
+                groups[group].add(item)
     for group, login in Membership.objects.filter(group__in=groups).values_list("group", "person__login"):
         for item in groups[group]:
             found[item].add(login)
@@ -213,7 +241,7 @@ def successors(item_id: UUID, *, by: Person) -> list[Person]:
     if live is None:
         return []
     around = dict(around_items([item_id], live.stage))[item_id]
-    chain = {who for rule in ("sponsor", "system_owner", "manager", "security") for who in around.holders(rule) if who}
+    chain = {who for rule in reviewing.RULES for who in around.holders(rule) if who}
     rows = Person.objects.filter(login__in=chain - around.abstained, is_active=True).exclude(pk=by.pk)
     rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
     return [each for each in rows.order_by("name") if against(each, around) is None]
@@ -235,7 +263,7 @@ def hand_on(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment
 
 def _live(item_id: UUID) -> Assignment:
     live = Assignment.objects.select_for_update(of=("self",)).select_related(
-        "item__campaign", "item__agent", "reviewer"
+        "item__campaign", "item__agent", "item__system", "reviewer"
     )
     old = live.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
     if old is None:
@@ -267,11 +295,10 @@ def _replace(
         item=old.item, stage=old.stage, reviewer=to, resolution=resolution, assigned_at=clock.now()
     )
     Assignment.objects.filter(pk=old.pk).update(replaced_by=new)
-    campaign = old.item.campaign
     people = [f"person:{who.login}" for who in (old.reviewer, to) if who]
     log.record(
         Action.REVIEW_REASSIGNED,
-        about=[f"campaign:{campaign.slug}", f"item:{old.item.pk}", f"agent:{old.item.agent.slug}", *people],
+        about=[*ending.about(old.item), *people],
         by=by,
         reason=reason,
         detail={"from": old.reviewer.login if old.reviewer else None, "to": to.login if to else None, **resolution},
@@ -291,7 +318,7 @@ def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
             old = _live(item_id)
             if old.reviewer is None or old.reviewer.is_active:
                 continue  # somebody else was quicker
-            choice = reviewing.resolve(dict(around_items([item_id], old.stage))[item_id], old.stage)
+            choice = reviewing.resolve(dict(around_items([item_id], old.stage))[item_id])
             to = Person.objects.filter(login=choice.reviewer or "").first()
             _replace(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason="The reviewer has left.")
             changed += 1

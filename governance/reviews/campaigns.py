@@ -20,6 +20,8 @@ from governance.models import Assignment, Campaign, ReviewItem
 from . import scoping
 from .errors import BadManner, DueTooSoon, NameTaken
 
+_KINDS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -36,7 +38,7 @@ class Manner:
     def check(self) -> None:
         """Raise BadManner for what no campaign can be."""
         most = {Campaign.Framework.NONE: 366, Campaign.Framework.PCI: 183, Campaign.Framework.SOX: 0}
-        known = self.kind in Campaign.Kind and self.mode in Campaign.Mode and self.framework in Campaign.Framework
+        known = self.kind in _KINDS and self.mode in Campaign.Mode and self.framework in Campaign.Framework
         longest = most[Campaign.Framework(self.framework)] if known else 0
         fits = 0 < self.carry_days <= longest if self.mode == Campaign.Mode.DELTA else self.carry_days == 0
         if not known or not fits:

@@ -58,9 +58,8 @@ class Effect:
     @property
     def critical(self) -> list[str]:
         """Name the agents that the business cannot do without and that would lose something."""
-        return sorted(
-            {item.agent.slug for item in self.stopped if self.grants.get(item.pk) and item.agent.business_critical}
-        )
+        losing = [item.agent for item in self.stopped if item.agent and self.grants.get(item.pk)]
+        return sorted({agent.slug for agent in losing if agent.business_critical})
 
     def too_much(self) -> list[str]:
         """Say why this is more than stops without somebody's word; empty when it is not."""
@@ -82,7 +81,7 @@ def effect(campaign: Campaign) -> Effect:
     """Say what would happen if nobody answered any more; nothing is changed."""
     found = Effect()
     items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
-    for item in items.select_related("campaign", "agent", "system").order_by("number"):
+    for item in items.select_related("campaign", "agent", "system", "holder").order_by("number"):
         (found.kept if item.risk == Risk.LOW else found.stopped).append(item)
     ids = [item.pk for item in found.stopped]
     alive = set(

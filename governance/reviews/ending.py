@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
@@ -28,7 +29,9 @@ def leave_unanswered(campaign: Campaign, *, by: Principal, reason: str) -> int:
 
 def _open(campaign: Campaign) -> QuerySet[ReviewItem]:
     rows = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
-    return rows.select_related("campaign", "agent", "system").order_by("number").select_for_update(of=("self",))
+    return (
+        rows.select_related("campaign", "agent", "system", "holder").order_by("number").select_for_update(of=("self",))
+    )
 
 
 def _end(items: Iterable[ReviewItem], state: ReviewItem.State, action: Action, *, by: Principal, reason: str) -> int:
@@ -40,13 +43,22 @@ def _end(items: Iterable[ReviewItem], state: ReviewItem.State, action: Action, *
     return len(ids)
 
 
+_LINKS: Final[Mapping[str, str]] = {
+    ReviewItem.Subject.CLIENT: "client",
+    ReviewItem.Subject.ENTITLEMENT: "entitlement",
+}
+"""Under which name the record knows what an item is about, where its key is that name."""
+
+
 def about(item: ReviewItem, grants: Iterable[object] = ()) -> list[str]:
     """Return the links by which the record of an item is found again."""
     return [
         f"campaign:{item.campaign.slug}",
         f"item:{item.pk}",
-        f"agent:{item.agent.slug}",
-        f"system:{item.system.slug}",
+        *([f"agent:{item.agent.slug}"] if item.agent else []),
+        *([f"system:{item.system.slug}"] if item.system else []),
+        *([f"{link}:{item.subject_key}"] if (link := _LINKS.get(item.subject_kind)) else []),
+        *([f"person:{item.holder.login}"] if item.holder else []),
         *(f"grant:{grant}" for grant in grants),
     ]
 

@@ -20,6 +20,8 @@ from . import ending
 COLUMNS: Final = (
     "number",
     "item",
+    "kind",
+    "name",
     "agent",
     "system",
     "subjects",
@@ -138,8 +140,10 @@ def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
         yield {
             "number": item.number,
             "item": str(item.pk),
-            "agent": item.agent.slug,
-            "system": item.system.slug,
+            "kind": item.subject_kind,
+            "name": item.name,
+            "agent": item.agent_slug,
+            "system": item.system_slug,
             "subjects": item.subjects,
             "tools": tools[item.pk],
             "risk": item.risk,
@@ -200,7 +204,8 @@ def _answers(campaign: Campaign) -> dict[Any, list[str]]:
 
 def _grants(campaign: Campaign) -> dict[Any, list[str]]:
     found: dict[Any, list[str]] = defaultdict(list)
-    for item, grant in PopulationRow.objects.filter(campaign=campaign).order_by("seq").values_list("item", "grant"):
+    rows = PopulationRow.objects.filter(campaign=campaign, grant__isnull=False)
+    for item, grant in rows.order_by("seq").values_list("item", "grant"):
         found[item].append(str(grant))
     return found
 

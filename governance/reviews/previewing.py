@@ -167,7 +167,7 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
         verdicts=_split(Suggestion.objects.filter(item__in=asked), "verdict"),
         loads=_loads(campaign),
         sample=tuple(
-            {"agent": item.agent.name, "system": item.system.name, "risk": item.risk, "people": item.subjects}
+            {"agent": item.name, "system": item.at, "risk": item.risk, "people": item.subjects}
             for item in asked.select_related("agent", "system").order_by("number")[:SAMPLE]
         ),
     )

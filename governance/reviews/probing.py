@@ -30,7 +30,7 @@ def probe(remediation: Remediation) -> dict[str, Any]:
     """Say what every tool of a decision's item answers now; `holds` when all of it is as was decided."""
     decision = remediation.decision
     item = decision.item
-    known = facts.load(item.agent.slug, item.system.slug, _known_people(item))
+    known = facts.load(item.agent_slug, item.system_slug, _known_people(item))
     calls = [] if known is None else _calls(decision, known, is_final=remediation.finished_at is not None)
     removed = decision.verb == Verb.REVOKE
     tokens = _tokens(item) if removed else []
@@ -66,7 +66,7 @@ def _calls(decision: ReviewDecision, known: AgentFacts, *, is_final: bool) -> li
     """Decide each line of the item for each person: what was cut is denied, what was kept is still there."""
     item = decision.item
     client = _client(item)
-    held = {
+    held: dict[tuple[UUID | None, int], dict[str, Any]] = {
         (line.grant_id, line.tool_id): line.limits
         for line in GrantLine.objects.filter(grant__in=item.population.values("grant"), grant__state="active")
     }
@@ -75,7 +75,7 @@ def _calls(decision: ReviewDecision, known: AgentFacts, *, is_final: bool) -> li
     for person in _people(item):
         for line in lines:
             kept = decision.verb != Verb.REVOKE and line.pk in decision.kept_lines
-            call = Call(item.agent.slug, client, person, item.system.slug, line.tool.name, {})
+            call = Call(item.agent_slug, client, person, item.system_slug, line.tool.name, {})
             told = _decided(call, known, line, until=None)
             expected = _KEPT if kept else _DENIED
             holds = not told["still_there"]
@@ -100,7 +100,7 @@ def _exchanges(item: ReviewItem, known: AgentFacts) -> list[dict[str, Any]]:
     client, answers = _client(item), []
     for person in _people(item):
         flow = Flow.TOKEN_EXCHANGE if person else Flow.CLIENT_CREDENTIALS
-        wish = Issuance(flow, item.agent.slug, client, person, item.system.slug, scopes, 60.0, begins_session=True)
+        wish = Issuance(flow, item.agent_slug, client, person, item.system_slug, scopes, 60.0, begins_session=True)
         verdict = policy.may_issue(wish, known, clock.now().timestamp())
         stands_on = set(verdict.issue.grants) if verdict.issue else set()
         told = {"person": person, "issued": bool(stands_on), "code": str(verdict.code)}
@@ -133,7 +133,7 @@ def _decided(call: Call, known: AgentFacts, line: ReviewLine, *, until: datetime
 def _tokens(item: ReviewItem) -> list[dict[str, Any]]:
     """Ask, as introspection does, after the tokens at this system that stood on what was removed and nothing else."""
     removed = item.population.values("grant")
-    system = item.system.slug
+    system = item.system_slug
     drew = IssuedToken.objects.filter(draws_on__grant__in=removed, expires_at__gt=clock.now(), revoked_at=None)
     others = IssuedToken.objects.filter(draws_on__grant__in=Grant.objects.filter(ended_at=None).exclude(pk__in=removed))
     rows = drew.filter(system__slug=system).exclude(pk__in=others.values("pk")).distinct().order_by("pk")

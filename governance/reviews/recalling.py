@@ -84,7 +84,7 @@ def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
 
 def _held(item_id: UUID) -> ReviewItem:
     """Hold the item alone and its campaign together with others."""
-    item = ReviewItem.objects.select_related("campaign__owner", "agent", "system").filter(pk=item_id).first()
+    item = ReviewItem.objects.select_related("campaign__owner", "agent", "system", "holder").filter(pk=item_id).first()
     if item is None:
         raise NotFound
     with connection.cursor() as cursor:
@@ -93,7 +93,7 @@ def _held(item_id: UUID) -> ReviewItem:
     if state != Campaign.State.ACTIVE:
         raise NotUnderWay
     return (
-        ReviewItem.objects.select_related("campaign__owner", "agent", "system")
+        ReviewItem.objects.select_related("campaign__owner", "agent", "system", "holder")
         .select_for_update(of=("self",))
         .get(pk=item_id)
     )

@@ -32,8 +32,10 @@ _STATE = Remediation.State
 def grants_of(items: Iterable[UUID]) -> dict[UUID, list[UUID]]:
     """Return the grants of each item."""
     found: dict[UUID, list[UUID]] = defaultdict(list)
-    for item, grant in PopulationRow.objects.filter(item__in=list(items)).order_by("seq").values_list("item", "grant"):
-        found[item].append(grant)
+    rows = PopulationRow.objects.filter(item__in=list(items), grant__isnull=False).order_by("seq")
+    for item, grant in rows.values_list("item_id", "grant_id"):
+        if grant is not None:
+            found[item].append(grant)
     return found
 
 
@@ -102,7 +104,8 @@ def _keep(decision: ReviewDecision) -> dict[UUID, dict[str, dict[str, Any] | Non
     """Return what a reduction keeps of each grant: tools, with tighter limits where it has some."""
     kept: dict[UUID, dict[str, dict[str, Any] | None]] = defaultdict(dict)
     for line in ReviewLine.objects.filter(pk__in=decision.kept_lines).select_related("tool"):
-        kept[line.grant_id][line.tool.name] = decision.limits.get(str(line.pk))
+        if line.grant_id:
+            kept[line.grant_id][line.tool.name] = decision.limits.get(str(line.pk))
     return kept
 
 

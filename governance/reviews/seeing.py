@@ -22,7 +22,9 @@ def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
 
 def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
     """Return the items that somebody may see: her own to answer, those of her campaigns, or all."""
-    rows = ReviewItem.objects.select_related("agent__sponsor", "system", "campaign", "current_decision__decided_by")
+    rows = ReviewItem.objects.select_related(
+        "agent__sponsor", "system", "holder", "campaign", "current_decision__decided_by"
+    )
     if who is None or who.has_role(*requests.SEE_EVERYTHING):
         return rows
     mine = _asked(who).exclude(state=Assignment.State.REASSIGNED).values("item")

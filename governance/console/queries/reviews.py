@@ -244,7 +244,7 @@ class Row:
 def rows(items: Sequence[ReviewItem], person: Person | None = None) -> list[Row]:
     """Prepare items for the workbench, each with the lines that no earlier answer has taken away."""
     left = answering.lines_left(item.pk for item in items)
-    held = {item.pk: {line.grant_id for line in item.lines.all()} for item in items}
+    held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
     return [
         Row(
@@ -289,7 +289,7 @@ def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
     taken = item.campaign.snapshot_at or clock.now()
     told = getattr(item, "suggestion", None)
     full = {each["line"]: each["full"] for each in told.inputs["lines"]} if told and seen else {}
-    young = not full.get(line.pk, line.grant.starts_at <= taken - staging.WINDOW)
+    young = not full.get(line.pk, line.grant is None or line.grant.starts_at <= taken - staging.WINDOW)
     return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
 
 

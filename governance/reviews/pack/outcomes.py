@@ -32,9 +32,9 @@ def decisions(rows: Iterable[ReviewLine]) -> Iterator[Row]:
         said = line.item.current_decision
         yield {
             "item": line.item.number,
-            "agent": line.item.agent.slug,
-            "system": line.item.system.slug,
-            "grant": str(line.grant_id),
+            "agent": line.item.agent_slug,
+            "system": line.item.system_slug,
+            "grant": str(line.grant_id or ""),
             "tool": line.tool.name,
             "usage_grade": line.usage_grade,
             "calls": line.calls_window,

@@ -52,13 +52,13 @@ def _population(campaign: Campaign) -> QuerySet[PopulationRow]:
 
 
 def population(rows: Iterable[PopulationRow]) -> Iterator[Row]:
-    """Each grant as it was when the campaign began. `row_sha256` is the digest of the bytes of `payload`."""
+    """Each grant, or other thing, as it was when the campaign began, with the digest of the bytes of `payload`."""
     for row in rows:
         yield {
             "seq": row.seq,
             "item": row.item.number,
             "risk": row.item.risk,
-            "grant": str(row.grant_id),
+            "grant": str(row.grant_id or ""),
             "grant_version": row.grant_version,
             "payload": row.payload,
             "row_sha256": row.row_sha256,
@@ -77,8 +77,10 @@ def items(rows: Iterable[ReviewItem]) -> Iterator[Row]:
         yield {
             "item": row.number,
             "item_id": str(row.pk),
-            "agent": row.agent.slug,
-            "system": row.system.slug,
+            "kind": row.subject_kind,
+            "name": row.name,
+            "agent": row.agent_slug,
+            "system": row.system_slug,
             "subjects": row.subjects,
             "risk": row.risk,
             "outcome": row.current_decision.verb if row.current_decision else row.state,
@@ -176,4 +178,4 @@ class Totals:
         """Count one row of the population."""
         payload = {**json.loads(row["payload"]), "risk": row["risk"]}
         for name, counter in self.counted.items():
-            counter[str(payload.get(name, ""))] += 1
+            counter[str(payload.get(name) or "")] += 1

@@ -35,9 +35,9 @@ def review(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign, dict[str
     items = ReviewItem.objects.filter(campaign=first).exclude(agent=company.bot).exclude(agent__slug="three")
     worlds.answer(first, company.sofia, [(each, Answer("certify")) for each in items])
     reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
-    monkeypatch.setattr(bulk, "_suggested_to_keep", lambda item: item.agent.slug != "two")
+    monkeypatch.setattr(bulk, "_suggested_to_keep", lambda item: item.agent_slug != "two")
     campaign = worlds.campaign(company)
-    return company, campaign, {item.agent.slug: item for item in ReviewItem.objects.filter(campaign=campaign)}
+    return company, campaign, {item.agent_slug: item for item in ReviewItem.objects.filter(campaign=campaign)}
 
 
 def test_keeping_in_bulk_is_for_what_is_alike_and_unchanged_alone(

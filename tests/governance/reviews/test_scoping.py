@@ -112,7 +112,7 @@ def test_what_is_left_out_stays_in_the_population_with_its_reason() -> None:
 
     campaign = begin(company, {"exclude": out})
 
-    items = {item.agent.slug: item for item in ReviewItem.objects.filter(campaign=campaign).select_related("agent")}
+    items = {item.agent_slug: item for item in ReviewItem.objects.filter(campaign=campaign).select_related("agent")}
     assert (items["helper"].state, items["helper"].exclusion_reason) == ("excluded", "Reviewed by 100 % of its users.")
     assert (items["research-bot"].state, campaign.population_rows) == ("in_review", 2)
     assert not Assignment.objects.filter(item=items["helper"]).exists()
@@ -128,7 +128,7 @@ def test_a_campaign_by_system_asks_its_owner_first_and_one_of_privileged_tools_t
     risky = begin(company, slug="risky", manner=Manner("privileged_tools"))
     first = Assignment.objects.filter(item__campaign=by_owner, stage=1)
     assert set(first.values_list("reviewer__login", flat=True)) == {"sam"}
-    assert [item.agent.slug for item in ReviewItem.objects.filter(campaign=risky)] == ["research-bot"]
+    assert [item.agent_slug for item in ReviewItem.objects.filter(campaign=risky)] == ["research-bot"]
 
 
 def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_forward() -> None:

@@ -182,7 +182,7 @@ def test_what_lies_unused_holds_what_may_not_go_together_or_came_after_the_last_
     make.grant(idle, calm, people=[company.bob], starts_at=clock.now() - OLD, lasts=OLD + timedelta(days=9))
     second = worlds.campaign(company, slug="second")
     told = {
-        item.agent.slug: (item.suggestion.verdict, {each["signal"] for each in item.suggestion.reasons})
+        item.agent_slug: (item.suggestion.verdict, {each["signal"] for each in item.suggestion.reasons})
         for item in ReviewItem.objects.filter(campaign=second).select_related("agent", "suggestion")
     }
     assert told == {"research-bot": ("look", {"C1"}), "idle": ("revoke", {"U1", "U2", "D1", "N1"})}

@@ -1,0 +1,220 @@
+"""What a review is about: its items, the frozen population behind each, and the tools inside.
+
+Most items are what one agent may do at one system for one set of people; the others say of what kind they are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from entitlements.models import Agent, Grant, Person, System, Tool, ToolVersion
+from entitlements.words import Risk
+from governance import reviewing
+
+
+class ReviewItem(models.Model):
+    """One thing to answer for: mostly what one agent may do at one system for one set of people.
+
+    `number` orders the campaign, riskiest first. Other things have a `subject_key` of their kind, and a `label`. What
+    is somebody's own has a `holder`: she never keeps it alone, and is asked first only where `holder_first` says so.
+    """
+
+    class Subject(models.TextChoices):
+        ACCESS = "access", "An agent's access at a system"
+        DELEGATION = "delegation", "An agent acting for a person"
+        AGENT = "agent", "An agent"
+        CLIENT = "client", "A client and its credential"
+        API_TOKEN = "api_token", "A personal token"
+        ENTITLEMENT = "entitlement", "An entitlement"
+        ROLE = "role", "A role in Mandate"
+
+    class State(models.TextChoices):
+        IN_REVIEW = "in_review", "Open"
+        DECIDED = "decided", "Decided"
+        NO_RESPONSE = "no_response", "Not answered"
+        SUPERSEDED = "superseded", "Ended meanwhile"
+        EXCLUDED = "excluded", "Left out"
+        CARRIED_FORWARD = "carried_forward", "Unchanged since it was kept"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    campaign = models.ForeignKey("Campaign", on_delete=models.PROTECT, related_name="items")
+    number = models.PositiveIntegerField()
+    subject_kind = models.CharField(
+        max_length=16, choices=Subject.choices, default=Subject.ACCESS, db_default=Subject.ACCESS
+    )
+    subject_key = models.CharField(max_length=300, blank=True, default="", db_default="")
+    label = models.CharField(max_length=300, blank=True, default="", db_default="")
+    agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.PROTECT, related_name="review_items")
+    system = models.ForeignKey(System, null=True, blank=True, on_delete=models.PROTECT, related_name="review_items")
+    holder = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    holder_first = models.BooleanField(default=False, db_default=False)
+    subjects_digest = models.CharField(max_length=64, blank=True)
+    subjects = ArrayField(models.TextField())
+    risk = models.CharField(max_length=16)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.IN_REVIEW)
+    exclusion_reason = models.CharField(max_length=500, blank=True)
+    carried_from = models.ForeignKey(
+        "ReviewDecision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    current_decision = models.OneToOneField(
+        "ReviewDecision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="items_of_a_campaign_are_numbered", fields=["campaign", "number"]),
+            models.UniqueConstraint(
+                name="an_agents_access_at_a_system_is_one_item",
+                fields=["campaign", "agent", "system", "subjects_digest"],
+            ),
+            models.UniqueConstraint(
+                name="a_subject_is_one_item_of_a_campaign",
+                fields=["campaign", "subject_kind", "subject_key"],
+                condition=~Q(subject_kind="access"),
+            ),
+            models.CheckConstraint(
+                name="an_item_says_what_it_is_about",
+                condition=Q(subject_kind="access", agent__isnull=False, system__isnull=False, subject_key="", label="")
+                | (
+                    Q(subject_kind__in=["delegation", "agent", "client", "api_token", "entitlement", "role"])
+                    & ~Q(subject_key="")
+                    & ~Q(label="")
+                ),
+            ),
+            models.CheckConstraint(
+                name="who_is_asked_first_about_her_own_holds_it",
+                condition=Q(holder_first=False)
+                | Q(holder__isnull=False, subject_kind__in=["delegation", "client", "api_token"]),
+            ),
+            models.CheckConstraint(
+                name="what_is_somebodys_own_says_whose",
+                condition=~Q(subject_kind__in=["delegation", "api_token", "role"]) | Q(holder__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="what_is_left_out_says_why_and_what_is_carried_from_where",
+                condition=(Q(state="excluded") & ~Q(exclusion_reason="") & Q(carried_from=None))
+                | Q(state="carried_forward", exclusion_reason="", carried_from__isnull=False)
+                | (~Q(state__in=["excluded", "carried_forward"]) & Q(exclusion_reason="", carried_from=None)),
+            ),
+            models.CheckConstraint(
+                name="an_item_is_decided_exactly_when_it_has_a_decision",
+                condition=Q(state="decided", current_decision__isnull=False)
+                | (~Q(state="decided") & Q(current_decision=None)),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="open_item", fields=["campaign"], condition=Q(state="in_review"))]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}:{self.number}"
+
+    @property
+    def name(self) -> str:
+        """What the item is about, in one short text."""
+        return self.label or (self.agent.name if self.agent else "")
+
+    @property
+    def at(self) -> str:
+        """The name of the system that it is at; empty where it is at none."""
+        return self.system.name if self.system else ""
+
+    @property
+    def agent_slug(self) -> str:
+        """The short name of the agent; empty where it is about none."""
+        return self.agent.slug if self.agent else ""
+
+    @property
+    def system_slug(self) -> str:
+        """The short name of the system; empty where it is at none."""
+        return self.system.slug if self.system else ""
+
+    @property
+    def stages(self) -> int:
+        """How many distinct people answer: two where the first of them is asked about her own."""
+        return 2 if self.holder_first else reviewing.stages(Risk(self.risk))
+
+
+class PopulationRow(models.Model):
+    """One grant, or another thing, as it was when the campaign began. `payload` is the text whose bytes are hashed.
+
+    A grant that several people are asked about is there once for each of them. Append-only.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    campaign = models.ForeignKey("Campaign", on_delete=models.PROTECT, related_name="population")
+    seq = models.PositiveIntegerField()
+    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="population")
+    grant = models.ForeignKey(Grant, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    grant_version = models.PositiveIntegerField(null=True, blank=True)
+    person = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    payload = models.TextField()
+    row_sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="rows_of_a_population_are_numbered", fields=["campaign", "seq"]),
+            models.UniqueConstraint(
+                name="a_grant_is_in_a_population_once_for_whom_it_is_asked",
+                fields=["campaign", "grant", "person"],
+                condition=Q(grant__isnull=False),
+                nulls_distinct=False,
+            ),
+            models.UniqueConstraint(
+                name="what_is_no_grant_is_one_row", fields=["item"], condition=Q(grant__isnull=True)
+            ),
+            models.CheckConstraint(
+                name="a_row_of_a_grant_says_its_version",
+                condition=Q(grant=None, grant_version=None, person=None)
+                | Q(grant__isnull=False, grant_version__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}:{self.seq}"
+
+
+class ReviewLine(models.Model):
+    """One tool of one grant of an item, with its calls in the window before the campaign began. Append-only.
+
+    Without a grant it is a tool of an entitlement, with the calls under all grants of it.
+
+    Grade A: every call passes our gateway. B: only the issue of tokens is seen. Only on A are calls counted.
+    """
+
+    class Grade(models.TextChoices):
+        CALLS = "A", "Every call is seen"
+        TOKENS = "B", "Only tokens are seen"
+        NOTHING = "C", "Nothing is seen"
+
+    id = models.BigAutoField(primary_key=True)
+    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="lines")
+    grant = models.ForeignKey(Grant, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="+")
+    tool_version = models.ForeignKey(ToolVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    limits = models.JSONField(default=dict)
+    usage_grade = models.CharField(max_length=1, choices=Grade.choices)
+    calls_window = models.PositiveIntegerField(null=True)
+    denied_window = models.PositiveIntegerField(null=True)
+    last_call_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_tool_of_a_grant_is_in_an_item_once", fields=["item", "grant", "tool"]),
+            models.UniqueConstraint(
+                name="a_tool_of_an_entitlement_is_in_an_item_once",
+                fields=["item", "tool"],
+                condition=Q(grant__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="calls_are_counted_exactly_where_every_call_is_seen",
+                condition=Q(usage_grade="A", calls_window__isnull=False, denied_window__isnull=False)
+                | (~Q(usage_grade="A") & Q(calls_window=None, denied_window=None, last_call_at=None)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id}:{self.tool_id}"
