@@ -255,7 +255,7 @@ def _answer(campaign: Campaign, login: str, answers: Mapping[tuple[str, str], An
     hers = ReviewItem.objects.filter(campaign=campaign, assignments__reviewer=by, assignments__state="assigned")
     with transaction.atomic():
         for item in hers.select_related("agent", "system"):
-            reviews.save_draft(item.pk, answers.get((item.agent.slug, item.system.slug), _KEEP), by=by, rev=0)
+            reviews.save_draft(item.pk, answers.get((item.agent_slug, item.system_slug), _KEEP), by=by, rev=0)
         done = reviews.submit(campaign.pk, by=by, via=ReviewDecision.Via.UI)
     for decision in done.removals:
         reviews.prove(decision)
