@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -50,6 +50,23 @@ class PutAway(DomainError):
     code, status = "client_put_away", HTTPStatus.CONFLICT
 
 
+type Guard = Callable[[Agent, Sequence[str]], None]
+"""What else keeps a client of an agent from having these scopes of our own API, whoever asks."""
+
+_GUARDS: dict[str, Guard] = {}
+
+
+def guard(name: str, check: Guard) -> None:
+    """Let every client of an agent pass this check, in its transaction, before it works. Called once, at the start."""
+    _GUARDS[name] = check
+
+
+def _pass_guards(agent: Agent | None, api_scopes: Sequence[str]) -> None:
+    if agent is not None and api_scopes:
+        for check in _GUARDS.values():
+            check(agent, api_scopes)
+
+
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -68,7 +85,7 @@ def register(
     """Register a client and return it with its new secret, shown this once (None unless it uses one).
 
     Raises ClientIdTaken, AgentRetired, seenagents.ClientBlocked for a name that was seen and blocked, and
-    PrivateKeyGiven when the key set holds anything but public keys.
+    PrivateKeyGiven when the key set holds anything but public keys; and what the guards raise.
     """
     if agent is not None:
         locks.shared([(Lock.AGENT, agent.pk)])  # whoever retires it waits for us, or we see it
@@ -76,6 +93,7 @@ def register(
     if any(_PRIVATE_MEMBERS & key.keys() for key in (jwks or {}).get("keys", [])):
         raise PrivateKeyGiven
     seenagents.check_not_blocked(client_id)
+    _pass_guards(agent, api_scopes)
     secret = secrets.token_urlsafe(32) if auth == Client.Auth.CLIENT_SECRET_BASIC else None
     client = Client(
         client_id=client_id,
@@ -143,7 +161,7 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
 def enable(client: Client, *, by: Principal, reason: str) -> Client:
     """Let a client that was disabled, or closed since nobody used it, work again, with new tokens only.
 
-    Raises NotFound, PutAway, and AgentRetired.
+    Raises NotFound, PutAway, AgentRetired, and what the guards raise.
     """
     if client.agent_id is not None:
         locks.shared([(Lock.AGENT, client.agent_id)])
@@ -154,6 +172,7 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
         raise PutAway
     if locked.agent_id is not None:
         _check_not_retired(locked.agent_id)
+    _pass_guards(locked.agent, locked.api_scopes)
     locked.status, locked.idle, locked.idle_since = Client.Status.ACTIVE, "", clock.now()
     locked.save(update_fields=["status", "idle", "idle_since"])
     log.record(Action.CLIENT_ENABLED, about=_about(locked), by=by, reason=reason)

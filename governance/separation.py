@@ -108,6 +108,11 @@ def check(agent: Agent, tools: Iterable[Tool]) -> None:
     _refuse(lambda: would_complete(agent, tools))
 
 
+def check_scopes(agent: Agent, scopes: Iterable[str]) -> None:
+    """Refuse a client of an agent scopes of our own API on the same terms. Raises CombinationCompleted."""
+    _refuse(lambda: _completed(agent, [_scope(scope) for scope in scopes], in_force()))
+
+
 def check_request(request: AccessRequest) -> None:
     """Refuse what a request still asks for, on the terms of `check`. Raises CombinationCompleted."""
     check(request.agent, _asked(request))
@@ -124,11 +129,12 @@ def _asked(request: AccessRequest) -> list[Tool]:
 
 def check_call(caller: Agent, callee: Agent) -> None:
     """Refuse one agent the work of another on the same terms. Raises CombinationCompleted."""
+    _refuse(lambda: by_call(caller, callee))
 
-    def completed() -> list[Completed]:
-        return _completed(caller, _union([callee.pk])[callee.pk], in_force())
 
-    _refuse(completed)
+def by_call(caller: Agent, callee: Agent) -> list[Completed]:
+    """Say which combinations would be complete if the one agent could hand work to the other."""
+    return _completed(caller, _union([callee.pk])[callee.pk], in_force())
 
 
 def _refuse(completed: Callable[[], list[Completed]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from entitlements import grants, people
+from entitlements import clients, grants, people
 from entitlements.api import visibility
 from entitlements.models import Person
 
@@ -17,6 +17,7 @@ def register() -> None:
     """Tell the doors below, once, when the process starts."""
     visibility.tie_to_grants("answered", answered)
     grants.guard("combinations", separation.check)
+    clients.guard("combinations", separation.check_scopes)
     grants.start_guard("reviews", stops.check)
     people.WHEN_DISABLED["approvals"] = find_others
     requests.WHEN_SUBMITTED["rules"] = approvalrules.consider

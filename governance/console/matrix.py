@@ -204,6 +204,10 @@ PAGES: Final[Pages] = {
     # Combinations that no agent may hold
     ("rule-list", "GET"): like("combination-rules GET"),
     ("rule-propose", "POST"): like("combination-rules"),
+    **_both(like("combination-rules"), "rule-new"),
+    ("agent-call-list", "GET"): like("agent-calls GET"),
+    ("agent-call-list", "POST"): like("agent-calls"),
+    ("agent-call-stop", "POST"): like("agent-call-end"),
     ("rule-page", "GET"): like("combination-rule GET"),
     ("rule-publish", "POST"): like("combination-rule-publish"),
     ("rule-withdraw", "POST"): like("combination-rule-withdraw"),

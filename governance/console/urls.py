@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from .views import (
     adopting,
+    agentcalling,
     agents,
     approving,
     asking,
@@ -41,6 +42,7 @@ from .views import (
     reviewlife,
     reviews,
     rolemaps,
+    rulemaking,
     setup,
     sources,
     stops,
@@ -155,6 +157,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("stop/<slug:kind>/<path:key>/", stops.stop, name="stop"),
     path("rules/", combining.listing, name="rule-list"),
     path("rules/propose/", combining.propose, name="rule-propose"),
+    path("rules/new/", rulemaking.own, name="rule-new"),
+    path("agent-calls/", agentcalling.listing, name="agent-call-list"),
+    path("agent-calls/<uuid:pk>/end/", agentcalling.end, name="agent-call-stop"),
     path("rules/<uuid:pk>/", combining.one, name="rule-page"),
     path("rules/<uuid:pk>/publish/", combining.publish, name="rule-publish"),
     path("rules/<uuid:pk>/withdraw/", combining.withdraw, name="rule-withdraw"),

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants
+from entitlements import clients, grants
 from entitlements.errors import Forbidden
 from entitlements.models import Agent, Client, Entitlement, Grant, Person
 from governance import agentcalls, approvals, combinationrules, combinations, overrides, requests, separation
@@ -297,6 +297,29 @@ def test_who_would_break_a_rule_is_known_before_it_is_in_force() -> None:
     rule()
     assert [each.rule.name for each in separation.held_now(caller)] == ["now-and-pay"]
     assert separation.held_now(other) == []
+
+
+def test_a_client_gets_no_scopes_that_complete_a_combination_with_what_its_agent_or_a_caller_holds() -> None:
+    company = companies.found()
+    boss = make.agent("boss")
+    secret = Client.Auth.CLIENT_SECRET_BASIC
+    early, _ = make.client(boss, auth=secret, api_scopes=["mandate:write"])
+    clients.disable(early, by=SYSTEM, reason="Not yet.")
+    rule("console", [{"systems": ["mandate"], "actions": ["write"]}, {"tools": ["now"]}])
+    make.grant(company.bot, company.use, people=[company.alice])
+    for holder, scopes in ((company.bot, ["mandate:read"]), (boss, ["mandate:write"]), (None, ["mandate:write"])):
+        make.client(holder, auth=secret, api_scopes=scopes)
+    with pytest.raises(CombinationCompleted):
+        make.client(company.bot, auth=secret, api_scopes=["mandate:write"])
+    with pytest.raises(CombinationCompleted):
+        agentcalls.allow(boss, company.bot, by=SYSTEM, reason="It reports.")
+    for client in Client.objects.filter(agent=boss):
+        clients.disable(client, by=SYSTEM, reason="Then not.")
+    agentcalls.allow(boss, company.bot, by=SYSTEM, reason="It reports.")
+    with pytest.raises(CombinationCompleted):
+        clients.enable(early, by=SYSTEM, reason="Again.")
+    early.refresh_from_db()
+    assert early.status == Client.Status.DISABLED
 
 
 def test_who_would_break_counts_what_an_agent_may_do_in_mandate() -> None:

@@ -19,6 +19,7 @@ from entitlements import people, sessions, sources
 from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, SeenAgent, Session, Workflow
 from governance import (
+    agentcalls,
     approvalrules,
     asking,
     combinationrules,
@@ -101,6 +102,7 @@ def world() -> World:
         "grants/pk": grant.pk,
         "rules/pk": _excepted(company).rule_id,
         "emergencies/pk": _declared(company).pk,
+        "agent-calls/pk": agentcalls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
         "exceptions/pk": CombinationException.objects.get().pk,
         "proposals/pk": proposed.pk,
         "people/login": company.bob.login,
