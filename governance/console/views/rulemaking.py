@@ -96,7 +96,7 @@ class OwnForm(forms.Form):
         try:
             combinations.read(given["sides"])
         except combinations.SidesMalformed as why:
-            number = list(said)[int(why.detail["side"]) - 1] if "side" in why.detail else None
+            number = list(said)[int(str(why.detail["side"])) - 1] if "side" in why.detail else None
             field = f"{why.detail.get('field', 'systems')}-{number}" if number else None
             self.add_error(field, forms.ValidationError(why.message, why.code))
         return given

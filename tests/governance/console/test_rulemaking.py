@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -23,7 +25,7 @@ RULE = {
     "risk_at_least-2": "medium",
     "reason": "Two pairs of eyes.",
 }
-SIDES = [
+SIDES: list[dict[str, Any]] = [
     {"systems": ["clock"], "tools": ["now", "conv*"]},
     {"tools": ["*pay*"], "actions": ["write", "execute"], "risk_at_least": "medium"},
 ]
