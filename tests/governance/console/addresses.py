@@ -49,7 +49,7 @@ from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
 
-_PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
+PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class World:
             message = f"Say in tests/governance/console/addresses.py what {part[1]!r} of {route!r} is, as a sample."
             raise LookupError(message)
 
-        return "/" + _PART.sub(sample, route)
+        return "/" + PART.sub(sample, route)
 
 
 def world() -> World:
