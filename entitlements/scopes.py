@@ -101,12 +101,6 @@ def system_of(scope: str) -> str | None:
     return match.group(1) if match else None
 
 
-def covers(held: Collection[str], wanted: str) -> bool:
-    """Whether a scope of our API is held: itself, or the one over all kinds of things that it is a part of."""
-    system, _colon, rest = wanted.partition(":")
-    return wanted in held or f"{system}:{rest.rpartition(':')[2]}" in held
-
-
 def is_subset(part: Collection[str], whole: Collection[str]) -> bool:
     """Whether every scope of `part` is in `whole`."""
     return set(part) <= set(whole)

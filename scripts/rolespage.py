@@ -78,7 +78,7 @@ def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, sc
         who = "strangers" if row.public else "yes" if row.anybody else ""
         cells = [f"`/{routes.get(name, name)}`", method, *("x" if role in row.roles else "" for role in Role)]
         cells += [who, ", ".join(sorted(word.replace("_", " ") for word in row.related))]
-        scope = f"`{row.scope}` or `{row.finer}`" if row.scope else ""
+        scope = " or ".join(f"`{each}`" for each in dict.fromkeys((row.scope, row.finer)) if each)
         lines.append(_line([*cells, *([scope, _PROOF[row.proven]] if scopes else [])]))
     return "\n".join(lines) + "\n"
 

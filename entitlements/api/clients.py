@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -15,15 +16,33 @@ from entitlements import addresses, clients, scopes
 from entitlements.errors import Forbidden
 from entitlements.models import Client
 
-from . import visibility
+from . import permissions, visibility
+from .caller import Caller
 from .endpoints import Act, Listing, Look, Resource
 from .fields import Reason, Shown, Strict, Text
+from .matrix import DECLARED
 
 
 class BeyondOwnScopes(Forbidden):
     """Nobody gives a client what they do not have themselves."""
 
     code = "beyond_own_scopes"
+
+
+def check_gives(caller: Caller, api_scopes: Iterable[str]) -> None:
+    """Check that a caller may do all that these scopes of our API would open for a script. Raises BeyondOwnScopes."""
+    lacking = [scope for scope in api_scopes if not permissions.holds(caller, DECLARED, scope)]
+    if lacking:
+        raise BeyondOwnScopes(scopes=lacking)
+
+
+def check_may_hold(caller: Caller, client: Client) -> None:
+    """Check that who gets a client's secret, or starts it, may do what a script may; an agent's reaches its own alone.
+
+    Raises BeyondOwnScopes.
+    """
+    if client.agent_id is None:
+        check_gives(caller, client.api_scopes)
 
 
 class ClientFilter(filters.FilterSet):
@@ -110,9 +129,7 @@ class Clients(_Clients, Listing):
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register a client."""
         asked = self.body(ClientAsked)
-        held = self.caller.scopes
-        if held is not None and not all(scopes.covers(held, scope) for scope in asked["api_scopes"]):
-            raise BeyondOwnScopes
+        check_gives(self.caller, asked["api_scopes"])
         slug = asked.pop("agent")
         agent = self.find(visibility.agents(self.caller), slug=slug) if slug else None
         made, secret = clients.register(asked.pop("client_id"), agent=agent, by=self.principal, **asked)
@@ -140,6 +157,7 @@ class Rotate(_Clients):
         """Rotate it."""
         found = self.found()
         self.permit(found, *self.links(found))
+        check_may_hold(self.caller, found)
         rotated, secret = clients.rotate_secret(found, by=self.principal, reason=self.body(Reason)["reason"])
         context = {**self.get_serializer_context(), "secret": secret}
         return Response(ClientShown(rotated, context=context).data)
@@ -149,3 +167,7 @@ class Enable(_Clients, Act):
     """Let a client that is disabled, or was closed since nobody used it, work again, with new tokens only."""
 
     verb = staticmethod(clients.enable)
+
+    def check(self, found: Client) -> None:
+        """Check that who starts it may do what it will."""
+        check_may_hold(self.caller, found)

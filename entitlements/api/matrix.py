@@ -65,6 +65,16 @@ _KINDS: Final = {
 """Which kind of thing an address is about, by the first words of its name; the longest that fits counts."""
 
 
+DECLARED: Final[dict[tuple[str, str], Row]] = {}
+"""Every row of every matrix of the API: what a scope opens altogether."""
+
+
+def declared(matrix: Matrix) -> Matrix:
+    """Remember the rows of one floor among all there are, and return them."""
+    DECLARED.update(matrix)
+    return matrix
+
+
 def with_finer(matrix: Matrix, kinds: Mapping[str, str] = MappingProxyType({})) -> Matrix:
     """Give each row that a scope opens the finer one, after the kind of thing its address is about.
 
@@ -79,8 +89,7 @@ def _finer(name: str, scope: str, kinds: Mapping[str, str]) -> str:
     words = name.split("-")
     for count in range(len(words), 0, -1):
         if (kind := kinds.get("-".join(words[:count]))) is not None:
-            system, _colon, verb = scope.partition(":")
-            return f"{system}:{kind}:{verb}"
+            return f"{scope.partition(':')[0]}:{kind}:{scope.rpartition(':')[2]}"
     return ""
 
 
@@ -180,4 +189,4 @@ _ROWS: Final[Matrix] = {
     ("key-rotate", "POST"): row(Role.ADMIN, proven=ALWAYS),
     ("key-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
 }
-MATRIX: Final[Matrix] = with_finer(_ROWS)
+MATRIX: Final[Matrix] = declared(with_finer(_ROWS))

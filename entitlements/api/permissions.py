@@ -42,8 +42,17 @@ class ByMatrix(BasePermission):
 def lets_in(row: Row, caller: Caller) -> bool:
     """Whether a row lets a caller in at all, before anything is known of the object."""
     if caller.scopes is not None:
-        return bool(row.scope) and not caller.scopes.isdisjoint({row.scope, row.finer or row.scope})
+        opened = bool(row.scope) and not caller.scopes.isdisjoint({row.scope, row.finer or row.scope})
+        return opened and (caller.is_script or row.anybody or bool(row.related))
     return row.anybody or bool(row.related) or bool(row.roles & caller.roles)
+
+
+def holds(caller: Caller, matrix: Matrix, scope: str) -> bool:
+    """Whether a caller may do, whatever the object, all that a script may with this scope."""
+    opened = [row for row in matrix.values() if row.scope and scope in {row.scope, row.finer}]
+    if caller.scopes is not None:
+        return scope in caller.scopes or (bool(opened) and all(lets_in(row, caller) for row in opened))
+    return all(row.anybody or row.roles & caller.roles for row in opened)
 
 
 def permit(caller: Caller, row: Row, thing: object) -> None:

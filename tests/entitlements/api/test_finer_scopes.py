@@ -7,10 +7,10 @@ import re
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import scopes
 from entitlements.api import matrix, permissions
 from entitlements.api.authentication import AccessToken
-from entitlements.api.caller import Caller
+from entitlements.api.caller import Caller, of
+from entitlements.models import Client, Role
 from governance.console.matrix import API
 from tests import make
 from tests.entitlements.api import client
@@ -20,8 +20,7 @@ FINER = re.compile(r"mandate:[a-z-]+:(read|write|revoke|request)")
 
 
 def script(*held: str) -> Caller:
-    of, _secret = make.client(None)
-    return Caller(SYSTEM, client=of, scopes=frozenset(held))
+    return Caller(SYSTEM, client=Client(client_id="script"), scopes=frozenset(held))
 
 
 def test_every_address_that_a_scope_opens_has_the_one_of_its_kind() -> None:
@@ -70,6 +69,53 @@ def test_over_http_a_script_comes_in_where_its_scope_says(
     assert api.get(f"/api/v1/{path}").status_code == status
 
 
+def test_an_analyst_gives_a_script_nothing_that_analysts_lack() -> None:
+    analyst = of(make.person(roles=[Role.ANALYST]))
+    beyond = set()
+    for scope in sorted({each for row in API.values() for each in (row.scope, row.finer) if each}):
+        opened = [row for row in API.values() if not row.public and permissions.lets_in(row, script(scope))]
+        lacking = [row for row in opened if not permissions.lets_in(row, analyst)]
+        assert permissions.holds(analyst, API, scope) is not bool(lacking), scope
+        beyond |= {scope} if lacking else set()
+    assert beyond == {
+        *(f"mandate:{kind}:{verb}" for kind in ("webhooks", "deliveries") for verb in ("read", "write")),
+        "mandate:people-sources:write",
+    }
+
+
+def test_a_script_with_more_than_analysts_have_is_made_started_and_opened_by_an_admin_alone() -> None:
+    analyst = client.proven(make.person(roles=[Role.ANALYST]))
+    both = client.of(make.person(roles=[Role.ANALYST, Role.ADMIN]))
+    body = {"client_id": "more", "auth": "client_secret_basic", "api_scopes": ["mandate:people-sources:write"]}
+    refused = analyst.post("/api/v1/clients", body, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (403, "beyond_own_scopes")
+    assert both.post("/api/v1/clients", body, format="json").status_code == 201
+    for act in ("secret", "enable"):
+        got = analyst.post(f"/api/v1/clients/more/{act}", {"reason": "I want in."}, format="json")
+        assert (got.status_code, got.json()["code"]) == (403, "beyond_own_scopes")
+
+
+def test_what_admins_alone_may_do_no_scope_over_all_kinds_opens() -> None:
+    apart = {name for name, row in ((key[0], row) for key, row in API.items()) if row.scope and row.roles == {"admin"}}
+    assert {"people-source-file", "webhook-stop", "person-bounced", "deliveries"} <= apart
+    everything = script("mandate:read", "mandate:write", "mandate:revoke")
+    assert not [
+        key
+        for key, row in API.items()
+        if key[0] in apart and permissions.lets_in(row, everything) and row.roles == {"admin"}
+    ]
+
+
+def test_an_agent_comes_in_only_where_something_could_be_its_own() -> None:
+    own, _secret = make.client(make.agent())
+    agent = Caller(SYSTEM, agent=own.agent, client=own, scopes=frozenset({"mandate:read", "mandate:write"}))
+    let_in = {key for key, row in API.items() if not row.public and permissions.lets_in(row, agent)}
+    assert ("grants", "GET") in let_in
+    assert ("agent-versions", "POST") in let_in
+    closed = {("people", "POST"), ("clients", "POST"), ("grant-restore", "POST"), ("audit-export", "GET")}
+    assert not let_in & closed
+
+
 @pytest.mark.parametrize(
     ("held", "wanted", "expected"),
     [
@@ -78,7 +124,9 @@ def test_over_http_a_script_comes_in_where_its_scope_says(
         ({"mandate:grants:read"}, "mandate:read", False),
         ({"mandate:read"}, "mandate:grants:write", False),
         ({"other:read"}, "mandate:grants:read", False),
+        ({"mandate:write"}, "mandate:people-sources:write", False),
+        ({"mandate:write"}, "mandate:decide", False),
     ],
 )
 def test_nobody_gives_a_script_more_than_they_hold(held: set[str], wanted: str, expected: bool) -> None:  # noqa: FBT001 - what is expected
-    assert scopes.covers(held, wanted) is expected
+    assert permissions.holds(script(*held), API, wanted) is expected
