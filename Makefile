@@ -5,7 +5,7 @@ STACK := $(PYTHON) scripts/devstack.py run --fast --
 PYTEST := $(PYTHON) -m pytest
 WORKERS ?= 2
 
-.PHONY: demo test full check fmt bench reference bootstrap
+.PHONY: demo test full check lint fmt bench reference bootstrap
 
 # The whole product on this machine. ARGS=--once plays the main job and exits; docs name the other arguments.
 demo: bootstrap
@@ -20,14 +20,17 @@ test: bootstrap
 full: bootstrap
 	@$(PYTEST) -n $(WORKERS) --dist worksteal $(T)
 
-check: bootstrap
+check: lint
+	$(PYTEST) -n $(WORKERS) --dist worksteal -q -m "not slow and not soak and not browser and not fault"
+
+# All of check but its tests.
+lint: bootstrap
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	git ls-files -z '*.html' | xargs -0 -r .venv/bin/djade --check --target-version 6.0
 	$(STACK) $(PYTHON) manage.py makemigrations --check --dry-run
-	$(PYTEST) -n $(WORKERS) --dist worksteal -q -m "not slow and not soak and not browser and not fault"
 
 fmt: bootstrap
 	.venv/bin/ruff format .

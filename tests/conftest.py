@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
@@ -12,6 +13,7 @@ from scripts import devstack
 from tests import databases
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LONG = ("slow", "soak", "browser", "fault")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 STACK: pytest.StashKey[devstack.Stack] = pytest.StashKey()
 
@@ -59,6 +61,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.allow_hosts(LOOPBACK))
         if item.get_closest_marker("browser") and not any(map(shutil.which, BROWSERS)):
             item.add_marker(pytest.mark.skip(reason=f"there is no browser: install one of {', '.join(BROWSERS)}"))
+    items[:] = _long_ones_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Let each worker begin with its share of the modules that take long, so that none is left alone at the end."""
+    modules = [list(of_module) for _, of_module in groupby(items, lambda item: item.path)]
+    long, short = [], []
+    for module in modules:
+        (long if any(item.get_closest_marker(name) for item in module for name in LONG) else short).append(module)
+    shares = [long[number::workers] + short[number::workers] for number in range(workers)]
+    return [item for share in shares for module in share for item in module]
 
 
 @pytest.fixture(scope="session")
