@@ -67,7 +67,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Let each worker begin with its share of the modules that take long, so that none is left alone at the end."""
     modules = [list(of_module) for _, of_module in groupby(items, lambda item: item.path)]
-    long, short = [], []
+    long: list[list[pytest.Item]] = []
+    short: list[list[pytest.Item]] = []
     for module in modules:
         (long if any(item.get_closest_marker(name) for item in module for name in LONG) else short).append(module)
     shares = [long[number::workers] + short[number::workers] for number in range(workers)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -222,10 +223,32 @@ def test_every_page_is_accessible_reflows_and_keeps_the_policy(visitor: Visitor)
     _prove(visitor)
     pages = [each for each in _addresses() if each[0] not in REVIEWERS and each[0] != "account_login"]
     for name, path in pages:
-        if _is_page(visitor, name, path):
+        if _is_page(visitor, name, path) and _status(visitor, path) != HTTPStatus.FORBIDDEN:
             wrong += _look(visitor, name, path)
     assert not wrong, "\n".join(wrong)
     assert [each for each in visitor.wrong if "status of 4" not in each] == []  # some of the pages say no, on purpose
+
+
+@pytest.mark.usefixtures("company")
+def test_what_an_analyst_may_not_see_is_accessible_to_whoever_may(visitor: Visitor) -> None:
+    """The first of an admin and an approver of high risk who is let in looks; nobody judges a page that says no."""
+    wrong: list[str] = []
+    visitor.sign_in("ana")
+    shut = [each for each in _addresses() if each[0] not in REVIEWERS and _status(visitor, each[1]) == HTTPStatus.FORBIDDEN]
+    assert shut
+    for login in ("admin", "resa"):
+        visitor.sign_out()
+        visitor.sign_in(login)
+        _prove(visitor)
+        seen = [each for each in shut if _status(visitor, each[1]) == HTTPStatus.OK]
+        wrong += [each for name, path in seen for each in _look(visitor, f"{name}-{login}", path)]
+        shut = [each for each in shut if each not in seen]
+    assert not wrong + visitor.wrong, "\n".join(wrong)
+    assert shut == [], "nobody looked at these"
+
+
+def _status(visitor: Visitor, path: str) -> int:
+    return int(visitor.page.request.get(visitor.address + path).status)
 
 
 @pytest.mark.usefixtures("company")
