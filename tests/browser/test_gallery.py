@@ -234,7 +234,9 @@ def test_what_an_analyst_may_not_see_is_accessible_to_whoever_may(visitor: Visit
     """The first of an admin and an approver of high risk who is let in looks; nobody judges a page that says no."""
     wrong: list[str] = []
     visitor.sign_in("ana")
-    shut = [each for each in _addresses() if each[0] not in REVIEWERS and _status(visitor, each[1]) == HTTPStatus.FORBIDDEN]
+    shut = [
+        each for each in _addresses() if each[0] not in REVIEWERS and _status(visitor, each[1]) == HTTPStatus.FORBIDDEN
+    ]
     assert shut
     for login in ("admin", "resa"):
         visitor.page.context.clear_cookies()
