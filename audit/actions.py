@@ -157,6 +157,7 @@ class Action(StrEnum):
     REVIEW_DEADLINE_RELEASED = "review.deadline_released"
     REVIEW_DECIDED = "review.decided"
     REVIEW_NOT_ANSWERED = "review.not_answered"
+    REVIEW_POSTPONED = "review.postponed"
     REVIEW_REASSIGNED = "review.reassigned"
     REVIEW_RECALLED = "review.recalled"
     REVIEW_REOPENED = "review.reopened"

@@ -28,7 +28,7 @@ from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role
 from entitlements.words import Risk
 
 from . import approvals, candidates, notices, requests, rules, separation
-from .models import AccessRequest, Approval, ApprovalRule, RuleApproval
+from .models import AccessRequest, Approval, ApprovalRule, Campaign, ReviewTrigger, RuleApproval
 from .models.approvalrules import LONGEST_BY_RULE, LONGEST_RULE
 from .models.notices import Kind
 
@@ -291,26 +291,40 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApp
     """
     _check(by, reason, MAY_PROPOSE)
     rows = RuleApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner")
-    rows = rows.select_related("rule__proposed_by", "rule__confirmed_by")
     found = rows.filter(pk=approval_id).first()
     if found is None:
         raise NotFound
     approvals.check_conflict(by, _as_active(candidates.around_request(found.request), by.login))
-    if any(independence.same_human(by, each) for each in _behind(found.rule)):
+    if stands_behind(found.pk, by):
         raise OwnRule
     if verdict != RuleApproval.Verdict.REVOKE and clock.now() < found.look_from:
         raise TooEarly
-    said = {"verdict": RuleApproval.Verdict(verdict), "looked_by": by, "looked_at": clock.now(), "finding": reason}
-    if not RuleApproval.objects.filter(pk=found.pk, verdict="").update(**said):
+    if not looked_at(found.pk, by=by, verdict=verdict, reason=reason):
         raise LookedAt
-    detail = {"verdict": verdict, "rule": str(found.rule_id)}
-    links = [*requests.about(found.request), f"grant:{found.request.grant_id}", f"approval_rule:{found.rule_id}"]
-    log.record(Action.APPROVAL_RULE_LOOKED_AT, about=links, by=by.principal, reason=reason, detail=detail)
     live = Grant.objects.filter(request_id=found.request_id, ended_at=None).first()
     if verdict == RuleApproval.Verdict.REVOKE and live is not None:
         grants.revoke(live.pk, by=by.principal, reason=reason)
     found.refresh_from_db()
     return found
+
+
+def stands_behind(approval_id: UUID, by: Person) -> bool:
+    """Whether somebody proposed or confirmed the rule that approved something, under whichever account."""
+    rows = RuleApproval.objects.select_related("rule__proposed_by", "rule__confirmed_by")
+    return any(independence.same_human(by, each) for each in _behind(rows.get(pk=approval_id).rule))
+
+
+@transaction.atomic
+def looked_at(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> bool:
+    """Write down that somebody looked at what a rule approved; says whether they were the first."""
+    said = {"verdict": RuleApproval.Verdict(verdict), "looked_by": by, "looked_at": clock.now(), "finding": reason}
+    if not RuleApproval.objects.filter(pk=approval_id, verdict="").update(**said):
+        return False
+    found = RuleApproval.objects.select_related("request__agent", "request__entitlement__system").get(pk=approval_id)
+    detail = {"verdict": verdict, "rule": str(found.rule_id)}
+    links = [*requests.about(found.request), f"grant:{found.request.grant_id}", f"approval_rule:{found.rule_id}"]
+    log.record(Action.APPROVAL_RULE_LOOKED_AT, about=links, by=by.principal, reason=reason, detail=detail)
+    return True
 
 
 def due() -> QuerySet[RuleApproval]:
@@ -320,10 +334,15 @@ def due() -> QuerySet[RuleApproval]:
 
 
 def tell_due() -> int:
-    """Tell analysts and security of what is due to be looked at, each once; says how many were told anew."""
+    """Tell analysts and security of what is due and that no small review asks anybody about; says how many anew."""
     told = 0
     lookers = list(Person.objects.holding(*MAY_PROPOSE))
+    asked = ReviewTrigger.objects.filter(kind=ReviewTrigger.Kind.BY_RULE).exclude(state=ReviewTrigger.State.DROPPED)
+    asked = asked.exclude(campaign__state__in=[Campaign.State.CLOSING, Campaign.State.CLOSED])
+    elsewhere = {subject.removeprefix("grant:") for subject in asked.values_list("subject", flat=True)}
     for each in due().iterator(chunk_size=500):
+        if str(each.request.grant_id) in elsewhere:
+            continue
         with transaction.atomic():
             told += notices.queue(
                 Kind.REVIEW_WAITING,

@@ -56,5 +56,7 @@ app.conf.beat_schedule = {
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
     "roll-up-usage": {"task": "governance.tasks.roll_up_usage", "schedule": 10 * MINUTE},
     "apply-deadlines": {"task": "governance.tasks.apply_deadlines", "schedule": 15 * MINUTE},
+    "open-micro-reviews": {"task": "governance.tasks.open_micro_reviews", "schedule": MINUTE},
+    "look-for-causes": {"task": "governance.tasks.look_for_causes", "schedule": 10 * MINUTE},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
 }

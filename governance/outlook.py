@@ -66,7 +66,7 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
     """Look at what follows if these tools of the request were approved; names only what the caller may see."""
     kept = frozenset(kept)
     live = Grant.objects.filter(ended_at=None, expires_at__gt=clock.now())
-    people = _people_acted_for(live)
+    people = people_acted_for(live)
     held = GrantLine.objects.filter(grant__in=live.filter(agent=request.agent)).select_related("tool__system")
     seen = set(visibility.grants(caller).filter(agent=request.agent, ended_at=None).values_list("pk", flat=True))
     attended = request.agent.kind in _ATTENDED
@@ -103,7 +103,7 @@ def _weight(action: str, data_class: str, people: int, *, attended: bool) -> flo
     return blast.weight(Right(action, data_class, blast.reach(people), attended))
 
 
-def _people_acted_for(live: QuerySet[Grant]) -> dict[object, int]:
+def people_acted_for(live: QuerySet[Grant]) -> dict[object, int]:
     """Count whom each grant acts for, the people of its groups included."""
     rows = GrantSubject.objects.filter(grant__in=live).values("grant")
     counted = rows.annotate(named=Count("person", distinct=True), members=Count("group__people", distinct=True))

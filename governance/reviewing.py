@@ -67,6 +67,7 @@ _BY_AGENT: Final = (("sponsor", "system_owner", "manager"), ("system_owner", "se
 _BY_SYSTEM: Final = (("system_owner", "sponsor", "manager"), ("security", "sponsor", "manager"))
 _CHAINS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "agent_owner": _BY_AGENT,
+    "micro": _BY_AGENT,
     "resource_owner": _BY_SYSTEM,
     "privileged_tools": _BY_SYSTEM,
     "findings": _BY_SYSTEM,

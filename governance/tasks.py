@@ -6,7 +6,19 @@ from uuid import UUID
 
 from celery import shared_task
 
-from . import approvalrules, approvals, dormancy, emergency, leavers, notices, overrides, reminding, requests, reviews
+from . import (
+    approvalrules,
+    approvals,
+    dormancy,
+    emergency,
+    leavers,
+    microreviews,
+    notices,
+    overrides,
+    reminding,
+    requests,
+    reviews,
+)
 
 
 @shared_task(ignore_result=True)
@@ -28,7 +40,6 @@ def escalate_requests() -> None:
     """Ask the next in line as well where nobody answered in half the time, and remind whoever is asked to look."""
     approvals.escalate_due()
     reminding.remind()
-    approvalrules.tell_due()
 
 
 @shared_task(ignore_result=True)
@@ -73,6 +84,25 @@ def apply_deadlines() -> None:
     reviews.apply_due()
     while reviews.revoke_due():
         pass
+
+
+@shared_task(ignore_result=True)
+def open_micro_reviews() -> None:
+    """Ask about what happened to agents since, and close what was answered."""
+    while microreviews.listen():
+        pass
+    microreviews.settle_due()
+    while microreviews.open_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def look_for_causes() -> None:
+    """Sweep for what no event alone says, such as a first use; and tell of what waits to be looked at elsewhere."""
+    microreviews.find()
+    while microreviews.open_due():
+        pass
+    approvalrules.tell_due()
 
 
 @shared_task(ignore_result=True)

@@ -9,6 +9,7 @@ from .dormancy import Dormancy
 from .emergency import EmergencyGrant
 from .evidence import EvidencePack
 from .invitations import Invitation
+from .microreviews import ReviewTrigger
 from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
 from .questions import RequestQuestion
@@ -53,6 +54,7 @@ __all__ = [
     "ReviewDecision",
     "ReviewItem",
     "ReviewLine",
+    "ReviewTrigger",
     "RuleApproval",
     "SeenAccess",
     "SetupCheck",

@@ -35,6 +35,7 @@ class Campaign(models.Model):
         CREDENTIAL = "credential", "Secrets, keys and tokens, by owner"
         ENTITLEMENT_DEFINITION = "entitlement_definition", "What entitlements contain, by owner of the system"
         CONSOLE_ACCESS = "console_access", "Roles and tokens in Mandate itself, by manager"
+        MICRO = "micro", "One agent, since something happened"
 
     class Mode(models.TextChoices):
         FULL = "full", "Everything"

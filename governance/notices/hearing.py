@@ -22,7 +22,15 @@ from audit import clock, stream
 from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements.models import Agent, Grant, Person, Role, Tool
-from governance.models import AccessRequest, AdoptedAgent, Assignment, Delegation, EmergencyGrant, OfficeProposal
+from governance.models import (
+    AccessRequest,
+    AdoptedAgent,
+    Assignment,
+    Campaign,
+    Delegation,
+    EmergencyGrant,
+    OfficeProposal,
+)
 from governance.models.notices import Kind
 
 from . import hooks, queueing
@@ -303,12 +311,13 @@ def _review(event: Event) -> Iterator[Told]:
     first = waiting.select_related("item__campaign").first()
     if first is None:
         return
+    is_micro = first.item.campaign.kind == Campaign.Kind.MICRO
     yield Told(
         Kind.REVIEW_WAITING,
         Person.objects.filter(pk__in=waiting.values("reviewer")),
         f"campaign:{slug}",
         _("A review waits for you: %(name)s.") % {"name": first.item.campaign.name},
-        f"/reviews/{slug}/work/",
+        f"/reviews/{slug}/{'one' if is_micro else 'work'}/",
         dedupe=f"campaign {slug} waits",
     )
 
@@ -357,5 +366,6 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.DELEGATION_MADE: _delegated,
     Action.CAMPAIGN_ACTIVATED: _review,
     Action.REVIEW_REASSIGNED: _review,
+    Action.REVIEW_DECIDED: _review,
     Action.SETUP_TESTED: _setup,
 }

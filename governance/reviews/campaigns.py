@@ -25,7 +25,7 @@ _KINDS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campai
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a campaign goes about it: its kind, and with `delta` for how many days a person's answer may be carried on.
+    """How a campaign that a person makes goes about it: its kind, and for how many days an answer may be carried on.
 
     SOX lets no answer be carried; for PCI DSS one may be half a year old.
     """

@@ -37,16 +37,7 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
         raise ItemsOpen(open=still_open)
     if still_open:
         _leave_unanswered(campaign, by=by, reason=reason)
-    campaigns.save(campaign, state=Campaign.State.CLOSING, closing_at=clock.now())
-    log.record(
-        Action.CAMPAIGN_CLOSING,
-        about=campaigns.about(campaign),
-        by=by.principal,
-        reason=reason,
-        detail={"without_answer": still_open, "outcomes": ending.outcomes(campaign)},
-    )
-    removing.finish(campaign)
-    _finish(campaign, by=by.principal)
+    _end(campaign, by=by.principal, reason=reason, without_answer=still_open)
     return campaign
 
 
@@ -58,6 +49,25 @@ def _leave_unanswered(campaign: Campaign, *, by: Person, reason: str) -> None:
     if found.stopped and not campaign.is_rehearsal and clock.now() < until:
         raise ItemsOpen(open=len(found.stopped), until=until.isoformat())
     deadlines.carry_out(campaign, found, by=by.principal, reason=reason)
+
+
+@transaction.atomic
+def close_answered(campaign_id: UUID) -> bool:
+    """Close a campaign that the product made, once nothing of it is open; says whether it did."""
+    campaign = campaigns.locked(campaign_id)
+    open_ones = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
+    if campaign.state != Campaign.State.ACTIVE or open_ones.exists():
+        return False
+    _end(campaign, by=SYSTEM, reason="Everything in it is answered.", without_answer=0)
+    return True
+
+
+def _end(campaign: Campaign, *, by: Principal, reason: str, without_answer: int) -> None:
+    campaigns.save(campaign, state=Campaign.State.CLOSING, closing_at=clock.now())
+    detail = {"without_answer": without_answer, "outcomes": ending.outcomes(campaign)}
+    log.record(Action.CAMPAIGN_CLOSING, about=campaigns.about(campaign), by=by, reason=reason, detail=detail)
+    removing.finish(campaign)
+    _finish(campaign, by=by)
 
 
 @transaction.atomic

@@ -44,6 +44,8 @@ class Effect:
     stopped: list[ReviewItem] = field(default_factory=list)
     grants: dict[UUID, list[UUID]] = field(default_factory=dict)
     calls_a_day: dict[UUID, int] = field(default_factory=dict)
+    lately: tuple[int, int] = (0, 0)
+    """How many grants, with how many calls a day, other small reviews stopped within a day: many count as one."""
 
     @property
     def stops(self) -> int:
@@ -64,10 +66,11 @@ class Effect:
     def too_much(self) -> list[str]:
         """Say why this is more than stops without somebody's word; empty when it is not."""
         active = Grant.objects.filter(state=Grant.State.ACTIVE, ended_at=None).count()
+        stops, calls = self.stops + self.lately[0], self.calls + self.lately[1]
         bounds = (
-            ("share", self.stops > MOST_SHARE * active),
-            ("grants", self.stops > MOST_GRANTS),
-            ("calls", self.calls > MOST_CALLS_A_DAY),
+            ("share", stops > MOST_SHARE * (active + self.lately[0])),
+            ("grants", stops > MOST_GRANTS),
+            ("calls", calls > MOST_CALLS_A_DAY),
             ("business_critical", bool(self.critical)),
         )
         return [name for name, is_over in bounds if is_over]
@@ -92,7 +95,15 @@ def effect(campaign: Campaign) -> Effect:
     found.grants = {item: [grant for grant in held if grant in alive] for item, held in removing.grants_of(ids).items()}
     calls = ReviewLine.objects.filter(item__in=ids).values("item").annotate(calls=Sum("calls_window"))
     found.calls_a_day = {row["item"]: -(-(row["calls"] or 0) // _WINDOW_DAYS) for row in calls}
+    if found.stopped and campaign.kind == Campaign.Kind.MICRO:
+        found.lately = _stopped_lately()
     return found
+
+
+def _stopped_lately() -> tuple[int, int]:
+    rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
+    told = list(rows.filter(item__campaign__kind=Campaign.Kind.MICRO).values_list("grants", "calls_a_day"))
+    return sum(len(grants) for grants, _ in told), sum(calls for _, calls in told)
 
 
 def grace_ends(campaign: Campaign) -> datetime:

@@ -124,7 +124,7 @@ def differs(campaign: Campaign) -> tuple[int, int]:
 
 def is_rehearsal() -> bool:
     """Whether the next campaign to begin is the first of this installation, in which nothing stops."""
-    return not Campaign.objects.filter(state__in=Campaign.BEGAN).exists()
+    return not Campaign.objects.filter(state__in=Campaign.BEGAN).exclude(kind=Campaign.Kind.MICRO).exists()
 
 
 def is_stale(campaign: Campaign, now: datetime) -> bool:

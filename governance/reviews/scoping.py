@@ -29,6 +29,7 @@ _TEXT: Final = frozenset({"eq", "in", "isnull"})
 _NUMBER: Final = frozenset({"eq", "gte", "lte"})
 _SOME: Final = frozenset({"has", "eq", "in"})
 _RANKED: Final = frozenset({"has", "eq", "in", "gte", "lte"})
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PRIVILEGED: Final = {"field": "tool.risk", "op": "gte", "value": "high"}
 
 
@@ -51,6 +52,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "system.kind": Field("entitlement__system__kind", _TEXT),
     "system.owner": Field("entitlement__system__owner__login", _TEXT),
     "entitlement.scope": Field("entitlement__scope", _TEXT),
+    "grant.id": Field("pk", frozenset({"eq", "in"}), "grant_id"),
     "grant.state": Field("state", _TEXT),
     "grant.age_days": Field("starts_at", _NUMBER, "age"),
     "grant.expires_in_days": Field("expires_at", _NUMBER, "rest"),
@@ -134,6 +136,8 @@ def _check_value(name: str, op: str, value: object) -> None:
         fits = 0 < len(values) <= _MOST_VALUES and all(
             isinstance(each, str) and 0 < len(each) <= _LONGEST for each in values
         )
+        if field.of == "grant_id":
+            fits = fits and all(_UUID.fullmatch(each) for each in values)
         if name == "tool.risk":
             fits = fits and all(each in set(Risk) for each in values)
     if op not in field.ops or not fits:

@@ -1,0 +1,27 @@
+"""Small reviews that begin by themselves: something happened to one agent, and one person is asked about it on a page.
+
+What happened is read from the record (`hearing`) and from what sweeps find (`finding`), and waits as one cause a kind
+and subject (`causes`). It is asked about as a campaign of kind `micro` (`opening`), so that reviewers, answers, cuts,
+proofs and deadlines are those of every review; `answering` is its page, `settling` its end.
+"""
+
+from .answering import Said, answer, postpone
+from .causes import waiting_count
+from .finding import find
+from .hearing import listen
+from .opening import open_due
+from .seeing import open_of, visible_to
+from .settling import settle_due
+
+__all__ = [
+    "Said",
+    "answer",
+    "find",
+    "listen",
+    "open_due",
+    "open_of",
+    "postpone",
+    "settle_due",
+    "visible_to",
+    "waiting_count",
+]

@@ -1,0 +1,120 @@
+"""Answering a small review on its one page: one answer for all of it that waits for somebody, or a little more time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from audit import log
+from audit.actions import Action
+from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.models import Person
+from governance import reviews
+from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewTrigger
+from governance.models.microreviews import MOST_POSTPONED
+from governance.reviewing import Verb
+from governance.reviews import answering, campaigns
+from governance.reviews.errors import BadAnswer, NotTheReviewer, NotUnderWay
+
+LATER: Final = timedelta(days=14)
+"""By how much a small review is postponed."""
+
+
+class PostponedEnough(DomainError):
+    """A small review is postponed twice at most."""
+
+    code, status = "micro_review_postponed_enough", HTTPStatus.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer for all that a small review asks somebody. To keep some is to name the lines that stay.
+
+    `why_keep` goes with what is kept as it is, `why_drop` with what is cut.
+    """
+
+    verb: str
+    why_keep: str = ""
+    why_drop: str = ""
+    abstain: str = ""
+    comment: str = ""
+    kept: frozenset[int] = frozenset()
+
+
+@transaction.atomic
+def answer(
+    campaign_id: UUID, said: Said, *, by: Person, via: ReviewDecision.Via, amr: Sequence[str] = ()
+) -> reviews.Submission:
+    """Answer all items of a small review that wait for somebody, at once; prove what was cut afterwards.
+
+    Raises NotFound, NotTheReviewer, BadAnswer, and what drafting and submitting raise. Then nothing was decided.
+    """
+    waiting = _waiting(campaign_id, by)
+    items = [each.item_id for each in waiting]
+    left = answering.lines_left(items)
+    if said.verb == Verb.REDUCE and not said.kept <= {line for lines in left.values() for line in lines}:
+        raise BadAnswer(field="kept", lines=sorted(line for lines in left.values() for line in lines))
+    if said.verb == Verb.REDUCE and all(set(left[item]) <= said.kept for item in items):
+        raise BadAnswer(field="kept")
+    revisions = dict(Draft.objects.filter(assignment__in=waiting).values_list("assignment__item", "rev"))
+    for item in items:
+        reviews.save_draft(item, _of_item(said, left[item]), by=by, rev=revisions.get(item, 0))
+    return reviews.submit(campaign_id, by=by, via=via, amr=amr)
+
+
+def _waiting(campaign_id: UUID, by: Person) -> list[Assignment]:
+    """Return what waits for somebody in a small review, whose campaign is held. Raises as `answer`."""
+    campaign = campaigns.locked(campaign_id)
+    if campaign.kind != Campaign.Kind.MICRO:
+        raise NotFound
+    if campaign.state != Campaign.State.ACTIVE:
+        raise NotUnderWay
+    found = reviews.waiting_for(by).filter(item__campaign=campaign).order_by("item__number")
+    if not (rows := list(found)):
+        raise NotTheReviewer
+    return rows
+
+
+def _of_item(said: Said, left: Sequence[int]) -> reviews.Answer:
+    """Return what one answer for all of it says of one item."""
+    if said.verb == Verb.ABSTAIN:
+        return reviews.Answer(said.verb, said.abstain, said.comment)
+    if said.verb == Verb.REVOKE or (said.verb == Verb.REDUCE and not said.kept & set(left)):
+        return reviews.Answer(Verb.REVOKE, said.why_drop, said.comment)
+    if said.verb == Verb.REDUCE and not set(left) <= said.kept:
+        return reviews.Answer(said.verb, said.why_drop, said.comment, tuple(sorted(said.kept & set(left))))
+    return reviews.Answer(
+        Verb.CERTIFY if said.verb in (Verb.CERTIFY, Verb.REDUCE) else said.verb, said.why_keep, said.comment
+    )
+
+
+@transaction.atomic
+def postpone(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
+    """Put a small review off by fourteen days, as somebody whom it asks; twice at most.
+
+    Raises NotFound, NotTheReviewer, NotUnderWay, ReasonRequired, PostponedEnough.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    _waiting(campaign_id, by)
+    campaign = campaigns.locked(campaign_id)
+    trigger = ReviewTrigger.objects.select_for_update(of=("self",)).select_related("agent").get(campaign=campaign)
+    if trigger.postponed >= MOST_POSTPONED:
+        raise PostponedEnough
+    trigger.postponed += 1
+    trigger.save(update_fields=["postponed"])
+    campaigns.save(campaign, due_at=campaign.due_at + LATER, deadline_held=None)
+    log.record(
+        Action.REVIEW_POSTPONED,
+        about=[*campaigns.about(campaign), f"agent:{trigger.agent.slug}"],
+        by=by.principal,
+        reason=reason,
+        detail={"due_at": campaign.due_at.isoformat(), "times": trigger.postponed},
+    )
+    return campaign

@@ -1,0 +1,157 @@
+"""Beginning a small review: a campaign of one agent, made by the product, with an analyst to turn to.
+
+It takes its population, suggestions and reviewers by the steps of every campaign. Nobody has more than ten open at
+once: what comes on top waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Case, Count, IntegerField, Value, When
+
+from audit import chain, clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from entitlements.models import Person, Role
+from entitlements.words import Risk
+from governance.models import Assignment, Campaign, ReviewItem, ReviewTrigger
+from governance.reviews import assigning, campaigns, staging, suggesting
+
+from .causes import MANNERS
+
+MOST_OPEN: Final = 10
+"""How many small reviews one person has at once."""
+DUE, DUE_CRITICAL = timedelta(days=7), timedelta(days=2)
+_FULL_FOR: Final = timedelta(hours=1)
+_ORDER: Final = Case(
+    *(When(kind=kind, then=Value(place)) for place, kind in enumerate(MANNERS)),
+    output_field=IntegerField(),
+)
+
+
+class _Full(Exception):
+    """Whoever would answer has enough to answer."""
+
+
+class _Nothing(Exception):
+    """Nothing is in force that could be asked about."""
+
+
+def open_due(limit: int = 100) -> int:
+    """Begin the reviews of up to `limit` causes that wait, the weightiest first; says how many began."""
+    waiting = ReviewTrigger.objects.filter(state=ReviewTrigger.State.WAITING, open_from__lte=clock.now())
+    ids = list(waiting.order_by(_ORDER, "happened_at").values_list("pk", flat=True)[:limit])
+    owner = whose_care()
+    return sum(_open(pk, owner) for pk in ids) if owner else 0
+
+
+def whose_care() -> Person | None:
+    """Return the person a small review belongs to: the analyst with the fewest, or else somebody of security."""
+    for role in (Role.ANALYST, Role.SECURITY):
+        rows = Person.objects.holding(role).filter(is_active=True).annotate(n=Count("campaigns", distinct=True))
+        if (found := rows.order_by("n", "login").first()) is not None:
+            return found
+    return None
+
+
+@transaction.atomic
+def _open(pk: UUID, owner: Person) -> int:
+    row = ReviewTrigger.objects.select_for_update(of=("self",), skip_locked=True).select_related("agent")
+    trigger = row.filter(pk=pk, state=ReviewTrigger.State.WAITING).first()
+    if trigger is None or _is_open(trigger):
+        return 0
+    try:
+        with transaction.atomic():
+            campaign = _begin(trigger, owner)
+    except _Nothing:
+        ReviewTrigger.objects.filter(pk=pk).update(state=ReviewTrigger.State.DROPPED)
+        return 0
+    except _Full:
+        ReviewTrigger.objects.filter(pk=pk).update(open_from=clock.now() + _FULL_FOR)
+        return 0
+    trigger.state, trigger.campaign, trigger.opened_at = ReviewTrigger.State.OPENED, campaign, clock.now()
+    trigger.save(update_fields=["state", "campaign", "opened_at"])
+    return 1
+
+
+def _is_open(trigger: ReviewTrigger) -> bool:
+    same = ReviewTrigger.objects.filter(kind=trigger.kind, subject=trigger.subject)
+    return same.filter(campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED]).exists()
+
+
+def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
+    """Make the campaign of a cause and begin it. Raises _Nothing, _Full."""
+    now, scope = clock.now(), _scope(trigger)
+    campaign = Campaign.objects.create(
+        slug=f"micro-{uuid4().hex[:12]}",
+        name=f"{trigger.get_kind_display()}: {trigger.agent.name}"[:200],
+        kind=Campaign.Kind.MICRO,
+        owner=owner,
+        scope=scope,
+        scope_sha256=hashlib.sha256(chain.canonical(scope)).hexdigest(),
+        due_at=now + DUE,
+        created_at=now,
+        load_cap=None,
+    )
+    campaigns.save(campaign, state=Campaign.State.STAGING)
+    rows, digest = staging.take(campaign, now)
+    if not rows:
+        raise _Nothing
+    suggesting.suggest(campaign, now)
+    unresolved = assigning.assign(campaign)
+    if _somebody_is_full(campaign):
+        raise _Full
+    critical = ReviewItem.objects.filter(campaign=campaign, risk=Risk.CRITICAL).exists()
+    campaigns.save(
+        campaign,
+        due_at=now + (DUE_CRITICAL if critical else DUE),
+        state=Campaign.State.STAGED,
+        snapshot_at=now,
+        population_rows=rows,
+        population_sha256=digest,
+    )
+    campaigns.save(campaign, state=Campaign.State.ACTIVE)
+    log.record(
+        Action.CAMPAIGN_ACTIVATED,
+        about=[*campaigns.about(campaign), f"agent:{trigger.agent.slug}"],
+        by=SYSTEM,
+        reason=str(trigger.get_kind_display()),
+        detail={
+            "kind": campaign.kind,
+            "cause": trigger.kind,
+            "facts": trigger.facts,
+            "population": rows,
+            "population_sha256": digest,
+            "unresolved": unresolved,
+            "scope": scope,
+            "scope_sha256": campaign.scope_sha256,
+            "due_at": campaign.due_at.isoformat(),
+        },
+    )
+    return campaign
+
+
+def _scope(trigger: ReviewTrigger) -> dict[str, Any]:
+    scope: dict[str, Any] = {"agents": [trigger.agent.slug]}
+    if trigger.grants:
+        scope["where"] = {"field": "grant.id", "op": "in", "value": [str(grant) for grant in trigger.grants][:200]}
+    return scope
+
+
+def _somebody_is_full(campaign: Campaign) -> bool:
+    """Whether somebody whom it asks would have more small reviews open than anybody has."""
+    asked = Assignment.objects.filter(item__campaign=campaign, reviewer__isnull=False).values("reviewer")
+    open_ones = Assignment.objects.filter(
+        reviewer__in=asked,
+        state=Assignment.State.ASSIGNED,
+        item__state=ReviewItem.State.IN_REVIEW,
+        item__campaign__kind=Campaign.Kind.MICRO,
+        item__campaign__state=Campaign.State.ACTIVE,
+    )
+    counted = open_ones.values("reviewer").annotate(n=Count("item__campaign", distinct=True))
+    return counted.filter(n__gte=MOST_OPEN).exists()

@@ -1,0 +1,269 @@
+"""A small review from its question to its end: one answer for all of it, more time, no answer, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from audit import clock, timeline
+from audit.actions import Action
+from audit.context import SYSTEM
+from entitlements.models import Grant, Tool
+from governance import approvalrules, dormancy, microreviews, reviews
+from governance.microreviews import Said, answering, causes, finding
+from governance.models import (
+    Campaign,
+    Dormancy,
+    NoAnswer,
+    Notice,
+    ReviewDecision,
+    ReviewItem,
+    ReviewTrigger,
+    RuleApproval,
+)
+from governance.notices import hearing
+from governance.reviews import covering, deadlines
+from governance.reviews.errors import BadAnswer, NotTheReviewer
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+MONTHS = timedelta(days=89)
+UI = ReviewDecision.Via.UI
+
+
+def asked(company: Company, kind: str = "new_office", **fact: object) -> Campaign:
+    """Note a cause for research-bot, and ask about it."""
+    causes.note(kind, company.bot, fact)
+    assert microreviews.open_due() == 1
+    campaign = ReviewTrigger.objects.get(kind=kind).campaign
+    assert campaign is not None
+    return campaign
+
+
+@pytest.fixture
+def low() -> tuple[Company, Campaign, list[Grant]]:
+    """Research-bot with two grants of two harmless tools each, at two systems, about which sofia is asked."""
+    company = companies.found()
+    mail = make.system("mail", owner=company.sam)
+    held = [
+        make.grant(
+            company.bot,
+            make.entitlement(of, make.tool(of, "one"), make.tool(of, "two")),
+            people=[company.bob],
+            lasts=MONTHS,
+        )
+        for of in (company.system, mail)
+    ]
+    return company, asked(company), held
+
+
+def test_one_answer_keeps_all_of_it_and_the_review_ends_by_itself_once_it_stands(
+    low: tuple[Company, Campaign, list[Grant]], at: Move
+) -> None:
+    company, campaign, held = low
+    assert [item.assignments.get().reviewer for item in campaign.items.all()] == [company.sofia, company.sofia]
+    assert campaign.due_at - campaign.created_at == timedelta(days=7)
+    with pytest.raises(NotTheReviewer):
+        microreviews.answer(campaign.pk, Said("certify"), by=company.sam, via=UI)
+
+    done = microreviews.answer(campaign.pk, Said("certify"), by=company.sofia, via=UI)
+
+    assert [each.verb for each in done.decided] == ["certify", "certify"]
+    assert microreviews.settle_due() == 0, "it can still be taken back"
+    at(timedelta(minutes=16))
+    assert (microreviews.settle_due(), microreviews.settle_due()) == (1, 0)
+    campaign.refresh_from_db()
+    assert campaign.state == "closed"
+    assert {grant.state for grant in Grant.objects.filter(pk__in=[each.pk for each in held])} == {"active"}
+    assert covering.coverage().percent == 100, "a person looked at it"
+
+
+def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
+    low: tuple[Company, Campaign, list[Grant]],
+) -> None:
+    company, campaign, held = low
+    first = campaign.items.get(system=company.system)
+    lines = {line.pk: line for item in campaign.items.all() for line in item.lines.select_related("tool")}
+    gone = next(pk for pk, line in lines.items() if line.item == first and line.tool.name == "two")
+    for wrong in (frozenset(lines), frozenset({*lines, 0})):
+        with pytest.raises(BadAnswer):
+            microreviews.answer(campaign.pk, Said("reduce", why_drop="unused", kept=wrong), by=company.sofia, via=UI)
+
+    said = Said("reduce", why_drop="unused", kept=frozenset(lines) - {gone})
+    done = microreviews.answer(campaign.pk, said, by=company.sofia, via=UI)
+
+    assert sorted(each.verb for each in done.decided) == ["certify", "reduce"]
+    assert all(reviews.prove(cut).state == "verified" for cut in done.removals)
+    assert [sorted(each.lines.values_list("tool__name", flat=True)) for each in held] == [["one"], ["one", "two"]]
+
+
+def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
+    low: tuple[Company, Campaign, list[Grant]],
+) -> None:
+    company, campaign, held = low
+    done = microreviews.answer(campaign.pk, Said("revoke", why_drop="drifted"), by=company.sofia, via=UI)
+    assert [reviews.prove(cut).state for cut in done.removals] == ["verified", "verified"]
+    held[0].refresh_from_db()
+    assert held[0].state == "suspended"
+
+    reviews.recall(campaign.items.get(system=company.system).pk, by=company.sofia)
+
+    held[0].refresh_from_db()
+    assert held[0].state == "active"
+    kept = microreviews.answer(campaign.pk, Said("certify"), by=company.sofia, via=UI)
+    assert [each.verb for each in kept.decided] == ["certify"], "the other answer stands"
+
+
+def test_whoever_cannot_judge_passes_it_on(low: tuple[Company, Campaign, list[Grant]]) -> None:
+    company, campaign, _ = low
+    microreviews.answer(campaign.pk, Said("abstain", abstain="not_mine"), by=company.sofia, via=UI)
+    waiting = {item.assignments.get(state="assigned").reviewer for item in campaign.items.all()}
+    assert waiting == {company.sam}
+
+
+def test_it_is_put_off_twice_by_a_fortnight_by_whoever_is_asked_and_no_more(
+    low: tuple[Company, Campaign, list[Grant]],
+) -> None:
+    company, campaign, _ = low
+    due = campaign.due_at
+    with pytest.raises(NotTheReviewer):
+        microreviews.postpone(campaign.pk, by=company.sam, reason="busy")
+    for _times in range(2):
+        microreviews.postpone(campaign.pk, by=company.sofia, reason="quarter end")
+    campaign.refresh_from_db()
+    assert campaign.due_at == due + timedelta(days=28)
+    with pytest.raises(answering.PostponedEnough):
+        microreviews.postpone(campaign.pk, by=company.sofia, reason="again")
+    assert timeline.of("campaign", campaign.slug).filter(action=Action.REVIEW_POSTPONED).count() == 2
+
+
+def test_without_an_answer_the_deadline_goes_by_risk_and_is_no_rehearsal(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = companies.found()
+    risky = make.grant(company.bot, company.use, people=[company.alice], lasts=MONTHS)
+    mild = make.grant(company.bot, worlds.low(company), people=[company.bob], lasts=MONTHS)
+    campaign = asked(company)
+    assert campaign.due_at - campaign.created_at == timedelta(days=2), "something of it is critical"
+    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    at(timedelta(days=7))
+
+    assert reviews.apply_due() == 2
+
+    assert dict(NoAnswer.objects.values_list("item__risk", "did")) == {"critical": "suspend", "low": "keep_flagged"}
+    for grant, state in ((risky, "suspended"), (mild, "active")):
+        grant.refresh_from_db()
+        assert grant.state == state
+    assert microreviews.settle_due() == 1
+    reviews.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
+    first = worlds.campaign(company)
+    assert first.is_rehearsal, "no small review takes the place of the first campaign"
+
+
+def test_many_small_reviews_that_nobody_answers_trip_the_breaker_together(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.analyst("ana")
+    use = make.entitlement(make.system("mail"), make.tool(make.system("other"), "send", risk="medium"))
+    monkeypatch.setattr(deadlines, "MOST_GRANTS", 2)
+    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    for number in range(3):
+        agent = make.agent(f"bot-{number}")
+        make.grant(agent, use, lasts=MONTHS)
+        causes.note("new_office", agent, {})
+    assert microreviews.open_due() == 3
+    at(timedelta(days=14))
+    reviews.apply_due()
+    assert Grant.objects.filter(state="suspended").count() == 2
+    [held] = Campaign.objects.filter(deadline_held__isnull=False)
+    assert held.deadline_held is not None
+    assert held.deadline_held["why"] == ["grants"]
+
+
+def test_keeping_an_unused_agent_here_says_so_there(low: tuple[Company, Campaign, list[Grant]], at: Move) -> None:
+    company, _, _ = low
+    Dormancy.objects.create(agent=company.bot, step=Dormancy.Step.ASKED, since=clock.now())
+    campaign = asked(company, "dormant")
+    microreviews.answer(campaign.pk, Said("certify", comment="The books close in March."), by=company.sofia, via=UI)
+    at(timedelta(minutes=16))
+    microreviews.settle_due()
+    unused = Dormancy.objects.get()
+    assert (unused.step, unused.kept_by, unused.kept_because) == (0, company.sofia, "The books close in March.")
+    with pytest.raises(dormancy.NotDormant):
+        dormancy.keep(company.bot, by=company.sofia, reason="again")
+
+
+def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Move) -> None:
+    company = companies.found()
+    terms = {"longest": timedelta(days=30), "kinds": ["shared"], "expires_at": clock.now() + MONTHS}
+    proposed = approvalrules.propose(company.use, by=company.ana, reason="It only tells the time.", **terms)
+    approvalrules.confirm(proposed.pk, by=company.resa, reason="Harmless.")
+    request = make.request(
+        company.use, company.bot, by=company.otto, people=[company.alice], tools=["now"], lasts=timedelta(days=30)
+    )
+    assert request.state == "approved"
+    at(timedelta(days=6))
+    assert finding.looks_due() == 0
+    at(timedelta(days=1, minutes=1))
+    assert (finding.looks_due(), finding.looks_due()) == (1, 0)
+    assert microreviews.open_due() == 1
+    assert approvalrules.tell_due() == 0, "whoever is asked here is not told of it elsewhere"
+    campaign = ReviewTrigger.objects.get().campaign
+    assert campaign is not None
+
+    microreviews.answer(campaign.pk, Said("certify", comment="Still read daily."), by=company.sofia, via=UI)
+    at(timedelta(minutes=16))
+    microreviews.settle_due()
+
+    look = RuleApproval.objects.get()
+    assert (look.verdict, look.looked_by, look.finding) == ("keep", company.sofia, "Still read daily.")
+    assert not approvalrules.due().exists()
+
+
+def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(at: Move) -> None:
+    company = companies.found()
+    terms = {"longest": timedelta(days=30), "kinds": ["shared"], "expires_at": clock.now() + MONTHS}
+    proposed = approvalrules.propose(company.use, by=company.ana, reason="It only tells the time.", **terms)
+    approvalrules.confirm(proposed.pk, by=company.resa, reason="Harmless.")
+    make.request(
+        company.use, company.bot, by=company.otto, people=[company.alice], tools=["now"], lasts=timedelta(days=30)
+    )
+    at(timedelta(days=8))
+    finding.looks_due()
+    microreviews.open_due()
+    campaign = Campaign.objects.get()
+    item = ReviewItem.objects.get()
+    reviews.reassign(item.pk, company.resa, by=company.ana, reason="she knows it")
+    microreviews.answer(campaign.pk, Said("certify"), by=company.resa, via=UI)
+    at(timedelta(minutes=16))
+    microreviews.settle_due()
+    assert RuleApproval.objects.get().verdict == ""
+    assert approvalrules.tell_due() > 0
+
+
+def test_access_that_ends_meanwhile_is_asked_about_no_longer(low: tuple[Company, Campaign, list[Grant]]) -> None:
+    _, campaign, held = low
+    for grant in held:
+        make.grants.revoke(grant.pk, by=SYSTEM, reason="over")
+    assert microreviews.settle_due() == 1
+    campaign.refresh_from_db()
+    assert campaign.state == "closed"
+    assert set(campaign.items.values_list("state", flat=True)) == {"superseded"}
+
+
+def test_whoever_is_asked_is_told_once_with_the_way_to_the_page(low: tuple[Company, Campaign, list[Grant]]) -> None:
+    company, campaign, _ = low
+    event = timeline.of("campaign", campaign.slug).get(action=Action.CAMPAIGN_ACTIVATED)
+    assert (event.actor, event.detail["cause"]) == (str(SYSTEM), "new_office")
+    for _times in range(2):
+        hearing.tell(event)
+    told = Notice.objects.get(person=company.sofia)
+    assert told.url == f"/reviews/{campaign.slug}/one/"
+    assert Tool.objects.exists()

@@ -1,0 +1,249 @@
+"""What begins a small review: each cause by the act that brings it about, once, and about what it concerns alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import DatabaseError, transaction
+
+from audit import clock
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import agentversions, grants, people
+from entitlements.catalog import seen
+from entitlements.models import Tool
+from governance import combinationrules, dormancy, microreviews, ownership
+from governance.microreviews import causes, finding, hearing
+from governance.models import CombinationRule, ReviewTrigger, UsageDay
+from tests import make
+from tests.audit.make import Archive
+from tests.governance.companies import Company
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Hear = Callable[[], dict[str, ReviewTrigger]]
+type Move = Callable[[datetime | timedelta], datetime]
+MONTHS = timedelta(days=89)
+
+
+@pytest.fixture
+def heard() -> Hear:
+    """Hear what the record says since the last time, and return what waits by kind."""
+    known: set[UUID] = set()
+
+    def hear() -> dict[str, ReviewTrigger]:
+        for event in Event.objects.filter(action__in=[*hearing._HEARERS]).order_by("at", "sequence"):
+            if event.uuid not in known:
+                hearing.hear(event)
+            known.add(event.uuid)
+        return {each.kind: each for each in ReviewTrigger.objects.filter(state="waiting")}
+
+    return hear
+
+
+def drifted(tool: Tool, **changes: object) -> None:
+    """Let a server offer another definition of a tool than the approved one."""
+    raw = {**(tool.approved.definition if tool.approved else {}), **changes}
+    with transaction.atomic():
+        seen.again(tool, raw, seen.Seen(), by=SYSTEM)
+
+
+def test_a_changed_tool_is_asked_about_at_each_agent_that_holds_it_with_the_difference(heard: Hear) -> None:
+    company, grant = worlds.found()
+    make.grant(make.agent("bystander"), make.entitlement(make.system("mail")), lasts=MONTHS)
+    drifted(Tool.objects.get(name="now"), description="Deletes your mail.")
+    waiting = heard()["tool_changed"]
+    assert (waiting.agent, waiting.subject, waiting.grants) == (company.bot, "agent:research-bot", [grant.pk])
+    [fact] = waiting.facts
+    assert (fact["tool"], fact["change"]) == ("clock/now", "description")
+    assert any("Deletes your mail." in line for line in fact["difference"])
+
+    assert microreviews.open_due() == 1
+    campaign = ReviewTrigger.objects.get(kind="tool_changed").campaign
+    assert campaign is not None
+    assert (campaign.kind, campaign.state, campaign.is_rehearsal) == ("micro", "active", False)
+    assert [item.agent for item in campaign.items.all()] == [company.bot]
+
+
+def test_a_cosmetic_change_is_no_cause(heard: Hear) -> None:
+    worlds.found()
+    drifted(Tool.objects.get(name="now"), icons=[{"src": "https://example.org/clock.png"}])
+    changed = Event.objects.get(action=Action.TOOL_CHANGED)
+    assert changed.detail["change"] == "cosmetic"
+    assert "tool_changed" not in heard()
+
+
+def test_whoever_leaves_is_a_cause_for_what_they_answered_for_and_for_what_was_given_for_them(heard: Hear) -> None:
+    company, grant = worlds.found()
+    bobs = make.grant(company.bot, company.use, people=[company.bob])
+    people.disable(company.sofia, by=SYSTEM, reason="gone")
+    people.disable(company.bob, by=SYSTEM, reason="gone")
+    waiting = heard()
+    assert (waiting["leaver"].facts[0]["name"], waiting["leaver"].facts[0]["office"]) == ("Sofia", "sponsor")
+    assert waiting["leaver"].grants == []
+    assert (waiting["delegate_left"].facts[0]["name"], waiting["delegate_left"].grants) == ("Bob", [bobs.pk])
+
+    assert microreviews.open_due() == 2
+    asked = ReviewTrigger.objects.get(kind="delegate_left").campaign
+    assert asked is not None
+    assert list(asked.population.values_list("grant", flat=True)) == [bobs.pk] != [grant.pk]
+
+
+def test_an_unused_agent_is_asked_about_when_its_sponsor_is(at: Move, heard: Hear) -> None:
+    company, _ = worlds.found()
+    make.grant(company.bot, make.entitlement(company.system), people=[company.bob], lasts=MONTHS)
+    at(timedelta(days=31))
+    dormancy.take_steps()
+    at(timedelta(days=15))
+    assert "dormant" not in heard()
+    dormancy.take_steps()
+    assert heard()["dormant"].agent == company.bot
+
+
+def test_the_first_use_of_what_cannot_be_undone_is_asked_about_once() -> None:
+    company, grant = worlds.found()
+    Tool.objects.filter(name="wipe").update(action="delete")
+    wipe, today = Tool.objects.get(name="wipe"), clock.now()
+    row = {"agent": company.bot, "grant": grant, "denied": 0}
+    UsageDay.objects.create(**row, tool=Tool.objects.get(name="now"), day=today.date(), calls=9, last_at=today)
+    assert finding.first_uses() == 0
+    UsageDay.objects.create(**row, tool=wipe, day=today.date(), calls=2, last_at=today)
+    assert (finding.first_uses(), finding.first_uses()) == (1, 0)
+    cause = ReviewTrigger.objects.get()
+    assert (cause.kind, cause.grants, cause.facts[0]["tool"], cause.facts[0]["calls"]) == (
+        "irreversible_use",
+        [grant.pk],
+        "clock/wipe",
+        2,
+    )
+
+
+def test_a_tool_that_was_used_before_the_last_week_is_no_first_use() -> None:
+    company, grant = worlds.found()
+    Tool.objects.filter(name="wipe").update(action="delete")
+    for days in (0, 30):
+        day = clock.now() - timedelta(days=days)
+        row = {"agent": company.bot, "grant": grant, "tool": Tool.objects.get(name="wipe"), "denied": 0}
+        UsageDay.objects.create(**row, day=day.date(), calls=2, last_at=day)
+    assert finding.first_uses() == 0
+
+
+def rule(company: Company) -> CombinationRule:
+    """Publish that nobody reads the clock and wipes it."""
+    sides = [{"tools": ["now"]}, {"tools": ["wipe"]}]
+    said = {"sentence": "Reads the clock and wipes it.", "on": True, "reason": "a test"}
+    proposed = combinationrules.propose("read-and-wipe", sides=sides, by=company.resa, **said)
+    return combinationrules.publish(proposed.pk, by=company.rob, reason="seen")
+
+
+def test_a_combination_is_asked_about_when_a_rule_finds_it_and_only_once_for_its_wording(heard: Hear) -> None:
+    company, _ = worlds.found()
+    assert "combination" not in heard()
+    rule(company)
+    cause = heard()["combination"]
+    assert (cause.agent, cause.facts[0]["rule"], len(cause.facts[0]["sides"])) == (company.bot, "read-and-wipe", 2)
+    microreviews.open_due()
+    assert "combination" not in heard(), "the same wording is asked about once"
+
+
+def test_a_changed_agent_a_new_sponsor_many_denials_and_a_far_greater_reach_are_causes(heard: Hear) -> None:
+    company, _ = worlds.found()
+    heard()
+    ReviewTrigger.objects.update(state="dropped")
+    said = agentversions.Version("model-1")
+    agentversions.report(company.bot, said, by=SYSTEM)
+    assert "agent_changed" not in heard(), "the first report is no change"
+    agentversions.report(company.bot, agentversions.Version("model-2"), by=SYSTEM)
+    ownership.change_sponsor(company.bot, make.person("sven"), by=company.ana.principal, reason="moved")
+    today = clock.now()
+    row = {"agent": company.bot, "tool": Tool.objects.get(name="now"), "calls": 0, "last_at": None}
+    UsageDay.objects.create(**row, day=(today - timedelta(days=3)).date(), denied=40)
+    UsageDay.objects.create(**row, day=today.date(), denied=19)
+    assert finding.spikes() == 0
+    UsageDay.objects.filter(day=today.date()).update(denied=20)
+    assert (finding.spikes(), finding.spikes()) == (1, 0)
+    Tool.objects.filter(name="wipe").update(data_class="restricted", action="delete")
+    big = make.entitlement(company.system, Tool.objects.get(name="wipe"))
+    many = make.group(*(make.person() for _ in range(30)))
+    make.grant(company.bot, big, groups=[many])
+    waiting = heard()
+    assert waiting["agent_changed"].facts[-1]["changed"] == ["model"]
+    assert waiting["new_office"].facts[-1]["to"] == "sven"
+    assert waiting["denials"].facts[-1]["denied"] == 20
+    reach = waiting["reach_grew"].facts[-1]
+    assert reach["after"] - reach["before"] >= 15
+
+
+def test_access_of_long_standing_is_asked_about_before_it_ends_and_short_access_is_not(at: Move) -> None:
+    company, _ = worlds.found()
+    longest = make.grant(company.bot, company.use, people=[company.bob], lasts=timedelta(days=90))
+    make.grant(company.bot, company.use, people=[company.mona], lasts=timedelta(days=30))
+    at(timedelta(days=20))
+    assert finding.ending() == 0
+    at(timedelta(days=58))
+    assert (finding.ending(), finding.ending()) == (1, 0)
+    assert ReviewTrigger.objects.get().grants == [longest.pk]
+
+
+def test_what_happens_again_is_added_while_it_waits_and_asked_about_later_once_it_was(at: Move) -> None:
+    company, _ = worlds.found()
+    fact = {"tool": "clock/now", "difference": []}
+    causes.note("tool_changed", company.bot, fact)
+    causes.note("tool_changed", company.bot, fact)
+    assert [len(each.facts) for each in ReviewTrigger.objects.all()] == [2]
+    assert microreviews.open_due() == 1
+    later = causes.note("tool_changed", company.bot, fact)
+    assert later.open_from == clock.now() + timedelta(days=7) or later.open_from > clock.now() + timedelta(days=6)
+    assert microreviews.open_due() == 0
+    at(timedelta(hours=7))
+    assert microreviews.open_due() == 0
+
+
+def test_nobody_has_more_than_ten_at_once_and_the_weightiest_come_first() -> None:
+    sofia, ana, use = make.person("sofia"), make.analyst("ana"), make.entitlement(make.system("mail"))
+    for number in range(11):
+        agent = make.agent(f"bot-{number}", sponsor=sofia)
+        make.grant(agent, use, lasts=MONTHS)
+        causes.note("combination" if number == 10 else "new_office", agent, {"to": "sofia"})
+    assert microreviews.open_due() == 10
+    left = ReviewTrigger.objects.get(state="waiting")
+    assert (left.kind, left.agent.slug) == ("new_office", "bot-9")
+    assert left.open_from > clock.now()
+    assert ana.campaigns.count() == 10
+
+
+def test_what_nothing_in_force_is_left_of_is_dropped_and_asks_nobody() -> None:
+    company, grant = worlds.found()
+    causes.note("new_office", company.bot, {"to": "sofia"})
+    grants.revoke(grant.pk, by=SYSTEM, reason="over")
+    assert microreviews.open_due() == 0
+    assert ReviewTrigger.objects.get().state == "dropped"
+    with pytest.raises(DatabaseError, match="never changed or deleted"), transaction.atomic():
+        ReviewTrigger.objects.all().delete()
+    with pytest.raises(DatabaseError, match="stays as it is"), transaction.atomic():
+        ReviewTrigger.objects.update(facts=[])
+
+
+def test_the_record_is_read_on_from_where_it_was_left_and_what_was_before_is_no_cause(
+    transactional_db: None,  # noqa: ARG001
+    tmp_path: Path,
+) -> None:
+    archive = Archive(tmp_path, Ed25519PrivateKey.generate())
+    company, _ = worlds.found()
+    people.disable(company.bob, by=SYSTEM, reason="before")
+    archive.seal()
+    assert hearing.listen() == 0
+    people.disable(company.sofia, by=SYSTEM, reason="gone")
+    archive.seal()
+    with transaction.atomic():
+        assert hearing.listen() == 1
+        transaction.set_rollback(True)  # as where the worker is killed
+    assert (hearing.listen(), hearing.listen()) == (1, 0)
+    assert [each.kind for each in ReviewTrigger.objects.all()] == ["leaver"]
