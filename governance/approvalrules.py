@@ -338,7 +338,7 @@ def tell_due() -> int:
     told = 0
     lookers = list(Person.objects.holding(*MAY_PROPOSE))
     asked = ReviewTrigger.objects.filter(kind=ReviewTrigger.Kind.BY_RULE).exclude(state=ReviewTrigger.State.DROPPED)
-    asked = asked.exclude(campaign__state__in=[Campaign.State.CLOSING, Campaign.State.CLOSED])
+    asked = asked.exclude(campaign__state__in=[Campaign.State.CLOSING, Campaign.State.CLOSED, Campaign.State.CANCELLED])
     elsewhere = {subject.removeprefix("grant:") for subject in asked.values_list("subject", flat=True)}
     for each in due().iterator(chunk_size=500):
         if str(each.request.grant_id) in elsewhere:

@@ -44,7 +44,11 @@ class CampaignAsked(Strict):
     name = Text(max_length=200)
     due_at = serializers.DateTimeField()
     scope = Scope(required=False, default=dict)
-    kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
+    kind = serializers.ChoiceField(
+        choices=[kind for kind in Campaign.Kind.choices if kind[0] != Campaign.Kind.MICRO],
+        required=False,
+        default=Campaign.Kind.AGENT_OWNER,
+    )
     mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False, default=Campaign.Mode.FULL)
     framework = serializers.ChoiceField(
         choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE

@@ -91,6 +91,7 @@ class CampaignFilter(filters.FilterSet):
     """Filters of campaigns."""
 
     state = filters.ChoiceFilter(choices=Campaign.State.choices)
+    kind = filters.ChoiceFilter(choices=Campaign.Kind.choices)
 
     class Meta:
         model = Campaign
@@ -105,8 +106,9 @@ class Campaigns(OfReviews, Listing):
     ordering = ("-created_at", "-id")
 
     def rows(self) -> QuerySet[Campaign]:
-        """Return the visible campaigns."""
-        return self.campaigns()
+        """Return the visible campaigns; small reviews, which are many, only where they are asked for by their kind."""
+        small = self.request.query_params.get("kind") == Campaign.Kind.MICRO
+        return self.campaigns() if small else self.campaigns().exclude(kind=Campaign.Kind.MICRO)
 
     @extend_schema(responses=CampaignShown(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature

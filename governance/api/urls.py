@@ -18,6 +18,7 @@ from . import (
     delegations,
     emergencies,
     evidence,
+    microreviews,
     notices,
     ownership,
     policies,
@@ -32,6 +33,7 @@ from .simulating import CampaignPreview, Reduction
 PREFIX: Final = "api/v1/"
 
 _CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
+_MICRO: Final = PREFIX + "micro-reviews/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
 _CUT: Final = PREFIX + "review-cuts/<uuid:key>"
 _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
@@ -76,6 +78,10 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/evidence.csv", campaigns.EvidenceTable.as_view(), name="campaign-evidence-table"),
     path(_CAMPAIGN + "/seal", evidence.Seal.as_view(), name="campaign-seal"),
     path(_CAMPAIGN + "/evidence.zip", evidence.PackFile.as_view(), name="campaign-pack"),
+    path(PREFIX + "micro-reviews", microreviews.MicroReviews.as_view(), name="micro-reviews"),
+    path(_MICRO, microreviews.OneMicroReview.as_view(), name="micro-review"),
+    path(_MICRO + "/answer", microreviews.MicroAnswer.as_view(), name="micro-review-answer"),
+    path(_MICRO + "/postpone", microreviews.MicroPostpone.as_view(), name="micro-review-postpone"),
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),

@@ -12,11 +12,13 @@ from .hearing import listen
 from .opening import open_due
 from .seeing import open_of, visible_to
 from .settling import settle_due
+from .telling import happened
 
 __all__ = [
     "Said",
     "answer",
     "find",
+    "happened",
     "listen",
     "open_due",
     "open_of",

@@ -317,7 +317,7 @@ def _review(event: Event) -> Iterator[Told]:
         Person.objects.filter(pk__in=waiting.values("reviewer")),
         f"campaign:{slug}",
         _("A review waits for you: %(name)s.") % {"name": first.item.campaign.name},
-        f"/reviews/{slug}/{'one' if is_micro else 'work'}/",
+        f"/small-reviews/{slug}/" if is_micro else f"/reviews/{slug}/work/",
         dedupe=f"campaign {slug} waits",
     )
 

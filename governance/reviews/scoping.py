@@ -137,7 +137,7 @@ def _check_value(name: str, op: str, value: object) -> None:
             isinstance(each, str) and 0 < len(each) <= _LONGEST for each in values
         )
         if field.of == "grant_id":
-            fits = fits and all(_UUID.fullmatch(each) for each in values)
+            fits = fits and all(_UUID.fullmatch(str(each)) for each in values)
         if name == "tool.risk":
             fits = fits and all(each in set(Risk) for each in values)
     if op not in field.ops or not fits:

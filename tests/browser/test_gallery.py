@@ -52,6 +52,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
         "/emergencies/declare/?agent=invoice-matcher&entitlement=crm:use",
     ],
     "request-list": ["/requests/", "/requests/?waiting=me"],
+    "review-list": ["/reviews/", "/reviews/?kind=micro"],
     "review-page": ["/reviews/q4/"],
     "coverage-csv": [],  # a file
     "review-csv": [],  # a file
@@ -75,7 +76,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
 }
 SIGN_IN: Final = ["", "totp/activate/", "webauthn/", "webauthn/add/"]
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
-REVIEWERS: Final = {"review-work", "review-submit"}
+REVIEWERS: Final = {"review-work", "review-submit", "review-one"}
 
 
 @pytest.fixture
@@ -95,6 +96,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "request-edit": [f"/requests/{(asked := emergencies.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/"],
+        "review-one": [f"/small-reviews/{world.small_review()}/"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],

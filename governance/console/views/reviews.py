@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -49,15 +50,22 @@ def found(request: HttpRequest, slug: str) -> Campaign:
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
     """List campaigns; what waits for the person stands beside each."""
-    person = doors.person(request)
-    page = paging.page(request, reviews.campaigns_visible_to(person), ("-created_at", "-id"))
+    person, is_small = doors.person(request), request.GET.get("kind") == Campaign.Kind.MICRO
+    rows, small = reviews.campaigns_visible_to(person), Q(kind=Campaign.Kind.MICRO)
+    page = paging.page(request, rows.filter(small if is_small else ~small), ("-created_at", "-id"))
     waits = reviews.waiting_for(person).values_list("item__campaign", flat=True)
     told = [
         {"campaign": each, "parts": (parts := read.progress(each)), "answered": read.answered(parts), "waits": count}
         for each in page.rows
         for count in [sum(pk == each.pk for pk in waits)]
     ]
-    shown = {"page": page, "campaigns": told, "may_make": _may(request, "campaigns")}
+    shown = {
+        "page": page,
+        "campaigns": told,
+        "may_make": _may(request, "campaigns"),
+        "is_small": is_small,
+        "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),
+    }
     return render(request, "console/reviews/list.html", {**shown, **_coverage(request)})
 
 

@@ -34,25 +34,28 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
             stepup.demand(request)
         try:
             done = reviews.submit(
-                campaign.pk, by=person, via=ReviewDecision.Via.UI, tag=request.POST.get("tag", ""), amr=_amr(request)
+                campaign.pk, by=person, via=ReviewDecision.Via.UI, tag=request.POST.get("tag", ""), amr=proofs(request)
             )
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
         else:
             proven = [reviews.prove(decision) for decision in done.removals]
-            doors.done(request, _told(len(done.decided), len(proven), sum(each.state == "verified" for each in proven)))
+            doors.done(
+                request, told_of(len(done.decided), len(proven), sum(each.state == "verified" for each in proven))
+            )
             return redirect(f"/reviews/{slug}/")
     return render(request, "console/reviews/submit.html", _summary(campaign, drafts, request, problem))
 
 
-def _amr(request: HttpRequest) -> list[str]:
+def proofs(request: HttpRequest) -> list[str]:
     """Name how the person proved who she is, as her sign-in says."""
-    proofs = request.session.get("account_authentication_methods", [])
-    return sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
+    said = request.session.get("account_authentication_methods", [])
+    return sorted({str(proof.get("method", ""))[:32] for proof in said if proof.get("method")})
 
 
-def _told(decided: int, removals: int, proven: int) -> str:
+def told_of(decided: int, removals: int, proven: int) -> str:
+    """Say what became of a submission."""
     told = ngettext("%(n)d answer counts now.", "%(n)d answers count now.", decided) % {"n": decided}
     if not removals:
         return told

@@ -37,6 +37,8 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     items = read.assigned(campaign, person)
     if not items.exists():
         raise NotFound
+    if campaign.kind == Campaign.Kind.MICRO:
+        return redirect(f"/small-reviews/{slug}/")
     if request.method == "POST":
         return _save_page(request, campaign)
     view = request.GET.get("view", "")

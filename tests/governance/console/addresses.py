@@ -25,6 +25,7 @@ from governance import (
     combinationrules,
     delegations,
     emergency,
+    microreviews,
     notices,
     overrides,
     ownership,
@@ -33,6 +34,7 @@ from governance import (
 )
 from governance.adoption import batches
 from governance.console import urls
+from governance.microreviews import causes
 from governance.models import (
     Campaign,
     CombinationException,
@@ -92,8 +94,11 @@ def world() -> World:
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
     )
     proposed = ownership.propose(company.bot, "backup", company.mona, by=company.ana.principal, reason="Stands in.")
+    causes.note("new_office", company.bot, {"to": "sofia"})
+    microreviews.open_due()
     samples = {
         **_brought(company),
+        "small-reviews/slug": Campaign.objects.get(kind="micro").slug,
         "agents/slug": company.bot.slug,
         "systems/slug": company.system.slug,
         "reviews/slug": campaign.slug,

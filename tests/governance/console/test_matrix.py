@@ -24,7 +24,8 @@ from tests.governance.console import addresses, visits
 pytestmark = pytest.mark.django_db
 RELATED: Final = {
     "sofia": "adoption-page coverage-page agent-page emergency-page proposal-page client-page request-page grant-page"
-    " system-page tool-page connect-light stop review-page review-item-page review-work review-submit",
+    " system-page tool-page connect-light stop review-page review-item-page review-work review-submit"
+    " review-one",
     "otto": "coverage-page agent-page emergency-page proposal-page client-page agent-edit request-page"
     " request-edit grant-page system-page tool-page connect-light stop",
     "sam": "grant-page emergency-page request-page system-page tool-page system-edit entitlement-add entitlement-edit",

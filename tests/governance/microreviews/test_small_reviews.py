@@ -10,6 +10,7 @@ import pytest
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM
+from entitlements import grants
 from entitlements.models import Grant, Tool
 from governance import approvalrules, dormancy, microreviews, reviews
 from governance.microreviews import Said, answering, causes, finding
@@ -62,6 +63,16 @@ def low() -> tuple[Company, Campaign, list[Grant]]:
         for of in (company.system, mail)
     ]
     return company, asked(company), held
+
+
+def confirmed(company: Company) -> None:
+    """Put a rule of ana and resa in force, by which reading the clock needs no person."""
+    month, why = timedelta(days=30), "It only tells the time."
+    until = clock.now() + MONTHS
+    rule = approvalrules.propose(
+        company.use, longest=month, kinds=["shared"], expires_at=until, by=company.ana, reason=why
+    )
+    approvalrules.confirm(rule.pk, by=company.resa, reason="Harmless.")
 
 
 def test_one_answer_keeps_all_of_it_and_the_review_ends_by_itself_once_it_stands(
@@ -202,9 +213,7 @@ def test_keeping_an_unused_agent_here_says_so_there(low: tuple[Company, Campaign
 
 def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Move) -> None:
     company = companies.found()
-    terms = {"longest": timedelta(days=30), "kinds": ["shared"], "expires_at": clock.now() + MONTHS}
-    proposed = approvalrules.propose(company.use, by=company.ana, reason="It only tells the time.", **terms)
-    approvalrules.confirm(proposed.pk, by=company.resa, reason="Harmless.")
+    confirmed(company)
     request = make.request(
         company.use, company.bot, by=company.otto, people=[company.alice], tools=["now"], lasts=timedelta(days=30)
     )
@@ -229,9 +238,7 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
 
 def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(at: Move) -> None:
     company = companies.found()
-    terms = {"longest": timedelta(days=30), "kinds": ["shared"], "expires_at": clock.now() + MONTHS}
-    proposed = approvalrules.propose(company.use, by=company.ana, reason="It only tells the time.", **terms)
-    approvalrules.confirm(proposed.pk, by=company.resa, reason="Harmless.")
+    confirmed(company)
     make.request(
         company.use, company.bot, by=company.otto, people=[company.alice], tools=["now"], lasts=timedelta(days=30)
     )
@@ -251,7 +258,7 @@ def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(a
 def test_access_that_ends_meanwhile_is_asked_about_no_longer(low: tuple[Company, Campaign, list[Grant]]) -> None:
     _, campaign, held = low
     for grant in held:
-        make.grants.revoke(grant.pk, by=SYSTEM, reason="over")
+        grants.revoke(grant.pk, by=SYSTEM, reason="over")
     assert microreviews.settle_due() == 1
     campaign.refresh_from_db()
     assert campaign.state == "closed"
@@ -265,5 +272,5 @@ def test_whoever_is_asked_is_told_once_with_the_way_to_the_page(low: tuple[Compa
     for _times in range(2):
         hearing.tell(event)
     told = Notice.objects.get(person=company.sofia)
-    assert told.url == f"/reviews/{campaign.slug}/one/"
+    assert told.url == f"/small-reviews/{campaign.slug}/"
     assert Tool.objects.exists()

@@ -138,8 +138,14 @@ def test_a_tool_that_was_used_before_the_last_week_is_no_first_use() -> None:
 def rule(company: Company) -> CombinationRule:
     """Publish that nobody reads the clock and wipes it."""
     sides = [{"tools": ["now"]}, {"tools": ["wipe"]}]
-    said = {"sentence": "Reads the clock and wipes it.", "on": True, "reason": "a test"}
-    proposed = combinationrules.propose("read-and-wipe", sides=sides, by=company.resa, **said)
+    proposed = combinationrules.propose(
+        "pair",
+        sentence="Reads the clock and wipes it.",
+        sides=sides,
+        on=True,
+        by=company.resa,
+        reason="a test",
+    )
     return combinationrules.publish(proposed.pk, by=company.rob, reason="seen")
 
 
@@ -148,7 +154,7 @@ def test_a_combination_is_asked_about_when_a_rule_finds_it_and_only_once_for_its
     assert "combination" not in heard()
     rule(company)
     cause = heard()["combination"]
-    assert (cause.agent, cause.facts[0]["rule"], len(cause.facts[0]["sides"])) == (company.bot, "read-and-wipe", 2)
+    assert (cause.agent, cause.facts[0]["rule"], len(cause.facts[0]["sides"])) == (company.bot, "pair", 2)
     microreviews.open_due()
     assert "combination" not in heard(), "the same wording is asked about once"
 

@@ -1,0 +1,103 @@
+"""A small review: one page with what happened, what it concerns, and one answer for all of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from audit.actions import Action
+from audit.models import Event
+from entitlements.errors import DomainError, Malformed, NotFound
+from entitlements.words import Risk
+from governance import microreviews, reviewing, reviews
+from governance.console import doors, stepup
+from governance.console.queries import reviews as read
+from governance.console.tags import REASONS
+from governance.microreviews.causes import MANNERS
+from governance.models import Campaign, ReviewDecision, ReviewTrigger
+from governance.models.microreviews import MOST_POSTPONED
+
+from .reviews import found
+from .submitting import proofs, told_of
+
+_CALLS: Final = 10
+_PARTS: Final = ("why_keep", "why_drop", "abstain", "comment")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a small review, and take the answer of whoever is asked."""
+    campaign, person = found(request, slug), doors.person(request)
+    trigger = ReviewTrigger.objects.select_related("agent").filter(campaign=campaign).first()
+    if trigger is None:
+        raise NotFound
+    problem: DomainError | None = None
+    if request.method == "POST":
+        try:
+            return _act(request, campaign)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+    rows = read.rows(list(read.to_answer(campaign, person)[:200]), person)
+    answered = read.rows(list(read.answered_by(campaign, person)), person)
+    told: dict[str, Any] = {
+        "campaign": campaign,
+        "trigger": trigger,
+        "happened": microreviews.happened(trigger),
+        "rows": rows,
+        "answered": answered,
+        "calls": _calls(campaign),
+        "needs_reason": any(row.needs_reason for row in rows),
+        "keep": [(code, REASONS[code]) for code in reviewing.KEEP],
+        "drop": [(code, REASONS[code]) for code in reviewing.DROP],
+        "abstain": [(code, REASONS[code]) for code in reviewing.ABSTAIN],
+        "usual": MANNERS[trigger.kind].drop,
+        "may_postpone": bool(rows) and trigger.postponed < MOST_POSTPONED,
+        "lines": sum(len(row.lines) for row in rows),
+        "problem": problem,
+        "given": request.POST,
+        "is_open": campaign.state == Campaign.State.ACTIVE,
+    }
+    return render(request, "console/reviews/one.html", told, status=problem.status if problem else 200)
+
+
+def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    by = doors.person(request)
+    if "postpone" in request.POST:
+        microreviews.postpone(campaign.pk, by=by, reason=doors.reason(request))
+        doors.done(request, _("You are asked again: it is due fourteen days later."))
+        return redirect(f"/small-reviews/{campaign.slug}/")
+    said = _said(request)
+    if any(item.risk == Risk.CRITICAL for item in read.to_answer(campaign, by)):
+        stepup.demand(request)
+    done = microreviews.answer(campaign.pk, said, by=by, via=ReviewDecision.Via.UI, amr=proofs(request))
+    proven = [reviews.prove(cut) for cut in done.removals]
+    doors.done(request, told_of(len(done.decided), len(proven), sum(each.state == "verified" for each in proven)))
+    return redirect(f"/small-reviews/{campaign.slug}/")
+
+
+def _said(request: HttpRequest) -> microreviews.Said:
+    """Read the form. Raises Malformed."""
+    verb, lines = request.POST.get("verb", ""), request.POST.getlist("keep")
+    if verb.startswith("abstain:"):
+        return microreviews.Said("abstain", abstain=verb.partition(":")[2], comment=_text(request, "comment"))
+    if verb not in tuple(reviewing.STRICTNESS) or not all(line.isascii() and line.isdigit() for line in lines):
+        raise Malformed
+    parts = {part: _text(request, part) for part in _PARTS}
+    return microreviews.Said(verb, **parts, kept=frozenset(int(line) for line in lines))
+
+
+def _text(request: HttpRequest, name: str) -> str:
+    return request.POST.get(name, "").strip()[:2000]
+
+
+def _calls(campaign: Campaign) -> list[Event]:
+    """Return the last calls under what it concerns, allowed and denied."""
+    grants = [f"grant:{pk}" for pk in campaign.population.values_list("grant", flat=True)[:50]]
+    rows = Event.objects.filter(links__overlap=grants, action__in=[Action.CALL_ALLOWED, Action.CALL_DENIED])
+    return list(rows.order_by("-at")[:_CALLS])

@@ -1,0 +1,100 @@
+"""The page and the API of a small review: who comes in, what they read, and what one click does."""
+
+from __future__ import annotations
+
+import pytest
+
+from governance import microreviews
+from governance.microreviews import causes
+from governance.models import Campaign, ReviewDecision, ReviewTrigger
+from tests import make
+from tests.entitlements.api import client
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def asked() -> tuple[Company, Campaign]:
+    """Two harmless tools of which one changed, about which sofia is asked."""
+    company = companies.found()
+    tools = (make.tool(company.system, "peek"), make.tool(company.system, "poke"))
+    make.grant(company.bot, make.entitlement(company.system, *tools), people=[company.bob])
+    told = {"tool": "clock/peek", "change": "description", "difference": ["The description says <b>now</b>."]}
+    causes.note("tool_changed", company.bot, told)
+    microreviews.open_due()
+    return company, Campaign.objects.get()
+
+
+def test_the_page_says_what_happened_and_one_press_of_a_button_answers_it(asked: tuple[Company, Campaign]) -> None:
+    company, campaign = asked
+    address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
+    page = visits.text(sofia.get(address))
+    for words in ("A tool it uses changed", "clock/peek is no longer the tool", "&lt;b&gt;now&lt;/b&gt;", "Keep some"):
+        assert words in page
+    assert sofia.get(f"/reviews/{campaign.slug}/work/")["Location"] == address
+    assert visits.as_(company.mallory).get(address).status_code == 404
+    assert "You are not asked here" in visits.text(visits.as_(company.ana).get(address))
+    assert visits.as_(company.ana).post(address, {"verb": "certify"}).status_code >= 400
+
+    assert sofia.post(address, {"verb": "certify"}).status_code == 302
+
+    said = ReviewDecision.objects.get()
+    assert (said.verb, said.decided_by, said.via) == ("certify", company.sofia, "ui")
+    assert "Take this answer back" in visits.text(sofia.get(address))
+
+
+def test_unticking_a_tool_and_keeping_some_removes_that_tool_alone(asked: tuple[Company, Campaign]) -> None:
+    company, campaign = asked
+    lines = {line.tool.name: line.pk for line in campaign.items.get().lines.select_related("tool")}
+    address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
+    both = {"verb": "reduce", "why_drop": "drifted", "keep": [*lines.values()]}
+    assert sofia.post(address, both).status_code >= 400
+    assert sofia.post(address, {**both, "keep": ["x"]}).status_code >= 400
+    assert sofia.post(address, {**both, "keep": [lines["poke"]]}).status_code == 302
+    said = ReviewDecision.objects.get()
+    assert (said.verb, said.reason_code, said.kept_lines) == ("reduce", "drifted", [lines["poke"]])
+
+
+def test_whoever_cannot_judge_or_not_now_says_so_with_a_press(asked: tuple[Company, Campaign]) -> None:
+    company, campaign = asked
+    address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
+    assert sofia.post(address, {"postpone": "yes", "reason": ""}).status_code >= 400
+    assert sofia.post(address, {"postpone": "yes", "reason": "quarter end"}).status_code == 302
+    assert ReviewTrigger.objects.get().postponed == 1
+    assert sofia.post(address, {"verb": "abstain:dont_understand"}).status_code == 302
+    assert worlds.live(campaign.items.get()).reviewer == company.sam
+
+
+def test_the_list_of_reviews_shows_small_ones_in_a_tab_of_their_own(asked: tuple[Company, Campaign]) -> None:
+    company, campaign = asked
+    ana = visits.as_(company.ana)
+    assert campaign.slug not in visits.text(ana.get("/reviews/"))
+    assert "Small reviews (1 open)" in visits.text(ana.get("/reviews/"))
+    assert campaign.slug in visits.text(ana.get("/reviews/?kind=micro"))
+    api = client.of(company.ana)
+    assert api.get("/api/v1/campaigns").json()["results"] == []
+    assert [each["slug"] for each in api.get("/api/v1/campaigns?kind=micro").json()["results"]] == [campaign.slug]
+    mine = {"slug": "mine", "name": "Mine", "due_at": "2030-01-01T00:00:00Z", "kind": "micro"}
+    assert api.post("/api/v1/campaigns", mine).status_code == 400, "it is made by what happens, and by nobody"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_over_the_api_it_is_read_answered_and_put_off(asked: tuple[Company, Campaign]) -> None:
+    company, campaign = asked
+    sofia, address = client.of(company.sofia), f"/api/v1/micro-reviews/{campaign.slug}"
+    [listed] = sofia.get("/api/v1/micro-reviews?cause=tool_changed").json()["results"]
+    assert (listed["slug"], listed["agent"], listed["state"]) == (campaign.slug, "research-bot", "active")
+    [happened] = listed["happened"]
+    assert happened["said"] == "clock/peek is no longer the tool that was approved."
+    assert happened["notes"] == ["The description says <b>now</b>."]
+    assert client.of(company.mallory).get(address).status_code == 404
+    assert sofia.post(f"{address}/postpone", {"reason": "later"}).json()["postponed"] == 1
+    assert sofia.post(f"{address}/answer", {"verb": "keep"}).status_code == 400
+    done = sofia.post(f"{address}/answer", {"verb": "revoke", "why_drop": "drifted"})
+    assert (done.status_code, [each["verb"] for each in done.json()["decided"]]) == (201, ["revoke"])
+    assert [each["state"] for each in done.json()["removals"]] == ["verified"]
+    assert sofia.post(f"{address}/answer", {"verb": "certify"}).status_code == 403
