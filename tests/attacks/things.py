@@ -44,6 +44,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "grants/key": world.grant.pk,
         "groups/key": make.group(company.alice, slug="research").slug,
         "imports/key": samples["systems/pk"],
+        "micro-reviews/key": samples["small-reviews/slug"],
         "notices/key": samples["inbox/pk"],
         "people/key": company.bob.login,
         "people-sources/key": samples["settings/slug"],

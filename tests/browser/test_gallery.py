@@ -23,7 +23,7 @@ from audit.context import SYSTEM
 from entitlements.models import Client, Grant, Revocation
 from governance.models import ReviewItem
 from governance.notices import hooks
-from tests.browser import approval_world, elsewhere, emergencies, world
+from tests.browser import approval_world, elsewhere, emergencies, small, world
 from tests.browser.conftest import PASSWORD, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -96,7 +96,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "request-edit": [f"/requests/{(asked := emergencies.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/"],
-        "review-one": [f"/small-reviews/{world.small_review()}/"],
+        "review-one": [f"/small-reviews/{small.small_review()}/"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],

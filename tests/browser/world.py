@@ -22,7 +22,6 @@ from entitlements.models import (
     Client,
     Entitlement,
     Grant,
-    GrantLine,
     IssuedToken,
     Person,
     Role,
@@ -36,13 +35,11 @@ from governance import (
     combinationrules,
     combinations,
     delegations,
-    microreviews,
     overrides,
     ownership,
     requests,
     reviews,
 )
-from governance.microreviews import causes
 from governance.models import (
     AccessRequest,
     Approval,
@@ -401,15 +398,3 @@ def waiting_for(login: str) -> AccessRequest:
 def tool(system: str, name: str) -> Tool:
     """Return one tool."""
     return Tool.objects.get(system__slug=system, name=name)
-
-
-def small_review() -> str:
-    """Let a tool of an agent of sofia's change, about which she is asked; returns the address of what asks her."""
-    bot = Agent.objects.filter(sponsor__login="sofia", grants__ended_at=None).order_by("pk")[0]
-    tool = GrantLine.objects.filter(grant__agent=bot, grant__ended_at=None).select_related("tool__system").first()
-    assert tool is not None
-    name = f"{tool.tool.system.slug}/{tool.tool.name}"
-    said = "The argument “recipient” is new; it takes any address."
-    causes.note("tool_changed", bot, {"tool": name, "change": "schema_widened", "difference": [said]})
-    microreviews.open_due()
-    return Campaign.objects.filter(kind=Campaign.Kind.MICRO).latest("created_at").slug
