@@ -45,6 +45,7 @@ ORDER = (
     "grant.revoked",
     "removal.finished",
     "campaign.closed",
+    "evidence.sealed",
 )
 """What must be found in the timeline one after the other, whatever stands between."""
 

@@ -1,20 +1,29 @@
-"""Step 8 of the main job: a review keeps what is used and removes what is not, and the removal is proven."""
+"""Step 8 of the main job: a review looks at what is left with the use of every tool, and cuts what is not needed.
+
+The cut is replayed before it is made and proven after; the evidence is sealed, and checked by the script that comes
+with it, against a key from elsewhere.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from scripts.demo import sealing
+from scripts.demo.calls import code_of
 from scripts.demo.player import Credentials, Player, Refused
 from scripts.demo.rest import Api
-from scripts.demo.stage import Stage, check, done
+from scripts.demo.stage import AGENT, Stage, check, done
 
 CAMPAIGN = "quarterly-review"
-KEPT, DROPPED = "build-bot", "stale-bot"
-"""One agent that works, and one that nobody has used since it was tried out."""
+CUT, DROPPED = "build-bot", "stale-bot"
+"""One agent that uses one of its tools, and one that nobody has used since it was tried out."""
+USED, UNUSED = "git_log", "git_show"
 FOR = "bob"
 """Whom the forgotten agent may still act for."""
-REVIEWER = "sofia"
+REVIEWER, OWNER = "sofia", "sam"
+"""The sponsor, and the owner of the system, who answers where the sponsor is the agent's user."""
+SIGNED = "Complete as of its date; reviewers were independent; what was cut is proven; all of it is kept."
 DUE = timedelta(days=14)
 
 
@@ -28,24 +37,18 @@ def begin(api: Api, slug: str, name: str, agents: list[str], reason: str) -> dic
 
 
 async def access_is_reviewed(stage: Stage) -> None:
-    """Step 8: the population is frozen, the sponsor keeps and removes, the removal holds, the evidence adds up."""
+    """Step 8: what is left is frozen, answered with its use beside it, cut, proven, sealed, and verified offline."""
     repository = {"repo_path": stage.told["repository"]}
-    seen = await _player(stage, KEPT).call("git", "git_log", repository, person=None)
-    check(seen.allowed, f"{KEPT} cannot do what it is for: {seen}")
-    forgotten = _player(stage, DROPPED)
+    builder = _player(stage, CUT)
+    seen = await builder.call("git", USED, repository, person=None)
+    check(seen.allowed, f"{CUT} cannot do what it is for: {seen}")
     items = _population(stage)
+    _replay(stage, items[CUT])
     _answers(stage, items)
-    try:
-        await forgotten.exchange("time", await forgotten.sign_in(FOR))
-    except Refused as no:
-        check(
-            no.answer.get("code") in ("no_grant", "grant_suspended"),
-            f"the exchange was refused for another reason: {no.answer}",
-        )
-        stage.proven(8, "What was removed gets no token any more.", f"{DROPPED}: {no.answer['code']}")
-    else:
-        check(holds=False, otherwise=f"{DROPPED} was given an ID-JAG after its access was removed")
+    await _cut_holds(stage, builder, repository)
+    await _nothing_issued(stage)
     _evidence(stage, items)
+    sealing.evidence_verifies(stage, CAMPAIGN, SIGNED)
 
 
 def _player(stage: Stage, agent: str) -> Player:
@@ -54,63 +57,111 @@ def _player(stage: Stage, agent: str) -> Player:
 
 
 def _population(stage: Stage) -> dict[str, dict[str, Any]]:
-    """Begin the review; return its items by agent."""
-    begun = begin(
-        stage.api("ana"), CAMPAIGN, "Is it still needed?", [KEPT, DROPPED], "Access is looked at four times a year."
+    """Begin the review over what is left of the story, and what was forgotten; return its items by agent."""
+    agents = [AGENT, CUT, DROPPED]
+    reason = "Access is looked at four times a year."
+    begun = begin(stage.api("ana"), CAMPAIGN, "Is it still needed?", agents, reason)
+    check(begun["state"] == "active" and begun["population_rows"] == len(agents), f"another population: {begun}")
+    by = {REVIEWER: {CUT, DROPPED}, OWNER: {AGENT}}
+    items = {item["agent"]: item for who in by for item in stage.api(who).every(f"review-items?campaign={CAMPAIGN}")}
+    asked = {who: {each["agent"] for each in items.values() if each["reviewer"] == who} for who in by}
+    check(asked == by, f"the items are others than promised: {items}")
+    used = {agent: {line["tool"]: line["calls"] for line in items[agent]["lines"]} for agent in agents}
+    as_it_was = (
+        used[CUT][USED] and not used[CUT][UNUSED] and not any(used[DROPPED].values()) and any(used[AGENT].values())
     )
-    check(begun["state"] == "active" and begun["population_rows"] == 2, f"the population is another: {begun}")  # noqa: PLR2004
-    items = {item["agent"]: item for item in stage.api(REVIEWER).every(f"review-items?campaign={CAMPAIGN}")}
-    who = {item["reviewer"] for item in items.values()}
-    check(items.keys() == {KEPT, DROPPED} and who == {REVIEWER}, f"the items are others than promised: {items}")
-    used = {agent: sum(line["calls"] for line in item["lines"]) for agent, item in items.items()}
-    check(used[KEPT] > 0 and used[DROPPED] == 0, f"the use beside the items is not what happened: {used}")
-    counted = [f"{agent}: calls in 90 days: {calls}" for agent, calls in used.items()]
+    check(as_it_was, f"the use beside the items is not what happened: {used}")
+    counted = [
+        f"{agent}: calls in 90 days: " + ", ".join(f"{t} {n}" for t, n in used[agent].items()) for agent in agents
+    ]
     stage.proven(
         8,
-        "A review begins: what is in force is frozen and hashed, and goes to the sponsor with its use beside it.",
+        "A review begins: what is left is frozen and hashed, and goes to its reviewers with the use of every tool.",
         f"{begun['population_rows']} accesses, sha256 {begun['population_sha256'][:16]}",
         *counted,
     )
     return items
 
 
+def _replay(stage: Stage, item: dict[str, Any]) -> None:
+    """Replay the cut on the recorded calls before it is made: none of them would have been denied."""
+    (grant,) = {line["grant"] for line in item["lines"]}
+    drop = [line["tool"] for line in item["lines"] if not line["calls"]]
+    asked = {"grant": grant, "drop": drop}
+    told = done("Replaying the cut", stage.api(REVIEWER).post("simulate/reduction", asked))
+    check(told["visible"] and told["calls"] and not told["would_be_denied"], f"the replay says other things: {told}")
+    said = f"{told['would_be_denied']} of {told['calls']} calls would have been denied without {', '.join(drop)}"
+    stage.proven(8, "The cut is replayed on recorded calls before anybody decides on it.", said)
+
+
 def _answers(stage: Stage, items: dict[str, dict[str, Any]]) -> None:
-    """Draft and submit the sponsor's answers; nobody else answers, and a draft decides nothing."""
-    sofia = stage.api(REVIEWER)
-    answers = {
-        KEPT: {"verb": "certify", "reason_code": "business_need", "comment": "Every build report needs it."},
+    """Draft and submit the answers; nobody else answers, and a draft decides nothing."""
+    kept = [line["id"] for line in items[CUT]["lines"] if line["calls"]]
+    answers: dict[str, dict[str, Any]] = {
+        CUT: {"verb": "reduce", "reason_code": "unused", "comment": "The log is all it reads.", "kept": kept},
         DROPPED: {"verb": "revoke", "reason_code": "unused", "comment": "The pilot ended long ago."},
+        AGENT: {"verb": "certify", "reason_code": "business_need", "comment": "The itinerary needs it."},
     }
-    other = stage.api("otto").put(f"review-items/{items[KEPT]['id']}/draft", answers[KEPT], etag='"0"')
+    other = stage.api("otto").put(f"review-items/{items[CUT]['id']}/draft", answers[CUT], etag='"0"')
     check(not other.is_success, f"the technical owner could answer for the agent: {other}")
     for agent, answer in answers.items():
-        done("Drafting", sofia.put(f"review-items/{items[agent]['id']}/draft", answer, etag='"0"'))
+        who = stage.api(OWNER if agent == AGENT else REVIEWER)
+        done("Drafting", who.put(f"review-items/{items[agent]['id']}/draft", answer, etag='"0"'))
     held = stage.api("ana").every(f"grants?agent={DROPPED}&state=active")
     check(len(held) == 1, f"a draft changed what is in force: {held}")
-    read = done("Reading the drafts", sofia.get(f"campaigns/{CAMPAIGN}"))
-    where = f"campaigns/{CAMPAIGN}/submissions"
-    submitted = done("Submitting", sofia.post(where, {}, etag=read["drafts_etag"]), 201)
-    decided = sorted(each["verb"] for each in submitted["decided"])
-    check(decided == ["certify", "revoke"], f"other things were decided: {submitted}")
+    submitted = {who: _submit(stage, who) for who in (REVIEWER, OWNER)}
+    decided = sorted(each["verb"] for said in submitted.values() for each in said["decided"])
+    check(decided == ["certify", "reduce", "revoke"], f"other things were decided: {submitted}")
     held = stage.api("ana").every(f"grants?agent={DROPPED}&state=active")
     check(not held, f"the removed access is still in force: {held}")
     stage.proven(
         8,
-        "The sponsor keeps one and removes the other, each with a reason; submitting ends the access at once.",
+        "One access is kept, one keeps only what it uses, one is removed, each with a reason; it holds at once.",
         f"the technical owner's answer: {other.body['code']}",
         *(f"{agent}: {answer['verb']}, {answer['reason_code']}" for agent, answer in answers.items()),
     )
-    denied = _removal(submitted["removals"])
-    stage.proven(8, "The removal is proven: each call that it took away was decided again, and denied.", denied)
+    denied = _removals(submitted[REVIEWER]["removals"])
+    stage.proven(8, "The cuts are proven: each call that they took away was decided again, and denied.", *denied)
 
 
-def _removal(removals: list[dict[str, Any]]) -> str:
-    """See that every call that the removal took away was decided again, and denied; say so. Raises DoesNotHold."""
-    check(len(removals) == 1, f"another number of removals: {removals}")
-    state, calls = removals[0]["state"], removals[0]["probe"]["calls"]
-    denied = calls and not any(call["allowed"] for call in calls)
-    check(state == "verified" and denied, f"the removal is not proven: {removals}")
-    return ", ".join(f"{call['tool']} for {call['person']}: {call['code']}" for call in calls)
+def _submit(stage: Stage, who: str) -> dict[str, Any]:
+    api = stage.api(who)
+    read = done("Reading the drafts", api.get(f"campaigns/{CAMPAIGN}"))
+    where = f"campaigns/{CAMPAIGN}/submissions"
+    said: dict[str, Any] = done("Submitting", api.post(where, {}, etag=read["drafts_etag"]), 201)
+    return said
+
+
+def _removals(removals: list[dict[str, Any]]) -> list[str]:
+    """See that every call that the cuts took away was decided again, and denied; say so. Raises DoesNotHold."""
+    check(len(removals) == 2, f"another number of cuts: {removals}")  # noqa: PLR2004 - one reduced, one removed
+    calls = [call for removal in removals for call in removal["probe"]["calls"]]
+    proven = all(removal["state"] == "verified" for removal in removals)
+    check(proven and calls and not any(call["allowed"] for call in calls), f"the cuts are not proven: {removals}")
+    return [f"{call['tool']} for {call['person'] or 'itself'}: {call['code']}" for call in calls]
+
+
+async def _cut_holds(stage: Stage, builder: Player, repository: dict[str, Any]) -> None:
+    """Call what was kept and what was cut, with the token that the agent holds."""
+    kept = await builder.call("git", USED, repository, person=None)
+    cut = await builder.call("git", UNUSED, {**repository, "revision": "HEAD"}, person=None)
+    check(kept.allowed and not cut.allowed, f"what was kept and what was cut: {kept}, {cut}")
+    stage.proven(
+        8, "What was kept still works, and what was cut is denied at the gateway.", f"{UNUSED}: {code_of(cut)}"
+    )
+
+
+async def _nothing_issued(stage: Stage) -> None:
+    """Ask for a token for what was removed."""
+    forgotten = _player(stage, DROPPED)
+    try:
+        await forgotten.exchange("time", await forgotten.sign_in(FOR))
+    except Refused as no:
+        as_promised = no.answer.get("code") in ("no_grant", "grant_suspended")
+        check(as_promised, f"the exchange was refused for another reason: {no.answer}")
+        stage.proven(8, "What was removed gets no token any more.", f"{DROPPED}: {no.answer['code']}")
+    else:
+        check(holds=False, otherwise=f"{DROPPED} was given an ID-JAG after its access was removed")
 
 
 def _evidence(stage: Stage, items: dict[str, dict[str, Any]]) -> None:
