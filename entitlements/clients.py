@@ -137,7 +137,7 @@ def rotate_secret(client: Client, *, by: Principal, reason: str) -> tuple[Client
         raise NoSecret(auth=locked.auth)
     secret = secrets.token_urlsafe(32)
     locked.secret_sha256 = secret_digest(secret)
-    locked.save(update_fields=["secret_sha256"])
+    locked.save(update_fields=["secret_sha256", "updated"])  # reviews tell the age of a secret by it
     log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=reason)
     return locked, secret
 

@@ -146,7 +146,16 @@ def _check_value(name: str, op: str, value: object) -> None:
 
 def matching(scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Grant]:
     """Return the grants in force that a checked scope takes in, what it excludes included."""
-    rows = Grant.objects.filter(ended_at=None, expires_at__gt=now)
+    return _within(Grant.objects.filter(ended_at=None, expires_at__gt=now), scope, kind, now)
+
+
+def over(scope: Mapping[str, Any], kind: str, taken: datetime) -> QuerySet[Grant]:
+    """Return the grants that a scope would have taken in within the window before, and that had ended when it did."""
+    rows = Grant.objects.filter(ended_at__gt=taken - usage.WINDOW, ended_at__lte=taken)
+    return _within(rows, scope, kind, taken)
+
+
+def _within(rows: QuerySet[Grant], scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Grant]:
     if scope.get("systems"):
         rows = rows.filter(entitlement__system__slug__in=scope["systems"])
     if scope.get("agents"):

@@ -65,6 +65,11 @@ def _row(page: str, agent: str, system: str = "") -> str:
     return page[begins : page.index("I can't judge", begins)]
 
 
+def _beside(see: See, login: str, agent: str, system: str) -> str:
+    """Return the evidence beside an item, which its reviewer looks at before she answers."""
+    return see(login, f"/reviews/{company.CAMPAIGN}/items/{_item(agent, system).pk}/")
+
+
 def _item(agent: str, system: str) -> ReviewItem:
     rows = ReviewItem.objects.filter(campaign__slug=company.CAMPAIGN)
     return rows.get(agent__slug=agent, system__slug=system)
@@ -103,10 +108,8 @@ def test_an_orphan_whose_owner_left_is_on_home_and_on_its_own_page(see: See) -> 
 
 def test_an_orphan_whose_sponsor_left_is_suggested_for_removal_and_an_heir_is_asked(see: See) -> None:
     assert "Filing helper Piet Hol, its sponsor, has left." in see("ana", "/")
-    row = _row(see("sam", WORK), "Filing helper")
-    assert "The agent's sponsor has left." in row
-    assert "Suggested: Remove" in row
-    assert "calls go past our gateway" in row
+    assert re.search("calls go past our gateway.* Suggested Remove", _row(see("sam", WORK), "Filing helper"))
+    assert "The agent's sponsor has left." in _beside(see, "sam", "filing-bot", "suite")
     assert "Tara Quist was asked to be its sponsor" in see("ana", "/agents/filing-bot/")
 
 
@@ -116,17 +119,17 @@ def test_an_agent_that_nobody_uses_is_asked_about_and_suggested_for_removal(see:
     assert "Chat pilot Nobody has used it for a long time." in home
     assert "Leo's assistant Nobody has used it" not in home
     assert "Still needed?" in see("sofia", "/agents/stale-bot/")
-    row = _row(see("sofia", WORK), "Chat pilot")
-    assert "Suggested: Remove" in row
-    assert "Nothing of it was called in 90 days." in row
+    assert "Unused Low risk Suggested Remove" in _row(see("sofia", WORK), "Chat pilot")
+    assert "Nothing of it was called in 90 days." in _beside(see, "sofia", "pilot-bot", "desk")
 
 
 def test_a_trifecta_stands_on_the_agents_page_and_beside_its_items(see: See) -> None:
     page = see("sofia", "/agents/support-bot/")
     assert "Reads private data, takes in untrusted text and can send data out" in page
     assert "desk/answer_ticket" in page
-    for system in ("Customer records", "Help desk"):
-        assert "what a rule forbids together: lethal-trifecta" in _row(see("sofia", WORK), "Support triage", system)
+    for system, name in (("crm", "Customer records"), ("desk", "Help desk")):
+        assert "Suggested Look closer" in _row(see("sofia", WORK), "Support triage", name)
+        assert "what a rule forbids together: lethal-trifecta" in _beside(see, "sofia", "support-bot", system)
 
 
 def test_a_conflict_of_duties_stands_on_the_agents_page_and_beside_its_item(see: See) -> None:
@@ -134,7 +137,7 @@ def test_a_conflict_of_duties_stands_on_the_agents_page_and_beside_its_item(see:
     assert "Creates vendors and pays them." in page
     assert "erp/create_vendor" in page
     assert "No agent may hold these together" in page
-    assert "what a rule forbids together: vendor-and-payment" in see("ines", WORK)
+    assert "what a rule forbids together: vendor-and-payment" in _beside(see, "ines", "buyer-bot", "erp")
     excepted = see("ana", "/agents/release-bot/")
     assert "Writes code and puts it into operation." in excepted
     assert "An exception covers this until" in excepted
@@ -145,7 +148,16 @@ def test_a_tool_that_grew_is_stopped_and_waits_on_home(see: See) -> None:
     page = see("tara", "/systems/desk/tools/answer_ticket/")
     assert "What changed since it was approved" in page
     assert "copy_to" in page
-    assert "Changed since it was approved: answer_ticket." in _row(see("sofia", WORK), "Support triage", "Help desk")
+    assert "Changed since it was approved: answer_ticket." in _beside(see, "sofia", "support-bot", "desk")
+
+
+def test_a_tool_whose_text_changed_is_served_and_waits_on_home_and_in_its_system(see: See) -> None:
+    said = "Its text changed; served as approved"
+    assert f"find_customer of Customer records Medium risk {said}" in see("ana", "/")
+    assert said in see("tara", "/systems/crm/")
+    page = see("tara", "/systems/crm/tools/find_customer/")
+    assert "Only texts changed, so calls go on under the approved text." in page
+    assert "Changed since it was approved: find_customer." in _beside(see, "sofia", "care-bot", "crm")
 
 
 def test_a_reviewer_who_left_has_a_successor_within_five_minutes_with_the_trace(see: See) -> None:
@@ -160,44 +172,59 @@ def test_a_reviewer_who_left_has_a_successor_within_five_minutes_with_the_trace(
         assert old.reviewer.disabled_at is not None
         assert (new.assigned_at - old.reviewer.disabled_at).total_seconds() <= 300
     assert "Dunning letters at Mailbox" in see("sam", WORK)
+    assert "waits for Sam Okafor passed over: nora" in _beside(see, "ana", "dunning-bot", "mail")
     assert "The reviewer has left." in see("ana", f"/audit/?about=item:{_item('dunning-bot', 'mail').pk}")
 
 
 def test_temporary_access_stands_on_the_agents_page_while_it_lasts_and_after(see: See) -> None:
     assert "Repair crew: Deploy in Delivery" in see("ana", "/")
     assert "Deploy Ended in time" in see("ana", "/agents/repair-bot/")
+    page = see("ana", f"/reviews/{company.CAMPAIGN}/")
+    assert "1 access was over before the list was frozen Repair crew: Deploy in Delivery" in page
 
 
 def test_unused_tools_are_counted_and_the_cut_is_replayed(see: See) -> None:
     row = _row(see("sofia", WORK), "Customer care")
-    assert "Suggested: Keep 2 of 4" in row
-    assert "2 tools were not called in 90 days." in row
-    assert re.search(r"0 of \d+ calls in the 90 days before would have been denied\.", row)
+    assert "2 / 4 tools" in row
+    assert "Suggested Keep 2 of 4" in row
+    beside = _beside(see, "sofia", "care-bot", "crm")
+    assert "2 tools were not called in 90 days." in beside
+    assert re.search(r"0 of \d+ calls in the 90 days before would have been denied\.", beside)
 
 
 def test_calls_that_no_access_covers_are_told_beside_the_item(see: See) -> None:
-    assert re.search(r"1\d calls were refused that no access covers\.", _row(see("sofia", WORK), "Data explorer"))
+    beside = _beside(see, "sofia", "curious-bot", "crm")
+    assert re.search(r"1\d calls were refused that no access covers\.", beside)
 
 
 def test_access_that_a_rule_approved_is_due_to_be_looked_at(see: See) -> None:
     assert "Stock list: Read tickets No person has looked at this access yet." in see("ana", "/")
-    assert "No person ever approved it." in _row(see("ana", WORK), "Stock list", "Help desk")
+    assert "No person ever approved it." in _beside(see, "ana", "stock-bot", "desk")
 
 
 def test_an_old_shared_secret_is_told_beside_the_item(see: See) -> None:
-    assert "A shared secret of the agent is older than a year." in _row(see("ines", WORK), "Payroll check")
+    assert "A shared secret of the agent is older than a year." in _beside(see, "ines", "payroll-bot", "erp")
+    assert "Older than a year: rotate it" in see("ana", "/agents/payroll-bot/?tab=tokens")
 
 
 def test_an_item_that_nobody_may_answer_waits_for_a_name_with_who_was_passed_over(see: See) -> None:
     page = see("ana", f"/reviews/{company.CAMPAIGN}/")
     assert "1 item has no reviewer" in page
+    assert f"{company.CAMPAIGN_NAME} 1 item has no reviewer: name somebody." in see("ana", "/")
     assert "Sam's inbox at Mailbox Medium risk Passed over: sam (the agent acts for them)" in page
 
 
 def test_what_is_new_since_the_last_review_is_told_and_so_is_what_was_kept_then(see: See) -> None:
+    assert "It is new since the last review." in _beside(see, "sofia", "minutes-bot", "mail")
+    assert "A person kept it with a reason within a year." in _beside(see, "sofia", "desk-night", "desk")
+
+
+def test_what_is_suggested_against_is_not_folded_away_as_unchanged(see: See) -> None:
     page = see("sofia", WORK)
-    assert "It is new since the last review." in _row(page, "Meeting minutes")
-    assert "A person kept it with a reason within a year." in _row(page, "Ticket summary night")
+    folded = page[page.index("Unchanged since a person kept it") :]
+    assert "Ticket summary night at Help desk" in folded
+    for agent in ("Support triage", "Chat pilot", "Data explorer"):
+        assert f"{agent} at" not in folded
 
 
 def test_what_was_left_out_says_why_in_the_evidence(see: See) -> None:

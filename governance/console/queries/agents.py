@@ -12,6 +12,7 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, AgentVersion, Grant, IssuedToken, Person, Session, ToolVersion
+from governance.reviews import suggesting
 
 
 def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
@@ -52,6 +53,7 @@ def tokens(caller: Caller, agent: Agent) -> dict[str, Any]:
     live = Q(expires_at__gt=now, revoked_at=None)
     return {
         "clients": list(visibility.clients(caller).filter(agent=agent).order_by("client_id")),
+        "old": now - suggesting.OLD_SECRET,
         "sessions": list(
             visibility.sessions(caller)
             .filter(agent=agent, ended_at=None, expires_at__gt=now)

@@ -97,7 +97,8 @@ def view(name: str, rows: QuerySet[ReviewItem], count: int) -> View:
     unchanged: frozenset[UUID] = frozenset()
     if name == "risk":
         if few:
-            unchanged = frozenset(comparing.unchanged(list(rows.order_by().values_list("pk", flat=True))))
+            calm = rows.exclude(suggestion__verdict__in=_TO_SEE)  # what is suggested against is not folded away
+            unchanged = frozenset(comparing.unchanged(list(calm.order_by().values_list("pk", flat=True))))
         late = Case(When(pk__in=unchanged, then=Value(1)), default=Value(0), output_field=IntegerField())
         rows = rows.annotate(late=late)
     made = View(name, rows, _ORDERS[name], unchanged, Counter())
@@ -108,3 +109,4 @@ def view(name: str, rows: QuerySet[ReviewItem], count: int) -> View:
 
 
 _RISKS: Final = ("critical", "high", "medium", "low")
+_TO_SEE: Final = ("revoke", "reduce", "look")

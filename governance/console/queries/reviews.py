@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit import clock
-from entitlements.models import Person
+from entitlements.models import Grant, Person
 from governance import charts, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import answering, ending, staging, usage
+from governance.reviews import answering, ending, scoping, staging, usage
 
 from . import advising
 
@@ -29,6 +29,7 @@ OUTCOMES: Final = (
     ("no_response", gettext_lazy("Not answered")),
     ("in_review", gettext_lazy("Open")),
 )
+_OF_ACCESS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
 WIDTH: Final = 600
 """Units of a bar's drawing, which scales to its place."""
 
@@ -92,6 +93,14 @@ def reviewers(campaign: Campaign) -> list[dict[str, Any]]:
     )
     told: list[dict[str, Any]] = [dict(row) for row in rows]
     return sorted(told, key=lambda row: (row["reviewer__login"] is not None, -row["open"], row["reviewer__name"] or ""))
+
+
+def over(campaign: Campaign) -> list[Grant]:
+    """Return the first of the access that was in force within the window, and over when the population was taken."""
+    if campaign.snapshot_at is None or campaign.kind not in _OF_ACCESS:
+        return []
+    rows = scoping.over(campaign.scope, campaign.kind, campaign.snapshot_at)
+    return list(rows.select_related("agent", "entitlement__system").order_by("-ended_at", "pk")[:100])
 
 
 def unresolved(campaign: Campaign) -> list[Assignment]:

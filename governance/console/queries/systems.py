@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from entitlements import definitions, impressions
 from entitlements.api import visibility
@@ -20,11 +20,18 @@ from . import suggesting
 WAITING = (Tool.State.PENDING, Tool.State.QUARANTINED)
 
 
+def to_look_at(prefix: str = "") -> Q:
+    """Select the tools that somebody has to look at: those that wait, and those served under a text that changed."""
+    waits = Q(**{f"{prefix}state__in": WAITING})
+    served = Q(**{f"{prefix}state": Tool.State.APPROVED, f"{prefix}seen__isnull": False})
+    return waits | (served & ~Q(**{f"{prefix}seen": F(f"{prefix}approved")}))
+
+
 def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[System]:
     """Return the systems that the filters leave, each with its tools counted."""
     rows = visibility.systems(caller).annotate(
         tools_approved=Count("tools", filter=Q(tools__state=Tool.State.APPROVED)),
-        tools_waiting=Count("tools", filter=Q(tools__state__in=WAITING)),
+        tools_waiting=Count("tools", filter=to_look_at("tools__")),
     )
     if text := wanted.get("q", "").strip():
         rows = rows.filter(Q(slug__icontains=text) | Q(name__icontains=text))

@@ -12,7 +12,9 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
 from governance import approvalrules, requests, reviews
-from governance.models import AccessRequest, Campaign, Dormancy, OfficeProposal, RuleApproval
+from governance.models import AccessRequest, Assignment, Campaign, Dormancy, OfficeProposal, ReviewItem, RuleApproval
+
+from . import systems
 
 SOON: Final = timedelta(days=7)
 
@@ -37,6 +39,16 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
     )
 
 
+def without_reviewer(caller: Caller) -> QuerySet[Campaign]:
+    """Return the reviews under way with items that nobody may answer, for those who name somebody, with how many."""
+    nobody = Assignment.objects.filter(reviewer=None, state=Assignment.State.ASSIGNED)
+    items = nobody.filter(item__state=ReviewItem.State.IN_REVIEW, item__campaign__state=Campaign.State.ACTIVE)
+    counted = items.order_by().values("item__campaign").annotate(n=Count("item", distinct=True))
+    rows = Campaign.objects.filter(pk__in=items.values("item__campaign"))
+    rows = rows.annotate(nobody=Subquery(counted.filter(item__campaign=OuterRef("pk")).values("n"))).order_by("due_at")
+    return rows if caller.has("analyst") else rows.none()
+
+
 def proposals_for(person: Person) -> QuerySet[OfficeProposal]:
     """Return what this person is asked to answer for, the most urgent first."""
     waiting = OfficeProposal.objects.filter(person=person, state=OfficeProposal.State.WAITING)
@@ -57,7 +69,7 @@ def by_rule(caller: Caller) -> QuerySet[RuleApproval]:
 
 def tools_for(caller: Caller) -> QuerySet[Tool]:
     """Return the tools that wait for a review by this person: an analyst sees all, an owner those of her systems."""
-    rows = visibility.tools(caller).filter(state__in=[Tool.State.QUARANTINED, Tool.State.PENDING])
+    rows = visibility.tools(caller).filter(systems.to_look_at())
     if not caller.has("analyst"):
         rows = rows.filter(system__owner=caller.human)
     return rows.order_by("-state", "system__slug", "name")

@@ -24,6 +24,7 @@ def home(request: HttpRequest) -> HttpResponse:
     lists = {
         "requests": waiting.requests_for(person),
         "reviews": waiting.reviews_for(person),
+        "nobody": waiting.without_reviewer(caller),
         "emergencies": emergency.to_review(person),
         "proposals": waiting.proposals_for(person),
         "unneeded": waiting.unneeded(person),
@@ -42,7 +43,18 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
     kinds = (
-        *("requests", "reviews", "emergencies", "proposals", "unneeded", "by_rule", "tools", "orphans", "ending"),
+        *(
+            "requests",
+            "reviews",
+            "nobody",
+            "emergencies",
+            "proposals",
+            "unneeded",
+            "by_rule",
+            "tools",
+            "orphans",
+            "ending",
+        ),
         *("stopped_agents", "stopped_systems"),
     )
     return [bool(shown[kind]) for kind in kinds]

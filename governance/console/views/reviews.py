@@ -143,6 +143,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "sees_all": sees_all,
         "reviewers": read.reviewers(campaign) if sees_all else [],
         "unresolved": read.unresolved(campaign) if sees_all else [],
+        "over": read.over(campaign) if sees_all else [],
         "mine": read.assigned(campaign, person).exists(),
         "waits": reviews.waiting_for(person).filter(item__campaign=campaign).count(),
         "may_run": _may(request, "campaign-close"),
