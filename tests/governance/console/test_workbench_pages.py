@@ -130,10 +130,10 @@ def test_removing_several_takes_their_number_typed_and_drafts_them() -> None:
 @pytest.mark.parametrize(
     ("view", "headings"),
     [
-        ("risk", ["Unchanged since a person kept it"]),
+        ("risk", ["Low risk"]),  # unchanged, and suggested against: nothing of it was called
         ("system", ["clock"]),
         ("agent", ["easy-0", "easy-1"]),
-        ("nonsense", ["Unchanged since a person kept it"]),
+        ("nonsense", ["Low risk"]),
     ],
 )
 def test_the_same_items_stand_under_other_headings(view: str, headings: list[str]) -> None:
