@@ -131,6 +131,12 @@ def in_force(at: datetime | None = None) -> QuerySet[Delegation]:
     return here.exclude(delegate__in=_decide_nothing())
 
 
+def standing_in(people: QuerySet[Person]) -> QuerySet[Person]:
+    """Return these people and whoever answers in the place of one of them now."""
+    lent = in_force().filter(delegator__in=people.values("pk")).values_list("delegate", flat=True)
+    return Person.objects.filter(pk__in=[*people.values_list("pk", flat=True), *lent])
+
+
 def _decide_nothing() -> QuerySet[Person]:
     """Return those whose role now keeps them from deciding."""
     return Person.objects.holding(*roles.ALONE)

@@ -49,5 +49,4 @@ def _remind(request: AccessRequest, now: datetime) -> int:
 def _asked(request: AccessRequest) -> QuerySet[Person]:
     """Return those who may answer now: whom it waits for, and who answers in the place of one of them."""
     waits = Person.objects.filter(approvals_waiting__request=request, approvals_waiting__answer="waiting")
-    lent = delegations.in_force().filter(delegator__in=waits.values("pk")).values("delegate")
-    return Person.objects.filter(pk__in=[*waits.values_list("pk", flat=True), *lent.values_list("delegate", flat=True)])
+    return delegations.standing_in(waits)

@@ -7,8 +7,7 @@ worker that is killed reads again what it had not finished. Whoever did a thing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -22,9 +21,11 @@ from audit import clock, stream
 from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements.models import Agent, Grant, Person, Role, Tool
+from governance import delegations
 from governance.models import (
     AccessRequest,
     AdoptedAgent,
+    Approval,
     Assignment,
     Campaign,
     Delegation,
@@ -33,28 +34,13 @@ from governance.models import (
 )
 from governance.models.notices import Kind
 
-from . import hooks, queueing
+from . import hooks, queueing, stewards
+from .told import Teller, Told, key
 
 logger = logging.getLogger(__name__)
 CURSOR: Final = "notices"
 ENDS_SOON: Final = timedelta(days=7)
 """How long before access ends those who answer for the agent are told; of what was shorter than twice that, nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What one event tells some people. Without `dedupe` it is this event, and nothing else, that is told once."""
-
-    kind: Kind
-    people: Iterable[Person | None]
-    about: str
-    sentence: str
-    url: str
-    urgent: bool = False
-    dedupe: str = ""
-
-
-type Teller = Callable[[Event], Iterable[Told]]
 
 
 def listen() -> int:
@@ -127,14 +113,9 @@ def remind() -> int:
 # ------------------------------------------------------------------------------------------------ whom it concerns
 
 
-def _key(event: Event, kind: str) -> str:
-    """Return the first thing of a kind that an event is about; a key that is nothing's when it is about none."""
-    return next((link.partition(":")[2] for link in event.about if link.startswith(f"{kind}:")), "-")
-
-
 def _request(event: Event) -> AccessRequest | None:
     rows = AccessRequest.objects.select_related("agent", "entitlement", "requested_by")
-    return rows.filter(pk=_key(event, "request")).first()
+    return rows.filter(pk=key(event, "request")).first()
 
 
 def _named(thing: AccessRequest | Grant) -> dict[str, str]:
@@ -142,12 +123,13 @@ def _named(thing: AccessRequest | Grant) -> dict[str, str]:
 
 
 def _asked(event: Event) -> Iterator[Told]:
-    """Tell those whom a request waits for, each once however often it is passed on."""
+    """Tell those whom a request waits for, and who answers in their place; each once however often it is passed on."""
     if (request := _request(event)) is None or request.state != AccessRequest.State.IN_APPROVAL:
         return
+    waits = Person.objects.filter(approvals_waiting__request=request, approvals_waiting__answer="waiting")
     yield Told(
         Kind.REQUEST_WAITING,
-        Person.objects.filter(approvals_waiting__request=request, approvals_waiting__answer="waiting"),
+        delegations.standing_in(waits),
         f"request:{request.pk}",
         _("A request waits for you: %(agent)s asks for %(what)s.") % _named(request),
         f"/requests/{request.pk}/",
@@ -170,11 +152,20 @@ def _asked_back(event: Event) -> Iterator[Told]:
 
 
 def _answered(event: Event) -> Iterator[Told]:
-    """Tell whoever asked what became of the request."""
-    if (request := _request(event)) is not None:
-        said = _approved(event) if event.action == Action.APPROVAL_GIVEN else str(_ANSWERS[Action(event.action)])
-        about, url = f"request:{request.pk}", f"/requests/{request.pk}/"
-        yield Told(Kind.REQUEST_DECIDED, [request.requested_by], about, said % _named(request), url)
+    """Tell whoever asked what became of the request; of an appeal also those whose answers were appealed."""
+    if (request := _request(event)) is None:
+        return
+    said = _approved(event) if event.action == Action.APPROVAL_GIVEN else str(_ANSWERS[Action(event.action)])
+    about, url = f"request:{request.pk}", f"/requests/{request.pk}/"
+    yield Told(Kind.REQUEST_DECIDED, [request.requested_by], about, said % _named(request), url)
+    if request.appeals_id is not None and request.state != AccessRequest.State.IN_APPROVAL:
+        granted = request.state == AccessRequest.State.APPROVED
+        said = _("Others approved on appeal what you answered: %(what)s for %(agent)s.")
+        if not granted:
+            said = _("The appeal from your answer was not granted: %(what)s for %(agent)s.")
+        gave = Approval.objects.filter(request=request.appeals_id).exclude(by=None).values("by")
+        answered = Person.objects.filter(pk__in=gave)
+        yield Told(Kind.REQUEST_DECIDED, answered, about, said % _named(request), url, dedupe=f"appeal {request.pk}")
 
 
 def _approved(event: Event) -> str:
@@ -187,7 +178,7 @@ def _approved(event: Event) -> str:
 
 def _taken_back(event: Event) -> Iterator[Told]:
     rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
-    if (grant := rows.filter(pk=_key(event, "grant")).first()) is None:
+    if (grant := rows.filter(pk=key(event, "grant")).first()) is None:
         return
     served = Person.objects.filter(grant_subjects__grant=grant)
     yield Told(
@@ -205,7 +196,7 @@ def _emergency(event: Event) -> Iterator[Told]:
         "given_by", "grant__agent__sponsor", "grant__agent__owner", "grant__agent__backup",
         "grant__entitlement__system__owner",
     )  # fmt: skip
-    if (found := rows.filter(pk=_key(event, "emergency")).first()) is None:
+    if (found := rows.filter(pk=key(event, "emergency")).first()) is None:
         return
     security = Person.objects.holding(Role.SECURITY)
     grant, names = found.grant, {**_named(found.grant), "name": found.given_by.name}
@@ -230,7 +221,7 @@ def _emergency(event: Event) -> Iterator[Told]:
 
 def _stopped(event: Event) -> Iterator[Told]:
     rows = Agent.objects.select_related("sponsor", "owner", "backup")
-    if (agent := rows.filter(slug=_key(event, "agent")).first()) is None:
+    if (agent := rows.filter(slug=key(event, "agent")).first()) is None:
         return
     sentence = _("%(agent)s was stopped.") % {"agent": agent.name}
     people = [agent.sponsor, agent.owner, agent.backup]
@@ -239,10 +230,10 @@ def _stopped(event: Event) -> Iterator[Told]:
 
 def _unused(event: Event) -> Iterator[Told]:
     """Tell those who answer for an agent what becomes of a client that nobody uses, before it happens and then."""
-    agent = Agent.objects.select_related("sponsor", "owner").filter(slug=_key(event, "agent")).first()
+    agent = Agent.objects.select_related("sponsor", "owner").filter(slug=key(event, "agent")).first()
     if agent is None:
         return
-    client, after = _key(event, "client"), settings.CLIENT_IDLE_AFTER
+    client, after = key(event, "client"), settings.CLIENT_IDLE_AFTER
     told = {"client": client, "agent": agent.name, "days": (after["close"] - after["hide"]).days}
     sentence = _UNUSED[Action(event.action)] % told
     url = f"/agents/{agent.slug}/clients/{client}/"
@@ -252,7 +243,7 @@ def _unused(event: Event) -> Iterator[Told]:
 def _drifted(event: Event) -> Iterator[Told]:
     if event.action == Action.TOOL_CHANGED and event.detail.get("state") != Tool.State.QUARANTINED:
         return
-    slug, _slash, name = _key(event, "tool").partition("/")
+    slug, _slash, name = key(event, "tool").partition("/")
     tool = Tool.objects.select_related("system__owner").filter(system__slug=slug, name=name).first()
     if tool is None:
         return
@@ -285,17 +276,17 @@ def _proposed(event: Event) -> Iterator[Told]:
 
 
 def _adopting(event: Event) -> Iterator[Told]:
-    asked = AdoptedAgent.objects.filter(batch__pk=_key(event, "adoption"), state=AdoptedAgent.State.ASKED)
+    asked = AdoptedAgent.objects.filter(batch__pk=key(event, "adoption"), state=AdoptedAgent.State.ASKED)
     if not (people := list(Person.objects.filter(pk__in=asked.values("sponsor")))):
         return
-    batch = _key(event, "adoption")
+    batch = key(event, "adoption")
     sentence = _("You are asked to answer for agents that exist elsewhere, and for what they keep.")
     yield Told(Kind.OFFICE_PROPOSED, people, f"adoption:{batch}", sentence, f"/adoption/{batch}/")
 
 
 def _delegated(event: Event) -> Iterator[Told]:
     rows = Delegation.objects.select_related("delegate", "delegator")
-    if (found := rows.filter(pk=_key(event, "delegation")).first()) is None:
+    if (found := rows.filter(pk=key(event, "delegation")).first()) is None:
         return
     sentence = _("You answer in the place of %(name)s from %(day)s on.") % {
         "name": found.delegator.name,
@@ -306,7 +297,7 @@ def _delegated(event: Event) -> Iterator[Told]:
 
 def _review(event: Event) -> Iterator[Told]:
     """Tell reviewers of a campaign, each once a campaign."""
-    slug = _key(event, "campaign")
+    slug = key(event, "campaign")
     waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
     first = waiting.select_related("item__campaign").first()
     if first is None:
@@ -326,7 +317,7 @@ def _setup(event: Event) -> Iterator[Told]:
     if event.outcome == "failure":
         admins = Person.objects.holding(Role.ADMIN)
         said = _("A test of the set-up failed: %(why)s") % {"why": event.detail.get("sentence", "")}
-        yield Told(Kind.SETUP_LOST, admins, f"setup:{_key(event, 'setup')}", said, "/settings/setup/")
+        yield Told(Kind.SETUP_LOST, admins, f"setup:{key(event, 'setup')}", said, "/settings/setup/")
 
 
 _ANSWERS: Final[Mapping[Action, Any]] = {
@@ -344,6 +335,7 @@ _UNUSED: Final[Mapping[Action, Any]] = {
     ),
 }
 _TELLERS: Final[Mapping[Action, Teller]] = {
+    **stewards.TELLERS,
     **dict.fromkeys(_UNUSED, _unused),
     Action.REQUEST_SUBMITTED: _asked,
     Action.APPROVAL_ESCALATED: _asked,

@@ -46,6 +46,9 @@ EVENTS: Final[Mapping[str, Any]] = {
     Action.AGENT_SUSPENDED: gettext_lazy("An agent was stopped"),
     Action.EVERYTHING_STOPPED: gettext_lazy("Everything was stopped"),
     Action.REVOCATION_SETTLED: gettext_lazy("A stop was carried out everywhere"),
+    Action.EMERGENCY_DECLARED: gettext_lazy("Access was given in an emergency, without approval"),
+    Action.EMERGENCY_OVER: gettext_lazy("Emergency access ended, and waits to be reviewed"),
+    Action.EMERGENCY_REVIEWED: gettext_lazy("Emergency access was reviewed"),
     Action.TOOL_QUARANTINED: gettext_lazy("A tool was stopped until somebody looks"),
     Action.SYSTEM_DISABLED: gettext_lazy("A system was stopped"),
     Action.COMBINATION_EXCEPTION_GIVEN: gettext_lazy("An exception from a rule was given"),
@@ -56,6 +59,7 @@ EVENTS: Final[Mapping[str, Any]] = {
 }
 """What an endpoint can be told, in words."""
 _PAGES: Final = {
+    "emergency": "emergencies",
     "grant": "grants",
     "request": "requests",
     "agent": "agents",

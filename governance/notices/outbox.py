@@ -85,7 +85,10 @@ def _post_digest(person_id: int) -> bool:
     wanted = [notice.pk for notice in due if preferences.is_mailed(chosen, notice.kind)]
     if not wanted:
         return False
-    made = Delivery.objects.create(channel=Delivery.Channel.DIGEST, dedupe=key, person=person, next_at=now, made_at=now)
+    quiet = preferences.after_quiet_hours(chosen, now)
+    made = Delivery.objects.create(
+        channel=Delivery.Channel.DIGEST, dedupe=key, person=person, next_at=quiet, made_at=now
+    )
     Notice.objects.filter(pk__in=wanted).update(delivery=made)
     return True
 

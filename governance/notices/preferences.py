@@ -95,10 +95,15 @@ def is_mailed(settings: NoticeSettings, kind: str) -> bool:
 
 def not_before(settings: NoticeSettings, kind: str, now: datetime) -> datetime:
     """Return when an urgent notice goes out: now, or at the end of somebody's quiet hours."""
+    return now if kind in SAFETY else after_quiet_hours(settings, now)
+
+
+def after_quiet_hours(settings: NoticeSettings, now: datetime) -> datetime:
+    """Return when somebody may be mailed: now, or at the end of their quiet hours."""
     begin, end = settings.quiet_from, settings.quiet_until
-    here = now.astimezone(ZoneInfo(settings.time_zone))
-    if kind in SAFETY or begin is None or end is None:
+    if begin is None or end is None:
         return now
+    here = now.astimezone(ZoneInfo(settings.time_zone))
     is_quiet = begin <= here.hour < end if begin < end else here.hour >= begin or here.hour < end
     if not is_quiet:
         return now

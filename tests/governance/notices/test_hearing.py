@@ -18,6 +18,7 @@ from governance import approvals, notices, ownership, requests
 from governance.models import Notice
 from governance.narrowing import Narrowing
 from governance.notices import hearing
+from governance.notices.told import Told
 from tests import make
 from tests.audit import make as records
 from tests.governance import companies
@@ -87,7 +88,7 @@ def test_whoever_is_proposed_is_told_where_to_answer(company: Company) -> None:
 def test_an_event_that_cannot_be_told_keeps_nobody_from_the_next(
     company: Company, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(_event: Event) -> list[hearing.Told]:
+    def breaks(_event: Event) -> list[Told]:
         raise ZeroDivisionError
 
     monkeypatch.setitem(hearing._TELLERS, Action.AGENT_SUSPENDED, breaks)

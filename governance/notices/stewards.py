@@ -1,0 +1,114 @@
+"""What those are told who answer for agents and sources of people: what nobody uses, what paused, who answered them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from audit.actions import Action
+from audit.models import Event
+from entitlements.models import Agent, Grant, PeopleSource, Person, Role
+from governance import overrides
+from governance.models import AdoptionBatch
+from governance.models.notices import Kind
+
+from .told import Teller, Told, key
+
+
+def _unneeded(event: Event) -> Iterator[Told]:
+    """Tell those who answer for an agent that nobody uses it, and ask them before it is stopped."""
+    agent = Agent.objects.select_related("sponsor", "owner").filter(slug=key(event, "agent")).first()
+    if agent is None:
+        return
+    after, asked = settings.DORMANT_AFTER, event.action == Action.AGENT_NEED_ASKED
+    day = event.at + after["suspend"] - after["ask" if asked else "warn"]
+    told = {"agent": agent.name, "day": f"{day:%Y-%m-%d}"}
+    said = _("Nobody uses %(agent)s. It is stopped about %(day)s unless it is used or kept.") % told
+    if asked:
+        said = _("Say whether %(agent)s is still needed: nobody uses it, and it is stopped on %(day)s.") % told
+    url = f"/agents/{agent.slug}/"
+    yield Told(Kind.GRANT_ENDING, [agent.sponsor, agent.owner], f"agent:{agent.slug}", said, url, urgent=asked)
+
+
+def _suspended(event: Event) -> Iterator[Told]:
+    """Tell whom access served and who answers for the agent that it was suspended; at once if an exception ended."""
+    rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
+    if (grant := rows.filter(pk=key(event, "grant")).first()) is None:
+        return
+    over = event.reason.startswith(overrides.OVER)
+    told = {"agent": grant.agent.name, "what": grant.entitlement.name}
+    said = _("Suspended until somebody restores it: %(what)s of %(agent)s.") % told
+    if over:
+        said = _("An exception from a rule ended, so this is suspended: %(what)s of %(agent)s.") % told
+    served = Person.objects.filter(grant_subjects__grant=grant)
+    people = [grant.agent.sponsor, grant.agent.owner, *served]
+    yield Told(Kind.GRANT_REVOKED, people, f"grant:{grant.pk}", said, f"/grants/{grant.pk}/", urgent=over)
+
+
+def _paused(event: Event) -> Iterator[Told]:
+    """Tell platform admins that a source wants to remove more people than is believed, and removes nobody till then."""
+    slug = key(event, "source")
+    if (source := PeopleSource.objects.filter(slug=slug).first()) is None:
+        return
+    said = _("%(source)s would remove too many people at once, so it removes nobody until you look.") % {
+        "source": source.name
+    }
+    admins, url = Person.objects.holding(Role.ADMIN), f"/settings/people-sources/{slug}/"
+    yield Told(Kind.SETUP_LOST, admins, f"source:{slug}", said, url, urgent=True)
+
+
+def _office_answered(event: Event) -> Iterator[Told]:
+    """Tell whoever proposed somebody for an office what they said."""
+    agent = Agent.objects.filter(slug=key(event, "agent")).first()
+    proposer, answerer = _person(str(event.detail.get("proposed_by", ""))), _person(event.actor)
+    if agent is None or proposer is None or answerer is None:
+        return
+    names = {"name": answerer.name, "agent": agent.name}
+    said = _("%(name)s now answers for %(agent)s, as you proposed.") % names
+    if event.action == Action.AGENT_OFFICE_DECLINED:
+        said = _("%(name)s will not answer for %(agent)s. Propose somebody else.") % names
+    yield Told(Kind.OFFICE_PROPOSED, [proposer], f"agent:{agent.slug}", said, f"/agents/{agent.slug}/")
+
+
+def _adoption_answered(event: Event) -> Iterator[Told]:
+    """Tell whoever brought a file of access that exists what a sponsor said of their agents."""
+    batch = AdoptionBatch.objects.select_related("brought_by").filter(pk=key(event, "adoption")).first()
+    answerer, count = _person(event.actor), int(event.detail.get("agents", 0))
+    if batch is None or answerer is None:
+        return
+    if event.detail.get("answer") == "accepted":
+        said = ngettext(
+            "%(name)s answers for %(count)d agent that you brought in.",
+            "%(name)s answers for %(count)d agents that you brought in.",
+            count,
+        )
+    else:
+        said = ngettext(
+            "%(name)s will not answer for %(count)d agent that you brought in.",
+            "%(name)s will not answer for %(count)d agents that you brought in.",
+            count,
+        )
+    told = said % {"name": answerer.name, "count": count}
+    yield Told(Kind.OFFICE_PROPOSED, [batch.brought_by], f"adoption:{batch.pk}", told, f"/adoption/{batch.pk}/")
+
+
+def _person(principal: str) -> Person | None:
+    kind, _colon, login = principal.partition(":")
+    return Person.objects.filter(login=login).first() if kind == "person" else None
+
+
+TELLERS: Final[Mapping[Action, Teller]] = {
+    Action.AGENT_DORMANT: _unneeded,
+    Action.AGENT_NEED_ASKED: _unneeded,
+    Action.GRANT_SUSPENDED: _suspended,
+    Action.PEOPLE_SOURCE_PAUSED: _paused,
+    Action.AGENT_OFFICE_DECLINED: _office_answered,
+    Action.AGENT_SPONSOR_CHANGED: _office_answered,
+    Action.AGENT_OWNER_CHANGED: _office_answered,
+    Action.AGENT_BACKUP_CHANGED: _office_answered,
+    Action.ADOPTION_ANSWERED: _adoption_answered,
+}

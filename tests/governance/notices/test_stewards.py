@@ -1,0 +1,156 @@
+"""Those who answer for agents and sources of people hear in time: of what is urgent at once, or after the night."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from audit import clock
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import grants, sources
+from entitlements.models import Person, Role
+from governance import appealing, approvals, delegations, dormancy, ownership, tasks
+from governance.models import Delivery, Notice
+from governance.notices import hearing, hooks, outbox, preferences
+from governance.notices.hooks import EVENTS
+from tests import make
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.notices.sinks import Sink, sink
+
+pytestmark = [pytest.mark.django_db, pytest.mark.loopback]
+
+type Clock = Callable[[datetime | timedelta], datetime]
+
+
+@pytest.fixture
+def company() -> Company:
+    return companies.found()
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Sink]:
+    with sink() as running:
+        settings.MAILERS = running.mailers
+        settings.DEFAULT_FROM_EMAIL = "mandate@example.org"
+        yield running
+
+
+def told() -> dict[str, set[str]]:
+    for event in Event.objects.order_by("at", "sequence"):
+        hearing.tell(event)
+    found: dict[str, set[str]] = {}
+    for notice in Notice.objects.select_related("person"):
+        found.setdefault(notice.person.login, set()).add(notice.sentence)
+    return found
+
+
+@pytest.mark.usefixtures("company")
+def test_of_an_unused_agent_its_people_hear_before_it_is_stopped(at: Clock) -> None:
+    at(timedelta(days=31))
+    dormancy.take_steps()
+    warned = told()
+    assert set(warned) == {"sofia", "otto"}
+    assert all("Nobody uses research-bot." in said for says in warned.values() for said in says)
+    at(timedelta(days=15))
+    dormancy.take_steps()
+    day = f"{clock.now() + timedelta(days=45):%Y-%m-%d}"
+    asked = f"Say whether research-bot is still needed: nobody uses it, and it is stopped on {day}."
+    assert {login: asked in says for login, says in told().items()} == {"sofia": True, "otto": True}
+
+
+def test_the_question_whether_an_agent_is_needed_is_mailed_at_once_but_waits_for_the_end_of_the_night(
+    company: Company, server: Sink, at: Clock
+) -> None:
+    preferences.change(
+        company.sofia, time_zone="UTC", digest_hour=8, quiet_from=22, quiet_until=7, not_mailed=[], by=SYSTEM
+    )
+    at(timedelta(days=31))
+    dormancy.take_steps()
+    night = (clock.now() + timedelta(days=16)).replace(hour=23, minute=0, second=0, microsecond=0)
+    at(night)
+    dormancy.take_steps()
+    told()
+    while outbox.send_one():
+        pass
+    due = dict(Delivery.objects.values_list("person__login", "next_at"))
+    morning = (night + timedelta(days=1)).replace(hour=7)
+    assert due["sofia"] == morning
+    assert [str(mail["To"]) for mail in server.messages] == [company.otto.email]
+    at(morning)
+    tasks.send_notices()
+    assert company.sofia.email in [str(mail["To"]) for mail in server.messages]
+
+
+def test_the_mail_of_the_day_waits_for_the_end_of_quiet_hours(company: Company, server: Sink, at: Clock) -> None:
+    preferences.change(
+        company.sofia, time_zone="UTC", digest_hour=5, quiet_from=22, quiet_until=7, not_mailed=[], by=SYSTEM
+    )
+    evening = (clock.now() + timedelta(days=1)).replace(hour=20)
+    at(evening)
+    company.ask()
+    for event in Event.objects.order_by("at", "sequence"):
+        hearing.tell(event)
+    at(evening + timedelta(hours=9, minutes=30))
+    tasks.tell_people()
+    assert Delivery.objects.get(person=company.sofia).next_at.hour == 7
+    tasks.send_notices()
+    assert company.sofia.email not in [str(mail["To"]) for mail in server.messages]
+
+
+def test_suspended_access_is_told_to_whom_it_served_and_who_answers(company: Company) -> None:
+    grant = make.grant(company.bot, company.use, people=[company.alice])
+    grants.suspend(grant.pk, by=company.sofia.principal, reason="odd")
+    said = {"Suspended until somebody restores it: clock:use of research-bot."}
+    assert told() == dict.fromkeys(("otto", "alice"), said)
+
+
+def test_a_paused_source_is_urgent_news_for_platform_admins(company: Company) -> None:
+    admin = make.person("adam", roles=[Role.ADMIN])
+    source, _token = sources.make("hr", name="The directory", subjects_of=None, by=company.ana.principal)
+    now = clock.now()
+    dates = {"created_at": now, "changed_at": now}
+    for number in range(sources.AT_LEAST):
+        source.people.create(person=make.person(), user_name=f"gone{number}", active=False, left_at=now, **dates)
+    last = source.people.create(person=company.bob, user_name="bob", **dates)
+    assert sources.hold(last, by=source.principal)
+    said = "The directory would remove too many people at once, so it removes nobody until you look."
+    assert told() == {admin.login: {said}}
+    assert Notice.objects.get().urgent
+
+
+def test_who_answers_in_anothers_place_hears_of_a_request_at_once(company: Company) -> None:
+    now = clock.now()
+    delegations.make(company.rob, starts_at=now, ends_at=now + timedelta(days=9), by=company.sofia, reason="On leave.")
+    told()
+    company.ask()
+    waits = "A request waits for you: research-bot asks for clock:use."
+    assert {login for login, says in told().items() if waits in says} >= {"sofia", "rob"}
+
+
+def test_whoever_proposed_somebody_hears_what_they_said(company: Company) -> None:
+    first = ownership.propose(company.bot, "sponsor", company.mona, by=company.ana.principal, reason="leaves")
+    ownership.decline(first.pk, by=company.mona, reason="no time")
+    assert told()["ana"] == {"Mona will not answer for research-bot. Propose somebody else."}
+    second = ownership.propose(company.bot, "sponsor", company.bob, by=company.ana.principal, reason="leaves")
+    ownership.accept(second.pk, by=company.bob)
+    assert "Bob now answers for research-bot, as you proposed." in told()["ana"]
+
+
+def test_whoever_denied_hears_what_others_said_on_appeal(company: Company) -> None:
+    request = company.ask()
+    approvals.deny(request.pk, by=company.sofia, reason="no")
+    appeal = appealing.appeal(request.pk, by=company.otto, reason="We need it.")
+    while appeal.state == "in_approval":
+        waits = Person.objects.filter(approvals_waiting__request=appeal, approvals_waiting__answer="waiting")
+        appeal = approvals.approve(appeal.pk, by=waits.order_by("pk")[0])
+    assert "Others approved on appeal what you answered: clock:use for research-bot." in told()["sofia"]
+
+
+def test_other_programs_can_be_told_of_an_emergency() -> None:
+    assert {"emergency.declared", "emergency.over", "emergency.reviewed"} <= set(map(str, EVENTS))
+    assert hooks._PAGES["emergency"] == "emergencies"
