@@ -60,13 +60,18 @@ def goes_through(door: Door, request: AccessRequest, person: Person, version: in
     return said[0] if said else request.state
 
 
+def as_seen(request: AccessRequest, person: Person, code: str) -> str:
+    """Return the code that somebody is refused with: what they may not see is not there for them."""
+    return code if requests.visible_to(person).filter(pk=request.pk).exists() else HIDDEN
+
+
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(("case", "code"), [row[1:] for row in FORBIDDEN], ids=[row[0] for row in FORBIDDEN])
 def test_whoever_may_not_answer_may_not_by_any_door(
     company: Company, case: Callable[[Company], tuple[AccessRequest, Person]], code: str, door: Door
 ) -> None:
     request, person = case(company)
-    assert goes_through(door, request, person) in {code, HIDDEN}
+    assert goes_through(door, request, person) == as_seen(request, person, code)
     nothing_happened(request)
 
 
@@ -86,7 +91,8 @@ def test_a_place_that_was_left_to_the_wrong_person_opens_no_door(
 ) -> None:
     leave(company.named(delegator), company.named(delegate))
     request = company.ask(by=company.named(ask["by"]))
-    assert goes_through(door, request, company.named(delegate)) in {code, HIDDEN}
+    person = company.named(delegate)
+    assert goes_through(door, request, person) == as_seen(request, person, code)
     nothing_happened(request)
 
 
@@ -97,7 +103,7 @@ def test_a_place_that_was_lent_on_opens_no_door(company: Company, door: Door) ->
     with pytest.raises(delegations.DelegationInRing):
         leave(company.bob, company.sofia)
     request = company.ask()
-    assert goes_through(door, request, company.bob) in {"not_an_approver", HIDDEN}
+    assert goes_through(door, request, company.bob) == as_seen(request, company.bob, "not_an_approver")
     nothing_happened(request)
 
 

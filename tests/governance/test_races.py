@@ -21,8 +21,10 @@ from entitlements.models import Agent, Grant, Person
 from governance import approvals, delegations, ownership, renewing, requests
 from governance.models import AccessRequest, Approval, Delegation
 from tests import make
+from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import visits
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
@@ -145,6 +147,46 @@ def test_of_an_approval_and_a_denial_one_wins(racers: Racers) -> None:
         request.refresh_from_db()
         assert request.state == ("approved" if won else "denied")
         assert Grant.objects.filter(request_id=request.pk).count() == int(won)
+
+
+def by_doors(request: AccessRequest, person: Person, *verbs: str) -> list[Callable[[], object]]:
+    """Return what answers a request by the page, the API and in bulk, as one person in as many windows."""
+    said, path = {"reason": "Seen."}, f"/api/v1/requests/{request.pk}"
+    tag = {"If-Match": f'"{request.version}"'}
+    item = {"id": str(request.pk), "etag": tag["If-Match"]}
+    form = {"version": str(request.version), "tool": ["now"], **said}
+    page, by_api = visits.as_(person), [api.of(person) for _ in range(3)]
+    known: dict[str, Callable[[], object]] = {
+        "page": lambda: page.post(f"/requests/{request.pk}/", {"verb": "approve", **form}),
+        "api": lambda: by_api[0].post(f"{path}/approve", said, headers=tag),
+        "bulk": lambda: by_api[1].post("/api/v1/requests/approve", {"items": [item], **said}),
+        "deny": lambda: by_api[2].post(f"{path}/deny", {**said, "code": "not_needed"}, headers=tag),
+    }
+    return [known[verb] for verb in verbs]
+
+
+@pytest.mark.parametrize("rival", ["api", "deny", "cancel"])
+def test_whatever_overlaps_at_the_doors_a_request_has_one_end(four: Racers, rival: str) -> None:
+    company = companies.found()
+    for request in rounds(company, "now", many=8):
+        doors = by_doors(request, company.sofia, "page", "api", "bulk")
+        cancel = api.of(company.otto)
+        answer = {"If-Match": f'"{request.version}"'}
+        doors += (
+            by_doors(request, company.sofia, rival)
+            if rival != "cancel"
+            else [lambda: cancel.post(f"/api/v1/requests/{request.pk}/cancel", {"reason": "no"}, headers=answer)]  # noqa: B023
+        )
+        assert four.at_once(*doors) == ["done"] * 4
+        request.refresh_from_db()
+        assert Grant.objects.filter(request_id=request.pk).count() == int(request.state == "approved")
+        told = answers_of(request)
+        ends = {
+            "approved": Action.APPROVAL_GIVEN,
+            "denied": Action.APPROVAL_DENIED,
+            "cancelled": Action.REQUEST_CANCELLED,
+        }
+        assert {state: told[action] for state, action in ends.items() if told[action]} == {request.state: 1}
 
 
 def test_an_answer_in_a_place_comes_before_its_end_or_not_at_all(racers: Racers) -> None:
