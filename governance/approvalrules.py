@@ -327,14 +327,20 @@ def looked_at(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> bo
     return True
 
 
-def due() -> QuerySet[RuleApproval]:
-    """Return what nobody has looked at a week after a rule approved it, the oldest first."""
+def due(person: Person | None = None) -> QuerySet[RuleApproval]:
+    """Return what nobody has looked at a week after a rule approved it, the oldest first; of other people's rules."""
     open_ones = RuleApproval.objects.filter(verdict="", look_from__lte=clock.now())
-    return open_ones.select_related("request__agent", "request__entitlement", "rule").order_by("look_from")
+    if person is not None:
+        own = independence.accounts_of(person)
+        open_ones = open_ones.exclude(rule__proposed_by__in=own).exclude(rule__confirmed_by__in=own)
+    around = open_ones.select_related(
+        "request__agent", "request__entitlement", "rule__proposed_by", "rule__confirmed_by"
+    )
+    return around.order_by("look_from")
 
 
 def tell_due() -> int:
-    """Tell analysts and security of what is due and that no small review asks anybody about; says how many anew."""
+    """Tell analysts and security of what is due, but not of their own rules nor where a small review asks; how many."""
     told = 0
     lookers = list(Person.objects.holding(*MAY_PROPOSE))
     asked = ReviewTrigger.objects.filter(kind=ReviewTrigger.Kind.BY_RULE).exclude(state=ReviewTrigger.State.DROPPED)
@@ -346,7 +352,7 @@ def tell_due() -> int:
         with transaction.atomic():
             told += notices.queue(
                 Kind.REVIEW_WAITING,
-                lookers,
+                [who for who in lookers if not any(independence.same_human(who, own) for own in _behind(each.rule))],
                 about=f"request:{each.request_id}",
                 sentence=_("A rule approved %(what)s for %(agent)s a week ago: look at it.")
                 % {"what": each.request.entitlement.name, "agent": each.request.agent.name},

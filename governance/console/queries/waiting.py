@@ -63,7 +63,7 @@ def unneeded(person: Person) -> QuerySet[Agent]:
 
 def by_rule(caller: Caller) -> QuerySet[RuleApproval]:
     """Return what rules approved a week ago and nobody has looked at, for those who look."""
-    due = approvalrules.due()
+    due = approvalrules.due(caller.human)
     return due if caller.has(*approvalrules.MAY_PROPOSE) else due.none()
 
 

@@ -65,7 +65,9 @@ def listing(request: HttpRequest) -> HttpResponse:
         "policies": [(each, words(each.stages)) for each in page.rows],
         "proposals": [_proposal(each) for each in _waiting().order_by("proposed_at")[:_MOST_SHOWN]],
         "rules": list(rows[:_MOST_SHOWN]),
-        "looks": list(approvalrules.due()[:_MOST_SHOWN]) if doors.may(caller, "rule-approvals", None, "GET") else [],
+        "looks": list(approvalrules.due(caller.human)[:_MOST_SHOWN])
+        if doors.may(caller, "rule-approvals", None, "GET")
+        else [],
         "me": doors.person(request),
         "may_propose": doors.may(caller, "policy-proposals", None),
         "may_rule": doors.may(caller, "approval-rules", None),

@@ -135,6 +135,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     sees_all = _may(request, "campaign-evidence", "GET") or campaign.owner == person
     told: dict[str, Any] = {
         "campaign": campaign,
+        "person": person,
         "parts": parts,
         "width": read.WIDTH,
         "answered": read.answered(parts),

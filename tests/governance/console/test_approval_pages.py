@@ -71,7 +71,8 @@ def test_a_rule_is_made_by_two_and_what_it_approved_waits_at_home_to_be_looked_a
     request = company.ask("now")
     assert "A rule that two people made" in visits.text(ana.get(f"/requests/{request.pk}/"))
     RuleApproval.objects.update(look_from=clock.now())
-    assert "Approved by a rule: look at it" in visits.text(ana.get("/"))
+    assert "Approved by a rule: look at it" in visits.text(visits.as_(company.rob).get("/"))
+    assert "Approved by a rule: look at it" not in visits.text(ana.get("/"))
     assert "Approved by a rule: look at it" not in visits.text(visits.as_(company.sofia).get("/"))
     look = f"{HERE}looks/{RuleApproval.objects.get().pk}/"
     visits.as_(company.rob).post(look, {"verb": "revoke", "reason": "Nobody uses it."})

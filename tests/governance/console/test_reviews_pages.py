@@ -30,6 +30,11 @@ def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages() -> None:
     assert (campaign.state, campaign.scope) == ("active", {"systems": ["clock"]})
     refused = ana.post("/reviews/fourth-quarter/close/", {"reason": "done"}, secure=True)
     assert (refused.status_code, "items_without_outcome" in visits.text(refused)) == (409, True)
+    box = "Leave them without an answer"
+    other = visits.text(visits.as_(make.analyst("bea")).get("/reviews/fourth-quarter/", secure=True))
+    assert box in visits.text(ana.get("/reviews/fourth-quarter/", secure=True))
+    assert box not in other
+    assert "Only Ana, who runs this review" in other
     ana.post("/reviews/fourth-quarter/close/", {"reason": "done", "without_answer": "yes"}, secure=True)
     campaign.refresh_from_db()
     assert campaign.state == "closed"
