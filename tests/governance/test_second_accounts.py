@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from audit import clock
 from audit.context import SYSTEM, Principal
@@ -13,8 +14,10 @@ from entitlements import grants, people, rolemaps, trust
 from entitlements.errors import DomainError
 from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Person, Role, TrustedIssuer
-from governance import approvalrules, emergency, overrides, policies, rules
-from governance.models import EmergencyGrant
+from entitlements.words import Risk
+from governance import appealing, approvalrules, approvals, emergency, overrides, policies, rules
+from governance.models import Approval, EmergencyGrant
+from governance.rules import Stage
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -120,3 +123,62 @@ def test_nobody_starts_through_another_account_what_they_stopped(company: Compan
         grants.restore(grant.pk, by=company.resa.principal, reason="All is well.")
     Person.objects.filter(login="resa").update(email="another@example.com")
     grants.restore(grant.pk, by=company.resa.principal, reason="All is well.")
+
+
+def second_account(of: Person) -> Person:
+    """Make another account of the same human, who could answer for security."""
+    return people.edit(make.security(f"{of.login}-too"), email=of.email, by=SYSTEM)
+
+
+@pytest.mark.parametrize(
+    ("who", "said"),
+    [
+        ("ana", "what they requested"),
+        ("otto", "technical owner never"),
+        ("alice", "what they benefit from"),
+        ("sofia", "answers a request twice"),
+    ],
+)
+def test_the_database_knows_the_second_account_of_whoever_may_not_answer(who: str, said: str) -> None:
+    company = companies.found()
+    company.bot.sponsor = company.ana if who == "ana" else company.sofia
+    company.bot.save()
+    request = company.ask("remove", by={"ana": company.ana, "otto": company.sofia}.get(who))
+    if who == "sofia":
+        approvals.approve(request.pk, by=company.sofia)
+    stage = request.approvals.filter(answer="waiting").order_by("-position")[0]
+    twin = second_account(company.named(who))
+    with pytest.raises(IntegrityError, match=said), transaction.atomic():
+        Approval.objects.filter(pk=stage.pk).update(answer="approved", by=twin, answered_at=clock.now())
+    other = make.security("rhea")
+    Approval.objects.filter(pk=stage.pk).update(answer="approved", by=other, answered_at=clock.now())
+
+
+def test_the_database_knows_who_joined_a_stages_group_after_the_ask() -> None:
+    company = companies.found()
+    dpo = make.group(dora := make.person("dora"), make.person("dan"), slug="dpo")
+    asked = {**rules.DEFAULT_POLICY, Risk.LOW: {Stage.SPONSOR: 1, "group:dpo": 1}}
+    policies.publish(company.use, asked, by=company.resa, confirmed_by=company.rob, reason="Personal data.")
+    request = company.ask("now")
+    late, secure = make.person("late"), company.resa
+    for each in (late, secure, company.sofia):
+        people.join_group(dpo, each, by=SYSTEM, reason="Joins.")
+    of_group, of_sponsor = (request.approvals.filter(stage=stage) for stage in ("group:dpo", "sponsor"))
+    for stage in (of_group, of_sponsor):
+        with pytest.raises(IntegrityError, match="joined the group after the ask"), transaction.atomic():
+            stage.update(answer="approved", by=late, answered_at=clock.now())
+    twin = people.edit(make.person("dora-too"), email=dora.email, by=SYSTEM)
+    people.join_group(dpo, twin, by=SYSTEM, reason="Joins.")
+    with pytest.raises(IntegrityError, match="joined the group after the ask"), transaction.atomic():
+        of_group.update(answer="approved", by=dora, answered_at=clock.now())
+    of_sponsor.update(answer="approved", by=company.sofia, answered_at=clock.now())
+    of_group.update(answer="approved", by=secure, answered_at=clock.now())
+
+
+def test_the_database_knows_the_second_account_of_whoever_answered_what_is_appealed() -> None:
+    company = companies.found()
+    denied = company.ask("now")
+    approvals.deny(denied.pk, by=company.sofia, reason="Not now.")
+    appeal = appealing.appeal(denied.pk, by=company.otto, reason="Look again.")
+    with pytest.raises(IntegrityError, match="the appeal of what they answered"), transaction.atomic():
+        appeal.approvals.update(answer="approved", by=second_account(company.sofia), answered_at=clock.now())
