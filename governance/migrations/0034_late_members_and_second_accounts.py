@@ -103,6 +103,6 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [
         ("entitlements", "0015_since_when_somebody_is_in_a_group"),
-        ("governance", "0032_things_that_are_no_access"),
+        ("governance", "0033_micro_reviews"),
     ]
     operations: ClassVar = [migrations.RunSQL(DO, UNDO)]
