@@ -17,7 +17,6 @@ from entitlements.models import Person, Role, TrustedIssuer
 from entitlements.words import Risk
 from governance import appealing, approvalrules, approvals, emergency, overrides, policies, rules
 from governance.models import Approval, EmergencyGrant
-from governance.rules import Stage
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -157,7 +156,7 @@ def test_the_database_knows_the_second_account_of_whoever_may_not_answer(who: st
 def test_the_database_knows_who_joined_a_stages_group_after_the_ask() -> None:
     company = companies.found()
     dpo = make.group(dora := make.person("dora"), make.person("dan"), slug="dpo")
-    asked = {**rules.DEFAULT_POLICY, Risk.LOW: {Stage.SPONSOR: 1, "group:dpo": 1}}
+    asked: rules.Policy = {**rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "group:dpo")}
     policies.publish(company.use, asked, by=company.resa, confirmed_by=company.rob, reason="Personal data.")
     request = company.ask("now")
     late, secure = make.person("late"), company.resa
