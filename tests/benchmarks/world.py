@@ -114,7 +114,7 @@ def fleet(count: str) -> dict[str, Any]:
     _ = Person.objects.filter(login="sam").first() or make.person("sam")
     catalog.ensure_builtin()
     began = time.perf_counter()
-    events = fleets.fill(int(count))
+    events = fleets.fill(int(count), os.environ["MIGRATE_DATABASE_URL"])
     seconds = time.perf_counter() - began
     fleets.look_again()
     return {
