@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import batched
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, F, Q
 
 from audit import clock, log
@@ -53,6 +54,9 @@ _AROUND: Final = {
     "kind": "campaign__kind",
 }
 """What is read of the people around an item."""
+_COPY: Final = (
+    "COPY governance_assignment (id, item_id, stage, reviewer_id, state, resolution, assigned_at) FROM STDIN"
+)
 
 
 def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None) -> int:
@@ -80,17 +84,18 @@ def ask_next(items: Iterable[UUID], stage: int) -> None:
 def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None) -> int:
     """Assign one stage of some items; `load` counts what each reviewer got, and grows. Returns how many got nobody."""
     now, rows = clock.now(), []
+    busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
     for item_id, around in around_items(ids, stage):
-        busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
-        choice = reviewing.resolve(replace(around, busy=busy))
+        choice = reviewing.resolve(replace(around, busy=busy) if busy else around)
         if choice.reviewer:
             load[choice.reviewer] += 1
+            if load[choice.reviewer] == cap:
+                busy |= {choice.reviewer}
         rows.append((item_id, choice.reviewer, choice.as_evidence(now)))
     known = dict(Person.objects.filter(login__in={who for _, who, _ in rows if who}).values_list("login", "pk"))
-    Assignment.objects.bulk_create(
-        Assignment(item_id=item, stage=stage, reviewer_id=known.get(who or ""), resolution=why, assigned_at=now)
-        for item, who, why in rows
-    )
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copied:
+        for item, who, why in rows:
+            copied.write_row((uuid4(), item, stage, known.get(who or ""), "assigned", json.dumps(why), now))
     return sum(who is None for _, who, _ in rows)
 
 

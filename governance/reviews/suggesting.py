@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -113,53 +113,15 @@ def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tup
     return [(signal, count, more) for signal, there, count, more in shown if there]
 
 
-_GATHER: Final = f"""
-WITH RECURSIVE item AS MATERIALIZED (
-    SELECT i.id, i.number, i.agent_id, i.system_id, i.subjects_digest, a.slug, p.is_active AS sponsor_active
-    FROM governance_reviewitem i JOIN entitlements_agent a ON a.id = i.agent_id
-    JOIN entitlements_person p ON p.id = a.sponsor_id WHERE i.id = ANY(%(items)s::uuid[])
-), chain AS ({
-    usage.chain('''SELECT DISTINCT g.id, g.starts_at, g.request_id FROM governance_populationrow p
-        JOIN entitlements_grant g ON g.id = p.grant_id WHERE p.item_id IN (SELECT id FROM item)''')
-}
-), held AS (
-    SELECT grant_id, min(starts_at) AS since FROM chain GROUP BY 1
-), line AS (
-    SELECT l.item_id, jsonb_agg(jsonb_build_object('line', l.id, 'tool', t.name, 'action', t.action,
-               'calls', coalesce(l.calls_window, 0),
-               'full', l.usage_grade = 'A' AND h.since <= %(since)s,
-               'changed', t.state = 'quarantined' OR t.seen_id IS DISTINCT FROM t.approved_id) ORDER BY l.id) AS lines
-    FROM governance_reviewline l JOIN held h ON h.grant_id = l.grant_id
-    JOIN entitlements_tool t ON t.id = l.tool_id WHERE l.item_id IN (SELECT id FROM item) GROUP BY 1
-), bundle AS (
-    SELECT DISTINCT p.item_id, g.entitlement_id FROM governance_populationrow p
-    JOIN entitlements_grant g ON g.id = p.grant_id WHERE p.item_id IN (SELECT id FROM item)
-), holders AS (
-    SELECT g.entitlement_id, l.tool_id, count(DISTINCT g.agent_id) AS n
-    FROM entitlements_grant g JOIN entitlements_grantline l ON l.grant_id = g.id
-    WHERE g.ended_at IS NULL AND g.entitlement_id IN (SELECT entitlement_id FROM bundle) GROUP BY 1, 2
-), peers AS (
-    SELECT entitlement_id, count(DISTINCT agent_id) AS n FROM entitlements_grant
-    WHERE ended_at IS NULL AND entitlement_id IN (SELECT entitlement_id FROM bundle) GROUP BY 1
-), usual AS (
-    SELECT l.item_id, min(p.n) - 1 AS count, min(100 * (h.n - 1) / (p.n - 1)) AS least
-    FROM governance_reviewline l JOIN entitlements_grant g ON g.id = l.grant_id
-    JOIN peers p ON p.entitlement_id = g.entitlement_id AND p.n > 1
-    JOIN holders h ON h.entitlement_id = g.entitlement_id AND h.tool_id = l.tool_id
-    WHERE l.item_id IN (SELECT id FROM item) GROUP BY 1
-), refused AS (
-    SELECT i.id AS item_id, sum(c.denied) AS n FROM item i
-    JOIN governance_usageday c ON c.agent_id = i.agent_id AND c.grant_id IS NULL AND c.denied > 0
-        AND c.day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date
-    JOIN entitlements_tool t ON t.id = c.tool_id AND t.system_id = i.system_id GROUP BY 1
-)
-SELECT i.id, i.agent_id, jsonb_build_object(
-    'lines', coalesce(line.lines, '[]'),
-    'peers', jsonb_build_object('count', coalesce(usual.count, 0), 'least', coalesce(usual.least, 0)),
-    'denied', coalesce(refused.n, 0), 'sponsor_active', i.sponsor_active,
-    'idle', g.newest <= %(idle)s AND NOT EXISTS (SELECT FROM entitlements_issuedtoken k WHERE k.agent_id = i.agent_id
-        AND k.system_id = i.system_id AND k.revoked_at IS NULL AND k.expires_at > %(idle)s)
-        AND NOT EXISTS (SELECT FROM governance_reviewline l WHERE l.item_id = i.id AND l.last_call_at > %(idle)s),
+_GATHER: Final = """
+SELECT i.id, i.agent_id, l.lines, jsonb_build_object(
+    'denied', coalesce((SELECT sum(c.denied) FROM governance_usageday c JOIN entitlements_tool t ON t.id = c.tool_id
+        WHERE c.agent_id = i.agent_id AND c.grant_id IS NULL AND c.denied > 0 AND t.system_id = i.system_id
+        AND c.day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date), 0),
+    'sponsor_active', s.is_active,
+    'idle', g.newest <= %(idle)s AND l.last_call IS DISTINCT FROM true
+        AND NOT EXISTS (SELECT FROM entitlements_issuedtoken k WHERE k.agent_id = i.agent_id
+        AND k.system_id = i.system_id AND k.revoked_at IS NULL AND k.expires_at > %(idle)s),
     'old_secret', EXISTS (SELECT FROM entitlements_client c WHERE c.agent_id = i.agent_id AND c.status = 'active'
         AND c.auth = 'client_secret_basic' AND c.updated <= %(old)s),
     'new', EXISTS (SELECT FROM governance_campaign c WHERE c.state IN ('active', 'paused', 'closing', 'closed')
@@ -172,29 +134,73 @@ SELECT i.id, i.agent_id, jsonb_build_object(
         AND o.subjects_digest = i.subjects_digest AND d.verb = 'certify' AND d.reason_code <> ''
         AND d.decided_at > %(year)s)
 )
-FROM item i
-LEFT JOIN line ON line.item_id = i.id LEFT JOIN usual ON usual.item_id = i.id
-LEFT JOIN refused ON refused.item_id = i.id
+FROM governance_reviewitem i
+JOIN entitlements_agent a ON a.id = i.agent_id JOIN entitlements_person s ON s.id = a.sponsor_id
+CROSS JOIN LATERAL (
+    SELECT bool_or(l.last_call_at > %(idle)s) AS last_call,
+           coalesce(jsonb_agg(jsonb_build_object('line', l.id, 'tool', t.name, 'action', t.action,
+               'calls', coalesce(l.calls_window, 0), 'full', l.usage_grade = 'A' AND g.starts_at <= %(since)s,
+               'changed', t.state = 'quarantined' OR t.seen_id IS DISTINCT FROM t.approved_id,
+               'of', jsonb_build_array(g.entitlement_id, t.id, l.grant_id, l.usage_grade)) ORDER BY l.id), '[]') AS lines
+    FROM governance_reviewline l JOIN entitlements_grant g ON g.id = l.grant_id
+    JOIN entitlements_tool t ON t.id = l.tool_id WHERE l.item_id = i.id) l
 CROSS JOIN LATERAL (SELECT max(g.starts_at) AS newest, bool_or(g.request_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM governance_approval v WHERE v.request_id = g.request_id AND v.by_id IS NOT NULL)) AS by_rule
     FROM governance_populationrow p JOIN entitlements_grant g ON g.id = p.grant_id WHERE p.item_id = i.id) g
+WHERE i.id = ANY(%(items)s::uuid[])
 ORDER BY i.number
+"""
+"""Each part goes by the item's own index: what is read is as much as the items asked for, whatever the planner knows."""
+
+_RENEWED: Final = f"""
+WITH RECURSIVE chain AS ({
+    usage.chain("""SELECT g.id, g.starts_at, g.request_id FROM governance_populationrow p
+        JOIN entitlements_grant g ON g.id = p.grant_id AND g.starts_at > %(since)s
+        JOIN governance_accessrequest r ON r.id = g.request_id AND r.renews_id IS NOT NULL
+        WHERE p.item_id = ANY(%(items)s::uuid[])""")
+}) SELECT grant_id FROM chain GROUP BY 1 HAVING min(starts_at) <= %(since)s
 """  # noqa: S608 - made of constants
+
+_PEERS: Final = """
+WITH bundle AS (
+    SELECT DISTINCT g.entitlement_id FROM governance_populationrow p JOIN entitlements_grant g ON g.id = p.grant_id
+    WHERE p.campaign_id = %(campaign)s
+), held AS (
+    SELECT g.entitlement_id, l.tool_id, g.agent_id FROM entitlements_grant g JOIN bundle USING (entitlement_id)
+    LEFT JOIN entitlements_grantline l ON l.grant_id = g.id WHERE g.ended_at IS NULL
+    GROUP BY 1, 2, 3
+)
+SELECT entitlement_id, tool_id, count(*) FROM held WHERE tool_id IS NOT NULL GROUP BY 1, 2
+UNION ALL SELECT entitlement_id, NULL, count(DISTINCT agent_id) FROM held GROUP BY 1
+"""
+
+type Peers = dict[tuple[int, int | None], int]
+"""How many agents hold each tool of an entitlement, and (with None) how many hold the entitlement at all."""
 
 
 def suggest(campaign: Campaign, now: datetime, *, after: int = 0, upto: int | None = None) -> int:
     """Store a suggestion for each item of a campaign that is being staged, or those of some numbers; says how many."""
     items = ReviewItem.objects.filter(campaign=campaign, number__gt=after).order_by("number")
     items = items if upto is None else items.filter(number__lte=upto)
-    made = 0
+    made, peers = 0, peers_of(campaign)
     for ids in batched(items.values_list("pk", flat=True).iterator(), _AT_ONCE):
-        rows = [_stored(item, told) for item, told in gather(ids, now)]
-        Suggestion.objects.bulk_create(rows)
-        made += len(rows)
+        told = gather(ids, now, peers)
+        with connection.cursor() as cursor, cursor.copy(_COPY) as rows:
+            for item, inputs in told:
+                rows.write_row(_stored(item, inputs))
+        made += len(told)
     return made
 
 
-def gather(ids: Iterable[UUID], now: datetime) -> list[tuple[UUID, dict[str, Any]]]:
+def peers_of(campaign: Campaign) -> Peers:
+    """Count how many agents hold each of what a campaign looks at, in one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '64MB'")
+        cursor.execute(_PEERS, {"campaign": campaign.pk})
+        return {(entitlement, tool): count for entitlement, tool, count in cursor.fetchall()}
+
+
+def gather(ids: Iterable[UUID], now: datetime, peers: Peers) -> list[tuple[UUID, dict[str, Any]]]:
     """Read the inputs of some items as they are now, in a fixed number of statements."""
     asked: dict[str, Any] = {
         "items": list(ids),
@@ -205,10 +211,30 @@ def gather(ids: Iterable[UUID], now: datetime) -> list[tuple[UUID, dict[str, Any
         "year": now - REMEMBERED,
     }
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         cursor.execute(_GATHER, asked)
         found = cursor.fetchall()
-    completed = _combinations({agent for _, agent, _ in found})
-    return [(item, {**json.loads(told), "combinations": completed.get(agent, [])}) for item, agent, told in found]
+        cursor.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
+        cursor.execute(_RENEWED, asked)
+        renewed = {str(grant) for (grant,) in cursor.fetchall()}
+    completed = _combinations({agent for _, agent, _, _ in found})
+    return [
+        (item, {**_lines(json.loads(lines), peers, renewed), **json.loads(told), "combinations": completed.get(agent, [])})
+        for item, agent, lines, told in found
+    ]
+
+
+def _lines(lines: list[dict[str, Any]], peers: Peers, renewed: Collection[str]) -> dict[str, Any]:
+    """Finish the lines of an item, and say how usual it is to hold them all among those who hold the same bundles."""
+    counts, shares = [], []
+    for line in lines:
+        entitlement, tool, grant, grade = line.pop("of")
+        line["full"] = line["full"] or (grade == "A" and grant in renewed)
+        others = peers.get((entitlement, None), 0) - 1
+        if others > 0:
+            counts.append(others)
+            shares.append(100 * (peers[entitlement, tool] - 1) // others)
+    return {"lines": lines, "peers": {"count": min(counts, default=0), "least": min(shares, default=0)}}
 
 
 def _combinations(agents: set[int]) -> dict[int, list[str]]:
@@ -223,15 +249,21 @@ def _combinations(agents: set[int]) -> dict[int, list[str]]:
     }
 
 
-def _stored(item: UUID, inputs: dict[str, Any]) -> Suggestion:
-    judged = judge(inputs)
-    return Suggestion(
-        item_id=item,
-        verdict=judged.verdict,
-        score=judged.score,
-        kept=list(judged.kept),
-        reasons=list(judged.reasons),
-        inputs=inputs,
-        inputs_sha256=hashlib.sha256(chain.canonical(inputs)).hexdigest(),
-        version=VERSION,
+_COPY: Final = (
+    "COPY governance_suggestion (item_id, verdict, score, kept, reasons, inputs, inputs_sha256, version) FROM STDIN"
+)
+
+
+def _stored(item: UUID, inputs: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the row of an item's suggestion, as `_COPY` takes it."""
+    judged, written = judge(inputs), chain.canonical(inputs)
+    return (
+        item,
+        judged.verdict.value,
+        judged.score,
+        list(judged.kept),
+        json.dumps(judged.reasons),
+        written.decode(),
+        hashlib.sha256(written).hexdigest(),
+        VERSION,
     )

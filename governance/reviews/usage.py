@@ -46,7 +46,8 @@ def calls(source: str) -> str:
     LEFT JOIN entitlements_entitlement e ON e.id = g.entitlement_id
     LEFT JOIN entitlements_system y ON y.slug = n.system
     JOIN entitlements_tool t ON t.system_id = coalesce(e.system_id, y.id) AND t.name = b.said -> 'detail' ->> 'tool'
-    LEFT JOIN entitlements_agent a ON 'agent:' || a.slug = b.said ->> 'actor'
+    LEFT JOIN entitlements_agent a ON a.slug = CASE WHEN starts_with(b.said ->> 'actor', 'agent:')
+         THEN substr(b.said ->> 'actor', 7) END
     WHERE v.action IN ('call.allowed', 'call.denied') AND coalesce(g.agent_id, a.id) IS NOT NULL
     """  # noqa: S608 - made of constants
 

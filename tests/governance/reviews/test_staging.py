@@ -91,7 +91,7 @@ def test_a_step_that_fails_in_the_middle_leaves_nothing_and_is_taken_anew(fleet:
     for _ in range(3):
         reviews.advance(campaign.pk)
     before = held(campaign)
-    with patch.object(Suggestion.objects, "bulk_create", side_effect=RuntimeError), pytest.raises(RuntimeError):
+    with patch.object(stepping, "_through", side_effect=RuntimeError), pytest.raises(RuntimeError):
         reviews.advance(campaign.pk)
     assert held(campaign) == before
     assert reviews.unfinished() == [campaign.pk]
