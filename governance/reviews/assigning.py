@@ -54,9 +54,7 @@ _AROUND: Final = {
     "kind": "campaign__kind",
 }
 """What is read of the people around an item."""
-_COPY: Final = (
-    "COPY governance_assignment (id, item_id, stage, reviewer_id, state, resolution, assigned_at) FROM STDIN"
-)
+_COPY: Final = "COPY governance_assignment (id, item_id, stage, reviewer_id, state, resolution, assigned_at) FROM STDIN"
 
 
 def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None) -> int:

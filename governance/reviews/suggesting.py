@@ -141,7 +141,8 @@ CROSS JOIN LATERAL (
            coalesce(jsonb_agg(jsonb_build_object('line', l.id, 'tool', t.name, 'action', t.action,
                'calls', coalesce(l.calls_window, 0), 'full', l.usage_grade = 'A' AND g.starts_at <= %(since)s,
                'changed', t.state = 'quarantined' OR t.seen_id IS DISTINCT FROM t.approved_id,
-               'of', jsonb_build_array(g.entitlement_id, t.id, l.grant_id, l.usage_grade)) ORDER BY l.id), '[]') AS lines
+               'of', jsonb_build_array(g.entitlement_id, t.id, l.grant_id, l.usage_grade)) ORDER BY l.id), '[]')
+           AS lines
     FROM governance_reviewline l JOIN entitlements_grant g ON g.id = l.grant_id
     JOIN entitlements_tool t ON t.id = l.tool_id WHERE l.item_id = i.id) l
 CROSS JOIN LATERAL (SELECT max(g.starts_at) AS newest, bool_or(g.request_id IS NOT NULL AND NOT EXISTS (
@@ -150,14 +151,14 @@ CROSS JOIN LATERAL (SELECT max(g.starts_at) AS newest, bool_or(g.request_id IS N
 WHERE i.id = ANY(%(items)s::uuid[])
 ORDER BY i.number
 """
-"""Each part goes by the item's own index: what is read is as much as the items asked for, whatever the planner knows."""
+"""Each part goes by the item's own index: it reads as much as the items asked for, whatever the planner knows."""
 
 _RENEWED: Final = f"""
 WITH RECURSIVE chain AS ({
-    usage.chain("""SELECT g.id, g.starts_at, g.request_id FROM governance_populationrow p
+    usage.chain('''SELECT g.id, g.starts_at, g.request_id FROM governance_populationrow p
         JOIN entitlements_grant g ON g.id = p.grant_id AND g.starts_at > %(since)s
         JOIN governance_accessrequest r ON r.id = g.request_id AND r.renews_id IS NOT NULL
-        WHERE p.item_id = ANY(%(items)s::uuid[])""")
+        WHERE p.item_id = ANY(%(items)s::uuid[])''')
 }) SELECT grant_id FROM chain GROUP BY 1 HAVING min(starts_at) <= %(since)s
 """  # noqa: S608 - made of constants
 
@@ -219,7 +220,10 @@ def gather(ids: Iterable[UUID], now: datetime, peers: Peers) -> list[tuple[UUID,
         renewed = {str(grant) for (grant,) in cursor.fetchall()}
     completed = _combinations({agent for _, agent, _, _ in found})
     return [
-        (item, {**_lines(json.loads(lines), peers, renewed), **json.loads(told), "combinations": completed.get(agent, [])})
+        (
+            item,
+            {**_lines(json.loads(lines), peers, renewed), **json.loads(told), "combinations": completed.get(agent, [])},
+        )
         for item, agent, lines, told in found
     ]
 
