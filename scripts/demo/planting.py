@@ -22,6 +22,7 @@ from governance import (
     combinations,
     dormancy,
     leavers,
+    microreviews,
     overrides,
     reviews,
 )
@@ -52,6 +53,7 @@ class Offices:
 
 def found() -> None:
     """Let people come, with their groups, and the first agent; the cast is there already."""
+    microreviews.listen()  # it hears of what comes from now on
     for each in sorted(company.PEOPLE, key=lambda character: character.manager or ""):
         making.person(each)
     for slug, name, members in company.GROUPS:
@@ -87,6 +89,7 @@ def live(offices: Offices, repository: str) -> Campaign:
     campaign = _review()
     _leave(company.LEAVER, company.LEAVES)
     _given(company.TONIGHT)
+    _ask_about_what_happened(offices)
     return campaign
 
 
@@ -247,6 +250,15 @@ def _review() -> Campaign:
     with days_ago(company.BEGAN - 1.7):
         _answer(made, "tara", {})
     return made
+
+
+def _ask_about_what_happened(offices: Offices) -> None:
+    """Let the small reviews begin that the drift, the leavers, the unused agents and the rule are a cause for."""
+    offices.settle()
+    while microreviews.listen():
+        pass
+    microreviews.find()
+    microreviews.open_due()
 
 
 def _answer(campaign: Campaign, login: str, answers: Mapping[tuple[str, str], Answer]) -> None:

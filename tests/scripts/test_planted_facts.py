@@ -16,7 +16,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from entitlements.models import Person
 from governance import invariants
-from governance.models import Assignment, Campaign, ReviewItem
+from governance.models import Assignment, Campaign, ReviewItem, ReviewTrigger
 from scripts.demo import company
 from tests import databases
 from tests.scripts import planted
@@ -229,3 +229,17 @@ def test_what_is_suggested_against_is_not_folded_away_as_unchanged(see: See) -> 
 
 def test_what_was_left_out_says_why_in_the_evidence(see: See) -> None:
     assert "asked at the same time whether it is needed" in see("audrey", f"/reviews/{company.CAMPAIGN}/evidence/")
+
+
+def test_what_happened_to_an_agent_is_asked_about_on_a_page_of_its_own(see: See) -> None:
+    home = see("sofia", "/")
+    for said in (
+        "A tool it uses changed: Support triage",
+        "Holds what nobody may hold together: Support triage",
+        "Nobody uses it: Chat pilot",
+    ):
+        assert said in home
+    assert "Approved by a rule a week ago: Stock list" in see("ana", "/")
+    begun = ReviewTrigger.objects.exclude(campaign=None).values_list("kind", "agent__slug")
+    left = {agent for kind, agent in begun if kind == "leaver"}
+    assert left == {"filing-bot", "budget-bot", "audit-bot", "dunning-bot"}
