@@ -22,7 +22,7 @@ from entitlements.models import Person
 from entitlements.words import Risk
 from governance import reviews
 from governance.models import Campaign, ReviewDecision, ReviewItem
-from governance.reviews import ending
+from governance.reviews import auditing, ending
 
 from .campaign_bodies import (
     Beginning,
@@ -70,6 +70,14 @@ class OfReviews(Endpoint):
         """Find a campaign that the caller sees, and remember what a refusal is about. Raises NotFound."""
         self.about = [f"campaign:{slug}"]
         return self.find(self.campaigns(), slug=slug)
+
+    def evidence_of(self, slug: str, what: str) -> Campaign:
+        """Find a campaign whose evidence the caller may read; what an auditor looks at is written down."""
+        found = self.campaign(slug)
+        if self.caller.human is not None:
+            auditing.check_reads(found, self.caller.human)
+            auditing.looked(found, self.caller.human, what)
+        return found
 
     def item(self, pk: object) -> ReviewItem:
         """Find an item that the caller sees, and remember what a refusal is about. Raises NotFound."""
@@ -199,7 +207,7 @@ class Evidence(OfReviews):
     @extend_schema(responses=EvidenceShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Answer with who decided what when, what came of it, and the frozen population with its hashes."""
-        return Response(reviews.evidence(self.campaign(key)).as_json())
+        return Response(reviews.evidence(self.evidence_of(key, "evidence.json")).as_json())
 
 
 class EvidenceTable(OfReviews):
@@ -208,7 +216,7 @@ class EvidenceTable(OfReviews):
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, key: str) -> HttpResponse:  # noqa: ARG002 - as above
         """Answer with the list as a table in which no cell is a formula."""
-        campaign = self.campaign(key)
+        campaign = self.evidence_of(key, "evidence.csv")
         answer = HttpResponse(reviews.evidence(campaign).as_csv(), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.csv"'
         return answer

@@ -62,7 +62,7 @@ class PackFile(OfReviews):
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, key: str) -> HttpResponse:  # noqa: ARG002 - as above
         """Answer with the sealed pack, byte for byte as it was kept."""
-        pack = EvidencePack.objects.filter(campaign=self.campaign(key)).first()
+        pack = EvidencePack.objects.filter(campaign=self.evidence_of(key, "evidence.zip")).first()
         if pack is None:
             raise NotFound
         answer = HttpResponse(bytes(pack.content), content_type="application/zip")

@@ -18,7 +18,9 @@ _WEIGHTY_ANSWER: Final = Row(anybody=True, proven=WEIGHTY)
 _CAMPAIGN: Final = row(Role.ANALYST)
 _OFFICE: Final = row(Role.ANALYST)
 _EVIDENCE: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
-_EXPORT: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ, proven=ALWAYS)
+_SHARED: Final = Row(_EVIDENCE.roles, scope=READ, anybody=True)
+"""Evidence is read by those roles, and by whom it is shared with: the door asks."""
+_SHARED_FILE: Final = Row(_EVIDENCE.roles, scope=READ, anybody=True, proven=ALWAYS)
 _COMBINE: Final = row(Role.ANALYST, Role.SECURITY)
 _POLICY: Final = row(Role.ADMIN, Role.SECURITY, proven=ALWAYS)
 _WEIGHTY_COMBINE: Final = row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
@@ -34,7 +36,7 @@ _KINDS: Final = {
     **dict.fromkeys(("adoption", "adoptions", "agent-adoption", "agent-cut-over", "seen"), "adoption"),
     **dict.fromkeys(("coverage", "system-paths"), "coverage"),
     **dict.fromkeys(("approval", "policy", "rule-approval", "rule-approvals"), "approvals"),
-    **dict.fromkeys(("campaign", "campaigns", "micro", "review", "simulate"), "reviews"),
+    **dict.fromkeys(("campaign", "campaigns", "micro", "review", "simulate", "evidence", "audit-sample"), "reviews"),
     **dict.fromkeys(("agent-call", "agent-calls"), "agent-calls"),
     **dict.fromkeys(("combination", "agent-combinations"), "combinations"),
     **dict.fromkeys(("delegation", "delegations"), "delegations"),
@@ -61,10 +63,21 @@ _ROWS: Final[Matrix] = {
     ("campaign-resume", "POST"): _CAMPAIGN,
     ("campaign-cancel", "POST"): _CAMPAIGN,
     ("campaign-submissions", "POST"): _WEIGHTY_ANSWER,
-    ("campaign-evidence", "GET"): _EVIDENCE,
-    ("campaign-evidence-table", "GET"): _EXPORT,
+    ("campaign-evidence", "GET"): _SHARED,
+    ("campaign-evidence-table", "GET"): _SHARED_FILE,
     ("campaign-seal", "POST"): _WEIGHTY_COMBINE,
-    ("campaign-pack", "GET"): _EXPORT,
+    ("campaign-pack", "GET"): _SHARED_FILE,
+    ("campaign-shares", "GET"): _SHARED,
+    ("campaign-shares", "POST"): _WEIGHTY_COMBINE,
+    ("evidence-share-end", "POST"): _COMBINE,
+    ("campaign-samples", "GET"): _SHARED,
+    ("campaign-samples", "POST"): _ANSWER,
+    ("audit-sample", "GET"): _SHARED,
+    ("audit-sample-table", "GET"): _SHARED_FILE,
+    ("audit-sample-marks", "POST"): _ANSWER,
+    ("campaign-questions", "GET"): _SHARED,
+    ("campaign-questions", "POST"): _ANSWER,
+    ("audit-question-answer", "POST"): _ANSWER,
     ("review-items", "GET"): READABLE,
     ("micro-reviews", "GET"): READABLE,
     ("micro-review", "GET"): READABLE,

@@ -9,6 +9,7 @@ from django.urls import URLPattern, path
 from . import (
     adoption,
     answering,
+    auditing,
     campaign_life,
     campaign_verbs,
     campaigns,
@@ -35,6 +36,7 @@ PREFIX: Final = "api/v1/"
 _CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
 _MICRO: Final = PREFIX + "micro-reviews/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
+_SAMPLE: Final = PREFIX + "audit-samples/<uuid:key>"
 _CUT: Final = PREFIX + "review-cuts/<uuid:key>"
 _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
 _REQUEST: Final = PREFIX + "requests/<uuid:asked>"
@@ -82,6 +84,14 @@ urlpatterns: list[URLPattern] = [
     path(_MICRO, microreviews.OneMicroReview.as_view(), name="micro-review"),
     path(_MICRO + "/answer", microreviews.MicroAnswer.as_view(), name="micro-review-answer"),
     path(_MICRO + "/postpone", microreviews.MicroPostpone.as_view(), name="micro-review-postpone"),
+    path(_CAMPAIGN + "/shares", auditing.Shares.as_view(), name="campaign-shares"),
+    path(PREFIX + "evidence-shares/<uuid:key>/end", auditing.EndShare.as_view(), name="evidence-share-end"),
+    path(_CAMPAIGN + "/samples", auditing.Samples.as_view(), name="campaign-samples"),
+    path(_SAMPLE, auditing.OneSample.as_view(), name="audit-sample"),
+    path(_SAMPLE + ".csv", auditing.SampleTable.as_view(), name="audit-sample-table"),
+    path(_SAMPLE + "/marks", auditing.Marks.as_view(), name="audit-sample-marks"),
+    path(_CAMPAIGN + "/questions", auditing.Questions.as_view(), name="campaign-questions"),
+    path(PREFIX + "audit-questions/<uuid:key>/answer", auditing.Answer.as_view(), name="audit-question-answer"),
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),

@@ -242,6 +242,13 @@ PAGES: Final[Pages] = {
     ("review-json", "GET"): like("campaign-evidence GET"),
     ("review-seal", "POST"): like("campaign-seal"),
     ("review-pack", "GET"): like("campaign-pack GET"),
+    ("review-audit", "GET"): like("campaign-samples GET"),
+    ("review-audit", "POST"): like(
+        *("campaign-samples", "campaign-questions", "audit-question-answer", "campaign-shares", "evidence-share-end")
+    ),
+    ("review-sample", "GET"): like("audit-sample GET"),
+    ("review-sample", "POST"): like("audit-sample-marks"),
+    **{(f"review-{name}", "GET"): like("audit-sample-table GET") for name in ("workpaper", "workpaper-json")},
     # People
     ("people-list", "GET"): _SEERS,
     **_both(like("people"), "person-add"),

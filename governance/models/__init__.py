@@ -2,6 +2,7 @@
 
 from .adoption import AdoptedAgent, AdoptionBatch, SeenAccess
 from .approvalrules import ApprovalRule, PolicyProposal, RuleApproval
+from .auditing import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
 from .combinations import AgentCall, CombinationException, CombinationRule
 from .cuts import NoAnswer, Remediation, RemovalException, TakenBack
 from .delegations import Delegation
@@ -30,6 +31,9 @@ __all__ = [
     "ApprovalPolicy",
     "ApprovalRule",
     "Assignment",
+    "AuditMark",
+    "AuditQuestion",
+    "AuditSample",
     "Campaign",
     "CampaignStaging",
     "CombinationException",
@@ -40,6 +44,7 @@ __all__ = [
     "Draft",
     "EmergencyGrant",
     "EvidencePack",
+    "EvidenceShare",
     "Invitation",
     "NoAnswer",
     "Notice",
@@ -56,6 +61,7 @@ __all__ = [
     "ReviewLine",
     "ReviewTrigger",
     "RuleApproval",
+    "SampledItem",
     "SeenAccess",
     "SetupCheck",
     "Suggestion",

@@ -1,12 +1,15 @@
-"""Who sees which campaigns and items: analysts, auditors and security all of them, a reviewer her own."""
+"""Who sees which campaigns and items: analysts, auditors, security all; a reviewer hers; an auditor what is shared."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Q, QuerySet
 
+from audit import clock
 from entitlements.models import Person
 from governance import requests
-from governance.models import Assignment, Campaign, ReviewItem
+from governance.models import Assignment, Campaign, EvidenceShare, ReviewItem
 
 from .answering import hers
 
@@ -17,7 +20,7 @@ def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
     if who is None or who.has_role(*requests.SEE_EVERYTHING):
         return rows
     assigned = _asked(who).values("item__campaign")
-    return rows.filter(Q(owner=who) | Q(pk__in=assigned)) if who.is_active else rows.none()
+    return rows.filter(Q(owner=who) | Q(pk__in=assigned) | Q(pk__in=_shared(who))) if who.is_active else rows.none()
 
 
 def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
@@ -28,7 +31,21 @@ def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
     if who is None or who.has_role(*requests.SEE_EVERYTHING):
         return rows
     mine = _asked(who).exclude(state=Assignment.State.REASSIGNED).values("item")
-    return rows.filter(Q(campaign__owner=who) | Q(pk__in=mine)) if who.is_active else rows.none()
+    return (
+        rows.filter(Q(campaign__owner=who) | Q(pk__in=mine) | Q(campaign__in=_shared(who)))
+        if who.is_active
+        else rows.none()
+    )
+
+
+def shared_with(who: Person, campaign: Campaign) -> bool:
+    """Whether the evidence of a campaign is shared with somebody now."""
+    return who.is_active and _shared(who).filter(campaign=campaign).exists()
+
+
+def _shared(who: Person) -> QuerySet[EvidenceShare, Any]:
+    live = EvidenceShare.objects.filter(auditor=who, ended_at=None, expires_at__gt=clock.now())
+    return live.values("campaign")
 
 
 def _asked(who: Person) -> QuerySet[Assignment]:

@@ -13,7 +13,7 @@ from audit.context import SYSTEM
 from entitlements import rolemaps, signing
 from entitlements.models import IssuedToken, SigningKey, TrustedIssuer
 from governance import agentcalls, policies, questions
-from governance.models import ReviewDecision, WebhookMessage
+from governance.models import AuditQuestion, EvidenceShare, ReviewDecision, WebhookMessage
 from governance.reviews import Answer
 from tests import make
 from tests.governance.console import addresses
@@ -32,6 +32,9 @@ def real(world: addresses.World) -> dict[str, object]:
         "approval-policies/key": policies.ensure_default().pk,
         "approval-rules/key": samples["settings/rule"],
         "audit/index": 0,
+        "audit-questions/key": AuditQuestion.objects.get().pk,
+        "audit-samples/key": samples["audit/sample"],
+        "evidence-shares/key": EvidenceShare.objects.get().pk,
         "campaigns/key": world.campaign.slug,
         "clients/key": world.client.client_id,
         "combination-exceptions/key": samples["exceptions/pk"],

@@ -58,6 +58,9 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "review-csv": [],  # a file
     "review-json": [],
     "review-pack": [],
+    "review-workpaper": [],
+    "review-workpaper-json": [],
+    "review-audit": ["/reviews/q4/audit/"],
     "review-evidence": ["/reviews/q4/evidence/"],
     "review-work": ["/reviews/q4/work/", "/reviews/q4/work/?view=answered"],
     "review-submit": ["/reviews/q4/submit/"],

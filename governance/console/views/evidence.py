@@ -1,24 +1,21 @@
-"""Sealing the evidence of a closed review, and handing the sealed pack out."""
+"""The evidence of a review: the page, the list as a file, sealing it, and handing the sealed pack out."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from entitlements.errors import Forbidden
+from governance import reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, stepup
 from governance.models import EvidencePack
+from governance.reviews.pack.sealing import answered_in
 from governance.reviews.pack.sealing import seal as seal_evidence
 
-from .reviews import found
-
-
-def _permit(request: HttpRequest, name: str, method: str) -> None:
-    if not MATRIX[name, method].roles & doors.caller(request).roles:
-        raise Forbidden
+from .auditing import readable
+from .reviews import found, permit
 
 
 @require_POST
@@ -26,7 +23,7 @@ def _permit(request: HttpRequest, name: str, method: str) -> None:
 def seal(request: HttpRequest, slug: str) -> HttpResponse:
     """Sign the review off; a fresh proof is asked for, since it cannot be taken back."""
     campaign = found(request, slug)
-    _permit(request, "campaign-seal", "POST")
+    permit(request, "campaign-seal")
     stepup.demand(request)
     proofs = request.session.get("account_authentication_methods", [])
     amr = sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
@@ -40,8 +37,7 @@ def seal(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def pack(request: HttpRequest, slug: str) -> HttpResponse:
     """Hand the sealed pack out, byte for byte as it was kept; without one, lead to where it would be sealed."""
-    campaign = found(request, slug)
-    _permit(request, "campaign-pack", "GET")
+    campaign = readable(request, slug, "evidence.zip")
     stepup.demand(request)
     kept = EvidencePack.objects.filter(campaign=campaign).first()
     if kept is None:
@@ -49,4 +45,35 @@ def pack(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect(f"/reviews/{slug}/evidence/")
     answer = HttpResponse(bytes(kept.content), content_type="application/zip")
     answer["Content-Disposition"] = f'attachment; filename="evidence-{slug}.zip"'
+    return answer
+
+
+@require_safe
+@doors.page
+def evidence(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show who decided what when, and whether everything ties out."""
+    campaign = readable(request, slug, "evidence")
+    may_seal = bool(MATRIX["campaign-seal", "POST"].roles & doors.caller(request).roles)
+    told = {
+        "campaign": campaign,
+        "evidence": reviews.evidence(campaign),
+        "pack": EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first(),
+        "may_seal": may_seal and not answered_in(campaign, doors.person(request)),
+    }
+    return render(request, "console/reviews/evidence.html", told)
+
+
+@require_safe
+@doors.page
+def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
+    """Hand the evidence out as a table or as JSON."""
+    campaign = readable(request, slug, f"evidence.{form}")
+    stepup.demand(request)
+    shown = reviews.evidence(campaign)
+    answer: HttpResponse
+    if form == "csv":
+        answer = HttpResponse(shown.as_csv(), content_type="text/csv; charset=utf-8")
+    else:
+        answer = JsonResponse(shown.as_json(), json_dumps_params={"indent": 2, "ensure_ascii": False})
+    answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.{form}"'
     return answer

@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from audit import clock
+from audit import clock, timeline
 from entitlements.errors import Forbidden, Malformed
 from entitlements.models import Person
 from governance import reviewing, reviews
@@ -21,11 +21,20 @@ from governance.console import doors
 from governance.console.queries import reviewdetail
 from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
-from governance.models import Assignment, Campaign, NoAnswer, Remediation, ReviewDecision, ReviewItem
-from governance.reviews import assigning
+from governance.models import (
+    Assignment,
+    Campaign,
+    NoAnswer,
+    PopulationRow,
+    Remediation,
+    ReviewDecision,
+    ReviewItem,
+)
+from governance.reviews import assigning, auditing, seeing
 
 from .reviews import found
 
+_MOST_TOLD: Final = 100
 _ACTS: Final = {
     "reopen": "review-item-reopen",
     "restore": "review-item-restore",
@@ -70,8 +79,10 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "may_reopen": is_owners and row.campaign.state == "active" and _may(request, "reopen"),
         "may_restore": deadline is not None and _is_stopped(deadline) and _may(request, "restore"),
         "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
+        "story": _story(row, person),
         **beside,
     }
+    auditing.looked(row.campaign, person, f"item {row.number}")
     return render(request, "console/reviews/item.html", told)
 
 
@@ -87,6 +98,17 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
             "successors": assigning.successors(row.pk, by=person),
         }
     return told
+
+
+def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
+    """Return how an item came to be, for whoever reads evidence: the population, who was asked and why, the events."""
+    if not person.has_role(*auditing.READERS) and not seeing.shared_with(person, row.campaign):
+        return None
+    return {
+        "taken": PopulationRow.objects.filter(item=row).order_by("seq")[:_MOST_TOLD],
+        "asked": Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_TOLD],
+        "events": timeline.of("item", row.pk)[:_MOST_TOLD],
+    }
 
 
 def _is_stopped(deadline: NoAnswer) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -18,12 +18,11 @@ from entitlements.errors import DomainError, Forbidden, Malformed
 from entitlements.models import Person
 from governance import charts, reviews
 from governance.api.matrix import MATRIX
-from governance.console import doors, paging, stepup
+from governance.console import doors, paging
 from governance.console.queries import building, launch
 from governance.console.queries import reviews as read
-from governance.models import Assignment, Campaign, EvidencePack
-from governance.reviews import covering, previewing
-from governance.reviews.pack import sealing
+from governance.models import Assignment, Campaign
+from governance.reviews import covering, previewing, seeing
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -148,7 +147,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "mine": read.assigned(campaign, person).exists(),
         "waits": reviews.waiting_for(person).filter(item__campaign=campaign).count(),
         "may_run": _may(request, "campaign-close"),
-        "may_evidence": _may(request, "campaign-evidence", "GET"),
+        "may_evidence": _may(request, "campaign-evidence", "GET") or seeing.shared_with(person, campaign),
         "burn": read.burn_down(campaign) if sees_all else None,
     }
     if campaign.state in Campaign.BEFORE:
@@ -185,35 +184,3 @@ def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     reviews.reassign(item, to, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("%(name)s answers it now.") % {"name": to.name})
     return redirect(f"/reviews/{slug}/")
-
-
-@require_safe
-@doors.page
-def evidence(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show who decided what when, and whether everything ties out."""
-    campaign = found(request, slug)
-    permit(request, "campaign-evidence", "GET")
-    told = {
-        "campaign": campaign,
-        "evidence": reviews.evidence(campaign),
-        "pack": EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first(),
-        "may_seal": _may(request, "campaign-seal") and not sealing.answered_in(campaign, doors.person(request)),
-    }
-    return render(request, "console/reviews/evidence.html", told)
-
-
-@require_safe
-@doors.page
-def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
-    """Hand the evidence out as a table or as JSON."""
-    campaign = found(request, slug)
-    permit(request, "campaign-evidence", "GET")
-    stepup.demand(request)
-    shown = reviews.evidence(campaign)
-    answer: HttpResponse
-    if form == "csv":
-        answer = HttpResponse(shown.as_csv(), content_type="text/csv; charset=utf-8")
-    else:
-        answer = JsonResponse(shown.as_json(), json_dumps_params={"indent": 2, "ensure_ascii": False})
-    answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.{form}"'
-    return answer

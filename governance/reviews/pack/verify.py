@@ -19,7 +19,7 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,9 @@ def cells(folder: Folder, name: str) -> int:
         return max(sum(1 for _ in csv.reader(io.TextIOWrapper(content, "utf-8", newline=""))) - 1, 0)
 
 
-def picked(seed: str, total: int, wanted: int) -> list[int]:
-    """Return the numbers of the rows of a random sample: those whose digest with the seed is smallest, in order."""
-    digests = ((hashlib.sha256(f"{seed}:{number}".encode()).digest(), number) for number in range(1, total + 1))
+def picked(seed: str, numbers: Iterable[int], wanted: int) -> list[int]:
+    """Return the numbers of a random sample: those whose digest with the seed is smallest, in order."""
+    digests = ((hashlib.sha256(f"{seed}:{number}".encode()).digest(), number) for number in numbers)
     return sorted(number for _, number in heapq.nsmallest(wanted, digests))
 
 
@@ -173,7 +173,7 @@ def other_rows(folder: Folder, counted: dict[str, int]) -> Iterator[str]:
 
 def sample(folder: Folder, name: str, seed: str, total: int) -> dict[int, str]:
     """Return the rows that a seed picks from a table: the digest of each line, by its number."""
-    wanted = set(picked(seed, total, SAMPLED))
+    wanted = set(picked(seed, range(1, total + 1), SAMPLED))
     numbered = enumerate(lines(folder, name), start=1)
     return {number: hashlib.sha256(line).hexdigest() for number, line in numbered if number in wanted}
 

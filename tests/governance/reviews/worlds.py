@@ -10,8 +10,8 @@ import pytest
 from audit import clock
 from entitlements.models import Agent, Entitlement, Grant, Person
 from governance import reviews
-from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
-from governance.reviews import Answer
+from governance.models import Assignment, AuditSample, Campaign, ReviewDecision, ReviewItem
+from governance.reviews import Answer, auditing
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -66,3 +66,18 @@ def waiting_for(of: Campaign, person: Person) -> list[Assignment]:
     """Return what a person is to answer now."""
     rows = Assignment.objects.filter(item__campaign=of, reviewer=person, state=Assignment.State.ASSIGNED)
     return list(rows.select_related("item"))
+
+
+def audited(company: Company) -> AuditSample:
+    """Keep and close a review of one agent, share its evidence with an auditor, draw a sample, ask a question."""
+    agent = make.agent("audited-bot", sponsor=company.sofia)
+    make.grant(agent, low(company), people=[company.bob])
+    scope, until = {"agents": [agent.slug]}, clock.now() + timedelta(days=14)
+    made = reviews.make("audited", name="Audited", due_at=until, scope=scope, by=company.ana)
+    reviews.activate(made.pk, by=company.ana)
+    answer(made, company.sofia, [(item(made), KEEP)])
+    reviews.close(made.pk, by=company.ana, reason="It is over.")
+    olga = make.person("olga")
+    auditing.share(made.pk, auditor=olga, expires_at=until, by=company.ana, reason="The yearly audit.")
+    auditing.ask(made.pk, by=olga, text="Why is it kept?")
+    return auditing.draw(made.pk, by=olga, wanted=1)
