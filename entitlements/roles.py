@@ -64,6 +64,26 @@ def take(person: Person, role: str, *, by: Person, reason: str) -> None:
         _record(person, role, by=by.principal, reason=reason)
 
 
+class LastAdmin(DomainError):
+    """Nobody else is a platform admin; give somebody else the role first."""
+
+    code, status = "last_platform_admin", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def take_by_review(person: Person, role: str, *, by: Principal, reason: str) -> None:
+    """Take a role as a review of it decided, which is where it is checked who may. Twice changes and records nothing.
+
+    Raises LastAdmin.
+    """
+    locks.exclusive((Lock.PERSON, person.pk))
+    if role == Role.ADMIN and not Person.objects.holding(Role.ADMIN).select_for_update().exclude(pk=person.pk).exists():
+        raise LastAdmin
+    taken, _ = RoleAssignment.objects.filter(person=person, role=role).delete()
+    if taken:
+        _record(person, role, by=by, reason=reason)
+
+
 def end_due(limit: int = 500) -> int:
     """Put away up to `limit` roles whose end has passed; says how many. Two at once share the work."""
     due = RoleAssignment.objects.filter(expires_at__lte=clock.now()).order_by("expires_at")

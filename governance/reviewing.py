@@ -56,9 +56,12 @@ DROP: Final = (
     "risk",
     "drifted",
 )
-ABSTAIN: Final = ("not_mine", "dont_understand", "conflict", "need_info")
+NOT_MINE: Final = "not_mine"
+ABSTAIN: Final = (NOT_MINE, "dont_understand", "conflict", "need_info")
 REASONS: Final = {Verb.CERTIFY: KEEP, Verb.REDUCE: DROP, Verb.REVOKE: DROP, Verb.ABSTAIN: ABSTAIN}
 STRICTNESS: Final = (Verb.CERTIFY, Verb.REDUCE, Verb.REVOKE)
+SECOND: Final = 2
+"""The last stage there is."""
 INDEPENDENCE: Final = timedelta(days=90)
 """How long whoever approved what is of high risk does not review it."""
 RECALL: Final = timedelta(minutes=15)

@@ -254,6 +254,13 @@ def who_would_break(sides: object) -> tuple[int, list[Broken]]:
     return len(found), [Broken(row, filled) for row in rows if (filled := combinations.completed(read, union[row.pk]))]
 
 
+def breaking(rule: CombinationRule) -> list[int]:
+    """Return the keys of the agents that hold what a rule forbids, and that no exception covers."""
+    found = [pk for pk, _agents in _candidates(combinations.read(rule.sides), "held.agent_id")]
+    covered = _covers([rule], found)
+    return [pk for pk in found if (rule.pk, pk) not in covered]
+
+
 def splits(sides: object) -> list[Split]:
     """Find owners whose agents together hold what none holds alone; the first of them. Raises SidesMalformed."""
     read = combinations.read(sides)

@@ -35,6 +35,7 @@ from governance.reviewing import STRICTNESS, Verb
 
 from . import assigning, ending, removing, suggesting
 from .errors import BadAnswer, ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Refused
+from .kinds import agents
 
 _FIRST: Final = 0
 SOONEST: Final = timedelta(hours=1)
@@ -93,6 +94,7 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
     """
     answer.check()
     assignment = _mine(item_id, by)
+    _check_fits(assignment.item, answer)
     values = {
         "verb": answer.verb,
         "reason_code": answer.reason_code,
@@ -115,6 +117,16 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
     Draft.objects.filter(pk=held.pk).update(rev=rev + 1, **values)
     held.refresh_from_db()
     return held
+
+
+def _check_fits(item: ReviewItem, answer: Answer) -> None:
+    """Refuse what goes with access alone: an earlier end, tighter limits, and to keep some of what has no parts."""
+    if item.subject_kind == ReviewItem.Subject.ACCESS:
+        return
+    if answer.valid_until or answer.limits:
+        raise BadAnswer(field="valid_until" if answer.valid_until else "limits")
+    if answer.verb == Verb.REDUCE and item.subject_kind != ReviewItem.Subject.ENTITLEMENT:
+        raise BadAnswer(verb=answer.verb)
 
 
 def _chosen(item_id: UUID, answer: Answer) -> list[int]:
@@ -299,6 +311,9 @@ def _conclude(decisions: Sequence[ReviewDecision]) -> None:
     ids = [decision.assignment_id for decision in decisions]
     Assignment.objects.filter(pk__in=ids).update(state=Assignment.State.SUBMITTED)
     _settle(decisions)
+    for each in decisions:
+        if each.item.subject_kind == ReviewItem.Subject.AGENT and each.reason_code == reviewing.NOT_MINE:
+            agents.pass_on(each)
     grants = removing.grants_of([decision.item_id for decision in decisions])
     for action, of_action in groupby(sorted(decisions, key=_action), key=_action):
         log.record_many(

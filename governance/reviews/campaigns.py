@@ -19,8 +19,10 @@ from governance.models import Assignment, Campaign, ReviewItem
 
 from . import scoping
 from .errors import BadManner, DueTooSoon, NameTaken
+from .kinds import population
 
-_KINDS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
+_CARRYING: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
+"""The kinds of which answers may be carried forward; the others ask everything each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,10 @@ class Manner:
     def check(self) -> None:
         """Raise BadManner for what no campaign can be."""
         most = {Campaign.Framework.NONE: 366, Campaign.Framework.PCI: 183, Campaign.Framework.SOX: 0}
-        known = self.kind in _KINDS and self.mode in Campaign.Mode and self.framework in Campaign.Framework
+        known = self.kind in Campaign.Kind and self.mode in Campaign.Mode and self.framework in Campaign.Framework
         longest = most[Campaign.Framework(self.framework)] if known else 0
-        fits = 0 < self.carry_days <= longest if self.mode == Campaign.Mode.DELTA else self.carry_days == 0
+        delta = self.kind in _CARRYING and 0 < self.carry_days <= longest
+        fits = delta if self.mode == Campaign.Mode.DELTA else self.carry_days == 0
         if not known or not fits:
             raise BadManner(carry_days_at_most=longest)
 
@@ -73,6 +76,7 @@ def make(
         raise DueTooSoon
     checked = scoping.check(scope or {})
     manner.check()
+    population.check(checked, manner.kind)
     try:
         with transaction.atomic():
             campaign = Campaign.objects.create(

@@ -36,7 +36,7 @@ WITH held AS (
     SELECT p.grant_id, max(d.decided_at) AS at FROM governance_reviewitem i
     JOIN governance_reviewdecision d ON d.id = coalesce(i.current_decision_id, i.carried_from_id)
         AND d.verb IN ('certify', 'reduce') AND d.decided_at > %(oldest)s
-    JOIN governance_populationrow p ON p.item_id = i.id GROUP BY 1
+    JOIN governance_populationrow p ON p.item_id = i.id WHERE i.subject_kind = 'access' GROUP BY 1
 )
 SELECT risk, count(*), count(*) FILTER (WHERE k.at > %(now)s - (%(ages)s::interval[])[risk])
 FROM held h LEFT JOIN kept k ON k.grant_id = h.id GROUP BY 1 ORDER BY 1 DESC

@@ -25,7 +25,7 @@ from entitlements.words import Risk
 from governance import reviewing
 from governance.models import Campaign, NoAnswer, PopulationRow, ReviewItem, ReviewLine
 
-from . import campaigns, ending, removing
+from . import campaigns, ending, kinds, removing, stops
 from .errors import DeadlineNotHeld, NotTheOwner
 
 GRACE_DAYS: Final = 2
@@ -85,7 +85,9 @@ def effect(campaign: Campaign) -> Effect:
     found = Effect()
     items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
     for item in items.select_related("campaign", "agent", "system", "holder").order_by("number"):
-        (found.kept if item.risk == Risk.LOW else found.stopped).append(item)
+        kind = kinds.of(item)
+        is_kept = item.risk == Risk.LOW or (kind is not None and not kind.is_stopped_by_silence)
+        (found.kept if is_kept else found.stopped).append(item)
     ids = [item.pk for item in found.stopped]
     alive = set(
         Grant.objects.filter(
@@ -93,6 +95,10 @@ def effect(campaign: Campaign) -> Effect:
         ).values_list("pk", flat=True)
     )
     found.grants = {item: [grant for grant in held if grant in alive] for item, held in removing.grants_of(ids).items()}
+    for item in found.stopped:
+        if kinds.of(item) is not None and item.agent is not None:
+            active = item.agent.grants.filter(state=Grant.State.ACTIVE).order_by("pk")
+            found.grants[item.pk] = list(active.values_list("pk", flat=True))
     calls = ReviewLine.objects.filter(item__in=ids).values("item").annotate(calls=Sum("calls_window"))
     found.calls_a_day = {row["item"]: -(-(row["calls"] or 0) // _WINDOW_DAYS) for row in calls}
     if found.stopped and campaign.kind == Campaign.Kind.MICRO:
@@ -142,16 +148,23 @@ def _said(campaign: Campaign) -> str:
 
 def carry_out(campaign: Campaign, found: Effect, *, by: Principal, reason: str) -> int:
     """Stop or flag what nobody answered, within the caller's transaction; returns how many items got an outcome."""
-    stops = [] if campaign.is_rehearsal else found.stopped
-    locks.exclusive(*((Lock.GRANT, grant) for item in stops for grant in found.grants.get(item.pk, ())))
-    for item in stops:
-        for grant in found.grants.get(item.pk, ()):
-            grants.suspend(grant, by=SYSTEM, reason=_said(campaign))
-    _write_down(campaign, found)
+    stopped = [] if campaign.is_rehearsal else found.stopped
+    held = {item.pk: found.grants.get(item.pk, []) for item in stopped if kinds.of(item) is None}
+    locks.exclusive(*((Lock.GRANT, grant) for of_item in held.values() for grant in of_item))
+    before = {item.pk: _stop(item, held.get(item.pk, []), _said(campaign)) for item in stopped}
+    _write_down(campaign, found, before)
     return ending.leave_unanswered(campaign, by=by, reason=reason)
 
 
-def _write_down(campaign: Campaign, found: Effect) -> None:
+def _stop(item: ReviewItem, held: list[UUID], said: str) -> dict[str, Any]:
+    """Stop what an item is about; says what was before."""
+    if (kind := kinds.of(item)) is not None:
+        return kind.cut(item, kinds.Cut(SYSTEM, said))
+    rows = Grant.objects.filter(pk__in=held).order_by("pk")
+    return {str(grant.pk): removing.stop(item, grant, by=SYSTEM, reason=said) for grant in rows}
+
+
+def _write_down(campaign: Campaign, found: Effect, before: dict[UUID, dict[str, Any]]) -> None:
     now = clock.now()
     did = NoAnswer.Did.REHEARSED if campaign.is_rehearsal else NoAnswer.Did.SUSPENDED
     NoAnswer.objects.bulk_create(
@@ -161,13 +174,25 @@ def _write_down(campaign: Campaign, found: Effect) -> None:
                 item=item,
                 did=did,
                 at=now,
-                grants=found.grants.get(item.pk, []),
+                grants=_suspended(item, found, before.get(item.pk)),
+                before={name: was for name, was in before.get(item.pk, {}).items() if not _is_suspension(was)},
                 calls_a_day=found.calls_a_day.get(item.pk, 0),
                 revoke_at=None if campaign.is_rehearsal else now + UNTIL_REVOKED,
             )
             for item in found.stopped
         ]
     )
+
+
+def _is_suspension(was: object) -> bool:
+    return isinstance(was, dict) and stops.SUSPENDED in was
+
+
+def _suspended(item: ReviewItem, found: Effect, before: dict[str, Any] | None) -> list[UUID]:
+    """Return the grants that stopped with an item for everybody, or that would have."""
+    if before is None:
+        return found.grants.get(item.pk, [])
+    return [UUID(name) for name, was in before.items() if _is_suspension(was)]
 
 
 @transaction.atomic

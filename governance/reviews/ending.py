@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -12,14 +13,38 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem
 
+from . import kinds
+
+_OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
+
 
 def supersede(campaign: Campaign) -> int:
     """Give open items of which nothing is in force any more that outcome; returns how many."""
+    others = _gone(list(_open(campaign).exclude(subject_kind__in=_OF_GRANTS)))
     alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
-    ended = _open(campaign).filter(~Exists(alive))
+    ended = _open(campaign).filter(~Exists(alive), subject_kind__in=_OF_GRANTS)
     return _end(
-        list(ended), ReviewItem.State.SUPERSEDED, Action.REVIEW_SUPERSEDED, by=SYSTEM, reason="The access has ended."
+        [*ended, *others],
+        ReviewItem.State.SUPERSEDED,
+        Action.REVIEW_SUPERSEDED,
+        by=SYSTEM,
+        reason="The access has ended.",
     )
+
+
+def _gone(items: list[ReviewItem]) -> list[ReviewItem]:
+    keys: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        keys[item.subject_kind].add(item.subject_key)
+    there = {subject: kinds.SUBJECTS[subject].there(named) for subject, named in keys.items()}
+    return [item for item in items if item.subject_key not in there[item.subject_kind]]
+
+
+def is_left(item: ReviewItem) -> bool:
+    """Whether anything of an item is still in force."""
+    if (kind := kinds.of(item)) is not None:
+        return item.subject_key in kind.there([item.subject_key])
+    return item.population.filter(grant__ended_at=None).exists()
 
 
 def leave_unanswered(campaign: Campaign, *, by: Principal, reason: str) -> int:

@@ -12,6 +12,7 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
+from governance import reviewing
 from governance.models import Remediation, RemovalException
 
 from . import assigning, ending
@@ -31,7 +32,7 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
     if remediation.state != Remediation.State.FAILED:
         raise NotFailed
     item = remediation.decision.item_id
-    why = assigning.against(by, dict(assigning.around_items([item], remediation.decision.stage))[item])
+    why = assigning.against(by, dict(assigning.around_items([item], reviewing.SECOND))[item])
     if why is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
     now = clock.now()

@@ -21,6 +21,7 @@ from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, R
 
 from . import assigning, scoping, staging, suggesting
 from .campaigns import Manner
+from .kinds import population
 
 LARGEST: Final = 20_000
 """How many grants are staged for a look."""
@@ -103,7 +104,8 @@ def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
     now = clock.now()
     checked = scoping.check(scope)
     manner.check()
-    grants = scoping.matching(checked, manner.kind, now).count()
+    population.check(checked, manner.kind)
+    grants = staging.count(checked, manner.kind, now)
     if not grants or grants > LARGEST:
         return Preview(now, grants)
     with transaction.atomic():
@@ -136,8 +138,8 @@ def of_draft(campaign: Campaign) -> Preview:
 
 
 def grants_of(campaign: Campaign) -> int:
-    """Count the grants that a drafted campaign would take in now."""
-    return scoping.matching(campaign.scope, campaign.kind, clock.now()).count()
+    """Count what a drafted campaign would take in now."""
+    return staging.count(campaign.scope, campaign.kind, clock.now())
 
 
 def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Preview:
@@ -174,6 +176,7 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
 
 
 def _split(rows: Any, column: str) -> dict[str, int]:  # noqa: ANN401 - a queryset of any model
+    rows = rows.filter(**{f"{column}__isnull": False})
     return dict(rows.order_by().values_list(column).annotate(n=Count("pk")).order_by("-n", column))
 
 

@@ -20,6 +20,8 @@ from entitlements.words import Flow
 from governance.models import Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviewing import Verb
 
+from . import kinds
+
 _MOST_PEOPLE, _MOST_CALLS, _MOST_TOKENS = 20, 200, 200
 _DENIED: Final = "denied"
 _KEPT: Final = "kept"
@@ -30,6 +32,10 @@ def probe(remediation: Remediation) -> dict[str, Any]:
     """Say what every tool of a decision's item answers now; `holds` when all of it is as was decided."""
     decision = remediation.decision
     item = decision.item
+    if (kind := kinds.of(item)) is not None:
+        answers = kind.probe(item, meant(decision))
+        told = {"calls": answers, "tokens": [], "exchanges": [], "position": None}
+        return {"holds": all(each["holds"] for each in answers), **told, "probed_at": clock.now().isoformat()}
     known = facts.load(item.agent_slug, item.system_slug, _known_people(item))
     calls = [] if known is None else _calls(decision, known, is_final=remediation.finished_at is not None)
     removed = decision.verb == Verb.REVOKE
@@ -45,6 +51,15 @@ def probe(remediation: Remediation) -> dict[str, Any]:
         "position": known.position if known else None,
         "probed_at": clock.now().isoformat(),
     }
+
+
+def meant(decision: ReviewDecision, reason: str = "") -> kinds.Cut:
+    """Say what a decision takes away of a thing that is no grant."""
+    kept: frozenset[int] | None = None
+    if decision.verb != Verb.REVOKE:
+        lines = ReviewLine.objects.filter(pk__in=decision.kept_lines)
+        kept = frozenset(lines.values_list("tool_id", flat=True))
+    return kinds.Cut(decision.decided_by.principal, reason, kept)
 
 
 def _people(item: ReviewItem) -> list[str | None]:
@@ -135,6 +150,8 @@ def _tokens(item: ReviewItem) -> list[dict[str, Any]]:
     removed = item.population.values("grant")
     system = item.system_slug
     drew = IssuedToken.objects.filter(draws_on__grant__in=removed, expires_at__gt=clock.now(), revoked_at=None)
+    if item.subject_kind == ReviewItem.Subject.DELEGATION:
+        drew = drew.filter(person=item.holder)
     others = IssuedToken.objects.filter(draws_on__grant__in=Grant.objects.filter(ended_at=None).exclude(pk__in=removed))
     rows = drew.filter(system__slug=system).exclude(pk__in=others.values("pk")).distinct().order_by("pk")
     return [{"jti": str(jti), "alive": _alive(jti, system)} for jti in rows.values_list("pk", flat=True)[:_MOST_TOKENS]]

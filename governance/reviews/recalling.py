@@ -36,7 +36,10 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     later = _standing(item).filter(stage__gt=said.stage)
     if clock.now() > said.decided_at + RECALL or later.exists():
         raise TooLateToRecall
-    if Remediation.objects.filter(decision=said).exists():
+    cut = Remediation.objects.filter(decision=said).first()
+    if cut is not None and cut.final_at is None:
+        raise TooLateToRecall  # it cannot be put back
+    if cut is not None:
         why = assigning.against(by, dict(assigning.around_items([item_id], said.stage))[item_id])
         if why is not None:
             raise ConflictOfInterest(who=by.login, why=why.value)
@@ -75,7 +78,7 @@ def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
     left = _take_back(
         item, said, TakenBack.Kind.REOPEN, by=by, undone_by=SYSTEM if hers else by.principal, reason=reason
     )
-    if not item.population.filter(grant__ended_at=None).exists():
+    if not ending.is_left(item):
         raise NothingLeft
     assigning.ask_next([item.pk], 1)
     _record(Action.REVIEW_REOPENED, item, said, left, by=by, reason=reason)

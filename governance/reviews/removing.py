@@ -14,14 +14,14 @@ from django.db.models import Max
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import grants, locks
+from entitlements import grants, locks, serving
 from entitlements.errors import NotFound
 from entitlements.locks import Lock
 from entitlements.models import Grant, IssuedToken
-from governance.models import Campaign, PopulationRow, Remediation, ReviewDecision, ReviewLine
+from governance.models import Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviewing import RECALL, Verb
 
-from . import ending, probing, stops
+from . import ending, kinds, probing, stops
 
 WITHIN: Final = timedelta(days=3)
 """How soon a cut has to be proven; it is a matter of milliseconds unless something is broken."""
@@ -60,7 +60,7 @@ def queue_and_apply(decisions: Sequence[ReviewDecision]) -> None:
             action=each.verb if each.verb != Verb.CERTIFY else "time_box",
             not_before=now if each.verb != Verb.CERTIFY else now + RECALL,
             due_at=now + WITHIN,
-            final_at=now + RECALL,
+            final_at=now + RECALL if _can_be_undone(each) else None,
         )
         for each in decisions
     ]
@@ -71,11 +71,32 @@ def queue_and_apply(decisions: Sequence[ReviewDecision]) -> None:
         _apply(remediation, held[remediation.decision.item_id])
 
 
+def _can_be_undone(decision: ReviewDecision) -> bool:
+    kind = kinds.of(decision.item)
+    return kind is None or kind.undo is not None
+
+
 def _apply(remediation: Remediation, held: Sequence[UUID]) -> None:
     """Let a cut work, so that it can be undone: a removal suspends, a reduction narrows. Twice cuts nothing twice."""
+    kind = kinds.of(remediation.decision.item)
+    if kind is None:
+        _cut_grants(remediation, held)
+    else:
+        remediation.before = kind.cut(remediation.decision.item, _meant(remediation))
+    remediation.state, remediation.applied_at = _STATE.APPLIED, clock.now()
+    remediation.save(update_fields=["state", "applied_at", "residual_until", "before"])
+
+
+def _meant(remediation: Remediation) -> kinds.Cut:
+    return probing.meant(remediation.decision, _said(remediation))
+
+
+def _cut_grants(remediation: Remediation, held: Sequence[UUID]) -> None:
     decision, said = remediation.decision, _said(remediation)
     by = decision.decided_by.principal
     last = IssuedToken.objects.filter(draws_on__grant__in=held, revoked_at=None, expires_at__gt=clock.now())
+    if decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
+        last = last.filter(person=decision.item.holder)
     remediation.residual_until = last.aggregate(last=Max("expires_at"))["last"]
     keep = _keep(decision) if decision.verb == Verb.REDUCE else {}
     for grant in Grant.objects.filter(pk__in=held, ended_at=None).prefetch_related("lines__tool").order_by("pk"):
@@ -84,13 +105,19 @@ def _apply(remediation: Remediation, held: Sequence[UUID]) -> None:
             continue
         if left:
             remediation.before[str(grant.pk)] = grants.reduce(grant.pk, left, by=by, reason=said)
-        elif grant.state == Grant.State.ACTIVE:
-            grants.suspend(grant.pk, by=by, reason=said)
-            remediation.before[str(grant.pk)] = {stops.SUSPENDED: True, "version": grant.version + 1}
         else:
-            remediation.before[str(grant.pk)] = {stops.SUSPENDED: False}
-    remediation.state, remediation.applied_at = _STATE.APPLIED, clock.now()
-    remediation.save(update_fields=["state", "applied_at", "residual_until", "before"])
+            remediation.before[str(grant.pk)] = stop(decision.item, grant, by=by, reason=said)
+
+
+def stop(item: ReviewItem, grant: Grant, *, by: Principal, reason: str) -> dict[str, Any]:
+    """Stop a grant for whom an item is about, and say what was before: for all, or for one of the people it serves."""
+    is_shared = item.subject_kind == ReviewItem.Subject.DELEGATION and grant.subjects.count() > 1
+    if is_shared and item.holder is not None and grant.subjects.filter(person=item.holder).exists():
+        return serving.leave(grant.pk, item.holder, by=by, reason=reason)
+    if grant.state != Grant.State.ACTIVE or is_shared:
+        return {stops.SUSPENDED: False}
+    grants.suspend(grant.pk, by=by, reason=reason)
+    return {stops.SUSPENDED: True, "version": grant.version + 1}
 
 
 def _said(remediation: Remediation) -> str:
@@ -130,6 +157,10 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
     """
     remediation.state = _STATE.WITHDRAWN
     remediation.save(update_fields=["state"])  # first: from here on the cut stands in nobody's way
+    if (kind := kinds.of(remediation.decision.item)) is not None:
+        if kind.undo is not None:
+            kind.undo(remediation.decision.item, remediation.before, kinds.Cut(by, reason))
+        return []
     own, left = {str(remediation.decision.decided_by.principal)}, []
     still = {
         str(pk) for pk in Grant.objects.filter(pk__in=remediation.before, ended_at=None).values_list("pk", flat=True)
@@ -145,13 +176,17 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
             back = grants.restore(UUID(grant), by=by, reason=reason)
         else:
             same = {**before, "version": now} if made_on == before["version"] else before
-            back = grants.undo_reduction(UUID(grant), same, by=by, reason=reason)
+            put_back = serving.come_back if "person" in before else grants.undo_reduction
+            back = put_back(UUID(grant), same, by=by, reason=reason)
         under[grant] = (before["version"] - 1, back.version)
     return left
 
 
 def _finish(remediation: Remediation, held: Sequence[UUID]) -> None:
     """Make a cut final: what it suspended ends, and what it shortened gets its earlier end."""
+    kind = kinds.of(remediation.decision.item)
+    if kind is not None and kind.finish is not None:
+        kind.finish(remediation.decision.item, _meant(remediation))
     decision, said = remediation.decision, _said(remediation)
     by = decision.decided_by.principal
     until = decision.valid_until

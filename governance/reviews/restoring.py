@@ -9,14 +9,14 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants, independence, locks
+from entitlements import grants, independence, locks, serving
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Person
 from governance import reviewing
 from governance.models import Assignment, NoAnswer
 
-from . import assigning, deadlines, ending, stops
+from . import assigning, deadlines, ending, kinds, stops
 from .errors import ConflictOfInterest, NotSuspendedHere
 
 
@@ -30,13 +30,15 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
     if not reason.strip():
         raise ReasonRequired
     rows = NoAnswer.objects.select_for_update(of=("self",)).select_related("item__campaign", "item__agent")
-    row = rows.select_related("item__campaign", "item__agent", "item__system").filter(pk=item_id).first()
+    row = (
+        rows.select_related("item__campaign", "item__agent", "item__system", "item__holder").filter(pk=item_id).first()
+    )
     if row is None:
         raise NotFound
     now = clock.now()
     if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
         raise NotSuspendedHere
-    around = dict(assigning.around_items([item_id]))[item_id]
+    around = dict(assigning.around_items([item_id], reviewing.SECOND))[item_id]  # her own is nobody's to restore
     why = assigning.against(by, around)
     accounts = independence.accounts_of(by)
     if why is None and Assignment.objects.filter(item=item_id, reviewer__in=accounts).exists():
@@ -55,7 +57,18 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
     for grant in stopped:
         if grant not in left:
             grants.restore(grant, by=by.principal, reason=reason)
+    _put_back(row, by=by, reason=reason)
     about = ending.about(row.item, row.grants)
     detail = {"still_suspended": [str(grant) for grant in left]} if left else {}
     log.record(Action.REVIEW_ACCESS_RESTORED, about=about, by=by.principal, reason=reason, detail=detail)
     return row
+
+
+def _put_back(row: NoAnswer, *, by: Person, reason: str) -> None:
+    """Put back what the deadline took away and did not suspend as a grant."""
+    kind = kinds.of(row.item)
+    if kind is not None and kind.undo is not None:
+        kind.undo(row.item, row.before, kinds.Cut(by.principal, reason))
+    elif kind is None:
+        for grant, before in row.before.items():
+            serving.come_back(UUID(grant), before, by=by.principal, reason=reason)

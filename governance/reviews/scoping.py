@@ -21,7 +21,7 @@ from entitlements.models import Agent, Grant, GrantLine, GrantSubject, System
 from entitlements.words import Risk
 from governance.models import Campaign, UsageDay
 
-from . import usage
+from . import finding, usage
 from .errors import BadScope
 
 _DEEPEST, _MOST_CONDITIONS, _MOST_VALUES, _LONGEST, _LARGEST = 6, 50, 200, 200, 1_000_000
@@ -164,6 +164,8 @@ def _within(rows: QuerySet[Grant], scope: Mapping[str, Any], kind: str, now: dat
         rows = rows.filter(compiled(scope["where"], now))
     if kind == Campaign.Kind.PRIVILEGED_TOOLS:
         rows = rows.filter(compiled(PRIVILEGED, now))
+    if kind == Campaign.Kind.FINDINGS:
+        rows = rows.filter(finding.open_findings())
     return rows
 
 
@@ -214,8 +216,8 @@ def _days(column: str, op: str, bound: datetime, *, turned: bool) -> Q:
     return Q(**{f"{column}__{('lte' if op == 'gte' else 'gte') if turned else op}": bound})
 
 
-def as_sql(rows: QuerySet[Grant], prefix: str) -> tuple[str, dict[str, Any]]:
-    """Return the statement that selects the ids of some grants, with named parameters that begin with `prefix`."""
+def as_sql(rows: QuerySet[Any], prefix: str) -> tuple[str, dict[str, Any]]:
+    """Return the statement that selects the ids of some rows, with named parameters that begin with `prefix`."""
     sql, values = rows.order_by().values("pk").query.sql_with_params()
     names = iter(range(len(values)))
     named = re.sub(r"%(%|s)", lambda found: "%%" if found[1] == "%" else f"%({prefix}{next(names)})s", sql)

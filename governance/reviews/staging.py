@@ -6,6 +6,7 @@ depends on the session's time zone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from governance import reviewing
 from governance.models import Campaign, PopulationRow
 
 from . import scoping, usage
+from .kinds import population
 
 WINDOW: Final = usage.WINDOW
 
@@ -90,12 +92,14 @@ _CARRY: Final = """
 WITH now AS (
     SELECT i.id, i.agent_id, i.system_id, i.subjects_digest FROM governance_reviewitem i
     JOIN governance_suggestion s ON s.item_id = i.id AND s.verdict IN ('keep', 'unknown')
-    WHERE i.campaign_id = %(campaign)s AND i.state = 'in_review' AND i.risk IN ('low', 'medium')
+    WHERE i.campaign_id = %(campaign)s AND i.state = 'in_review' AND i.subject_kind = 'access'
+      AND i.risk IN ('low', 'medium')
 ), before AS (
     SELECT DISTINCT ON (n.id) n.id, o.id AS old, d.id AS decision FROM now n
     JOIN governance_reviewitem o USING (agent_id, system_id, subjects_digest)
     JOIN governance_reviewdecision d ON d.id = o.current_decision_id
-    WHERE o.id <> n.id AND d.verb = 'certify' AND d.decided_at > %(since)s ORDER BY n.id, d.decided_at DESC
+    WHERE o.id <> n.id AND o.subject_kind = 'access' AND d.verb = 'certify' AND d.decided_at > %(since)s
+    ORDER BY n.id, d.decided_at DESC
 )
 UPDATE governance_reviewitem i SET state = 'carried_forward', carried_from_id = b.decision FROM before b
 WHERE i.id = b.id AND NOT EXISTS (
@@ -108,7 +112,24 @@ WHERE i.id = b.id AND NOT EXISTS (
 
 
 def take(campaign: Campaign, now: datetime) -> tuple[int, str]:
-    """Take everything in force within the scope, and return how many grants that is and the hash of them all."""
+    """Take everything within the scope, and return how many rows that is and the hash of them all."""
+    if campaign.kind in population.KINDS:
+        population.take(campaign, now)
+    else:
+        _take_access(campaign, now)
+    hashes = PopulationRow.objects.filter(campaign=campaign).order_by("seq").values_list("row_sha256", flat=True)
+    digest = reviewing.population_digest(hashes.iterator())
+    return PopulationRow.objects.filter(campaign=campaign).count(), digest
+
+
+def count(scope: Mapping[str, Any], kind: str, now: datetime) -> int:
+    """Count the rows that a population would have now."""
+    if kind in population.KINDS:
+        return population.count(scope, kind, now)
+    return scoping.matching(scope, kind, now).count()
+
+
+def _take_access(campaign: Campaign, now: datetime) -> None:
     chosen, values = scoping.as_sql(scoping.matching(campaign.scope, campaign.kind, now), "scope")
     excluded, reasons = _excluded(campaign, now)
     with connection.cursor() as cursor:
@@ -116,9 +137,6 @@ def take(campaign: Campaign, now: datetime) -> tuple[int, str]:
             _TAKE.replace("@scope", chosen).replace("@excluded", excluded),
             {**_parameters(campaign, now), **values, **reasons},
         )
-    hashes = PopulationRow.objects.filter(campaign=campaign).order_by("seq").values_list("row_sha256", flat=True)
-    digest = reviewing.population_digest(hashes.iterator())
-    return PopulationRow.objects.filter(campaign=campaign).count(), digest
 
 
 def carry(campaign: Campaign, now: datetime) -> int:

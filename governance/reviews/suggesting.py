@@ -52,6 +52,8 @@ PEERS: Final = 5
 """Of fewer peers nobody learns what is usual."""
 _MOST, _FEWEST = 70, 30
 _AT_ONCE: Final = 2000
+_OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
+"""What is suggested about: the other things have no use that is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,9 @@ type Peers = dict[tuple[int, int | None], int]
 
 def suggest(campaign: Campaign, now: datetime, *, after: int = 0, upto: int | None = None) -> int:
     """Store a suggestion for each item of a campaign that is being staged, or those of some numbers; says how many."""
-    items = ReviewItem.objects.filter(campaign=campaign, number__gt=after).order_by("number")
+    items = ReviewItem.objects.filter(campaign=campaign, number__gt=after, subject_kind__in=_OF_GRANTS).order_by(
+        "number"
+    )
     items = items if upto is None else items.filter(number__lte=upto)
     made, peers = 0, peers_of(campaign)
     for ids in batched(items.values_list("pk", flat=True).iterator(), _AT_ONCE):

@@ -1,0 +1,30 @@
+"""Which access has an open finding: something about it that somebody has to look at, whatever else is reviewed."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, F, OuterRef, Q
+
+from entitlements.models import GrantLine, Tool
+from governance import separation
+from governance.models import CombinationRule, Dormancy
+
+
+def open_findings() -> Q:
+    """Return what selects the grants of which a tool is quarantined or drifted, or whose agent has a finding.
+
+    That of an agent: nobody answers for it any more, nobody uses it, or it holds what no agent may hold together.
+    """
+    lines = GrantLine.objects.filter(grant=OuterRef("pk"))
+    drifted = ~Q(tool__seen=F("tool__approved")) | Q(tool__approved=None)
+    changed = lines.filter(Q(tool__state=Tool.State.QUARANTINED) | drifted)
+    orphaned = Q(agent__sponsor__is_active=False) | Q(agent__owner__is_active=False)
+    dormant = Q(agent__dormancy__step__gt=Dormancy.Step.IN_USE)
+    found = Q(Exists(changed)) | orphaned | dormant
+    for rule in separation.in_force():
+        found |= _breaking(rule)
+    return found
+
+
+def _breaking(rule: CombinationRule) -> Q:
+    """Select what an agent holds that breaks a rule without an exception."""
+    return Q(agent__in=separation.breaking(rule))

@@ -1,0 +1,38 @@
+"""Asking of an agent's clients what the token endpoint asks before it issues anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from audit import clock
+from entitlements import addresses, callers, facts, policy
+from entitlements.models import Agent, Grant
+from entitlements.snapshot import Issuance
+from entitlements.words import Flow
+
+_MOST: Final = 20
+
+
+def authentication(client_id: str) -> dict[str, Any]:
+    """Say whether the token endpoint would still take a client for itself."""
+    found = callers.by_id(client_id)
+    is_taken = found is not None and found.is_active
+    return {"ask": "authentication", "client": client_id, "allowed": is_taken, "holds": not is_taken}
+
+
+def tokens(agent: Agent, client_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Ask for a token for each client at each system at which the agent holds something, and at Mandate itself."""
+    held = Grant.objects.filter(agent=agent, ended_at=None).order_by().values_list("entitlement__system__slug")
+    systems = [slug for (slug,) in held.distinct()[:_MOST]]
+    return [_token(agent, client, system) for client in client_ids for system in [*systems, addresses.MANDATE]]
+
+
+def _token(agent: Agent, client_id: str, system: str) -> dict[str, Any]:
+    known = facts.load(agent.slug, system)
+    told = {"ask": "token", "client": client_id, "system": system}
+    if known is None:
+        return {**told, "allowed": False, "code": "unknown", "holds": True}
+    wish = Issuance(Flow.CLIENT_CREDENTIALS, agent.slug, client_id, None, system, None, 60.0, begins_session=True)
+    verdict = policy.may_issue(wish, known, clock.now().timestamp())
+    return {**told, "allowed": verdict.allowed, "code": str(verdict.code), "holds": not verdict.allowed}

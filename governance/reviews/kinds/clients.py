@@ -1,0 +1,46 @@
+"""Clients with their secrets and keys: a removal disables the client, and with it every token that it could renew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from entitlements import clients
+from entitlements.models import Client
+from governance.models import ReviewItem
+
+from . import asking
+from .kind import Cut, Kind
+
+
+def _there(keys: Collection[str]) -> set[str]:
+    rows = Client.objects.filter(client_id__in=keys, status=Client.Status.ACTIVE)
+    return set(rows.values_list("client_id", flat=True))
+
+
+def _of(item: ReviewItem) -> Client:
+    return Client.objects.select_related("agent").get(client_id=item.subject_key)
+
+
+def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
+    client = _of(item)
+    clients.disable(client, by=cut.by, reason=cut.reason)
+    return {"was": client.status}
+
+
+def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
+    if before["was"] != Client.Status.ACTIVE:
+        return False
+    clients.enable(_of(item), by=cut.by, reason=cut.reason)
+    return True
+
+
+def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
+    client = _of(item)
+    return [
+        asking.authentication(client.client_id),
+        *(asking.tokens(client.agent, [client.client_id]) if client.agent else ()),
+    ]
+
+
+KIND = Kind(_there, _cut, _probe, _undo, is_stopped_by_silence=True)

@@ -1,0 +1,36 @@
+"""What a kind of thing has to know to be reviewed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from audit.context import Principal
+from governance.models import ReviewItem
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What an answer takes away: all of it, or with `kept` all but these tools, by their keys."""
+
+    by: Principal
+    reason: str
+    kept: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The functions of one kind of thing.
+
+    `there` says which keys still stand. `cut` lets a cut work and returns what it took away; without `undo` it is final
+    at once, and with it `undo` says whether it is put back. `finish` makes it final. `probe` answers as the product
+    does now, each answer with whether it `holds`. `is_stopped_by_silence`: the deadline cuts it where nobody answered.
+    """
+
+    there: Callable[[Collection[str]], set[str]]
+    cut: Callable[[ReviewItem, Cut], dict[str, Any]]
+    probe: Callable[[ReviewItem, Cut], list[dict[str, Any]]]
+    undo: Callable[[ReviewItem, dict[str, Any], Cut], bool] | None = None
+    finish: Callable[[ReviewItem, Cut], None] | None = None
+    is_stopped_by_silence: bool = False

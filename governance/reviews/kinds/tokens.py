@@ -1,0 +1,37 @@
+"""Personal tokens for scripts: a removal ends one at once and for good, and another is made in a minute.
+
+Silence ends none: it could not be put back, and each ends by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from audit import clock
+from entitlements import people
+from entitlements.errors import NotFound
+from entitlements.models import ApiToken
+from governance.models import ReviewItem
+
+from .kind import Cut, Kind
+
+
+def _there(keys: Collection[str]) -> set[str]:
+    rows = ApiToken.objects.filter(pk__in=[int(key) for key in keys], revoked_at=None, expires_at__gt=clock.now())
+    return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+
+def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
+    if item.holder is None:
+        raise NotFound
+    people.revoke_api_token(item.holder, int(item.subject_key), by=cut.by, reason=cut.reason)
+    return {}
+
+
+def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
+    works = bool(_there([item.subject_key]))
+    return [{"ask": "authentication", "token": int(item.subject_key), "allowed": works, "holds": not works}]
+
+
+KIND = Kind(_there, _cut, _probe)
