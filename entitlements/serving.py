@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -28,39 +29,19 @@ def leave(grant_id: UUID, person: Person, *, by: Principal, reason: str) -> dict
     subjects = grant.subjects.all()
     if not subjects.filter(person=person).exists() or subjects.count() == 1:
         raise grants.NotNarrower
-    before = {"person": person.login, "digest": grant.subjects_digest, "version": grant.version + 1}
     subjects.filter(person=person).delete()
-    left = list(subjects.select_related("person", "group"))
-    people, groups = [each.person for each in left if each.person], [each.group for each in left if each.group]
-    grant.subjects_digest = grants.subjects_digest(people, groups)
-    try:
-        with transaction.atomic():
-            _save(grant)
-    except IntegrityError:  # the others hold the same by another grant
-        grant.subjects_digest = grants.subjects_digest(people, groups, beside=True)
-        grant.version -= 1
-        _save(grant)
+    _save(grant)
     _record(grant, Action.GRANT_REDUCED, person, by=by, reason=reason)
-    return before
+    return {"person": person.login, "version": grant.version}
 
 
 @transaction.atomic
 def come_back(grant_id: UUID, before: Mapping[str, Any], *, by: Principal, reason: str) -> Grant:
-    """Let a grant serve again who left it, if nothing has happened to it since.
-
-    Raises NotFound, AlreadyEnded, ChangedSince.
-    """
+    """Let a grant serve again who left it, on the terms that it has by now. Raises NotFound, AlreadyEnded."""
     grant = _locked(grant_id)
-    if grant.version != before["version"]:
-        raise grants.ChangedSince
     person = Person.objects.get(login=before["person"])
-    GrantSubject.objects.create(grant=grant, person=person)
-    grant.subjects_digest = before["digest"]
-    try:
-        with transaction.atomic():
-            _save(grant)
-    except IntegrityError as error:  # all of them hold the same by another grant meanwhile
-        raise grants.AlreadyHeld from error
+    GrantSubject.objects.get_or_create(grant=grant, person=person)
+    _save(grant)
     _record(grant, Action.GRANT_REDUCTION_UNDONE, person, by=by, reason=reason)
     return grant
 
@@ -76,8 +57,16 @@ def _locked(grant_id: UUID) -> Grant:
 
 
 def _save(grant: Grant) -> None:
+    """Name the grant by whom it serves now; beside another one that those people hold by the same entitlement."""
     grant.version += 1
-    grant.save(update_fields=["subjects_digest", "version"])
+    subjects = list(grant.subjects.select_related("person", "group"))
+    people, groups = [each.person for each in subjects if each.person], [each.group for each in subjects if each.group]
+    for beside in (False, True):
+        grant.subjects_digest = grants.subjects_digest(people, groups, beside=beside)
+        with suppress(IntegrityError), transaction.atomic():
+            grant.save(update_fields=["subjects_digest", "version"])
+            return
+    raise grants.AlreadyHeld
 
 
 def _record(grant: Grant, action: Action, person: Person, *, by: Principal, reason: str) -> None:

@@ -18,7 +18,7 @@ from entitlements.models import Grant, Person
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
 from governance.reviewing import RECALL, Verb
 
-from . import assigning, ending, removing
+from . import assigning, ending, kinds, removing
 from .errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 
 
@@ -125,7 +125,8 @@ def _take_back(
         .select_for_update(of=("self",))
         .order_by("-decision__stage")
     )
-    locks.exclusive(*((Lock.GRANT, UUID(grant)) for cut in cuts for grant in cut.before))
+    if kinds.of(item) is None:  # the others hold their own
+        locks.exclusive(*((Lock.GRANT, UUID(grant)) for cut in cuts for grant in cut.before))
     try:
         with transaction.atomic():
             TakenBack.objects.bulk_create(
