@@ -32,7 +32,7 @@ def _token(agent: Agent, client_id: str, system: str) -> dict[str, Any]:
     known = facts.load(agent.slug, system)
     told = {"ask": "token", "client": client_id, "system": system}
     if known is None:
-        return {**told, "allowed": False, "code": "unknown", "holds": True}
+        return {**told, "allowed": False, "code": "system_unknown", "holds": True}
     wish = Issuance(Flow.CLIENT_CREDENTIALS, agent.slug, client_id, None, system, None, 60.0, begins_session=True)
     verdict = policy.may_issue(wish, known, clock.now().timestamp())
     return {**told, "allowed": verdict.allowed, "code": str(verdict.code), "holds": not verdict.allowed}
