@@ -1,98 +1,33 @@
-"""Reviews of other things than access at a system: who is asked, who may not, what a removal does, and its proof.
-
-Each removal is looked at where a user would: at the token endpoint, the API, the grant, the agent.
-"""
+"""Reviews of findings, delegations and entitlements: who is asked, who may not, what a removal does, and its proof."""
 
 from __future__ import annotations
 
-import base64
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
-from django.test import Client as Browser
+from django.db import transaction
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, people, roles, serving
-from entitlements.models import ApiToken, Client, Entitlement, Grant, Person, Role, Tool
+from entitlements import people, serving
+from entitlements.models import Entitlement, Grant, Tool
 from governance import reviews
 from governance.models import (
-    Assignment,
-    Campaign,
     NoAnswer,
-    OfficeProposal,
-    Remediation,
     ReviewDecision,
     ReviewItem,
 )
 from governance.reviews import Answer, Manner
-from governance.reviews.errors import BadAnswer, BadManner, BadScope, ConflictOfInterest, TooLateToRecall
-from governance.reviews.pack import building, contents, describing, verify
+from governance.reviews.errors import BadAnswer, BadManner, BadScope, ConflictOfInterest
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
+from tests.governance.reviews.kinds import begin, decide, of, refused, remove, ties_out
 from tests.governance.reviews.worlds import KEEP, REMOVE
 
 pytestmark = pytest.mark.django_db
-
-
-def begin(company: Company, kind: str, *, rehearsal: bool = False, **scope: Any) -> Campaign:  # noqa: ANN401
-    """Begin a campaign of a kind that does what its deadline says, unless it is a rehearsal."""
-    due = clock.now() + timedelta(days=14)
-    made = reviews.make(f"of-{kind}", name=kind, due_at=due, scope=scope, manner=Manner(kind=kind), by=company.ana)
-    begun = reviews.activate(made.pk, by=company.ana)
-    if not rehearsal:
-        Campaign.objects.filter(pk=begun.pk).update(state="active")
-    return begun
-
-
-def of(campaign: Campaign, key: str) -> ReviewItem:
-    return ReviewItem.objects.get(campaign=campaign, subject_key=key)
-
-
-def remove(campaign: Campaign, by: Person, item: ReviewItem, answer: Answer = REMOVE) -> Remediation:
-    """Answer an item with a removal, and prove it."""
-    (decision,) = worlds.answer(campaign, by, [(item, answer)]).removals
-    return reviews.prove(decision)
-
-
-def ties_out(campaign: Campaign, folder: Path) -> bool:
-    """Whether the evidence adds up, as the list and as the pack: every difference is zero."""
-    campaign.refresh_from_db()
-    for name, table in contents.TABLES.items():
-        building._write(folder, name, table.rows(campaign))
-    different = {**reviews.evidence(campaign).tie_out, **verify.tie_out(folder, describing.scope(campaign))}
-    return {name: count for name, count in different.items() if count} == {}
-
-
-def authenticates(client_id: str, secret: str) -> tuple[int, str]:
-    """Ask for a token as a client does; returns the status and our word for it."""
-    proof = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
-    answer = Browser().post(
-        "/as/clock/token",
-        "grant_type=client_credentials",
-        "application/x-www-form-urlencoded",
-        headers={"Authorization": f"Basic {proof}"},
-    )
-    return answer.status_code, answer.json().get("code", "")
-
-
-def refused(said: str) -> Any:  # noqa: ANN401
-    return pytest.raises(DatabaseError, match=said)
-
-
-def decide(item: ReviewItem, by: Person, stage: int = 1, **fields: Any) -> None:  # noqa: ANN401
-    """Write a decision past every verb, as if it were assigned to her."""
-    row = {"verb": "certify", "reason_code": "mandated", "via": "api", "decided_at": clock.now(), **fields}
-    kept = row.pop("kept", list(item.lines.order_by("pk").values_list("pk", flat=True)))
-    with transaction.atomic():
-        live = Assignment.objects.get(item=item, stage=stage, state="assigned")
-        Assignment.objects.filter(pk=live.pk).update(reviewer=by)
-        ReviewDecision.objects.create(item=item, stage=stage, assignment=live, decided_by=by, kept_lines=kept, **row)
 
 
 # findings
@@ -233,124 +168,6 @@ def test_silence_about_one_person_stops_it_for_her_alone_and_a_second_person_res
     assert grant.subjects.filter(person=company.alice).exists()
 
 
-# ownership
-
-
-def test_a_sponsor_is_asked_about_her_agent_and_removing_it_retires_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    company = companies.found()
-    campaign = begin(company, "ownership")
-    item = of(campaign, "research-bot")
-    assert worlds.live(item).reviewer == company.sofia
-    assert remove(campaign, company.sofia, item).state == "verified"
-    company.bot.refresh_from_db()
-    assert company.bot.status == "suspended"
-    worlds.let_it_be_final(monkeypatch)
-    company.bot.refresh_from_db()
-    assert company.bot.status == "retired"
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
-    assert ties_out(campaign, tmp_path)
-
-
-def test_a_removed_agent_works_again_when_the_answer_is_taken_back() -> None:
-    company = companies.found()
-    campaign = begin(company, "ownership")
-    item = of(campaign, "research-bot")
-    remove(campaign, company.sofia, item)
-    reviews.recall(item.pk, by=company.sofia)
-    company.bot.refresh_from_db()
-    assert company.bot.status == "active"
-
-
-def test_an_agent_that_is_not_hers_gets_an_heir_asked_and_the_next_in_the_chain() -> None:
-    company = companies.found()
-    people.edit(company.sofia, by=SYSTEM, manager=company.mona)
-    campaign = begin(company, "ownership")
-    item = of(campaign, "research-bot")
-    worlds.answer(campaign, company.sofia, [(item, Answer("abstain", "not_mine"))])
-    assert OfficeProposal.objects.get(agent=company.bot).person == company.mona
-    assert worlds.live(item).reviewer == company.mona
-
-
-def test_the_technical_owner_does_not_keep_the_agent() -> None:
-    company = companies.found()
-    item = of(begin(company, "ownership"), "research-bot")
-    with pytest.raises(ConflictOfInterest):
-        reviews.reassign(item.pk, company.otto, by=company.ana, reason="He runs it.")
-    with refused("technical owner"):
-        decide(item, company.otto)
-
-
-def test_an_agent_that_was_retired_meanwhile_is_no_longer_asked_about() -> None:
-    company = companies.found()
-    campaign = begin(company, "ownership")
-    agents.retire(company.bot, by=SYSTEM, reason="gone")
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.", without_answer=True)
-    assert of(campaign, "research-bot").state == "superseded"
-
-
-# credential
-
-
-def test_the_owner_of_a_secret_is_asked_first_and_the_token_endpoint_refuses_it_once_removed(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    company = companies.found()
-    make.grant(company.bot, worlds.low(company))
-    _, secret = make.client(company.bot, "research-bot-ci", auth=Client.Auth.CLIENT_SECRET_BASIC)
-    assert authenticates("research-bot-ci", secret)[1] != "client_disabled"
-    campaign = begin(company, "credential")
-    item = of(campaign, "research-bot-ci")
-    assert worlds.live(item).reviewer == company.otto
-    cut = remove(campaign, company.otto, item)
-    assert cut.state == "verified"
-    assert authenticates("research-bot-ci", secret) == (401, "client_disabled")
-    worlds.let_it_be_final(monkeypatch)
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
-    assert ties_out(campaign, tmp_path)
-
-
-def test_the_owner_of_a_secret_never_keeps_it_alone() -> None:
-    company = companies.found()
-    make.client(company.bot, "research-bot-ci", auth=Client.Auth.CLIENT_SECRET_BASIC)
-    campaign = begin(company, "credential")
-    item = of(campaign, "research-bot-ci")
-    worlds.answer(campaign, company.otto, [(item, KEEP)])
-    assert worlds.live(item).reviewer == company.sofia
-    with refused("their own"):
-        decide(item, company.otto, stage=2)
-    worlds.answer(campaign, company.sofia, [(item, KEEP)])
-    item.refresh_from_db()
-    assert item.state == "decided"
-
-
-def test_a_client_works_again_when_the_answer_is_taken_back() -> None:
-    company = companies.found()
-    client, _ = make.client(company.bot, "research-bot-ci", auth=Client.Auth.CLIENT_SECRET_BASIC)
-    campaign = begin(company, "credential")
-    item = of(campaign, "research-bot-ci")
-    remove(campaign, company.otto, item)
-    reviews.recall(item.pk, by=company.otto)
-    client.refresh_from_db()
-    assert client.status == Client.Status.ACTIVE
-
-
-def test_a_personal_token_that_its_owner_removes_opens_nothing_and_cannot_be_taken_back(tmp_path: Path) -> None:
-    company = companies.found()
-    token = people.make_api_token(company.alice, "laptop", by=company.alice.principal)
-    campaign = begin(company, "credential")
-    item = of(campaign, str(ApiToken.objects.get().pk))
-    assert worlds.live(item).reviewer == company.alice
-    assert remove(campaign, company.alice, item).state == "verified"
-    assert Browser().get("/api/v1/agents", headers={"Authorization": f"Bearer {token}"}).status_code == 401
-    with pytest.raises(TooLateToRecall):
-        reviews.recall(item.pk, by=company.alice)
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
-    assert ties_out(campaign, tmp_path)
-
-
 # entitlement_definition
 
 
@@ -391,51 +208,6 @@ def test_a_removed_entitlement_can_neither_be_asked_for_nor_used() -> None:
     campaign = begin(company, "entitlement_definition")
     assert remove(campaign, company.sam, of(campaign, "clock:use")).state == "verified"
     assert not Entitlement.objects.get(pk=company.use.pk).enabled
-
-
-# console_access
-
-
-def test_a_role_is_asked_of_the_manager_and_opens_nothing_once_removed(tmp_path: Path) -> None:
-    company = companies.found()
-    people.edit(company.mallory, by=SYSTEM, manager=company.mona)
-    people.assign_role(company.mallory, Role.ANALYST, by=SYSTEM, reason="for the test")
-    campaign = begin(company, "console_access")
-    item = of(campaign, "mallory:analyst")
-    assert worlds.live(item).reviewer == company.mona
-    assert remove(campaign, company.mona, item).state == "verified"
-    assert not company.mallory.has_role(Role.ANALYST)
-    reviews.close(campaign.pk, by=company.ana, reason="The others are a rehearsal.", without_answer=True)
-    assert ties_out(campaign, tmp_path)
-
-
-def test_nobody_certifies_their_own_role() -> None:
-    company = companies.found()
-    item = of(begin(company, "console_access"), "resa:security")
-    assert worlds.live(item).reviewer == company.rob
-    with pytest.raises(ConflictOfInterest):
-        reviews.reassign(item.pk, company.resa, by=company.ana, reason="She knows best.")
-    with refused("their own"):
-        decide(item, company.resa)
-
-
-def test_the_last_platform_admin_keeps_the_role_whatever_is_answered_and_silence_takes_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    company = companies.found()
-    admin = make.person("ada", roles=[Role.ADMIN])
-    first = begin(company, "ownership")
-    reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
-    campaign = begin(company, "console_access")
-    item = of(campaign, "ada:admin")
-    reviews.save_draft(item.pk, REMOVE, by=company.named(str(worlds.live(item).reviewer)), rev=0)
-    with pytest.raises(roles.LastAdmin):
-        reviews.submit(campaign.pk, by=company.named(str(worlds.live(item).reviewer)), via=ReviewDecision.Via.UI)
-    later = clock.now() + timedelta(days=20)
-    monkeypatch.setattr(clock, "now", lambda: later)
-    reviews.apply_due()
-    assert admin.has_role(Role.ADMIN)
-    assert set(NoAnswer.objects.filter(item__campaign=campaign).values_list("did", flat=True)) == {"keep_flagged"}
 
 
 # all of them
