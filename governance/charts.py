@@ -50,6 +50,8 @@ class BurnDown:
     line: str
     ideal: str
     due: float
+    total: int
+    end: date
 
 
 def burn_down(total: int, done: Sequence[tuple[date, int]], first: date, last: date, due: date) -> BurnDown:
@@ -68,4 +70,9 @@ def burn_down(total: int, done: Sequence[tuple[date, int]], first: date, last: d
 
     points = [at(first, total), *(at(day, open_items) for day, open_items in days)]
     due_at = round(WIDTH * (due - first).days / span, 1)
-    return BurnDown(tuple(days), " ".join(points), f"{at(first, total)} {at(due, 0)}", due_at)
+    return BurnDown(tuple(days), " ".join(points), f"{at(first, total)} {at(due, 0)}", due_at, total, max(last, due))
+
+
+def shade(count: int) -> int:
+    """Say how strongly a count is shown, by its digits: 0 for none, up to 3."""
+    return min(len(str(count)), 3) if count > 0 else 0

@@ -134,6 +134,9 @@ TABLE: Mapping[str, Variable] = {
         Variable("CLIENT_HIDE_DAYS", "After so many days without use an agent's client is shown as unused.", "30"),
         Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),
         Variable("CLIENT_DELETE_DAYS", "After so many it is put away for good.", "180"),
+        Variable(
+            "REVIEW_CARE_BY_NAME", "Show how reviewers answered by name; else to each her own, to others together.", "0"
+        ),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
         Variable("RATE_LIMIT_SIGN_IN", "Attempts to sign in with one login, a minute; ten times that by source.", "30"),

@@ -132,6 +132,9 @@ DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS"
 EPHEMERAL_AGENT_LONGEST = timedelta(hours=env.count("EPHEMERAL_AGENT_HOURS"))
 CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE_DAYS", delete="CLIENT_DELETE_DAYS")
 
+# Whether how people answered reviews is shown to others by name (`governance/reviews/care.py`).
+REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
+
 RATE_LIMITS = {  # a minute; `entitlements/ratelimits.py` says of what
     "tokens": env.count("RATE_LIMIT_TOKENS"),
     "api": env.count("RATE_LIMIT_API"),

@@ -294,10 +294,10 @@ def _decide(drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: S
 
 
 def _seen(assignment: Assignment, via: ReviewDecision.Via) -> dict[str, Any]:
-    """Say what her browser told of her looking; of whoever answers by a script nothing is known."""
+    """Say what her browser told of her looking; nothing is known of a script, nor how long without one."""
     if via != ReviewDecision.Via.UI:
         return {}
-    return {"dwell_ms": assignment.dwell_ms, "evidence_opened": assignment.evidence_opened_at is not None}
+    return {"dwell_ms": assignment.dwell_ms or None, "evidence_opened": assignment.evidence_opened_at is not None}
 
 
 def _taken_back(items: Iterable[UUID]) -> dict[tuple[UUID, int], UUID]:

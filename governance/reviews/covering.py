@@ -8,7 +8,7 @@ answered does not count.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from django.db import connection
@@ -41,6 +41,29 @@ WITH held AS (
 SELECT risk, count(*), count(*) FILTER (WHERE k.at > %(now)s - (%(ages)s::interval[])[risk])
 FROM held h LEFT JOIN kept k ON k.grant_id = h.id GROUP BY 1 ORDER BY 1 DESC
 """
+
+
+_TREND: Final = """
+WITH month AS (
+    SELECT least(m + interval '1 month', %(now)s) AS at
+    FROM generate_series(date_trunc('month', %(now)s::timestamptz) - interval '11 months',
+                         date_trunc('month', %(now)s::timestamptz), interval '1 month') m
+), held AS (
+    SELECT g.id, g.starts_at, least(g.expires_at, coalesce(g.ended_at, 'infinity')) AS until,
+        coalesce((SELECT max(array_position(%(risks)s::text[], t.risk::text)) FROM entitlements_grantline l
+        JOIN entitlements_tool t ON t.id = l.tool_id WHERE l.grant_id = g.id), 4) AS risk
+    FROM entitlements_grant g
+), kept AS (
+    SELECT p.grant_id, d.decided_at FROM governance_reviewitem i
+    JOIN governance_reviewdecision d ON d.id = coalesce(i.current_decision_id, i.carried_from_id)
+        AND d.verb IN ('certify', 'reduce')
+    JOIN governance_populationrow p ON p.item_id = i.id
+)
+SELECT m.at, h.risk, count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM kept k WHERE k.grant_id = h.id
+    AND k.decided_at <= m.at AND k.decided_at > m.at - (%(ages)s::interval[])[h.risk]))
+FROM month m JOIN held h ON h.starts_at <= m.at AND h.until > m.at GROUP BY 1, 2 ORDER BY 1
+"""
+"""The same for the ends of the last twelve months: what was in force then, and what had been kept by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +103,20 @@ def coverage() -> Coverage:
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, told)
         return Coverage(tuple((risks[position - 1], held, kept) for position, held, kept in cursor.fetchall()))
+
+
+def trend() -> list[tuple[date, int | None]]:
+    """Count again for the end of each of the last twelve months, this one until now; nothing in force is no number."""
+    risks = list(Risk)
+    told: dict[str, Any] = {
+        "now": clock.now(),
+        "risks": [risk.value for risk in risks],
+        "ages": [AGES[risk] for risk in risks],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_TREND, told)
+        rows = cursor.fetchall()
+    by_month: dict[date, list[tuple[Risk, int, int]]] = {}
+    for at, position, held, kept in rows:
+        by_month.setdefault((at - timedelta(seconds=1)).date(), []).append((risks[position - 1], held, kept))
+    return [(month, Coverage(tuple(counts)).percent) for month, counts in sorted(by_month.items())]

@@ -74,14 +74,19 @@ class View:
         if self.name == "tool":
             return str(getattr(item, "lead", ""))
         thing: Any = item.system if self.name == "system" else item.agent
-        return thing.name if thing else ""
+        return thing.name if thing else str(item.get_subject_kind_display())
 
 
 def matching(rows: QuerySet[ReviewItem], words: str) -> QuerySet[ReviewItem]:
     """Return the items whose agent, system or tools have these words in their names."""
     for word in words.split()[:5]:
         tools = ReviewLine.objects.filter(tool__name__icontains=word).values("item")
-        named = Q(agent__name__icontains=word) | Q(agent__slug__icontains=word) | Q(system__name__icontains=word)
+        named = (
+            Q(agent__name__icontains=word)
+            | Q(agent__slug__icontains=word)
+            | Q(system__name__icontains=word)
+            | Q(label__icontains=word)
+        )
         rows = rows.filter(named | Q(pk__in=tools))
     return rows
 

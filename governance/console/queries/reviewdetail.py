@@ -78,13 +78,13 @@ def of(item: ReviewItem, person: Person) -> Detail:
     """Read it, in a fixed number of statements; `item` comes from `reviews.to_answer` or `reviews.seen`."""
     (row,) = read.rows([item], person)
     lines = [line["row"] for line in row.lines]
-    grants = sorted({line.grant_id for line in lines})
+    grants = sorted({line.grant_id for line in lines if line.grant_id})
     since = comparing.since(item) if item.agent_id else None
     kept = row.advice.kept if row.advice and row.advice.kept else None
     return Detail(
         row=row,
-        whole=replaying.of_lines(lines, ()) if lines else None,
-        suggested=replaying.of_lines(lines, kept) if lines and kept else None,
+        whole=replaying.of_lines(lines, ()) if grants else None,
+        suggested=replaying.of_lines(lines, kept) if grants and kept else None,
         since=since,
         changes=_changes(since) if since else [],
         flows=_flows(item, lines),

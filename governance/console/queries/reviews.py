@@ -212,7 +212,7 @@ class Row:
     @property
     def name(self) -> str:
         """What it is about."""
-        return self.item.name if self.item.agent_id else str(getattr(self.item, "sentence", self.item))
+        return self.item.name
 
     @property
     def rev(self) -> int:

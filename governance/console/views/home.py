@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from governance import emergency
+from governance.api.matrix import MATRIX
 from governance.console import doors, shell
-from governance.console.queries import waiting
+from governance.console.queries import overview, waiting
 
 _MOST = 8
 """How many rows of one kind the home page shows; a link leads to the rest."""
@@ -38,7 +40,11 @@ def home(request: HttpRequest) -> HttpResponse:
         "my_systems": waiting.systems_of(person),
     }
     shown = {name: list(rows[: _MOST + 1]) for name, rows in lists.items()}
-    return render(request, "console/home.html", {**shown, "most": _MOST, "calm": not any(_urgent(shown))})
+    told: dict[str, Any] = {**shown, "most": _MOST}
+    if MATRIX["campaign-evidence", "GET"].roles & caller.roles:
+        told |= {"needs": overview.needs(), "numbers": overview.numbers(), "campaigns": overview.campaigns()}
+    told["calm"] = not (any(_urgent(shown)) or told.get("needs"))
+    return render(request, "console/home.html", told)
 
 
 def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,10 +21,10 @@ from entitlements.models import Person
 from governance import charts, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
-from governance.console.queries import building, launch
+from governance.console.queries import building, launch, overview, plotting
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
-from governance.reviews import covering, previewing, seeing
+from governance.reviews import care, covering, previewing, seeing
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -53,14 +55,10 @@ def listing(request: HttpRequest) -> HttpResponse:
     rows, small = reviews.campaigns_visible_to(person), Q(kind=Campaign.Kind.MICRO)
     page = paging.page(request, rows.filter(small if is_small else ~small), ("-created_at", "-id"))
     waits = reviews.waiting_for(person).values_list("item__campaign", flat=True)
-    told = [
-        {"campaign": each, "parts": (parts := read.progress(each)), "answered": read.answered(parts), "waits": count}
-        for each in page.rows
-        for count in [sum(pk == each.pk for pk in waits)]
-    ]
+    counts = Counter(waits)
     shown = {
         "page": page,
-        "campaigns": told,
+        "campaigns": [{"line": overview.line(each), "waits": counts[each.pk]} for each in page.rows],
         "may_make": _may(request, "campaigns"),
         "is_small": is_small,
         "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),
@@ -77,7 +75,8 @@ def _coverage(request: HttpRequest) -> dict[str, Any]:
     seen = covering.coverage()
     shares = [("", 100 * kept // held, "fine" if kept == held else "many") for _risk, held, kept in seen.risks]
     bars = charts.bars(shares, 100)
-    return {"coverage": seen, "coverage_rows": [(*row, bar) for row, bar in zip(seen.risks, bars, strict=True)]}
+    rows = [(*row, bar) for row, bar in zip(seen.risks, bars, strict=True)]
+    return {"coverage": seen, "coverage_rows": rows, "trend": plotting.coverage()}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -148,13 +147,32 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "waits": reviews.waiting_for(person).filter(item__campaign=campaign).count(),
         "may_run": _may(request, "campaign-close"),
         "may_evidence": _may(request, "campaign-evidence", "GET") or seeing.shared_with(person, campaign),
-        "burn": read.burn_down(campaign) if sees_all else None,
     }
+    if campaign.state in Campaign.BEGAN:
+        told |= _pictures(campaign, told["reviewers"], person, sees_all=sees_all)
     if campaign.state in Campaign.BEFORE:
         told |= launch.told(campaign, count="differ" in request.GET)
         seen = told.get("seen") or (previewing.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
         told |= _shown(seen) if sees_all else {}
     return render(request, "console/reviews/campaign.html", told)
+
+
+def _pictures(campaign: Campaign, reviewers: list[dict[str, Any]], person: Person, *, sees_all: bool) -> dict[str, Any]:
+    """Return the plots of a campaign and how it was answered; to a reviewer only what is her own."""
+    own = care.of(campaign, person)
+    told: dict[str, Any] = {"own": own if own.answers else None, "own_seconds": care.seconds(campaign, person)}
+    if not sees_all:
+        return told
+    named = care.by_reviewer(campaign) if settings.REVIEW_CARE_BY_NAME else []
+    return told | {
+        "burn": plotting.burn_down(campaign),
+        "proven": plotting.remediation(campaign),
+        "heat": plotting.heat(campaign),
+        "reviewers": [{**row, "bar": bar} for row, bar in zip(reviewers, plotting.loads(reviewers), strict=True)],
+        "care": care.of(campaign),
+        "seconds": care.seconds(campaign),
+        "by_name": named,
+    }
 
 
 @require_POST

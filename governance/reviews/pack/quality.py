@@ -5,26 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from django.db.models import Aggregate, Count, F, FloatField, Q, QuerySet, Value
+from django.db.models import Count, F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from governance.models import Campaign, ReviewDecision
+from governance.reviews.care import FAST_MS, Median
 
 from .tables import Row, Table
 
-FAST_MS: Final = {"low": 4000, "medium": 8000, "high": 15_000, "critical": 20_000}
-"""Below so many milliseconds in view an answer was hardly read."""
 _KEPT, _CUT = Q(verb="certify"), Q(verb__in=["reduce", "revoke"])
 _AGAINST: Final = (_KEPT & Q(suggestion__in=["revoke", "reduce"])) | (_CUT & Q(suggestion="keep"))
 _FAST: Final = [Q(item__risk=risk, dwell_ms__lt=limit) for risk, limit in FAST_MS.items()]
-
-
-class Median(Aggregate):
-    """The value in the middle."""
-
-    function = "PERCENTILE_CONT"
-    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = FloatField()
 
 
 def _quality(campaign: Campaign) -> QuerySet[Any, Any]:

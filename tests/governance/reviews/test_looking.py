@@ -38,7 +38,7 @@ def test_of_whoever_did_not_look_the_decision_says_so_and_of_a_script_nothing() 
     item = worlds.item(campaign)
     reviews.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=0)
     reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
-    assert ReviewDecision.objects.values_list("dwell_ms", "evidence_opened").get() == (0, False)
+    assert ReviewDecision.objects.values_list("dwell_ms", "evidence_opened").get() == (None, False)
     reviews.recall(item.pk, by=company.sofia)
     reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.API)
     again = ReviewDecision.objects.order_by("-decided_at")[0]

@@ -1,0 +1,195 @@
+"""The analyst's home: what needs somebody now, as sentences; what an auditor would ask, as numbers; each campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Count, F, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from audit import clock
+from entitlements.models import Agent, Revocation
+from governance.models import (
+    Assignment,
+    Campaign,
+    CombinationException,
+    OfficeProposal,
+    Remediation,
+    RemovalException,
+    ReviewItem,
+)
+from governance.reviews import care, covering, deadlines, usage
+
+from . import plotting
+from . import reviews as read
+
+_SOON: Final = timedelta(days=14)
+_DEADLINE: Final = timedelta(hours=72)
+_FEW: Final = 5000
+"""Up to how many open items the effect of a deadline is counted with every look."""
+_CAMPAIGNS: Final = 8
+_USED: Final = f"""
+SELECT count(*), count(*) FILTER (WHERE u.tool_id IS NOT NULL)
+FROM entitlements_grantline l
+JOIN entitlements_grant g ON g.id = l.grant_id AND g.ended_at IS NULL AND g.expires_at > %(now)s
+JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+JOIN entitlements_system y ON y.id = e.system_id AND y.kind = ANY(%(gateway)s)
+LEFT JOIN (SELECT grant_id, tool_id FROM ({usage.USED}) c GROUP BY 1, 2 HAVING sum(calls) > 0) u
+    ON u.grant_id = l.grant_id AND u.tool_id = l.tool_id
+"""  # noqa: S608 - made of constants
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One sentence that leads to where something can be done about it."""
+
+    sentence: str
+    href: str
+    when: datetime | None = None
+    detail: str = ""
+
+
+def needs() -> list[Need]:
+    """Return what needs an analyst, the most urgent first."""
+    return [*_deadlines(), *_overdue(), *_failed(), *_unresolved(), *_sponsors(), *_exceptions()]
+
+
+def _deadlines() -> Iterator[Need]:
+    """Say what stops by itself within three days."""
+    now = clock.now()
+    for campaign in Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now + _DEADLINE):
+        at = deadlines.grace_ends(campaign)
+        open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).count()
+        if not open_items or at > now + _DEADLINE or open_items > _FEW:
+            continue
+        stops = deadlines.effect(campaign).stops
+        if campaign.is_rehearsal:
+            told = _("a rehearsal: nothing stops")
+        else:
+            told = ngettext(
+                "%(n)d access stops unless somebody answers", "%(n)d accesses stop unless somebody answers", stops
+            )
+            told %= {"n": stops}
+        yield Need(_("The deadline of %(name)s") % {"name": campaign.name}, f"/reviews/{campaign.slug}/", at, told)
+
+
+def _overdue() -> Iterator[Need]:
+    late = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lt=clock.now()).order_by("due_at")
+    counted = late.annotate(left=Count("items", filter=Q(items__state=ReviewItem.State.IN_REVIEW)))
+    for campaign in counted[:_CAMPAIGNS]:
+        told = ngettext("%(n)d item is open", "%(n)d items are open", campaign.left) % {"n": campaign.left}
+        yield Need(
+            _("%(name)s is overdue") % {"name": campaign.name}, f"/reviews/{campaign.slug}/", campaign.due_at, told
+        )
+
+
+def _failed() -> Iterator[Need]:
+    failed = Remediation.objects.filter(state=Remediation.State.FAILED)
+    rows = failed.select_related("decision__item__campaign", "decision__item__agent", "decision__item__system")
+    for each in rows.order_by("due_at")[:_CAMPAIGNS]:
+        item = each.decision.item
+        address = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
+        yield Need(_("A removal could not be proven: %(name)s") % {"name": item.name}, address, each.due_at)
+
+
+def _unresolved() -> Iterator[Need]:
+    rows = Assignment.objects.filter(
+        reviewer=None,
+        state=Assignment.State.ASSIGNED,
+        item__state=ReviewItem.State.IN_REVIEW,
+        item__campaign__state=Campaign.State.ACTIVE,
+    ).values(slug=F("item__campaign__slug"), name=F("item__campaign__name"))
+    for row in rows.annotate(n=Count("pk")).order_by("-n"):
+        told = ngettext("%(n)d item has no reviewer", "%(n)d items have no reviewer", row["n"]) % {"n": row["n"]}
+        yield Need(told, f"/reviews/{row['slug']}/#h-nobody", None, row["name"])
+
+
+def _sponsors() -> Iterator[Need]:
+    waiting = OfficeProposal.objects.filter(office="sponsor", state=OfficeProposal.State.WAITING)
+    rows = waiting.exclude(agent__status=Agent.Status.RETIRED).select_related("agent", "person")
+    for each in rows.order_by("answer_by")[:_CAMPAIGNS]:
+        told = _("%(person)s has not said yet whether to answer for %(agent)s")
+        told %= {"person": each.person.name, "agent": each.agent.name}
+        yield Need(told, f"/agents/{each.agent.slug}/", each.answer_by)
+
+
+def _exceptions() -> Iterator[Need]:
+    now = clock.now()
+    soon = {"ended_at": None, "expires_at__gt": now, "expires_at__lte": now + _SOON}
+    cuts = RemovalException.objects.filter(**soon).select_related("remediation__decision__item__campaign")
+    for cut in cuts.order_by("expires_at")[:_CAMPAIGNS]:
+        item = cut.remediation.decision.item
+        address = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
+        yield Need(_("An exception from a removal ends: %(name)s") % {"name": item.name}, address, cut.expires_at)
+    for each in (
+        CombinationException.objects.filter(**soon).select_related("rule", "agent").order_by("expires_at")[:_CAMPAIGNS]
+    ):
+        told = _("An exception from “%(rule)s” ends for %(agent)s") % {"rule": each.rule.name, "agent": each.agent.name}
+        yield Need(told, f"/rules/{each.rule_id}/", each.expires_at)
+
+
+def numbers() -> dict[str, Any]:
+    """Return the headline and what stands beside it; where counting would take long only what is quick."""
+    quick = covering.is_quick()
+    agents = Agent.objects.exclude(status=Agent.Status.RETIRED)
+    owned = agents.filter(sponsor__is_active=True, owner__is_active=True).count()
+    told: dict[str, Any] = {"agents": agents.count(), "owned": owned, "stop_ms": _stopping()}
+    told["owned_percent"] = 100 * owned // told["agents"] if told["agents"] else None
+    if quick:
+        told["coverage"] = covering.coverage()
+        told["trend"] = plotting.coverage()
+        told["granted"], told["used"] = _used()
+        told["used_percent"] = 100 * told["used"] // told["granted"] if told["granted"] else None
+    return told
+
+
+def _used() -> tuple[int, int]:
+    """Count the lines in force whose calls are seen, and those of them that were called in the window."""
+    now = clock.now()
+    with connection.cursor() as cursor:
+        cursor.execute(_USED, {"now": now, "since": now - usage.WINDOW, "gateway": usage.GATEWAY})
+        granted, used = cursor.fetchone()
+        return int(granted), int(used)
+
+
+def _stopping() -> int | None:
+    """Return the median of milliseconds until the slowest node obeyed, over the last stops; None without any."""
+    said = Revocation.objects.exclude(acknowledged=[]).order_by("-committed_at").values_list("acknowledged", flat=True)
+    slowest = [max(float(node["after_ms"]) for node in nodes) for nodes in said[:100]]
+    return round(median(slowest)) if slowest else None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One campaign of the table."""
+
+    campaign: Campaign
+    parts: list[read.Part]
+    answered: int
+    burn: str
+    is_late: bool
+    care: care.Care
+
+
+def campaigns() -> list[Line]:
+    """Return the campaigns under way and the last ones before them."""
+    rows = (
+        Campaign.objects.filter(state__in=Campaign.BEGAN)
+        .exclude(kind=Campaign.Kind.MICRO)
+        .order_by("-snapshot_at")[:_CAMPAIGNS]
+    )
+    return [line(each) for each in rows]
+
+
+def line(campaign: Campaign) -> Line:
+    """Return what a table says of one campaign."""
+    parts = read.progress(campaign)
+    ended = campaign.closing_at or clock.now()
+    is_late = ended > campaign.due_at and campaign.state != Campaign.State.PAUSED
+    return Line(campaign, parts, read.answered(parts), plotting.tiny(campaign), is_late, care.of(campaign))

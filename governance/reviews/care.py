@@ -1,0 +1,158 @@
+"""With how much care answers were given, counted from the answers themselves. It sanctions nobody and proves nothing.
+
+Of fewer than twenty answers nothing is said: too few to tell haste from an easy list. A reviewer sees her own numbers;
+others see those of all together, unless the installation shows them by name (`REVIEW_CARE_BY_NAME`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db.models import Aggregate, Count, F, FloatField, Q, QuerySet
+
+from entitlements.models import Person
+from governance.models import Campaign, ReviewDecision
+
+ENOUGH: Final = 20
+"""Of fewer answers nothing is said."""
+FINE, LOOK = 65, 40
+"""From here on care is fine; below the second number it is low."""
+MOST_CUT, LEAST_CUT = 40, 2
+FAST_MS: Final = {"low": 4_000, "medium": 8_000, "high": 15_000, "critical": 20_000}
+"""Below so many milliseconds in view an answer was hardly read."""
+_LATE: Final = timedelta(days=1)
+_KEPT, _CUT = Q(verb="certify"), Q(verb__in=["reduce", "revoke"])
+_CONTRARY: Final = _KEPT & Q(suggestion__in=["revoke", "reduce"])
+_WEIGHTS: Final = (30, 25, 20, 15, 10)
+
+
+class Median(Aggregate):
+    """The value in the middle."""
+
+    function = "PERCENTILE_CONT"
+    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = FloatField()
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What some answers show together."""
+
+    answers: int
+    kept: int
+    cut: int
+    contrary: int
+    contrary_silent: int
+    bulk: int
+    bulk_unseen: int
+    timed: int
+    fast: int
+    last_minute: int
+    passed_on: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are enough answers to say anything."""
+        return self.answers >= ENOUGH
+
+    @property
+    def index(self) -> int | None:
+        """Say how much care there was, of a hundred; None for too few answers.
+
+        Haste, keeping nearly everything, in bulk unseen, against the suggestion without a word, and on the last day
+        count against it (design 5, 10). Where no time was told, the other signs weigh more.
+        """
+        if not self.is_enough:
+            return None
+        kept = ((self.kept + 8.5) / (self.answers + 10) - 0.9) / 0.1
+        signs = (
+            self.fast / self.timed if self.timed else None,
+            min(max(kept, 0.0), 1.0),
+            self.bulk_unseen / self.answers,
+            self.contrary_silent / self.kept if self.kept else 0.0,
+            self.last_minute / self.answers,
+        )
+        told = [(weight, sign) for weight, sign in zip(_WEIGHTS, signs, strict=True) if sign is not None]
+        against = sum(weight * sign for weight, sign in told) / sum(weight for weight, _sign in told)
+        return round(100 * (1 - against))
+
+    @property
+    def level(self) -> str:
+        """Say it in a word: fine, look or low; unknown for too few answers."""
+        if self.index is None:
+            return "unknown"
+        return "fine" if self.index >= FINE else "look" if self.index >= LOOK else "low"
+
+    def share(self, count: int) -> int:
+        """Return a count as per cent of all answers."""
+        return round(100 * count / self.answers) if self.answers else 0
+
+    @property
+    def cut_rate(self) -> int:
+        """The per cent of answers that took something away."""
+        return self.share(self.cut)
+
+    @property
+    def is_cut_rate_odd(self) -> bool:
+        """Whether hardly anything or very much was cut."""
+        return self.is_enough and not LEAST_CUT <= self.cut_rate <= MOST_CUT
+
+    @property
+    def bulk_rate(self) -> int:
+        """The per cent of answers that were given to several at once."""
+        return self.share(self.bulk)
+
+    @property
+    def contrary_rate(self) -> int:
+        """The per cent of what was kept that should have been cut, and nobody said why."""
+        return round(100 * self.contrary_silent / self.kept) if self.kept else 0
+
+
+def _answers(campaign: Campaign, by: Person | None) -> QuerySet[ReviewDecision]:
+    rows = ReviewDecision.objects.filter(item__campaign=campaign, taken_back=None)
+    return rows.filter(decided_by=by) if by else rows
+
+
+def _counted() -> dict[str, Count]:
+    fast = Q()
+    for risk, limit in FAST_MS.items():
+        fast |= Q(item__risk=risk, dwell_ms__lt=limit)
+    ways = {
+        "answers": ~Q(verb="abstain"),
+        "kept": _KEPT,
+        "cut": _CUT,
+        "contrary": _CONTRARY,
+        "contrary_silent": _CONTRARY & Q(comment=""),
+        "bulk": Q(bulk_op__isnull=False),
+        "bulk_unseen": Q(bulk_op__isnull=False) & ~Q(evidence_opened=True),
+        "timed": Q(dwell_ms__isnull=False) & ~Q(verb="abstain"),
+        "fast": fast & ~Q(verb="abstain"),
+        "last_minute": Q(decided_at__gt=F("item__campaign__due_at") - _LATE) & ~Q(verb="abstain"),
+        "passed_on": Q(verb="abstain"),
+    }
+    return {name: Count("pk", filter=way) for name, way in ways.items()}
+
+
+def of(campaign: Campaign, by: Person | None = None) -> Care:
+    """Count the answers of a campaign, or those that one person gave."""
+    return Care(**_answers(campaign, by).aggregate(**_counted()))
+
+
+def seconds(campaign: Campaign, by: Person | None = None) -> dict[str, int]:
+    """Return the median of seconds that an item had attention, by risk; only of what says how long."""
+    rows = _answers(campaign, by).filter(dwell_ms__isnull=False).exclude(verb="abstain").order_by()
+    told = rows.values("item__risk").annotate(median=Median("dwell_ms"))
+    return {row["item__risk"]: round(row["median"] / 1000) for row in told}
+
+
+def by_reviewer(campaign: Campaign) -> list[tuple[str, str, Care]]:
+    """Return the login, name and care of each reviewer who gave enough answers; for where names may be shown."""
+    rows = _answers(campaign, None).order_by("decided_by__name").values("decided_by__login", "decided_by__name")
+    told = []
+    for row in rows.annotate(**_counted()):
+        counts: dict[str, Any] = dict(row)
+        login, name = counts.pop("decided_by__login"), counts.pop("decided_by__name")
+        told.append((login, name, Care(**counts)))
+    return [each for each in told if each[2].is_enough]

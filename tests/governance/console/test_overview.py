@@ -1,0 +1,104 @@
+"""What an analyst finds at home: each thing that needs her as a sentence, the numbers, and the reviews."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from audit import clock
+from governance import reviews
+from governance.console.queries import overview, plotting
+from governance.models import Remediation
+from governance.reviews import covering
+from tests import make
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+
+def _sentences() -> list[str]:
+    return [f"{need.sentence} {need.detail}".strip() for need in overview.needs()]
+
+
+def _later(monkeypatch: pytest.MonkeyPatch, **passed: float) -> None:
+    later = clock.now() + timedelta(**passed)
+    monkeypatch.setattr(clock, "now", lambda: later)
+
+
+def test_what_needs_an_analyst_is_said_and_leads_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    lonely = make.agent("lonely", kind="personal", sponsor=company.sam, owner=company.otto)
+    make.grant(lonely, worlds.low(company), people=[company.sam])
+    campaign = worlds.campaign(company)
+    assert _sentences() == ["1 item has no reviewer Fourth quarter"]
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign, company.bot), worlds.REMOVE)])
+    Remediation.objects.update(state=Remediation.State.FAILED)
+    assert "A removal could not be proven: research-bot" in _sentences()
+
+    _later(monkeypatch, days=15)
+
+    told = _sentences()
+    assert "Fourth quarter is overdue 1 item is open" in told
+    assert "The deadline of Fourth quarter a rehearsal: nothing stops" in told
+    page = visits.text(visits.as_(company.ana).get("/", secure=True))
+    assert ("For the whole company" in page, "is overdue" in page) == (True, True)
+    assert "For the whole company" not in visits.text(visits.as_(company.sofia).get("/", secure=True))
+
+
+def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    worlds.campaign(company, slug="first")
+    worlds.campaign(company)
+    assert not any("deadline" in told for told in _sentences())
+    _later(monkeypatch, days=14, minutes=5)
+    assert "The deadline of Fourth quarter 1 access stops unless somebody answers" in _sentences()
+
+
+def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() -> None:
+    company = worlds.found()[0]
+    assert [share for _month, share in covering.trend()][-1:] == [0]
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
+    worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
+    assert [share for _month, share in covering.trend()][-1:] == [100]
+    assert covering.coverage().percent == 100
+    numbers = overview.numbers()
+    assert (numbers["owned_percent"], numbers["granted"], numbers["used"]) == (100, 4, 0)
+    line = overview.line(campaign)
+    assert (line.answered, line.is_late, line.care.answers) == (100, False, 2)
+
+
+def test_a_heat_map_tells_used_unused_and_unseen_apart() -> None:
+    company, _ = worlds.found()
+    vendor = make.system("vendor", owner=company.sam, kind="mcp")
+    other = make.agent("other-bot", sponsor=company.sofia, owner=company.otto)
+    make.grant(other, make.entitlement(vendor, make.tool(vendor, "far")), people=[company.alice])
+    heat = plotting.heat(worlds.campaign(company))
+    assert heat is not None
+    told = {
+        name: {tool: cell.state for tool, cell in zip(heat.tools, cells, strict=True)} for name, _, cells in heat.rows
+    }
+    assert told["research-bot"] == {
+        "now": "unused",
+        "convert": "unused",
+        "remove": "unused",
+        "wipe": "unused",
+        "far": "empty",
+    }
+    assert told["other-bot"]["far"] == "unseen"
+    assert (heat.granted, heat.used, heat.hidden) == (4, 0, (0, 0))
+
+
+def test_cuts_are_drawn_by_how_long_their_proof_took() -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    assert plotting.remediation(campaign) is None
+    done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
+    for each in done.removals:
+        reviews.prove(each)
+    plot = plotting.remediation(campaign)
+    assert plot is not None
+    assert plot.rows[0] == ("1 min", "100 %")
