@@ -60,6 +60,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "page": page,
         "campaigns": [{"line": overview.line(each), "waits": counts[each.pk]} for each in page.rows],
         "may_make": _may(request, "campaigns"),
+        "sees_care": _may(request, "campaign-evidence", "GET"),
         "is_small": is_small,
         "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),
     }

@@ -45,6 +45,8 @@ def test_what_needs_an_analyst_is_said_and_leads_there(monkeypatch: pytest.Monke
     page = visits.text(visits.as_(company.ana).get("/", secure=True))
     assert ("For the whole company" in page, "is overdue" in page) == (True, True)
     assert "For the whole company" not in visits.text(visits.as_(company.sofia).get("/", secure=True))
+    lists = [visits.text(visits.as_(who).get("/reviews/", secure=True)) for who in (company.ana, company.sofia)]
+    assert ["too few answers to say" in each for each in lists] == [True, False]
 
 
 def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
