@@ -183,6 +183,7 @@ _SMALL: Final = """[...document.querySelectorAll("button, .button, summary.butto
 _SQUEEZED: Final = """[...document.querySelectorAll("caption, p, h1, h2, h3, td, th, dd, dt, li, label")]
   .filter((e) => e.checkVisibility() && e.innerText.trim().length > 12 && e.getBoundingClientRect().width > 1)
   .filter((e) => e.getBoundingClientRect().width < 48 && getComputedStyle(e).display !== "inline")
+  .filter((e) => getComputedStyle(e.firstElementChild ?? e).writingMode === "horizontal-tb")
   .map((e) => e.outerHTML.slice(0, 90))"""
 _WORDLESS: Final = """[...document.querySelectorAll(".status")]
   .filter((e) => !e.textContent.trim() || !e.querySelector("svg.shape")).map((e) => e.outerHTML.slice(0, 90))"""
