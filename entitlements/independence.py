@@ -76,8 +76,9 @@ def check_membership(people: Iterable[Person], *, by: Principal) -> None:
     """
     if by == SYSTEM or by.kind == "source":
         return
-    behind = _behind(by)
-    if by.kind == "agent" or any(each.login in behind for person in people for each in accounts_of(person)):
+    acting = Person.objects.filter(login__in=_behind(by))
+    own = {account.pk for person in acting for account in accounts_of(person)}
+    if by.kind == "agent" or any(person.pk in own for person in people):
         raise OwnAppointment
 
 

@@ -277,6 +277,17 @@ def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> 
 
 
 @transaction.atomic
+def make_large_group(slug: str, *, name: str, people: list[Person], by: Principal, reason: str) -> Group:
+    """Make a group of however many people: one event each, and one statement for all. Raises as `make_group`."""
+    independence.check_membership(people, by=by)
+    group = make_group(slug, name=name, people=[], by=by)
+    Membership.objects.bulk_create([Membership(group=group, person=person) for person in people], batch_size=5000)
+    rows = [log.Row(about=(f"group:{slug}", f"person:{person.login}"), reason=reason) for person in people]
+    log.record_many(Action.GROUP_JOINED, rows, by=by)
+    return group
+
+
+@transaction.atomic
 def join_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Put a person into a group, and so into every grant that names it. Twice changes and records nothing.
 

@@ -160,6 +160,7 @@ def plans(rows: Iterable[AdoptedAgent]) -> dict[int, Plan]:
     for row in listed:
         lines = accesses[row.batch_id, row.seen_id]
         found[row.pk] = granting.plan(lines, row.agent.kind if row.agent else _kind(lines))
+    granting.read_members(found.values())
     return found
 
 

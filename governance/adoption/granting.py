@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
 
-from audit import clock, log
-from audit.actions import Action
+from audit import clock
 from audit.context import Principal
 from entitlements import grants, people
 from entitlements.errors import DomainError
@@ -69,19 +68,22 @@ class Plan:
     pieces: list[Piece] = field(default_factory=list)
     left: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     systems: set[int] = field(default_factory=set)
+    members: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """Who is in the groups of the pieces, by group."""
 
     def leave(self, code: str, system: str, tool: str = "") -> None:
         """Count what is not adopted."""
         self.left[code, system, tool] += 1
 
     def digest(self) -> str:
-        """Return what stands for all that would be made: the same exactly while each grant would be the same."""
+        """Return what stands for all that would be made: the same exactly while each grant serves the same people."""
         whole = sorted(
             [
                 piece.entitlement.scope,
                 sorted([line.tool.name, line.tool.risk, line.limits] for line in piece.lines),
                 sorted(piece.people),
                 sorted(piece.groups),
+                *(sorted(self.members.get(group, ())) for group in sorted(piece.groups)),
             ]
             for piece in self.pieces
         )
@@ -93,6 +95,16 @@ class Plan:
             {"code": code, "system": system, "tool": tool, "lines": count, "message": REASONS[code]}
             for (code, system, tool), count in sorted(self.left.items())
         ]
+
+
+def read_members(made: Collection[Plan]) -> None:
+    """Read who is in the groups of plans: whoever accepts or confirms them says yes to these people."""
+    groups = {pk for each in made for piece in each.pieces for pk in piece.groups}
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for group, person in Membership.objects.filter(group__in=groups).values_list("group", "person"):
+        found[group].append(person)
+    for each in made:
+        each.members = found
 
 
 def named(made: Iterable[Plan]) -> tuple[dict[int, str], dict[int, str]]:
@@ -281,9 +293,5 @@ def _group(agent: Agent, members: frozenset[int], *, by: Principal, reason: str)
     taken = set(Group.objects.filter(slug__startswith=f"{agent.slug[:48]}-users").values_list("slug", flat=True))
     names = (f"{agent.slug[:48]}-users{f'-{number}' if number > 1 else ''}" for number in range(1, len(taken) + 2))
     slug = next(name for name in names if name not in taken)
-    made = people.make_group(slug, name=f"Users of {agent.name}"[:200], people=[], by=by)
-    Membership.objects.bulk_create([Membership(group=made, person_id=member) for member in members], batch_size=5000)
-    logins = Person.objects.filter(pk__in=members).order_by("pk").values_list("login", flat=True)
-    rows = [log.Row(about=(f"group:{slug}", f"person:{login}"), reason=reason) for login in logins]
-    log.record_many(Action.GROUP_JOINED, rows, by=by)
-    return made
+    everybody = list(Person.objects.filter(pk__in=members).order_by("pk"))
+    return people.make_large_group(slug, name=f"Users of {agent.name}"[:200], people=everybody, by=by, reason=reason)

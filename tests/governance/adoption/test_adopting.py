@@ -14,7 +14,7 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import clients, people, seenagents
 from entitlements.errors import ReasonRequired
-from entitlements.independence import SecondPersonNeeded
+from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Agent, Client, Grant, Group, Membership, Person, SeenAgent, Workflow
 from entitlements.words import Risk
 from governance import policies, rules
@@ -184,6 +184,31 @@ def test_what_is_not_what_the_sponsor_accepted_goes_back_to_them(company: Compan
     assert (Grant.objects.count(), AdoptedAgent.objects.get().state) == (0, "asked")
     batches.answer(batch, accept=True, by=company.mona)
     assert batches.confirm(batch, by=company.ana, reason="yes").grants == 2
+
+
+def test_a_group_that_changed_since_is_asked_about_anew_and_nobody_is_served_by_what_they_confirm(
+    company: Company,
+) -> None:
+    team = make.group(company.alice, slug="team")
+    table = b"agent,client_id,owner,system,tools,group\nDesk helper,desk-1,mona,clock,now,team\n"
+    batch = accepted(company, table)
+    people.join_group(team, company.bob, by=SYSTEM, reason="Joins.")
+    outcome = batches.confirm(batch, by=company.ana, reason="yes")
+    assert (outcome.agents, outcome.refused) == (0, {"desk-helper": ["changed_since_accepted"]})
+    batches.answer(batch, accept=True, by=company.mona)
+    people.join_group(team, company.ana, by=SYSTEM, reason="Joins.")
+    with pytest.raises(batches.OwnBenefit):
+        batches.confirm(batch, by=company.ana, reason="yes")
+    people.leave_group(team, company.ana, by=SYSTEM, reason="Leaves.")
+    assert batches.confirm(batch, by=company.ana, reason="yes").grants == 1
+
+
+def test_the_group_of_an_agents_users_is_made_as_every_group_is(company: Company) -> None:
+    members = [make.person() for _ in range(6)]
+    Person.objects.filter(pk=members[0].pk).update(email=company.ana.email)
+    with pytest.raises(OwnAppointment):
+        people.make_large_group("bot-users", name="x", people=members, by=company.ana.principal, reason="x")
+    assert not Group.objects.exists()
 
 
 def test_what_more_than_a_sponsor_approves_needs_a_request(company: Company) -> None:
