@@ -77,8 +77,8 @@ class Headline:
 _PATH: Final = Case(
     When(~Q(state=Workflow.State.GOVERNED), then=Value(Path.KNOWN.value)),
     When(system__kind=System.Kind.MCP, then=Value(Path.NATIVE.value)),
-    When(system__kind=System.Kind.STDIO, system__upstream_url="", then=Value(Path.KNOWN.value)),
-    default=Value(Path.GATEWAY.value),
+    When(system__kind__in=System.SERVED, then=Value(Path.GATEWAY.value)),
+    default=Value(Path.KNOWN.value),
     output_field=CharField(),
 )
 

@@ -20,7 +20,6 @@ SECONDS: Final = 60.0
 MISSES_A_SECOND: Final = 20.0
 """How often names that are none of our systems' make us look again whether they are by now."""
 _MOST_TRIES: Final = 10
-_SERVED: Final = (System.Kind.MCP_GATEWAY,)
 
 _SYSTEM: Final = """
 SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, s.kind, s.header, s.sealed,
@@ -120,7 +119,7 @@ class Directory:
         await asyncio.shield(task)
 
     async def _query_names(self, generation: int) -> None:
-        rows = await self._snapshots.query(_NAMES, [list(_SERVED)])
+        rows = await self._snapshots.query(_NAMES, [list(System.SERVED)])
         if generation == self._generation:
             self._names = frozenset(slug for (slug,) in rows)
 
@@ -137,7 +136,7 @@ class Directory:
 
     async def _read(self, slug: str) -> Entry | None:
         rows = await self._snapshots.query(_SYSTEM, [slug])
-        if not rows or rows[0][2] not in _SERVED:
+        if not rows or rows[0][2] not in System.SERVED:
             return None
         pk, name, _, url, shape, secret_kind, header, sealed, scopes = rows[0]
         credential = None if sealed is None else vault.opened(pk, secret_kind, header, bytes(sealed))

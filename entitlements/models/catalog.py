@@ -139,6 +139,9 @@ class System(models.Model):
         JSONRPC = "jsonrpc", "JSON-RPC error -32001"
         FORBIDDEN = "forbidden", "HTTP 403 insufficient_scope"
 
+    SERVED: ClassVar = (Kind.MCP_GATEWAY,)
+    """The kinds that the gateway serves now: nothing else goes through it, and of nothing else each call is seen."""
+
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=16, choices=Kind.choices)

@@ -40,9 +40,8 @@ def cut_over(agent: Agent, system: System | None = None, *, by: Person, reason: 
     moved = list(adopted)
     if not moved:
         raise NothingToMove
-    if without := [
-        row.system.slug for row in moved if row.system.kind == System.Kind.STDIO and not row.system.upstream_url
-    ]:
+    served = (*System.SERVED, System.Kind.MCP)
+    if without := [row.system.slug for row in moved if row.system.kind not in served]:
         raise NoGovernedPath(systems=without)
     at = [row.system_id for row in moved]
     Workflow.objects.filter(agent=locked, origin=Origin.GRANT, system__in=at).delete()  # it is the same one now

@@ -27,7 +27,7 @@ WINDOW: Final = timedelta(days=90)
 """How far back calls are counted."""
 WEEKS: Final = 13
 
-GATEWAY: Final = [System.Kind.MCP_GATEWAY.value, System.Kind.HTTP.value, System.Kind.STDIO.value]
+GATEWAY: Final = [kind.value for kind in System.SERVED]
 
 GRADE: Final = "CASE WHEN {kind} = ANY(%(gateway)s) THEN 'A' WHEN {kind} = 'mcp' THEN 'B' ELSE 'C' END"
 """How much is seen of a kind of system: every call, tokens alone, or nothing."""

@@ -6,13 +6,13 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from entitlements.errors import DomainError, NotFound
-from entitlements.models import Agent, Entitlement, Group, Person, Tool
+from entitlements.errors import DomainError, Malformed, NotFound
+from entitlements.models import Agent, Entitlement, EntitlementTool, Group, Person, Tool
 from governance import asking, narrowest, requests
 from governance.console import doors, limiting
 from governance.console.queries import requests as read
@@ -20,7 +20,7 @@ from governance.console.views.requests import lasts, uuid_of
 
 
 class UnknownLogin(DomainError):
-    """Nobody has this login."""
+    """Nobody has this login, and no group this short name."""
 
     code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -89,7 +89,7 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
         {
             "tool": line.tool,
             "row": line,
-            "fields": limiting.fields(line.tool.name, read.pinned(line.tool), line.limits),
+            "fields": limit_fields(line, given),
             "ticked": line.tool.name in given.getlist("tool") if given else line.tool.name in choice.tools,
             "can": line.tool.state == Tool.State.APPROVED,
             "held": peers.holding.get(line.tool.name, 0),
@@ -101,7 +101,7 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
     return {
         "lines": lines,
         "lengths": read.lengths(entitlement.longest, choice.lasts),
-        "lasts": choice.lasts,
+        "lasts": sent_lasts(request) or choice.lasts,
         "choice": choice,
         "peers": peers.count if peers.count >= narrowest.FEW else 0,
         "given": given or {},
@@ -109,7 +109,6 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
         "for_nobody": agent.kind == Agent.Kind.SERVICE,
         "for_sponsor": agent.kind == Agent.Kind.PERSONAL,
         "for_me_only": not answers,
-        "groups": Group.objects.order_by("name") if answers else [],
     }
 
 
@@ -119,7 +118,7 @@ def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> asking
         lasts=lasts(request) or timedelta(0),
         reason=given.get("reason", "").strip()[:2000],
         people=_people(request, agent),
-        groups=tuple(Group.objects.filter(slug__in=given.getlist("group"))) if _answers(request, agent) else (),
+        groups=named_groups(given.get("groups", "")) if _answers(request, agent) else (),
         tools=frozenset(given.getlist("tool")),
         limits=limits_of(request, entitlement),
         denied_call=uuid_of(given.get("denied_call", "")),
@@ -153,6 +152,30 @@ def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
     if not _answers(request, agent):
         return (doors.person(request),)
     return named_people(request.POST.get("people", ""))
+
+
+def limit_fields(line: EntitlementTool, given: QueryDict | None) -> list[limiting.Field]:
+    """Return the limits that can be set for a line, as a form that was refused had them."""
+    fields = limiting.fields(line.tool.name, read.pinned(line.tool), line.limits)
+    return [limiting.refilled(field, given.getlist) for field in fields] if given else fields
+
+
+def sent_lasts(request: HttpRequest) -> timedelta | None:
+    """Return the length of time of a form that was refused, if it is one."""
+    try:
+        return lasts(request)
+    except Malformed:
+        return None
+
+
+def named_groups(text: str) -> tuple[Group, ...]:
+    """Find the groups that a text names by their short names. Raises UnknownLogin."""
+    slugs = list(dict.fromkeys(text.replace(",", " ").split()))
+    found = {group.slug: group for group in Group.objects.filter(slug__in=slugs)}
+    for slug in slugs:
+        if slug not in found:
+            raise UnknownLogin(_("No group has the short name %(slug)s.") % {"slug": slug[:64]})
+    return tuple(found[slug] for slug in slugs)
 
 
 def named_people(text: str) -> tuple[Person, ...]:

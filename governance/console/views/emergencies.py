@@ -14,12 +14,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.api import visibility
 from entitlements.errors import DomainError, NotFound
-from entitlements.models import Agent, Entitlement, Group, Role, Tool
+from entitlements.models import Agent, Entitlement, Role, Tool
 from governance import asking, emergency, readiness, separation
-from governance.console import doors, limiting, paging, stepup
+from governance.console import doors, paging, stepup
 from governance.console.queries import record
 from governance.console.queries import requests as read
-from governance.console.views.asking import limits_of, named_people
+from governance.console.views.asking import limit_fields, limits_of, named_groups, named_people, sent_lasts
 from governance.console.views.requests import lasts
 from governance.models import EmergencyGrant
 
@@ -87,7 +87,7 @@ def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> Emerg
         lasts=lasts(request) or timedelta(0),
         reason=doors.reason(request),
         people=() if service else named_people(given.get("people", "")),
-        groups=() if service else tuple(Group.objects.filter(slug__in=given.getlist("group"))),
+        groups=() if service else named_groups(given.get("groups", "")),
         tools=frozenset(given.getlist("tool")),
         limits=limits_of(request, entitlement),
     )
@@ -108,7 +108,7 @@ def _rest(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[
         {
             "tool": line.tool,
             "row": line,
-            "fields": limiting.fields(line.tool.name, read.pinned(line.tool), line.limits),
+            "fields": limit_fields(line, request.POST or None),
             "ticked": line.tool.name in ticked,
         }
         for line in entitlement.lines.select_related("tool__approved").order_by("tool__name")
@@ -117,9 +117,8 @@ def _rest(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[
     return {
         "lines": lines,
         "lengths": LENGTHS,
-        "lasts": LENGTHS[-1],
+        "lasts": sent_lasts(request) or LENGTHS[-1],
         "for_nobody": agent.kind == Agent.Kind.SERVICE,
-        "groups": Group.objects.order_by("name"),
         "missing": readiness.missing(),
         "combinations": _completes(agent, [line["tool"] for line in lines]),
     }

@@ -20,7 +20,6 @@ from entitlements.errors import DomainError, Forbidden
 from entitlements.models import Person, Secret, System
 from governance.console import doors, filling, stepup
 
-SERVED: Final = frozenset({System.Kind.MCP_GATEWAY})
 """The kinds that something here serves; the others can be described in the catalogue, and not be reached."""
 EXAMPLES: Final = (
     "https://mcp.example.com/mcp",
@@ -86,7 +85,7 @@ class AddForm(_Address):
         help_text=gettext_lazy("Part of its address here, so it never changes. Left empty, it is made of the name."),
     )
     kind = forms.ChoiceField(
-        choices=[(value, label) for value, label in System.Kind.choices if value in SERVED],
+        choices=[(value, label) for value, label in System.Kind.choices if value in System.SERVED],
         initial=System.Kind.MCP_GATEWAY,
         error_messages={"required": filling.NEEDED},
     )
@@ -143,7 +142,7 @@ def add(request: HttpRequest) -> HttpResponse:
             doors.done(request, _("Registered. Next, ask it for its tools."))
             return redirect(f"/systems/{made.slug}/")
     told = {
-        "kinds": [(value, label, value in SERVED) for value, label in System.Kind.choices if value != "builtin"],
+        "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value != "builtin"],
         "examples": EXAMPLES,
         "people": filling.people(),
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from entitlements.models import Agent, SeenAgent, Workflow
+from audit import clock
+from entitlements.models import Agent, SeenAgent, System, Workflow
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -141,3 +143,17 @@ def test_a_workflow_that_is_used_past_us_after_the_move_is_a_finding(company: Co
     found = client.of(company.ana).get("/api/v1/coverage/summary").json()["findings"]
     assert [(each["what"], each["agents"]) for each in found] == [("still_used", ["desk-helper"])]
     assert SeenAgent.objects.get().state == "matched"
+
+
+def test_what_the_gateway_does_not_serve_counts_as_unseen_and_is_not_moved(company: Company) -> None:
+    for kind in ("http", "stdio"):
+        system = make.system(f"rest-{kind}", kind=kind)
+        make.grant(make.agent(f"{kind}-bot"), make.entitlement(system))
+    rows = client.of(company.ana).get("/api/v1/coverage").json()["results"]
+    assert {(row["path"], row["usage_grade"]) for row in rows} == {("known", "C")}
+    assert client.of(company.ana).get("/api/v1/coverage/summary").json()["percent"] == 0
+    bot, http = make.agent("moving-bot"), System.objects.get(slug="rest-http")
+    seen = {"origin": "seen", "state": "adopted", "adopted_from": uuid4(), "changed_at": clock.now()}
+    Workflow.objects.create(agent=bot, system=http, **seen)
+    refused = post(company.ana, "agents/moving-bot/cut-over", reason="The address is set.")
+    assert (refused.status_code, refused.json()["code"]) == (409, "adoption_no_governed_path")

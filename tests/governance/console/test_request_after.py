@@ -82,3 +82,16 @@ def test_single_keys_are_offered_where_requests_wait_for_an_answer_and_nowhere_e
     waits, everything = (visits.text(sofia.get(f"/requests/{which}")) for which in ("?waiting=me", ""))
     assert ("data-queue" in waits, "data-keys" in waits, "queue.js" in waits) == (True, True, True)
     assert "data-queue" not in everything
+
+
+def test_of_a_tightened_limit_whoever_asked_sees_what_holds_now_and_what_was_asked() -> None:
+    company = companies.found()
+    zones = {"timezone": {"one_of": ["Europe/Paris", "Europe/Rome"]}}
+    asked = company.ask("convert", limits={"convert": zones})
+    rome = {"timezone": {"one_of": ["Europe/Rome"]}}
+    first = Narrowing(frozenset({"convert"}), limits={"convert": rome})
+    approvals.approve(asked.pk, by=company.sofia, narrow=first)
+    less = visits.text(visits.as_(company.otto).get(f"/requests/{asked.pk}/")).partition('id="h-less"')[2]
+    now, _asked, before = less.partition("Asked:")
+    assert ("Europe/Rome" in now, "Europe/Paris" in now) == (True, False)
+    assert "Europe/Paris" in before.partition("</ul>")[0]
