@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from audit import chain, proofs
+from audit.actions import Action
 from audit.models import Event
 from entitlements import signing
 from entitlements.errors import DomainError
 from governance import reviewing
 from governance.models import Campaign
 
-from . import contents, controls, describing, verify
+from . import contents, controls, describing, summary, verify
 from .tables import Row, Totals
 
 ISSUER: Final = "evidence"
@@ -84,6 +85,8 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any]) -> Pack:
             "README.md": controls.README.format(name=campaign.name, slug=campaign.slug).encode(),
             "verify.py": Path(verify.__file__).read_bytes(),
         }
+        told = {"tie_out": differences, "sign_off": sign_off, "rows": rows}
+        written["00_README.pdf"] = summary.pdf(folder, scope, told)
         key_id = signing.active_kid(ISSUER)
         written["public_key.pem"] = signing.public_pem(key_id)
         for name, content in written.items():
@@ -91,10 +94,10 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any]) -> Pack:
         digests = {file.name: _digest(file) for file in sorted(folder.iterdir())}
         (folder / verify.ENVELOPE).write_bytes(_json(_envelope(campaign, digests, rows, key_id)))
         content = _checked(folder)
-    told = [
+    files = [
         {"name": name, "sha256": digest, "rows": rows.get(name.rpartition(".")[0])} for name, digest in digests.items()
     ]
-    return Pack(content, told, differences, key_id)
+    return Pack(content, files, differences, key_id)
 
 
 def _write_tables(folder: Path, campaign: Campaign) -> dict[str, int]:
@@ -140,8 +143,12 @@ def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _events(campaign: Campaign) -> Iterator[dict[str, Any]]:
-    """Yield every event about the campaign with its place in the sealed record, and the way from it to its head."""
-    found = Event.objects.filter(links__contains=[f"campaign:{campaign.slug}"]).order_by("at", "sequence")
+    """Yield every event about the campaign with its place in the sealed record, and the way from it to its head.
+
+    But for who looked at the evidence: that changes nothing in it, and nobody's look holds up the sealing.
+    """
+    about = Event.objects.filter(links__contains=[f"campaign:{campaign.slug}"])
+    found = about.exclude(action=Action.EVIDENCE_LOOKED_AT).order_by("at", "sequence")
     told, placed = tee(found.iterator(chunk_size=1000))
     try:
         proven = proofs.inclusions((event.producer, event.sequence) for event in placed)

@@ -27,7 +27,7 @@ from entitlements import signing
 from entitlements.errors import ReasonRequired
 from governance import reviews
 from governance.models import Campaign, EvidencePack
-from governance.reviews.pack import building, period, sealing, verify
+from governance.reviews.pack import building, period, sealing, summary, verify
 from tests import make
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
@@ -190,6 +190,18 @@ FORBIDDEN = [
     "DELETE FROM governance_evidencepack",
     "TRUNCATE governance_evidencepack",
     "UPDATE governance_campaign SET name = 'x'",
+    "UPDATE governance_reviewitem SET exclusion_reason = 'x'",
+    "UPDATE governance_assignment SET opened_at = now()",
+    "UPDATE governance_assignment SET resolution = '{}'",
+    "UPDATE governance_populationrow SET payload = 'x'",
+    "UPDATE governance_reviewdecision SET comment = 'x'",
+    "UPDATE governance_reviewline SET calls_window = 1",
+    "UPDATE governance_remediation SET state = 'withdrawn'",
+    "UPDATE governance_suggestion SET score = 9",
+    *(
+        f"DELETE FROM governance_{table}"  # noqa: S608 - names of ours
+        for table in ("reviewitem", "assignment", "populationrow", "reviewdecision", "reviewline", "remediation")
+    ),
     "DELETE FROM governance_campaign",
 ]
 
@@ -346,3 +358,42 @@ def _leaving(begun: datetime) -> list[Event]:
         )
         for seconds, action, links in said
     ]
+
+
+def test_the_summary_is_a_pdf_of_the_same_bytes_in_which_no_letter_vanishes(closed: tuple[Company, Campaign]) -> None:
+    company, campaign = closed
+    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    written = files["00_README.pdf"]
+    assert written.startswith(b"%PDF-")
+    assert written.rstrip().endswith(b"%%EOF")
+    assert summary.shown("Zoë <b> 山\u202e") == "Zoë <b> \\u{5c71}\\u{202e}"
+    scope = {**json.loads(files["02_scope_and_parameters.json"]), "name": "山 <para> & \u202e"}
+    told = {"tie_out": {"x": 0}, "sign_off": {"name": "<a", "by": "b", "at": "c", "statement": "&"}, "rows": {"t": 1}}
+    with zipfile.ZipFile(io.BytesIO(bytes(EvidencePack.objects.get().content))) as pack:
+        folder = zipfile.Path(pack)
+        assert summary.pdf(folder, scope, told) == summary.pdf(folder, scope, told)
+
+
+def test_a_process_that_dies_while_it_seals_leaves_nothing_and_sealing_again_succeeds_once(
+    closed: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign = closed
+    sign = signing.sign_bytes
+
+    def die(key: str, data: bytes) -> bytes:
+        signature = sign(key, data)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return signature
+
+    with monkeypatch.context() as during:
+        during.setattr(signing, "sign_bytes", die)
+        with pytest.raises(DatabaseError):
+            sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    connection.close()
+    told = timeline.about(f"campaign:{campaign.slug}").filter(action=Action.EVIDENCE_SEALED)
+    assert (EvidencePack.objects.count(), told.count()) == (0, 0)
+    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    with pytest.raises(sealing.AlreadySealed):
+        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    assert (EvidencePack.objects.count(), told.count()) == (1, 1)
