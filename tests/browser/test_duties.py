@@ -52,7 +52,8 @@ def _approve_in_two_stages(hands: Mouse, address: str) -> None:
     }
     said = _actions(f"request:{asked.pk}")
     assert said.count(Action.APPROVAL_GIVEN) == 2
-    assert said.count(Action.REQUEST_NARROWED) <= 1
+    first = next(each for each in timeline.about(f"request:{asked.pk}") if each.action == Action.APPROVAL_GIVEN)
+    assert "pay_invoice" in str(first.detail["narrowed"])
     assert said[-1] == Action.GRANT_ISSUED
 
 
@@ -77,7 +78,11 @@ def _renew(hands: Mouse, address: str) -> None:
     asked.refresh_from_db()
     assert asked.state == AccessRequest.State.APPROVED
     said = _actions(f"request:{asked.pk}")
-    assert (said[0], Action.APPROVAL_GIVEN in said) == (Action.REQUEST_SUBMITTED, True)
+    assert (said[0], said[-1]) == (Action.REQUEST_SUBMITTED, Action.GRANT_ISSUED)
+    assert Action.APPROVAL_GIVEN in said
+    grant.refresh_from_db()
+    after = Grant.objects.get(request_id=asked.pk)
+    assert after.starts_at <= (grant.ended_at or grant.expires_at) < after.expires_at, "there is a gap"
 
 
 def _take_over(hands: Mouse, address: str) -> None:

@@ -24,6 +24,6 @@ def test_scim2_tester_finds_nothing(
     _source, token = sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)
     with httpx2.Client(base_url=f"{live_server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}) as client:
         results = check_server(SyncSCIMClient(client))
-    wrong = [f"{each.title}: {each.reason}" for each in results if each.status in (Status.ERROR, Status.CRITICAL)]
-    assert wrong == []
-    assert len([each for each in results if each.status == Status.SUCCESS]) > 50
+    fine = (Status.SUCCESS, Status.SKIPPED)
+    assert [f"{each.status} {each.title}: {each.reason}" for each in results if each.status not in fine] == []
+    assert len([each for each in results if each.status == Status.SUCCESS]) > 75
