@@ -36,7 +36,9 @@ _KINDS: Final = {
     **dict.fromkeys(("adoption", "adoptions", "agent-adoption", "agent-cut-over", "seen"), "adoption"),
     **dict.fromkeys(("coverage", "system-paths"), "coverage"),
     **dict.fromkeys(("approval", "policy", "rule-approval", "rule-approvals"), "approvals"),
-    **dict.fromkeys(("campaign", "campaigns", "micro", "review", "simulate", "evidence", "audit-sample"), "reviews"),
+    **dict.fromkeys(
+        ("campaign", "campaigns", "micro", "review", "right", "simulate", "evidence", "audit-sample"), "reviews"
+    ),
     **dict.fromkeys(("agent-call", "agent-calls"), "agent-calls"),
     **dict.fromkeys(("combination", "agent-combinations"), "combinations"),
     **dict.fromkeys(("delegation", "delegations"), "delegations"),
@@ -83,6 +85,8 @@ _ROWS: Final[Matrix] = {
     ("micro-review", "GET"): READABLE,
     ("micro-review-answer", "POST"): _ANSWER,
     ("micro-review-postpone", "POST"): _ANSWER,
+    ("right-sizing", "GET"): READABLE,
+    ("grant-right-size", "POST"): row(Role.ANALYST, Role.SECURITY, related="sponsor owner system_owner"),
     ("simulate-reduction", "POST"): READABLE,
     ("review-item", "GET"): READABLE,
     ("review-item-draft", "PUT"): _ANSWER,

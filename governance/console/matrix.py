@@ -223,6 +223,8 @@ PAGES: Final[Pages] = {
     ("review-resume", "POST"): like("campaign-resume"),
     ("review-cancel", "POST"): like("campaign-cancel"),
     ("review-close", "POST"): like("campaign-close"),
+    ("right-sizing-page", "GET"): like("right-sizing GET", also=("grant-right-size",)),
+    ("grant-right-size-page", "POST"): like("grant-right-size"),
     ("review-one", "GET"): like("micro-review GET"),
     ("review-one", "POST"): like("micro-review-answer", "micro-review-postpone"),
     **_both(like("review-item-draft PUT"), "review-work"),

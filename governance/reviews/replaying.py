@@ -1,9 +1,9 @@
 """What a cut would have done to the calls of the last ninety days: read from the record, nothing is changed.
 
-A call counts as one that would have been denied when it went under the grant, to a tool that the cut takes away, and no
-other grant of the agent for the same people covers that tool. The record holds a digest of a call's arguments and never
-the arguments, so for a tool whose limits become tighter it cannot be told which calls would still pass: those calls are
-counted as undecided, never as harmless.
+A call counts as one that would have been denied when it went under the grant, or one that it renews, to a tool that the
+cut takes away, and no other grant of the agent for the same people covers that tool. The record holds a digest of a
+call's arguments and never the arguments, so for a tool whose limits become tighter it cannot be told which calls would
+still pass: those calls are counted as undecided, never as harmless.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
@@ -23,6 +23,14 @@ from entitlements.models import Grant, GrantLine
 from governance.models import ReviewLine
 
 from . import usage
+
+_CHAIN: Final = f"""WITH RECURSIVE chain AS ({
+    usage.chain("SELECT id, starts_at, request_id FROM entitlements_grant WHERE id = ANY(%(grants)s::uuid[])")
+})"""  # noqa: S608 - made of constants
+_CALLS: Final = f"""{_CHAIN}
+SELECT c.grant_id, u.tool_id, sum(u.calls) FROM chain c JOIN ({usage.USED}) u ON u.grant_id = c.member GROUP BY 1, 2
+"""  # noqa: S608 - as above
+_SINCE: Final = f"{_CHAIN} SELECT grant_id, min(starts_at) FROM chain GROUP BY 1"  # noqa: S608 - as above
 
 
 class UnknownLine(DomainError):
@@ -87,7 +95,7 @@ def _replay(rows: list[tuple[GrantLine, bool, bool]]) -> Replay:
             "entitlement__system"
         )
     }
-    counted = _counted(list(grants), since, now)
+    counted, begun = _counted(list(grants), since, now), _begun(list(grants))
     elsewhere = _elsewhere(
         grants.values(), {(line.grant_id, line.tool_id) for line, dropped, _ in rows if dropped}, now
     )
@@ -104,7 +112,7 @@ def _replay(rows: list[tuple[GrantLine, bool, bool]]) -> Replay:
     return Replay(
         since=since,
         visible=all(grant.entitlement.system.kind in usage.GATEWAY for grant in grants.values()),
-        full=all(grant.starts_at <= since for grant in grants.values()),
+        full=all(begun[grant] <= since for grant in grants),
         calls=sum(counted.values()),
         denied=sum(denied.values()),
         undecided=undecided,
@@ -114,14 +122,17 @@ def _replay(rows: list[tuple[GrantLine, bool, bool]]) -> Replay:
 
 
 def _counted(grants: list[UUID], since: datetime, now: datetime) -> dict[tuple[UUID, int], int]:
-    """Count the allowed calls under some grants by tool, exactly, whatever the sweep has read."""
+    """Count the allowed calls under some grants and what they renew by tool, exactly, whatever the sweep has read."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT grant_id, tool_id, sum(calls) FROM ({usage.USED}) c"  # noqa: S608 - made of constants
-            " WHERE grant_id = ANY(%(grants)s::uuid[]) GROUP BY 1, 2",
-            {"grants": grants, "since": since, "now": now},
-        )
+        cursor.execute(_CALLS, {"grants": grants, "since": since, "now": now})
         return {(grant, tool): int(calls) for grant, tool, calls in cursor.fetchall()}
+
+
+def _begun(grants: list[UUID]) -> dict[UUID, datetime]:
+    """Say since when each grant is held, what it renews included."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SINCE, {"grants": grants})
+        return dict(cursor.fetchall())
 
 
 def _elsewhere(grants: Iterable[Grant], dropped: Collection[tuple[UUID, int]], now: datetime) -> set[tuple[UUID, int]]:

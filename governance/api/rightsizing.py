@@ -1,0 +1,97 @@
+"""Access that is larger than its use, over REST: what could go, with its replay, and taking it away by a person."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import grants
+from entitlements.api import visibility
+from entitlements.api.endpoints import Endpoint, Listing
+from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.grants import GrantShown
+from entitlements.api.matrix import Matrix
+from entitlements.models import Grant
+from governance import reviews
+from governance.reviews import rightsizing
+
+from .bodies import Names
+from .matrix import MATRIX
+from .simulating import ReductionShown
+
+
+class ProposalShown(Shown):
+    """What could go from one grant: tools that nobody called in ninety days, and what their going would have denied."""
+
+    grant = serializers.UUIDField(source="grant.pk")
+    agent = serializers.CharField(source="grant.agent.slug")
+    system = serializers.CharField(source="grant.entitlement.system.slug")
+    entitlement = serializers.CharField(source="grant.entitlement.scope")
+    drop = serializers.ListField(child=serializers.CharField())
+    keep = serializers.ListField(child=serializers.CharField())
+    replay = serializers.SerializerMethodField()
+
+    @extend_schema_field(ReductionShown)
+    def get_replay(self, proposal: rightsizing.Proposal) -> dict[str, Any]:
+        """Replay the calls of the window."""
+        return dict(ReductionShown(proposal.replay.as_json()).data)
+
+
+class RightSizeAsked(Strict):
+    """The tools to take away, all of them still unused, and why."""
+
+    drop = Names()
+    reason = Text(max_length=500)
+
+
+class LargerFilter(filters.FilterSet):
+    """Filters of proposals."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    system = filters.CharFilter(field_name="entitlement__system__slug")
+
+    class Meta:
+        model = Grant
+        fields: ClassVar[list[str]] = []
+
+
+class RightSizing(Listing):
+    """GET /right-sizing."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    serializer_class = ProposalShown
+    filterset_class = LargerFilter
+    ordering = ("-created_at", "-id")
+
+    def rows(self) -> QuerySet[Grant]:
+        """Return the grants, of those the caller sees, from which something could go."""
+        return rightsizing.larger(visibility.grants(self.caller))
+
+    @extend_schema(responses=ProposalShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List what could go without denying anything that was done in ninety days."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(ProposalShown(rightsizing.proposals(page or []), many=True).data)
+
+
+class RightSize(Endpoint):
+    """POST /grants/{id}/right-size."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+
+    @extend_schema(request=RightSizeAsked, responses=GrantShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Take unused tools from a grant, as a person who may; all of them ends it."""
+        grant = self.find(visibility.grants(self.caller), pk=key)
+        self.permit(grant, *grants.about(grant))
+        body = self.body(RightSizeAsked)
+        if self.caller.human is None:
+            raise reviews.MayNotReview
+        rightsizing.apply(grant, body["drop"], by=self.caller.human, reason=body["reason"])
+        return Response(GrantShown(self.find(visibility.grants(self.caller), pk=key)).data)

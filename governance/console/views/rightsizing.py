@@ -1,0 +1,53 @@
+"""Access that is larger than its use: what could go, beside what that would have denied, and one press to let it go."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from entitlements.api import visibility
+from governance.console import doors, paging
+from governance.reviews import rightsizing
+
+_SIZE = 20
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List what could go of the access that the person sees."""
+    caller = doors.caller(request)
+    rows = visibility.grants(caller)
+    if agent := request.GET.get("agent", ""):
+        rows = rows.filter(agent__slug=agent)
+    page = paging.page(request, rightsizing.larger(rows), ("-created_at", "-id"), _SIZE)
+    told: dict[str, Any] = {
+        "page": page,
+        "agent": agent,
+        "proposals": [
+            {"told": each, "may": doors.may(caller, "grant-right-size", each.grant)}
+            for each in rightsizing.proposals(page.rows)
+        ],
+    }
+    return render(request, "console/right_sizing.html", told)
+
+
+@require_POST
+@doors.page
+def apply(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Let what is unused go from one grant."""
+    grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
+    doors.about(request, f"grant:{pk}", f"agent:{grant.agent.slug}")
+    doors.permit(request, "grant-right-size", grant)
+    drop, by = request.POST.getlist("drop"), doors.person(request)
+    rightsizing.apply(grant, drop, by=by, reason=doors.reason(request) or _("Not called in ninety days."))
+    doors.done(
+        request,
+        _("Removed from %(name)s, at once. Nothing it did in ninety days needed it.") % {"name": grant.agent.name},
+    )
+    return redirect(doors.back(request, "/right-sizing/"))

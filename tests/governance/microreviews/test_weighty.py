@@ -1,0 +1,67 @@
+"""A small review about what weighs most asks two people, each with a reason; and every kind of cause has its words."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit import timeline
+from audit.actions import Action
+from entitlements.errors import ReasonRequired
+from governance import microreviews
+from governance.microreviews import Said, causes, telling
+from governance.models import Campaign, Notice, ReviewDecision, ReviewTrigger
+from governance.notices import hearing
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+UI = ReviewDecision.Via.UI
+FACTS = {
+    "combination": {"rule": "pair", "sentence": "Reads and pays.", "sides": [["clock/now"], ["bank/pay"]]},
+    "tool_changed": {"tool": "clock/now", "difference": ["It is new."]},
+    "irreversible_use": {"tool": "clock/wipe", "day": "2026-11-24", "calls": 2},
+    "leaver": {"name": "Sofia", "office": "owner"},
+    "delegate_left": {"name": "Bob"},
+    "by_rule": {"what": "Read the clock", "reason": "Harmless."},
+    "agent_changed": {"changed": ["prompt_sha256"]},
+    "reach_grew": {"before": 20, "after": 60},
+    "denials": {"denied": 30, "day": "2026-11-24", "usual": 1},
+    "new_office": {"from": "sofia", "to": "sven"},
+    "ends_soon": {"what": "Read the clock", "day": "2026-12-04"},
+}
+
+
+@pytest.mark.parametrize("kind", ReviewTrigger.Kind.values)
+def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
+    company, _ = worlds.found()
+    fact = FACTS.get(kind, {})
+    [told] = telling.happened(causes.note(kind, company.bot, fact))
+    assert told.said.endswith(".")
+    assert "%" not in told.said
+    assert told.at is not None
+    written = " ".join((told.said, *told.notes, *(tool for side in told.sides for tool in side)))
+    for value in fact.values():
+        if isinstance(value, str | int) and value != "owner":
+            assert str(value) in written
+
+
+def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_her_turn() -> None:
+    company, _ = worlds.found()
+    causes.note("new_office", company.bot, {"to": "sofia"})
+    microreviews.open_due()
+    campaign = Campaign.objects.get()
+    with pytest.raises(ReasonRequired):
+        microreviews.answer(campaign.pk, Said("certify"), by=company.sofia, via=UI)
+    assert not ReviewDecision.objects.exists()
+    microreviews.answer(campaign.pk, Said("certify", why_keep="business_need"), by=company.sofia, via=UI)
+    item = campaign.items.get()
+    second = worlds.live(item).reviewer
+    assert item.state == "in_review"
+    assert second in (company.sam, company.resa, company.rob)
+
+    hearing.tell(timeline.of("campaign", campaign.slug).get(action=Action.REVIEW_DECIDED))
+
+    assert Notice.objects.get(person=second).url == f"/small-reviews/{campaign.slug}/"
+    assert second is not None
+    microreviews.answer(campaign.pk, Said("revoke", why_drop="risk"), by=second, via=UI)
+    item.refresh_from_db()
+    assert (item.state, item.current_decision and item.current_decision.verb) == ("decided", "revoke")
