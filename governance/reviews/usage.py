@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Max, Sum
+from django.db.models import Sum
 
 from audit import stream
 from audit.models import Cursor
@@ -98,6 +99,36 @@ def chain(grants: str) -> str:
     """  # noqa: S608 - made of constants
 
 
+_OF_LINES: Final = f"""
+WITH RECURSIVE chain AS ({
+    chain("SELECT id, starts_at, request_id FROM entitlements_grant WHERE id = ANY(%(grants)s::uuid[])")
+}), seen AS (
+    SELECT c.grant_id, u.tool_id, u.calls, u.denied, u.last_at, u.people FROM chain c JOIN (
+        SELECT grant_id, tool_id, calls, denied, last_at, people FROM governance_usageday
+        WHERE day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date
+        UNION ALL
+        SELECT grant_id, tool_id, allowed::int, (NOT allowed)::int, CASE WHEN allowed THEN at END,
+               CASE WHEN allowed AND person IS NOT NULL THEN ARRAY[person] ELSE '{{}}' END
+        FROM ({TAIL}) t WHERE at >= %(since)s AND at <= %(now)s
+    ) u ON u.grant_id = c.member
+), used AS (
+    SELECT grant_id, tool_id, sum(calls) AS calls, sum(denied) AS denied, max(last_at) AS last FROM seen GROUP BY 1, 2
+), people AS (
+    SELECT grant_id, tool_id, count(DISTINCT who) AS n FROM seen, unnest(people) AS who GROUP BY 1, 2
+), line AS (
+    SELECT l.grant_id, l.tool_id, {GRADE.format(kind="y.kind")} AS grade,
+           (SELECT min(c.starts_at) FROM chain c WHERE c.grant_id = l.grant_id) <= %(since)s AS full_window
+    FROM entitlements_grantline l JOIN entitlements_tool t ON t.id = l.tool_id
+    JOIN entitlements_system y ON y.id = t.system_id WHERE l.grant_id = ANY(%(grants)s::uuid[])
+)
+SELECT l.grant_id, l.tool_id, l.grade, l.full_window AND l.grade = 'A',
+       CASE WHEN l.grade = 'A' THEN coalesce(u.calls, 0)::int END,
+       CASE WHEN l.grade = 'A' THEN coalesce(u.denied, 0)::int END,
+       CASE WHEN l.grade = 'A' THEN coalesce(p.n, 0)::int END, CASE WHEN l.grade = 'A' THEN u.last END
+FROM line l LEFT JOIN used u USING (grant_id, tool_id) LEFT JOIN people p USING (grant_id, tool_id)
+"""  # noqa: S608 - made of constants
+
+
 @transaction.atomic
 def roll_up(limit: int = AT_ONCE) -> int:
     """Add the calls among the next sealed events to their days; says how many events were read. Two at once share."""
@@ -125,8 +156,37 @@ def weekly(grants: Collection[UUID], now: datetime) -> dict[UUID, list[int]]:
     return dict(found)
 
 
-def of_grant(grant: UUID, now: datetime) -> dict[int, dict[str, Any]]:
-    """Return what was called under a grant in the window, by tool: calls, denied and the last call."""
-    rows = UsageDay.objects.filter(grant=grant, day__gte=(now - WINDOW).date()).values("tool")
-    counted = rows.annotate(calls=Sum("calls"), denied=Sum("denied"), last=Max("last_at"))
-    return {row["tool"]: dict(row) for row in counted}
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was seen of one tool line in the window. Numbers are None where calls go past our gateway.
+
+    `people` counts whom allowed calls were for, `denied` calls of the tool that were refused. `full`: the line, or what
+    it renews, is older than the window, so that no call means that nobody used it.
+    """
+
+    grade: str
+    full: bool
+    calls: int | None
+    denied: int | None
+    people: int | None
+    last: datetime | None
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it may be said that nobody used it."""
+        return self.full and self.calls == 0
+
+
+def of_lines(grants: Collection[UUID], now: datetime) -> dict[tuple[UUID, int], Use]:
+    """Return what was seen of each line of some grants, those that they renew included, in one statement."""
+    asked: dict[str, Any] = {"grants": list(grants), "since": now - WINDOW, "now": now, "gateway": GATEWAY}
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_LINES, asked)
+        return {(grant, tool): Use(*told) for grant, tool, *told in cursor.fetchall()}
+
+
+def denied_beyond(agent: int, now: datetime) -> list[tuple[str, int]]:
+    """Return the tools that an agent called and that no grant of its covers, with how often, the most first."""
+    rows = UsageDay.objects.filter(agent=agent, grant=None, denied__gt=0, day__gte=(now - WINDOW).date())
+    counted = rows.values("tool__system__slug", "tool__name").annotate(n=Sum("denied")).order_by("-n", "tool__name")
+    return [(f"{row['tool__system__slug']}/{row['tool__name']}", row["n"]) for row in counted[:20]]

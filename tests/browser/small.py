@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
-from entitlements.models import Agent, GrantLine
+from datetime import timedelta
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements.models import Agent, Grant, GrantLine
 from governance import microreviews
 from governance.microreviews import causes
 from governance.models import Campaign
+from tests import make
+
+
+def fill(password: str) -> Grant:
+    """Make an agent of sofia's with three tools, of which one changed and one is used; she is asked about it."""
+    sofia, alice = (make.person(name, password=password) for name in ("sofia", "alice"))
+    make.person("ana", roles=["analyst"], password=password)
+    system = make.system("crm")
+    system.name = "Customers"
+    system.save()
+    names = {"find_customer": "Finds a customer.", "send_letter": "Sends a letter.", "list_notes": "Lists notes."}
+    tools = [make.tool(system, name, sentence=sentence) for name, sentence in names.items()]
+    bot = make.agent("letter-bot", sponsor=sofia)
+    Agent.objects.filter(pk=bot.pk).update(name="Letter writer", purpose="Writes to customers who ask for it.")
+    grant = make.grant(bot, make.entitlement(system, *tools, scope="crm:use"), people=[alice], lasts=timedelta(days=80))
+    Grant.objects.filter(pk=grant.pk).update(starts_at=clock.now() - timedelta(days=100))
+    for _ in range(7):
+        with transaction.atomic():
+            log.record(
+                Action.CALL_ALLOWED, by=bot.principal, about=[f"grant:{grant.pk}"], detail={"tool": "find_customer"}
+            )
+    small_review()
+    return grant
 
 
 def small_review() -> str:

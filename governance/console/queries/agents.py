@@ -12,7 +12,9 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, AgentVersion, Grant, IssuedToken, Person, Session, ToolVersion
-from governance.reviews import suggesting
+from governance.reviews import suggesting, usage
+
+from . import using
 
 
 def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
@@ -42,7 +44,10 @@ def access(caller: Caller, agent: Agent) -> dict[str, Any]:
     """Return the grants of an agent that the person may see: those in force, then the last that ended."""
     rows = visibility.grants(caller).filter(agent=agent)
     return {
-        "grants": list(rows.filter(ended_at=None).order_by("entitlement__system__slug", "entitlement__scope")),
+        "grants": using.with_use(
+            list(rows.filter(ended_at=None).order_by("entitlement__system__slug", "entitlement__scope"))
+        ),
+        "beyond": usage.denied_beyond(agent.pk, clock.now()),
         "ended": list(rows.exclude(ended_at=None).order_by("-ended_at")[:20]),
     }
 

@@ -18,7 +18,7 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
-from governance import dormancy, separation
+from governance import dormancy, microreviews, separation
 from governance.console import doors, paging, stepup
 from governance.console.queries import agents as read
 from governance.console.queries import record
@@ -98,7 +98,8 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
             return read.people(caller, agent)
         case "versions":
             return read.versions(agent)
-    return {**read.access(caller, agent), "combinations": separation.held_now(agent)}
+    seen = microreviews.visible_to(caller.human).filter(pk__in=microreviews.open_of(agent)) if caller.human else []
+    return {**read.access(caller, agent), "combinations": separation.held_now(agent), "asked_about": seen}
 
 
 @require_POST

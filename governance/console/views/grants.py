@@ -16,7 +16,7 @@ from entitlements.models import Grant
 from governance import asking, renewing
 from governance.console import doors, paging
 from governance.console.queries import grants as read
-from governance.console.queries import probes, record, requests
+from governance.console.queries import probes, record, requests, using
 
 
 @require_safe
@@ -41,6 +41,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
     caller = doors.caller(request)
     grant = doors.find(visibility.grants(caller), pk=pk)
     is_open = grant.ended_at is None
+    using.with_use([grant])
     told = {
         "grant": grant,
         "may_revoke": is_open and doors.may(caller, "grant-revoke", grant),

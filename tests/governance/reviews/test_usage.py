@@ -12,9 +12,10 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import Principal
 from audit.models import Cursor
-from entitlements.models import Grant
+from entitlements.models import Grant, GrantLine
 from governance.models import ReviewLine, UsageDay
 from governance.reviews import usage
+from tests import make
 from tests.audit.make import Archive
 from tests.governance.reviews import worlds
 
@@ -94,6 +95,32 @@ def test_days_before_the_window_do_not_count_and_weeks_are_told_apart() -> None:
 
 
 @pytest.mark.django_db
+def test_people_denials_and_age_are_told_by_line_and_nothing_is_where_nothing_is_seen(archive: Archive) -> None:
+    company, grant = worlds.found()
+    for person in ("alice", "bob", "alice"):
+        call(grant, person=person)
+    call(grant, "convert", action=Action.CALL_DENIED)
+    call(None, "wipe", action=Action.CALL_DENIED)
+    archive.seal()
+    usage.roll_up()
+    call(grant, person="carol")  # the sweep has not read it
+    native = make.grant(company.bot, make.entitlement(make.system("native", kind="mcp", owner=company.sam)))
+
+    told = {
+        line.tool.name: usage.of_lines([grant.pk, native.pk], clock.now())[line.grant_id, line.tool_id]
+        for line in GrantLine.objects.select_related("tool")
+    }
+
+    now = told["now"]
+    assert (now.grade, now.calls, now.people, now.denied, now.full) == ("A", 4, 3, 0, False)
+    assert (told["convert"].calls, told["convert"].denied, told["convert"].is_unused) == (0, 1, False)
+    blind = told[native.lines.get().tool.name]
+    assert (blind.grade, blind.calls, blind.people, blind.is_unused) == ("B", None, None, False)
+    assert usage.denied_beyond(company.bot.pk, clock.now()) == [("clock/wipe", 1)]
+    later = usage.of_lines([grant.pk], clock.now() + timedelta(days=91))
+    assert all(each.is_unused for each in later.values())
+
+
 def test_the_sweep_begins_with_the_first_event_so_that_history_counts() -> None:
     assert usage.roll_up() == 0
     assert Cursor.objects.get(name=usage.CURSOR).position == 0

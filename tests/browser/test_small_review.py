@@ -1,0 +1,74 @@
+"""A small review in a real browser: from the home page to an answer that counts, in three clicks at most."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator
+
+from tests.browser.conftest import PASSWORD, Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+
+MOST = 3
+SHOTS = os.environ.get("MANDATE_SHOTS", "")
+
+
+def _way(answer: str, page: Visitor) -> list[Callable[[], Locator]]:
+    """Name what is clicked for an answer, once the page is open."""
+    find = page.page
+    match answer:
+        case "Keep some":
+            ticked = find.get_by_label("Sends a letter.", exact=False)
+            return [lambda: ticked, lambda: find.get_by_role("button", name="Keep some", exact=False)]
+        case "I can't judge":
+            return [
+                lambda: find.get_by_text("I can't judge"),
+                lambda: find.locator("button[value='abstain:dont_understand']"),
+            ]
+    return [lambda: find.get_by_role("button", name=answer, exact=True)]
+
+
+@pytest.mark.parametrize("answer", ["Keep", "Keep some", "Remove", "I can't judge"])
+def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
+    transactional_db: None,  # noqa: ARG001 - the server reads what is committed
+    visitor: Visitor,
+    answer: str,
+) -> None:
+    from governance.models import ReviewDecision  # noqa: PLC0415 - the product can be imported only now
+    from tests.browser import small  # noqa: PLC0415 - as above
+
+    small.fill(PASSWORD)
+    visitor.sign_in("sofia")
+    asked = "A tool it uses changed: Letter writer"
+    clicks = [lambda: visitor.page.get_by_role("link", name=asked), *_way(answer, visitor)]
+    for number, click in enumerate(clicks):
+        click().first.click()
+        if SHOTS and number == 0:
+            _shoot(visitor, "small")
+    visitor.page.wait_for_load_state()
+    assert len(clicks) <= MOST
+    verbs = {"Keep": "certify", "Keep some": "reduce", "Remove": "revoke", "I can't judge": "abstain"}
+    visitor.page.get_by_text("answer counts now").first.wait_for()
+    assert ReviewDecision.objects.get().verb == verbs[answer]
+    assert not visitor.wrong + visitor.violations()
+    if SHOTS and answer == "Keep":
+        for name, path in (
+            ("unused", "/right-sizing/"),
+            ("agent", "/agents/letter-bot/"),
+            ("list", "/reviews/?kind=micro"),
+        ):
+            visitor.go(path)
+            _shoot(visitor, name)
+
+
+def _shoot(visitor: Visitor, name: str) -> None:
+    for scheme in ("light", "dark"):
+        for width in (1440, 390):
+            visitor.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            visitor.page.set_viewport_size({"width": width, "height": 900})
+            visitor.page.screenshot(path=Path(SHOTS) / f"{name}-{width}-{scheme}.png", full_page=True)
+    visitor.page.set_viewport_size({"width": 1440, "height": 900})
