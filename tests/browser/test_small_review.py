@@ -68,7 +68,7 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
 def _shoot(visitor: Visitor, name: str) -> None:
     for scheme in ("light", "dark"):
         for width in (1440, 390):
-            visitor.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            visitor.page.emulate_media(color_scheme=scheme)
             visitor.page.set_viewport_size({"width": width, "height": 900})
             visitor.page.screenshot(path=Path(SHOTS) / f"{name}-{width}-{scheme}.png", full_page=True)
     visitor.page.set_viewport_size({"width": 1440, "height": 900})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from audit import timeline
@@ -15,7 +17,7 @@ from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
 UI = ReviewDecision.Via.UI
-FACTS = {
+FACTS: dict[str, dict[str, Any]] = {
     "combination": {"rule": "pair", "sentence": "Reads and pays.", "sides": [["clock/now"], ["bank/pay"]]},
     "tool_changed": {"tool": "clock/now", "difference": ["It is new."]},
     "irreversible_use": {"tool": "clock/wipe", "day": "2026-11-24", "calls": 2},
