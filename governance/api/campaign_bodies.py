@@ -162,7 +162,7 @@ class ReviewLineShown(Shown):
     tool = serializers.CharField(source="tool.name")
     sentence = serializers.CharField(source="tool.sentence")
     risk = serializers.CharField(source="tool.risk")
-    grant = serializers.UUIDField(source="grant_id")
+    grant = serializers.UUIDField(source="grant_id", allow_null=True)
     limits = serializers.JSONField()
     usage_grade = serializers.ChoiceField(choices=ReviewLine.Grade.choices)
     calls = serializers.IntegerField(source="calls_window", allow_null=True)
@@ -215,13 +215,17 @@ class SuggestionShown(Shown):
 
 
 class ItemShown(Shown):
-    """What one agent may do at one system for one set of people, and what was answered."""
+    """What one agent may do at one system for one set of people, or another thing by `key`, and what was answered."""
 
     id = serializers.UUIDField()
     campaign = serializers.CharField(source="campaign.slug")
     number = serializers.IntegerField()
-    agent = serializers.CharField(source="agent.slug")
-    system = serializers.CharField(source="system.slug")
+    kind = serializers.ChoiceField(choices=ReviewItem.Subject.choices, source="subject_kind")
+    key = serializers.CharField(source="subject_key")
+    name = serializers.CharField()
+    agent = serializers.CharField(source="agent.slug", allow_null=True)
+    system = serializers.CharField(source="system.slug", allow_null=True)
+    holder = serializers.CharField(source="holder.login", allow_null=True)
     subjects = serializers.ListField(child=serializers.CharField())
     risk = serializers.CharField()
     state = serializers.ChoiceField(choices=ReviewItem.State.choices)

@@ -83,8 +83,9 @@ class Since:
 
 
 def earlier(item: ReviewItem) -> QuerySet[ReviewItem]:
-    """Return the same access in other reviews, the last one first."""
+    """Return the same access, or other thing, in other reviews, the last one first."""
     rows = ReviewItem.objects.filter(agent=item.agent_id, system=item.system_id, subjects_digest=item.subjects_digest)
+    rows = rows.filter(subject_kind=item.subject_kind, subject_key=item.subject_key)
     return rows.exclude(pk=item.pk).order_by("-campaign__snapshot_at", "-pk")
 
 
@@ -95,6 +96,7 @@ def since(item: ReviewItem) -> Since | None:
     the agent and until when the access lasts.
     """
     same_agent = ReviewItem.objects.filter(agent=item.agent_id, system=item.system_id).exclude(pk=item.pk)
+    same_agent = same_agent.filter(subject_kind=item.subject_kind)
     kept = same_agent.filter(current_decision__verb__in=["certify", "reduce"])
     last = (
         kept.filter(subjects_digest=item.subjects_digest).order_by("-current_decision__decided_at").first()

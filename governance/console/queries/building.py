@@ -31,6 +31,30 @@ KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
         gettext_lazy("Tools of high risk"),
         gettext_lazy("Only access with a tool of high or critical risk; the owner of the system answers first."),
     ),
+    "findings": (
+        gettext_lazy("Access with open findings"),
+        gettext_lazy("A tool that changed, an agent that nobody answers for or uses, or a forbidden combination."),
+    ),
+    "delegation": (
+        gettext_lazy("Whom agents act for"),
+        gettext_lazy("Each person is asked first about the agents that act for her, then who answers for the agent."),
+    ),
+    "ownership": (
+        gettext_lazy("Agents themselves"),
+        gettext_lazy("Each sponsor is asked: still yours, purpose still true? Removing an agent retires it."),
+    ),
+    "credential": (
+        gettext_lazy("Secrets, keys and tokens"),
+        gettext_lazy("Who looks after a credential is asked first, then who answers for the agent, or the manager."),
+    ),
+    "entitlement_definition": (
+        gettext_lazy("What entitlements contain"),
+        gettext_lazy("The owner of each system unticks the tools that an entitlement should no longer contain."),
+    ),
+    "console_access": (
+        gettext_lazy("Roles and tokens in Mandate itself"),
+        gettext_lazy("The manager is asked, else another platform admin or security. Leave the scope empty."),
+    ),
 }
 _LONGEST: Final = 200
 _RISKS: Final = ("medium", "high", "critical")

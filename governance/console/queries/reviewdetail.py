@@ -77,9 +77,9 @@ class Detail:
 def of(item: ReviewItem, person: Person) -> Detail:
     """Read it, in a fixed number of statements; `item` comes from `reviews.to_answer` or `reviews.seen`."""
     (row,) = read.rows([item], person)
-    lines = [line["row"] for line in row.lines]
+    lines = [line["row"] for line in row.lines] if row.is_access else []
     grants = sorted({line.grant_id for line in lines if line.grant_id})
-    since = comparing.since(item) if item.agent_id else None
+    since = comparing.since(item) if row.is_access else None
     kept = row.advice.kept if row.advice and row.advice.kept else None
     return Detail(
         row=row,
@@ -140,8 +140,6 @@ def _asked(grants: Sequence[UUID]) -> list[AccessRequest]:
 
 
 def _before(item: ReviewItem) -> list[ReviewDecision]:
-    if item.agent_id is None:
-        return []
     said = ReviewDecision.objects.filter(item__in=comparing.earlier(item), taken_back=None).exclude(verb="abstain")
     return list(said.select_related("item__campaign", "decided_by").order_by("-decided_at")[:_BEFORE])
 

@@ -17,7 +17,7 @@ from governance import charts, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import answering, ending, scoping, staging, usage
 
-from . import advising
+from . import advising, kindwords
 
 OUTCOMES: Final = (
     ("certify", gettext_lazy("Kept")),
@@ -162,6 +162,17 @@ class Row:
     advice: advising.Advice | None = None
     spark: advising.Spark | None = None
     person: Person | None = None
+    told: Sequence[str] = ()
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether some of it may be kept: access and entitlements have tools."""
+        return self.item.subject_kind in (ReviewItem.Subject.ACCESS, ReviewItem.Subject.ENTITLEMENT)
+
+    @property
+    def is_access(self) -> bool:
+        """Whether it is access, which may get an earlier end and tighter limits."""
+        return self.item.subject_kind == ReviewItem.Subject.ACCESS
 
     @property
     def before(self) -> list[ReviewDecision]:
@@ -227,7 +238,7 @@ class Row:
     @property
     def is_seen(self) -> bool:
         """Whether the calls of every line are visible."""
-        return all(line["seen"] for line in self.lines)
+        return bool(self.lines) and all(line["seen"] for line in self.lines)
 
     @property
     def used(self) -> int:
@@ -255,6 +266,7 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None) -> list[Row]
     left = answering.lines_left(item.pk for item in items)
     held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
+    told = kindwords.told(items)
     return [
         Row(
             item,
@@ -263,6 +275,7 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None) -> list[Row]
             _advice(item),
             _spark([weeks[grant] for grant in held[item.pk] if grant in weeks]),
             person,
+            told.get(item.pk, ()),
         )
         for item in items
     ]

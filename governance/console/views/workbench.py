@@ -17,7 +17,7 @@ from audit import clock
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance import reviewing, reviews
 from governance.console import doors, paging
-from governance.console.queries import grouping
+from governance.console.queries import grouping, kindwords
 from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
 from governance.models import Campaign, Draft, ReviewItem
@@ -46,6 +46,7 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     words, left = request.GET.get("q", "").strip()[:100], waiting.count()
     told: dict[str, Any] = {
         "campaign": campaign,
+        "question": kindwords.QUESTIONS.get(campaign.kind),
         "view": view,
         "all": items.count(),
         "open": left,

@@ -1,0 +1,113 @@
+"""In plain words what a review asks about that is no access: one or two sentences, from what was frozen of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from entitlements.models import Role
+from governance.models import PopulationRow, ReviewItem
+
+QUESTIONS: Final[Mapping[str, Any]] = {
+    "delegation": gettext_lazy("May this agent still act for this person?"),
+    "ownership": gettext_lazy("Still yours? Is its purpose still true?"),
+    "credential": gettext_lazy("Is this credential still in use?"),
+    "entitlement_definition": gettext_lazy("Should it still contain all of this?"),
+    "console_access": gettext_lazy("Is this still their job in Mandate?"),
+}
+"""What is asked about each item of a kind of review; of access whether it is still needed."""
+_AUTH: Final = {
+    "client_secret_basic": gettext_lazy("Signs in with a shared secret."),
+    "private_key_jwt": gettext_lazy("Signs in with its own key."),
+    "none": gettext_lazy("Signs in without a secret."),
+}
+
+
+def told(items: Iterable[ReviewItem]) -> dict[UUID, list[str]]:
+    """Say of each item that is no access what was frozen of it, and what removing it does."""
+    others = {item.pk: item for item in items if item.subject_kind != ReviewItem.Subject.ACCESS}
+    if not others:
+        return {}
+    found: dict[UUID, list[str]] = {}
+    for pk, payload in PopulationRow.objects.filter(item__in=others).order_by("seq").values_list("item", "payload"):
+        found.setdefault(pk, _WORDS[others[pk].subject_kind](json.loads(payload)))
+    return found
+
+
+def _day(text: str | None) -> str:
+    return date_format(datetime.fromisoformat(text), "j M Y") if text else ""
+
+
+def _since(text: str | None) -> str:
+    if text is None:
+        return _("It never got a token.")
+    return _("It last got a token on %(day)s.") % {"day": _day(text)}
+
+
+def _delegation(said: Mapping[str, Any]) -> list[str]:
+    others = ngettext(
+        "The same access serves %(n)d other; for them it goes on.",
+        "The same access serves %(n)d others; for them it goes on.",
+        said["others"],
+    )
+    after = others % {"n": said["others"]} if said["others"] else _("Removing it ends the access.")
+    return [_("%(sponsor)s answers for the agent.") % {"sponsor": said["sponsor"]}, after]
+
+
+def _agent(said: Mapping[str, Any]) -> list[str]:
+    held = ngettext("It holds %(n)d access.", "It holds %(n)d accesses.", said["grants"]) % {"n": said["grants"]}
+    purpose = _("Its purpose: “%(text)s”") % {"text": said["purpose"]} if said["purpose"] else _("It has no purpose.")
+    after = _("Removing it stops it at once, and retires it. If it is not yours, choose “I can't judge”.")
+    return [purpose, f"{held} {_since(said['last_token_at'])}", after]
+
+
+def _client(said: Mapping[str, Any]) -> list[str]:
+    renewing = said["refresh_tokens"]
+    live = ngettext("%(n)d refresh token is live.", "%(n)d refresh tokens are live.", renewing) % {"n": renewing}
+    since = _("Made on %(made)s, changed on %(day)s.") % {
+        "made": _day(said["made_at"]),
+        "day": _day(said["changed_at"]),
+    }
+    whose = _("Of the agent %(agent)s.") % {"agent": said["agent"]} if said["agent"] else _("Of no agent: a script.")
+    how = f"{_AUTH[said['auth']]} {live if renewing else ''}".strip()
+    return [f"{whose} {how}", f"{since} {_since(said['last_token_at'])}", _("Removing it disables the client at once.")]
+
+
+def _token(said: Mapping[str, Any]) -> list[str]:
+    days = {"made": _day(said["made_at"]), "ends": _day(said["expires_at"])}
+    return [
+        _("A personal token for scripts, made on %(made)s; it ends on %(ends)s.") % days,
+        _("Removing it ends it at once and for good; another is made in a minute."),
+    ]
+
+
+def _role(said: Mapping[str, Any]) -> list[str]:
+    since = _("%(role)s in Mandate since %(day)s.") % {"role": Role(said["role"]).label, "day": _day(said["since"])}
+    lines = [f"{since} {'' if said['active'] else _('The account is disabled.')}".strip()]
+    if said["group"]:
+        group = _("The group %(group)s gives it at each sign-in: take it away there too.") % {"group": said["group"]}
+        lines.append(group)
+    return [*lines, _("Removing it takes the role at once and for good; who may give it can give it again.")]
+
+
+def _entitlement(said: Mapping[str, Any]) -> list[str]:
+    held = ngettext("%(n)d access holds it.", "%(n)d accesses hold it.", said["grants"]) % {"n": said["grants"]}
+    after = _("Tools that you untick go from it and from all that hold it. Removing it stops every access by it.")
+    return [*([said["sentence"]] if said["sentence"] else []), held, after]
+
+
+_WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
+    ReviewItem.Subject.DELEGATION: _delegation,
+    ReviewItem.Subject.AGENT: _agent,
+    ReviewItem.Subject.CLIENT: _client,
+    ReviewItem.Subject.API_TOKEN: _token,
+    ReviewItem.Subject.ROLE: _role,
+    ReviewItem.Subject.ENTITLEMENT: _entitlement,
+}
