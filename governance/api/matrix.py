@@ -186,6 +186,7 @@ _ROWS: Final[Matrix] = {
     ("agent-cut-over", "POST"): row(Role.ANALYST),
     ("agent-adoption-undo", "POST"): row(Role.ANALYST),
     ("seen-agents", "GET"): _EVIDENCE,
+    ("seen-agents-compared", "GET"): _EVIDENCE,
     ("seen-agent-match", "POST"): row(Role.ANALYST),
     ("seen-agent-block", "POST"): _COMBINE,
     ("seen-agent-unblock", "POST"): _COMBINE,

@@ -169,6 +169,7 @@ PAGES: Final[Pages] = {
     # Access elsewhere, and the map of all of it
     ("adoption-list", "GET"): like("adoptions GET"),
     **_both(like("adoptions"), "adoption-add"),
+    ("adoption-compare", "GET"): like("seen-agents-compared GET"),
     ("adoption-page", "GET"): like("adoption GET"),
     ("adoption-page", "POST"): like("adoption-ask", "adoption-answer", "adoption-confirm"),
     ("seen-decide", "POST"): like("seen-agent-match", "seen-agent-block", "seen-agent-unblock"),

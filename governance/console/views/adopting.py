@@ -57,6 +57,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "states": SeenAgent.State.choices,
         "files": batches.files(caller.human, everything=caller.sees_everything).order_by("-made_at", "-id")[:20],
         "may_bring": doors.may(caller, "adoptions", None),
+        "seen_all": doors.may(caller, "seen-agents-compared", None, "GET"),
         "may_match": doors.may(caller, "seen-agent-match", None),
         "may_block": doors.may(caller, "seen-agent-block", None),
     }

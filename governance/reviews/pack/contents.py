@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import outcomes, period, quality, tables
+from . import agents, outcomes, period, quality, tables
 
 TABLES: Final[dict[str, tables.Table]] = dict(
-    sorted({**tables.TABLES, **outcomes.TABLES, **period.TABLES, **quality.TABLES}.items())
+    sorted({**tables.TABLES, **agents.TABLES, **outcomes.TABLES, **period.TABLES, **quality.TABLES}.items())
 )
