@@ -9,7 +9,7 @@
   const banner = form.querySelector("[data-banner]"), aside = document.querySelector("aside[data-beside]");
   const rows = [...grid.querySelectorAll("tr[data-item]")];
   const states = new Map(), undo = [], waiting = new Set(), conflicts = new Set();
-  const wide = matchMedia("(min-width: 1100px)");
+  const wide = matchMedia("(min-width: 1240px)"), roomy = matchMedia("(min-width: 1440px)");
   const STORE = `review:${location.pathname}`;
   let current = rows[0], offline = false, retry = 0;
   form.classList.add("scripted");
@@ -218,7 +218,7 @@
   };
   const squeeze = (on) => {
     aside.parentElement.classList.toggle("with-beside", on);
-    for (const heading of grid.querySelectorAll(".group th")) heading.colSpan = on ? 3 : 4; // a column gives way
+    for (const heading of grid.querySelectorAll(".group th")) heading.colSpan = on ? (roomy.matches ? 3 : 2) : 4; // columns give way
   };
   const open = async (row) => {
     if (!wide.matches) { await settle(); location.assign(row.dataset.at); return; }

@@ -9,8 +9,8 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import chain, clock
 from audit.context import SYSTEM
-from entitlements import people
-from entitlements.models import Grant, Tool
+from entitlements import clients, people
+from entitlements.models import Client, Grant, Tool
 from governance.models import AccessRequest, ReviewDecision, ReviewItem, Suggestion, UsageDay
 from governance.reviews import Answer, suggesting
 from governance.reviews.suggesting import judge
@@ -186,3 +186,19 @@ def test_what_lies_unused_holds_what_may_not_go_together_or_came_after_the_last_
         for item in ReviewItem.objects.filter(campaign=second).select_related("agent", "suggestion")
     }
     assert told == {"research-bot": ("look", {"C1"}), "idle": ("revoke", {"U1", "U2", "D1", "N1"})}
+
+
+@pytest.mark.django_db
+def test_a_shared_secret_is_as_old_as_its_last_rotation() -> None:
+    company, grant = old_company()
+    client, _secret = make.client(grant.agent, auth=Client.Auth.CLIENT_SECRET_BASIC)
+    Client.objects.filter(pk=client.pk).update(updated=clock.now() - timedelta(days=400))
+    campaign = worlds.campaign(company)
+    items, peers = [worlds.item(campaign).pk], suggesting.peers_of(campaign)
+
+    def is_old() -> bool:
+        return bool(suggesting.gather(items, clock.now(), peers)[0][1]["old_secret"])
+
+    assert is_old()
+    clients.rotate_secret(client, by=SYSTEM, reason="a year is long")
+    assert not is_old()
