@@ -12,7 +12,7 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
 from governance import approvalrules, requests, reviews
-from governance.models import AccessRequest, Assignment, Campaign, Dormancy, OfficeProposal, ReviewItem, RuleApproval
+from governance.models import AccessRequest, Campaign, Dormancy, OfficeProposal, RuleApproval
 
 from . import systems
 
@@ -37,16 +37,6 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
         .annotate(waiting=Subquery(counted))
         .order_by("due_at")
     )
-
-
-def without_reviewer(caller: Caller) -> QuerySet[Campaign]:
-    """Return the reviews under way with items that nobody may answer, for those who name somebody, with how many."""
-    nobody = Assignment.objects.filter(reviewer=None, state=Assignment.State.ASSIGNED)
-    items = nobody.filter(item__state=ReviewItem.State.IN_REVIEW, item__campaign__state=Campaign.State.ACTIVE)
-    counted = items.order_by().values("item__campaign").annotate(n=Count("item", distinct=True))
-    rows = Campaign.objects.filter(pk__in=items.values("item__campaign"))
-    rows = rows.annotate(nobody=Subquery(counted.filter(item__campaign=OuterRef("pk")).values("n"))).order_by("due_at")
-    return rows if caller.has("analyst") else rows.none()
 
 
 def proposals_for(person: Person) -> QuerySet[OfficeProposal]:

@@ -26,7 +26,6 @@ def home(request: HttpRequest) -> HttpResponse:
     lists = {
         "requests": waiting.requests_for(person),
         "reviews": waiting.reviews_for(person),
-        "nobody": waiting.without_reviewer(caller),
         "emergencies": emergency.to_review(person),
         "proposals": waiting.proposals_for(person),
         "unneeded": waiting.unneeded(person),
