@@ -50,6 +50,7 @@ class RuleSaid(Strict):
 
     actions = serializers.ListField(child=serializers.ChoiceField(choices=Tool.Does.choices), min_length=1)
     risk_at_most = serializers.ChoiceField(choices=Tool.Risk.choices)
+    limits = serializers.DictField(required=False)
 
 
 class EntitlementShown(Shown):

@@ -25,6 +25,11 @@ class ToolFilter(filters.FilterSet):
     state = filters.ChoiceFilter(choices=Tool.State.choices)
     action = filters.ChoiceFilter(choices=Tool.Does.choices)
     risk = filters.ChoiceFilter(choices=Tool.Risk.choices)
+    changed = filters.BooleanFilter(method="filter_changed")
+
+    def filter_changed(self, rows: QuerySet[Tool], _name: str, value: bool) -> QuerySet[Tool]:  # noqa: FBT001 - the framework's signature
+        """Leave the tools whose definition is no longer the approved one, or those whose definition still is."""
+        return rows.filter(catalog.changed()) if value else rows.exclude(catalog.changed())
 
     class Meta:
         model = Tool

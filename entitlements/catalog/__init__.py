@@ -2,7 +2,7 @@
 
 from .bundles import edit_entitlement, make_entitlement
 from .moving import approve_unchanged
-from .seen import Seen, record_seen
+from .seen import Seen, changed, record_seen
 from .systems import disable_system, edit_system, enable_system, ensure_builtin, register_system
 from .tools import Approval, approve_tool, approve_tools, disable_tool, enable_tool, quarantine
 
@@ -12,6 +12,7 @@ __all__ = [
     "approve_tool",
     "approve_tools",
     "approve_unchanged",
+    "changed",
     "disable_system",
     "disable_tool",
     "edit_entitlement",

@@ -110,6 +110,10 @@ def edit_entitlement(
     _check(locked.system, tools, fields.get("longest", locked.longest))
     if tools is not None and moved:
         _replace(locked, tools, lines)
+    now = fields.get("rule") if "rule" in changed else None
+    if now is not None and now.get("limits") != (locked.rule or {}).get("limits"):
+        inside = [line.tool for line in locked.lines.select_related("tool__approved")]
+        _replace(locked, {tool: membership.starting(now, tool) for tool in inside}, lines)
     for name, value in changed.items():
         setattr(locked, name, value)
     locked.version += 1
@@ -126,7 +130,8 @@ def edit_entitlement(
 def _fitting(system: System, rule: membership.Rule, tools: Lines | None) -> Lines:
     if tools:
         raise errors.EntitlementMalformed("Name tools or a rule, not both.")
-    return {tool: {} for tool in system.tools.order_by("name") if membership.fits(rule, tool)}
+    fitting = [tool for tool in system.tools.select_related("approved").order_by("name") if membership.fits(rule, tool)]
+    return {tool: membership.starting(rule, tool) for tool in fitting}
 
 
 def _lines(entitlement: Entitlement) -> dict[int, dict[str, Any]]:

@@ -7,12 +7,12 @@ the grants that hold it, where taking it away is a decision of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 from audit import log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes
+from entitlements import changes, limits
 from entitlements.models import Entitlement, EntitlementTool, Tool
 from entitlements.words import Risk
 
@@ -20,28 +20,45 @@ from . import errors
 
 
 class Rule(TypedDict):
-    """Which tools fit: those that do one of `actions`, with a risk of at most `risk_at_most`."""
+    """Which tools fit: those that do one of `actions`, with a risk of at most `risk_at_most`.
+
+    `limits` are by argument: each tool whose schema names the argument starts from the limit.
+    """
 
     actions: list[str]
     risk_at_most: str
+    limits: NotRequired[dict[str, Any]]
 
 
 _FIELDS: Final = {"actions", "risk_at_most"}
 
 
 def read(written: Mapping[str, Any]) -> Rule:
-    """Read a rule, in its one canonical form. Raises EntitlementMalformed."""
+    """Read a rule, in its one canonical form. Raises EntitlementMalformed, limits.LimitMalformed."""
     actions, risk = written.get("actions"), written.get("risk_at_most")
     listed = isinstance(actions, list) and bool(actions) and all(action in Tool.Does.values for action in actions)
-    if set(written) != _FIELDS or not isinstance(actions, list) or not listed or risk not in Tool.Risk.values:
+    known = set(written) - {"limits"} == _FIELDS and risk in Tool.Risk.values
+    if not known or not isinstance(actions, list) or not listed:
         raise errors.EntitlementMalformed("A rule names actions, and the highest risk: read, low for example.")
-    return Rule(actions=[action for action in Tool.Does.values if action in actions], risk_at_most=str(risk))
+    rule = Rule(actions=[action for action in Tool.Does.values if action in actions], risk_at_most=str(risk))
+    if start := written.get("limits"):
+        limits.compile(start)
+        rule["limits"] = dict(start)
+    return rule
 
 
 def fits(rule: Rule, tool: Tool) -> bool:
     """Whether a tool is one that somebody approved, and as something that the rule takes."""
     is_mild = Risk(tool.risk).rank <= Risk(rule["risk_at_most"]).rank
     return tool.state == Tool.State.APPROVED and tool.action in rule["actions"] and is_mild
+
+
+def starting(rule: Rule, tool: Tool) -> dict[str, Any]:
+    """Return the limits that a tool starts from: those of the rule on arguments that its approved schema names."""
+    schema = tool.approved.definition.get("inputSchema") if tool.approved else None
+    named = schema.get("properties") if isinstance(schema, Mapping) else None
+    known = named if isinstance(named, Mapping) else {}
+    return {name: said for name, said in rule.get("limits", {}).items() if name.partition(".")[0] in known}
 
 
 def follow(systems: Iterable[int], *, by: Principal) -> None:
@@ -57,13 +74,17 @@ def follow(systems: Iterable[int], *, by: Principal) -> None:
 def _follow(entitlement: Entitlement, *, by: Principal) -> None:
     rule = read(entitlement.rule or {})
     inside = {line.tool_id: line for line in entitlement.lines.select_related("tool")}
-    fitting = [tool for tool in entitlement.system.tools.order_by("name") if fits(rule, tool)]
+    fitting = [
+        tool for tool in entitlement.system.tools.select_related("approved").order_by("name") if fits(rule, tool)
+    ]
     added = [tool for tool in fitting if tool.pk not in inside]
     left = [line for line in inside.values() if line.tool.state == Tool.State.APPROVED and not fits(rule, line.tool)]
     if not added and not left:
         return
     EntitlementTool.objects.filter(pk__in=[line.pk for line in left]).delete()
-    EntitlementTool.objects.bulk_create([EntitlementTool(entitlement=entitlement, tool=tool) for tool in added])
+    EntitlementTool.objects.bulk_create(
+        [EntitlementTool(entitlement=entitlement, tool=tool, limits=starting(rule, tool)) for tool in added]
+    )
     entitlement.version += 1
     entitlement.save(update_fields=["version"])
     about = [f"entitlement:{entitlement.scope}", f"system:{entitlement.system.slug}"]

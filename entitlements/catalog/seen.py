@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import F, Q
 
 from audit import clock, log
 from audit.actions import Action
@@ -69,6 +70,12 @@ def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal, c
     System.objects.filter(pk=system.pk).update(discovered_at=clock.now())
     rounds.answered(system)
     return found
+
+
+def changed() -> Q:
+    """Return what selects tools offered otherwise than they were approved: stopped for it, or served as approved."""
+    differs = Q(state=Tool.State.APPROVED, seen__isnull=False) & ~Q(seen=F("approved"))
+    return Q(state=Tool.State.QUARANTINED) | differs
 
 
 def _readable(raw_tools: Iterable[object], found: Seen) -> dict[str, dict[str, Any]]:

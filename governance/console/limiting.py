@@ -7,6 +7,7 @@ is shown in words and stays as it is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -179,6 +180,33 @@ def read(found: Sequence[Field], current: Mapping[str, Any], given: Given) -> di
             before = {"optional": True}
         changed[field.argument] = {**changed.get(field.argument, before), **rule}
     return changed
+
+
+_LINE: Final = re.compile(r"\s*([^\s:<>=]+)\s*(:|<=)\s*(.+?)\s*")
+
+
+def of_lines(text: str) -> dict[str, Any]:
+    """Read limits from lines: `name: a, b` leaves these values, `name <= 5` a most. Raises LimitMalformed."""
+    found: dict[str, Any] = {}
+    for line in filter(str.strip, text.splitlines()):
+        match = _LINE.fullmatch(line)
+        if match is None or match[1] in found:
+            raise LimitMalformed(f"{line[:60]}: write “name: value, value” or “name <= number”, each name once.")
+        name, sign, said = match.groups()
+        if sign == "<=":
+            found[name] = {"max": _number(Field("", name, Kind.NUMBER, ""), said), "optional": True}
+        else:
+            found[name] = {"one_of": [each.strip() for each in said.split(",") if each.strip()], "optional": True}
+    return found
+
+
+def as_lines(limits: Mapping[str, Any]) -> str:
+    """Write such limits as lines again; what the lines cannot say is left out."""
+    lines = [
+        f"{name} <= {said['max']}" if "max" in said else f"{name}: {', '.join(map(str, said.get('one_of', [])))}"
+        for name, said in limits.items()
+    ]
+    return "\n".join(lines)
 
 
 def refilled(field: Field, given: Given) -> Field:

@@ -158,6 +158,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/approve/", triage.approve_easy, name="approve-easy"),
     path("systems/<slug:slug>/approve-unchanged/", triage.approve_unchanged, name="approve-unchanged"),
     path("systems/<slug:slug>/triage/", triage.one, name="tool-triage"),
+    path("tool-changes/", triage.changes, name="tool-changes"),
     path("systems/<slug:slug>/stop-tools/", triage.stop, name="tools-stop"),
     path("systems/<slug:slug>/discover/", systems.discover, name="discover"),
     path("systems/<slug:slug>/start/", systems.start, name="system-start"),

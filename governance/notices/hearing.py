@@ -241,14 +241,19 @@ def _unused(event: Event) -> Iterator[Told]:
 
 
 def _drifted(event: Event) -> Iterator[Told]:
-    if event.action == Action.TOOL_CHANGED and event.detail.get("state") != Tool.State.QUARANTINED:
-        return
+    state = event.detail.get("state", Tool.State.QUARANTINED)
+    if state not in (Tool.State.QUARANTINED, Tool.State.APPROVED):
+        return  # nobody approved it yet, or it is stopped: there is nothing to look at that was not there before
     slug, _slash, name = key(event, "tool").partition("/")
     tool = Tool.objects.select_related("system__owner").filter(system__slug=slug, name=name).first()
     if tool is None:
         return
     moved = bool(event.detail.get("moved"))
     names = {"tool": tool.name, "system": tool.system.name}
+    if state == Tool.State.APPROVED:
+        said = _("The texts of %(tool)s of %(system)s changed. Agents are served it as it was approved.") % names
+        yield Told(Kind.TOOL_QUARANTINED, [tool.system.owner], f"tool:{slug}/{name}", said, "/tool-changes/")
+        return
     yield Told(
         Kind.TOOL_QUARANTINED,
         [tool.system.owner],

@@ -45,6 +45,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "system-edit": ["/systems/crm/edit/"],
     "entitlement-add": ["/systems/erp/entitlements/add/"],
     "entitlement-edit": ["/systems/erp/entitlements/erp:use/"],
+    "tool-changes": ["/tool-changes/"],
     "tool-page": ["/systems/crm/tools/export_customers/", "/systems/crm/tools/summarise_page/"],
     "ask": ["/requests/new/", "/requests/new/?agent=invoice-matcher&entitlement=crm:use"],
     "emergency-declare": [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +52,17 @@ def tools_of(caller: Caller, system: System, wanted: Mapping[str, str]) -> list[
             rows = rows.filter(**{name: value})
     tools = list(rows)
     # That the grant is of the system is known from its line, and said again for whoever plans the query.
-    live = GrantLine.objects.filter(tool__in=tools, grant__ended_at=None, grant__entitlement__system=system)
+    count_holders(tools, GrantLine.objects.filter(grant__entitlement__system=system))
+    order = {state: place for place, state in enumerate(("quarantined", "pending", "approved", "disabled", "removed"))}
+    return sorted(tools, key=lambda tool: (order.get(tool.state, 9), tool.name))
+
+
+def count_holders(tools: Sequence[Tool], lines: QuerySet[GrantLine]) -> None:
+    """Say of each tool how many agents hold it, as `held`."""
+    live = lines.filter(tool__in=tools, grant__ended_at=None)
     held = dict(live.values("tool").annotate(n=Count("grant__agent", distinct=True)).values_list("tool", "n"))
     for tool in tools:
         vars(tool)["held"] = held.get(tool.pk, 0)
-    order = {state: place for place, state in enumerate(("quarantined", "pending", "approved", "disabled", "removed"))}
-    return sorted(tools, key=lambda tool: (order.get(tool.state, 9), tool.name))
 
 
 @dataclass(frozen=True, slots=True)

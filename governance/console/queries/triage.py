@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements.api.caller import Caller
 from entitlements.catalog import moving
-from entitlements.models import Entitlement, System, Tool
+from entitlements.models import Entitlement, GrantLine, System, Tool
 from entitlements.reaching import Stage
 from governance.console import doors
 
@@ -104,11 +104,27 @@ class Waiting:
     tool: Tool
     words: dict[str, Any]
     given: dict[str, str]
+    may: bool = True
 
     @property
     def changed(self) -> bool:
         """Whether it was approved before, and is another now."""
         return self.tool.approved_id is not None
+
+
+def drifted(caller: Caller, tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
+    """Return tools of several systems whose definition changed, each with whether the caller may say what becomes."""
+    systems.count_holders(tools, GrantLine.objects.all())
+    named = (given.get("system"), given.get("tool"))
+    return [
+        Waiting(
+            tool,
+            systems.words_of(tool),
+            given if named == (tool.system.slug, tool.name) else {},
+            doors.may(caller, "tool-approve", tool),
+        )
+        for tool in tools
+    ]
 
 
 def waiting(tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -17,10 +17,13 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements import catalog
 from entitlements.api import visibility
+from entitlements.catalog import membership
+from entitlements.errors import DomainError
+from entitlements.limits import compile as compile_limits
 from entitlements.models import Entitlement, System, Tool
 from governance.console import doors, filling, limiting
 from governance.console.queries import requests as read
-from governance.console.tags import spoken
+from governance.console.tags import does, spoken
 
 _LENGTHS: Final = tuple(timedelta(days=days) for days in (1, 7, 30, 90, 180, 365))
 _FIELDS: Final = {"scope_taken": "scope", "scope_malformed": "scope"}
@@ -58,7 +61,7 @@ class _Bundle(forms.Form):
 class AddForm(_Bundle):
     """A new entitlement."""
 
-    field_order = ("name", "scope", "sentence", "longest")
+    field_order: tuple[str, ...] = ("name", "scope", "sentence", "longest")
 
     scope = forms.RegexField(
         r"^[a-z0-9][a-z0-9._:-]{0,63}\Z",
@@ -86,6 +89,61 @@ class EditForm(_Bundle):
     version = filling.VersionField()
 
 
+class _RuleFields(forms.Form):
+    """Which tools follow: what they do, how risky they may be, and the limits that each starts from."""
+
+    actions = forms.MultipleChoiceField(
+        label=gettext_lazy("Every approved tool that does one of these"),
+        choices=lambda: [(value, does(value)) for value in Tool.Does.values],
+        widget=forms.CheckboxSelectMultiple,
+        initial=[Tool.Does.READ],
+    )
+    risk_at_most = forms.ChoiceField(
+        label=gettext_lazy("Of this risk at most"),
+        choices=Tool.Risk.choices,
+        widget=forms.Select(attrs={"class": "short"}),
+        initial=Tool.Risk.LOW,
+    )
+    limits = forms.CharField(
+        label=gettext_lazy("Limits that each starts from, one argument a line"),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),
+        help_text=gettext_lazy(
+            "“region: north, south” leaves these values, “amount <= 100” sets a most. They hold where a tool has the "
+            "argument."
+        ),
+    )
+
+    kept: Mapping[str, Any] | None = None
+    """Limits that lines cannot say, set by the API: they stay as they are."""
+
+    def clean_limits(self) -> Mapping[str, Any]:
+        """Read the lines."""
+        try:
+            start = self.kept or limiting.of_lines(self.cleaned_data["limits"])
+            compile_limits(start)
+        except DomainError as refusal:
+            raise forms.ValidationError(refusal.message, refusal.code) from refusal
+        return start
+
+    def rule(self) -> membership.Rule:
+        """Return the rule that the form says. Raises EntitlementMalformed."""
+        return membership.read({name: self.cleaned_data[name] for name in _RuleFields.base_fields})
+
+
+class RuleAddForm(_RuleFields, AddForm):
+    """A new entitlement whose tools follow a rule."""
+
+    field_order = ("name", "scope", "sentence", "actions", "risk_at_most", "limits", "longest")
+
+
+class RuleEditForm(_RuleFields, EditForm):
+    """What can be changed of an entitlement whose tools follow a rule."""
+
+    field_order = ("name", "sentence", "actions", "risk_at_most", "limits", "longest", "enabled")
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A tool that can be picked, with the limits it has and the fields that set them."""
@@ -103,9 +161,10 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     """Bundle approved tools of a system into something that can be asked for."""
     system = _system(request, slug)
     doors.permit(request, "entitlements", system)
-    form = AddForm(request.POST) if request.method == "POST" else AddForm()
-    if request.method == "POST":
-        made = filling.submit(request, form, lambda given: _make(request, system, given), _FIELDS)
+    made_by: type[AddForm] = RuleAddForm if request.GET.get("by") == "rule" else AddForm
+    form = made_by(request.POST) if request.method == "POST" else made_by()
+    if request.method == "POST" and "preview" not in request.POST:
+        made = filling.submit(request, form, lambda given: _make(request, system, form, given), _FIELDS)
         if made is not None:
             doors.done(request, _("Made. It can be asked for now."))
             return redirect(f"/systems/{slug}/?tab=entitlements")
@@ -121,24 +180,43 @@ def edit(request: HttpRequest, slug: str, scope: str) -> HttpResponse:
     doors.about(request, *[f"entitlement:{scope}", f"system:{slug}"])
     doors.permit(request, "entitlement", found, "PATCH")
     names = ("name", "sentence", "enabled", "version")
-    form = EditForm(initial={name: getattr(found, name) for name in names}, current=found.longest)
-    if request.method == "POST":
-        form = EditForm(request.POST, current=found.longest)
-        if filling.submit(request, form, lambda given: _edit(request, found, given), _FIELDS) is not None:
-            doors.done(request, _("Saved."))
-            return redirect(f"/systems/{slug}/?tab=entitlements")
+    initial = {name: getattr(found, name) for name in names}
+    form = _form(found, initial, request.POST if request.method == "POST" else None)
+    saves = request.method == "POST" and "preview" not in request.POST
+    if saves and filling.submit(request, form, lambda given: _edit(request, found, form, given), _FIELDS) is not None:
+        doors.done(request, _("Saved."))
+        return redirect(f"/systems/{slug}/?tab=entitlements")
     return _show(request, system, form, found)
 
 
-def _make(request: HttpRequest, system: System, given: dict[str, Any]) -> Entitlement:
-    scope = f"{system.slug}:{given.pop('scope')}"
-    tools = _picked(request, system, None)
-    return catalog.make_entitlement(system, scope, tools=tools, by=doors.person(request).principal, **given)
+def _form(found: Entitlement, initial: dict[str, Any], given: QueryDict | None) -> EditForm:
+    """Return the form that changes an entitlement of its kind."""
+    if found.rule is None:
+        return EditForm(given, initial=initial, current=found.longest)
+    start = found.rule.get("limits", {})
+    said = limiting.as_lines(start)
+    form = RuleEditForm(given, initial=initial | found.rule | {"limits": said}, current=found.longest)
+    if limiting.of_lines(said) != start:
+        form.kept, form.fields["limits"].disabled = start, True
+    return form
 
 
-def _edit(request: HttpRequest, found: Entitlement, given: dict[str, Any]) -> Entitlement:
-    tools = None if found.rule is not None else _picked(request, found.system, found)
-    return catalog.edit_entitlement(found, tools=tools, by=doors.person(request).principal, **given)
+def _make(request: HttpRequest, system: System, form: forms.Form, given: dict[str, Any]) -> Entitlement:
+    scope, by = f"{system.slug}:{given.pop('scope')}", doors.person(request).principal
+    if isinstance(form, _RuleFields):
+        return catalog.make_entitlement(system, scope, rule=form.rule(), by=by, **_without_rule(given))
+    return catalog.make_entitlement(system, scope, tools=_picked(request, system, None), by=by, **given)
+
+
+def _edit(request: HttpRequest, found: Entitlement, form: forms.Form, given: dict[str, Any]) -> Entitlement:
+    by = doors.person(request).principal
+    if isinstance(form, _RuleFields):
+        return catalog.edit_entitlement(found, rule=form.rule(), by=by, **_without_rule(given))
+    return catalog.edit_entitlement(found, tools=_picked(request, found.system, found), by=by, **given)
+
+
+def _without_rule(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: said for name, said in given.items() if name not in _RuleFields.base_fields}
 
 
 def _picked(request: HttpRequest, system: System, found: Entitlement | None) -> dict[Tool, Mapping[str, Any]]:
@@ -175,14 +253,40 @@ def _choices(request: HttpRequest, system: System, found: Entitlement | None) ->
 
 
 def _show(request: HttpRequest, system: System, form: forms.Form, found: Entitlement | None) -> HttpResponse:
-    by_rule = found is not None and found.rule is not None
+    by_rule = isinstance(form, _RuleFields)
     told = {
+        "preview": _fitting(request, system, form, found) if isinstance(form, _RuleFields) else None,
         "system": system,
         "entitlement": found,
         "by_rule": by_rule,
         "choices": [] if by_rule else _choices(request, system, found),
     }
     return filling.show(request, "console/entitlement_form.html", form, told)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What a rule takes now, each with the limits it starts from, and what it would leave out of what is in."""
+
+    lines: list[dict[str, Any]]
+    added: int
+    left: list[Tool]
+
+
+def _fitting(request: HttpRequest, system: System, form: _RuleFields, found: Entitlement | None) -> Fitting | None:
+    """Say what the form's rule takes; None while the form cannot be read."""
+    if form.is_bound and not form.is_valid():
+        return None
+    start = {name: form.get_initial_for_field(field, name) for name, field in _RuleFields.base_fields.items()}
+    start["limits"] = form.kept or limiting.of_lines(str(start["limits"] or ""))
+    rule = form.rule() if form.is_bound else membership.read(start)
+    inside = {line.tool_id: line.tool for line in found.lines.select_related("tool")} if found else {}
+    tools = visibility.tools(doors.caller(request)).filter(system=system).order_by("name")
+    fitting = [tool for tool in tools if membership.fits(rule, tool)]
+    taken = {tool.pk for tool in fitting}
+    left = [tool for pk, tool in inside.items() if pk not in taken and tool.state == Tool.State.APPROVED]
+    lines = [{"tool": tool, "limits": membership.starting(rule, tool)} for tool in fitting]
+    return Fitting(lines, len(taken - inside.keys()), left)
 
 
 def _system(request: HttpRequest, slug: str) -> System:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements import catalog
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.models import System, Tool
-from governance.console import doors
+from governance.console import doors, paging
 from governance.console.queries import systems as read
+from governance.console.queries import triage as waiting
 from governance.console.views import systems
+
+_MOST: Final = 25
+"""How many changed tools a page shows, each with its difference."""
 
 
 @require_POST
@@ -64,6 +70,40 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(f"/systems/{slug}/#h-waiting")
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def changes(request: HttpRequest) -> HttpResponse:
+    """List the tools of all systems that are offered otherwise than approved, and say of one what becomes of it."""
+    caller, problem = doors.caller(request), None
+    if request.method == "POST":
+        slug, name = request.POST.get("system", ""), request.POST.get("tool", "")
+        tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
+        doors.about(request, f"tool:{slug}/{name}", f"system:{slug}")
+        try:
+            done = _decide(request, tool)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            doors.done(request, done)
+            return redirect("/tool-changes/")
+    rows = visibility.tools(caller).filter(catalog.changed(), seen__isnull=False)
+    if (state := request.GET.get("state")) in (Tool.State.QUARANTINED, Tool.State.APPROVED):
+        rows = rows.filter(state=state)
+    page = paging.page(request, rows, ("system__slug", "name"), _MOST)
+    given = request.POST.dict() if problem else {}
+    told = {
+        "page": page,
+        "changes": waiting.drifted(caller, page.rows, given),
+        "filters": request.GET,
+        "problem": problem,
+        "actions": Tool.Does.choices,
+        "risks": Tool.Risk.choices,
+        "data_classes": systems.DATA_CLASSES,
+    }
+    return render(request, "console/tool_changes.html", told, status=problem.status if problem else 200)
+
+
 def _decide(request: HttpRequest, tool: Tool) -> str:
     by, verb, reason = doors.person(request).principal, request.POST.get("verb"), doors.reason(request)
     if verb == "approve":
@@ -74,6 +114,10 @@ def _decide(request: HttpRequest, tool: Tool) -> str:
         doors.permit(request, "tool-disable", tool)
         catalog.disable_tool(tool, by=by, reason=reason or _("Looked at, and kept stopped."))
         return _("%(name)s stays stopped.") % {"name": tool.name}
+    if verb == "quarantine":
+        doors.permit(request, "tool-quarantine", tool)
+        catalog.quarantine(tool, by=by, reason=reason or _("It changed since it was approved."))
+        return _("%(name)s is stopped until somebody looks at it.") % {"name": tool.name}
     raise Malformed
 
 

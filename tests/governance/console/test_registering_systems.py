@@ -295,8 +295,39 @@ def test_a_bundle_by_rule_keeps_its_rule_when_its_words_are_edited(company: comp
     )
     lasts = str(int(made.longest.total_seconds()))
     given = {"name": "All reading", "longest": lasts, "enabled": "on", "version": made.version, "tool": []}
+    given |= {"actions": ["read"], "risk_at_most": "critical"}
     path = "/systems/clock/entitlements/clock:reads/"
-    assert "Its tools follow a rule" in visits.text(visits.as_(company.sam).get(path))
+    assert "4 tools fit" in visits.text(visits.as_(company.sam).get(path))
     assert _bundle(company, path, **given).status_code == 302
     made.refresh_from_db()
     assert (made.name, made.rule is not None, made.lines.count()) == ("All reading", True, 4)
+
+
+def test_a_bundle_by_rule_is_looked_at_before_it_is_made_and_changed(company: companies.Company) -> None:
+    schema = {"type": "object", "properties": {"region": {"type": "string"}}}
+    make.tool(company.system, "list", definition={"name": "list", "inputSchema": schema})
+    path, sam = "/systems/clock/entitlements/add/?by=rule", visits.as_(company.sam)
+    assert "2 tools fit" in visits.text(sam.get(path))
+    given = {"name": "Reads", "actions": ["read"], "risk_at_most": "low", "limits": "region: north", "longest": "86400"}
+    shown = visits.text(sam.post(path, {**given, "preview": "yes"}))
+    assert "2 tools fit" in shown
+    assert not Entitlement.objects.filter(scope="clock:reads").exists()
+    wrong = sam.post(path, {**given, "limits": "region north"})
+    assert (wrong.status_code, "each name once" in visits.text(wrong)) == (422, True)
+    assert sam.post(path, given).status_code == 302
+    made = Entitlement.objects.get(scope="clock:reads")
+    limits = {line.tool.name: line.limits for line in made.lines.select_related("tool")}
+    assert limits == {"now": {}, "list": {"region": {"one_of": ["north"], "optional": True}}}
+    page, change = "/systems/clock/entitlements/clock:reads/", {**given, "enabled": "on", "version": made.version}
+    assert "region: north" in visits.text(sam.get(page))
+    wider = {**change, "risk_at_most": "medium", "limits": "region: north, south"}
+    assert "3 tools fit, 1 of them new" in visits.text(sam.post(page, {**wider, "preview": "yes"}))
+    assert sam.post(page, wider).status_code == 302
+    limits = {line.tool.name: line.limits for line in made.lines.select_related("tool")}
+    assert limits["list"] == {"region": {"one_of": ["north", "south"], "optional": True}}
+    assert "convert" in limits
+    later = make.tool(company.system, "later", definition={"name": "later", "inputSchema": schema}, state="pending")
+    assert later.seen is not None
+    approved = catalog.Approval(later, later.seen.sha256, "Lists later.", "read", "low", "internal")
+    catalog.approve_tool(approved, by=company.sam.principal)
+    assert made.lines.get(tool=later).limits == limits["list"]
