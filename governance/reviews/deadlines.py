@@ -34,13 +34,14 @@ UNTIL_REVOKED: Final = timedelta(days=14)
 MOST_SHARE, MOST_GRANTS, MOST_CALLS_A_DAY = 0.2, 25, 1000
 """What the deadline stops by itself; above any of these, or for a business-critical agent, it waits for a word."""
 _WINDOW_DAYS: Final = 90
+_AT_ONCE: Final = 2000
 
 
 @dataclass(slots=True)
 class Effect:
     """What the deadline would do now: which items are kept and flagged, and which access would stop."""
 
-    kept: list[ReviewItem] = field(default_factory=list)
+    kept: list[UUID] = field(default_factory=list)
     stopped: list[ReviewItem] = field(default_factory=list)
     grants: dict[UUID, list[UUID]] = field(default_factory=dict)
     calls_a_day: dict[UUID, int] = field(default_factory=dict)
@@ -84,10 +85,14 @@ def effect(campaign: Campaign) -> Effect:
     """Say what would happen if nobody answered any more; nothing is changed."""
     found = Effect()
     items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
-    for item in items.select_related("campaign", "agent", "system", "holder").order_by("number"):
+    rows = items.select_related("campaign", "agent", "system", "holder").order_by("number")
+    for item in rows.iterator(chunk_size=_AT_ONCE):
         kind = kinds.of(item)
         is_kept = item.risk == Risk.LOW or (kind is not None and not kind.is_stopped_by_silence)
-        (found.kept if is_kept else found.stopped).append(item)
+        if is_kept:
+            found.kept.append(item.pk)
+        else:
+            found.stopped.append(item)
     ids = [item.pk for item in found.stopped]
     alive = set(
         Grant.objects.filter(
@@ -168,7 +173,7 @@ def _write_down(campaign: Campaign, found: Effect, before: dict[UUID, dict[str, 
     now = clock.now()
     did = NoAnswer.Did.REHEARSED if campaign.is_rehearsal else NoAnswer.Did.SUSPENDED
     NoAnswer.objects.bulk_create(
-        [NoAnswer(item=item, did=NoAnswer.Did.FLAGGED, at=now) for item in found.kept]
+        [NoAnswer(item_id=item, did=NoAnswer.Did.FLAGGED, at=now) for item in found.kept]
         + [
             NoAnswer(
                 item=item,
@@ -180,7 +185,8 @@ def _write_down(campaign: Campaign, found: Effect, before: dict[UUID, dict[str, 
                 revoke_at=None if campaign.is_rehearsal else now + UNTIL_REVOKED,
             )
             for item in found.stopped
-        ]
+        ],
+        batch_size=_AT_ONCE,
     )
 
 
