@@ -66,6 +66,8 @@ class Action(StrEnum):
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_STAGED = "campaign.staged"
+    CAMPAIGN_TEMPLATE_SAVED = "campaign_template.saved"
+    CAMPAIGN_TEMPLATE_STOPPED = "campaign_template.stopped"
     CAMPAIGN_STAGING = "campaign.staging"
     CAMPAIGN_STAGING_FAILED = "campaign.staging_failed"
     CLIENT_CLOSED = "client.closed"

@@ -19,6 +19,7 @@ from . import (
     requests,
     reviews,
 )
+from .reviews import recurring
 
 
 @shared_task(ignore_result=True)
@@ -69,6 +70,12 @@ def resume_staging() -> None:
     """Go on with stagings whose worker died or whose message was lost. Where one is at work, nothing happens."""
     for campaign_id in reviews.unfinished():
         stage_campaign.delay(str(campaign_id))
+
+
+@shared_task(ignore_result=True)
+def launch_recurring() -> None:
+    """Make the campaigns that recur today, and launch those that were staged. Two at once make one."""
+    recurring.launch_due()
 
 
 @shared_task(ignore_result=True)

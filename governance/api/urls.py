@@ -11,6 +11,7 @@ from . import (
     answering,
     auditing,
     campaign_life,
+    campaign_templates,
     campaign_verbs,
     campaigns,
     changing,
@@ -37,6 +38,7 @@ PREFIX: Final = "api/v1/"
 
 _CAMPAIGN: Final = PREFIX + "campaigns/<slug:key>"
 _MICRO: Final = PREFIX + "micro-reviews/<slug:key>"
+_TEMPLATE: Final = PREFIX + "campaign-templates/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
 _SAMPLE: Final = PREFIX + "audit-samples/<uuid:key>"
 _CUT: Final = PREFIX + "review-cuts/<uuid:key>"
@@ -74,6 +76,11 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN, campaigns.OneCampaign.as_view(), name="campaign"),
     path(_CAMPAIGN + "/activate", campaigns.Activate.as_view(), name="campaign-activate"),
     path(_CAMPAIGN + "/stage", campaign_life.Stage.as_view(), name="campaign-stage"),
+    path(_CAMPAIGN + "/duplicate", campaign_templates.Duplicate.as_view(), name="campaign-duplicate"),
+    path(PREFIX + "campaign-templates", campaign_templates.Templates.as_view(), name="campaign-templates"),
+    path(_TEMPLATE, campaign_templates.OneTemplate.as_view(), name="campaign-template"),
+    path(_TEMPLATE + "/start", campaign_templates.StartTemplate.as_view(), name="campaign-template-start"),
+    path(_TEMPLATE + "/stop", campaign_templates.StopTemplate.as_view(), name="campaign-template-stop"),
     path(_CAMPAIGN + "/pause", campaign_life.Pause.as_view(), name="campaign-pause"),
     path(_CAMPAIGN + "/resume", campaign_life.Resume.as_view(), name="campaign-resume"),
     path(_CAMPAIGN + "/cancel", campaign_life.Cancel.as_view(), name="campaign-cancel"),

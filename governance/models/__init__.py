@@ -19,6 +19,7 @@ from .reviewitems import PopulationRow, ReviewItem, ReviewLine
 from .reviews import Assignment, Campaign, Draft, ReviewDecision
 from .setup import SetupCheck
 from .staging import CampaignStaging
+from .templates import CampaignTemplate
 from .usage import Suggestion, UsageDay
 from .webhooks import Webhook, WebhookMessage
 
@@ -36,6 +37,7 @@ __all__ = [
     "AuditSample",
     "Campaign",
     "CampaignStaging",
+    "CampaignTemplate",
     "CombinationException",
     "CombinationRule",
     "Delegation",

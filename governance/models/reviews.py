@@ -87,6 +87,10 @@ class Campaign(models.Model):
     deadline_released_at = models.DateTimeField(null=True, blank=True)
     state_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
     paused_at = models.DateTimeField(null=True, blank=True)
+    template = models.ForeignKey(
+        "CampaignTemplate", null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns"
+    )
+    period = models.CharField(max_length=16, blank=True, default="", db_default="")
 
     class Meta:
         constraints: ClassVar = [
@@ -111,6 +115,9 @@ class Campaign(models.Model):
             models.CheckConstraint(
                 name="what_is_cancelled_or_paused_says_why",
                 condition=~Q(state__in=["cancelled", "paused"]) | ~Q(state_reason=""),
+            ),
+            models.UniqueConstraint(
+                name="a_template_makes_one_campaign_a_period", fields=["template", "period"], condition=~Q(period="")
             ),
             models.CheckConstraint(
                 name="a_paused_campaign_says_since_when",

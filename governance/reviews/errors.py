@@ -31,6 +31,18 @@ class NotAcknowledged(DomainError):
     code, status = "unresolved_not_acknowledged", HTTPStatus.CONFLICT
 
 
+class BadCadence(DomainError):
+    """A recurring review needs a day on which it is made first, and one to 180 days for its reviewers."""
+
+    code, status = "cadence_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class TemplateStopped(DomainError):
+    """The template is stopped already."""
+
+    code, status = "template_stopped", HTTPStatus.CONFLICT
+
+
 class NotPaused(DomainError):
     """The campaign is not paused."""
 

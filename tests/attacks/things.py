@@ -14,7 +14,7 @@ from entitlements import rolemaps, signing
 from entitlements.models import IssuedToken, SigningKey, TrustedIssuer
 from governance import agentcalls, policies, questions
 from governance.models import AuditQuestion, EvidenceShare, ReviewDecision, WebhookMessage
-from governance.reviews import Answer
+from governance.reviews import Answer, recurring
 from tests import make
 from tests.governance.console import addresses
 from tests.governance.reviews import worlds
@@ -36,6 +36,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "audit-samples/key": samples["audit/sample"],
         "evidence-shares/key": EvidenceShare.objects.get().pk,
         "campaigns/key": world.campaign.slug,
+        "campaign-templates/key": recurring.save("kept", name="Kept", by=company.ana).slug,
         "clients/key": world.client.client_id,
         "combination-exceptions/key": samples["exceptions/pk"],
         "combination-rules/key": samples["rules/pk"],

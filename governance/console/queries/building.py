@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 from django.http import QueryDict
@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from entitlements.errors import Malformed
 from governance.models import Campaign
 from governance.reviews import Manner
-from governance.reviews.errors import DueTooSoon
+from governance.reviews.errors import BadCadence, DueTooSoon
+from governance.reviews.recurring import MONTHS, following
 
 KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
     "agent_owner": (
@@ -104,6 +105,15 @@ def read(sent: QueryDict) -> Form:
         carry_days=(_number(sent, "carry_days") or 0) if delta else 0,
     )
     return Form(name, slugify(name)[:64], sent.get("due", ""), scope, manner, _echo(sent), sent)
+
+
+def rhythm(sent: QueryDict, now: datetime) -> tuple[str, date | None, int]:
+    """Read how often a template recurs, from today on, and how many days its reviewers have: as many as now."""
+    cadence = sent.get("cadence", "none")
+    if cadence not in {"none", *MONTHS}:
+        raise BadCadence
+    days = (Form("", "", sent.get("due", ""), {}, Manner()).due_at - now).days
+    return cadence, None if cadence == "none" else following(cadence, now.date()), max(1, days)
 
 
 def _conditions(sent: QueryDict) -> list[dict[str, Any]]:

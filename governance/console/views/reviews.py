@@ -24,20 +24,21 @@ from governance.console import doors, paging
 from governance.console.queries import building, launch, overview, plotting
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
-from governance.reviews import care, covering, previewing, seeing
+from governance.reviews import care, covering, previewing, recurring, seeing
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
 _MOST_LOADS: Final = 12
 
 
-def _may(request: HttpRequest, name: str, method: str = "POST") -> bool:
+def may(request: HttpRequest, name: str, method: str = "POST") -> bool:
+    """Say whether the person's roles let them in."""
     return bool(MATRIX[name, method].roles & doors.caller(request).roles)
 
 
 def permit(request: HttpRequest, name: str, method: str = "POST") -> None:
     """Raise Forbidden unless the person's roles let them in."""
-    if not _may(request, name, method):
+    if not may(request, name, method):
         raise Forbidden
 
 
@@ -59,8 +60,8 @@ def listing(request: HttpRequest) -> HttpResponse:
     shown = {
         "page": page,
         "campaigns": [{"line": overview.line(each), "waits": counts[each.pk]} for each in page.rows],
-        "may_make": _may(request, "campaigns"),
-        "sees_care": _may(request, "campaign-evidence", "GET"),
+        "may_make": may(request, "campaigns"),
+        "sees_care": may(request, "campaign-evidence", "GET"),
         "is_small": is_small,
         "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),
     }
@@ -69,7 +70,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 def _coverage(request: HttpRequest) -> dict[str, Any]:
     """Return the headline, for whoever may read evidence."""
-    if not _may(request, "campaign-evidence", "GET"):
+    if not may(request, "campaign-evidence", "GET"):
         return {}
     if not covering.is_quick() and "coverage" not in request.GET:
         return {"may_count": True}
@@ -91,6 +92,9 @@ def new(request: HttpRequest) -> HttpResponse:
     try:
         if request.method == "POST":
             form = building.read(request.POST)
+            if "template" in request.POST:
+                _keep(request, form)
+                return redirect("/reviews/templates/")
             if "preview" not in request.POST:
                 return redirect(f"/reviews/{_make(request, form).slug}/")
         seen = previewing.preview(form.scope, form.manner, by=doors.person(request))
@@ -107,6 +111,14 @@ def new(request: HttpRequest) -> HttpResponse:
         **_shown(seen),
     }
     return render(request, "console/reviews/new.html", told)
+
+
+def _keep(request: HttpRequest, form: building.Form) -> None:
+    if not form.slug:
+        raise Malformed(_("Give the review a name with letters or digits."))
+    rhythm = recurring.Rhythm(*building.rhythm(request.POST, clock.now()))
+    by = doors.person(request)
+    recurring.save(form.slug[:48], name=form.name[:180], scope=form.scope, manner=form.manner, rhythm=rhythm, by=by)
 
 
 def _make(request: HttpRequest, form: building.Form) -> Campaign:
@@ -131,7 +143,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     """Show how far a campaign has come, whom it waits for, and what may be done next."""
     campaign, person = found(request, slug), doors.person(request)
     parts = read.progress(campaign)
-    sees_all = _may(request, "campaign-evidence", "GET") or campaign.owner == person
+    sees_all = may(request, "campaign-evidence", "GET") or campaign.owner == person
     told: dict[str, Any] = {
         "campaign": campaign,
         "person": person,
@@ -146,8 +158,8 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "over": read.over(campaign) if sees_all else [],
         "mine": read.assigned(campaign, person).exists(),
         "waits": reviews.waiting_for(person).filter(item__campaign=campaign).count(),
-        "may_run": _may(request, "campaign-close"),
-        "may_evidence": _may(request, "campaign-evidence", "GET") or seeing.shared_with(person, campaign),
+        "may_run": may(request, "campaign-close"),
+        "may_evidence": may(request, "campaign-evidence", "GET") or seeing.shared_with(person, campaign),
     }
     if campaign.state in Campaign.BEGAN:
         told |= _pictures(campaign, told["reviewers"], person, sees_all=sees_all)

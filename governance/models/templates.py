@@ -1,0 +1,54 @@
+"""What is reviewed again and again: the criteria of a campaign, kept to be read anew each time."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from entitlements.models import Person
+
+
+class CampaignTemplate(models.Model):
+    """A campaign to be made again: by hand, or by itself each month, quarter, half-year or year.
+
+    `days` is how long its reviewers have. `next_on` is the day on which it is made next; `refused` is the code for
+    which that did not happen, and it waits until somebody looks.
+    """
+
+    class Cadence(models.TextChoices):
+        NONE = "none", "Only by hand"
+        MONTHLY = "monthly", "Every month"
+        QUARTERLY = "quarterly", "Every quarter"
+        HALF_YEARLY = "half_yearly", "Every half-year"
+        YEARLY = "yearly", "Every year"
+
+    slug = models.SlugField(max_length=48, unique=True)
+    name = models.CharField(max_length=180)
+    kind = models.CharField(max_length=32)
+    mode = models.CharField(max_length=8)
+    framework = models.CharField(max_length=8)
+    carry_days = models.PositiveSmallIntegerField(default=0)
+    scope = models.JSONField(default=dict)
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="campaign_templates")
+    cadence = models.CharField(max_length=16, choices=Cadence.choices, default=Cadence.NONE)
+    days = models.PositiveSmallIntegerField(default=30)
+    next_on = models.DateField(null=True, blank=True)
+    refused = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_template_recurs_from_a_day_on",
+                condition=Q(cadence="none", next_on=None) | (~Q(cadence="none") & Q(next_on__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="a_templates_reviewers_have_some_days", condition=Q(days__gte=1, days__lte=180)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug

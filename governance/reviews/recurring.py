@@ -1,0 +1,202 @@
+"""Campaigns from templates: by hand, or by themselves, one for each period however often the clock strikes.
+
+The criteria are read anew each time. What recurs is made, staged and launched in the name of the template's owner;
+items that find no reviewer wait in it, visibly, as in any other.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements.errors import DomainError, NotFound
+from entitlements.models import Person
+from governance.models import Campaign, CampaignTemplate
+
+from . import campaigns, launching, scoping
+from .campaigns import FULL, Manner
+from .errors import BadCadence, NameTaken, TemplateStopped
+
+_Cadence = CampaignTemplate.Cadence
+MONTHS: Final[Mapping[str, int]] = {
+    _Cadence.MONTHLY: 1,
+    _Cadence.QUARTERLY: 3,
+    _Cadence.HALF_YEARLY: 6,
+    _Cadence.YEARLY: 12,
+}
+LONGEST: Final = 180
+OWNER_LEFT: Final = "owner_left"
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often a template recurs, from which day on, and how many days its reviewers have."""
+
+    cadence: str = _Cadence.NONE
+    first_on: date | None = None
+    days: int = 30
+
+    def check(self) -> None:
+        """Raise BadCadence for what cannot recur."""
+        known = self.cadence in _Cadence and 1 <= self.days <= LONGEST
+        if not known or (self.cadence == _Cadence.NONE) != (self.first_on is None):
+            raise BadCadence
+
+
+BY_HAND: Final = Rhythm()
+
+
+def period(cadence: str, day: date) -> str:
+    """Name the month, quarter, half-year or year in which a day lies."""
+    match MONTHS[cadence]:
+        case 1:
+            return f"{day.year}-{day.month:02}"
+        case 12:
+            return str(day.year)
+        case months:
+            return f"{day.year}-{'q' if months < 6 else 'h'}{(day.month - 1) // months + 1}"  # noqa: PLR2004 - a half-year
+
+
+def following(cadence: str, day: date) -> date:
+    """Return the same day of the next period, or the last one of a shorter month."""
+    ahead = day.month - 1 + MONTHS[cadence]
+    year, month = day.year + ahead // 12, ahead % 12 + 1
+    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+@transaction.atomic
+def save(
+    slug: str,
+    *,
+    name: str,
+    scope: Mapping[str, Any] | None = None,
+    manner: Manner = FULL,
+    rhythm: Rhythm = BY_HAND,
+    by: Person,
+    reason: str = "",
+) -> CampaignTemplate:
+    """Keep the criteria of a campaign to be made again. Raises NameTaken, BadScope, BadManner, BadCadence."""
+    checked = scoping.check(scope or {})
+    manner.check()
+    rhythm.check()
+    try:
+        with transaction.atomic():
+            made = CampaignTemplate.objects.create(
+                slug=slug,
+                name=name,
+                scope=checked,
+                owner=by,
+                cadence=rhythm.cadence,
+                next_on=rhythm.first_on,
+                days=rhythm.days,
+                created_at=clock.now(),
+                **asdict(manner),
+            )
+    except IntegrityError as error:
+        raise NameTaken from error
+    told = {**asdict(manner), "cadence": rhythm.cadence, "days": rhythm.days}
+    detail = {"name": name, **told, "scope": checked, "first_on": str(rhythm.first_on or "")}
+    log.record(Action.CAMPAIGN_TEMPLATE_SAVED, about=_about(made), by=by.principal, reason=reason, detail=detail)
+    return made
+
+
+@transaction.atomic
+def stop(slug: str, *, by: Person, reason: str = "") -> CampaignTemplate:
+    """Let a template make nothing any more; what came of it goes on. Raises NotFound, TemplateStopped."""
+    held = _held(slug)
+    held.stopped_at = clock.now()
+    held.save(update_fields=["stopped_at"])
+    log.record(Action.CAMPAIGN_TEMPLATE_STOPPED, about=_about(held), by=by.principal, reason=reason)
+    return held
+
+
+@transaction.atomic
+def start(slug: str, *, by: Person, reason: str = "") -> Campaign:
+    """Draft a campaign from a template, by hand. Raises NotFound, TemplateStopped and what `campaigns.make` raises."""
+    held = _held(slug)
+    if held.refused:
+        held.refused = ""
+        held.save(update_fields=["refused"])
+    count = Campaign.objects.filter(template=held).count() + 1
+    return _make(held, f"{held.slug}-{count}-{clock.now():%Y%m%d}", held.name, by=by, reason=reason)
+
+
+def launch_due() -> int:
+    """Make and stage what recurs today, and launch what was staged of it; returns how many campaigns were made."""
+    today = clock.now().astimezone(UTC).date()
+    due = CampaignTemplate.objects.filter(stopped_at=None, refused="", next_on__lte=today)
+    made = sum(_recur(pk, today) for pk in due.order_by("next_on", "pk").values_list("pk", flat=True))
+    ready = Campaign.objects.filter(state=Campaign.State.STAGED).exclude(period="")
+    for campaign in ready.select_related("owner"):
+        _launch(campaign)
+    return made
+
+
+def _recur(pk: int, today: date) -> int:
+    with transaction.atomic():
+        held = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").get(pk=pk)
+        if held.stopped_at or held.refused or held.next_on is None or held.next_on > today:
+            return 0  # another beat was quicker
+        now = period(held.cadence, held.next_on)
+        held.next_on = following(held.cadence, held.next_on)
+        try:
+            with transaction.atomic():
+                _begin(held, now)
+        except DomainError as refusal:
+            held.refused = refusal.code
+        if not held.owner.is_active:
+            held.refused = OWNER_LEFT
+        held.save(update_fields=["next_on", "refused"])
+        return int(not held.refused)
+
+
+def _begin(held: CampaignTemplate, now: str) -> None:
+    if not held.owner.is_active:
+        return
+    reason = f"It recurs: {held.get_cadence_display().lower()}."
+    made = _make(held, f"{held.slug}-{now}", f"{held.name} {now}", by=held.owner, reason=reason, now=now)
+    launching.stage(made.pk, by=held.owner, reason=reason)
+
+
+def _launch(campaign: Campaign) -> None:
+    if not campaign.owner.is_active:
+        return
+    if launching.is_stale(campaign, clock.now()):
+        launching.stage(campaign.pk, by=campaign.owner, reason="What was taken is too old.")
+        return
+    launching.activate(campaign.pk, by=campaign.owner, reason="It recurs.", acknowledged=True)
+
+
+def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
+    due = datetime.combine((clock.now() + timedelta(days=held.days)).date(), time.max, UTC)
+    manner = Manner(held.kind, held.mode, held.framework, held.carry_days)
+    made = campaigns.make(slug, name=name, due_at=due, scope=held.scope, manner=manner, by=by, reason=reason)
+    Campaign.objects.filter(pk=made.pk).update(template=held, period=now)
+    return made
+
+
+@transaction.atomic
+def duplicate(campaign: Campaign, slug: str, *, name: str, due_at: datetime, by: Person, reason: str = "") -> Campaign:
+    """Draft a campaign with the criteria of another. Raises what `campaigns.make` raises."""
+    manner = Manner(campaign.kind, campaign.mode, campaign.framework, campaign.carry_days)
+    return campaigns.make(slug, name=name, due_at=due_at, scope=campaign.scope, manner=manner, by=by, reason=reason)
+
+
+def _held(slug: str) -> CampaignTemplate:
+    held = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").filter(slug=slug).first()
+    if held is None:
+        raise NotFound
+    if held.stopped_at:
+        raise TemplateStopped
+    return held
+
+
+def _about(held: CampaignTemplate) -> list[str]:
+    return [f"template:{held.slug}", f"person:{held.owner.login}"]

@@ -1,0 +1,126 @@
+"""Templates of campaigns: read anew each time, one campaign a period however often the clock strikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from audit import clock
+from governance import reviews, tasks
+from governance.models import Campaign, CampaignTemplate, PopulationRow
+from governance.reviews import recurring
+from governance.reviews.errors import BadCadence, BadScope, NameTaken, TemplateStopped
+from governance.reviews.recurring import Rhythm
+from tests import make
+from tests.governance import companies
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+
+
+def test_periods_follow_each_other_by_the_calendar() -> None:
+    assert [recurring.period(each, date(2026, 11, 30)) for each in recurring.MONTHS] == [
+        "2026-11", "2026-q4", "2026-h2", "2026"
+    ]  # fmt: skip
+    assert [recurring.following(each, date(2026, 11, 30)) for each in recurring.MONTHS] == [
+        date(2026, 12, 30), date(2027, 2, 28), date(2027, 5, 30), date(2027, 11, 30)
+    ]  # fmt: skip
+
+
+def test_a_beat_that_strikes_twice_makes_one_campaign_and_the_next_period_another(at: Move) -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
+    today = clock.now().date()
+    recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
+    for _ in range(2):
+        assert tasks.launch_recurring() is None
+    made = Campaign.objects.get()
+    assert (made.state, made.period, made.owner) == ("staging", f"{today:%Y-%m}", company.ana)
+    tasks.stage_campaign(str(made.pk))
+    for _ in range(2):
+        tasks.launch_recurring()
+    made.refresh_from_db()
+    assert made.state == "active"
+
+    make.grant(make.agent("newer", sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
+    at(timedelta(days=32))
+    assert recurring.launch_due() == 1
+    second = Campaign.objects.get(state="staging")
+    tasks.stage_campaign(str(second.pk))
+    assert PopulationRow.objects.filter(campaign=second, grant__agent__slug="newer").exists(), "the scope is read anew"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Campaign.objects.filter(pk=second.pk).update(period=made.period)
+
+
+def test_what_cannot_be_made_says_why_and_waits_for_somebody_to_start_it(at: Move) -> None:
+    company, _ = worlds.found()
+    system = make.system("gone")
+    today = clock.now().date()
+    recurring.save("x", name="X", scope={"systems": ["gone"]}, rhythm=Rhythm("monthly", today), by=company.ana)
+    type(system).objects.filter(pk=system.pk).update(slug="renamed")
+    assert recurring.launch_due() == 0
+    held = CampaignTemplate.objects.get()
+    assert (held.refused, Campaign.objects.exists()) == (BadScope.code, False)
+    at(timedelta(days=40))
+    assert recurring.launch_due() == 0
+    with pytest.raises(BadScope):
+        recurring.start("x", by=company.ana)
+    type(system).objects.filter(pk=system.pk).update(slug="gone")
+    assert recurring.start("x", by=company.ana).state == "draft"
+    assert CampaignTemplate.objects.get().refused == ""
+
+
+def test_a_template_whose_owner_left_makes_nothing() -> None:
+    company, _ = worlds.found()
+    recurring.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
+    company.ana.is_active, company.ana.disabled_at = False, clock.now()
+    company.ana.save()
+    assert recurring.launch_due() == 0
+    assert CampaignTemplate.objects.get().refused == recurring.OWNER_LEFT
+
+
+def test_a_stopped_template_makes_nothing() -> None:
+    company, _ = worlds.found()
+    recurring.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
+    recurring.stop("x", by=company.ana)
+    assert recurring.launch_due() == 0
+    for verb in (recurring.start, recurring.stop):
+        with pytest.raises(TemplateStopped):
+            verb("x", by=company.ana)
+
+
+def test_a_template_that_means_nothing_is_refused() -> None:
+    company = companies.found()
+    for wrong in (Rhythm("weekly"), Rhythm("monthly"), Rhythm("none", date(2026, 1, 1)), Rhythm(days=0)):
+        with pytest.raises(BadCadence):
+            recurring.save("x", name="X", rhythm=wrong, by=company.ana)
+    recurring.save("x", name="X", by=company.ana)
+    with pytest.raises(NameTaken):
+        recurring.save("x", name="X", by=company.ana)
+
+
+def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it() -> None:
+    company, _ = worlds.found()
+    ana = visits.as_(company.ana)
+    due = (clock.now() + timedelta(days=20)).date().isoformat()
+    form = {"name": "Quarterly", "due": due, "system": "clock", "cadence": "quarterly", "template": "yes"}
+    assert ana.post("/reviews/new/", form, secure=True)["Location"] == "/reviews/templates/"
+    held = CampaignTemplate.objects.get()
+    assert (held.cadence, held.days, held.scope) == ("quarterly", 20, {"systems": ["clock"]})
+    assert "Every quarter" in visits.text(ana.get("/reviews/templates/", secure=True))
+    begun = ana.post("/reviews/templates/quarterly/start/", secure=True)["Location"]
+    first = Campaign.objects.get()
+    assert begun == f"/reviews/{first.slug}/"
+    again = ana.post(f"{begun}duplicate/", {"name": "Once more", "due": due}, secure=True)["Location"]
+    second = Campaign.objects.get(slug="once-more")
+    assert (again, second.scope, second.template) == ("/reviews/once-more/", first.scope, None)
+    ana.post("/reviews/templates/quarterly/stop/", secure=True)
+    assert "Stopped" in visits.text(ana.get("/reviews/templates/", secure=True))
+    assert visits.as_(company.sofia).get("/reviews/templates/", secure=True).status_code == 403
+    assert reviews.activate(second.pk, by=company.ana).state == "active"
