@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
     """A table, and two columns that say which campaign came of it."""
 
     dependencies: ClassVar = [
-        ("governance", "0035_an_auditors_work"),
+        ("governance", "0036_what_is_sealed_stays"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
