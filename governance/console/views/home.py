@@ -51,7 +51,6 @@ def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
         *(
             "requests",
             "reviews",
-            "nobody",
             "emergencies",
             "proposals",
             "unneeded",
