@@ -91,6 +91,7 @@ _ROWS: Final[Matrix] = {
     ("micro-review", "GET"): READABLE,
     ("micro-review-answer", "POST"): _ANSWER,
     ("micro-review-postpone", "POST"): _ANSWER,
+    ("grant-use", "GET"): READABLE,
     ("right-sizing", "GET"): READABLE,
     ("grant-right-size", "POST"): row(Role.ANALYST, Role.SECURITY, related="sponsor owner system_owner"),
     ("simulate-reduction", "POST"): READABLE,

@@ -1,4 +1,4 @@
-"""Access that is larger than its use, over REST: what could go, with its replay, and taking it away by a person."""
+"""The use of access over REST: what was seen of each line, what could go with its replay, and letting it go."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from audit import clock
 from entitlements import grants
 from entitlements.api import visibility
 from entitlements.api.endpoints import Endpoint, Listing
@@ -19,7 +20,8 @@ from entitlements.api.grants import GrantShown
 from entitlements.api.matrix import Matrix
 from entitlements.models import Grant
 from governance import reviews
-from governance.reviews import rightsizing
+from governance.models import UsageDay
+from governance.reviews import rightsizing, usage
 
 from .bodies import Names
 from .matrix import MATRIX
@@ -48,6 +50,61 @@ class RightSizeAsked(Strict):
 
     drop = Names()
     reason = Text(max_length=500)
+
+
+class LineUseShown(Shown):
+    """What was seen of one tool in ninety days. Numbers are null where calls go past our gateway (grades B and C).
+
+    `full_window`: the access, or what it renews, is older than that, so that no call means that nobody used it.
+    """
+
+    tool = serializers.CharField()
+    grade = serializers.ChoiceField(choices=["A", "B", "C"], source="use.grade")
+    full_window = serializers.BooleanField(source="use.full")
+    calls = serializers.IntegerField(allow_null=True, source="use.calls")
+    denied = serializers.IntegerField(allow_null=True, source="use.denied")
+    people = serializers.IntegerField(allow_null=True, source="use.people")
+    last_call_at = serializers.DateTimeField(allow_null=True, source="use.last")
+
+
+class DayShown(Shown):
+    """The sealed calls of one tool on one day, in UTC; what was not added up yet is missing."""
+
+    day = serializers.DateField()
+    tool = serializers.CharField(source="tool.name")
+    calls = serializers.IntegerField()
+    denied = serializers.IntegerField()
+    people = serializers.SerializerMethodField()
+
+    def get_people(self, row: UsageDay) -> int:
+        """Count whom they were for."""
+        return len(row.people)
+
+
+class UseShown(Shown):
+    """The use of one grant. `arguments`: the record keeps a digest of them, so which were used cannot be told."""
+
+    since = serializers.DateTimeField()
+    lines = LineUseShown(many=True)
+    days = DayShown(many=True)
+    arguments = serializers.ChoiceField(choices=["not_kept"])
+
+
+class GrantUse(Endpoint):
+    """GET /grants/{id}/use."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+
+    @extend_schema(responses=UseShown)
+    def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Say how much each tool of a grant was used in ninety days, and on which of them."""
+        grant, now = self.find(visibility.grants(self.caller), pk=key), clock.now()
+        found = usage.of_lines([grant.pk], now)
+        lines = [{"tool": line.tool.name, "use": found[grant.pk, line.tool_id]} for line in grant.lines.all()]
+        since = now - usage.WINDOW
+        days = UsageDay.objects.filter(grant=grant, day__gte=since.date()).select_related("tool")
+        told = {"since": since, "lines": lines, "days": days.order_by("day", "tool__name"), "arguments": "not_kept"}
+        return Response(UseShown(told).data)
 
 
 class LargerFilter(filters.FilterSet):

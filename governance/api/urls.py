@@ -103,6 +103,7 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/questions", auditing.Questions.as_view(), name="campaign-questions"),
     path(PREFIX + "audit-questions/<uuid:key>/answer", auditing.Answer.as_view(), name="audit-question-answer"),
     path(PREFIX + "right-sizing", rightsizing.RightSizing.as_view(), name="right-sizing"),
+    path(PREFIX + "grants/<uuid:key>/use", rightsizing.GrantUse.as_view(), name="grant-use"),
     path(PREFIX + "grants/<uuid:key>/right-size", rightsizing.RightSize.as_view(), name="grant-right-size"),
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),

@@ -111,6 +111,20 @@ def test_over_the_api_whoever_sees_it_reads_it_and_those_who_answer_let_it_go() 
     assert [line["tool"] for line in done.json()["lines"]] == ["now"]
 
 
+def test_the_use_of_a_grant_is_told_by_tool_and_day_and_what_cannot_be_told_is_said() -> None:
+    company = companies.found()
+    grant = held(company)
+    used(grant, "now", 4500)
+    address = f"/api/v1/grants/{grant.pk}/use"
+    assert client.of(company.mallory).get(address).status_code == 404
+    told = client.of(company.sofia).get(address).json()
+    lines = {line["tool"]: line for line in told["lines"]}
+    assert (lines["now"]["calls"], lines["now"]["grade"], lines["now"]["full_window"]) == (4500, "A", True)
+    assert (lines["wipe"]["calls"], lines["wipe"]["last_call_at"]) == (0, None)
+    assert [(day["tool"], day["calls"], day["people"]) for day in told["days"]] == [("now", 4500, 0)]
+    assert told["arguments"] == "not_kept"
+
+
 def test_on_the_page_one_press_lets_it_go_for_those_who_may() -> None:
     company = companies.found()
     grant = held(company)
