@@ -1,0 +1,139 @@
+"""More of the workbench in a real browser: several at once by keys, two windows on one item, what a reload keeps."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.conftest import PASSWORD, Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+
+WORK = "/reviews/q4/work/?view=agent"
+_RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture
+def review(transactional_db: None) -> None:  # noqa: ARG001 - the server reads what is committed
+    from tests.browser import review_world  # noqa: PLC0415 - the product can be imported only now
+
+    review_world.fill(PASSWORD, items=12)
+
+
+def _complaints(visitor: Visitor) -> list[str]:
+    """Look at the page wide and light, then narrow and dark; return what is wrong with it."""
+    found = []
+    for scheme, width in (("light", 1440), ("dark", 320)):
+        visitor.page.emulate_media(color_scheme=scheme, forced_colors="none", reduced_motion="reduce")
+        visitor.page.set_viewport_size({"width": width, "height": 900})
+        said = (
+            Axe().run(visitor.page, options={"runOnly": _RULES, "resultTypes": ["violations"]}).response["violations"]
+        )
+        found += [f"{width} {each['id']}: {each['nodes'][0]['html'][:200]}" for each in said]
+        across = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        found += [f"{width}: scrolls {across} px to the side"] if across > 0 else []
+    visitor.page.emulate_media(color_scheme="light")
+    visitor.page.set_viewport_size({"width": 1440, "height": 900})
+    return found + visitor.violations()
+
+
+def test_several_are_selected_and_removed_together_by_keys_alone(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import Draft  # noqa: PLC0415
+
+    page, keys = visitor.page, visitor.page.keyboard
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    visitor.tab_to("tr[data-item]")
+    keys.press("x")
+    keys.press("Shift+J")
+    keys.press("]")
+    keys.press("x")
+    assert page.locator("tr[aria-selected=true]").count() == 3
+    keys.press("r")
+    page.wait_for_url("**/bulk/")
+    wrong = _complaints(visitor)
+    page.get_by_label("Why").focus()
+    keys.type("The project")
+    keys.press("Tab")
+    keys.press("Enter")
+    page.get_by_role("heading", name="It fits 3 of 3").wait_for()
+    wrong += _complaints(visitor)
+    page.get_by_label("Type 3 to confirm").focus()
+    keys.type("3")
+    keys.press("Enter")
+    page.get_by_text("3 answers are drafted.").wait_for()
+    assert {each.bulk_op for each in Draft.objects.filter(verb="revoke")} == set(
+        Draft.objects.values_list("bulk_op", flat=True)
+    )
+    assert (Draft.objects.count(), wrong, visitor.wrong) == (3, [], [])
+
+
+def test_an_item_that_changed_in_another_window_keeps_both_until_one_is_confirmed(
+    visitor: Visitor,
+    review: None,  # noqa: ARG001
+) -> None:
+    from governance.models import Draft  # noqa: PLC0415
+
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    other = visitor.page.context.new_page()
+    other.goto(visitor.address + WORK)
+    mine, theirs = (page.locator("tr[data-item]").nth(3) for page in (visitor.page, other))
+    theirs.focus()
+    other.keyboard.press("r")
+    theirs.locator("select").select_option("duplicate")
+    other.locator("form[data-drafted='1']").wait_for()
+    mine.focus()
+    visitor.page.keyboard.press("u")
+    mine.locator("select").select_option("need_info")
+    mine.get_by_text("changed elsewhere at").wait_for()
+    assert Draft.objects.get().verb == "revoke"
+    mine.get_by_role("button", name="Keep mine").click()
+    mine.get_by_text("Kept as a draft").wait_for()
+    assert (Draft.objects.get().verb, Draft.objects.get().reason_code) == ("abstain", "need_info")
+
+
+def test_what_was_not_sent_before_a_reload_is_sent_after_it(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import Draft  # noqa: PLC0415
+
+    page = visitor.page
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    page.route("**/draft/", lambda route: route.abort())
+    row = page.locator("tr[data-item]").nth(2)
+    row.focus()
+    page.keyboard.press("u")
+    row.locator("select").select_option("dont_understand")
+    page.locator("[data-banner]").wait_for()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    page.unroute("**/draft/")
+    page.locator("form[data-drafted='1']").wait_for()
+    assert (Draft.objects.get().verb, Draft.objects.get().reason_code) == ("abstain", "dont_understand")
+
+
+def test_the_details_follow_the_focus_and_escape_leads_back(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    page, keys = visitor.page, visitor.page.keyboard
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    visitor.tab_to("tr[data-item]")
+    keys.press("o")
+    first = page.locator("aside h2").inner_text()
+    keys.press("j")
+    expect(page.locator("aside h2")).not_to_have_text(first)
+    keys.press("Enter")
+    assert page.evaluate("document.activeElement.matches('aside')")
+    keys.press("Escape")
+    assert page.evaluate("document.activeElement.matches('tr[data-item]')")
+    keys.press("c")
+    keys.type("Ask Otto.")
+    keys.press("Escape")
+    keys.press("/")
+    keys.type("nothing like it")
+    page.get_by_text("0 items shown").wait_for()
+    page.get_by_label("Agent, system or tool").fill("")
+    keys.press("Escape")
+    keys.press("g")
+    expect(page.locator("aside [data-to], aside:focus")).to_be_focused()
+    assert visitor.wrong == []
