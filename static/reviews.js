@@ -238,6 +238,7 @@
     if (told === null) { aside.textContent = words.lost; return; }
     aside.innerHTML = told;
     aside.scrollTop = 0;
+    document.dispatchEvent(new Event("htmx:after:swap")); // its times in the reader's own zone
     beside.replaying(aside, words.would);
     stop = beside.watch(aside, row.dataset.at, () => { if ("unseen" in row.dataset) opened(row); });
   };
