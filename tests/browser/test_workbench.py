@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -23,8 +25,9 @@ def review(transactional_db: None) -> None:  # noqa: ARG001 - the server reads w
 
 def _complaints(visitor: Visitor) -> list[str]:
     """Look at the page wide and light, then narrow and dark; return what is wrong with it."""
-    found = []
-    for scheme, width in (("light", 1440), ("dark", 320)):
+    found: list[str] = []
+    ways: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 1440), ("dark", 320))
+    for scheme, width in ways:
         visitor.page.emulate_media(color_scheme=scheme, forced_colors="none", reduced_motion="reduce")
         visitor.page.set_viewport_size({"width": width, "height": 900})
         said = (
