@@ -81,7 +81,6 @@ _CHAINS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "console_access": (("manager", "admin", "security"), ("admin", "security")),
 }
 """Who is asked by each kind of campaign, at its first and its second stage, in this order."""
-RULES: Final = ("holder", "sponsor", "system_owner", "manager", "admin", "security")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +194,11 @@ def resolve(around: Around) -> Choice:
                 return Choice(login, rule, _skips(skipped))
             skipped[login] = why
     return Choice(None, UNRESOLVED, _skips(skipped))
+
+
+def rules(kind: str) -> tuple[str, ...]:
+    """Name every rule of a kind of campaign, at either stage."""
+    return tuple(dict.fromkeys(rule for chain in _CHAINS[kind] for rule in chain))
 
 
 def _skips(skipped: dict[str, Bar]) -> tuple[Skip, ...]:

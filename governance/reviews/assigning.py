@@ -244,7 +244,7 @@ def successors(item_id: UUID, *, by: Person) -> list[Person]:
     if live is None:
         return []
     around = dict(around_items([item_id], live.stage))[item_id]
-    chain = {who for rule in reviewing.RULES for who in around.holders(rule) if who}
+    chain = {who for rule in reviewing.rules(around.kind) for who in around.holders(rule) if who}
     rows = Person.objects.filter(login__in=chain - around.abstained, is_active=True).exclude(pk=by.pk)
     rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
     return [each for each in rows.order_by("name") if against(each, around) is None]

@@ -139,7 +139,7 @@ def _bare(pattern: URLPattern) -> str:
     return reverse(str(pattern.name), kwargs={**given, **pattern.default_args})
 
 
-def _look(visitor: Visitor, name: str, path: str) -> list[str]:
+def look_at(visitor: Visitor, name: str, path: str) -> list[str]:
     """Look at a page in every way; return what is wrong with it."""
     page, found = visitor.page, []
     page.set_viewport_size({"width": 1440, "height": 900})
@@ -225,13 +225,13 @@ def _is_page(visitor: Visitor, name: str, path: str) -> bool:
 
 @pytest.mark.usefixtures("company")
 def test_every_page_is_accessible_reflows_and_keeps_the_policy(visitor: Visitor) -> None:
-    wrong = _look(visitor, "login", "/login/")
+    wrong = look_at(visitor, "login", "/login/")
     visitor.sign_in("ana")
     _prove(visitor)
     pages = [each for each in _addresses() if each[0] not in REVIEWERS and each[0] != "account_login"]
     for name, path in pages:
         if _is_page(visitor, name, path) and _status(visitor, path) != HTTPStatus.FORBIDDEN:
-            wrong += _look(visitor, name, path)
+            wrong += look_at(visitor, name, path)
     assert not wrong, "\n".join(wrong)
     assert [each for each in visitor.wrong if "status of 4" not in each] == []  # some of the pages say no, on purpose
 
@@ -250,7 +250,7 @@ def test_what_an_analyst_may_not_see_is_accessible_to_whoever_may(visitor: Visit
         visitor.sign_in(login)
         _prove(visitor)
         seen = [each for each in shut if _status(visitor, each[1]) == HTTPStatus.OK]
-        wrong += [each for name, path in seen for each in _look(visitor, f"{name}-{login}", path)]
+        wrong += [each for name, path in seen for each in look_at(visitor, f"{name}-{login}", path)]
         shut = [each for each in shut if each not in seen]
     assert not wrong + visitor.wrong, "\n".join(wrong)
     assert shut == [], "nobody looked at these"
@@ -266,7 +266,7 @@ def test_what_an_approver_and_reviewer_sees_is_accessible_too(visitor: Visitor) 
     pages = [
         each for each in _addresses() if each[0] in {*REVIEWERS, "home", "request-page", "proposal-page", "delegations"}
     ]
-    wrong = [each for name, path in pages for each in _look(visitor, f"{name}-sofia", path)]
+    wrong = [each for name, path in pages for each in look_at(visitor, f"{name}-sofia", path)]
     assert not wrong + visitor.wrong, "\n".join(wrong)
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.test_gallery import _look
+from tests.browser.test_gallery import look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("company")]
 
@@ -37,7 +37,7 @@ def _told(company: None) -> None:  # noqa: ARG001 - the company is there
 
 def test_notices_are_read_and_marked_by_keyboard_and_quiet_hours_kept(visitor: Visitor) -> None:
     visitor.sign_in("sofia")
-    assert _look(visitor, "inbox", "/inbox/") + _look(visitor, "notice-settings", "/settings/notices/") == []
+    assert look_at(visitor, "inbox", "/inbox/") + look_at(visitor, "notice-settings", "/settings/notices/") == []
     visitor.page.set_viewport_size({"width": 1440, "height": 900})
     visitor.go("/inbox/?show=unread")
     visitor.tab_to('form[action^="/inbox/"][action$="/read/"] button.small')
@@ -57,4 +57,4 @@ def test_notices_are_read_and_marked_by_keyboard_and_quiet_hours_kept(visitor: V
 
 def test_an_administrator_looks_at_what_was_not_taken(visitor: Visitor) -> None:
     visitor.sign_in("admin")
-    assert _look(visitor, "deliveries", "/settings/deliveries/") == []
+    assert look_at(visitor, "deliveries", "/settings/deliveries/") == []

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
 from tests.browser.conftest import Visitor
-from tests.browser.test_gallery import _look
+from tests.browser.test_gallery import look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("company")]
 
@@ -28,8 +28,8 @@ def _half_set_up(settings: Settings, company: None) -> None:  # noqa: ARG001 - t
 
 def test_an_administrator_finds_every_line_and_its_test_in_every_light(visitor: Visitor) -> None:
     visitor.sign_in("admin")
-    assert _look(visitor, "setup", "/settings/setup/") == []
-    assert _look(visitor, "setup-banner", "/") == []
+    assert look_at(visitor, "setup", "/settings/setup/") == []
+    assert look_at(visitor, "setup-banner", "/") == []
 
 
 def test_a_test_is_pressed_by_keyboard_and_the_page_comes_back_to_its_line(visitor: Visitor) -> None:
