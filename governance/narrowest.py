@@ -1,18 +1,23 @@
 """The narrowest choice that a request could begin with, and why. Pure; it proposes, whoever asks ticks.
 
 Never wider than what is offered. A call that was refused says exactly what is needed. Else it is what the agent itself
-called lately, or tried to call; else what most of the agents with the same entitlement hold. Where there are too few of
-them, nothing is proposed.
+called lately, or tried to call; else what most of the agents with the same entitlement hold. Of that, or of all, what
+the stated purpose speaks of, if it speaks of any. Where there is none of it, nothing is proposed.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+_WORD: Final = re.compile(r"[^\W\d_]{4,}")
+_COMMON: Final = frozenset(
+    {"agent", "does", "from", "have", "into", "need", "only", "some", "that", "their", "them", "they", "this", "with"}
+)
 FEW: Final = 2
 """Of fewer agents nobody learns what is usual."""
 
@@ -48,13 +53,33 @@ class Choice:
     by_peers: bool
     time_by_peers: bool
     by_past: bool = False
+    by_purpose: bool = False
+
+
+def fitting(purpose: str, said: Mapping[str, str]) -> frozenset[str]:
+    """Return the tools whose name or sentence shares a word with a purpose; `said` is their sentence by name."""
+    wanted = _words(purpose)
+    return frozenset(name for name, sentence in said.items() if wanted & _words(f"{name} {sentence}"))
+
+
+def _words(text: str) -> set[str]:
+    """Return the beginnings of the words that say something: "invoices" and "invoice" are one."""
+    spread = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", text)
+    return {word.rstrip("s") for word in _WORD.findall(spread.casefold())} - _COMMON
 
 
 def choose(
-    offered: Collection[str], wanted: str, peers: Peers, *, usual: timedelta, past: Past | None = None
+    offered: Collection[str],
+    wanted: str,
+    peers: Peers,
+    *,
+    usual: timedelta,
+    past: Past | None = None,
+    fits: Collection[str] = (),
 ) -> Choice:
     """Choose of what is offered: the tool whose call was refused, else what was called, else what peers hold, else all.
 
+    Of what peers hold, or of all, only what `fits` the purpose, where anything does.
     What peers hold is what at least half of them do. The time is the median of their grants, never longer than `usual`.
     """
     enough = peers.count >= FEW
@@ -62,7 +87,9 @@ def choose(
     median = timedelta(seconds=statistics.median_low([int(each.total_seconds()) for each in peers.lasting] or [0]))
     short = enough and timedelta(0) < median < usual
     named, called = frozenset({wanted} & set(offered)), (past.tools if past else frozenset()) & frozenset(offered)
-    tools = named or called or common or frozenset(offered)
+    spoken_of = (common or frozenset(offered)) & frozenset(fits)
+    tools = named or called or spoken_of or common or frozenset(offered)
     by_past = bool(called) and tools == called and not named
-    by_peers = bool(common) and tools == common and not by_past
-    return Choice(tools, median if short else usual, by_peers=by_peers, time_by_peers=short, by_past=by_past)
+    by_purpose = bool(spoken_of) and not named and not called
+    by_peers = bool(common) and tools <= (common or frozenset()) and not by_past and not named
+    return Choice(tools, median if short else usual, by_peers, short, by_past=by_past, by_purpose=by_purpose)

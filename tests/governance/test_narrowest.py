@@ -87,3 +87,31 @@ def test_the_form_begins_with_it_and_says_why() -> None:
     assert '<option value="28800" selected>' in page
     assert "2 of 2 other agents hold it" in page
     assert "0 of 2 other agents hold it" in page
+
+
+def test_of_what_peers_hold_it_is_what_the_purpose_speaks_of_if_it_speaks_of_any() -> None:
+    said = {"list_invoices": "Lists invoices.", "payOut": "Pays money out.", "now": "Tells the time."}
+    assert narrowest.fitting("Matches invoices with what was paid out", said) == {"list_invoices"}
+    assert narrowest.fitting("Only needs this", said) == frozenset()
+    peers = Peers(4, {"now": 4, "convert": 4}, [DAY])
+    chosen = narrowest.choose(OFFERED, "", peers, usual=DAY, fits={"convert", "wipe"})
+    assert (chosen.tools, chosen.by_purpose) == (frozenset({"convert"}), True)
+    assert narrowest.choose(OFFERED, "", peers, usual=DAY, fits={"wipe"}).tools == {"now", "convert"}
+    assert narrowest.choose(OFFERED, "", Peers(), usual=DAY, fits={"wipe"}).tools == {"wipe"}
+
+
+@pytest.mark.django_db
+def test_an_approver_sees_the_suggestion_and_what_was_called() -> None:
+    company = companies.found()
+    company.bot.purpose = "Converts between time zones."
+    company.bot.save()
+    asked = company.ask("now", "convert", by=company.otto)
+    page = visits.as_(company.sofia)
+    shown = visits.text(page.get(f"/requests/{asked.pk}/"))
+    assert shown.count("suggested: the purpose speaks of it") == 1
+    links = [f"agent:{company.bot.slug}", "system:clock", "tool:clock/now"]
+    with transaction.atomic():
+        log.record(Action.CALL_ALLOWED, about=links, by=company.bot.principal)
+    shown = visits.text(page.get(f"/requests/{asked.pk}/"))
+    assert ("suggested: it called it" in shown, "called 1 time" in shown) == (True, True)
+    assert "suggested:" not in visits.text(visits.as_(company.otto).get(f"/requests/{asked.pk}/"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from audit.models import Event
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Entitlement, Grant, Person, Tool
-from governance import requests, rules
+from governance import narrowest, requests, rules
 from governance.console import limiting
 from governance.models import AccessRequest, RequestLine
 from governance.narrowest import Past, Peers
@@ -88,6 +88,9 @@ class Line:
     fields: list[limiting.Field]
     others: int
     """How many other agents hold the tool now."""
+    called: int = 0
+    refused: int = 0
+    """How often the agent called it lately, and was refused."""
 
     @property
     def tightened(self) -> bool:
@@ -125,6 +128,19 @@ def peers(entitlement: Entitlement, agent: Agent) -> Peers:
     lasting = [end - start for start, end in live.values_list("starts_at", "expires_at")]
     count = live.values("agent").distinct().count()
     return Peers(count, {name: len(holders) for name, holders in holding.items()}, lasting)
+
+
+def suggested(request: AccessRequest, lines: Sequence[Line]) -> tuple[narrowest.Choice | None, list[Line]]:
+    """Return the narrowest choice of what is asked, if anything speaks for one, and the lines with past calls."""
+    said = {line.tool.name: line.tool.sentence for line in lines if line.row.kept}
+    called, others = past(request.entitlement, request.agent), peers(request.entitlement, request.agent)
+    fits = narrowest.fitting(f"{request.agent.purpose} {request.reason}", said)
+    choice = narrowest.choose(list(said), "", others, usual=request.lasts, past=called, fits=fits)
+    counted = [
+        replace(line, called=called.allowed.get(line.tool.name, 0), refused=called.denied.get(line.tool.name, 0))
+        for line in lines
+    ]
+    return choice if choice.by_past or choice.by_peers or choice.by_purpose else None, counted
 
 
 def past(entitlement: Entitlement, agent: Agent) -> Past:

@@ -84,7 +84,8 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
     offered = [line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED]
     peers = read.peers(entitlement, agent)
     past = read.past(entitlement, agent) if asking.answers_for(person, agent) else narrowest.Past()
-    choice = narrowest.choose(offered, wanted, peers, usual=usual, past=past)
+    fits = narrowest.fitting(agent.purpose, {line.tool.name: line.tool.sentence for line in rows})
+    choice = narrowest.choose(offered, wanted, peers, usual=usual, past=past, fits=fits)
     lines = [
         {
             "tool": line.tool,

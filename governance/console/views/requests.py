@@ -26,6 +26,9 @@ from governance.narrowing import Narrowing
 _FILLED: Final = frozenset({"look", "approve", "deny"})
 """What the form with the tools can be sent for."""
 
+_CAME_OF_IT: Final = (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED)
+"""When whoever asked sees what was left out: while the rest waits for others, and when it was given."""
+
 
 @require_safe
 @doors.page
@@ -69,6 +72,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
     ticked = request.POST.getlist("tool") if request.POST.get("verb") in _FILLED else kept
     is_open = asked.state == AccessRequest.State.IN_APPROVAL
     may_answer = read.waits_for(asked, person)
+    choice, lines = read.suggested(asked, lines) if may_answer else (None, lines)
     told: dict[str, Any] = {
         "asked": asked,
         "lines": lines,
@@ -76,6 +80,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "stages": read.stages(asked),
         "lengths": read.lengths(asked.lasts, asked.lasts),
         "may_answer": may_answer,
+        "suggested": choice,
         "outlook": outlook.of(asked, ticked, doors.caller(request)) if may_answer else None,
         "combinations": separation.of_request(asked) if is_open else [],
         "may_ask_again": renewing.may_ask_again(asked, person),
@@ -99,7 +104,7 @@ def _afterwards(asked: AccessRequest, person: Person) -> dict[str, Any]:
         "eligible": Person.objects.filter(login__in=able).order_by("name"),
         "may_appeal": appealing.may_appeal(asked, person),
         "may_give_back": appealing.may_give_back(asked, person),
-        "narrowed": asked.state == AccessRequest.State.APPROVED and appealing.was_narrowed(asked),
+        "narrowed": asked.state in _CAME_OF_IT and appealing.was_narrowed(asked),
         "appeal": AccessRequest.objects.filter(appeals=asked).first(),
         "denials": Approval.Because.choices,
     }
