@@ -203,6 +203,7 @@ PAGES: Final[Pages] = {
     ("receipt", "GET"): like("revocation GET"),
     **_both(_STOP, "stop"),
     **_both(_EVERYTHING, "stop-everything"),
+    ("stop-several", "POST"): like("grant-suspend", "grant-revoke", "agent-suspend"),
     ("start-again", "POST"): Page(row(Role.ANALYST, Role.SECURITY)),
     # Combinations that no agent may hold
     ("rule-list", "GET"): like("combination-rules GET"),

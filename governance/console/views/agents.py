@@ -24,6 +24,8 @@ from governance.console.queries import agents as read
 from governance.console.queries import record
 from governance.models import Dormancy, OfficeProposal
 
+from . import stopping
+
 TABS: Final = {
     "access": gettext_lazy("Access"),
     "timeline": gettext_lazy("Timeline"),
@@ -54,6 +56,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "kinds": Agent.Kind.choices,
         "systems": visibility.systems(caller).order_by("slug"),
         "may_add": doors.may(caller, "agents", None),
+        "stoppable": stopping.stoppable(caller, "agent", page.rows),
         "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system", "needs")),
     }
     return render(request, "console/agents.html", told)

@@ -18,14 +18,18 @@ from governance.console import doors, paging
 from governance.console.queries import grants as read
 from governance.console.queries import probes, record, requests, using
 
+from . import stopping
+
 
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
     """List grants; the filters stand in the address."""
     caller = doors.caller(request)
+    page = paging.page(request, read.listed(caller, request.GET.dict()), ("-created_at", "-id"))
     told = {
-        "page": paging.page(request, read.listed(caller, request.GET.dict()), ("-created_at", "-id")),
+        "page": page,
+        "stoppable": stopping.stoppable(caller, "grant", page.rows),
         "filters": request.GET,
         "states": Grant.State.choices,
         "systems": visibility.systems(caller).order_by("slug"),
