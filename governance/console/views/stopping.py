@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
@@ -109,7 +110,8 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
         ],
         "problem": problem,
     }
-    return render(request, "console/stop_several.html", told, status=problem.status if problem else 200)
+    wrong = problem.status if problem else HTTPStatus.OK if ticked else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "console/stop_several.html", told, status=wrong)
 
 
 def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
