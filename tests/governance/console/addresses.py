@@ -103,7 +103,7 @@ def world() -> World:
         "systems/slug": company.system.slug,
         "reviews/slug": campaign.slug,
         "reviews/item": worlds.item(campaign).pk,
-        "audit/sample": worlds.audited(company).pk,
+        "audit/sample": worlds.audited(company.system, sponsor=company.sofia, person=company.bob, by=company.ana).pk,
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "rules/pk": _excepted(company).rule_id,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from entitlements.models import Agent, Entitlement, Grant, Person
+from entitlements.models import Agent, Entitlement, Grant, Person, System
 from governance import reviews
 from governance.models import Assignment, AuditSample, Campaign, ReviewDecision, ReviewItem
 from governance.reviews import Answer, auditing
@@ -68,16 +68,16 @@ def waiting_for(of: Campaign, person: Person) -> list[Assignment]:
     return list(rows.select_related("item"))
 
 
-def audited(company: Company) -> AuditSample:
+def audited(system: System, *, sponsor: Person, person: Person, by: Person) -> AuditSample:
     """Keep and close a review of one agent, share its evidence with an auditor, draw a sample, ask a question."""
-    agent = make.agent("audited-bot", sponsor=company.sofia)
-    make.grant(agent, low(company), people=[company.bob])
+    agent = make.agent("audited-bot", sponsor=sponsor)
+    make.grant(agent, make.entitlement(system, make.tool(system)), people=[person])
     scope, until = {"agents": [agent.slug]}, clock.now() + timedelta(days=14)
-    made = reviews.make("audited", name="Audited", due_at=until, scope=scope, by=company.ana)
-    reviews.activate(made.pk, by=company.ana)
-    answer(made, company.sofia, [(item(made), KEEP)])
-    reviews.close(made.pk, by=company.ana, reason="It is over.")
+    made = reviews.make("audited", name="Audited", due_at=until, scope=scope, by=by)
+    reviews.activate(made.pk, by=by)
+    answer(made, sponsor, [(item(made), KEEP)])
+    reviews.close(made.pk, by=by, reason="It is over.")
     olga = make.person("olga")
-    auditing.share(made.pk, auditor=olga, expires_at=until, by=company.ana, reason="The yearly audit.")
+    auditing.share(made.pk, auditor=olga, expires_at=until, by=by, reason="The yearly audit.")
     auditing.ask(made.pk, by=olga, text="Why is it kept?")
     return auditing.draw(made.pk, by=olga, wanted=1)
