@@ -39,9 +39,10 @@ def fill(password: str) -> Grant:
 
 def small_review() -> str:
     """Let a tool of an agent of sofia's change, about which she is asked; returns the address of what asks her."""
-    bot = Agent.objects.filter(sponsor__login="sofia", grants__ended_at=None).order_by("pk")[0]
-    tool = GrantLine.objects.filter(grant__agent=bot, grant__ended_at=None).select_related("tool__system").first()
+    held = GrantLine.objects.filter(grant__agent__sponsor__login="sofia", grant__ended_at=None)
+    tool = held.select_related("tool__system", "grant__agent").order_by("grant__agent", "pk").first()
     assert tool is not None
+    bot = tool.grant.agent
     name = f"{tool.tool.system.slug}/{tool.tool.name}"
     said = "The argument “recipient” is new; it takes any address."
     causes.note("tool_changed", bot, {"tool": name, "change": "schema_widened", "difference": [said]})
