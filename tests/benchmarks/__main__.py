@@ -7,9 +7,9 @@ import json
 import subprocess
 import sys
 
-from tests.benchmarks import gateway, lists, measure, processes, revoke, stage, tokens
+from tests.benchmarks import gateway, lists, measure, processes, reviews, revoke, stage, tokens
 
-BENCHES = ("decision", "gateway", "tokens", "revoke", "lists")
+BENCHES = ("decision", "gateway", "tokens", "revoke", "lists", "reviews")
 FLEET = 100_000
 CEDAR, PLAIN = "cedarpy", "policy, plain grant"
 
@@ -46,7 +46,10 @@ def main() -> None:
     measure.machine()
     if "decision" in chosen:
         decide(int(200_000 * scale) or 10)
-    if {*chosen} - {"decision"}:
+    if "reviews" in chosen:
+        with stage.ready() as ready:  # its fleet is another
+            reviews.run(ready, int(reviews.AGENTS * scale) or 40, rounds=8 if scale == 1 else 4)
+    if {*chosen} - {"decision", "reviews"}:
         with stage.ready() as ready:
             made = ready.make("tokens")
             rounds = 5 if scale == 1 else 2

@@ -120,10 +120,12 @@ def _asked(web: Server, made: Mapping[str, Any]) -> Iterator[tuple[str, str, loa
             path, _mark, query = address.partition("?")
             raw = load.request(f"{web.origin}{path}", b"", {**accept, **headers}, method="GET")
             raw = raw.replace(f"GET {path} ".encode(), f"GET {path}?{query} ".encode()) if query else raw
-            yield who, address, _get(raw)
+            yield who, address, get(raw)
 
 
-def _get(raw: bytes) -> load.Operation:
+def get(raw: bytes) -> load.Operation:
+    """Return the operation that gets a page."""
+
     async def operation(caller: load.Caller, _number: int) -> None:
         await caller.send(raw)
 

@@ -27,5 +27,7 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
         "16 clients",
         "Lists, slowest first",
         "Expiry and sealing",
+        "Staging a review",
+        "Answering and closing",
     ):
         assert title in done.stdout

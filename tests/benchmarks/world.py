@@ -21,6 +21,7 @@ from audit.context import SYSTEM
 from entitlements import addresses, catalog, grants, jws, people
 from entitlements.models import Client, Entitlement, Person, Role, System, TrustedIssuer
 from tests import make
+from tests.benchmarks import reviewing
 from tests.benchmarks.forms import BEARER, basic, leg_1
 
 PEOPLE = 20
@@ -176,5 +177,8 @@ def main() -> None:
         "fleet": fleet,
         "sweep": sweep,
         "seal": seal,
+        "stage-review": reviewing.stage,
+        "answer-review": reviewing.answer,
+        "close-review": reviewing.close,
     }[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]  # each says in its signature what it wants
     json.dump(made, sys.stdout)

@@ -1,0 +1,131 @@
+"""Make a review of a fleet, each part in a process of its own: staged, launched, answered, closed."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import connection, connections, models, transaction
+from django.db.models import Count
+
+from audit import clock
+from entitlements.models import Person
+from governance import reviews
+from governance.models import (
+    Assignment,
+    Campaign,
+    CampaignStaging,
+    Draft,
+    PopulationRow,
+    ReviewDecision,
+    ReviewItem,
+    ReviewLine,
+    Suggestion,
+)
+
+SLUG: Final = "fleet"
+AT_ONCE, EACH = 8, 50
+"""Reviewers who submit in parallel, and items of each."""
+_TABLES: Final[tuple[type[models.Model], ...]] = (ReviewItem, PopulationRow, ReviewLine, Suggestion, Assignment)
+
+
+def stage() -> dict[str, Any]:
+    """Stage a review of everything, and write the same rows by plain statements beside it, which are rolled back."""
+    ana = Person.objects.get(login="ana")
+    made = reviews.make(SLUG, name="Fleet", due_at=clock.now() + timedelta(days=30), by=ana)
+    Campaign.objects.filter(pk=made.pk).update(load_cap=None)
+    reviews.stage(made.pk, by=ana)
+    began, steps = time.perf_counter(), dict[str, float]()
+    going = True
+    while going:
+        step, at = CampaignStaging.objects.get(campaign=made).step, time.perf_counter()
+        going = reviews.advance(made.pk)
+        steps[step] = steps.get(step, 0) + time.perf_counter() - at
+    seconds = time.perf_counter() - began
+    run = CampaignStaging.objects.get(campaign=made)
+    told = {"items": run.items, "grants": run.rows, "seconds": seconds, "steps": steps, "megabytes": _megabytes()}
+    reviews.activate(made.pk, by=ana, acknowledged=True)
+    return {**told, "plain": _plain(made)}
+
+
+def _megabytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _plain(campaign: Campaign) -> float:
+    """Copy the rows of a campaign into the same tables for another one, with every check; says how long that took."""
+    due = clock.now() + timedelta(days=1)
+    other = reviews.make("plain", name="Plain", due_at=due, by=campaign.owner)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE renamed ON COMMIT DROP AS SELECT id AS item_id, gen_random_uuid() AS fresh"
+            " FROM governance_reviewitem WHERE campaign_id = %s",
+            [campaign.pk],
+        )
+        cursor.execute("CREATE UNIQUE INDEX ON renamed (item_id)")
+        cursor.execute("ANALYZE renamed")
+        began = time.perf_counter()
+        for model in _TABLES:
+            cursor.execute(*_copy(model, campaign, other))
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        took = time.perf_counter() - began
+        transaction.set_rollback(True)
+    return took
+
+
+def _copy(model: type[models.Model], campaign: Campaign, other: Campaign) -> tuple[str, dict[str, Any]]:
+    """Return the statement that copies one table's rows."""
+    is_item, table = model is ReviewItem, model._meta.db_table
+    columns = [str(each.column) for each in model._meta.concrete_fields if not isinstance(each, models.AutoField)]
+    fresh = {"campaign_id": "%(other)s", "item_id": "r.fresh", "id": "r.fresh" if is_item else "gen_random_uuid()"}
+    values = [fresh.get(column, f"t.{column}") for column in columns]
+    sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} t"  # noqa: S608 - ours
+    sql += f" JOIN renamed r ON r.item_id = t.{'id' if is_item else 'item_id'}"
+    return sql, {"other": other.pk, "campaign": campaign.pk}
+
+
+def answer() -> dict[str, Any]:
+    """Let reviewers submit their items at the same moment."""
+    campaign = Campaign.objects.get(slug=SLUG)
+    rows = Assignment.objects.filter(item__campaign=campaign, reviewer__isnull=False).values("reviewer")
+    busy = rows.annotate(n=Count("pk")).filter(n__gt=0).order_by("-n").values_list("reviewer", flat=True)[:AT_ONCE]
+    people = list(Person.objects.filter(pk__in=list(busy)))
+    for person in people:
+        mine = Assignment.objects.filter(item__campaign=campaign, reviewer=person).order_by("item__number")[:EACH]
+        Draft.objects.bulk_create(
+            Draft(
+                assignment=each,
+                verb="certify",
+                kept_lines=list(ReviewLine.objects.filter(item=each.item_id).values_list("pk", flat=True)),
+                saved_at=clock.now(),
+            )
+            for each in mine
+        )
+    start, took = threading.Barrier(len(people)), list[float]()
+
+    def submit(person: Person) -> None:
+        connection.ensure_connection()
+        start.wait()
+        began = time.perf_counter()
+        reviews.submit(campaign.pk, by=person, via=ReviewDecision.Via.UI)
+        took.append(time.perf_counter() - began)
+        connections.close_all()
+
+    threads = [threading.Thread(target=submit, args=(person,)) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {"people": len(took), "each": EACH, "slowest": max(took)}
+
+
+def close() -> dict[str, Any]:
+    """Close the review without the other answers, as its owner."""
+    campaign = Campaign.objects.get(slug=SLUG)
+    still_open = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).count()
+    began = time.perf_counter()
+    reviews.close(campaign.pk, by=campaign.owner, reason="Measured.", without_answer=True)
+    return {"items": still_open, "seconds": time.perf_counter() - began, "megabytes": _megabytes()}
