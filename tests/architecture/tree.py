@@ -3,6 +3,7 @@
 import ast
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,8 +30,13 @@ def modules(*tops: str) -> Iterator[tuple[str, ast.Module, str]]:
     for path in files():
         name = path.relative_to(ROOT)
         if path.suffix == ".py" and name.parts[0] in tops and "migrations" not in name.parts:
-            text = path.read_text(encoding="utf-8")
-            yield str(name), ast.parse(text), text
+            yield str(name), *_parsed(path)
+
+
+@cache
+def _parsed(path: Path) -> tuple[ast.Module, str]:
+    text = path.read_text(encoding="utf-8")
+    return ast.parse(text), text
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
