@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from entitlements.errors import DomainError, Malformed
+from entitlements.errors import DomainError, Malformed, NotFound
 from governance import reviewing
 from governance.console import doors
 from governance.console.queries import reviews as read
@@ -39,6 +40,9 @@ _CODES: Final = {"certify": reviewing.KEEP, "reduce": reviewing.DROP, "revoke": 
 def many(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask for the reason, say which items an answer fits, and draft it for them."""
     campaign, person = found(request, slug), doors.person(request)
+    mine = read.assigned(campaign, person)
+    if not mine.exists():
+        raise NotFound
     if "token" in request.POST:
         return _commit(request, campaign)
     answer = Answer(
@@ -56,7 +60,7 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
             doors.record(request, refusal)
             told["problem"] = refusal
         else:
-            told |= _seen(campaign, seen)
+            told |= _seen(mine, seen)
     return render(request, "console/reviews/bulk.html", told)
 
 
@@ -68,11 +72,11 @@ def _picked(request: HttpRequest) -> list[UUID]:
         raise Malformed from error
 
 
-def _seen(campaign: Campaign, seen: bulk.Preview) -> dict[str, Any]:
+def _seen(mine: QuerySet[ReviewItem], seen: bulk.Preview) -> dict[str, Any]:
     """Return what a preview shows: the items that the answer fits, and why not the others."""
     asked = [*seen.eligible, *seen.barred]
-    rows = ReviewItem.objects.filter(campaign=campaign, pk__in=asked).select_related("agent", "system")
-    items = {item.pk: item for item in rows.prefetch_related("lines").order_by("number")}
+    rows = mine.filter(pk__in=asked).select_related("agent", "system").prefetch_related("lines")
+    items = {item.pk: item for item in rows.order_by("number")}
     fits = [items[pk] for pk in seen.eligible if pk in items]
     people = {name for item in fits for name in item.subjects}
     return {
