@@ -156,8 +156,8 @@ def test_who_comes_in_where() -> None:
         (company.ana, (200, 404, 200, 200)),
         (audrey, (200, 404, 200, 403)),
         (company.sofia, (200, 200, 403, 403)),
-        (company.otto, (404, 404, 403, 403)),
-        (company.mallory, (404, 404, 403, 403)),
+        (company.otto, (404, 404, 404, 403)),
+        (company.mallory, (404, 404, 404, 403)),
     ):
         visit = visits.as_(who)
         pages = ("/reviews/q4/", "/reviews/q4/work/", "/reviews/q4/evidence/", "/reviews/new/")
