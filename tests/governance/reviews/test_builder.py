@@ -33,13 +33,16 @@ def test_the_workbench_shows_the_suggestion_its_reasons_the_weeks_and_what_the_c
             denied=0,
             last_at=now,
         )
-    worlds.campaign(company)
+    item = worlds.item(worlds.campaign(company))
+    sofia = visits.as_(company.sofia)
 
-    page = visits.text(visits.as_(company.sofia).get("/reviews/q4/work/", secure=True))
+    page = visits.text(sofia.get("/reviews/q4/work/", secure=True))
+    beside = visits.text(sofia.get(f"/reviews/q4/items/{item.pk}/", secure=True))
 
-    assert "Suggested: Keep 2 of 4" in page
-    assert "2 tools were not called in 90 days." in page
-    assert "0 of 15 calls in the 90 days before would have been denied." in page
+    assert "Keep 2 of 4" in page
+    assert "Suggested: Keep 2 of 4" in beside
+    assert "2 tools were not called in 90 days." in beside
+    assert "0 of 15 calls in the 90 days before would have been denied." in beside
     assert "the oldest first: 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 15" in page
 
 
