@@ -12,7 +12,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import locks, people
+from . import independence, locks, people
 from .errors import DomainError, NotFound, ReasonRequired
 from .locks import Lock
 from .models import Person, Role, RoleAssignment
@@ -100,7 +100,7 @@ def _check(person: Person, role: str, *, by: Person, reason: str) -> None:
         raise people.UnknownRole(role=role)
     if not reason.strip():
         raise ReasonRequired
-    if person.pk == by.pk:
+    if independence.same_human(person, by):
         raise OwnRoles
     # Both are locked before anything is read: two admins who take the role from each other do not both succeed.
     locks.exclusive((Lock.PERSON, person.pk), (Lock.PERSON, by.pk))

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person, Role
 
@@ -79,7 +80,7 @@ def publish(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
     Raises NotFound, Forbidden, ReasonRequired, NotProposed, OwnProposal.
     """
     rule = _waiting(rule_id, by, reason)
-    if rule.proposed_by_id == by.pk:
+    if independence.same_human(rule.proposed_by, by):
         raise OwnProposal
     CombinationRule.objects.filter(name=rule.name, state=State.PUBLISHED).update(state=State.REPLACED)
     rule.state, rule.published_by, rule.published_at = State.PUBLISHED, by, clock.now()

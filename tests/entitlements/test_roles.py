@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entitlements import roles
-from entitlements.models import Role
+from entitlements.models import Person, Role
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +26,11 @@ def test_nobody_gives_themselves_a_role(role: str) -> None:
     admin = make.person("admin", roles=[Role.ADMIN])
     with pytest.raises(roles.OwnRoles):
         roles.give(admin, role, by=admin, reason="mine")
+    Person.objects.filter(pk=admin.pk).update(email="admin@example.com")
+    second = make.person("second")
+    Person.objects.filter(pk=second.pk).update(email="Admin@example.com")
+    with pytest.raises(roles.OwnRoles):
+        roles.give(Person.objects.get(pk=second.pk), role, by=Person.objects.get(pk=admin.pk), reason="mine too")
 
 
 @pytest.mark.parametrize("alone", [Role.ADMIN, Role.AUDITOR])

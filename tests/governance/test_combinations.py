@@ -162,6 +162,10 @@ def test_one_person_proposes_a_rule_and_another_publishes_it() -> None:
     proposed = combinationrules.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
     with pytest.raises(combinationrules.OwnProposal):
         combinationrules.publish(proposed.pk, by=ana, reason="me")
+    other = make.security()
+    Person.objects.filter(pk__in=[ana.pk, other.pk]).update(email="ana@example.com")
+    with pytest.raises(combinationrules.OwnProposal):
+        combinationrules.publish(proposed.pk, by=Person.objects.get(pk=other.pk), reason="me, by another account")
     with pytest.raises(Forbidden):
         combinationrules.publish(proposed.pk, by=make.person(roles=["auditor"]), reason="me")
     with pytest.raises(combinationrules.AlreadyProposed):
