@@ -64,6 +64,12 @@ class CombinationCompleted(DomainError):
     code, status = "combination_completed", HTTPStatus.CONFLICT
 
 
+class ClassingCompletes(DomainError):
+    """Agents that hold this tool would then hold what nobody may hold together. Look at them before you approve."""
+
+    code, status = "classing_completes_combination", HTTPStatus.CONFLICT
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """A combination that an agent holds or would hold, the tools on each side, and the exception that covers it."""
@@ -254,6 +260,25 @@ def who_would_break(sides: object) -> tuple[int, list[Broken]]:
     return len(found), [Broken(row, filled) for row in rows if (filled := combinations.completed(read, union[row.pk]))]
 
 
+def by_classing(tool: Tool) -> list[Completed]:
+    """Say what agents would newly hold, uncovered, once a tool is classed as an unsaved row says; the first of them."""
+    was, new = as_held(Tool.objects.select_related("system").get(pk=tool.pk)), as_held(tool)
+    found: list[Completed] = []
+    for rule in in_force():
+        read = combinations.read(rule.sides)
+        if not any(side.fits(new) and not side.fits(was) for side in read):
+            continue
+        before = {pk for pk, _agents in _candidates(read, "held.agent_id")}
+        after = {pk for pk, _agents in _candidates(read, "held.agent_id", as_if={tool.pk: new})}
+        left = sorted(after - before - {pk for _rule, pk in _covers([rule], after - before)})[:MOST_SHOWN]
+        union = _union(left)
+        for agent in Agent.objects.filter(pk__in=left).order_by("slug"):
+            held = [new if each == was else each for each in union[agent.pk]]
+            if filled := combinations.completed(read, held):
+                found.append(Completed(rule, agent, filled))
+    return found[:MOST_SHOWN]
+
+
 def breaking(rule: CombinationRule) -> list[int]:
     """Return the keys of the agents that hold what a rule forbids, and that no exception covers."""
     found = [pk for pk, _agents in _candidates(combinations.read(rule.sides), "held.agent_id")]
@@ -271,9 +296,14 @@ def splits(sides: object) -> list[Split]:
     return [Split(login, tuple(sorted(names[pk] for pk in agents))) for login, agents in found[:MOST_SHOWN]]
 
 
-def _candidates(read: Sequence[Side], key: str, join: str = "") -> list[tuple[Any, list[int]]]:
-    """Group what is held by `key`, and keep the groups in which every side has somebody; set-based, for any fleet."""
-    tools = {tool.pk: as_held(tool) for tool in Tool.objects.select_related("system")}
+def _candidates(
+    read: Sequence[Side], key: str, join: str = "", as_if: Mapping[int, Held] | None = None
+) -> list[tuple[Any, list[int]]]:
+    """Group what is held by `key`, and keep the groups in which every side has somebody; set-based, for any fleet.
+
+    Tools that `as_if` names count as it says.
+    """
+    tools = {tool.pk: as_held(tool) for tool in Tool.objects.select_related("system")} | dict(as_if or {})
     scopes = sorted(
         {scope for (scope,) in _rows("SELECT DISTINCT jsonb_array_elements_text(api_scopes) FROM entitlements_client")}
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.http import QueryDict
@@ -38,6 +39,11 @@ def of(tool: Tool) -> dict[str, Any]:
         for name, label in LABELS.items()
     ]
     return {"suggestion": said, "flows": flows}
+
+
+def refilled(flows: Sequence[Flow], given: Mapping[str, str]) -> list[Flow]:
+    """Return the flows as a form that was refused had them."""
+    return [replace(flow, value=_SAID.get(given[flow.name])) if flow.name in given else flow for flow in flows]
 
 
 def confirmed(given: QueryDict) -> dict[str, bool | None]:

@@ -14,7 +14,7 @@ from entitlements.models import Entitlement, GrantLine, System, Tool
 from entitlements.reaching import Stage
 from governance.console import doors
 
-from . import systems
+from . import suggesting, systems
 
 MOST: Final = 25
 """How many tools are shown to be looked at in full; the rest wait in the list."""
@@ -117,12 +117,7 @@ def drifted(caller: Caller, tools: Sequence[Tool], given: dict[str, str]) -> lis
     systems.count_holders(tools, GrantLine.objects.all())
     named = (given.get("system"), given.get("tool"))
     return [
-        Waiting(
-            tool,
-            systems.words_of(tool),
-            given if named == (tool.system.slug, tool.name) else {},
-            doors.may(caller, "tool-approve", tool),
-        )
+        _waiting(tool, given if named == (tool.system.slug, tool.name) else {}, doors.may(caller, "tool-approve", tool))
         for tool in tools
     ]
 
@@ -130,4 +125,9 @@ def drifted(caller: Caller, tools: Sequence[Tool], given: dict[str, str]) -> lis
 def waiting(tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
     """Return the first of the tools that wait, changed ones before new; `given` is what a form said about one."""
     rows = [tool for tool in tools if tool.state in systems.WAITING and tool.seen][:MOST]
-    return [Waiting(tool, systems.words_of(tool), given if given.get("tool") == tool.name else {}) for tool in rows]
+    return [_waiting(tool, given if given.get("tool") == tool.name else {}) for tool in rows]
+
+
+def _waiting(tool: Tool, given: dict[str, str], may: bool = True) -> Waiting:  # noqa: FBT001, FBT002 - as in the row
+    words = systems.words_of(tool)
+    return Waiting(tool, words | {"flows": suggesting.refilled(words["flows"], given)}, given, may)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +16,7 @@ from entitlements import catalog, impressions, reaching, upstream
 from entitlements.api import visibility
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import System, Tool
+from governance import separation
 from governance.console import doors, paging
 from governance.console.queries import record, suggesting, triage
 from governance.console.queries import systems as read
@@ -185,6 +187,7 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "may_start": found.state == Tool.State.DISABLED and doors.may(caller, "tool-enable", found),
         **read.of_tool(found),
     }
+    told["flows"] = suggesting.refilled(told["flows"], request.POST.dict())
     return render(request, "console/tool.html", told, status=status)
 
 
@@ -203,13 +206,42 @@ def approval(request: HttpRequest, found: Tool) -> catalog.Approval:
     )
 
 
+def approve(request: HttpRequest, found: Tool) -> None:
+    """Approve a tool as a form says; the first time it says which agents would come to hold a combination.
+
+    Raises separation.ClassingCompletes, and what approving raises.
+    """
+    doors.permit(request, "tool-approve", found)
+    said = approval(request, found)
+    if "combinations" not in request.POST and said.risk in Tool.Risk.values:
+        classed = copy.copy(found)
+        classed.action, classed.risk, classed.data_class = said.action, said.risk, said.data_class
+        for flow, value in said.flows.items():
+            setattr(classed, flow, value)
+        _check_classing(request, classed)
+    catalog.approve_tool(said, by=doors.person(request).principal, reason=doors.reason(request))
+
+
+def _check_classing(request: HttpRequest, classed: Tool) -> None:
+    """Refuse what completes combinations: it names agents whose access the person sees, and counts the others.
+
+    The other tools of an agent are named to whoever sees the agent itself.
+    """
+    if completed := separation.by_classing(classed):
+        caller, holders = doors.caller(request), [each.agent.pk for each in completed]
+        agents = set(visibility.agents(caller).filter(pk__in=holders).values_list("pk", flat=True))
+        known = agents | set(visibility.grants(caller).filter(agent__in=holders).values_list("agent", flat=True))
+        named = [each for each in completed if each.agent.pk in known]
+        said = [each.said() | ({} if each.agent.pk in agents else {"sides": []}) for each in named]
+        raise separation.ClassingCompletes(completed=said, others=len(completed) - len(named))
+
+
 def _change(request: HttpRequest, found: Tool) -> str:
     """Carry out what the button says, by the API's rows and verbs."""
     by, given = doors.person(request).principal, request.POST
     verb = given.get("verb")
     if verb == "approve":
-        doors.permit(request, "tool-approve", found)
-        catalog.approve_tool(approval(request, found), by=by, reason=doors.reason(request))
+        approve(request, found)
         return _("Approved. Agents are shown exactly the definition that you read.")
     if not doors.reason(request):
         raise ReasonRequired

@@ -107,8 +107,7 @@ def changes(request: HttpRequest) -> HttpResponse:
 def _decide(request: HttpRequest, tool: Tool) -> str:
     by, verb, reason = doors.person(request).principal, request.POST.get("verb"), doors.reason(request)
     if verb == "approve":
-        doors.permit(request, "tool-approve", tool)
-        catalog.approve_tool(systems.approval(request, tool), by=by, reason=reason)
+        systems.approve(request, tool)
         return _("%(name)s is approved, exactly as you read it.") % {"name": tool.name}
     if verb == "keep":
         doors.permit(request, "tool-disable", tool)

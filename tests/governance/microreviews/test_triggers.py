@@ -15,7 +15,7 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agentversions, grants, people
+from entitlements import agentversions, catalog, grants, people
 from entitlements.catalog import seen
 from entitlements.models import Tool
 from governance import combinationrules, dormancy, microreviews, ownership
@@ -157,6 +157,24 @@ def test_a_combination_is_asked_about_when_a_rule_finds_it_and_only_once_for_its
     assert (cause.agent, cause.facts[0]["rule"], len(cause.facts[0]["sides"])) == (company.bot, "pair", 2)
     microreviews.open_due()
     assert "combination" not in heard(), "the same wording is asked about once"
+
+
+def test_a_combination_that_another_classing_of_a_tool_completes_is_asked_about(heard: Hear) -> None:
+    company, _ = worlds.found()
+    proposed = combinationrules.propose(
+        "pair", sentence="Reads and deletes.", sides=[{"tools": ["now"]}, {"actions": ["delete"]}], on=True,
+        by=company.resa, reason="a test",
+    )  # fmt: skip
+    combinationrules.publish(proposed.pk, by=company.rob, reason="seen")
+    assert "combination" not in heard()
+    wipe = Tool.objects.select_related("seen").get(name="wipe")
+    assert wipe.seen is not None
+    said = catalog.Approval(wipe, wipe.seen.sha256, "Wipes.", "delete", "critical")
+    catalog.approve_tool(said, by=company.sam.principal)
+    cause = heard()["combination"]
+    assert (cause.agent, cause.facts[0]["sides"]) == (company.bot, [["clock/now"], ["clock/wipe"]])
+    microreviews.open_due()
+    assert ReviewTrigger.objects.get(kind="combination").campaign is not None
 
 
 def test_a_changed_agent_a_new_sponsor_many_denials_and_a_far_greater_reach_are_causes(heard: Hear) -> None:
