@@ -64,7 +64,7 @@ def test_the_page_keeps_what_was_filled_in_and_says_which_agents_and_tools(compa
     for part in ('href="/agents/research-bot/"', "Tells the time and deletes.", "clock/remove", "Looked closely."):
         assert part in page
     assert '<option value="delete" selected' in page
-    assert '<option selected>restricted' in page
+    assert "<option selected>restricted" in page
     assert page.count('<option value="yes" selected>') == 1
 
 
