@@ -6,9 +6,12 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
 
 from audit.actions import Action
 from audit.models import Event
@@ -58,19 +61,7 @@ class Evidence:
     @property
     def tie_out(self) -> dict[str, int]:
         """Return the differences between what must be equal; all are zero in a complete list."""
-        outcomes = sum(row["outcome"] != "in_review" for row in self.rows)
-        cuts = sum(_is_cut(row) for row in self.rows)
-        proven = (Remediation.State.VERIFIED, Remediation.State.EXCEPTED)
-        hashes = reviewing.population_digest(row["row_sha256"] for row in self.population)
-        changed = sum(reviewing.row_digest(row["payload"]) != row["row_sha256"] for row in self.population)
-        return {
-            "population_rows_missing": (self.campaign.population_rows or 0) - len(self.population),
-            "population_rows_changed": changed,
-            "population_hash_differs": int(hashes != self.campaign.population_sha256),
-            "items_without_outcome": len(self.rows) - outcomes,
-            "removals_without_remediation": cuts - sum(bool(row["removal"]) for row in self.rows if _is_cut(row)),
-            "removals_not_proven": cuts - sum(row["removal"] in proven for row in self.rows if _is_cut(row)),
-        }
+        return tie_out(self.campaign)
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it for a machine, raw."""
@@ -102,10 +93,6 @@ class Evidence:
         return written.getvalue()
 
 
-def _is_cut(row: dict[str, Any]) -> bool:
-    return row["outcome"] in ("revoke", "reduce")
-
-
 def _flat(value: object) -> object:
     if isinstance(value, list):
         return "; ".join(each if isinstance(each, str) else json.dumps(each, sort_keys=True) for each in value)
@@ -117,7 +104,7 @@ def evidence(campaign: Campaign) -> Evidence:
     population = PopulationRow.objects.filter(campaign=campaign).order_by("seq")
     return Evidence(
         campaign,
-        list(_rows(campaign)),
+        list(_rows(listed(campaign), f"campaign:{campaign.slug}")),
         [
             {"seq": str(seq), "payload": payload, "row_sha256": digest}
             for seq, payload, digest in population.values_list("seq", "payload", "row_sha256")
@@ -125,14 +112,57 @@ def evidence(campaign: Campaign) -> Evidence:
     )
 
 
-def _rows(campaign: Campaign) -> Iterator[dict[str, Any]]:
-    items = (
-        ReviewItem.objects.filter(campaign=campaign)
-        .select_related("agent", "system", "current_decision__decided_by", "current_decision__remediation")
-        .order_by("number")
-    )
-    tools, grants, assigned, events = _tools(campaign), _grants(campaign), _assigned(campaign), _events(campaign)
-    answers = _answers(campaign)
+def listed(campaign: Campaign) -> QuerySet[ReviewItem]:
+    """Return the items in the order of the list."""
+    return ReviewItem.objects.filter(campaign=campaign).order_by("number")
+
+
+def shown(items: Collection[ReviewItem]) -> list[dict[str, Any]]:
+    """Return the rows of some items alone, which costs the same however many the campaign has."""
+    ids = [item.pk for item in items]
+    if not ids:
+        return []
+    links = [f"decision:{item.current_decision_id}" for item in items if item.current_decision_id]
+    links += [f"item:{item.pk}" for item in items if item.current_decision_id is None and item.state in _ENDED]
+    return list(_rows(ReviewItem.objects.filter(pk__in=ids).order_by("number"), *links))
+
+
+_ENDED: Final = (ReviewItem.State.NO_RESPONSE, ReviewItem.State.SUPERSEDED)
+
+
+def tie_out(campaign: Campaign) -> dict[str, int]:
+    """Return the differences between what must be equal, which the database adds up; all are zero when it is so."""
+    cuts = ReviewItem.objects.filter(campaign=campaign, current_decision__verb__in=["revoke", "reduce"])
+    made, proven = (Q(current_decision__remediation__isnull=False), Q(current_decision__remediation__state__in=_PROVEN))
+    counted = cuts.aggregate(missing=Count("pk", filter=~made), unproven=Count("pk", filter=~proven))
+    waiting = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, current_decision=None)
+    with connection.cursor() as cursor:
+        cursor.execute(_POPULATION, [campaign.pk])
+        count, changed, digest = cursor.fetchone()
+    return {
+        "population_rows_missing": (campaign.population_rows or 0) - count,
+        "population_rows_changed": changed,
+        "population_hash_differs": int(digest != campaign.population_sha256),
+        "items_without_outcome": waiting.count(),
+        "removals_without_remediation": counted["missing"],
+        "removals_not_proven": counted["unproven"],
+    }
+
+
+_PROVEN: Final = (Remediation.State.VERIFIED, Remediation.State.EXCEPTED)
+_POPULATION: Final = """
+SELECT count(*), count(*) FILTER (WHERE encode(sha256(convert_to(payload, 'UTF8')), 'hex') <> row_sha256),
+    encode(sha256(convert_to(coalesce(string_agg(row_sha256 || E'\\n', '' ORDER BY seq), ''), 'UTF8')), 'hex')
+FROM governance_populationrow WHERE campaign_id = %s
+"""
+"""How many rows there are, how many do not fit their hash, and the hash over all."""
+
+
+def _rows(items: QuerySet[ReviewItem], *links: str) -> Iterator[dict[str, Any]]:
+    """Return the rows of items; `links` are those of the record's events that may say something of them."""
+    tools, grants, assigned, events = _tools(items), _grants(items), _assigned(items), _events(links)
+    answers = _answers(items)
+    items = items.select_related("agent", "system", "current_decision__decided_by", "current_decision__remediation")
     for item in items:
         decision, assignment = item.current_decision, assigned.get(item.pk)
         removal: Remediation | None = getattr(decision, "remediation", None) if decision else None
@@ -177,18 +207,22 @@ def _moment(at: Any) -> str:  # noqa: ANN401 - a moment or None
     return at.isoformat() if at else ""
 
 
-def _tools(campaign: Campaign) -> dict[Any, list[str]]:
+def _ids(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem, Any]:
+    return items.order_by().values("pk")
+
+
+def _tools(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
     found: dict[Any, list[str]] = defaultdict(list)
-    lines = ReviewLine.objects.filter(item__campaign=campaign).order_by("tool__name")
+    lines = ReviewLine.objects.filter(item__in=_ids(items)).order_by("tool__name")
     for item, name, grade, calls in lines.values_list("item", "tool__name", "usage_grade", "calls_window"):
         found[item].append(f"{name} ({calls} calls)" if grade == "A" else f"{name} (calls not visible)")
     return found
 
 
-def _answers(campaign: Campaign) -> dict[Any, list[str]]:
+def _answers(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
     """Return every answer that was given to each item, those taken back and those of who could not judge included."""
     found: dict[Any, list[str]] = defaultdict(list)
-    said = ReviewDecision.objects.filter(item__campaign=campaign).order_by("decided_at", "stage")
+    said = ReviewDecision.objects.filter(item__in=_ids(items)).order_by("decided_at", "stage")
     for item, stage, verb, who, why, kind, comment in said.values_list(
         "item", "stage", "verb", "decided_by__login", "reason_code", "taken_back__kind", "comment"
     ):
@@ -202,17 +236,17 @@ def _answers(campaign: Campaign) -> dict[Any, list[str]]:
     return found
 
 
-def _grants(campaign: Campaign) -> dict[Any, list[str]]:
+def _grants(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
     found: dict[Any, list[str]] = defaultdict(list)
-    rows = PopulationRow.objects.filter(campaign=campaign, grant__isnull=False)
+    rows = PopulationRow.objects.filter(item__in=_ids(items), grant__isnull=False)
     for item, grant in rows.order_by("seq").values_list("item", "grant"):
         found[item].append(str(grant))
     return found
 
 
-def _assigned(campaign: Campaign) -> dict[Any, Assignment]:
+def _assigned(items: QuerySet[ReviewItem]) -> dict[Any, Assignment]:
     """Return the last assignment of each item."""
-    rows = Assignment.objects.filter(item__campaign=campaign, replaced_by=None).select_related("reviewer")
+    rows = Assignment.objects.filter(item__in=_ids(items), replaced_by=None).select_related("reviewer")
     return {row.item_id: row for row in rows.order_by("assigned_at")}
 
 
@@ -225,15 +259,15 @@ _ABOUT: Final = {
 }
 
 
-def _events(campaign: Campaign) -> dict[tuple[str, str], str]:
+def _events(links: Sequence[str]) -> dict[tuple[str, str], str]:
     """Find the event of each outcome and of each proof."""
-    found = {}
-    told = Event.objects.filter(
-        links__contains=[f"campaign:{campaign.slug}"], action__in=[str(name) for name in _ABOUT]
-    )
-    for action, links, uuid in told.values_list("action", "links", "uuid"):
+    found: dict[tuple[str, str], str] = {}
+    if not links:
+        return found
+    told = Event.objects.filter(links__overlap=list(links), action__in=[str(name) for name in _ABOUT])
+    for action, about, uuid in told.values_list("action", "links", "uuid"):
         kind, prefix = _ABOUT[Action(action)]
-        for link in links:
+        for link in about:
             if link.startswith(prefix):
                 found[kind, link] = str(uuid)
     return found

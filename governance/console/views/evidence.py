@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -9,13 +11,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from governance import reviews
 from governance.api.matrix import MATRIX
-from governance.console import doors, stepup
+from governance.console import doors, paging, stepup
 from governance.models import EvidencePack
+from governance.reviews.evidence import listed, shown, tie_out
 from governance.reviews.pack.sealing import answered_in
 from governance.reviews.pack.sealing import seal as seal_evidence
 
 from .auditing import readable
 from .reviews import found, permit
+
+_FEW: Final = 5000
+"""Up to so many rows of a population their hashes are computed with every look."""
+_ROWS: Final = 50
 
 
 @require_POST
@@ -51,12 +58,16 @@ def pack(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @doors.page
 def evidence(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show who decided what when, and whether everything ties out."""
+    """Show who decided what when, page by page, and whether everything ties out; of many rows that is asked for."""
     campaign = readable(request, slug, "evidence")
     may_seal = bool(MATRIX["campaign-seal", "POST"].roles & doors.caller(request).roles)
+    page = paging.page(request, listed(campaign), ("number", "id"), _ROWS)
+    is_small = (campaign.population_rows or 0) <= _FEW
     told = {
         "campaign": campaign,
-        "evidence": reviews.evidence(campaign),
+        "page": page,
+        "rows": shown(page.rows),
+        "tie_out": tie_out(campaign) if is_small or "check" in request.GET else None,
         "pack": EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first(),
         "may_seal": may_seal and not answered_in(campaign, doors.person(request)),
     }
@@ -69,11 +80,11 @@ def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
     """Hand the evidence out as a table or as JSON."""
     campaign = readable(request, slug, f"evidence.{form}")
     stepup.demand(request)
-    shown = reviews.evidence(campaign)
+    kept = reviews.evidence(campaign)
     answer: HttpResponse
     if form == "csv":
-        answer = HttpResponse(shown.as_csv(), content_type="text/csv; charset=utf-8")
+        answer = HttpResponse(kept.as_csv(), content_type="text/csv; charset=utf-8")
     else:
-        answer = JsonResponse(shown.as_json(), json_dumps_params={"indent": 2, "ensure_ascii": False})
+        answer = JsonResponse(kept.as_json(), json_dumps_params={"indent": 2, "ensure_ascii": False})
     answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.{form}"'
     return answer

@@ -194,3 +194,18 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert()
     told = json.loads(visits.text(ana.get("/reviews/q4/evidence.json", secure=True)))
     assert told["rows"][0]["comment"] == hostile
     assert Grant.objects.get().state == "suspended"
+
+
+def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    campaign = worlds.campaign(company)
+    monkeypatch.setattr("governance.console.views.evidence._FEW", 1)
+    monkeypatch.setattr("governance.console.views.evidence._ROWS", 1)
+    ana = visits.as_(company.ana)
+    first = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
+    said = "Rows whose text does not fit their hash"
+    assert ("Next page" in first, said in first, 'href="?check=yes"' in first) == (True, False, True)
+    agents = [item.agent_slug for item in campaign.items.order_by("number")]
+    assert [f"/agents/{slug}/" in first for slug in agents] == [True, False]
+    assert said in visits.text(ana.get("/reviews/q4/evidence/?check=yes", secure=True))
