@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.utils.translation import gettext as _
 
@@ -79,18 +79,27 @@ class Heat:
     used: int
 
 
+class _Use(NamedTuple):
+    """How one line was used, as far as its calls are seen."""
+
+    usage_grade: str
+    calls_window: int | None
+    denied_window: int | None
+
+
+_COUNTS: Final = ("calls_window", "denied_window")
+
+
 def heat(campaign: Campaign) -> Heat | None:
     """Set what is granted against what was used, those with most unused first; nothing without access to tools."""
     lines = ReviewLine.objects.filter(item__campaign=campaign, item__agent__isnull=False, tool__isnull=False)
     lines = lines.exclude(item__state=ReviewItem.State.EXCLUDED)
-    held: dict[tuple[str, str], dict[str, list[ReviewLine]]] = defaultdict(lambda: defaultdict(list))
+    held: dict[tuple[str, str], dict[str, list[_Use]]] = defaultdict(lambda: defaultdict(list))
     by_tool: dict[str, int] = defaultdict(int)
-    rows = lines.select_related("item__agent", "item__system", "tool")[:_MOST_LINES]
-    for line in rows:
-        if line.item.agent is None or line.tool is None:
-            continue
-        held[line.item.agent.name, line.item.agent.slug][line.tool.name].append(line)
-        by_tool[line.tool.name] += 1
+    names, use = ("item__agent__name", "item__agent__slug", "tool__name"), ("usage_grade", *_COUNTS)
+    for name, slug, tool, *told in lines.values_list(*names, *use)[:_MOST_LINES]:
+        held[name, slug][tool].append(_Use(*told))
+        by_tool[tool] += 1
     if not held:
         return None
     tools = sorted(by_tool, key=lambda name: (-by_tool[name], name))
@@ -109,16 +118,16 @@ def heat(campaign: Campaign) -> Heat | None:
 _MOST_LINES: Final = 5000
 
 
-def _unused(of_agent: dict[str, list[ReviewLine]]) -> int:
+def _unused(of_agent: dict[str, list[_Use]]) -> int:
     return sum(_cell(found).state == "unused" for found in of_agent.values())
 
 
-def _cell(lines: Sequence[ReviewLine]) -> Cell:
+def _cell(lines: Sequence[_Use]) -> Cell:
     if not lines:
         return Cell("empty", 0, 0, 0)
     if any(line.usage_grade != ReviewLine.Grade.CALLS for line in lines):
         return Cell("unseen", 0, 0, 0)
-    calls, denied = (sum(getattr(line, name) or 0 for line in lines) for name in ("calls_window", "denied_window"))
+    calls, denied = (sum(getattr(line, name) or 0 for line in lines) for name in _COUNTS)
     return Cell("used" if calls else "unused", calls, denied, charts.shade(calls))
 
 
