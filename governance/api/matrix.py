@@ -202,6 +202,7 @@ _ROWS: Final[Matrix] = {
     ("system-paths", "POST"): row(Role.ANALYST, related="system_owner"),
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,
+    ("requests-narrowest", "GET"): _ASK,
     ("request", "GET"): READABLE,
     ("request", "PATCH"): _ASK,
     ("request-question", "POST"): _ANSWER,

@@ -29,6 +29,7 @@ from . import (
     rightsizing,
     rolemaps,
     sources,
+    suggesting,
     webhooks,
 )
 from .outlook import Outlook
@@ -187,6 +188,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "emergency-grants/<uuid:key>", emergencies.OneEmergency.as_view(), name="emergency"),
     path(PREFIX + "emergency-grants/<uuid:key>/review", emergencies.ReviewEmergency.as_view(), name="emergency-review"),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
+    path(PREFIX + "requests/narrowest", suggesting.Narrowest.as_view(), name="requests-narrowest"),
     path(PREFIX + "requests/approve", answering.ApproveRequests.as_view(), name="requests-approve"),
     path(PREFIX + "requests/deny", answering.DenyRequests.as_view(), name="requests-deny"),
     path(PREFIX + "requests/<uuid:asked>", changing.One.as_view(), name="request"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,25 +11,18 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audit import clock
-from audit.actions import Action
-from audit.models import Event
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Entitlement, Grant, Person, Tool
-from governance import narrowest, requests, rules
+from governance import narrowest, precedents, requests, rules
 from governance.console import limiting
 from governance.models import AccessRequest, RequestLine
-from governance.narrowest import Past, Peers
 
 LENGTHS: Final = tuple(
     timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
 )
 MOST_TO_CHOOSE: Final = 200
 """How many agents a list to choose from holds."""
-LATELY: Final = timedelta(days=90)
-MOST_CALLS: Final = 2000
-_CALLS: Final = (Action.CALL_ALLOWED, Action.CALL_DENIED)
 WHY: Final = {
     rules.Why.INACTIVE.value: _("has left"),
     rules.Why.REQUESTED_IT.value: _("asked for it"),
@@ -119,21 +111,11 @@ def _held_by_others(request: AccessRequest, tools: list[int]) -> dict[int, set[i
     return held
 
 
-def peers(entitlement: Entitlement, agent: Agent) -> Peers:
-    """Read what the other agents hold that have this entitlement now."""
-    live = Grant.objects.filter(entitlement=entitlement, ended_at=None).exclude(agent=agent)
-    holding: dict[str, set[int]] = {}
-    for name, holder in live.values_list("lines__tool__name", "agent"):
-        holding.setdefault(name, set()).add(holder)
-    lasting = [end - start for start, end in live.values_list("starts_at", "expires_at")]
-    count = live.values("agent").distinct().count()
-    return Peers(count, {name: len(holders) for name, holders in holding.items()}, lasting)
-
-
 def suggested(request: AccessRequest, lines: Sequence[Line]) -> tuple[narrowest.Choice | None, list[Line]]:
     """Return the narrowest choice of what is asked, if anything speaks for one, and the lines with past calls."""
     said = {line.tool.name: line.tool.sentence for line in lines if line.row.kept}
-    called, others = past(request.entitlement, request.agent), peers(request.entitlement, request.agent)
+    called = precedents.past(request.entitlement, request.agent)
+    others = precedents.peers(request.entitlement, request.agent)
     fits = narrowest.fitting(f"{request.agent.purpose} {request.reason}", said)
     choice = narrowest.choose(list(said), "", others, usual=request.lasts, past=called, fits=fits)
     counted = [
@@ -141,17 +123,6 @@ def suggested(request: AccessRequest, lines: Sequence[Line]) -> tuple[narrowest.
         for line in lines
     ]
     return choice if choice.by_past or choice.by_peers or choice.by_purpose else None, counted
-
-
-def past(entitlement: Entitlement, agent: Agent) -> Past:
-    """Read which tools of a system the agent called lately, allowed or refused; the newest calls alone."""
-    links = [str(agent.principal), f"system:{entitlement.system.slug}"]
-    calls = Event.objects.filter(at__gte=clock.now() - LATELY, links__contains=links, action__in=_CALLS)
-    begins = f"tool:{entitlement.system.slug}/"
-    counts: dict[str, Counter[str]] = {action: Counter() for action in _CALLS}
-    for action, touched in calls.order_by("-at").values_list("action", "links")[:MOST_CALLS]:
-        counts[action].update(link.removeprefix(begins) for link in touched if link.startswith(begins))
-    return Past(counts[Action.CALL_ALLOWED], counts[Action.CALL_DENIED])
 
 
 def pinned(tool: Tool) -> dict[str, Any]:

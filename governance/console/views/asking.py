@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.models import Agent, Entitlement, EntitlementTool, Group, Person, Tool
-from governance import asking, narrowest, requests
+from governance import asking, narrowest, precedents, requests
 from governance.console import doors, limiting
 from governance.console.queries import requests as read
 from governance.console.views.requests import lasts, uuid_of
@@ -79,13 +79,8 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
     given = request.POST if request.method == "POST" else None
     wanted = request.GET.get("tool", "")
     answers = asking.answers_for(person, agent)
-    usual = min(timedelta(days=30), entitlement.longest)
-    rows = list(entitlement.lines.select_related("tool__approved").order_by("tool__name"))
-    offered = [line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED]
-    peers = read.peers(entitlement, agent)
-    past = read.past(entitlement, agent) if asking.answers_for(person, agent) else narrowest.Past()
-    fits = narrowest.fitting(agent.purpose, {line.tool.name: line.tool.sentence for line in rows})
-    choice = narrowest.choose(offered, wanted, peers, usual=usual, past=past, fits=fits)
+    found = precedents.suggest(entitlement, agent, wanted, by=person)
+    choice, peers, past = found.choice, found.peers, found.past
     lines = [
         {
             "tool": line.tool,
@@ -97,7 +92,7 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
             "called": past.allowed.get(line.tool.name, 0),
             "refused": past.denied.get(line.tool.name, 0),
         }
-        for line in rows
+        for line in found.lines
     ]
     return {
         "lines": lines,
