@@ -11,11 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api import visibility
-from entitlements.api.fields import Shown
+from entitlements.api.fields import Lasts, Shown
 from entitlements.models import Agent, Grant, Tool
 from governance import narrowest, precedents
 
-from .bodies import Lasts
 from .requests import OfRequests
 
 
