@@ -206,7 +206,7 @@ class OneSample(_OfSamples):
 class SampleTable(_OfSamples):
     """GET /audit-samples/{id}.csv."""
 
-    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    @extend_schema(operation_id="audit_samples_one_table_get", responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, key: UUID) -> HttpResponse:  # noqa: ARG002 - as above
         """Answer with the items as a table in which no cell is a formula."""
         sample = self.sample(key, "workpaper.csv")

@@ -28,7 +28,7 @@ from .matrix import MATRIX
 from .simulating import ReductionShown
 
 
-class ProposalShown(Shown):
+class LargerThanUsed(Shown):
     """What could go from one grant: tools that nobody called in ninety days, and what their going would have denied."""
 
     grant = serializers.UUIDField(source="grant.pk")
@@ -122,7 +122,7 @@ class RightSizing(Listing):
     """GET /right-sizing."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    serializer_class = ProposalShown
+    serializer_class = LargerThanUsed
     filterset_class = LargerFilter
     ordering = ("-created_at", "-id")
 
@@ -130,11 +130,11 @@ class RightSizing(Listing):
         """Return the grants, of those the caller sees, from which something could go."""
         return rightsizing.larger(visibility.grants(self.caller))
 
-    @extend_schema(responses=ProposalShown(many=True))
+    @extend_schema(responses=LargerThanUsed(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List what could go without denying anything that was done in ninety days."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(ProposalShown(rightsizing.proposals(page or []), many=True).data)
+        return self.get_paginated_response(LargerThanUsed(rightsizing.proposals(page or []), many=True).data)
 
 
 class RightSize(Endpoint):

@@ -76,7 +76,9 @@ BEGIN
             RAISE EXCEPTION 'nobody answers a request twice, nor do two in one place' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
     END IF;
-    IF TG_OP = 'UPDATE' AND OLD.answer <> 'waiting' AND NEW.answer <> OLD.answer THEN
+    IF TG_OP = 'UPDATE' AND OLD.answer <> 'waiting' AND NEW.answer <> OLD.answer AND NOT (
+        OLD.answer = 'approved' AND NEW.answer = 'void' AND NEW.by_id IS NULL AND EXISTS (
+            SELECT 1 FROM governance_accessrequest r WHERE r.id = NEW.request_id AND r.state = 'in_approval')) THEN
         RAISE EXCEPTION 'an answer is given once' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
@@ -94,7 +96,9 @@ END $$;
 """
 _PAIR = "ARRAY[NEW.by_id, NEW.in_place_of_id]"
 DO += APPEALS % {"voices": f"governance_accounts_of({_PAIR})"}
-UNDO = import_module("governance.migrations.0008_answering_for_another").DO + APPEALS % {"voices": _PAIR}
+_EDITED = import_module("governance.migrations.0019_requests_are_edited_questioned_and_appealed")
+UNDO = import_module("governance.migrations.0008_answering_for_another").DO
+UNDO += _EDITED.REPLACE % (_EDITED.ONCE, _EDITED.UNLESS_EDITED) + APPEALS % {"voices": _PAIR}
 UNDO += "DROP FUNCTION governance_accounts_of(bigint[]);"
 
 

@@ -88,7 +88,7 @@ def _address(path: str, real: dict[str, object]) -> str:
 
 def test_no_change_takes_a_field_that_its_schema_does_not_name(world: addresses.World) -> None:
     document, keys = _document(), things.real(world)
-    ana = api.of(make.person("by-role", roles=[Role.ANALYST, Role.SECURITY, Role.ADMIN]))
+    ana = api.proven(make.person("by-role", roles=[Role.ANALYST, Role.SECURITY, Role.ADMIN]))
     untried: list[str] = []
     for path, method, operation in _changes(document):
         takes, gives = _body(document, operation, "requestBody"), _body(document, operation, "responses")
@@ -113,7 +113,7 @@ def test_no_change_takes_a_field_that_its_schema_does_not_name(world: addresses.
 
 def test_every_body_says_that_it_takes_nothing_else(world: addresses.World) -> None:
     document, keys = _document(), things.real(world)
-    ana = api.of(make.person("by-role", roles=[Role.ANALYST, Role.SECURITY, Role.ADMIN]))
+    ana = api.proven(make.person("by-role", roles=[Role.ANALYST, Role.SECURITY, Role.ADMIN]))
     for path, method, operation in _changes(document):
         if "requestBody" not in operation:
             continue

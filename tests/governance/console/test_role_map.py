@@ -101,12 +101,12 @@ def test_the_same_by_api() -> None:
     trust.begin(address, purpose=TrustedIssuer.Purpose.IDENTITY, jwks_uri=f"{address}/jwks", by=ada.principal)
     body = {"issuer": address, "value": "SecOps", "role": "security", "reason": "They approve."}
     assert client.of(make.person()).post("/api/v1/role-mappings", body, format="json").status_code == 403
-    admin = client.of(ada).post("/api/v1/role-mappings", {**body, "role": "admin"}, format="json")
+    admin = client.proven(ada).post("/api/v1/role-mappings", {**body, "role": "admin"}, format="json")
     assert admin.json()["code"] == "role_not_mappable"
-    made = client.of(ada).post("/api/v1/role-mappings", body, format="json")
+    made = client.proven(ada).post("/api/v1/role-mappings", body, format="json")
     assert [made.status_code, made.json()["claim"], made.json()["confirmed_by"]] == [201, "groups", None]
     path, why = f"/api/v1/role-mappings/{made.json()['id']}", {"reason": "Seen."}
-    assert client.of(ada).post(f"{path}/confirm", why, format="json").json()["code"] == "second_person_needed"
-    assert client.of(ann).post(f"{path}/confirm", why, format="json").json()["confirmed_by"] == "ann"
-    assert client.of(ann).post(f"{path}/end", why, format="json").json()["ended_at"] is not None
+    assert client.proven(ada).post(f"{path}/confirm", why, format="json").json()["code"] == "second_person_needed"
+    assert client.proven(ann).post(f"{path}/confirm", why, format="json").json()["confirmed_by"] == "ann"
+    assert client.proven(ann).post(f"{path}/end", why, format="json").json()["ended_at"] is not None
     assert client.of(ann).get("/api/v1/role-mappings?ended=false").json()["results"] == []
