@@ -17,18 +17,18 @@ from tests.browser.test_gallery import look_at
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.parametrize("kind", ["ownership", "entitlement_definition"])
 @pytest.mark.usefixtures("company")
-def test_agents_and_entitlements_are_asked_about_in_plain_words(visitor: Visitor) -> None:
-    ana, wrong = Person.objects.get(login="ana"), []
-    for kind in ("ownership", "entitlement_definition"):
-        slug, due = f"of-{kind.replace('_', '-')}", clock.now() + timedelta(days=14)
-        made = reviews.make(slug, name=f"Our {kind}", due_at=due, manner=Manner(kind=kind), by=ana)
-        reviews.activate(made.pk, by=ana)
-        asked = Assignment.objects.filter(item__campaign=made, reviewer__isnull=False).order_by("item__number").first()
-        assert asked is not None
-        assert asked.reviewer is not None
-        visitor.page.context.clear_cookies()
-        visitor.sign_in(asked.reviewer.login)
-        for name, path in (("work", "work/"), ("item", f"items/{asked.item_id}/")):
-            wrong += look_at(visitor, f"{kind}-{name}", f"/reviews/{slug}/{path}")
+def test_what_is_no_access_is_asked_about_in_plain_words(visitor: Visitor, kind: str) -> None:
+    slug, due = f"of-{kind.replace('_', '-')}", clock.now() + timedelta(days=14)
+    ana = Person.objects.get(login="ana")
+    made = reviews.make(slug, name=f"Our {kind}", due_at=due, manner=Manner(kind=kind), by=ana)
+    reviews.activate(made.pk, by=ana)
+    asked = Assignment.objects.filter(item__campaign=made, reviewer__isnull=False).order_by("item__number").first()
+    assert asked is not None
+    assert asked.reviewer is not None
+    visitor.sign_in(asked.reviewer.login)
+    wrong: list[str] = []
+    for name, path in (("work", "work/"), ("item", f"items/{asked.item_id}/")):
+        wrong += look_at(visitor, f"{kind}-{name}", f"/reviews/{slug}/{path}")
     assert not wrong + visitor.wrong, "\n".join(wrong)
