@@ -188,6 +188,15 @@ DROP FUNCTION governance_item_stages(boolean, text), governance_no_answer_keeps_
 """
 
 
+def may_be_none(model_name, name, field):
+    """Let a reference be none. Django would drop and remake it, for which nobody could read the table it points at."""
+    column = f"ALTER TABLE governance_{model_name} ALTER COLUMN {name}_id"
+    return migrations.SeparateDatabaseAndState(
+        [migrations.RunSQL(f"{column} DROP NOT NULL", f"{column} SET NOT NULL")],
+        [migrations.AlterField(model_name, name, field)],
+    )
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -241,7 +250,7 @@ class Migration(migrations.Migration):
             name='kind',
             field=models.CharField(choices=[('agent_owner', 'Agents, by sponsor'), ('resource_owner', 'Systems, by owner'), ('privileged_tools', 'Tools of high risk, by owner of the system'), ('findings', 'Access with open findings, by owner of the system'), ('delegation', 'Whom agents act for, by each person'), ('ownership', 'Agents themselves, by sponsor'), ('credential', 'Secrets, keys and tokens, by owner'), ('entitlement_definition', 'What entitlements contain, by owner of the system'), ('console_access', 'Roles and tokens in Mandate itself, by manager')], default='agent_owner', max_length=32),
         ),
-        migrations.AlterField(
+        may_be_none(
             model_name='populationrow',
             name='grant',
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='entitlements.grant'),
@@ -251,7 +260,7 @@ class Migration(migrations.Migration):
             name='grant_version',
             field=models.PositiveIntegerField(blank=True, null=True),
         ),
-        migrations.AlterField(
+        may_be_none(
             model_name='reviewitem',
             name='agent',
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='review_items', to='entitlements.agent'),
@@ -261,12 +270,12 @@ class Migration(migrations.Migration):
             name='subjects_digest',
             field=models.CharField(blank=True, max_length=64),
         ),
-        migrations.AlterField(
+        may_be_none(
             model_name='reviewitem',
             name='system',
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='review_items', to='entitlements.system'),
         ),
-        migrations.AlterField(
+        may_be_none(
             model_name='reviewline',
             name='grant',
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='entitlements.grant'),

@@ -64,11 +64,19 @@ class Visitor:
     def sign_in(self, login: str) -> None:
         """Sign in through the page, by keyboard alone."""
         self.go("/login/")
+        self.page.wait_for_function("document.activeElement.matches('input')")
         self.page.keyboard.type(login)
         self.page.keyboard.press("Tab")
         self.page.keyboard.type(PASSWORD)
         self.page.keyboard.press("Enter")
         self.page.wait_for_url(self.address + "/")
+
+
+def leave(page: Page) -> None:
+    """Forget who is signed in, when no answer to the page before can bring its cookie back."""
+    page.wait_for_load_state("networkidle")
+    page.goto("about:blank")
+    page.context.clear_cookies()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from audit.actions import Action
 from entitlements.models import Agent, Grant, Person
 from governance import emergency, leavers
 from governance.models import AccessRequest, Approval, EmergencyGrant
-from tests.browser.conftest import PASSWORD
+from tests.browser.conftest import PASSWORD, leave
 from tests.browser.hands import Mouse
 from tests.browser.test_story import WAYS, _sign_in
 
@@ -112,7 +112,7 @@ def _take_over(hands: Mouse, address: str) -> None:
 def _break_the_glass(hands: Mouse, address: str) -> None:
     page, ana, secret = hands.page, Person.objects.get(login="ana"), totp.generate_totp_secret()
     totp.TOTP.activate(ana, secret)
-    page.context.clear_cookies()
+    leave(page)
     page.goto(f"{address}/login/")
     hands.write(page.get_by_label("Login"), "ana")
     hands.write(page.get_by_label("Password"), PASSWORD)

@@ -24,7 +24,7 @@ from entitlements.models import Client, Grant, Revocation
 from governance.models import ReviewItem
 from governance.notices import hooks
 from tests.browser import approval_world, elsewhere, emergencies, small, world
-from tests.browser.conftest import PASSWORD, Visitor
+from tests.browser.conftest import PASSWORD, Visitor, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -247,7 +247,7 @@ def test_what_an_analyst_may_not_see_is_accessible_to_whoever_may(visitor: Visit
     ]
     assert shut
     for login in ("admin", "resa"):
-        visitor.page.context.clear_cookies()
+        leave(visitor.page)
         visitor.sign_in(login)
         _prove(visitor)
         seen = [each for each in shut if _status(visitor, each[1]) == HTTPStatus.OK]

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Dialog
 
-from tests.browser.conftest import PASSWORD, Visitor
+from tests.browser.conftest import PASSWORD, Visitor, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -76,7 +76,7 @@ def test_no_hostile_text_runs_hides_or_breaks_anything_on_any_page(visitor: Visi
         for more in ("", *TABS.get(name, ()))
     ]
     wrong = _walk(visitor, "ana", [*looked, "/admin/entitlements/agent/", "/admin/entitlements/tool/"])
-    visitor.page.context.clear_cookies()
+    leave(visitor.page)
     mine = ["/", "/reviews/q4/work/", "/reviews/q4/submit/", world.address("requests/<uuid:pk>/"), "/my-agents/"]
     wrong |= _walk(visitor, "sofia", mine)
     assert dialogs == []

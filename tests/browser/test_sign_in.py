@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
 from tests.browser import company_idp
-from tests.browser.conftest import PASSWORD, Visitor
+from tests.browser.conftest import PASSWORD, Visitor, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("transactional_db")]
 
@@ -175,7 +175,7 @@ def test_a_passkey_is_registered_signs_in_and_proves_it_again(visitor: Visitor, 
     visitor.page.get_by_role("button", name="Add").click()
     visitor.page.wait_for_url(re.compile("recovery-codes|webauthn/$"))
 
-    visitor.page.context.clear_cookies()
+    leave(visitor.page)
     visitor.go("/login/?next=/settings/")
     visitor.page.get_by_role("button", name="Use a passkey").click()
     visitor.page.wait_for_url(visitor.address + "/settings/")
@@ -214,7 +214,7 @@ def test_an_authenticator_app_is_asked_for_and_the_password_alone_proves_nothing
     visitor.page.get_by_role("button", name="Activate").click()
     codes = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()
 
-    visitor.page.context.clear_cookies()
+    leave(visitor.page)
     visitor.go("/login/?next=/settings/")
     visitor.page.get_by_label("Login").fill("carol")
     visitor.page.get_by_label("Password").fill(PASSWORD)

@@ -13,7 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 from entitlements.models import Grant
 from governance.models import AccessRequest
 from tests.browser import world
-from tests.browser.conftest import PASSWORD, Visitor
+from tests.browser.conftest import PASSWORD, Visitor, leave
 from tests.browser.hands import Finger, Keys, Mouse
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
@@ -30,7 +30,7 @@ def _press(visitor: Visitor, *keys: str) -> None:
 
 def _sign_in(hands: Mouse, address: str, login: str) -> None:
     page = hands.page
-    page.context.clear_cookies()
+    leave(page)
     page.goto(f"{address}/login/")
     hands.write(page.get_by_label("Login"), login)
     hands.write(page.get_by_label("Password"), PASSWORD)

@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Locator, expect
 from scripts.demo import visit as visits
 from scripts.demo import world
 from scripts.demo.rest import Api
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Visitor, leave
 from tests.entitlements.gateway.world import wait_until
 from tests.journeys.conftest import Demo, a_demo
 
@@ -45,14 +45,14 @@ def guest(context: BrowserContext, demo: Demo) -> Visitor:
     page.on("console", lambda said: found.wrong.append(said.text) if said.type == "error" else None)
     be(found, "Resa")
     reset(found)
-    page.context.clear_cookies()
+    leave(page)
     found.go("/login/")
     return found
 
 
 def be(guest: Visitor, name: str) -> None:
     """Sign in by a card of the first page."""
-    guest.page.context.clear_cookies()
+    leave(guest.page)
     guest.go("/login/")
     guest.page.get_by_role("button", name=f"Sign in as {name}").click()
     expect(current(guest)).to_have_text(name)

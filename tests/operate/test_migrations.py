@@ -22,7 +22,7 @@ from tests.architecture import tree
 from tests.operate import release
 
 DESTRUCTIVE = re.compile(
-    r"\bDROP (?!TRIGGER|FUNCTION|CONSTRAINT)\w+|\bRENAME\b|SET NOT NULL|ALTER COLUMN \w+ (?:SET DATA )?TYPE"
+    r"\bDROP (?!TRIGGER|FUNCTION|CONSTRAINT|NOT NULL)\w+|\bRENAME\b|SET NOT NULL|ALTER COLUMN \w+ (?:SET DATA )?TYPE"
     r"|\bTRUNCATE\b|\bDELETE FROM\b|\bLOCK TABLE\b|\bVACUUM FULL\b|\bCLUSTER\b",
     re.IGNORECASE,
 )
@@ -72,6 +72,21 @@ def alters_nothing(operation: migrations.AlterField, before: Any, after: Any, ap
     return types[0] == types[1] or (types[0].partition("(")[0] == types[1].partition("(")[0] and widths[0] <= widths[1])
 
 
+def remakes_a_reference(operation: migrations.AlterField, before: Any, after: Any, app: str) -> bool:  # noqa: ANN401
+    """Say whether Django would drop the constraint of a foreign key and make it again."""
+    was, becomes = (
+        state.apps.get_model(app, operation.model_name)._meta.get_field(operation.name) for state in (before, after)
+    )
+    editor: Any = connection.schema_editor()
+    return bool(was.remote_field and editor._field_should_be_altered(was, becomes))
+
+
+def what_altering_breaks(operation: migrations.AlterField, before: Any, after: Any, app: str) -> str:  # noqa: ANN401
+    if remakes_a_reference(operation, before, after, app):
+        return f"alters {operation.name}, a reference: nobody could read where it points while it is made again"
+    return "" if alters_nothing(operation, before, after, app) else f"alters {operation.name}"
+
+
 def trouble(operation: Operation, before: Any, after: Any, app: str) -> str:  # noqa: ANN401 - Django's
     """Say what the release before could not live with; empty when nothing."""
     if isinstance(operation, migrations.RunSQL):
@@ -87,7 +102,7 @@ def trouble(operation: Operation, before: Any, after: Any, app: str) -> str:  # 
         fits = field.null or field.many_to_many or field.has_db_default()
         return "" if fits else f"adds {operation.name}, which the release before does not write: null or db_default"
     if isinstance(operation, migrations.AlterField):
-        return "" if alters_nothing(operation, before, after, app) else f"alters {operation.name}"
+        return what_altering_breaks(operation, before, after, app)
     return f"is a {type(operation).__name__}"
 
 
@@ -130,6 +145,7 @@ def test_the_release_before_is_named_once_and_has_the_last_migrations_that_are_s
         ("DROP TABLE a", True),
         ("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM a; END $$", False),
         ("DROP TRIGGER a ON b", False),
+        ("ALTER TABLE a ALTER COLUMN b DROP NOT NULL", False),
         ("ALTER TABLE a ADD COLUMN b text", False),
     ],
 )
