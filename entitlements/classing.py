@@ -1,4 +1,4 @@
-"""What a tool probably does: action, risk, kind of data and flows, suggested by rules that say why. Version `class@1`.
+"""What a tool probably does: action, risk, kind of data and flows, suggested by rules that say why. Version `class@2`.
 
 Name, texts, schema and annotations were all written by whoever wrote the server. So a rule that reads one of
 them can only be overruled towards caution: a description, a schema or a hint makes graver what the name says, and
@@ -18,7 +18,7 @@ from entitlements import classwords as known
 from entitlements import impressions, schemas
 from entitlements.words import Action, Risk
 
-VERSION: Final = "class@1"
+VERSION: Final = "class@2"
 DATA_CLASSES: Final = ("public", "internal", "confidential", "restricted")
 FLOWS: Final = ("reads_private", "ingests_untrusted", "egress_external")
 LONGEST_SENTENCE: Final = 300
@@ -34,8 +34,9 @@ _FOR_GOOD: Final = re.compile(
     re.IGNORECASE,
 )
 _THEN: Final = re.compile(
-    r"\b(?:and|or|then|also)\s+(delet|remov|eras|destroy|wip|purg|truncat)(?:e|es|ing|s)?\b", re.IGNORECASE
+    r"\b(?:and|or|then|also)\s+(?:(?:delet|remov|eras|wip|purg|truncat)(?:e|es|ing)|destroy(?:s|ing)?)\b", re.IGNORECASE
 )
+_TOGETHER: Final = re.compile(r"\W*(\w+(?:\s*[,/&]\s*\w+)*(?:\s*,?\s*(?:and|or|&)\s+\w+)?)")
 _QUERY_LANGUAGE: Final = re.compile(r"\b(?:sql|cypher|graphql|sparql|kql|soql|mongodb query)\b", re.IGNORECASE)
 _RUNS_CODE: Final = re.compile(
     r"\b(?:execut\w*|run|runs|eval\w*)\b.{0,40}\b(?:code|script|javascript|python)\b", re.IGNORECASE
@@ -174,6 +175,9 @@ def _argument(name: str, schema: object) -> tuple[list[str], str, bool]:
 def _by_name(look: _Look) -> tuple[Action, bool]:
     """Say what the name says, and whether it says anything: its first verb decides, a verb after “and” adds to it."""
     verbs = [(place, word) for place, word in enumerate(look.words) if word in known.NAMED]
+    if listed := _looks_first(look, [word for _place, word in verbs]):
+        look.say("name_looks", "name", listed, f"Its name says “{listed}” first, and its description begins as one.")
+        return Action.READ, True
     verbs = [each for each in verbs if each[0] == 0 or each[1] not in known.LOOKS or each[1] not in known.NOUNS]
     plain = [each for each in verbs if each[1] not in known.NOUNS]
     if verbs:
@@ -190,21 +194,41 @@ def _by_name(look: _Look) -> tuple[Action, bool]:
     return Action.WRITE, False
 
 
+def _looks_first(look: _Look, verbs: list[str]) -> str | None:
+    """Return “list” or “search” that leads a name with what it lists behind it: `list_tag_values` tags nothing."""
+    listed = verbs[0] if len(verbs) > 1 else ""
+    looks = listed in known.LOOKS & known.NOUNS and known.NAMED[listed] is Action.READ
+    harmless = {known.NAMED[word] for word in verbs} <= {Action.READ, Action.WRITE} and look.words[-1] not in verbs
+    apart = not {"and", "or", "then"} & set(look.words)
+    spoken = _leading(known.of_text(look.text[:400])) if looks and harmless and apart else None
+    return listed if spoken and known.SPOKEN[spoken][1] is Action.READ else None
+
+
 def _by_texts(look: _Look, action: Action, certain: bool) -> Action:  # noqa: FBT001 - whether the name said anything
     spoken = known.of_text(look.text[:400])
     verb = _leading(spoken) or _leading(look.title)
+    together = _together(look.text)
     if not certain:
-        if verb and known.SPOKEN[verb][1] is Action.READ:
+        if verb and {known.SPOKEN[word][1] for word in (verb, *together)} == {Action.READ}:
             look.say("text_reads", "description", verb, f"Only its description says “{verb}”, which reads.")
             return Action.READ
         look.say("unknown", "name", str(look.raw.get("name", "")), "No rule knows its name, so it counts as a change.")
     if verb:
         action = _graver(look, action, known.SPOKEN[verb][1], "text_verb", "description", verb)
+    for word in together:
+        action = _graver(look, action, known.SPOKEN[word][1], "text_joined", "description", word)
     if also := _THEN.search(look.text):
         action = _graver(look, action, Action.DELETE, "text_also", "description", also[0].lower())
     if (warned := _FOR_GOOD.search(look.text)) and action is not Action.READ:
         action = _graver(look, action, Action.DELETE, "text_warns", "description", warned[0].lower())
     return action
+
+
+def _together(text: str) -> list[str]:
+    """Return the verbs with which a text begins, all of them where it begins with several: “Get or create”."""
+    begins = _TOGETHER.match(text[:400])
+    spoken = known.of_text(begins[1]) if begins else []
+    return [word for word in spoken if word in known.SPOKEN] if spoken[1:] and spoken[0] in known.SPOKEN else []
 
 
 def _leading(spoken: list[str]) -> str | None:
@@ -219,7 +243,10 @@ def _leading(spoken: list[str]) -> str | None:
             continue
         follows = spoken[place + 1] if place + 1 < len(spoken) else ""
         is_verb = meant is not None and (
-            meant[0] not in known.NOUNS or light is not None or follows in ("a", "an", "the", "all", "new", "for")
+            meant[0] not in known.NOUNS
+            or light is not None
+            or follows in ("a", "an", "the", "all", "new", "for")
+            or (place == 0 and meant[1] is Action.READ)
         )
         return word if is_verb else light
     return light
@@ -279,9 +306,7 @@ def _risk(look: _Look, action: Action) -> Risk:
     risk = _USUAL[action]
     changes = action is not Action.READ
     money = look.met(known.MONEY) or (look.met(known.MONEY_KINDS) if look.met(known.MOVES) else None)
-    query = next(
-        (n for n, (w, said, free) in look.arguments.items() if free and w and _is_query(look, w[-1], said)), ""
-    )
+    query = _asks(look)
     shell = look.met(frozenset({"shell", "bash", "terminal", "sudo", "powershell", "command", "cmd"}))
     secret = look.met(known.SECRETS) or _key(look.words)
     unnamed = next((reason.word for reason in look.because if reason.rule == "text_reads"), "")
@@ -291,12 +316,7 @@ def _risk(look: _Look, action: Action) -> Risk:
         (action is Action.DELETE and look.met(known.ESTATE), Risk.CRITICAL, "estate", "It deletes something whole."),
         (secret, Risk.HIGH, "secrets", "It deals with secrets."),
         (changes and look.met(known.POWER), Risk.HIGH, "power", "It changes who may do what, or where things lead."),
-        (
-            query and ("inputSchema", query),
-            Risk.HIGH,
-            "query",
-            "It takes a query language, which may do more than read.",
-        ),
+        (query, Risk.HIGH, "query", "It takes a query language, which may do more than read."),
         (unnamed and ("description", unnamed), Risk.MEDIUM, "unnamed", "Its name does not say what it does."),
         (_signs(look.raw), Risk.HIGH, "signs", "Its texts hide something or give instructions."),
     )
@@ -306,6 +326,16 @@ def _risk(look: _Look, action: Action) -> Risk:
             look.say(rule, place, word, text)
             risk = max(risk, floor, key=lambda one: one.rank)
     return risk
+
+
+def _asks(look: _Look) -> tuple[str, str] | None:
+    """Return where a query language comes in: an argument, or a name that ends with one where no schema is known."""
+    for name, (words, described, free) in look.arguments.items():
+        if free and words and _is_query(look, words[-1], described):
+            return "inputSchema", name
+    last = look.words[-1] if look.words else ""
+    spoken = last in known.QUERIES - {"statement"} or (last == "query" and _QUERY_LANGUAGE.search(look.text))
+    return ("name", last) if spoken else None
 
 
 def _key(words: list[str]) -> tuple[str, str] | None:
