@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.db.models import Q
 
 from entitlements import clients, grants, people
-from entitlements.api import visibility
+from entitlements.api import tools, visibility
 from entitlements.models import Person
 
 from . import approvalrules, approvals, requests, reviews, separation
+from .api import reclassing
 from .models import AccessRequest, Approval
 from .reviews import stops
 
@@ -18,6 +19,7 @@ def register() -> None:
     visibility.tie_to_grants("answered", answered)
     grants.guard("combinations", separation.check)
     clients.guard("combinations", separation.check_scopes)
+    tools.look_before_classing("combinations", reclassing.check)
     grants.start_guard("reviews", stops.check)
     people.WHEN_DISABLED["approvals"] = find_others
     requests.WHEN_SUBMITTED["rules"] = approvalrules.consider

@@ -7,17 +7,19 @@ from typing import Any, ClassVar, Final
 
 from django.db import transaction
 from rest_framework import serializers
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import agents, catalog, classing, grants
+from audit.draft import BadEvent
+from audit.redaction import Unrepresentable
+from entitlements import agents, catalog, grants
 from entitlements.errors import DomainError
-from entitlements.models import Tool
+from entitlements.models import Agent, Tool
 
-from . import problems, visibility
+from . import problems, tools, visibility
 from .endpoints import Endpoint
 from .fields import Shown, Strict, Text
-from .tools import ApprovalAsked
 
 MOST: Final = 200
 
@@ -29,7 +31,7 @@ class NamedTool(Strict):
     name = Text(max_length=128)
 
 
-class ToolApprovalAsked(ApprovalAsked, NamedTool):
+class ToolApprovalAsked(tools.ApprovalAsked, NamedTool):
     """One tool, and what a person read and says about it."""
 
 
@@ -53,6 +55,7 @@ class Outcome(Shown):
     state = serializers.CharField(allow_null=True, default=None)
     code = serializers.CharField(allow_null=True, default=None)
     detail = serializers.CharField(allow_null=True, default=None)
+    facts = serializers.DictField(allow_null=True, default=None)
 
 
 class ResultShown(Outcome):
@@ -92,9 +95,11 @@ class Bulk(Endpoint):
         try:
             with transaction.atomic():
                 return {**named, "status": HTTPStatus.OK, **self.one(named, {**said, **item})}
-        except DomainError as refusal:
-            problems.record(refusal, refusal.status, by=self.principal, about=self.about, changes=True)
-            return {**named, "status": int(refusal.status), "code": refusal.code, "detail": refusal.message}
+        except (DomainError, APIException, BadEvent, Unrepresentable) as error:
+            refusal, status = problems.translate(error)
+            problems.record(refusal, status, by=self.principal, about=self.about, changes=True)
+            said_of_it = {"code": refusal.code, "detail": refusal.message, "facts": dict(refusal.detail) or None}
+            return {**named, "status": int(status), **said_of_it}
 
 
 class _Tools(Bulk):
@@ -122,9 +127,7 @@ class ApproveTools(_Tools):
 
     def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
         """Approve one."""
-        reason = said.pop("reason")
-        flows: dict[str, bool | None] = {flow: said.pop(flow) for flow in classing.FLOWS if flow in said}
-        return catalog.approve_tool(catalog.Approval(tool, **said, flows=flows), by=self.principal, reason=reason)
+        return tools.approve(tool, said, by=self.caller)
 
 
 class DisableTools(_Tools):
@@ -190,7 +193,7 @@ class NamedAgent(Strict):
 
 
 class AgentsStopAsked(Strict):
-    """Agents to suspend, and why."""
+    """Agents to stop, and why."""
 
     items = serializers.ListField(child=NamedAgent(), min_length=1, max_length=MOST)
     reason = Text(max_length=500)
@@ -208,18 +211,34 @@ class AgentResultsShown(Shown):
     results = AgentResultShown(many=True)
 
 
-class SuspendAgents(Bulk):
-    """Stop agents at once: each for itself, with what became of it."""
-
+class _Agents(Bulk):
     asked, shown, names = AgentsStopAsked, AgentResultsShown, ("slug",)
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Suspend them."""
+        """Do it to each."""
         return self.each(**self.body(AgentsStopAsked))
 
     def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-        """Suspend one."""
         self.about = [f"agent:{named['slug']}"]
         found = self.find(visibility.agents(self.caller), slug=named["slug"])
         self.permit(found, *self.about)
-        return {"state": agents.suspend(found, by=self.principal, reason=said["reason"]).status}
+        return {"state": self.act(found, said["reason"]).status}
+
+    def act(self, agent: Agent, reason: str) -> Agent:
+        raise NotImplementedError
+
+
+class SuspendAgents(_Agents):
+    """Stop agents at once: each for itself, with what became of it."""
+
+    def act(self, agent: Agent, reason: str) -> Agent:
+        """Suspend one."""
+        return agents.suspend(agent, by=self.principal, reason=reason)
+
+
+class RetireAgents(_Agents):
+    """End agents for good, and what they hold: each for itself, with what became of it."""
+
+    def act(self, agent: Agent, reason: str) -> Agent:
+        """Retire one."""
+        return agents.retire(agent, by=self.principal, reason=reason)

@@ -101,6 +101,7 @@ _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
 _STOP_SYSTEM: Final = row(*_STOPS, related="system_owner", scope=REVOKE)
 _STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
+_RETIRE_AGENT: Final = row(Role.ANALYST, related="sponsor")
 _STOP_GRANT: Final = row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE)
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
 
@@ -119,7 +120,8 @@ _ROWS: Final[Matrix] = {
     ("agent-suspend", "POST"): _STOP_AGENT,
     ("agents-suspend", "POST"): _STOP_AGENT,
     ("agent-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
-    ("agent-retire", "POST"): row(Role.ANALYST, related="sponsor"),
+    ("agent-retire", "POST"): _RETIRE_AGENT,
+    ("agents-retire", "POST"): _RETIRE_AGENT,
     ("kinds-of-agents", "GET"): READABLE,
     ("kind-of-agents", "PUT"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
     ("people", "GET"): READABLE,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
@@ -14,6 +15,7 @@ from entitlements import catalog, classing, definitions, impressions
 from entitlements.models import Tool, ToolVersion
 
 from . import preconditions, visibility
+from .caller import Caller
 from .endpoints import Act, Listing, Look, Resource
 from .fields import Shown, Strict, Text
 
@@ -121,7 +123,11 @@ def _definition(version: ToolVersion | None) -> dict[str, Any] | None:
 
 
 class ApprovalAsked(Strict):
-    """What a person read and says about it. `sha256` is of the definition that she read."""
+    """What a person read and says about it. `sha256` is of the definition that she read.
+
+    Where agents would come to hold by it what nobody may hold together, `classing_completes_combination` refuses it and
+    names them in its facts; sent again with the `accept` of those facts it is approved.
+    """
 
     sha256 = serializers.RegexField(r"^[0-9a-f]{64}$")
     sentence = Text(max_length=500)
@@ -132,6 +138,28 @@ class ApprovalAsked(Strict):
     ingests_untrusted = serializers.BooleanField(required=False, allow_null=True)
     egress_external = serializers.BooleanField(required=False, allow_null=True)
     reason = Text(max_length=500, default="", allow_blank=True)
+    accept = serializers.RegexField(r"^[0-9a-f]{64}$", default="", allow_blank=True)
+
+
+type BeforeClassing = Callable[[Caller, catalog.Approval, str], None]
+"""What refuses to class a tool otherwise before somebody knows what follows; the floor above knows what does."""
+
+_LOOKS: Final[dict[str, BeforeClassing]] = {}
+
+
+def look_before_classing(name: str, look: BeforeClassing) -> None:
+    """Let every approval of a tool pass this look, with what its caller accepts. Called once, at the start."""
+    _LOOKS[name] = look
+
+
+def approve(tool: Tool, said: dict[str, Any], *, by: Caller) -> Tool:
+    """Approve a tool as a body of the API says. Raises what the looks raise, and catalog.approve_tool."""
+    reason, accepted = said.pop("reason"), said.pop("accept")
+    flows: dict[str, bool | None] = {flow: said.pop(flow) for flow in classing.FLOWS if flow in said}
+    approval = catalog.Approval(tool, **said, flows=flows)
+    for look in _LOOKS.values():
+        look(by, approval, accepted)
+    return catalog.approve_tool(approval, by=by.principal, reason=reason)
 
 
 class _Tools(Resource):
@@ -170,10 +198,7 @@ class Approve(_Tools):
         found = self.found()
         self.permit(found, *self.links(found))
         preconditions.respect(request, found.version)
-        asked = self.body(ApprovalAsked)
-        reason = asked.pop("reason")
-        flows: dict[str, bool | None] = {flow: asked.pop(flow) for flow in classing.FLOWS if flow in asked}
-        catalog.approve_tool(catalog.Approval(found, **asked, flows=flows), by=self.principal, reason=reason)
+        approve(found, self.body(ApprovalAsked), by=self.caller)
         return self.again(found)
 
 

@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern] = [
     at("docs", docs.DocsView, "api-docs"),
     at("me", me.Me, "me"),
     at("bulk/agents/suspend", bulk.SuspendAgents, "agents-suspend"),  # an agent may be called anything
+    at("bulk/agents/retire", bulk.RetireAgents, "agents-retire"),
     at("agents", agents.Agents, "agents"),
     at("agents/<slug:key>", agents.One, "agent"),
     at("agents/<slug:key>/activate", agents.Activate, "agent-activate"),

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from entitlements.api.fields import Lasts, Slug, Strict, Text
 from entitlements.api.preconditions import PreconditionRequired
-from entitlements.models import Agent, Person
+from entitlements.models import Person
 from governance import appealing, editing, questions, reassigning
 
 from . import requests
@@ -108,8 +108,7 @@ class Appeal(OfRequests):
         """Have others look once more at what was denied or narrowed; security is among them."""
         self.seen(asked)
         reason, by = self.body(ReasonAsked)["reason"], self.asker()
-        on_behalf_of = self.caller.person if isinstance(by, Agent) else None
-        made = appealing.appeal(asked, by=by, reason=reason, on_behalf_of=on_behalf_of)
+        made = appealing.appeal(asked, by=by, reason=reason, on_behalf_of=self.acts_for(by))
         return self.answer(made.pk, HTTPStatus.CREATED)
 
 

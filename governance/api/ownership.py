@@ -68,7 +68,7 @@ def visible(caller: Caller) -> QuerySet[OfficeProposal]:
     return about | rows.filter(person=caller.human) if caller.human else about
 
 
-def _person(caller: Caller) -> Person:
+def first_hand(caller: Caller) -> Person:
     """Return who calls. Raises Forbidden for a script or an agent: only people answer for an agent."""
     if caller.human is None:
         raise Forbidden
@@ -131,7 +131,7 @@ class Keep(_Agents):
         """Keep it, with a reason; that counts as a use."""
         found = self.found()
         self.permit(found, *self.links(found))
-        dormancy.keep(found, by=_person(self.caller), reason=self.body(Reason)["reason"])
+        dormancy.keep(found, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
         return self.again(found)
 
 
@@ -164,7 +164,7 @@ class Accept(_Proposals):
         """Accept what one was asked to do."""
         found = self.found()
         self.about = self.links(found)
-        ownership.accept(found.pk, by=_person(self.caller))
+        ownership.accept(found.pk, by=first_hand(self.caller))
         return self.again(found)
 
 
@@ -177,5 +177,5 @@ class Decline(_Proposals):
         """Decline what one was asked to do."""
         found = self.found()
         self.about = self.links(found)
-        ownership.decline(found.pk, by=_person(self.caller), reason=self.body(Reason)["reason"])
+        ownership.decline(found.pk, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
         return self.again(found)

@@ -74,6 +74,48 @@ class OfRequests(Endpoint):
         """Find a request that the caller sees, and remember what a refusal is about. Raises NotFound."""
         self.about = requests.about(self.find(self.visible(), pk=pk))
 
+    def ask(self, body: dict[str, Any]) -> AccessRequest:
+        """Ask for what a body says. Raises what requests.submit raises, and UnknownName."""
+        by = self.asker()
+        agent = named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
+        entitlement = named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
+        self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
+        people, groups = self._named_people(agent, body)
+        ask = asking.Ask(
+            lasts=body["lasts"],
+            reason=body["reason"],
+            people=people,
+            groups=groups,
+            tools=None if body["tools"] is None else frozenset(body["tools"]),
+            limits=body["limits"],
+            denied_call=body["denied_call"],
+        )
+        return requests.submit(agent, entitlement, ask, by=by, on_behalf_of=self.acts_for(by))
+
+    def renew(self, grant: UUID, body: dict[str, Any]) -> AccessRequest:
+        """Ask that a grant goes on as a body says. Raises NotFound, and what renewing.renew raises."""
+        found = self.find(visibility.grants(self.caller), pk=grant)
+        self.about, by = grants.about(found), self.asker()
+        what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
+        said = {"lasts": body["lasts"], "reason": body["reason"], "what": what}
+        return renewing.renew(found.pk, by=by, on_behalf_of=self.acts_for(by), **said)
+
+    def acts_for(self, by: asking.Asker) -> Person | None:
+        """Return the user in whose session an agent asks; a person asks for themselves."""
+        return self.caller.person if isinstance(by, Agent) else None
+
+    def _named_people(self, agent: Agent, body: dict[str, Any]) -> tuple[tuple[Person, ...], tuple[Group, ...]]:
+        """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotAsk."""
+        by = self.asker()
+        try:
+            people = named(Person.objects.all(), "people", "login", body["people"])
+            groups = named(Group.objects.all(), "groups", "slug", body["groups"])
+        except UnknownName as unknown:
+            if isinstance(by, Person) and asking.answers_for(by, agent):
+                raise
+            raise asking.MayNotAsk from unknown
+        return tuple(people), tuple(groups)
+
     def version(self) -> int | None:
         """Return the version that If-Match names, as `version_of` reads it."""
         return version_of(self.request.headers.get("If-Match", "*"))
@@ -128,35 +170,7 @@ class Requests(OfRequests, Listing):
     @extend_schema(request=Asked, responses={201: RequestShown})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Ask for access: as a person, or as an agent for itself."""
-        body, by = self.body(Asked), self.asker()
-        agent = named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
-        entitlement = named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
-        self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
-        people, groups = self._named_people(agent, body)
-        ask = asking.Ask(
-            lasts=body["lasts"],
-            reason=body["reason"],
-            people=people,
-            groups=groups,
-            tools=None if body["tools"] is None else frozenset(body["tools"]),
-            limits=body["limits"],
-            denied_call=body["denied_call"],
-        )
-        on_behalf_of = self.caller.person if isinstance(by, Agent) else None
-        made = requests.submit(agent, entitlement, ask, by=by, on_behalf_of=on_behalf_of)
-        return self.answer(made.pk, HTTPStatus.CREATED)
-
-    def _named_people(self, agent: Agent, body: dict[str, Any]) -> tuple[tuple[Person, ...], tuple[Group, ...]]:
-        """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotAsk."""
-        by = self.asker()
-        try:
-            people = named(Person.objects.all(), "people", "login", body["people"])
-            groups = named(Group.objects.all(), "groups", "slug", body["groups"])
-        except UnknownName as unknown:
-            if isinstance(by, Person) and asking.answers_for(by, agent):
-                raise
-            raise asking.MayNotAsk from unknown
-        return tuple(people), tuple(groups)
+        return self.answer(self.ask(self.body(Asked)).pk, HTTPStatus.CREATED)
 
 
 class One(OfRequests):
@@ -234,15 +248,7 @@ class Renew(OfRequests):
     @extend_schema(request=RenewalAsked, responses={201: RequestShown})
     def post(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - as above
         """Ask that access which ends soon goes on, the same or less of it."""
-        found = self.find(visibility.grants(self.caller), pk=grant)
-        self.about = grants.about(found)
-        body, by = self.body(RenewalAsked), self.asker()
-        on_behalf_of = self.caller.person if isinstance(by, Agent) else None
-        what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
-        made = renewing.renew(
-            found.pk, by=by, lasts=body["lasts"], reason=body["reason"], what=what, on_behalf_of=on_behalf_of
-        )
-        return self.answer(made.pk, HTTPStatus.CREATED)
+        return self.answer(self.renew(grant, self.body(RenewalAsked)).pk, HTTPStatus.CREATED)
 
 
 class Again(OfRequests):
@@ -253,8 +259,7 @@ class Again(OfRequests):
         """Ask once more for what was denied, withdrawn or not answered in time."""
         self.seen(asked)
         body, by = self.body(AgainAsked), self.asker()
-        on_behalf_of = self.caller.person if isinstance(by, Agent) else None
-        made = renewing.ask_again(asked, by=by, on_behalf_of=on_behalf_of, **body)
+        made = renewing.ask_again(asked, by=by, on_behalf_of=self.acts_for(by), **body)
         return self.answer(made.pk, HTTPStatus.CREATED)
 
 

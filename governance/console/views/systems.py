@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from typing import Any
 
 from django.contrib import messages
@@ -16,7 +15,7 @@ from entitlements import catalog, impressions, reaching, upstream
 from entitlements.api import visibility
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import System, Tool
-from governance import separation
+from governance.api import reclassing
 from governance.console import doors, paging
 from governance.console.queries import record, suggesting, triage
 from governance.console.queries import systems as read
@@ -207,33 +206,14 @@ def approval(request: HttpRequest, found: Tool) -> catalog.Approval:
 
 
 def approve(request: HttpRequest, found: Tool) -> None:
-    """Approve a tool as a form says; the first time it says which agents would come to hold a combination.
+    """Approve a tool as a form says; what agents would come to hold by it has to be known.
 
     Raises separation.ClassingCompletes, and what approving raises.
     """
     doors.permit(request, "tool-approve", found)
     said = approval(request, found)
-    if "combinations" not in request.POST and said.risk in Tool.Risk.values:
-        classed = copy.copy(found)
-        classed.action, classed.risk, classed.data_class = said.action, said.risk, said.data_class
-        for flow, value in said.flows.items():
-            setattr(classed, flow, value)
-        _check_classing(request, classed)
+    reclassing.check(doors.caller(request), said, request.POST.get("combinations", ""))
     catalog.approve_tool(said, by=doors.person(request).principal, reason=doors.reason(request))
-
-
-def _check_classing(request: HttpRequest, classed: Tool) -> None:
-    """Refuse what completes combinations: it names agents whose access the person sees, and counts the others.
-
-    The other tools of an agent are named to whoever sees the agent itself.
-    """
-    if completed := separation.by_classing(classed):
-        caller, holders = doors.caller(request), [each.agent.pk for each in completed]
-        agents = set(visibility.agents(caller).filter(pk__in=holders).values_list("pk", flat=True))
-        known = agents | set(visibility.grants(caller).filter(agent__in=holders).values_list("agent", flat=True))
-        named = [each for each in completed if each.agent.pk in known]
-        said = [each.said() | ({} if each.agent.pk in agents else {"sides": []}) for each in named]
-        raise separation.ClassingCompletes(completed=said, others=len(completed) - len(named))
 
 
 def _change(request: HttpRequest, found: Tool) -> str:

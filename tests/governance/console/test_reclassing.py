@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from audit import timeline
-from entitlements.models import Tool
+from entitlements.models import Person, Tool
 from governance import agentcalls, combinationrules, overrides, separation
 from governance.models import CombinationRule
 from tests import make
+from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -53,7 +56,10 @@ def test_it_names_the_agents_first_and_does_it_once_that_is_known(company: Compa
     first = ana.post(page, form())
     assert (first.status_code, action()) == (409, was)
     assert "classing_completes_combination" in visits.text(first)
-    assert ana.post(page, form(combinations="known")).status_code == 302
+    assert ana.post(page, form(combinations="known")).status_code == 409
+    accept = by_rest(company.ana, many=False)["facts"]["accept"]
+    assert (page == PAGE) == (f'name="combinations" value="{accept}"' in visits.text(first))
+    assert ana.post(page, form(combinations=accept)).status_code == 302
     assert action() == "delete"
     assert ana.post(page, form()).status_code == 302, "they hold it already: there is nothing to warn of"
 
@@ -93,3 +99,45 @@ def test_it_counts_agents_that_the_person_does_not_see(company: Company) -> None
     assert "<li>research-bot: Tells the time and deletes." in page
     assert "<code>clock/now</code>" not in page, "what else an agent holds is for who sees the agent"
     assert [event.outcome for event in timeline.about("tool:clock/remove")][:1] == ["refused"]
+
+
+def by_rest(person: Person, *, many: bool, accept: str = "") -> dict[str, Any]:
+    """Approve over REST, alone or in a list; return the problem, or the new state."""
+    said = {name: value for name, value in form().items() if name not in ("verb", "system", "tool")}
+    body = said | ({"accept": accept} if accept else {})
+    if not many:
+        answer: dict[str, Any] = api.of(person).post("/api/v1/tools/clock/remove/approve", body, format="json").json()
+        return answer
+    body |= {"system": "clock", "name": "remove"}
+    answer = api.of(person).post("/api/v1/tools/approve", {"items": [body]}, format="json").json()
+    (found,) = answer["results"]
+    return dict(found)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_rest_says_the_same_and_approves_what_was_accepted_alone(company: Company, many: bool) -> None:  # noqa: FBT001
+    rule(company, actions=["delete"])
+    was = action()
+
+    refused = by_rest(company.ana, many=many)
+
+    assert (refused["code"], action()) == ("classing_completes_combination", was)
+    facts = refused["facts"]
+    assert [(each["agent"], each["sides"]) for each in facts["completed"]] == [
+        ("research-bot", [["clock/now"], ["clock/remove"]])
+    ]
+    make.grant(make.agent("late-bot"), company.use)
+    late = by_rest(company.ana, many=many, accept=facts["accept"])
+    assert (late["code"], len(late["facts"]["completed"]), action()) == ("classing_completes_combination", 2, was)
+    assert by_rest(company.ana, many=many, accept=late["facts"]["accept"])["state"] == "approved"
+    assert action() == "delete"
+
+
+def test_rest_counts_agents_that_the_caller_does_not_see(company: Company) -> None:
+    rule(company, actions=["delete"])
+    agentcalls.allow(make.agent("caller-bot"), company.bot, by=company.ana.principal, reason="It hands work over.")
+
+    facts = by_rest(company.sam, many=False)["facts"]
+
+    assert [(each["agent"], each["sides"]) for each in facts["completed"]] == [("research-bot", [])]
+    assert facts["others"] == 1

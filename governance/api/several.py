@@ -1,0 +1,215 @@
+"""Several things of floor 3 asked for at once: each by the rules of one, with what became of it (207, RFC 4918)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import preconditions, visibility
+from entitlements.api.bulk import MOST, Bulk, NamedAgent, NamedGrant, Outcome
+from entitlements.api.fields import Lasts, Shown, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.api.people import known_person
+from governance import ownership, requests
+from governance.models import AccessRequest, OfficeProposal
+
+from .answering import AnswersAsked, RequestResultsShown
+from .bodies import Asked, Limits, Names
+from .matrix import MATRIX
+from .ownership import first_hand, visible
+from .requests import OfRequests, version_of
+
+
+class RequestsAsked(Strict):
+    """Requests, each as it would be sent alone."""
+
+    items = serializers.ListField(child=Asked(), min_length=1, max_length=MOST)
+
+
+class Made(Outcome):
+    """What became of one: 200 with the request that was made and whom to answer it to, or a problem."""
+
+    request = serializers.UUIDField(allow_null=True, default=None)
+    etag = serializers.CharField(allow_null=True, default=None)
+
+
+class AskResultShown(Made):
+    """What became of what was asked for one agent."""
+
+    agent = serializers.CharField()
+    entitlement = serializers.CharField()
+
+
+class AskResultsShown(Shown):
+    """What became of each, in the order in which they were asked."""
+
+    results = AskResultShown(many=True)
+
+
+def _made(request: AccessRequest) -> dict[str, Any]:
+    return {"state": request.state, "request": request.pk, "etag": preconditions.etag(request.version)}
+
+
+class SubmitRequests(OfRequests, Bulk):
+    """Ask for access several times: each for itself, with the request that was made or why not."""
+
+    asked, shown, names = RequestsAsked, AskResultsShown, ("agent", "entitlement")
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Ask for each."""
+        return self.each(**self.body(RequestsAsked))
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Ask once."""
+        return _made(self.ask({**named, **said}))
+
+
+class RenewedGrant(NamedGrant):
+    """A grant that shall go on, and what of it; what is left out stays as it is."""
+
+    tools = Names(required=False, allow_null=True, default=None)
+    limits = Limits(required=False, default=dict)
+
+
+class RenewalsAsked(Strict):
+    """Grants that shall go on, for how long and why."""
+
+    items = serializers.ListField(child=RenewedGrant(), min_length=1, max_length=MOST)
+    lasts = Lasts()
+    reason = Text(max_length=2000)
+
+
+class RenewalResultShown(Made):
+    """What became of one grant's renewal."""
+
+    id = serializers.UUIDField()
+
+
+class RenewalResultsShown(Shown):
+    """What became of each, in the order in which they were named."""
+
+    results = RenewalResultShown(many=True)
+
+
+class RenewGrants(OfRequests, Bulk):
+    """Ask that grants that end soon go on: each for itself, with the request that was made or why not."""
+
+    asked, shown, names = RenewalsAsked, RenewalResultsShown, ("id",)
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Ask for each."""
+        return self.each(**self.body(RenewalsAsked))
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Ask for one."""
+        self.about = [f"grant:{named['id']}"]
+        return _made(self.renew(named["id"], said))
+
+
+class CancelRequests(OfRequests, Bulk):
+    """Withdraw one's requests as they were read: each for itself, with what became of it."""
+
+    asked, shown, names = AnswersAsked, RequestResultsShown, ("id",)
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Withdraw them."""
+        return self.each(**self.body(AnswersAsked))
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Withdraw one."""
+        self.seen(named["id"])
+        read = version_of(said["etag"])
+        done = requests.cancel(named["id"], self.asker(), expected_version=read, reason=said["reason"])
+        return {"state": done.state}
+
+
+class OfficeAsked(NamedAgent):
+    """An agent, and who shall take which office of it."""
+
+    office = serializers.ChoiceField(choices=OfficeProposal.Office.choices)
+    person = Text(max_length=64)
+
+
+class OfficesAsked(Strict):
+    """Who shall answer for which agents, and why."""
+
+    items = serializers.ListField(child=OfficeAsked(), min_length=1, max_length=MOST)
+    reason = Text(max_length=500)
+
+
+class OfficeResultShown(Outcome):
+    """What became of one: 200 with the proposal that waits for its answer, or a problem."""
+
+    slug = serializers.CharField()
+    office = serializers.CharField()
+    proposal = serializers.UUIDField(allow_null=True, default=None)
+
+
+class OfficeResultsShown(Shown):
+    """What became of each, in the order in which they were named."""
+
+    results = OfficeResultShown(many=True)
+
+
+class ProposeOffices(Bulk):
+    """Ask people to answer for agents: each for itself. Nothing changes before they have accepted."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    asked, shown, names = OfficesAsked, OfficeResultsShown, ("slug", "office")
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Ask them."""
+        return self.each(**self.body(OfficesAsked))
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Ask one."""
+        self.about = [f"agent:{named['slug']}"]
+        found = self.find(visibility.agents(self.caller), slug=named["slug"])
+        self.permit(found, *self.about)
+        person, by = known_person(said["person"]), self.principal
+        made = ownership.propose(found, named["office"], person, by=by, reason=said["reason"])
+        return {"state": made.state, "proposal": made.pk}
+
+
+class NamedProposal(Strict):
+    """A proposal, by its id."""
+
+    id = serializers.UUIDField()
+
+
+class AcceptancesAsked(Strict):
+    """What one accepts."""
+
+    items = serializers.ListField(child=NamedProposal(), min_length=1, max_length=MOST)
+
+
+class AcceptanceResultShown(Outcome):
+    """What became of one proposal: 200 with its new state, or a problem."""
+
+    id = serializers.UUIDField()
+
+
+class AcceptanceResultsShown(Shown):
+    """What became of each, in the order in which they were named."""
+
+    results = AcceptanceResultShown(many=True)
+
+
+class AcceptOffices(Bulk):
+    """Take the offices that one was asked to take: each for itself, with what became of it."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    asked, shown, names = AcceptancesAsked, AcceptanceResultsShown, ("id",)
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Accept them."""
+        return self.each(**self.body(AcceptancesAsked))
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as above
+        """Accept one."""
+        found = self.find(visible(self.caller), pk=named["id"])
+        self.about = ownership.about(found)
+        return {"state": ownership.accept(found.pk, by=first_hand(self.caller)).state}
