@@ -100,6 +100,8 @@ class Action(StrEnum):
     EVERYTHING_STOPPED = "everything.stopped"
     EVIDENCE_LOOKED_AT = "evidence.looked_at"
     EVIDENCE_SEALED = "evidence.sealed"
+    EVIDENCE_SEALING = "evidence.sealing"
+    EVIDENCE_SEALING_FAILED = "evidence.sealing_failed"
     EVIDENCE_SHARED = "evidence.shared"
     EVIDENCE_SHARE_ENDED = "evidence.share_ended"
     GRANT_EXPIRED = "grant.expired"

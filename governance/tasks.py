@@ -20,6 +20,7 @@ from . import (
     reviews,
 )
 from .reviews import recurring
+from .reviews.pack import sealing
 
 
 @shared_task(ignore_result=True)
@@ -70,6 +71,19 @@ def resume_staging() -> None:
     """Go on with stagings whose worker died or whose message was lost. Where one is at work, nothing happens."""
     for campaign_id in reviews.unfinished():
         stage_campaign.delay(str(campaign_id))
+
+
+@shared_task(ignore_result=True)
+def seal_evidence(campaign_id: str) -> None:
+    """Seal the evidence of a campaign that was signed off. Whoever dies in between is followed by `resume_sealing`."""
+    sealing.carry_on(UUID(campaign_id))
+
+
+@shared_task(ignore_result=True)
+def resume_sealing() -> None:
+    """Go on with sealings whose worker died, whose message was lost, or that waited for the record."""
+    for campaign_id in sealing.unfinished():
+        seal_evidence.delay(str(campaign_id))
 
 
 @shared_task(ignore_result=True)

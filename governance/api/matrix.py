@@ -74,6 +74,7 @@ _ROWS: Final[Matrix] = {
     ("campaign-evidence", "GET"): _SHARED,
     ("campaign-evidence-table", "GET"): _SHARED_FILE,
     ("campaign-seal", "POST"): _WEIGHTY_COMBINE,
+    ("campaign-sealing", "GET"): _SHARED,
     ("campaign-pack", "GET"): _SHARED_FILE,
     ("campaign-shares", "GET"): _SHARED,
     ("campaign-shares", "POST"): _WEIGHTY_COMBINE,

@@ -91,6 +91,7 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/evidence", campaigns.Evidence.as_view(), name="campaign-evidence"),
     path(_CAMPAIGN + "/evidence.csv", campaigns.EvidenceTable.as_view(), name="campaign-evidence-table"),
     path(_CAMPAIGN + "/seal", evidence.Seal.as_view(), name="campaign-seal"),
+    path(_CAMPAIGN + "/sealing", evidence.Sealing.as_view(), name="campaign-sealing"),
     path(_CAMPAIGN + "/evidence.zip", evidence.PackFile.as_view(), name="campaign-pack"),
     path(PREFIX + "micro-reviews", microreviews.MicroReviews.as_view(), name="micro-reviews"),
     path(_MICRO, microreviews.OneMicroReview.as_view(), name="micro-review"),

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Final
 
 from django.contrib import messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import resolve
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -25,16 +25,16 @@ from entitlements.models import Person
 
 from . import matrix
 
-type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponse]
+type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 """A view; `page` makes doors of them."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Make a view a door: a refusal that the view lets through is recorded and shown, with its code."""
 
-    def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         try:
             _check_text(request, *args, *kwargs.values())
             _come_in(request)

@@ -8,7 +8,7 @@ from .cuts import NoAnswer, Remediation, RemovalException, TakenBack
 from .delegations import Delegation
 from .dormancy import Dormancy
 from .emergency import EmergencyGrant
-from .evidence import EvidencePack
+from .evidence import EvidencePack, EvidencePiece, EvidenceSealing
 from .invitations import Invitation
 from .microreviews import ReviewTrigger
 from .notices import Delivery, Notice, NoticeSettings
@@ -46,6 +46,8 @@ __all__ = [
     "Draft",
     "EmergencyGrant",
     "EvidencePack",
+    "EvidencePiece",
+    "EvidenceSealing",
     "EvidenceShare",
     "Invitation",
     "NoAnswer",

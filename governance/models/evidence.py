@@ -1,7 +1,8 @@
-"""The sealed evidence of a campaign: one signed file, kept as it was handed out."""
+"""The sealed evidence of a campaign: one signed file, kept as it was handed out, and how far its making has come."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -16,8 +17,8 @@ from .reviews import Campaign
 class EvidencePack(models.Model):
     """The pack of a closed campaign. Append-only: a sealed campaign has one, which stays (migration 0028).
 
-    `content` is the zip archive, `sha256` its digest, `files` the name, rows and digest of each file in it, `tie_out`
-    the differences that had to be zero. Whoever signs off answered nothing in the campaign.
+    Its archive is in pieces (of older ones whole, in `content`), `sha256` its digest, `files` the name, rows and digest
+    of each file in it, `tie_out` the differences that had to be zero. Whoever signs off answered nothing in it.
     """
 
     campaign = models.OneToOneField(Campaign, primary_key=True, on_delete=models.PROTECT, related_name="pack")
@@ -29,7 +30,7 @@ class EvidencePack(models.Model):
     sha256 = models.CharField(max_length=64)
     files = models.JSONField()
     tie_out = models.JSONField()
-    content = models.BinaryField()
+    content = models.BinaryField(default=b"")
 
     class Meta:
         constraints: ClassVar = [
@@ -39,3 +40,61 @@ class EvidencePack(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign_id}:{self.sha256[:12]}"
+
+    def archive(self) -> Iterator[bytes]:
+        """Yield the archive as it was handed out, a part at a time."""
+        if self.content:
+            yield bytes(self.content)
+            return
+        for content in self.pieces.order_by("seq").values_list("content", flat=True).iterator(chunk_size=1):
+            yield bytes(content)
+
+
+class EvidencePiece(models.Model):
+    """A part of the archive of a pack. Append-only, and none is added once the pack is there (migration 0038)."""
+
+    pack = models.ForeignKey(EvidencePack, on_delete=models.PROTECT, related_name="pieces")
+    seq = models.PositiveIntegerField()
+    content = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(name="a_pack_has_each_piece_once", fields=["pack", "seq"])]
+
+    def __str__(self) -> str:
+        return f"{self.pack_id}:{self.seq}"
+
+
+class EvidenceSealing(models.Model):
+    """The sealing of one campaign by a worker: who signed off what, and how far it has come.
+
+    Of `tables` as many as `written` are; `rows` counts theirs. `refused` is the code for which it ended without a pack,
+    `differences` what did not add up; signing off again begins anew.
+    """
+
+    class Step(models.TextChoices):
+        RECORD = "record", "The record is sealed up to the end of the review"
+        TABLES = "tables", "Each table is read and written"
+        CHECKING = "checking", "It is added up, signed and checked"
+        KEEPING = "keeping", "The pack is kept"
+        DONE = "done", "Done"
+
+    campaign = models.OneToOneField(Campaign, primary_key=True, on_delete=models.PROTECT, related_name="sealing")
+    step = models.CharField(max_length=16, choices=Step.choices, default=Step.TABLES)
+    tables = models.PositiveSmallIntegerField(default=0)
+    written = models.PositiveSmallIntegerField(default=0)
+    rows = models.PositiveIntegerField(default=0)
+    asked_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField()
+    moved_at = models.DateTimeField()
+    statement = models.TextField(max_length=2000)
+    amr = ArrayField(models.CharField(max_length=32), default=list)
+    refused = models.CharField(max_length=64, blank=True)
+    differences = models.JSONField(default=dict)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="a_sealing_says_what_is_signed_off", condition=~Q(statement="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}: {self.step}"

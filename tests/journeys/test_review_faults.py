@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 import redis
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import timeline
 from audit.actions import Action
 from governance import reviews, tasks
-from governance.models import Assignment, PopulationRow, Remediation, ReviewItem, Suggestion
+from governance.models import (
+    Assignment,
+    EvidencePack,
+    EvidenceSealing,
+    PopulationRow,
+    Remediation,
+    ReviewItem,
+    Suggestion,
+)
+from governance.reviews.pack import sealing, verify
 from tests import databases, make
+from tests.audit.make import Archive
 from tests.benchmarks.processes import family
 from tests.governance.reviews import worlds
 from tests.journeys.test_queue_faults import WORKER, process, queue, until
@@ -42,6 +56,39 @@ def _is_wanted(owner: psycopg.Connection, table: str) -> bool:
         [table],
     )
     return found.fetchone() is not None
+
+
+def test_a_pack_survives_its_worker_while_it_is_sealed(
+    queue: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company)
+    item = ReviewItem.objects.get()
+    (removal,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
+    reviews.prove(removal)
+    with monkeypatch.context() as later:
+        worlds.let_it_be_final(later)
+        reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+        reviews.finish_closing(campaign.pk)
+    Archive(tmp_path, Ed25519PrivateKey.generate()).seal()
+    sealing.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
+
+    with process(*WORKER) as worker:
+        until(lambda: len(family(worker.pid)) > 1)
+        asked = str(campaign.pk)
+        killed_while_it_waits_for("governance_reviewdecision", lambda: tasks.seal_evidence.delay(asked), worker.pid)
+        run = EvidenceSealing.objects.get()
+        assert (run.written > 0, run.step, EvidencePack.objects.count()) == (True, "tables", 0)
+        queue.flushdb()  # its message is lost as well
+        for _ in range(2):
+            tasks.resume_sealing.delay()
+        until(lambda: EvidenceSealing.objects.get().step == "done")
+
+    archive = b"".join(EvidencePack.objects.get().archive())
+    with zipfile.ZipFile(io.BytesIO(archive)) as pack:
+        assert list(verify.faults(pack)) == []
+    told = [event.action for event in timeline.of("campaign", "q4")]
+    assert told.count(Action.EVIDENCE_SEALED) == 1
 
 
 def test_a_review_survives_its_worker_while_it_is_staged_and_while_it_is_carried_out(queue: redis.Redis) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from governance import reviews
+from governance import reviews, tasks
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging, stepup
-from governance.models import EvidencePack
+from governance.models import EvidencePack, EvidenceSealing
 from governance.reviews.evidence import listed, shown, tie_out
-from governance.reviews.pack.sealing import answered_in
-from governance.reviews.pack.sealing import seal as seal_evidence
+from governance.reviews.pack import sealing
 
 from .auditing import readable
 from .reviews import found, permit
@@ -28,21 +29,21 @@ _ROWS: Final = 50
 @require_POST
 @doors.page
 def seal(request: HttpRequest, slug: str) -> HttpResponse:
-    """Sign the review off; a fresh proof is asked for, since it cannot be taken back."""
+    """Sign the review off, and have a worker seal it; a fresh proof is asked for, since it cannot be taken back."""
     campaign = found(request, slug)
     permit(request, "campaign-seal")
     stepup.demand(request)
     proofs = request.session.get("account_authentication_methods", [])
     amr = sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
     statement = request.POST.get("statement", "").strip()[:2000]
-    seal_evidence(campaign.pk, by=doors.person(request), statement=statement, amr=amr)
-    doors.done(request, _("Sealed. The pack is kept, and can be checked without Mandate."))
+    sealing.seal(campaign.pk, by=doors.person(request), statement=statement, amr=amr)
+    transaction.on_commit(partial(tasks.seal_evidence.delay, str(campaign.pk)), robust=True)
     return redirect(f"/reviews/{slug}/evidence/")
 
 
 @require_safe
 @doors.page
-def pack(request: HttpRequest, slug: str) -> HttpResponse:
+def pack(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Hand the sealed pack out, byte for byte as it was kept; without one, lead to where it would be sealed."""
     campaign = readable(request, slug, "evidence.zip")
     stepup.demand(request)
@@ -50,7 +51,7 @@ def pack(request: HttpRequest, slug: str) -> HttpResponse:
     if kept is None:
         doors.done(request, _("This review is not sealed yet, so there is no pack."))
         return redirect(f"/reviews/{slug}/evidence/")
-    answer = HttpResponse(bytes(kept.content), content_type="application/zip")
+    answer = StreamingHttpResponse(kept.archive(), content_type="application/zip")
     answer["Content-Disposition"] = f'attachment; filename="evidence-{slug}.zip"'
     return answer
 
@@ -63,13 +64,16 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
     may_seal = bool(MATRIX["campaign-seal", "POST"].roles & doors.caller(request).roles)
     page = paging.page(request, listed(campaign), ("number", "id"), _ROWS)
     is_small = (campaign.population_rows or 0) <= _FEW
+    run = EvidenceSealing.objects.select_related("asked_by").filter(campaign=campaign).first()
     told = {
         "campaign": campaign,
+        "run": run,
+        "percent": sealing.progress(run) if run else 0,
         "page": page,
         "rows": shown(page.rows),
         "tie_out": tie_out(campaign) if is_small or "check" in request.GET else None,
         "pack": EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first(),
-        "may_seal": may_seal and not answered_in(campaign, doors.person(request)),
+        "may_seal": may_seal and not sealing.answered_in(campaign, doors.person(request)),
     }
     return render(request, "console/reviews/evidence.html", told)
 

@@ -1,6 +1,7 @@
 """Putting a pack together: the same campaign gives the same bytes but for the signature and the moment of sealing.
 
-Tables are written row by row to a folder that is gone afterwards, so that a large review needs no large memory.
+Tables are written row by row to a folder that is gone afterwards, and the archive is a file beside it, so that a large
+review needs no large memory.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import tee
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+
+from django.db.models import QuerySet
 
 from audit import chain, proofs
 from audit.actions import Action
@@ -51,27 +55,30 @@ class DoesNotTieOut(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A built pack: the archive, its files (name, digest, rows of a table), the equations, and who signed."""
+    """A built pack: the archive, its digest, its files (name, digest, rows of a table), the equations, who signed."""
 
-    content: bytes
+    archive: BinaryIO
+    sha256: str
     files: list[dict[str, Any]]
     tie_out: dict[str, int]
     key_id: str
 
-    @property
-    def sha256(self) -> str:
-        """The digest of the archive."""
-        return hashlib.sha256(self.content).hexdigest()
+
+type Told = Callable[[int, int], object]
+"""Is told how many tables are written, with how many rows; all tables and more when the pack is being checked."""
+PARTS: Final = len(contents.TABLES) + 2
+"""How many tables there are, with the controls and the events."""
 
 
-def build(campaign: Campaign, sign_off: Mapping[str, Any]) -> Pack:
+@contextmanager
+def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *_: None) -> Iterator[Pack]:
     """Build the pack of a campaign with the sign-off in it, and check it as everybody else will.
 
     Raises NotSealedYet, DoesNotTieOut.
     """
-    with tempfile.TemporaryDirectory(prefix="evidence-") as made:
+    with tempfile.TemporaryDirectory(prefix="evidence-") as made, tempfile.TemporaryFile() as file:
         folder = Path(made)
-        rows = _write_tables(folder, campaign)
+        rows = _write_tables(folder, campaign, told)
         scope = describing.scope(campaign)
         differences = verify.tie_out(folder, scope)
         if any(differences.values()):
@@ -85,30 +92,33 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any]) -> Pack:
             "README.md": controls.README.format(name=campaign.name, slug=campaign.slug).encode(),
             "verify.py": Path(verify.__file__).read_bytes(),
         }
-        told = {"tie_out": differences, "sign_off": sign_off, "rows": rows}
-        written["00_README.pdf"] = summary.pdf(folder, scope, told)
+        shown = {"tie_out": differences, "sign_off": sign_off, "rows": rows}
+        written["00_README.pdf"] = summary.pdf(folder, scope, shown)
         key_id = signing.active_kid(ISSUER)
         written["public_key.pem"] = signing.public_pem(key_id)
         for name, content in written.items():
             (folder / name).write_bytes(content)
         digests = {file.name: _digest(file) for file in sorted(folder.iterdir())}
         (folder / verify.ENVELOPE).write_bytes(_json(_envelope(campaign, digests, rows, key_id)))
-        content = _checked(folder)
-    files = [
-        {"name": name, "sha256": digest, "rows": rows.get(name.rpartition(".")[0])} for name, digest in digests.items()
-    ]
-    return Pack(content, files, differences, key_id)
+        _put_together(folder, file)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        files = [{"name": name, "sha256": each, "rows": rows.get(Path(name).stem)} for name, each in digests.items()]
+        yield Pack(file, sha256, files, differences, key_id)
 
 
-def _write_tables(folder: Path, campaign: Campaign) -> dict[str, int]:
+def _write_tables(folder: Path, campaign: Campaign, told: Told) -> dict[str, int]:
     """Write every table twice, the events once, and the totals of the population; returns the rows of each."""
     totals = Totals()
-    rows = {}
+    rows: dict[str, int] = {}
     for name, table in contents.TABLES.items():
+        told(len(rows), sum(rows.values()))
         counted = _counting(table.rows(campaign), totals) if name == "03_population" else table.rows(campaign)
         rows[name] = _write(folder, name, counted)
     rows["14_control_mapping"] = _write(folder, "14_control_mapping", controls.rows())
+    told(len(rows), sum(rows.values()))
     rows["13_audit_events"] = _write_lines(folder / "13_audit_events.jsonl", _events(campaign))
+    told(len(rows), sum(rows.values()))
     (folder / "03_control_totals.json").write_bytes(_json(totals.counted))
     return rows
 
@@ -142,14 +152,21 @@ def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def _events(campaign: Campaign) -> Iterator[dict[str, Any]]:
-    """Yield every event about the campaign with its place in the sealed record, and the way from it to its head.
+def events(campaign: Campaign) -> QuerySet[Event]:
+    """Return every event about the campaign but those of the evidence itself.
 
-    But for who looked at the evidence: that changes nothing in it, and nobody's look holds up the sealing.
+    Who looks at it, or asks for its sealing, changes nothing in it, and nothing waits for that to be in the record.
     """
     about = Event.objects.filter(links__contains=[f"campaign:{campaign.slug}"])
-    found = about.exclude(action=Action.EVIDENCE_LOOKED_AT).order_by("at", "sequence")
-    told, placed = tee(found.iterator(chunk_size=1000))
+    return about.exclude(action__in=_OF_ITSELF).order_by("at", "sequence")
+
+
+_OF_ITSELF: Final = (Action.EVIDENCE_LOOKED_AT, Action.EVIDENCE_SEALING, Action.EVIDENCE_SEALING_FAILED)
+
+
+def _events(campaign: Campaign) -> Iterator[dict[str, Any]]:
+    """Yield each event with its place in the sealed record, and the way from it to its head. Raises NotSealedYet."""
+    told, placed = tee(events(campaign).iterator(chunk_size=1000))
     try:
         proven = proofs.inclusions((event.producer, event.sequence) for event in placed)
         for event, proof in zip(told, proven, strict=True):
@@ -195,15 +212,13 @@ def _envelope(campaign: Campaign, digests: Mapping[str, str], rows: Mapping[str,
     }
 
 
-def _checked(folder: Path) -> bytes:
+def _put_together(folder: Path, file: BinaryIO) -> None:
     """Put the folder into an archive, and check it by the program that it brings. Raises DoesNotTieOut."""
-    with tempfile.TemporaryFile() as file:
-        archive(folder, file)
-        with zipfile.ZipFile(file) as built:
-            if wrong := list(verify.faults(built)):
-                raise DoesNotTieOut(faults=wrong)
-        file.seek(0)
-        return file.read()
+    archive(folder, file)
+    with zipfile.ZipFile(file) as built:
+        if wrong := list(verify.faults(built)):
+            raise DoesNotTieOut(faults=wrong)
+    file.seek(0)
 
 
 def archive(folder: Path, file: BinaryIO) -> None:

@@ -20,23 +20,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import DatabaseError, connection, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.models import Event
-from entitlements import signing
-from entitlements.errors import ReasonRequired
 from governance import reviews
 from governance.models import Campaign, EvidencePack
-from governance.reviews.pack import building, period, sealing, summary, verify
+from governance.reviews.pack import period, summary, verify
 from tests import make
 from tests.audit.make import Archive
-from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
-from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
-SIGNED = "Complete, independent, carried out and kept."
+SIGNED = worlds.SIGNED
 
 
 @pytest.fixture
@@ -68,7 +64,7 @@ def _end(campaign: Campaign, company: Company, archive: Archive) -> Campaign:
 
 
 def opened(pack: EvidencePack) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(bytes(pack.content))) as archive:
+    with zipfile.ZipFile(io.BytesIO(b"".join(pack.archive()))) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
@@ -87,7 +83,7 @@ def test_a_pack_is_checked_by_the_program_it_brings_and_every_change_is_found(
     closed: tuple[Company, Campaign], tmp_path: Path
 ) -> None:
     company, campaign = closed
-    pack = sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    pack = worlds.sealed(campaign, company.ana)
     files = opened(pack)
     key = files["public_key.pem"]
     assert run(tmp_path, files, key).stdout == "Nothing is wrong with this pack.\n"
@@ -114,7 +110,7 @@ def test_only_the_key_that_signed_fits_and_openssl_alone_agrees(
     closed: tuple[Company, Campaign], tmp_path: Path
 ) -> None:
     company, campaign = closed
-    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    files = opened(worlds.sealed(campaign, company.ana))
     other = subprocess.run(
         ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout"], capture_output=True, check=True
     ).stdout
@@ -143,52 +139,13 @@ def test_only_the_key_that_signed_fits_and_openssl_alone_agrees(
     assert len(envelope["payloadType"]) == 28
 
 
-def test_sealing_waits_for_the_end_for_another_person_and_for_words(closed: tuple[Company, Campaign]) -> None:
-    company, campaign = closed
-    with pytest.raises(sealing.SignedOffByReviewer):
-        sealing.seal(campaign.pk, by=company.sofia, statement=SIGNED)
-    company.mallory.email = company.sofia.email.upper()
-    with pytest.raises(sealing.SignedOffByReviewer):  # another account of whoever answered
-        sealing.seal(campaign.pk, by=company.mallory, statement=SIGNED)
-    with pytest.raises(ReasonRequired):
-        sealing.seal(campaign.pk, by=company.ana, statement="  ")
-    under_way = worlds.campaign(company, slug="next", start=False)
-    with pytest.raises(sealing.NotClosed):
-        sealing.seal(under_way.pk, by=company.ana, statement=SIGNED)
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    with pytest.raises(sealing.AlreadySealed):
-        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    sealed = timeline.about(f"campaign:{campaign.slug}").filter(action=Action.EVIDENCE_SEALED)
-    assert sealed.count() == 1
-
-
-@pytest.mark.usefixtures("archive")
-def test_the_newest_events_have_to_be_in_the_sealed_record() -> None:
-    company = companies.found()
-    make.grant(company.bot, worlds.low(company), people=[company.alice])
-    campaign = worlds.campaign(company)
-    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
-    reviews.finish_closing(campaign.pk)
-    with pytest.raises(building.NotSealedYet):
-        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert not EvidencePack.objects.exists()
-
-
-def test_a_pack_that_its_own_program_finds_wrong_is_not_kept(
-    closed: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    company, campaign = closed
-    monkeypatch.setattr(signing, "sign_bytes", lambda *_: b"no signature")
-    with pytest.raises(building.DoesNotTieOut):
-        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert not EvidencePack.objects.exists()
-
-
 FORBIDDEN = [
     "UPDATE governance_evidencepack SET statement = 'x'",
     "DELETE FROM governance_evidencepack",
     "TRUNCATE governance_evidencepack",
+    "UPDATE governance_evidencepiece SET content = 'x'",
+    "DELETE FROM governance_evidencepiece",
+    "INSERT INTO governance_evidencepiece (pack_id, seq, content) SELECT id, 9, 'x' FROM governance_campaign",
     "UPDATE governance_campaign SET name = 'x'",
     "UPDATE governance_reviewitem SET exclusion_reason = 'x'",
     "UPDATE governance_assignment SET opened_at = now()",
@@ -208,7 +165,7 @@ FORBIDDEN = [
 
 def test_the_database_keeps_what_is_sealed(closed: tuple[Company, Campaign]) -> None:
     company, campaign = closed
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    worlds.sealed(campaign, company.ana)
     for statement in FORBIDDEN:
         with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
@@ -222,35 +179,18 @@ def test_the_database_seals_by_the_rules_alone(closed: tuple[Company, Campaign])
         "key_id": "k",
         "sha256": "0" * 64,
         "files": [],
-        "content": b"",
+        "content": b"x",
     }
     under_way = worlds.campaign(company, slug="next", start=False)
     wrong = [
         {"campaign": campaign, "signed_off_by": company.sofia, "tie_out": {}},
         {"campaign": campaign, "signed_off_by": company.ana, "tie_out": {"cuts_not_proven": 1}},
         {"campaign": under_way, "signed_off_by": company.ana, "tie_out": {}},
+        {"campaign": campaign, "signed_off_by": company.ana, "tie_out": {}, "content": b""},
     ]
     for each in wrong:
         with pytest.raises(DatabaseError), transaction.atomic():
-            EvidencePack.objects.create(**good, **each)
-
-
-def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Campaign]) -> None:
-    company, campaign = closed
-    audrey = make.person("audrey", roles=["auditor"])
-    address = f"/api/v1/campaigns/{campaign.slug}"
-    assert api.proven(audrey).get(f"{address}/evidence.zip").status_code == 404
-    assert api.proven(audrey).post(f"{address}/seal", {"statement": SIGNED}).status_code == 403
-    page = visits.as_(company.ana)
-    assert "Sign off and seal" in visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
-    assert page.post(f"/reviews/{campaign.slug}/seal/", {"statement": SIGNED}).status_code == 302
-    assert SIGNED in visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
-    fetched = api.proven(audrey).get(f"{address}/evidence.zip")
-    kept = EvidencePack.objects.get()
-    assert (fetched.status_code, fetched.content) == (200, bytes(kept.content))
-    assert page.get(f"/reviews/{campaign.slug}/evidence.zip").content == fetched.content
-    again = api.proven(company.ana).post(f"{address}/seal", {"statement": SIGNED})
-    assert (again.status_code, again.json()["code"]) == (409, "evidence_sealed")
+            EvidencePack.objects.create(**{**good, **each})
 
 
 def unpacked(files: dict[str, bytes], folder: Path) -> Path:
@@ -263,7 +203,7 @@ def unpacked(files: dict[str, bytes], folder: Path) -> Path:
 
 def test_no_cell_of_a_spreadsheet_is_a_formula_and_each_table_has_one(closed: tuple[Company, Campaign]) -> None:
     company, campaign = closed
-    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    files = opened(worlds.sealed(campaign, company.ana))
     tables = {name.removesuffix(".jsonl") for name in files if name.endswith(".jsonl")} - {"13_audit_events"}
     assert {f"{name}.csv" for name in tables} == {name for name in files if name.endswith(".csv")}
     for name in tables:
@@ -285,7 +225,7 @@ WRONG: list[tuple[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]], s
 
 def test_each_equation_finds_what_it_is_for(closed: tuple[Company, Campaign], tmp_path: Path) -> None:
     company, campaign = closed
-    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    files = opened(worlds.sealed(campaign, company.ana))
     folder = unpacked(files, tmp_path / "pack")
     scope = json.loads(files["02_scope_and_parameters.json"])
     assert set(verify.tie_out(folder, scope).values()) == {0}
@@ -300,7 +240,7 @@ def test_each_equation_finds_what_it_is_for(closed: tuple[Company, Campaign], tm
 
 def test_a_sheet_shows_how_a_table_was_made_and_a_sample_that_nobody_chose(closed: tuple[Company, Campaign]) -> None:
     company, campaign = closed
-    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    files = opened(worlds.sealed(campaign, company.ana))
     sheets = json.loads(files["15_ipe_sheets.json"])
     sheet = sheets["03_population"]
     assert (sheet["source"], sheet["rows"], sheet["totals"]) == ("governance_populationrow", 1, {"risk": {"low": 1}})
@@ -329,7 +269,7 @@ def test_what_went_on_over_the_whole_period_is_in_it(
     begun = clock.now()
     rows = list(period.leavers(_leaving(begun)))
     assert [(row["person"], row["seconds"]) for row in rows] == [("alice", 90.0), ("bob", 0.0)]
-    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    files = opened(worlds.sealed(campaign, company.ana))
     changes = verify.rows(files["11_config_changes.jsonl"])
     assert "campaign.made" in {row["action"] for row in changes}, "before the population was taken"
     assert json.loads(files["02_scope_and_parameters.json"])["period"]["since"] == "", (
@@ -362,38 +302,13 @@ def _leaving(begun: datetime) -> list[Event]:
 
 def test_the_summary_is_a_pdf_of_the_same_bytes_in_which_no_letter_vanishes(closed: tuple[Company, Campaign]) -> None:
     company, campaign = closed
-    files = opened(sealing.seal(campaign.pk, by=company.ana, statement=SIGNED))
+    files = opened(worlds.sealed(campaign, company.ana))
     written = files["00_README.pdf"]
     assert written.startswith(b"%PDF-")
     assert written.rstrip().endswith(b"%%EOF")
     assert summary.shown("Zoë <b> 山\u202e") == "Zoë <b> \\u{5c71}\\u{202e}"
     scope = {**json.loads(files["02_scope_and_parameters.json"]), "name": "山 <para> & \u202e"}
     told = {"tie_out": {"x": 0}, "sign_off": {"name": "<a", "by": "b", "at": "c", "statement": "&"}, "rows": {"t": 1}}
-    with zipfile.ZipFile(io.BytesIO(bytes(EvidencePack.objects.get().content))) as pack:
+    with zipfile.ZipFile(io.BytesIO(b"".join(EvidencePack.objects.get().archive()))) as pack:
         folder = zipfile.Path(pack)
         assert summary.pdf(folder, scope, told) == summary.pdf(folder, scope, told)
-
-
-def test_a_process_that_dies_while_it_seals_leaves_nothing_and_sealing_again_succeeds_once(
-    closed: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    company, campaign = closed
-    sign = signing.sign_bytes
-
-    def die(key: str, data: bytes) -> bytes:
-        signature = sign(key, data)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return signature
-
-    with monkeypatch.context() as during:
-        during.setattr(signing, "sign_bytes", die)
-        with pytest.raises(DatabaseError):
-            sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    connection.close()
-    told = timeline.about(f"campaign:{campaign.slug}").filter(action=Action.EVIDENCE_SEALED)
-    assert (EvidencePack.objects.count(), told.count()) == (0, 0)
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    with pytest.raises(sealing.AlreadySealed):
-        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert (EvidencePack.objects.count(), told.count()) == (1, 1)

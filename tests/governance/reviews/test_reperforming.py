@@ -19,7 +19,7 @@ from entitlements.models import Grant
 from governance import reviews
 from governance.models import Campaign
 from governance.reviews import Answer
-from governance.reviews.pack import reperforming, sealing, verify
+from governance.reviews.pack import reperforming, verify
 from tests import make
 from tests.audit.make import Archive
 from tests.governance import companies
@@ -27,7 +27,6 @@ from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SIGNED = "Complete, independent, carried out and kept."
 
 
 @pytest.fixture
@@ -62,9 +61,8 @@ def _sealed(company: Company, folder: Path, campaign: Campaign | None = None) ->
     grants.revoke(Grant.objects.get(agent=company.bot).pk, by=company.sofia.principal, reason="After the review.")
     reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
     archive.seal()
-    pack = sealing.seal(campaign.pk, by=company.resa, statement=SIGNED)
     file = folder / "pack.zip"
-    file.write_bytes(bytes(pack.content))
+    file.write_bytes(b"".join(worlds.sealed(campaign, company.resa).archive()))
     return file
 
 

@@ -10,8 +10,9 @@ import pytest
 from audit import clock
 from entitlements.models import Agent, Entitlement, Grant, Person, System
 from governance import reviews
-from governance.models import Assignment, AuditSample, Campaign, ReviewDecision, ReviewItem
+from governance.models import Assignment, AuditSample, Campaign, EvidencePack, ReviewDecision, ReviewItem
 from governance.reviews import Answer, auditing
+from governance.reviews.pack import sealing
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -66,6 +67,16 @@ def waiting_for(of: Campaign, person: Person) -> list[Assignment]:
     """Return what a person is to answer now."""
     rows = Assignment.objects.filter(item__campaign=of, reviewer=person, state=Assignment.State.ASSIGNED)
     return list(rows.select_related("item"))
+
+
+SIGNED = "Complete, independent, carried out and kept."
+
+
+def sealed(of: Campaign, by: Person) -> EvidencePack:
+    """Sign a closed campaign off, and do what a worker does then."""
+    sealing.seal(of.pk, by=by, statement=SIGNED)
+    assert sealing.carry_on(of.pk)
+    return EvidencePack.objects.get(campaign=of)
 
 
 def audited(system: System, *, sponsor: Person, person: Person, by: Person) -> AuditSample:
