@@ -64,6 +64,7 @@ class Action(StrEnum):
     CAMPAIGN_CLOSING = "campaign.closing"
     CAMPAIGN_MADE = "campaign.made"
     CAMPAIGN_PAUSED = "campaign.paused"
+    CAMPAIGN_REMINDED = "campaign.reminded"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_STAGED = "campaign.staged"
     CAMPAIGN_TEMPLATE_SAVED = "campaign_template.saved"

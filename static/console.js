@@ -58,6 +58,37 @@
     });
   };
 
+  // ------------------------------------------------------------------------------------------ single keys
+
+  // Turned off or put elsewhere on the page of settings, which needs no script; a page with keys may turn them off too.
+  const NAMED = document.body.dataset;
+  window.singleKeys = {
+    letters: () => NAMED.keys.split("-")[1],
+    on: () => NAMED.keys.startsWith("on"),
+    turn: (on) => {
+      NAMED.keys = `${on ? "on" : "off"}-${window.singleKeys.letters()}`;
+      document.cookie = `keys=${NAMED.keys}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+    },
+    choice: (label) => {
+      const box = label.querySelector("input");
+      label.hidden = false;
+      box.checked = window.singleKeys.on();
+      box.addEventListener("change", () => window.singleKeys.turn(box.checked));
+    },
+  };
+
+  const LEADS = { h: "/" };
+  const leading = () => {
+    let begun = 0;
+    document.addEventListener("keydown", (event) => {
+      const typing = event.target.closest("input, textarea, select, [contenteditable], dialog");
+      if (event.defaultPrevented || typing || event.ctrlKey || event.metaKey || event.altKey || !window.singleKeys.on()) { begun = 0; return; }
+      const to = LEADS[event.key];
+      if (to && event.timeStamp - begun < 1500) { event.preventDefault(); location.assign(to); }
+      begun = event.key === "g" ? event.timeStamp : 0;
+    });
+  };
+
   // ---------------------------------------------------------- the approve button says what it will do
 
   const rewriting = (form) => {
@@ -108,6 +139,7 @@
     all("details.menu").forEach(folding);
     prepare(document);
     commandBar();
+    leading();
     for (const select of all("select[data-go]")) {
       select.addEventListener("change", () => select.form.requestSubmit());
     }

@@ -5,11 +5,8 @@
   const list = document.querySelector("table[data-queue]");
   if (!list) return;
   const links = [...list.querySelectorAll("a.main")];
-  const choice = document.querySelector("[data-keys]");
-  const box = choice.querySelector("input");
-  choice.hidden = false;
-  box.checked = localStorage.getItem("review-keys") !== "off";
-  box.addEventListener("change", () => localStorage.setItem("review-keys", box.checked ? "on" : "off"));
+  const choice = document.querySelector("label[data-keys]");
+  window.singleKeys.choice(choice);
 
   const step = (link, by) => { const next = links[links.indexOf(link) + by]; if (next) next.focus(); };
   const KEYS = {
@@ -20,7 +17,7 @@
   };
   list.addEventListener("keydown", (event) => {
     const act = KEYS[event.key];
-    if (!act || !box.checked || event.ctrlKey || event.metaKey || event.altKey || !links.includes(event.target)) return;
+    if (!act || !window.singleKeys.on() || event.ctrlKey || event.metaKey || event.altKey || !links.includes(event.target)) return;
     event.preventDefault();
     act(event.target);
   });

@@ -15,7 +15,7 @@
   form.classList.add("scripted");
 
   const say = (sentence, row, more = {}) => {
-    status.textContent = Object.entries({ name: row ? row.dataset.name : "", ...more }).reduce((said, [name, value]) => said.replace(`{${name}}`, value), sentence);
+    status.textContent = Object.entries({ name: row ? row.dataset.name : "", undo: window.singleKeys.letters()[5], ...more }).reduce((said, [name, value]) => said.replace(`{${name}}`, value), sentence);
   };
   const part = (row, name) => row.querySelector(`[name="${name}:${row.dataset.item}"]`);
   const chosen = (row) => { const box = row.querySelector("input[type=radio]:checked"); return box ? box.value : ""; };
@@ -351,26 +351,24 @@
     if (to) to.focus(); else aside.focus();
   };
 
-  // A person who dictates, or whose hand slips, may switch the single keys off; the browser remembers.
-  const choice = document.querySelector("[data-keys]");
-  const keysOn = () => !choice || choice.querySelector("input").checked;
-  if (choice) {
-    const on = choice.querySelector("input");
-    choice.hidden = false;
-    on.checked = localStorage.getItem("review-keys") !== "off";
-    on.addEventListener("change", () => localStorage.setItem("review-keys", on.checked ? "on" : "off"));
-  }
+  // A person who dictates, or whose hand slips, may switch the single keys off or put them elsewhere.
+  const choice = document.querySelector("label[data-keys]"), single = window.singleKeys;
+  if (choice) single.choice(choice);
 
   const KEYS = {
     j: (row) => step(row, 1), ArrowDown: (row) => step(row, 1), J: (row) => extend(row, 1),
     k: (row) => step(row, -1), ArrowUp: (row) => step(row, -1), K: (row) => extend(row, -1),
-    a: (row) => decide(row, "certify"), r: (row) => decide(row, "revoke"), u: (row) => decide(row, "abstain"),
-    e: reduce, t: (row) => field(row, "until"), c: (row) => field(row, "comment"), z: takeBack, x: (row) => pick(row),
+    c: (row) => field(row, "comment"), x: (row) => pick(row),
     g: handOn, o: (row) => { if (showing === row) close(); else open(row); }, Enter: details,
     "[": (row) => jump(row, -1), "]": (row) => jump(row, 1), "/": () => { if (find) find.focus(); },
     n: (row) => focus([...rows.slice(rows.indexOf(row) + 1), ...rows].find((each) => !chosen(each) && !("away" in each.dataset))),
     "?": () => { const help = document.querySelector("details.keys"); help.open = !help.open; },
   };
+  const ANSWERS = [
+    (row) => decide(row, "certify"), reduce, (row) => decide(row, "revoke"), (row) => field(row, "until"),
+    (row) => decide(row, "abstain"), takeBack,
+  ];
+  [...single.letters()].forEach((letter, place) => { KEYS[letter] = ANSWERS[place]; });
 
   grid.addEventListener("keydown", (event) => {
     const row = event.target.closest("tr[data-item]");
@@ -383,7 +381,7 @@
     if (event.key === "Enter" && event.target.matches("input[name^='comment'], input[name^='until']")) { event.preventDefault(); focus(row); return; }
     if (event.key === "Enter" && event.target.matches("input[name^='keep:']")) { event.preventDefault(); reduced(row); return; }
     if (event.target !== row) return;
-    const act = event.key.length > 1 || keysOn() ? KEYS[event.key] : null; // the arrows and Enter always work
+    const act = event.key.length > 1 || single.on() ? KEYS[event.key] : null; // the arrows and Enter always work
     if (act) { event.preventDefault(); act(row); }
   });
   grid.addEventListener("focusin", (event) => {

@@ -46,6 +46,18 @@ class Pause(OfReviews):
         return self.told_campaign(campaign)
 
 
+class Remind(OfReviews):
+    """POST /campaigns/{slug}/remind."""
+
+    @extend_schema(request=MaybeWhy, responses=CampaignShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Remind everybody who has items left to answer; nobody is told more than once a day."""
+        campaign, body = self.campaign(key), self.body(MaybeWhy)
+        preconditions.respect(self.request, campaign.version)
+        reviews.remind(campaign.pk, by=self.reviewer(), reason=body["reason"])
+        return self.told_campaign(campaign)
+
+
 class Resume(OfReviews):
     """POST /campaigns/{slug}/resume."""
 

@@ -97,6 +97,7 @@ SIGN_IN: Final[Pages] = {
 PAGES: Final[Pages] = {
     ("home", "GET"): ONES_OWN,
     ("theme", "POST"): ONES_OWN,
+    **_both(ONES_OWN, "keys"),
     ("search", "GET"): ONES_OWN,
     ("audit", "GET"): like("audit-events GET"),
     ("settings", "GET"): ONES_OWN,
@@ -228,6 +229,7 @@ PAGES: Final[Pages] = {
     ("review-duplicate", "POST"): like("campaign-duplicate"),
     ("review-stage", "POST"): like("campaign-stage"),
     ("review-pause", "POST"): like("campaign-pause"),
+    ("review-remind", "POST"): like("campaign-remind"),
     ("review-resume", "POST"): like("campaign-resume"),
     ("review-cancel", "POST"): like("campaign-cancel"),
     ("review-close", "POST"): like("campaign-close"),

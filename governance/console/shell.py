@@ -14,7 +14,7 @@ from entitlements.models import Guardrail, Role
 from governance import readiness, reviews
 from governance.models import Notice
 
-from . import doors
+from . import doors, keys
 from .queries import waiting
 
 THEMES: Final = ("auto", "light", "dark")
@@ -62,6 +62,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
     return {
         "theme": theme if theme in THEMES else "auto",
+        "keys": keys.read(request.COOKIES.get(keys.COOKIE, "")),
         "entries": ENTRIES if signed_in else (),
         "section": _BELOW.get(first, first),
         "waiting_count": SimpleLazyObject(lambda: _waiting(request) if signed_in else 0),

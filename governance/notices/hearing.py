@@ -31,6 +31,7 @@ from governance.models import (
     Delegation,
     EmergencyGrant,
     OfficeProposal,
+    ReviewItem,
 )
 from governance.models.notices import Kind
 
@@ -301,9 +302,10 @@ def _delegated(event: Event) -> Iterator[Told]:
 
 
 def _review(event: Event) -> Iterator[Told]:
-    """Tell reviewers of a campaign, each once a campaign."""
-    slug = key(event, "campaign")
+    """Tell reviewers of a campaign, each once a campaign, and once a day when somebody reminds them."""
+    slug, again = key(event, "campaign"), event.action == Action.CAMPAIGN_REMINDED
     waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
+    waiting = waiting.filter(item__state=ReviewItem.State.IN_REVIEW) if again else waiting
     first = waiting.select_related("item__campaign").first()
     if first is None:
         return
@@ -312,9 +314,10 @@ def _review(event: Event) -> Iterator[Told]:
         Kind.REVIEW_WAITING,
         Person.objects.filter(pk__in=waiting.values("reviewer")),
         f"campaign:{slug}",
-        _("A review waits for you: %(name)s.") % {"name": first.item.campaign.name},
+        (_("You are reminded of a review: %(name)s.") if again else _("A review waits for you: %(name)s."))
+        % {"name": first.item.campaign.name},
         f"/small-reviews/{slug}/" if is_micro else f"/reviews/{slug}/work/",
-        dedupe=f"campaign {slug} waits",
+        dedupe=f"campaign {slug} reminded {event.at:%Y-%m-%d}" if again else f"campaign {slug} waits",
     )
 
 
@@ -382,6 +385,7 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.ADOPTION_SPONSORS_ASKED: _adopting,
     Action.DELEGATION_MADE: _delegated,
     Action.CAMPAIGN_ACTIVATED: _review,
+    Action.CAMPAIGN_REMINDED: _review,
     Action.REVIEW_REASSIGNED: _review,
     Action.REVIEW_DECIDED: _review,
     Action.SETUP_TESTED: _setup,

@@ -19,6 +19,7 @@ from .evidence import Evidence, evidence
 from .excepting import make as make_exception
 from .launching import activate, stage, stage_now
 from .looking import looked
+from .nudging import remind
 from .pausing import cancel, pause, resume
 from .recalling import recall, reopen
 from .removing import prove
@@ -63,6 +64,7 @@ __all__ = [
     "reassign_leavers",
     "recall",
     "release",
+    "remind",
     "reopen",
     "restore",
     "resume",

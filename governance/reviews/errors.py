@@ -55,6 +55,12 @@ class NotUnderWay(DomainError):
     code, status = "campaign_not_under_way", HTTPStatus.CONFLICT
 
 
+class NobodyToRemind(DomainError):
+    """Nobody has anything left to answer in this campaign."""
+
+    code, status = "nobody_to_remind", HTTPStatus.CONFLICT
+
+
 class NothingToReview(DomainError):
     """No access in force is within the scope of this campaign."""
 

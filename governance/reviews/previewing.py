@@ -87,6 +87,16 @@ class Preview:
         )
 
     @property
+    def by_risk(self) -> list[tuple[str, int]]:
+        """Return the items of each risk, the gravest first; what is kept as JSON has no order of its own."""
+        return sorted(self.risks.items(), key=lambda each: list(Risk).index(Risk(each[0])), reverse=True)
+
+    @property
+    def by_system(self) -> list[tuple[str, int]]:
+        """Return the items of each system, the most first."""
+        return sorted(self.systems.items(), key=lambda each: (-each[1], each[0]))
+
+    @property
     def gates(self) -> list[tuple[str, str]]:
         """Return each gate with how it stands: good, warn or bad; a bad one keeps the campaign from beginning."""
         overloaded = any(load.level == "too_many" for load in self.loads)

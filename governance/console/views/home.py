@@ -42,6 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
     told: dict[str, Any] = {**shown, "most": _MOST}
     if MATRIX["campaign-evidence", "GET"].roles & caller.roles:
         told |= {"needs": overview.needs(), "numbers": overview.numbers(), "campaigns": overview.campaigns()}
+        told["may_run"] = bool(MATRIX["campaign-pause", "POST"].roles & caller.roles)
     told["calm"] = not (any(_urgent(shown)) or told.get("needs"))
     return render(request, "console/home.html", told)
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from entitlements.errors import Malformed
@@ -60,7 +61,19 @@ def pause(request: HttpRequest, slug: str) -> HttpResponse:
     permit(request, "campaign-pause")
     reviews.pause(campaign.pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("The review is paused. Nobody answers until it goes on."))
-    return redirect(f"/reviews/{slug}/")
+    return redirect(doors.back(request, f"/reviews/{slug}/"))
+
+
+@require_POST
+@doors.page
+def remind(request: HttpRequest, slug: str) -> HttpResponse:
+    """Remind whoever has items left to answer."""
+    campaign = found(request, slug)
+    permit(request, "campaign-remind")
+    n = reviews.remind(campaign.pk, by=doors.person(request))
+    said = ngettext("%(n)d reviewer of “%(name)s” is reminded.", "%(n)d reviewers of “%(name)s” are reminded.", n)
+    doors.done(request, said % {"n": n, "name": campaign.name})
+    return redirect(doors.back(request, f"/reviews/{slug}/"))
 
 
 @require_POST
@@ -71,7 +84,7 @@ def resume(request: HttpRequest, slug: str) -> HttpResponse:
     permit(request, "campaign-resume")
     reviews.resume(campaign.pk, by=doors.person(request))
     doors.done(request, _("The review goes on."))
-    return redirect(f"/reviews/{slug}/")
+    return redirect(doors.back(request, f"/reviews/{slug}/"))
 
 
 @require_POST

@@ -61,6 +61,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "page": page,
         "campaigns": [{"line": overview.line(each), "waits": counts[each.pk]} for each in page.rows],
         "may_make": may(request, "campaigns"),
+        "may_run": may(request, "campaign-pause"),
         "sees_care": may(request, "campaign-evidence", "GET"),
         "is_small": is_small,
         "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),

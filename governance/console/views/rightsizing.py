@@ -15,6 +15,8 @@ from governance.console import doors, paging
 from governance.reviews import rightsizing
 
 _SIZE = 20
+_MOST = 12
+"""Of how many tools the names are shown at once."""
 
 
 @require_safe
@@ -29,6 +31,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     told: dict[str, Any] = {
         "page": page,
         "agent": agent,
+        "most": _MOST,
         "proposals": [
             {"told": each, "may": doors.may(caller, "grant-right-size", each.grant)}
             for each in rightsizing.proposals(page.rows)

@@ -1,0 +1,76 @@
+"""Reminding by hand: whoever has items left is told, at most once a day; nobody else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from audit.actions import Action
+from audit.models import Event
+from governance import reviews
+from governance.models import Notice
+from governance.notices import hearing
+from governance.reviews.errors import NobodyToRemind, NotUnderWay
+from tests import make
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+
+
+def _heard() -> None:
+    for event in Event.objects.filter(action=Action.CAMPAIGN_REMINDED):
+        hearing.tell(event)
+
+
+def _told() -> list[str]:
+    rows = Notice.objects.filter(sentence__contains="reminded").order_by("made_at")
+    return [notice.person.login for notice in rows.select_related("person")]
+
+
+def test_whoever_has_items_left_is_reminded_once_a_day_and_whoever_has_answered_is_not(at: Move) -> None:
+    company, _grant = worlds.found()
+    other = make.agent("other", sponsor=company.sam)
+    make.grant(other, worlds.low(company))
+    campaign = worlds.campaign(company)
+    worlds.answer(campaign, company.sam, [(worlds.item(campaign, other), worlds.KEEP)])
+
+    assert reviews.remind(campaign.pk, by=company.ana) == 1
+    reviews.remind(campaign.pk, by=company.ana)
+    _heard()
+    assert _told() == ["sofia"]
+    at(timedelta(days=1))
+    reviews.remind(campaign.pk, by=company.ana)
+    _heard()
+    assert _told() == ["sofia", "sofia"]
+
+
+def test_nobody_is_reminded_of_a_review_that_is_not_under_way_or_has_nothing_left() -> None:
+    company, _grant = worlds.found()
+    campaign = worlds.campaign(company, start=False)
+    with pytest.raises(NotUnderWay):
+        reviews.remind(campaign.pk, by=company.ana)
+    reviews.activate(campaign.pk, by=company.ana)
+    campaign.items.update(state="superseded")
+    with pytest.raises(NobodyToRemind):
+        reviews.remind(campaign.pk, by=company.ana)
+
+
+def test_an_analyst_reminds_and_pauses_from_home_and_nobody_else_finds_the_buttons() -> None:
+    company, _grant = worlds.found()
+    worlds.campaign(company)
+    ana, sofia = visits.as_(company.ana), visits.as_(company.sofia)
+
+    home = visits.text(ana.get("/"))
+    assert ('action="/reviews/q4/remind/"' in home, 'action="/reviews/q4/pause/"' in home) == (True, True)
+    assert 'action="/reviews/q4/remind/"' not in visits.text(sofia.get("/reviews/"))
+    assert sofia.post("/reviews/q4/remind/").status_code == 403
+
+    assert ana.post("/reviews/q4/remind/", {"next": "/"}).headers["Location"] == "/"
+    assert "1 reviewer of “Fourth quarter” is reminded." in visits.text(ana.get("/"))
+    assert ana.post("/reviews/q4/pause/", {"next": "/", "reason": "Month end."}).headers["Location"] == "/"
+    assert 'action="/reviews/q4/resume/"' in visits.text(ana.get("/"))
