@@ -148,14 +148,14 @@ def _lock(agent: Agent, entitlement: Entitlement, ask: Ask, by: Person) -> None:
     )
 
 
-def may_give(person: Person, entitlement: Entitlement) -> bool:
-    """Whether somebody may declare an emergency for an entitlement, before it is asked for which agent."""
-    return person.has_role(*MAY) or (person.is_active and entitlement.system.owner_id == person.pk)
+def givable(person: Person, among: QuerySet[Entitlement]) -> QuerySet[Entitlement]:
+    """Return the entitlements for which somebody may declare an emergency, before it is asked for which agent."""
+    return among if person.has_role(*MAY) else among.filter(system__owner=person, system__owner__is_active=True)
 
 
 def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: Ask) -> None:
     by.refresh_from_db(fields=["is_active"])
-    if not may_give(by, entitlement):
+    if not givable(by, Entitlement.objects.filter(pk=entitlement.pk)).exists():
         raise Forbidden
     if not has_second_factor(by):
         raise SecondFactorNeeded

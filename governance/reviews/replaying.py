@@ -28,7 +28,8 @@ _CHAIN: Final = f"""WITH RECURSIVE chain AS ({
     usage.chain("SELECT id, starts_at, request_id FROM entitlements_grant WHERE id = ANY(%(grants)s::uuid[])")
 })"""  # noqa: S608 - made of constants
 _CALLS: Final = f"""{_CHAIN}
-SELECT c.grant_id, u.tool_id, sum(u.calls) FROM chain c JOIN ({usage.USED}) u ON u.grant_id = c.member GROUP BY 1, 2
+SELECT c.grant_id, u.tool_id, sum(u.calls) FROM chain c JOIN ({usage.USED_IN_CHAIN}) u ON u.grant_id = c.member
+ GROUP BY 1, 2
 """  # noqa: S608 - as above
 _SINCE: Final = f"{_CHAIN} SELECT grant_id, min(starts_at) FROM chain GROUP BY 1"  # noqa: S608 - as above
 

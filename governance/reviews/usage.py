@@ -70,19 +70,33 @@ ON CONFLICT (agent_id, tool_id, day, grant_id) DO UPDATE SET
     last_at = greatest(d.last_at, excluded.last_at)
 """  # noqa: S608 - made of constants
 
-TAIL: Final = calls("""(
-        SELECT e.* FROM leaves l JOIN events e ON e.at = l.at AND e.uuid = l.uuid
-        WHERE l.index >= coalesce((SELECT position FROM cursors WHERE name = 'usage'), 0)
-        UNION ALL SELECT e.* FROM pending p JOIN events e ON e.at = p.at AND e.uuid = p.uuid) v""")
-"""What the sweep has not added up yet."""
 
-USED: Final = f"""
+def tail(more: str = "") -> str:
+    """Return the statement that reads the calls that the sweep has not added up yet, given what selects among them."""
+    return calls(f"""(
+        SELECT e.* FROM leaves l JOIN events e ON e.at = l.at AND e.uuid = l.uuid
+        WHERE l.index >= coalesce((SELECT position FROM cursors WHERE name = 'usage'), 0) {more}
+        UNION ALL SELECT e.* FROM pending p JOIN events e ON e.at = p.at AND e.uuid = p.uuid {more}) v""")  # noqa: S608
+
+
+TAIL: Final = tail()
+TAIL_OF_CHAIN: Final = tail("AND e.links && ARRAY(SELECT 'grant:' || member FROM chain)")
+"""As `TAIL`, of the grants of a `chain` alone: found by their links, however much is not sealed yet."""
+
+
+def _used(tail: str) -> str:
+    return f"""
     SELECT grant_id, agent_id, tool_id, calls, denied, last_at FROM governance_usageday
     WHERE day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date
     UNION ALL
-    SELECT grant_id, agent_id, tool_id, allowed::int, (NOT allowed)::int, CASE WHEN allowed THEN at END FROM ({TAIL}) t
+    SELECT grant_id, agent_id, tool_id, allowed::int, (NOT allowed)::int, CASE WHEN allowed THEN at END FROM ({tail}) t
     WHERE at >= %(since)s AND at <= %(now)s
-"""  # noqa: S608 - made of constants
+    """  # noqa: S608 - made of constants
+
+
+USED_IN_CHAIN: Final = _used(TAIL_OF_CHAIN)
+"""As `USED`, where a `chain` of grants is asked about."""
+USED: Final = _used(TAIL)
 """Every call since a moment, whole days at its beginning; needs the parameters `since` and `now`."""
 
 
@@ -109,7 +123,7 @@ WITH RECURSIVE chain AS ({
         UNION ALL
         SELECT grant_id, tool_id, allowed::int, (NOT allowed)::int, CASE WHEN allowed THEN at END,
                CASE WHEN allowed AND person IS NOT NULL THEN ARRAY[person] ELSE '{{}}' END
-        FROM ({TAIL}) t WHERE at >= %(since)s AND at <= %(now)s
+        FROM ({TAIL_OF_CHAIN}) t WHERE at >= %(since)s AND at <= %(now)s
     ) u ON u.grant_id = c.member
 ), used AS (
     SELECT grant_id, tool_id, sum(calls) AS calls, sum(denied) AS denied, max(last_at) AS last FROM seen GROUP BY 1, 2

@@ -16,7 +16,7 @@ SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_cons
  WHERE contype = 'f' AND conparentid = 0 AND conrelid = ANY(%s::regclass[])
 """
 _INDEXES: Final = """
-SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i
+SELECT i.indexrelid::regclass::text, replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') FROM pg_index i
  WHERE i.indrelid = ANY(%s::regclass[]) AND NOT i.indisunique
    AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
 """

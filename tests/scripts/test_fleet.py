@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -138,3 +139,22 @@ def test_rare_actions_are_paged_in_the_order_of_the_whole_record(fleet: int) -> 
             found += rows
         assert [each.uuid for each in found] == [each.uuid for each in whole]
         assert len(found) > 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_taken_away_for_loading_is_put_back_as_it_was() -> None:
+    from scripts.demo import bulkload, fleet  # noqa: PLC0415 - the product can be imported only now
+
+    def there() -> set[tuple[str, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT i.indrelid::regclass::text, pg_get_indexdef(i.indexrelid, 0, true), i.indisvalid::text"
+                " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE c.relnamespace = 'public'::regnamespace"
+            )
+            return {(table, said.partition(" ON ")[2], valid) for table, said, valid in cursor.fetchall()}
+
+    before = there()
+    with bulkload.loading(os.environ["MIGRATE_DATABASE_URL"], fleet.LOADED):
+        pass
+    assert there() == before
+    assert any(table.startswith("events_") and "links" in said for table, said, _ in before)

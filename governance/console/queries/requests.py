@@ -188,9 +188,9 @@ class Choice:
     has_more: bool
 
 
-def choice(person: Person, caller: Caller) -> Choice:
+def choice(among: QuerySet[Agent]) -> Choice:
     """Return the agents that a list to choose from can hold."""
-    found = list(agents_to_ask_for(person, caller).order_by("slug")[: MOST_TO_CHOOSE + 1])
+    found = list(among.order_by("slug")[: MOST_TO_CHOOSE + 1])
     return Choice(sorted(found[:MOST_TO_CHOOSE], key=lambda agent: agent.name), len(found) > MOST_TO_CHOOSE)
 
 

@@ -66,10 +66,10 @@ def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:
 def _choices(request: HttpRequest) -> dict[str, Any]:
     caller, person = doors.caller(request), doors.person(request)
     system, tool = request.GET.get("system", ""), request.GET.get("tool", "")
-    offered = read.entitlements_to_ask_for(caller, system)
+    offered = read.entitlements_to_ask_for(caller, system).prefetch_related(None)  # a name each
     with_tool = offered.filter(tools__name=tool) if tool else offered
     return {
-        "choice_of_agents": read.choice(person, caller),
+        "choice_of_agents": read.choice(read.agents_to_ask_for(person, caller)),
         "entitlements": list(with_tool if tool and with_tool.exists() else offered),
         "wanted": {"agent": request.GET.get("agent", ""), "system": system, "tool": tool},
     }

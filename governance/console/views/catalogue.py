@@ -21,7 +21,7 @@ _LONGEST_SEARCH = 200
 def catalogue(request: HttpRequest) -> HttpResponse:
     """List what can be asked for, grouped by system; with an agent chosen, also who would answer."""
     caller, person = doors.caller(request), doors.person(request)
-    choice = asking.choice(person, caller)
+    choice = asking.choice(asking.agents_to_ask_for(person, caller))
     named = asking.agents_to_ask_for(person, caller).filter(slug=request.GET.get("agent", ""))
     agent = choice.agents[0] if len(choice.agents) == 1 else named.first()
     rows = asking.entitlements_to_ask_for(caller, request.GET.get("system", ""))

@@ -15,6 +15,7 @@ from entitlements.api import visibility
 from entitlements.models import Client
 from governance.console import doors
 from governance.console.queries import connecting as read
+from governance.console.queries.requests import choice
 
 
 @require_safe
@@ -22,9 +23,10 @@ from governance.console.queries import connecting as read
 def connect(request: HttpRequest) -> HttpResponse:
     """Show the tabs for one agent, client and system; the address chooses."""
     caller, wanted = doors.caller(request), request.GET
-    agents = list(visibility.agents(caller).filter(status="active").order_by("name"))
-    agent = next((each for each in agents if each.slug == wanted.get("agent")), None)
-    told: dict[str, Any] = {"agents": agents, "agent": agent, "how": _how(wanted.get("how", "")), "tabs": read.HOW}
+    agents = visibility.agents(caller).filter(status="active")
+    agent = agents.filter(slug=wanted.get("agent", "")).first()
+    told: dict[str, Any] = {"choice_of_agents": choice(agents), "agent": agent, "how": _how(wanted.get("how", ""))}
+    told["tabs"] = read.HOW
     if agent:
         clients = list(visibility.clients(caller).filter(agent=agent, status=Client.Status.ACTIVE).order_by("pk"))
         places = read.places(agent)

@@ -49,8 +49,8 @@ def declare(request: HttpRequest) -> HttpResponse:
     """Declare one: first for which agent and what, then the rest. It is given once it is proven who does it."""
     person, named = doors.person(request), request.POST if request.method == "POST" else request.GET
     agent = visibility.agents(doors.caller(request)).filter(slug=named.get("agent", "").strip()).first()
-    offered = [each for each in read.entitlements_to_ask_for(doors.caller(request)) if emergency.may_give(person, each)]
-    entitlement = next((each for each in offered if each.scope == named.get("entitlement")), None)
+    offered = emergency.givable(person, read.entitlements_to_ask_for(doors.caller(request)))
+    entitlement = offered.filter(scope=named.get("entitlement", "")).first()
     problem: DomainError | None = None
     if request.method == "POST":
         if agent is None or entitlement is None:
@@ -69,7 +69,7 @@ def declare(request: HttpRequest) -> HttpResponse:
     told = {
         "agent": agent,
         "entitlement": entitlement,
-        "entitlements": offered,
+        "entitlements": list(offered.prefetch_related(None)),
         "wanted": named.get("agent", ""),
         "problem": problem,
         "given": named,
