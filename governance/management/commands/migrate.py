@@ -1,4 +1,4 @@
-"""`manage.py migrate`, while others serve: it gives way to them, and tries again."""
+"""`manage.py migrate`, while others serve: it is quick, gives way to them, and tries again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from django.core.management.commands import migrate
 from django.db import OperationalError
 from psycopg.errors import LockNotAvailable
 
+from governance.management.executor import Executor
+
 TRIES: Final = 60
 BETWEEN_SECONDS: Final = 1.0
+
+migrate.MigrationExecutor = Executor  # type: ignore[attr-defined] # Django asks nobody which one to use
 
 
 class Command(migrate.Command):
