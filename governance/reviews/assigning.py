@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import batched
@@ -12,48 +12,22 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, Q
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import independence
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.models import GrantSubject, Membership, Person, Role
-from entitlements.words import Risk
+from entitlements.models import Person
 from governance import delegations, reviewing
-from governance.models import (
-    AccessRequest,
-    Approval,
-    Assignment,
-    Campaign,
-    PopulationRow,
-    ReviewDecision,
-    ReviewItem,
-)
+from governance.models import Assignment, Campaign, ReviewItem
 from governance.reviewing import Around
 
-from . import ending
+from . import around, ending
 from .errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
 
 _AT_ONCE: Final = 2000
-_AROUND: Final = {
-    "item": "pk",
-    "sponsor": "agent__sponsor__login",
-    "sponsor_on": "agent__sponsor__is_active",
-    "owner": "agent__owner__login",
-    "manager": "agent__sponsor__manager__login",
-    "manager_on": "agent__sponsor__manager__is_active",
-    "system_owner": "system__owner__login",
-    "system_owner_on": "system__owner__is_active",
-    "holder_login": "holder__login",
-    "holder_on": "holder__is_active",
-    "holders_manager": "holder__manager__login",
-    "holders_manager_on": "holder__manager__is_active",
-    "asked_first": "holder_first",
-    "kind": "campaign__kind",
-}
-"""What is read of the people around an item."""
 _COPY: Final = "COPY governance_assignment (id, item_id, stage, reviewer_id, state, resolution, assigned_at) FROM STDIN"
 
 
@@ -80,140 +54,29 @@ def ask_next(items: Iterable[UUID], stage: int) -> None:
 
 
 def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None) -> int:
-    """Assign one stage of some items; `load` counts what each reviewer got, and grows. Returns how many got nobody."""
+    """Assign one stage of some items; `load` counts what each reviewer got, and grows. Returns how many got nobody.
+
+    Where the people are the same the choice is: it is made once, until somebody has as much as one person gets.
+    """
     now, rows = clock.now(), []
     busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
-    for item_id, around in around_items(ids, stage):
-        choice = reviewing.resolve(replace(around, busy=busy) if busy else around)
-        if choice.reviewer:
-            load[choice.reviewer] += 1
-            if load[choice.reviewer] == cap:
-                busy |= {choice.reviewer}
-        rows.append((item_id, choice.reviewer, choice.as_evidence(now)))
+    made: dict[Around, tuple[str | None, str]] = {}
+    for item_id, people in around.of_items(ids, stage):
+        if people not in made:
+            choice = reviewing.resolve(replace(people, busy=busy) if busy else people)
+            made[people] = choice.reviewer, json.dumps(choice.as_evidence(now))
+        who, why = made[people]
+        if who:
+            load[who] += 1
+            if load[who] == cap:
+                busy |= {who}
+                made.clear()
+        rows.append((item_id, who, why))
     known = dict(Person.objects.filter(login__in={who for _, who, _ in rows if who}).values_list("login", "pk"))
     with connection.cursor() as cursor, cursor.copy(_COPY) as copied:
         for item, who, why in rows:
-            copied.write_row((uuid4(), item, stage, known.get(who or ""), "assigned", json.dumps(why), now))
+            copied.write_row((uuid4(), item, stage, known.get(who or ""), "assigned", why, now))
     return sum(who is None for _, who, _ in rows)
-
-
-def around_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around]]:
-    """Read the people around a stage of some items as they are now, in a fixed number of statements."""
-    ids = list(ids)
-    requesters, beneficiaries, approvers = _requesters(ids), _beneficiaries(ids), _approvers(ids)
-    answered, abstained = _answered(ids, stage)
-    security, admins = _holding(Role.SECURITY), _holding(Role.ADMIN)
-    rows: Any = ReviewItem.objects.filter(pk__in=ids).values(
-        "risk", **{name: F(path) for name, path in _AROUND.items()}
-    )
-    for row in rows.order_by("number"):
-        known = (
-            (row["sponsor"], row["sponsor_on"]),
-            (row["manager"], row["manager_on"]),
-            (row["system_owner"], row["system_owner_on"]),
-            (row["holder_login"], row["holder_on"]),
-            (row["holders_manager"], row["holders_manager_on"]),
-        )
-        here = {who for who, is_active in known if who and is_active}
-        yield (
-            row["item"],
-            Around(
-                sponsor=row["sponsor"],
-                owner=row["owner"],
-                system_owner=row["system_owner"],
-                manager=row["manager"] if row["sponsor"] else row["holders_manager"],
-                kind=row["kind"],
-                stage=stage,
-                holder=row["holder_login"],
-                holder_first=row["asked_first"],
-                requesters=frozenset(requesters[row["item"]]),
-                beneficiaries=frozenset(beneficiaries[row["item"]]),
-                active=frozenset({*here, *security, *admins}),
-                security=security,
-                admins=admins,
-                risk=Risk(row["risk"]),
-                approvers=frozenset(approvers[row["item"]]),
-                answered=frozenset(answered[row["item"]]),
-                abstained=frozenset(abstained[row["item"]]),
-            ),
-        )
-
-
-def _holding(role: Role) -> tuple[str, ...]:
-    return tuple(Person.objects.holding(role).order_by("login").values_list("login", flat=True))
-
-
-def _approvers(ids: list[UUID]) -> dict[UUID, set[str]]:
-    """Name who said yes to what an item holds within the last ninety days."""
-    of_request = _items_by_request(ids)
-    found: dict[UUID, set[str]] = defaultdict(set)
-    said = Approval.objects.filter(
-        request__in=of_request,
-        answer=Approval.Answer.APPROVED,
-        answered_at__gt=clock.now() - reviewing.INDEPENDENCE,
-    )
-    for request, *people in said.values_list("request", "by__login", "in_place_of__login"):
-        for item in of_request[request]:
-            found[item] |= {who for who in people if who}
-    return found
-
-
-def _answered(ids: list[UUID], stage: int) -> tuple[dict[UUID, set[str]], dict[UUID, set[str]]]:
-    """Name who answered another stage, for herself or in a place, and who could not judge this one."""
-    answered: dict[UUID, set[str]] = defaultdict(set)
-    abstained: dict[UUID, set[str]] = defaultdict(set)
-    said = ReviewDecision.objects.filter(item__in=ids, taken_back=None)
-    for item, at, verb, *people in said.values_list(
-        "item", "stage", "verb", "decided_by__login", "assignment__reviewer__login"
-    ):
-        if verb == reviewing.Verb.ABSTAIN and at == stage:
-            abstained[item] |= {who for who in people if who}
-        elif verb != reviewing.Verb.ABSTAIN and at != stage:
-            answered[item] |= {who for who in people if who}
-    return answered, abstained
-
-
-def _requesters(ids: list[UUID]) -> dict[UUID, set[str]]:
-    """Name who stands behind the asks: the person, and who owned an agent that asked for itself, then and now."""
-    of_request = _items_by_request(ids)
-    found: dict[UUID, set[str]] = defaultdict(set)
-    asked = AccessRequest.objects.filter(pk__in=of_request).values_list(
-        "pk", "requested_by__login", "requested_as", "owner_then__login", "agent__owner__login"
-    )
-    for pk, person, name, *owners in asked:
-        for item in of_request[pk]:
-            found[item] |= {who for who in (person, *(owners if name.startswith("agent:") else ())) if who}
-    return found
-
-
-def _items_by_request(ids: list[UUID]) -> dict[UUID, set[UUID]]:
-    rows = PopulationRow.objects.filter(item__in=ids, grant__request_id__isnull=False)
-    found: dict[UUID, set[UUID]] = defaultdict(set)
-    for request_id, item in rows.values_list("grant__request_id", "item_id"):
-        if request_id is not None:
-            found[request_id].add(item)
-    return found
-
-
-def _beneficiaries(ids: list[UUID]) -> dict[UUID, set[str]]:
-    of_grant: dict[UUID, set[UUID]] = defaultdict(set)
-    rows = PopulationRow.objects.filter(item__in=ids, grant__isnull=False)
-    for held, item in rows.values_list("grant_id", "item_id"):
-        if held is not None:
-            of_grant[held].add(item)
-    found: dict[UUID, set[str]] = defaultdict(set)
-    groups: dict[int, set[UUID]] = defaultdict(set)
-    subjects = GrantSubject.objects.filter(grant__in=of_grant).values_list("grant", "person__login", "group")
-    for grant, login, group in subjects:
-        for item in of_grant[grant]:
-            if login:
-                found[item].add(login)
-            if group:
-                groups[group].add(item)
-    for group, login in Membership.objects.filter(group__in=groups).values_list("group", "person__login"):
-        for item in groups[group]:
-            found[item].add(login)
-    return found
 
 
 @transaction.atomic
@@ -222,9 +85,9 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
     if not reason.strip():
         raise ReasonRequired
     old = _live(item_id)
-    around = dict(around_items([item_id], old.stage))[item_id]
+    people = dict(around.of_items([item_id], old.stage))[item_id]
     to.refresh_from_db(fields=["is_active"])
-    why = against(to, around)
+    why = against(to, people)
     if why is not None:
         raise ConflictOfInterest(who=to.login, why=why.value)
     resolution = {
@@ -243,11 +106,11 @@ def successors(item_id: UUID, *, by: Person) -> list[Person]:
     live = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
     if live is None:
         return []
-    around = dict(around_items([item_id], live.stage))[item_id]
-    chain = {who for rule in reviewing.rules(around.kind) for who in around.holders(rule) if who}
-    rows = Person.objects.filter(login__in=chain - around.abstained, is_active=True).exclude(pk=by.pk)
+    people = dict(around.of_items([item_id], live.stage))[item_id]
+    chain = {who for rule in reviewing.rules(people.kind) for who in people.holders(rule) if who}
+    rows = Person.objects.filter(login__in=chain - people.abstained, is_active=True).exclude(pk=by.pk)
     rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
-    return [each for each in rows.order_by("name") if against(each, around) is None]
+    return [each for each in rows.order_by("name") if against(each, people) is None]
 
 
 @transaction.atomic
@@ -276,18 +139,18 @@ def _live(item_id: UUID) -> Assignment:
     return old
 
 
-def against(person: Person, around: Around) -> reviewing.Bar | None:
+def against(person: Person, people: Around, accounts: Sequence[Person] | None = None) -> reviewing.Bar | None:
     """Say why somebody may not answer, through whichever account; None when nothing stands against her."""
-    for each in independence.accounts_of(person):
+    for each in independence.accounts_of(person) if accounts is None else accounts:
         others = {each.login} if each != person or person.is_active else set[str]()
-        if (why := reviewing.conflict(each.login, with_active(around, others))) is not None:
+        if (why := reviewing.conflict(each.login, with_active(people, others))) is not None:
             return why
     return None
 
 
-def with_active(around: Around, also: AbstractSet[str]) -> Around:
+def with_active(people: Around, also: AbstractSet[str]) -> Around:
     """Return the same people, with some more known to be active."""
-    return replace(around, active=around.active | also)
+    return replace(people, active=people.active | also)
 
 
 def _replace(
@@ -321,7 +184,7 @@ def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
             old = _live(item_id)
             if old.reviewer is None or old.reviewer.is_active:
                 continue  # somebody else was quicker
-            choice = reviewing.resolve(dict(around_items([item_id], old.stage))[item_id])
+            choice = reviewing.resolve(dict(around.of_items([item_id], old.stage))[item_id])
             to = Person.objects.filter(login=choice.reviewer or "").first()
             _replace(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason="The reviewer has left.")
             changed += 1

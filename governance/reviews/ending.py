@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import batched
 from typing import Final
+from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
@@ -19,11 +20,12 @@ from . import kinds
 _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
 
 
-def supersede(campaign: Campaign) -> int:
-    """Give open items of which nothing is in force any more that outcome; returns how many."""
-    others = _gone(list(_open(campaign).exclude(subject_kind__in=_OF_GRANTS)))
+def supersede(campaign: Campaign, among: Collection[UUID] | None = None) -> int:
+    """Give open items (of some, or all) of which nothing is in force any more that outcome; returns how many."""
+    open_items = _open(campaign) if among is None else _open(campaign).filter(pk__in=among)
+    others = _gone(list(open_items.exclude(subject_kind__in=_OF_GRANTS)))
     alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
-    ended = _open(campaign).filter(~Exists(alive), subject_kind__in=_OF_GRANTS)
+    ended = open_items.filter(~Exists(alive), subject_kind__in=_OF_GRANTS)
     return sum(
         _end(rows, ReviewItem.State.SUPERSEDED, Action.REVIEW_SUPERSEDED, by=SYSTEM, reason="The access has ended.")
         for rows in (ended.iterator(chunk_size=_AT_ONCE), others)

@@ -15,7 +15,7 @@ from entitlements.models import Person
 from governance import reviewing
 from governance.models import Remediation, RemovalException
 
-from . import assigning, ending
+from . import around, assigning, ending
 from .errors import ConflictOfInterest, ExceptionTooLong, NotFailed
 
 
@@ -32,7 +32,7 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
     if remediation.state != Remediation.State.FAILED:
         raise NotFailed
     item = remediation.decision.item_id
-    why = assigning.against(by, dict(assigning.around_items([item], reviewing.SECOND))[item])
+    why = assigning.against(by, dict(around.of_items([item], reviewing.SECOND))[item])
     if why is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
     now = clock.now()

@@ -18,7 +18,7 @@ from entitlements.models import Grant, Person
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
 from governance.reviewing import RECALL, Verb
 
-from . import assigning, ending, kinds, removing
+from . import around, assigning, ending, kinds, removing
 from .errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 
 
@@ -40,7 +40,7 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     if cut is not None and cut.final_at is None:
         raise TooLateToRecall  # it cannot be put back
     if cut is not None:
-        why = assigning.against(by, dict(assigning.around_items([item_id], said.stage))[item_id])
+        why = assigning.against(by, dict(around.of_items([item_id], said.stage))[item_id])
         if why is not None:
             raise ConflictOfInterest(who=by.login, why=why.value)
     left = _take_back(item, [said], TakenBack.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)

@@ -16,7 +16,7 @@ from entitlements.models import Person
 from governance import reviewing
 from governance.models import Assignment, NoAnswer
 
-from . import assigning, deadlines, ending, kinds, stops
+from . import around, assigning, deadlines, ending, kinds, stops
 from .errors import ConflictOfInterest, NotSuspendedHere
 
 
@@ -38,8 +38,8 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
     now = clock.now()
     if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
         raise NotSuspendedHere
-    around = dict(assigning.around_items([item_id], reviewing.SECOND))[item_id]  # her own is nobody's to restore
-    why = assigning.against(by, around)
+    people = dict(around.of_items([item_id], reviewing.SECOND))[item_id]  # her own is nobody's to restore
+    why = assigning.against(by, people)
     accounts = independence.accounts_of(by)
     if why is None and Assignment.objects.filter(item=item_id, reviewer__in=accounts).exists():
         why = reviewing.Bar.ANSWERED_ALREADY

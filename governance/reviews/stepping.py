@@ -34,6 +34,8 @@ from .errors import NothingToReview
 ITEMS: Final = 10_000
 """How many items one transaction goes through."""
 _Step = CampaignStaging.Step
+_PEERS: Final = "peers"
+"""Under this name how many hold what is kept while suggestions are made: counted once, since it reads all access."""
 
 
 def advance(campaign_id: UUID) -> bool:
@@ -94,7 +96,10 @@ def _take(campaign: Campaign, run: CampaignStaging) -> None:
 
 
 def _suggest(campaign: Campaign, run: CampaignStaging) -> None:
-    suggesting.suggest(campaign, _moment(run), after=run.upto, upto=run.upto + ITEMS)
+    if _PEERS not in run.summary:
+        run.summary = {_PEERS: [[*of, count] for of, count in suggesting.peers_of(campaign).items()]}
+    peers = {(entitlement, tool): count for entitlement, tool, count in run.summary[_PEERS]}
+    suggesting.suggest(campaign, _moment(run), after=run.upto, upto=run.upto + ITEMS, peers=peers)
     _through(run, _Step.CARRYING)
 
 

@@ -181,13 +181,18 @@ type Peers = dict[tuple[int, int | None], int]
 """How many agents hold each tool of an entitlement, and (with None) how many hold the entitlement at all."""
 
 
-def suggest(campaign: Campaign, now: datetime, *, after: int = 0, upto: int | None = None) -> int:
-    """Store a suggestion for each item of a campaign that is being staged, or those of some numbers; says how many."""
+def suggest(
+    campaign: Campaign, now: datetime, *, after: int = 0, upto: int | None = None, peers: Peers | None = None
+) -> int:
+    """Store a suggestion for each item of a campaign that is being staged, or those of some numbers; says how many.
+
+    Whoever goes on in steps hands in the `peers` that were counted once.
+    """
     items = ReviewItem.objects.filter(campaign=campaign, number__gt=after, subject_kind__in=_OF_GRANTS).order_by(
         "number"
     )
     items = items if upto is None else items.filter(number__lte=upto)
-    made, peers = 0, peers_of(campaign)
+    made, peers = 0, peers_of(campaign) if peers is None else peers
     for ids in batched(items.values_list("pk", flat=True).iterator(), _AT_ONCE):
         told = gather(ids, now, peers)
         with connection.cursor() as cursor, cursor.copy(_COPY) as rows:

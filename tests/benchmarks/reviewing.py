@@ -90,11 +90,12 @@ def _copy(model: type[models.Model], campaign: Campaign, other: Campaign) -> tup
 def answer() -> dict[str, Any]:
     """Let reviewers submit their items at the same moment."""
     campaign = Campaign.objects.get(slug=SLUG)
-    rows = Assignment.objects.filter(item__campaign=campaign, reviewer__isnull=False).values("reviewer")
+    live = Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED, draft=None)
+    rows = live.filter(reviewer__isnull=False).values("reviewer")
     busy = rows.annotate(n=Count("pk")).filter(n__gt=0).order_by("-n").values_list("reviewer", flat=True)[:AT_ONCE]
     people = list(Person.objects.filter(pk__in=list(busy)))
     for person in people:
-        mine = Assignment.objects.filter(item__campaign=campaign, reviewer=person).order_by("item__number")[:EACH]
+        mine = live.filter(reviewer=person).order_by("item__number")[:EACH]
         Draft.objects.bulk_create(
             Draft(
                 assignment=each,

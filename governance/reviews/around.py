@@ -1,0 +1,152 @@
+"""The people around items, read as they are now: two statements for any number, and more only where there is more."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+from audit import clock
+from entitlements.models import Membership, Person, Role
+from entitlements.words import Risk
+from governance import reviewing
+from governance.models import AccessRequest, Approval
+from governance.reviewing import Around
+
+_ITEMS: Final = """
+SELECT i.id, i.risk, c.kind, i.holder_first, o.login, h.login,
+    s.login, s.is_active, m.login, m.is_active, w.login, w.is_active, h.login, h.is_active, n.login, n.is_active,
+    g.requests, g.people, g.groups
+FROM governance_reviewitem i JOIN governance_campaign c ON c.id = i.campaign_id
+LEFT JOIN entitlements_agent a ON a.id = i.agent_id
+LEFT JOIN entitlements_person s ON s.id = a.sponsor_id LEFT JOIN entitlements_person m ON m.id = s.manager_id
+LEFT JOIN entitlements_person o ON o.id = a.owner_id
+LEFT JOIN entitlements_system y ON y.id = i.system_id LEFT JOIN entitlements_person w ON w.id = y.owner_id
+LEFT JOIN entitlements_person h ON h.id = i.holder_id LEFT JOIN entitlements_person n ON n.id = h.manager_id
+CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT g.request_id) FILTER (WHERE g.request_id IS NOT NULL) AS requests,
+           array_agg(DISTINCT p.login ORDER BY p.login) FILTER (WHERE p.login IS NOT NULL) AS people,
+           array_agg(DISTINCT b.group_id ORDER BY b.group_id) FILTER (WHERE b.group_id IS NOT NULL) AS groups
+    FROM governance_populationrow r JOIN entitlements_grant g ON g.id = r.grant_id
+    LEFT JOIN entitlements_grantsubject b ON b.grant_id = g.id LEFT JOIN entitlements_person p ON p.id = b.person_id
+    WHERE r.item_id = i.id) g
+WHERE i.id = ANY(%s::uuid[]) ORDER BY i.number
+"""
+_ANSWERS: Final = """
+SELECT d.item_id, d.stage, d.verb, p.login, r.login FROM governance_reviewdecision d
+JOIN entitlements_person p ON p.id = d.decided_by_id JOIN governance_assignment a ON a.id = d.assignment_id
+LEFT JOIN entitlements_person r ON r.id = a.reviewer_id
+WHERE d.item_id = ANY(%s::uuid[]) AND NOT EXISTS (SELECT FROM governance_takenback t WHERE t.decision_id = d.id)
+"""
+
+
+class _Row(NamedTuple):
+    """One item as `_ITEMS` reads it; of each of `known` the name is followed by whether that person is active."""
+
+    item: UUID
+    risk: str
+    kind: str
+    asked_first: bool
+    owner: str | None
+    holder: str | None
+    known: tuple[Any, ...]
+    requests: Sequence[UUID]
+    people: Sequence[str]
+    groups: Sequence[int]
+
+
+def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around]]:
+    """Read the people around a stage of some items, in the order of their numbers."""
+    ids = list(ids)
+    rows = [_Row(*told[:6], told[6:16], *(each or () for each in told[16:])) for told in _read(_ITEMS, ids)]
+    requesters, approvers = _behind({request for row in rows for request in row.requests})
+    members = _members({group for row in rows for group in row.groups})
+    answered, abstained = _answered(ids, stage)
+    security, admins = _holding(Role.SECURITY), _holding(Role.ADMIN)
+    nobody = frozenset[str]()
+    served, active = dict[tuple[Any, ...], frozenset[str]](), dict[tuple[Any, ...], frozenset[str]]()
+    for row in rows:
+        sponsor, manager, system_owner, _holder, holders_manager = row.known[::2]
+        key = (tuple(row.people), tuple(row.groups))
+        if key not in served:
+            served[key] = frozenset(row.people).union(*(members[group] for group in row.groups))
+        if row.known not in active:
+            here = (who for who, is_on in zip(row.known[::2], row.known[1::2], strict=True) if who and is_on)
+            active[row.known] = frozenset({*here, *security, *admins})
+        yield (
+            row.item,
+            Around(
+                sponsor=sponsor,
+                owner=row.owner,
+                system_owner=system_owner,
+                manager=manager if sponsor else holders_manager,
+                kind=row.kind,
+                stage=stage,
+                holder=row.holder,
+                holder_first=row.asked_first,
+                requesters=nobody.union(*(requesters[each] for each in row.requests)),
+                beneficiaries=served[key],
+                active=active[row.known],
+                security=security,
+                admins=admins,
+                risk=Risk(row.risk),
+                approvers=nobody.union(*(approvers[each] for each in row.requests)),
+                answered=frozenset(answered.get(row.item, ())),
+                abstained=frozenset(abstained.get(row.item, ())),
+            ),
+        )
+
+
+def _read(statement: str, ids: list[UUID]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [ids])
+        return list(cursor.fetchall())
+
+
+def _holding(role: Role) -> tuple[str, ...]:
+    return tuple(Person.objects.holding(role).order_by("login").values_list("login", flat=True))
+
+
+def _behind(requests: set[UUID]) -> tuple[dict[UUID, set[str]], dict[UUID, set[str]]]:
+    """Name who stands behind each request, and who said yes to it within the last ninety days.
+
+    Behind it stand the person who asked, and who owned an agent that asked for itself, then and now.
+    """
+    asked: dict[UUID, set[str]] = defaultdict(set)
+    agreed: dict[UUID, set[str]] = defaultdict(set)
+    if not requests:
+        return asked, agreed
+    people = ("requested_by__login", "requested_as", "owner_then__login", "agent__owner__login")
+    for pk, person, name, *owners in AccessRequest.objects.filter(pk__in=requests).values_list("pk", *people):
+        asked[pk] |= {who for who in (person, *(owners if name.startswith("agent:") else ())) if who}
+    said = Approval.objects.filter(
+        request__in=requests,
+        answer=Approval.Answer.APPROVED,
+        answered_at__gt=clock.now() - reviewing.INDEPENDENCE,
+    )
+    for request, *voices in said.values_list("request", "by__login", "in_place_of__login"):
+        agreed[request] |= {who for who in voices if who}
+    return asked, agreed
+
+
+def _members(groups: set[int]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = defaultdict(set)
+    if groups:
+        for group, login in Membership.objects.filter(group__in=groups).values_list("group", "person__login"):
+            found[group].add(login)
+    return found
+
+
+def _answered(ids: list[UUID], stage: int) -> tuple[dict[UUID, set[str]], dict[UUID, set[str]]]:
+    """Name who answered another stage, for herself or in a place, and who could not judge this one."""
+    answered: dict[UUID, set[str]] = defaultdict(set)
+    abstained: dict[UUID, set[str]] = defaultdict(set)
+    for item, at, verb, *people in _read(_ANSWERS, ids):
+        if verb == reviewing.Verb.ABSTAIN and at == stage:
+            abstained[item] |= {who for who in people if who}
+        elif verb != reviewing.Verb.ABSTAIN and at != stage:
+            answered[item] |= {who for who in people if who}
+    return answered, abstained
