@@ -58,10 +58,16 @@ class _Row(NamedTuple):
     groups: Sequence[int]
 
 
+def _row(*told: Any) -> _Row:  # noqa: ANN401 - what a statement returned
+    requests, people, groups = (each or () for each in told[16:])
+    item, risk, kind, asked_first, owner, holder = told[:6]
+    return _Row(item, risk, kind, asked_first, owner, holder, told[6:16], requests, people, groups)
+
+
 def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around]]:
     """Read the people around a stage of some items, in the order of their numbers."""
     ids = list(ids)
-    rows = [_Row(*told[:6], told[6:16], *(each or () for each in told[16:])) for told in _read(_ITEMS, ids)]
+    rows = [_row(*told) for told in _read(_ITEMS, ids)]
     requesters, approvers = _behind({request for row in rows for request in row.requests})
     members = _members({group for row in rows for group in row.groups})
     answered, abstained = _answered(ids, stage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -41,14 +42,20 @@ def stage() -> dict[str, Any]:
     began, steps = time.perf_counter(), dict[str, float]()
     going = True
     while going:
-        step, at = CampaignStaging.objects.get(campaign=made).step, time.perf_counter()
+        run, at = CampaignStaging.objects.get(campaign=made), time.perf_counter()
         going = reviews.advance(made.pk)
-        steps[step] = steps.get(step, 0) + time.perf_counter() - at
+        steps[run.step] = steps.get(run.step, 0) + time.perf_counter() - at
+        say(f"{run.step}, from {run.upto:,} of {run.items:,}: {time.perf_counter() - at:.1f} s")
     seconds = time.perf_counter() - began
     run = CampaignStaging.objects.get(campaign=made)
     told = {"items": run.items, "grants": run.rows, "seconds": seconds, "steps": steps, "megabytes": _megabytes()}
     reviews.activate(made.pk, by=ana, acknowledged=True)
     return {**told, "plain": _plain(made)}
+
+
+def say(what: str) -> None:
+    """Tell how far it has come, for whoever waits."""
+    print(f"  {what}", file=sys.stderr, flush=True)
 
 
 def _megabytes() -> int:
@@ -70,6 +77,7 @@ def _plain(campaign: Campaign) -> float:
         began = time.perf_counter()
         for model in _TABLES:
             cursor.execute(*_copy(model, campaign, other))
+            say(f"plain, {model._meta.db_table}: {time.perf_counter() - began:.1f} s")
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         took = time.perf_counter() - began
         transaction.set_rollback(True)

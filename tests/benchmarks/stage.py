@@ -65,9 +65,9 @@ class Stage:
     def _run(self, *arguments: str, **environment: str) -> str:
         env = {**os.environ, **self.environment, **environment}
         command = [sys.executable, *arguments]
-        done = subprocess.run(command, env=env, cwd=processes.ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=env, cwd=processes.ROOT, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{arguments[:3]} failed: {done.stderr[-2000:]}")
+            raise RuntimeError(f"{arguments[:3]} failed, for the reason above")
         return done.stdout
 
 
