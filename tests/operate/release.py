@@ -115,10 +115,13 @@ class Quiet(urllib.request.HTTPRedirectHandler):
 OPEN = urllib.request.build_opener(Quiet)
 
 
-def ask(address: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+def ask(
+    address: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, method: str | None = None
+) -> tuple[int, bytes]:
     """Send a request; returns status and body, status 0 where nobody answers."""
     try:
-        with OPEN.open(urllib.request.Request(address, body, dict(headers or {})), timeout=20) as answer:  # noqa: S310
+        request = urllib.request.Request(address, body, dict(headers or {}), method=method)  # noqa: S310 - ours
+        with OPEN.open(request, timeout=20) as answer:
             return int(answer.status), answer.read()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read()

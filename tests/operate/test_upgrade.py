@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,12 +16,13 @@ from urllib.parse import urlencode
 import psycopg
 import pytest
 
+from governance.reviews.pack import verify
 from scripts import devstack
 from scripts.devservers import free_port, until
 from tests.architecture import tree
 from tests.benchmarks import gateway
 from tests.benchmarks.forms import BEARER, basic, leg_1
-from tests.operate import release
+from tests.operate import midcampaign, release
 from tests.operate.release import Load, Tree, ask
 
 REVOCABLE = 40
@@ -33,10 +35,17 @@ print(browser.cookies["session"].value)
 """
 
 
+BEGIN = Path(midcampaign.__file__).read_text() + "\nimport json\nprint(json.dumps(begin()))"
+FINISH = "import json\nfrom tests.operate import midcampaign\nprint(json.dumps(midcampaign.finish({file!r})))"
+
+
 class Company:
     """What its clients know, and what they ask, wherever the product serves at the moment."""
 
-    def __init__(self, made: Mapping[str, Any], revocable: Mapping[str, Any], cookie: str) -> None:
+    def __init__(
+        self, made: Mapping[str, Any], revocable: Mapping[str, Any], cookie: str, review: Mapping[str, Any]
+    ) -> None:
+        self.review, self.unanswered, self.answered = review, list(review["items"]), dict[str, str]()
         self.made, self.cookie = made, cookie
         self.revocable = revocable
         self.unrevoked = list(zip(revocable["grants"], revocable["tokens"], strict=True))
@@ -53,6 +62,7 @@ class Company:
             "a page": self.page,
             "the API": lambda: expect(*ask(f"{self.web}/api/v1/grants", headers=self.admin()), b'"results"'),
             "a revocation": self.revoke,
+            "an answer in a review": self.answer,
         }
 
     def admin(self) -> dict[str, str]:
@@ -74,6 +84,35 @@ class Company:
             return f"leg 2: {status} {body[:300]!r}"
         self.token = json.loads(body)["access_token"]
         return ""
+
+    def answer(self) -> str:
+        """Answer one more item of a review: draft, then submit; what is refused was not decided, and is tried again."""
+        time.sleep(0.2)
+        if not self.unanswered:
+            return ""
+        item, number = self.unanswered[-1], len(self.unanswered)
+        said = {"verb": "revoke", "reason_code": "unused"} if number % 2 else {"verb": "certify"}
+        drafted = self._review(f"review-items/{item}", b'"draft"', 200)
+        if isinstance(drafted, str):
+            return drafted
+        tag = drafted["draft"]["etag"] if drafted["draft"] else '"0"'
+        kept = self._review(f"review-items/{item}/draft", b'"etag"', 200, json.dumps(said), "PUT", tag)
+        if isinstance(kept, str):
+            return kept
+        done = self._review("campaigns/q4/submissions", item.encode(), 201, "{}", "POST", "*")
+        if isinstance(done, str):
+            return done
+        self.answered[item] = said["verb"]
+        self.unanswered.pop()
+        return ""
+
+    def _review(self, path: str, holds: bytes, wanted: int, body: str | None = None, *how: str) -> dict[str, Any] | str:
+        headers = {"content-type": "application/json", "authorization": f"Bearer {self.review['token']}"}
+        method, match = how or ("GET", "*")
+        status, answer = ask(
+            f"{self.web}/api/v1/{path}", body.encode() if body else None, {**headers, "if-match": match}, method
+        )
+        return expect(status, answer, holds, wanted) or dict(json.loads(answer))
 
     def sign_in_again(self, now: Tree) -> None:
         """The release before kept sign-ins in the clear, and this one does not read them: sign in again, once."""
@@ -188,11 +227,30 @@ def takes_over(company: Company, now: Tree, old: ExitStack) -> None:
         assert company.call(of_before) == ""
 
 
+def finishes_the_review(company: Company, now: Tree, pack: Path) -> None:
+    """No answer is lost, and no cut is made twice: what the release before decided stands, and the rest follows."""
+    done = json.loads(now.run("manage.py", "shell", "--no-imports", "-c", FINISH.format(file=str(pack))))
+    told, begun = company.review, done["begun"]
+    assert {item: begun.get(item) for item in told["decided"]} == told["decided"]
+    assert done["drafts"] == {"drafted-2": "revoke", "drafted-high": "certify"} | {
+        name: verb for name, verb in done["drafts"].items() if name.startswith("asked-")
+    }
+    said = {item: answers[0].split()[1] for item, answers in begun.items() if item in company.answered}
+    assert (said, bool(said)) == (company.answered, True)
+    assert {item: done["decided"][item] for item in begun} == begun
+    assert {len(answers) for answers in done["decided"].values()} == {1, 2}
+    assert done["revoked"] == dict.fromkeys(done["cut"], 1), "each cut is made exactly once"
+    assert (done["unproven"], done["kept"]) == ([], [True, False])
+    with zipfile.ZipFile(pack) as opened:
+        assert list(verify.faults(opened)) == []
+    assert "is what the record says" in now.run("manage.py", "evidence_reperform", str(pack))
+
+
 @pytest.mark.slow
 @pytest.mark.fault
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_the_release_before_serves_while_its_database_migrates_and_this_one_takes_over(
-    stack: devstack.Stack, trees: tuple[Tree, Tree, tuple[int, int]]
+    stack: devstack.Stack, trees: tuple[Tree, Tree, tuple[int, int]], tmp_path: Path
 ) -> None:
     before, now, ports = trees
     before.run("manage.py", "migrate", "--database", "owner", "--verbosity", "0")
@@ -201,13 +259,16 @@ def test_the_release_before_serves_while_its_database_migrates_and_this_one_take
     with now.serving(upstream, port) as where, ExitStack() as old:
         before.made("upstream", f"{where}/mcp")
         revocable = before.made("revocable", json.dumps(made), str(REVOCABLE))
-        company = Company(made, revocable, before.run("manage.py", "shell", "--no-imports", "-c", SIGN_IN).strip())
+        cookie = before.run("manage.py", "shell", "--no-imports", "-c", SIGN_IN).strip()
+        review = json.loads(before.run("manage.py", "shell", "--no-imports", "-c", BEGIN))
+        company = Company(made, revocable, cookie, review)
         company.web = old.enter_context(before.web(ports[0]))
         company.node = old.enter_context(before.gateway(ports[1], "old"))
         assert until(lambda: not company.issue(), 20), company.issue()
         before.run("manage.py", "seal", "--once")
         migrates_under_load(company, now, stack["MIGRATE_DATABASE_URL"])
         takes_over(company, now, old)
+    finishes_the_review(company, now, tmp_path / "pack.zip")
     now.run("manage.py", "seal", "--once")
     assert now.run("manage.py", "verify_record").startswith("OK:")
     assert "BROKEN" not in now.run("manage.py", "invariants")
