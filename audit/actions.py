@@ -67,6 +67,7 @@ class Action(StrEnum):
     CAMPAIGN_REMINDED = "campaign.reminded"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_STAGED = "campaign.staged"
+    CAMPAIGN_TEMPLATE_CHANGED = "campaign_template.changed"
     CAMPAIGN_TEMPLATE_SAVED = "campaign_template.saved"
     CAMPAIGN_TEMPLATE_STOPPED = "campaign_template.stopped"
     CAMPAIGN_STAGING = "campaign.staging"

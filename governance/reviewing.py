@@ -155,9 +155,47 @@ class Choice:
         }
 
 
-def stages(risk: Risk) -> int:
-    """Say how many distinct people answer: one, and two for what is of high risk or above."""
-    return 2 if risk.rank >= Risk.HIGH.rank else 1
+class Strategy(StrEnum):
+    """Who answers what is of one risk, and what their answers come to together.
+
+    One person alone; two distinct people, of whom any who removes it removes it, else the strictest answer wins; or two
+    who both have to keep all of it: then nothing is kept in part, and silence stops it whatever its risk.
+    """
+
+    FIRST_DECIDES = "first_decides"
+    ANY_DENY_DENIES = "any_deny_denies"
+    ALL_MUST_KEEP = "all_must_keep"
+
+
+TWO: Final = (Strategy.ANY_DENY_DENIES, Strategy.ALL_MUST_KEEP)
+"""What may be chosen for high risk and above."""
+
+
+def strategy(risk: Risk, chosen: Mapping[str, str]) -> Strategy:
+    """Return the strategy for a risk: what was chosen for it, else one person, and two for high risk and above."""
+    usual = Strategy.ANY_DENY_DENIES if risk.rank >= Risk.HIGH.rank else Strategy.FIRST_DECIDES
+    return Strategy(chosen.get(risk, usual))
+
+
+def strategies(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return the strategy for each risk."""
+    return {str(risk): str(strategy(risk, chosen)) for risk in Risk}
+
+
+def may_choose(chosen: Mapping[str, str]) -> bool:
+    """Whether a campaign may go by these: what is of high risk or above is never one person's."""
+    known = all(risk in Risk and said in Strategy for risk, said in chosen.items())
+    return known and not any(said not in TWO and Risk(risk).rank >= Risk.HIGH.rank for risk, said in chosen.items())
+
+
+def stages(risk: Risk, chosen: Mapping[str, str]) -> int:
+    """Say how many distinct people answer."""
+    return 1 if strategy(risk, chosen) == Strategy.FIRST_DECIDES else 2
+
+
+def is_kept_by_silence(risk: Risk, chosen: Mapping[str, str]) -> bool:
+    """Whether what nobody answers goes on, as not reviewed; everything else stops."""
+    return risk == Risk.LOW and strategy(risk, chosen) != Strategy.ALL_MUST_KEEP
 
 
 def conflict(login: str, around: Around) -> Bar | None:

@@ -37,6 +37,15 @@ class Scope(Strict):
     exclude = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)
 
 
+class Strategies(Strict):
+    """Who answers what is of a risk, and what their answers come to; without one, one person, and two from high on."""
+
+    low = serializers.ChoiceField(choices=[*reviewing.Strategy], required=False)
+    medium = serializers.ChoiceField(choices=[*reviewing.Strategy], required=False)
+    high = serializers.ChoiceField(choices=[*reviewing.TWO], required=False)
+    critical = serializers.ChoiceField(choices=[*reviewing.TWO], required=False)
+
+
 class CampaignAsked(Strict):
     """A campaign to draft."""
 
@@ -54,6 +63,7 @@ class CampaignAsked(Strict):
         choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE
     )
     carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
+    strategies = Strategies(required=False, default=dict)
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -120,6 +130,7 @@ class CampaignShown(Shown):
     mode = serializers.ChoiceField(choices=Campaign.Mode.choices)
     framework = serializers.ChoiceField(choices=Campaign.Framework.choices)
     carry_days = serializers.IntegerField()
+    strategies = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=Campaign.State.choices)
     owner = serializers.CharField(source="owner.login")
     scope = serializers.JSONField()
@@ -138,6 +149,11 @@ class CampaignShown(Shown):
     deadline_released_at = serializers.DateTimeField(allow_null=True)
     outcomes = serializers.SerializerMethodField()
     drafts_etag = serializers.SerializerMethodField()
+
+    @extend_schema_field(Strategies)
+    def get_strategies(self, campaign: Campaign) -> dict[str, str]:
+        """Say by risk who answers, and what their answers come to."""
+        return reviewing.strategies(campaign.strategies)
 
     def get_drafts_etag(self, campaign: Campaign) -> str | None:
         """Name the caller's own drafts as they are; null in lists and for a script."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing
+from entitlements.api import preconditions
+from entitlements.api.endpoints import Listing, tagged
 from entitlements.api.fields import Shown, Slug, Strict, Text
-from governance import reviews
+from governance import reviewing, reviews
 from governance.models import Campaign, CampaignTemplate
 from governance.reviews import recurring
 
-from .campaign_bodies import CampaignShown, Scope
+from .campaign_bodies import CampaignShown, Scope, Strategies
 from .campaign_verbs import MaybeWhy
 from .campaigns import OfReviews
 
@@ -35,9 +36,26 @@ class TemplateAsked(Strict):
         choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE
     )
     carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
+    strategies = Strategies(required=False, default=dict)
     cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices, required=False, default="none")
     first_on = serializers.DateField(required=False, allow_null=True, default=None)
     days = serializers.IntegerField(min_value=1, max_value=recurring.LONGEST, required=False, default=30)
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class TemplateChanged(Strict):
+    """What a template shall make from now on; what is left out stays. `next_on` is the day of the next campaign."""
+
+    name = Text(max_length=180, required=False)
+    scope = Scope(required=False)
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False)
+    mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False)
+    framework = serializers.ChoiceField(choices=Campaign.Framework.choices, required=False)
+    carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False)
+    strategies = Strategies(required=False)
+    cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices, required=False)
+    next_on = serializers.DateField(required=False, allow_null=True)
+    days = serializers.IntegerField(min_value=1, max_value=recurring.LONGEST, required=False)
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -52,11 +70,17 @@ class TemplateShown(Shown):
     mode = serializers.ChoiceField(choices=Campaign.Mode.choices)
     framework = serializers.ChoiceField(choices=Campaign.Framework.choices)
     carry_days = serializers.IntegerField()
+    strategies = serializers.SerializerMethodField()
     cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices)
     next_on = serializers.DateField(allow_null=True)
     days = serializers.IntegerField()
     refused = serializers.CharField()
     stopped_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(Strategies)
+    def get_strategies(self, held: CampaignTemplate) -> dict[str, str]:
+        """Say by risk who answers, and what their answers come to."""
+        return reviewing.strategies(held.strategies)
 
 
 class DuplicateAsked(Strict):
@@ -103,7 +127,9 @@ class Templates(OfReviews, Listing):
             body["slug"],
             name=body["name"],
             scope=body["scope"],
-            manner=reviews.Manner(body["kind"], body["mode"], body["framework"], body["carry_days"]),
+            manner=reviews.Manner(
+                body["kind"], body["mode"], body["framework"], body["carry_days"], body["strategies"]
+            ),
             rhythm=recurring.Rhythm(body["cadence"], body["first_on"], body["days"]),
             by=self.reviewer(),
             reason=body["reason"],
@@ -112,12 +138,40 @@ class Templates(OfReviews, Listing):
 
 
 class OneTemplate(OfReviews):
-    """GET /campaign-templates/{slug}."""
+    """GET and PATCH /campaign-templates/{slug}."""
 
     @extend_schema(responses=TemplateShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Show one template."""
-        return Response(TemplateShown(self.find(CampaignTemplate.objects.select_related("owner"), slug=key)).data)
+        found = self._found(key)
+        return tagged(TemplateShown(found).data, found.version)
+
+    @extend_schema(request=TemplateChanged, responses=TemplateShown)
+    def patch(self, request: Request, key: str) -> Response:
+        """Change what it makes from now on, from the version that If-Match names; whoever does so runs it from then."""
+        found = self._found(key)
+        preconditions.require(request, found.version)
+        asked = self.body(TemplateChanged)
+        said: dict[str, Any] = {name: asked.get(name, getattr(found, name)) for name in _EDITED}
+        changed = recurring.edit(
+            key,
+            name=said["name"],
+            scope=said["scope"],
+            manner=reviews.Manner(*(said[name] for name in _MANNER)),
+            rhythm=recurring.Rhythm(said["cadence"], said["next_on"], said["days"]),
+            version=found.version,
+            by=self.reviewer(),
+            reason=asked["reason"],
+        )
+        return tagged(TemplateShown(changed).data, changed.version)
+
+    def _found(self, key: str) -> CampaignTemplate:
+        self.about = [f"template:{key}"]
+        return self.find(CampaignTemplate.objects.select_related("owner"), slug=key)
+
+
+_MANNER: Final = ("kind", "mode", "framework", "carry_days", "strategies")
+_EDITED: Final = ("name", "scope", *_MANNER, "cadence", "next_on", "days")
 
 
 class StartTemplate(OfReviews):

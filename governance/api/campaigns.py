@@ -133,7 +133,9 @@ class Campaigns(OfReviews, Listing):
             name=body["name"],
             due_at=body["due_at"],
             scope=body["scope"],
-            manner=reviews.Manner(body["kind"], body["mode"], body["framework"], body["carry_days"]),
+            manner=reviews.Manner(
+                body["kind"], body["mode"], body["framework"], body["carry_days"], body["strategies"]
+            ),
             by=self.reviewer(),
             reason=body["reason"],
         )

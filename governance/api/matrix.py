@@ -65,6 +65,7 @@ _ROWS: Final[Matrix] = {
     ("campaign-templates", "GET"): _EVIDENCE,
     ("campaign-templates", "POST"): _CAMPAIGN,
     ("campaign-template", "GET"): _EVIDENCE,
+    ("campaign-template", "PATCH"): _CAMPAIGN,
     ("campaign-template-start", "POST"): _CAMPAIGN,
     ("campaign-template-stop", "POST"): _CAMPAIGN,
     ("campaign-pause", "POST"): _CAMPAIGN,

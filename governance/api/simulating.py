@@ -18,7 +18,7 @@ from governance.models import Campaign
 from governance.reviews import previewing, replaying
 
 from .bodies import Limits, Names
-from .campaign_bodies import Scope
+from .campaign_bodies import Scope, Strategies
 from .matrix import MATRIX
 
 
@@ -69,6 +69,7 @@ class PreviewAsked(Strict):
         choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE
     )
     carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
+    strategies = Strategies(required=False, default=dict)
 
 
 class LoadShown(Shown):
@@ -111,5 +112,5 @@ class CampaignPreview(Endpoint):
         body, human = self.body(PreviewAsked), self.caller.human
         if human is None:
             raise reviews.MayNotReview
-        manner = reviews.Manner(body["kind"], body["mode"], body["framework"], body["carry_days"])
+        manner = reviews.Manner(body["kind"], body["mode"], body["framework"], body["carry_days"], body["strategies"])
         return Response(PreviewShown(previewing.preview(body["scope"], manner, by=human)).data)

@@ -224,6 +224,7 @@ PAGES: Final[Pages] = {
     ("review-page", "GET"): like("campaign GET"),
     ("review-activate", "POST"): like("campaign-activate"),
     ("review-templates", "GET"): like("campaign-templates GET"),
+    **_both(like("campaign-template PATCH"), "review-template-edit"),
     ("review-template-start", "POST"): like("campaign-template-start"),
     ("review-template-stop", "POST"): like("campaign-template-stop"),
     ("review-duplicate", "POST"): like("campaign-duplicate"),

@@ -82,6 +82,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/", reviews.listing, name="review-list"),
     path("reviews/new/", reviews.new, name="review-new"),
     path("reviews/templates/", reviewtemplates.listing, name="review-templates"),
+    path("reviews/templates/<slug:slug>/edit/", reviewtemplates.edit, name="review-template-edit"),
     path("reviews/templates/<slug:slug>/start/", reviewtemplates.start, name="review-template-start"),
     path("reviews/templates/<slug:slug>/stop/", reviewtemplates.stop, name="review-template-stop"),
     path("reviews/<slug:slug>/duplicate/", reviewtemplates.duplicate, name="review-duplicate"),

@@ -135,7 +135,12 @@ class ReviewItem(models.Model):
     @property
     def stages(self) -> int:
         """How many distinct people answer: two where the first of them is asked about her own."""
-        return 2 if self.holder_first else reviewing.stages(Risk(self.risk))
+        return 2 if self.holder_first else reviewing.stages(Risk(self.risk), self.campaign.strategies)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is kept as it is or not at all: everybody who is asked must keep all of it."""
+        return reviewing.strategy(Risk(self.risk), self.campaign.strategies) == reviewing.Strategy.ALL_MUST_KEEP
 
 
 class PopulationRow(models.Model):

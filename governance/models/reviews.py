@@ -22,7 +22,8 @@ class Campaign(models.Model):
     """One access review. Its population is taken and hashed when it is staged, and never changes once it has begun.
 
     `is_rehearsal`: whatever nobody answers is shown and not stopped. `load_cap` is how many items one reviewer gets,
-    None for any number. `deadline_held` says why what nobody answered waits for the owner's word.
+    None for any number. `strategies` says by risk who answers and what their answers come to (`reviewing.Strategy`).
+    `deadline_held` says why what nobody answered waits for the owner's word.
     """
 
     class Kind(models.TextChoices):
@@ -84,6 +85,7 @@ class Campaign(models.Model):
         max_length=8, choices=Framework.choices, default=Framework.NONE, db_default=Framework.NONE
     )
     carry_days = models.PositiveSmallIntegerField(default=0, db_default=0)
+    strategies = models.JSONField(default=dict, db_default={})
     deadline_released_at = models.DateTimeField(null=True, blank=True)
     state_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
     paused_at = models.DateTimeField(null=True, blank=True)
@@ -133,6 +135,11 @@ class Campaign(models.Model):
                 condition=Q(mode="full", carry_days=0)
                 | Q(mode="delta", framework="none", carry_days__gt=0, carry_days__lte=366)
                 | Q(mode="delta", framework="pci", carry_days__gt=0, carry_days__lte=183),
+            ),
+            models.CheckConstraint(
+                name="what_is_of_high_risk_is_never_one_persons",
+                condition=~Q(strategies__contains={"high": "first_decides"})
+                & ~Q(strategies__contains={"critical": "first_decides"}),
             ),
         ]
         indexes: ClassVar = [models.Index(name="campaign_page", fields=["-created_at", "-id"])]

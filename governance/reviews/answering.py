@@ -120,7 +120,12 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
 
 
 def _check_fits(item: ReviewItem, answer: Answer) -> None:
-    """Refuse what goes with access alone: an earlier end, tighter limits, and to keep some of what has no parts."""
+    """Refuse what goes with access alone: an earlier end, tighter limits, and to keep some of what has no parts.
+
+    Where everybody must keep all of it, each of those is refused as well.
+    """
+    if item.is_whole and (answer.verb == Verb.REDUCE or answer.valid_until):
+        raise BadAnswer(field="valid_until" if answer.valid_until else "verb", strategy="all_must_keep")
     if item.subject_kind == ReviewItem.Subject.ACCESS:
         return
     if answer.valid_until or answer.limits:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -15,7 +15,8 @@ from audit import chain, clock, log
 from audit.actions import Action
 from entitlements.errors import NotFound
 from entitlements.models import Person
-from governance.models import Assignment, Campaign, ReviewItem
+from governance import reviewing
+from governance.models import Assignment, Campaign, CampaignTemplate, ReviewItem
 
 from . import scoping
 from .errors import BadManner, DueTooSoon, NameTaken
@@ -29,13 +30,19 @@ _CARRYING: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Cam
 class Manner:
     """How a campaign that a person makes goes about it: its kind, and for how many days an answer may be carried on.
 
-    SOX lets no answer be carried; for PCI DSS one may be half a year old.
+    SOX lets no answer be carried; for PCI DSS one may be half a year old. `strategies` says by risk who answers.
     """
 
     kind: str = Campaign.Kind.AGENT_OWNER
     mode: str = Campaign.Mode.FULL
     framework: str = Campaign.Framework.NONE
     carry_days: int = 0
+    strategies: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, held: Campaign | CampaignTemplate) -> Self:
+        """Return how a campaign, or what a template makes, goes about it."""
+        return cls(held.kind, held.mode, held.framework, held.carry_days, held.strategies)
 
     def check(self) -> None:
         """Raise BadManner for what no campaign can be."""
@@ -46,6 +53,8 @@ class Manner:
         fits = delta if self.mode == Campaign.Mode.DELTA else self.carry_days == 0
         if not known or not fits:
             raise BadManner(carry_days_at_most=longest)
+        if not reviewing.may_choose(self.strategies):
+            raise BadManner(field="strategies")
 
 
 FULL: Final = Manner()
@@ -86,6 +95,7 @@ def make(
                 mode=manner.mode,
                 framework=manner.framework,
                 carry_days=manner.carry_days,
+                strategies=reviewing.strategies(manner.strategies),
                 owner=by,
                 scope=checked,
                 scope_sha256=hashlib.sha256(chain.canonical(checked)).hexdigest(),
@@ -99,7 +109,7 @@ def make(
         about=about(campaign),
         by=by.principal,
         reason=reason,
-        detail={"name": name, **asdict(manner), "scope": checked, "due_at": due_at.isoformat()},
+        detail={"name": name, **asdict(Manner.of(campaign)), "scope": checked, "due_at": due_at.isoformat()},
     )
     return campaign
 

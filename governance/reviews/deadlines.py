@@ -1,7 +1,8 @@
 """What happens to items that nobody answers: kept and flagged, or stopped, with a breaker before too much stops.
 
-Low risk is kept and counts as not reviewed. Anything above is suspended two working days after the due date, and
-revoked fourteen days later unless a second person restores it. The first campaign of an installation is a rehearsal.
+Low risk is kept and counts as not reviewed, unless everybody must keep it. Anything else is suspended two working days
+after the due date, and revoked fourteen days later unless a second person restores it. The first campaign of an
+installation is a rehearsal.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def effect(campaign: Campaign) -> Effect:
     rows = items.select_related("campaign", "agent", "system", "holder").order_by("number")
     for item in rows.iterator(chunk_size=_AT_ONCE):
         kind = kinds.of(item)
-        is_kept = item.risk == Risk.LOW or (kind is not None and not kind.is_stopped_by_silence)
+        is_kept = reviewing.is_kept_by_silence(Risk(item.risk), campaign.strategies)
+        is_kept = is_kept or (kind is not None and not kind.is_stopped_by_silence)
         if is_kept:
             found.kept.append(item.pk)
         else:

@@ -17,6 +17,7 @@ from django.db.models import Count, Q, Sum
 from audit import clock
 from entitlements.models import Person
 from entitlements.words import Risk
+from governance import reviewing
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, ReviewLine, Suggestion
 
 from . import assigning, scoping, staging, suggesting
@@ -126,6 +127,7 @@ def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
             mode=manner.mode,
             framework=manner.framework,
             carry_days=manner.carry_days,
+            strategies=dict(manner.strategies),
             owner=by,
             scope=checked,
             scope_sha256="0" * 64,
@@ -143,8 +145,7 @@ def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
 
 def of_draft(campaign: Campaign) -> Preview:
     """Say what a drafted campaign would be if it began now."""
-    manner = Manner(campaign.kind, campaign.mode, campaign.framework, campaign.carry_days)
-    return preview(campaign.scope, manner, by=campaign.owner)
+    return preview(campaign.scope, Manner.of(campaign), by=campaign.owner)
 
 
 def grants_of(campaign: Campaign) -> int:
@@ -157,7 +158,7 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
     items = ReviewItem.objects.filter(campaign=campaign)
     asked = items.filter(state=ReviewItem.State.IN_REVIEW)
     lines = ReviewLine.objects.filter(item__campaign=campaign)
-    silent = asked.exclude(risk=Risk.LOW)
+    silent = asked.exclude(risk__in=[risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)])
     counted = lines.aggregate(all=Count("pk"), told=Count("pk", filter=~Q(tool__sentence="")))
     calls = lines.filter(item__in=silent).aggregate(n=Sum("calls_window"))["n"] or 0
     new, gone = _against_the_last(campaign)

@@ -16,13 +16,14 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.errors import DomainError, NotFound
+from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.models import Person
 from governance.models import Campaign, CampaignTemplate
 
 from . import campaigns, launching, scoping
 from .campaigns import FULL, Manner
 from .errors import BadCadence, NameTaken, TemplateStopped
+from .kinds import population
 
 _Cadence = CampaignTemplate.Cadence
 MONTHS: Final[Mapping[str, int]] = {
@@ -108,6 +109,56 @@ def save(
 
 
 @transaction.atomic
+def edit(
+    slug: str,
+    *,
+    name: str,
+    scope: Mapping[str, Any],
+    manner: Manner,
+    rhythm: Rhythm,
+    version: int,
+    by: Person,
+    reason: str = "",
+) -> CampaignTemplate:
+    """Change what a template makes from now on; what came of it stays. Whoever changes it runs it from then on.
+
+    Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadManner, BadCadence.
+    """
+    held = _held(slug)
+    if held.version != version:
+        raise Stale(version=held.version)
+    checked = scoping.check(scope)
+    manner.check()
+    population.check(checked, manner.kind)
+    rhythm.check()
+    before = _told(held)
+    for field, value in asdict(manner).items():
+        setattr(held, field, value)
+    held.name, held.scope, held.owner = name, checked, by
+    held.cadence, held.next_on, held.days = rhythm.cadence, rhythm.first_on, rhythm.days
+    held.refused, held.version = "", held.version + 1
+    held.save()
+    after = _told(held)
+    changed = {
+        field: {"before": before[field], "after": said} for field, said in after.items() if said != before[field]
+    }
+    log.record(
+        Action.CAMPAIGN_TEMPLATE_CHANGED,
+        about=_about(held),
+        by=by.principal,
+        reason=reason,
+        detail={"changed": changed},
+    )
+    return held
+
+
+def _told(held: CampaignTemplate) -> dict[str, Any]:
+    """Say what a template makes, for the record."""
+    rhythm = {"cadence": held.cadence, "days": held.days, "next_on": str(held.next_on or "")}
+    return {"name": held.name, "owner": held.owner.login, "scope": held.scope, **asdict(Manner.of(held)), **rhythm}
+
+
+@transaction.atomic
 def stop(slug: str, *, by: Person, reason: str = "") -> CampaignTemplate:
     """Let a template make nothing any more; what came of it goes on. Raises NotFound, TemplateStopped."""
     held = _held(slug)
@@ -176,8 +227,7 @@ def _launch(campaign: Campaign) -> None:
 
 def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
     due = datetime.combine((clock.now() + timedelta(days=held.days)).date(), time.max, UTC)
-    manner = Manner(held.kind, held.mode, held.framework, held.carry_days)
-    made = campaigns.make(slug, name=name, due_at=due, scope=held.scope, manner=manner, by=by, reason=reason)
+    made = campaigns.make(slug, name=name, due_at=due, scope=held.scope, manner=Manner.of(held), by=by, reason=reason)
     Campaign.objects.filter(pk=made.pk).update(template=held, period=now)
     return made
 
@@ -185,8 +235,8 @@ def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: s
 @transaction.atomic
 def duplicate(campaign: Campaign, slug: str, *, name: str, due_at: datetime, by: Person, reason: str = "") -> Campaign:
     """Draft a campaign with the criteria of another. Raises what `campaigns.make` raises."""
-    manner = Manner(campaign.kind, campaign.mode, campaign.framework, campaign.carry_days)
-    return campaigns.make(slug, name=name, due_at=due_at, scope=campaign.scope, manner=manner, by=by, reason=reason)
+    same = {"scope": campaign.scope, "manner": Manner.of(campaign)}
+    return campaigns.make(slug, name=name, due_at=due_at, **same, by=by, reason=reason)
 
 
 def _held(slug: str) -> CampaignTemplate:

@@ -14,7 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from entitlements.errors import Malformed
-from governance.models import Campaign
+from entitlements.words import Risk
+from governance import reviewing
+from governance.models import Campaign, CampaignTemplate
 from governance.reviews import Manner
 from governance.reviews.errors import BadCadence, DueTooSoon
 from governance.reviews.recurring import MONTHS, following
@@ -57,6 +59,12 @@ KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
         gettext_lazy("The manager is asked, else another platform admin or security. Leave the scope empty."),
     ),
 }
+STRATEGIES: Final[Mapping[str, Any]] = {
+    reviewing.Strategy.FIRST_DECIDES: gettext_lazy("one person decides"),
+    reviewing.Strategy.ANY_DENY_DENIES: gettext_lazy("two people; either may remove it, else the stricter answer wins"),
+    reviewing.Strategy.ALL_MUST_KEEP: gettext_lazy("two people; both must keep all of it, and silence stops it"),
+}
+"""What may be chosen for a risk, in words."""
 _LONGEST: Final = 200
 _RISKS: Final = ("medium", "high", "critical")
 
@@ -102,9 +110,24 @@ def read(sent: QueryDict) -> Form:
         kind=sent.get("kind", Campaign.Kind.AGENT_OWNER),
         mode=Campaign.Mode.DELTA if delta else Campaign.Mode.FULL,
         framework=sent.get("framework", Campaign.Framework.NONE),
-        carry_days=(_number(sent, "carry_days") or 0) if delta else 0,
+        carry_days=(number(sent, "carry_days") or 0) if delta else 0,
+        strategies={str(risk): said for risk in Risk if (said := sent.get(f"who_{risk}"))},
     )
     return Form(name, slugify(name)[:64], sent.get("due", ""), scope, manner, _echo(sent), sent)
+
+
+def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, Any]]]]:
+    """Return for each risk what is chosen for it, and what may be: high risk and above is never one person's."""
+    now = reviewing.strategies(chosen) if reviewing.may_choose(chosen) else reviewing.strategies({})
+    return [
+        (risk, now[risk], [(name, words) for name, words in STRATEGIES.items() if reviewing.may_choose({risk: name})])
+        for risk in Risk
+    ]
+
+
+def said(chosen: Mapping[str, str]) -> list[tuple[str, Any]]:
+    """Say for each risk, the highest first, who answers and what their answers come to."""
+    return [(risk, STRATEGIES[name]) for risk, name in reversed(reviewing.strategies(chosen).items())]
 
 
 def rhythm(sent: QueryDict, now: datetime) -> tuple[str, date | None, int]:
@@ -116,11 +139,31 @@ def rhythm(sent: QueryDict, now: datetime) -> tuple[str, date | None, int]:
     return cadence, None if cadence == "none" else following(cadence, now.date()), max(1, days)
 
 
+def given(held: CampaignTemplate) -> dict[str, Any] | None:
+    """Return what somebody would have filled in for a template; None where its scope is in words no form has."""
+    scope, fields = held.scope, QueryDict(mutable=True)
+    named = {("tool.risk", "gte"): "risk", ("grant.age_days", "gte"): "older", ("tool.action", "has"): "action"}
+    where = scope.get("where") or {}
+    for each in where.get("and", [where] if where else []):
+        asked = (each.get("field"), each.get("op"))
+        fields[named.get(asked, "unused")] = str(each.get("value")) if asked in named else "yes"
+    fields.setlist("system", scope.get("systems", []))
+    for said in scope.get("exclude", []):
+        value = said["where"].get("value")
+        fields["left_out"] = " ".join(value) if isinstance(value, list) else ""
+        fields["left_out_reason"] = said["reason"]
+    try:
+        is_same = read(fields).scope == scope
+    except Malformed:
+        is_same = False
+    return {**fields.dict(), "systems": fields.getlist("system")} if is_same else None
+
+
 def _conditions(sent: QueryDict) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if risk := sent.get("risk", ""):
         found.append({"field": "tool.risk", "op": "gte", "value": risk})
-    if (older := _number(sent, "older")) is not None:
+    if (older := number(sent, "older")) is not None:
         found.append({"field": "grant.age_days", "op": "gte", "value": older})
     if action := sent.get("action", ""):
         found.append({"field": "tool.action", "op": "has", "value": action})
@@ -129,7 +172,8 @@ def _conditions(sent: QueryDict) -> list[dict[str, Any]]:
     return found
 
 
-def _number(sent: QueryDict, name: str) -> int | None:
+def number(sent: QueryDict, name: str) -> int | None:
+    """Read a whole number, or nothing. Raises Malformed."""
     text = sent.get(name, "").strip()
     if not text:
         return None
@@ -147,7 +191,7 @@ def _echo(sent: QueryDict) -> str:
         "execute": _("run commands"),
     }
     parts = []
-    if (older := _number(sent, "older")) is not None:
+    if (older := number(sent, "older")) is not None:
         parts.append(ngettext("older than %(n)d day", "older than %(n)d days", older) % {"n": older})
     if systems := sent.getlist("system"):
         parts.append(_("at %(systems)s") % {"systems": ", ".join(systems)})

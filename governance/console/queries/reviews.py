@@ -167,12 +167,18 @@ class Row:
     @property
     def has_parts(self) -> bool:
         """Whether some of it may be kept: access and entitlements have tools."""
-        return self.item.subject_kind in (ReviewItem.Subject.ACCESS, ReviewItem.Subject.ENTITLEMENT)
+        kinds = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.ENTITLEMENT)
+        return self.item.subject_kind in kinds and not self.item.is_whole
 
     @property
     def is_access(self) -> bool:
-        """Whether it is access, which may get an earlier end and tighter limits."""
+        """Whether it is access, which may get tighter limits."""
         return self.item.subject_kind == ReviewItem.Subject.ACCESS
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it may be kept for less long: access that is not kept as it is or not at all."""
+        return self.is_access and not self.item.is_whole
 
     @property
     def before(self) -> list[ReviewDecision]:

@@ -93,7 +93,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
     told: dict[str, Any] = {"detail": seen, "row": seen.row, "mine": mine}
     if mine:
         told |= {
-            "narrowing": reviewdetail.narrowing(seen.row, seen.row.draft) if seen.row.is_access else [],
+            "narrowing": reviewdetail.narrowing(seen.row, seen.row.draft) if seen.row.may_end else [],
             "drop": [(code, REASONS[code]) for code in reviewing.DROP],
             "successors": assigning.successors(row.pk, by=person),
         }

@@ -109,6 +109,7 @@ def new(request: HttpRequest) -> HttpResponse:
         "systems": visibility.systems(doors.caller(request)).order_by("name"),
         "given": request.POST or {"due": form.due, "kind": form.manner.kind},
         "ticked": request.POST.getlist("system"),
+        "choices": building.choices(form.manner.strategies),
         **_shown(seen),
     }
     return render(request, "console/reviews/new.html", told)
@@ -154,6 +155,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "items": sum(part.count for part in parts),
         "open": parts[-1].count,
         "sees_all": sees_all,
+        "strategies": building.said(campaign.strategies) if sees_all else [],
         "reviewers": read.reviewers(campaign) if sees_all else [],
         "unresolved": read.unresolved(campaign) if sees_all else [],
         "over": read.over(campaign) if sees_all else [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, time
 
 from django.http import HttpRequest, HttpResponse
@@ -9,10 +10,12 @@ from django.shortcuts import redirect, render
 from django.utils.dateparse import parse_date
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.errors import Malformed
+from entitlements.api import visibility
+from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import doors
+from governance.console.queries import building
 from governance.models import CampaignTemplate
 from governance.reviews import recurring
 
@@ -27,6 +30,62 @@ def listing(request: HttpRequest) -> HttpResponse:
     rows = CampaignTemplate.objects.select_related("owner").order_by("stopped_at", "slug")
     told = {"templates": rows, "may_run": may(request, "campaign-template-start")}
     return render(request, "console/reviews/templates.html", told)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change what a template makes from now on."""
+    doors.about(request, f"template:{slug}")
+    permit(request, "campaign-template", "PATCH")
+    held = CampaignTemplate.objects.select_related("owner").filter(slug=slug, stopped_at=None).first()
+    if held is None:
+        raise NotFound
+    fields, problem = building.given(held), None
+    if request.method == "POST":
+        try:
+            _change(request, held, keeps_scope=fields is None)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            doors.done(request, _("The template is changed."))
+            return redirect("/reviews/templates/")
+    own = {name: getattr(held, name) for name in ("version", "name", "kind", "mode", "framework", "cadence", "days")}
+    next_on = held.next_on.isoformat() if held.next_on else ""
+    filled = {**(fields or {}), **own, "carry_days": held.carry_days or "", "next_on": next_on}
+    told = {
+        "template": held,
+        "problem": problem,
+        "given": request.POST or filled,
+        "ticked": request.POST.getlist("system") if request.POST else filled.get("systems", []),
+        "keeps_scope": fields is None,
+        "scope": json.dumps(held.scope, indent=1, ensure_ascii=False),
+        "kinds": building.KINDS,
+        "systems": visibility.systems(doors.caller(request)).order_by("name"),
+        "choices": building.choices(building.read(request.POST).manner.strategies if request.POST else held.strategies),
+        "cadences": CampaignTemplate.Cadence.choices,
+    }
+    return render(request, "console/reviews/template.html", told, status=problem.status if problem else None)
+
+
+def _change(request: HttpRequest, held: CampaignTemplate, *, keeps_scope: bool) -> None:
+    form, sent = building.read(request.POST), request.POST
+    version, days = (building.number(sent, name) or 0 for name in ("version", "days"))
+    try:
+        next_on = parse_date(sent.get("next_on", ""))
+    except ValueError:
+        next_on = None
+    recurring.edit(
+        held.slug,
+        name=form.name[:180] or held.name,
+        scope=held.scope if keeps_scope else form.scope,
+        manner=form.manner,
+        rhythm=recurring.Rhythm(sent.get("cadence", "none"), next_on, days),
+        version=version,
+        by=doors.person(request),
+        reason=sent.get("reason", "").strip()[:500],
+    )
 
 
 @require_POST

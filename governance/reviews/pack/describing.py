@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import django
 from django.db import connection
@@ -35,6 +36,7 @@ def scope(campaign: Campaign) -> dict[str, Any]:
         "kind": campaign.kind,
         "mode": campaign.mode,
         "framework": campaign.framework,
+        "strategies": reviewing.strategies(campaign.strategies),
         "owner": campaign.owner.login,
         "scope": campaign.scope,
         "scope_sha256": campaign.scope_sha256,
@@ -77,11 +79,19 @@ def _plain(value: object) -> object:
     return value if isinstance(value, str | int | bool | None) else str(value)
 
 
+_STRATEGIES: Final[Mapping[str, str]] = {
+    reviewing.Strategy.FIRST_DECIDES: "one person decides",
+    reviewing.Strategy.ANY_DENY_DENIES: "two people, either may remove it, else the strictest answer wins",
+    reviewing.Strategy.ALL_MUST_KEEP: "two people, both must keep all of it, and silence stops it",
+}
+
+
 def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
     """Return the control in words."""
     values = {
         **{name: said[name] for name in ("kind", "mode", "framework", "owner", "snapshot_at", "due_at", "closed_at")},
         "name": campaign.name,
+        "strategies": "; ".join(f"{risk}: {_STRATEGIES[chosen]}" for risk, chosen in said["strategies"].items()),
         "population": campaign.population_rows,
         "items": sum(said["outcomes"].values()),
         "engine": reviewing.ENGINE,

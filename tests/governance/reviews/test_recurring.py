@@ -8,13 +8,17 @@ from datetime import date, datetime, timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import clock
+from audit import clock, timeline
+from audit.actions import Action
+from entitlements.errors import Stale
 from governance import reviews, tasks
 from governance.models import Campaign, CampaignTemplate, PopulationRow
 from governance.reviews import recurring
+from governance.reviews.campaigns import Manner
 from governance.reviews.errors import BadCadence, BadScope, NameTaken, TemplateStopped
 from governance.reviews.recurring import Rhythm
 from tests import make
+from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -124,3 +128,55 @@ def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it() -> No
     assert "Stopped" in visits.text(ana.get("/reviews/templates/", secure=True))
     assert visits.as_(company.sofia).get("/reviews/templates/", secure=True).status_code == 403
     assert reviews.activate(second.pk, by=company.ana).state == "active"
+
+
+def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever_did() -> None:
+    company, _ = worlds.found()
+    today = clock.now().date()
+    made = recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
+    address, other = "/api/v1/campaign-templates/access", make.analyst("olga")
+    asked = {"days": 30, "strategies": {"low": "all_must_keep"}, "reason": "More time."}
+    assert api.of(other).patch(address, asked).status_code == 428
+    read = api.of(other).get(address)
+    done = api.of(other).patch(address, asked, headers={"if-match": read["ETag"]})
+    assert (done.status_code, done.json()["days"], done.json()["owner"]) == (200, 30, "olga")
+    assert done.json()["next_on"] == today.isoformat(), "what is left out stays"
+    again = api.of(other).patch(address, {"days": 5}, headers={"if-match": read["ETag"]})
+    assert (again.status_code, again.json()["code"]) == (412, "stale")
+    wrong = api.of(other).patch(address, {"cadence": "none"}, headers={"if-match": done["ETag"]})
+    assert wrong.status_code == 422, "what recurs no more has no next day"
+    told = timeline.about("template:access").get(action=Action.CAMPAIGN_TEMPLATE_CHANGED)
+    assert told.detail["changed"]["days"] == {"before": 20, "after": 30}
+    with pytest.raises(Stale):
+        recurring.edit(
+            "access", name="A", scope={}, manner=Manner(), rhythm=recurring.BY_HAND, version=made.version, by=other
+        )
+
+
+def test_a_template_is_changed_by_its_page_which_keeps_what_it_has_no_words_for() -> None:
+    company, _ = worlds.found()
+    plain = {"systems": [company.system.slug], "where": {"field": "tool.risk", "op": "gte", "value": "high"}}
+    recurring.save("plain", name="Plain", scope=plain, by=company.ana)
+    odd = {"where": {"not": {"field": "agent.slug", "op": "eq", "value": "x"}}}
+    recurring.save("odd", name="Odd", scope=odd, by=company.ana)
+    page = visits.as_(company.ana)
+    shown = page.get("/reviews/templates/plain/edit/").content.decode()
+    assert 'value="high" selected' in shown
+    sent = {
+        "version": "1",
+        "name": "Plainer",
+        "kind": "agent_owner",
+        "cadence": "none",
+        "days": "9",
+        "who_low": "any_deny_denies",
+    }
+    filled = {**sent, "system": company.system.slug, "risk": "critical"}
+    assert page.post("/reviews/templates/plain/edit/", filled).status_code == 302
+    held = CampaignTemplate.objects.get(slug="plain")
+    assert (held.name, held.days, held.strategies) == ("Plainer", 9, {"low": "any_deny_denies"})
+    assert held.scope == {**plain, "where": {**plain["where"], "value": "critical"}}
+    assert "It stays as it is" in visits.text(page.get("/reviews/templates/odd/edit/"))
+    assert page.post("/reviews/templates/odd/edit/", sent).status_code == 302
+    assert CampaignTemplate.objects.get(slug="odd").scope == odd
+    stale = page.post("/reviews/templates/odd/edit/", sent)
+    assert (stale.status_code, "stale" in stale.content.decode()) == (412, True)

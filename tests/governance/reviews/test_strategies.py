@@ -1,0 +1,165 @@
+"""Who answers what is of a risk, and what their answers come to: chosen for a campaign, and kept to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from audit import clock, timeline
+from audit.actions import Action
+from entitlements.models import Grant
+from governance import reviewing, reviews
+from governance.models import Campaign, NoAnswer, ReviewDecision, ReviewItem
+from governance.reviews import deadlines, previewing, recurring
+from governance.reviews.campaigns import Manner
+from governance.reviews.errors import BadManner
+from governance.reviews.pack import describing
+from tests import make
+from tests.entitlements.api import client as api
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+KEEP, REMOVE = worlds.KEEP, worlds.REMOVE
+TWO, WHOLE = {"low": "any_deny_denies"}, {"low": "all_must_keep"}
+
+
+@pytest.fixture
+def company() -> Company:
+    """Make the company, with one harmless access of two tools for alice."""
+    company = companies.found()
+    harmless = make.entitlement(company.system, make.tool(company.system), make.tool(company.system))
+    make.grant(company.bot, harmless, people=[company.alice])
+    return company
+
+
+def begun(company: Company, strategies: dict[str, str]) -> tuple[Campaign, ReviewItem]:
+    made = reviews.make(
+        "q4", name="Q4", due_at=clock.now() + timedelta(days=14), manner=Manner(strategies=strategies), by=company.ana
+    )
+    campaign = reviews.activate(made.pk, by=company.ana)
+    return campaign, worlds.item(campaign)
+
+
+def outcome(item: ReviewItem) -> str:
+    item.refresh_from_db()
+    return item.current_decision.verb if item.current_decision else item.state
+
+
+def test_one_person_decides_what_is_of_low_risk_unless_something_else_is_chosen(company: Company) -> None:
+    campaign, item = begun(company, {})
+    worlds.answer(campaign, company.sofia, [(item, KEEP)])
+    assert outcome(item) == "certify"
+
+
+def test_two_people_are_asked_where_that_is_chosen_and_either_removes(company: Company) -> None:
+    campaign, item = begun(company, TWO)
+    worlds.answer(campaign, company.sofia, [(item, KEEP)])
+    assert outcome(item) == "in_review"
+    second = worlds.live(item)
+    assert (second.stage, second.reviewer) == (2, company.sam)
+    worlds.answer(campaign, company.sam, [(item, REMOVE)])
+    assert outcome(item) == "revoke"
+
+
+def test_where_all_must_keep_nothing_is_kept_in_part_by_verb_page_or_database(company: Company) -> None:
+    campaign, item = begun(company, WHOLE)
+    lines = list(item.lines.values_list("pk", flat=True))
+    some = reviews.Answer("reduce", "unused", kept=(lines[0],))
+    shorter = reviews.Answer("certify", "business_need", valid_until=clock.now() + timedelta(hours=2))
+    for said in (some, shorter):
+        with pytest.raises(reviews.BadAnswer):
+            reviews.save_draft(item.pk, said, by=company.sofia, rev=0)
+    page = visits.as_(company.sofia).get("/reviews/q4/work/").content.decode()
+    assert f'name="until:{item.pk}" min=' not in page
+    assert 'value="reduce" disabled' in page.replace("\n", " ")
+    assigned = worlds.live(item)
+    wrong: dict[str, Any] = {"verb": "reduce", "kept_lines": lines[:1], "reason_code": "unused"}
+    with pytest.raises(DatabaseError, match="nothing is kept in part"), transaction.atomic():
+        ReviewDecision.objects.create(
+            item=item, assignment=assigned, decided_by=company.sofia, via="ui", decided_at=clock.now(), **wrong
+        )
+    worlds.answer(campaign, company.sofia, [(item, KEEP)])
+    worlds.answer(campaign, company.sam, [(item, KEEP)])
+    assert outcome(item) == "certify"
+
+
+def test_where_all_must_keep_silence_of_one_stops_even_what_is_of_low_risk(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign, item = begun(company, WHOLE)
+    worlds.answer(campaign, company.sofia, [(item, KEEP)])
+    found = deadlines.effect(campaign)
+    assert ([each.pk for each in found.stopped], found.kept) == ([item.pk], [])
+    later = clock.now() + timedelta(days=30)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert reviews.apply_due() == 1
+    assert NoAnswer.objects.get(item=item).did == NoAnswer.Did.REHEARSED, "the first review only shows it"
+
+
+def test_a_preview_says_what_silence_stops_by_what_is_chosen(company: Company) -> None:
+    usual = previewing.preview({}, Manner(), by=company.ana)
+    whole = previewing.preview({}, Manner(strategies=WHOLE), by=company.ana)
+    assert (usual.silent_grants, whole.silent_grants) == (0, 1)
+
+
+@pytest.mark.parametrize("wrong", [{"high": "first_decides"}, {"critical": "first_decides"}, {"low": "x"}, {"x": "x"}])
+def test_what_is_of_high_risk_is_never_one_persons_by_verb_api_or_database(
+    company: Company, wrong: dict[str, str]
+) -> None:
+    due = clock.now() + timedelta(days=14)
+    with pytest.raises(BadManner):
+        reviews.make("q4", name="Q4", due_at=due, manner=Manner(strategies=wrong), by=company.ana)
+    asked = {"slug": "q4", "name": "Q4", "due_at": due.isoformat(), "strategies": wrong}
+    assert api.of(company.ana).post("/api/v1/campaigns", asked).status_code == 400
+    made = worlds.campaign(company, start=False, slug="other")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Campaign.objects.filter(pk=made.pk).update(strategies=wrong)
+
+
+def test_what_was_chosen_stays_once_a_campaign_began_and_is_shown_wherever_it_is_told(company: Company) -> None:
+    campaign, _item = begun(company, {**WHOLE, "critical": "all_must_keep"})
+    with pytest.raises(DatabaseError, match="fixed when a campaign begins"), transaction.atomic():
+        Campaign.objects.filter(pk=campaign.pk).update(strategies={})
+    all_of_them = {
+        "low": "all_must_keep",
+        "medium": "first_decides",
+        "high": "any_deny_denies",
+        "critical": "all_must_keep",
+    }
+    assert reviewing.strategies(campaign.strategies) == all_of_them
+    assert api.of(company.ana).get("/api/v1/campaigns/q4").json()["strategies"] == all_of_them
+    assert "both must keep all of it" in visits.text(visits.as_(company.ana).get("/reviews/q4/"))
+    said = describing.scope(campaign)
+    assert said["strategies"] == all_of_them
+    assert "medium: one person decides" in describing.control(campaign, said).decode()
+    made = timeline.about("campaign:q4").get(action=Action.CAMPAIGN_MADE)
+    assert made.detail["strategies"] == all_of_them
+
+
+def test_a_form_a_template_and_another_like_it_go_by_what_was_chosen(company: Company) -> None:
+    due = (clock.now() + timedelta(days=14)).date().isoformat()
+    filled = {"name": "Whole", "kind": "agent_owner", "due": due, "who_low": "all_must_keep", "cadence": "none"}
+    page = visits.as_(company.ana)
+    assert page.post("/reviews/new/", {**filled, "template": "yes"}).status_code == 302
+    started = recurring.start("whole", by=company.ana)
+    again = recurring.duplicate(started, "again", name="Again", due_at=started.due_at, by=company.ana)
+    for campaign in (started, again):
+        assert campaign.strategies["low"] == "all_must_keep"
+    shown = api.of(company.ana).get("/api/v1/campaign-templates/whole").json()["strategies"]
+    assert shown["low"] == "all_must_keep"
+
+
+def test_two_answers_are_owed_by_the_database_where_two_people_are_asked(company: Company) -> None:
+    campaign, item = begun(company, TWO)
+    worlds.answer(campaign, company.sofia, [(item, KEEP)])
+    decision = ReviewDecision.objects.get()
+    with pytest.raises(DatabaseError, match="each of its stages is answered"), transaction.atomic():
+        ReviewItem.objects.filter(pk=item.pk).update(state="decided", current_decision=decision)
+    assert Grant.objects.get().state == "active"
+    assert not connection.needs_rollback
