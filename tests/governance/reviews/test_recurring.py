@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -155,7 +156,8 @@ def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever
 
 def test_a_template_is_changed_by_its_page_which_keeps_what_it_has_no_words_for() -> None:
     company, _ = worlds.found()
-    plain = {"systems": [company.system.slug], "where": {"field": "tool.risk", "op": "gte", "value": "high"}}
+    where = {"field": "tool.risk", "op": "gte", "value": "high"}
+    plain: dict[str, Any] = {"systems": [company.system.slug], "where": where}
     recurring.save("plain", name="Plain", scope=plain, by=company.ana)
     odd = {"where": {"not": {"field": "agent.slug", "op": "eq", "value": "x"}}}
     recurring.save("odd", name="Odd", scope=odd, by=company.ana)
@@ -174,7 +176,7 @@ def test_a_template_is_changed_by_its_page_which_keeps_what_it_has_no_words_for(
     assert page.post("/reviews/templates/plain/edit/", filled).status_code == 302
     held = CampaignTemplate.objects.get(slug="plain")
     assert (held.name, held.days, held.strategies) == ("Plainer", 9, {"low": "any_deny_denies"})
-    assert held.scope == {**plain, "where": {**plain["where"], "value": "critical"}}
+    assert held.scope == {**plain, "where": {**where, "value": "critical"}}
     assert "It stays as it is" in visits.text(page.get("/reviews/templates/odd/edit/"))
     assert page.post("/reviews/templates/odd/edit/", sent).status_code == 302
     assert CampaignTemplate.objects.get(slug="odd").scope == odd
