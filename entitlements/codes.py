@@ -63,6 +63,7 @@ class Code(StrEnum):
     # Rights.
     SCOPE_MISSING = "scope_missing"
     NO_GRANT = "no_grant"
+    GRANT_NARROWER_THAN_SCOPE = "grant_narrower_than_scope"
     GRANT_NOT_STARTED = "grant_not_started"
     GRANT_EXPIRED = "grant_expired"
     GRANT_SUSPENDED = "grant_suspended"
@@ -241,6 +242,10 @@ TABLE: Final[dict[Code, Meaning]] = {
         "insufficient_scope",
     ),
     Code.NO_GRANT: _requestable("No grant covers this.", "Request access."),
+    Code.GRANT_NARROWER_THAN_SCOPE: _requestable(
+        "The grant gives less than its scope, and the system looks at the scope alone.",
+        "Request the whole entitlement, or reach the system through the gateway.",
+    ),
     Code.GRANT_NOT_STARTED: _refused("The grant has not begun.", "Wait until it begins.", then=Next.WAIT),
     Code.GRANT_EXPIRED: _requestable("The grant has ended.", "Request access again."),
     Code.GRANT_SUSPENDED: _refused("The grant is suspended."),

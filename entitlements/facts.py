@@ -10,6 +10,7 @@ import functools
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from . import limits, prepared
@@ -70,6 +71,17 @@ LEFT JOIN entitlements_toolversion v ON v.id = t.approved_id
 WHERE y.slug = %s
 """
 
+_NARROWER: Final = """
+SELECT g.id::text FROM entitlements_grant g
+JOIN entitlements_agent a ON a.id = g.agent_id
+JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+JOIN entitlements_system y ON y.id = e.system_id
+WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND EXISTS (
+  SELECT FROM entitlements_entitlementtool w JOIN entitlements_tool t ON t.id = w.tool_id
+  LEFT JOIN entitlements_grantline l ON l.grant_id = g.id AND l.tool_id = t.id AND l.limits = w.limits
+  WHERE w.entitlement_id = e.id AND t.state <> 'removed' AND (l.id IS NULL OR t.state <> 'approved'))
+"""
+
 type Row = Sequence[Any]
 
 
@@ -82,6 +94,16 @@ def load(agent: str, system: str, people: Iterable[tuple[str, bool]] = ()) -> Ag
     if principals is None:
         return None
     return build(principals, prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system]), people)
+
+
+def carried_whole(known: AgentFacts, system: str) -> AgentFacts:
+    """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
+
+    Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.
+    """
+    narrower = {grant for (grant,) in prepared.rows(_NARROWER, [known.agent, system])}
+    lines = {key: tuple(line for line in found if line.grant not in narrower) for key, found in known.lines.items()}
+    return replace(known, lines=lines)
 
 
 def build(

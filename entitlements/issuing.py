@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -23,9 +23,9 @@ from .callers import Caller, Target
 from .codes import Code, Next, meaning
 from .errors import DomainError
 from .locks import Lock
-from .models import Client, Person
+from .models import Client, Person, System
 from .snapshot import AgentFacts, Issuance, Token
-from .verdicts import Effect, Issue, Verdict
+from .verdicts import Effect, Issue, Reason, Verdict
 from .words import Flow
 
 JITTER: Final = 0.1
@@ -216,7 +216,18 @@ def decide(wish: Wish, session: UUID | None, now: float) -> Verdict:
         session=str(session) if session else None,
         begins_session=wish.sign_in is not None and session is None,
     )
-    return policy.may_issue(issuance, known, now)
+    if wish.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
+        return policy.may_issue(issuance, known, now)
+    verdict = policy.may_issue(issuance, facts.carried_whole(known, wish.target.slug), now)
+    would_do = verdict.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
+    return _narrower(verdict) if would_do else verdict
+
+
+def _narrower(verdict: Verdict) -> Verdict:
+    """Say that what is held gives less than any scope that could be issued for it."""
+    code, said = Code.GRANT_NARROWER_THAN_SCOPE, meaning(Code.GRANT_NARROWER_THAN_SCOPE)
+    remedy = replace(verdict.remedy, next=said.next, sentence=said.remedy) if verdict.remedy else None
+    return replace(verdict, code=code, reasons=(Reason(code, said.sentence),), remedy=remedy)
 
 
 def _held(known: AgentFacts) -> frozenset[str]:

@@ -104,6 +104,8 @@ def _verdict(issued: Issued) -> Verdict:
         if not issued.issued.timestamp() > known.tokens_valid_after:
             return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
         return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
+    if target.kind == System.Kind.MCP:
+        known = facts.carried_whole(known, target.slug)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
     session = str(issued.session) if issued.session else None
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)

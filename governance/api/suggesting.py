@@ -12,8 +12,9 @@ from rest_framework.response import Response
 
 from entitlements.api import visibility
 from entitlements.api.fields import Lasts, Shown
+from entitlements.errors import Malformed
 from entitlements.models import Agent, Grant, Tool
-from governance import narrowest, precedents
+from governance import asking, narrowest, precedents
 
 from .requests import OfRequests
 
@@ -41,6 +42,12 @@ class NarrowestShown(Shown):
     lines = LineSuggested(many=True)
 
 
+class AgentNeeded(Malformed):
+    """Say for which agent: you have no personal agent in use, or several."""
+
+    code = "agent_needed"
+
+
 class Narrowest(OfRequests):
     """GET /requests/narrowest."""
 
@@ -49,7 +56,7 @@ class Narrowest(OfRequests):
     @extend_schema(
         responses=NarrowestShown,
         parameters=[
-            OpenApiParameter("agent", str, required=True, description="For which agent, by its short name."),
+            OpenApiParameter("agent", str, description="For which agent: by default who asks, or theirs."),
             OpenApiParameter("entitlement", str, required=True, description="Of which entitlement, by its scope."),
             OpenApiParameter("tool", str, description="The tool whose call was refused, if it is about one."),
         ],
@@ -57,12 +64,21 @@ class Narrowest(OfRequests):
     def get(self, request: Request) -> Response:
         """Suggest the fewest tools and the shortest time to ask for; past calls count for who answers for the agent."""
         asked, by = request.query_params, self.asker()
-        agent = self.find(self._agents(), slug=asked.get("agent", ""))
+        agent = self.find(self._agents(), slug=asked["agent"]) if "agent" in asked else self._own(by)
         offered = visibility.entitlements(self.caller).filter(enabled=True, system__status="active")
         entitlement = self.find(offered, scope=asked.get("entitlement", ""))
         return Response(
             NarrowestShown(_said(precedents.suggest(entitlement, agent, asked.get("tool", ""), by=by))).data
         )
+
+    def _own(self, by: asking.Asker) -> Agent:
+        """Return the agent that asks, or the one personal agent of the person who does. Raises AgentNeeded."""
+        if isinstance(by, Agent):
+            return by
+        personal = Agent.objects.filter(sponsor=by, kind=Agent.Kind.PERSONAL, status=Agent.Status.ACTIVE)
+        if len(found := list(personal[:2])) != 1:
+            raise AgentNeeded
+        return found[0]
 
     def _agents(self) -> QuerySet[Agent]:
         """Return the agents that the caller sees, and those that act for them."""

@@ -73,8 +73,25 @@ def submit(server: Server, given: Namespace) -> Exit:
     return _one(server.post("requests", body), given)
 
 
+def narrowest(server: Server, given: Namespace) -> Exit:
+    """Print the fewest tools and the shortest time that a request could begin with, and why."""
+    return _one(
+        server.get("requests/narrowest", agent=given.agent, entitlement=given.entitlement, tool=given.tool), given
+    )
+
+
+def renew(server: Server, given: Namespace) -> Exit:
+    """Ask that grants go on: one, or those that come in on standard input, each for itself."""
+    if bool(given.id) == given.stdin:
+        raise Ended(Exit.USAGE, "which", "Name one grant, or send several with --stdin.")
+    said = {"lasts": given.lasts}
+    if given.stdin:
+        return _bulk(server, "grants/renew", ({"id": row.get("id")} for row in _stdin()), given, **said)
+    return _one(server.post(f"{_at('grants', given.id)}/renew", {**said, "reason": given.reason}), given)
+
+
 def answer(server: Server, given: Namespace) -> Exit:
-    """Approve or deny one request as it was read, or those that come in on standard input as `list --json` wrote."""
+    """Answer or withdraw one request as it was read, or those that come in on standard input as `list --json` wrote."""
     if bool(given.id) == given.stdin:
         raise Ended(Exit.USAGE, "which", "Name one request, or send several with --stdin.")
     if given.stdin:
@@ -121,11 +138,11 @@ def _revoke(server: Server, given: Namespace, kind: str, name: str) -> Exit:
     return Exit.PARTIAL if given.wait and (made["missing"] or not made["receipt"]) else Exit.DONE
 
 
-def _bulk(server: Server, path: str, items: Iterable[Mapping[str, Any]], given: Namespace) -> Exit:
+def _bulk(server: Server, path: str, items: Iterable[Mapping[str, Any]], given: Namespace, **more: str) -> Exit:
     """Send things in as many parts as it takes; print what became of each."""
-    ended, columns = Exit.DONE, ("id", "slug", "status", "state", "code", "detail")
+    ended, columns = Exit.DONE, ("id", "slug", "status", "state", "request", "code", "detail")
     for part in batched(items, MOST):
-        results = server.post(path, {"items": part, "reason": given.reason})["results"]
+        results = server.post(path, {"items": part, "reason": given.reason, **more})["results"]
         shown = tuple(column for column in columns if column in results[0])
         _many(results, shown, given)
         if any(each["status"] != HTTPStatus.OK for each in results):

@@ -74,6 +74,10 @@ def parser() -> ArgumentParser:
             added.add_argument("id", nargs="?")
             _stdin(added)
             _reason(added).add_argument("--wait", action="store_true", help="until every gateway node has obeyed")
+            added = command(acts, "renew", commands.renew, "ask that one grant goes on, or several")
+            added.add_argument("id", nargs="?")
+            _stdin(_reason(added))
+            added.add_argument("--lasts", required=True, help="for this long, as in P30D")
         elif collection == "agents":
             added = command(acts, "suspend", commands.suspend_agents, "stop agents at once")
             _reason(added).add_argument("slug", nargs="+")
@@ -104,22 +108,23 @@ def _requests(command: Callable[..., ArgumentParser]) -> None:
     for name in ("person", "group"):
         added.add_argument(f"--{name}", action="append", default=[])
     _less(_reason(added))
-    for act, run in (("approve", commands.answer), ("deny", commands.answer)):
-        added = command(act, run, f"{act} a request as it was read", act=act)
+    added = command("narrowest", commands.narrowest, "say what to ask for: the fewest tools, the shortest time")
+    added.add_argument("--entitlement", required=True)
+    added.add_argument("--agent", default="", help="else your personal agent, or the agent that you are")
+    added.add_argument("--tool", default="", help="the tool whose call was refused")
+    for act in ("approve", "deny", "cancel"):
+        added = command(act, commands.answer, f"{act} a request as it was read, or several", act=act)
         added.add_argument("id", nargs="?")
         added.add_argument("--etag", help="the etag of the request as it was read")
         _stdin(_reason(added, required=act == "deny"))
         if act == "approve":
             added.add_argument("--lasts", help="at most this long, as in P30D")
             _less(added)
-    for act in ("narrow", "cancel"):
-        added = command(act, commands.change, f"{act} a request", act=act)
-        added.add_argument("id")
-        added.add_argument("--etag", help="the etag of the request as it was read")
-        _reason(added, required=False)
-        if act == "narrow":
-            added.add_argument("--lasts", help="at most this long, as in P30D")
-            _less(added)
+    added = command("narrow", commands.change, "narrow a request", act="narrow")
+    added.add_argument("id")
+    added.add_argument("--etag", help="the etag of the request as it was read")
+    _reason(added, required=False).add_argument("--lasts", help="at most this long, as in P30D")
+    _less(added)
 
 
 def _less(to: ArgumentParser) -> None:

@@ -19,11 +19,11 @@ from audit.redaction import Unrepresentable
 from entitlements.api import caller as callers
 from entitlements.api import permissions, problems
 from entitlements.api.caller import Caller
-from entitlements.api.matrix import Row
+from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.models import Person
 
-from . import matrix
+from . import matrix, stepup
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 """A view; `page` makes doors of them."""
@@ -49,10 +49,12 @@ def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
 
 def _come_in(request: HttpRequest) -> None:
-    """Ask the page's row. Raises Forbidden."""
-    name, method = _named(request)
-    if not permissions.lets_in(matrix.find(name, method).row, caller(request)):
+    """Ask the page's row, and for a fresh proof where all that it does asks for one. Raises Forbidden."""
+    row = matrix.find(*_named(request)).row
+    if not permissions.lets_in(row, caller(request)):
         raise Forbidden
+    if row.proven == ALWAYS:
+        stepup.demand(request)
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
@@ -138,6 +140,13 @@ def permit(request: HttpRequest, name: str, thing: object, method: str = "POST")
     Only rows that the page names in the console's matrix can be asked: else NotDeclared, which closes the page.
     """
     permissions.permit(caller(request), matrix.asked(*_named(request), (name, method)), thing)
+
+
+def prove(request: HttpRequest, name: str, method: str = "POST", *, weighs: bool = False) -> None:
+    """Ask for a fresh proof where the API's row of this act does; the page names the row. Raises as stepup.demand."""
+    proven = matrix.asked(*_named(request), (name, method)).proven
+    if proven == ALWAYS or (proven == WEIGHTY and weighs):
+        stepup.demand(request)
 
 
 def reason(request: HttpRequest) -> str:

@@ -12,12 +12,12 @@ To add a page: write its row below, under the name that its address has in `urls
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from entitlements.api.caller import SEE_EVERYTHING
+from entitlements.api.matrix import ALWAYS, Matrix, Row, row
 from entitlements.api.matrix import MATRIX as CATALOGUE
-from entitlements.api.matrix import Matrix, Row, row
 from entitlements.api.revocations import EVERYTHING, KINDS
 from entitlements.models import Role
 from entitlements.models.people import OFFICE as OFFICE_ROLES
@@ -40,13 +40,17 @@ class Page:
 
 
 def like(*names: str, also: tuple[str, ...] = ()) -> Page:
-    """Let in whom one of these rows of the API lets in: `agents`, or `agent PATCH`; `also` names rows it asks later."""
+    """Let in whom one of these rows of the API lets in: `agents`, or `agent PATCH`; `also` names rows it asks later.
+
+    Where each of them asks for a fresh proof, so does the door; where one of them does, the page (`doors.prove`).
+    """
     asked = [_key(name) for name in names]
     rows = [API[key] for key in asked]
     union = Row(
         frozenset().union(*(each.roles for each in rows)),
         frozenset().union(*(each.related for each in rows)),
         anybody=any(each.anybody for each in rows),
+        proven=ALWAYS if all(each.proven == ALWAYS for each in rows) else "",
     )
     return Page(union, frozenset([*asked, *map(_key, also)]))
 
@@ -64,7 +68,9 @@ OFFICE: Final = Page(Row(frozenset(OFFICE_ROLES)))
 """The back office at /admin/: each of its pages, to look at; it has none that writes."""
 _SEERS: Final = Page(Row(frozenset(SEE_EVERYTHING)))
 _SETUP: Final = Page(row(Role.ADMIN))
-_EVERYTHING: Final = Page(EVERYTHING)
+_PROVEN_SETUP: Final = Page(row(Role.ADMIN, proven=ALWAYS))
+_EVERYTHING: Final = Page(replace(EVERYTHING, proven=ALWAYS))
+"""By the API it asks for no proof, as no stop does: a page may have been left open, a token was sent for this."""
 _STOP: Final = Page(
     Row(
         frozenset().union(*(kind.row.roles for kind in KINDS.values())),
@@ -76,7 +82,9 @@ type Pages = Mapping[tuple[str, str], Page]
 
 
 def _both(page: Page, *names: str) -> dict[tuple[str, str], Page]:
-    return {(name, method): page for name in names for method in ("GET", "POST")}
+    """Place a form and what it does; the form itself is shown without a proof."""
+    shown = replace(page, row=replace(page.row, proven=""))
+    return {(name, method): page if method == "POST" else shown for name in names for method in ("GET", "POST")}
 
 
 SIGN_IN: Final[Pages] = {
@@ -102,7 +110,8 @@ PAGES: Final[Pages] = {
     ("audit", "GET"): like("audit-events GET"),
     ("settings", "GET"): ONES_OWN,
     ("setup", "GET"): ONES_OWN,
-    **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup", "invite", "trust", "link")},
+    **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup")},
+    **{(f"setup-{act}", "POST"): _PROVEN_SETUP for act in ("invite", "trust", "link")},
     ("approval-settings", "GET"): like("approval-policies GET"),
     **_both(like("policy-proposals"), "policy-propose"),
     ("policy-history", "GET"): like("approval-policy GET"),
@@ -119,12 +128,14 @@ PAGES: Final[Pages] = {
     ("webhook-list", "GET"): like("webhooks GET"),
     ("webhook-list", "POST"): like("webhooks"),
     ("webhook-page", "GET"): like("webhook GET"),
-    ("webhook-page", "POST"): like("webhook-rotate", "webhook-test", "webhook-stop", "webhook-message-replay"),
+    ("webhook-page", "POST"): like(
+        "webhook-rotate", "webhook-test", "webhook-stop", "webhook-start", "webhook-message-replay"
+    ),
     ("role-map", "GET"): like("role-mappings GET"),
     ("role-map", "POST"): like("role-mappings", "role-mapping-confirm", "role-mapping-end"),
     ("delivery-list", "GET"): like("deliveries GET"),
     ("delivery-again", "POST"): like("delivery-replay"),
-    ("make-token", "POST"): ONES_OWN,
+    ("make-token", "POST"): Page(Row(anybody=True, proven=ALWAYS)),
     ("end-token", "POST"): ONES_OWN,
     ("connect", "GET"): like("clients GET"),
     ("connect-light", "GET"): like("client GET"),
@@ -205,7 +216,7 @@ PAGES: Final[Pages] = {
     **_both(_STOP, "stop"),
     **_both(_EVERYTHING, "stop-everything"),
     ("stop-several", "POST"): like("grant-suspend", "grant-revoke", "agent-suspend"),
-    ("start-again", "POST"): Page(row(Role.ANALYST, Role.SECURITY)),
+    ("start-again", "POST"): Page(row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)),
     # Combinations that no agent may hold
     ("rule-list", "GET"): like("combination-rules GET"),
     ("rule-propose", "POST"): like("combination-rules"),
@@ -250,7 +261,7 @@ PAGES: Final[Pages] = {
     ),
     ("review-recall", "POST"): like("review-item-recall"),
     ("review-reassign", "POST"): like("review-item-reassign"),
-    ("review-evidence", "GET"): like("campaign-evidence GET"),
+    ("review-evidence", "GET"): like("campaign-samples GET"),  # a page shows it; a file of it asks for a proof
     ("review-csv", "GET"): like("campaign-evidence-table GET"),
     ("review-json", "GET"): like("campaign-evidence GET"),
     ("review-seal", "POST"): like("campaign-seal"),
@@ -259,7 +270,7 @@ PAGES: Final[Pages] = {
     ("review-audit", "POST"): like(
         *("campaign-samples", "campaign-questions", "audit-question-answer", "campaign-shares", "evidence-share-end")
     ),
-    ("review-sample", "GET"): like("audit-sample GET"),
+    ("review-sample", "GET"): like("campaign-samples GET"),  # as above
     ("review-sample", "POST"): like("audit-sample-marks"),
     **{(f"review-{name}", "GET"): like("audit-sample-table GET") for name in ("workpaper", "workpaper-json")},
     # People
@@ -270,9 +281,11 @@ PAGES: Final[Pages] = {
     **_both(like("person PATCH"), "person-edit"),
     ("person-role", "POST"): like("person-role-give", "person-role-take"),
     ("source-list", "GET"): _SEERS,
-    ("source-list", "POST"): _SETUP,
+    ("source-list", "POST"): like("people-sources"),
     ("source-page", "GET"): _SEERS,
-    ("source-page", "POST"): _SETUP,
+    ("source-page", "POST"): like(
+        *(f"people-source-{act}" for act in ("rotate", "test", "disable", "let-through", "keep", "file"))
+    ),
     ("group-list", "GET"): like("groups GET"),
     **_both(like("groups"), "group-add"),
     ("group-page", "GET"): like("group GET"),

@@ -5,7 +5,7 @@ and subject (`causes`). It is asked about as a campaign of kind `micro` (`openin
 proofs and deadlines are those of every review; `answering` is its page, `settling` its end.
 """
 
-from .answering import Said, answer, postpone
+from .answering import Said, answer, postpone, weighs
 from .causes import waiting_count
 from .finding import find
 from .hearing import listen
@@ -26,4 +26,5 @@ __all__ = [
     "settle_due",
     "visible_to",
     "waiting_count",
+    "weighs",
 ]

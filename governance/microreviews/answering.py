@@ -15,6 +15,7 @@ from audit import log
 from audit.actions import Action
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Person
+from entitlements.words import Risk
 from governance import reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewTrigger
 from governance.models.microreviews import MOST_POSTPONED
@@ -66,6 +67,11 @@ def answer(
     for item in items:
         reviews.save_draft(item, _of_item(said, left[item]), by=by, rev=revisions.get(item, 0))
     return reviews.submit(campaign_id, by=by, via=via, amr=amr)
+
+
+def weighs(campaign_id: UUID, by: Person) -> bool:
+    """Whether something of critical risk waits for somebody in a small review: answering it asks for a proof."""
+    return reviews.waiting_for(by).filter(item__campaign=campaign_id, item__risk=Risk.CRITICAL).exists()
 
 
 def _waiting(campaign_id: UUID, by: Person) -> list[Assignment]:

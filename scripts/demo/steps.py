@@ -22,7 +22,7 @@ def system_is_registered(stage: Stage) -> None:
     }
     done("Registering the system", ana.post("systems", about), 201)
     secret = {"kind": "bearer", "value": sample["secret"]}
-    done("Storing its credential", stage.api("sam").put(f"systems/{SYSTEM}/secret", secret))
+    done("Storing its credential", stage.api("sam", proven=True).put(f"systems/{SYSTEM}/secret", secret))
     done("Discovering its tools", ana.post(f"systems/{SYSTEM}/discover", {}))
     found = ana.every(f"tools?system={SYSTEM}")
     check({tool["name"] for tool in found} == set(ASKED), f"other tools were found: {found}")
@@ -51,7 +51,7 @@ def agent_is_registered(stage: Stage) -> None:
     about = {"slug": AGENT, "name": "Travel helper", "kind": "personal", "sponsor": USER, "owner": "otto"}
     done("Registering the agent", ana.post("agents", {**about, "purpose": "Plans Alice's trips."}), 201)
     client = {"client_id": AGENT, "agent": AGENT, "auth": "client_secret_basic", "redirect_uris": [CALLBACK]}
-    made = done("Registering its client", ana.post("clients", client), 201)
+    made = done("Registering its client", stage.api("ana", proven=True).post("clients", client), 201)
     check(made.get("secret"), f"the client's secret was not shown: {sorted(made)}")
     stage.world["agents"][AGENT] = world.Agent(sponsor=USER, owner="otto", client_id=AGENT)
     stage.world["clients"][AGENT] = world.OAuthClient(

@@ -112,7 +112,7 @@ def test_a_version_of_five_thousand_digits_is_not_the_one_that_was_read() -> Non
     ids=repr,
 )
 def test_a_key_set_that_is_none_is_refused(keys: dict[str, Any]) -> None:
-    answer = client.of(make.analyst()).post("/api/v1/clients", {"client_id": "c1", "jwks": keys})
+    answer = client.proven(make.analyst()).post("/api/v1/clients", {"client_id": "c1", "jwks": keys})
 
     assert 400 <= answer.status_code < 500, answer.content
     assert not Client.objects.exists()
@@ -145,7 +145,7 @@ def test_a_key_for_an_algorithm_that_is_no_word_is_for_none(key: dict[str, Any])
     ],
 )
 def test_no_field_of_no_body_brings_the_api_down(method: str, given: object) -> None:
-    ana = client.of(make.person("ana", roles=["analyst", "admin"]))
+    ana = client.proven(make.person("ana", roles=["analyst", "admin"]))
     make.agent("bot")
     system = make.system("time")
     fields: dict[str, dict[str, Any]] = {

@@ -75,7 +75,7 @@ def test_no_cell_of_a_table_is_a_formula(world: addresses.World) -> None:
 
 
 def test_json_holds_every_text_as_it_is_and_under_a_type_that_no_browser_runs(world: addresses.World) -> None:
-    ana = api.of(world.company.ana)
+    ana = api.proven(world.company.ana)
     for path in ("agents/research-bot", "systems/clock", "tools/clock/now", "campaigns/q4/evidence", "audit-events"):
         answer = ana.get(f"/api/v1/{path}")
         assert answer["Content-Type"].partition(";")[0] == "application/json", path

@@ -94,7 +94,7 @@ def test_no_answer_says_more_than_its_schema_names_and_none_a_secret(world: addr
     assert hidden
     wrong: list[str] = []
     for reader, roles in READERS.items():
-        asks = api.of(make.person(f"reads-as-{reader}", roles=roles))
+        asks = api.proven(make.person(f"reads-as-{reader}", roles=roles))
         for path, item in document["paths"].items():
             if "get" not in item or path == "/api/v1/schema":
                 continue

@@ -77,7 +77,7 @@ def test_an_analyst_who_becomes_the_systems_owner_does_not_answer_what_was_asked
     ana = make.analyst("ana")
     system = make.system(owner=make.person("sam"))
     request = make.request(make.entitlement(system, make.tool(system, risk="high")), robot(), by=make.analyst("asker"))
-    patch = client.of(ana).patch("/api/v1/systems/" + system.slug, {"owner": "ana", "reason": "x"}, headers=ETAG)
+    patch = client.proven(ana).patch("/api/v1/systems/" + system.slug, {"owner": "ana", "reason": "x"}, headers=ETAG)
     assert (patch.status_code, patch.json()["code"]) == (403, "own_appointment")
 
     owns_later(request, ana)

@@ -19,7 +19,7 @@ from entitlements.api.caller import Caller
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
 from governance import dormancy, microreviews, separation
-from governance.console import doors, paging, stepup
+from governance.console import doors, paging
 from governance.console.queries import agents as read
 from governance.console.queries import record
 from governance.models import Dormancy, OfficeProposal
@@ -187,7 +187,6 @@ def kinds(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         kind, allowed, by = request.POST.get("kind", ""), "allow" in request.POST, doors.person(request).principal
         doors.permit(request, "kind-of-agents", None, "PUT")
-        stepup.demand(request)
         lifecycle.rule_kind(kind, allowed=allowed, by=by, reason=doors.reason(request))
         doors.done(request, _("That holds for agents registered from now on."))
         return redirect(reverse("agent-kinds-page"))

@@ -21,7 +21,7 @@ from entitlements.errors import Malformed, NotFound
 from entitlements.models import Agent, Entitlement, Group
 from entitlements.words import Risk
 from governance import approvalrules, policies, rules
-from governance.console import doors, filling, paging, stepup
+from governance.console import doors, filling, paging
 from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 
 HERE: Final = "/settings/approvals/"
@@ -181,7 +181,6 @@ def propose(request: HttpRequest) -> HttpResponse:
     initial = {**_initial(now), "entitlement": found.scope if found else ""}
     form = PolicyForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST":
-        stepup.demand(request)
 
         def act(given: dict[str, Any]) -> PolicyProposal:
             doors.permit(request, "policy-proposals", None)
@@ -214,7 +213,7 @@ def decide(request: HttpRequest, proposal: UUID) -> HttpResponse:
     doors.about(request, *policies.about(found))
     if request.POST.get("verb") == "confirm":
         doors.permit(request, "policy-proposal-confirm", found)
-        stepup.demand(request)
+        doors.prove(request, "policy-proposal-confirm")
         policies.confirm(found.pk, by=doors.person(request), reason=doors.reason(request))
         doors.done(request, _("In force for all that is asked from now on."))
     else:
@@ -259,7 +258,6 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
     """Propose a rule that approves without a person; a second person confirms it."""
     form = RuleForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
-        stepup.demand(request)
 
         def act(given: dict[str, Any]) -> ApprovalRule:
             doors.permit(request, "approval-rules", None)
@@ -297,8 +295,7 @@ def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
     if verb not in verbs:
         raise Malformed
     doors.permit(request, f"approval-rule-{verb}", found)
-    if verb == "confirm":
-        stepup.demand(request)
+    doors.prove(request, f"approval-rule-{verb}")
     act, said = verbs[verb]
     act(found.pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, said)

@@ -17,7 +17,7 @@ from entitlements.errors import Forbidden, Malformed
 from entitlements.models import Person
 from governance import reviews
 from governance.api.matrix import MATRIX
-from governance.console import doors, stepup
+from governance.console import doors
 from governance.models import AuditQuestion, AuditSample, Campaign, EvidenceShare, SampledItem
 from governance.reviews import auditing, workpapers
 
@@ -107,7 +107,7 @@ def _answer(request: HttpRequest, campaign: Campaign) -> None:
 def _share(request: HttpRequest, campaign: Campaign) -> None:
     if not _may_share(request):
         raise Forbidden
-    stepup.demand(request)
+    doors.prove(request, "campaign-shares")
     try:
         day = parse_date(request.POST.get("until", ""))
     except ValueError as error:
@@ -181,7 +181,6 @@ def workpaper(request: HttpRequest, sample: UUID, form: str) -> HttpResponse:
     """Hand a workpaper out as a table or as JSON."""
     drawn = _sample(request, sample)
     readable(request, drawn.campaign.slug, f"workpaper.{form}")
-    stepup.demand(request)
     answer: HttpResponse
     if form == "csv":
         answer = HttpResponse(workpapers.as_csv(drawn), content_type="text/csv; charset=utf-8")

@@ -17,7 +17,7 @@ from entitlements.api import visibility
 from entitlements.api.clients import ClientAsked
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.models import Agent, Client
-from governance.console import doors, filling, stepup
+from governance.console import doors, filling
 
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {"client_id_taken": "client_id", "private_key_given": "jwks"}
@@ -102,7 +102,6 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     agent = _agent(request, slug)
     form = AddForm(request.POST) if request.method == "POST" else AddForm(initial={"client_id": slug})
     if request.method == "POST":
-        stepup.demand(request)
         by = doors.person(request).principal
         made = filling.submit(request, form, lambda given: clients.register(agent=agent, by=by, **given), _FIELDS)
         if made is not None:
@@ -145,7 +144,7 @@ def _change(request: HttpRequest, client: Client) -> HttpResponse:
     if not reason:
         raise ReasonRequired
     if verb == "rotate":
-        stepup.demand(request)
+        doors.prove(request, "client-secret")
         rotated, secret = clients.rotate_secret(client, by=by, reason=reason)
         return _show(request, rotated, secret=secret)
     clients.enable(client, by=by, reason=reason)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from audit import clock
 from entitlements.models import Person
 from governance import delegations
-from governance.console import doors, filling, stepup
+from governance.console import doors, filling
 from governance.models import Delegation
 
 _FIELDS = {"delegate_unfit": "delegate", "delegation_too_long": "ends_at", "delegation_in_ring": "delegate"}
@@ -49,7 +49,6 @@ def listing(request: HttpRequest) -> HttpResponse:
     person = doors.person(request)
     form = DelegationForm(request.POST) if request.method == "POST" else DelegationForm(initial=_now())
     if request.method == "POST":
-        stepup.demand(request)
         made = filling.submit(request, form, lambda given: _make(given, person), _FIELDS)
         if made is not None:
             doors.done(request, _("%(name)s answers in your place then.") % {"name": made.delegate.name})

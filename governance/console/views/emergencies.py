@@ -56,8 +56,6 @@ def declare(request: HttpRequest) -> HttpResponse:
         if agent is None or entitlement is None:
             raise NotFound
         doors.about(request, f"agent:{agent.slug}", f"entitlement:{entitlement.scope}")
-        if stepup.has_second_factor(person):  # whoever has none is refused by the verb
-            stepup.demand(request)
         try:
             made = _give(request, agent, entitlement)
         except DomainError as refusal:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from governance import reviews, tasks
 from governance.api.matrix import MATRIX
-from governance.console import doors, paging, stepup
+from governance.console import doors, paging
 from governance.models import EvidencePack, EvidenceSealing
 from governance.reviews.evidence import listed, shown, tie_out
 from governance.reviews.pack import sealing
@@ -32,7 +32,6 @@ def seal(request: HttpRequest, slug: str) -> HttpResponse:
     """Sign the review off, and have a worker seal it; a fresh proof is asked for, since it cannot be taken back."""
     campaign = found(request, slug)
     permit(request, "campaign-seal")
-    stepup.demand(request)
     proofs = request.session.get("account_authentication_methods", [])
     amr = sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
     statement = request.POST.get("statement", "").strip()[:2000]
@@ -46,7 +45,6 @@ def seal(request: HttpRequest, slug: str) -> HttpResponse:
 def pack(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Hand the sealed pack out, byte for byte as it was kept; without one, lead to where it would be sealed."""
     campaign = readable(request, slug, "evidence.zip")
-    stepup.demand(request)
     kept = EvidencePack.objects.filter(campaign=campaign).first()
     if kept is None:
         doors.done(request, _("This review is not sealed yet, so there is no pack."))
@@ -83,7 +81,6 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
 def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
     """Hand the evidence out as a table or as JSON."""
     campaign = readable(request, slug, f"evidence.{form}")
-    stepup.demand(request)
     kept = reviews.evidence(campaign)
     answer: HttpResponse
     if form == "csv":

@@ -12,9 +12,8 @@ from django.views.decorators.http import require_http_methods
 from audit.actions import Action
 from audit.models import Event
 from entitlements.errors import DomainError, Malformed, NotFound
-from entitlements.words import Risk
 from governance import microreviews, reviewing, reviews
-from governance.console import doors, stepup
+from governance.console import doors
 from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
 from governance.microreviews.causes import MANNERS
@@ -73,8 +72,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         doors.done(request, _("You are asked again: it is due fourteen days later."))
         return redirect(f"/small-reviews/{campaign.slug}/")
     said = _said(request)
-    if any(item.risk == Risk.CRITICAL for item in read.to_answer(campaign, by)):
-        stepup.demand(request)
+    doors.prove(request, "micro-review-answer", weighs=microreviews.weighs(campaign.pk, by))
     done = microreviews.answer(campaign.pk, said, by=by, via=ReviewDecision.Via.UI, amr=proofs(request))
     proven = [reviews.prove(cut) for cut in done.removals]
     doors.done(request, told_of(len(done.decided), len(proven), sum(each.state == "verified" for each in proven)))

@@ -17,7 +17,7 @@ from entitlements import people, roles
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Role
-from governance.console import doors, filling, stepup
+from governance.console import doors, filling
 
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {"manager_loop": "manager", "own_appointment": "manager"}
@@ -166,7 +166,6 @@ def change_role(request: HttpRequest, login: str) -> HttpResponse:
     doors.about(request, f"person:{login}")
     verb, role, by = request.POST.get("verb"), request.POST.get("role", ""), doors.person(request)
     doors.permit(request, "person-role-give" if verb == "give" else "person-role-take", person)
-    stepup.demand(request)
     try:
         if verb == "give":
             ends = _end(request.POST.get("until", ""))

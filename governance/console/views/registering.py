@@ -18,7 +18,7 @@ from entitlements import catalog, vault
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Forbidden
 from entitlements.models import Person, Secret, System
-from governance.console import doors, filling, stepup
+from governance.console import doors, filling
 
 """The kinds that something here serves; the others can be described in the catalogue, and not be reached."""
 EXAMPLES: Final = (
@@ -162,6 +162,7 @@ def _register(request: HttpRequest, given: dict[str, Any]) -> System:
 
 
 def _store(request: HttpRequest, system: System, secret: str) -> Secret:
+    doors.prove(request, "system-secret", "PUT")
     try:
         doors.permit(request, "system-secret", system, "PUT")
     except Forbidden as refusal:
@@ -180,7 +181,6 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     known = {"upstream_url": system.upstream_url, "name": system.name, "owner": system.owner, "version": system.version}
     form = EditForm(initial={**known, "owner": _login(system.owner)})
     if request.method == "POST":
-        stepup.demand(request)
         form = EditForm(request.POST)
         if filling.submit(request, form, lambda given: _edit(request, system, given), _FIELDS) is not None:
             doors.done(request, _("Saved."))

@@ -149,8 +149,7 @@ def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:
         return _("Withdrawn.")
     if verb != "approve":
         raise Malformed
-    if asked.risk in proving.HIGH:
-        stepup.demand(request)
+    doors.prove(request, "request-approve", weighs=asked.risk in proving.HIGH)
     left = approvals.approve(
         asked.pk, by=person, expected_version=shown, narrow=narrowing(request, asked), reason=reason
     )

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from entitlements import rolemaps, roles
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Role, RoleMapping, TrustedIssuer
-from governance.console import doors, filling, paging, stepup
+from governance.console import doors, filling, paging
 
 _FIELDS: Final = {"mapping_taken": "value", "role_not_mappable": "role", "role_not_held": "role"}
 
@@ -53,7 +53,6 @@ def listing(request: HttpRequest) -> HttpResponse:
     form = ProposeForm(request.POST) if verb == "propose" else ProposeForm()
     problem = None
     if request.method == "POST":
-        stepup.demand(request)
         person = doors.person(request)
         if verb == "propose":
             made = filling.submit(

@@ -20,7 +20,7 @@ from audit import clock
 from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.models import Person, Role
 from governance import firstadmin, readiness, setup
-from governance.console import doors, signin, stepup
+from governance.console import doors, signin
 from governance.console.queries import setup as read
 from governance.models import SetupCheck
 
@@ -86,7 +86,6 @@ def attest(request: HttpRequest) -> HttpResponse:
 @doors.page
 def trust(request: HttpRequest) -> HttpResponse:
     """Trust the issuer that was tested, after a fresh proof of who asks."""
-    stepup.demand(request)
     doors.about(request, "setup:sign_in")
     setup.trust_company(by=doors.person(request))
     doors.done(request, _("Trusted. Now say which of its accounts is yours, by signing in there."))
@@ -97,7 +96,6 @@ def trust(request: HttpRequest) -> HttpResponse:
 @doors.page
 def link(request: HttpRequest) -> HttpResponse:
     """Let the next sign-in at the company say which account there is this person's; only a link may lead there."""
-    stepup.demand(request)
     signin.allow_link(request)
     return redirect(f"{reverse(_SETUP)}#sign_in")
 
@@ -106,7 +104,6 @@ def link(request: HttpRequest) -> HttpResponse:
 @doors.page
 def invite(request: HttpRequest) -> HttpResponse:
     """Invite a colleague: the link goes to them by mail where mail is known to work, else it is shown, this once."""
-    stepup.demand(request)
     email = request.POST.get("email", "").strip()[:254]
     roles = [role.value for role in setup.INVITABLE if role.value in request.POST.getlist("role")]
     try:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods
 from entitlements import peoplefiles, sources
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import PeopleSource, Role, TrustedIssuer
-from governance.console import doors, filling, stepup
+from governance.console import doors, filling
 from governance.console.queries import syncs
 
 _FIELDS: Final = {"source_taken": "slug"}
@@ -50,7 +50,6 @@ def listing(request: HttpRequest) -> HttpResponse:
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     told = {"syncs": syncs.last(), "ended": _ended(), "may_change": _may_change(request)}
     if request.method == "POST":
-        stepup.demand(request)
         by = doors.person(request).principal
         made = filling.submit(request, form, lambda given: sources.make(given.pop("slug"), **given, by=by), _FIELDS)
         if made is not None:
@@ -74,7 +73,6 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return _show(request, source)
     doors.about(request, str(source.principal))
-    stepup.demand(request)
     try:
         return _act(request, source)
     except DomainError as refusal:
@@ -82,8 +80,23 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         return _show(request, source, problem=refusal)
 
 
+_ACTS: Final = {
+    "look": "file",
+    "take": "file",
+    "test": "test",
+    "rotate": "rotate",
+    "end": "disable",
+    "let": "let-through",
+    "refuse": "keep",
+}
+"""What each button is called by the API."""
+
+
 def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
-    verb, by, reason = request.POST.get("verb"), doors.person(request).principal, doors.reason(request)
+    verb, by, reason = request.POST.get("verb", ""), doors.person(request).principal, doors.reason(request)
+    if (act := _ACTS.get(verb)) is None:
+        raise Malformed
+    doors.prove(request, f"people-source-{act}")
     if verb in {"look", "take"}:
         return _file(request, source, take=verb == "take")
     if verb == "test":
@@ -97,11 +110,9 @@ def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
         count = sources.let_through(source, by=by, reason=reason)
         said = ngettext("%(n)d person was shut out.", "%(n)d people were shut out.", count)
         doors.done(request, said % {"n": count})
-    elif verb == "refuse":
+    else:
         count = sources.refuse(source, by=by, reason=reason)
         doors.done(request, ngettext("%(n)d person stays.", "%(n)d people stay.", count) % {"n": count})
-    else:
-        raise Malformed
     return redirect(reverse("source-page", args=[source.slug]))
 
 

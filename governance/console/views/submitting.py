@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from entitlements.errors import DomainError
 from entitlements.words import Risk
 from governance import reviewing, reviews
-from governance.console import doors, stepup
+from governance.console import doors
 from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
 from governance.models import Campaign, Draft, ReviewDecision
@@ -30,8 +30,8 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
     drafts = read.drafted(campaign, person)
     problem: DomainError | None = None
     if request.method == "POST":
-        if any(each.assignment.item.risk == Risk.CRITICAL for each in drafts):
-            stepup.demand(request)
+        weighs = any(each.assignment.item.risk == Risk.CRITICAL for each in drafts)
+        doors.prove(request, "campaign-submissions", weighs=weighs)
         try:
             done = reviews.submit(
                 campaign.pk, by=person, via=ReviewDecision.Via.UI, tag=request.POST.get("tag", ""), amr=proofs(request)

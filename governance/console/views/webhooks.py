@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed
-from governance.console import doors, filling, paging, stepup
+from governance.console import doors, filling, paging
 from governance.models import Webhook
 from governance.notices import hooks, posting
 
@@ -59,7 +59,6 @@ def listing(request: HttpRequest) -> HttpResponse:
     """List the endpoints, and add one; its secret is shown this once."""
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST":
-        stepup.demand(request)
         by = doors.person(request).principal
         made = filling.submit(request, form, lambda given: hooks.make(given.pop("slug"), **given, by=by), _FIELDS)
         if made is not None:
@@ -76,7 +75,6 @@ def one(request: HttpRequest, webhook: str) -> HttpResponse:
     if request.method != "POST":
         return _show(request, found)
     doors.about(request, f"webhook:{found.slug}")
-    stepup.demand(request)
     try:
         return _act(request, found)
     except DomainError as refusal:
@@ -84,8 +82,18 @@ def one(request: HttpRequest, webhook: str) -> HttpResponse:
         return _show(request, found, problem=refusal)
 
 
+_ACTS: Final = {
+    **{verb: f"webhook-{verb}" for verb in ("rotate", "test", "stop", "start")},
+    "replay": "webhook-message-replay",
+}
+"""What each button is called by the API."""
+
+
 def _act(request: HttpRequest, found: Webhook) -> HttpResponse:
-    verb, by, reason = request.POST.get("verb"), doors.person(request).principal, doors.reason(request)
+    verb, by, reason = request.POST.get("verb", ""), doors.person(request).principal, doors.reason(request)
+    if (act := _ACTS.get(verb)) is None:
+        raise Malformed
+    doors.prove(request, act)
     if verb == "rotate":
         return _show(request, found, fresh=hooks.rotate(found, by=by))
     if verb == "test":
@@ -97,11 +105,9 @@ def _act(request: HttpRequest, found: Webhook) -> HttpResponse:
     elif verb == "start":
         hooks.start(found, by=by, reason=reason)
         doors.done(request, _("It is told what happens from now on."))
-    elif verb == "replay":
+    else:
         posting.replay(_message(request, found), by=by)
         doors.done(request, _("It is tried again within seconds."))
-    else:
-        raise Malformed
     return redirect(reverse("webhook-page", args=[found.slug]))
 
 

@@ -85,7 +85,7 @@ def test_an_analyst_gives_a_script_nothing_that_analysts_lack() -> None:
 
 def test_a_script_with_more_than_analysts_have_is_made_started_and_opened_by_an_admin_alone() -> None:
     analyst = client.proven(make.person(roles=[Role.ANALYST]))
-    both = client.of(make.person(roles=[Role.ANALYST, Role.ADMIN]))
+    both = client.proven(make.person(roles=[Role.ANALYST, Role.ADMIN]))
     body = {"client_id": "more", "auth": "client_secret_basic", "api_scopes": ["mandate:people-sources:write"]}
     refused = analyst.post("/api/v1/clients", body, format="json")
     assert (refused.status_code, refused.json()["code"]) == (403, "beyond_own_scopes")

@@ -71,7 +71,7 @@ def test_a_key_of_another_form_is_refused(key: str) -> None:
 
 @pytest.mark.django_db
 def test_a_secret_that_is_shown_once_is_not_kept_for_a_replay() -> None:
-    ana = client.of(make.analyst())
+    ana = client.proven(make.analyst())
     body = {"client_id": "ci", "auth": "client_secret_basic", "api_scopes": ["mandate:read"]}
 
     first = ana.post("/api/v1/clients", body, headers={"Idempotency-Key": "k1"}).json()

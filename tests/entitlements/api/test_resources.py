@@ -132,7 +132,7 @@ def test_a_system_is_registered_edited_and_stopped_by_its_owner() -> None:
 def test_a_credential_goes_in_and_never_comes_out() -> None:
     system = make.system("time")
     assert system.owner
-    sam = client.of(system.owner)
+    sam = client.proven(system.owner)
 
     stored = sam.put("/api/v1/systems/time/secret", {"value": "s3cr3t-of-the-upstream"})
     read = sam.get("/api/v1/systems/time")

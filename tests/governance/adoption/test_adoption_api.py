@@ -78,7 +78,7 @@ def test_what_was_seen_is_matched_or_blocked(company: Company) -> None:
     blocked = post(company.resa, f"seen-agents/{seen['id']}/block", reason="Not allowed.")
     assert (blocked.json()["state"], blocked.json()["decided_by"]) == ("blocked", "person:resa")
     body = {"client_id": "shadow", "agent": "research-bot", "auth": "none"}
-    refused = client.of(company.ana).post("/api/v1/clients", body, format="json")
+    refused = client.proven(company.ana).post("/api/v1/clients", body, format="json")
     assert (refused.status_code, refused.json()["code"]) == (409, "client_blocked")
     own = post(company.resa, f"seen-agents/{seen['id']}/unblock", reason="x")
     assert own.json()["code"] == "second_person_required"

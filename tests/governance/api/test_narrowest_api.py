@@ -88,3 +88,21 @@ def test_what_is_not_named_or_not_known_is_refused(company: Company) -> None:
     assert otto.get(URL).status_code == 404
     assert otto.get(URL, {**ASKED, "entitlement": "clock:nothing"}).status_code == 404
     assert otto.get(URL, {**ASKED, "wide": "yes"}).status_code == 400
+
+
+def test_without_an_agent_it_is_of_the_agent_that_asks_or_of_ones_own(company: Company) -> None:
+    otto = client.of(company.otto)
+    without = {"entitlement": "clock:use"}
+    assert otto.get(URL, without).json()["code"] == "agent_needed", "he has none"
+    make.agent("his", kind="personal", sponsor=company.otto, owner=company.bob)
+    his = otto.get(URL, {**without, "agent": "his"})
+    assert otto.get(URL, without).json() == his.json()
+    make.agent("his-too", kind="personal", sponsor=company.otto, owner=company.bob)
+    assert otto.get(URL, without).json()["code"] == "agent_needed", "he has two"
+    catalog.ensure_builtin()
+    auth = Client.Auth.CLIENT_SECRET_BASIC
+    _, secret = make.client(company.bot, "bot-client", auth=auth, api_scopes=["mandate:request"])
+    called(company)
+    bot = APIClient()
+    bot.credentials(HTTP_AUTHORIZATION=f"Bearer {token('bot-client', secret, 'mandate:request')}")
+    assert bot.get(URL, without).json()["tools"] == ["convert"]

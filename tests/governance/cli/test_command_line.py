@@ -116,6 +116,25 @@ def test_what_a_list_prints_is_what_many_answers_read(company: Company, run: Run
     assert run(company.ana, "grants", "revoke", "--stdin", "--reason", "x", stdin="nonsense")[0] == 2
 
 
+def test_what_to_ask_for_is_said_and_what_was_asked_for_goes_on_or_is_withdrawn(company: Company, run: Run) -> None:
+    ended, (narrowest,), _ = run(
+        company.otto, "requests", "narrowest", "--agent", "research-bot", "--entitlement", "clock:use", "--tool", "now"
+    )
+    assert (ended, narrowest["tools"], bool(narrowest["lasts"])) == (0, ["now"], True)
+    held = make.grant(company.bot, company.use, people=[company.alice])
+    renew = ["grants", "renew", str(held.pk), "--lasts", "P7D", "--reason", "Still needed."]
+    ended, (asked,), _ = run(company.otto, *renew)
+    assert (ended, asked["renews"]) == (0, str(held.pk))
+    assert run(company.otto, *renew)[0] == 4
+    _, waiting, _ = run(company.otto, "requests", "list", "--state", "in_approval")
+    lines = "\n".join(map(json.dumps, waiting))
+    ended, results, _ = run(company.otto, "requests", "cancel", "--stdin", "--reason", "Not now.", stdin=lines)
+    assert (ended, [each["state"] for each in results]) == (0, ["cancelled"])
+    many = json.dumps({"id": str(held.pk)})
+    ended, results, _ = run(company.otto, *renew[:2], "--stdin", *renew[3:], stdin=f"{many}\n{many}")
+    assert (ended, [each["code"] for each in results]) == (6, [None, "renewal_waits"])
+
+
 def test_agents_are_stopped_and_lists_are_followed_page_by_page(
     company: Company, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,8 +73,10 @@ def test_leaving_ones_place_asks_for_a_fresh_proof(company: Company) -> None:
 
 
 def api(person: Person) -> Any:  # noqa: ANN401 - a caller of the API
-    token = people.make_api_token(person, "test", by=person.principal)
-    return Client(headers={"Authorization": f"Bearer {token}"})
+    token, password = people.make_api_token(person, "test", by=person.principal), "correct horse battery staple"
+    person.set_password(password)
+    person.save(update_fields=["password"])
+    return Client(headers={"Authorization": f"Bearer {token}", "Mandate-Proof": password})
 
 
 def test_the_api_makes_shows_and_ends_them(company: Company) -> None:

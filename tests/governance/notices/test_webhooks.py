@@ -191,12 +191,12 @@ def test_only_an_administrator_adds_tests_rotates_and_stops_by_api(there: Receiv
     [dead] = client.of(ada).get("/api/v1/webhook-messages?webhook=ops&state=dead").json()["results"]
     replayed = client.of(ada).post(f"/api/v1/webhook-messages/{dead['id']}/replay", why, format="json")
     assert replayed.json()["code"] == "webhook_stopped"
-    assert client.of(ada).post("/api/v1/webhooks/ops/start", why, format="json").json()["enabled"] is True
+    assert client.proven(ada).post("/api/v1/webhooks/ops/start", why, format="json").json()["enabled"] is True
     assert (
         client.proven(ada).post("/api/v1/webhooks/ops/rotate", why, format="json").json()["secret"]
         != made.json()["secret"]
     )
-    assert client.of(ada).post("/api/v1/webhooks/ops/stop", why, format="json").json()["enabled"] is False
+    assert client.proven(ada).post("/api/v1/webhooks/ops/stop", why, format="json").json()["enabled"] is False
 
 
 def test_an_administrator_who_proves_who_she_is_adds_one_on_the_page(there: Receiver) -> None:

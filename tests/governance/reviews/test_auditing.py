@@ -123,7 +123,7 @@ def test_evidence_is_shared_for_a_while_with_who_had_no_part_in_it(
 ) -> None:
     outside, until = make.person("olga"), clock.now() + timedelta(days=30)
     address = f"/api/v1/campaigns/{closed.slug}/evidence"
-    assert api.of(outside).get(address).status_code == 404
+    assert api.proven(outside).get(address).status_code == 404
     shared = {"expires_at": until, "by": company.ana, "reason": "The yearly audit."}
     for who, wrong in (
         (company.sofia, {}),
@@ -138,13 +138,13 @@ def test_evidence_is_shared_for_a_while_with_who_had_no_part_in_it(
     made = auditing.share(closed.pk, auditor=outside, **shared)  # type: ignore[arg-type]
     with pytest.raises(auditing.SharedAlready):
         auditing.share(closed.pk, auditor=outside, **shared)  # type: ignore[arg-type]
-    assert api.of(outside).get(address).status_code == 200
+    assert api.proven(outside).get(address).status_code == 200
     assert api.of(outside).get("/api/v1/campaigns/next").status_code == 404, "this review, and nothing else"
     looked = timeline.about(f"campaign:{closed.slug}").filter(action=Action.EVIDENCE_LOOKED_AT)
     assert [(event.actor, event.detail["what"]) for event in looked] == [("person:olga", "evidence.json")]
     auditing.draw(closed.pk, by=outside, wanted=1)
     monkeypatch.setattr(clock, "now", lambda: until)
-    assert api.of(outside).get(address).status_code == 404, "it is over by itself"
+    assert api.proven(outside).get(address).status_code == 404, "it is over by itself"
     with pytest.raises(auditing.NotTheAuditor):
         auditing.draw(closed.pk, by=outside, wanted=1)
     auditing.end_share(made.pk, by=company.ana, reason="Done.")
@@ -153,7 +153,7 @@ def test_evidence_is_shared_for_a_while_with_who_had_no_part_in_it(
 
 
 def test_it_goes_by_api(company: Company, closed: Campaign, audrey: Person) -> None:
-    auditor, address = api.of(audrey), f"/api/v1/campaigns/{closed.slug}"
+    auditor, address = api.proven(audrey), f"/api/v1/campaigns/{closed.slug}"
     made = auditor.post(f"{address}/samples", {"wanted": 2, "seed": "audit-1"})
     assert made.status_code == 201, made.json()
     paper = f"/api/v1/audit-samples/{made.json()['id']}"
@@ -169,7 +169,7 @@ def test_it_goes_by_api(company: Company, closed: Campaign, audrey: Person) -> N
     assert auditor.get(f"{address}/questions").json()["results"][0]["answer"] == "Because."
     assert auditor.post(f"{address}/shares", {"auditor": "bob"}).status_code == 403
     assert api.of(company.sofia).post(f"{address}/samples", {"wanted": 2}).status_code == 403
-    assert api.of(company.sofia).get(paper).status_code == 403
+    assert api.proven(company.sofia).get(paper).status_code == 403
 
 
 def test_it_goes_by_pages_and_each_view_of_an_auditor_is_written_down(

@@ -94,8 +94,8 @@ def test_who_may_do_what(company: Company) -> None:
         assert client.of(who).post(f"{URL}/q4/close", {"reason": "x"}).status_code == 403
         assert client.of(who).post(URL, {}).status_code == 403
         assert client.of(who).post(f"{ITEMS}/{item}/reassign", {"to": "mona", "reason": "x"}).status_code == 403
-    assert client.of(auditor).get(f"{URL}/q4/evidence").status_code == 200
-    assert client.of(company.sofia).get(f"{URL}/q4/evidence").status_code == 403
+    assert client.proven(auditor).get(f"{URL}/q4/evidence").status_code == 200
+    assert client.proven(company.sofia).get(f"{URL}/q4/evidence").status_code == 403
     assert client.of(company.sofia).get(f"{URL}/q4").status_code == 200
     assert client.of(company.mallory).get(f"{URL}/q4").status_code == 404
     assert client.of(admin).get(URL).json()["results"] == []
