@@ -2,7 +2,7 @@
 
 `docker compose exec SERVICE COMMAND` is run as COMMAND with the service's own variables and secret files; `docker
 compose up` starts the service's own command, or starts it again. Backup and restore: test_backup.py. scripts/install:
-test_install.py.
+test_install.py. `api`, and that no example escapes these tests: test_examples.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.operate.test_compose import OURS, SERVICES, Deployment
 
 PAGES = sorted((tree.ROOT / "docs/operate").glob("*.md"))
 PAGES.remove(tree.ROOT / "docs/operate/scripts.md")  # run whole, beside the main job
-RUN_ELSEWHERE = {"pg_dump", "pg_restore", "scripts/install"}
+RUN_ELSEWHERE = {"pg_dump", "pg_restore", "scripts/install", "api"}
 PLAIN = {"cat", "python3", ":", "git"}
 FLAGS = {"-d", "--wait", "--force-recreate", "--rm"}
 WORLD = """

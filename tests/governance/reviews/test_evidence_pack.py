@@ -27,12 +27,15 @@ from governance import reviews
 from governance.models import Campaign, EvidencePack
 from governance.reviews.pack import period, summary, verify
 from tests import make
+from tests.architecture import tree
 from tests.audit.make import Archive
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
 SIGNED = worlds.SIGNED
+PAGE = (tree.ROOT / "docs/operate/reviews.md").read_text()
+COMMAND = next(line for line in PAGE.splitlines() if line.startswith("python3 verify.py "))
 
 
 @pytest.fixture
@@ -71,11 +74,12 @@ def opened(pack: EvidencePack) -> dict[str, bytes]:
 def run(folder: Path, files: dict[str, bytes], key: bytes) -> subprocess.CompletedProcess[str]:
     """Run the program that the pack brings, on the pack, with a key from elsewhere."""
     (folder / "verify.py").write_bytes(files["verify.py"])
-    (folder / "key.pem").write_bytes(key)
-    with zipfile.ZipFile(folder / "pack.zip", "w") as pack:
+    _python, program, name_of_pack, name_of_key = COMMAND.split()
+    (folder / name_of_key).write_bytes(key)
+    with zipfile.ZipFile(folder / name_of_pack, "w") as pack:
         for name, content in files.items():
             pack.writestr(name, content)
-    command = [sys.executable, "-I", "verify.py", "pack.zip", "key.pem"]
+    command = [sys.executable, "-I", program, name_of_pack, name_of_key]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

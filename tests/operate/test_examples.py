@@ -1,0 +1,95 @@
+"""No example of the pages escapes: what is to be typed stands in a block that a test runs, or is named here."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from allauth.mfa.totp.internal import auth as totp
+
+from tests import make
+from tests.architecture import tree
+from tests.entitlements.api import client
+
+PAGES: Final = sorted([tree.ROOT / "README.md", *(tree.ROOT / "docs").rglob("*.md")])
+BLOCK: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TYPED: Final = re.compile(
+    r"^\s*(\$ |(mandate|api|curl|python3?|docker|make|pip|uv|psql|git|export|openssl|npm|sh|bash|scripts/\S+) )"
+)
+RUN_BY: Final = {
+    "README.md": "tests/journeys/test_main_job.py",
+    "docs/operate/scripts.md": "tests/journeys/test_main_job.py",
+    "docs/operate/emergency.md": "tests/operate/test_examples.py",
+    **{
+        f"docs/operate/{name}.md": "tests/operate/test_pages.py"
+        for name in ("install", "keys", "monitoring", "scaling", "upgrade")
+    },
+    "docs/operate/backup.md": "tests/operate/test_backup.py",
+    "docs/operate/reviews.md": "tests/governance/reviews/test_evidence_pack.py",
+}
+"""Which test runs the commands of a page; each names the page, or takes every one."""
+SHOWN: Final = {"make demo", "make test", "python audit/verify.py FILE --checkpoint ANCHORS --key VKEY"}
+"""What stands in a block that is not run as it is: the whole suite, the demo that the journeys play, a usage line."""
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(tree.ROOT))
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield (language, text) of each block of a page."""
+    yield from ((found[1], found[2]) for found in BLOCK.finditer(page.read_text()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_is_to_be_typed_stands_in_a_block_that_a_test_runs(page: Path) -> None:
+    for language, text in blocks(page):
+        assert language in {"", "sh", "json"}, f"Say what runs {language} on {name_of(page)}."
+        if language == "sh":
+            assert (tree.ROOT / RUN_BY[name_of(page)]).exists()
+        for line in text.splitlines() if language != "sh" else ():
+            typed = TYPED.match(line) and not any(line.startswith(known) for known in SHOWN)
+            assert not typed, f"{name_of(page)}: {line!r} stands in a block that nothing runs; mark it as sh."
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(kind == "json" for kind, _ in blocks(page))], ids=name_of
+)
+def test_each_example_of_json_is_json(page: Path) -> None:
+    for language, text in blocks(page):
+        if language == "json":
+            json.loads(text)
+
+
+def called(page: str) -> tuple[str, str, dict[str, Any], dict[str, str]]:
+    """Read the one `api LOGIN PATH -d BODY -H HEADER` of a page: who, which address, what, with which headers."""
+    (text,) = [text for language, text in blocks(tree.ROOT / page) if language == "sh"]
+    _api, login, path, *rest = shlex.split(text)
+    options = list(zip(rest[::2], rest[1::2], strict=True))
+    headers = dict(value.split(": ", 1) for option, value in options if option == "-H")
+    (body,) = [json.loads(value) for option, value in options if option == "-d"]
+    return login, path, body, headers
+
+
+@pytest.mark.django_db
+def test_an_emergency_is_declared_as_the_page_types_it() -> None:
+    login, path, body, headers = called("docs/operate/emergency.md")
+    assert headers == {"Mandate-Proof": "123456"}
+    resa, system = make.security(login), make.system("time")
+    for person in body["people"]:
+        make.person(person)
+    make.entitlement(system, *(make.tool(system, name) for name in body["tools"]), scope=body["entitlement"])
+    make.agent(body["agent"])
+    secret = totp.generate_totp_secret()
+    totp.TOTP.activate(resa, secret)
+    headers["Mandate-Proof"] = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+
+    made = client.of(resa).post(f"/api/v1/{path}", body, format="json", headers=headers)
+
+    assert (made.status_code, made.json()["given_by"]) == (201, login), made.json()
