@@ -22,12 +22,12 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import grants, independence, locks
-from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
+from entitlements.errors import DomainError, NotFound
 from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role
 from entitlements.words import Risk
 
-from . import approvals, candidates, notices, requests, rules, separation
+from . import approvals, candidates, notices, proposing, requests, rules, separation
 from .models import AccessRequest, Approval, ApprovalRule, Campaign, ReviewTrigger, RuleApproval
 from .models.approvalrules import LONGEST_BY_RULE, LONGEST_RULE
 from .models.notices import Kind
@@ -93,7 +93,7 @@ def propose(
     `kinds` are the kinds of agents it is for; with `group` only its members are acted for. Raises Forbidden,
     ReasonRequired, OutOfBounds.
     """
-    _check(by, reason, MAY_PROPOSE)
+    proposing.check(by, reason, MAY_PROPOSE)
     now = clock.now()
     known = set(kinds) <= set(Agent.Kind.values)
     if not (kinds and known and timedelta(0) < longest <= min(LONGEST_BY_RULE, entitlement.longest)):
@@ -120,10 +120,9 @@ def confirm(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
 
     Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting, OwnRule, and OutOfBounds where its time is over by now.
     """
-    _check(by, reason, MAY_CONFIRM)
-    rule = _found(rule_id, State.PROPOSED)
-    if independence.same_human(rule.proposed_by, by):
-        raise OwnRule
+    proposing.check(by, reason, MAY_CONFIRM)
+    rule = _FOUND.held(rule_id, State.PROPOSED)
+    _FOUND.second(rule, by)
     if rule.expires_at <= clock.now():
         raise OutOfBounds
     rule.state, rule.confirmed_by, rule.confirmed_at = State.IN_FORCE, by, clock.now()
@@ -135,8 +134,8 @@ def confirm(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
 @transaction.atomic
 def withdraw(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
     """Drop a proposed rule. Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting."""
-    _check(by, reason, MAY_PROPOSE)
-    return _over(_found(rule_id, State.PROPOSED), State.WITHDRAWN, Action.APPROVAL_RULE_WITHDRAWN, by, reason)
+    proposing.check(by, reason, MAY_PROPOSE)
+    return _over(_FOUND.held(rule_id, State.PROPOSED), State.WITHDRAWN, Action.APPROVAL_RULE_WITHDRAWN, by, reason)
 
 
 @transaction.atomic
@@ -145,27 +144,17 @@ def end(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
 
     Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting.
     """
-    _check(by, reason, MAY_PROPOSE)
-    return _over(_found(rule_id, State.IN_FORCE), State.ENDED, Action.APPROVAL_RULE_ENDED, by, reason)
+    proposing.check(by, reason, MAY_PROPOSE)
+    return _over(_FOUND.held(rule_id, State.IN_FORCE), State.ENDED, Action.APPROVAL_RULE_ENDED, by, reason)
 
 
-def _check(by: Person, reason: str, roles: Collection[str]) -> None:
-    if not by.has_role(*roles):
-        raise Forbidden
-    if not reason.strip():
-        raise ReasonRequired
-
-
-def _found(rule_id: UUID, state: str) -> ApprovalRule:
-    """Hold a rule alone: what it is approving now waits, or sees what becomes of it."""
-    locks.exclusive((Lock.REQUEST, f"approval-rule:{rule_id}"))
-    rows = ApprovalRule.objects.select_related("entitlement", "group", "proposed_by")
-    rule = rows.filter(pk=rule_id).first()
-    if rule is None:
-        raise NotFound
-    if rule.state != state:
-        raise RuleNotWaiting(state=rule.state)
-    return rule
+_FOUND: Final = proposing.Proposed(
+    lambda: ApprovalRule.objects.select_related("entitlement", "group", "proposed_by"),
+    lambda rule: locks.exclusive((Lock.REQUEST, f"approval-rule:{rule.pk}")),
+    over=RuleNotWaiting,
+    own=OwnRule,
+)
+"""A rule is held alone: what it is approving now waits, or sees what becomes of it."""
 
 
 def _over(rule: ApprovalRule, state: State, action: Action, by: Person, reason: str) -> ApprovalRule:
@@ -289,7 +278,7 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApp
     Raises NotFound, Forbidden, ReasonRequired, LookedAt, OwnRule for the two behind the rule, TooEarly for `keep`
     before the week is over, and what stands against the person who looks, as against whoever approves.
     """
-    _check(by, reason, MAY_PROPOSE)
+    proposing.check(by, reason, MAY_PROPOSE)
     rows = RuleApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner")
     found = rows.filter(pk=approval_id).first()
     if found is None:

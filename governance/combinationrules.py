@@ -10,11 +10,10 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import independence
-from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
+from entitlements.errors import DomainError
 from entitlements.models import Person, Role
 
-from . import combinations, separation
+from . import combinations, proposing, separation
 from .models import CombinationRule
 
 State = CombinationRule.State
@@ -40,6 +39,14 @@ class OwnProposal(DomainError):
     code, status = "own_proposal", HTTPStatus.FORBIDDEN
 
 
+_RULES: Final = proposing.Proposed(
+    lambda: CombinationRule.objects.select_related("proposed_by"),
+    lambda _rule: separation.alone(),
+    over=NotProposed,
+    own=OwnProposal,
+)
+
+
 @transaction.atomic
 def propose(
     name: str, *, sentence: str, sides: list[dict[str, Any]], on: bool = True, by: Person, reason: str
@@ -48,10 +55,7 @@ def propose(
 
     Raises Forbidden, ReasonRequired, combinations.SidesMalformed, AlreadyProposed.
     """
-    if not by.has_role(*MAY):
-        raise Forbidden
-    if not reason.strip():
-        raise ReasonRequired
+    proposing.check(by, reason, MAY)
     combinations.read(sides)
     separation.alone()
     last = CombinationRule.objects.filter(name=name).order_by("-number").first()
@@ -79,9 +83,9 @@ def publish(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
 
     Raises NotFound, Forbidden, ReasonRequired, NotProposed, OwnProposal.
     """
-    rule = _waiting(rule_id, by, reason)
-    if independence.same_human(rule.proposed_by, by):
-        raise OwnProposal
+    proposing.check(by, reason, MAY)
+    rule = _RULES.held(rule_id, State.PROPOSED)
+    _RULES.second(rule, by)
     CombinationRule.objects.filter(name=rule.name, state=State.PUBLISHED).update(state=State.REPLACED)
     rule.state, rule.published_by, rule.published_at = State.PUBLISHED, by, clock.now()
     rule.save(update_fields=["state", "published_by", "published_at"])
@@ -92,24 +96,11 @@ def publish(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
 @transaction.atomic
 def withdraw(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
     """Drop a proposed version. Raises NotFound, Forbidden, ReasonRequired, NotProposed."""
-    rule = _waiting(rule_id, by, reason)
+    proposing.check(by, reason, MAY)
+    rule = _RULES.held(rule_id, State.PROPOSED)
     rule.state = State.WITHDRAWN
     rule.save(update_fields=["state"])
     _record(Action.COMBINATION_RULE_WITHDRAWN, rule, by, reason)
-    return rule
-
-
-def _waiting(rule_id: UUID, by: Person, reason: str) -> CombinationRule:
-    if not by.has_role(*MAY):
-        raise Forbidden
-    if not reason.strip():
-        raise ReasonRequired
-    separation.alone()
-    rule = CombinationRule.objects.filter(pk=rule_id).first()
-    if rule is None:
-        raise NotFound
-    if rule.state != State.PROPOSED:
-        raise NotProposed
     return rule
 
 

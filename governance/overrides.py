@@ -15,10 +15,10 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import grants, independence
-from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
+from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Agent, Grant, GrantSubject, Person, Role
 
-from . import combinations, separation
+from . import combinations, proposing, separation
 from .models import AccessRequest, CombinationException, CombinationRule
 from .models.combinations import LONGEST_EXCEPTION
 
@@ -68,9 +68,8 @@ def give(
     Raises Forbidden unless security does it, ReasonRequired, ExceptionTooLong, NotFound, RuleNotInForce, OwnException,
     ExceptionGiven.
     """
-    if not by.has_role(*MAY):
-        raise Forbidden
-    if not reason.strip() or not control.strip():
+    proposing.check(by, reason, MAY)
+    if not control.strip():
         raise ReasonRequired
     now = clock.now()
     if not now < expires_at <= now + LONGEST_EXCEPTION:
@@ -127,10 +126,7 @@ def end(exception_id: UUID, *, by: Person, reason: str) -> CombinationException:
 
     Raises NotFound, Forbidden, ReasonRequired, ExceptionEnded.
     """
-    if not by.has_role(*MAY):
-        raise Forbidden
-    if not reason.strip():
-        raise ReasonRequired
+    proposing.check(by, reason, MAY)
     separation.alone()
     found = CombinationException.objects.select_related("rule", "agent").filter(pk=exception_id).first()
     if found is None:

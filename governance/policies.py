@@ -15,12 +15,12 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import independence, locks
-from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
+from entitlements.errors import DomainError, Forbidden
 from entitlements.locks import Lock
 from entitlements.models import Entitlement, Group, Person, Role
 from entitlements.words import Risk
 
-from . import rules
+from . import proposing, rules
 from .models import ApprovalPolicy, PolicyProposal
 
 MAY: Final = (Role.ADMIN, Role.SECURITY)
@@ -119,10 +119,7 @@ def propose(
 
 
 def _check(stages: rules.Policy, answer_within: timedelta, by: Person, reason: str) -> None:
-    if not by.has_role(*MAY):
-        raise Forbidden
-    if not reason.strip():
-        raise ReasonRequired
+    proposing.check(by, reason, MAY)
     if not SHORTEST <= answer_within <= LONGEST:
         raise TimeToAnswer
     rules.check_policy(stages)
@@ -147,9 +144,9 @@ def confirm(proposal_id: UUID, *, by: Person, reason: str) -> ApprovalPolicy:
 
     Raises NotFound, Forbidden, ReasonRequired, NotProposed, SecondPersonRequired, and what `propose` refuses.
     """
-    proposal = _waiting(proposal_id, by, reason)
-    if independence.same_human(proposal.proposed_by, by):
-        raise SecondPersonRequired
+    proposing.check(by, reason, MAY)
+    proposal = _PROPOSALS.held(proposal_id, PolicyProposal.State.PROPOSED)
+    _PROPOSALS.second(proposal, by)
     stages = {Risk(risk): tuple(named) for risk, named in proposal.stages.items()}
     _check(stages, proposal.answer_within, by, reason)
     policy = publish(
@@ -167,24 +164,10 @@ def confirm(proposal_id: UUID, *, by: Person, reason: str) -> ApprovalPolicy:
 @transaction.atomic
 def withdraw(proposal_id: UUID, *, by: Person, reason: str) -> PolicyProposal:
     """Drop what was proposed. Raises NotFound, Forbidden, ReasonRequired, NotProposed."""
-    proposal = _waiting(proposal_id, by, reason)
+    proposing.check(by, reason, MAY)
+    proposal = _PROPOSALS.held(proposal_id, PolicyProposal.State.PROPOSED)
     _decide(proposal, PolicyProposal.State.WITHDRAWN, by)
     _record(Action.APPROVAL_POLICY_WITHDRAWN, proposal, by, reason)
-    return proposal
-
-
-def _waiting(proposal_id: UUID, by: Person, reason: str) -> PolicyProposal:
-    if not by.has_role(*MAY):
-        raise Forbidden
-    if not reason.strip():
-        raise ReasonRequired
-    rows = PolicyProposal.objects.select_related("entitlement", "proposed_by").filter(pk=proposal_id)
-    if (known := rows.first()) is None:
-        raise NotFound
-    _alone(known.entitlement)
-    proposal = rows.get()
-    if proposal.state != PolicyProposal.State.PROPOSED:
-        raise NotProposed
     return proposal
 
 
@@ -195,6 +178,14 @@ def _decide(proposal: PolicyProposal, state: str, by: Person, *, policy: Approva
 
 def _alone(entitlement: Entitlement | None) -> None:
     locks.exclusive((Lock.REQUEST, f"approval-policy:{entitlement.pk if entitlement else 'default'}"))
+
+
+_PROPOSALS: Final = proposing.Proposed(
+    lambda: PolicyProposal.objects.select_related("entitlement", "proposed_by"),
+    lambda proposal: _alone(proposal.entitlement),
+    over=NotProposed,
+    own=SecondPersonRequired,
+)
 
 
 def about(proposal: PolicyProposal) -> list[str]:

@@ -15,9 +15,9 @@ from entitlements import rolemaps
 from entitlements.api.endpoints import Listing, Resource
 from entitlements.api.fields import Reason, Shown, Text
 from entitlements.api.matrix import Matrix
-from entitlements.errors import Forbidden
-from entitlements.models import Person, Role, RoleMapping, TrustedIssuer
+from entitlements.models import Role, RoleMapping, TrustedIssuer
 
+from .combining import Do, first_hand
 from .matrix import MATRIX
 
 _ROLES = [(role.value, role.label) for role in Role]
@@ -68,12 +68,6 @@ class _OfMappings(Resource):
     def links(self, found: RoleMapping) -> list[str]:
         return [f"mapping:{found.pk}"]
 
-    def person(self) -> Person:
-        """Return who asks; only people at first hand do. Raises Forbidden."""
-        if self.caller.human is None:
-            raise Forbidden
-        return self.caller.human
-
 
 class Mappings(_OfMappings, Listing):
     """GET and POST /role-mappings."""
@@ -88,28 +82,16 @@ class Mappings(_OfMappings, Listing):
         said = self.body(MappingAsked)
         identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
         issuer = self.find(identity, issuer=said.pop("issuer"))
-        return self.again(rolemaps.propose(issuer, **said, by=self.person()), status=HTTPStatus.CREATED)
+        return self.again(rolemaps.propose(issuer, **said, by=first_hand(self)), status=HTTPStatus.CREATED)
 
 
-class ConfirmMapping(_OfMappings):
-    """POST /role-mappings/{id}/confirm."""
+class ConfirmMapping(_OfMappings, Do):
+    """Put a row in force, as a second person; each sign-in from now on is asked."""
 
-    asked = Reason
-
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Put it in force, as a second person; each sign-in from now on is asked."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        return self.again(rolemaps.confirm(found.pk, by=self.person(), reason=self.body(Reason)["reason"]))
+    verb = staticmethod(rolemaps.confirm)
 
 
-class EndMapping(_OfMappings):
-    """POST /role-mappings/{id}/end."""
+class EndMapping(_OfMappings, Do):
+    """End a row; every role that it gave is taken away at once."""
 
-    asked = Reason
-
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """End it; every role that it gave is taken away at once."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        return self.again(rolemaps.end(found.pk, by=self.person(), reason=self.body(Reason)["reason"]))
+    verb = staticmethod(rolemaps.end)

@@ -85,7 +85,8 @@ def test_past_calls_are_kept_from_whoever_is_only_acted_for(company: Company) ->
 
 def test_what_is_not_named_or_not_known_is_refused(company: Company) -> None:
     otto = client.of(company.otto)
-    assert otto.get(URL).status_code == 404
+    assert otto.get(URL).json()["code"] == "agent_needed"
+    assert otto.get(URL, {"agent": "research-bot"}).status_code == 404
     assert otto.get(URL, {**ASKED, "entitlement": "clock:nothing"}).status_code == 404
     assert otto.get(URL, {**ASKED, "wide": "yes"}).status_code == 400
 
