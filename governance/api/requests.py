@@ -18,7 +18,7 @@ from entitlements.api.endpoints import Endpoint, Listing, tagged
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
 from entitlements.errors import DomainError, Stale
-from entitlements.models import Agent, Entitlement, Group, Person
+from entitlements.models import Agent, Entitlement, Grant, Group, Person
 from governance import approvals, asking, renewing, requests
 from governance.models import AccessRequest, Approval
 from governance.narrowing import Narrowing
@@ -92,10 +92,15 @@ class OfRequests(Endpoint):
         )
         return requests.submit(agent, entitlement, ask, by=by, on_behalf_of=self.acts_for(by))
 
-    def renew(self, grant: UUID, body: dict[str, Any]) -> AccessRequest:
-        """Ask that a grant goes on as a body says. Raises NotFound, and what renewing.renew raises."""
+    def held(self, grant: UUID) -> Grant:
+        """Return a grant, and remember its links. Raises NotFound, before anything is said of a body."""
         found = self.find(visibility.grants(self.caller), pk=grant)
-        self.about, by = grants.about(found), self.asker()
+        self.about = grants.about(found)
+        return found
+
+    def renew(self, found: Grant, body: dict[str, Any]) -> AccessRequest:
+        """Ask that a grant goes on as a body says. Raises what renewing.renew raises."""
+        by = self.asker()
         what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
         said = {"lasts": body["lasts"], "reason": body["reason"], "what": what}
         return renewing.renew(found.pk, by=by, on_behalf_of=self.acts_for(by), **said)
@@ -248,7 +253,8 @@ class Renew(OfRequests):
     @extend_schema(request=RenewalAsked, responses={201: RequestShown})
     def post(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - as above
         """Ask that access which ends soon goes on, the same or less of it."""
-        return self.answer(self.renew(grant, self.body(RenewalAsked)).pk, HTTPStatus.CREATED)
+        found = self.held(grant)
+        return self.answer(self.renew(found, self.body(RenewalAsked)).pk, HTTPStatus.CREATED)
 
 
 class Again(OfRequests):

@@ -106,7 +106,7 @@ class RenewGrants(OfRequests, Bulk):
     def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
         """Ask for one."""
         self.about = [f"grant:{named['id']}"]
-        return _made(self.renew(named["id"], said))
+        return _made(self.renew(self.held(named["id"]), said))
 
 
 class CancelRequests(OfRequests, Bulk):

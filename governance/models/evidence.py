@@ -68,7 +68,7 @@ class EvidenceSealing(models.Model):
     """The sealing of one campaign by a worker: who signed off what, and how far it has come.
 
     Of `tables` as many as `written` are; `rows` counts theirs. `refused` is the code for which it ended without a pack,
-    `differences` what did not add up; signing off again begins anew.
+    `differences` what did not add up; signing off again begins anew. Its events carry the `trace` of the signing off.
     """
 
     class Step(models.TextChoices):
@@ -88,6 +88,7 @@ class EvidenceSealing(models.Model):
     moved_at = models.DateTimeField()
     statement = models.TextField(max_length=2000)
     amr = ArrayField(models.CharField(max_length=32), default=list)
+    trace = models.CharField(max_length=32, blank=True, default="", db_default="")
     refused = models.CharField(max_length=64, blank=True)
     differences = models.JSONField(default=dict)
 

@@ -122,6 +122,7 @@ def test_an_issuer_on_this_machine_or_without_tls_is_named(address: str, setting
     assert checks.issuers_are_elsewhere(None) == []
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT"])
 def test_django_refuses_cookies_and_pages_without_tls(name: str, settings: Any) -> None:  # noqa: ANN401
     settings.IS_HTTPS, settings.SECURE_HSTS_SECONDS = True, 63072000
@@ -159,6 +160,7 @@ def test_cookies_over_https_belong_to_the_host_alone() -> None:
     assert shown.stdout.split() == ["__Host-session", "__Host-csrf"]
 
 
+@pytest.mark.django_db
 def test_pages_carry_the_headers_that_harden_them(client: Any, settings: Any) -> None:  # noqa: ANN401
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_HSTS_SECONDS = 63072000

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import SYSTEM
+from audit.context import SYSTEM, acting, current
 from entitlements import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Person
@@ -81,6 +81,7 @@ def seal(campaign_id: UUID, *, by: Person, statement: str, amr: Sequence[str] = 
         raise BeingSealed
     now = clock.now()
     asked = {"asked_by": by, "asked_at": now, "moved_at": now, "statement": statement, "amr": list(amr)}
+    asked |= {"trace": current().trace}
     begun = {"step": _Step.TABLES, "tables": 0, "written": 0, "rows": 0, "refused": "", "differences": {}}
     run, _ = EvidenceSealing.objects.update_or_create(campaign=campaign, defaults={**asked, **begun})
     log.record(Action.EVIDENCE_SEALING, about=_about(campaign), by=by.principal, reason=statement)
@@ -98,15 +99,20 @@ def carry_on(campaign_id: UUID) -> bool:
         if not mine or run is None or run.step == _Step.DONE:
             return False
         campaign = Campaign.objects.select_related("owner").get(pk=campaign_id)
-        try:
-            with building.build(campaign, _sign_off(run), partial(_tell, run)) as pack:
-                _move(run, _Step.KEEPING)
-                return _keep(run, pack)
-        except building.NotSealedYet:
-            _move(run, _Step.RECORD)
-        except (building.DoesNotTieOut, SignedOffByReviewer) as why:
-            _refuse(run, why)
-        return False
+        with acting(trace=run.trace):
+            return _build(run, campaign)
+
+
+def _build(run: EvidenceSealing, campaign: Campaign) -> bool:
+    try:
+        with building.build(campaign, _sign_off(run), partial(_tell, run)) as pack:
+            _move(run, _Step.KEEPING)
+            return _keep(run, pack)
+    except building.NotSealedYet:
+        _move(run, _Step.RECORD)
+    except (building.DoesNotTieOut, SignedOffByReviewer) as why:
+        _refuse(run, why)
+    return False
 
 
 def unfinished() -> list[UUID]:
