@@ -1,12 +1,16 @@
-"""Access that exists elsewhere, for pictures: some of it adopted, some waiting for its sponsor."""
+"""What stands beside the company, for pictures: access that exists elsewhere, a sample of an auditor, a template."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
+from audit import clock
 from entitlements.models import Person, System, Workflow
 from governance.adoption import batches
 from governance.models import AdoptionBatch, AuditSample
+from governance.reviews import recurring
+from governance.reviews.recurring import Rhythm
 from tests.governance.reviews import worlds
 
 _HEAD: Final = "agent,client_id,owner,system,tools,person,last_used\n"
@@ -34,3 +38,10 @@ def audited() -> AuditSample:
     """Close a small review, share it with an auditor, who draws a sample and asks."""
     ana, sofia, bob = (Person.objects.get(login=login) for login in ("ana", "sofia", "bob"))
     return worlds.audited(System.objects.get(slug="crm"), sponsor=sofia, person=bob, by=ana)
+
+
+def template() -> str:
+    """Keep the criteria of a review of every quarter; return their short name."""
+    criteria, ana = {"systems": [System.objects.order_by("pk")[0].slug]}, Person.objects.get(login="ana")
+    rhythm = Rhythm("quarterly", clock.now().date() + timedelta(days=30), 20)
+    return recurring.save("quarterly", name="Every quarter", scope=criteria, rhythm=rhythm, by=ana).slug

@@ -101,7 +101,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "review-sample": [f"/audit/samples/{elsewhere.audited().pk}/"],
         "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/"],
-        "review-template-edit": [f"/reviews/templates/{world.template()}/edit/"],
+        "review-template-edit": [f"/reviews/templates/{elsewhere.template()}/edit/"],
         "review-one": [f"/small-reviews/{small.small_review()}/"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],

@@ -49,8 +49,7 @@ from governance.models import (
     OfficeProposal,
     ReviewItem,
 )
-from governance.reviews import Answer, recurring
-from governance.reviews.recurring import Rhythm
+from governance.reviews import Answer
 from tests import make
 
 HOSTILE: Final = (
@@ -331,13 +330,6 @@ def review() -> Campaign:
     for item, answer in zip(mine, answers, strict=False):
         reviews.save_draft(item.pk, answer, by=sofia, rev=0)
     return begun
-
-
-def template() -> str:
-    """Keep the criteria of a review of every quarter; return their short name."""
-    criteria, ana = {"systems": [System.objects.order_by("pk")[0].slug]}, Person.objects.get(login="ana")
-    rhythm = Rhythm("quarterly", clock.now().date() + timedelta(days=30), 20)
-    return recurring.save("quarterly", name="Every quarter", scope=criteria, rhythm=rhythm, by=ana).slug
 
 
 def rules() -> list[CombinationRule]:
