@@ -20,7 +20,6 @@ from entitlements.errors import DomainError, Forbidden
 from entitlements.models import Person, Secret, System
 from governance.console import doors, filling
 
-"""The kinds that something here serves; the others can be described in the catalogue, and not be reached."""
 EXAMPLES: Final = (
     "https://mcp.example.com/mcp",
     "https://tools.example.com:8443/mcp",
