@@ -243,9 +243,9 @@ def _skips(skipped: dict[str, Bar]) -> tuple[Skip, ...]:
     return tuple(Skip(who, why) for who, why in skipped.items())
 
 
-def needs_reason(verb: Verb, risk: Risk) -> bool:
-    """Whether an answer needs a reason: all but keeping what is of medium risk or below."""
-    return verb is not Verb.CERTIFY or risk.rank >= Risk.HIGH.rank
+def needs_reason(verb: Verb, risk: Risk, verdict: str = "") -> bool:
+    """Whether an answer needs a reason: all but keeping what is of medium risk or below and not suggested to be cut."""
+    return verb is not Verb.CERTIFY or risk.rank >= Risk.HIGH.rank or contradicts(verb, verdict)
 
 
 def contradicts(verb: str, verdict: str) -> bool:

@@ -1,6 +1,6 @@
 """The verbs of access reviews: make, begin and close a campaign; draft, submit, take back; apply and prove a cut."""
 
-from .answering import Answer, Submission, drafts_of, drafts_tag, save_draft, submit
+from .answering import Submission, drafts_of, drafts_tag, save_draft, submit
 from .assigning import hand_on, reassign, reassign_leavers
 from .campaigns import Manner, make
 from .closing import close, finish_closing
@@ -24,6 +24,7 @@ from .pausing import cancel, pause, resume
 from .recalling import recall, reopen
 from .removing import prove
 from .restoring import restore
+from .saying import Answer
 from .seeing import campaigns_visible_to, items_visible_to, waiting_for
 from .stepping import advance, unfinished
 from .sweeping import prove_due

@@ -6,7 +6,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -36,40 +35,9 @@ from governance.reviewing import STRICTNESS, Verb
 from . import around, assigning, ending, removing, suggesting
 from .errors import BadAnswer, ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Refused
 from .kinds import agents
+from .saying import Answer
 
 _FIRST: Final = 0
-SOONEST: Final = timedelta(hours=1)
-"""How far off an earlier end is at least: it takes effect when the answer can no longer be recalled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a reviewer means to say about an item; without a verb she takes back what she drafted.
-
-    To keep some is to name the lines that stay (`kept`) or tighter limits of some of them, by line. `valid_until` lets
-    what is kept end earlier.
-    """
-
-    verb: str = ""
-    reason_code: str = ""
-    comment: str = ""
-    kept: tuple[int, ...] = ()
-    limits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    valid_until: datetime | None = None
-
-    def check(self) -> None:
-        """Raise BadAnswer for a verb or a reason that does not exist, or for parts that do not go with the verb."""
-        if self.verb not in ("", *Verb):
-            raise BadAnswer(verb=self.verb[:32])
-        known = reviewing.REASONS[Verb(self.verb)] if self.verb else ()
-        if self.reason_code not in ("", *known):
-            raise BadAnswer(reason_code=self.reason_code[:32], known=list(known))
-        if self.verb != Verb.REDUCE and (self.kept or self.limits):
-            raise BadAnswer(verb=self.verb, field="kept")
-        if self.valid_until is None:
-            return
-        if self.verb not in (Verb.CERTIFY, Verb.REDUCE) or self.valid_until <= clock.now() + SOONEST:
-            raise BadAnswer(field="valid_until")
 
 
 @dataclass(slots=True)
@@ -231,8 +199,9 @@ def submit(
         raise NothingToSubmit
     if tag is not None and tag != drafts_tag(campaign, by):
         raise Stale
-    _check(drafts, by)
-    return Submission(_decide(drafts, by, via, amr), superseded)
+    verdicts = _verdicts(drafts)
+    _check(drafts, by, verdicts)
+    return Submission(_decide(drafts, by, via, amr, verdicts), superseded)
 
 
 def _held(campaign_id: UUID) -> Campaign:
@@ -247,7 +216,13 @@ def _held(campaign_id: UUID) -> Campaign:
     return campaign
 
 
-def _check(drafts: Sequence[Draft], by: Person) -> None:
+def _verdicts(drafts: Sequence[Draft]) -> dict[UUID, str]:
+    """Return what was suggested for each item; nothing is for some kinds."""
+    items = [draft.assignment.item_id for draft in drafts]
+    return dict(Suggestion.objects.filter(item__in=items).values_list("item", "verdict"))
+
+
+def _check(drafts: Sequence[Draft], by: Person, verdicts: Mapping[UUID, str]) -> None:
     """Check each answer against the people around its item as they are now."""
     voices = {draft.assignment.reviewer or by for draft in drafts} | {by}
     accounts = {voice: independence.accounts_of(voice) for voice in voices}
@@ -262,7 +237,8 @@ def _check(drafts: Sequence[Draft], by: Person) -> None:
             why = next((bar for bar in said if bar is not None), None)
             if why is not None:
                 raise ConflictOfInterest(item=str(item.pk), agent=item.agent_slug or item.name, why=why.value)
-            if reviewing.needs_reason(Verb(draft.verb), Risk(item.risk)) and not draft.reason_code:
+            verdict = verdicts.get(item.pk, "")
+            if not draft.reason_code and reviewing.needs_reason(Verb(draft.verb), Risk(item.risk), verdict):
                 raise ReasonRequired(item=str(item.pk), agent=item.agent_slug or item.name)
 
 
@@ -270,10 +246,11 @@ def _stage(draft: Draft) -> int:
     return draft.assignment.stage
 
 
-def _decide(drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: Sequence[str]) -> list[ReviewDecision]:
+def _decide(
+    drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: Sequence[str], told: Mapping[UUID, str]
+) -> list[ReviewDecision]:
     items = [draft.assignment.item_id for draft in drafts]
     now, left, before = clock.now(), lines_left(items), _taken_back(items)
-    told = dict(Suggestion.objects.filter(item__in=items).values_list("item", "verdict"))
     decisions = [
         ReviewDecision(
             item=draft.assignment.item,

@@ -23,8 +23,9 @@ from entitlements.words import Risk
 from governance.models import Assignment, Campaign, PopulationRow, ReviewDecision, ReviewItem, ReviewLine, Suggestion
 from governance.reviewing import Verb
 
-from .answering import Answer, hers, save_draft
+from .answering import hers, save_draft
 from .errors import BadAnswer, BadBulk
+from .saying import Answer
 
 MOST: Final = {Verb.CERTIFY: 50, Verb.REVOKE: 200, Verb.REDUCE: 200}
 """How many items one operation answers, by verb."""

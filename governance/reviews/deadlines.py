@@ -47,7 +47,7 @@ class Effect:
     grants: dict[UUID, list[UUID]] = field(default_factory=dict)
     calls_a_day: dict[UUID, int] = field(default_factory=dict)
     lately: tuple[int, int] = (0, 0)
-    """How many grants, with how many calls a day, other small reviews stopped within a day: many count as one."""
+    """How many grants, with how many calls a day, deadlines stopped within a day by themselves: many count as one."""
 
     @property
     def stops(self) -> int:
@@ -108,14 +108,15 @@ def effect(campaign: Campaign) -> Effect:
             found.grants[item.pk] = list(active.values_list("pk", flat=True))
     calls = ReviewLine.objects.filter(item__in=ids).values("item").annotate(calls=Sum("calls_window"))
     found.calls_a_day = {row["item"]: -(-(row["calls"] or 0) // _WINDOW_DAYS) for row in calls}
-    if found.stopped and campaign.kind == Campaign.Kind.MICRO:
+    if found.stopped:
         found.lately = _stopped_lately()
     return found
 
 
 def _stopped_lately() -> tuple[int, int]:
+    """Count what stopped without anybody's word; what the owner of a campaign let go counts for nobody else."""
     rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
-    told = list(rows.filter(item__campaign__kind=Campaign.Kind.MICRO).values_list("grants", "calls_a_day"))
+    told = list(rows.filter(item__campaign__deadline_released_at=None).values_list("grants", "calls_a_day"))
     return sum(len(grants) for grants, _ in told), sum(calls for _, calls in told)
 
 

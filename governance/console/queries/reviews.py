@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from audit import clock
 from entitlements.models import Grant, Person
+from entitlements.words import Risk
 from governance import charts, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import answering, ending, scoping, staging, usage
@@ -262,9 +263,20 @@ class Row:
         return bool(self.lines) and all(line["unused"] for line in self.lines)
 
     @property
+    def verdict(self) -> str:
+        """What is suggested; empty where nothing is."""
+        suggestion = getattr(self.item, "suggestion", None)
+        return suggestion.verdict if suggestion else ""
+
+    @property
+    def is_weighty(self) -> bool:
+        """Whether it is looked at before it is kept."""
+        return Risk(self.item.risk).rank >= Risk.HIGH.rank
+
+    @property
     def needs_reason(self) -> bool:
         """Whether keeping it needs a reason."""
-        return self.item.risk in ("high", "critical")
+        return reviewing.needs_reason(reviewing.Verb.CERTIFY, Risk(self.item.risk), self.verdict)
 
 
 def rows(items: Sequence[ReviewItem], person: Person | None = None) -> list[Row]:

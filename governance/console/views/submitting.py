@@ -89,13 +89,13 @@ class _Said:
     @property
     def is_against(self) -> bool:
         """Whether it goes against what is suggested."""
-        suggestion = getattr(self.row.item, "suggestion", None)
-        return suggestion is not None and reviewing.contradicts(self.draft.verb, suggestion.verdict)
+        return reviewing.contradicts(self.draft.verb, self.row.verdict)
 
     @property
     def lacks_reason(self) -> bool:
         """Whether it needs a reason and has none."""
-        needed = reviewing.needs_reason(reviewing.Verb(self.draft.verb), Risk(self.row.item.risk))
+        verb = reviewing.Verb(self.draft.verb)
+        needed = reviewing.needs_reason(verb, Risk(self.row.item.risk), self.row.verdict)
         return needed and not self.draft.reason_code
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
 from audit import clock
+from entitlements.errors import ReasonRequired
 from entitlements.models import Grant
 from governance import reviews
-from governance.models import Assignment, Campaign, Draft, ReviewItem
+from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem
 from governance.reviews import Answer
 from tests import make
 from tests.governance import companies
@@ -18,6 +20,7 @@ from tests.governance.reviews import worlds
 pytestmark = pytest.mark.django_db
 
 WORK = "/reviews/q4/work/"
+type Move = Callable[[datetime | timedelta], datetime]
 
 
 def _easy(bots: int = 2) -> tuple[Company, Campaign, list[ReviewItem]]:
@@ -172,8 +175,28 @@ def test_a_conflict_says_what_is_kept_instead_so_that_it_can_be_confirmed_over()
     assert sofia.post(address, form | {f"rev:{item.pk}": "1"}, secure=True).status_code == 200
 
 
-def test_the_summary_says_what_goes_against_the_suggestions() -> None:
-    company, _campaign, items = _easy(1)
-    reviews.save_draft(items[0].pk, worlds.KEEP, by=company.sofia, rev=0)
-    page = visits.text(visits.as_(company.sofia).get("/reviews/q4/submit/", secure=True))
-    assert "against what is suggested" in page
+def test_whoever_keeps_against_the_suggestion_is_told_so_and_says_why() -> None:
+    company, campaign, items = _easy(1)
+    sofia = visits.as_(company.sofia)
+    assert "data-weighty" in visits.text(sofia.get(WORK, secure=True))
+    reviews.save_draft(items[0].pk, Answer("certify"), by=company.sofia, rev=0)
+    shown = sofia.get("/reviews/q4/submit/", secure=True)
+    assert "against what is suggested" in visits.text(shown)
+    assert [each.draft.assignment.item for each in shown.context["missing"]] == items
+    with pytest.raises(ReasonRequired):
+        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    reviews.save_draft(items[0].pk, worlds.KEEP, by=company.sofia, rev=1)
+    assert sofia.get("/reviews/q4/submit/", secure=True).context["missing"] == []
+    assert reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided
+
+
+def test_take_back_is_offered_for_fifteen_minutes(at: Move) -> None:
+    company, campaign, items = _easy(1)
+    worlds.answer(campaign, company.sofia, [(items[0], worlds.REMOVE)])
+    sofia, answered = visits.as_(company.sofia), f"{WORK}?view=answered"
+    recall = f"/reviews/q4/items/{items[0].pk}/recall/"
+    at(timedelta(minutes=15))
+    assert recall in visits.text(sofia.get(answered, secure=True))
+    at(timedelta(seconds=1))
+    assert recall not in visits.text(sofia.get(answered, secure=True))
+    assert sofia.post(recall, secure=True).status_code == 409

@@ -178,6 +178,29 @@ def test_the_breaker_trips_at_its_real_bounds_and_not_below_them() -> None:
     assert why("twenty-six") == ["share", "grants"]
 
 
+def test_what_several_deadlines_stop_within_a_day_counts_together(at: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    company = companies.found()
+    bots = [make.agent(f"bot-{number}", sponsor=company.sofia) for number in range(3)]
+    for bot in bots:
+        make.grant(bot, company.use, people=[company.alice], lasts=MONTHS)
+    worlds.campaign(company, slug="rehearsal")
+    due = clock.now() + timedelta(days=14)
+    for bot in bots:
+        made = reviews.make(bot.slug, name=bot.slug, due_at=due, scope={"agents": [bot.slug]}, by=company.ana)
+        reviews.activate(made.pk, by=company.ana)
+    Campaign.objects.filter(slug="rehearsal").update(due_at=due + MONTHS)
+    for bound in ("MOST_SHARE", "MOST_GRANTS"):
+        monkeypatch.setattr(deadlines, bound, 1)
+    at(LATE)
+    assert reviews.apply_due() == 1
+    held = list(Campaign.objects.filter(deadline_held__isnull=False))
+    assert [each.deadline_held["why"] for each in held if each.deadline_held] == [["grants"], ["grants"]]
+    reviews.release(held[0].pk, by=company.ana, reason="They had their time.")
+    assert reviews.apply_due() == 1
+    assert deadlines.effect(held[1]).lately[0] == 1, "what its owner let go was nobody's surprise"
+    assert sorted(states().values()) == ["active", "suspended", "suspended"]
+
+
 def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
     overdue: tuple[Company, Campaign],
 ) -> None:

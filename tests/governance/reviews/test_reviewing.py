@@ -57,16 +57,24 @@ def test_the_chain_is_sponsor_system_owner_manager_nobody(
 
 
 @pytest.mark.parametrize(
-    ("verb", "risk", "needed"),
+    ("verb", "risk", "verdict", "needed"),
     [
-        (Verb.CERTIFY, Risk.MEDIUM, False),
-        (Verb.CERTIFY, Risk.HIGH, True),
-        (Verb.CERTIFY, Risk.CRITICAL, True),
-        (Verb.REVOKE, Risk.LOW, True),
+        (Verb.CERTIFY, Risk.MEDIUM, "keep", False),
+        (Verb.CERTIFY, Risk.MEDIUM, "look", False),
+        (Verb.CERTIFY, Risk.HIGH, "keep", True),
+        (Verb.CERTIFY, Risk.CRITICAL, "", True),
+        (Verb.CERTIFY, Risk.LOW, "revoke", True),
+        (Verb.CERTIFY, Risk.LOW, "reduce", True),
+        (Verb.REVOKE, Risk.LOW, "revoke", True),
     ],
 )
-def test_a_reason_is_needed_to_remove_and_to_keep_what_is_of_high_risk(verb: Verb, risk: Risk, needed: bool) -> None:  # noqa: FBT001
-    assert reviewing.needs_reason(verb, risk) is needed
+def test_a_reason_is_needed_to_cut_to_keep_what_is_of_high_risk_and_to_keep_against_the_suggestion(
+    verb: Verb,
+    risk: Risk,
+    verdict: str,
+    needed: bool,  # noqa: FBT001
+) -> None:
+    assert reviewing.needs_reason(verb, risk, verdict) is needed
 
 
 @pytest.mark.parametrize("hostile", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u200b=1", "\uff1d1"])

@@ -1,0 +1,47 @@
+"""What a reviewer says of an item, before anything is known of it: the parts of an answer, and which go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from audit import clock
+from governance import reviewing
+from governance.reviewing import Verb
+
+from .errors import BadAnswer
+
+SOONEST: Final = timedelta(hours=1)
+"""How far off an earlier end is at least: it takes effect when the answer can no longer be recalled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reviewer means to say about an item; without a verb she takes back what she drafted.
+
+    To keep some is to name the lines that stay (`kept`) or tighter limits of some of them, by line. `valid_until` lets
+    what is kept end earlier.
+    """
+
+    verb: str = ""
+    reason_code: str = ""
+    comment: str = ""
+    kept: tuple[int, ...] = ()
+    limits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    valid_until: datetime | None = None
+
+    def check(self) -> None:
+        """Raise BadAnswer for a verb or a reason that does not exist, or for parts that do not go with the verb."""
+        if self.verb not in ("", *Verb):
+            raise BadAnswer(verb=self.verb[:32])
+        known = reviewing.REASONS[Verb(self.verb)] if self.verb else ()
+        if self.reason_code not in ("", *known):
+            raise BadAnswer(reason_code=self.reason_code[:32], known=list(known))
+        if self.verb != Verb.REDUCE and (self.kept or self.limits):
+            raise BadAnswer(verb=self.verb, field="kept")
+        if self.valid_until is None:
+            return
+        if self.verb not in (Verb.CERTIFY, Verb.REDUCE) or self.valid_until <= clock.now() + SOONEST:
+            raise BadAnswer(field="valid_until")
