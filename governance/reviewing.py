@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from entitlements.words import Risk
 
-ENGINE: Final = "resolve@3"
+ENGINE: Final = "resolve@4"
 _SATURDAY: Final = 5
 UNRESOLVED: Final = "unresolved"
 ASSIGNED: Final = "reassigned"
@@ -43,6 +43,7 @@ class Bar(StrEnum):
     ABSTAINED = "could_not_judge"
     OVER_LOAD = "has_enough_to_review"
     THEIR_OWN = "their_own"
+    UNREACHABLE = "mail_came_back"
 
 
 KEEP: Final = ("business_need", "seasonal", "break_glass", "mandated")
@@ -98,7 +99,7 @@ class Around:
     `holder` is whose own it is: at the first stage she is asked where `holder_first` says so, and never else.
     `manager` is that of the sponsor, or of the holder where there is none. `approvers` said yes to it within the last
     ninety days; `answered` gave or were asked for the answer of another stage; `abstained` could not judge; `busy` have
-    as many items as one person gets.
+    as many items as one person gets; mail to `unreachable` came back.
     """
 
     sponsor: str | None
@@ -114,6 +115,7 @@ class Around:
     answered: frozenset[str] = frozenset()
     abstained: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
+    unreachable: frozenset[str] = frozenset()
     kind: str = "agent_owner"
     stage: int = 1
     holder: str | None = None
@@ -228,6 +230,7 @@ def resolve(around: Around) -> Choice:
             why = conflict(login, around)
             why = why or (Bar.ABSTAINED if login in around.abstained else None)
             why = why or (Bar.OVER_LOAD if login in around.busy else None)
+            why = why or (Bar.UNREACHABLE if login in around.unreachable else None)
             if why is None:
                 return Choice(login, rule, _skips(skipped))
             skipped[login] = why

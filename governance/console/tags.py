@@ -106,6 +106,8 @@ _RULES: Final[Mapping[str, Any]] = {
     "system_owner": gettext_lazy("owns the system"),
     "manager": gettext_lazy("manages the sponsor"),
     "security": gettext_lazy("answers for security"),
+    "holder": gettext_lazy("is asked about what is theirs"),
+    "admin": gettext_lazy("administers Mandate"),
     "reassigned": gettext_lazy("named by hand"),
 }
 _WHY: Final[Mapping[str, Any]] = {
@@ -117,6 +119,8 @@ _WHY: Final[Mapping[str, Any]] = {
     "answered_another_stage": gettext_lazy("gave the other answer"),
     "could_not_judge": gettext_lazy("could not judge"),
     "has_enough_to_review": gettext_lazy("has enough to review"),
+    "their_own": gettext_lazy("it is their own"),
+    "mail_came_back": gettext_lazy("mail to them comes back"),
 }
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import F, Q
 
 from audit import clock
 from entitlements.models import Membership, Person, Role
@@ -72,6 +73,7 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around
     members = _members({group for row in rows for group in row.groups})
     answered, abstained = _answered(ids, stage)
     security, admins = _holding(Role.SECURITY), _holding(Role.ADMIN)
+    unreachable = frozenset(Person.objects.filter(came_back()).values_list("login", flat=True))
     nobody = frozenset[str]()
     served, active = dict[tuple[Any, ...], frozenset[str]](), dict[tuple[Any, ...], frozenset[str]]()
     for row in rows:
@@ -102,8 +104,14 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around
                 approvers=nobody.union(*(approvers[each] for each in row.requests)),
                 answered=frozenset(answered.get(row.item, ())),
                 abstained=frozenset(abstained.get(row.item, ())),
+                unreachable=unreachable,
             ),
         )
+
+
+def came_back() -> Q:
+    """Select the people of whom mail to their present address came back."""
+    return ~Q(notice_settings__bad_address="") & Q(notice_settings__bad_address=F("email"))
 
 
 def _read(statement: str, ids: list[UUID]) -> list[Any]:

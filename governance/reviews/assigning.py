@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -173,19 +173,29 @@ def _replace(
 
 
 def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
-    """Find another reviewer for open items whose reviewer (`who`, or any) has left; returns how many changed hands."""
-    left = Assignment.objects.filter(
-        state=Assignment.State.ASSIGNED, reviewer__is_active=False, item__campaign__state=Campaign.State.ACTIVE
+    """Find another reviewer for open items whose reviewer (`who`, or any) has left; returns how many changed hands.
+
+    So too where mail to her came back and she has not opened the item: nobody knows whether she will.
+    """
+    live = Assignment.objects.filter(state=Assignment.State.ASSIGNED, item__campaign__state=Campaign.State.ACTIVE)
+    live = live.filter(reviewer__login=who) if who else live
+    unreachable = list(Person.objects.filter(around.came_back()).values_list("pk", flat=True))
+    lost = (
+        (live.filter(reviewer__is_active=False), "The reviewer has left."),
+        (live.filter(reviewer__in=unreachable, opened_at=None), "Mail to the reviewer came back."),
     )
-    left = left.filter(reviewer__login=who) if who else left
+    return sum(_pass_on(rows, limit, reason) for rows, reason in lost)
+
+
+def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
     changed = 0
-    for item_id in left.values_list("item", flat=True)[:limit]:
+    for item_id in list(rows.values_list("item", flat=True)[:limit]):
         with transaction.atomic():
             old = _live(item_id)
-            if old.reviewer is None or old.reviewer.is_active:
+            if not rows.filter(pk=old.pk).exists():
                 continue  # somebody else was quicker
             choice = reviewing.resolve(dict(around.of_items([item_id], old.stage))[item_id])
             to = Person.objects.filter(login=choice.reviewer or "").first()
-            _replace(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason="The reviewer has left.")
+            _replace(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
             changed += 1
     return changed

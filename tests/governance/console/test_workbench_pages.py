@@ -8,7 +8,8 @@ import pytest
 from audit import clock
 from entitlements.errors import ReasonRequired
 from entitlements.models import Grant
-from governance import reviews
+from governance import reviewing, reviews
+from governance.console import tags
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem
 from governance.reviews import Answer
 from tests import make
@@ -188,6 +189,12 @@ def test_whoever_keeps_against_the_suggestion_is_told_so_and_says_why() -> None:
     reviews.save_draft(items[0].pk, worlds.KEEP, by=company.sofia, rev=1)
     assert sofia.get("/reviews/q4/submit/", secure=True).context["missing"] == []
     assert reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided
+
+
+def test_why_somebody_is_asked_or_passed_over_is_said_in_words() -> None:
+    rules = {rule for kind in Campaign.Kind.values for rule in reviewing.rules(kind)} | {reviewing.ASSIGNED}
+    assert [rule for rule in rules if tags.reviewer_rule(rule) == rule] == []
+    assert [bar for bar in reviewing.Bar if bar.value in tags.passed_over(f"nora: {bar.value}")] == []
 
 
 def test_take_back_is_offered_for_fifteen_minutes(at: Move) -> None:
