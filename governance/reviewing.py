@@ -98,8 +98,9 @@ class Around:
 
     `holder` is whose own it is: at the first stage she is asked where `holder_first` says so, and never else.
     `manager` is that of the sponsor, or of the holder where there is none. `approvers` said yes to it within the last
-    ninety days; `answered` gave or were asked for the answer of another stage; `abstained` could not judge; `busy` have
-    as many items as one person gets; mail to `unreachable` came back.
+    ninety days; `owned` owned the agent when the population was taken; `answered` gave or were asked for the answer of
+    another stage; `abstained` could not judge; `busy` have as many items as one person gets; mail to `unreachable` came
+    back.
     """
 
     sponsor: str | None
@@ -121,6 +122,7 @@ class Around:
     holder: str | None = None
     holder_first: bool = False
     admins: tuple[str, ...] = ()
+    owned: frozenset[str] = frozenset()
 
     def holders(self, rule: str) -> tuple[str | None, ...]:
         """Say who comes next by one rule of the chain."""
@@ -208,7 +210,7 @@ def conflict(login: str, around: Around) -> Bar | None:
         (login not in around.active, Bar.INACTIVE),
         (login == around.holder, Bar.THEIR_OWN),
         (login in around.requesters, Bar.REQUESTED_IT),
-        (login == around.owner, Bar.OWNS_THE_AGENT),
+        (login == around.owner or login in around.owned, Bar.OWNS_THE_AGENT),
         (login in around.beneficiaries, Bar.BENEFITS),
         (login in around.approvers and around.risk.rank >= Risk.HIGH.rank, Bar.APPROVED_IT),
         (login in around.answered, Bar.ANSWERED_ALREADY),

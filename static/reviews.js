@@ -36,7 +36,9 @@
     }
     const picked = select.selectedOptions[0];
     if (picked && picked.parentElement.disabled) select.value = "";
-    part(row, "until").disabled = verb === "revoke" || verb === "abstain";
+    const until = part(row, "until");
+    until.disabled = verb === "abstain";
+    until.max = verb === "revoke" ? until.dataset.latest : ""; // a removal comes within a fortnight
     const needed = ["reduce", "revoke", "abstain"].includes(verb) || (verb === "certify" && "weighty" in row.dataset);
     row.querySelector(".answer").classList.toggle("wanting", needed && !select.value);
   };

@@ -92,6 +92,7 @@ class DraftAsked(Strict):
     )
     limits = serializers.DictField(child=serializers.DictField(), required=False, default=dict)
     valid_until = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    effective_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
     def validate_limits(self, value: dict[str, Any]) -> dict[int, Any]:
         """Take tighter limits by the number of their line."""
@@ -195,6 +196,7 @@ class DraftShown(Shown):
     kept = serializers.ListField(child=serializers.IntegerField(), source="kept_lines")
     limits = serializers.JSONField()
     valid_until = serializers.DateTimeField(allow_null=True)
+    effective_at = serializers.DateTimeField(allow_null=True)
     bulk_op = serializers.UUIDField(allow_null=True)
     saved_at = serializers.DateTimeField()
     etag = serializers.SerializerMethodField()
@@ -213,6 +215,7 @@ class DecisionShown(Shown):
     kept = serializers.ListField(child=serializers.IntegerField(), source="kept_lines")
     limits = serializers.JSONField()
     valid_until = serializers.DateTimeField(allow_null=True)
+    effective_at = serializers.DateTimeField(allow_null=True)
     reason_code = serializers.CharField()
     comment = serializers.CharField()
     decided_by = serializers.CharField(source="decided_by.login")

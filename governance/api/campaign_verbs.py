@@ -13,12 +13,14 @@ from rest_framework.response import Response
 from entitlements.api.bulk import Outcome
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.errors import DomainError
+from entitlements.models import Person
 from governance import reviewing, reviews
 from governance.models import Remediation
 from governance.reviews import bulk
 
-from .campaign_bodies import CampaignShown, ItemShown, RemovalShown
+from .campaign_bodies import CampaignShown, Handing, ItemShown, RemovalShown
 from .campaigns import OfReviews
+from .requests import UnknownName
 
 _REASONS = sorted({*reviewing.KEEP, *reviewing.DROP})
 
@@ -85,6 +87,20 @@ class BulkDoneShown(Shown):
 
     bulk_op = serializers.UUIDField()
     results = DraftedShown(many=True)
+
+
+class HandOn(OfReviews):
+    """POST /review-items/{id}/hand-on."""
+
+    @extend_schema(request=Handing, responses={204: None})
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
+        """Give an item that one is asked about to somebody in its chain; it is theirs to see from then on."""
+        item, body = self.item(key), self.body(Handing)
+        to = Person.objects.filter(login=body["to"]).first()
+        if to is None:
+            raise UnknownName(field="to", name=body["to"])
+        reviews.hand_on(item.pk, to, by=self.reviewer(), reason=body["reason"])
+        return Response(status=HTTPStatus.NO_CONTENT)
 
 
 class Recall(OfReviews):

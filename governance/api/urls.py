@@ -113,6 +113,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),
     path(_ITEM + "/draft", campaigns.ItemDraft.as_view(), name="review-item-draft"),
+    path(_ITEM + "/hand-on", campaign_verbs.HandOn.as_view(), name="review-item-hand-on"),
     path(_ITEM + "/recall", campaign_verbs.Recall.as_view(), name="review-item-recall"),
     path(_ITEM + "/reopen", campaign_verbs.Reopen.as_view(), name="review-item-reopen"),
     path(_ITEM + "/restore", campaign_verbs.Restore.as_view(), name="review-item-restore"),

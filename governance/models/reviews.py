@@ -1,12 +1,13 @@
 """Access reviews: a campaign, who answers for its items (`reviewitems`), what they answered, and that it was done.
 
-Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021, 0030 and 0032) refuse what
-the rules forbid, whoever writes.
+Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021, 0030, 0032, 0039 and 0043)
+refuse what the rules forbid, whoever writes.
 """
 
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -198,6 +199,7 @@ class Draft(models.Model):
     kept_lines = ArrayField(models.BigIntegerField(), default=list)
     limits = models.JSONField(default=dict, db_default={})
     valid_until = models.DateTimeField(null=True, blank=True)
+    effective_at = models.DateTimeField(null=True, blank=True)
     reason_code = models.CharField(max_length=32, blank=True)
     comment = models.TextField(max_length=2000, blank=True)
     bulk_op = models.UUIDField(null=True, blank=True)
@@ -212,7 +214,7 @@ class ReviewDecision(models.Model):
     """An answer that counts. Append-only: another answer to the same stage supersedes it, once it was taken back.
 
     `kept_lines` are the lines that stay, `limits` the tighter limits of some of them by line, `valid_until` an earlier
-    end. An abstention is no outcome: the next in the chain is asked.
+    end; a removal comes at `effective_at`, or at once. An abstention is no outcome: the next in the chain is asked.
     """
 
     class Via(models.TextChoices):
@@ -229,6 +231,7 @@ class ReviewDecision(models.Model):
     kept_lines = ArrayField(models.BigIntegerField(), default=list)
     limits = models.JSONField(default=dict, db_default={})
     valid_until = models.DateTimeField(null=True, blank=True)
+    effective_at = models.DateTimeField(null=True, blank=True)
     reason_code = models.CharField(max_length=32, blank=True)
     comment = models.TextField(max_length=2000, blank=True)
     suggestion = models.CharField(max_length=16, blank=True)
@@ -273,8 +276,18 @@ class ReviewDecision(models.Model):
             models.CheckConstraint(
                 name="an_earlier_end_is_yet_to_come", condition=Q(valid_until=None) | Q(valid_until__gt=F("decided_at"))
             ),
+            models.CheckConstraint(
+                name="a_removal_of_later_comes_within_a_fortnight",
+                condition=Q(effective_at=None)
+                | Q(
+                    verb="revoke",
+                    effective_at__gt=F("decided_at"),
+                    effective_at__lte=F("decided_at") + timedelta(days=14),
+                ),
+            ),
             models.CheckConstraint(name="nothing_supersedes_itself", condition=~Q(supersedes=F("id"))),
         ]
+        indexes: ClassVar = [models.Index(name="abstentions", fields=["item"], condition=Q(verb="abstain"))]
 
     def __str__(self) -> str:
         return f"{self.item_id}:{self.verb}"

@@ -49,8 +49,8 @@ class Submission:
 
     @property
     def removals(self) -> list[UUID]:
-        """The cuts to prove."""
-        return [decision.pk for decision in self.decided if removing.cuts(decision)]
+        """The cuts to prove; those of a later day are proven then."""
+        return [each.pk for each in self.decided if removing.cuts(each) and each.effective_at is None]
 
 
 @transaction.atomic
@@ -71,6 +71,7 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
         "kept_lines": _chosen(item_id, answer),
         "limits": {str(line): dict(caps) for line, caps in answer.limits.items()},
         "valid_until": answer.valid_until,
+        "effective_at": answer.effective_at,
         "bulk_op": bulk_op,
     }
     held = Draft.objects.select_for_update().filter(assignment=assignment).first()
@@ -96,8 +97,9 @@ def _check_fits(item: ReviewItem, answer: Answer) -> None:
         raise BadAnswer(field="valid_until" if answer.valid_until else "verb", strategy="all_must_keep")
     if item.subject_kind == ReviewItem.Subject.ACCESS:
         return
-    if answer.valid_until or answer.limits:
-        raise BadAnswer(field="valid_until" if answer.valid_until else "limits")
+    for name in ("valid_until", "limits", "effective_at"):
+        if getattr(answer, name):
+            raise BadAnswer(field=name)
     if answer.verb == Verb.REDUCE and item.subject_kind != ReviewItem.Subject.ENTITLEMENT:
         raise BadAnswer(verb=answer.verb)
 
@@ -262,6 +264,7 @@ def _decide(
             kept_lines=left[draft.assignment.item_id] if draft.verb == Verb.CERTIFY else draft.kept_lines,
             limits=draft.limits,
             valid_until=draft.valid_until,
+            effective_at=draft.effective_at,
             reason_code=draft.reason_code,
             comment=draft.comment,
             amr=list(amr),
@@ -343,6 +346,8 @@ def _told(decision: ReviewDecision) -> dict[str, Any]:
         told["limits"] = decision.limits
     if decision.valid_until:
         told["valid_until"] = decision.valid_until.isoformat()
+    if decision.effective_at:
+        told["effective_at"] = decision.effective_at.isoformat()
     if decision.bulk_op:
         told["bulk_op"] = str(decision.bulk_op)
     return told

@@ -20,7 +20,7 @@ from governance.reviewing import Around
 _ITEMS: Final = """
 SELECT i.id, i.risk, c.kind, i.holder_first, o.login, h.login,
     s.login, s.is_active, m.login, m.is_active, w.login, w.is_active, h.login, h.is_active, n.login, n.is_active,
-    g.requests, g.people, g.groups
+    g.requests, g.people, g.groups, g.owned
 FROM governance_reviewitem i JOIN governance_campaign c ON c.id = i.campaign_id
 LEFT JOIN entitlements_agent a ON a.id = i.agent_id
 LEFT JOIN entitlements_person s ON s.id = a.sponsor_id LEFT JOIN entitlements_person m ON m.id = s.manager_id
@@ -30,7 +30,8 @@ LEFT JOIN entitlements_person h ON h.id = i.holder_id LEFT JOIN entitlements_per
 CROSS JOIN LATERAL (
     SELECT array_agg(DISTINCT g.request_id) FILTER (WHERE g.request_id IS NOT NULL) AS requests,
            array_agg(DISTINCT p.login ORDER BY p.login) FILTER (WHERE p.login IS NOT NULL) AS people,
-           array_agg(DISTINCT b.group_id ORDER BY b.group_id) FILTER (WHERE b.group_id IS NOT NULL) AS groups
+           array_agg(DISTINCT b.group_id ORDER BY b.group_id) FILTER (WHERE b.group_id IS NOT NULL) AS groups,
+           array_agg(DISTINCT r.payload::jsonb ->> 'owner') FILTER (WHERE c.state <> 'staging') AS owned
     FROM governance_populationrow r JOIN entitlements_grant g ON g.id = r.grant_id
     LEFT JOIN entitlements_grantsubject b ON b.grant_id = g.id LEFT JOIN entitlements_person p ON p.id = b.person_id
     WHERE r.item_id = i.id) g
@@ -57,12 +58,13 @@ class _Row(NamedTuple):
     requests: Sequence[UUID]
     people: Sequence[str]
     groups: Sequence[int]
+    owned: Sequence[str | None]
 
 
 def _row(*told: Any) -> _Row:  # noqa: ANN401 - what a statement returned
-    requests, people, groups = (each or () for each in told[16:])
+    requests, people, groups, owned = (each or () for each in told[16:])
     item, risk, kind, asked_first, owner, holder = told[:6]
-    return _Row(item, risk, kind, asked_first, owner, holder, told[6:16], requests, people, groups)
+    return _Row(item, risk, kind, asked_first, owner, holder, told[6:16], requests, people, groups, owned)
 
 
 def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around]]:
@@ -89,6 +91,7 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around
             Around(
                 sponsor=sponsor,
                 owner=row.owner,
+                owned=frozenset(filter(None, row.owned)),
                 system_owner=system_owner,
                 manager=manager if sponsor else holders_manager,
                 kind=row.kind,

@@ -70,7 +70,7 @@ def preview(campaign: Campaign, items: Sequence[UUID], answer: Answer, *, by: Pe
     Raises BadAnswer for a verb that is never for many or too many items, ReasonRequired.
     """
     answer.check()
-    if answer.verb not in MOST or answer.kept or answer.limits or answer.valid_until:
+    if answer.verb not in MOST or answer.kept or answer.limits or answer.valid_until or answer.effective_at:
         raise BadAnswer(verb=answer.verb)
     verb, asked = Verb(answer.verb), list(dict.fromkeys(items))
     if not 0 < len(asked) <= MOST[verb]:

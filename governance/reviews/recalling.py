@@ -54,7 +54,7 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
         opened_at=clock.now(),
     )
     Assignment.objects.filter(pk=said.assignment_id).update(replaced_by=again)
-    copied = ("verb", "kept_lines", "limits", "valid_until", "reason_code", "comment")
+    copied = ("verb", "kept_lines", "limits", "valid_until", "effective_at", "reason_code", "comment")
     Draft.objects.create(assignment=again, saved_at=clock.now(), **{name: getattr(said, name) for name in copied})
     _record(Action.REVIEW_RECALLED, item, [said], left, by=by, reason=reason)
     return again

@@ -1,4 +1,7 @@
-"""Cuts: they work in the transaction of the decision, are proven at once, and become final after the time to recall."""
+"""Cuts: they work in the transaction of the decision, are proven at once, and become final after the time to recall.
+
+A removal of a later day waits for it, also while its campaign is closing, and is final then.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def shortens(item: UUID, until: datetime) -> bool:
 
 
 def queue_and_apply(decisions: Sequence[ReviewDecision]) -> None:
-    """Queue what each decision takes away and let it work at once, within the caller's transaction."""
+    """Queue what each decision takes away and let it work, unless it is of a later day, in the caller's transaction."""
     if not decisions:
         return
     now = clock.now()
@@ -58,16 +61,17 @@ def queue_and_apply(decisions: Sequence[ReviewDecision]) -> None:
         Remediation(
             decision=each,
             action=each.verb if each.verb != Verb.CERTIFY else "time_box",
-            not_before=now if each.verb != Verb.CERTIFY else now + RECALL,
-            due_at=now + WITHIN,
-            final_at=now + RECALL if _can_be_undone(each) else None,
+            not_before=each.effective_at or (now if each.verb != Verb.CERTIFY else now + RECALL),
+            due_at=(each.effective_at or now) + WITHIN,
+            final_at=each.effective_at or (now + RECALL if _can_be_undone(each) else None),
         )
         for each in decisions
     ]
     Remediation.objects.bulk_create(queued)
-    held = grants_of(decision.item_id for decision in decisions)
+    working = [each for each in queued if each.decision.effective_at is None]
+    held = grants_of(each.decision.item_id for each in working)
     locks.exclusive(*((Lock.GRANT, grant) for of_item in held.values() for grant in of_item))
-    for remediation in queued:
+    for remediation in working:
         _apply(remediation, held[remediation.decision.item_id])
 
 
@@ -204,13 +208,15 @@ def prove(decision_id: UUID) -> Remediation:
     """Decide again, on facts read now, every call that a cut took away, and keep the answers as its proof.
 
     What was queued is carried out first, and what can no longer be recalled is made final. Proving again what is proven
-    changes nothing. Raises NotFound.
+    changes nothing, nor does proving a removal before its day. Raises NotFound.
     """
     rows = Remediation.objects.select_for_update(of=("self",)).select_related("decision__item__campaign")
     found = rows.select_related("decision__item__agent", "decision__item__system", "decision__decided_by")
     remediation = found.filter(pk=decision_id).first()
     if remediation is None:
         raise NotFound
+    if remediation.decision.effective_at and remediation.decision.effective_at > clock.now():
+        return remediation
     campaign = remediation.decision.item.campaign
     is_over = (
         campaign.state not in (Campaign.State.ACTIVE, Campaign.State.PAUSED)
@@ -260,7 +266,9 @@ def _keep_proof(remediation: Remediation, held: Sequence[UUID], *, finished: boo
 def finish(campaign: Campaign, most: int = 200) -> None:
     """Make final what nobody can take back any more, since its campaign is closing; the sweep does what is left."""
     now = clock.now()
-    held = Remediation.objects.filter(decision__item__campaign=campaign, finished_at=None, final_at__gt=now)
+    held = Remediation.objects.filter(
+        decision__item__campaign=campaign, decision__effective_at=None, finished_at=None, final_at__gt=now
+    )
     open_ = held.exclude(state__in=(_STATE.WITHDRAWN, _STATE.EXCEPTED))
     ids = list(open_.order_by("not_before").values_list("decision", flat=True))
     Remediation.objects.filter(pk__in=ids).update(final_at=now)

@@ -15,6 +15,8 @@ from .errors import BadAnswer
 
 SOONEST: Final = timedelta(hours=1)
 """How far off an earlier end is at least: it takes effect when the answer can no longer be recalled."""
+LATEST: Final = timedelta(days=14)
+"""How far off a removal takes effect at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Answer:
     """What a reviewer means to say about an item; without a verb she takes back what she drafted.
 
     To keep some is to name the lines that stay (`kept`) or tighter limits of some of them, by line. `valid_until` lets
-    what is kept end earlier.
+    what is kept end earlier; `effective_at` lets a removal come on a later day.
     """
 
     verb: str = ""
@@ -31,6 +33,7 @@ class Answer:
     kept: tuple[int, ...] = ()
     limits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     valid_until: datetime | None = None
+    effective_at: datetime | None = None
 
     def check(self) -> None:
         """Raise BadAnswer for a verb or a reason that does not exist, or for parts that do not go with the verb."""
@@ -41,7 +44,9 @@ class Answer:
             raise BadAnswer(reason_code=self.reason_code[:32], known=list(known))
         if self.verb != Verb.REDUCE and (self.kept or self.limits):
             raise BadAnswer(verb=self.verb, field="kept")
-        if self.valid_until is None:
-            return
-        if self.verb not in (Verb.CERTIFY, Verb.REDUCE) or self.valid_until <= clock.now() + SOONEST:
+        soonest = clock.now() + SOONEST
+        if self.valid_until and (self.verb not in (Verb.CERTIFY, Verb.REDUCE) or self.valid_until <= soonest):
             raise BadAnswer(field="valid_until")
+        latest = clock.now() + LATEST
+        if self.effective_at and not (self.verb == Verb.REVOKE and soonest < self.effective_at <= latest):
+            raise BadAnswer(field="effective_at", latest=latest.isoformat())

@@ -64,6 +64,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     "tool.risk": Field("tool__risk", _RANKED, "tool"),
     "person": Field("person__login", _SOME, "person"),
 }
+OF_ACCESS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
+"""The kinds of campaigns that take in access by its terms alone, which stay known once it has ended."""
 _NAMED: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
 
 
@@ -149,10 +151,13 @@ def matching(scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Gra
     return _within(Grant.objects.filter(ended_at=None, expires_at__gt=now), scope, kind, now)
 
 
-def over(scope: Mapping[str, Any], kind: str, taken: datetime) -> QuerySet[Grant]:
-    """Return the grants that a scope would have taken in within the window before, and that had ended when it did."""
+def over(campaign: Campaign) -> QuerySet[Grant]:
+    """Return the grants that a campaign of access would have taken in, had they not ended within the window before."""
+    taken = campaign.snapshot_at
+    if taken is None or campaign.kind not in OF_ACCESS:
+        return Grant.objects.none()
     rows = Grant.objects.filter(ended_at__gt=taken - usage.WINDOW, ended_at__lte=taken)
-    return _within(rows, scope, kind, taken)
+    return _within(rows, campaign.scope, campaign.kind, taken)
 
 
 def _within(rows: QuerySet[Grant], scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Grant]:

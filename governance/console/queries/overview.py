@@ -22,8 +22,10 @@ from governance.models import (
     OfficeProposal,
     Remediation,
     RemovalException,
+    ReviewDecision,
     ReviewItem,
 )
+from governance.reviewing import Verb
 from governance.reviews import care, covering, deadlines, usage
 
 from . import plotting
@@ -34,6 +36,8 @@ _DEADLINE: Final = timedelta(hours=72)
 _FEW: Final = 5000
 """Up to how many open items the effect of a deadline is counted with every look."""
 _CAMPAIGNS: Final = 8
+_MOST_PASSED_ON, _SOME = 30, 3
+"""Above how many of a hundred answers that cannot be given somebody looks into it, and from how many of them on."""
 _USED: Final = f"""
 SELECT count(*), count(*) FILTER (WHERE u.tool_id IS NOT NULL)
 FROM entitlements_grantline l
@@ -57,7 +61,7 @@ class Need:
 
 def needs() -> list[Need]:
     """Return what needs an analyst, the most urgent first."""
-    return [*_deadlines(), *_overdue(), *_failed(), *_unresolved(), *_sponsors(), *_exceptions()]
+    return [*_deadlines(), *_overdue(), *_failed(), *_unresolved(), *_passed_on(), *_sponsors(), *_exceptions()]
 
 
 def _deadlines() -> Iterator[Need]:
@@ -108,6 +112,17 @@ def _unresolved() -> Iterator[Need]:
     for row in rows.annotate(n=Count("pk")).order_by("-n"):
         told = ngettext("%(n)d item has no reviewer", "%(n)d items have no reviewer", row["n"]) % {"n": row["n"]}
         yield Need(told, f"/reviews/{row['slug']}/#h-nobody", None, row["name"])
+
+
+def _passed_on() -> Iterator[Need]:
+    """Say where more than three answers of ten were that somebody cannot judge (design 5, 3.4)."""
+    under_way = ReviewDecision.objects.filter(item__campaign__state=Campaign.State.ACTIVE).order_by()
+    passed = under_way.filter(verb=Verb.ABSTAIN).values(slug=F("item__campaign__slug"), name=F("item__campaign__name"))
+    for row in passed.annotate(n=Count("pk")).filter(n__gte=_SOME).order_by("-n"):
+        percent = 100 * row["n"] // under_way.filter(item__campaign__slug=row["slug"]).count()
+        if percent > _MOST_PASSED_ON:
+            told = _("%(n)d of 100 answers are “I can't judge”") % {"n": percent}
+            yield Need(told, f"/reviews/{row['slug']}/", None, row["name"])
 
 
 def _sponsors() -> Iterator[Need]:

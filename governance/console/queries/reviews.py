@@ -30,7 +30,6 @@ OUTCOMES: Final = (
     ("no_response", gettext_lazy("Not answered")),
     ("in_review", gettext_lazy("Open")),
 )
-_OF_ACCESS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
 WIDTH: Final = 600
 """Units of a bar's drawing, which scales to its place."""
 
@@ -98,9 +97,7 @@ def reviewers(campaign: Campaign) -> list[dict[str, Any]]:
 
 def over(campaign: Campaign) -> list[Grant]:
     """Return the first of the access that was in force within the window, and over when the population was taken."""
-    if campaign.snapshot_at is None or campaign.kind not in _OF_ACCESS:
-        return []
-    rows = scoping.over(campaign.scope, campaign.kind, campaign.snapshot_at)
+    rows = scoping.over(campaign)
     return list(rows.select_related("agent", "entitlement__system").order_by("-ended_at", "pk")[:100])
 
 

@@ -21,7 +21,7 @@ from governance.console.queries import grouping, kindwords
 from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
 from governance.models import Campaign, Draft, ReviewItem
-from governance.reviews import Answer
+from governance.reviews import Answer, saying
 
 from .reviews import found
 
@@ -79,6 +79,7 @@ def _to_answer(request: HttpRequest, seen: grouping.View, campaign: Campaign) ->
         "drop": _options(reviewing.DROP),
         "abstain": _options(reviewing.ABSTAIN),
         "soonest": (clock.now() + timedelta(days=1)).date().isoformat(),
+        "latest": (clock.now() + saying.LATEST - timedelta(days=1)).date().isoformat(),
         "lately": read.said_lately(person),
     }
 
@@ -105,7 +106,9 @@ def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
             doors.record(request, refusal)
             stale += 1
     if stale:
-        doors.done(request, _("Some answers could not be kept: they changed elsewhere or have the wrong reason."))
+        doors.done(
+            request, _("Some answers could not be kept: they changed elsewhere, or have the wrong reason or day.")
+        )
     if "submit" in request.POST:
         return redirect(f"/reviews/{campaign.slug}/submit/")
     doors.done(request, ngettext("%(n)d answer is kept.", "%(n)d answers are kept.", saved) % {"n": saved})
@@ -117,7 +120,8 @@ def _kept(draft: Draft | None) -> Answer:
         return Answer()
     kept = tuple(sorted(draft.kept_lines)) if draft.verb == reviewing.Verb.REDUCE else ()
     limits = {int(line): caps for line, caps in draft.limits.items()}
-    return Answer(draft.verb, draft.reason_code, draft.comment, kept, limits, draft.valid_until)
+    days = draft.valid_until, draft.effective_at
+    return Answer(draft.verb, draft.reason_code, draft.comment, kept, limits, *days)
 
 
 def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
@@ -132,14 +136,15 @@ def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
     verb = given["verb"]
     kept = tuple(sorted(int(line) for line in lines)) if verb == reviewing.Verb.REDUCE else ()
     until = None
-    if given["until"] and verb in (reviewing.Verb.CERTIFY, reviewing.Verb.REDUCE):
+    if given["until"] and verb in reviewing.STRICTNESS:
         try:
             day = parse_date(given["until"])
         except ValueError as error:
             raise Malformed from error
         until = datetime.combine(day, time.max, UTC) if day else None
     limits = {line: caps for line, caps in _kept(draft).limits.items() if line in kept}
-    return Answer(verb, given["reason"], given["comment"][:2000], kept, limits, until)
+    days = (None, until) if verb == reviewing.Verb.REVOKE else (until, None)
+    return Answer(verb, given["reason"], given["comment"][:2000], kept, limits, *days)
 
 
 def _rev(request: HttpRequest, name: str) -> int:

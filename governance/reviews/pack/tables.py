@@ -21,6 +21,7 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.models import Grant
 from governance.models import Assignment, Campaign, Notice, PopulationRow, ReviewItem
+from governance.reviews import scoping
 
 type Row = dict[str, Any]
 
@@ -134,6 +135,28 @@ def late_arrivals(rows: Iterable[Any]) -> Iterator[Row]:
             }
 
 
+def _ephemeral(campaign: Campaign) -> QuerySet[Grant]:
+    rows = scoping.over(campaign).select_related("agent", "entitlement__system")
+    return rows.order_by("ended_at", "pk")
+
+
+def ephemeral(rows: Iterable[Grant]) -> Iterator[Row]:
+    """Each grant within the scope that was in force in the ninety days before, and over when the list was frozen."""
+    for grant in rows:
+        yield {
+            "grant": str(grant.pk),
+            "agent": grant.agent.slug,
+            "system": grant.entitlement.system.slug,
+            "entitlement": grant.entitlement.scope,
+            "request": str(grant.request_id or ""),
+            "starts_at": utc(grant.starts_at),
+            "expires_at": utc(grant.expires_at),
+            "ended_at": utc(grant.ended_at),
+            "state": grant.state,
+            "end_reason": grant.end_reason,
+        }
+
+
 def _assignments(campaign: Campaign) -> QuerySet[Assignment]:
     told = Notice.objects.filter(person=OuterRef("reviewer"), url__startswith=f"/reviews/{campaign.slug}/")
     read = told.filter(read_at__isnull=False).order_by("read_at").values("read_at")[:1]
@@ -163,6 +186,7 @@ def assignments(rows: Iterable[Any]) -> Iterator[Row]:
 TABLES: Final = {
     "03_population": Table(_population, population, ("risk",), "grant:{grant}"),
     "03_late_arrivals": Table(_late_arrivals, late_arrivals, ("system", "state", "covered_by"), "grant:{grant}"),
+    "03_ephemeral": Table(_ephemeral, ephemeral, ("system", "state"), "grant:{grant}"),
     "04_assignments": Table(_assignments, assignments, ("stage", "state", "rule")),
     "05_items": Table(_items, items, ("system", "risk", "outcome"), "item:{item_id}"),
 }

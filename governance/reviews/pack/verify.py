@@ -116,14 +116,15 @@ def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
     counts, cutting = 0, set[str]()
     for row in read(folder, "05_history"):
         counts += bool(row["counts"])
-        if row["counts"] and row["verb"] in ("reduce", "revoke"):
-            cutting.add(row["decision"])
+        if not row["taken_back"] and (row["verb"] in ("reduce", "revoke") or row["valid_until"]):
+            cutting.add(row["decision"])  # of an earlier stage as well: what it cut stays cut
     cuts = {row["decision"]: row["state"] for row in read(folder, "06_remediation") if row["state"] != "withdrawn"}
     done = {decision for decision, state in cuts.items() if state in ("verified", "excepted")}
     return {
         "decided_items_without_decision": abs(decided - counts),
         "cuts_without_remediation": len(cutting - cuts.keys()),
-        "cuts_not_proven": len((cutting & cuts.keys()) - done),
+        "remediations_without_cut": len(cuts.keys() - cutting),
+        "cuts_not_proven": len(cuts.keys() - done),
     }
 
 

@@ -10,7 +10,7 @@ from audit import clock
 from governance import reviews
 from governance.console.queries import overview, plotting
 from governance.models import Remediation
-from governance.reviews import covering
+from governance.reviews import Answer, covering
 from tests import make
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -47,6 +47,20 @@ def test_what_needs_an_analyst_is_said_and_leads_there(monkeypatch: pytest.Monke
     assert "For the whole company" not in visits.text(visits.as_(company.sofia).get("/", secure=True))
     lists = [visits.text(visits.as_(who).get("/reviews/", secure=True)) for who in (company.ana, company.sofia)]
     assert ["too few answers to say" in each for each in lists] == [True, False]
+
+
+def test_where_more_than_three_answers_of_ten_are_passed_on_somebody_looks_into_it() -> None:
+    company, _ = worlds.found()
+    for number in range(9):
+        make.grant(make.agent(f"bot-{number}", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    campaign = worlds.campaign(company)
+    items = list(campaign.items.exclude(agent=company.bot).order_by("number"))
+    passed = Answer("abstain", "dont_understand")
+    worlds.answer(campaign, company.sofia, [(item, passed) for item in items[:3]])
+    worlds.answer(campaign, company.sofia, [(item, Answer("certify")) for item in items[3:]])
+    assert "33 of 100 answers are “I can't judge” Fourth quarter" in _sentences()
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign, company.bot), worlds.REMOVE)])
+    assert not any("judge" in told for told in _sentences()), "three of ten are not more than that"
 
 
 def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from entitlements.models import Grant
 from governance import delegations, reviews
 from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import Answer
-from governance.reviews.errors import NothingLeft, NotTheOwner, NotTheReviewer, TooLateToRecall
+from governance.reviews.errors import BadAnswer, NothingLeft, NotTheOwner, NotTheReviewer, TooLateToRecall
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -23,6 +24,7 @@ from tests.governance.reviews import worlds
 pytestmark = pytest.mark.django_db
 
 type Move = Callable[[datetime | timedelta], datetime]
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -174,6 +176,44 @@ def test_an_earlier_end_comes_once_the_answer_can_no_longer_be_taken_back(
     assert (kept.state, kept.finished_at is not None) == ("verified", True)
     assert kept.probe is not None
     assert {call["expected"] for call in kept.probe["calls"]} == {"kept", "ends"}
+
+
+def test_a_removal_of_a_later_day_comes_then_and_its_review_waits_for_it(
+    review: tuple[Company, Campaign, ReviewItem], at: Move
+) -> None:
+    company, campaign, item = review
+    now = at(timedelta())
+    for wrong in (now + timedelta(minutes=59), now + timedelta(days=14, seconds=1)):
+        with pytest.raises(BadAnswer):
+            reviews.save_draft(item.pk, replace(worlds.REMOVE, effective_at=wrong), by=company.sofia, rev=0)
+    with pytest.raises(BadAnswer):
+        reviews.save_draft(item.pk, replace(worlds.KEEP, effective_at=now + DAY), by=company.sofia, rev=0)
+    then = now + timedelta(days=3)
+    done = worlds.answer(campaign, company.sofia, [(item, replace(worlds.REMOVE, effective_at=then))])
+    assert (done.removals, reviews.prove(done.decided[0].pk).state) == ([], "queued")
+    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    at(then - timedelta(seconds=1))
+    assert (reviews.prove_due(), Grant.objects.get().state) == (0, "active")
+
+    at(then)
+    assert reviews.prove_due() == 1
+
+    campaign.refresh_from_db()
+    assert (Grant.objects.get().state, campaign.state) == ("revoked", "closed")
+    assert Remediation.objects.get().state == "verified"
+
+
+def test_a_removal_of_a_later_day_is_taken_back_like_any(
+    review: tuple[Company, Campaign, ReviewItem], at: Move
+) -> None:
+    company, campaign, item = review
+    then = at(timedelta()) + timedelta(days=3)
+    worlds.answer(campaign, company.sofia, [(item, replace(worlds.REMOVE, effective_at=then))])
+    again = reviews.recall(item.pk, by=company.sofia)
+    assert (again.draft.effective_at, Remediation.objects.get().state) == (then, "withdrawn")
+    at(then)
+    reviews.prove_due()
+    assert Grant.objects.get().state == "active"
 
 
 @pytest.mark.parametrize("verb", ["revoke", "reduce"])

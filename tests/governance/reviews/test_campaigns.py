@@ -10,11 +10,11 @@ from django.db import connection
 
 from audit import clock, log, timeline
 from audit.actions import Action
-from audit.context import SYSTEM, Principal
+from audit.context import Principal
 from entitlements import grants, people
 from entitlements.errors import ReasonRequired, Stale
 from entitlements.models import Grant, Role
-from governance import approvals, asking, notices, ownership, requests, reviewing, reviews
+from governance import approvals, asking, ownership, requests, reviewing, reviews
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import Answer, removing
 from governance.reviews.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
@@ -255,25 +255,6 @@ def test_somebody_who_leaves_is_replaced_and_the_trace_says_so() -> None:
     assert (now.reviewer, now.resolution["rule"]) == (company.sam, "system_owner")
     assert now.resolution["skipped"] == [{"who": "sofia", "why": "inactive"}]
     assert Assignment.objects.get(replaced_by=now).reviewer == company.sofia
-
-
-def test_whoever_mail_does_not_reach_is_replaced_unless_she_has_opened_the_item() -> None:
-    company, _ = worlds.found()
-    bot = make.agent("helper", sponsor=company.sofia)
-    make.grant(bot, worlds.low(company), people=[company.bob])
-    campaign = worlds.campaign(company)
-    unseen, seen = worlds.item(campaign, company.bot), worlds.item(campaign, bot)
-    reviews.looked(seen.pk, by=company.sofia)
-    assert reviews.reassign_leavers() == 0
-    notices.mark_bad(company.sofia, by=SYSTEM, reason="No such address.")
-
-    assert (reviews.reassign_leavers(), reviews.reassign_leavers()) == (1, 0)
-
-    assert (worlds.live(unseen).reviewer, worlds.live(seen).reviewer) == (company.sam, company.sofia)
-    assert worlds.live(unseen).resolution["skipped"] == [{"who": "sofia", "why": "mail_came_back"}]
-    people.edit(company.sofia, email="sofia@example.net", by=SYSTEM)
-    following = worlds.campaign(company, slug="next")
-    assert worlds.live(worlds.item(following, bot)).reviewer == company.sofia, "the new address is another"
 
 
 def test_an_unresolved_item_waits_visibly_until_somebody_is_named() -> None:

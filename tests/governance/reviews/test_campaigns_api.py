@@ -114,6 +114,22 @@ def test_the_conflict_of_a_reviewer_who_is_named_by_hand_is_refused_in_words(com
     assert late.status_code == 404
 
 
+def test_a_reviewer_hands_an_item_on_over_rest_within_its_chain_and_a_removal_may_come_later(company: Company) -> None:
+    item = begin(company)
+    sofia, sam, address = client.of(company.sofia), client.of(company.sam), f"{ITEMS}/{item}/hand-on"
+    told = [sofia.post(address, {"to": to, "reason": "Your system."}) for to in ("nobody", "mallory", "sam", "sam")]
+    assert [each.status_code for each in told] == [422, 403, 204, 404], "then it is no longer hers to see"
+    assert client.of(company.ana).get(f"{ITEMS}/{item}").json()["reviewer"] == "sam"
+    day = (clock.now() + timedelta(days=3)).isoformat()
+    later = {"verb": "revoke", "reason_code": "unused", "effective_at": day}
+    drafted = sam.put(f"{ITEMS}/{item}/draft", later, headers={"If-Match": '"0"'})
+    assert (drafted.status_code, drafted.json()["effective_at"][:19]) == (200, day[:19])
+    kept = {**later, "verb": "certify", "reason_code": "mandated"}
+    assert sam.put(f"{ITEMS}/{item}/draft", kept, headers={"If-Match": '"1"'}).status_code == 422
+    done = client.proven(company.sam).post(f"{URL}/q4/submissions")
+    assert (done.status_code, done.json()["removals"], Grant.objects.get().state) == (201, [], "active")
+
+
 def test_part_of_it_is_kept_taken_back_and_opened_again_over_rest(company: Company) -> None:
     item = begin(company)
     sofia, ana, sam = client.proven(company.sofia), client.of(company.ana), client.of(company.sam)

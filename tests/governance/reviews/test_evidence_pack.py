@@ -22,7 +22,9 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import clock
 from audit.actions import Action
+from audit.context import SYSTEM
 from audit.models import Event
+from entitlements import grants
 from governance import reviews
 from governance.models import Campaign, EvidencePack
 from governance.reviews.pack import period, summary, verify
@@ -48,6 +50,8 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
     """A closed review in which sofia removed a harmless grant of another agent; sealed into the record."""
     company = companies.found()
     make.grant(company.bot, worlds.low(company), people=[company.alice])
+    short = make.grant(make.agent("short-bot", sponsor=company.sofia), company.use, people=[company.bob])
+    grants.revoke(short.pk, by=SYSTEM, reason="It was for a day.")
     campaign = worlds.campaign(company)
     said = replace(worlds.REMOVE, comment="=Nobody uses it.\u2028Nobody\x85will.")
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
@@ -141,6 +145,33 @@ def test_only_the_key_that_signed_fits_and_openssl_alone_agrees(
     done = subprocess.run(["sh", "-c", check], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "Verified OK\n"
     assert len(envelope["payloadType"]) == 28
+    _each_change_is_found_without_our_program(tmp_path, files, check)
+
+
+def _each_change_is_found_without_our_program(folder: Path, files: dict[str, bytes], check: str) -> None:
+    """Change the manifest, a byte, a row and a file: openssl, or the digests of what it verified, find each."""
+    listed = json.loads((folder / "payload").read_bytes())["subject"]
+    sums = "".join(f"{each['digest']['sha256']}  {each['name']}\n" for each in listed)
+    (folder / "sums").write_text(sums)
+    said = files["README.md"].decode()
+    assert """jq -r '.subject[] | .digest.sha256 + "  " + .name' payload | sha256sum -c""" in said
+
+    def fits(command: str) -> bool:
+        return subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, check=False).returncode == 0
+
+    population = files["03_population.jsonl"]
+    changes = {
+        "signed": (folder / "signed").read_bytes().replace(b"03_population.csv", b"03_populatiom.csv"),
+        "03_population.jsonl": population[:-20] + bytes([population[-20] ^ 1]) + population[-19:],
+        "05_decisions.jsonl": b"",
+        "06_remediation.csv": files["03_population.csv"],
+    }
+    for name, content in changes.items():
+        command, kept = (check if name == "signed" else "sha256sum -c sums"), (folder / name).read_bytes()
+        assert fits(command), name
+        (folder / name).write_bytes(content)
+        assert not fits(command), name
+        (folder / name).write_bytes(kept)
 
 
 FORBIDDEN = [
@@ -217,7 +248,15 @@ def test_no_cell_of_a_spreadsheet_is_a_formula_and_each_table_has_one(closed: tu
     assert verify.rows(files["05_history.jsonl"])[0]["comment"].startswith("=Nobody")
 
 
+ENDS_EARLIER = {"decision": "x", "verb": "certify", "valid_until": "2030-01-01", "counts": False}
 WRONG: list[tuple[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]], str]] = [
+    ("03_population", lambda rows: rows[1:], "population_rows_missing"),
+    ("03_population", lambda rows: [{**rows[0], "payload": "{}"}], "population_rows_changed"),
+    ("03_population", lambda rows: [{**rows[0], "row_sha256": "0" * 64}], "population_hash_differs"),
+    ("05_items", lambda rows: [{**rows[0], "outcome": "in_review"}], "items_without_outcome"),
+    ("05_decisions", lambda rows: [{**rows[0], "outcome": ""}], "lines_without_outcome"),
+    ("05_history", lambda rows: [*rows, {**rows[0], **ENDS_EARLIER}], "cuts_without_remediation"),
+    ("06_remediation", lambda rows: [*rows, {**rows[0], "decision": "x"}], "remediations_without_cut"),
     ("03_late_arrivals", lambda rows: rows[1:], "late_arrivals_missing"),
     ("05_items", lambda rows: [{**rows[0], "outcome": "certify"}, *rows[1:]], "outcome_counts_differ"),
     ("05_items", lambda rows: rows[1:], "items_without_population"),
@@ -233,8 +272,12 @@ def test_each_equation_finds_what_it_is_for(closed: tuple[Company, Campaign], tm
     folder = unpacked(files, tmp_path / "pack")
     scope = json.loads(files["02_scope_and_parameters.json"])
     assert set(verify.tie_out(folder, scope).values()) == {0}
-    assert [row["agent"] for row in verify.rows(files["03_late_arrivals.jsonl"])] == ["late-bot"]
-    for name, change, equation in WRONG:
+    (late,) = verify.rows(files["03_late_arrivals.jsonl"])
+    assert late["agent"] == "late-bot"
+    taken = verify.rows(files["03_population.jsonl"])[0]["grant"]
+    tried = [*WRONG, ("03_late_arrivals", lambda rows: [{**rows[0], "grant": taken}], "late_arrivals_in_population")]
+    assert {equation for _name, _change, equation in tried} == set(verify.tie_out(folder, scope))
+    for name, change, equation in tried:
         file = folder / f"{name}.jsonl"
         kept = file.read_bytes()
         file.write_bytes(b"".join(json.dumps(row).encode() + b"\n" for row in change(verify.rows(kept))))
@@ -274,6 +317,8 @@ def test_what_went_on_over_the_whole_period_is_in_it(
     rows = list(period.leavers(_leaving(begun)))
     assert [(row["person"], row["seconds"]) for row in rows] == [("alice", 90.0), ("bob", 0.0)]
     files = opened(worlds.sealed(campaign, company.ana))
+    over = verify.rows(files["03_ephemeral.jsonl"])
+    assert [(row["agent"], row["end_reason"]) for row in over] == [("short-bot", "It was for a day.")]
     changes = verify.rows(files["11_config_changes.jsonl"])
     assert "campaign.made" in {row["action"] for row in changes}, "before the population was taken"
     assert json.loads(files["02_scope_and_parameters.json"])["period"]["since"] == "", (

@@ -51,6 +51,9 @@ def refused(said: str) -> Any:  # noqa: ANN401
     return pytest.raises(DatabaseError, match=said)
 
 
+REMOVED: dict[str, Any] = {"verb": "revoke", "kept_lines": [], "reason_code": "unused"}
+
+
 def give(item: ReviewItem, to: Person) -> None:
     """Assign an item to somebody, whatever the rules say."""
     Assignment.objects.filter(item=item).update(reviewer=to)
@@ -160,6 +163,9 @@ def test_keeping_keeps_each_line_and_says_why_where_the_risk_is_high(
         ({"verb": "abstain", "reason_code": "conflict"}, "an_abstention_says_why"),
         ({"valid_until": timedelta(days=900)}, "before the end that stands"),
         ({"valid_until": timedelta(days=-1)}, "yet_to_come"),
+        ({"effective_at": timedelta(days=1)}, "within_a_fortnight"),
+        ({**REMOVED, "effective_at": timedelta(days=14, minutes=1)}, "within_a_fortnight"),
+        ({**REMOVED, "effective_at": timedelta(0)}, "within_a_fortnight"),
         ({"stage": 2}, "assigned to|after the one before"),
         ({"stage": 3}, "assigned to|as many stages"),
     ],
@@ -172,8 +178,9 @@ def test_an_answer_that_is_none_is_not_taken(
     fields = dict(fields)
     if "keep" in fields:
         fields["kept_lines"] = lines[: fields.pop("keep")]
-    if "valid_until" in fields:
-        fields["valid_until"] = clock.now() + fields["valid_until"]
+    fields["decided_at"] = now = clock.now()
+    for day in {"valid_until", "effective_at"} & fields.keys():
+        fields[day] = now + fields[day]
     with refused(said):
         decision(item, company.sofia, **fields)
 
