@@ -10,7 +10,7 @@ from audit import clock
 from governance import reviews
 from governance.console.queries import overview, plotting
 from governance.models import Remediation
-from governance.reviews import Answer, covering
+from governance.reviews import Answer, covering, deadlines
 from tests import make
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -66,9 +66,10 @@ def test_where_more_than_three_answers_of_ten_are_passed_on_somebody_looks_into_
 def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
     company, _ = worlds.found()
     worlds.campaign(company, slug="first")
-    worlds.campaign(company)
+    ends = deadlines.grace_ends(worlds.campaign(company))
+    monkeypatch.setattr(clock, "now", lambda: ends - timedelta(hours=73))
     assert not any("deadline" in told for told in _sentences())
-    _later(monkeypatch, days=14, minutes=5)
+    monkeypatch.setattr(clock, "now", lambda: ends - timedelta(hours=71))
     assert "The deadline of Fourth quarter 1 access stops unless somebody answers" in _sentences()
 
 
