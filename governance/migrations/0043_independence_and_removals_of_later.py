@@ -132,7 +132,7 @@ DROP FUNCTION governance_stages_are_two_people(), governance_exception_is_a_seco
 class Migration(migrations.Migration):
     """Two columns, a check and the functions that triggers call."""
 
-    dependencies: ClassVar = [("governance", "0039_who_answers_by_risk")]
+    dependencies: ClassVar = [("governance", "0040_sealing_keeps_its_trace")]
     operations: ClassVar = [
         migrations.AddField("draft", "effective_at", models.DateTimeField(null=True, blank=True)),
         migrations.AddField("reviewdecision", "effective_at", models.DateTimeField(null=True, blank=True)),
