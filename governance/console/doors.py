@@ -154,6 +154,11 @@ def reason(request: HttpRequest) -> str:
     return request.POST.get("reason", "").strip()[:500]
 
 
+def number(text: str, digits: int = 18) -> int:
+    """Return the whole number that a form sent; -1 where it is none, or none that a row holds."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else -1
+
+
 def done(request: HttpRequest, sentence: Any) -> None:  # noqa: ANN401 - a lazy translation
     """Say on the next page what happened."""
     messages.success(request, sentence)

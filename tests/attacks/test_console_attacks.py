@@ -268,3 +268,25 @@ def test_whoever_signs_in_at_the_company_has_no_password_to_change(world: addres
     answer = signed_in(world.company.ana).get("/settings/password/")
 
     assert (answer.status_code, "no_password" in visits.text(answer)) == (409, True)
+
+
+def test_no_number_is_too_long_for_a_form(world: addresses.World) -> None:
+    ana, long = visits.as_(world.company.ana), "9" * 5000  # more digits than Python reads
+    item = str(world.samples["reviews/item"])
+    forms: list[tuple[str, str, dict[str, str]]] = [
+        ("ana", "requests/<uuid:pk>/", {"verb": "approve", "version": long, "tool": "wipe"}),
+        ("ana", "requests/<uuid:pk>/edit/", {"version": long, "tool": "wipe", "lasts": long}),
+        ("ana", "adoption/<uuid:pk>/", {"act": "ask", "sponsor-" + long: "sofia", "reason": "x"}),
+        ("ana", "audit/samples/<uuid:sample>/", {"item": long, "finding": "pass"}),
+        ("ana", "reviews/<slug:slug>/audit/", {"do": "draw", "wanted": long}),
+        ("sofia", "small-reviews/<slug:slug>/", {"verb": "reduce", "keep": long, "reason": "unused"}),
+        ("sofia", "reviews/<slug:slug>/items/<uuid:item>/draft/", {f"verb:{item}": "reduce", f"keep:{item}": long}),
+        ("sofia", "reviews/<slug:slug>/items/<uuid:item>/draft/", {f"verb:{item}": "certify", f"rev:{item}": long}),
+    ]
+    for login, route, form in forms:
+        browser = ana if login == "ana" else visits.as_(world.company.named(login))
+        answer = browser.post(world.address(route), form)
+        assert 400 <= answer.status_code < 500 or answer.status_code == 302, (route, answer.status_code)
+    draft = {"verb": "reduce", "reason_code": "unused", "limits": {long: {}}, "kept": [1]}
+    sofia = api.of(world.company.sofia)
+    assert sofia.put(f"/api/v1/review-items/{item}/draft", draft, headers={"If-Match": '"0"'}).status_code == 400

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connections, transaction
@@ -150,33 +151,35 @@ def test_of_an_approval_and_a_denial_one_wins(racers: Racers) -> None:
 
 
 def by_doors(request: AccessRequest, person: Person, *verbs: str) -> list[Callable[[], object]]:
-    """Return what answers a request by the page, the API and in bulk, as one person in as many windows."""
+    """Return what answers a request by the page, the API and in bulk, as one person in as many windows.
+
+    Each raises what was refused for another reason than that the request has changed or has its answer.
+    """
     said, path = {"reason": "Seen."}, f"/api/v1/requests/{request.pk}"
     tag = {"If-Match": f'"{request.version}"'}
     item = {"id": str(request.pk), "etag": tag["If-Match"]}
     form = {"version": str(request.version), "tool": ["now"], **said}
     page, by_api = visits.as_(person), [api.of(person) for _ in range(3)]
-    known: dict[str, Callable[[], object]] = {
+    withdraws = api.of(request.requested_by)
+    known: dict[str, Callable[[], Any]] = {
         "page": lambda: page.post(f"/requests/{request.pk}/", {"verb": "approve", **form}),
         "api": lambda: by_api[0].post(f"{path}/approve", said, headers=tag),
         "bulk": lambda: by_api[1].post("/api/v1/requests/approve", {"items": [item], **said}),
-        "deny": lambda: by_api[2].post(f"{path}/deny", {**said, "code": "not_needed"}, headers=tag),
+        "deny": lambda: by_api[2].post(f"{path}/deny", {**said, "because": "not_needed"}, headers=tag),
+        "cancel": lambda: withdraws.post(f"{path}/cancel", said, headers=tag),
     }
-    return [known[verb] for verb in verbs]
+    return [lambda verb=verb: in_time(known[verb]()) for verb in verbs]  # type: ignore[misc]
+
+
+def in_time(answer: Any) -> None:  # noqa: ANN401 - Django's test response
+    assert answer.status_code in {200, 207, 302, 409, 412}, answer.content
 
 
 @pytest.mark.parametrize("rival", ["api", "deny", "cancel"])
 def test_whatever_overlaps_at_the_doors_a_request_has_one_end(four: Racers, rival: str) -> None:
     company = companies.found()
     for request in rounds(company, "now", many=8):
-        doors = by_doors(request, company.sofia, "page", "api", "bulk")
-        cancel = api.of(company.otto)
-        answer = {"If-Match": f'"{request.version}"'}
-        doors += (
-            by_doors(request, company.sofia, rival)
-            if rival != "cancel"
-            else [lambda: cancel.post(f"/api/v1/requests/{request.pk}/cancel", {"reason": "no"}, headers=answer)]  # noqa: B023
-        )
+        doors = by_doors(request, company.sofia, "page", "api", "bulk", rival)
         assert four.at_once(*doors) == ["done"] * 4
         request.refresh_from_db()
         assert Grant.objects.filter(request_id=request.pk).count() == int(request.state == "approved")

@@ -115,7 +115,9 @@ def _act(request: HttpRequest, batch: AdoptionBatch, person: Person) -> str:
         case "ask":
             doors.permit(request, "adoption-ask", batch)
             named = {name.removeprefix("sponsor-"): request.POST.get(name, "") for name in request.POST}
-            each = {int(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()}
+            each = {
+                doors.number(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()
+            }
             login = request.POST.get("sponsor", "")
             asked = batches.ask(
                 batch, sponsor=_person(login) if login.strip() else None, each=each, by=person, reason=reason

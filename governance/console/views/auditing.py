@@ -81,11 +81,10 @@ def _unknown(_request: HttpRequest, _campaign: Campaign) -> None:
 
 
 def _draw(request: HttpRequest, campaign: Campaign) -> None:
-    wanted = request.POST.get("wanted", "")
     made = auditing.draw(
         campaign.pk,
         by=doors.person(request),
-        wanted=int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 4 else 0,  # noqa: PLR2004 - 500 at most
+        wanted=doors.number(request.POST.get("wanted", ""), digits=3),
         strata=request.POST.get("strata", ""),
         seed=request.POST.get("seed", ""),
     )
@@ -157,9 +156,9 @@ def one(request: HttpRequest, sample: UUID) -> HttpResponse:
     drawn = _sample(request, sample)
     campaign = drawn.campaign
     if request.method == "POST":
-        number = request.POST.get("item", "")
-        rows = SampledItem.objects.filter(sample=drawn)
-        row = doors.find(rows, item__number=int(number) if number.isascii() and number.isdecimal() else -1)
+        row = doors.find(
+            SampledItem.objects.filter(sample=drawn), item__number=doors.number(request.POST.get("item", ""))
+        )
         finding, note = request.POST.get("finding", ""), request.POST.get("note", "").strip()[:2000]
         auditing.mark(row.pk, by=doors.person(request), finding=finding, note=note)
         doors.done(request, _("Kept."))

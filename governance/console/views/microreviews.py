@@ -81,13 +81,13 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 def _said(request: HttpRequest) -> microreviews.Said:
     """Read the form. Raises Malformed."""
-    verb, lines = request.POST.get("verb", ""), request.POST.getlist("keep")
+    verb, lines = request.POST.get("verb", ""), [doors.number(line) for line in request.POST.getlist("keep")]
     if verb.startswith("abstain:"):
         return microreviews.Said("abstain", abstain=verb.partition(":")[2], comment=_text(request, "comment"))
-    if verb not in tuple(reviewing.STRICTNESS) or not all(line.isascii() and line.isdigit() for line in lines):
+    if verb not in tuple(reviewing.STRICTNESS) or -1 in lines:
         raise Malformed
     parts = {part: _text(request, part) for part in _PARTS}
-    return microreviews.Said(verb, **parts, kept=frozenset(int(line) for line in lines))
+    return microreviews.Said(verb, **parts, kept=frozenset(lines))
 
 
 def _text(request: HttpRequest, name: str) -> str:

@@ -198,8 +198,7 @@ _FURTHER: Final[Mapping[str | None, Callable[[AccessRequest, Person, QueryDict, 
 
 def version(given: QueryDict) -> int:
     """Read the version that a form showed; one that never is where it is unclear."""
-    shown = str(given.get("version", ""))
-    return int(shown) if shown.isdecimal() else -1
+    return doors.number(str(given.get("version", "")))
 
 
 def uuid_of(text: str) -> UUID | None:

@@ -130,11 +130,11 @@ def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
     The form of the grid has no limits: those that were drafted beside the item stay while their lines do.
     """
     given = {part: request.POST.get(f"{part}:{name}", "").strip() for part in ("verb", "reason", "comment", "until")}
-    lines = request.POST.getlist(f"keep:{name}")
-    if not all(line.isascii() and line.isdigit() for line in lines):
+    lines = [doors.number(line) for line in request.POST.getlist(f"keep:{name}")]
+    if -1 in lines:
         raise Malformed
     verb = given["verb"]
-    kept = tuple(sorted(int(line) for line in lines)) if verb == reviewing.Verb.REDUCE else ()
+    kept = tuple(sorted(lines)) if verb == reviewing.Verb.REDUCE else ()
     until = None
     if given["until"] and verb in reviewing.STRICTNESS:
         try:
@@ -148,10 +148,10 @@ def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
 
 
 def _rev(request: HttpRequest, name: str) -> int:
-    digits = request.POST.get(f"rev:{name}", "0")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 - a revision
+    rev = doors.number(request.POST.get(f"rev:{name}", "0"), digits=9)
+    if rev == -1:
         raise Malformed
-    return int(digits)
+    return rev
 
 
 @require_POST
