@@ -20,7 +20,7 @@ from entitlements.api.fields import Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
 from entitlements.models import PathTerms, System, Workflow
-from governance import coverage
+from governance import coverage, reviewing
 
 from .matrix import MATRIX
 
@@ -157,13 +157,8 @@ def as_csv(rows: Iterable[Workflow]) -> str:
     table = csv.writer(out, lineterminator="\r\n")
     table.writerow(COLUMNS)
     for row in told(rows):
-        table.writerow([_cell(row[name]) for name in COLUMNS])
+        table.writerow([reviewing.cell("unknown" if row[name] is None else row[name]) for name in COLUMNS])
     return out.getvalue()
-
-
-def _cell(value: object) -> str:
-    text = "unknown" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 class CoverageRows(Listing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from governance.models import Delivery, Notice, NoticeSettings
 MOST: Final = 50
 """How many notices one mail lists; the inbox has them all."""
 _SUBJECT: Final = 150
+_HOST: Final = re.compile(r"[.\u3002\uff0e\uff61](?=[^\W\d_]{2})")
+"""A dot before letters, in any of the forms that a name of a host has (RFC 3490, section 3.1)."""
 
 
 def write(delivery: Delivery, notices: Sequence[Notice], chosen: NoticeSettings) -> EmailMessage:
@@ -50,5 +53,5 @@ def _told(notice: Notice, chosen: NoticeSettings) -> str:
 
 
 def _inert(sentence: str) -> str:
-    """Keep mail programs from making links of foreign names."""
-    return sentence.replace("://", ": //").replace("www.", "www ")
+    """Keep mail programs from making links of foreign names: of an address, and of a host alone."""
+    return _HOST.sub(". ", sentence.replace("://", ": //"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
@@ -10,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from audit import clock
+from entitlements import impressions
 from entitlements.models import Person
 from governance.models import Notice
 from governance.models.notices import Kind
@@ -59,6 +59,5 @@ def mark_read(person: Person, notice_id: UUID | None = None) -> int:
 
 
 def plain(text: str) -> str:
-    """Return a text on one line without control, formatting (bidi) and private characters, cut to what a row holds."""
-    spaced = " ".join(text.split())
-    return "".join(each for each in spaced if not unicodedata.category(each).startswith("C"))[:LONGEST]
+    """Return a text on one line without what a reader cannot see or what turns it around, cut to what a row holds."""
+    return "".join(each for each in " ".join(text.split()) if not impressions.hidden(each))[:LONGEST]

@@ -7,22 +7,42 @@ import io
 import json
 import logging
 import logging.config
+import re
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.models import Event
 from entitlements import impressions
-from entitlements.models import Agent, Person, Tool
-from governance import logs, reviews
+from entitlements.models import Agent, Person, SeenAgent, Tool, Workflow
+from governance import logs, notices, reviews
+from governance.cli import output
+from governance.cli.exits import Ended, Exit
 from governance.console import matrix, middleware
-from governance.models import ReviewDecision
-from governance.reviews import Answer
+from governance.models import AuditSample, Delivery, Notice, ReviewDecision, Webhook, WebhookMessage
+from governance.models.notices import Kind
+from governance.notices import hooks, letters, preferences
+from governance.reviews import Answer, auditing, workpapers
 from tests.attacks import hostile
 from tests.entitlements.api import client as api
 from tests.governance.console import addresses, visits
 
 pytestmark = pytest.mark.django_db
+FORMULAS: Final = (*hostile.FORMULAS, "=1+1", "+1", "-1", "@x", "\n=1", " =1", "\u200b=1", '"=1')
+PATHS: Final = (
+    *("agents/research-bot", "systems/clock", "tools/clock/now", "campaigns/q4/evidence", "audit-events", "people"),
+    *("agents", "grants", "requests", "clients", "sessions", "adoptions", "seen-agents", "coverage", "entitlements"),
+)
+
+
+def is_formula(cell: str) -> bool:
+    return cell.lstrip(" \u200b").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
 
 
 @pytest.fixture
@@ -53,9 +73,7 @@ def test_without_the_guard_pages_would_hide_something(world: addresses.World, mo
 def test_no_cell_of_a_table_is_a_formula(world: addresses.World) -> None:
     ana, sofia, item = world.company.ana, world.company.sofia, world.samples["reviews/item"]
     script = api.proven(ana)
-    for rev, begins in enumerate(
-        [*hostile.FORMULAS, "=1+1", "+1", "-1", "@x", "\n=1", " =1", "\u200b=1", '"=1'], start=1
-    ):
+    for rev, begins in enumerate(FORMULAS, start=1):
         Agent.objects.update(purpose=begins)
         Person.objects.filter(login="sofia").update(name=begins)
         Tool.objects.filter(name__contains="1").update(name=begins[:60])
@@ -69,14 +87,31 @@ def test_no_cell_of_a_table_is_a_formula(world: addresses.World) -> None:
                 rows = list(csv.reader(io.StringIO(answer.content.decode())))
                 assert "comment" in rows[0]
                 assert begins.strip("\t\r\n ")[1:] in "".join(rows[1])
-                for cell in (cell for row in rows for cell in row):
-                    assert not cell.lstrip(" \u200b").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d")), cell
+                assert not any(map(is_formula, (cell for row in rows for cell in row)))
             transaction.set_rollback(True)
+
+
+def test_no_cell_of_the_map_or_of_a_workpaper_is_a_formula(world: addresses.World) -> None:
+    sample, now = AuditSample.objects.get(), clock.now()
+    for number, begins in enumerate(FORMULAS):
+        seen = SeenAgent.objects.create(
+            key=f"seen {number}", name=begins, source="csv", first_seen_at=now, last_seen_at=now
+        )
+        Workflow.objects.create(seen=seen, system=world.company.system, origin="seen", state="known", changed_at=now)
+        marked = auditing.sampled(sample).get()
+        auditing.mark(marked.pk, by=sample.drawn_by, finding="exception", note=begins)
+        (row,) = csv.DictReader(io.StringIO(workpapers.as_csv(sample)))
+        assert begins.strip("\t\r\n ")[1:] in row["note"]
+        assert not any(map(is_formula, row.values()))
+    table = visits.as_(world.company.ana).get("/coverage/map.csv")
+    rows = list(csv.reader(io.StringIO(table.content.decode())))
+    assert len(rows) > len(FORMULAS)
+    assert [cell for row in rows for cell in row if is_formula(cell)] == []
 
 
 def test_json_holds_every_text_as_it_is_and_under_a_type_that_no_browser_runs(world: addresses.World) -> None:
     ana = api.proven(world.company.ana)
-    for path in ("agents/research-bot", "systems/clock", "tools/clock/now", "campaigns/q4/evidence", "audit-events"):
+    for path in PATHS:
         answer = ana.get(f"/api/v1/{path}")
         assert answer["Content-Type"].partition(";")[0] == "application/json", path
         assert answer["X-Content-Type-Options"] == "nosniff", path
@@ -89,6 +124,65 @@ def test_each_line_of_the_records_export_is_one_event(world: addresses.World) ->
     lines = exported.split(b"\n")
     assert all(json.loads(line) is not None for line in lines if line)
     assert b"\x1b" not in exported
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("channel", ["urgent", "digest"])
+def test_a_mail_is_text_that_leads_to_us_alone(channel: str) -> None:
+    bob = Person.objects.get(login="bob")
+    with transaction.atomic():
+        for number, said in enumerate([hostile.text(), hostile.long(), "a www.evil.example", "b evil.example/x"]):
+            key = f"mail {number}"
+            notices.queue(Kind.AGENT_STOPPED, [bob], sentence=said, about="agent:x", url="/agents/x/", dedupe=key)
+    now, mine = clock.now(), list(Notice.objects.filter(dedupe__startswith="mail").order_by("dedupe"))
+    sent = Delivery(channel=channel, dedupe="y", person=bob, next_at=now, made_at=now)
+    mail = letters.write(sent, mine, preferences.of(bob)).message()
+
+    assert (mail.get_content_type(), mail["To"], mail["Bcc"]) == ("text/plain", bob.email, None)
+    text = f"{mail['Subject']}\n{mail.get_content()}"
+    assert not impressions.hidden(text)
+    assert len(text) < 5000
+    assert set(re.findall(r"\S*://\S*", text)) - {"//"} == {
+        f"{settings.CONSOLE_URL}{path}" for path in ("/agents/x/", "/inbox/", "/settings/notices/")
+    }
+    assert "evil.example" not in text
+
+
+def test_an_endpoint_and_a_chat_are_told_nothing_that_anybody_wrote(world: addresses.World) -> None:
+    for form in Webhook.Form.values:
+        hooks.make(f"to-{form}", url="https://hooks.example.org/x", form=form, events=[*hooks.EVENTS], by=SYSTEM)
+    about = [f"agent:{world.company.bot.slug}", f"tool:clock/{hostile.LOOKALIKE}|<!channel>"]
+    with transaction.atomic():
+        said = {"reason": hostile.text(), "detail": {"name": hostile.text()}}
+        log.record(Action.AGENT_SUSPENDED, about=about, by=SYSTEM, **said)  # type: ignore[arg-type]
+        hooks.note(Event.objects.filter(action=Action.AGENT_SUSPENDED).latest("at"))
+    told = {
+        each.webhook.form: each.body
+        for each in WebhookMessage.objects.select_related("webhook").exclude(event="webhook.test")
+    }
+    assert set(told) == set(Webhook.Form.values)
+    page = f"{settings.CONSOLE_URL}/agents/research-bot/"
+    assert told["slack"] == {"text": f"An agent was stopped: <{page}|look at it>"}
+    assert told["teams"]["attachments"][0]["content"]["actions"][0]["url"] == page
+    assert told["standard"]["data"]["url"] == page
+    assert told["standard"]["data"]["about"] == about
+    for each in told.values():
+        assert not any(said in json.dumps(each, ensure_ascii=False) for said in ("owned", "=1+1", "evil"))
+
+
+def test_what_the_command_line_prints_is_ascii_a_line_or_does_nothing_to_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {"name": hostile.text(2000), "said": [hostile.text(), {hostile.text(60): "x"}], "long": hostile.long()}
+    output.lines([row, row])
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == [row, row]
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    output.table([row], list(row))
+    output.card(row)
+    output.problem(Ended(Exit.REFUSED, hostile.text(), hostile.text()), as_json=False)
+    shown = capsys.readouterr()
+    assert all(line.isprintable() for line in [*shown.out.split("\n"), *shown.err.split("\n")])
 
 
 def test_a_line_of_the_log_is_one_line_without_escapes() -> None:

@@ -89,7 +89,7 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *
             "10_signoffs.json": _json([dict(sign_off)]),
             "12_tieout.json": _json(differences),
             verify.SHEETS: _json(describing.sheets(campaign, folder, rows)),
-            "README.md": controls.README.format(name=campaign.name, slug=campaign.slug).encode(),
+            "README.md": controls.README.format(name=describing.named(campaign), slug=campaign.slug).encode(),
             "verify.py": Path(verify.__file__).read_bytes(),
         }
         shown = {"tie_out": differences, "sign_off": sign_off, "rows": rows}

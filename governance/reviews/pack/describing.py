@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
@@ -14,6 +15,7 @@ from django.db import connection
 
 from audit.actions import Action
 from audit.models import Event
+from entitlements import impressions
 from governance import reviewing
 from governance.models import Campaign
 from governance.reviews import ending, scoping, suggesting
@@ -90,7 +92,7 @@ def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
     """Return the control in words."""
     values = {
         **{name: said[name] for name in ("kind", "mode", "framework", "owner", "snapshot_at", "due_at", "closed_at")},
-        "name": campaign.name,
+        "name": named(campaign),
         "strategies": "; ".join(f"{risk}: {_STRATEGIES[chosen]}" for risk, chosen in said["strategies"].items()),
         "population": campaign.population_rows,
         "items": sum(said["outcomes"].values()),
@@ -99,6 +101,11 @@ def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
         "rehearsal": "yes, nothing was stopped" if campaign.is_rehearsal else "no",
     }
     return controls.CONTROL.format(**values).encode()
+
+
+def named(campaign: Campaign) -> str:
+    """Return the name of a campaign for a page of text that a program may show: nothing in it is markup, or hides."""
+    return html.escape(impressions.visible(" ".join(campaign.name.split())))
 
 
 def sheets(campaign: Campaign, folder: Path, rows: dict[str, int]) -> dict[str, Any]:

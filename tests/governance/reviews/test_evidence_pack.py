@@ -24,7 +24,8 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import grants
+from entitlements import grants, impressions
+from entitlements.models import Agent, Person
 from governance import reviews
 from governance.models import Campaign, EvidencePack
 from governance.reviews.pack import period, summary, verify
@@ -40,6 +41,9 @@ PAGE = (tree.ROOT / "docs/operate/reviews.md").read_text()
 COMMAND = next(line for line in PAGE.splitlines() if line.startswith("python3 verify.py "))
 
 
+HOSTILE = "=1+1 {x} \u202e<script>owned</script>"
+
+
 @pytest.fixture
 def archive(transactional_db: None, tmp_path: Path) -> Archive:  # noqa: ARG001
     return Archive(tmp_path, Ed25519PrivateKey.generate())
@@ -53,6 +57,8 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
     short = make.grant(make.agent("short-bot", sponsor=company.sofia), company.use, people=[company.bob])
     grants.revoke(short.pk, by=SYSTEM, reason="It was for a day.")
     campaign = worlds.campaign(company)
+    for rows in (Agent.objects, Person.objects.exclude(login="ana"), Campaign.objects):
+        rows.update(name=HOSTILE)
     said = replace(worlds.REMOVE, comment="=Nobody uses it.\u2028Nobody\x85will.")
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
     for decision in done.removals:
@@ -98,6 +104,7 @@ def test_a_pack_is_checked_by_the_program_it_brings_and_every_change_is_found(
     assert [row["outcome"] for row in verify.rows(files["05_decisions.jsonl"])] == ["removed"]
     assert "\u2028" in files["05_history.jsonl"].decode(), "an end of a line that ends no row"
     assert len(verify.rows(files["13_audit_events.jsonl"])) > 3
+    assert_inert(files)
 
     population = files["03_population.jsonl"]
     flipped = population[:-20] + bytes([population[-20] ^ 1]) + population[-19:]
@@ -112,6 +119,20 @@ def test_a_pack_is_checked_by_the_program_it_brings_and_every_change_is_found(
     for each, sentence in changed:
         done = run(tmp_path, each, key)
         assert (done.returncode, sentence in done.stdout) == (1, True), (sentence, done.stdout, done.stderr)
+
+
+def assert_inert(files: dict[str, bytes]) -> None:
+    """See that what somebody was named is a text to every program that opens a file of the pack."""
+    for name, content in files.items():
+        if name.endswith(".csv"):
+            cells = [cell for row in csv.reader(io.StringIO(content.decode(), newline="")) for cell in row]
+            assert not any(cell.startswith("=") for cell in cells), name
+        elif name.endswith(".md"):
+            assert not impressions.hidden(content.decode()), name
+            assert b"<script" not in content, name
+    assert b"owned" in files["README.md"]
+    assert b"owned" in files["01_control.md"]
+    assert HOSTILE in json.loads(files["02_scope_and_parameters.json"])["name"]
 
 
 def test_only_the_key_that_signed_fits_and_openssl_alone_agrees(
