@@ -52,7 +52,7 @@ def approve_tools(approvals: Iterable[Approval], *, by: Principal, reason: str =
     """Pin several definitions at once, all or none; one event each. Returns the tools as they are now.
 
     Raises DefinitionMoved when the server's newest definition is not the one that was read, ToolInWrongState for a tool
-    that is removed, ToolMalformed, NotFound.
+    that is removed or disabled, ToolMalformed, NotFound.
     """
     wanted = list(approvals)
     systems = {each.tool.system_id for each in wanted}
@@ -74,7 +74,7 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
         or approval.risk not in Tool.Risk.values
     ):
         raise errors.ToolMalformed(tool=tool.name)
-    if tool.state == Tool.State.REMOVED:
+    if tool.state in (Tool.State.REMOVED, Tool.State.DISABLED):  # what somebody stopped is started by `enable_tool`
         raise errors.ToolInWrongState(tool=tool.name, state=tool.state)
     version = tool.seen
     if version is None or version.sha256 != approval.sha256:

@@ -16,6 +16,7 @@ from governance import approvals, ownership
 from governance.models import AccessRequest, Approval
 from tests import make
 from tests.entitlements.api import client
+from tests.governance.console import visits
 
 ETAG = {"If-Match": '"1"'}
 pytestmark = pytest.mark.django_db
@@ -147,6 +148,28 @@ def test_a_grant_is_not_restored_by_a_script() -> None:
     with pytest.raises(SecondPersonNeeded):
         grants.restore(grant.pk, by=Principal("client", "x"), reason="it is fine")
     assert grants.restore(grant.pk, by=make.analyst("bea").principal, reason="it is fine").state == "active"
+
+
+@pytest.mark.parametrize("owner", [True, False], ids=["whoever answers for it", "whoever stopped it"])
+def test_an_approval_is_no_way_to_start_a_tool_that_was_stopped(owner: bool) -> None:  # noqa: FBT001 - a row of the table
+    ana, sam = make.analyst("ana"), make.person("sam")
+    tool = make.tool(make.system("clock", owner=sam), "now")
+    catalog.disable_tool(tool, by=ana.principal, reason="odd")
+    by = sam if owner else ana
+    assert tool.seen
+    said = {"sha256": tool.seen.sha256, "sentence": "Tells the time.", "action": "read", "risk": "low"}
+    item = {**said, "system": "clock", "name": "now"}
+
+    found = [
+        client.of(by).post("/api/v1/tools/clock/now/approve", said).json()["code"],
+        client.of(by).post("/api/v1/tools/approve", {"items": [item]}).json()["results"][0]["code"],
+        visits.as_(by).post("/systems/clock/tools/now/", {**said, "verb": "approve"}).context["problem"].code,
+    ]
+
+    assert found == ["tool_in_wrong_state"] * 3
+    tool.refresh_from_db()
+    assert tool.state == "disabled"
+    assert "Approve what is offered" not in visits.text(visits.as_(by).get("/systems/clock/tools/now/"))
 
 
 def test_nobody_starts_again_what_they_stopped_through_any_verb() -> None:

@@ -181,7 +181,7 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "actions": Tool.Does.choices,
         "risks": Tool.Risk.choices,
         "data_classes": DATA_CLASSES,
-        "may_approve": found.state != Tool.State.REMOVED and doors.may(caller, "tool-approve", found),
+        "may_approve": found.state in STOPPABLE and doors.may(caller, "tool-approve", found),
         "may_stop": doors.may(caller, "tool-disable", found),
         "may_start": found.state == Tool.State.DISABLED and doors.may(caller, "tool-enable", found),
         **read.of_tool(found),
