@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import StreamingHttpResponse
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -207,19 +207,20 @@ class Evidence(OfReviews):
     """GET /campaigns/{slug}/evidence."""
 
     @extend_schema(responses=EvidenceShown)
-    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+    def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
         """Answer with who decided what when, what came of it, and the frozen population with its hashes."""
-        return Response(reviews.evidence(self.evidence_of(key, "evidence.json")).as_json())
+        kept = reviews.evidence(self.evidence_of(key, "evidence.json"))
+        return StreamingHttpResponse(kept.as_json(), content_type="application/json")
 
 
 class EvidenceTable(OfReviews):
     """GET /campaigns/{slug}/evidence.csv."""
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
-    def get(self, request: Request, key: str) -> HttpResponse:  # noqa: ARG002 - as above
+    def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
         """Answer with the list as a table in which no cell is a formula."""
         campaign = self.evidence_of(key, "evidence.csv")
-        answer = HttpResponse(reviews.evidence(campaign).as_csv(), content_type="text/csv; charset=utf-8")
+        answer = StreamingHttpResponse(reviews.evidence(campaign).as_csv(), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.csv"'
         return answer
 
@@ -227,7 +228,7 @@ class EvidenceTable(OfReviews):
 class ItemFilter(filters.FilterSet):
     """Filters of items, by names."""
 
-    campaign = filters.CharFilter(field_name="campaign__slug")
+    campaign = filters.CharFilter(method="of_campaign")
     state = filters.ChoiceFilter(choices=ReviewItem.State.choices)
     agent = filters.CharFilter(field_name="agent__slug")
     system = filters.CharFilter(field_name="system__slug")
@@ -236,6 +237,10 @@ class ItemFilter(filters.FilterSet):
     class Meta:
         model = ReviewItem
         fields: ClassVar[list[str]] = []
+
+    def of_campaign(self, rows: QuerySet[ReviewItem], _name: str, slug: str) -> QuerySet[ReviewItem]:
+        """Keep those of one campaign, named by its key, so that they are read in the order in which they lie."""
+        return rows.filter(campaign=Campaign.objects.filter(slug=slug).values_list("pk", flat=True).first())
 
     def of_reviewer(self, rows: QuerySet[ReviewItem], _name: str, login: str) -> QuerySet[ReviewItem]:
         """Keep what this person answers or answered."""
@@ -247,7 +252,7 @@ class Items(OfReviews, Listing):
 
     serializer_class = ItemShown
     filterset_class = ItemFilter
-    ordering = ("number", "id")
+    ordering = ("campaign_id", "number")
 
     def rows(self) -> QuerySet[ReviewItem]:
         """Return the visible items."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 
 from audit.actions import Action
 from audit.models import Event
@@ -52,19 +52,28 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The list, row by row, with what ties it to its population."""
+    """The list, row by row, with what ties it to its population; it is read some thousand rows at a time."""
 
     campaign: Campaign
-    rows: list[dict[str, Any]]
-    population: list[dict[str, str]]
 
     @property
     def tie_out(self) -> dict[str, int]:
         """Return the differences between what must be equal; all are zero in a complete list."""
         return tie_out(self.campaign)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return all of it for a machine, raw."""
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Read what became of each item."""
+        for items in _parts(listed(self.campaign), "number"):
+            yield from shown(items)
+
+    def population(self) -> Iterator[dict[str, str]]:
+        """Read the frozen population with its hashes."""
+        for rows in _parts(PopulationRow.objects.filter(campaign=self.campaign).order_by("seq"), "seq"):
+            for row in rows:
+                yield {"seq": str(row.seq), "payload": row.payload, "row_sha256": row.row_sha256}
+
+    def head(self) -> dict[str, Any]:
+        """Return what is said of the campaign as a whole."""
         campaign = self.campaign
         return {
             "campaign": campaign.slug,
@@ -79,18 +88,40 @@ class Evidence:
             "population_sha256": campaign.population_sha256,
             "outcomes": ending.outcomes(campaign),
             "tie_out": self.tie_out,
-            "rows": self.rows,
-            "population": self.population,
         }
 
-    def as_csv(self) -> str:
-        """Return the list for a spreadsheet, in which no cell is a formula."""
-        written = io.StringIO()
-        table = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        table.writerow(COLUMNS)
-        for row in self.rows:
-            table.writerow([reviewing.cell(_flat(row[name])) for name in COLUMNS])
-        return written.getvalue()
+    def as_json(self) -> Iterator[str]:
+        """Write all of it for a machine, raw: one object, whose rows stand on a line each."""
+        yield json.dumps(self.head(), ensure_ascii=False)[:-1]
+        for name, rows in (("rows", self.rows()), ("population", self.population())):
+            yield f', "{name}": ['
+            for place, row in enumerate(rows):
+                yield (",\n" if place else "\n") + json.dumps(row, ensure_ascii=False)
+            yield "]"
+        yield "}\n"
+
+    def as_csv(self) -> Iterator[str]:
+        """Write the list for a spreadsheet, in which no cell is a formula."""
+        yield _line(COLUMNS)
+        for row in self.rows():
+            yield _line([reviewing.cell(_flat(row[name])) for name in COLUMNS])
+
+
+def _line(cells: Sequence[object]) -> str:
+    written = io.StringIO()
+    csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cells)
+    return written.getvalue()
+
+
+def _parts[M: Model](rows: QuerySet[M], key: str) -> Iterator[list[M]]:
+    """Read rows by a number, some thousand at a time, so that a million of them are never held at once."""
+    after = 0
+    while part := list(rows.filter(**{f"{key}__gt": after})[:_AT_ONCE]):
+        yield part
+        after = getattr(part[-1], key)
+
+
+_AT_ONCE: Final = 2000
 
 
 def _flat(value: object) -> object:
@@ -100,16 +131,8 @@ def _flat(value: object) -> object:
 
 
 def evidence(campaign: Campaign) -> Evidence:
-    """Put the list together, in a fixed number of statements."""
-    population = PopulationRow.objects.filter(campaign=campaign).order_by("seq")
-    return Evidence(
-        campaign,
-        list(_rows(listed(campaign), f"campaign:{campaign.slug}")),
-        [
-            {"seq": str(seq), "payload": payload, "row_sha256": digest}
-            for seq, payload, digest in population.values_list("seq", "payload", "row_sha256")
-        ],
-    )
+    """Return the evidence of a campaign, which is read where it is asked for its rows."""
+    return Evidence(campaign)
 
 
 def listed(campaign: Campaign) -> QuerySet[ReviewItem]:

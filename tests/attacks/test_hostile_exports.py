@@ -84,7 +84,7 @@ def test_no_cell_of_a_table_is_a_formula(world: addresses.World) -> None:
                 visits.as_(ana).get("/reviews/q4/evidence.csv"),
                 script.get("/api/v1/campaigns/q4/evidence.csv"),
             ):
-                rows = list(csv.reader(io.StringIO(answer.content.decode())))
+                rows = list(csv.reader(io.StringIO(answer.getvalue().decode())))
                 assert "comment" in rows[0]
                 assert begins.strip("\t\r\n ")[1:] in "".join(rows[1])
                 assert not any(map(is_formula, (cell for row in rows for cell in row)))
@@ -115,7 +115,7 @@ def test_json_holds_every_text_as_it_is_and_under_a_type_that_no_browser_runs(wo
         answer = ana.get(f"/api/v1/{path}")
         assert answer["Content-Type"].partition(";")[0] == "application/json", path
         assert answer["X-Content-Type-Options"] == "nosniff", path
-        json.loads(answer.content)
+        json.loads(answer.getvalue())
     assert ana.get("/api/v1/agents/research-bot").json()["name"] == hostile.text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -104,7 +105,7 @@ def test_no_answer_says_more_than_its_schema_names_and_none_a_secret(world: addr
             if answer.status_code != 200 or answer.headers["Content-Type"] != "application/json":
                 continue
             answered.add(path)
-            body, schema = answer.json(), _schema(item["get"], 200)
+            body, schema = json.loads(said), _schema(item["get"], 200)
             wrong += [f"{reader} {path}: no schema"] if schema is None else []
             wrong += [f"{reader} {path}: {name} is not in the schema" for name in _extra(document, schema, body)]
             secret = {name for name in _texts(body) if SECRET_NAMES.search(name)} - NO_SECRETS

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -78,14 +78,13 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 @doors.page
-def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
-    """Hand the evidence out as a table or as JSON."""
+def export(request: HttpRequest, slug: str, form: str) -> StreamingHttpResponse:
+    """Hand the evidence out as a table or as JSON, as it is read."""
     campaign = readable(request, slug, f"evidence.{form}")
     kept = reviews.evidence(campaign)
-    answer: HttpResponse
     if form == "csv":
-        answer = HttpResponse(kept.as_csv(), content_type="text/csv; charset=utf-8")
+        answer = StreamingHttpResponse(kept.as_csv(), content_type="text/csv; charset=utf-8")
     else:
-        answer = JsonResponse(kept.as_json(), json_dumps_params={"indent": 2, "ensure_ascii": False})
+        answer = StreamingHttpResponse(kept.as_json(), content_type="application/json")
     answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.{form}"'
     return answer

@@ -26,7 +26,7 @@ def as_(person: Person, *, fresh: bool = True) -> Client:
 
 def text(response: Any) -> str:  # noqa: ANN401 - Django's test response
     """Return the page as text."""
-    body: str = response.content.decode()
+    body: str = response.getvalue().decode()
     return body
 
 

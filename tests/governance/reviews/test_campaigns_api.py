@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -59,12 +60,12 @@ def test_a_campaign_is_drafted_begun_answered_proven_and_closed(company: Company
     closed = ana.post(f"{URL}/q4/close", {"reason": "All answered."})
     assert (closed.status_code, closed.json()["state"], closed.json()["outcomes"]) == (200, "closed", {"revoke": 1})
     assert Grant.objects.get().state == "revoked"
-    evidence = ana.get(f"{URL}/q4/evidence").json()
+    evidence = json.loads(ana.get(f"{URL}/q4/evidence").getvalue())
     assert set(evidence["tie_out"].values()) == {0}
     assert evidence["rows"][0]["event"]
     table = ana.get(f"{URL}/q4/evidence.csv")
     assert (table.status_code, table["Content-Type"]) == (200, "text/csv; charset=utf-8")
-    assert '"\'=HYPERLINK(1)"' in table.content.decode()
+    assert '"\'=HYPERLINK(1)"' in table.getvalue().decode()
 
 
 def test_a_draft_names_the_revision_that_it_was_made_from(company: Company) -> None:

@@ -116,7 +116,7 @@ def test_what_is_left_out_stays_in_the_population_with_its_reason() -> None:
     assert (items["helper"].state, items["helper"].exclusion_reason) == ("excluded", "Reviewed by 100 % of its users.")
     assert (items["research-bot"].state, campaign.population_rows) == ("in_review", 2)
     assert not Assignment.objects.filter(item=items["helper"]).exists()
-    assert {row["outcome"] for row in reviews.evidence(campaign).rows} == {"excluded", "in_review"}
+    assert {row["outcome"] for row in reviews.evidence(campaign).rows()} == {"excluded", "in_review"}
     with pytest.raises(IntegrityError), transaction.atomic():
         ReviewItem.objects.filter(pk=items["research-bot"].pk).update(state="excluded")
 
