@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Sum
+from django.db import connection, transaction
+from django.db.models import Q, Sum
 
 from audit import clock, log
 from audit.actions import Action
@@ -40,9 +40,9 @@ _AT_ONCE: Final = 2000
 
 @dataclass(slots=True)
 class Effect:
-    """What the deadline would do now: which items are kept and flagged, and which access would stop."""
+    """What the deadline would do now: how many items are kept and flagged, and which access would stop."""
 
-    kept: list[UUID] = field(default_factory=list)
+    kept: int = 0
     stopped: list[ReviewItem] = field(default_factory=list)
     grants: dict[UUID, list[UUID]] = field(default_factory=dict)
     calls_a_day: dict[UUID, int] = field(default_factory=dict)
@@ -79,22 +79,15 @@ class Effect:
 
     def told(self) -> dict[str, Any]:
         """Return it for the record."""
-        return {"kept": len(self.kept), "grants": self.stops, "calls_a_day": self.calls, "critical": self.critical}
+        return {"kept": self.kept, "grants": self.stops, "calls_a_day": self.calls, "critical": self.critical}
 
 
 def effect(campaign: Campaign) -> Effect:
     """Say what would happen if nobody answered any more; nothing is changed."""
-    found = Effect()
     items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
-    rows = items.select_related("campaign", "agent", "system", "holder").order_by("number")
-    for item in rows.iterator(chunk_size=_AT_ONCE):
-        kind = kinds.of(item)
-        is_kept = reviewing.is_kept_by_silence(Risk(item.risk), campaign.strategies)
-        is_kept = is_kept or (kind is not None and not kind.is_stopped_by_silence)
-        if is_kept:
-            found.kept.append(item.pk)
-        else:
-            found.stopped.append(item)
+    is_kept = Q(risk__in=_kept_risks(campaign)) | Q(subject_kind__in=_KEPT_KINDS)
+    rows = items.exclude(is_kept).select_related("campaign", "agent", "system", "holder").order_by("number")
+    found = Effect(kept=items.filter(is_kept).count(), stopped=list(rows))
     ids = [item.pk for item in found.stopped]
     alive = set(
         Grant.objects.filter(
@@ -111,6 +104,13 @@ def effect(campaign: Campaign) -> Effect:
     if found.stopped:
         found.lately = _stopped_lately()
     return found
+
+
+_KEPT_KINDS: Final = [subject for subject, kind in kinds.SUBJECTS.items() if not kind.is_stopped_by_silence]
+
+
+def _kept_risks(campaign: Campaign) -> list[str]:
+    return [risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)]
 
 
 def _stopped_lately() -> tuple[int, int]:
@@ -175,9 +175,10 @@ def _stop(item: ReviewItem, held: list[UUID], said: str) -> dict[str, Any]:
 def _write_down(campaign: Campaign, found: Effect, before: dict[UUID, dict[str, Any]]) -> None:
     now = clock.now()
     did = NoAnswer.Did.REHEARSED if campaign.is_rehearsal else NoAnswer.Did.SUSPENDED
+    with connection.cursor() as cursor:
+        cursor.execute(_FLAG, [NoAnswer.Did.FLAGGED, now, campaign.pk, _kept_risks(campaign), _KEPT_KINDS])
     NoAnswer.objects.bulk_create(
-        [NoAnswer(item_id=item, did=NoAnswer.Did.FLAGGED, at=now) for item in found.kept]
-        + [
+        [
             NoAnswer(
                 item=item,
                 did=did,
@@ -191,6 +192,14 @@ def _write_down(campaign: Campaign, found: Effect, before: dict[UUID, dict[str, 
         ],
         batch_size=_AT_ONCE,
     )
+
+
+_FLAG: Final = """
+INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)
+SELECT id, %s, %s, '{}', 0, '' FROM governance_reviewitem
+WHERE campaign_id = %s AND state = 'in_review' AND (risk = ANY(%s) OR subject_kind = ANY(%s))
+"""
+"""What low risk is kept is written down by one statement, however much it is."""
 
 
 def _is_suspension(was: object) -> bool:
