@@ -135,10 +135,14 @@ def _asked(web: Server, made: Mapping[str, Any]) -> Iterator[tuple[str, str, loa
         ("API", tuple(f"/api/v1/{each}" for each in LISTS), {"authorization": f"Bearer {made['token']}"}),
     ):
         for address in addresses:
-            path, _mark, query = address.partition("?")
-            raw = load.request(f"{web.origin}{path}", b"", {**accept, **headers}, method="GET")
-            raw = raw.replace(f"GET {path} ".encode(), f"GET {path}?{query} ".encode()) if query else raw
-            yield who, address, get(raw)
+            yield who, address, get(asked(web.origin, address, {**accept, **headers}))
+
+
+def asked(origin: str, address: str, headers: Mapping[str, str]) -> bytes:
+    """Return the request for an address with its query."""
+    path, _mark, query = address.partition("?")
+    raw = load.request(f"{origin}{path}", b"", headers, method="GET")
+    return raw.replace(f"GET {path} ".encode(), f"GET {path}?{query} ".encode()) if query else raw
 
 
 def get(raw: bytes) -> load.Operation:

@@ -14,7 +14,7 @@ from django.db.models import Count
 
 from audit import clock
 from entitlements.models import Person
-from governance import reviews
+from governance import reviews, tasks
 from governance.models import (
     Assignment,
     Campaign,
@@ -31,6 +31,22 @@ SLUG: Final = "fleet"
 AT_ONCE, EACH = 8, 50
 """Reviewers who submit in parallel, and items of each."""
 _TABLES: Final[tuple[type[models.Model], ...]] = (ReviewItem, PopulationRow, ReviewLine, Suggestion, Assignment)
+
+
+def roll_up() -> dict[str, Any]:
+    """Add the calls up that were sealed, as the worker does now and then."""
+    tasks.roll_up_usage()
+    return {}
+
+
+def count() -> dict[str, Any]:
+    """Do what the worker does now and then for pages: count what takes seconds, and put counts together."""
+    took = {}
+    for name, work in (("figures", tasks.count_figures), ("tallies", tasks.put_tallies_together)):
+        began = time.perf_counter()
+        work()
+        took[name] = time.perf_counter() - began
+    return took
 
 
 def stage() -> dict[str, Any]:
@@ -50,7 +66,8 @@ def stage() -> dict[str, Any]:
     run = CampaignStaging.objects.get(campaign=made)
     told = {"items": run.items, "grants": run.rows, "seconds": seconds, "steps": steps, "megabytes": _megabytes()}
     reviews.activate(made.pk, by=ana, acknowledged=True)
-    return {**told, "plain": _plain(made)}
+    rows, plain = _plain(made)
+    return {**told, "plain": plain, "plain_rows": rows}
 
 
 def say(what: str) -> None:
@@ -62,8 +79,8 @@ def _megabytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _plain(campaign: Campaign) -> float:
-    """Copy the rows of a campaign into the same tables for another one, with every check; says how long that took."""
+def _plain(campaign: Campaign) -> tuple[int, float]:
+    """Copy the rows of a campaign to another one by plain statements, with every check; says how many, in what time."""
     due = clock.now() + timedelta(days=1)
     other = reviews.make("plain", name="Plain", due_at=due, by=campaign.owner)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -74,14 +91,15 @@ def _plain(campaign: Campaign) -> float:
         )
         cursor.execute("CREATE UNIQUE INDEX ON renamed (item_id)")
         cursor.execute("ANALYZE renamed")
-        began = time.perf_counter()
+        began, rows = time.perf_counter(), 0
         for model in _TABLES:
             cursor.execute(*_copy(model, campaign, other))
+            rows += cursor.rowcount
             say(f"plain, {model._meta.db_table}: {time.perf_counter() - began:.1f} s")
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         took = time.perf_counter() - began
         transaction.set_rollback(True)
-    return took
+    return rows, took
 
 
 def _copy(model: type[models.Model], campaign: Campaign, other: Campaign) -> tuple[str, dict[str, Any]]:

@@ -177,7 +177,9 @@ def main() -> None:
         "fleet": fleet,
         "sweep": sweep,
         "seal": seal,
+        "roll-up": reviewing.roll_up,
         "stage-review": reviewing.stage,
+        "count": reviewing.count,
         "answer-review": reviewing.answer,
         "close-review": reviewing.close,
     }[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]  # each says in its signature what it wants
