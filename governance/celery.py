@@ -60,5 +60,7 @@ app.conf.beat_schedule = {
     "apply-deadlines": {"task": "governance.tasks.apply_deadlines", "schedule": 15 * MINUTE},
     "open-micro-reviews": {"task": "governance.tasks.open_micro_reviews", "schedule": MINUTE},
     "look-for-causes": {"task": "governance.tasks.look_for_causes", "schedule": 10 * MINUTE},
+    "put-tallies-together": {"task": "governance.tasks.put_tallies_together", "schedule": MINUTE},
+    "count-figures": {"task": "governance.tasks.count_figures", "schedule": 10 * MINUTE},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
 }

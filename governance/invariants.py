@@ -215,6 +215,35 @@ SELECT 'campaign ' || c.slug || ' is closed and the removal of item ' || i.id ||
  WHERE c.due_at >= %(since)s AND c.state = 'closed' AND r.state IS DISTINCT FROM 'verified'
 """
 
+REVIEWS_ARE_COUNTED: Final = """
+WITH campaign AS (
+    SELECT id, slug FROM governance_campaign WHERE due_at >= %(since)s AND state NOT IN ('draft', 'staging')
+), item AS (
+    SELECT i.campaign_id, i.id,
+           coalesce(d.verb, i.state) || coalesce(' on ' || (d.decided_at AT TIME ZONE 'UTC')::date, '') AS said
+      FROM governance_reviewitem i JOIN campaign c ON c.id = i.campaign_id
+      LEFT JOIN governance_reviewdecision d ON d.id = i.current_decision_id
+), found AS (
+    SELECT campaign_id, 'items ' || said AS what, count(*) AS many FROM item GROUP BY 1, 2
+    UNION ALL
+    SELECT i.campaign_id, 'items ' || a.state || ' to ' || coalesce(a.reviewer_id::text, 'nobody'), count(*)
+      FROM governance_assignment a JOIN item i ON i.id = a.item_id WHERE a.replaced_by_id IS NULL GROUP BY 1, 2
+), kept AS (
+    SELECT campaign_id, 'items ' || outcome || coalesce(' on ' || day, '') AS what, sum(count) AS many
+      FROM governance_itemtally WHERE campaign_id IN (SELECT id FROM campaign) GROUP BY 1, 2
+    UNION ALL
+    SELECT campaign_id, 'items ' || state || ' to ' || coalesce(reviewer_id::text, 'nobody'), sum(count)
+      FROM governance_assignmenttally WHERE campaign_id IN (SELECT id FROM campaign) GROUP BY 1, 2
+)
+SELECT 'campaign ' || c.slug || ' says ' || coalesce(k.many, 0) || ' ' || what || ' and has ' || coalesce(i.many, 0)
+  FROM found i FULL JOIN kept k USING (campaign_id, what) JOIN campaign c ON c.id = campaign_id
+ WHERE coalesce(i.many, 0) <> coalesce(k.many, 0)
+UNION ALL
+SELECT 'item ' || a.item_id || ' has an outcome and somebody is asked about it' FROM governance_assignment a
+  JOIN governance_reviewitem i ON i.id = a.item_id AND i.state <> 'in_review' JOIN campaign c ON c.id = i.campaign_id
+ WHERE a.state = 'assigned'
+"""
+
 NOBODY_APPROVES_THEIR_OWN: Final = """
 SELECT b.login || ' answered request ' || r.id || ' and ' || why.said FROM governance_approval p
   JOIN governance_accessrequest r ON r.id = p.request_id JOIN entitlements_agent a ON a.id = r.agent_id
@@ -302,6 +331,7 @@ ALL: Final = (
     Invariant("11", "No secret lies in a column in plain text.", SECRETS_ARE_SEALED),
     Invariant("12", "Events are sealed within thirty seconds.", RECORD_IS_SEALED_IN_TIME),
     Invariant("13", "A gateway node never goes back in the change feed.", NODES_GO_FORWARD),
+    Invariant("14", "What is kept of how far a review has come is what a recount finds.", REVIEWS_ARE_COUNTED),
 )
 """Numbered once and for good: metrics, alerts and the operators' pages name them."""
 

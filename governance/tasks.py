@@ -9,8 +9,10 @@ from celery import shared_task
 from . import (
     approvalrules,
     approvals,
+    coverage,
     dormancy,
     emergency,
+    figures,
     leavers,
     microreviews,
     notices,
@@ -19,7 +21,7 @@ from . import (
     requests,
     reviews,
 )
-from .reviews import recurring
+from .reviews import care, covering, recurring, tallies
 from .reviews.pack import sealing
 
 
@@ -148,6 +150,21 @@ def roll_up_usage() -> None:
     """Add up the calls that were recorded since, until the end of the record is reached."""
     while reviews.roll_up():
         pass
+
+
+@shared_task(ignore_result=True)
+def put_tallies_together() -> None:
+    """Make few rows of the many in which it is kept how far reviews have come."""
+    tallies.put_together()
+
+
+@shared_task(ignore_result=True)
+def count_figures() -> None:
+    """Count what takes too long to be counted with every look, so that pages show it with its time."""
+    if not covering.is_quick():
+        figures.keep(covering.FIGURE, covering.count)
+        figures.keep(coverage.FIGURE, coverage.count)
+    care.count_due()
 
 
 @shared_task(ignore_result=True)

@@ -22,7 +22,7 @@ from governance.models import (
     ReviewLine,
     Suggestion,
 )
-from governance.reviews import ending, stepping
+from governance.reviews import stepping, tallies
 
 _REASONS = sorted({*reviewing.KEEP, *reviewing.DROP, *reviewing.ABSTAIN})
 _MOST = 200
@@ -169,7 +169,7 @@ class CampaignShown(Shown):
 
     def get_outcomes(self, campaign: Campaign) -> dict[str, int]:
         """Count the items by outcome."""
-        return ending.outcomes(campaign)
+        return tallies.outcomes(campaign)
 
 
 class ReviewLineShown(Shown):

@@ -75,12 +75,16 @@ class FindingShown(Shown):
 
 
 class SummaryShown(Shown):
-    """How many agents there are and are visible per call, workflows by path, and what does not fit."""
+    """How many agents there are and are visible per call, workflows by path, and what does not fit.
+
+    Of many workflows the numbers are those that a worker counted `as_of` then; null says that they are of now.
+    """
 
     agents = serializers.IntegerField()
     visible_per_call = serializers.IntegerField(source="visible")
     percent = serializers.IntegerField(allow_null=True)
     paths = serializers.DictField(child=serializers.IntegerField())
+    as_of = serializers.DateTimeField(allow_null=True)
     findings = FindingShown(many=True)
 
 
@@ -188,8 +192,8 @@ class Summary(Endpoint):
         """Say how much of what one sees is visible per call, and what does not fit together."""
         head = coverage.headline(self.caller)
         findings = coverage.findings(self.caller)
-        whole = {"agents": head.agents, "visible": head.visible, "percent": head.percent, "paths": head.paths}
-        return Response(SummaryShown({**whole, "findings": findings}).data)
+        names = ("agents", "visible", "percent", "paths", "as_of")
+        return Response(SummaryShown({**{name: getattr(head, name) for name in names}, "findings": findings}).data)
 
 
 class SystemPath(Resource):

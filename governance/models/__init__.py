@@ -9,6 +9,7 @@ from .delegations import Delegation
 from .dormancy import Dormancy
 from .emergency import EmergencyGrant
 from .evidence import EvidencePack, EvidencePiece, EvidenceSealing
+from .figures import Figure
 from .invitations import Invitation
 from .microreviews import ReviewTrigger
 from .notices import Delivery, Notice, NoticeSettings
@@ -19,6 +20,7 @@ from .reviewitems import PopulationRow, ReviewItem, ReviewLine
 from .reviews import Assignment, Campaign, Draft, ReviewDecision
 from .setup import SetupCheck
 from .staging import CampaignStaging
+from .tallies import AssignmentTally, ItemTally
 from .templates import CampaignTemplate
 from .usage import Suggestion, UsageDay
 from .webhooks import Webhook, WebhookMessage
@@ -32,6 +34,7 @@ __all__ = [
     "ApprovalPolicy",
     "ApprovalRule",
     "Assignment",
+    "AssignmentTally",
     "AuditMark",
     "AuditQuestion",
     "AuditSample",
@@ -49,7 +52,9 @@ __all__ = [
     "EvidencePiece",
     "EvidenceSealing",
     "EvidenceShare",
+    "Figure",
     "Invitation",
+    "ItemTally",
     "NoAnswer",
     "Notice",
     "NoticeSettings",

@@ -6,17 +6,24 @@ others see those of all together, unless the installation shows them by name (`R
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
+from django.conf import settings
 from django.db.models import Aggregate, Count, F, FloatField, Q, QuerySet
 
 from entitlements.models import Person
+from governance import figures, reviewing
 from governance.models import Campaign, ReviewDecision
+
+from . import tallies
 
 ENOUGH: Final = 20
 """Of fewer answers nothing is said."""
+MANY: Final = 5_000
+"""From so many decided items on a worker counts, and pages show what it found with its time."""
 FINE, LOOK = 65, 40
 """From here on care is fine; below the second number it is low."""
 MOST_CUT, LEAST_CUT = 40, 2
@@ -156,3 +163,57 @@ def by_reviewer(campaign: Campaign) -> list[tuple[str, str, Care]]:
         login, name = counts.pop("decided_by__login"), counts.pop("decided_by__name")
         told.append((login, name, Care(**counts)))
     return [each for each in told if each[2].is_enough]
+
+
+def known(campaign: Campaign) -> Care | None:
+    """Return the care of a whole campaign: counted now, or of many answers as a worker did; None before it did."""
+    if not is_many(campaign):
+        return of(campaign)
+    found = figures.kept(figure(campaign))
+    return Care(**found.value["care"]) if found else None
+
+
+def told(campaign: Campaign) -> dict[str, Any]:
+    """Return the same with the medians, and by name where that is shown.
+
+    `care_as_of` says when a worker counted it, `care_waits` that none has yet.
+    """
+    found = figures.kept(figure(campaign)) if is_many(campaign) else figures.Known(count(campaign))
+    if found is None:
+        return {"care": None, "care_waits": True}
+    named = [(login, name, Care(**counts)) for login, name, counts in found.value["by_name"]]
+    return {
+        "care": Care(**found.value["care"]),
+        "seconds": found.value["seconds"],
+        "by_name": named if settings.REVIEW_CARE_BY_NAME else [],
+        "care_as_of": found.as_of,
+    }
+
+
+def count(campaign: Campaign) -> dict[str, Any]:
+    """Count all of it, in the form in which it is kept."""
+    named = by_reviewer(campaign) if settings.REVIEW_CARE_BY_NAME else []
+    return {
+        "care": asdict(of(campaign)),
+        "seconds": seconds(campaign),
+        "by_name": [(login, name, asdict(each)) for login, name, each in named],
+    }
+
+
+def figure(campaign: Campaign) -> str:
+    """Name what is kept of a campaign."""
+    return f"care:{campaign.pk}"
+
+
+def is_many(campaign: Campaign) -> bool:
+    """Whether counting the answers of a campaign takes time worth speaking of."""
+    return sum(tallies.outcomes(campaign).get(verb, 0) for verb in reviewing.Verb) >= MANY
+
+
+def count_due() -> None:
+    """Count the care of campaigns with many answers, as a worker does now and then; of what is closed once more."""
+    for campaign in Campaign.objects.filter(state__in=Campaign.BEGAN):
+        found = figures.kept(figure(campaign))
+        is_final = campaign.closed_at and found and found.as_of and found.as_of > campaign.closed_at
+        if not is_final and is_many(campaign):
+            figures.keep(figure(campaign), partial(count, campaign))

@@ -8,13 +8,17 @@ answered does not count.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection
 
 from audit import clock
+from entitlements.models import Grant
 from entitlements.words import Risk
+from governance import figures
+
+from . import usage
 
 AGES: Final = {
     Risk.LOW: timedelta(days=365),
@@ -24,8 +28,8 @@ AGES: Final = {
 }
 WEIGHTS: Final = {Risk.LOW: 1, Risk.MEDIUM: 2, Risk.HIGH: 4, Risk.CRITICAL: 8}
 ENOUGH: Final = 95
-_MANY: Final = 25_000
-"""Grants from which on counting is asked for, rather than done with every look at the list."""
+FIGURE: Final = "access-reviewed-in-time"
+"""The name under which all of it is kept where there is much access: counting that takes seconds."""
 
 _COUNT: Final = """
 WITH worst AS (
@@ -71,6 +75,16 @@ LEFT JOIN last l ON l.at = m.at AND l.grant_id = h.id GROUP BY 1, 2 ORDER BY 1
 """
 """The same for the ends of the last twelve months: what was in force then, and what had been kept by then."""
 
+_USED: Final = f"""
+SELECT count(*), count(*) FILTER (WHERE u.tool_id IS NOT NULL)
+FROM entitlements_grantline l
+JOIN entitlements_grant g ON g.id = l.grant_id AND g.ended_at IS NULL AND g.expires_at > %(now)s
+JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+JOIN entitlements_system y ON y.id = e.system_id AND y.kind = ANY(%(gateway)s)
+LEFT JOIN (SELECT grant_id, tool_id FROM ({usage.USED}) c GROUP BY 1, 2 HAVING sum(calls) > 0) u
+    ON u.grant_id = l.grant_id AND u.tool_id = l.tool_id
+"""  # noqa: S608 - made of constants
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -90,11 +104,57 @@ class Coverage:
         return self.percent is None or self.percent >= ENOUGH
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """All that is said of the access in force: what was reviewed in time, now and by month, and what of it is used.
+
+    `as_of` is None where it was counted just now.
+    """
+
+    coverage: Coverage
+    months: list[tuple[date, int | None]]
+    granted: int
+    used: int
+    as_of: datetime | None
+
+    @property
+    def used_percent(self) -> int | None:
+        """The share of the granted tools that were called; None where no calls are seen."""
+        return 100 * self.used // self.granted if self.granted else None
+
+
+def access() -> Access | None:
+    """Say how the access in force stands: counted now, or of much access as a worker counted it; None before it did."""
+    found = figures.Known(count()) if is_quick() else figures.kept(FIGURE)
+    if found is None:
+        return None
+    risks = tuple((Risk(risk), held, kept) for risk, held, kept in found.value["risks"])
+    months = [(date.fromisoformat(month), share) for month, share in found.value["months"]]
+    granted, called = found.value["used"]
+    return Access(Coverage(risks), months, granted, called, found.as_of)
+
+
 def is_quick() -> bool:
-    """Whether counting takes no time worth speaking of, by the database's own estimate of how many grants there are."""
+    """Whether counting takes no time worth speaking of."""
+    return figures.is_quick(Grant)
+
+
+def count() -> dict[str, Any]:
+    """Count all of it, in the form in which it is kept."""
+    return {
+        "risks": coverage().risks,
+        "months": [(month.isoformat(), share) for month, share in trend()],
+        "used": used(),
+    }
+
+
+def used() -> tuple[int, int]:
+    """Count the lines in force whose calls are seen, and those of them that were called in the window."""
+    now = clock.now()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'entitlements_grant'::regclass")
-        return float(cursor.fetchone()[0]) < _MANY
+        cursor.execute(_USED, {"now": now, "since": now - usage.WINDOW, "gateway": usage.GATEWAY})
+        granted, called = cursor.fetchone()
+        return int(granted), int(called)
 
 
 def coverage() -> Coverage:

@@ -8,25 +8,22 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Final
 
-from django.db import connection
-from django.db.models import Count, F, Q
+from django.db.models import Count, F
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audit import clock
 from entitlements.models import Agent, Revocation
 from governance.models import (
-    Assignment,
     Campaign,
     CombinationException,
     OfficeProposal,
     Remediation,
     RemovalException,
     ReviewDecision,
-    ReviewItem,
 )
 from governance.reviewing import Verb
-from governance.reviews import care, covering, deadlines, usage
+from governance.reviews import care, covering, deadlines, tallies
 
 from . import plotting
 from . import reviews as read
@@ -38,15 +35,6 @@ _FEW: Final = 5000
 _CAMPAIGNS: Final = 8
 _MOST_PASSED_ON, _SOME = 30, 3
 """Above how many of a hundred answers that cannot be given somebody looks into it, and from how many of them on."""
-_USED: Final = f"""
-SELECT count(*), count(*) FILTER (WHERE u.tool_id IS NOT NULL)
-FROM entitlements_grantline l
-JOIN entitlements_grant g ON g.id = l.grant_id AND g.ended_at IS NULL AND g.expires_at > %(now)s
-JOIN entitlements_entitlement e ON e.id = g.entitlement_id
-JOIN entitlements_system y ON y.id = e.system_id AND y.kind = ANY(%(gateway)s)
-LEFT JOIN (SELECT grant_id, tool_id FROM ({usage.USED}) c GROUP BY 1, 2 HAVING sum(calls) > 0) u
-    ON u.grant_id = l.grant_id AND u.tool_id = l.tool_id
-"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +57,7 @@ def _deadlines() -> Iterator[Need]:
     now = clock.now()
     for campaign in Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now + _DEADLINE):
         at = deadlines.grace_ends(campaign)
-        open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).count()
+        open_items = tallies.still_open([campaign]).get(campaign.pk, 0)
         if not open_items or at > now + _DEADLINE or open_items > _FEW:
             continue
         stops = deadlines.effect(campaign).stops
@@ -84,10 +72,12 @@ def _deadlines() -> Iterator[Need]:
 
 
 def _overdue() -> Iterator[Need]:
-    late = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lt=clock.now()).order_by("due_at")
-    counted = late.annotate(left=Count("items", filter=Q(items__state=ReviewItem.State.IN_REVIEW)))
-    for campaign in counted[:_CAMPAIGNS]:
-        told = ngettext("%(n)d item is open", "%(n)d items are open", campaign.left) % {"n": campaign.left}
+    rows = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lt=clock.now()).order_by("due_at")
+    late = list(rows[:_CAMPAIGNS])
+    still_open = tallies.still_open(late)
+    for campaign in late:
+        left = still_open.get(campaign.pk, 0)
+        told = ngettext("%(n)d item is open", "%(n)d items are open", left) % {"n": left}
         yield Need(
             _("%(name)s is overdue") % {"name": campaign.name}, f"/reviews/{campaign.slug}/", campaign.due_at, told
         )
@@ -103,15 +93,9 @@ def _failed() -> Iterator[Need]:
 
 
 def _unresolved() -> Iterator[Need]:
-    rows = Assignment.objects.filter(
-        reviewer=None,
-        state=Assignment.State.ASSIGNED,
-        item__state=ReviewItem.State.IN_REVIEW,
-        item__campaign__state=Campaign.State.ACTIVE,
-    ).values(slug=F("item__campaign__slug"), name=F("item__campaign__name"))
-    for row in rows.annotate(n=Count("pk")).order_by("-n"):
-        told = ngettext("%(n)d item has no reviewer", "%(n)d items have no reviewer", row["n"]) % {"n": row["n"]}
-        yield Need(told, f"/reviews/{row['slug']}/#h-nobody", None, row["name"])
+    for campaign, count in tallies.unresolved():
+        told = ngettext("%(n)d item has no reviewer", "%(n)d items have no reviewer", count) % {"n": count}
+        yield Need(told, f"/reviews/{campaign.slug}/#h-nobody", None, campaign.name)
 
 
 def _passed_on() -> Iterator[Need]:
@@ -150,27 +134,14 @@ def _exceptions() -> Iterator[Need]:
 
 
 def numbers() -> dict[str, Any]:
-    """Return the headline and what stands beside it; where counting would take long only what is quick."""
-    quick = covering.is_quick()
+    """Return the headline and what stands beside it."""
     agents = Agent.objects.exclude(status=Agent.Status.RETIRED)
     owned = agents.filter(sponsor__is_active=True, owner__is_active=True).count()
     told: dict[str, Any] = {"agents": agents.count(), "owned": owned, "stop_ms": _stopping()}
     told["owned_percent"] = 100 * owned // told["agents"] if told["agents"] else None
-    if quick:
-        told["coverage"] = covering.coverage()
-        told["trend"] = plotting.coverage()
-        told["granted"], told["used"] = _used()
-        told["used_percent"] = 100 * told["used"] // told["granted"] if told["granted"] else None
+    if access := covering.access():
+        told |= {"access": access, "trend": plotting.coverage(access)}
     return told
-
-
-def _used() -> tuple[int, int]:
-    """Count the lines in force whose calls are seen, and those of them that were called in the window."""
-    now = clock.now()
-    with connection.cursor() as cursor:
-        cursor.execute(_USED, {"now": now, "since": now - usage.WINDOW, "gateway": usage.GATEWAY})
-        granted, used = cursor.fetchone()
-        return int(granted), int(used)
 
 
 def _stopping() -> int | None:
@@ -189,7 +160,7 @@ class Line:
     answered: int
     burn: str
     is_late: bool
-    care: care.Care
+    care: care.Care | None
 
 
 def campaigns() -> list[Line]:
@@ -207,4 +178,4 @@ def line(campaign: Campaign) -> Line:
     parts = read.progress(campaign)
     ended = campaign.closing_at or clock.now()
     is_late = ended > campaign.due_at and campaign.state != Campaign.State.PAUSED
-    return Line(campaign, parts, read.answered(parts), plotting.tiny(campaign), is_late, care.of(campaign))
+    return Line(campaign, parts, read.answered(parts), plotting.tiny(campaign), is_late, care.known(campaign))

@@ -51,11 +51,10 @@ def remediation(campaign: Campaign) -> plots.Plot | None:
     return plots.within(spans, _LIMIT, (_("Within"), _("Proven")), _STEPS) if spans else None
 
 
-def coverage() -> plots.Plot | None:
+def coverage(access: covering.Access) -> plots.Plot | None:
     """Draw how much was reviewed in time at the end of each of the last months; nothing while nothing is in force."""
-    months = covering.trend()
-    known = [share for _month, share in months if share is not None]
-    return plots.trend(months, covering.ENOUGH, (_("Month"), _("Reviewed in time"))) if len(known) > 1 else None
+    known = [share for _month, share in access.months if share is not None]
+    return plots.trend(access.months, covering.ENOUGH, (_("Month"), _("Reviewed in time"))) if len(known) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, Prefetch, Q, QuerySet
-from django.db.models.functions import TruncDate
+from django.db.models import Count, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -16,7 +15,7 @@ from entitlements.models import Grant, Person
 from entitlements.words import Risk
 from governance import charts, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import answering, ending, scoping, staging, usage
+from governance.reviews import answering, scoping, staging, tallies, usage
 
 from . import advising, kindwords
 
@@ -30,6 +29,8 @@ OUTCOMES: Final = (
     ("no_response", gettext_lazy("Not answered")),
     ("in_review", gettext_lazy("Open")),
 )
+MOST_REVIEWERS: Final = 200
+"""How many reviewers the page of a campaign shows; the others have less to answer."""
 WIDTH: Final = 600
 """Units of a bar's drawing, which scales to its place."""
 
@@ -48,7 +49,7 @@ class Part:
 
 def progress(campaign: Campaign) -> list[Part]:
     """Return the outcomes of a campaign as the parts of one bar."""
-    counted = ending.outcomes(campaign)
+    counted = tallies.outcomes(campaign)
     everything = sum(counted.values()) or 1
     parts, start = [], 0.0
     for name, label in OUTCOMES:
@@ -70,29 +71,27 @@ def burn_down(campaign: Campaign) -> charts.BurnDown | None:
     """Return what was open on each day since the campaign began, up to today or its end; nothing before it began."""
     if campaign.snapshot_at is None:
         return None
-    items = ReviewItem.objects.filter(campaign=campaign)
-    total = items.exclude(state__in=[ReviewItem.State.EXCLUDED, ReviewItem.State.CARRIED_FORWARD]).count()
-    decided = items.filter(current_decision__isnull=False).annotate(day=TruncDate("current_decision__decided_at"))
-    done = decided.values_list("day").annotate(n=Count("pk")).order_by("day")
+    total, done = tallies.by_day(campaign)
     last = campaign.closing_at or clock.now()
-    return charts.burn_down(total, list(done), campaign.snapshot_at.date(), last.date(), campaign.due_at.date())
+    return charts.burn_down(total, done, campaign.snapshot_at.date(), last.date(), campaign.due_at.date())
 
 
-def reviewers(campaign: Campaign) -> list[dict[str, Any]]:
-    """Return each reviewer with how many items are hers, drafted and submitted; those of nobody first."""
-    is_open = Q(item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED)
-    rows = (
-        Assignment.objects.filter(item__campaign=campaign, replaced_by=None)
-        .values("reviewer__login", "reviewer__name")
-        .annotate(
-            all=Count("pk"),
-            submitted=Count("pk", filter=Q(state=Assignment.State.SUBMITTED)),
-            drafted=Count("pk", filter=is_open & Q(draft__isnull=False) & ~Q(draft__verb="")),
-            open=Count("pk", filter=is_open),
-        )
-    )
-    told: list[dict[str, Any]] = [dict(row) for row in rows]
-    return sorted(told, key=lambda row: (row["reviewer__login"] is not None, -row["open"], row["reviewer__name"] or ""))
+def reviewers(campaign: Campaign) -> tuple[list[dict[str, Any]], int]:
+    """Return who has most open, with how many items are hers, drafted and submitted, those of nobody first.
+
+    Beside it how many others there are, who have less.
+    """
+    told = tallies.reviewers(campaign)
+    told.sort(key=lambda row: (row["login"] is not None, -row["open"], row["name"] or ""))
+    shown = told[:MOST_REVIEWERS]
+    theirs = [row["reviewer"] for row in shown if row["reviewer"]]
+    drafts = Draft.objects.filter(
+        assignment__reviewer__in=theirs,
+        assignment__state=Assignment.State.ASSIGNED,
+        assignment__item__campaign=campaign,
+    ).exclude(verb="")
+    counted = dict(drafts.values_list("assignment__reviewer").annotate(n=Count("pk")))
+    return [{**row, "drafted": counted.get(row["reviewer"], 0)} for row in shown], len(told) - len(shown)
 
 
 def over(campaign: Campaign) -> list[Grant]:
@@ -112,9 +111,8 @@ def unresolved(campaign: Campaign) -> list[Assignment]:
 def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
     """Return the items of a campaign that somebody answers or answered, in her own place or another's."""
     said = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person)
-    return ReviewItem.objects.filter(
-        Q(pk__in=live(campaign, person).values("item")) | Q(pk__in=said.values("item")), campaign=campaign
-    )
+    hers = live(campaign, person).order_by().values("item").union(said.order_by().values("item"))
+    return ReviewItem.objects.filter(pk__in=hers, campaign=campaign)
 
 
 def to_answer(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:

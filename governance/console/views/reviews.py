@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.conf import settings
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -55,11 +53,11 @@ def listing(request: HttpRequest) -> HttpResponse:
     person, is_small = doors.person(request), request.GET.get("kind") == Campaign.Kind.MICRO
     rows, small = reviews.campaigns_visible_to(person), Q(kind=Campaign.Kind.MICRO)
     page = paging.page(request, rows.filter(small if is_small else ~small), ("-created_at", "-id"))
-    waits = reviews.waiting_for(person).values_list("item__campaign", flat=True)
-    counts = Counter(waits)
+    waits = reviews.waiting_for(person).order_by().values_list("item__campaign")
+    counts = dict(waits.annotate(n=Count("pk")))
     shown = {
         "page": page,
-        "campaigns": [{"line": overview.line(each), "waits": counts[each.pk]} for each in page.rows],
+        "campaigns": [{"line": overview.line(each), "waits": counts.get(each.pk, 0)} for each in page.rows],
         "may_make": may(request, "campaigns"),
         "may_run": may(request, "campaign-pause"),
         "sees_care": may(request, "campaign-evidence", "GET"),
@@ -73,13 +71,14 @@ def _coverage(request: HttpRequest) -> dict[str, Any]:
     """Return the headline, for whoever may read evidence."""
     if not may(request, "campaign-evidence", "GET"):
         return {}
-    if not covering.is_quick() and "coverage" not in request.GET:
-        return {"may_count": True}
-    seen = covering.coverage()
+    access = covering.access()
+    if access is None:
+        return {"is_counting": True}
+    seen = access.coverage
     shares = [("", 100 * kept // held, "fine" if kept == held else "many") for _risk, held, kept in seen.risks]
     bars = charts.bars(shares, 100)
     rows = [(*row, bar) for row, bar in zip(seen.risks, bars, strict=True)]
-    return {"coverage": seen, "coverage_rows": rows, "trend": plotting.coverage()}
+    return {"access": access, "coverage": seen, "coverage_rows": rows, "trend": plotting.coverage(access)}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -146,6 +145,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     campaign, person = found(request, slug), doors.person(request)
     parts = read.progress(campaign)
     sees_all = may(request, "campaign-evidence", "GET") or campaign.owner == person
+    reviewers, others = read.reviewers(campaign) if sees_all else ([], 0)
     told: dict[str, Any] = {
         "campaign": campaign,
         "person": person,
@@ -156,7 +156,8 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "open": parts[-1].count,
         "sees_all": sees_all,
         "strategies": building.said(campaign.strategies) if sees_all else [],
-        "reviewers": read.reviewers(campaign) if sees_all else [],
+        "reviewers": reviewers,
+        "other_reviewers": others,
         "unresolved": read.unresolved(campaign) if sees_all else [],
         "over": read.over(campaign) if sees_all else [],
         "mine": read.assigned(campaign, person).exists(),
@@ -165,7 +166,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_evidence": may(request, "campaign-evidence", "GET") or seeing.shared_with(person, campaign),
     }
     if campaign.state in Campaign.BEGAN:
-        told |= _pictures(campaign, told["reviewers"], person, sees_all=sees_all)
+        told |= _pictures(campaign, reviewers, person, sees_all=sees_all)
     if campaign.state in Campaign.BEFORE:
         told |= launch.told(campaign, count="differ" in request.GET)
         seen = told.get("seen") or (previewing.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
@@ -179,15 +180,12 @@ def _pictures(campaign: Campaign, reviewers: list[dict[str, Any]], person: Perso
     told: dict[str, Any] = {"own": own if own.answers else None, "own_seconds": care.seconds(campaign, person)}
     if not sees_all:
         return told
-    named = care.by_reviewer(campaign) if settings.REVIEW_CARE_BY_NAME else []
     return told | {
         "burn": plotting.burn_down(campaign),
         "proven": plotting.remediation(campaign),
         "heat": plotting.heat(campaign),
         "reviewers": [{**row, "bar": bar} for row, bar in zip(reviewers, plotting.loads(reviewers), strict=True)],
-        "care": care.of(campaign),
-        "seconds": care.seconds(campaign),
-        "by_name": named,
+        **care.told(campaign),
     }
 
 

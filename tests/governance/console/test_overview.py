@@ -83,8 +83,9 @@ def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() 
     assert [share for _month, share in covering.trend()][-1:] == [100]
     assert covering.coverage().percent == 100
     numbers = overview.numbers()
-    assert (numbers["owned_percent"], numbers["granted"], numbers["used"]) == (100, 4, 0)
+    assert (numbers["owned_percent"], numbers["access"].granted, numbers["access"].used) == (100, 4, 0)
     line = overview.line(campaign)
+    assert line.care is not None
     assert (line.answered, line.is_late, line.care.answers) == (100, False, 2)
 
 
