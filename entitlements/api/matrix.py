@@ -59,6 +59,7 @@ _KINDS: Final = {
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds"), "agents"),
+    "catalogue": "catalogue",
     "audit": "audit",
     "me": "me",
 }
@@ -148,6 +149,9 @@ _ROWS: Final[Matrix] = {
     ("imports", "POST"): row(Role.ANALYST, scope=WRITE),
     ("import", "GET"): READABLE,
     ("import-confirm", "POST"): row(Role.ANALYST, scope=WRITE),
+    ("catalogue-plan", "POST"): _CATALOGUE,
+    # Each step is asked the row of its own act as well (plans.py).
+    ("catalogue-apply", "POST"): replace(_CATALOGUE, proven=ALWAYS),
     ("system-secret", "PUT"): row(Role.ADMIN, related="system_owner", proven=ALWAYS),
     ("tools", "GET"): READABLE,
     ("tool", "GET"): READABLE,

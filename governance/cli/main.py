@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import access, commands, output
+from . import access, catalogue, commands, output
 from .exits import Ended, Exit
 from .server import Server
 
@@ -86,6 +86,14 @@ def parser() -> ArgumentParser:
         "target", help="KIND:ID - grant, session, token, tool, system, client, agent, person - or everything"
     )
     _reason(added).add_argument("--wait", action="store_true", help="until every gateway node has obeyed")
+    kept = nouns.add_parser("catalogue", help="keep the catalogue in a file").add_subparsers(
+        required=True, metavar="ACT"
+    )
+    added = command(kept, "plan", catalogue.plan, "say what a file would change, and who would lose what")
+    added.add_argument("file", help="a catalogue in YAML or JSON")
+    added = command(kept, "apply", catalogue.apply, "carry out just the plan that was read")
+    added.add_argument("file", help="as it was planned")
+    _reason(added).add_argument("--plan", required=True, help="the plan's hash, as `catalogue plan` printed it")
     audit = nouns.add_parser("audit", help="read the record").add_subparsers(required=True, metavar="ACT")
     added = command(audit, "about", commands.about, "what the record holds about a thing")
     added.add_argument("link", help="as in grant:ID, agent:SLUG, trace:ID")

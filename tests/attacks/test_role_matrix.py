@@ -20,7 +20,10 @@ from tests.governance.console import addresses
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 METHODS = ("get", "post", "put", "patch", "delete")
 PREFIX = "api/v1/"
-IN_THE_BODY = {"agents-suspend", "agents-retire", "tools-approve", "tools-disable", "entitlements", "grants-revoke"}
+IN_THE_BODY = {
+    *("agents-suspend", "agents-retire", "tools-approve", "tools-disable", "entitlements", "grants-revoke"),
+    *("catalogue-plan", "catalogue-apply"),
+}
 """What they are about is named in the body, and each is asked about as at its own address."""
 NOTHING_SEALED = {"audit-checkpoint", "audit-proof", "campaign-pack"}
 ROLES = [*(str(role) for role in Role), ""]

@@ -13,6 +13,8 @@ from typing import Any, Final
 import pytest
 from allauth.mfa.totp.internal import auth as totp
 
+from entitlements.api import plans
+from governance.cli import catalogue
 from tests import make
 from tests.architecture import tree
 from tests.entitlements.api import client
@@ -50,7 +52,7 @@ def blocks(page: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_what_is_to_be_typed_stands_in_a_block_that_a_test_runs(page: Path) -> None:
     for language, text in blocks(page):
-        assert language in {"", "sh", "json"}, f"Say what runs {language} on {name_of(page)}."
+        assert language in {"", "sh", "json", "yaml"}, f"Say what runs {language} on {name_of(page)}."
         if language == "sh":
             assert (tree.ROOT / RUN_BY[name_of(page)]).exists()
         for line in text.splitlines() if language != "sh" else ():
@@ -65,6 +67,14 @@ def test_each_example_of_json_is_json(page: Path) -> None:
     for language, text in blocks(page):
         if language == "json":
             json.loads(text)
+
+
+def test_each_example_of_a_catalogue_is_one(tmp_path: Path) -> None:
+    found = [text for page in PAGES for language, text in blocks(page) if language == "yaml"]
+    for text in found:
+        (tmp_path / "catalogue.yaml").write_text(text)
+        plans.CatalogueDeclared(data=catalogue.read(tmp_path / "catalogue.yaml")).is_valid(raise_exception=True)
+    assert found
 
 
 def called(page: str) -> tuple[str, str, dict[str, Any], dict[str, str]]:

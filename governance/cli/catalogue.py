@@ -1,0 +1,101 @@
+"""A catalogue in a file: what it would change, and carrying that out. Of YAML it uses what JSON can say."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from . import output
+from .exits import Ended, Exit
+from .server import Server
+
+_LARGEST: Final = 1024 * 1024
+_COLUMNS: Final = ("act", "about", "loses", "change")
+_LOSSES: Final = ("about", "grant", "agent", "people", "groups", "tools")
+
+
+def plan(server: Server, given: Namespace) -> Exit:
+    """Print what the file would change, who would lose what, and the hash of just that."""
+    return _told(server.post("catalogue/plan", read(Path(given.file))), given)
+
+
+def apply(server: Server, given: Namespace) -> Exit:
+    """Carry out the plan of this hash, all of it or nothing."""
+    body = {**read(Path(given.file)), "plan": given.plan, "reason": given.reason}
+    return _told(server.post("catalogue/apply", body), given)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Read a file as one object. Raises Ended for what cannot be read, names something twice, or uses aliases."""
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise Ended(Exit.USAGE, "file_too_large", f"{file} is larger than 1 MB.")
+        found = yaml.load(text, Loader=_Plain)  # noqa: S506 - a safe loader, and narrower than the usual one
+    except OSError as error:
+        raise Ended(Exit.USAGE, "file_unreadable", f"{file} cannot be read.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise Ended(Exit.USAGE, "file_malformed", f"{file} is not a catalogue: {error}") from error
+    if not isinstance(found, dict):
+        raise Ended(Exit.USAGE, "file_malformed", f"{file} is not a catalogue: it holds no object.")
+    return found
+
+
+class _Plain(yaml.SafeLoader):
+    """Takes what JSON has: texts, numbers, yes and no as true and false, nothing. No aliases, and no name twice."""
+
+    yaml_implicit_resolvers: Any = {}  # noqa: RUF012 - the library's own way
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - the library's signature
+        """Refuse aliases, by which a small file becomes a large one."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(problem="aliases are not taken")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as above
+        """Refuse a name that stands twice, of which others would see the last alone."""
+        names = [key.value for key, _value in node.value]
+        if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+            raise yaml.constructor.ConstructorError(None, None, "a name stands here twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+for _tag, _form, _first in (
+    ("null", r"null|~|", ["n", "~", ""]),
+    ("bool", r"true|false", ["t", "f"]),
+    ("int", r"-?(?:0|[1-9][0-9]*)", [*"-0123456789"]),
+    ("float", r"-?(?:0|[1-9][0-9]*)\.[0-9]+", [*"-0123456789"]),
+):
+    _Plain.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})$"), _first)
+
+
+def _told(found: Mapping[str, Any], given: Namespace) -> Exit:
+    if given.json:
+        output.lines([found])
+        return Exit.DONE
+    output.table(_rows(found), _COLUMNS)
+    output.table(_losses(found), _LOSSES)
+    output.table(found["unready"], ("about", "code"))
+    output.card({"plan": found["plan"], "applied": found["applied"]})
+    return Exit.DONE
+
+
+def _rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for step in found["steps"]:
+        said = [f"{name}: {_short(each['from'])} -> {_short(each['to'])}" for name, each in step["change"].items()]
+        yield {**step, "loses": len(step["loses"]) + step["others"], "change": "; ".join(said)}
+
+
+def _losses(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for step in found["steps"]:
+        yield from ({"about": step["about"], **loss} for loss in step["loses"])
+
+
+def _short(value: object) -> str:
+    return output.plain(sorted(value) if isinstance(value, dict) else value)

@@ -1,0 +1,119 @@
+"""The catalogue in a file: read as JSON is, planned and applied by the command line against a real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from audit.context import SYSTEM
+from entitlements import people
+from entitlements.models import Tool
+from governance.cli import catalogue, main
+from governance.cli.exits import Ended
+from tests import make
+from tests.governance import companies
+
+TEXT = """
+# Kept in git.
+systems:
+  clock:
+    tools:
+      wipe: {disabled: true}
+    entitlements:
+      use:
+        longest: P7D
+        tools:
+          now: {}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "catalogue.yaml"
+    made.write_text(TEXT)
+    return made
+
+
+@pytest.mark.loopback
+@pytest.mark.django_db(transaction=True)
+def test_a_file_is_planned_read_and_applied(
+    file: Path,
+    live_server: LiveServer,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings.CONSOLE_URL = live_server.url
+    company = companies.found()
+    make.grant(company.bot, company.use, people=[company.alice])
+    company.ana.set_password("correct horse battery staple")
+    company.ana.save()
+    monkeypatch.setenv("MANDATE_URL", live_server.url)
+    monkeypatch.setenv("MANDATE_TOKEN", people.make_api_token(company.ana, "cli", by=SYSTEM))
+    monkeypatch.setenv("MANDATE_PROOF", "correct horse battery staple")
+
+    assert main.main(["catalogue", "plan", str(file)]) == 0
+    shown = capsys.readouterr().out
+    *_, line, applied = shown.splitlines()
+    assert (line.split()[0], applied.split()) == ("plan", ["applied", "no"])
+    for lost in ("tool-disable", "research-bot", "alice", "convert, remove, wipe"):
+        assert lost in shown
+    apply = ["catalogue", "apply", str(file), "--reason", "As it is in git.", "--plan"]
+    assert main.main([*apply, "0" * 64]) == 4
+    assert "plan_stale" in capsys.readouterr().err
+    assert main.main([*apply, line.split()[1]]) == 0
+    assert "applied  yes" in capsys.readouterr().out
+    assert Tool.objects.get(name="wipe").state == "disabled"
+    assert main.main(["catalogue", "plan", str(file), "--json"]) == 0
+    assert '"steps": []' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: yes", {"a": "yes"}),
+        ("a: [1, -2, 0.5, true, null, ~, ]", {"a": [1, -2, 0.5, True, None, None]}),
+        ("a: 2026-11-26", {"a": "2026-11-26"}),
+        ("a: 0123", {"a": "0123"}),
+        ("a: 1e9", {"a": "1e9"}),
+        ("a: =1", {"a": "=1"}),
+        ('{"a": {"b": []}}', {"a": {"b": []}}),
+    ],
+)
+def test_a_file_says_what_it_would_say_as_json(file: Path, text: str, value: object) -> None:
+    file.write_text(text)
+    assert catalogue.read(file) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\na: 2",
+        "a: &x [1]\nb: *x",
+        "a: !!python/object/apply:os.system [ls]",
+        "a: !!python/name:os.system",
+        "? [1, 2]\n: 3",
+        "a: [",
+        "- a",
+        "",
+        "a: b\n---\nc: d",
+        "a: \x00",
+        "[" * 10_000,
+    ],
+)
+def test_a_file_that_says_two_things_or_runs_something_is_refused(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(Ended) as ended:
+        catalogue.read(file)
+    assert ended.value.code == "file_malformed"
+
+
+def test_a_file_is_there_and_of_a_size(file: Path, tmp_path: Path) -> None:
+    file.write_text("#" * (1024 * 1024 + 1))
+    for path, code in ((file, "file_too_large"), (tmp_path / "none", "file_unreadable")):
+        with pytest.raises(Ended) as ended:
+            catalogue.read(path)
+        assert ended.value.code == code
