@@ -86,14 +86,9 @@ def parser() -> ArgumentParser:
         "target", help="KIND:ID - grant, session, token, tool, system, client, agent, person - or everything"
     )
     _reason(added).add_argument("--wait", action="store_true", help="until every gateway node has obeyed")
-    kept = nouns.add_parser("catalogue", help="keep the catalogue in a file").add_subparsers(
-        required=True, metavar="ACT"
-    )
-    added = command(kept, "plan", catalogue.plan, "say what a file would change, and who would lose what")
-    added.add_argument("file", help="a catalogue in YAML or JSON")
-    added = command(kept, "apply", catalogue.apply, "carry out just the plan that was read")
-    added.add_argument("file", help="as it was planned")
-    _reason(added).add_argument("--plan", required=True, help="the plan's hash, as `catalogue plan` printed it")
+    kept = nouns.add_parser("catalogue", help="keep the catalogue in a file")
+    acts = kept.add_subparsers(required=True, metavar="ACT")
+    _catalogue(lambda *said, acts=acts: command(acts, *said))
     audit = nouns.add_parser("audit", help="read the record").add_subparsers(required=True, metavar="ACT")
     added = command(audit, "about", commands.about, "what the record holds about a thing")
     added.add_argument("link", help="as in grant:ID, agent:SLUG, trace:ID")
@@ -133,6 +128,14 @@ def _requests(command: Callable[..., ArgumentParser]) -> None:
     added.add_argument("--etag", help="the etag of the request as it was read")
     _reason(added, required=False).add_argument("--lasts", help="at most this long, as in P30D")
     _less(added)
+
+
+def _catalogue(command: Callable[..., ArgumentParser]) -> None:
+    added = command("plan", catalogue.plan, "say what a file would change, and who would lose what")
+    added.add_argument("file", help="a catalogue in YAML or JSON")
+    added = command("apply", catalogue.apply, "carry out just the plan that was read")
+    added.add_argument("file", help="as it was planned")
+    _reason(added).add_argument("--plan", required=True, help="the plan's hash, as `catalogue plan` printed it")
 
 
 def _less(to: ArgumentParser) -> None:
