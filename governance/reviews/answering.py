@@ -32,12 +32,13 @@ from governance.models import (
 )
 from governance.reviewing import STRICTNESS, Verb
 
-from . import around, assigning, ending, removing, suggesting
+from . import around, assigning, ending, removing
 from .errors import BadAnswer, ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Refused
 from .kinds import agents
 from .saying import Answer
 
 _FIRST: Final = 0
+_NOTHING: Final = ("", "")
 
 
 @dataclass(slots=True)
@@ -201,9 +202,9 @@ def submit(
         raise NothingToSubmit
     if tag is not None and tag != drafts_tag(campaign, by):
         raise Stale
-    verdicts = _verdicts(drafts)
-    _check(drafts, by, verdicts)
-    return Submission(_decide(drafts, by, via, amr, verdicts), superseded)
+    told = _suggested(drafts)
+    _check(drafts, by, told)
+    return Submission(_decide(drafts, by, via, amr, told), superseded)
 
 
 def _held(campaign_id: UUID) -> Campaign:
@@ -218,13 +219,14 @@ def _held(campaign_id: UUID) -> Campaign:
     return campaign
 
 
-def _verdicts(drafts: Sequence[Draft]) -> dict[UUID, str]:
-    """Return what was suggested for each item; nothing is for some kinds."""
+def _suggested(drafts: Sequence[Draft]) -> dict[UUID, tuple[str, str]]:
+    """Return what was suggested for each item, and by which version; nothing is for some kinds."""
     items = [draft.assignment.item_id for draft in drafts]
-    return dict(Suggestion.objects.filter(item__in=items).values_list("item", "verdict"))
+    said = Suggestion.objects.filter(item__in=items).values_list("item", "verdict", "version")
+    return {item: (verdict, version) for item, verdict, version in said}
 
 
-def _check(drafts: Sequence[Draft], by: Person, verdicts: Mapping[UUID, str]) -> None:
+def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, str]]) -> None:
     """Check each answer against the people around its item as they are now."""
     voices = {draft.assignment.reviewer or by for draft in drafts} | {by}
     accounts = {voice: independence.accounts_of(voice) for voice in voices}
@@ -239,7 +241,7 @@ def _check(drafts: Sequence[Draft], by: Person, verdicts: Mapping[UUID, str]) ->
             why = next((bar for bar in said if bar is not None), None)
             if why is not None:
                 raise ConflictOfInterest(item=str(item.pk), agent=item.agent_slug or item.name, why=why.value)
-            verdict = verdicts.get(item.pk, "")
+            verdict, _ = told.get(item.pk, _NOTHING)
             if not draft.reason_code and reviewing.needs_reason(Verb(draft.verb), Risk(item.risk), verdict):
                 raise ReasonRequired(item=str(item.pk), agent=item.agent_slug or item.name)
 
@@ -249,7 +251,11 @@ def _stage(draft: Draft) -> int:
 
 
 def _decide(
-    drafts: Sequence[Draft], by: Person, via: ReviewDecision.Via, amr: Sequence[str], told: Mapping[UUID, str]
+    drafts: Sequence[Draft],
+    by: Person,
+    via: ReviewDecision.Via,
+    amr: Sequence[str],
+    told: Mapping[UUID, tuple[str, str]],
 ) -> list[ReviewDecision]:
     items = [draft.assignment.item_id for draft in drafts]
     now, left, before = clock.now(), lines_left(items), _taken_back(items)
@@ -270,8 +276,8 @@ def _decide(
             amr=list(amr),
             **_seen(draft.assignment, via),
             bulk_op=draft.bulk_op,
-            suggestion=told.get(draft.assignment.item_id, ""),
-            reco_version=suggesting.VERSION if draft.assignment.item_id in told else "",
+            suggestion=told.get(draft.assignment.item_id, _NOTHING)[0],
+            reco_version=told.get(draft.assignment.item_id, _NOTHING)[1],
             supersedes_id=None
             if draft.verb == Verb.ABSTAIN
             else before.get((draft.assignment.item_id, draft.assignment.stage)),

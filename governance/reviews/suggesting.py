@@ -21,9 +21,9 @@ from audit import chain
 from governance import combinations, separation
 from governance.models import Campaign, ReviewItem, Suggestion
 
-from . import usage
+from . import signs, usage
 
-VERSION: Final = "reco@1.0.0"
+VERSION: Final = "reco@1.1.0"
 WEIGHTS: Final[Mapping[str, int]] = {
     "U1": 3,  # a line was not called in the whole window; counts for each line
     "U2": 6,  # nothing of the item was called
@@ -31,6 +31,8 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "D1": 4,  # no token was asked for in 45 days
     "O1": 5,  # the sponsor is gone
     "F1": 0,  # a tool's definition changed since it was approved
+    "F1+": 4,  # ... and takes in more than what was approved
+    "F2": 0,  # what the agent runs changed since a person last looked
     "C1": 4,  # the agent holds a combination that a rule forbids
     "R1": 2,  # something can be deleted or executed
     "P1-": -3,  # most of its peers hold all of it
@@ -38,16 +40,20 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "K1": 1,  # a shared secret is older than a year
     "N1": 0,  # new since the last review
     "A1": 1,  # no person ever approved it
+    "B1": 0,  # the agent reaches far, or much farther than at its last review
+    "S1": 0,  # a person said within a year that it is used in a season: what lies unused is no sign then
     "H1": -1,  # a person kept it with a reason within a year
 }
 """What each signal weighs: towards removing, or with a minus towards keeping (design 5, 3.8)."""
-LOOK: Final = frozenset({"U3", "O1", "F1", "C1", "N1", "A1"})
+LOOK: Final = frozenset({"U3", "O1", "F1", "F2", "C1", "N1", "A1", "B1"})
 """Signals that ask for a closer look, whatever else is there."""
 TO_REMOVE: Final = 6
 FEW_DENIED: Final = 5
 IDLE: Final = timedelta(days=45)
 OLD_SECRET: Final = timedelta(days=365)
 REMEMBERED: Final = timedelta(days=365)
+FAR, FARTHER = 70, 15
+"""From which blast radius on, and from which growth of it, an agent is looked at."""
 PEERS: Final = 5
 """Of fewer peers nobody learns what is usual."""
 _MOST, _FEWEST = 70, 30
@@ -71,7 +77,7 @@ def judge(inputs: Mapping[str, Any]) -> Judgement:
     lines = inputs["lines"]
     known = bool(lines) and all(line["full"] for line in lines)
     used = [line["line"] for line in lines if line["calls"]]
-    unused = [line for line in lines if line["full"] and not line["calls"]]
+    unused = [line for line in lines if line["full"] and not line["calls"] and not inputs["seasonal"]]
     reasons = tuple(
         {"signal": signal, "weight": WEIGHTS[signal] * count, **({"n": count} if signal == "U1" else {}), **more}
         for signal, count, more in _signals(inputs, known=known, unused=len(unused))
@@ -80,7 +86,7 @@ def judge(inputs: Mapping[str, Any]) -> Judgement:
     verdict = Suggestion.Verdict
     if known and used and unused:
         return Judgement(verdict.REDUCE, score, reasons, tuple(used))
-    if score >= TO_REMOVE and not any(line["calls"] for line in lines):
+    if score >= TO_REMOVE and not inputs["seasonal"] and not any(line["calls"] for line in lines):
         return Judgement(verdict.REVOKE, score, reasons)
     if any(reason["signal"] in LOOK for reason in reasons) or score >= TO_REMOVE:
         return Judgement(verdict.LOOK, score, reasons)
@@ -93,9 +99,12 @@ def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tup
     """Name the signals that an item shows, how often each counts, and what else to say of it."""
     lines, peers = inputs["lines"], inputs["peers"]
     nothing = known and unused == len(lines)
+    reach, before = inputs["blast"], inputs["blast_before"]
+    far = reach >= FAR or (before is not None and reach - before >= FARTHER)
     compared = peers["count"] >= PEERS
     usual, rare = compared and peers["least"] >= _MOST, compared and peers["least"] < _FEWEST
     named = {"names": sorted(line["tool"] for line in lines if line["changed"])}
+    wider = {"names": sorted(line["tool"] for line in lines if line["wider"])}
     shown: list[tuple[str, bool, int, dict[str, Any]]] = [
         ("U1", bool(unused), unused, {}),
         ("U2", nothing, 1, {}),
@@ -103,6 +112,8 @@ def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tup
         ("D1", inputs["idle"], 1, {}),
         ("O1", not inputs["sponsor_active"], 1, {}),
         ("F1", bool(named["names"]), 1, named),
+        ("F1+", bool(wider["names"]), 1, wider),
+        ("F2", inputs["runs_another"], 1, {}),
         ("C1", bool(inputs["combinations"]), 1, {"names": inputs["combinations"]}),
         ("R1", any(line["action"] in ("delete", "execute") for line in lines), 1, {}),
         ("P1-", usual, 1, peers),
@@ -110,6 +121,8 @@ def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tup
         ("K1", inputs["old_secret"], 1, {}),
         ("N1", inputs["new"], 1, {}),
         ("A1", inputs["by_rule"], 1, {}),
+        ("B1", far, 1, {"now": reach, "before": before}),
+        ("S1", inputs["seasonal"], 1, {}),
         ("H1", inputs["kept_before"], 1, {}),
     ]
     return [(signal, count, more) for signal, there, count, more in shown if there]
@@ -131,10 +144,10 @@ SELECT i.id, i.agent_id, l.lines, jsonb_build_object(
         AND NOT EXISTS (SELECT FROM governance_populationrow p JOIN governance_populationrow q
             ON q.grant_id = p.grant_id AND q.campaign_id <> p.campaign_id WHERE p.item_id = i.id),
     'by_rule', g.by_rule,
-    'kept_before', EXISTS (SELECT FROM governance_reviewitem o JOIN governance_reviewdecision d
-        ON d.id = o.current_decision_id WHERE o.agent_id = i.agent_id AND o.system_id = i.system_id
-        AND o.subjects_digest = i.subjects_digest AND d.verb = 'certify' AND d.reason_code <> ''
-        AND d.decided_at > %(year)s)
+    'runs_another', EXISTS (SELECT FROM entitlements_agentversion v WHERE v.agent_id = i.agent_id
+        AND v.reported_at > greatest(g.newest, h.decided_at)),
+    'seasonal', coalesce(h.seasonal, false),
+    'kept_before', coalesce(h.with_reason, false)
 )
 FROM governance_reviewitem i
 JOIN entitlements_agent a ON a.id = i.agent_id JOIN entitlements_person s ON s.id = a.sponsor_id
@@ -150,6 +163,12 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (SELECT max(g.starts_at) AS newest, bool_or(g.request_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM governance_approval v WHERE v.request_id = g.request_id AND v.by_id IS NOT NULL)) AS by_rule
     FROM governance_populationrow p JOIN entitlements_grant g ON g.id = p.grant_id WHERE p.item_id = i.id) g
+CROSS JOIN LATERAL (SELECT max(d.decided_at) AS decided_at,
+        bool_or(d.reason_code = 'seasonal' AND d.decided_at > %(year)s) AS seasonal,
+        bool_or(d.verb = 'certify' AND d.reason_code <> '' AND d.decided_at > %(year)s) AS with_reason
+    FROM governance_reviewitem o JOIN governance_reviewdecision d ON d.id = o.current_decision_id
+    WHERE o.agent_id = i.agent_id AND o.system_id = i.system_id AND o.subjects_digest = i.subjects_digest
+        AND d.verb IN ('certify', 'reduce')) h
 WHERE i.id = ANY(%(items)s::uuid[])
 ORDER BY i.number
 """
@@ -227,21 +246,33 @@ def gather(ids: Iterable[UUID], now: datetime, peers: Peers) -> list[tuple[UUID,
         cursor.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
         cursor.execute(_RENEWED, asked)
         renewed = {str(grant) for (grant,) in cursor.fetchall()}
-    completed = _combinations({agent for _, agent, _, _ in found})
+    agents = {agent for _, agent, _, _ in found}
+    completed, reach = _combinations(agents), signs.reached(agents, now)
+    read = [(item, agent, json.loads(lines), json.loads(told)) for item, agent, lines, told in found]
+    wider = signs.grown({line["of"][1] for _, _, lines, _ in read for line in lines if line["changed"]})
     return [
         (
             item,
-            {**_lines(json.loads(lines), peers, renewed), **json.loads(told), "combinations": completed.get(agent, [])},
+            {
+                **_lines(lines, peers, renewed, wider),
+                **told,
+                "combinations": completed.get(agent, []),
+                "blast": reach[agent][0],
+                "blast_before": reach[agent][1],
+            },
         )
-        for item, agent, lines, told in found
+        for item, agent, lines, told in read
     ]
 
 
-def _lines(lines: list[dict[str, Any]], peers: Peers, renewed: Collection[str]) -> dict[str, Any]:
+def _lines(
+    lines: list[dict[str, Any]], peers: Peers, renewed: Collection[str], wider: Collection[int]
+) -> dict[str, Any]:
     """Finish the lines of an item, and say how usual it is to hold them all among those who hold the same bundles."""
     counts, shares = [], []
     for line in lines:
         entitlement, tool, grant, grade = line.pop("of")
+        line["wider"] = tool in wider
         line["full"] = line["full"] or (grade == "A" and grant in renewed)
         others = peers.get((entitlement, None), 0) - 1
         if others > 0:

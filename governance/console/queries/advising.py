@@ -47,6 +47,8 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "D1": lambda _said: _("No token was asked for in 45 days."),
     "O1": lambda _said: _("The agent's sponsor has left."),
     "F1": lambda said: _("Changed since it was approved: %(names)s.") % {"names": _names(said)},
+    "F1+": lambda said: _("Takes in more than was approved: %(names)s.") % {"names": _names(said)},
+    "F2": lambda _said: _("The agent runs another model, prompt or client since a person last looked."),
     "C1": lambda said: _("The agent holds what a rule forbids together: %(names)s.") % {"names": _names(said)},
     "R1": lambda _said: _("It can delete things or run commands."),
     "P1-": lambda said: _("Of %(count)d other agents with this access, at least %(least)d %% hold all of it.") % said,
@@ -54,6 +56,12 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "K1": lambda _said: _("A shared secret of the agent is older than a year."),
     "N1": lambda _said: _("It is new since the last review."),
     "A1": lambda _said: _("No person ever approved it."),
+    "B1": lambda said: (
+        _("The agent reaches far: %(now)d of 100.") % said
+        if said["before"] is None
+        else _("The agent reaches far: %(now)d of 100, and %(before)d at the last review.") % said
+    ),
+    "S1": lambda _said: _("A person said within a year that it is used in a season."),
     "H1": lambda _said: _("A person kept it with a reason within a year."),
 }
 

@@ -218,7 +218,7 @@ class Row:
         """What is new about it since the last review, as the suggestion's facts say."""
         suggestion = getattr(self.item, "suggestion", None)
         signals = {reason["signal"] for reason in suggestion.reasons} if suggestion else set()
-        if "F1" in signals:
+        if signals & {"F1", "F2"}:
             return _("Changed")
         return _("New") if "N1" in signals else ""
 

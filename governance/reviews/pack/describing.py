@@ -17,7 +17,7 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements import impressions
 from governance import reviewing
-from governance.models import Campaign
+from governance.models import Campaign, Suggestion
 from governance.reviews import ending, scoping, suggesting
 
 from . import contents, controls, period, verify
@@ -90,6 +90,7 @@ _STRATEGIES: Final[Mapping[str, str]] = {
 
 def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
     """Return the control in words."""
+    engines = Suggestion.objects.filter(item__campaign=campaign).order_by("version").values_list("version", flat=True)
     values = {
         **{name: said[name] for name in ("kind", "mode", "framework", "owner", "snapshot_at", "due_at", "closed_at")},
         "name": named(campaign),
@@ -97,7 +98,7 @@ def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
         "population": campaign.population_rows,
         "items": sum(said["outcomes"].values()),
         "engine": reviewing.ENGINE,
-        "suggestions": suggesting.VERSION,
+        "suggestions": ", ".join(engines.distinct()) or suggesting.VERSION,
         "rehearsal": "yes, nothing was stopped" if campaign.is_rehearsal else "no",
     }
     return controls.CONTROL.format(**values).encode()

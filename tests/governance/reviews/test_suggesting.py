@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import chain, clock
 from audit.context import SYSTEM
-from entitlements import clients, people
-from entitlements.models import Client, Grant, Tool
+from entitlements import agentversions, clients, definitions, people
+from entitlements.models import Client, Grant, Tool, ToolVersion
+from governance.microreviews import reaching
 from governance.models import AccessRequest, ReviewDecision, ReviewItem, Suggestion, UsageDay
 from governance.reviews import Answer, suggesting
 from governance.reviews.suggesting import judge
@@ -21,8 +23,9 @@ from tests.governance.reviews import worlds
 from tests.governance.test_combinations import rule
 
 OLD = timedelta(days=200)
+type Move = Callable[[datetime | timedelta], datetime]
 CALM: dict[str, Any] = {
-    "lines": [{"line": 1, "tool": "now", "action": "read", "calls": 9, "full": True, "changed": False}],
+    "lines": [{"line": 1, "tool": "now", "action": "read", "calls": 9, "full": True, "changed": False, "wider": False}],
     "peers": {"count": 0, "least": 0},
     "denied": 0,
     "sponsor_active": True,
@@ -32,11 +35,18 @@ CALM: dict[str, Any] = {
     "by_rule": False,
     "kept_before": False,
     "combinations": [],
+    "runs_another": False,
+    "seasonal": False,
+    "blast": 20,
+    "blast_before": None,
 }
 
 
-def line(number: int, calls: int, *, full: bool = True, action: str = "read", changed: bool = False) -> dict[str, Any]:
-    return {"line": number, "tool": f"t{number}", "action": action, "calls": calls, "full": full, "changed": changed}
+def line(
+    number: int, calls: int, *, full: bool = True, action: str = "read", changed: bool = False, wider: bool = False
+) -> dict[str, Any]:
+    said = {"line": number, "tool": f"t{number}", "action": action, "calls": calls, "full": full}
+    return {**said, "changed": changed, "wider": wider}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +63,18 @@ def line(number: int, calls: int, *, full: bool = True, action: str = "read", ch
         ({"denied": 6}, "look", {"U3": 0}),
         ({"sponsor_active": False}, "look", {"O1": 5}),
         ({"lines": [line(1, 7, changed=True)]}, "look", {"F1": 0}),
+        ({"lines": [line(1, 7, changed=True, wider=True)]}, "look", {"F1": 0, "F1+": 4}),
+        ({"runs_another": True}, "look", {"F2": 0}),
+        ({"blast": 69}, "keep", {}),
+        ({"blast": 70}, "look", {"B1": 0}),
+        ({"blast": 40, "blast_before": 26}, "keep", {}),
+        ({"blast": 40, "blast_before": 25}, "look", {"B1": 0}),
+        ({"lines": [line(1, 0), line(2, 7)], "seasonal": True}, "keep", {"S1": 0}),
+        (
+            {"lines": [line(1, 0)], "seasonal": True, "idle": True, "sponsor_active": False},
+            "look",
+            {"D1": 4, "O1": 5, "S1": 0},
+        ),
         ({"combinations": ["trifecta"]}, "look", {"C1": 4}),
         ({"new": True}, "look", {"N1": 0}),
         ({"by_rule": True}, "look", {"A1": 1}),
@@ -167,6 +189,18 @@ def test_a_decision_keeps_what_was_suggested_and_by_which_version() -> None:
 
 
 @pytest.mark.django_db
+def test_what_an_earlier_table_suggested_is_answered_as_its_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    helper = make.agent("helper", sponsor=company.sofia)
+    make.grant(helper, worlds.low(company), people=[company.bob])
+    with monkeypatch.context() as earlier:
+        earlier.setattr(suggesting, "VERSION", "reco@0.9.0")
+        campaign = worlds.campaign(company)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign, helper), Answer("certify"))])
+    assert ReviewDecision.objects.get().reco_version == "reco@0.9.0"
+
+
+@pytest.mark.django_db
 def test_what_lies_unused_holds_what_may_not_go_together_or_came_after_the_last_review_is_named() -> None:
     company, grant = old_company()
     for name in ("now", "convert", "remove", "wipe"):
@@ -202,3 +236,59 @@ def test_a_shared_secret_is_as_old_as_its_last_rotation() -> None:
     assert is_old()
     clients.rotate_secret(client, by=SYSTEM, reason="a year is long")
     assert not is_old()
+
+
+@pytest.mark.django_db
+def test_a_grown_schema_another_model_and_a_longer_reach_since_the_last_review_are_looked_at(at: Move) -> None:
+    company, grant = old_company()
+    for name in ("now", "convert", "remove", "wipe"):
+        used(grant, name, 5)
+    agentversions.report(company.bot, agentversions.Version(model="small-1"), by=SYSTEM)
+    Grant.objects.filter(pk=grant.pk).update(starts_at=clock.now() + timedelta(seconds=1))
+    first = worlds.campaign(company)
+    assert {"F1", "F1+", "F2", "B1"}.isdisjoint(_signals(worlds.item(first)))
+    begun = worlds.item(first).suggestion.inputs
+
+    at(timedelta(days=1))
+    agentversions.report(company.bot, agentversions.Version(model="large-2"), by=SYSTEM)
+    _offer_more(Tool.objects.get(name="now"))
+    Tool.objects.filter(name="wipe").update(data_class="restricted", action="delete")
+
+    second = worlds.item(worlds.campaign(company, slug="second"))
+
+    assert {"F1", "F1+", "F2", "B1"} <= _signals(second)
+    told = second.suggestion.inputs
+    assert told["blast_before"] == begun["blast"] <= told["blast"] - suggesting.FARTHER
+    assert told["blast"] == reaching.grew(grant)[1]
+
+
+@pytest.mark.django_db
+def test_what_is_used_in_a_season_is_not_suggested_for_removal_while_it_lies_unused(at: Move) -> None:
+    company, _ = worlds.found()
+    calm = make.entitlement(company.system, *Tool.objects.filter(name__in=["now", "convert"]))
+    calm.longest = 2 * OLD
+    calm.save()
+    bot = make.agent("december", sponsor=company.sofia)
+    make.grant(bot, calm, people=[company.bob], starts_at=clock.now() - OLD, lasts=OLD + timedelta(days=9))
+    first = worlds.campaign(company)
+    assert worlds.item(first, bot).suggestion.verdict == "revoke"
+    worlds.answer(first, company.sofia, [(worlds.item(first, bot), Answer("certify", "seasonal", "Each December."))])
+    at(timedelta(days=1))
+    second = worlds.item(worlds.campaign(company, slug="second"), bot)
+    assert (second.suggestion.verdict, {"U1", "U2"} & _signals(second)) == ("look", set())
+    assert {"S1", "H1"} <= _signals(second)
+
+
+def _offer_more(tool: Tool) -> None:
+    """Let a server list a tool that takes one argument more than the definition that is approved."""
+    for properties in ({}, {"anything": {"type": "string"}}):
+        schema = {"type": "object", "properties": properties, "additionalProperties": False}
+        raw = {"name": tool.name, "inputSchema": schema}
+        seen = ToolVersion.objects.create(
+            tool=tool, definition=raw, sha256=definitions.digest(raw), seen_at=clock.now()
+        )
+        Tool.objects.filter(pk=tool.pk).update(**({"seen": seen} if properties else {"seen": seen, "approved": seen}))
+
+
+def _signals(item: ReviewItem) -> set[str]:
+    return {each["signal"] for each in item.suggestion.reasons}

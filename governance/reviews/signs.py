@@ -1,0 +1,56 @@
+"""Signs that an item's own rows do not tell: which definitions grew, and how far its agent reaches and did before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from entitlements import definitions
+from entitlements.definitions import Change
+from entitlements.models import Agent, Tool
+from governance import blast
+from governance.blast import Right
+
+WIDER: Final = frozenset({Change.SCHEMA_WIDENED, Change.SCHEMA_CHANGED})
+"""A schema that changed in a way that nobody can order may take in more as well."""
+_ATTENDED: Final = frozenset({Agent.Kind.PERSONAL, Agent.Kind.SHARED})
+_HELD: Final = """
+SELECT g.agent_id, a.kind, t.action, t.data_class, p.people, count(*)
+FROM entitlements_grant g JOIN entitlements_agent a ON a.id = g.agent_id
+JOIN entitlements_grantline l ON l.grant_id = g.id JOIN entitlements_tool t ON t.id = l.tool_id
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT s.person_id) + count(DISTINCT m.person_id) AS people FROM entitlements_grantsubject s
+    LEFT JOIN entitlements_membership m ON m.group_id = s.group_id WHERE s.grant_id = g.id) p
+WHERE g.agent_id = ANY(%s) AND g.ended_at IS NULL AND g.expires_at > %s GROUP BY 1, 2, 3, 4, 5
+"""
+_BEFORE: Final = """
+SELECT DISTINCT ON (i.agent_id) i.agent_id, (s.inputs ->> 'blast')::int FROM governance_reviewitem i
+JOIN governance_campaign c ON c.id = i.campaign_id JOIN governance_suggestion s ON s.item_id = i.id
+WHERE i.agent_id = ANY(%s) AND s.inputs ? 'blast' AND c.snapshot_at < %s
+    AND c.state IN ('active', 'paused', 'closing', 'closed')
+ORDER BY i.agent_id, c.snapshot_at DESC
+"""
+
+
+def grown(tools: Collection[int]) -> frozenset[int]:
+    """Return which of these tools are offered with a wider schema than was approved."""
+    seen = Tool.objects.filter(pk__in=tools, approved__isnull=False, seen__isnull=False)
+    offered = seen.values_list("pk", "approved__definition", "seen__definition")
+    return frozenset(tool for tool, old, new in offered if definitions.classify(old, new) in WIDER)
+
+
+def reached(agents: Collection[int], now: datetime) -> dict[int, tuple[int, int | None]]:
+    """Return the blast radius of each agent as it is now, and as its last review found it; None where none did."""
+    weights: dict[int, float] = defaultdict(float)
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [list(agents), now])
+        for agent, kind, action, data_class, people, count in cursor.fetchall():
+            right = Right(action, data_class, blast.reach(people), kind in _ATTENDED)
+            weights[agent] += count * blast.weight(right)
+        cursor.execute(_BEFORE, [list(agents), now])
+        before = dict(cursor.fetchall())
+    return {agent: (blast.score([weights[agent]]), before.get(agent)) for agent in agents}
