@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,10 @@ WIDTH, HEIGHT = 600.0, 160.0
 SPARK_WIDTH, SPARK_HEIGHT = 78.0, 20.0
 _BAR: Final = 18.0
 _GAP: Final = 8.0
+_DAY: Final = 86_400.0
+PROOF_LIMIT: Final = 7 * _DAY
+"""How long a cut may take until it is proven."""
+PROOF_STEPS: Final = ((60.0, "1 min"), (3600.0, "1 h"), (_DAY, "1 d"), (3 * _DAY, "3 d"), (PROOF_LIMIT, "7 d"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,21 @@ def burn_down(total: int, done: Sequence[tuple[date, int]], first: date, last: d
     points = [at(first, total), *(at(day, open_items) for day, open_items in days)]
     due_at = round(WIDTH * (due - first).days / span, 1)
     return BurnDown(tuple(days), " ".join(points), f"{at(first, total)} {at(due, 0)}", due_at, total, max(last, due))
+
+
+def within(spans: Sequence[float], limit: float) -> str:
+    """Lay out which share was done within which time as the points of a line that ends at the limit.
+
+    Time is told by its logarithm: what takes seconds and what takes days are both seen.
+    """
+    ordered, span = sorted(spans), math.log1p(limit)
+    points, n = [f"0.0,{HEIGHT:.1f}"], len(ordered) or 1
+    for done, seconds in enumerate(ordered, start=1):
+        x = min(math.log1p(max(seconds, 0.0)) / span, 1.0) * WIDTH
+        points += [f"{x:.1f},{HEIGHT * (1 - (done - 1) / n):.1f}", f"{x:.1f},{HEIGHT * (1 - done / n):.1f}"]
+    if ordered and ordered[-1] < limit:
+        points.append(f"{WIDTH:.1f},0.0")
+    return " ".join(points)
 
 
 def shade(count: int) -> int:

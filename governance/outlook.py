@@ -69,11 +69,11 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
     people = people_acted_for(live)
     held = GrantLine.objects.filter(grant__in=live.filter(agent=request.agent)).select_related("tool__system")
     seen = set(visibility.grants(caller).filter(agent=request.agent, ended_at=None).values_list("pk", flat=True))
-    attended = request.agent.kind in _ATTENDED
+    kind = request.agent.kind
     now = {
         line: Term(
             line.tool if line.grant_id in seen else None,
-            _weight(line.tool.action, line.tool.data_class, people.get(line.grant_id, 0), attended=attended),
+            weight(line.tool.action, line.tool.data_class, people.get(line.grant_id, 0), kind=kind),
             added=False,
         )
         for line in held
@@ -82,7 +82,7 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
     asked_for = request.people.count() + request.groups.aggregate(n=Count("people"))["n"]
     asked = [line.tool for line in request.lines.filter(kept=True).select_related("tool__system")]
     new = [
-        Term(tool, _weight(tool.action, tool.data_class, asked_for, attended=attended), added=True)
+        Term(tool, weight(tool.action, tool.data_class, asked_for, kind=kind), added=True)
         for tool in asked
         if tool.name in kept
     ]
@@ -99,8 +99,9 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
     )
 
 
-def _weight(action: str, data_class: str, people: int, *, attended: bool) -> float:
-    return blast.weight(Right(action, data_class, blast.reach(people), attended))
+def weight(action: str, data_class: str, people: int, *, kind: str) -> float:
+    """Return what one tool line of an agent of this kind weighs, for so many people."""
+    return blast.weight(Right(action, data_class, blast.reach(people), kind in _ATTENDED))
 
 
 def people_acted_for(live: QuerySet[Grant]) -> dict[object, int]:
@@ -116,8 +117,7 @@ def _weights_of_others(live: QuerySet[Grant], people: dict[object, int], agent: 
     lines = GrantLine.objects.filter(grant__in=live).exclude(grant__agent=agent)
     named = ("grant", "grant__agent", "grant__agent__kind", "tool__action", "tool__data_class")
     for grant, other, kind, action, data_class, n in lines.values_list(*named).annotate(n=Count("pk")):
-        attended = kind in _ATTENDED
-        sums[other] += n * _weight(action, data_class, people.get(grant, 0), attended=attended)
+        sums[other] += n * weight(action, data_class, people.get(grant, 0), kind=kind)
     return list(sums.values())
 
 

@@ -91,6 +91,7 @@ class PreviewShown(Shown):
     carried_forward = serializers.IntegerField(source="carried")
     new = serializers.IntegerField()
     gone = serializers.IntegerField()
+    compared_with = serializers.CharField(source="last")
     unresolved = serializers.IntegerField()
     readable_percent = serializers.IntegerField(source="readable")
     grants_suspended_without_answer = serializers.IntegerField(source="silent_grants")

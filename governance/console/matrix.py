@@ -172,6 +172,7 @@ PAGES: Final[Pages] = {
     ("agent-start", "POST"): like("agent-restore"),
     ("my-agents", "GET"): ONES_OWN,
     ("end-session", "POST"): like("session-end"),
+    ("token-health", "GET"): like("tokens GET", also=("clients GET",)),
     ("grant-list", "GET"): like("grants GET"),
     ("grant-page", "GET"): like("grant GET"),
     ("grant-renew", "POST"): like("grant-renew"),
@@ -261,6 +262,7 @@ PAGES: Final[Pages] = {
     ),
     ("review-recall", "POST"): like("review-item-recall"),
     ("review-reassign", "POST"): like("review-item-reassign"),
+    ("review-compare", "GET"): like("campaign-comparison GET"),
     ("review-evidence", "GET"): like("campaign-samples GET"),  # a page shows it; a file of it asks for a proof
     ("review-csv", "GET"): like("campaign-evidence-table GET"),
     ("review-json", "GET"): like("campaign-evidence GET"),

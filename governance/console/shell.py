@@ -47,6 +47,7 @@ _BELOW: Final = {
     "grants": "agents",
     "my-agents": "agents",
     "proposals": "agents",
+    "token-health": "agents",
     "stop": "none",
     "people": "settings",
     "groups": "settings",

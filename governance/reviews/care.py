@@ -154,15 +154,28 @@ def seconds(campaign: Campaign, by: Person | None = None) -> dict[str, int]:
     return {row["item__risk"]: round(row["median"] / 1000) for row in told}
 
 
-def by_reviewer(campaign: Campaign) -> list[tuple[str, str, Care]]:
-    """Return the login, name and care of each reviewer who gave enough answers; for where names may be shown."""
+@dataclass(frozen=True, slots=True)
+class OfReviewer:
+    """How one reviewer answered; `seconds` is the median that an item had her attention, None where nobody counted."""
+
+    login: str
+    name: str
+    care: Care
+    seconds: int | None
+
+
+def by_reviewer(campaign: Campaign) -> list[OfReviewer]:
+    """Return what each reviewer shows who gave enough answers; for where names may be shown, or are left out."""
     rows = _answers(campaign, None).order_by("decided_by__name").values("decided_by__login", "decided_by__name")
+    timed = _answers(campaign, None).filter(dwell_ms__isnull=False).exclude(verb="abstain").order_by()
+    medians = dict(timed.values_list("decided_by__login").annotate(median=Median("dwell_ms")))
     told = []
     for row in rows.annotate(**_counted()):
         counts: dict[str, Any] = dict(row)
         login, name = counts.pop("decided_by__login"), counts.pop("decided_by__name")
-        told.append((login, name, Care(**counts)))
-    return [each for each in told if each[2].is_enough]
+        seconds = round(medians[login] / 1000) if login in medians else None
+        told.append(OfReviewer(login, name, Care(**counts), seconds))
+    return [each for each in told if each.care.is_enough]
 
 
 def known(campaign: Campaign) -> Care | None:
@@ -174,29 +187,29 @@ def known(campaign: Campaign) -> Care | None:
 
 
 def told(campaign: Campaign) -> dict[str, Any]:
-    """Return the same with the medians, and by name where that is shown.
+    """Return the same with the medians, and by name where that is shown; `reviewers` are those whose names may not be.
 
     `care_as_of` says when a worker counted it, `care_waits` that none has yet.
     """
     found = figures.kept(figure(campaign)) if is_many(campaign) else figures.Known(count(campaign))
     if found is None:
-        return {"care": None, "care_waits": True}
-    named = [(login, name, Care(**counts)) for login, name, counts in found.value["by_name"]]
+        return {"care": None, "care_waits": True, "reviewers": []}
+    reviewers = [OfReviewer(*who, Care(**counts), each) for *who, counts, each in found.value.get("reviewers", [])]
     return {
         "care": Care(**found.value["care"]),
         "seconds": found.value["seconds"],
-        "by_name": named if settings.REVIEW_CARE_BY_NAME else [],
+        "by_name": reviewers if settings.REVIEW_CARE_BY_NAME else [],
+        "reviewers": reviewers,
         "care_as_of": found.as_of,
     }
 
 
 def count(campaign: Campaign) -> dict[str, Any]:
     """Count all of it, in the form in which it is kept."""
-    named = by_reviewer(campaign) if settings.REVIEW_CARE_BY_NAME else []
     return {
         "care": asdict(of(campaign)),
         "seconds": seconds(campaign),
-        "by_name": [(login, name, asdict(each)) for login, name, each in named],
+        "reviewers": [(each.login, each.name, asdict(each.care), each.seconds) for each in by_reviewer(campaign)],
     }
 
 

@@ -1,6 +1,7 @@
 """What became different since a person last kept the same access: lines, definitions, limits, people, who answers.
 
-Both sides are frozen: the lines and the population of this review, and those of the one in which it was kept.
+Both sides are frozen: the lines and the population of this review, and those of the one in which it was kept. What the
+agent runs is what was reported when it was kept, and what is reported now (of what is answered: when it was).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
+from audit import clock
+from entitlements.models import AgentVersion
 from governance.models import PopulationRow, ReviewDecision, ReviewItem, ReviewLine
 
 _UNCHANGED: Final = """
@@ -93,7 +96,7 @@ def since(item: ReviewItem) -> Since | None:
     """Compare an item with how it was when a person last kept all or some of it; None where nobody ever did.
 
     The people are part of what an item is, so an access for other people is another one; `facts` name who answers for
-    the agent and until when the access lasts.
+    the agent and what it runs.
     """
     same_agent = ReviewItem.objects.filter(agent=item.agent_id, system=item.system_id).exclude(pk=item.pk)
     same_agent = same_agent.filter(subject_kind=item.subject_kind)
@@ -113,7 +116,7 @@ def since(item: ReviewItem) -> Since | None:
         added=tuple(each for each in both if each.before is None),
         removed=tuple(each for each in both if each.now is None),
         changed=tuple(each for each in both if each.is_redefined or each.is_limited_anew),
-        facts=tuple(_facts(last, item)),
+        facts=(*_facts(last, item), *_running(item, said.decided_at)),
     )
 
 
@@ -148,6 +151,18 @@ def _facts(last: ReviewItem, item: ReviewItem) -> list[tuple[str, str, str]]:
     """Name what the frozen rows say differently of who answers for the agent, for whom it acts and how long."""
     before, now = _frozen(last), _frozen(item)
     return [(name, before[name], now[name]) for name in before if before[name] != now[name]]
+
+
+def _running(item: ReviewItem, then: datetime) -> list[tuple[str, str, str]]:
+    """Name what the agent runs otherwise than then: its model, what it is told, and the metadata of its client."""
+    now = item.current_decision.decided_at if item.current_decision else clock.now()
+    said = AgentVersion.objects.filter(agent=item.agent_id).order_by("-reported_at", "-pk")
+    before, after = (said.filter(reported_at__lte=at).first() for at in (then, now))
+    told = [(name, *(getattr(side, field, "") for side in (before, after))) for name, field in _RUNS.items()]
+    return [(name, was, runs) for name, was, runs in told if was != runs]
+
+
+_RUNS: Final = {"model": "model", "prompt": "prompt_sha256", "metadata": "client_metadata_sha256"}
 
 
 def _frozen(item: ReviewItem) -> dict[str, str]:

@@ -7,6 +7,7 @@ answered does not count.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -98,6 +99,11 @@ class Coverage:
         everything = sum(WEIGHTS[risk] * held for risk, held, _ in self.risks)
         return 100 * sum(WEIGHTS[risk] * kept for risk, _, kept in self.risks) // everything if everything else None
 
+    def share(self, risk: Risk) -> int | None:
+        """The share of one risk, never rounded up; None where nothing of it is in force."""
+        held, kept = next(((held, kept) for each, held, kept in self.risks if each == risk), (0, 0))
+        return 100 * kept // held if held else None
+
     @property
     def is_enough(self) -> bool:
         """Whether it is as much as an auditor expects."""
@@ -112,10 +118,15 @@ class Access:
     """
 
     coverage: Coverage
-    months: list[tuple[date, int | None]]
+    history: list[tuple[date, Coverage]]
     granted: int
     used: int
     as_of: datetime | None
+
+    @property
+    def months(self) -> list[tuple[date, int | None]]:
+        """The share at the end of each of the last twelve months; nothing in force is no number."""
+        return [(month, seen.percent) for month, seen in self.history]
 
     @property
     def used_percent(self) -> int | None:
@@ -128,10 +139,13 @@ def access() -> Access | None:
     found = figures.Known(count()) if is_quick() else figures.kept(FIGURE)
     if found is None:
         return None
-    risks = tuple((Risk(risk), held, kept) for risk, held, kept in found.value["risks"])
-    months = [(date.fromisoformat(month), share) for month, share in found.value["months"]]
+    history = [(date.fromisoformat(month), _of(risks)) for month, risks in found.value.get("history", [])]
     granted, called = found.value["used"]
-    return Access(Coverage(risks), months, granted, called, found.as_of)
+    return Access(_of(found.value["risks"]), history, granted, called, found.as_of)
+
+
+def _of(risks: Iterable[tuple[str, int, int]]) -> Coverage:
+    return Coverage(tuple((Risk(risk), held, kept) for risk, held, kept in risks))
 
 
 def is_quick() -> bool:
@@ -143,7 +157,7 @@ def count() -> dict[str, Any]:
     """Count all of it, in the form in which it is kept."""
     return {
         "risks": coverage().risks,
-        "months": [(month.isoformat(), share) for month, share in trend()],
+        "history": [(month.isoformat(), seen.risks) for month, seen in by_month()],
         "used": used(),
     }
 
@@ -172,7 +186,12 @@ def coverage() -> Coverage:
 
 
 def trend() -> list[tuple[date, int | None]]:
-    """Count again for the end of each of the last twelve months, this one until now; nothing in force is no number."""
+    """Return the share at the end of each of the last twelve months; nothing in force is no number."""
+    return [(month, seen.percent) for month, seen in by_month()]
+
+
+def by_month() -> list[tuple[date, Coverage]]:
+    """Count again for the end of each of the last twelve months, this one until now, in one statement."""
     risks = list(Risk)
     told: dict[str, Any] = {
         "now": clock.now(),
@@ -182,7 +201,7 @@ def trend() -> list[tuple[date, int | None]]:
     with connection.cursor() as cursor:
         cursor.execute(_TREND, told)
         rows = cursor.fetchall()
-    by_month: dict[date, list[tuple[Risk, int, int]]] = {}
+    counted: dict[date, list[tuple[Risk, int, int]]] = {}
     for at, position, held, kept in rows:
-        by_month.setdefault((at - timedelta(seconds=1)).date(), []).append((risks[position - 1], held, kept))
-    return [(month, Coverage(tuple(counts)).percent) for month, counts in sorted(by_month.items())]
+        counted.setdefault((at - timedelta(seconds=1)).date(), []).append((risks[position - 1], held, kept))
+    return [(month, Coverage(tuple(counts))) for month, counts in sorted(counted.items())]

@@ -5,6 +5,7 @@ Nothing is kept and nothing is recorded. A population too large to stage for a l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from entitlements.words import Risk
 from governance import reviewing
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, ReviewLine, Suggestion
 
-from . import assigning, scoping, staging, suggesting
+from . import assigning, contrasting, scoping, staging, suggesting
 from .campaigns import Manner
 from .kinds import population
 
@@ -54,7 +55,8 @@ class Load:
 class Preview:
     """What a campaign would look at, whom it would ask, and what would happen if nobody answered.
 
-    `staged` is false where the population is too large for a look: then only `grants` is known.
+    `staged` is false where the population is too large for a look: then only `grants` is known. `new` and `gone` count
+    items against the review named by `last`, the one before it of its kind.
     """
 
     at: datetime
@@ -65,6 +67,7 @@ class Preview:
     carried: int = 0
     new: int = 0
     gone: int = 0
+    last: str = ""
     unresolved: int = 0
     readable: int = 100
     silent_grants: int = 0
@@ -161,7 +164,8 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
     silent = asked.exclude(risk__in=[risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)])
     counted = lines.aggregate(all=Count("pk"), told=Count("pk", filter=~Q(tool__sentence="")))
     calls = lines.filter(item__in=silent).aggregate(n=Sum("calls_window"))["n"] or 0
-    new, gone = _against_the_last(campaign)
+    last = contrasting.before(campaign)
+    against = contrasting.count(campaign, last) if last else Counter[str]()
     return Preview(
         at=now,
         grants=grants,
@@ -169,8 +173,9 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
         items=asked.count(),
         excluded=items.filter(state=ReviewItem.State.EXCLUDED).count(),
         carried=items.filter(state=ReviewItem.State.CARRIED_FORWARD).count(),
-        new=new,
-        gone=gone,
+        new=against["added"],
+        gone=against["removed"],
+        last=last.slug if last else "",
         unresolved=unresolved,
         readable=100 * counted["told"] // (counted["all"] or 1),
         silent_grants=PopulationRow.objects.filter(item__in=silent).count(),
@@ -201,17 +206,3 @@ def _loads(campaign: Campaign) -> tuple[Load, ...]:
         found[login or ""] = (_name, items + n, seconds + n * SECONDS.get(risk, SECONDS[Risk.CRITICAL]))
     loads = [Load(login, name, items, -(-seconds // 60)) for login, (name, items, seconds) in found.items()]
     return tuple(sorted(loads, key=lambda load: (bool(load.login), -load.items, load.name)))
-
-
-def _against_the_last(campaign: Campaign) -> tuple[int, int]:
-    """Count the grants that the last campaign of this kind did not have, and those that only it had."""
-    before = Campaign.objects.filter(kind=campaign.kind, state__in=Campaign.BEGAN).exclude(pk=campaign.pk)
-    last = before.order_by("-snapshot_at").first()
-    if last is None:
-        return 0, 0
-    ours = PopulationRow.objects.filter(campaign=campaign).values("grant")
-    theirs = PopulationRow.objects.filter(campaign=last).values("grant")
-    return (
-        PopulationRow.objects.filter(campaign=campaign).exclude(grant__in=theirs).count(),
-        PopulationRow.objects.filter(campaign=last).exclude(grant__in=ours).count(),
-    )

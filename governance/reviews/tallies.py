@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import F, Q, Sum
 
 from governance.models import Assignment, AssignmentTally, Campaign, ItemTally, ReviewItem
+from governance.reviewing import Verb
 
 _OPEN, _ASSIGNED = ReviewItem.State.IN_REVIEW, Assignment.State.ASSIGNED
 _ASKED_NOBODY: Final = (ReviewItem.State.EXCLUDED, ReviewItem.State.CARRIED_FORWARD)
@@ -46,6 +47,16 @@ def still_open(campaigns: Collection[Campaign]) -> dict[UUID, int]:
     """Return how many items of each campaign wait for an answer; those without any are left out."""
     rows = ItemTally.objects.filter(campaign__in=list(campaigns), outcome=_OPEN).values("campaign")
     return {row["campaign"]: row["n"] for row in rows.annotate(n=Sum("count")) if row["n"]}
+
+
+def decided(campaigns: Collection[Campaign]) -> dict[UUID, dict[str, int]]:
+    """Return how many items of each campaign were decided by which verb; those without any are left out."""
+    rows = ItemTally.objects.filter(campaign__in=list(campaigns), outcome__in=list(Verb)).values("campaign", "outcome")
+    found: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for row in rows.annotate(n=Sum("count")):
+        if row["n"]:
+            found[row["campaign"]][row["outcome"]] = row["n"]
+    return dict(found)
 
 
 def by_day(campaign: Campaign) -> tuple[int, list[tuple[date, int]]]:

@@ -42,9 +42,10 @@ class Visitor:
     address: str
     wrong: list[str] = field(default_factory=list)
 
-    def go(self, path: str) -> None:
-        """Open a page of ours."""
-        self.page.goto(self.address + path)
+    def go(self, path: str) -> int:
+        """Open a page of ours; returns the status of the answer."""
+        answer = self.page.goto(self.address + path)
+        return answer.status if answer else 0
 
     def violations(self) -> list[str]:
         """Return what the content security policy stopped on this page."""

@@ -34,10 +34,14 @@ def access() -> tuple[AdoptionBatch, list[Workflow]]:
     return waits, list(Workflow.objects.order_by("state", "pk"))
 
 
-def audited() -> AuditSample:
-    """Close a small review, share it with an auditor, who draws a sample and asks."""
+def audited(password: str) -> AuditSample:
+    """Close a small review, share it with an auditor, olga, who draws a sample and asks."""
     ana, sofia, bob = (Person.objects.get(login=login) for login in ("ana", "sofia", "bob"))
-    return worlds.audited(System.objects.get(slug="crm"), sponsor=sofia, person=bob, by=ana)
+    sample = worlds.audited(System.objects.get(slug="crm"), sponsor=sofia, person=bob, by=ana)
+    olga = Person.objects.get(login="olga")
+    olga.set_password(password)
+    olga.save()
+    return sample
 
 
 def template() -> str:

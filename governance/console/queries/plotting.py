@@ -15,10 +15,6 @@ from governance.reviews import covering
 
 from . import reviews as read
 
-_DAY: Final = 86_400.0
-_LIMIT: Final = 7 * _DAY
-"""How long a cut may take until it is proven."""
-_STEPS: Final = ((60.0, "1 min"), (3600.0, "1 h"), (_DAY, "1 d"), (3 * _DAY, "3 d"), (_LIMIT, "7 d"))
 MOST_ROWS, MOST_TOOLS = 30, 24
 """How much of a heat map is shown: what is left out is said beside it."""
 
@@ -48,7 +44,7 @@ def remediation(campaign: Campaign) -> plots.Plot | None:
         for verified, decided in proven.values_list("verified_at", "decision__decided_at")
         if verified
     ]
-    return plots.within(spans, _LIMIT, (_("Within"), _("Proven")), _STEPS) if spans else None
+    return plots.within(spans, charts.PROOF_LIMIT, (_("Within"), _("Proven")), charts.PROOF_STEPS) if spans else None
 
 
 def coverage(access: covering.Access) -> plots.Plot | None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from audit.models import Event
 from entitlements import definitions
 from entitlements.models import Grant, GrantLine, Person
-from governance.console import limiting
+from governance.console import limiting, sidebyside
 from governance.console.tags import within
 from governance.models import AccessRequest, Assignment, Draft, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import comparing, replaying
@@ -29,18 +29,10 @@ _FACTS: Final = {
     "sponsor": gettext_lazy("Answers for the agent"),
     "owner": gettext_lazy("Technical owner"),
     "people": gettext_lazy("Acts for"),
+    "model": gettext_lazy("Model it runs"),
+    "prompt": gettext_lazy("What it is told (hash)"),
+    "metadata": gettext_lazy("Its client's metadata (hash)"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference since the item was last kept: a sign, what it is about, and each side in words."""
-
-    sign: str
-    about: str
-    before: list[str]
-    now: list[str]
-    sentences: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,7 @@ class Detail:
     whole: replaying.Replay | None
     suggested: replaying.Replay | None
     since: comparing.Since | None
-    changes: list[Change]
+    changes: list[sidebyside.Change]
     flows: list[Box]
     asked: list[AccessRequest]
     before: list[ReviewDecision]
@@ -95,16 +87,31 @@ def of(item: ReviewItem, person: Person) -> Detail:
     )
 
 
-def _changes(since: comparing.Since) -> list[Change]:
-    """Put the differences in words, as a review of code would show them."""
-    told = [Change("+", line.tool, [], limits(line.limits_now), []) for line in since.added]
-    told += [Change("-", line.tool, limits(line.limits_before), [], []) for line in since.removed]
-    for line in since.changed:
-        sentences = definitions.difference(line.before or None, line.now or None) if line.is_redefined else []
-        sides = (limits(line.limits_before), limits(line.limits_now)) if line.is_limited_anew else ([], [])
-        told.append(Change("~", line.tool, *sides, sentences))
-    told += [Change("~", str(_FACTS[name]), [before or "-"], [now or "-"], []) for name, before, now in since.facts]
+def _changes(since: comparing.Since) -> list[sidebyside.Change]:
+    """Put the differences in words and side by side: added, taken away, defined or limited anew, and who and what."""
+    told = [_line("+", line) for line in since.added] + [_line("-", line) for line in since.removed]
+    told += [_line("~", line) for line in since.changed]
+    for name, before, now in since.facts:
+        about = str(_FACTS[name])
+        told.append(sidebyside.Change("~", about, (), (sidebyside.row(about, before or "-", now or "-"),)))
     return told
+
+
+def _line(sign: str, line: comparing.Line) -> sidebyside.Change:
+    """Set one tool side by side: its limits where they differ, and its definition where the server changed it."""
+    sides = ["; ".join(limits(each)) for each in (line.limits_before, line.limits_now)]
+    about = _("May be called with")
+    if sign != "~":
+        only = (None, sides[1]) if sign == "+" else (sides[0], None)
+        return sidebyside.Change(sign, line.tool, (), (sidebyside.row(about, *only),))
+    sentences, rows, same = (), (), 0
+    if line.is_redefined:
+        before, now = line.before or {}, line.now or {}
+        sentences = tuple(definitions.difference(before or None, now or None))
+        rows, same = sidebyside.definitions(before, now)
+    if line.is_limited_anew:
+        rows = (sidebyside.row(about, *sides), *rows)
+    return sidebyside.Change(sign, line.tool, sentences, rows, same)
 
 
 def limits(written: Mapping[str, Any]) -> list[str]:

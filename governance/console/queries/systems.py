@@ -14,6 +14,7 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.impressions import Sign
 from entitlements.models import GrantLine, System, Tool
+from governance.console import sidebyside
 
 from . import suggesting
 
@@ -115,6 +116,14 @@ def of_tool(tool: Tool) -> dict[str, Any]:
     return {**words_of(tool), "holders": list(rows)}
 
 
+def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[sidebyside.Change]:
+    """Set the approved definition beside the one that is offered; nothing where they are one."""
+    if approved is None or seen is None or tool.approved_id == tool.seen_id:
+        return []
+    rows, same = sidebyside.definitions(approved, seen)
+    return [sidebyside.Change("~", tool.name, tuple(definitions.difference(approved, seen)), rows, same)]
+
+
 def words_of(tool: Tool) -> dict[str, Any]:
     """Return both definitions of a tool in words, their difference, and what we would suggest."""
     approved = tool.approved.definition if tool.approved else None
@@ -124,5 +133,6 @@ def words_of(tool: Tool) -> dict[str, Any]:
         "seen": readable(tool.seen.definition, tool.seen.sha256) if tool.seen else None,
         "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
         "difference": definitions.difference(approved, seen) if approved and seen else [],
+        "sides": _sides(tool, approved, seen),
         **suggesting.of(tool),
     }

@@ -20,8 +20,8 @@ from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
 from governance import dormancy, microreviews, separation
 from governance.console import doors, paging
+from governance.console.queries import accessmap, record
 from governance.console.queries import agents as read
-from governance.console.queries import record
 from governance.models import Dormancy, OfficeProposal
 
 from . import stopping
@@ -102,7 +102,13 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
         case "versions":
             return read.versions(agent)
     seen = microreviews.visible_to(caller.human).filter(pk__in=microreviews.open_of(agent)) if caller.human else []
-    return {**read.access(caller, agent), "combinations": separation.held_now(agent), "asked_about": seen}
+    held = read.access(caller, agent)
+    return {
+        **held,
+        "map": accessmap.access_map(agent, held["grants"]),
+        "combinations": separation.held_now(agent),
+        "asked_about": seen,
+    }
 
 
 @require_POST

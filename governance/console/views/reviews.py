@@ -19,7 +19,7 @@ from entitlements.models import Person
 from governance import charts, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
-from governance.console.queries import building, launch, overview, plotting
+from governance.console.queries import building, launch, overview, plotting, resulting, trending
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
 from governance.reviews import care, covering, previewing, recurring, seeing
@@ -71,14 +71,15 @@ def _coverage(request: HttpRequest) -> dict[str, Any]:
     """Return the headline, for whoever may read evidence."""
     if not may(request, "campaign-evidence", "GET"):
         return {}
+    rates = {"cut_rates": trending.cut_rates(), "trends": True}
     access = covering.access()
     if access is None:
-        return {"is_counting": True}
+        return {"is_counting": True, **rates}
     seen = access.coverage
     shares = [("", 100 * kept // held, "fine" if kept == held else "many") for _risk, held, kept in seen.risks]
     bars = charts.bars(shares, 100)
     rows = [(*row, bar) for row, bar in zip(seen.risks, bars, strict=True)]
-    return {"access": access, "coverage": seen, "coverage_rows": rows, "trend": plotting.coverage(access)}
+    return {"access": access, "coverage": seen, "coverage_rows": rows, "trend": trending.coverage(access), **rates}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -180,12 +181,18 @@ def _pictures(campaign: Campaign, reviewers: list[dict[str, Any]], person: Perso
     told: dict[str, Any] = {"own": own if own.answers else None, "own_seconds": care.seconds(campaign, person)}
     if not sees_all:
         return told
+    cared = care.told(campaign)
+    answering = cared.pop("reviewers")
+    is_asked = "blast" in request.GET or not care.is_many(campaign)
     return told | {
         "burn": plotting.burn_down(campaign),
         "proven": plotting.remediation(campaign),
         "heat": plotting.heat(campaign),
         "reviewers": [{**row, "bar": bar} for row, bar in zip(reviewers, plotting.loads(reviewers), strict=True)],
-        **care.told(campaign),
+        **cared,
+        "careful": resulting.care_of_reviewers(answering, named=settings.REVIEW_CARE_BY_NAME),
+        "blast": resulting.blast_radius(campaign) if is_asked else None,
+        "may_count_blast": not is_asked,
     }
 
 

@@ -17,6 +17,7 @@ from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.models import System, Tool
 from governance.console import doors, paging
 from governance.console.queries import systems as read
+from governance.console.queries import trending
 from governance.console.queries import triage as waiting
 from governance.console.views import systems
 
@@ -96,6 +97,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         "page": page,
         "changes": waiting.drifted(caller, page.rows, given),
         "filters": request.GET,
+        "calendar": trending.changes(caller),
         "problem": problem,
         "actions": Tool.Does.choices,
         "risks": Tool.Risk.choices,

@@ -67,6 +67,7 @@ def pdf(folder: verify.Folder, scope: Mapping[str, Any], told: Mapping[str, Any]
                 ["State", "Cuts"],
                 sorted(Counter(row["state"] for row in verify.read(folder, "06_remediation")).items()),
             ),
+            *_proofs(folder),
             _text("Does it add up?", "Heading2"),
             _grid(
                 ["What is compared", "Difference"], [(name.replace("_", " "), n) for name, n in told["tie_out"].items()]
@@ -120,14 +121,38 @@ def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Flowable]
     if not days or last < first:
         return []
     laid = charts.burn_down(total, sorted(days.items()), first, last, due)
-    drawing, scale = Drawing(480, 110), 480 / charts.WIDTH
-    for line, colour in ((laid.ideal, _GREY), (laid.line, _BLUE)):
-        points = [tuple(map(float, each.split(","))) for each in line.split()]
-        flat = [value for x, y in points for value in (x * scale, 100 - y * 100 / charts.HEIGHT)]
-        drawing.add(PolyLine(flat, strokeColor=colour, strokeWidth=1.5))
+    drawing = _lines((laid.ideal, _GREY), (laid.line, _BLUE))
     answered = [(day.isoformat(), count) for day, count in sorted(days.items())]
     head = _text("Open items by day, and the straight line to the day they were due", "Heading2")
     return [head, drawing, Spacer(1, 6), _grid(["Day", "Answers that count"], answered)]
+
+
+def _proofs(folder: verify.Folder) -> list[Flowable]:
+    """Draw which share of the cuts was proven within which time of its decision, with its table; nothing before one."""
+    proven = {
+        row["decision"]: row["verified_at"] for row in verify.read(folder, "06_remediation") if row["verified_at"]
+    }
+    spans = [
+        (datetime.fromisoformat(proven[row["decision"]]) - datetime.fromisoformat(row["decided_at"])).total_seconds()
+        for row in verify.read(folder, "05_history")
+        if row["decision"] in proven
+    ]
+    if not spans:
+        return []
+    done = [(word, f"{100 * sum(span <= step for span in spans) // len(spans)} %") for step, word in charts.PROOF_STEPS]
+    head = _text("From a cut to its proof: the share within which time, up to the limit of seven days", "Heading2")
+    drawing = _lines((charts.within(spans, charts.PROOF_LIMIT), _BLUE))
+    return [head, drawing, Spacer(1, 6), _grid(["Within", "Proven"], done)]
+
+
+def _lines(*lines: tuple[str, colors.Color]) -> Flowable:
+    """Draw lines of points, each in its colour, at the size of the page."""
+    drawing, scale = Drawing(480, 110), 480 / charts.WIDTH
+    for line, colour in lines:
+        points = [tuple(map(float, each.split(","))) for each in line.split()]
+        flat = [value for x, y in points for value in (x * scale, 100 - y * 100 / charts.HEIGHT)]
+        drawing.add(PolyLine(flat, strokeColor=colour, strokeWidth=1.5))
+    return drawing
 
 
 def _day(said: str) -> date:

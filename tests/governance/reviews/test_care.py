@@ -94,4 +94,4 @@ def test_names_are_shown_only_where_the_installation_says_so(
     assert ana.get("/reviews/q4/", secure=True).context["by_name"] == []
     settings.REVIEW_CARE_BY_NAME = True
     told = ana.get("/reviews/q4/", secure=True).context["by_name"]
-    assert [(login, each.answers) for login, _name, each in told] == [("sofia", 1)]
+    assert [(each.login, each.care.answers) for each in told] == [("sofia", 1)]

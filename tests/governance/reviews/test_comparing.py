@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from audit import clock
-from entitlements.models import Grant, GrantLine, Tool, ToolVersion
+from entitlements.models import AgentVersion, Grant, GrantLine, Tool, ToolVersion
 from governance.models import ReviewItem
 from governance.reviews import Answer, comparing
 from tests import make
@@ -90,3 +92,13 @@ def test_another_definition_is_told_apart() -> None:
     since = comparing.since(_now(company))
     assert since is not None
     assert [line.is_redefined for line in since.changed] == [True]
+
+
+def test_another_model_than_when_it_was_kept_is_named_once_it_is_reported() -> None:
+    company, _ = _kept_before()
+    then, now = clock.now() - timedelta(days=1), clock.now()
+    for model, at in (("small-1", then), ("small-2", now)):
+        AgentVersion.objects.create(agent=company.bot, model=model, source="ci", reported_at=at, reported_by="ci")
+    since = comparing.since(_now(company))
+    assert since is not None
+    assert since.facts == (("model", "small-1", "small-2"),)
