@@ -61,8 +61,8 @@ class Plot:
     keys: tuple[tuple[str, str], ...] = ()
 
 
-def _svg(name: str, inside: Sequence[str], high: float = HEIGHT) -> str:
-    head = f'class="drawing {escape(name)}" viewBox="0 0 {WIDTH:g} {high:g}" preserveAspectRatio="none"'
+def _svg(name: str, inside: Sequence[str], high: float = HEIGHT, wide: float = WIDTH) -> str:
+    head = f'class="drawing {escape(name)}" viewBox="0 0 {wide:g} {high:g}" preserveAspectRatio="none"'
     return f'<svg xmlns="{_SVG}" {head} aria-hidden="true" focusable="false">{"".join(inside)}</svg>'
 
 
@@ -194,7 +194,7 @@ def _block(number: int, x: float, y: float, wide: float, high: float) -> str:
 
 
 def _key(number: int) -> str:
-    return _svg("keyed", [_block(number, 0, 0, WIDTH, 16)], 16)
+    return _svg("keyed", [_block(number, 0, 0, 32, 16)], 16, 32)
 
 
 def columns(
@@ -295,7 +295,7 @@ def pair(then: int, now: int, most: int) -> str:
     return _svg("pair", [_block(1, 0, 1, was, 10) if then else "", _block(0, 0, 13, are, 10) if now else ""], 24)
 
 
-PAIR: Final = (_svg("keyed", [_block(1, 0, 0, WIDTH, 16)], 16), _svg("keyed", [_block(0, 0, 0, WIDTH, 16)], 16))
+PAIR: Final = (_key(1), _key(0))
 BEFORE: Final = _svg("keyed", [_dot("square", WIDTH / 2, 12, 8)], 24)
 AFTER: Final = _svg("keyed", [_dot("round", WIDTH / 2, 12, 10)], 24)
 """The looks of both ends, for a legend."""

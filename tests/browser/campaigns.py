@@ -1,4 +1,4 @@
-"""Reviews at each point of their life, for pictures: a template, a draft, one being staged, one staged, two answered."""
+"""Reviews at each point of their life, for pictures: templates, drafted, being staged, staged, and two answered."""
 
 from __future__ import annotations
 

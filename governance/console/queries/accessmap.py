@@ -69,7 +69,7 @@ def access_map(agent: Agent, grants: Sequence[Grant]) -> Map | None:
     to_systems = [(0, at, _edge(by_system[system])) for at, system in enumerate(systems)]
     to_tools = [(systems.index(system), at, edge) for at, (system, _name, edge) in enumerate(tools)]
     edges = (
-        plots.edges([(at, 0, plots.Edge(1)) for at in range(len(shown))], (len(shown), 1), rows),
+        plots.edges([(at, 0, plots.Edge(0)) for at in range(len(shown))], (len(shown), 1), rows),
         plots.edges(to_systems, (1, len(systems)), rows),
         plots.edges(to_tools, (len(systems), len(tools)), rows),
     )

@@ -104,7 +104,9 @@ def _line(sign: str, line: comparing.Line) -> sidebyside.Change:
     if sign != "~":
         only = (None, sides[1]) if sign == "+" else (sides[0], None)
         return sidebyside.Change(sign, line.tool, (), (sidebyside.row(about, *only),))
-    sentences, rows, same = (), (), 0
+    sentences: tuple[str, ...] = ()
+    rows: tuple[sidebyside.Row, ...] = ()
+    same = 0
     if line.is_redefined:
         before, now = line.before or {}, line.now or {}
         sentences = tuple(definitions.difference(before or None, now or None))

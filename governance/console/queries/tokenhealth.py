@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Case, Count, F, IntegerField, QuerySet, Value, When
+from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -52,12 +52,12 @@ class Finding:
 
 
 def lifetimes(caller: Caller) -> plots.Plot | None:
-    """Draw how long the tokens of the last week were to live, by kind; nothing without any."""
+    """Draw how long the tokens of the last week were to live, in whole seconds, by kind; nothing without any."""
     since = clock.now() - ISSUED_WITHIN
     rows = visibility.tokens(caller).select_related(None).filter(issued_at__gte=since)
     rows = rows.annotate(life=F("expires_at") - F("issued_at"))
     kinds = [(_("Access tokens"), IssuedToken.Kind.ACCESS_TOKEN), (_("Passes to fetch one"), IssuedToken.Kind.ID_JAG)]
-    bins = _case("life__lte", [step for step, _word in _LIVES])
+    bins = _case("life__lt", [step + timedelta(seconds=1) for step, _word in _LIVES])
     series = [(word, _counted(rows.filter(kind=kind), bins, len(_LIVES))) for word, kind in kinds]
     return _drawn(series, _LIVES, LONGEST, _("Lives at most"))
 
@@ -129,9 +129,9 @@ def _unused(caller: Caller) -> Iterator[Finding]:
 
 def _paths(caller: Caller) -> Iterator[Finding]:
     """Name the paths past the gateway whose tokens live longer than ours, and those of which nobody knows how long."""
-    past = coverage.rows(caller).exclude(path=PathTerms.Path.GATEWAY)
-    known = past.exclude(system__kind=System.Kind.BUILTIN).order_by("system__slug", "path", "pk")
-    listed = list(known.distinct("system__slug", "path")[:_MOST])
+    past = coverage.rows(caller).exclude(Q(path=PathTerms.Path.GATEWAY)).exclude(system__kind=System.Kind.BUILTIN)
+    apart = ("system__slug", "path")  # one row for each path, which rows() annotates
+    listed = list(past.order_by(*apart, "pk").distinct(*apart)[:_MOST])
     said = coverage.terms(listed)
     for row in listed:
         lives = said[row.system_id, row.path].token_seconds  # type: ignore[attr-defined]  # annotated by rows()

@@ -65,11 +65,11 @@ def cut_rates() -> plots.Plot | None:
         most=100,
         levels=(care.LEAST_CUT, care.MOST_CUT),
     )
-    rows = tuple(
+    table = tuple(
         (campaign.name, str(n), f"{shares['revoke'][at]} %", f"{shares['reduce'][at]} %")
         for at, ((campaign, _row), n) in enumerate(zip(found, all_of, strict=True))
     )
-    return replace(drawn, heads=(_("Review"), _("Answered"), _("Removed"), _("Kept in part")), rows=rows, top="100 %")
+    return replace(drawn, heads=(_("Review"), _("Answered"), _("Removed"), _("Kept in part")), rows=table, top="100 %")
 
 
 def changes(caller: Caller) -> plots.Plot | None:

@@ -167,7 +167,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_evidence": may(request, "campaign-evidence", "GET") or seeing.shared_with(person, campaign),
     }
     if campaign.state in Campaign.BEGAN:
-        told |= _pictures(campaign, reviewers, person, sees_all=sees_all)
+        told |= _pictures(request, campaign, reviewers, person, sees_all=sees_all)
     if campaign.state in Campaign.BEFORE:
         told |= launch.told(campaign, count="differ" in request.GET)
         seen = told.get("seen") or (previewing.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
@@ -175,7 +175,9 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "console/reviews/campaign.html", told)
 
 
-def _pictures(campaign: Campaign, reviewers: list[dict[str, Any]], person: Person, *, sees_all: bool) -> dict[str, Any]:
+def _pictures(
+    request: HttpRequest, campaign: Campaign, reviewers: list[dict[str, Any]], person: Person, *, sees_all: bool
+) -> dict[str, Any]:
     """Return the plots of a campaign and how it was answered; to a reviewer only what is her own."""
     own = care.of(campaign, person)
     told: dict[str, Any] = {"own": own if own.answers else None, "own_seconds": care.seconds(campaign, person)}
