@@ -129,20 +129,30 @@ def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Flowable]
 
 def _proofs(folder: verify.Folder) -> list[Flowable]:
     """Draw which share of the cuts was proven within which time of its decision, with its table; nothing before one."""
-    proven = {
-        row["decision"]: row["verified_at"] for row in verify.read(folder, "06_remediation") if row["verified_at"]
-    }
-    spans = [
-        (datetime.fromisoformat(proven[row["decision"]]) - datetime.fromisoformat(row["decided_at"])).total_seconds()
-        for row in verify.read(folder, "05_history")
-        if row["decision"] in proven
-    ]
+    spans = proven_after(folder)
     if not spans:
         return []
     done = [(word, f"{100 * sum(span <= step for span in spans) // len(spans)} %") for step, word in charts.PROOF_STEPS]
     head = _text("From a cut to its proof: the share within which time, up to the limit of seven days", "Heading2")
     drawing = _lines((charts.within(spans, charts.PROOF_LIMIT), _BLUE))
     return [head, drawing, Spacer(1, 6), _grid(["Within", "Proven"], done)]
+
+
+def proven_after(folder: verify.Folder) -> list[float]:
+    """Return how many seconds after its decision each cut was proven, of those that were."""
+    proven = {
+        row["decision"]: row["verified_at"] for row in verify.read(folder, "06_remediation") if row["verified_at"]
+    }
+    return [
+        max(
+            (
+                datetime.fromisoformat(proven[row["decision"]]) - datetime.fromisoformat(row["decided_at"])
+            ).total_seconds(),
+            0,
+        )
+        for row in verify.read(folder, "05_history")
+        if row["decision"] in proven
+    ]
 
 
 def _lines(*lines: tuple[str, colors.Color]) -> Flowable:

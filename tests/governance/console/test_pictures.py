@@ -174,12 +174,14 @@ def test_a_cut_is_drawn_as_what_each_agent_could_do_before_and_after() -> None:
     kept = item.lines.get(tool__name="now")
     worlds.answer(campaign, company.sofia, [(item, Answer("reduce", "unused", "Only this.", (kept.pk,)))])
     worlds.answer(campaign, company.sam, [(item, Answer("certify", "mandated"))])
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign, quiet), worlds.REMOVE)])
 
     with CaptureQueriesContext(connection) as asked:
         blast = resulting.blast_radius(campaign)
 
     assert blast is not None
-    (row,) = blast.rows
+    row, removed = blast.rows
+    assert (removed.slug, removed.before > removed.after, removed.after) == ("quiet-bot", True, 0)
     assert (row.slug, row.before > row.after > 0, blast.hidden) == ("research-bot", True, 0)
     assert [x / 6 for x, _y, _across in _dots(row.drawing, "square") + _dots(row.drawing, "round")] == [
         row.before,

@@ -27,7 +27,7 @@ from audit.models import Event
 from entitlements import grants, impressions
 from entitlements.models import Agent, Person
 from governance import reviews
-from governance.models import Campaign, EvidencePack
+from governance.models import Campaign, EvidencePack, Remediation
 from governance.reviews.pack import period, summary, verify
 from tests import make
 from tests.architecture import tree
@@ -382,3 +382,6 @@ def test_the_summary_is_a_pdf_of_the_same_bytes_in_which_no_letter_vanishes(clos
     with zipfile.ZipFile(io.BytesIO(b"".join(EvidencePack.objects.get().archive()))) as pack:
         folder = zipfile.Path(pack)
         assert summary.pdf(folder, scope, told) == summary.pdf(folder, scope, told)
+        cuts = Remediation.objects.filter(verified_at__isnull=False).values_list("verified_at", "decision__decided_at")
+        spans = [(proven - said).total_seconds() for proven, said in cuts if proven]
+        assert (summary.proven_after(folder), bool(spans)) == (spans, True)
