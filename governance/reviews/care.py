@@ -194,7 +194,10 @@ def told(campaign: Campaign) -> dict[str, Any]:
     found = figures.kept(figure(campaign)) if is_many(campaign) else figures.Known(count(campaign))
     if found is None:
         return {"care": None, "care_waits": True, "reviewers": []}
-    reviewers = [OfReviewer(*who, Care(**counts), each) for *who, counts, each in found.value.get("reviewers", [])]
+    reviewers = [
+        OfReviewer(login, name, Care(**counts), median)
+        for login, name, counts, median in found.value.get("reviewers", [])
+    ]
     return {
         "care": Care(**found.value["care"]),
         "seconds": found.value["seconds"],
