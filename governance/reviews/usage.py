@@ -35,27 +35,42 @@ GRADE: Final = "CASE WHEN {kind} = ANY(%(gateway)s) THEN 'A' WHEN {kind} = 'mcp'
 
 
 def calls(source: str) -> str:
-    """Return the statement that reads the calls among some events, given what selects those from `events v`."""
+    """Return the statement that reads the calls among some events, given what selects those from `events v`.
+
+    Each call is read out once and set beside its grant before its tool is looked for (`OFFSET 0`): the planner takes
+    a call to be rare, and would compare every tool with the text of every event.
+    """
     return f"""
-    SELECT coalesce(g.agent_id, a.id) AS agent_id, g.id AS grant_id, t.id AS tool_id, v.at,
-           v.action = 'call.allowed' AS allowed, hashtextextended(b.said ->> 'on_behalf_of', 0) AS person
-    FROM {source}
-    CROSS JOIN LATERAL (SELECT v.body::jsonb AS said) b
-    CROSS JOIN LATERAL (SELECT max(substr(x, 7)) FILTER (WHERE starts_with(x, 'grant:')) AS held,
-        max(split_part(substr(x, 6), '/', 1)) FILTER (WHERE starts_with(x, 'tool:')) AS system FROM unnest(v.links) x) n
-    LEFT JOIN entitlements_grant g ON g.id = CASE WHEN n.held ~ '^[0-9a-f-]{{36}}$' THEN n.held::uuid END
-    LEFT JOIN entitlements_entitlement e ON e.id = g.entitlement_id
-    LEFT JOIN entitlements_system y ON y.slug = n.system
-    JOIN entitlements_tool t ON t.system_id = coalesce(e.system_id, y.id) AND t.name = b.said -> 'detail' ->> 'tool'
-    LEFT JOIN entitlements_agent a ON a.slug = CASE WHEN starts_with(b.said ->> 'actor', 'agent:')
-         THEN substr(b.said ->> 'actor', 7) END
-    WHERE v.action IN ('call.allowed', 'call.denied') AND coalesce(g.agent_id, a.id) IS NOT NULL
+    SELECT c.agent_id, c.grant_id, t.id AS tool_id, c.at, c.allowed, c.person
+    FROM (
+        SELECT coalesce(g.agent_id, a.id) AS agent_id, g.id AS grant_id, coalesce(e.system_id, y.id) AS system_id,
+               r.tool, r.at, r.allowed, r.person
+        FROM (
+            SELECT v.at, v.action = 'call.allowed' AS allowed, b.said -> 'detail' ->> 'tool' AS tool,
+                   hashtextextended(b.said ->> 'on_behalf_of', 0) AS person, n.system,
+                   CASE WHEN n.held ~ '^[0-9a-f-]{{36}}$' THEN n.held::uuid END AS held,
+                   CASE WHEN starts_with(b.said ->> 'actor', 'agent:') THEN substr(b.said ->> 'actor', 7) END AS agent
+            FROM {source}
+            CROSS JOIN LATERAL (SELECT v.body::jsonb AS said) b
+            CROSS JOIN LATERAL (SELECT max(substr(x, 7)) FILTER (WHERE starts_with(x, 'grant:')) AS held,
+                max(split_part(substr(x, 6), '/', 1)) FILTER (WHERE starts_with(x, 'tool:')) AS system
+                FROM unnest(v.links) x) n
+            WHERE v.action IN ('call.allowed', 'call.denied') OFFSET 0
+        ) r
+        LEFT JOIN entitlements_grant g ON g.id = r.held
+        LEFT JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+        LEFT JOIN entitlements_system y ON y.slug = r.system
+        LEFT JOIN entitlements_agent a ON a.slug = r.agent
+        WHERE coalesce(g.agent_id, a.id) IS NOT NULL OFFSET 0
+    ) c
+    JOIN entitlements_tool t ON t.system_id = c.system_id AND t.name = c.tool
     """  # noqa: S608 - made of constants
 
 
 _ADD: Final = f"""
 WITH seen AS ({
-    calls('''(SELECT e.* FROM leaves l JOIN events e ON e.at = l.at AND e.uuid = l.uuid
+    calls('''(SELECT e.* FROM leaves l
+                         CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.at = l.at AND e.uuid = l.uuid OFFSET 0) e
                          WHERE l.index >= %(first)s AND l.index < %(end)s) v''')
 })
 INSERT INTO governance_usageday AS d (agent_id, grant_id, tool_id, day, calls, denied, people, last_at)
