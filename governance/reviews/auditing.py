@@ -61,7 +61,7 @@ class SharedAlready(DomainError):
 
 
 class NotTheAuditor(DomainError):
-    """Only an auditor, or somebody whom the evidence was shared with, tests it."""
+    """Only an auditor, or somebody whom the evidence was shared with, tests it, and nobody who had a part in it."""
 
     code, status = "not_the_auditor", HTTPStatus.FORBIDDEN
 
@@ -87,6 +87,11 @@ class TooManyQuestions(DomainError):
 def may_audit(campaign: Campaign, person: Person) -> bool:
     """Whether somebody tests the evidence of a review."""
     return person.is_active and (person.has_role(Role.AUDITOR) or seeing.shared_with(person, campaign))
+
+
+def may_test(campaign: Campaign, person: Person) -> bool:
+    """Whether somebody who audits a review also had no part in it: nobody tests what they answered for or ran."""
+    return may_audit(campaign, person) and campaign.owner_id != person.pk and not answered_in(campaign, person)
 
 
 def check_reads(campaign: Campaign, person: Person) -> None:
@@ -301,7 +306,7 @@ def _closed(campaign_id: UUID) -> Campaign:
 
 
 def _check_auditor(campaign: Campaign, person: Person) -> None:
-    if not may_audit(campaign, person):
+    if not may_test(campaign, person):
         raise NotTheAuditor
 
 

@@ -16,7 +16,7 @@ from entitlements.errors import NotFound, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Grant, Person
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
-from governance.reviewing import RECALL, Verb
+from governance.reviewing import RECALL, Bar, Verb
 
 from . import around, assigning, ending, kinds, removing
 from .errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
@@ -64,7 +64,8 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
 def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
     """Open a decided item again, as the owner of its campaign; its stages are asked anew. What is final stays cut.
 
-    Raises ReasonRequired, NotFound, NotUnderWay, NotTheOwner, NothingLeft.
+    Raises ReasonRequired, NotFound, NotUnderWay, NotTheOwner, NothingLeft, and ConflictOfInterest where something cut
+    would work again that the owner may not judge.
     """
     if not reason.strip():
         raise ReasonRequired
@@ -74,6 +75,10 @@ def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
     said = list(_standing(item).order_by("-stage"))
     if item.state != ReviewItem.State.DECIDED or not said:
         raise NothingLeft
+    if Remediation.objects.filter(decision__in=said, finished_at=None, final_at__isnull=False).exists():
+        why = assigning.against(by, dict(around.of_items([item_id], said[0].stage))[item_id])
+        if why not in (None, Bar.ANSWERED_ALREADY):
+            raise ConflictOfInterest(who=by.login, why=str(why))
     hers = {each.decided_by_id for each in said} == {by.pk}
     left = _take_back(
         item, said, TakenBack.Kind.REOPEN, by=by, undone_by=SYSTEM if hers else by.principal, reason=reason

@@ -53,7 +53,7 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
         "questions": asked.order_by("-asked_at", "-id")[:_MOST],
         "shares": shares.select_related("auditor", "by").order_by("expires_at"),
         "strata": AuditSample.Strata.choices,
-        "may_audit": campaign.state == Campaign.State.CLOSED and auditing.may_audit(campaign, person),
+        "may_audit": campaign.state == Campaign.State.CLOSED and auditing.may_test(campaign, person),
         "may_share": campaign.state == Campaign.State.CLOSED and _may_share(request),
         "is_owner": campaign.owner == person,
         "latest": (now + EvidenceShare.LONGEST).date().isoformat(),
@@ -169,7 +169,7 @@ def one(request: HttpRequest, sample: UUID) -> HttpResponse:
         "sample": drawn,
         "rows": workpapers.rows(drawn),
         "progress": _progress(drawn),
-        "may_audit": auditing.may_audit(campaign, doors.person(request)),
+        "may_audit": auditing.may_test(campaign, doors.person(request)),
     }
     return render(request, "console/reviews/sample.html", told)
 

@@ -12,7 +12,9 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import clock, timeline
 from audit.actions import Action
+from audit.context import SYSTEM
 from audit.models import Event
+from entitlements import people, roles
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
 from governance import reviews
@@ -76,6 +78,16 @@ def test_a_sample_is_drawn_again_from_what_it_says(closed: Campaign, audrey: Per
     for wrong in ({"wanted": 0}, {"wanted": 501}, {"wanted": 1, "strata": "mood"}, {"wanted": 1, "seed": "x" * 65}):
         with pytest.raises(auditing.BadSample):
             auditing.draw(closed.pk, by=audrey, **wrong)
+
+
+def test_no_auditor_tests_a_review_in_which_she_answered(company: Company, closed: Campaign) -> None:
+    ada = make.person("ada", roles=["admin"])
+    roles.give(company.sofia, "auditor", by=ada, reason="She changed sides.")
+    twin = people.edit(make.person("sofia-too", roles=["auditor"]), email=company.sofia.email, by=SYSTEM)
+    for who in (company.sofia, twin):
+        with pytest.raises(auditing.NotTheAuditor):
+            auditing.draw(closed.pk, by=who, wanted=1)
+    assert auditing.draw(closed.pk, by=make.person("audrey", roles=["auditor"]), wanted=1)
 
 
 def test_the_last_mark_counts_all_stay_and_the_workpaper_has_no_formula(

@@ -121,6 +121,22 @@ def test_whoever_benefits_by_now_does_not_take_back_what_cut() -> None:
     assert state(grant) == "suspended"
 
 
+def test_whoever_runs_a_review_opens_no_cut_again_that_is_about_her_own() -> None:
+    company, grant = worlds.found()
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
+    grant.subjects.create(person=company.ana)
+
+    with pytest.raises(reviews.ConflictOfInterest):
+        reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+
+    assert state(grant) == "suspended"
+    grant.subjects.filter(person=company.ana).delete()
+    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+    assert state(grant) == "active"
+
+
 def test_whoever_has_a_conflict_does_not_except_a_cut() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
