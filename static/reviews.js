@@ -38,7 +38,7 @@
     if (picked && picked.parentElement.disabled) select.value = "";
     const until = part(row, "until");
     until.disabled = verb === "abstain";
-    until.max = verb === "revoke" ? until.dataset.latest : ""; // a removal comes within a fortnight
+    until.max = verb === "revoke" ? until.dataset.latest || "" : ""; // a removal comes within a fortnight
     const needed = ["reduce", "revoke", "abstain"].includes(verb) || (verb === "certify" && "weighty" in row.dataset);
     row.querySelector(".answer").classList.toggle("wanting", needed && !select.value);
   };
