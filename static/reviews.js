@@ -80,11 +80,11 @@
     } catch {
       waiting.add(row);
     }
-    busy.delete(row);
+    const told = answer ? await answer.json().catch(() => ({})) : {};
+    if (answer && answer.ok) row.querySelector("[data-rev]").value = told.rev;
+    busy.delete(row); // not before the revision is known: whatever is sent next names it
     if (!answer) { lost(); return; }
-    const told = await answer.json().catch(() => ({}));
     if (answer.ok) {
-      row.querySelector("[data-rev]").value = told.rev;
       row.querySelector("[data-said]").textContent = state.verb ? words.kept : "";
       words.drafted = told.drafted;
       if (waiting.has(row)) send(row);

@@ -140,3 +140,25 @@ def test_the_details_follow_the_focus_and_escape_leads_back(visitor: Visitor, re
     keys.press("g")
     expect(page.locator("aside [data-to], aside:focus")).to_be_focused()
     assert visitor.wrong == []
+
+
+def test_what_changes_while_the_last_change_is_being_kept_is_kept_after_it(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import Draft  # noqa: PLC0415
+
+    page = visitor.page
+    page.add_init_script(
+        "const read = Response.prototype.json; Response.prototype.json = async function () {"
+        " await new Promise((done) => { setTimeout(done, 1500); }); return read.call(this); };"
+    )
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    row = page.locator("tr[data-item]").nth(2)
+    row.focus()
+    with page.expect_response("**/draft/"):
+        page.keyboard.press("u")
+    with page.expect_response("**/draft/") as second:
+        row.locator("select").select_option("dont_understand")
+    assert second.value.status == 200
+    row.get_by_text("Kept as a draft").wait_for()
+    assert (Draft.objects.get().rev, Draft.objects.get().reason_code) == (2, "dont_understand")
+    assert visitor.wrong == []
