@@ -112,11 +112,14 @@ def _seal() -> None:
 
 
 def _revocations() -> dict[str, int]:
-    """Count, by the item that it belongs to, how often the record says that a grant was revoked."""
+    """Count, by the item that it belongs to, how often the record says that a grant was revoked.
+
+    What somebody revoked meanwhile at another door needed no answer, and is not counted.
+    """
     from audit.models import Event  # noqa: PLC0415
 
     told: dict[str, int] = {}
-    for item in ReviewItem.objects.all():
+    for item in ReviewItem.objects.exclude(state=ReviewItem.State.SUPERSEDED):
         grants = [f"grant:{row.grant_id}" for row in item.population.all()]
         told[str(item.pk)] = Event.objects.filter(action="grant.revoked", links__overlap=grants).count()
     return {item: count for item, count in told.items() if count}
