@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from audit import timeline
 from entitlements.models import Agent, Client, Entitlement, System, Tool
 from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.hands import Finger, Keys, Mouse
+from tests.browser.told import Record
 from tests.conformance import servers
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company"), pytest.mark.timeout(300)]
@@ -121,11 +121,29 @@ def _agent_and_client(hands: Mouse, address: str) -> str:
 
 
 def _all(hands: Mouse, address: str, clock: servers.Upstream) -> None:
+    record = Record()
     _sign_in(hands, address)
     _register(hands, address, clock)
+    record.says(
+        ("system:mandate", "key.made", "issuer:", ""),
+        ("ana", "system.registered", "system:clock", ""),
+        ("ana", "secret.set", "system:clock", ""),
+        ("ana", "system.edited", "system:clock", "A typing error."),
+    )
     _secret_anew(hands, clock)
+    tools = ["tool:clock/convert_time", "tool:clock/get_current_time"]
+    record.says(
+        ("ana", "secret.set", "system:clock", ""), *(("ana", "tool.found", tool, "") for tool in reversed(tools))
+    )
     _approve_and_bundle(hands, address)
+    record.says(
+        *(("ana", "tool.approved", tool, "Reads only, of low risk.") for tool in tools),
+        ("ana", "entitlement.made", "entitlement:clock:tell-the-time", ""),
+    )
     secret = _agent_and_client(hands, address)
+    record.says(
+        ("ana", "agent.registered", "agent:time-teller", ""), ("ana", "client.registered", "client:time-teller", "")
+    )
 
     assert System.objects.get(slug="clock").upstream_url == clock.url
     assert Tool.objects.filter(system__slug="clock", state="approved").count() == 2
@@ -133,9 +151,6 @@ def _all(hands: Mouse, address: str, clock: servers.Upstream) -> None:
     assert [line.tool.name for line in made.lines.all()] == ["get_current_time"]
     assert Agent.objects.get(slug="time-teller").sponsor.login == "sofia"
     assert Client.objects.get(client_id="time-teller").auth == "client_secret_basic"
-    told = [event.action for event in timeline.about("system:clock")]
-    for happened in ("system.registered", "secret.set", "system.edited", "tool.found", "tool.approved"):
-        assert happened in told
     hands.page.goto(f"{address}/agents/time-teller/clients/time-teller/")
     assert secret not in hands.page.content()
 

@@ -15,8 +15,12 @@ from governance.models import AccessRequest
 from tests.browser import world
 from tests.browser.conftest import PASSWORD, Visitor, leave
 from tests.browser.hands import Finger, Keys, Mouse
+from tests.browser.told import Record
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
+
+
+WHY = "Alice asks what we promised a customer."
 
 
 def _type(visitor: Visitor, text: str) -> None:
@@ -73,7 +77,7 @@ def _ask(hands: Mouse) -> None:
     hands.pick(page.locator("main").get_by_label("What for", exact=True), "Knowledge base: Search what we know")
     hands.press(page.get_by_role("button", name="Go on"))
     hands.write(page.locator("main").get_by_label("For whom"), "alice")
-    hands.write(page.locator("main").get_by_label("What is it needed for?"), "Alice asks what we promised a customer.")
+    hands.write(page.locator("main").get_by_label("What is it needed for?"), WHY)
     hands.press(page.get_by_role("button", name="Ask for"))
     expect(page.get_by_text("Asked. You see here whom it waits for.")).to_be_visible()
 
@@ -154,19 +158,37 @@ def test_the_whole_story_from_asking_to_reviewing(way: str, browser: Browser, li
     page.set_default_timeout(15_000)
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    hands = kind(page)
+    hands, record = kind(page), Record()
 
     _sign_in(hands, address, "otto")
     _ask(hands)
+    asked = AccessRequest.objects.get(reason=WHY)
+    record.says(("otto", "request.submitted", f"request:{asked.pk}", WHY))
     _sign_in(hands, address, "sofia")
     grant = _narrow_and_approve(hands)
+    record.says(
+        ("sofia", "approval.given", f"request:{asked.pk}", ""), ("sofia", "grant.issued", f"grant:{grant.pk}", WHY)
+    )
     _sign_in(hands, address, "ana")
     _stop_and_prove(hands, scripted=bool(scripted))
     grant.refresh_from_db()
     assert grant.state == Grant.State.REVOKED
+    record.says(
+        ("ana", "grant.revoked", f"grant:{grant.pk}", "Alice has her answer."),
+        ("ana", "revocation.committed", f"grant:{grant.pk}", "Alice has her answer."),
+        ("system:mandate", "revocation.settled", "revocation:", ""),
+    )
     _begin_a_review(hands)
+    review = "campaign:what-we-know"
+    record.says(
+        ("ana", "campaign.made", review, ""),
+        ("ana", "campaign.staging", review, ""),
+        ("system:mandate", "campaign.staged", review, ""),
+        ("ana", "campaign.activated", review, ""),
+    )
     _sign_in(hands, address, "sofia")
     _review(hands, scripted=bool(scripted))
+    record.says(*(("sofia", "review.decided", f"agent:{slug}", "") for slug in ("research-bot", "stale-bot")))
     assert wrong == []
     context.close()
 
