@@ -271,7 +271,10 @@ def business_days(after: datetime, days: int) -> datetime:
 
 def population_digest(row_hashes: Iterable[str]) -> str:
     """Return the SHA-256 of a population: of its rows' hashes in order, each ended by a line feed."""
-    return hashlib.sha256("".join(f"{each}\n" for each in row_hashes).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for each in row_hashes:
+        digest.update(f"{each}\n".encode())
+    return digest.hexdigest()
 
 
 def row_digest(payload: str) -> str:

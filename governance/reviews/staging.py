@@ -78,12 +78,12 @@ INSERT INTO governance_reviewline (item_id, grant_id, tool_id, tool_version_id, 
 SELECT item, grant_id, tool_id, version, limits, grade, CASE WHEN grade = 'A' THEN coalesce(calls, 0) END,
        CASE WHEN grade = 'A' THEN coalesce(denied, 0) END, CASE WHEN grade = 'A' THEN last END
 FROM (
-    SELECT o.item, h.id AS grant_id, t.id AS tool_id, t.approved_id AS version, l.limits, u.calls, u.denied, u.last,
+    SELECT o.item, h.id AS grant_id, l.tool_id, l.version, l.limits, u.calls, u.denied, u.last,
            {usage.GRADE.format(kind="h.kind")} AS grade
     FROM held h JOIN told o ON o.grant_id = h.id
-    JOIN entitlements_grantline l ON l.grant_id = h.id
-    JOIN entitlements_tool t ON t.id = l.tool_id
-    LEFT JOIN used u ON u.grant_id = h.id AND u.tool_id = t.id
+    CROSS JOIN LATERAL (SELECT n.tool_id, t.approved_id AS version, n.limits FROM entitlements_grantline n
+        JOIN entitlements_tool t ON t.id = n.tool_id WHERE n.grant_id = h.id OFFSET 0) l
+    LEFT JOIN used u ON u.grant_id = h.id AND u.tool_id = l.tool_id
 ) line
 """  # noqa: S608 - made of constants
 
@@ -133,6 +133,7 @@ def _take_access(campaign: Campaign, now: datetime) -> None:
     chosen, values = scoping.as_sql(scoping.matching(campaign.scope, campaign.kind, now), "scope")
     excluded, reasons = _excluded(campaign, now)
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '64MB'")
         cursor.execute(
             _TAKE.replace("@scope", chosen).replace("@excluded", excluded),
             {**_parameters(campaign, now), **values, **reasons},
