@@ -145,12 +145,20 @@ def activate(agent: Agent, *, by: Principal, reason: str) -> Agent:
     if locked.status != Agent.Status.STAGED:
         raise WrongState
     _check_answered_for(locked)
-    others = {each.pk for each in (locked.owner, locked.backup) if each and each.is_active} - {locked.sponsor_id}
     risky = Grant.objects.filter(agent=locked, ended_at=None, lines__tool__risk__in=[Risk.HIGH, Risk.CRITICAL])
-    if not others and risky.exists():
+    if not has_two_people(locked) and risky.exists():
         raise TwoMustAnswer
     locked.activated_at = clock.now()
     return _set(locked, Agent.Status.ACTIVE, Action.AGENT_ACTIVATED, by=by, reason=reason)
+
+
+def has_two_people(agent: Agent) -> bool:
+    """Whether an active sponsor and another active person, as owner or backup, answer for the agent.
+
+    A second account of the sponsor is no second person.
+    """
+    others = [each for each in (agent.owner, agent.backup) if each is not None and each.is_active]
+    return agent.sponsor.is_active and not all(independence.same_human(agent.sponsor, each) for each in others)
 
 
 def _check_answered_for(agent: Agent) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from audit import clock
 from audit.models import Event
-from entitlements import grants
+from entitlements import agents, grants
 from entitlements.codes import Code
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role, System, Tool
@@ -162,17 +162,9 @@ def check_in_force(agent: Agent, entitlement: Entitlement, people: Iterable[Pers
         raise PersonDisabled(person=gone[0])
 
 
-def has_two_people(agent: Agent) -> bool:
-    """Whether an active sponsor and another active person, as owner or backup, answer for the agent."""
-    others = (agent.owner, agent.backup)
-    return agent.sponsor.is_active and any(
-        other is not None and other.is_active and other.pk != agent.sponsor_id for other in others
-    )
-
-
 def check_two_people(agent: Agent, risks: Iterable[str]) -> None:
     """Raise TwoPeopleRequired when access as risky as this would be left to one person, or to nobody."""
-    if {Risk.HIGH, Risk.CRITICAL} & set(risks) and not has_two_people(agent):
+    if {Risk.HIGH, Risk.CRITICAL} & set(risks) and not agents.has_two_people(agent):
         raise TwoPeopleRequired(agent=agent.slug)
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes, independence, locks
+from entitlements import agents, changes, independence, locks
 from entitlements.agents import SponsorRequired
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.locks import Lock
@@ -169,7 +169,7 @@ def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: s
     if before == person:
         return locked
     _check(locked, office, person)
-    had_two = asking.has_two_people(locked)
+    had_two = agents.has_two_people(locked)
     setattr(locked, office, person)
     if had_two:  # an agent that has fewer already is better off with anybody
         asking.check_two_people(locked, _held_risks(locked))

@@ -10,12 +10,12 @@ from django.db import IntegrityError, transaction
 
 from audit import clock
 from audit.context import SYSTEM, Principal
-from entitlements import grants, people, rolemaps, trust
+from entitlements import agents, grants, people, rolemaps, trust
 from entitlements.errors import DomainError
 from entitlements.independence import OwnAppointment, SecondPersonNeeded
-from entitlements.models import Person, Role, TrustedIssuer
+from entitlements.models import Agent, Person, Role, TrustedIssuer
 from entitlements.words import Risk
-from governance import appealing, approvalrules, approvals, emergency, overrides, policies, rules
+from governance import appealing, approvalrules, approvals, asking, emergency, overrides, policies, rules
 from governance.models import Approval, EmergencyGrant
 from tests import make
 from tests.governance import companies
@@ -122,6 +122,24 @@ def test_nobody_starts_through_another_account_what_they_stopped(company: Compan
         grants.restore(grant.pk, by=company.resa.principal, reason="All is well.")
     Person.objects.filter(login="resa").update(email="another@example.com")
     grants.restore(grant.pk, by=company.resa.principal, reason="All is well.")
+
+
+def test_a_second_account_of_the_sponsor_is_not_the_second_who_answers_for_an_agent() -> None:
+    company = companies.found()
+    held = make.grant(company.bot, company.use, people=[company.alice])
+    Person.objects.filter(login__in=["sofia", "otto"]).update(email="Sofia@example.com")
+    bot = Agent.objects.get()
+    with pytest.raises(asking.TwoPeopleRequired):
+        make.request(company.use, bot, by=company.ana, people=[company.bob], tools=["remove"])
+    Agent.objects.update(status="staged", activated_at=None)
+    with pytest.raises(agents.TwoMustAnswer):
+        agents.activate(bot, by=SYSTEM, reason="Accepted.")
+
+    Person.objects.filter(login="otto").update(email="otto@example.com")
+
+    assert agents.activate(bot, by=SYSTEM, reason="Accepted.").status == "active"
+    assert held.agent == bot
+    make.request(company.use, Agent.objects.get(), by=company.ana, people=[company.bob], tools=["remove"])
 
 
 def second_account(of: Person) -> Person:
