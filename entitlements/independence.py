@@ -60,11 +60,15 @@ def _names_of(by: Principal) -> set[str]:
 
 
 def check_appointment(new: Person, *, present: Person | None, by: Principal) -> None:
-    """Refuse an office to whoever gives it to themselves, and to whoever may not give it. Raises OwnAppointment."""
+    """Refuse an office to whoever gives it to an account of theirs, and to whoever may not give it.
+
+    Raises OwnAppointment.
+    """
     if by == SYSTEM or (by.kind == "person" and present is not None and by.name == present.login != new.login):
         return
     roles = (Role.ANALYST, Role.ADMIN)
-    second = Person.objects.holding(*roles).filter(login=by.name).exclude(pk=new.pk)
+    own = [account.pk for account in accounts_of(new)]
+    second = Person.objects.holding(*roles).filter(login=by.name).exclude(pk__in=own)
     if by.kind != "person" or not second.exists():
         raise OwnAppointment
 

@@ -10,12 +10,12 @@ from django.db import IntegrityError, transaction
 
 from audit import clock
 from audit.context import SYSTEM, Principal
-from entitlements import agents, grants, people, rolemaps, trust
+from entitlements import agents, catalog, grants, people, rolemaps, trust
 from entitlements.errors import DomainError
 from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Agent, Person, Role, TrustedIssuer
 from entitlements.words import Risk
-from governance import appealing, approvalrules, approvals, asking, emergency, overrides, policies, rules
+from governance import appealing, approvalrules, approvals, asking, emergency, overrides, ownership, policies, rules
 from governance.models import Approval, EmergencyGrant
 from tests import make
 from tests.governance import companies
@@ -100,6 +100,19 @@ def test_whoever_answers_for_an_agent_by_another_account_is_concerned(company: C
     else:
         make.grant(company.bot, company.use, people=[rob])
     assert overrides.is_concerned(company.resa, company.bot)
+
+
+def test_nobody_gives_an_office_to_another_account_of_theirs() -> None:
+    company = companies.found()
+    twin, by = second_account(company.ana), company.ana.principal
+    offices: list[Callable[[], object]] = [
+        lambda: ownership.propose(company.bot, "owner", twin, by=by, reason="She will do it."),
+        lambda: ownership.change_sponsor(company.bot, twin, by=by, reason="She will do it."),
+        lambda: catalog.edit_system(company.system, owner=twin, by=by, reason="She will do it."),
+    ]
+    for give in offices:
+        with pytest.raises(OwnAppointment):
+            give()
 
 
 def test_nobody_makes_an_account_of_theirs_look_like_somebody_elses(company: Company) -> None:
