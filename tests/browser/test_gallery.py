@@ -223,6 +223,7 @@ _MOVING: Final = """[...document.querySelectorAll("*")]
 
 def _complaints(visitor: Visitor, what: list[str], kind: str = "tag") -> list[str]:
     options: dict[str, Any] = {"runOnly": {"type": kind, "values": what}, "resultTypes": ["violations"]}
+    options |= {"preload": False, "iframes": False}  # fetching each stylesheet anew is for rules that are not asked
     return [
         f"{each['id']}: {each['nodes'][0]['html'][:160]} {each['nodes'][0].get('failureSummary', '')[:200]}"
         for each in visitor.page.evaluate("async (options) => (await axe.run(options)).violations", options)

@@ -91,9 +91,9 @@ def _changes(since: comparing.Since) -> list[sidebyside.Change]:
     """Put the differences in words and side by side: added, taken away, defined or limited anew, and who and what."""
     told = [_line("+", line) for line in since.added] + [_line("-", line) for line in since.removed]
     told += [_line("~", line) for line in since.changed]
-    for name, before, now in since.facts:
-        about = str(_FACTS[name])
-        told.append(sidebyside.Change("~", about, (), (sidebyside.row(about, before or "-", now or "-"),)))
+    facts = tuple(sidebyside.row(str(_FACTS[name]), before or None, now or None) for name, before, now in since.facts)
+    if facts:
+        told.append(sidebyside.Change("~", _("The agent"), (), facts))
     return told
 
 

@@ -11,6 +11,7 @@ from governance.reviews import Answer, comparing
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -102,3 +103,7 @@ def test_another_model_than_when_it_was_kept_is_named_once_it_is_reported() -> N
     since = comparing.since(_now(company))
     assert since is not None
     assert since.facts == (("model", "small-1", "small-2"),)
+    page = visits.text(
+        visits.as_(company.sofia).get(f"/reviews/q4/items/{ReviewItem.objects.get(campaign__slug='q4').pk}/")
+    )
+    assert ("Model it runs" in page, "<del>small-1</del>" in page, "<ins>small-2</ins>" in page) == (True, True, True)
