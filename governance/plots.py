@@ -41,7 +41,6 @@ _INK: Final = {
     "round": 'fill="none" stroke="#2457c5" stroke-linecap="round"',
     "square": 'fill="none" stroke="#7d4b00" stroke-linecap="square"',
 }
-_OTHER: Final = 'fill="#868d97"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,32 +99,25 @@ def small_burn(burn: charts.BurnDown) -> str:
     return _svg("tiny", [_polyline("ideal", burn.ideal), _polyline("line", burn.line)])
 
 
-def stack(parts: Sequence[tuple[str, str, int]], heads: tuple[str, str]) -> Plot:
-    """Draw the parts of a whole, each with its name and its word, as one bar."""
-    whole = sum(count for _name, _word, count in parts) or 1
-    inside, at = [], 0.0
-    for name, _word, count in parts:
-        wide = WIDTH * count / whole
-        if count:
-            ink = _INK.get(name, _OTHER)
-            inside.append(
-                f'<rect class="part-{escape(name)}" {ink} x="{at:.2f}" y="0" width="{wide:.2f}" height="16"/>'
-            )
-        at += wide
-    return Plot(_svg("stack", inside, 16), heads, tuple((word, str(count)) for _name, word, count in parts))
+_HATCHED: Final = {
+    "reduce": "|",
+    "revoke": "+",
+    "superseded": "-",
+    "carried_forward": "|",
+    "excluded": "+",
+    "no_response": "-",
+    "native": "|",
+    "known": "+",
+}
+"""How each part of a bar is told from the one beside it without its colour; what is not named here is filled."""
 
 
-def load(rows: Sequence[tuple[str, int, int]], heads: tuple[str, str, str]) -> Plot:
-    """Draw how many items each person has: those answered, and beside them those still open."""
-    most = max((done + left for _who, done, left in rows), default=0) or 1
-    inside = []
-    for number, (_who, done, left) in enumerate(rows):
-        y, wide = number * 24 + 4, WIDTH * done / most
-        inside.append(f'<rect class="done" {_INK["done"]} x="0" y="{y}" width="{wide:.1f}" height="16"/>')
-        more = WIDTH * left / most
-        inside.append(f'<rect class="open" {_INK["open"]} x="{wide:.1f}" y="{y}" width="{more:.1f}" height="16"/>')
-    table = tuple((who, str(done), str(left)) for who, done, left in rows)
-    return Plot(_svg("load", inside, max(len(rows), 1) * 24), heads, table)
+def hatch(name: str, x: float, wide: float, high: float, gap: float) -> str:
+    """Return the lines over a part of a bar as a path: upright, level or both; empty for one that is filled."""
+    lines = _HATCHED.get(name, "")
+    upright = [f"M{x + gap * step:.2f} 0V{high:g}" for step in range(1, math.ceil(wide / gap))]
+    level = [f"M{x:.2f} {high * step / 4:g}h{wide:.2f}" for step in range(1, 4)]
+    return "".join([*(upright if lines in ("|", "+") else []), *(level if lines in ("-", "+") else [])])
 
 
 def one_load(done: int, left: int, most: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date
 from html.parser import HTMLParser
 
@@ -36,10 +37,11 @@ def test_a_month_without_a_number_is_a_gap() -> None:
     assert 'points="300.0,160.0 600.0,0.0"' in plot.svg
 
 
-def test_a_load_is_drawn_against_whoever_has_the_most() -> None:
-    plot = plots.load([("Sofia", 30, 30), ("Sam", 0, 15)], ("Who", "Answered", "Open"))
-    assert plot.rows == (("Sofia", "30", "30"), ("Sam", "0", "15"))
-    assert 'x="0.0" y="28" width="150.0"' in plot.svg
+def test_a_bars_parts_are_told_apart_without_their_colours() -> None:
+    names = ["certify", "reduce", "revoke", "superseded", "carried_forward", "excluded", "no_response", "in_review"]
+    looks = [plots.hatch(name, 0, 12, 12, 4) for name in names]
+    assert all(one != other for one, other in itertools.pairwise(looks))
+    assert plots.hatch("reduce", 10, 9, 16, 4) == "M14.00 0V16M18.00 0V16"
 
 
 @pytest.mark.parametrize(
@@ -47,9 +49,14 @@ def test_a_load_is_drawn_against_whoever_has_the_most() -> None:
     [
         plots.burn_down(_burn(), ("a", "b")).svg,
         plots.small_burn(_burn()),
-        plots.stack([(HOSTILE, HOSTILE, 3), ("certify", "Kept", 0)], ("a", "b")).svg,
-        plots.stack([], ("a", "b")).svg,
-        plots.load([(HOSTILE, 0, 0)], ("a", "b", "c")).svg,
+        plots.columns(["a"], [(HOSTILE, [3]), (HOSTILE, [2])], HOSTILE, limit=1, levels=[1]).svg,
+        plots.columns([], [(HOSTILE, [])], HOSTILE).svg,
+        plots.lines([date(2026, 11, 1)], [(HOSTILE, [None]), (HOSTILE, [3])], 95, HOSTILE).svg,
+        plots.scatter([(1.0, 2.0, 9)], (1.0, 2.0), [1.0]),
+        plots.dumbbell(100, 0),
+        plots.pair(0, 0, 0),
+        plots.edges([(0, 0, plots.Edge(3, is_dashed=True, is_double=True))], (1, 1), 1),
+        plots.calendar([(date(2026, 11, 1), 3)], date(2026, 10, 26), date(2026, 11, 1), ("a", "b")).svg,
         plots.one_load(0, 0, 0),
         plots.within([], 60.0, ("a", "b"), ()).svg,
         plots.trend([], 95, ("a", "b")).svg,

@@ -31,11 +31,6 @@ def tiny(campaign: Campaign) -> str:
     return plots.small_burn(burn) if burn else ""
 
 
-def outcomes(parts: Sequence[read.Part]) -> plots.Plot:
-    """Draw what became of the items."""
-    return plots.stack([(part.name, str(part.label), part.count) for part in parts], (_("Outcome"), _("Items")))
-
-
 def remediation(campaign: Campaign) -> plots.Plot | None:
     """Draw within which time cuts were proven; nothing without any."""
     proven = Remediation.objects.filter(decision__item__campaign=campaign, verified_at__isnull=False)

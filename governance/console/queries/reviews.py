@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from audit import clock
 from entitlements.models import Grant, Person
 from entitlements.words import Risk
-from governance import charts, reviewing, reviews
+from governance import charts, plots, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import answering, scoping, staging, tallies, usage
 
@@ -45,6 +45,16 @@ class Part:
     percent: float
     start: float
     width: float
+
+    @property
+    def hatch(self) -> str:
+        """The lines that tell it from the part beside it, as a path."""
+        return plots.hatch(self.name, self.start, self.width, 16, 6)
+
+    @property
+    def swatch(self) -> str:
+        """The same in the size of a key."""
+        return plots.hatch(self.name, 0, 12, 12, 4)
 
 
 def progress(campaign: Campaign) -> list[Part]:

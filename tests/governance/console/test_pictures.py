@@ -15,6 +15,7 @@ from entitlements.api import caller
 from entitlements.models import Client, IssuedToken, Tool, ToolVersion
 from governance import plots
 from governance.console.queries import resulting, tokenhealth, trending
+from governance.models import ReviewLine, UsageDay
 from governance.reviews import Answer, care, covering
 from tests import make
 from tests.governance import companies
@@ -253,3 +254,38 @@ def test_the_map_of_an_agents_access_is_drawn_as_it_is_used() -> None:
         ("1.5", True),
     ]
     assert 'data-label="Calls">10</td>' in visits.text(page)
+
+
+def test_what_a_review_draws_of_itself_is_what_it_counted() -> None:
+    company = companies.found()
+    offer, bots = worlds.low(company), [make.agent(f"bot-{n}", sponsor=company.sofia) for n in range(4)]
+    grants = [make.grant(bot, offer, people=[company.alice]) for bot in bots]
+    type(grants[0]).objects.update(starts_at=clock.now() - timedelta(days=120))
+    for _ in range(3):
+        with transaction.atomic():
+            detail = {"tool": offer.tools.get().name}
+            log.record(Action.CALL_ALLOWED, by=bots[0].principal, about=[f"grant:{grants[0].pk}"], detail=detail)
+    campaign = worlds.campaign(company)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign, bots[1]), worlds.KEEP)])
+
+    page = visits.as_(company.ana).get("/reviews/q4/", secure=True)
+
+    is_open = campaign.items.filter(state="in_review").count()
+    burn = page.context["burn"]
+    last = float(re.findall(r'class="line"[^>]*points="[^"]*,([\d.]+)"', burn.svg)[0])
+    assert (round(4 * (1 - last / plots.HEIGHT)), burn.rows[-1][1], is_open) == (3, "3", 3)
+    widths = dict(re.findall(r'class="part-(\w+)" x="[\d.]+" y="0" width="([\d.]+)"', visits.text(page)))
+    assert widths == {"certify": "150.00", "in_review": "450.00"}
+    cells = {name: cells[0].calls for name, _slug, cells in page.context["heat"].rows}
+    assert cells == {"bot-0": 3, "bot-1": 0, "bot-2": 0, "bot-3": 0}
+    assert set(cells.values()) == set(ReviewLine.objects.values_list("calls_window", flat=True))
+    for days, calls in ((8, 7), (0, 14)):
+        at, tool = clock.now() - timedelta(days=days), offer.tools.get()
+        seen = {"day": at.date(), "calls": calls, "denied": 0, "last_at": at}
+        UsageDay.objects.create(agent=bots[0], grant=grants[0], tool=tool, **seen)
+    work = visits.text(visits.as_(company.sofia).get("/reviews/q4/work/", secure=True))
+    assert "the oldest first: 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 14" in work
+    assert re.findall(r'<rect x="(6[\d.]+|7[\d.]+)" y="[\d.]+" width="4" height="([1-9][\d.]+)"', work) == [
+        ("66.00", "10.00"),
+        ("72.00", "20.00"),
+    ]
