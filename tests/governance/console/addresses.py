@@ -47,6 +47,7 @@ from governance.models import (
 )
 from governance.models.notices import Kind
 from governance.notices import hooks
+from governance.reviews import recurring
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -83,6 +84,7 @@ def world() -> World:
     """Make it."""
     company, grant = worlds.found()
     campaign = worlds.campaign(company)
+    recurring.save(campaign.slug, name="Every quarter", by=company.ana)
     client, _ = make.client(company.bot, "research-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
     asked = company.ask("wipe")
     with transaction.atomic():
