@@ -17,6 +17,8 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.migrations.utils import field_is_referenced
 
+from audit import roles
+
 NAME_ALL_THEY_NEED: Final[tuple[type[Operation], ...]] = (
     migrations.AddConstraint,
     migrations.AddField,
@@ -72,7 +74,7 @@ class State(ProjectState):
 
 
 class Executor(MigrationExecutor):
-    """Django's own, but for how much of the state it makes anew."""
+    """Django's own, but for how much of the state it makes anew, and for granting what is new with what makes it."""
 
     def migrate(self, *about: Any, **how: Any) -> ProjectState:  # noqa: ANN401
         """Migrate, from a state that knows what is enough."""
@@ -84,4 +86,15 @@ class Executor(MigrationExecutor):
         """Apply one migration."""
         if isinstance(state, State):
             state.prepare_for(migration)
-        return super().apply_migration(state, migration, **how)
+        apply = migration.apply
+
+        def apply_and_grant(*about: Any, **more: Any) -> Any:  # noqa: ANN401 - Django's
+            done = apply(*about, **more)
+            roles.grant_new(self.connection)
+            return done
+
+        migration.apply = apply_and_grant  # type: ignore[method-assign] # in its transaction, not after it
+        try:
+            return super().apply_migration(state, migration, **how)
+        finally:
+            del migration.apply

@@ -114,6 +114,23 @@ def test_every_operation_says_what_django_would_have_said_and_rows_are_read_with
     assert "motto" in str(stock[1])
 
 
+@pytest.mark.django_db(databases=["default", "owner"])
+def test_what_a_migration_makes_is_the_applications_in_the_same_transaction() -> None:
+    def may(kind: type[MigrationExecutor], state: ProjectState) -> list[bool]:
+        with noted(), connections["owner"].cursor() as cursor:
+            migration = type("Step", (migrations.Migration,), {"operations": steps()[0]})("0000", "made")
+            kind(connections["owner"]).apply_migration(state, migration)
+            asked = (
+                f"has_table_privilege('mandate_app', 'made_{name}', 'DELETE')" for name in ("author", "shop_books")
+            )
+            cursor.execute(
+                f"SELECT {', '.join(asked)}, has_sequence_privilege('mandate_app', 'made_book_id_seq', 'USAGE')"
+            )
+            return list(cursor.fetchone())
+
+    assert (may(Executor, State()), may(MigrationExecutor, ProjectState())) == ([True] * 3, [False] * 3)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.django_db(databases=["default", "owner"], transaction=True)
