@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from audit.actions import Action
@@ -33,7 +35,7 @@ def test_what_the_other_may_answer_changes_hands_as_it_was_looked_at(review: tup
     own = ReviewItem.objects.get(agent__slug="own")
     assert (len(seen.fits), seen.barred) == (3, {own.pk: "benefits"})
     worlds.answer(campaign, company.sofia, [(ReviewItem.objects.get(agent__slug="one"), worlds.REMOVE)])
-    given = {"of": company.sofia, "to": company.mona, "by": company.ana, "reason": "She is away."}
+    given: Any = {"of": company.sofia, "to": company.mona, "by": company.ana, "reason": "She is away."}
     with pytest.raises(BadBulk):
         handing.give(campaign, count=3, **given)
     assert handing.give(campaign, count=2, **given) == 2
