@@ -7,10 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from audit import clock
 from entitlements.errors import ReasonRequired
 from entitlements.models import Grant
 from governance import reviews
-from governance.models import Campaign, Draft, ReviewDecision, ReviewItem, Suggestion
+from governance.models import Campaign, Draft, ReviewDecision, ReviewItem, Suggestion, UsageDay
 from governance.reviews import Answer, bulk
 from governance.reviews.errors import BadBulk
 from tests import make
@@ -23,19 +24,31 @@ pytestmark = pytest.mark.django_db
 KEEP = Answer("certify", "business_need", "All as they were.")
 
 
+def _used(grant: Grant) -> None:
+    now, tool = clock.now(), grant.lines.get().tool
+    row = {"agent": grant.agent, "grant": grant, "tool": tool, "calls": 5, "denied": 0, "last_at": now}
+    UsageDay.objects.create(day=now.date(), **row)
+
+
 @pytest.fixture
-def review(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign, dict[str, ReviewItem]]:
-    """A second campaign over three alike and harmless agents, a fourth with other tools, and the critical one."""
+def review() -> tuple[Company, Campaign, dict[str, ReviewItem]]:
+    """A second campaign over three alike and harmless agents, one with other tools, one unseen, and the critical one.
+
+    All were used but the second; a person kept all but the third before.
+    """
     company, _ = worlds.found()
-    shared, other = worlds.low(company), worlds.low(company)
-    for name in ("one", "two", "three", "odd"):
+    shared, other, vendor = worlds.low(company), worlds.low(company), make.system("vendor", kind="mcp")
+    bundles = {"odd": other, "blind": make.entitlement(vendor, make.tool(vendor))}
+    for name in ("one", "two", "three", "odd", "blind"):
         bot = make.agent(name, sponsor=company.sofia)
-        make.grant(bot, other if name == "odd" else shared, people=[company.bob], lasts=timedelta(days=30))
+        grant = make.grant(bot, bundles.get(name, shared), people=[company.bob], lasts=timedelta(days=80))
+        Grant.objects.filter(pk=grant.pk).update(starts_at=clock.now() - timedelta(days=120))
+        if name != "two":
+            _used(grant)
     first = worlds.campaign(company, slug="first")
     items = ReviewItem.objects.filter(campaign=first).exclude(agent=company.bot).exclude(agent__slug="three")
-    worlds.answer(first, company.sofia, [(each, Answer("certify")) for each in items])
+    worlds.answer(first, company.sofia, [(each, KEEP) for each in items])
     reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
-    monkeypatch.setattr(bulk, "_suggested_to_keep", lambda item: item.agent_slug != "two")
     campaign = worlds.campaign(company)
     return company, campaign, {item.agent_slug: item for item in ReviewItem.objects.filter(campaign=campaign)}
 
@@ -44,15 +57,20 @@ def test_keeping_in_bulk_is_for_what_is_alike_and_unchanged_alone(
     review: tuple[Company, Campaign, dict[str, ReviewItem]],
 ) -> None:
     company, campaign, items = review
-    asked = [items[name].pk for name in ("one", "two", "three", "odd", "research-bot")]
+    asked = [items[name].pk for name in ("one", "two", "three", "odd", "blind", "research-bot")]
     shown = bulk.preview(campaign, asked, KEEP, by=company.sofia)
     assert shown.eligible == (items["one"].pk,)
-    assert {slug: shown.barred[items[slug].pk].value for slug in ("two", "three", "odd", "research-bot")} == {
+    assert {slug: shown.barred[items[slug].pk].value for slug in ("two", "three", "odd", "blind", "research-bot")} == {
         "two": "keeping_not_suggested",
         "three": "changed_or_never_reviewed",
         "odd": "other_tools",
+        "blind": "calls_not_visible",
         "research-bot": "too_risky",
     }
+    cut = bulk.preview(campaign, asked[:1], Answer("reduce", "unused"), by=company.sofia)
+    assert cut.barred == {asked[0]: bulk.Bar.NOTHING_SUGGESTED}
+    with pytest.raises(reviews.BadAnswer):
+        bulk.preview(campaign, [uuid4() for _ in range(201)], Answer("revoke", "unused"), by=company.sofia)
     Grant.objects.filter(agent__slug="one").update(version=7)
     assert bulk.preview(campaign, asked[:1], KEEP, by=company.sam).barred == {asked[0]: bulk.Bar.NOT_YOURS}
 
