@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -78,13 +78,6 @@ class OfReviews(Endpoint):
             auditing.check_reads(found, self.caller.human)
             auditing.looked(found, self.caller.human, what)
         return found
-
-    def reassign(self, item: ReviewItem, body: dict[str, Any]) -> None:
-        """Let the person of a body answer an item. Raises UnknownName, and what reviews.reassign raises."""
-        to = Person.objects.filter(login=body["to"]).first()
-        if to is None:
-            raise UnknownName(field="to", name=body["to"])
-        reviews.reassign(item.pk, to, by=self.reviewer(), reason=body["reason"])
 
     def item(self, pk: object) -> ReviewItem:
         """Find an item that the caller sees, and remember what a refusal is about. Raises NotFound."""
@@ -307,5 +300,8 @@ class Reassign(OfReviews):
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Let somebody else answer, whom nothing stands against."""
         item, body = self.item(key), self.body(Handing)
-        self.reassign(item, body)
+        to = Person.objects.filter(login=body["to"]).first()
+        if to is None:
+            raise UnknownName(field="to", name=body["to"])
+        reviews.reassign(item.pk, to, by=self.reviewer(), reason=body["reason"])
         return self.told_item(self.item(key))

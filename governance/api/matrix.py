@@ -102,7 +102,6 @@ _ROWS: Final[Matrix] = {
     ("review-item", "GET"): READABLE,
     ("review-item-draft", "PUT"): _ANSWER,
     ("review-item-reassign", "POST"): _CAMPAIGN,
-    ("review-items-reassign", "POST"): _CAMPAIGN,
     ("review-item-hand-on", "POST"): _ANSWER,
     ("review-item-recall", "POST"): _ANSWER,
     ("review-item-reopen", "POST"): _CAMPAIGN,

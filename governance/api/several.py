@@ -18,8 +18,6 @@ from governance.models import AccessRequest, OfficeProposal
 
 from .answering import AnswersAsked, RequestResultsShown
 from .bodies import Asked, Limits, Names
-from .campaign_bodies import Handing
-from .campaigns import OfReviews
 from .matrix import MATRIX
 from .ownership import first_hand, visible
 from .requests import OfRequests, version_of
@@ -215,44 +213,3 @@ class AcceptOffices(Bulk):
         found = self.find(visible(self.caller), pk=named["id"])
         self.about = ownership.about(found)
         return {"state": ownership.accept(found.pk, by=first_hand(self.caller)).state}
-
-
-class NamedItem(Strict):
-    """An item of a review."""
-
-    id = serializers.UUIDField()
-
-
-class ItemsHanded(Handing):
-    """Items that somebody else is to answer, who, and why."""
-
-    items = serializers.ListField(child=NamedItem(), min_length=1, max_length=MOST)
-
-
-class ItemResultShown(Outcome):
-    """What became of one item: 200 with its state, or why it stays with whoever has it."""
-
-    id = serializers.UUIDField()
-
-
-class ItemResultsShown(Shown):
-    """What became of each, in the order in which they were named."""
-
-    results = ItemResultShown(many=True)
-
-
-class ReassignItems(OfReviews, Bulk):
-    """Let somebody else answer items: each for itself; what she may not answer stays."""
-
-    asked, shown, names = ItemsHanded, ItemResultsShown, ("id",)
-
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Hand them over."""
-        return self.each(**self.body(ItemsHanded))
-
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-        """Hand one over."""
-        item = self.item(named["id"])
-        self.reassign(item, said)
-        item.refresh_from_db()
-        return {"state": item.state}

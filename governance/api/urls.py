@@ -113,7 +113,6 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "grants/<uuid:key>/right-size", rightsizing.RightSize.as_view(), name="grant-right-size"),
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
-    path(PREFIX + "review-items/reassign", several.ReassignItems.as_view(), name="review-items-reassign"),
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),
     path(_ITEM + "/draft", campaigns.ItemDraft.as_view(), name="review-item-draft"),
     path(_ITEM + "/hand-on", campaign_verbs.HandOn.as_view(), name="review-item-hand-on"),

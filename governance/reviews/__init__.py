@@ -1,7 +1,7 @@
 """The verbs of access reviews: make, begin and close a campaign; draft, submit, take back; apply and prove a cut."""
 
 from .answering import Submission, drafts_of, drafts_tag, save_draft, submit
-from .assigning import hand_on, hand_over, reassign, reassign_leavers
+from .assigning import hand_on, reassign, reassign_leavers
 from .campaigns import Manner, make
 from .closing import close, finish_closing
 from .deadlines import apply_due, release, revoke_due
@@ -54,7 +54,6 @@ __all__ = [
     "evidence",
     "finish_closing",
     "hand_on",
-    "hand_over",
     "items_visible_to",
     "looked",
     "make",

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import batched
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -28,8 +28,6 @@ from . import around, ending
 from .errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
 
 _AT_ONCE: Final = 2000
-MOST: Final = 200
-"""How many items change hands by one act."""
 _COPY: Final = "COPY governance_assignment (id, item_id, stage, reviewer_id, state, resolution, assigned_at) FROM STDIN"
 
 
@@ -101,33 +99,6 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
         "engine": reviewing.ENGINE,
     }
     return _replace(old, to, resolution, by=by.principal, reason=reason)
-
-
-@dataclass(frozen=True, slots=True)
-class HandedOver:
-    """How many items changed hands, and why each of the others stayed where it was."""
-
-    moved: int
-    stayed: dict[UUID, str]
-
-
-@transaction.atomic
-def hand_over(campaign: Campaign, of: Person | None, to: Person, *, by: Person, reason: str) -> HandedOver:
-    """Let another person answer whatever waits for somebody, or for nobody yet, in a campaign; 200 items at a time.
-
-    What she may not answer stays where it is. Raises ReasonRequired, NotUnderWay, NotFound (nothing waits there).
-    """
-    waiting = Assignment.objects.filter(item__campaign=campaign, reviewer=of, state=Assignment.State.ASSIGNED)
-    items = list(waiting.order_by("item__number").values_list("item", flat=True)[:MOST])
-    stayed: dict[UUID, str] = {}
-    if not items:
-        raise NotFound
-    for item in items:
-        try:
-            reassign(item, to, by=by, reason=reason)
-        except ConflictOfInterest as refusal:
-            stayed[item] = str(refusal.detail["why"])
-    return HandedOver(len(items) - len(stayed), stayed)
 
 
 def successors(item_id: UUID, *, by: Person) -> list[Person]:

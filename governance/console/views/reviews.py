@@ -11,7 +11,6 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit import clock
@@ -226,21 +225,4 @@ def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
     reviews.reassign(item, to, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("%(name)s answers it now.") % {"name": to.name})
-    return redirect(f"/reviews/{slug}/")
-
-
-@require_POST
-@doors.page
-def hand_over(request: HttpRequest, slug: str) -> HttpResponse:
-    """Let somebody answer everything that waits for another person, or for nobody yet."""
-    campaign = found(request, slug)
-    permit(request, "review-items-reassign")
-    people = Person.objects.all()
-    of = doors.find(people, login=login) if (login := request.POST.get("of", "").strip()) else None
-    to = doors.find(people, login=request.POST.get("to", "").strip())
-    done = reviews.hand_over(campaign, of, to, by=doors.person(request), reason=doors.reason(request))
-    said = ngettext("%(n)d item is %(name)s's now.", "%(n)d items are %(name)s's now.", done.moved)
-    stay = ngettext("%(n)d stays: she may not answer it.", "%(n)d stay: she may not answer them.", len(done.stayed))
-    told = [said % {"n": done.moved, "name": to.name}, stay % {"n": len(done.stayed)} if done.stayed else ""]
-    doors.done(request, " ".join(filter(None, told)))
     return redirect(f"/reviews/{slug}/")

@@ -6,11 +6,9 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from audit.actions import Action
-from audit.models import Event
 from entitlements.models import Grant, Role
 from governance import reviews
-from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem
+from governance.models import Assignment, Campaign, Draft, ReviewDecision
 from governance.reviews import Answer
 from tests import make
 from tests.governance.console import visits
@@ -179,27 +177,6 @@ def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name() -> None
     assert "the agent acts for them" in visits.text(ana.get("/reviews/q4/", secure=True))
     ana.post(f"/reviews/q4/items/{item.pk}/reassign/", {"to": "mona", "reason": "knows it"}, secure=True)
     assert Assignment.objects.get(item=item, state="assigned").reviewer == company.mona
-
-
-def test_what_waits_for_one_person_is_given_to_another_but_for_what_she_may_not_answer() -> None:
-    company, _ = worlds.found()
-    hers = [make.agent(f"bot-{number}", sponsor=company.sofia) for number in range(2)]
-    for bot, person in zip(hers, (company.bob, company.mona), strict=True):
-        make.grant(bot, worlds.low(company), people=[person])
-    campaign = worlds.campaign(company)
-    items = {item.agent_slug: item for item in ReviewItem.objects.filter(campaign=campaign)}
-    assert {worlds.live(item).reviewer for item in items.values()} == {company.sofia}
-    ana, said = visits.as_(company.ana), {"of": "sofia", "to": "mona", "reason": "On leave."}
-    assert "Give what waits for one person to another" in visits.text(ana.get("/reviews/q4/", secure=True))
-    shown = ana.post("/reviews/q4/reassign/", said, secure=True, follow=True)
-    assert "1 stays: she may not answer it." in visits.text(shown)
-    assert worlds.live(items["bot-1"]).reviewer == company.sofia, "Mona benefits from it"
-    moved = [slug for slug, item in items.items() if worlds.live(item).reviewer == company.mona]
-    assert set(moved) == set(items) - {"bot-1"}
-    assert Event.objects.filter(action=Action.REVIEW_REASSIGNED).count() == len(moved)
-    for who, given, status in ((company.sofia, said, 403), (company.ana, {**said, "of": "nobody"}, 404)):
-        assert visits.as_(who).post("/reviews/q4/reassign/", given, secure=True).status_code == status
-    assert visits.as_(company.ana).post("/reviews/q4/reassign/", {**said, "reason": ""}, secure=True).status_code == 422
 
 
 def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert() -> None:

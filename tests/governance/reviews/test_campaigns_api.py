@@ -115,20 +115,6 @@ def test_the_conflict_of_a_reviewer_who_is_named_by_hand_is_refused_in_words(com
     assert late.status_code == 404
 
 
-def test_several_items_change_hands_each_for_itself(company: Company) -> None:
-    item = begin(company)
-    asked = [{"id": item}, {"id": str(uuid4())}]
-    body = {"items": asked, "to": "otto", "reason": "On leave."}
-    told = client.of(company.ana).post(f"{ITEMS}/reassign", body)
-    assert (told.status_code, [each["code"] for each in told.json()["results"]]) == (
-        207, ["conflict_of_interest", "not_found"]
-    )  # fmt: skip
-    told = client.of(company.ana).post(f"{ITEMS}/reassign", {**body, "to": "mona"}).json()["results"]
-    assert [(each["status"], each["state"]) for each in told] == [(200, "in_review"), (404, None)]
-    assert client.of(company.ana).get(f"{ITEMS}/{item}").json()["reviewer"] == "mona"
-    assert client.of(company.sofia).post(f"{ITEMS}/reassign", body).status_code == 403
-
-
 def test_a_reviewer_hands_an_item_on_over_rest_within_its_chain_and_a_removal_may_come_later(company: Company) -> None:
     item = begin(company)
     sofia, sam, address = client.of(company.sofia), client.of(company.sam), f"{ITEMS}/{item}/hand-on"
