@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
@@ -17,6 +18,8 @@ from tests.conftest import BROWSERS
 # Playwright's synchronous interface runs a loop in this thread, which Django would take for an asynchronous caller.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
+RULES: Final = ("wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice")
+"""What axe is asked about: the rules of WCAG 2.2 at level AA, and what is good practice besides."""
 PASSWORD = "correct horse battery staple"
 
 _WATCH = """
@@ -71,6 +74,21 @@ class Visitor:
         self.page.keyboard.type(PASSWORD)
         self.page.keyboard.press("Enter")
         self.page.wait_for_url(self.address + "/")
+
+
+def complaints(page: Page, rules: Sequence[str] = RULES, kind: str = "tag") -> list[str]:
+    """Return what axe says of a page as it stands, each with the first element that it says it of.
+
+    It is put into a page once. It fetches no stylesheet anew: that is for a rule on trial, which is not among these.
+    """
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE_SCRIPT)
+    options: dict[str, Any] = {"runOnly": {"type": kind, "values": [*rules]}, "resultTypes": ["violations"]}
+    options |= {"preload": False, "iframes": False}
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:200]} {each['nodes'][0].get('failureSummary', '')[:200]}"
+        for each in page.evaluate("async (options) => (await axe.run(options)).violations", options)
+    ]
 
 
 def leave(page: Page) -> None:

@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.urls import URLPattern, reverse
 from django.urls.converters import get_converters
 
@@ -24,12 +23,11 @@ from entitlements.models import Client, Grant, Revocation
 from governance.models import ReviewItem
 from governance.notices import hooks
 from tests.browser import approval_world, campaigns, elsewhere, emergencies, small, world
-from tests.browser.conftest import PASSWORD, Visitor, leave
+from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHOTS = os.environ.get("MANDATE_SHOTS", "")
-RULES: Final = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 # Pages that need something to show, and what the ones above show with a tab, a filter or an error.
 EXAMPLES: Final[dict[str, list[str]]] = {
     "search": ["/search/?q=invoice", "/search/?q=no+such+thing"],
@@ -167,16 +165,15 @@ def look_at(visitor: Visitor, name: str, path: str, *, opened: bool = False) -> 
     page, found = visitor.page, []
     if not opened:
         _open(visitor, path)
-    page.evaluate(Axe().axe_script)
     _all_of_it(visitor, 1440)
     _shoot(visitor, f"{name}-1440-light")
-    found += [f"light: {each}" for each in _complaints(visitor, RULES)]
+    found += [f"light: {each}" for each in complaints(page)]
     page.emulate_media(color_scheme="dark")
     _shoot(visitor, f"{name}-1440-dark")
-    found += [f"dark: {each}" for each in _complaints(visitor, ["color-contrast"], kind="rule")]
+    found += [f"dark: {each}" for each in complaints(page, ["color-contrast"], kind="rule")]
     _all_of_it(visitor, 390)
     _shoot(visitor, f"{name}-390-dark")
-    found += [f"390: {each}" for each in _complaints(visitor, ["target-size"], kind="rule")]
+    found += [f"390: {each}" for each in complaints(page, ["target-size"], kind="rule")]
     found += [f"390: too small for a finger: {each}" for each in page.evaluate(_SMALL)]
     found += [f"390: squeezed: {each}" for each in page.evaluate(_SQUEEZED)]
     page.emulate_media(color_scheme="light")
@@ -219,15 +216,6 @@ _WORDLESS: Final = """[...document.querySelectorAll(".status")]
   .filter((e) => !e.textContent.trim() || !e.querySelector("svg.shape")).map((e) => e.outerHTML.slice(0, 90))"""
 _MOVING: Final = """[...document.querySelectorAll("*")]
   .filter((e) => parseFloat(getComputedStyle(e).transitionDuration) > 0).map((e) => e.outerHTML.slice(0, 60))"""
-
-
-def _complaints(visitor: Visitor, what: list[str], kind: str = "tag") -> list[str]:
-    options: dict[str, Any] = {"runOnly": {"type": kind, "values": what}, "resultTypes": ["violations"]}
-    options |= {"preload": False, "iframes": False}  # fetching each stylesheet anew is for rules that are not asked
-    return [
-        f"{each['id']}: {each['nodes'][0]['html'][:160]} {each['nodes'][0].get('failureSummary', '')[:200]}"
-        for each in visitor.page.evaluate("async (options) => (await axe.run(options)).violations", options)
-    ]
 
 
 def _shoot(visitor: Visitor, name: str) -> None:
