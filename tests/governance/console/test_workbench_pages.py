@@ -191,6 +191,23 @@ def test_whoever_keeps_against_the_suggestion_is_told_so_and_says_why() -> None:
     assert reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided
 
 
+def test_the_day_beside_a_removal_is_when_it_comes_and_beside_what_is_kept_when_that_ends() -> None:
+    company, campaign, (kept, cut) = _easy()
+    sofia, day = visits.as_(company.sofia), (clock.now() + timedelta(days=5)).date()
+    for item, verb, reason in ((kept, "certify", "seasonal"), (cut, "revoke", "project_ended")):
+        said = {f"verb:{item.pk}": verb, f"reason:{item.pk}": reason, f"until:{item.pk}": day.isoformat()}
+        assert sofia.post(f"/reviews/q4/items/{item.pk}/draft/", said, secure=True).status_code == 200
+    days = {each.verb: (each.valid_until, each.effective_at) for each in Draft.objects.all()}
+    assert [moment and moment.date() for moment in (*days["certify"], *days["revoke"])] == [day, None, None, day]
+    assert visits.text(sofia.get(WORK, secure=True)).count(f'value="{day.isoformat()}"') == 2
+    far = {f"verb:{cut.pk}": "revoke", f"rev:{cut.pk}": "1", f"until:{cut.pk}": (day + timedelta(days=10)).isoformat()}
+    assert sofia.post(f"/reviews/q4/items/{cut.pk}/draft/", far, secure=True).status_code == 422
+    page = visits.text(sofia.get("/reviews/q4/submit/", secure=True))
+    assert ("ends on it" in page, "stops working at once" in page) == (True, False)
+    sofia.post("/reviews/q4/submit/", {"tag": reviews.drafts_tag(campaign, company.sofia)}, secure=True)
+    assert set(Grant.objects.values_list("state", flat=True)) == {"active"}, "nothing is cut before its day"
+
+
 def test_why_somebody_is_asked_or_passed_over_is_said_in_words() -> None:
     rules = {rule for kind in Campaign.Kind.values for rule in reviewing.rules(kind)} | {reviewing.ASSIGNED}
     assert [rule for rule in rules if tags.reviewer_rule(rule) == rule] == []
