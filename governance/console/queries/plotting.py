@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from governance import charts, plots
@@ -34,9 +35,10 @@ def tiny(campaign: Campaign) -> str:
 def remediation(campaign: Campaign) -> plots.Plot | None:
     """Draw within which time cuts were proven; nothing without any."""
     proven = Remediation.objects.filter(decision__item__campaign=campaign, verified_at__isnull=False)
+    due = Coalesce("decision__effective_at", "decision__decided_at")
     spans = [
-        max((verified - decided).total_seconds(), 0.0)
-        for verified, decided in proven.values_list("verified_at", "decision__decided_at")
+        max((verified - since).total_seconds(), 0.0)
+        for verified, since in proven.values_list("verified_at", due)
         if verified
     ]
     return plots.within(spans, charts.PROOF_LIMIT, (_("Within"), _("Proven")), charts.PROOF_STEPS) if spans else None

@@ -139,14 +139,15 @@ def _proofs(folder: verify.Folder) -> list[Flowable]:
 
 
 def proven_after(folder: verify.Folder) -> list[float]:
-    """Return how many seconds after its decision each cut was proven, of those that were."""
+    """Return how many seconds after its decision, or its day, each cut was proven, of those that were."""
     proven = {
         row["decision"]: row["verified_at"] for row in verify.read(folder, "06_remediation") if row["verified_at"]
     }
     return [
         max(
             (
-                datetime.fromisoformat(proven[row["decision"]]) - datetime.fromisoformat(row["decided_at"])
+                datetime.fromisoformat(proven[row["decision"]])
+                - datetime.fromisoformat(row["effective_at"] or row["decided_at"])
             ).total_seconds(),
             0,
         )
