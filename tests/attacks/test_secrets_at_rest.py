@@ -144,7 +144,7 @@ def test_no_secret_of_a_journey_is_left_anywhere(world: World, said: io.StringIO
     made = api.of(person).post(
         "/api/v1/clients",
         {"client_id": "made", "auth": "client_secret_basic", "agent": world.agent.slug},
-        headers={"Idempotency-Key": "a-key-of-ours-1"},
+        headers={"Idempotency-Key": "a-key-of-ours-1", "Mandate-Proof": PASSWORD},
     )
     secrets["client secret by api"] = made.json()["secret"]
     _oauth(world, secrets)

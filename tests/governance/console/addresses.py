@@ -84,7 +84,6 @@ def world() -> World:
     """Make it."""
     company, grant = worlds.found()
     campaign = worlds.campaign(company)
-    recurring.save(campaign.slug, name="Every quarter", by=company.ana)
     client, _ = make.client(company.bot, "research-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
     asked = company.ask("wipe")
     with transaction.atomic():
