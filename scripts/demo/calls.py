@@ -62,7 +62,7 @@ async def tools_are_called(stage: Stage) -> None:
 
 async def calls_are_decided(stage: Stage) -> None:
     """Step 6: what the grant does not cover is denied with a reason and a way on, and never reaches the server."""
-    before = noted(stage, "time")["requests"]
+    before = noted(stage, "time")["calls"]
     other = await denied(stage, "convert_time", {"source_timezone": "UTC", "time": "12:00", "target_timezone": "UTC"})
     check(other["code"] == "no_grant", f"a tool outside the grant was denied for another reason: {other}")
     check(f"agent={AGENT}" in other.get("request_access", ""), f"the denial does not say where to ask: {other}")
@@ -75,7 +75,8 @@ async def calls_are_decided(stage: Stage) -> None:
     )
     stage.proven(6, "An argument outside its limit is denied.", f"{far['code']}: {' '.join(far['reasons'])}")
     after = noted(stage, "time")
-    check(after["requests"] == before, f"denied calls reached the server: {before} requests became {after['requests']}")
+    check(before > 0, "the calls that were allowed did not reach the server")
+    check(after["calls"] == before, f"denied calls reached the server: {before} calls became {after['calls']}")
     secret = stage.told["samples"]["time"]["secret"]
     check(after["last_authorization"] == digest(f"Bearer {secret}".encode()), "the server got another credential")
     for slug in stage.told["samples"]:

@@ -124,7 +124,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, secret: str, seen: Path | None) -> None:
         self._app, self._seen = app, seen
         self._expected = f"Bearer {secret}".encode()
-        self._notes: dict[str, Any] = {"requests": 0, "refused": 0, "last_authorization": None}
+        self._notes: dict[str, Any] = {"requests": 0, "calls": 0, "refused": 0, "last_authorization": None}
         self._digests: dict[str, set[str]] = {"header_values": set(), "tokens": set()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,7 +145,7 @@ class Guard:
 
         async def watched() -> Message:
             message = await receive()
-            self._note_tokens(message.get("body", b""))
+            self._note_body(message.get("body", b""))
             return message
 
         await self._app(scope, watched, send)
@@ -158,6 +158,12 @@ class Guard:
         values = [value for _, value in scope["headers"]]
         self._note_tokens(b"\n".join([scope["query_string"], scope["raw_path"], *values]))
         self._write()
+
+    def _note_body(self, body: bytes) -> None:
+        if b'"tools/call"' in body:
+            self._notes["calls"] += 1
+            self._write()
+        self._note_tokens(body)
 
     def _note_tokens(self, text: bytes) -> None:
         if found := JWT.findall(text):

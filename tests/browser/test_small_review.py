@@ -24,6 +24,8 @@ def _way(answer: str, page: Visitor) -> list[Callable[[], Locator]]:
         case "Keep some":
             ticked = find.get_by_label("Sends a letter.", exact=False)
             return [lambda: ticked, lambda: find.get_by_role("button", name="Keep some", exact=False)]
+        case "Keep":  # it is suggested to keep less, so it asks why
+            return [lambda: find.get_by_role("radio"), lambda: find.get_by_role("button", name="Keep", exact=True)]
         case "I can't judge":
             return [
                 lambda: find.get_by_text("I can't judge"),
