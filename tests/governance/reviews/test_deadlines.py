@@ -17,8 +17,10 @@ from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, Review
 from governance.reviews import deadlines
 from governance.reviews.errors import DeadlineNotHeld, NotSuspendedHere, NotTheOwner
 from tests import make
+from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -214,9 +216,18 @@ def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
         ["research-bot"],
     )
     assert set(states().values()) == {"active"}
+    why, other = {"reason": "The books are closed."}, make.analyst("anton")
+    told = [client.of(who).post("/api/v1/campaigns/q4/release", why) for who in (company.sofia, other)]
+    assert [(each.status_code, each.json()["code"]) for each in told] == [
+        (403, "forbidden"),
+        (403, "not_the_campaign_owner"),
+    ]
+    ana = visits.as_(company.ana)
+    assert "The deadline waits for its owner's word" in visits.text(ana.get("/reviews/q4/", secure=True))
 
-    reviews.release(campaign.pk, by=company.ana, reason="The books are closed.")
+    assert ana.post("/reviews/q4/release/", why, secure=True)["Location"] == "/reviews/q4/"
 
+    assert client.of(company.ana).post("/api/v1/campaigns/q4/release", why).json()["code"] == "deadline_not_held"
     assert reviews.apply_due() == 2
     assert states()["research-bot"] == "suspended"
 
