@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 
@@ -209,3 +210,27 @@ def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(mon
     agents = [item.agent_slug for item in campaign.items.order_by("number")]
     assert [f"/agents/{slug}/" in first for slug in agents] == [True, False]
     assert said in visits.text(ana.get("/reviews/q4/evidence/?check=yes", secure=True))
+
+
+def test_the_evidence_is_handed_out_as_it_is_read_and_no_part_holds_more_than_some_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    company, _ = worlds.found()
+    for number in range(4):
+        make.grant(make.agent(f"bot-{number}", sponsor=company.sofia), company.use, people=[company.alice])
+    campaign = worlds.campaign(company)
+    evidence, asked = import_module("governance.reviews.evidence"), list[int]()
+    reading = evidence.shown
+    monkeypatch.setattr(evidence, "_AT_ONCE", 2)
+    monkeypatch.setattr(evidence, "shown", lambda items: asked.append(len(items)) or reading(items))
+    ana = visits.as_(company.ana)
+
+    answer = ana.get("/reviews/q4/evidence.json", secure=True)
+    assert (answer.streaming, asked) == (True, []), "nothing is read before it is sent"
+    told = json.loads(visits.text(answer))
+
+    assert asked == [2, 2, 1]
+    assert [row["number"] for row in told["rows"]] == [1, 2, 3, 4, 5]
+    assert [row["seq"] for row in told["population"]] == ["1", "2", "3", "4", "5"]
+    assert len(visits.text(ana.get("/reviews/q4/evidence.csv", secure=True)).splitlines()) == 6
+    assert campaign.population_rows == 5
