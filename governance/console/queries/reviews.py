@@ -107,7 +107,9 @@ def reviewers(campaign: Campaign) -> tuple[list[dict[str, Any]], int]:
 def over(campaign: Campaign) -> list[Grant]:
     """Return the first of the access that was in force within the window, and over when the population was taken."""
     rows = scoping.over(campaign)
-    return list(rows.select_related("agent", "entitlement__system").order_by("-ended_at", "pk")[:100])
+    first = list(rows.order_by("-ended_at", "pk").values_list("pk", flat=True)[:100])
+    found = Grant.objects.filter(pk__in=first).select_related("agent", "entitlement__system")
+    return list(found.order_by("-ended_at", "pk"))
 
 
 def unresolved(campaign: Campaign) -> list[Assignment]:
@@ -126,15 +128,19 @@ def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
 
 
 def to_answer(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
-    """Return those of them that wait for her answer now, with her draft and what was said before."""
-    hers = live(campaign, person).values("item")
+    """Return those of them that wait for her answer now, with her draft and what was said before.
+
+    They are named one by one: put as a question, it is answered by reading everybody's in the order of their numbers.
+    """
+    hers = list(live(campaign, person).order_by().values_list("item", flat=True))
     return seen(ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, pk__in=hers), person)
 
 
 def answered_by(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
     """Return those that she answered, with what she said."""
     said = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person, taken_back=None)
-    return _with_lines(ReviewItem.objects.filter(campaign=campaign, pk__in=said.values("item")))
+    hers = set(said.values_list("item", flat=True))
+    return _with_lines(ReviewItem.objects.filter(campaign=campaign, pk__in=hers))
 
 
 def live(campaign: Campaign, person: Person) -> QuerySet[Assignment]:
