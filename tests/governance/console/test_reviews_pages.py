@@ -9,7 +9,7 @@ import pytest
 from audit import clock
 from entitlements.models import Grant, Role
 from governance import reviews
-from governance.models import Assignment, Campaign, Draft, ReviewDecision
+from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem
 from governance.reviews import Answer
 from tests import make
 from tests.governance.console import visits
@@ -222,7 +222,12 @@ def test_the_evidence_is_handed_out_as_it_is_read_and_no_part_holds_more_than_so
     evidence, asked = import_module("governance.reviews.evidence"), list[int]()
     reading = evidence.shown
     monkeypatch.setattr(evidence, "_AT_ONCE", 2)
-    monkeypatch.setattr(evidence, "shown", lambda items: asked.append(len(items)) or reading(items))
+
+    def shown(items: list[ReviewItem]) -> object:
+        asked.append(len(items))
+        return reading(items)
+
+    monkeypatch.setattr(evidence, "shown", shown)
     ana = visits.as_(company.ana)
 
     answer = ana.get("/reviews/q4/evidence.json", secure=True)
