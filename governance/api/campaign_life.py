@@ -7,15 +7,20 @@ from http import HTTPStatus
 
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api import preconditions
-from governance import reviews, tasks
+from entitlements.api.fields import Shown, Text
+from entitlements.models import Person
+from governance import reviewing, reviews, tasks
+from governance.reviews import handing
 
 from .campaign_bodies import CampaignShown
 from .campaign_verbs import MaybeWhy, Why
 from .campaigns import OfReviews
+from .requests import UnknownName
 
 
 class Stage(OfReviews):
@@ -56,6 +61,49 @@ class Remind(OfReviews):
         preconditions.respect(self.request, campaign.version)
         reviews.remind(campaign.pk, by=self.reviewer(), reason=body["reason"])
         return self.told_campaign(campaign)
+
+
+class Giving(Why):
+    """Whose open items (nobody's where `of` is empty) go to whom; with `count`, as many as were looked at, they go."""
+
+    of = Text(max_length=64, allow_blank=True)
+    to = Text(max_length=64)
+    count = serializers.IntegerField(min_value=1, max_value=handing.MOST, required=False, allow_null=True, default=None)
+
+
+class NotGivenShown(Shown):
+    """An item that the other may not answer, and why."""
+
+    item = serializers.UUIDField()
+    why = serializers.ChoiceField(choices=[*reviewing.Bar])
+
+
+class GivenShown(Shown):
+    """Which items the other may answer, which not, and how many were given."""
+
+    fits = serializers.ListField(child=serializers.UUIDField())
+    barred = NotGivenShown(many=True)
+    given = serializers.IntegerField()
+
+
+class ReassignAll(OfReviews):
+    """POST /campaigns/{slug}/reassign."""
+
+    @extend_schema(request=Giving, responses=GivenShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Say which open items of one reviewer another may answer; with their `count`, give them."""
+        campaign, body = self.campaign(key), self.body(Giving)
+        people = {name: Person.objects.filter(login=body[name]).first() for name in ("of", "to")}
+        to = people["to"]
+        if to is None or (people["of"] is None and body["of"]):
+            wrong = "to" if to is None else "of"
+            raise UnknownName(field=wrong, name=body[wrong])
+        seen, given = handing.look(campaign, of=people["of"], to=to), 0
+        if body["count"] is not None:
+            asked = {"count": body["count"], "reason": body["reason"]}
+            given = handing.give(campaign, of=people["of"], to=to, by=self.reviewer(), **asked)
+        barred = [{"item": str(item), "why": why.value} for item, why in seen.barred.items()]
+        return Response({"fits": list(map(str, seen.fits)), "barred": barred, "given": given})
 
 
 class Resume(OfReviews):

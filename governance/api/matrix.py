@@ -70,6 +70,7 @@ _ROWS: Final[Matrix] = {
     ("campaign-template-stop", "POST"): _CAMPAIGN,
     ("campaign-pause", "POST"): _CAMPAIGN,
     ("campaign-remind", "POST"): _CAMPAIGN,
+    ("campaign-reassign", "POST"): _CAMPAIGN,
     ("campaign-resume", "POST"): _CAMPAIGN,
     ("campaign-cancel", "POST"): _CAMPAIGN,
     ("campaign-submissions", "POST"): _WEIGHTY_ANSWER,

@@ -86,6 +86,7 @@ urlpatterns: list[URLPattern] = [
     path(_TEMPLATE + "/stop", campaign_templates.StopTemplate.as_view(), name="campaign-template-stop"),
     path(_CAMPAIGN + "/pause", campaign_life.Pause.as_view(), name="campaign-pause"),
     path(_CAMPAIGN + "/remind", campaign_life.Remind.as_view(), name="campaign-remind"),
+    path(_CAMPAIGN + "/reassign", campaign_life.ReassignAll.as_view(), name="campaign-reassign"),
     path(_CAMPAIGN + "/resume", campaign_life.Resume.as_view(), name="campaign-resume"),
     path(_CAMPAIGN + "/cancel", campaign_life.Cancel.as_view(), name="campaign-cancel"),
     path(_CAMPAIGN + "/close", campaigns.Close.as_view(), name="campaign-close"),

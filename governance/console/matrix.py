@@ -243,6 +243,7 @@ PAGES: Final[Pages] = {
     ("review-stage", "POST"): like("campaign-stage"),
     ("review-pause", "POST"): like("campaign-pause"),
     ("review-remind", "POST"): like("campaign-remind"),
+    ("review-give", "POST"): like("campaign-reassign"),
     ("review-resume", "POST"): like("campaign-resume"),
     ("review-cancel", "POST"): like("campaign-cancel"),
     ("review-close", "POST"): like("campaign-close"),

@@ -182,6 +182,12 @@ def reviewer_rule(rule: str) -> str:
 
 
 @register.filter
+def barred_because(why: str) -> str:
+    """Say why somebody may not review an item."""
+    return str(_WHY.get(why, why))
+
+
+@register.filter
 def passed_over(skip: Mapping[str, str] | str) -> str:
     """Say who was passed over as a reviewer, and why; the evidence holds it as one text."""
     who, _colon, why = skip.partition(": ") if isinstance(skip, str) else (skip["who"], "", skip["why"])

@@ -93,6 +93,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<slug:slug>/activate/", reviewlife.activate, name="review-activate"),
     path("reviews/<slug:slug>/pause/", reviewlife.pause, name="review-pause"),
     path("reviews/<slug:slug>/remind/", reviewlife.remind, name="review-remind"),
+    path("reviews/<slug:slug>/give/", reviewlife.give, name="review-give"),
     path("reviews/<slug:slug>/resume/", reviewlife.resume, name="review-resume"),
     path("reviews/<slug:slug>/cancel/", reviewlife.cancel, name="review-cancel"),
     path("reviews/<slug:slug>/close/", reviews.close, name="review-close"),

@@ -6,17 +6,18 @@ from functools import partial
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from entitlements.errors import Malformed
+from entitlements.models import Person
 from governance import reviews, tasks
 from governance.console import doors
 from governance.console.queries import launch
-from governance.models import Campaign, CampaignStaging
-from governance.reviews import launching, previewing
+from governance.models import Campaign, CampaignStaging, ReviewItem
+from governance.reviews import handing, launching, previewing
 
 from .reviews import found, permit
 
@@ -96,3 +97,25 @@ def cancel(request: HttpRequest, slug: str) -> HttpResponse:
     reviews.cancel(campaign.pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("The review is cancelled. It stays listed."))
     return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def give(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say which of a reviewer's open items another may answer, and give them once that was read."""
+    campaign = found(request, slug)
+    permit(request, "campaign-reassign")
+    login, everybody, why = request.POST.get("of", "").strip(), Person.objects.all(), doors.reason(request)
+    of = doors.find(everybody, login=login) if login else None
+    to = doors.find(everybody, login=request.POST.get("to", "").strip())
+    count = request.POST.get("count", "")
+    if count.isascii() and count.isdigit() and len(count) <= len(str(handing.MOST)):
+        given = handing.give(campaign, of=of, to=to, count=int(count), by=doors.person(request), reason=why)
+        told = ngettext("%(name)s answers %(n)d item now.", "%(name)s answers %(n)d items now.", given)
+        doors.done(request, told % {"n": given, "name": to.name})
+        return redirect(f"/reviews/{slug}/")
+    seen = handing.look(campaign, of=of, to=to)
+    rows = ReviewItem.objects.filter(pk__in=seen.barred).select_related("agent", "system").order_by("number")
+    barred = [(item, seen.barred[item.pk].value) for item in rows]
+    told_of = {"campaign": campaign, "of": of, "to": to, "why": why, "fits": len(seen.fits), "barred": barred}
+    return render(request, "console/reviews/give.html", told_of | {"all": len(seen.fits) + len(barred)})

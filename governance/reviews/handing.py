@@ -1,0 +1,68 @@
+"""Giving what waits for one reviewer to another, all at once: looked at first, and done as it was looked at.
+
+An answer is never given to many items by what they have in common; who answers them is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from entitlements import independence
+from entitlements.errors import NotFound
+from entitlements.models import Person
+from governance.models import Assignment, Campaign, ReviewItem
+from governance.reviewing import Bar
+
+from . import around, assigning
+from .errors import BadBulk
+
+MOST: Final = 200
+"""How many items change hands at once."""
+
+
+@dataclass(slots=True)
+class Look:
+    """Which of the items that wait for somebody another may answer, and why not the others."""
+
+    fits: list[UUID] = field(default_factory=list)
+    barred: dict[UUID, Bar] = field(default_factory=dict)
+
+
+def look(campaign: Campaign, *, of: Person | None, to: Person) -> Look:
+    """Say what would change hands from somebody, or from nobody, to another. Raises NotFound where nothing waits."""
+    waiting = Assignment.objects.filter(
+        item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=of
+    )
+    of_stage: dict[int, list[UUID]] = defaultdict(list)
+    for item, stage in waiting.order_by("item__number").values_list("item", "stage")[:MOST]:
+        of_stage[stage].append(item)
+    if not of_stage or of == to:
+        raise NotFound
+    found, accounts = Look(), independence.accounts_of(to)
+    for stage, items in sorted(of_stage.items()):
+        for item, people in around.of_items(items, stage):
+            why = assigning.against(to, people, accounts)
+            if why is None:
+                found.fits.append(item)
+            else:
+                found.barred[item] = why
+    return found
+
+
+@transaction.atomic
+def give(campaign: Campaign, *, of: Person | None, to: Person, count: int, by: Person, reason: str) -> int:
+    """Give another what she may answer of it; `count` is how many items that were when somebody looked.
+
+    Raises NotFound, BadBulk where it is another number by now, and what giving a single item raises.
+    """
+    fits = look(campaign, of=of, to=to).fits
+    if not fits or len(fits) != count:
+        raise BadBulk
+    for item in fits:
+        assigning.reassign(item, to, by=by, reason=reason)
+    return len(fits)
