@@ -59,7 +59,7 @@ def test_the_socket_itself_is_refused_an_address_that_no_check_of_the_text_has_c
 def test_an_analyst_who_moves_a_system_to_her_own_server_does_not_get_its_credential() -> None:
     system = make.system("time", upstream_url="https://time.example/mcp")
     vault.set_secret(system, kind="bearer", value="upstream-secret-0815", by=SYSTEM)
-    read = (ana := client.of(make.analyst())).get("/api/v1/systems/time")
+    read = (ana := client.proven(make.analyst())).get("/api/v1/systems/time")
 
     moved = ana.patch(
         "/api/v1/systems/time",

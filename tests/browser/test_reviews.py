@@ -134,7 +134,7 @@ def test_an_analyst_sees_progress_names_a_reviewer_and_reads_the_evidence(visito
         visitor.go(path)
         wrong += _look(visitor, name)
     visitor.go("/reviews/q4/")
-    visitor.page.get_by_label("Person (login)").fill("mona")
+    visitor.page.get_by_label("Person (login)").first.fill("mona")
     visitor.page.get_by_label("Reason").first.fill("She knows the agent.")
     visitor.page.get_by_role("button", name="Assign").click()
     assert visitor.page.get_by_text("answers it now").is_visible()
