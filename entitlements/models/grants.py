@@ -64,6 +64,7 @@ class Grant(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(name="grant_due", fields=["expires_at"], condition=Q(ended_at=None)),
+            models.Index(name="grant_ended", fields=["-ended_at", "id"], condition=Q(ended_at__isnull=False)),
             models.Index(name="grant_adopted", fields=["adopted_from"], condition=Q(adopted_from__isnull=False)),
             models.Index(name="grant_page", fields=["-created_at", "-id"]),
             models.Index(name="grant_page_of_state", fields=["state", "-created_at", "-id"]),
