@@ -198,9 +198,11 @@ def _looks_first(look: _Look, verbs: list[str]) -> str | None:
     """Return “list” or “search” that leads a name with what it lists behind it: `list_tag_values` tags nothing."""
     listed = verbs[0] if len(verbs) > 1 else ""
     looks = listed in known.LOOKS & known.NOUNS and known.NAMED[listed] is Action.READ
+    if not looks:  # a name may have no word at all
+        return None
     harmless = {known.NAMED[word] for word in verbs} <= {Action.READ, Action.WRITE} and look.words[-1] not in verbs
     apart = not {"and", "or", "then"} & set(look.words)
-    spoken = _leading(known.of_text(look.text[:400])) if looks and harmless and apart else None
+    spoken = _leading(known.of_text(look.text[:400])) if harmless and apart else None
     return listed if spoken and known.SPOKEN[spoken][1] is Action.READ else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
+import hypothesis
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -16,6 +17,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LONG = ("slow", "soak", "browser", "fault")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 STACK: pytest.StashKey[devstack.Stack] = pytest.StashKey()
+hypothesis.settings.register_profile("any machine", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
+"""How fast examples are made says how busy the machine is, and at first use that tables of letters are made."""
 
 
 @pytest.hookimpl(tryfirst=True)

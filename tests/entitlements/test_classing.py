@@ -174,6 +174,8 @@ def test_no_description_makes_milder_what_a_name_says(name: str, description: st
 
 
 @given(st.dictionaries(st.sampled_from(["name", "title", "description", "inputSchema", "annotations"]), JSON))
+@example({})
+@example({"name": "-"})
 def test_anything_gets_a_suggestion_and_always_the_same(raw: dict[str, Any]) -> None:
     said = classing.suggest(raw)
 

@@ -167,7 +167,8 @@ def test_whatever_is_sealed_is_sealed_anew_as_well() -> None:
         str(path.relative_to(tree.ROOT))
         for floor in ("audit", "entitlements", "governance")
         for path in (tree.ROOT / floor).rglob("*.py")
-        if re.search(r"sealing\.seal\(|AESGCM\(settings\.KEY_ENCRYPTION_KEY\.reveal", path.read_text())
+        if re.search(r"sealing\.seal\(|AESGCM\(settings\.KEY_ENCRYPTION_KEY\.reveal", text := path.read_text())
+        and "reviews.pack import sealing" not in text  # that signs evidence, and keeps nothing secret
     }
     assert found == {
         "audit/personal_data.py",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -58,7 +60,8 @@ def test_a_fleet_keeps_the_invariants_and_leaves_what_the_verbs_leave(fleet: int
         assert (said["uuid"], said["action"], said["sequence"]) == (str(event.uuid), event.action, event.sequence)
         assert set(said["links"]) <= set(event.links)
 
-    held = Grant.objects.filter(agent__kind="shared", state="active", subjects__person__isnull=False).first()
+    shared = Grant.objects.filter(agent__kind="shared", state="active", subjects__person__isnull=False)
+    held = shared.exclude(agent__sponsor=F("agent__owner")).first()
     assert held is not None
     person = GrantSubject.objects.get(grant=held).person
     assert person is not None
@@ -100,7 +103,7 @@ def test_no_page_and_no_list_counts_its_way_to_where_it_begins(fleet: int, clien
         for address in asked:
             headers = {"authorization": f"Bearer {token}"} if address.startswith("/api/") else {}
             assert client.get(address, headers=headers).status_code == 200, address
-    assert [query["sql"] for query in said if " OFFSET " in query["sql"]] == []
+    assert [query["sql"] for query in said if re.search(r" OFFSET (?!0\b)", query["sql"])] == []  # of 0: a fence
     assert len(said) < 30 * len(asked)
 
 
