@@ -6,10 +6,12 @@ import psycopg
 import pytest
 from django.apps import apps
 
-from governance.models import Campaign, CampaignTemplate
+from governance.models import AssignmentTally, Campaign, CampaignTemplate, ItemTally
 from tests import databases
 
 pytestmark = pytest.mark.django_db
+SUMS = {ItemTally._meta.db_table, AssignmentTally._meta.db_table}
+"""Counts of what is kept elsewhere: rows that count the same are put together, and a recount makes them again."""
 
 
 def _of_reviews() -> set[str]:
@@ -25,7 +27,7 @@ def _of_reviews() -> set[str]:
         - found
     ):
         found |= more
-    return found | {CampaignTemplate._meta.db_table}
+    return found - SUMS | {CampaignTemplate._meta.db_table}
 
 
 def test_no_role_deletes_anything_of_a_review_whichever_table_it_is_in(roles: databases.Addresses) -> None:
