@@ -158,6 +158,8 @@ def run(stage: Stage, agents: int, *, rounds: int, every: int = 1) -> None:
     """Make the fleet, and measure every list (or every so manieth), the sweep of what is due, and the sealing."""
     made = stage.make("fleet", str(agents))
     print(f"\nA fleet of {agents:,} agents, {10 * agents:,} grants, {made['events']:,} events: {made['seconds']:.1f} s")
+    counted = stage.make("count")  # as the worker does every ten minutes
+    print(f"What the worker counts for pages: {sum(counted.values()):.1f} s")
     command = processes.granian("governance.wsgi:application", stage.web)
     with (
         processes.running(command, stage.web, stage.environment) as web,
