@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from entitlements.models import Agent, Grant, GrantLine
+from entitlements.models import Grant, GrantLine
 from governance import blast, outlook
-
-ATTENDED = frozenset({Agent.Kind.PERSONAL, Agent.Kind.SHARED})
 
 
 def grew(grant: Grant) -> tuple[int, int]:
@@ -14,9 +12,8 @@ def grew(grant: Grant) -> tuple[int, int]:
     people = outlook.people_acted_for(live)
     before, after = [], []
     for line in GrantLine.objects.filter(grant__in=live).select_related("tool"):
-        reach = blast.reach(people.get(line.grant_id, 0))
-        attended = grant.agent.kind in ATTENDED
-        weight = blast.weight(blast.Right(line.tool.action, line.tool.data_class, reach, attended))
+        reaches = people.get(line.grant_id, 0)
+        weight = outlook.weight(line.tool.action, line.tool.data_class, reaches, kind=grant.agent.kind)
         after.append(weight)
         if line.grant_id != grant.pk:
             before.append(weight)

@@ -11,13 +11,11 @@ from django.db import connection
 
 from entitlements import definitions
 from entitlements.definitions import Change
-from entitlements.models import Agent, Tool
-from governance import blast
-from governance.blast import Right
+from entitlements.models import Tool
+from governance import blast, outlook
 
 WIDER: Final = frozenset({Change.SCHEMA_WIDENED, Change.SCHEMA_CHANGED})
 """A schema that changed in a way that nobody can order may take in more as well."""
-_ATTENDED: Final = frozenset({Agent.Kind.PERSONAL, Agent.Kind.SHARED})
 _HELD: Final = """
 SELECT g.agent_id, a.kind, t.action, t.data_class, p.people, count(*)
 FROM entitlements_grant g JOIN entitlements_agent a ON a.id = g.agent_id
@@ -49,8 +47,7 @@ def reached(agents: Collection[int], now: datetime) -> dict[int, tuple[int, int 
     with connection.cursor() as cursor:
         cursor.execute(_HELD, [list(agents), now])
         for agent, kind, action, data_class, people, count in cursor.fetchall():
-            right = Right(action, data_class, blast.reach(people), kind in _ATTENDED)
-            weights[agent] += count * blast.weight(right)
+            weights[agent] += count * outlook.weight(action, data_class, people, kind=kind)
         cursor.execute(_BEFORE, [list(agents), now])
         before = dict(cursor.fetchall())
     return {agent: (blast.score([weights[agent]]), before.get(agent)) for agent in agents}

@@ -161,14 +161,17 @@ def test_it_says_why() -> None:
         call_command("reseal", "--reason", " ")
 
 
+SEALS = r"sealing\.seal\((?!campaign\.pk, by=)"
+"""Signing the evidence of a campaign off is called so as well, and keeps nothing secret."""
+
+
 def test_whatever_is_sealed_is_sealed_anew_as_well() -> None:
     """A new place that seals needs its part in `governance/resealing.py`."""
     found = {
         str(path.relative_to(tree.ROOT))
         for floor in ("audit", "entitlements", "governance")
         for path in (tree.ROOT / floor).rglob("*.py")
-        if re.search(r"sealing\.seal\(|AESGCM\(settings\.KEY_ENCRYPTION_KEY\.reveal", text := path.read_text())
-        and "reviews.pack import sealing" not in text  # that signs evidence, and keeps nothing secret
+        if re.search(f"{SEALS}|AESGCM\\(settings\\.KEY_ENCRYPTION_KEY\\.reveal", path.read_text())
     }
     assert found == {
         "audit/personal_data.py",
