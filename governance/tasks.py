@@ -22,6 +22,7 @@ from . import (
     reviews,
 )
 from .reviews import care, covering, recurring, tallies
+from .reviews import reminding as reviewers
 from .reviews.pack import sealing
 
 
@@ -172,6 +173,12 @@ def reassign_leavers() -> None:
     """Find another reviewer wherever one has left."""
     while reviews.reassign_leavers():
         pass
+
+
+@shared_task(ignore_result=True)
+def remind_reviewers() -> None:
+    """Remind whoever has items of a review left, as its due date comes nearer and goes by."""
+    reviewers.remind()
 
 
 @shared_task(ignore_result=True)

@@ -35,7 +35,7 @@ from governance.models import (
 )
 from governance.models.notices import Kind
 
-from . import hooks, queueing, stewards
+from . import hooks, queueing, running, stewards
 from .told import Teller, Told, key
 
 logger = logging.getLogger(__name__)
@@ -312,13 +312,19 @@ def _review(event: Event) -> Iterator[Told]:
     is_micro = first.item.campaign.kind == Campaign.Kind.MICRO
     yield Told(
         Kind.REVIEW_WAITING,
-        Person.objects.filter(pk__in=waiting.values("reviewer")),
+        delegations.standing_in(Person.objects.filter(pk__in=waiting.values("reviewer"))),
         f"campaign:{slug}",
         (_("You are reminded of a review: %(name)s.") if again else _("A review waits for you: %(name)s."))
         % {"name": first.item.campaign.name},
         f"/small-reviews/{slug}/" if is_micro else f"/reviews/{slug}/work/",
         dedupe=f"campaign {slug} reminded {event.at:%Y-%m-%d}" if again else f"campaign {slug} waits",
     )
+
+
+def _reassigned(event: Event) -> Iterator[Told]:
+    """Tell who answers now; where that is nobody, whoever runs the review."""
+    yield from _review(event)
+    yield from running.left_to_nobody(event)
 
 
 def _setup(event: Event) -> Iterator[Told]:
@@ -364,6 +370,7 @@ def _audited(event: Event) -> Iterator[Told]:
 
 _TELLERS: Final[Mapping[Action, Teller]] = {
     **stewards.TELLERS,
+    **running.TELLERS,
     **dict.fromkeys(_UNUSED, _unused),
     Action.REQUEST_SUBMITTED: _asked,
     Action.APPROVAL_ESCALATED: _asked,
@@ -386,7 +393,7 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.DELEGATION_MADE: _delegated,
     Action.CAMPAIGN_ACTIVATED: _review,
     Action.CAMPAIGN_REMINDED: _review,
-    Action.REVIEW_REASSIGNED: _review,
+    Action.REVIEW_REASSIGNED: _reassigned,
     Action.REVIEW_DECIDED: _review,
     Action.SETUP_TESTED: _setup,
     **dict.fromkeys((Action.AUDIT_QUESTION_ASKED, Action.AUDIT_QUESTION_ANSWERED, Action.EVIDENCE_SHARED), _audited),

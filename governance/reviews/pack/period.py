@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from audit import clock
 from audit.actions import Action
@@ -51,7 +51,7 @@ def _within(campaign: Campaign, actions: Iterable[str]) -> QuerySet[Event]:
 
 
 def _notifications(campaign: Campaign) -> QuerySet[Notice]:
-    rows = Notice.objects.filter(url__startswith=f"/reviews/{campaign.slug}/")
+    rows = Notice.objects.filter(Q(url__startswith=f"/reviews/{campaign.slug}/") | Q(about=f"campaign:{campaign.slug}"))
     return rows.select_related("person__notice_settings", "delivery").order_by("made_at", "pk")
 
 

@@ -1,0 +1,78 @@
+"""Whoever runs a review is told what waits for their word, what was not proven, and what nobody is left to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from audit.models import Event
+from entitlements import people
+from governance import reviews
+from governance.models import Notice, Remediation
+from governance.notices import hearing
+from governance.reviews import deadlines, probing
+from tests import make
+from tests.governance import companies
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+
+
+def _told(login: str, word: str) -> list[Notice]:
+    for event in Event.objects.order_by("at", "sequence"):
+        hearing.tell(event)
+    return list(Notice.objects.filter(person__login=login, sentence__contains=word))
+
+
+def test_who_runs_a_review_is_asked_at_once_where_too_much_would_stop(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = companies.found()
+    make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=90))
+    first = worlds.campaign(company, slug="first")
+    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    worlds.campaign(company)
+    monkeypatch.setattr(deadlines, "MOST_GRANTS", 0)
+    at(timedelta(days=20))
+    reviews.apply_due()
+
+    (told,) = _told("ana", "waits for your word")
+    assert (told.sentence, told.url, told.urgent) == (
+        "1 access would stop because nobody answered in Fourth quarter. It waits for your word.", "/reviews/q4/", True
+    )  # fmt: skip
+    assert visits.as_(company.ana).get(told.url).status_code == 200
+
+
+def test_a_removal_that_is_not_proven_is_told_once_to_who_runs_the_review_and_to_security(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    company, _grant = worlds.found()
+    campaign = worlds.campaign(company)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
+    monkeypatch.setattr(probing, "probe", lambda _: {"holds": False, "calls": [], "tokens": []})
+    for _again in range(2):
+        reviews.prove(Remediation.objects.get().pk)
+
+    for who in (company.ana, company.resa):
+        (told,) = _told(who.login, "could not be proven")
+        assert (told.urgent, visits.as_(who).get(told.url).status_code) == (True, 200)
+    assert _told("sofia", "could not be proven") == []
+
+
+def test_who_runs_a_review_is_told_that_nobody_is_left_once_however_many_items(at: Move) -> None:
+    company = companies.found()
+    at(timedelta())
+    for name in ("one", "two"):
+        agent = make.agent(name, sponsor=company.sofia)
+        make.grant(agent, company.use, people=[company.sam])
+    worlds.campaign(company)
+    people.disable(company.sofia, by=company.resa.principal, reason="She has left.")
+    reviews.reassign_leavers()
+
+    (told,) = _told("ana", "Nobody is left")
+    assert told.url == "/reviews/q4/"
