@@ -222,8 +222,8 @@
     aside.parentElement.classList.toggle("with-beside", on);
     for (const heading of grid.querySelectorAll(".group th")) heading.colSpan = on ? (roomy.matches ? 3 : 2) : 4; // columns give way
   };
-  const open = async (row) => {
-    if (!wide.matches) { await settle(); location.assign(row.dataset.at); return; }
+  const open = async (row, part) => {
+    if (!wide.matches) { await settle(); location.assign(row.dataset.at + (part ? `#b-${part}` : "")); return; }
     showing = row;
     stop();
     aside.hidden = false;
@@ -258,7 +258,8 @@
   aside.addEventListener("submit", async (event) => {
     if (aside.dataset.settled) return;
     event.preventDefault();
-    const { target, submitter } = event;
+    const { target, submitter } = event, back = target.querySelector("[name=next]");
+    if (back && showing) back.value = `${location.pathname}${location.search}#${showing.id}`; // in the order it was read in
     await settle();
     if (waiting.size) { lost(); return; }
     aside.dataset.settled = "yes";
@@ -347,10 +348,10 @@
     focus(row);
   };
   const field = (row, name) => { row.dataset.more = ""; part(row, name).focus(); };
-  const handOn = async (row) => {
-    if (showing !== row) await open(row);
-    const to = aside.querySelector("[data-to]");
-    if (to) to.focus(); else aside.focus();
+  const within = async (row, part) => {
+    if (showing !== row) await open(row, part);
+    const there = aside.querySelector(`[data-${part}]`);
+    if (there) there.focus(); else aside.focus();
   };
 
   // A person who dictates, or whose hand slips, may switch the single keys off or put them elsewhere.
@@ -360,8 +361,8 @@
   const KEYS = {
     j: (row) => step(row, 1), ArrowDown: (row) => step(row, 1), J: (row) => extend(row, 1),
     k: (row) => step(row, -1), ArrowUp: (row) => step(row, -1), K: (row) => extend(row, -1),
-    c: (row) => field(row, "comment"), x: (row) => pick(row),
-    g: handOn, o: (row) => { if (showing === row) close(); else open(row); }, Enter: details,
+    c: (row) => within(row, "say"), ",": (row) => field(row, "comment"), x: (row) => pick(row),
+    g: (row) => within(row, "to"), o: (row) => { if (showing === row) close(); else open(row); }, Enter: details,
     "[": (row) => jump(row, -1), "]": (row) => jump(row, 1), "/": () => { if (find) find.focus(); },
     n: (row) => focus([...rows.slice(rows.indexOf(row) + 1), ...rows].find((each) => !chosen(each) && !("away" in each.dataset))),
     "?": () => { const help = document.querySelector("details.keys"); help.open = !help.open; },

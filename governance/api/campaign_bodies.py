@@ -17,6 +17,7 @@ from governance.models import (
     CampaignStaging,
     Draft,
     Remediation,
+    ReviewComment,
     ReviewDecision,
     ReviewItem,
     ReviewLine,
@@ -233,6 +234,15 @@ class SuggestionShown(Shown):
     version = serializers.CharField()
 
 
+class CommentShown(Shown):
+    """What somebody said about an item."""
+
+    id = serializers.UUIDField()
+    by = serializers.CharField(source="by.login")
+    at = serializers.DateTimeField()
+    text = serializers.CharField()
+
+
 class ItemShown(Shown):
     """What one agent may do at one system for one set of people, or another thing by `key`, and what was answered."""
 
@@ -255,6 +265,7 @@ class ItemShown(Shown):
     reviewer = serializers.SerializerMethodField()
     draft = serializers.SerializerMethodField()
     decision = serializers.SerializerMethodField()
+    comments = serializers.SerializerMethodField()
 
     def get_lines(self, item: ReviewItem) -> list[dict[str, Any]]:
         """List the tools by name."""
@@ -286,6 +297,12 @@ class ItemShown(Shown):
     def get_decision(self, item: ReviewItem) -> dict[str, Any] | None:
         """Return the answer that counts."""
         return DecisionShown(item.current_decision).data if item.current_decision else None
+
+    @extend_schema_field(CommentShown(many=True))
+    def get_comments(self, item: ReviewItem) -> list[dict[str, Any]]:
+        """List what was said about it, oldest first."""
+        said: list[ReviewComment] = sorted(item.comments.all(), key=lambda each: (each.at, each.pk))
+        return [CommentShown(each).data for each in said]
 
     def _places(self, person: Person) -> set[int]:
         """Return in whose places the caller answers, read once an answer."""

@@ -101,6 +101,7 @@ _ROWS: Final[Matrix] = {
     ("grant-right-size", "POST"): row(Role.ANALYST, Role.SECURITY, related="sponsor owner system_owner"),
     ("simulate-reduction", "POST"): READABLE,
     ("review-item", "GET"): READABLE,
+    ("review-item-comment", "POST"): _ANSWER,
     ("review-item-draft", "PUT"): _ANSWER,
     ("review-item-reassign", "POST"): _CAMPAIGN,
     ("review-item-hand-on", "POST"): _ANSWER,

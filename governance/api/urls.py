@@ -32,6 +32,7 @@ from . import (
     several,
     sources,
     suggesting,
+    talking,
     webhooks,
 )
 from .outlook import Outlook
@@ -115,6 +116,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),
+    path(_ITEM + "/comment", talking.Comment.as_view(), name="review-item-comment"),
     path(_ITEM + "/draft", campaigns.ItemDraft.as_view(), name="review-item-draft"),
     path(_ITEM + "/hand-on", campaign_verbs.HandOn.as_view(), name="review-item-hand-on"),
     path(_ITEM + "/recall", campaign_verbs.Recall.as_view(), name="review-item-recall"),

@@ -255,6 +255,7 @@ PAGES: Final[Pages] = {
     **_both(like("campaign-submissions"), "review-submit"),
     ("review-draft", "POST"): like("review-item-draft PUT"),
     **{(f"review-{act}", "POST"): like("review-item-draft PUT") for act in ("looked", "narrow", "hand-on")},
+    ("review-comment", "POST"): like("review-item-comment"),
     ("review-bulk", "POST"): like("campaign-bulk", "campaign-bulk-preview"),
     ("review-release", "POST"): like("campaign-release"),
     ("review-item-page", "GET"): like("review-item GET"),

@@ -18,6 +18,7 @@ from .questions import RequestQuestion
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
 from .reviewitems import PopulationRow, ReviewItem, ReviewLine
 from .reviews import Assignment, Campaign, Draft, ReviewDecision
+from .reviewtalk import ReviewComment
 from .setup import SetupCheck
 from .staging import CampaignStaging
 from .tallies import AssignmentTally, ItemTally
@@ -65,6 +66,7 @@ __all__ = [
     "RemovalException",
     "RequestLine",
     "RequestQuestion",
+    "ReviewComment",
     "ReviewDecision",
     "ReviewItem",
     "ReviewLine",

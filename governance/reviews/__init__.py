@@ -4,6 +4,7 @@ from .answering import Submission, drafts_of, drafts_tag, save_draft, submit
 from .assigning import hand_on, reassign, reassign_leavers
 from .campaigns import Manner, make
 from .closing import close, finish_closing
+from .commenting import comment
 from .deadlines import apply_due, release, revoke_due
 from .errors import (
     BadAnswer,
@@ -49,6 +50,7 @@ __all__ = [
     "campaigns_visible_to",
     "cancel",
     "close",
+    "comment",
     "drafts_of",
     "drafts_tag",
     "evidence",

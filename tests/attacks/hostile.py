@@ -124,3 +124,4 @@ def _decide(made: addresses.World) -> None:
     item = made.samples["reviews/item"]
     said = Answer("certify", "business_need", text(500))
     reviews.save_draft(item, said, by=made.company.sofia, rev=0)  # type: ignore[arg-type]
+    reviews.comment(item, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]

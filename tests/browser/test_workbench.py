@@ -124,8 +124,13 @@ def test_the_details_follow_the_focus_and_escape_leads_back(visitor: Visitor, re
     assert page.evaluate("document.activeElement.matches('aside')")
     keys.press("Escape")
     assert page.evaluate("document.activeElement.matches('tr[data-item]')")
-    keys.press("c")
+    keys.press(",")
     keys.type("Ask Otto.")
+    keys.press("Escape")
+    keys.press("c")
+    expect(page.locator("aside [data-say]")).to_be_focused()
+    keys.type("c is a letter here")
+    expect(page.locator("aside [data-say]")).to_have_value("c is a letter here")
     keys.press("Escape")
     keys.press("/")
     keys.type("nothing like it")
@@ -134,6 +139,28 @@ def test_the_details_follow_the_focus_and_escape_leads_back(visitor: Visitor, re
     keys.press("Escape")
     keys.press("g")
     expect(page.locator("aside [data-to], aside:focus")).to_be_focused()
+    assert visitor.wrong == []
+
+
+def test_a_comment_is_made_by_keys_alone_and_leads_back_to_its_item(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import ReviewComment  # noqa: PLC0415
+
+    page, keys = visitor.page, visitor.page.keyboard
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    visitor.tab_to("tr[data-item]")
+    keys.press("j")
+    name = page.evaluate("document.activeElement.id")
+    keys.press("c")
+    expect(page.locator("aside [data-say]")).to_be_focused()
+    keys.type("=1+1 <b>Otto</b> knows.")
+    keys.press("Enter")
+    page.wait_for_url(f"**{WORK}#{name}")
+    expect(page.locator(f"#{name}")).to_be_focused()
+    said = ReviewComment.objects.get()
+    assert said.text == "=1+1 <b>Otto</b> knows."
+    keys.press("o")
+    page.locator("aside #talk").get_by_text(said.text).wait_for()
     assert visitor.wrong == []
 
 

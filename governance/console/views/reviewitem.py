@@ -30,7 +30,7 @@ from governance.models import (
     ReviewDecision,
     ReviewItem,
 )
-from governance.reviews import assigning, auditing, seeing
+from governance.reviews import assigning, auditing, commenting, seeing
 
 from .reviews import found
 
@@ -47,7 +47,8 @@ def _may(request: HttpRequest, act: str) -> bool:
     return bool(MATRIX[_ACTS[act], "POST"].roles & doors.caller(request).roles)
 
 
-def _item(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
+def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
+    """Find an item that somebody sees. Raises NotFound."""
     campaign = found(request, slug)
     return doors.find(reviews.items_visible_to(doors.person(request)), pk=pk, campaign=campaign)
 
@@ -59,7 +60,7 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 
     The workbench asks for the evidence alone, as a part of its own page.
     """
-    row, person = _item(request, slug, item), doors.person(request)
+    row, person = item_of(request, slug, item), doors.person(request)
     beside = _beside(row, person)
     if "beside" in request.GET:
         return render(request, "console/reviews/beside.html", beside | {"campaign": row.campaign, "is_part": True})
@@ -90,7 +91,13 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
     """Return the evidence beside an item, and for whoever answers it the forms that go with it."""
     seen = reviewdetail.of(read.seen(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
     mine = reviewdetail.mine(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
-    told: dict[str, Any] = {"detail": seen, "row": seen.row, "mine": mine}
+    told: dict[str, Any] = {
+        "detail": seen,
+        "row": seen.row,
+        "mine": mine,
+        "comments": row.comments.select_related("by").order_by("at", "pk"),
+        "may_comment": commenting.is_open(row.campaign) and commenting.may_comment(row, person),
+    }
     if mine:
         told |= {
             "narrowing": reviewdetail.narrowing(seen.row, seen.row.draft) if seen.row.may_end else [],
@@ -120,7 +127,7 @@ def _is_stopped(deadline: NoAnswer) -> bool:
 @doors.page
 def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Open the item again, restore what stopped, prove a cut once more or except it."""
-    row, name, by = _item(request, slug, item), request.POST.get("do", ""), doors.person(request)
+    row, name, by = item_of(request, slug, item), request.POST.get("do", ""), doors.person(request)
     if not any(_may(request, each) for each in ([name] if name in _ACTS else _ACTS)):
         raise Forbidden
     if name not in _ACTS:

@@ -1,4 +1,4 @@
-"""The tables of what came of a review: decisions line by line, every answer, what nobody answered, cuts, exceptions."""
+"""The tables of what came of a review: what was decided, said and not answered, cuts, exceptions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from governance.models import (
     NoAnswer,
     Remediation,
     RemovalException,
+    ReviewComment,
     ReviewDecision,
     ReviewLine,
 )
@@ -171,7 +172,25 @@ def exceptions(rows: Iterable[RemovalException]) -> Iterator[Row]:
         }
 
 
+def _comments(campaign: Campaign) -> QuerySet[ReviewComment]:
+    rows = ReviewComment.objects.filter(item__campaign=campaign)
+    return rows.select_related("item", "by").order_by("item__number", "at", "pk")
+
+
+def comments(rows: Iterable[ReviewComment]) -> Iterator[Row]:
+    """What was said about each item, which decided nothing."""
+    for said in rows:
+        yield {
+            "item": said.item.number,
+            "comment": str(said.pk),
+            "by": said.by.login,
+            "at": utc(said.at),
+            "text": said.text,
+        }
+
+
 TABLES: Final = {
+    "05_comments": Table(_comments, comments, ("by",), "comment:{comment}"),
     "05_decisions": Table(_decisions, decisions, ("system", "usage_grade", "outcome"), "decision:{decision}"),
     "05_history": Table(_history, history, ("stage", "verb", "via", "taken_back"), "decision:{decision}"),
     "05_unanswered": Table(_unanswered, unanswered, ("did",), "item:{item_id}"),

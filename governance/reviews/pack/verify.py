@@ -102,6 +102,7 @@ def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
         "late_arrivals_missing": abs(scope["issued_after"] - sum(bool(row["issued_at"]) for row in late)),
         "late_arrivals_in_population": sum(row["grant"] in grants for row in late),
         **_of_decisions(folder, sum(outcomes[verb] for verb in ("certify", "reduce", "revoke"))),
+        "comments_not_as_recorded": len(_said(folder) ^ _told(folder)),
     }
 
 
@@ -126,6 +127,22 @@ def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
         "remediations_without_cut": len(cuts.keys() - cutting),
         "cuts_not_proven": len(cuts.keys() - done),
     }
+
+
+def _said(folder: Folder) -> set[tuple[str, str]]:
+    """Return each comment of the tables with the digest of its text."""
+    return {(row["comment"], hashlib.sha256(row["text"].encode()).hexdigest()) for row in read(folder, "05_comments")}
+
+
+def _told(folder: Folder) -> set[tuple[str, str]]:
+    """Return each comment that the record tells of, with the digest that it has of the text."""
+    found = set()
+    for line in lines(folder, "13_audit_events"):
+        if b"review.commented" in line:
+            event = json.loads(json.loads(line)["body"])
+            if event["action"] == "review.commented" and event["outcome"] == "success":
+                found.add((event["detail"]["comment"], event["detail"]["sha256"]))
+    return found
 
 
 def faults(pack: zipfile.ZipFile, public_key: bytes | None = None) -> Iterator[str]:
@@ -168,7 +185,7 @@ def other_rows(folder: Folder, counted: dict[str, int]) -> Iterator[str]:
     if differences != json.loads((folder / "12_tieout.json").read_bytes()):
         yield "12_tieout.json says other differences than the rows"
     for name, sheet in json.loads((folder / SHEETS).read_bytes()).items():
-        if sheet["rows"] != counted.get(name) or sample(folder, name, sheet["seed"], sheet["rows"]) != _told(sheet):
+        if sheet["rows"] != counted.get(name) or sample(folder, name, sheet["seed"], sheet["rows"]) != _drawn(sheet):
             yield f"{SHEETS} says other rows of {name} than are there"
 
 
@@ -179,7 +196,7 @@ def sample(folder: Folder, name: str, seed: str, total: int) -> dict[int, str]:
     return {number: hashlib.sha256(line).hexdigest() for number, line in numbered if number in wanted}
 
 
-def _told(sheet: dict[str, Any]) -> dict[int, str]:
+def _drawn(sheet: dict[str, Any]) -> dict[int, str]:
     return {row["row"]: row["sha256"] for row in sheet["sample"]}
 
 

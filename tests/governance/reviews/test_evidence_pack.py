@@ -60,6 +60,7 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
     for rows in (Agent.objects, Person.objects.exclude(login="ana"), Campaign.objects):
         rows.update(name=HOSTILE)
     said = replace(worlds.REMOVE, comment="=Nobody uses it.\u2028Nobody\x85will.")
+    reviews.comment(worlds.item(campaign).pk, by=company.sofia, text="+Said to all.\u2028More.")
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
     for decision in done.removals:
         reviews.prove(decision)
@@ -267,6 +268,8 @@ def test_no_cell_of_a_spreadsheet_is_a_formula_and_each_table_has_one(closed: tu
             assert not [cell for cell in row if cell.lstrip().startswith(("=", "+", "-", "@"))], name
     assert "'=Nobody uses it." in files["05_history.csv"].decode()
     assert verify.rows(files["05_history.jsonl"])[0]["comment"].startswith("=Nobody")
+    assert "'+Said to all." in files["05_comments.csv"].decode()
+    assert verify.rows(files["05_comments.jsonl"])[0]["text"].startswith("+Said")
 
 
 ENDS_EARLIER = {"decision": "x", "verb": "certify", "valid_until": "2030-01-01", "counts": False}
@@ -284,6 +287,9 @@ WRONG: list[tuple[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]], s
     ("06_remediation", lambda rows: [], "cuts_without_remediation"),  # noqa: ARG005 - called with them
     ("06_remediation", lambda rows: [{**rows[0], "state": "applied"}], "cuts_not_proven"),
     ("05_history", lambda rows: [{**rows[0], "counts": False}], "decided_items_without_decision"),
+    ("05_comments", lambda rows: [{**rows[0], "text": "Another."}], "comments_not_as_recorded"),
+    ("05_comments", lambda rows: rows[1:], "comments_not_as_recorded"),
+    ("05_comments", lambda rows: [*rows, {**rows[0], "comment": "x"}], "comments_not_as_recorded"),
 ]
 
 

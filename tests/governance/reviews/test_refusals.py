@@ -19,6 +19,7 @@ from governance.models import (
     PopulationRow,
     Remediation,
     RemovalException,
+    ReviewComment,
     ReviewDecision,
     ReviewItem,
     ReviewLine,
@@ -270,7 +271,7 @@ def test_nothing_of_a_review_is_deleted(review: tuple[Company, Campaign, ReviewI
         model.objects.all()._raw_delete("default")
 
 
-@pytest.mark.parametrize("model", [PopulationRow, ReviewLine, ReviewDecision])
+@pytest.mark.parametrize("model", [PopulationRow, ReviewLine, ReviewDecision, ReviewComment])
 def test_the_application_truncates_nothing_of_a_review(roles: databases.Addresses, model: type[Any]) -> None:
     with (
         psycopg.connect(roles.app) as app,
