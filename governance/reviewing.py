@@ -67,6 +67,8 @@ INDEPENDENCE: Final = timedelta(days=90)
 """How long whoever approved what is of high risk does not review it."""
 RECALL: Final = timedelta(minutes=15)
 """How long a reviewer may take an answer back; a cut becomes final after it."""
+WRITTEN: Final = 10
+"""How many letters or digits a reason in somebody's own words has at least."""
 _BY_AGENT: Final = (("sponsor", "system_owner", "manager"), ("system_owner", "security", "manager"))
 _BY_SYSTEM: Final = (("system_owner", "sponsor", "manager"), ("security", "sponsor", "manager"))
 _CHAINS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -251,6 +253,16 @@ def _skips(skipped: dict[str, Bar]) -> tuple[Skip, ...]:
 def needs_reason(verb: Verb, risk: Risk, verdict: str = "") -> bool:
     """Whether an answer needs a reason: all but keeping what is of medium risk or below and not suggested to be cut."""
     return verb is not Verb.CERTIFY or risk.rank >= Risk.HIGH.rank or contradicts(verb, verdict)
+
+
+def needs_words(verb: Verb, risk: Risk) -> bool:
+    """Whether an answer needs a reason in the reviewer's own words: keeping what is of critical risk does."""
+    return verb is Verb.CERTIFY and risk is Risk.CRITICAL
+
+
+def is_written(comment: str) -> bool:
+    """Whether a comment says something: it has at least ten letters or digits."""
+    return sum(map(str.isalnum, comment)) >= WRITTEN
 
 
 def contradicts(verb: str, verdict: str) -> bool:

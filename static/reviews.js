@@ -24,6 +24,7 @@
     verb: chosen(row), reason: part(row, "reason").value, comment: part(row, "comment").value,
     until: part(row, "until").value, kept: ticks(row).filter((box) => box.checked).map((box) => box.value).join(),
   });
+  const isWritten = (text) => (text.match(/[\p{L}\p{N}]/gu) || []).length >= 10; // as the server counts it
   const same = (one, other) => Object.keys(one).every((name) => one[name] === other[name]);
 
   const show = (row) => {
@@ -40,7 +41,9 @@
     until.disabled = verb === "abstain";
     until.max = verb === "revoke" ? until.dataset.latest || "" : ""; // a removal comes within a fortnight
     const needed = ["reduce", "revoke", "abstain"].includes(verb) || (verb === "certify" && "weighty" in row.dataset);
-    row.querySelector(".answer").classList.toggle("wanting", needed && !select.value);
+    const answer = row.querySelector(".answer");
+    answer.classList.toggle("wanting", needed && !select.value);
+    answer.classList.toggle("wordless", verb === "certify" && "words" in row.dataset && !isWritten(part(row, "comment").value));
   };
 
   const write = (row, state) => {
@@ -306,6 +309,7 @@
 
   // ------------------------------------------------------------------------------------------------- the keys
 
+  const lacks = (row, what) => row.querySelector(".answer").classList.contains(what);
   const decide = (row, verb) => {
     if (picked().length > 1 && verb !== "abstain") { answerMany(verb); return; }
     if (verb === "certify" && "unseen" in row.dataset) { say(words.look, row); if (wide.matches) open(row); return; }
@@ -314,11 +318,12 @@
     write(row, state);
     if (conflicts.has(row)) confirm(row);
     changed(row);
-    if (row.querySelector(".answer").classList.contains("wanting")) {
+    if (lacks(row, "wanting")) {
       say(words.why, row);
       part(row, "reason").focus();
       return;
     }
+    if (lacks(row, "wordless")) { say(words.words, row); field(row, "comment"); return; }
     say(words[{ revoke: "removing", reduce: "reduced", abstain: "abstaining" }[verb] || "keeping"], row);
     step(row, 1);
   };

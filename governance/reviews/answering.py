@@ -33,7 +33,16 @@ from governance.models import (
 from governance.reviewing import STRICTNESS, Verb
 
 from . import around, assigning, ending, removing
-from .errors import BadAnswer, ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Refused
+from .errors import (
+    BadAnswer,
+    ConflictOfInterest,
+    MayNotReview,
+    NothingToSubmit,
+    NotTheReviewer,
+    NotUnderWay,
+    Refused,
+    WrittenReasonRequired,
+)
 from .kinds import agents
 from .saying import Answer
 
@@ -178,7 +187,7 @@ def submit(
 
     Two at once: each item is decided once, the later one finds nothing to submit. `prove` the removals afterwards.
     Raises NotFound, NotUnderWay, MayNotReview, Stale (the drafts are others than those of `tag`), NothingToSubmit,
-    ConflictOfInterest, ReasonRequired, Refused. Whatever it raises, nothing was decided.
+    ConflictOfInterest, ReasonRequired, WrittenReasonRequired, Refused. Whatever it raises, nothing was decided.
     """
     campaign = _held(campaign_id)
     by.refresh_from_db(fields=["is_active"])
@@ -244,6 +253,8 @@ def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, s
             verdict, _ = told.get(item.pk, _NOTHING)
             if not draft.reason_code and reviewing.needs_reason(Verb(draft.verb), Risk(item.risk), verdict):
                 raise ReasonRequired(item=str(item.pk), agent=item.agent_slug or item.name)
+            if reviewing.needs_words(Verb(draft.verb), Risk(item.risk)) and not reviewing.is_written(draft.comment):
+                raise WrittenReasonRequired(item=str(item.pk), agent=item.agent_slug or item.name)
 
 
 def _stage(draft: Draft) -> int:

@@ -121,6 +121,12 @@ class BadAnswer(DomainError):
     code, status = "review_answer_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class WrittenReasonRequired(DomainError):
+    """Keeping what is of critical risk needs a comment that says why, of at least ten letters or digits."""
+
+    code, status = "written_reason_required", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class NothingToSubmit(DomainError):
     """You have drafted no answer that is not submitted yet."""
 

@@ -33,7 +33,7 @@ from scripts.demo import cast, company, history, making, office
 from scripts.demo.making import days_ago, who
 
 DUE: Final = timedelta(days=14)
-_KEEP: Final = Answer("certify", "business_need")
+_KEEP: Final = Answer("certify", "business_need", "The team works with it every day.")
 _WARNED_AGO, _ASKED_AGO = 31, 15.5
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from pytest_django.fixtures import Settings
 
 from tests.browser.conftest import PASSWORD, Visitor, complaints
@@ -44,6 +44,11 @@ def _look(visitor: Visitor, name: str) -> list[str]:
     return found
 
 
+def _asks_words(page: Page) -> bool:
+    """Whether the item that is being answered asks for a reason in words."""
+    return bool(page.evaluate("'words' in document.activeElement.closest('tr[data-item]').dataset"))
+
+
 def _answer_sixty(visitor: Visitor) -> None:
     """Remove every tenth item and keep the others, by keys, from the one that has the focus."""
     keys, page = visitor.page.keyboard, visitor.page
@@ -57,7 +62,13 @@ def _answer_sixty(visitor: Visitor) -> None:
         keys.press("r" if number % 10 == 0 else "a")
         if page.evaluate("document.activeElement.tagName") == "SELECT":
             keys.type("It is not used" if number % 10 == 0 else "The business")
-            keys.press("Escape")
+            if number % 10 and _asks_words(page):
+                keys.press("Escape")
+                keys.press("a")  # what is critical is kept in writing: the comment has the focus
+                keys.type("It closes the books.")
+                keys.press("Enter")
+            else:
+                keys.press("Escape")
             if number < 59:
                 keys.press("j")
 
@@ -170,6 +181,10 @@ def test_sixty_items_by_touch_on_a_phone(browser: Browser, live_server, review: 
         card.get_by_role("radio", name="Keep" if keeps else "Remove", exact=True).tap()
         if not keeps or card.get_attribute("data-weighty") is not None:
             card.locator("select").select_option("business_need" if keeps else "unused")
+        if keeps and card.get_attribute("data-words") is not None:
+            card.get_by_text("say why in your own words").wait_for()
+            card.get_by_label("Comment on").fill("It closes the books.")
+            assert not card.get_by_text("say why in your own words").is_visible()
     page.locator("form[data-drafted='60']").wait_for()
     page.get_by_role("button", name="Submit").tap()
     page.wait_for_url("**/submit/**")

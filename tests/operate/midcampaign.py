@@ -18,7 +18,8 @@ from governance import reviews
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem
 
 ASKED, DRAFTED = 24, 5
-KEEP, REMOVE = reviews.Answer("certify", "business_need"), reviews.Answer("revoke", "unused", "Nobody called it.")
+KEEP = reviews.Answer("certify", "business_need", "The team works with it every day.")
+REMOVE = reviews.Answer("revoke", "unused", "Nobody called it.")
 
 
 def begin() -> dict[str, Any]:

@@ -289,6 +289,11 @@ class Row:
         """Whether keeping it needs a reason."""
         return reviewing.needs_reason(reviewing.Verb.CERTIFY, Risk(self.item.risk), self.verdict)
 
+    @property
+    def needs_words(self) -> bool:
+        """Whether keeping it needs a reason in the reviewer's own words."""
+        return reviewing.needs_words(reviewing.Verb.CERTIFY, Risk(self.item.risk))
+
 
 def rows(items: Sequence[ReviewItem], person: Person | None = None) -> list[Row]:
     """Prepare items for the workbench, each with the lines that no earlier answer has taken away."""

@@ -52,6 +52,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "answered": answered,
         "calls": _calls(campaign),
         "needs_reason": any(row.needs_reason for row in rows),
+        "needs_words": any(row.needs_words for row in rows),
         "keep": [(code, REASONS[code]) for code in reviewing.KEEP],
         "drop": [(code, REASONS[code]) for code in reviewing.DROP],
         "abstain": [(code, REASONS[code]) for code in reviewing.ABSTAIN],

@@ -98,6 +98,12 @@ class _Said:
         needed = reviewing.needs_reason(verb, Risk(self.row.item.risk), self.row.verdict)
         return needed and not self.draft.reason_code
 
+    @property
+    def lacks_words(self) -> bool:
+        """Whether it needs a reason in the reviewer's own words and has none."""
+        verb = reviewing.Verb(self.draft.verb)
+        return reviewing.needs_words(verb, Risk(self.row.item.risk)) and not reviewing.is_written(self.draft.comment)
+
 
 def _summary(
     campaign: Campaign, drafts: list[Draft], request: HttpRequest, problem: DomainError | None
@@ -126,7 +132,7 @@ def _summary(
         "all_calls": sum(each.row.calls for each in rows),
         "against": [each for each in rows if each.is_against],
         "blind": sum(not each.row.is_seen for each in cut),
-        "missing": [each for each in rows if each.lacks_reason],
+        "missing": [each for each in rows if each.lacks_reason or each.lacks_words],
         "tag": reviews.drafts_tag(campaign, person),
     }
 

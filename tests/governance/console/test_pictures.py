@@ -174,7 +174,7 @@ def test_a_cut_is_drawn_as_what_each_agent_could_do_before_and_after() -> None:
     item = worlds.item(campaign, company.bot)
     kept = item.lines.get(tool__name="now")
     worlds.answer(campaign, company.sofia, [(item, Answer("reduce", "unused", "Only this.", (kept.pk,)))])
-    worlds.answer(campaign, company.sam, [(item, Answer("certify", "mandated"))])
+    worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, quiet), worlds.REMOVE)])
 
     with CaptureQueriesContext(connection) as asked:

@@ -191,6 +191,21 @@ def test_whoever_keeps_against_the_suggestion_is_told_so_and_says_why() -> None:
     assert reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided
 
 
+def test_what_is_critical_asks_for_words_before_it_can_be_submitted() -> None:
+    company, _ = worlds.found()
+    item = worlds.item(worlds.campaign(company))
+    sofia = visits.as_(company.sofia)
+    assert "data-words" in visits.text(sofia.get(WORK, secure=True))
+    reviews.save_draft(item.pk, Answer("certify", "mandated"), by=company.sofia, rev=0)
+    shown = sofia.get("/reviews/q4/submit/", secure=True)
+    assert [each.draft.assignment.item for each in shown.context["missing"]] == [item]
+    assert "in your own words" in visits.text(shown)
+    tried = sofia.post("/reviews/q4/submit/", {"tag": shown.context["tag"]}, secure=True)
+    assert "written_reason_required" in visits.text(tried)
+    reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=1)
+    assert sofia.get("/reviews/q4/submit/", secure=True).context["missing"] == []
+
+
 def test_the_day_beside_a_removal_is_when_it_comes_and_beside_what_is_kept_when_that_ends() -> None:
     company, campaign, (kept, cut) = _easy()
     sofia, day = visits.as_(company.sofia), (clock.now() + timedelta(days=5)).date()

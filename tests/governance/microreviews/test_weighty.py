@@ -13,6 +13,7 @@ from governance import microreviews
 from governance.microreviews import Said, causes, telling
 from governance.models import Campaign, Notice, ReviewDecision, ReviewTrigger
 from governance.notices import hearing
+from governance.reviews.errors import WrittenReasonRequired
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -53,8 +54,11 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
     campaign = Campaign.objects.get()
     with pytest.raises(ReasonRequired):
         microreviews.answer(campaign.pk, Said("certify"), by=company.sofia, via=UI)
+    with pytest.raises(WrittenReasonRequired):
+        microreviews.answer(campaign.pk, Said("certify", why_keep="business_need"), by=company.sofia, via=UI)
     assert not ReviewDecision.objects.exists()
-    microreviews.answer(campaign.pk, Said("certify", why_keep="business_need"), by=company.sofia, via=UI)
+    kept = Said("certify", why_keep="business_need", comment="The month is closed with it.")
+    microreviews.answer(campaign.pk, kept, by=company.sofia, via=UI)
     item = campaign.items.get()
     second = worlds.live(item).reviewer
     assert item.state == "in_review"

@@ -162,9 +162,8 @@ def test_an_earlier_end_comes_once_the_answer_can_no_longer_be_taken_back(
     too_soon = Answer("certify", "seasonal", valid_until=clock.now() + timedelta(minutes=30))
     with pytest.raises(reviews.BadAnswer):
         reviews.save_draft(item.pk, too_soon, by=company.sofia, rev=0)
-    (cut,) = worlds.answer(
-        campaign, company.sofia, [(item, Answer("certify", "seasonal", valid_until=sooner))]
-    ).removals
+    until = Answer("certify", "seasonal", "It is read each December.", valid_until=sooner)
+    (cut,) = worlds.answer(campaign, company.sofia, [(item, until)]).removals
     assert Grant.objects.get().expires_at > sooner
     assert reviews.prove(cut).state == "applied"
 

@@ -84,6 +84,17 @@ def test_a_draft_names_the_revision_that_it_was_made_from(company: Company) -> N
     assert (crossed.status_code, crossed.json()["code"]) == (422, "review_answer_malformed")
 
 
+def test_a_script_keeps_what_is_critical_only_in_writing(company: Company) -> None:
+    draft, sofia = f"{ITEMS}/{begin(company)}/draft", client.proven(company.sofia)
+    kept = {"verb": "certify", "reason_code": "mandated", "comment": "Law. "}
+    assert sofia.put(draft, kept, headers={"If-Match": '"0"'}).status_code == 200
+    told = sofia.post(f"{URL}/q4/submissions")
+    assert (told.status_code, told.json()["code"]) == (422, "written_reason_required")
+    written = {**kept, "comment": "The law asks for it."}
+    assert sofia.put(draft, written, headers={"If-Match": '"1"'}).status_code == 200
+    assert sofia.post(f"{URL}/q4/submissions").status_code == 201
+
+
 def test_who_may_do_what(company: Company) -> None:
     item = begin(company)
     auditor, admin = make.person("audrey", roles=[Role.AUDITOR]), make.person("adam", roles=[Role.ADMIN])

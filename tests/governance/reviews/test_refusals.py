@@ -44,6 +44,7 @@ def decision(item: ReviewItem, by: Person, **fields: Any) -> ReviewDecision:  # 
     """Write a decision straight into its table."""
     kept = list(ReviewLine.objects.filter(item=item).values_list("pk", flat=True))
     row = {"verb": "certify", "kept_lines": kept, "reason_code": "mandated", "via": "api", "decided_at": clock.now()}
+    row["comment"] = "The law asks for it."
     assignment = fields.pop("assignment", None) or worlds.live(item)
     return ReviewDecision.objects.create(item=item, assignment=assignment, decided_by=by, **{**row, **fields})
 
@@ -148,6 +149,15 @@ def test_keeping_keeps_each_line_and_says_why_where_the_risk_is_high(
         decision(item, company.sofia, kept_lines=[])
     with refused("high risk"):
         decision(item, company.sofia, reason_code="")
+
+
+@pytest.mark.parametrize("comment", ["", " \n\t  \u3000 ", "Needed.", "It  is   f i"])
+def test_keeping_what_is_critical_says_why_in_writing(
+    review: tuple[Company, Campaign, ReviewItem], comment: str
+) -> None:
+    company, _, item = review
+    with refused("needs a written reason"):
+        decision(item, company.sofia, comment=comment)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,34 @@ def test_a_reason_is_needed_to_cut_to_keep_what_is_of_high_risk_and_to_keep_agai
     assert reviewing.needs_reason(verb, risk, verdict) is needed
 
 
+@pytest.mark.parametrize(
+    ("verb", "risk", "needed"),
+    [
+        (Verb.CERTIFY, Risk.CRITICAL, True),
+        (Verb.CERTIFY, Risk.HIGH, False),
+        (Verb.REDUCE, Risk.CRITICAL, False),
+        (Verb.REVOKE, Risk.CRITICAL, False),
+    ],
+)
+def test_only_keeping_what_is_critical_needs_words(verb: Verb, risk: Risk, needed: bool) -> None:  # noqa: FBT001
+    assert reviewing.needs_words(verb, risk) is needed
+
+
+@pytest.mark.parametrize(
+    ("comment", "written"),
+    [
+        ("", False),
+        ("   \n", False),
+        (".........., ", False),
+        ("Needed.", False),
+        ("It pays all", False),
+        ("It pays all.1", True),
+    ],
+)
+def test_ten_letters_or_digits_are_words(comment: str, written: bool) -> None:  # noqa: FBT001
+    assert reviewing.is_written(comment) is written
+
+
 @pytest.mark.parametrize("hostile", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u200b=1", "\uff1d1"])
 def test_no_cell_begins_like_a_formula(hostile: str) -> None:
     assert reviewing.cell(hostile) == f"'{hostile}"

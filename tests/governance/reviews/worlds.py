@@ -18,7 +18,8 @@ from tests.governance import companies
 from tests.governance.companies import Company
 
 MONTH = timedelta(days=30)
-KEEP, REMOVE = Answer("certify", "business_need"), Answer("revoke", "unused", "No calls in ninety days.")
+KEEP = Answer("certify", "business_need", "The team works with it every day.")
+REMOVE = Answer("revoke", "unused", "No calls in ninety days.")
 
 
 def found() -> tuple[Company, Grant]:
