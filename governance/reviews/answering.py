@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from entitlements import independence, limits
-from entitlements.errors import NotFound, ReasonRequired, Stale
+from entitlements.errors import NotFound, Stale
 from entitlements.models import Person
 from entitlements.words import Risk
 from governance import delegations, reviewing
@@ -32,17 +32,8 @@ from governance.models import (
 )
 from governance.reviewing import STRICTNESS, Verb
 
-from . import around, assigning, ending, removing
-from .errors import (
-    BadAnswer,
-    ConflictOfInterest,
-    MayNotReview,
-    NothingToSubmit,
-    NotTheReviewer,
-    NotUnderWay,
-    Refused,
-    WrittenReasonRequired,
-)
+from . import around, assigning, ending, removing, saying
+from .errors import BadAnswer, ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Refused
 from .kinds import agents
 from .saying import Answer
 
@@ -251,10 +242,9 @@ def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, s
             if why is not None:
                 raise ConflictOfInterest(item=str(item.pk), agent=item.agent_slug or item.name, why=why.value)
             verdict, _ = told.get(item.pk, _NOTHING)
-            if not draft.reason_code and reviewing.needs_reason(Verb(draft.verb), Risk(item.risk), verdict):
-                raise ReasonRequired(item=str(item.pk), agent=item.agent_slug or item.name)
-            if reviewing.needs_words(Verb(draft.verb), Risk(item.risk)) and not reviewing.is_written(draft.comment):
-                raise WrittenReasonRequired(item=str(item.pk), agent=item.agent_slug or item.name)
+            lacks = saying.lacking(draft, Risk(item.risk), verdict)
+            if lacks is not None:
+                raise lacks(item=str(item.pk), agent=item.agent_slug or item.name)
 
 
 def _stage(draft: Draft) -> int:

@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from audit import clock
+from entitlements.errors import DomainError, ReasonRequired
+from entitlements.words import Risk
 from governance import reviewing
+from governance.models import Draft
 from governance.reviewing import Verb
 
-from .errors import BadAnswer
+from .errors import BadAnswer, WrittenReasonRequired
 
 SOONEST: Final = timedelta(hours=1)
 """How far off an earlier end is at least: it takes effect when the answer can no longer be recalled."""
@@ -50,3 +53,13 @@ class Answer:
         latest = clock.now() + LATEST
         if self.effective_at and not (self.verb == Verb.REVOKE and soonest < self.effective_at <= latest):
             raise BadAnswer(field="effective_at", latest=latest.isoformat())
+
+
+def lacking(said: Draft, risk: Risk, verdict: str) -> type[DomainError] | None:
+    """Say what a drafted answer lacks before it counts: a reason, or one in the reviewer's own words."""
+    verb = Verb(said.verb)
+    if not said.reason_code and reviewing.needs_reason(verb, risk, verdict):
+        return ReasonRequired
+    if reviewing.needs_words(verb, risk) and not reviewing.is_written(said.comment):
+        return WrittenReasonRequired
+    return None

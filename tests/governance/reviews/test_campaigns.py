@@ -17,7 +17,7 @@ from entitlements.models import Grant, Role
 from governance import approvals, asking, ownership, requests, reviewing, reviews
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import Answer, removing
-from governance.reviews.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer, WrittenReasonRequired
+from governance.reviews.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -161,18 +161,6 @@ def test_a_submission_decides_everything_or_nothing() -> None:
     assert ReviewDecision.objects.count() == 0
     assert set(ReviewItem.objects.values_list("state", flat=True)) == {"in_review"}
     assert [draft.verb for draft in reviews.drafts_of(campaign, company.sofia)] == ["certify", "certify"]
-
-
-@pytest.mark.parametrize("comment", ["", "  \t ", ". . . . . . . . . .", "Needed."])
-def test_what_is_critical_is_kept_in_writing_and_nothing_else_has_to_be(comment: str) -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
-    item = worlds.item(campaign)
-    with pytest.raises(WrittenReasonRequired):
-        worlds.answer(campaign, company.sofia, [(item, Answer("certify", "mandated", comment))])
-    assert not ReviewDecision.objects.exists()
-    reviews.save_draft(item.pk, Answer("certify", "mandated", "The law asks for it."), by=company.sofia, rev=1)
-    assert reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided
 
 
 def test_what_is_confirmed_is_what_was_read() -> None:
