@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -22,7 +22,7 @@ from entitlements.models import Person
 from entitlements.words import Risk
 from governance import reviews
 from governance.models import Campaign, ReviewDecision, ReviewItem
-from governance.reviews import auditing, ending
+from governance.reviews import auditing, calendar, ending
 
 from .campaign_bodies import (
     Beginning,
@@ -223,6 +223,17 @@ class EvidenceTable(OfReviews):
         answer = StreamingHttpResponse(reviews.evidence(campaign).as_csv(), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.csv"'
         return answer
+
+
+class DueDate(OfReviews):
+    """GET /campaigns/{slug}/due.ics."""
+
+    @extend_schema(responses={(200, "text/calendar"): OpenApiTypes.STR})
+    def get(self, request: Request, key: str) -> HttpResponse:  # noqa: ARG002 - as above
+        """Answer with the day on which it is due, for a calendar."""
+        campaign = self.campaign(key)
+        named = {"Content-Disposition": f'attachment; filename="due-{campaign.slug}.ics"'}
+        return HttpResponse(calendar.due(campaign), content_type=calendar.TYPE, headers=named)
 
 
 class ItemFilter(filters.FilterSet):

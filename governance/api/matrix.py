@@ -74,6 +74,7 @@ _ROWS: Final[Matrix] = {
     ("campaign-resume", "POST"): _CAMPAIGN,
     ("campaign-cancel", "POST"): _CAMPAIGN,
     ("campaign-submissions", "POST"): _WEIGHTY_ANSWER,
+    ("campaign-calendar", "GET"): READABLE,
     ("campaign-comparison", "GET"): _SHARED,
     ("campaign-evidence", "GET"): _SHARED_FILE,
     ("campaign-evidence-table", "GET"): _SHARED_FILE,

@@ -93,6 +93,7 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/close", campaigns.Close.as_view(), name="campaign-close"),
     path(_CAMPAIGN + "/submissions", campaigns.Submissions.as_view(), name="campaign-submissions"),
     path(_CAMPAIGN + "/comparison", contrasting.Comparison.as_view(), name="campaign-comparison"),
+    path(_CAMPAIGN + "/due.ics", campaigns.DueDate.as_view(), name="campaign-calendar"),
     path(_CAMPAIGN + "/evidence", campaigns.Evidence.as_view(), name="campaign-evidence"),
     path(_CAMPAIGN + "/evidence.csv", campaigns.EvidenceTable.as_view(), name="campaign-evidence-table"),
     path(_CAMPAIGN + "/seal", evidence.Seal.as_view(), name="campaign-seal"),

@@ -264,6 +264,7 @@ PAGES: Final[Pages] = {
     ),
     ("review-recall", "POST"): like("review-item-recall"),
     ("review-reassign", "POST"): like("review-item-reassign"),
+    ("review-calendar", "GET"): like("campaign-calendar GET"),
     ("review-compare", "GET"): like("campaign-comparison GET"),
     ("review-evidence", "GET"): like("campaign-samples GET"),  # a page shows it; a file of it asks for a proof
     ("review-csv", "GET"): like("campaign-evidence-table GET"),

@@ -114,6 +114,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<slug:slug>/items/<uuid:item>/act/", reviewitem.act, name="review-item-act"),
     path("reviews/<slug:slug>/items/<uuid:item>/recall/", workbench.recall, name="review-recall"),
     path("reviews/<slug:slug>/items/<uuid:item>/reassign/", reviews.reassign, name="review-reassign"),
+    path("reviews/<slug:slug>/due.ics", reviewlife.due, name="review-calendar"),
     path("reviews/<slug:slug>/compare/", contrasting.compare, name="review-compare"),
     path("reviews/<slug:slug>/evidence/", evidence.evidence, name="review-evidence"),
     path("reviews/<slug:slug>/evidence.csv", evidence.export, {"form": "csv"}, name="review-csv"),

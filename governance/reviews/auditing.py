@@ -19,6 +19,7 @@ from django.db.models import QuerySet
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person, Role
 from governance import reviewing
@@ -27,7 +28,10 @@ from governance.models import (
     AuditQuestion,
     AuditSample,
     Campaign,
+    EvidencePack,
     EvidenceShare,
+    NoAnswer,
+    RemovalException,
     ReviewItem,
     SampledItem,
 )
@@ -91,7 +95,19 @@ def may_audit(campaign: Campaign, person: Person) -> bool:
 
 def may_test(campaign: Campaign, person: Person) -> bool:
     """Whether somebody who audits a review also had no part in it: nobody tests what they answered for or ran."""
-    return may_audit(campaign, person) and campaign.owner_id != person.pk and not answered_in(campaign, person)
+    return may_audit(campaign, person) and not had_part_in(campaign, person)
+
+
+def had_part_in(campaign: Campaign, person: Person) -> bool:
+    """Whether somebody ran a review, answered in it, excepted or put back something, or signed it off: any account."""
+    accounts = independence.accounts_of(person)
+    return (
+        campaign.owner in accounts
+        or answered_in(campaign, person)
+        or RemovalException.objects.filter(remediation__decision__item__campaign=campaign, by__in=accounts).exists()
+        or NoAnswer.objects.filter(item__campaign=campaign, restored_by__in=accounts).exists()
+        or EvidencePack.objects.filter(campaign=campaign, signed_off_by__in=accounts).exists()
+    )
 
 
 def check_reads(campaign: Campaign, person: Person) -> None:
@@ -117,7 +133,7 @@ def share(campaign_id: UUID, *, auditor: Person, expires_at: datetime, by: Perso
     if not reason.strip():
         raise ReasonRequired
     too_long = not now < expires_at <= now + EvidenceShare.LONGEST
-    if too_long or not auditor.is_active or auditor == by or answered_in(campaign, auditor):
+    if too_long or not auditor.is_active or by in independence.accounts_of(auditor) or had_part_in(campaign, auditor):
         raise BadShare
     EvidenceShare.objects.filter(campaign=campaign, auditor=auditor, ended_at=None, expires_at__lte=now).update(
         ended_at=now

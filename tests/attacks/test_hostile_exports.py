@@ -53,7 +53,7 @@ def world() -> addresses.World:
 def _pages(world: addresses.World) -> Iterator[tuple[str, str]]:
     browser = visits.as_(world.company.ana)
     for name, route in addresses.own().items():
-        if (name, "GET") in matrix.PAGES and name not in ("review-csv", "review-json"):
+        if (name, "GET") in matrix.PAGES and name not in ("review-calendar", "review-csv", "review-json"):
             yield name, visits.text(browser.get(world.address(route)))
 
 

@@ -53,7 +53,8 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "request-list": ["/requests/", "/requests/?waiting=me"],
     "review-list": ["/reviews/", "/reviews/?kind=micro"],
     "coverage-csv": [],  # a file
-    "review-csv": [],  # a file
+    "review-calendar": [],  # a file
+    "review-csv": [],
     "review-json": [],
     "review-pack": [],
     "review-workpaper": [],

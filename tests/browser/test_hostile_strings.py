@@ -11,7 +11,10 @@ from tests.browser.conftest import PASSWORD, Visitor, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
-FILES = ("review-csv", "review-json", "review-pack", "coverage-csv", "review-workpaper", "review-workpaper-json")
+FILES = (
+    *("review-calendar", "review-csv", "review-json", "review-pack", "coverage-csv"),
+    *("review-workpaper", "review-workpaper-json"),
+)
 TABS: Final = {
     "agent-page": ("?tab=timeline", "?tab=tokens", "?tab=people", "?tab=versions"),
     "system-page": ("?tab=entitlements", "?tab=timeline"),

@@ -19,6 +19,13 @@ def test_every_job_of_the_schedule_exists_and_takes_nothing() -> None:
         assert not entry.get("args")
 
 
+def test_what_has_to_happen_within_some_minutes_is_looked_for_as_often() -> None:
+    every = {name: entry["schedule"] for name, entry in app.conf.beat_schedule.items()}
+    assert every["reassign-leavers"] <= 5 * 60  # design 5: a reviewer who leaves is replaced within five minutes
+    assert every["apply-deadlines"] <= 15 * 60
+    assert every["remind-reviewers"] <= 60 * 60
+
+
 def test_jobs_are_json_without_results_and_acknowledged_late() -> None:
     assert settings.CELERY_ACCEPT_CONTENT == ["json"]
     assert settings.CELERY_TASK_ACKS_LATE

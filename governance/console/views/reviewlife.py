@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from entitlements.errors import Malformed
 from entitlements.models import Person
@@ -17,7 +17,7 @@ from governance import reviews, tasks
 from governance.console import doors
 from governance.console.queries import launch
 from governance.models import Campaign, CampaignStaging, ReviewItem
-from governance.reviews import handing, launching, previewing
+from governance.reviews import calendar, handing, launching, previewing
 
 from .reviews import found, permit
 
@@ -52,6 +52,14 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
         begun = reviews.activate(campaign.pk, by=person, acknowledged=seen_all)
     doors.done(request, _("The review has begun with %(n)d accesses.") % {"n": begun.population_rows or 0})
     return redirect(f"/reviews/{slug}/")
+
+
+@require_safe
+@doors.page
+def due(request: HttpRequest, slug: str) -> HttpResponse:
+    """Hand out the day on which a review is due, for a calendar."""
+    named = {"Content-Disposition": f'attachment; filename="due-{slug}.ics"'}
+    return HttpResponse(calendar.due(found(request, slug)), content_type=calendar.TYPE, headers=named)
 
 
 @require_POST

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 RELATED: Final = {
     "sofia": "adoption-page coverage-page agent-page emergency-page proposal-page client-page request-page grant-page"
     " system-page tool-page connect-light stop review-page review-item-page review-work review-submit"
+    " review-calendar"
     " review-one",
     "otto": "coverage-page agent-page emergency-page proposal-page client-page agent-edit request-page"
     " request-edit grant-page system-page tool-page connect-light stop",

@@ -12,7 +12,7 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements import facts, grants, people
 from entitlements.errors import NotFound
-from entitlements.models import Grant
+from entitlements.models import Agent, Grant
 from governance import delegations, reviews
 from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import Answer
@@ -319,6 +319,17 @@ def test_a_stand_in_answers_what_waits_already_and_has_the_conflicts_of_both(
     assert (said.decided_by, said.assignment.reviewer) == (company.bob, company.sofia)
     event = timeline.of("decision", said.pk).get(action=Action.REVIEW_DECIDED)
     assert event.detail["in_place_of"] == "sofia"
+
+
+def test_a_stand_in_answers_nothing_for_somebody_who_has_a_conflict_by_now(
+    review: tuple[Company, Campaign, ReviewItem],
+) -> None:
+    company, campaign, item = review
+    now = clock.now()
+    delegations.make(company.bob, starts_at=now, ends_at=now + timedelta(days=1), by=company.sofia, reason="away")
+    Agent.objects.filter(pk=company.bot.pk).update(owner=company.sofia)
+    with pytest.raises(reviews.ConflictOfInterest):
+        worlds.answer(campaign, company.bob, [(item, worlds.KEEP)])
 
 
 def test_nobody_gets_more_than_the_cap_and_the_trace_says_so() -> None:

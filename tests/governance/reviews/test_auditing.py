@@ -18,7 +18,16 @@ from entitlements import people, roles
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
 from governance import reviews
-from governance.models import AuditMark, AuditQuestion, AuditSample, Campaign, EvidenceShare, Notice, SampledItem
+from governance.models import (
+    AuditMark,
+    AuditQuestion,
+    AuditSample,
+    Campaign,
+    EvidencePack,
+    EvidenceShare,
+    Notice,
+    SampledItem,
+)
 from governance.notices import hearing
 from governance.reviews import Answer, auditing, workpapers
 from governance.reviews.pack import sealing
@@ -88,6 +97,29 @@ def test_no_auditor_tests_a_review_in_which_she_answered(company: Company, close
         with pytest.raises(auditing.NotTheAuditor):
             auditing.draw(closed.pk, by=who, wanted=1)
     assert auditing.draw(closed.pk, by=make.person("audrey", roles=["auditor"]), wanted=1).frame == 4
+
+
+def test_no_auditor_tests_a_review_that_she_ran_or_signed_off_through_whichever_account(
+    company: Company, closed: Campaign, audrey: Person
+) -> None:
+    ran_it = people.edit(make.person("ana-too", roles=["auditor"]), email="ana@example.com", by=SYSTEM)
+    people.edit(company.ana, email="ana@example.com", by=SYSTEM)
+    day = clock.now() + timedelta(days=1)
+    with pytest.raises(auditing.NotTheAuditor):
+        auditing.draw(closed.pk, by=ran_it, wanted=1)
+    for to, by in ((ran_it, company.resa), (ran_it, company.ana)):
+        with pytest.raises(auditing.BadShare):
+            auditing.share(closed.pk, auditor=to, expires_at=day, by=by, reason="The yearly audit.")
+
+    signed = make.security("rita")
+    shared = auditing.share(closed.pk, auditor=signed, expires_at=day, by=company.resa, reason="To look.")
+    auditing.draw(closed.pk, by=signed, wanted=1)
+    auditing.end_share(shared.pk, by=company.resa, reason="She signs it off instead.")
+    pack = {"sealed_at": clock.now(), "statement": "x", "key_id": "k", "sha256": "0" * 64, "files": [], "content": b"x"}
+    EvidencePack.objects.create(campaign=closed, signed_off_by=signed, tie_out={}, **pack)
+    with pytest.raises(auditing.BadShare):
+        auditing.share(closed.pk, auditor=signed, expires_at=day, by=company.resa, reason="The yearly audit.")
+    assert auditing.draw(closed.pk, by=audrey, wanted=1).frame == 4
 
 
 def test_the_last_mark_counts_all_stay_and_the_workpaper_has_no_formula(

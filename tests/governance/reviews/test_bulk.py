@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -94,6 +95,19 @@ def test_what_is_confirmed_is_drafted_under_one_number_and_nothing_else(
     assert {draft.bulk_op for draft in Draft.objects.filter(verb="revoke")} == {done.bulk_op}
     reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
     assert ReviewDecision.objects.get(verb="revoke").bulk_op == done.bulk_op
+
+
+def test_what_was_looked_at_too_long_ago_is_looked_at_again(
+    review: tuple[Company, Campaign, dict[str, ReviewItem]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign, items = review
+    shown = bulk.preview(campaign, [items["one"].pk], Answer("revoke", "unused"), by=company.sofia)
+    ten_minutes_on = time.time() + 601
+    with monkeypatch.context() as later:
+        later.setattr(time, "time", lambda: ten_minutes_on)
+        with pytest.raises(BadBulk):
+            bulk.commit(shown.token, by=company.sofia, count=1)
+    assert bulk.commit(shown.token, by=company.sofia, count=1).drafted == [items["one"].pk]
 
 
 def test_no_more_than_fifty_are_kept_and_only_with_a_reason(

@@ -232,6 +232,14 @@ def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
     assert states()["research-bot"] == "suspended"
 
 
+def test_nothing_is_restored_once_its_fortnight_is_over(overdue: tuple[Company, Campaign], at: Move) -> None:
+    company, campaign = overdue
+    reviews.apply_due()
+    at(deadlines.UNTIL_REVOKED)
+    with pytest.raises(NotSuspendedHere):
+        reviews.restore(worlds.item(campaign, company.bot).pk, by=company.rob, reason="It is needed.")
+
+
 def test_a_second_person_restores_in_time_and_nobody_with_a_conflict(
     overdue: tuple[Company, Campaign], at: Move
 ) -> None:

@@ -1,0 +1,79 @@
+"""The day on which a review is due, as a file that any calendar reads (RFC 5545). It says nothing of what is asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from audit import clock
+from governance.models import Campaign
+from governance.notices import queueing
+
+TYPE: Final = "text/calendar; charset=utf-8"
+_LINE: Final = 75
+"""How many bytes a line has at most, its end left out (section 3.1)."""
+_LASTS: Final = timedelta(minutes=30)
+_ENDED: Final = (Campaign.State.CANCELLED, Campaign.State.CLOSING, Campaign.State.CLOSED)
+
+
+def due(campaign: Campaign) -> bytes:
+    """Return an entry that ends when a review is due, with a reminder a day before.
+
+    Its name and number let a calendar replace it where the date has moved, and drop it once the review has ended.
+    """
+    site, path = (
+        settings.CONSOLE_URL,
+        "small-reviews/{}/" if campaign.kind == Campaign.Kind.MICRO else "reviews/{}/work/",
+    )
+    said = _("Due: %(review)s") % {"review": campaign.name}
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Mandate//Reviews//EN",
+        "BEGIN:VEVENT",
+        f"UID:review-{campaign.pk}@{urlsplit(site).hostname}",
+        f"DTSTAMP:{_moment(clock.now())}",
+        f"SEQUENCE:{campaign.version}",
+        f"STATUS:{'CANCELLED' if campaign.state in _ENDED else 'CONFIRMED'}",
+        f"DTSTART:{_moment(campaign.due_at - _LASTS)}",
+        f"DTEND:{_moment(campaign.due_at)}",
+        f"SUMMARY:{_text(said)}",
+        f"URL:{site}/{path.format(campaign.slug)}",
+        "TRANSP:TRANSPARENT",
+        "BEGIN:VALARM",
+        "ACTION:DISPLAY",
+        "TRIGGER:-P1D",
+        f"DESCRIPTION:{_text(said)}",
+        "END:VALARM",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    ]
+    return b"".join(_folded(line) for line in lines)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _text(said: str) -> str:
+    """Write words that others chose: on one line, nothing hidden, nothing that ends the value (section 3.3.11)."""
+    told = queueing.plain(said)
+    for each in ("\\", ";", ","):
+        told = told.replace(each, f"\\{each}")
+    return told
+
+
+def _folded(line: str) -> bytes:
+    """Write a line, going on in the next where it is too long; no letter is torn apart."""
+    parts, room = [b""], _LINE
+    for letter in line:
+        written = letter.encode()
+        if len(parts[-1]) + len(written) > room:
+            parts.append(b"")
+            room = _LINE - 1
+        parts[-1] += written
+    return b"\r\n ".join(parts) + b"\r\n"
