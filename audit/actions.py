@@ -66,6 +66,7 @@ class Action(StrEnum):
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_REMINDED = "campaign.reminded"
     CAMPAIGN_RESUMED = "campaign.resumed"
+    CAMPAIGN_SIGNALS_RENEWED = "campaign.signals_renewed"
     CAMPAIGN_STAGED = "campaign.staged"
     CAMPAIGN_TEMPLATE_CHANGED = "campaign_template.changed"
     CAMPAIGN_TEMPLATE_SAVED = "campaign_template.saved"

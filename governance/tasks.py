@@ -21,7 +21,7 @@ from . import (
     requests,
     reviews,
 )
-from .reviews import care, covering, recurring, tallies
+from .reviews import care, covering, newer, recurring, tallies
 from .reviews import reminding as reviewers
 from .reviews.pack import sealing
 
@@ -151,6 +151,13 @@ def roll_up_usage() -> None:
     """Add up the calls that were recorded since, until the end of the record is reached."""
     while reviews.roll_up():
         pass
+
+
+@shared_task(ignore_result=True)
+def look_for_newer_signals() -> None:
+    """Weigh what is open again, once a night: the first of these messages after midnight (UTC) does it."""
+    for campaign_id in newer.due():
+        newer.weigh_again(campaign_id)
 
 
 @shared_task(ignore_result=True)

@@ -16,6 +16,7 @@ from governance.models import (
     Campaign,
     CampaignStaging,
     Draft,
+    NewerSignal,
     Remediation,
     ReviewComment,
     ReviewDecision,
@@ -23,7 +24,7 @@ from governance.models import (
     ReviewLine,
     Suggestion,
 )
-from governance.reviews import stepping, tallies
+from governance.reviews import newer, stepping, tallies
 
 _REASONS = sorted({*reviewing.KEEP, *reviewing.DROP, *reviewing.ABSTAIN})
 _MOST = 200
@@ -243,6 +244,22 @@ class CommentShown(Shown):
     text = serializers.CharField()
 
 
+class NewerSignalShown(Shown):
+    """What would have been suggested at `seen_at`, where that differs; information beside the frozen suggestion."""
+
+    verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
+    score = serializers.IntegerField()
+    kept = serializers.ListField(child=serializers.IntegerField())
+    reasons = serializers.ListField(child=serializers.DictField())
+    new_reasons = serializers.SerializerMethodField()
+    version = serializers.CharField()
+    seen_at = serializers.DateTimeField()
+
+    def get_new_reasons(self, told: NewerSignal) -> list[dict[str, Any]]:
+        """List the reasons that were not there when the campaign began."""
+        return [dict(each) for each in newer.unlike(told.reasons, told.item.suggestion.reasons)]
+
+
 class ItemShown(Shown):
     """What one agent may do at one system for one set of people, or another thing by `key`, and what was answered."""
 
@@ -262,6 +279,7 @@ class ItemShown(Shown):
     lines = serializers.SerializerMethodField()
     stage = serializers.SerializerMethodField()
     suggestion = serializers.SerializerMethodField()
+    newer_signal = serializers.SerializerMethodField()
     reviewer = serializers.SerializerMethodField()
     draft = serializers.SerializerMethodField()
     decision = serializers.SerializerMethodField()
@@ -281,6 +299,11 @@ class ItemShown(Shown):
         """Return what the fixed rules suggested when the campaign began, with what each signal weighed."""
         told: Suggestion | None = getattr(item, "suggestion", None)
         return SuggestionShown(told).data if told else None
+
+    def get_newer_signal(self, item: ReviewItem) -> dict[str, Any] | None:
+        """Return what would be suggested by now, where that is another thing than was frozen."""
+        told: NewerSignal | None = getattr(item, "newer_signal", None)
+        return NewerSignalShown(told).data if told and told.stands else None
 
     def get_reviewer(self, item: ReviewItem) -> str | None:
         """Return who answers or answered; null where nobody could be found."""

@@ -12,6 +12,7 @@ from .evidence import EvidencePack, EvidencePiece, EvidenceSealing
 from .figures import Figure
 from .invitations import Invitation
 from .microreviews import ReviewTrigger
+from .newersignals import NewerSignal, SignalRun
 from .notices import Delivery, Notice, NoticeSettings
 from .offices import OfficeProposal
 from .questions import RequestQuestion
@@ -56,6 +57,7 @@ __all__ = [
     "Figure",
     "Invitation",
     "ItemTally",
+    "NewerSignal",
     "NoAnswer",
     "Notice",
     "NoticeSettings",
@@ -75,6 +77,7 @@ __all__ = [
     "SampledItem",
     "SeenAccess",
     "SetupCheck",
+    "SignalRun",
     "Suggestion",
     "TakenBack",
     "UsageDay",

@@ -11,7 +11,7 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.models import Grant
 from governance import reviews
-from governance.models import Campaign
+from governance.models import Campaign, NewerSignal
 from tests import make
 from tests.browser.world import HOSTILE
 
@@ -49,7 +49,13 @@ def fill(password: str, items: int = 120) -> Campaign:
         lonely = make.agent("lonely", kind="personal", sponsor=people["sam"], owner=people["otto"])
         make.grant(lonely, offers[0], people=[people["sam"]])
     made = reviews.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
-    return reviews.activate(made.pk, by=ana)
+    begun = reviews.activate(made.pk, by=ana)
+    for item in begun.items.filter(suggestion__isnull=False).order_by("number")[:3]:
+        reasons = [*item.suggestion.reasons, {"signal": "O1", "weight": 5}]
+        again = NewerSignal(item=item, verdict="look", score=5, reasons=reasons, version=item.suggestion.version)
+        again.seen_at = clock.now()
+        again.save()
+    return begun
 
 
 def _use(bot: Principal, grant: Grant, number: int) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from governance import charts
-from governance.models import ReviewLine, Suggestion
+from governance.models import NewerSignal, ReviewLine, Suggestion
+from governance.reviews import newer
 
 _VERDICTS: Final[Mapping[str, tuple[str, str, Any]]] = {
     "revoke": ("bad", "cross", gettext_lazy("Remove")),
@@ -71,8 +73,32 @@ def advice(told: Suggestion, lines: Sequence[ReviewLine]) -> Advice:
     tone, shape, word = _VERDICTS[told.verdict]
     if told.verdict == Suggestion.Verdict.REDUCE:
         word = _("Keep %(kept)d of %(all)d") % {"kept": len(told.kept), "all": len(lines)}
-    reasons = [_WORDS[each["signal"]](each) for each in told.reasons if each["signal"] in _WORDS]
-    return Advice(tone, shape, word, reasons, _replay(told, lines), frozenset(told.kept), told.version)
+    return Advice(tone, shape, word, _words(told.reasons), _replay(told, lines), frozenset(told.kept), told.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """What would be suggested by now, as a page shows it: `came` and `went` are reasons, against what was frozen."""
+
+    tone: str
+    shape: str
+    word: Any
+    came: list[str]
+    went: list[str]
+    at: datetime
+
+
+def newer_signal(told: NewerSignal, frozen: Suggestion, lines: Sequence[ReviewLine]) -> Newer:
+    """Put what an item was weighed to last in words, beside what its review began with."""
+    tone, shape, word = _VERDICTS[told.verdict]
+    if told.verdict == Suggestion.Verdict.REDUCE:
+        word = _("Keep %(kept)d of %(all)d") % {"kept": len(told.kept), "all": len(lines)}
+    came, went = newer.unlike(told.reasons, frozen.reasons), newer.unlike(frozen.reasons, told.reasons)
+    return Newer(tone, shape, word, _words(came), _words(went), told.seen_at)
+
+
+def _words(reasons: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [_WORDS[each["signal"]](each) for each in reasons if each["signal"] in _WORDS]
 
 
 def _replay(told: Suggestion, lines: Sequence[ReviewLine]) -> str:

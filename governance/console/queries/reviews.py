@@ -160,7 +160,7 @@ def _with_lines(rows: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
     lines = ReviewLine.objects.select_related("tool", "grant__entitlement").order_by("tool__name", "pk")
     said = ReviewDecision.objects.filter(taken_back=None).select_related("decided_by").order_by("stage", "decided_at")
     return rows.select_related(
-        "agent__sponsor", "system", "current_decision", "campaign", "suggestion"
+        "agent__sponsor", "system", "current_decision", "campaign", "suggestion", "newer_signal"
     ).prefetch_related(Prefetch("lines", lines), Prefetch("decisions", said, to_attr="said"))
 
 
@@ -288,6 +288,14 @@ class Row:
     def needs_reason(self) -> bool:
         """Whether keeping it needs a reason."""
         return reviewing.needs_reason(reviewing.Verb.CERTIFY, Risk(self.item.risk), self.verdict)
+
+    @property
+    def newer(self) -> advising.Newer | None:
+        """What would be suggested by now, where that is another thing than was frozen."""
+        told = getattr(self.item, "newer_signal", None)
+        if told is None or not told.stands:
+            return None
+        return advising.newer_signal(told, self.item.suggestion, list(self.item.lines.all()))
 
     @property
     def needs_words(self) -> bool:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from governance.models import (
     Campaign,
+    NewerSignal,
     NoAnswer,
     Remediation,
     RemovalException,
@@ -16,6 +17,7 @@ from governance.models import (
     ReviewDecision,
     ReviewLine,
 )
+from governance.reviews import newer
 
 from .tables import Row, Table, utc
 
@@ -101,6 +103,31 @@ def history(rows: Iterable[ReviewDecision]) -> Iterator[Row]:
             "taken_back": back.kind if back else "",
             "taken_back_at": utc(back.at if back else None),
             "taken_back_because": back.reason if back else "",
+        }
+
+
+def _newer(campaign: Campaign) -> QuerySet[NewerSignal]:
+    rows = NewerSignal.objects.filter(item__campaign=campaign)
+    return rows.select_related("item__suggestion").order_by("item__number")
+
+
+def newer_signals(rows: Iterable[NewerSignal]) -> Iterator[Row]:
+    """What was suggested when an item was last weighed while open: information, since answers go by what was frozen."""
+    for row in rows:
+        frozen = row.item.suggestion
+        yield {
+            "item": row.item.number,
+            "item_id": str(row.item_id),
+            "suggestion": frozen.verdict,
+            "suggested_by": frozen.version,
+            "seen_at": utc(row.seen_at),
+            "stands": row.stands,
+            "verdict": row.verdict,
+            "kept_lines": list(row.kept),
+            "score": row.score,
+            "new_reasons": newer.unlike(row.reasons, frozen.reasons),
+            "reasons": row.reasons,
+            "version": row.version,
         }
 
 
@@ -193,6 +220,7 @@ TABLES: Final = {
     "05_comments": Table(_comments, comments, ("by",), "comment:{comment}"),
     "05_decisions": Table(_decisions, decisions, ("system", "usage_grade", "outcome"), "decision:{decision}"),
     "05_history": Table(_history, history, ("stage", "verb", "via", "taken_back"), "decision:{decision}"),
+    "05_newer_signals": Table(_newer, newer_signals, ("suggestion", "verdict", "stands")),
     "05_unanswered": Table(_unanswered, unanswered, ("did",), "item:{item_id}"),
     "06_remediation": Table(_remediation, remediation, ("action", "state"), "decision:{decision}"),
     "07_exceptions": Table(_exceptions, exceptions, ("by",), "decision:{decision}"),
