@@ -21,7 +21,7 @@ from . import (
     requests,
     reviews,
 )
-from .reviews import care, covering, newer, recurring, tallies
+from .reviews import care, covering, measuring, newer, recurring, tallies
 from .reviews import reminding as reviewers
 from .reviews.pack import sealing
 
@@ -173,6 +173,7 @@ def count_figures() -> None:
         figures.keep(covering.FIGURE, covering.count)
         figures.keep(coverage.FIGURE, coverage.count)
     care.count_due()
+    measuring.count_due()
 
 
 @shared_task(ignore_result=True)

@@ -24,7 +24,7 @@ from governance import delegations, reviewing
 from governance.models import Assignment, Campaign, ReviewItem
 from governance.reviewing import Around
 
-from . import around, ending
+from . import around, ending, tallies
 from .errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
 
 _AT_ONCE: Final = 2000
@@ -48,9 +48,18 @@ def _load(campaign: Campaign) -> Counter[str]:
 
 
 def ask_next(items: Iterable[UUID], stage: int) -> None:
-    """Ask whoever is next in the chain of a stage, where nobody answered it or somebody could not judge."""
+    """Ask whoever is next in the chain of a stage, where nobody answered it or somebody could not judge.
+
+    The items are of one campaign, and nobody gets more of it than one person gets, at whichever stage.
+    """
     if ids := list(items):
-        _ask(ids, stage, load=Counter(), cap=None)
+        campaign = Campaign.objects.get(items=ids[0])
+        _ask(ids, stage, load=_kept_load(campaign), cap=campaign.load_cap)
+
+
+def _kept_load(campaign: Campaign) -> Counter[str]:
+    """Return the same load once a campaign has begun: what is kept of it, since there may be a million items."""
+    return Counter({row["login"]: row["all"] for row in tallies.reviewers(campaign) if row["login"]})
 
 
 def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None) -> int:
@@ -187,6 +196,11 @@ def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
     return sum(_pass_on(rows, limit, reason) for rows, reason in lost)
 
 
+def _busy(campaign: Campaign) -> frozenset[str]:
+    cap = campaign.load_cap
+    return frozenset(who for who, count in _kept_load(campaign).items() if cap is not None and count >= cap)
+
+
 def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
     changed = 0
     for item_id in list(rows.values_list("item", flat=True)[:limit]):
@@ -194,7 +208,8 @@ def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
             old = _live(item_id)
             if not rows.filter(pk=old.pk).exists():
                 continue  # somebody else was quicker
-            choice = reviewing.resolve(dict(around.of_items([item_id], old.stage))[item_id])
+            people = dict(around.of_items([item_id], old.stage))[item_id]
+            choice = reviewing.resolve(replace(people, busy=_busy(old.item.campaign)))
             to = Person.objects.filter(login=choice.reviewer or "").first()
             _replace(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
             changed += 1

@@ -17,7 +17,7 @@ from entitlements.errors import Malformed
 from entitlements.words import Risk
 from governance import reviewing
 from governance.models import Campaign, CampaignTemplate
-from governance.reviews import Manner
+from governance.reviews import Manner, deadlines, launching
 from governance.reviews.errors import BadCadence, DueTooSoon
 from governance.reviews.recurring import MONTHS, following
 
@@ -125,9 +125,25 @@ def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, 
     ]
 
 
-def said(chosen: Mapping[str, str]) -> list[tuple[str, Any]]:
-    """Say for each risk, the highest first, who answers and what their answers come to."""
-    return [(risk, STRATEGIES[name]) for risk, name in reversed(reviewing.strategies(chosen).items())]
+def said(campaign: Campaign) -> list[tuple[str, Any, Any]]:
+    """Say for each risk, the highest first, who answers, what their answers come to, and what silence does."""
+    chosen = reversed(reviewing.strategies(campaign.strategies).items())
+    return [(risk, STRATEGIES[name], _silence(campaign, Risk(risk))) for risk, name in chosen]
+
+
+def _silence(campaign: Campaign, risk: Risk) -> str:
+    if campaign.kind in _KEPT_KINDS or reviewing.is_kept_by_silence(risk, campaign.strategies):
+        return _("It is kept, and counts as not reviewed.")
+    if campaign.is_rehearsal or (
+        campaign.state in Campaign.BEFORE and campaign.kind != Campaign.Kind.MICRO and launching.is_rehearsal()
+    ):
+        return _("It would stop. This is a rehearsal: nothing does.")
+    days = deadlines.UNTIL_REVOKED.days
+    return _("It stops; %(n)d days later it ends, unless a second person restores it.") % {"n": days}
+
+
+_KEPT_KINDS: Final = (Campaign.Kind.ENTITLEMENT_DEFINITION, Campaign.Kind.CONSOLE_ACCESS)
+"""The kinds of which silence stops nothing, whatever the risk (`deadlines`)."""
 
 
 def rhythm(sent: QueryDict, now: datetime) -> tuple[str, date | None, int]:

@@ -23,7 +23,7 @@ from governance.console import doors, paging
 from governance.console.queries import building, launch, overview, plotting, resulting, trending
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
-from governance.reviews import care, covering, previewing, recurring, seeing
+from governance.reviews import care, covering, deadlines, measuring, previewing, recurring, seeing
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -157,7 +157,8 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "items": sum(part.count for part in parts),
         "open": parts[-1].count,
         "sees_all": sees_all,
-        "strategies": building.said(campaign.strategies) if sees_all else [],
+        "strategies": building.said(campaign) if sees_all else [],
+        "grace_ends": deadlines.grace_ends(campaign),
         "reviewers": reviewers,
         "other_reviewers": others,
         "unresolved": read.unresolved(campaign) if sees_all else [],
@@ -184,7 +185,7 @@ def _pictures(
     told: dict[str, Any] = {"own": own if own.answers else None, "own_seconds": care.seconds(campaign, person)}
     if not sees_all:
         return told
-    cared = care.told(campaign)
+    cared = {**care.told(campaign), "measured": measuring.known(campaign)}
     answering = cared.pop("reviewers")
     is_asked = "blast" in request.GET or not care.is_many(campaign)
     return told | {

@@ -20,20 +20,43 @@ from .tables import Row, Table, utc
 
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RULES: Final = (
+    "agent.criticality_",
+    "agent.backup_changed",
+    "agent.owner_changed",
+    "agent.sponsor_changed",
+    "api_token.",
     "approval_policy.",
     "approval_rule.",
     "campaign.",
+    "campaign_template.",
+    "catalogue.",
     "combination_exception.",
     "combination_rule.",
     "delegation.",
+    "entitlement.",
+    "evidence.share",
+    "group.",
+    "import.",
+    "issuer.",
     "key.",
+    "key_encryption_key.",
+    "path.",
+    "people_file.",
     "people_source.",
+    "person.address_",
+    "person.identity_",
     "person.role",
     "role_mapping.",
+    "secret.",
     "setup.",
+    "system.",
+    "tool.approved",
+    "tool.disabled",
+    "tool.enabled",
     "webhook.",
 )
-"""Of what the record says that a rule or a right in Mandate itself changed."""
+"""Of what the record says that a rule or a right in Mandate itself changed: also who answers for what, how a tool is
+classed (so how many people answer for it), whose word is taken for who signs in, and who is let see evidence."""
 CONFIGURATION: Final = [str(action) for action in Action if action.startswith(_RULES)]
 _LEAVING: Final = [Action.PERSON_REMOVAL_HELD, Action.PEOPLE_SOURCE_REMOVALS_REFUSED, Action.PERSON_DISABLED]
 

@@ -332,17 +332,6 @@ def test_a_stand_in_answers_nothing_for_somebody_who_has_a_conflict_by_now(
         worlds.answer(campaign, company.bob, [(item, worlds.KEEP)])
 
 
-def test_nobody_gets_more_than_the_cap_and_the_trace_says_so() -> None:
-    company, _ = worlds.found()
-    make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
-    draft = worlds.campaign(company, start=False)
-    Campaign.objects.filter(pk=draft.pk).update(load_cap=1)
-    reviews.activate(draft.pk, by=company.ana)
-    worst, mild = (worlds.live(each) for each in ReviewItem.objects.order_by("number"))
-    assert (worst.reviewer, mild.reviewer) == (company.sofia, company.sam)
-    assert mild.resolution["skipped"] == [{"who": "sofia", "why": "has_enough_to_review"}]
-
-
 def test_whoever_is_shut_out_is_replaced_at_once(
     review: tuple[Company, Campaign, ReviewItem], django_capture_on_commit_callbacks: Callable[..., object]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -137,9 +138,22 @@ def test_what_was_chosen_stays_once_a_campaign_began_and_is_shown_wherever_it_is
     assert "both must keep all of it" in visits.text(visits.as_(company.ana).get("/reviews/q4/"))
     said = describing.scope(campaign)
     assert said["strategies"] == all_of_them
+    assert "This is a rehearsal: nothing does." in visits.text(visits.as_(company.ana).get("/reviews/q4/"))
     assert "medium: one person decides" in describing.control(campaign, said).decode()
     made = timeline.about("campaign:q4").get(action=Action.CAMPAIGN_MADE)
     assert made.detail["strategies"] == all_of_them
+
+
+def test_the_page_says_by_risk_what_silence_does(company: Company) -> None:
+    first, _item = begun(company, {})
+    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    campaign = worlds.campaign(company, slug="next")
+    for sees in (campaign, worlds.campaign(company, slug="draft", start=False)):
+        page = visits.text(visits.as_(company.ana).get(f"/reviews/{sees.slug}/"))
+        rows = re.findall(r'<th scope="row">.*?(Critical|High|Medium|Low) risk.*?</tr>', page, re.DOTALL)
+        assert rows == ["Critical", "High", "Medium", "Low"]
+        assert page.count("It stops; 14 days later it ends, unless a second person restores it.") == 3
+        assert page.count("It is kept, and counts as not reviewed.") == 1
 
 
 def test_a_form_a_template_and_another_like_it_go_by_what_was_chosen(company: Company) -> None:

@@ -1,0 +1,105 @@
+"""What is counted of a review: in time, passed on, nobody's, proven, given again, and what is used of what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from audit import clock
+from entitlements import people
+from entitlements.models import Grant
+from governance import reviews, tasks
+from governance.models import Campaign, Remediation, UsageDay
+from governance.reviews import Answer, measuring
+from governance.reviews.measuring import Measures
+from tests import make
+from tests.governance.companies import Company
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db
+
+type Move = Callable[[datetime | timedelta], datetime]
+
+
+@pytest.fixture
+def review(at: Move) -> tuple[Company, Campaign, Move]:
+    """One item of four tools, and two of one harmless tool, all Sofia's."""
+    company, grant = worlds.found()
+    row = {"agent": company.bot, "grant": grant, "tool": grant.lines.order_by("pk")[0].tool, "calls": 5, "denied": 0}
+    UsageDay.objects.create(day=clock.now().date(), last_at=clock.now(), **row)
+    shared = worlds.low(company)
+    for name in ("one", "two"):
+        make.grant(make.agent(name, sponsor=company.sofia, owner=company.otto), shared, people=[company.bob])
+    at(timedelta())
+    return company, worlds.campaign(company), at
+
+
+def test_items_are_in_time_late_passed_on_and_nobodys(review: tuple[Company, Campaign, Move]) -> None:
+    company, campaign, at = review
+    before = Measures.of(campaign)
+    assert (before.due, before.in_time_percent, before.items) == (0, None, 3)
+
+    worlds.answer(campaign, company.sofia, [(campaign.items.get(agent__slug="one"), worlds.KEEP)])
+    reviews.reassign(campaign.items.get(agent__slug="two").pk, company.resa, by=company.ana, reason="She knows it.")
+    assert (Measures.of(campaign).in_time_percent, Measures.of(campaign).handed) == (100, 1)
+    people.disable(company.sam, by=company.resa.principal, reason="He has left.")
+    people.disable(company.sofia, by=company.resa.principal, reason="She has left.")
+    reviews.reassign_leavers()
+    assert Measures.of(campaign).nobodys == 1
+
+    at(timedelta(days=15))
+    worlds.answer(campaign, company.resa, [(campaign.items.get(agent__slug="two"), worlds.KEEP)])
+    late = Measures.of(campaign)
+    assert (late.due, late.in_time, late.in_time_percent, late.is_late) == (3, 1, 33, True)
+
+
+def test_what_is_removed_is_proven_and_what_is_given_again_within_thirty_days_is_counted(
+    review: tuple[Company, Campaign, Move],
+) -> None:
+    company, campaign, at = review
+    gone = [campaign.items.get(agent__slug=name) for name in ("one", "two")]
+    worlds.answer(campaign, company.sofia, [(each, worlds.REMOVE) for each in gone])
+    for cut in Remediation.objects.all():
+        reviews.prove(cut.pk)
+    at(timedelta(days=3))
+    again = make.grant(gone[0].agent, Grant.objects.get(agent=gone[0].agent).entitlement)
+    Grant.objects.filter(pk=again.pk).update(created_at=at(timedelta()))
+    found = Measures.of(campaign)
+    assert (found.cuts, found.proven, found.proven_in_time, found.excepted) == (2, 2, 2, 0)
+    assert (found.removed, found.again) == (2, 1)
+    assert found.half is not None
+    assert found.most is not None
+    Grant.objects.filter(pk=again.pk).update(created_at=at(timedelta(days=28)))
+    assert Measures.of(campaign).again == 0
+
+
+def test_what_is_used_of_what_was_granted_is_told_before_and_after(review: tuple[Company, Campaign, Move]) -> None:
+    company, campaign, _at = review
+    item = campaign.items.get(agent=company.bot)
+    used = item.lines.get(calls_window=5)
+    worlds.answer(campaign, company.sofia, [(item, Answer("reduce", "unused", kept=(used.pk,)))])
+    first = Measures.of(campaign)
+    assert (first.lines, first.used, first.used_percent) == (6, 1, 16)
+    worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
+    left = Measures.of(campaign)
+    assert (left.lines_left, left.used_left, left.used_left_percent) == (3, 1, 33)
+
+
+def test_the_page_says_it_and_of_many_items_what_a_worker_counted(
+    review: tuple[Company, Campaign, Move], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign, _at = review
+    worlds.answer(campaign, company.sofia, [(campaign.items.get(agent__slug="one"), worlds.REMOVE)])
+    ana, sofia = visits.as_(company.ana), visits.as_(company.sofia)
+    page = visits.text(ana.get("/reviews/q4/"))
+    assert "How it went" in page
+    assert "0 of 1" in page
+    assert "How it went" not in visits.text(sofia.get("/reviews/q4/")), "to whoever runs reviews alone"
+
+    monkeypatch.setattr(measuring, "MANY", 1)
+    assert "How it went" not in visits.text(ana.get("/reviews/q4/"))
+    tasks.count_figures()
+    assert "counted as of" in visits.text(ana.get("/reviews/q4/"))
