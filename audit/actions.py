@@ -183,6 +183,9 @@ class Action(StrEnum):
     ROLE_MAPPING_CONFIRMED = "role_mapping.confirmed"
     ROLE_MAPPING_ENDED = "role_mapping.ended"
     ROLE_MAPPING_PROPOSED = "role_mapping.proposed"
+    SECRET_FORGOTTEN = "secret.forgotten"  # noqa: S105 - the name of an event
+    SECRET_GIVEN_BACK = "secret.given_back"  # noqa: S105 - as above
+    SECRET_WITHHELD = "secret.withheld"  # noqa: S105 - as above
     SECRET_SET = "secret.set"  # noqa: S105 - the name of an event
     SEEN_AGENT_BLOCKED = "seen_agent.blocked"
     SEEN_AGENT_MATCHED = "seen_agent.matched"

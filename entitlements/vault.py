@@ -64,6 +64,11 @@ def place(system_id: int) -> str:
     return f"upstream-credential:{system_id}"
 
 
+def fingerprint(secret: bytes) -> str:
+    """Return what people see of a credential beside its last four characters."""
+    return hashlib.sha256(secret).hexdigest()[:16]
+
+
 @transaction.atomic
 def set_secret(system: System, *, kind: str, value: str, by: Principal, header: str = "Authorization") -> Secret:
     """Store the credential that the gateway sends upstream, replacing any before. Raises CredentialMalformed."""
@@ -71,7 +76,7 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
         raise CredentialMalformed
     if header.lower().startswith("mcp-") or not _SHORTEST <= len(value) <= _LONGEST or not _VALUE.fullmatch(value):
         raise CredentialMalformed
-    fingerprint = hashlib.sha256(value.encode()).hexdigest()[:16]
+    printed = fingerprint(value.encode())
     secret, _ = Secret.objects.update_or_create(
         system=system,
         defaults={
@@ -79,18 +84,49 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
             "header": header,
             "sealed": sealing.seal(value.encode(), place(system.pk)),
             "last_four": value[-4:],
-            "fingerprint": fingerprint,
+            "fingerprint": printed,
             "changed_at": clock.now(),
+            "withheld_at": None,
         },
     )
     log.record(
         Action.SECRET_SET,
         about=[f"system:{system.slug}"],
         by=by,
-        detail={"kind": kind, "header": header, "fingerprint": fingerprint},
+        detail={"kind": kind, "header": header, "fingerprint": printed},
     )
     changes.note(changes.Kind.VAULT, f"system:{system.slug}")
     return secret
+
+
+@transaction.atomic
+def withhold(system: System, printed: str, *, by: Principal, reason: str) -> bool:
+    """Send a credential to nobody any more, and keep it. Says whether it was sent; another one by now is left alone."""
+    rows = Secret.objects.filter(system=system, fingerprint=printed, withheld_at=None)
+    return _changed(Action.SECRET_WITHHELD, rows.update(withheld_at=clock.now()), system, printed, by, reason)
+
+
+@transaction.atomic
+def give_back(system: System, printed: str, *, by: Principal, reason: str) -> bool:
+    """Send a credential again that was withheld. Says whether it is there; another one by now is left alone."""
+    rows = Secret.objects.filter(system=system, fingerprint=printed, withheld_at__isnull=False)
+    return _changed(Action.SECRET_GIVEN_BACK, rows.update(withheld_at=None), system, printed, by, reason)
+
+
+@transaction.atomic
+def forget(system: System, printed: str, *, by: Principal, reason: str) -> bool:
+    """Forget a credential that is withheld, for good. Says whether it was there; another one by now is left alone."""
+    gone, _ = Secret.objects.filter(system=system, fingerprint=printed, withheld_at__isnull=False).delete()
+    return _changed(Action.SECRET_FORGOTTEN, gone, system, printed, by, reason)
+
+
+def _changed(action: Action, count: int, system: System, printed: str, by: Principal, reason: str) -> bool:
+    """Record what was done to a credential, and tell the nodes, if there was one to do it to."""
+    if not count:
+        return False
+    log.record(action, about=[f"system:{system.slug}"], by=by, reason=reason, detail={"fingerprint": printed})
+    changes.note(changes.Kind.VAULT, f"system:{system.slug}")
+    return True
 
 
 @transaction.atomic
@@ -110,8 +146,11 @@ def reseal(most: int) -> int:
 
 
 def open_for(system: System) -> Credential | None:
-    """Open a system's credential, None without one. For the gateway and for discovery alone. Raises SealBroken."""
-    row = Secret.objects.filter(system=system).values_list("kind", "header", "sealed").first()
+    """Open a system's credential for the gateway or discovery alone; None where there is none, or it is withheld.
+
+    Raises SealBroken.
+    """
+    row = Secret.objects.filter(system=system, withheld_at=None).values_list("kind", "header", "sealed").first()
     return None if row is None else opened(system.pk, row[0], row[1], bytes(row[2]))
 
 

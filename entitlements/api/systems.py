@@ -46,6 +46,7 @@ class SecretShown(Shown):
     last_four = serializers.CharField()
     fingerprint = serializers.CharField()
     changed_at = serializers.DateTimeField()
+    withheld_at = serializers.DateTimeField(allow_null=True, help_text="Since when it is sent to nobody.")
 
 
 class SystemShown(Shown):

@@ -24,7 +24,8 @@ _MOST_TRIES: Final = 10
 _SYSTEM: Final = """
 SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, s.kind, s.header, s.sealed,
        array(SELECT e.scope FROM entitlements_entitlement e WHERE e.system_id = y.id AND e.enabled ORDER BY e.scope)
-FROM entitlements_system y LEFT JOIN entitlements_secret s ON s.system_id = y.id WHERE y.slug = %s
+FROM entitlements_system y LEFT JOIN entitlements_secret s ON s.system_id = y.id AND s.withheld_at IS NULL
+WHERE y.slug = %s
 """
 _NAMES: Final = "SELECT slug FROM entitlements_system WHERE kind = ANY(%s)"
 _TOOLS: Final = """

@@ -41,7 +41,10 @@ class SigningKey(models.Model):
 
 
 class Secret(models.Model):
-    """One upstream credential of a system: sealed with AES-256-GCM, its row as associated data."""
+    """One upstream credential of a system: sealed with AES-256-GCM, its row as associated data.
+
+    While it is withheld it opens nothing, as if there were none.
+    """
 
     class Kind(models.TextChoices):
         BEARER = "bearer", "Bearer token"
@@ -54,6 +57,7 @@ class Secret(models.Model):
     last_four = models.CharField(max_length=4)
     fingerprint = models.CharField(max_length=16)
     changed_at = models.DateTimeField()
+    withheld_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"…{self.last_four}"

@@ -16,6 +16,8 @@ from entitlements.models import Agent, Grant, Person, System, Tool, ToolVersion
 from entitlements.words import Risk
 from governance import reviewing
 
+_OTHERS = ["delegation", "agent", "client", "api_token", "upstream_secret", "entitlement", "role"]
+
 
 class ReviewItem(models.Model):
     """One thing to answer for: mostly what one agent may do at one system for one set of people.
@@ -30,6 +32,7 @@ class ReviewItem(models.Model):
         AGENT = "agent", "An agent"
         CLIENT = "client", "A client and its credential"
         API_TOKEN = "api_token", "A personal token"
+        UPSTREAM_SECRET = "upstream_secret", "A system's credential"
         ENTITLEMENT = "entitlement", "An entitlement"
         ROLE = "role", "A role in Mandate"
 
@@ -80,16 +83,12 @@ class ReviewItem(models.Model):
             models.CheckConstraint(
                 name="an_item_says_what_it_is_about",
                 condition=Q(subject_kind="access", agent__isnull=False, system__isnull=False, subject_key="", label="")
-                | (
-                    Q(subject_kind__in=["delegation", "agent", "client", "api_token", "entitlement", "role"])
-                    & ~Q(subject_key="")
-                    & ~Q(label="")
-                ),
+                | (Q(subject_kind__in=_OTHERS) & ~Q(subject_key="") & ~Q(label="")),
             ),
             models.CheckConstraint(
                 name="who_is_asked_first_about_her_own_holds_it",
                 condition=Q(holder_first=False)
-                | Q(holder__isnull=False, subject_kind__in=["delegation", "client", "api_token"]),
+                | Q(holder__isnull=False, subject_kind__in=["delegation", "client", "api_token", "upstream_secret"]),
             ),
             models.CheckConstraint(
                 name="what_is_somebodys_own_says_whose",

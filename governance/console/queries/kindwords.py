@@ -88,6 +88,17 @@ def _token(said: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _upstream(said: Mapping[str, Any]) -> list[str]:
+    used = said["last_call_at"]
+    last = _("It was last used on %(day)s.") % {"day": _day(used)} if used else _("No call was ever sent with it.")
+    stored = _("Sent to the system with each call, as %(header)s; stored on %(day)s.") % {
+        "header": said["header"],
+        "day": _day(said["changed_at"]),
+    }
+    after = _("Removing it sends it to nobody from that moment on, and later forgets it. Change it at the system too.")
+    return [f"{stored} {last}", after]
+
+
 def _role(said: Mapping[str, Any]) -> list[str]:
     since = _("%(role)s in Mandate since %(day)s.") % {"role": Role(said["role"]).label, "day": _day(said["since"])}
     lines = [f"{since} {'' if said['active'] else _('The account is disabled.')}".strip()]
@@ -108,6 +119,7 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     ReviewItem.Subject.AGENT: _agent,
     ReviewItem.Subject.CLIENT: _client,
     ReviewItem.Subject.API_TOKEN: _token,
+    ReviewItem.Subject.UPSTREAM_SECRET: _upstream,
     ReviewItem.Subject.ROLE: _role,
     ReviewItem.Subject.ENTITLEMENT: _entitlement,
 }

@@ -7,13 +7,14 @@ from typing import Final
 
 from governance.models import ReviewItem
 
-from . import agents, clients, entitlements, roles, tokens
+from . import agents, clients, entitlements, roles, tokens, upstreams
 from .kind import Cut, Kind
 
 SUBJECTS: Final[Mapping[str, Kind]] = {
     ReviewItem.Subject.AGENT: agents.KIND,
     ReviewItem.Subject.CLIENT: clients.KIND,
     ReviewItem.Subject.API_TOKEN: tokens.KIND,
+    ReviewItem.Subject.UPSTREAM_SECRET: upstreams.KIND,
     ReviewItem.Subject.ENTITLEMENT: entitlements.KIND,
     ReviewItem.Subject.ROLE: roles.KIND,
 }

@@ -93,6 +93,24 @@ LEFT JOIN entitlements_person m ON m.id = p.manager_id
 WHERE k.revoked_at IS NULL AND k.expires_at > %(now)s AND %(everything)s
 """  # noqa: S608 - made of constants
 
+_UPSTREAM: Final = f"""
+SELECT 'upstream_secret' AS kind, y.slug || ':' || x.fingerprint AS key, y.name AS label, NULL::bigint AS agent_id,
+       y.id AS system_id, o.id AS holder_id, coalesce(o.is_active, false) AS holder_first,
+       greatest(3, (SELECT max({_RISK}) FROM entitlements_tool t WHERE t.system_id = y.id AND t.state = 'approved'))
+           AS risk,
+       {_NO_GRANT}, {_NOBODY},
+       jsonb_build_object('system', y.slug, 'owner', o.login, 'sent_as', x.kind, 'header', x.header,
+           'fingerprint', x.fingerprint, 'changed_at', {_AT.format("x.changed_at")},
+           'last_call_at', (SELECT {_AT.format("max(d.last_at)")} FROM entitlements_tool t
+                            JOIN governance_usageday d ON d.tool_id = t.id WHERE t.system_id = y.id)) AS detail
+FROM entitlements_secret x JOIN entitlements_system y ON y.id = x.system_id
+LEFT JOIN entitlements_person o ON o.id = y.owner_id
+WHERE x.withheld_at IS NULL AND (%(systems)s::text[] IS NULL OR y.slug = ANY(%(systems)s))
+  AND (%(everything)s OR %(by_system)s OR EXISTS (
+      SELECT FROM entitlements_grant g JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+      WHERE e.system_id = y.id AND g.ended_at IS NULL AND g.agent_id IN (@scope)))
+"""  # noqa: S608 - made of constants
+
 _ROLE: Final = f"""
 SELECT 'role' AS kind, p.login || ':' || r.role AS key, p.name || ': ' || r.role AS label, NULL::bigint AS agent_id,
        NULL::bigint AS system_id, p.id AS holder_id, false AS holder_first,
@@ -179,7 +197,7 @@ FROM (
 _FOUND: Final[Mapping[str, tuple[str, ...]]] = {
     Campaign.Kind.DELEGATION: (_DELEGATION,),
     Campaign.Kind.OWNERSHIP: (_AGENT,),
-    Campaign.Kind.CREDENTIAL: (_CLIENT, _TOKEN),
+    Campaign.Kind.CREDENTIAL: (_CLIENT, _TOKEN, _UPSTREAM),
     Campaign.Kind.ENTITLEMENT_DEFINITION: (_ENTITLEMENT,),
     Campaign.Kind.CONSOLE_ACCESS: (_ROLE, _TOKEN),
 }
@@ -221,6 +239,8 @@ def _statement(kind: str, scope: Mapping[str, Any], now: datetime) -> tuple[str,
         "now": now,
         "risks": ["low", "medium", "high", "critical"],
         "everything": not scope,
+        "systems": scope.get("systems") or None,
+        "by_system": set(scope) == {"systems"},
         "holder_first": kind == Campaign.Kind.CREDENTIAL,
     }
     return found, {**values, **told}

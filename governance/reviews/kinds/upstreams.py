@@ -1,0 +1,52 @@
+"""The credentials that Mandate keeps for systems: a removal withholds one, and when it is final forgets it.
+
+Silence withholds none: it would stop everybody at that system. What it opens there is changed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from entitlements import vault
+from entitlements.models import Secret, System
+from governance.models import ReviewItem
+
+from .kind import Cut, Kind
+
+
+def _there(keys: Collection[str]) -> set[str]:
+    slugs = {key.rpartition(":")[0] for key in keys}
+    rows = Secret.objects.filter(system__slug__in=slugs, withheld_at=None).values_list("system__slug", "fingerprint")
+    return {f"{slug}:{fingerprint}" for slug, fingerprint in rows}
+
+
+def _of(item: ReviewItem) -> tuple[System, str]:
+    slug, _, fingerprint = item.subject_key.rpartition(":")
+    return System.objects.get(slug=slug), fingerprint
+
+
+def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
+    system, fingerprint = _of(item)
+    return {"withheld": vault.withhold(system, fingerprint, by=cut.by, reason=cut.reason)}
+
+
+def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
+    system, fingerprint = _of(item)
+    return before["withheld"] and vault.give_back(system, fingerprint, by=cut.by, reason=cut.reason)
+
+
+def _finish(item: ReviewItem, cut: Cut) -> None:
+    system, fingerprint = _of(item)
+    vault.forget(system, fingerprint, by=cut.by, reason=cut.reason)
+
+
+def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
+    """Open what the gateway would send: nothing, or another credential than this one."""
+    system, fingerprint = _of(item)
+    opened = vault.open_for(system)
+    is_sent = opened is not None and vault.fingerprint(opened.secret) == fingerprint
+    return [{"ask": "credential", "system": system.slug, "allowed": is_sent, "holds": not is_sent}]
+
+
+KIND = Kind(_there, _cut, _probe, _undo, _finish)
