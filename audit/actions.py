@@ -174,6 +174,8 @@ class Action(StrEnum):
     REVIEW_DECIDED = "review.decided"
     REVIEW_NOT_ANSWERED = "review.not_answered"
     REVIEW_POSTPONED = "review.postponed"
+    REVIEW_QUESTION_ANSWERED = "review.question_answered"
+    REVIEW_QUESTION_ASKED = "review.question_asked"
     REVIEW_REASSIGNED = "review.reassigned"
     REVIEW_RECALLED = "review.recalled"
     REVIEW_REOPENED = "review.reopened"

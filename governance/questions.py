@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -10,10 +9,10 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.errors import NotFound
 from entitlements.models import Person
 
-from . import approvals, narrowing, requests
+from . import approvals, questioning, requests
 from .asking import Asker
 from .models import RequestQuestion
 
@@ -21,32 +20,16 @@ MOST: Final = 20
 """Questions about one request; more is a conversation, and belongs elsewhere."""
 
 
-class TooManyQuestions(DomainError):
-    """There are twenty questions about this request already: talk to each other."""
-
-    code, status = "too_many_questions", HTTPStatus.CONFLICT
-
-
-class QuestionAnswered(DomainError):
-    """The question is answered already."""
-
-    code, status = "question_answered", HTTPStatus.CONFLICT
-
-
 @transaction.atomic
 def ask(request_id: UUID, *, by: Person, text: str) -> RequestQuestion:
     """Ask whoever asked for the access something about it, as somebody whom it waits for; the time to answer goes on.
 
-    Raises ReasonRequired without a text, narrowing.ReasonTooLong, TooManyQuestions, and what `approvals.approve`
-    raises about person and state.
+    Raises what `questioning` raises, and what `approvals.approve` raises about person and state.
     """
-    narrowing.check_size({}, text)
+    text = questioning.words(text)
     request = requests.locked(request_id, also=by)
     approvals.stage_for(request, by, None)
-    if not text.strip():
-        raise ReasonRequired
-    if request.questions.count() >= MOST:
-        raise TooManyQuestions
+    questioning.check_count(request.questions.count(), MOST)
     made = RequestQuestion.objects.create(request=request, asked_by=by, text=text, asked_at=clock.now())
     with requests.within(request):
         log.record(
@@ -63,10 +46,9 @@ def ask(request_id: UUID, *, by: Person, text: str) -> RequestQuestion:
 def answer(request_id: UUID, question_id: UUID, *, by: Asker, text: str) -> RequestQuestion:
     """Answer a question about what one asked for, once.
 
-    Raises NotFound, requests.NotTheRequester, Decided, Overdue, ReasonRequired, narrowing.ReasonTooLong and
-    QuestionAnswered.
+    Raises NotFound, requests.NotTheRequester, Decided, Overdue, and what `questioning` raises.
     """
-    narrowing.check_size({}, text)
+    text = questioning.words(text)
     request = requests.locked(request_id)
     if not requests.asked_by(request, by):
         raise requests.NotTheRequester
@@ -74,10 +56,7 @@ def answer(request_id: UUID, question_id: UUID, *, by: Asker, text: str) -> Requ
     question = RequestQuestion.objects.filter(request=request, pk=question_id).first()
     if question is None:
         raise NotFound
-    if not text.strip():
-        raise ReasonRequired
-    if question.answer:
-        raise QuestionAnswered
+    questioning.check_unanswered(question)
     question.answer, question.answered_as, question.answered_at = text, str(by.principal), clock.now()
     question.save(update_fields=["answer", "answered_as", "answered_at"])
     with requests.within(request):

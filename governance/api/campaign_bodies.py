@@ -22,6 +22,7 @@ from governance.models import (
     ReviewDecision,
     ReviewItem,
     ReviewLine,
+    ReviewQuestion,
     Suggestion,
 )
 from governance.reviews import newer, stepping, tallies
@@ -260,6 +261,19 @@ class NewerSignalShown(Shown):
         return [dict(each) for each in newer.unlike(told.reasons, told.item.suggestion.reasons)]
 
 
+class ItemQuestionShown(Shown):
+    """What a reviewer asked about an item, of whom, and what was answered."""
+
+    id = serializers.UUIDField()
+    item = serializers.UUIDField(source="item_id")
+    asked_by = serializers.CharField(source="asked_by.login")
+    asked_of = serializers.CharField(source="asked_of.login")
+    asked_at = serializers.DateTimeField()
+    text = serializers.CharField()
+    answer = serializers.CharField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+
+
 class ItemShown(Shown):
     """What one agent may do at one system for one set of people, or another thing by `key`, and what was answered."""
 
@@ -284,6 +298,7 @@ class ItemShown(Shown):
     draft = serializers.SerializerMethodField()
     decision = serializers.SerializerMethodField()
     comments = serializers.SerializerMethodField()
+    questions = serializers.SerializerMethodField()
 
     def get_lines(self, item: ReviewItem) -> list[dict[str, Any]]:
         """List the tools by name."""
@@ -326,6 +341,12 @@ class ItemShown(Shown):
         """List what was said about it, oldest first."""
         said: list[ReviewComment] = sorted(item.comments.all(), key=lambda each: (each.at, each.pk))
         return [CommentShown(each).data for each in said]
+
+    @extend_schema_field(ItemQuestionShown(many=True))
+    def get_questions(self, item: ReviewItem) -> list[dict[str, Any]]:
+        """List what reviewers asked about it, oldest first."""
+        asked: list[ReviewQuestion] = sorted(item.questions.all(), key=lambda each: (each.asked_at, each.pk))
+        return [ItemQuestionShown(each).data for each in asked]
 
     def _places(self, person: Person) -> set[int]:
         """Return in whose places the caller answers, read once an answer."""

@@ -63,7 +63,14 @@ class OfReviews(Endpoint):
         if self.caller.agent is not None:
             return ReviewItem.objects.none()
         return reviews.items_visible_to(self.caller.human).prefetch_related(
-            "lines__tool", "assignments__reviewer", "assignments__draft", "suggestion", "newer_signal", "comments__by"
+            "lines__tool",
+            "assignments__reviewer",
+            "assignments__draft",
+            "suggestion",
+            "newer_signal",
+            "comments__by",
+            "questions__asked_by",
+            "questions__asked_of",
         )
 
     def campaign(self, slug: str) -> Campaign:

@@ -19,7 +19,7 @@ from .questions import RequestQuestion
 from .requests import AccessRequest, Approval, ApprovalPolicy, RequestLine
 from .reviewitems import PopulationRow, ReviewItem, ReviewLine
 from .reviews import Assignment, Campaign, Draft, ReviewDecision
-from .reviewtalk import ReviewComment
+from .reviewtalk import ReviewComment, ReviewQuestion
 from .setup import SetupCheck
 from .staging import CampaignStaging
 from .tallies import AssignmentTally, ItemTally
@@ -72,6 +72,7 @@ __all__ = [
     "ReviewDecision",
     "ReviewItem",
     "ReviewLine",
+    "ReviewQuestion",
     "ReviewTrigger",
     "RuleApproval",
     "SampledItem",

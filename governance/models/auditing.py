@@ -15,6 +15,7 @@ from django.db.models import F, Q
 
 from entitlements.models import Person
 
+from .questions import Question
 from .reviewitems import ReviewItem
 from .reviews import Campaign
 
@@ -128,21 +129,15 @@ class AuditMark(models.Model):
         return f"{self.sampled_id}:{self.finding}"
 
 
-class AuditQuestion(models.Model):
+class AuditQuestion(Question):
     """A question of an auditor about a review or one of its items; the owner of the review answers it once."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="audit_questions")
     item = models.ForeignKey(ReviewItem, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    asked_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
-    text = models.CharField(max_length=2000)
-    asked_at = models.DateTimeField()
     due_at = models.DateTimeField()
-    answer = models.CharField(max_length=2000, blank=True)
     answered_by = models.ForeignKey(
         Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
-    answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -156,6 +151,3 @@ class AuditQuestion(models.Model):
             ),
         ]
         indexes: ClassVar = [models.Index(name="audit_question_page", fields=["campaign", "-asked_at", "-id"])]
-
-    def __str__(self) -> str:
-        return str(self.id)

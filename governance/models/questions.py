@@ -1,4 +1,4 @@
-"""What an approver asks back about a request, and what is answered."""
+"""What people ask about something, and what is answered; here an approver about a request."""
 
 from __future__ import annotations
 
@@ -13,17 +13,28 @@ from entitlements.models import Person
 from .requests import AccessRequest
 
 
-class RequestQuestion(models.Model):
-    """One question of somebody whom a request waits for; whoever asked answers it once. Never deleted."""
+class Question(models.Model):
+    """What all questions have: who asked what, and what was answered. None is ever deleted, each is answered once."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="questions")
     asked_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
     text = models.CharField(max_length=2000)
     asked_at = models.DateTimeField()
-    answered_as = models.CharField(max_length=120, blank=True)
     answer = models.CharField(max_length=2000, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class RequestQuestion(Question):
+    """One question of somebody whom a request waits for; whoever asked answers it once."""
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="questions")
+    answered_as = models.CharField(max_length=120, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -34,6 +45,3 @@ class RequestQuestion(models.Model):
                 | (~Q(answer="") & ~Q(answered_as="") & Q(answered_at__isnull=False)),
             ),
         ]
-
-    def __str__(self) -> str:
-        return str(self.id)

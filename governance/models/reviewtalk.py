@@ -1,7 +1,7 @@
 """What people say to each other about an item of a review. It decides nothing, and is never taken back.
 
-Triggers (migration 0044) let nothing here be rewritten or deleted, and nothing be added once the evidence of the review
-is being sealed.
+Triggers (migrations 0044 and 0047) let nothing here be rewritten or deleted, a question be answered once, and nothing
+be added once the evidence of the review is being sealed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from entitlements.models import Person
 
+from .questions import Question
 from .reviewitems import ReviewItem
 
 
@@ -33,3 +34,20 @@ class ReviewComment(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class ReviewQuestion(Question):
+    """What a reviewer asks about an item before she answers it; who knows answers once, and decides nothing."""
+
+    item = models.ForeignKey(ReviewItem, on_delete=models.PROTECT, related_name="questions")
+    asked_of = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="review_questions")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_question_about_an_item_says_something_and_is_answered_whole",
+                condition=~Q(text="")
+                & (Q(answer="", answered_at=None) | (~Q(answer="") & Q(answered_at__isnull=False))),
+            ),
+            models.CheckConstraint(name="nobody_asks_themselves", condition=~Q(asked_by=F("asked_of"))),
+        ]

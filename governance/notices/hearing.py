@@ -35,7 +35,7 @@ from governance.models import (
 )
 from governance.models.notices import Kind
 
-from . import hooks, queueing, running, stewards
+from . import hooks, inquiries, queueing, running, stewards
 from .told import Teller, Told, key
 
 logger = logging.getLogger(__name__)
@@ -350,27 +350,10 @@ _UNUSED: Final[Mapping[Action, Any]] = {
 }
 
 
-def _audited(event: Event) -> Iterator[Told]:
-    """Tell the owner of a review what its auditor asks, the auditor the answer, and whom evidence is shared with."""
-    campaign = Campaign.objects.select_related("owner").filter(slug=key(event, "campaign")).first()
-    if campaign is None:
-        return
-    about, url = f"campaign:{campaign.slug}", f"/reviews/{campaign.slug}/audit/"
-    said, people = {
-        Action.AUDIT_QUESTION_ASKED: (_("An auditor asks about %(review)s; answer within a working day."), None),
-        Action.AUDIT_QUESTION_ANSWERED: (
-            _("Your question about %(review)s was answered."),
-            event.detail.get("asked_by"),
-        ),
-        Action.EVIDENCE_SHARED: (_("The evidence of %(review)s is shared with you."), key(event, "person")),
-    }[Action(event.action)]
-    told = [campaign.owner] if people is None else Person.objects.filter(login=people)
-    yield Told(Kind.REVIEW_WAITING, told, about, said % {"review": campaign.name}, url)
-
-
 _TELLERS: Final[Mapping[Action, Teller]] = {
     **stewards.TELLERS,
     **running.TELLERS,
+    **inquiries.TELLERS,
     **dict.fromkeys(_UNUSED, _unused),
     Action.REQUEST_SUBMITTED: _asked,
     Action.APPROVAL_ESCALATED: _asked,
@@ -396,5 +379,4 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.REVIEW_REASSIGNED: _reassigned,
     Action.REVIEW_DECIDED: _review,
     Action.SETUP_TESTED: _setup,
-    **dict.fromkeys((Action.AUDIT_QUESTION_ASKED, Action.AUDIT_QUESTION_ANSWERED, Action.EVIDENCE_SHARED), _audited),
 }

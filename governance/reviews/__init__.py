@@ -18,6 +18,8 @@ from .errors import (
 )
 from .evidence import Evidence, evidence
 from .excepting import make as make_exception
+from .inquiring import answer as answer_question
+from .inquiring import ask
 from .launching import activate, stage, stage_now
 from .looking import looked
 from .nudging import remind
@@ -46,7 +48,9 @@ __all__ = [
     "Submission",
     "activate",
     "advance",
+    "answer_question",
     "apply_due",
+    "ask",
     "campaigns_visible_to",
     "cancel",
     "close",

@@ -22,7 +22,7 @@ from audit.actions import Action
 from entitlements import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person, Role
-from governance import reviewing
+from governance import questioning, reviewing
 from governance.models import (
     AuditMark,
     AuditQuestion,
@@ -74,18 +74,6 @@ class NotTheAnswerer(DomainError):
     """The owner of the review answers the questions of its auditors."""
 
     code, status = "not_the_campaign_owner", HTTPStatus.FORBIDDEN
-
-
-class AnsweredAlready(DomainError):
-    """The question is answered; ask another."""
-
-    code, status = "question_answered", HTTPStatus.CONFLICT
-
-
-class TooManyQuestions(DomainError):
-    """There are two hundred questions about this review already: talk to each other."""
-
-    code, status = "too_many_questions", HTTPStatus.CONFLICT
 
 
 def may_audit(campaign: Campaign, person: Person) -> bool:
@@ -258,22 +246,19 @@ def mark(sampled_id: int, *, by: Person, finding: str, note: str = "") -> AuditM
 def ask(campaign_id: UUID, *, by: Person, text: str, item_id: UUID | None = None) -> AuditQuestion:
     """Ask the owner of a review about it, or about one of its items; an answer is due in one working day.
 
-    Raises NotFound, NotTheAuditor, ReasonRequired, TooManyQuestions.
+    Raises NotFound, NotTheAuditor, and what `questioning` raises.
     """
-    campaign = _closed(campaign_id)
+    campaign, text = _closed(campaign_id), questioning.words(text)
     _check_auditor(campaign, by)
-    if not text.strip():
-        raise ReasonRequired
     if item_id is not None and not ReviewItem.objects.filter(pk=item_id, campaign=campaign).exists():
         raise NotFound
-    if AuditQuestion.objects.filter(campaign=campaign).count() >= MOST_QUESTIONS:
-        raise TooManyQuestions
+    questioning.check_count(AuditQuestion.objects.filter(campaign=campaign).count(), MOST_QUESTIONS)
     now = clock.now()
     made = AuditQuestion.objects.create(
         campaign=campaign,
         item_id=item_id,
         asked_by=by,
-        text=text.strip(),
+        text=text,
         asked_at=now,
         due_at=reviewing.business_days(now, 1),
     )
@@ -285,18 +270,16 @@ def ask(campaign_id: UUID, *, by: Person, text: str, item_id: UUID | None = None
 
 @transaction.atomic
 def answer(question_id: UUID, *, by: Person, text: str) -> AuditQuestion:
-    """Answer a question about one's review, once. Raises NotFound, NotTheAnswerer, ReasonRequired, AnsweredAlready."""
+    """Answer a question about one's review, once. Raises NotFound, NotTheAnswerer, and what `questioning` raises."""
+    text = questioning.words(text)
     rows = AuditQuestion.objects.select_for_update(of=("self",)).select_related("campaign", "asked_by")
     question = rows.filter(pk=question_id).first()
     if question is None:
         raise NotFound
     if question.campaign.owner_id != by.pk:
         raise NotTheAnswerer
-    if not text.strip():
-        raise ReasonRequired
-    if question.answer:
-        raise AnsweredAlready
-    question.answer, question.answered_by, question.answered_at = text.strip(), by, clock.now()
+    questioning.check_unanswered(question)
+    question.answer, question.answered_by, question.answered_at = text, by, clock.now()
     question.save(update_fields=["answer", "answered_by", "answered_at"])
     detail = {"question": str(question.pk), "asked_by": question.asked_by.login}
     about = _about(question.campaign)

@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
+from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.models import Person, Role
-from governance import narrowing
+from governance import questioning
 from governance.models import Assignment, Campaign, EvidencePack, EvidenceSealing, ReviewComment, ReviewItem
 
 from . import ending, seeing
@@ -38,17 +38,15 @@ def comment(item_id: UUID, *, by: Person, text: str) -> ReviewComment:
     """Say something about an item, as whoever answers it or runs reviews; it stays until the evidence is sealed.
 
     Raises NotFound for what `by` does not see, Forbidden for who only reads it, ReasonRequired without a text,
-    narrowing.ReasonTooLong, TooManyComments, and what `open_to_talk` raises.
+    narrowing.ReasonTooLong, TooManyComments, and what `talked_about` raises.
     """
-    narrowing.check_size({}, text)
+    said = questioning.words(text)
     item = open_to_talk(item_id, by)
     if not may_comment(item, by):
         raise Forbidden
-    if not text.strip():
-        raise ReasonRequired
     if item.comments.count() >= MOST:
         raise TooManyComments
-    made = ReviewComment.objects.create(item=item, by=by, text=text.strip(), at=clock.now())
+    made = ReviewComment.objects.create(item=item, by=by, text=said, at=clock.now())
     log.record(
         Action.REVIEW_COMMENTED,
         about=[*ending.about(item), f"comment:{made.pk}"],
@@ -78,19 +76,25 @@ def is_open(campaign: Campaign) -> bool:
 def open_to_talk(item_id: UUID, by: Person) -> ReviewItem:
     """Find an item that somebody sees and that is still talked about; nobody seals its review meanwhile.
 
-    Raises NotFound, NotUnderWay, AlreadySealed, BeingSealed.
+    Raises NotFound, and what `talked_about` raises.
     """
     item = seeing.items_visible_to(by).filter(pk=item_id).first()
     if item is None:
         raise NotFound
-    campaign = Campaign.objects.select_for_update(no_key=True).get(pk=item.campaign_id)
+    item.campaign = talked_about(item.campaign_id)
+    return item
+
+
+def talked_about(campaign_id: UUID) -> Campaign:
+    """Lock a review about whose items something may still be said. Raises NotUnderWay, AlreadySealed, BeingSealed."""
+    campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
     if campaign.state not in Campaign.BEGAN:
         raise NotUnderWay
     if EvidencePack.objects.filter(campaign=campaign).exists():
         raise AlreadySealed
     if _sealings(campaign).exists():
         raise BeingSealed
-    return item
+    return campaign
 
 
 def digest(text: str) -> str:

@@ -125,3 +125,5 @@ def _decide(made: addresses.World) -> None:
     said = Answer("certify", "business_need", text(500))
     reviews.save_draft(item, said, by=made.company.sofia, rev=0)  # type: ignore[arg-type]
     reviews.comment(item, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
+    asked = reviews.ask(item, of=made.company.sam, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
+    reviews.answer_question(asked.pk, by=made.company.sam, text=text(500))

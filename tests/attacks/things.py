@@ -55,6 +55,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "policy-proposals/key": samples["settings/proposal"],
         "proposals/key": samples["proposals/pk"],
         "requests/asked": samples["requests/pk"],
+        "review-questions/key": samples["review-questions/question"],
         "review-items/key": samples["reviews/item"],
         "revocations/key": samples["stop/pk"],
         "rule-approvals/key": samples["settings/approval"],

@@ -80,7 +80,7 @@ SIGN_IN: Final = ["", "totp/activate/", "webauthn/", "webauthn/add/"]
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 REVIEWERS: Final = {"review-work", "review-submit", "review-one"}
 OTHERS: Final[dict[str, set[str]]] = {
-    "sofia": {*REVIEWERS, "home", "request-page", "proposal-page", "delegations"},
+    "sofia": {*REVIEWERS, "home", "request-page", "proposal-page", "delegations", "review-question"},
     "olga": {"review-audit", "review-sample", "review-evidence"},
 }
 NOT_HERS: Final = {"/reviews/q4/audit/", "/reviews/q4/evidence/"}
@@ -99,6 +99,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
     batch, flows = elsewhere.access()
     item = ReviewItem.objects.select_related("campaign").order_by("number")[0]
     campaigns_of = campaigns.every_state()
+    *inquiries, talked_about = elsewhere.questions()
     more = {
         "review-page": ["/reviews/q4/", *(f"/reviews/{slug}/" for slug in campaigns_of.values())],
         "review-compare": [f"/reviews/{slug}/compare/" for slug in ("q4", *campaigns_of.values())],
@@ -107,7 +108,8 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "request-edit": [f"/requests/{(asked := emergencies.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
         "review-sample": [f"/audit/samples/{elsewhere.audited(PASSWORD).pk}/"],
-        "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/"],
+        "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/", talked_about],
+        "review-question": inquiries,
         "review-template-edit": [f"/reviews/templates/{elsewhere.template()}/edit/"],
         "review-one": [f"/small-reviews/{small.small_review()}/"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],

@@ -20,6 +20,7 @@ from governance import (
     editing,
     invariants,
     narrowing,
+    questioning,
     questions,
     reassigning,
     requests,
@@ -103,7 +104,7 @@ def test_an_approver_asks_back_and_whoever_asked_answers_once(company: Company) 
     with pytest.raises(requests.NotTheRequester):
         questions.answer(asked.pk, question.pk, by=company.sofia, text="Mine.")
     questions.answer(asked.pk, question.pk, by=company.otto, text="The one for the quarter.")
-    with pytest.raises(questions.QuestionAnswered):
+    with pytest.raises(questioning.QuestionAnswered):
         questions.answer(asked.pk, question.pk, by=company.otto, text="No, another.")
     told = Event.objects.filter(action__in=[Action.REQUEST_QUESTION_ASKED, Action.REQUEST_QUESTION_ANSWERED])
     assert sorted((each.actor, each.reason) for each in told) == [

@@ -12,7 +12,8 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
 from governance import approvalrules, requests, reviews
-from governance.models import AccessRequest, Campaign, Dormancy, OfficeProposal, RuleApproval
+from governance.models import AccessRequest, Campaign, Dormancy, OfficeProposal, ReviewQuestion, RuleApproval
+from governance.reviews import inquiring
 
 from . import systems
 
@@ -37,6 +38,11 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
         .annotate(waiting=Subquery(counted))
         .order_by("due_at")
     )
+
+
+def questions_for(person: Person) -> QuerySet[ReviewQuestion]:
+    """Return what reviewers ask this person about items, the longest waiting first."""
+    return inquiring.waiting_for(person)
 
 
 def proposals_for(person: Person) -> QuerySet[OfficeProposal]:

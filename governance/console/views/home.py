@@ -26,6 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
     lists = {
         "requests": waiting.requests_for(person),
         "reviews": waiting.reviews_for(person),
+        "questions": waiting.questions_for(person),
         "emergencies": emergency.to_review(person),
         "proposals": waiting.proposals_for(person),
         "unneeded": waiting.unneeded(person),
@@ -52,6 +53,7 @@ def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
         *(
             "requests",
             "reviews",
+            "questions",
             "emergencies",
             "proposals",
             "unneeded",

@@ -30,7 +30,7 @@ from governance.models import (
     ReviewDecision,
     ReviewItem,
 )
-from governance.reviews import assigning, auditing, commenting, seeing
+from governance.reviews import assigning, auditing, commenting, inquiring, seeing
 
 from .reviews import found
 
@@ -95,6 +95,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
         "detail": seen,
         "row": seen.row,
         "mine": mine,
+        "questions": row.questions.select_related("asked_by", "asked_of").order_by("asked_at", "pk"),
         "comments": row.comments.select_related("by").order_by("at", "pk"),
         "may_comment": commenting.is_open(row.campaign) and commenting.may_comment(row, person),
     }
@@ -102,6 +103,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
         told |= {
             "narrowing": reviewdetail.narrowing(seen.row, seen.row.draft) if seen.row.may_end else [],
             "drop": [(code, REASONS[code]) for code in reviewing.DROP],
+            "knows": inquiring.who_knows(row, but=person),
             "successors": assigning.successors(row.pk, by=person),
         }
     return told

@@ -16,6 +16,7 @@ from governance.models import (
     ReviewComment,
     ReviewDecision,
     ReviewLine,
+    ReviewQuestion,
 )
 from governance.reviews import newer
 
@@ -216,11 +217,32 @@ def comments(rows: Iterable[ReviewComment]) -> Iterator[Row]:
         }
 
 
+def _questions(campaign: Campaign) -> QuerySet[ReviewQuestion]:
+    rows = ReviewQuestion.objects.filter(item__campaign=campaign)
+    return rows.select_related("item", "asked_by", "asked_of").order_by("item__number", "asked_at", "pk")
+
+
+def questions(rows: Iterable[ReviewQuestion]) -> Iterator[Row]:
+    """What reviewers asked about items before they answered, and what they were told; it decided nothing."""
+    for asked in rows:
+        yield {
+            "item": asked.item.number,
+            "question": str(asked.pk),
+            "asked_by": asked.asked_by.login,
+            "asked_of": asked.asked_of.login,
+            "asked_at": utc(asked.asked_at),
+            "text": asked.text,
+            "answer": asked.answer,
+            "answered_at": utc(asked.answered_at),
+        }
+
+
 TABLES: Final = {
     "05_comments": Table(_comments, comments, ("by",), "comment:{comment}"),
     "05_decisions": Table(_decisions, decisions, ("system", "usage_grade", "outcome"), "decision:{decision}"),
     "05_history": Table(_history, history, ("stage", "verb", "via", "taken_back"), "decision:{decision}"),
     "05_newer_signals": Table(_newer, newer_signals, ("suggestion", "verdict", "stands")),
+    "05_questions": Table(_questions, questions, ("asked_of",), "question:{question}"),
     "05_unanswered": Table(_unanswered, unanswered, ("did",), "item:{item_id}"),
     "06_remediation": Table(_remediation, remediation, ("action", "state"), "decision:{decision}"),
     "07_exceptions": Table(_exceptions, exceptions, ("by",), "decision:{decision}"),

@@ -102,7 +102,7 @@ def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
         "late_arrivals_missing": abs(scope["issued_after"] - sum(bool(row["issued_at"]) for row in late)),
         "late_arrivals_in_population": sum(row["grant"] in grants for row in late),
         **_of_decisions(folder, sum(outcomes[verb] for verb in ("certify", "reduce", "revoke"))),
-        "comments_not_as_recorded": len(_said(folder) ^ _told(folder)),
+        "words_not_as_recorded": len(_said(folder) ^ _told(folder)),
     }
 
 
@@ -129,20 +129,30 @@ def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
     }
 
 
-def _said(folder: Folder) -> set[tuple[str, str]]:
-    """Return each comment of the tables with the digest of its text."""
-    return {(row["comment"], hashlib.sha256(row["text"].encode()).hexdigest()) for row in read(folder, "05_comments")}
+def _said(folder: Folder) -> set[tuple[str, str, str]]:
+    """Return each comment, question and answer of the tables with the digest of its text."""
+    comments = [("review.commented", row["comment"], row["text"]) for row in read(folder, "05_comments")]
+    asked = list(read(folder, "05_questions"))
+    questions = [("review.question_asked", row["question"], row["text"]) for row in asked]
+    answers = [("review.question_answered", row["question"], row["answer"]) for row in asked if row["answer"]]
+    return {
+        (action, key, hashlib.sha256(text.encode()).hexdigest())
+        for action, key, text in (*comments, *questions, *answers)
+    }
 
 
-def _told(folder: Folder) -> set[tuple[str, str]]:
-    """Return each comment that the record tells of, with the digest that it has of the text."""
+def _told(folder: Folder) -> set[tuple[str, str, str]]:
+    """Return each of them that the record tells of, with the digest that it has of the text."""
     found = set()
     for line in lines(folder, "13_audit_events"):
-        if b"review.commented" in line:
+        if b"review.commented" in line or b"review.question_" in line:
             event = json.loads(json.loads(line)["body"])
-            if event["action"] == "review.commented" and event["outcome"] == "success":
-                found.add((event["detail"]["comment"], event["detail"]["sha256"]))
+            if event["action"] in _TALK and event["outcome"] == "success":
+                found.add((event["action"], event["detail"][_TALK[event["action"]]], event["detail"]["sha256"]))
     return found
+
+
+_TALK = {"review.commented": "comment", "review.question_asked": "question", "review.question_answered": "question"}
 
 
 def faults(pack: zipfile.ZipFile, public_key: bytes | None = None) -> Iterator[str]:

@@ -30,6 +30,7 @@ from governance import (
     overrides,
     ownership,
     policies,
+    reviews,
     rules,
 )
 from governance.adoption import batches
@@ -104,6 +105,7 @@ def world() -> World:
         "systems/slug": company.system.slug,
         "reviews/slug": recurring.save(campaign.slug, name="Kept", by=company.ana).slug,  # a template is called so too
         "reviews/item": worlds.item(campaign).pk,
+        "review-questions/question": _asked(campaign, company),
         "audit/sample": worlds.audited(company.system, sponsor=company.sofia, person=company.bob, by=company.ana).pk,
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
@@ -128,6 +130,10 @@ def world() -> World:
         "token": "nothing",
     }
     return World(company, grant, session, client, campaign, samples)
+
+
+def _asked(campaign: Campaign, company: companies.Company) -> object:
+    return reviews.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="What for?").pk
 
 
 def _excepted(company: companies.Company) -> CombinationException:

@@ -26,10 +26,11 @@ RELATED: Final = {
     "sofia": "adoption-page coverage-page agent-page emergency-page proposal-page client-page request-page grant-page"
     " system-page tool-page connect-light stop review-page review-item-page review-work review-submit"
     " review-calendar"
-    " review-one",
+    " review-one review-question",
     "otto": "coverage-page agent-page emergency-page proposal-page client-page agent-edit request-page"
     " request-edit grant-page system-page tool-page connect-light stop",
-    "sam": "grant-page emergency-page request-page system-page tool-page system-edit entitlement-add entitlement-edit",
+    "sam": "review-question grant-page emergency-page request-page system-page tool-page system-edit entitlement-add"
+    " entitlement-edit",
     "alice": "grant-page emergency-page request-page",
     "bob": "person-page group-page",
     "mallory": "",

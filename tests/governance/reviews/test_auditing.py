@@ -17,7 +17,7 @@ from audit.models import Event
 from entitlements import people, roles
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
-from governance import reviews
+from governance import questioning, reviews
 from governance.models import (
     AuditMark,
     AuditQuestion,
@@ -150,7 +150,7 @@ def test_a_question_is_due_in_a_working_day_and_answered_once_by_the_owner(
     with pytest.raises(auditing.NotTheAnswerer):
         auditing.answer(asked.pk, by=company.resa, text="No idea.")
     auditing.answer(asked.pk, by=company.ana, text="It posts invoices.")
-    with pytest.raises(auditing.AnsweredAlready):
+    with pytest.raises(questioning.QuestionAnswered):
         auditing.answer(asked.pk, by=company.ana, text="And more.")
     for event in Event.objects.filter(action__in=[Action.AUDIT_QUESTION_ASKED, Action.AUDIT_QUESTION_ANSWERED]):
         hearing.tell(event)

@@ -61,6 +61,8 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
         rows.update(name=HOSTILE)
     said = replace(worlds.REMOVE, comment="=Nobody uses it.\u2028Nobody\x85will.")
     reviews.comment(worlds.item(campaign).pk, by=company.sofia, text="+Said to all.\u2028More.")
+    asked = reviews.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="@Sam?")
+    reviews.answer_question(asked.pk, by=company.sam, text="-1, I say.")
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
     for decision in done.removals:
         reviews.prove(decision)
@@ -268,6 +270,9 @@ def test_no_cell_of_a_spreadsheet_is_a_formula_and_each_table_has_one(closed: tu
             assert not [cell for cell in row if cell.lstrip().startswith(("=", "+", "-", "@"))], name
     assert "'=Nobody uses it." in files["05_history.csv"].decode()
     assert verify.rows(files["05_history.jsonl"])[0]["comment"].startswith("=Nobody")
+    (asked,) = verify.rows(files["05_questions.jsonl"])
+    assert (asked["text"], asked["asked_of"], asked["answer"]) == ("@Sam?", "sam", "-1, I say.")
+    assert "'@Sam?" in files["05_questions.csv"].decode()
     assert "'+Said to all." in files["05_comments.csv"].decode()
     assert verify.rows(files["05_comments.jsonl"])[0]["text"].startswith("+Said")
 
@@ -287,9 +292,12 @@ WRONG: list[tuple[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]], s
     ("06_remediation", lambda rows: [], "cuts_without_remediation"),  # noqa: ARG005 - called with them
     ("06_remediation", lambda rows: [{**rows[0], "state": "applied"}], "cuts_not_proven"),
     ("05_history", lambda rows: [{**rows[0], "counts": False}], "decided_items_without_decision"),
-    ("05_comments", lambda rows: [{**rows[0], "text": "Another."}], "comments_not_as_recorded"),
-    ("05_comments", lambda rows: rows[1:], "comments_not_as_recorded"),
-    ("05_comments", lambda rows: [*rows, {**rows[0], "comment": "x"}], "comments_not_as_recorded"),
+    ("05_comments", lambda rows: [{**rows[0], "text": "Another."}], "words_not_as_recorded"),
+    ("05_questions", lambda rows: [{**rows[0], "text": "Another."}], "words_not_as_recorded"),
+    ("05_questions", lambda rows: [{**rows[0], "answer": "Another."}], "words_not_as_recorded"),
+    ("05_questions", lambda rows: rows[1:], "words_not_as_recorded"),
+    ("05_comments", lambda rows: rows[1:], "words_not_as_recorded"),
+    ("05_comments", lambda rows: [*rows, {**rows[0], "comment": "x"}], "words_not_as_recorded"),
 ]
 
 
