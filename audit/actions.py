@@ -168,6 +168,7 @@ class Action(StrEnum):
     REQUEST_SUBMITTED = "request.submitted"
     REVIEW_ABSTAINED = "review.abstained"
     REVIEW_ACCESS_RESTORED = "review.access_restored"
+    REVIEW_CLAIMED = "review.claimed"
     REVIEW_COMMENTED = "review.commented"
     REVIEW_DEADLINE_HELD = "review.deadline_held"
     REVIEW_DEADLINE_RELEASED = "review.deadline_released"

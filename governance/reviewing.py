@@ -18,6 +18,7 @@ ENGINE: Final = "resolve@4"
 _SATURDAY: Final = 5
 UNRESOLVED: Final = "unresolved"
 ASSIGNED: Final = "reassigned"
+CLAIMED: Final = "claimed"
 _LIVE_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet may take for the beginning of a formula, the full-width forms included."""
 

@@ -89,6 +89,17 @@ class BulkDoneShown(Shown):
     results = DraftedShown(many=True)
 
 
+class Claim(OfReviews):
+    """POST /review-items/{id}/claim."""
+
+    @extend_schema(request=MaybeWhy, responses=ItemShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
+        """Take an item that has no reviewer; whoever comes second is refused (`item_taken`)."""
+        item, body = self.item(key), self.body(MaybeWhy)
+        reviews.claim(item.pk, by=self.reviewer(), reason=body["reason"])
+        return self.told_item(self.item(key))
+
+
 class HandOn(OfReviews):
     """POST /review-items/{id}/hand-on."""
 

@@ -102,6 +102,7 @@ _ROWS: Final[Matrix] = {
     ("grant-right-size", "POST"): row(Role.ANALYST, Role.SECURITY, related="sponsor owner system_owner"),
     ("simulate-reduction", "POST"): READABLE,
     ("review-item", "GET"): READABLE,
+    ("review-item-claim", "POST"): _COMBINE,
     ("review-item-comment", "POST"): _ANSWER,
     ("review-item-ask", "POST"): _ANSWER,
     ("review-questions", "GET"): READABLE,

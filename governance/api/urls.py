@@ -117,6 +117,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
     path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
     path(_ITEM, campaigns.OneItem.as_view(), name="review-item"),
+    path(_ITEM + "/claim", campaign_verbs.Claim.as_view(), name="review-item-claim"),
     path(_ITEM + "/comment", talking.Comment.as_view(), name="review-item-comment"),
     path(_ITEM + "/ask", talking.Ask.as_view(), name="review-item-ask"),
     path(PREFIX + "review-questions", talking.Questions.as_view(), name="review-questions"),

@@ -255,6 +255,7 @@ PAGES: Final[Pages] = {
     **_both(like("campaign-submissions"), "review-submit"),
     ("review-draft", "POST"): like("review-item-draft PUT"),
     **{(f"review-{act}", "POST"): like("review-item-draft PUT") for act in ("looked", "narrow", "hand-on")},
+    ("review-claim", "POST"): like("review-item-claim"),
     ("review-comment", "POST"): like("review-item-comment"),
     ("review-ask", "POST"): like("review-item-ask"),
     ("review-question", "GET"): like("review-question GET"),

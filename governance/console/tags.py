@@ -109,6 +109,7 @@ _RULES: Final[Mapping[str, Any]] = {
     "holder": gettext_lazy("is asked about what is theirs"),
     "admin": gettext_lazy("administers Mandate"),
     "reassigned": gettext_lazy("named by hand"),
+    "claimed": gettext_lazy("took it, as nobody was found"),
 }
 _WHY: Final[Mapping[str, Any]] = {
     "requested_it": gettext_lazy("asked for it"),

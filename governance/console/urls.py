@@ -115,6 +115,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<slug:slug>/items/<uuid:item>/", reviewitem.one, name="review-item-page"),
     path("reviews/<slug:slug>/items/<uuid:item>/act/", reviewitem.act, name="review-item-act"),
     path("reviews/<slug:slug>/items/<uuid:item>/recall/", workbench.recall, name="review-recall"),
+    path("reviews/<slug:slug>/items/<uuid:item>/claim/", reviewitem.claim, name="review-claim"),
     path("reviews/<slug:slug>/items/<uuid:item>/reassign/", reviews.reassign, name="review-reassign"),
     path("reviews/<slug:slug>/due.ics", reviewlife.due, name="review-calendar"),
     path("reviews/<slug:slug>/compare/", contrasting.compare, name="review-compare"),

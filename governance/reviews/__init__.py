@@ -3,6 +3,7 @@
 from .answering import Submission, drafts_of, drafts_tag, save_draft, submit
 from .assigning import hand_on, reassign, reassign_leavers
 from .campaigns import Manner, make
+from .claiming import claim
 from .closing import close, finish_closing
 from .commenting import comment
 from .deadlines import apply_due, release, revoke_due
@@ -53,6 +54,7 @@ __all__ = [
     "ask",
     "campaigns_visible_to",
     "cancel",
+    "claim",
     "close",
     "comment",
     "drafts_of",

@@ -93,21 +93,25 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
     """Let another person answer an item. Raises NotFound, ReasonRequired, NotUnderWay, ConflictOfInterest."""
     if not reason.strip():
         raise ReasonRequired
-    old = _live(item_id)
+    old = locked(item_id)
     people = dict(around.of_items([item_id], old.stage))[item_id]
     to.refresh_from_db(fields=["is_active"])
     why = against(to, people)
     if why is not None:
         raise ConflictOfInterest(who=to.login, why=why.value)
-    resolution = {
+    return pass_to(old, to, by_hand(to, reviewing.ASSIGNED, by=by), by=by.principal, reason=reason)
+
+
+def by_hand(to: Person, rule: str, *, by: Person) -> dict[str, Any]:
+    """Return what is stored of a reviewer whom no chain found: by which rule, and who said so."""
+    return {
         "chosen": to.login,
-        "rule": reviewing.ASSIGNED,
+        "rule": rule,
         "skipped": [],
         "by": str(by.principal),
         "evaluated_at": clock.now().isoformat(),
         "engine": reviewing.ENGINE,
     }
-    return _replace(old, to, resolution, by=by.principal, reason=reason)
 
 
 def successors(item_id: UUID, *, by: Person) -> list[Person]:
@@ -136,7 +140,8 @@ def hand_on(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment
     return reassign(item_id, to, by=by, reason=reason)
 
 
-def _live(item_id: UUID) -> Assignment:
+def locked(item_id: UUID) -> Assignment:
+    """Lock who is to answer an item now, or that nobody was found. Raises NotFound, NotUnderWay."""
     live = Assignment.objects.select_for_update(of=("self",)).select_related(
         "item__campaign", "item__agent", "item__system", "reviewer"
     )
@@ -162,9 +167,16 @@ def with_active(people: Around, also: AbstractSet[str]) -> Around:
     return replace(people, active=people.active | also)
 
 
-def _replace(
-    old: Assignment, to: Person | None, resolution: dict[str, Any], *, by: Principal, reason: str
+def pass_to(
+    old: Assignment,
+    to: Person | None,
+    resolution: dict[str, Any],
+    *,
+    by: Principal,
+    reason: str,
+    action: Action = Action.REVIEW_REASSIGNED,
 ) -> Assignment:
+    """Let somebody else answer, or nobody, with how that came about; what was stays beside it."""
     Assignment.objects.filter(pk=old.pk).update(state=Assignment.State.REASSIGNED)
     new = Assignment.objects.create(
         item=old.item, stage=old.stage, reviewer=to, resolution=resolution, assigned_at=clock.now()
@@ -172,7 +184,7 @@ def _replace(
     Assignment.objects.filter(pk=old.pk).update(replaced_by=new)
     people = [f"person:{who.login}" for who in (old.reviewer, to) if who]
     log.record(
-        Action.REVIEW_REASSIGNED,
+        action,
         about=[*ending.about(old.item), *people],
         by=by,
         reason=reason,
@@ -205,12 +217,12 @@ def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
     changed = 0
     for item_id in list(rows.values_list("item", flat=True)[:limit]):
         with transaction.atomic():
-            old = _live(item_id)
+            old = locked(item_id)
             if not rows.filter(pk=old.pk).exists():
                 continue  # somebody else was quicker
             people = dict(around.of_items([item_id], old.stage))[item_id]
             choice = reviewing.resolve(replace(people, busy=_busy(old.item.campaign)))
             to = Person.objects.filter(login=choice.reviewer or "").first()
-            _replace(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
+            pass_to(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
             changed += 1
     return changed

@@ -10,7 +10,7 @@ from entitlements.models import Person, System, Workflow
 from governance import reviews
 from governance.adoption import batches
 from governance.models import AdoptionBatch, AuditSample, ReviewItem
-from governance.reviews import assigning, inquiring, recurring
+from governance.reviews import assigning, recurring
 from governance.reviews.recurring import Rhythm
 from tests.governance.reviews import worlds
 
@@ -46,16 +46,15 @@ def audited(password: str) -> AuditSample:
 
 
 def questions() -> list[str]:
-    """Let a reviewer ask sofia and others about an agent; one of them answers. Returns the addresses of the pages."""
+    """Let a reviewer ask sofia about an agent twice, who answers once; returns the pages, and that of the item last."""
     ana, sofia = Person.objects.get(login="ana"), Person.objects.get(login="sofia")
     hers = ReviewItem.objects.filter(campaign__slug="q4", assignments__reviewer=sofia, assignments__state="assigned")
     item = hers.filter(agent__sponsor=sofia).order_by("-number")[0]
     reviewer = assigning.successors(item.pk, by=sofia)[0]
     reviews.reassign(item.pk, reviewer, by=ana, reason="She knows it, and does not decide it.")
-    knows = inquiring.who_knows(item, but=reviewer)
-    asked = [reviews.ask(item.pk, of=each, by=reviewer, text="Which desk needs all of it?") for each in knows]
-    answered = next(each for each in asked if each.asked_of != sofia)
-    reviews.answer_question(answered.pk, by=answered.asked_of, text="The sales desk does.")
+    said = ("Which desk needs all of it?", "Since when?")
+    asked = [reviews.ask(item.pk, of=sofia, by=reviewer, text=text) for text in said]
+    reviews.answer_question(asked[1].pk, by=sofia, text="Since the sales desk has it.")
     reviews.comment(item.pk, by=ana, text="Asked once before, in spring.")
     return [f"/review-questions/{each.pk}/" for each in asked] + [f"/reviews/q4/items/{item.pk}/"]
 

@@ -30,7 +30,7 @@ from governance.models import (
     ReviewDecision,
     ReviewItem,
 )
-from governance.reviews import assigning, auditing, commenting, inquiring, seeing
+from governance.reviews import assigning, auditing, claiming, commenting, inquiring, seeing
 
 from .reviews import found
 
@@ -73,11 +73,12 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "campaign": row.campaign,
         "item": row,
         "answers": said.order_by("decided_at", "stage"),
-        "asked": Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first(),
+        "asked": (asked := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()),
         "deadline": (deadline := NoAnswer.objects.filter(item=row).select_related("restored_by").first()),
         "failed": failed if _may(request, "retry") else None,
         "may_except": _may(request, "except"),
         "may_reopen": is_owners and row.campaign.state == "active" and _may(request, "reopen"),
+        "may_claim": asked and row.campaign.state == "active" and row.pk in claiming.may_claim([asked], person),
         "may_restore": deadline is not None and _is_stopped(deadline) and _may(request, "restore"),
         "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
         "story": _story(row, person),
@@ -123,6 +124,16 @@ def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
 def _is_stopped(deadline: NoAnswer) -> bool:
     is_settled = deadline.restored_at or deadline.revoked_at
     return not is_settled and deadline.revoke_at is not None and deadline.revoke_at > clock.now()
+
+
+@require_POST
+@doors.page
+def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Take an item that has no reviewer, and go to answer it."""
+    row = item_of(request, slug, item)
+    reviews.claim(row.pk, by=doors.person(request), reason=request.POST.get("reason", "").strip()[:500])
+    doors.done(request, _("The item is yours to answer."))
+    return redirect(f"/reviews/{slug}/work/#item-{item}")
 
 
 @require_POST

@@ -23,7 +23,7 @@ from governance.console import doors, paging
 from governance.console.queries import building, launch, overview, plotting, resulting, trending
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
-from governance.reviews import care, covering, deadlines, measuring, previewing, recurring, seeing
+from governance.reviews import care, claiming, covering, deadlines, measuring, previewing, recurring, seeing
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -161,7 +161,8 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "grace_ends": deadlines.grace_ends(campaign),
         "reviewers": reviewers,
         "other_reviewers": others,
-        "unresolved": read.unresolved(campaign) if sees_all else [],
+        "unresolved": (unresolved := read.unresolved(campaign) if sees_all else []),
+        "claimable": claiming.may_claim(unresolved, person) if campaign.state == Campaign.State.ACTIVE else set(),
         "over": read.over(campaign) if sees_all else [],
         "mine": read.assigned(campaign, person).exists(),
         "waits": reviews.waiting_for(person).filter(item__campaign=campaign).count(),

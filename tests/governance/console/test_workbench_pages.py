@@ -224,7 +224,10 @@ def test_the_day_beside_a_removal_is_when_it_comes_and_beside_what_is_kept_when_
 
 
 def test_why_somebody_is_asked_or_passed_over_is_said_in_words() -> None:
-    rules = {rule for kind in Campaign.Kind.values for rule in reviewing.rules(kind)} | {reviewing.ASSIGNED}
+    rules = {rule for kind in Campaign.Kind.values for rule in reviewing.rules(kind)} | {
+        reviewing.ASSIGNED,
+        reviewing.CLAIMED,
+    }
     assert [rule for rule in rules if tags.reviewer_rule(rule) == rule] == []
     assert [bar for bar in reviewing.Bar if bar.value in tags.passed_over(f"nora: {bar.value}")] == []
 
