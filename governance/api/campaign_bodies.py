@@ -27,6 +27,8 @@ from governance.models import (
 )
 from governance.reviews import newer, stepping, tallies
 
+from .talk_bodies import CommentShown, ItemQuestionShown
+
 _REASONS = sorted({*reviewing.KEEP, *reviewing.DROP, *reviewing.ABSTAIN})
 _MOST = 200
 
@@ -236,15 +238,6 @@ class SuggestionShown(Shown):
     version = serializers.CharField()
 
 
-class CommentShown(Shown):
-    """What somebody said about an item."""
-
-    id = serializers.UUIDField()
-    by = serializers.CharField(source="by.login")
-    at = serializers.DateTimeField()
-    text = serializers.CharField()
-
-
 class NewerSignalShown(Shown):
     """What would have been suggested at `seen_at`, where that differs; information beside the frozen suggestion."""
 
@@ -259,19 +252,6 @@ class NewerSignalShown(Shown):
     def get_new_reasons(self, told: NewerSignal) -> list[dict[str, Any]]:
         """List the reasons that were not there when the campaign began."""
         return [dict(each) for each in newer.unlike(told.reasons, told.item.suggestion.reasons)]
-
-
-class ItemQuestionShown(Shown):
-    """What a reviewer asked about an item, of whom, and what was answered."""
-
-    id = serializers.UUIDField()
-    item = serializers.UUIDField(source="item_id")
-    asked_by = serializers.CharField(source="asked_by.login")
-    asked_of = serializers.CharField(source="asked_of.login")
-    asked_at = serializers.DateTimeField()
-    text = serializers.CharField()
-    answer = serializers.CharField()
-    answered_at = serializers.DateTimeField(allow_null=True)
 
 
 class ItemShown(Shown):

@@ -19,9 +19,9 @@ from governance import reviews
 from governance.models import ReviewQuestion
 from governance.reviews import inquiring
 
-from .campaign_bodies import CommentShown, ItemQuestionShown
 from .campaigns import OfReviews
 from .requests import UnknownName
+from .talk_bodies import CommentShown, ItemQuestionShown
 
 
 class TextSaid(Strict):
