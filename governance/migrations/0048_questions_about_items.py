@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
     """One table and its triggers."""
 
     dependencies: ClassVar = [
-        ("governance", "0046_newer_signals"),
+        ("governance", "0047_credentials_of_systems"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
     operations: ClassVar = [
