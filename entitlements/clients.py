@@ -14,7 +14,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, locks, seenagents
+from . import changes, independence, locks, seenagents
 from .errors import DomainError, NotFound
 from .locks import Lock
 from .models import Agent, Client, ClientAlias, System
@@ -161,7 +161,8 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
 def enable(client: Client, *, by: Principal, reason: str) -> Client:
     """Let a client that was disabled, or closed since nobody used it, work again, with new tokens only.
 
-    Raises NotFound, PutAway, AgentRetired, and what the guards raise.
+    One that was disabled is enabled by somebody else than who did that. Raises NotFound, PutAway, SecondPersonNeeded,
+    AgentRetired, and what the guards raise.
     """
     if client.agent_id is not None:
         locks.shared([(Lock.AGENT, client.agent_id)])
@@ -170,6 +171,8 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
         return locked
     if locked.idle == Client.Idle.DELETED:
         raise PutAway
+    if locked.idle != Client.Idle.CLOSED:  # what nobody used was stopped by nobody
+        independence.check_start(f"client:{locked.client_id}", Action.CLIENT_DISABLED, by)
     if locked.agent_id is not None:
         _check_not_retired(locked.agent_id)
     _pass_guards(locked.agent, locked.api_scopes)

@@ -44,11 +44,19 @@ def same_human(one: Person | None, other: Person | None) -> bool:
     return one is not None and other is not None and other in accounts_of(one)
 
 
-def check_start(link: str, stopped: Action, by: Principal) -> None:
-    """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SecondPersonNeeded."""
+def check_start(link: str, stopped: Action, by: Principal, **said: object) -> None:
+    """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SecondPersonNeeded.
+
+    `said` is what the detail of a stop holds, where its action tells of other things too.
+    """
     if by == SYSTEM:
         return
-    last = timeline.about(link).filter(action=stopped).last()
+    stops = timeline.about(link).filter(action=stopped)
+    if said:
+        fitting = (each for each in stops.reverse() if said.items() <= each.detail.items())
+        last = next(fitting, None)
+    else:
+        last = stops.last()
     if by.kind != "person" or (last is not None and last.actor in _names_of(by)):
         raise SecondPersonNeeded
 

@@ -186,10 +186,16 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
 
 @transaction.atomic
 def enable(person: Person, *, by: Principal, reason: str) -> Person:
-    """Let a disabled person in again. Raises KeptBySource while a people source says that they have left."""
+    """Let a disabled person in again, as somebody else than who shut them out.
+
+    A people source lets in whom it shut out itself, and says so by its own row. Raises SecondPersonNeeded, and
+    KeptBySource while a people source says that they have left.
+    """
     locked = _locked(person)
     if locked.is_active:
         return locked
+    if by.kind != "source":
+        independence.check_start(f"person:{locked.login}", Action.PERSON_DISABLED, by)
     if SourcedPerson.objects.filter(person=locked, active=False).exists():
         raise KeptBySource
     locked.is_active, locked.disabled_at = True, None

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from audit import log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes, limits, locks, scopes
+from entitlements import changes, independence, limits, locks, scopes
 from entitlements.errors import NotFound, Stale
 from entitlements.locks import Lock
 from entitlements.models import Entitlement, EntitlementTool, GrantLine, System, Tool
@@ -88,8 +88,8 @@ def edit_entitlement(
     """Change name, sentence, longest, enabled, rule or tools. The scope, being a name on the wire, never changes.
 
     A tool that open grants hold cannot be taken out or tightened (EntitlementInUse): that is a change of those grants,
-    to be made where each has its own event. `enabled=False` stops the entitlement with every grant of it. Raises Stale,
-    NotFound and what `make_entitlement` raises.
+    to be made where each has its own event. `enabled=False` stops the entitlement with every grant of it, and whoever
+    did that is not who enables it. Raises Stale, NotFound, SecondPersonNeeded and what `make_entitlement` raises.
     """
     locks.exclusive((Lock.SYSTEM, entitlement.system_id))
     try:
@@ -107,6 +107,7 @@ def edit_entitlement(
     moved = tools is not None and {tool.pk: dict(cap) for tool, cap in tools.items()} != lines
     if not changed and not moved:
         return locked
+    _check_start(locked, changed, by)
     _check(locked.system, tools, fields.get("longest", locked.longest))
     if tools is not None and moved:
         _replace(locked, tools, lines)
@@ -161,6 +162,12 @@ def _check(system: System, tools: Lines | None, longest: timedelta) -> None:
         if tool.system_id != system.pk:
             raise errors.EntitlementMalformed("The tool belongs to another system.", tool=tool.name)
         limits.compile(cap)
+
+
+def _check_start(entitlement: Entitlement, changed: Mapping[str, object], by: Principal) -> None:
+    """Refuse to enable what the same person stopped: one event tells of stops and of every other change."""
+    if changed.get("enabled"):
+        independence.check_start(about(entitlement)[0], Action.ENTITLEMENT_EDITED, by, enabled=False)
 
 
 def _said(tools: Lines) -> dict[str, dict[str, Any]]:
