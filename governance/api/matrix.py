@@ -214,6 +214,7 @@ _ROWS: Final[Matrix] = {
     ("seen-agent-unblock", "POST"): _COMBINE,
     ("coverage", "GET"): READABLE,
     ("coverage-summary", "GET"): READABLE,
+    ("token-health", "GET"): READABLE,
     ("system-paths", "POST"): row(Role.ANALYST, related="system_owner"),
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,

@@ -33,6 +33,7 @@ from . import (
     sources,
     suggesting,
     talking,
+    tokenhealth,
     webhooks,
 )
 from .outlook import Outlook
@@ -74,6 +75,7 @@ urlpatterns: list[URLPattern] = [
     path(_SEEN + "/unblock", adoption.SeenUnblock.as_view(), name="seen-agent-unblock"),
     path(PREFIX + "coverage", coverage.CoverageRows.as_view(), name="coverage"),
     path(PREFIX + "coverage/summary", coverage.Summary.as_view(), name="coverage-summary"),
+    path(PREFIX + "token-health", tokenhealth.TokenHealth.as_view(), name="token-health"),
     path(PREFIX + "systems/<slug:key>/paths", coverage.SystemPath.as_view(), name="system-paths"),
     path(PREFIX + "campaigns", campaigns.Campaigns.as_view(), name="campaigns"),
     path(PREFIX + "campaigns/preview", CampaignPreview.as_view(), name="campaign-preview"),

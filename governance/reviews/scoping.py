@@ -9,10 +9,11 @@ whenever a campaign begins; what is excluded stays in the population, with its r
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -151,12 +152,16 @@ def matching(scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Gra
     return _within(Grant.objects.filter(ended_at=None, expires_at__gt=now), scope, kind, now)
 
 
-def over(campaign: Campaign) -> QuerySet[Grant]:
-    """Return the grants that a campaign of access would have taken in, had they not ended within the window before."""
+def over(campaign: Campaign, told: Collection[UUID] | None = None) -> QuerySet[Grant]:
+    """Return the grants that a campaign of access would have taken in, had they not ended within the window before.
+
+    With `told` those are meant whatever their rows say of their end: the record named them.
+    """
     taken = campaign.snapshot_at
     if taken is None or campaign.kind not in OF_ACCESS:
         return Grant.objects.none()
     rows = Grant.objects.filter(ended_at__gt=taken - usage.WINDOW, ended_at__lte=taken)
+    rows = rows if told is None else Grant.objects.filter(pk__in=told)
     return _within(rows, campaign.scope, campaign.kind, taken)
 
 

@@ -7,8 +7,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from audit import clock
+from governance import tokenhealth
 from governance.console import doors
-from governance.console.queries import tokenhealth
 
 
 @require_safe

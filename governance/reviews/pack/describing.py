@@ -21,7 +21,7 @@ from governance.models import Campaign, Suggestion
 from governance.reviews import ending, scoping, suggesting
 
 from . import contents, controls, period, verify
-from .tables import Table, issued_after, utc
+from .tables import Table, issued_after, over_before, utc
 
 
 def scope(campaign: Campaign) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def scope(campaign: Campaign) -> dict[str, Any]:
         "population_sha256": campaign.population_sha256,
         "outcomes": ending.outcomes(campaign),
         "issued_after": len(issued_after(campaign)),
+        "over_before": over_before(campaign),
     }
 
 

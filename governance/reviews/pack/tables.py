@@ -9,19 +9,19 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
 
 from audit import clock
 from audit.actions import Action
 from audit.models import Event
 from entitlements.models import Grant
 from governance.models import Assignment, Campaign, Notice, PopulationRow, ReviewItem
-from governance.reviews import scoping
+from governance.reviews import scoping, usage
 
 type Row = dict[str, Any]
 
@@ -61,6 +61,7 @@ def population(rows: Iterable[PopulationRow]) -> Iterator[Row]:
             "risk": row.item.risk,
             "grant": str(row.grant_id or ""),
             "grant_version": row.grant_version,
+            "ephemeral": False,
             "payload": row.payload,
             "row_sha256": row.row_sha256,
         }
@@ -131,30 +132,67 @@ def late_arrivals(rows: Iterable[Any]) -> Iterator[Row]:
                 "starts_at": utc(grant.starts_at),
                 "expires_at": utc(grant.expires_at),
                 "state": grant.state,
+                "ephemeral": grant.ended_at is not None,
                 "covered_by": grant.covered_by or "",
             }
 
 
+_ENDS: Final = (Action.GRANT_EXPIRED, Action.GRANT_REVOKED)
+_MARGIN: Final = timedelta(minutes=1)
+"""What ended so close to the beginning of the window is not compared: a row and its event have two moments."""
+
+
 def _ephemeral(campaign: Campaign) -> QuerySet[Grant]:
-    rows = scoping.over(campaign).select_related("agent", "entitlement__system")
-    return rows.order_by("ended_at", "pk")
+    rows = _not_taken(campaign, scoping.over(campaign)).select_related("agent", "entitlement__system")
+    since, until = _compared(campaign)
+    told = {"since": Value(since, DateTimeField()), "until": Value(until, DateTimeField())}
+    return rows.annotate(**told).order_by("ended_at", "pk")
 
 
-def ephemeral(rows: Iterable[Grant]) -> Iterator[Row]:
-    """Each grant within the scope that was in force in the ninety days before, and over when the list was frozen."""
-    for grant in rows:
-        yield {
-            "grant": str(grant.pk),
-            "agent": grant.agent.slug,
-            "system": grant.entitlement.system.slug,
-            "entitlement": grant.entitlement.scope,
-            "request": str(grant.request_id or ""),
-            "starts_at": utc(grant.starts_at),
-            "expires_at": utc(grant.expires_at),
-            "ended_at": utc(grant.ended_at),
-            "state": grant.state,
-            "end_reason": grant.end_reason,
-        }
+def _not_taken(campaign: Campaign, rows: QuerySet[Grant]) -> QuerySet[Grant]:
+    """Leave out what was still in force for the frozen list, though it ended while that was taken."""
+    return rows.exclude(pk__in=PopulationRow.objects.filter(campaign=campaign, grant__isnull=False).values("grant"))
+
+
+def _compared(campaign: Campaign) -> tuple[datetime, datetime]:
+    """Return between which moments ends in the record are set against the rows."""
+    until = campaign.snapshot_at or clock.now()
+    return until - usage.WINDOW + _MARGIN, until
+
+
+def ephemeral(rows: Iterable[Any]) -> Iterator[Row]:
+    """Each grant within the scope that was in force in the ninety days before, and over when the list was frozen.
+
+    `recorded_at` is when the record says that it ended, empty where it tells of no end.
+    """
+    for some in batched(rows, 500):
+        told = Event.objects.filter(action__in=_ENDS, links__overlap=[f"grant:{grant.pk}" for grant in some])
+        recorded = {link: event.at for event in told for link in event.about}
+        for grant in some:
+            at = recorded.get(f"grant:{grant.pk}")
+            yield {
+                "grant": str(grant.pk),
+                "agent": grant.agent.slug,
+                "system": grant.entitlement.system.slug,
+                "entitlement": grant.entitlement.scope,
+                "request": str(grant.request_id or ""),
+                "starts_at": utc(grant.starts_at),
+                "expires_at": utc(grant.expires_at),
+                "ended_at": utc(grant.ended_at),
+                "recorded_at": utc(at if at and grant.since < at <= grant.until else None),
+                "state": grant.state,
+                "end_reason": grant.end_reason,
+                "ephemeral": True,
+            }
+
+
+def over_before(campaign: Campaign) -> int:
+    """Count the grants in scope of which the record says that they ended in the window before the list was frozen."""
+    since, until = _compared(campaign)
+    told = Event.objects.filter(action__in=_ENDS, at__gt=since, at__lte=until)
+    links = (link for each in told.values_list("links", flat=True).iterator() for link in each)
+    ended = {UUID(link.removeprefix("grant:")) for link in links if link.startswith("grant:")}
+    return _not_taken(campaign, scoping.over(campaign, ended)).count()
 
 
 def _assignments(campaign: Campaign) -> QuerySet[Assignment]:

@@ -90,7 +90,7 @@ def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
         grants.add(row["grant"])
     outcomes = Counter(row["outcome"] for row in read(folder, "05_items"))
     items = {row["item"] for row in read(folder, "05_items")}
-    late = list(read(folder, "03_late_arrivals"))
+    late, over = list(read(folder, "03_late_arrivals")), list(read(folder, "03_ephemeral"))
     return {
         "population_rows_missing": abs(scope["population_rows"] - population.total()),
         "population_rows_changed": changed,
@@ -101,6 +101,8 @@ def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
         "lines_without_outcome": sum(row["outcome"] in _OPEN for row in read(folder, "05_decisions")),
         "late_arrivals_missing": abs(scope["issued_after"] - sum(bool(row["issued_at"]) for row in late)),
         "late_arrivals_in_population": sum(row["grant"] in grants for row in late),
+        "ephemeral_missing": abs(scope["over_before"] - sum(bool(row["recorded_at"]) for row in over)),
+        "ephemeral_in_population": sum(row["grant"] in grants for row in over),
         **_of_decisions(folder, sum(outcomes[verb] for verb in ("certify", "reduce", "revoke"))),
         "words_not_as_recorded": len(_said(folder) ^ _told(folder)),
     }

@@ -13,8 +13,8 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.api import caller
 from entitlements.models import Client, IssuedToken, Tool, ToolVersion
-from governance import plots
-from governance.console.queries import resulting, tokenhealth, trending
+from governance import plots, tokenhealth
+from governance.console.queries import resulting, trending
 from governance.models import ReviewLine, UsageDay
 from governance.reviews import Answer, care, covering
 from tests import make

@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,7 +33,9 @@ from tests.architecture import tree
 from tests.audit.make import Archive
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
+from tests.governance.reviews.spoiling import WRONG
 
 SIGNED = worlds.SIGNED
 PAGE = (tree.ROOT / "docs/operate/reviews.md").read_text()
@@ -276,30 +277,6 @@ def test_no_cell_of_a_spreadsheet_is_a_formula_and_each_table_has_one(closed: tu
     assert verify.rows(files["05_comments.jsonl"])[0]["text"].startswith("+Said")
 
 
-ENDS_EARLIER = {"decision": "x", "verb": "certify", "valid_until": "2030-01-01", "counts": False}
-WRONG: list[tuple[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]], str]] = [
-    ("03_population", lambda rows: rows[1:], "population_rows_missing"),
-    ("03_population", lambda rows: [{**rows[0], "payload": "{}"}], "population_rows_changed"),
-    ("03_population", lambda rows: [{**rows[0], "row_sha256": "0" * 64}], "population_hash_differs"),
-    ("05_items", lambda rows: [{**rows[0], "outcome": "in_review"}], "items_without_outcome"),
-    ("05_decisions", lambda rows: [{**rows[0], "outcome": ""}], "lines_without_outcome"),
-    ("05_history", lambda rows: [*rows, {**rows[0], **ENDS_EARLIER}], "cuts_without_remediation"),
-    ("06_remediation", lambda rows: [*rows, {**rows[0], "decision": "x"}], "remediations_without_cut"),
-    ("03_late_arrivals", lambda rows: rows[1:], "late_arrivals_missing"),
-    ("05_items", lambda rows: [{**rows[0], "outcome": "certify"}, *rows[1:]], "outcome_counts_differ"),
-    ("05_items", lambda rows: rows[1:], "items_without_population"),
-    ("06_remediation", lambda rows: [], "cuts_without_remediation"),  # noqa: ARG005 - called with them
-    ("06_remediation", lambda rows: [{**rows[0], "state": "applied"}], "cuts_not_proven"),
-    ("05_history", lambda rows: [{**rows[0], "counts": False}], "decided_items_without_decision"),
-    ("05_comments", lambda rows: [{**rows[0], "text": "Another."}], "words_not_as_recorded"),
-    ("05_questions", lambda rows: [{**rows[0], "text": "Another."}], "words_not_as_recorded"),
-    ("05_questions", lambda rows: [{**rows[0], "answer": "Another."}], "words_not_as_recorded"),
-    ("05_questions", lambda rows: rows[1:], "words_not_as_recorded"),
-    ("05_comments", lambda rows: rows[1:], "words_not_as_recorded"),
-    ("05_comments", lambda rows: [*rows, {**rows[0], "comment": "x"}], "words_not_as_recorded"),
-]
-
-
 def test_each_equation_finds_what_it_is_for(closed: tuple[Company, Campaign], tmp_path: Path) -> None:
     company, campaign = closed
     files = opened(worlds.sealed(campaign, company.ana))
@@ -309,7 +286,8 @@ def test_each_equation_finds_what_it_is_for(closed: tuple[Company, Campaign], tm
     (late,) = verify.rows(files["03_late_arrivals.jsonl"])
     assert late["agent"] == "late-bot"
     taken = verify.rows(files["03_population.jsonl"])[0]["grant"]
-    tried = [*WRONG, ("03_late_arrivals", lambda rows: [{**rows[0], "grant": taken}], "late_arrivals_in_population")]
+    others = (("03_late_arrivals", "late_arrivals_in_population"), ("03_ephemeral", "ephemeral_in_population"))
+    tried = [*WRONG, *((name, lambda rows: [{**rows[0], "grant": taken}], said) for name, said in others)]
     assert {equation for _name, _change, equation in tried} == set(verify.tie_out(folder, scope))
     for name, change, equation in tried:
         file = folder / f"{name}.jsonl"
@@ -352,7 +330,10 @@ def test_what_went_on_over_the_whole_period_is_in_it(
     assert [(row["person"], row["seconds"]) for row in rows] == [("alice", 90.0), ("bob", 0.0)]
     files = opened(worlds.sealed(campaign, company.ana))
     over = verify.rows(files["03_ephemeral.jsonl"])
-    assert [(row["agent"], row["end_reason"]) for row in over] == [("short-bot", "It was for a day.")]
+    told = [(row["agent"], row["end_reason"], row["ephemeral"], bool(row["recorded_at"])) for row in over]
+    assert told == [("short-bot", "It was for a day.", True, True)]
+    assert {row["ephemeral"] for row in verify.rows(files["03_population.jsonl"])} == {False}
+    assert "Ephemeral" in visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/"))
     changes = verify.rows(files["11_config_changes.jsonl"])
     assert "campaign.made" in {row["action"] for row in changes}, "before the population was taken"
     assert json.loads(files["02_scope_and_parameters.json"])["period"]["since"] == "", (
