@@ -1,6 +1,8 @@
-"""One review set against an earlier one, over REST."""
+"""How a review went, and one set against an earlier one, over REST."""
 
 from __future__ import annotations
+
+from dataclasses import asdict
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -10,7 +12,7 @@ from rest_framework.response import Response
 
 from entitlements.api.fields import Shown
 from entitlements.errors import NotFound
-from governance.reviews import contrasting
+from governance.reviews import contrasting, measuring
 
 from .campaigns import OfReviews
 
@@ -43,6 +45,30 @@ class ContrastShown(Shown):
     def get_outcomes(self, told: contrasting.Contrast) -> dict[str, dict[str, int]]:
         """Return the items of each outcome, then and now."""
         return {name: {"then": then, "now": now} for name, then, now in told.outcomes}
+
+
+class MeasuresShown(Shown):
+    """How a review went, each as the page explains it; `as_of` says when a worker counted it, null for just now."""
+
+    counts = serializers.DictField(child=serializers.IntegerField(allow_null=True))
+    in_time_percent = serializers.IntegerField(allow_null=True)
+    used_percent = serializers.IntegerField(allow_null=True)
+    used_left_percent = serializers.IntegerField(allow_null=True)
+    as_of = serializers.DateTimeField(allow_null=True)
+
+
+class Measured(OfReviews):
+    """GET /campaigns/{slug}/measures."""
+
+    @extend_schema(responses=MeasuresShown)
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say how a review went: in time, passed on, proven and how soon (seconds), given again, what is used."""
+        told = measuring.known(self.evidence_of(key, "measures"))
+        if told is None:
+            raise NotFound
+        counted = told.measures
+        shares = {name: getattr(counted, name) for name in ("in_time_percent", "used_percent", "used_left_percent")}
+        return Response(MeasuresShown({"counts": asdict(counted), "as_of": told.as_of, **shares}).data)
 
 
 class Comparison(OfReviews):

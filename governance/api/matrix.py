@@ -75,6 +75,7 @@ _ROWS: Final[Matrix] = {
     ("campaign-cancel", "POST"): _CAMPAIGN,
     ("campaign-submissions", "POST"): _WEIGHTY_ANSWER,
     ("campaign-calendar", "GET"): READABLE,
+    ("campaign-measures", "GET"): _SHARED,
     ("campaign-comparison", "GET"): _SHARED,
     ("campaign-evidence", "GET"): _SHARED_FILE,
     ("campaign-evidence-table", "GET"): _SHARED_FILE,

@@ -94,6 +94,7 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/cancel", campaign_life.Cancel.as_view(), name="campaign-cancel"),
     path(_CAMPAIGN + "/close", campaigns.Close.as_view(), name="campaign-close"),
     path(_CAMPAIGN + "/submissions", campaigns.Submissions.as_view(), name="campaign-submissions"),
+    path(_CAMPAIGN + "/measures", contrasting.Measured.as_view(), name="campaign-measures"),
     path(_CAMPAIGN + "/comparison", contrasting.Comparison.as_view(), name="campaign-comparison"),
     path(_CAMPAIGN + "/due.ics", campaigns.DueDate.as_view(), name="campaign-calendar"),
     path(_CAMPAIGN + "/evidence", campaigns.Evidence.as_view(), name="campaign-evidence"),

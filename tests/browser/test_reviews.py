@@ -225,3 +225,31 @@ def test_what_was_answered_without_a_connection_is_kept_and_sent_later(visitor: 
     visitor.page.get_by_text("Everything is kept.").wait_for()
     visitor.page.locator("form[data-drafted='1']").wait_for()
     assert Draft.objects.get().verb == "certify"
+
+
+def test_what_changed_in_another_window_keeps_both_until_one_is_confirmed(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import Draft  # noqa: PLC0415
+
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    elsewhere = visitor.page.context.new_page()
+    elsewhere.goto(visitor.address + WORK)
+    row = elsewhere.locator("tr[data-item]").last
+    row.focus()
+    elsewhere.keyboard.press("a")
+    elsewhere.locator("form[data-drafted='1']").wait_for()
+
+    mine = visitor.page.locator("tr[data-item]").last
+    mine.focus()
+    visitor.page.keyboard.press("u")
+    mine.get_by_text("changed elsewhere at").wait_for()
+    assert Draft.objects.get().verb == "certify", "what the other window said stands"
+    assert mine.get_attribute("data-verb") == "abstain", "what was pressed here is still here"
+    assert _look(visitor, "work-conflict") == []
+    mine.get_by_role("button", name="Keep mine").click()
+    mine.locator("[data-conflict]").wait_for(state="hidden")
+    for _ in range(50):
+        if Draft.objects.get().verb == "abstain":
+            break
+        visitor.page.wait_for_timeout(100)
+    assert (Draft.objects.get().verb, Draft.objects.get().rev) == ("abstain", 2)

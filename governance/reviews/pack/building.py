@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from itertools import tee
 from pathlib import Path
@@ -30,6 +30,7 @@ from entitlements import signing
 from entitlements.errors import DomainError
 from governance import reviewing
 from governance.models import Campaign
+from governance.reviews import measuring
 
 from . import contents, controls, describing, summary, verify
 from .tables import Row, Totals
@@ -86,6 +87,7 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *
         written: dict[str, bytes] = {
             "01_control.md": describing.control(campaign, scope),
             "02_scope_and_parameters.json": _json(scope),
+            "09_measures.json": _json(asdict(measuring.Measures.of(campaign))),
             "10_signoffs.json": _json([dict(sign_off)]),
             "12_tieout.json": _json(differences),
             verify.SHEETS: _json(describing.sheets(campaign, folder, rows)),

@@ -300,6 +300,7 @@ def test_each_equation_finds_what_it_is_for(closed: tuple[Company, Campaign], tm
 def test_a_sheet_shows_how_a_table_was_made_and_a_sample_that_nobody_chose(closed: tuple[Company, Campaign]) -> None:
     company, campaign = closed
     files = opened(worlds.sealed(campaign, company.ana))
+    assert (went := json.loads(files["09_measures.json"]))["in_time"] == went["due"] == went["items"]
     sheets = json.loads(files["15_ipe_sheets.json"])
     sheet = sheets["03_population"]
     assert (sheet["source"], sheet["rows"], sheet["totals"]) == ("governance_populationrow", 1, {"risk": {"low": 1}})

@@ -15,6 +15,7 @@ from governance.models import Campaign, Remediation, UsageDay
 from governance.reviews import Answer, measuring
 from governance.reviews.measuring import Measures
 from tests import make
+from tests.entitlements.api import client as api
 from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -99,7 +100,11 @@ def test_the_page_says_it_and_of_many_items_what_a_worker_counted(
     assert "0 of 1" in page
     assert "How it went" not in visits.text(sofia.get("/reviews/q4/")), "to whoever runs reviews alone"
 
+    said = api.of(company.ana).get("/api/v1/campaigns/q4/measures").json()
+    assert (said["counts"]["removed"], said["in_time_percent"], said["as_of"]) == (1, 100, None)
+    assert api.of(company.sofia).get("/api/v1/campaigns/q4/measures").status_code == 403
     monkeypatch.setattr(measuring, "MANY", 1)
+    assert api.of(company.ana).get("/api/v1/campaigns/q4/measures").status_code == 404
     assert "How it went" not in visits.text(ana.get("/reviews/q4/"))
     tasks.count_figures()
     assert "counted as of" in visits.text(ana.get("/reviews/q4/"))

@@ -35,6 +35,12 @@ def test_a_preview_says_what_beginning_would_do_and_leaves_nothing_behind() -> N
     assert (previewing.preview({}, Manner(), by=company.ana).new, Campaign.objects.count()) == (1, 1)
 
 
+@pytest.mark.parametrize(("items", "level"), [(60, "fine"), (61, "many"), (120, "many"), (121, "too_many")])
+def test_a_reviewer_has_many_items_from_sixty_one_on_and_too_many_above_the_cap(items: int, level: str) -> None:
+    assert previewing.Load("sam", "Sam", items, 1).level == level
+    assert Campaign._meta.get_field("load_cap").default == previewing.TOO_MANY
+
+
 def test_what_is_too_large_for_a_look_is_counted_and_what_is_wrong_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     company, _ = worlds.found()
     monkeypatch.setattr(previewing, "LARGEST", 0)
