@@ -21,7 +21,7 @@ from .reviewitems import PopulationRow, ReviewItem, ReviewLine
 from .reviews import Assignment, Campaign, Draft, ReviewDecision
 from .reviewtalk import ReviewComment, ReviewQuestion
 from .setup import SetupCheck
-from .staging import CampaignStaging
+from .staging import CampaignStaging, SnapshotRow
 from .tallies import AssignmentTally, ItemTally
 from .templates import CampaignTemplate
 from .usage import Suggestion, UsageDay

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -21,14 +22,15 @@ class CampaignStaging(models.Model):
 
     class Step(models.TextChoices):
         CLEARING = "clearing", "What was staged before is put away"
-        POPULATION = "population", "The access in force is taken and hashed"
+        SNAPSHOT = "snapshot", "The access in force is read at one moment"
+        POPULATION = "population", "What was read becomes items, and is hashed"
         SUGGESTIONS = "suggestions", "What is known of each item is frozen"
         CARRYING = "carrying", "Answers are carried forward"
         REVIEWERS = "reviewers", "Each item goes to its reviewer"
         DONE = "done", "Done"
 
     campaign = models.OneToOneField(Campaign, primary_key=True, on_delete=models.PROTECT, related_name="staging")
-    step = models.CharField(max_length=16, choices=Step.choices, default=Step.POPULATION)
+    step = models.CharField(max_length=16, choices=Step.choices, default=Step.CLEARING)
     upto = models.PositiveIntegerField(default=0)
     items = models.PositiveIntegerField(default=0)
     rows = models.PositiveIntegerField(default=0)
@@ -51,3 +53,37 @@ class CampaignStaging(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign_id}: {self.step}"
+
+
+class SnapshotRow(models.Model):
+    """One grant as the snapshot of a campaign saw it, until it becomes a row, lines and part of an item.
+
+    The arrays hold one entry for each tool. Nothing refers to it, nothing is checked: what is taken over is.
+    """
+
+    pk = models.CompositePrimaryKey("campaign_id", "number", "seq")
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    number = models.PositiveIntegerField()
+    seq = models.PositiveIntegerField()
+    item_id = models.UUIDField()
+    grant_id = models.UUIDField()
+    grant_version = models.PositiveIntegerField()
+    agent_id = models.BigIntegerField()
+    system_id = models.BigIntegerField()
+    subjects_digest = models.CharField(max_length=64)
+    subjects = ArrayField(models.TextField())
+    risk = models.CharField(max_length=16)
+    exclusion_reason = models.CharField(max_length=1000)
+    payload = models.TextField()
+    usage_grade = models.CharField(max_length=1)
+    tools = ArrayField(models.BigIntegerField())
+    versions = ArrayField(models.BigIntegerField(null=True))
+    limits = ArrayField(models.JSONField())
+    calls = ArrayField(models.BigIntegerField(null=True))
+    denied = ArrayField(models.BigIntegerField(null=True))
+    last_calls = ArrayField(models.DateTimeField(null=True))
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}: {self.seq}"

@@ -10,7 +10,7 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import ReasonRequired
 from entitlements.models import Person
-from governance.models import Assignment, Campaign
+from governance.models import Assignment, Campaign, SnapshotRow
 
 from . import campaigns
 from .errors import NotPaused, NotUnderWay
@@ -62,6 +62,7 @@ def cancel(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
         raise NotUnderWay
     live = Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED)
     withdrawn = live.update(state=Assignment.State.WITHDRAWN) if was not in Campaign.BEFORE else 0
+    SnapshotRow.objects.filter(campaign=campaign).delete()
     campaigns.save(campaign, state=_STATE.CANCELLED, paused_at=None, state_reason=reason)
     log.record(
         Action.CAMPAIGN_CANCELLED,

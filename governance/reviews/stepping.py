@@ -1,8 +1,8 @@
 """Staging as a worker does it: step by step, each in a transaction that also writes down how far it came.
 
 A worker that is killed loses the step it was at and nothing else; whoever goes on takes that step anew. Two at once do
-not meet: the second finds the row held and leaves. The access in force is taken by one statement, so that one snapshot
-is seen; what follows goes through its items by number.
+not meet: the second finds the row held and leaves. The access in force is read by one statement, so that one snapshot
+is seen; whatever follows goes through its items by number.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from governance.models import (
     PopulationRow,
     ReviewItem,
     ReviewLine,
+    SnapshotRow,
     Suggestion,
 )
 
@@ -68,7 +69,7 @@ def progress(run: CampaignStaging) -> int:
 
 
 def _clear(campaign: Campaign, run: CampaignStaging) -> None:
-    """Put away some of what was staged before; when nothing is left, the population is next."""
+    """Put away some of what was staged before; when nothing is left, the snapshot is next."""
     items = ReviewItem.objects.filter(campaign=campaign, number__gt=run.upto, number__lte=run.upto + ITEMS)
     for held in (Assignment, Suggestion, ReviewLine, PopulationRow):
         rows = held.objects.filter(item__in=items.values("pk"))
@@ -77,13 +78,14 @@ def _clear(campaign: Campaign, run: CampaignStaging) -> None:
     left = ReviewItem.objects.filter(campaign=campaign).aggregate(last=Max("number"))["last"]
     run.items, run.upto = left or 0, run.upto + ITEMS
     if left is None:
-        _go_to(run, _Step.POPULATION)
+        SnapshotRow.objects.filter(campaign=campaign).delete()
+        _go_to(run, _Step.SNAPSHOT)
 
 
-def _take(campaign: Campaign, run: CampaignStaging) -> None:
+def _read(campaign: Campaign, run: CampaignStaging) -> None:
     run.taken_at = clock.now()
-    run.rows, run.sha256 = staging.take(campaign, run.taken_at)
-    if not run.rows:
+    run.items = staging.read(campaign, run.taken_at)
+    if not run.items:
         run.refused, run.taken_at = NothingToReview.code, None
         campaigns.save(campaign, state=Campaign.State.DRAFT)
         about, detail = campaigns.about(campaign), {"asked_by": run.asked_by.login}
@@ -91,8 +93,17 @@ def _take(campaign: Campaign, run: CampaignStaging) -> None:
             Action.CAMPAIGN_STAGING_FAILED, about=about, by=SYSTEM, outcome="failure", code=run.refused, detail=detail
         )
         return
-    run.items = ReviewItem.objects.filter(campaign=campaign).count()
-    _go_to(run, _Step.SUGGESTIONS)
+    _go_to(run, _Step.POPULATION)
+
+
+def _take(campaign: Campaign, run: CampaignStaging) -> None:
+    if run.taken_at is None:  # an earlier version of the product had nothing to read aside
+        return _go_to(run, _Step.SNAPSHOT)
+    staging.move(campaign, after=run.upto, upto=run.upto + ITEMS)
+    _through(run, _Step.SUGGESTIONS)
+    if run.step == _Step.SUGGESTIONS:
+        run.rows, run.sha256 = staging.digest(campaign)
+    return None
 
 
 def _suggest(campaign: Campaign, run: CampaignStaging) -> None:
@@ -160,6 +171,7 @@ def _go_to(run: CampaignStaging, step: CampaignStaging.Step) -> None:
 
 _STEPS: Final[Mapping[CampaignStaging.Step, Callable[[Campaign, CampaignStaging], None]]] = {
     _Step.CLEARING: _clear,
+    _Step.SNAPSHOT: _read,
     _Step.POPULATION: _take,
     _Step.SUGGESTIONS: _suggest,
     _Step.CARRYING: _carry,
@@ -167,7 +179,8 @@ _STEPS: Final[Mapping[CampaignStaging.Step, Callable[[Campaign, CampaignStaging]
 }
 _SHARES: Final[Mapping[CampaignStaging.Step, tuple[int, int]]] = {
     _Step.CLEARING: (0, 5),
-    _Step.POPULATION: (5, 30),
+    _Step.SNAPSHOT: (5, 10),
+    _Step.POPULATION: (10, 30),
     _Step.SUGGESTIONS: (30, 70),
     _Step.CARRYING: (70, 75),
     _Step.REVIEWERS: (75, 100),

@@ -75,7 +75,7 @@ def test_a_campaign_is_staged_in_steps_and_each_may_be_taken_by_another_worker(
         run = CampaignStaging.objects.get()
         seen.append((run.step, run.upto, stepping.progress(run)))
 
-    assert [step for step, *_ in seen] == ["population", *["suggestions"] * 3, "carrying", *["reviewers"] * 3]
+    assert [step for step, *_ in seen] == ["snapshot", *["population"] * 3, *["suggestions"] * 3, "carrying", *["reviewers"] * 3]
     assert [share for *_, share in seen] == sorted(share for *_, share in seen)
     assert held(campaign) == [5, 5, 8, 5, 5]
     campaign.refresh_from_db()
