@@ -166,9 +166,9 @@ CROSS JOIN LATERAL (SELECT max(g.starts_at) AS newest, bool_or(g.request_id IS N
 CROSS JOIN LATERAL (SELECT max(d.decided_at) AS decided_at,
         bool_or(d.reason_code = 'seasonal' AND d.decided_at > %(year)s) AS seasonal,
         bool_or(d.verb = 'certify' AND d.reason_code <> '' AND d.decided_at > %(year)s) AS with_reason
-    FROM governance_reviewitem o JOIN governance_reviewdecision d ON d.id = o.current_decision_id
-    WHERE o.agent_id = i.agent_id AND o.system_id = i.system_id AND o.subjects_digest = i.subjects_digest
-        AND d.verb IN ('certify', 'reduce')) h
+    FROM (SELECT * FROM governance_reviewitem WHERE agent_id = i.agent_id OFFSET 0) o
+    JOIN governance_reviewdecision d ON d.id = o.current_decision_id
+    WHERE o.system_id = i.system_id AND o.subjects_digest = i.subjects_digest AND d.verb IN ('certify', 'reduce')) h
 WHERE i.id = ANY(%(items)s::uuid[])
 ORDER BY i.number
 """
