@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, connection, transaction
@@ -219,6 +219,34 @@ def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     if grant.state == Grant.State.SUSPENDED and str(by) in stopped_by(grant_id):
         return grant
     return _set_state(grant, Grant.State.SUSPENDED, Action.GRANT_SUSPENDED, by=by, reason=reason)
+
+
+@transaction.atomic
+def suspend_all(ids: Collection[UUID], *, by: Principal, reason: str) -> dict[UUID, int]:
+    """Stop those of some grants that are active, by one statement; returns the version that each has since.
+
+    Each grant is locked: hand in some hundreds at a time. N rows, N events, one change row per agent.
+    """
+    locks.exclusive(*((Lock.GRANT, grant) for grant in ids))
+    with connection.cursor() as cursor:
+        cursor.execute(_SUSPEND, [list(ids)])
+        rows = cursor.fetchall()
+    told = [
+        log.Row(about=(f"grant:{pk}", f"agent:{agent}", f"entitlement:{scope}", f"system:{system}"), reason=reason)
+        for pk, _, _, agent, scope, system in rows
+    ]
+    log.record_many(Action.GRANT_SUSPENDED, told, by=by)
+    changes.note_many(changes.Kind.GRANT, {agent_id for _, _, agent_id, *_ in rows}, "grant:suspended")
+    return {pk: version for pk, version, *_ in rows}
+
+
+_SUSPEND: Final = """
+UPDATE entitlements_grant g SET state = 'suspended', version = g.version + 1
+FROM entitlements_agent a, entitlements_entitlement e, entitlements_system y
+WHERE g.id = ANY(%s::uuid[]) AND g.state = 'active' AND g.ended_at IS NULL
+    AND a.id = g.agent_id AND e.id = g.entitlement_id AND y.id = e.system_id
+RETURNING g.id, g.version, g.agent_id, a.slug, e.scope, y.slug
+"""
 
 
 @transaction.atomic

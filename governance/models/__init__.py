@@ -79,6 +79,7 @@ __all__ = [
     "SeenAccess",
     "SetupCheck",
     "SignalRun",
+    "SnapshotRow",
     "Suggestion",
     "TakenBack",
     "UsageDay",

@@ -15,7 +15,7 @@ from entitlements.models import Person
 from governance.models import Campaign, Remediation, ReviewItem
 
 from . import campaigns, deadlines, ending, removing
-from .errors import ItemsOpen, NotTheOwner, NotUnderWay
+from .errors import DeadlineAtWork, ItemsOpen, NotTheOwner, NotUnderWay
 
 
 @transaction.atomic
@@ -24,7 +24,7 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
 
     `without_answer` is the word of the campaign's owner that open items stay without one: low risk is kept and flagged,
     anything above stops as at the deadline, and not before it. Raises NotFound, ReasonRequired, NotUnderWay, ItemsOpen,
-    NotTheOwner.
+    NotTheOwner, DeadlineAtWork.
     """
     if not reason.strip():
         raise ReasonRequired
@@ -42,13 +42,20 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
 
 
 def _leave_unanswered(campaign: Campaign, *, by: Person, reason: str) -> None:
-    """Let the owner do to open items what the deadline does; what would stop has until then to be answered."""
+    """Let the owner do to open items what the deadline does; what would stop has until then to be answered.
+
+    More than stops in one transaction is stopped by the deadline itself, some items at a time, before this.
+    """
     if campaign.owner_id != by.pk:
         raise NotTheOwner
-    found, until = deadlines.effect(campaign), deadlines.grace_ends(campaign)
-    if found.stopped and not campaign.is_rehearsal and clock.now() < until:
-        raise ItemsOpen(open=len(found.stopped), until=until.isoformat())
-    deadlines.carry_out(campaign, found, by=by.principal, reason=reason)
+    until = deadlines.grace_ends(campaign)
+    if not campaign.is_rehearsal and (stopped := deadlines.effect(campaign).stopped):
+        if clock.now() < until:
+            raise ItemsOpen(open=stopped, until=until.isoformat())
+        if stopped > deadlines.AT_ONCE:
+            raise DeadlineAtWork(open=stopped)
+    while deadlines.carry_out(campaign, by=by.principal, reason=reason):
+        pass
 
 
 @transaction.atomic

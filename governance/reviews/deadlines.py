@@ -7,7 +7,8 @@ installation is a rehearsal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -24,7 +25,7 @@ from entitlements.locks import Lock
 from entitlements.models import Grant, Person
 from entitlements.words import Risk
 from governance import reviewing
-from governance.models import Campaign, NoAnswer, PopulationRow, ReviewItem, ReviewLine
+from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
 
 from . import campaigns, ending, kinds, removing, stops
 from .errors import DeadlineNotHeld, NotTheOwner
@@ -35,40 +36,31 @@ UNTIL_REVOKED: Final = timedelta(days=14)
 MOST_SHARE, MOST_GRANTS, MOST_CALLS_A_DAY = 0.2, 25, 1000
 """What the deadline stops by itself; above any of these, or for a business-critical agent, it waits for a word."""
 _WINDOW_DAYS: Final = 90
-_AT_ONCE: Final = 2000
+AT_ONCE: Final = 500
+"""How many items stop in one transaction, which holds a lock for each of their grants."""
+_OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Effect:
-    """What the deadline would do now: how many items are kept and flagged, and which access would stop."""
+    """What the deadline would do now: how many items are kept and flagged, how many stop, and what stops with them.
 
-    kept: int = 0
-    stopped: list[ReviewItem] = field(default_factory=list)
-    grants: dict[UUID, list[UUID]] = field(default_factory=dict)
-    calls_a_day: dict[UUID, int] = field(default_factory=dict)
+    `grants` made `calls` a day; `critical` names the agents that the business cannot do without and that would lose
+    something. `lately`: how many grants, with how many calls a day, deadlines stopped within a day by themselves, since
+    many count as one.
+    """
+
+    kept: int
+    stopped: int
+    grants: int
+    calls: int
+    critical: list[str]
     lately: tuple[int, int] = (0, 0)
-    """How many grants, with how many calls a day, deadlines stopped within a day by themselves: many count as one."""
-
-    @property
-    def stops(self) -> int:
-        """How many grants would stop."""
-        return sum(len(held) for held in self.grants.values())
-
-    @property
-    def calls(self) -> int:
-        """How many calls a day those made."""
-        return sum(self.calls_a_day.values())
-
-    @property
-    def critical(self) -> list[str]:
-        """Name the agents that the business cannot do without and that would lose something."""
-        losing = [item.agent for item in self.stopped if item.agent and self.grants.get(item.pk)]
-        return sorted({agent.slug for agent in losing if agent.business_critical})
 
     def too_much(self) -> list[str]:
         """Say why this is more than stops without somebody's word; empty when it is not."""
         active = Grant.objects.filter(state=Grant.State.ACTIVE, ended_at=None).count()
-        stops, calls = self.stops + self.lately[0], self.calls + self.lately[1]
+        stops, calls = self.grants + self.lately[0], self.calls + self.lately[1]
         bounds = (
             ("share", stops > MOST_SHARE * (active + self.lately[0])),
             ("grants", stops > MOST_GRANTS),
@@ -79,38 +71,51 @@ class Effect:
 
     def told(self) -> dict[str, Any]:
         """Return it for the record."""
-        return {"kept": self.kept, "grants": self.stops, "calls_a_day": self.calls, "critical": self.critical}
+        return {"kept": self.kept, "grants": self.grants, "calls_a_day": self.calls, "critical": self.critical}
+
+
+_LOSING: Final = """
+WITH silent AS (
+    SELECT id, agent_id, subject_kind, risk FROM governance_reviewitem
+    WHERE campaign_id = %(campaign)s AND state = 'in_review'
+), stopped AS (
+    SELECT * FROM silent WHERE NOT (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
+), losing AS (
+    SELECT s.id, s.agent_id, g.id AS grant_id FROM stopped s JOIN governance_populationrow p ON p.item_id = s.id
+    JOIN entitlements_grant g ON g.id = p.grant_id AND g.state = 'active' WHERE s.subject_kind = ANY(%(of_grants)s)
+    UNION ALL
+    SELECT s.id, s.agent_id, g.id FROM stopped s JOIN entitlements_grant g ON g.agent_id = s.agent_id
+    AND g.state = 'active' WHERE s.subject_kind <> ALL(%(of_grants)s)
+), called AS (
+    SELECT s.id, ceil(sum(l.calls_window) / %(days)s::numeric)::int AS calls FROM stopped s
+    JOIN governance_reviewline l ON l.item_id = s.id GROUP BY s.id
+)
+"""
+_EFFECT: Final = f"""{_LOSING}
+SELECT (SELECT count(*) FROM silent) - (SELECT count(*) FROM stopped), (SELECT count(*) FROM stopped),
+       (SELECT count(*) FROM losing), (SELECT coalesce(sum(calls), 0)::bigint FROM called),
+       ARRAY(SELECT DISTINCT a.slug FROM losing l JOIN entitlements_agent a ON a.id = l.agent_id
+             WHERE a.business_critical ORDER BY 1)
+"""  # noqa: S608 - made of constants
 
 
 def effect(campaign: Campaign) -> Effect:
-    """Say what would happen if nobody answered any more; nothing is changed."""
-    items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
-    is_kept = Q(risk__in=_kept_risks(campaign)) | Q(subject_kind__in=_KEPT_KINDS)
-    rows = items.exclude(is_kept).select_related("campaign", "agent", "system", "holder").order_by("number")
-    found = Effect(kept=items.filter(is_kept).count(), stopped=list(rows))
-    ids = [item.pk for item in found.stopped]
-    alive = set(
-        Grant.objects.filter(
-            pk__in=PopulationRow.objects.filter(item__in=ids).values("grant"), state=Grant.State.ACTIVE
-        ).values_list("pk", flat=True)
-    )
-    found.grants = {item: [grant for grant in held if grant in alive] for item, held in removing.grants_of(ids).items()}
-    for item in found.stopped:
-        if kinds.of(item) is not None and item.agent is not None:
-            active = item.agent.grants.filter(state=Grant.State.ACTIVE).order_by("pk")
-            found.grants[item.pk] = list(active.values_list("pk", flat=True))
-    calls = ReviewLine.objects.filter(item__in=ids).values("item").annotate(calls=Sum("calls_window"))
-    found.calls_a_day = {row["item"]: -(-(row["calls"] or 0) // _WINDOW_DAYS) for row in calls}
-    if found.stopped:
-        found.lately = _stopped_lately()
-    return found
+    """Say what would happen if nobody answered any more; nothing is changed, and however much it is, it is counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_EFFECT, _silent(campaign))
+        kept, stopped, held, calls, critical = cursor.fetchone()
+    return Effect(kept, stopped, held, calls, critical, _stopped_lately() if stopped else (0, 0))
 
 
-_KEPT_KINDS: Final = [subject for subject, kind in kinds.SUBJECTS.items() if not kind.is_stopped_by_silence]
-
-
-def _kept_risks(campaign: Campaign) -> list[str]:
-    return [risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)]
+def _silent(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "campaign": campaign.pk,
+        "kept_risks": [risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)],
+        "kept_kinds": [subject for subject, kind in kinds.SUBJECTS.items() if not kind.is_stopped_by_silence],
+        "of_grants": list(_OF_GRANTS),
+        "days": _WINDOW_DAYS,
+        "now": clock.now(),
+    }
 
 
 def _stopped_lately() -> tuple[int, int]:
@@ -134,83 +139,108 @@ def apply_due() -> int:
     return sum(_apply(each.pk) for each in due if each.deadline_held is None or each.deadline_released_at)
 
 
-@transaction.atomic
 def _apply(campaign_id: UUID) -> int:
+    """Go through a campaign some items at a time, each time in a transaction of its own."""
+    count = 0
+    while done := _apply_some(campaign_id):
+        count += done
+    return count
+
+
+@transaction.atomic
+def _apply_some(campaign_id: UUID) -> int:
     campaign = campaigns.locked(campaign_id)
     if campaign.state != Campaign.State.ACTIVE:
         return 0
-    ending.supersede(campaign)
-    found = effect(campaign)
-    why = found.too_much() if not campaign.is_rehearsal and campaign.deadline_released_at is None else []
-    if why:
-        held = {**found.told(), "why": why, "at": clock.now().isoformat()}
-        campaigns.save(campaign, deadline_held=held)
-        log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
-        return 0
-    return carry_out(campaign, found, by=SYSTEM, reason=_said(campaign))
+    if not campaign.is_rehearsal and campaign.deadline_released_at is None:
+        ending.supersede(campaign)
+        found = effect(campaign)
+        if why := found.too_much():
+            held = {**found.told(), "why": why, "at": clock.now().isoformat()}
+            campaigns.save(campaign, deadline_held=held)
+            log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
+            return 0
+    return carry_out(campaign, by=SYSTEM, reason=_said(campaign))
 
 
 def _said(campaign: Campaign) -> str:
     return f"Nobody answered for it in the review {campaign.slug}."
 
 
-def carry_out(campaign: Campaign, found: Effect, *, by: Principal, reason: str) -> int:
-    """Stop or flag what nobody answered, within the caller's transaction; returns how many items got an outcome."""
-    stopped = [] if campaign.is_rehearsal else found.stopped
-    held = {item.pk: found.grants.get(item.pk, []) for item in stopped if kinds.of(item) is None}
-    locks.exclusive(*((Lock.GRANT, grant) for of_item in held.values() for grant in of_item))
-    before = {item.pk: _stop(item, held.get(item.pk, []), _said(campaign)) for item in stopped}
-    _write_down(campaign, found, before)
-    return ending.leave_unanswered(campaign, by=by, reason=reason)
+def carry_out(campaign: Campaign, *, by: Principal, reason: str) -> int:
+    """Stop the next items that nobody answered, or flag all that is kept once none is left to stop.
+
+    Within the caller's transaction, which stops `AT_ONCE` items at most; returns how many items got an outcome.
+    """
+    if campaign.is_rehearsal:
+        return _show(campaign, by=by, reason=reason)
+    asked = _silent(campaign)
+    is_kept = Q(risk__in=asked["kept_risks"]) | Q(subject_kind__in=asked["kept_kinds"])
+    open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).exclude(is_kept)
+    ids = list(open_items.order_by("number").values_list("pk", flat=True)[:AT_ONCE])
+    if not ids:
+        ending.supersede(campaign)
+        return _flag(campaign, by=by, reason=reason)
+    gone = ending.supersede(campaign, ids)
+    rows = open_items.filter(pk__in=ids).select_related("campaign", "agent", "system", "holder")
+    _stop(list(rows.order_by("number")), _said(campaign))
+    return gone + ending.leave_unanswered(campaign, ids, by=by, reason=reason)
 
 
-def _stop(item: ReviewItem, held: list[UUID], said: str) -> dict[str, Any]:
-    """Stop what an item is about; says what was before."""
-    if (kind := kinds.of(item)) is not None:
-        return kind.cut(item, kinds.Cut(SYSTEM, said))
-    rows = Grant.objects.filter(pk__in=held).order_by("pk")
-    return {str(grant.pk): removing.stop(item, grant, by=SYSTEM, reason=said) for grant in rows}
-
-
-def _write_down(campaign: Campaign, found: Effect, before: dict[UUID, dict[str, Any]]) -> None:
+def _stop(items: Sequence[ReviewItem], said: str) -> None:
+    """Stop what some items are about, and write down what that was."""
+    held = removing.grants_of(item.pk for item in items if kinds.of(item) is None)
+    stopped = removing.stop_all([item for item in items if kinds.of(item) is None], held, by=SYSTEM, reason=said)
+    cut = kinds.Cut(SYSTEM, said)
+    stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := kinds.of(item)) is not None}
+    counted = ReviewLine.objects.filter(item__in=stopped).values("item").annotate(calls=Sum("calls_window"))
+    calls = {row["item"]: -(-(row["calls"] or 0) // _WINDOW_DAYS) for row in counted}
     now = clock.now()
-    did = NoAnswer.Did.REHEARSED if campaign.is_rehearsal else NoAnswer.Did.SUSPENDED
-    with connection.cursor() as cursor:
-        cursor.execute(_FLAG, [NoAnswer.Did.FLAGGED, now, campaign.pk, _kept_risks(campaign), _KEPT_KINDS])
     NoAnswer.objects.bulk_create(
-        [
-            NoAnswer(
-                item=item,
-                did=did,
-                at=now,
-                grants=_suspended(item, found, before.get(item.pk)),
-                before={name: was for name, was in before.get(item.pk, {}).items() if not _is_suspension(was)},
-                calls_a_day=found.calls_a_day.get(item.pk, 0),
-                revoke_at=None if campaign.is_rehearsal else now + UNTIL_REVOKED,
-            )
-            for item in found.stopped
-        ],
-        batch_size=_AT_ONCE,
+        NoAnswer(
+            item=item,
+            did=NoAnswer.Did.SUSPENDED,
+            at=now,
+            grants=[UUID(name) for name, was in stopped[item.pk].items() if _is_suspension(was)],
+            before={name: was for name, was in stopped[item.pk].items() if not _is_suspension(was)},
+            calls_a_day=calls.get(item.pk, 0),
+            revoke_at=now + UNTIL_REVOKED,
+        )
+        for item in items
     )
 
 
 _FLAG: Final = """
 INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)
-SELECT id, %s, %s, '{}', 0, '' FROM governance_reviewitem
-WHERE campaign_id = %s AND state = 'in_review' AND (risk = ANY(%s) OR subject_kind = ANY(%s))
+SELECT id, 'keep_flagged', %(now)s, '{}', 0, '' FROM governance_reviewitem
+WHERE campaign_id = %(campaign)s AND state = 'in_review'
+    AND (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
 """
-"""What low risk is kept is written down by one statement, however much it is."""
+"""What is kept is written down by one statement, however much it is."""
+_REHEARSE: Final = f"""{_LOSING}
+INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)
+SELECT s.id, 'rehearsed', %(now)s, coalesce(l.grants, '{{}}'), coalesce(c.calls, 0), '' FROM stopped s
+LEFT JOIN (SELECT id, array_agg(grant_id ORDER BY grant_id) AS grants FROM losing GROUP BY id) l ON l.id = s.id
+LEFT JOIN called c ON c.id = s.id
+"""  # noqa: S608 - made of constants
+
+
+def _flag(campaign: Campaign, *, by: Principal, reason: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_FLAG, _silent(campaign))
+    return ending.leave_unanswered(campaign, by=by, reason=reason)
+
+
+def _show(campaign: Campaign, *, by: Principal, reason: str) -> int:
+    """Write down what would have stopped, had this not been a rehearsal."""
+    ending.supersede(campaign)
+    with connection.cursor() as cursor:
+        cursor.execute(_REHEARSE, _silent(campaign))
+    return _flag(campaign, by=by, reason=reason)
 
 
 def _is_suspension(was: object) -> bool:
     return isinstance(was, dict) and stops.SUSPENDED in was
-
-
-def _suspended(item: ReviewItem, found: Effect, before: dict[str, Any] | None) -> list[UUID]:
-    """Return the grants that stopped with an item for everybody, or that would have."""
-    if before is None:
-        return found.grants.get(item.pk, [])
-    return [UUID(name) for name, was in before.items() if _is_suspension(was)]
 
 
 @transaction.atomic

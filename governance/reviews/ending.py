@@ -47,9 +47,10 @@ def is_left(item: ReviewItem) -> bool:
     return item.population.filter(grant__ended_at=None).exists()
 
 
-def leave_unanswered(campaign: Campaign, *, by: Principal, reason: str) -> int:
-    """Say of each open item that nobody answered it; returns how many."""
-    rows = _open(campaign).iterator(chunk_size=_AT_ONCE)
+def leave_unanswered(campaign: Campaign, among: Collection[UUID] | None = None, *, by: Principal, reason: str) -> int:
+    """Say of each open item (of some, or all) that nobody answered it; returns how many."""
+    open_items = _open(campaign) if among is None else _open(campaign).filter(pk__in=among)
+    rows = open_items.iterator(chunk_size=_AT_ONCE)
     return _end(rows, ReviewItem.State.NO_RESPONSE, Action.REVIEW_NOT_ANSWERED, by=by, reason=reason)
 
 

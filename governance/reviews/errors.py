@@ -97,6 +97,12 @@ class ItemsOpen(DomainError):
     code, status = "items_without_outcome", HTTPStatus.CONFLICT
 
 
+class DeadlineAtWork(DomainError):
+    """More stops than is stopped at once: let the deadline take its course, and close when it is through."""
+
+    code, status = "deadline_at_work", HTTPStatus.CONFLICT
+
+
 class NotTheReviewer(DomainError):
     """The item waits for somebody else's answer, or for nobody's any more."""
 

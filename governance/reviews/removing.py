@@ -124,6 +124,32 @@ def stop(item: ReviewItem, grant: Grant, *, by: Principal, reason: str) -> dict[
     return {stops.SUSPENDED: True, "version": grant.version + 1}
 
 
+def stop_all(
+    items: Iterable[ReviewItem], held: Mapping[UUID, Sequence[UUID]], *, by: Principal, reason: str
+) -> dict[UUID, dict[str, Any]]:
+    """Stop the grants of many items, as `stop` does for one; says of each item what was before.
+
+    What serves an item's people alone stops by one statement, the rest grant by grant.
+    """
+    items = list(items)
+    of_all = [pk for item in items if item.subject_kind == ReviewItem.Subject.ACCESS for pk in held.get(item.pk, ())]
+    locks.exclusive(*((Lock.GRANT, grant) for grants_ in held.values() for grant in grants_))
+    versions = grants.suspend_all(of_all, by=by, reason=reason)
+    before: dict[UUID, dict[str, Any]] = {}
+    for item in items:
+        if item.subject_kind == ReviewItem.Subject.ACCESS:
+            before[item.pk] = {
+                str(pk): {stops.SUSPENDED: True, "version": versions[pk]}
+                if pk in versions
+                else {stops.SUSPENDED: False}
+                for pk in held.get(item.pk, ())
+            }
+        else:
+            rows = Grant.objects.filter(pk__in=held.get(item.pk, ()), state=Grant.State.ACTIVE).order_by("pk")
+            before[item.pk] = {str(grant.pk): stop(item, grant, by=by, reason=reason) for grant in rows}
+    return before
+
+
 def _said(remediation: Remediation) -> str:
     decision = remediation.decision
     word = {"revoke": "Removed", "reduce": "Reduced"}.get(decision.verb, "Shortened")

@@ -1,5 +1,6 @@
-"""Taking the population of a campaign: one statement reads all of it, so that one snapshot is seen; it becomes items,
-rows and lines some numbers at a time, so that no transaction holds a million of them.
+"""Taking the population of a campaign: read by one statement, so that one snapshot is seen.
+
+What was read becomes items, rows and lines some numbers at a time, so that no transaction holds a million of them.
 
 The text that is hashed holds times in UTC with microseconds and Z: a timestamp printed by the database's own rule
 depends on the session's time zone.

@@ -60,7 +60,7 @@ def _deadlines() -> Iterator[Need]:
         open_items = tallies.still_open([campaign]).get(campaign.pk, 0)
         if not open_items or at > now + _DEADLINE or open_items > _FEW:
             continue
-        stops = deadlines.effect(campaign).stops
+        stops = deadlines.effect(campaign).grants
         if campaign.is_rehearsal:
             told = _("a rehearsal: nothing stops")
         else:

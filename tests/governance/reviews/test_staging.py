@@ -23,6 +23,7 @@ from governance.models import (
     PopulationRow,
     ReviewItem,
     ReviewLine,
+    SnapshotRow,
     Suggestion,
 )
 from governance.reviews import launching, stepping
@@ -75,7 +76,11 @@ def test_a_campaign_is_staged_in_steps_and_each_may_be_taken_by_another_worker(
         run = CampaignStaging.objects.get()
         seen.append((run.step, run.upto, stepping.progress(run)))
 
-    assert [step for step, *_ in seen] == ["snapshot", *["population"] * 3, *["suggestions"] * 3, "carrying", *["reviewers"] * 3]
+    through = ["population", "suggestions"]
+    assert [step for step, *_ in seen] == [
+        *("snapshot", *(step for step in through for _ in range(3))),
+        *("carrying", *["reviewers"] * 3),
+    ]
     assert [share for *_, share in seen] == sorted(share for *_, share in seen)
     assert held(campaign) == [5, 5, 8, 5, 5]
     campaign.refresh_from_db()
@@ -97,6 +102,47 @@ def test_a_step_that_fails_in_the_middle_leaves_nothing_and_is_taken_anew(fleet:
     assert reviews.unfinished() == [campaign.pk]
     tasks.stage_campaign(str(campaign.pk))
     assert held(campaign) == [5, 5, 8, 5, 5]
+
+
+def test_what_changes_while_a_population_is_taken_does_not_change_it(fleet: tuple[Company, list[Grant]]) -> None:
+    company, (first, *_) = fleet
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage(campaign.pk, by=company.ana)
+    while CampaignStaging.objects.get().step != "population":
+        reviews.advance(campaign.pk)
+    read_at = CampaignStaging.objects.get().taken_at
+    grants.revoke(first.pk, by=company.ana.principal, reason="gone")
+    make.grant(make.agent("later", sponsor=company.sofia), worlds.low(company))
+    tasks.stage_campaign(str(campaign.pk))
+    assert held(campaign) == [5, 5, 8, 5, 5]
+    rows = PopulationRow.objects.filter(campaign=campaign)
+    assert rows.get(grant=first).grant_version == first.version
+    campaign.refresh_from_db()
+    assert campaign.snapshot_at == read_at
+    assert not SnapshotRow.objects.exists(), "nothing is kept aside once it is taken over"
+
+
+def test_a_staging_that_is_cancelled_or_begun_anew_leaves_nothing_aside(fleet: tuple[Company, list[Grant]]) -> None:
+    company, _ = fleet
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage(campaign.pk, by=company.ana)
+    for _ in range(3):
+        reviews.advance(campaign.pk)
+    assert (held(campaign)[0], SnapshotRow.objects.count()) == (2, 3)
+    reviews.cancel(campaign.pk, by=company.ana, reason="The wrong scope.")
+    assert not SnapshotRow.objects.exists()
+
+
+def test_a_staging_that_an_earlier_version_began_goes_on(fleet: tuple[Company, list[Grant]]) -> None:
+    """It had nothing to keep aside, and its population came first."""
+    company, _ = fleet
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage(campaign.pk, by=company.ana)
+    CampaignStaging.objects.update(step="population")
+    tasks.stage_campaign(str(campaign.pk))
+    assert held(campaign) == [5, 5, 8, 5, 5]
+    campaign.refresh_from_db()
+    assert campaign.state == "staged"
 
 
 def test_staging_again_takes_the_access_of_that_moment_and_doubles_nothing(fleet: tuple[Company, list[Grant]]) -> None:
