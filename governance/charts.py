@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -45,6 +45,11 @@ def spark(values: Sequence[int]) -> list[tuple[float, float, float]]:
     return [
         (round(index * step, 2), round(SPARK_HEIGHT - high, 2), round(high, 2)) for index, high in enumerate(heights)
     ]
+
+
+def outline(columns: Iterable[tuple[float, float, float]]) -> str:
+    """Return small columns as one path: many lines of them are drawn on a page."""
+    return "".join(f"M{x:g} {y:g}h4v{high:g}h-4z" for x, y, high in columns if high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from audit import clock
 from entitlements import impressions, limits
 from entitlements.limits import LimitMalformed
+from governance.models import Draft
 
 from .queries import syncs
 
@@ -249,6 +250,8 @@ def within(written: Mapping[str, Any]) -> list[str]:
 def foreign(text: object) -> SafeString:
     """Show text that a stranger wrote: escaped, by itself in its direction, with what it hides written out and said."""
     plain = str(text if text is not None else "")
+    if plain.isascii() and plain.isprintable():
+        return format_html("{}", plain)  # it can hide nothing
     found = impressions.signs(plain)
     hidden = impressions.hidden(plain)
     words = []
@@ -279,6 +282,12 @@ def here(context: Mapping[str, Any], **changes: object) -> str:
         else:
             query[name] = str(value)
     return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+@register.filter
+def of_draft(drawn: Mapping[str, SafeString], draft: Draft | None) -> SafeString:
+    """Return what is drawn with the reason of a draft chosen, or with none."""
+    return drawn[draft.reason_code if draft else ""]
 
 
 @register.filter

@@ -38,6 +38,8 @@ MOST_SHARE, MOST_GRANTS, MOST_CALLS_A_DAY = 0.2, 25, 1000
 _WINDOW_DAYS: Final = 90
 AT_ONCE: Final = 500
 """How many items stop in one transaction, which holds a lock for each of their grants."""
+KEPT_AT_ONCE: Final = 20_000
+"""How many items get another outcome in one transaction."""
 _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
 
 
@@ -78,6 +80,7 @@ _LOSING: Final = """
 WITH silent AS (
     SELECT id, agent_id, subject_kind, risk FROM governance_reviewitem
     WHERE campaign_id = %(campaign)s AND state = 'in_review'
+        AND (%(items)s::uuid[] IS NULL OR id = ANY(%(items)s::uuid[]))
 ), stopped AS (
     SELECT * FROM silent WHERE NOT (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
 ), losing AS (
@@ -107,9 +110,10 @@ def effect(campaign: Campaign) -> Effect:
     return Effect(kept, stopped, held, calls, critical, _stopped_lately() if stopped else (0, 0))
 
 
-def _silent(campaign: Campaign) -> dict[str, Any]:
+def _silent(campaign: Campaign, items: Sequence[UUID] | None = None) -> dict[str, Any]:
     return {
         "campaign": campaign.pk,
+        "items": items,
         "kept_risks": [risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)],
         "kept_kinds": [subject for subject, kind in kinds.SUBJECTS.items() if not kind.is_stopped_by_silence],
         "of_grants": list(_OF_GRANTS),
@@ -168,23 +172,31 @@ def _said(campaign: Campaign) -> str:
 
 
 def carry_out(campaign: Campaign, *, by: Principal, reason: str) -> int:
-    """Stop the next items that nobody answered, or flag all that is kept once none is left to stop.
+    """Give the next items that nobody answered their outcome: what stops first, a few at a time, then what is kept.
 
-    Within the caller's transaction, which stops `AT_ONCE` items at most; returns how many items got an outcome.
+    Within the caller's transaction, which is bounded so; returns how many items got an outcome, zero when none is left.
     """
-    if campaign.is_rehearsal:
-        return _show(campaign, by=by, reason=reason)
     asked = _silent(campaign)
     is_kept = Q(risk__in=asked["kept_risks"]) | Q(subject_kind__in=asked["kept_kinds"])
-    open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).exclude(is_kept)
-    ids = list(open_items.order_by("number").values_list("pk", flat=True)[:AT_ONCE])
-    if not ids:
-        ending.supersede(campaign)
-        return _flag(campaign, by=by, reason=reason)
+    open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
+    stopping = open_items.none() if campaign.is_rehearsal else open_items.exclude(is_kept)
+    ids = list(stopping.order_by("number").values_list("pk", flat=True)[:AT_ONCE])
+    stops_now = bool(ids)
+    ids = ids or list(open_items.order_by("number").values_list("pk", flat=True)[:KEPT_AT_ONCE])
     gone = ending.supersede(campaign, ids)
-    rows = open_items.filter(pk__in=ids).select_related("campaign", "agent", "system", "holder")
-    _stop(list(rows.order_by("number")), _said(campaign))
+    if stops_now:
+        rows = open_items.filter(pk__in=ids).select_related("campaign", "agent", "system", "holder")
+        _stop(list(rows.order_by("number")), _said(campaign))
+    else:
+        _write_down(campaign, ids)
     return gone + ending.leave_unanswered(campaign, ids, by=by, reason=reason)
+
+
+def _write_down(campaign: Campaign, ids: Sequence[UUID]) -> None:
+    """Write down what of some items is kept, and in a rehearsal what would have stopped."""
+    with connection.cursor() as cursor:
+        for statement in (_FLAG, _REHEARSE) if campaign.is_rehearsal else (_FLAG,):
+            cursor.execute(statement, _silent(campaign, ids))
 
 
 def _stop(items: Sequence[ReviewItem], said: str) -> None:
@@ -210,33 +222,17 @@ def _stop(items: Sequence[ReviewItem], said: str) -> None:
     )
 
 
-_FLAG: Final = """
+_FLAG: Final = f"""{_LOSING}
 INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)
-SELECT id, 'keep_flagged', %(now)s, '{}', 0, '' FROM governance_reviewitem
-WHERE campaign_id = %(campaign)s AND state = 'in_review'
-    AND (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
-"""
-"""What is kept is written down by one statement, however much it is."""
+SELECT id, 'keep_flagged', %(now)s, '{{}}', 0, '' FROM silent
+WHERE risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s)
+"""  # noqa: S608 - made of constants
 _REHEARSE: Final = f"""{_LOSING}
 INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)
 SELECT s.id, 'rehearsed', %(now)s, coalesce(l.grants, '{{}}'), coalesce(c.calls, 0), '' FROM stopped s
 LEFT JOIN (SELECT id, array_agg(grant_id ORDER BY grant_id) AS grants FROM losing GROUP BY id) l ON l.id = s.id
 LEFT JOIN called c ON c.id = s.id
 """  # noqa: S608 - made of constants
-
-
-def _flag(campaign: Campaign, *, by: Principal, reason: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_FLAG, _silent(campaign))
-    return ending.leave_unanswered(campaign, by=by, reason=reason)
-
-
-def _show(campaign: Campaign, *, by: Principal, reason: str) -> int:
-    """Write down what would have stopped, had this not been a rehearsal."""
-    ending.supersede(campaign)
-    with connection.cursor() as cursor:
-        cursor.execute(_REHEARSE, _silent(campaign))
-    return _flag(campaign, by=by, reason=reason)
 
 
 def _is_suspension(was: object) -> bool:

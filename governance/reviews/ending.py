@@ -26,9 +26,10 @@ def supersede(campaign: Campaign, among: Collection[UUID] | None = None) -> int:
     others = _gone(list(open_items.exclude(subject_kind__in=_OF_GRANTS)))
     alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
     ended = open_items.filter(~Exists(alive), subject_kind__in=_OF_GRANTS)
+    gone = open_items.filter(pk__in=[item.pk for item in others])
     return sum(
         _end(rows, ReviewItem.State.SUPERSEDED, Action.REVIEW_SUPERSEDED, by=SYSTEM, reason="The access has ended.")
-        for rows in (ended.iterator(chunk_size=_AT_ONCE), others)
+        for rows in (ended, gone)
     )
 
 
@@ -50,26 +51,23 @@ def is_left(item: ReviewItem) -> bool:
 def leave_unanswered(campaign: Campaign, among: Collection[UUID] | None = None, *, by: Principal, reason: str) -> int:
     """Say of each open item (of some, or all) that nobody answered it; returns how many."""
     open_items = _open(campaign) if among is None else _open(campaign).filter(pk__in=among)
-    rows = open_items.iterator(chunk_size=_AT_ONCE)
-    return _end(rows, ReviewItem.State.NO_RESPONSE, Action.REVIEW_NOT_ANSWERED, by=by, reason=reason)
+    return _end(open_items, ReviewItem.State.NO_RESPONSE, Action.REVIEW_NOT_ANSWERED, by=by, reason=reason)
 
 
 def _open(campaign: Campaign) -> QuerySet[ReviewItem]:
     rows = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
-    return (
-        rows.select_related("campaign", "agent", "system", "holder").order_by("number").select_for_update(of=("self",))
-    )
+    return rows.order_by("number").select_for_update(of=("self",))
 
 
-def _end(rows: Iterable[ReviewItem], state: ReviewItem.State, action: Action, *, by: Principal, reason: str) -> int:
+def _end(rows: QuerySet[ReviewItem], state: ReviewItem.State, action: Action, *, by: Principal, reason: str) -> int:
     """Give rows an outcome, some thousands at a time: a million of them are never held at once."""
     count = 0
-    for items in batched(rows, _AT_ONCE):
-        ids = [item.pk for item in items]
+    for items in batched(rows.values_list(*_NAMED).iterator(chunk_size=_AT_ONCE), _AT_ONCE):
+        ids = [pk for pk, *_ in items]
         ReviewItem.objects.filter(pk__in=ids).update(state=state)
         live = Assignment.objects.filter(item__in=ids, state=Assignment.State.ASSIGNED)
         live.update(state=Assignment.State.WITHDRAWN)
-        count += log.record_many(action, [log.Row(about=about(item), reason=reason) for item in items], by=by)
+        count += log.record_many(action, [log.Row(about=_links(*item), reason=reason) for item in items], by=by)
     return count
 
 
@@ -81,16 +79,30 @@ _LINKS: Final[Mapping[str, str]] = {
 """Under which name the record knows what an item is about, where its key is that name."""
 
 
+_NAMED: Final = (
+    *("pk", "campaign__slug", "subject_kind", "subject_key"),
+    *("agent__slug", "system__slug", "holder__login"),
+)
+
+
 def about(item: ReviewItem, grants: Iterable[object] = ()) -> list[str]:
     """Return the links by which the record of an item is found again."""
+    agent, system = item.agent.slug if item.agent else None, item.system.slug if item.system else None
+    holder = item.holder.login if item.holder else None
+    links = _links(item.pk, item.campaign.slug, item.subject_kind, item.subject_key, agent, system, holder)
+    return [*links, *(f"grant:{grant}" for grant in grants)]
+
+
+def _links(
+    pk: UUID, campaign: str, kind: str, key: str, agent: str | None, system: str | None, holder: str | None
+) -> list[str]:
     return [
-        f"campaign:{item.campaign.slug}",
-        f"item:{item.pk}",
-        *([f"agent:{item.agent.slug}"] if item.agent else []),
-        *([f"system:{item.system.slug}"] if item.system else []),
-        *([f"{link}:{item.subject_key}"] if (link := _LINKS.get(item.subject_kind)) else []),
-        *([f"person:{item.holder.login}"] if item.holder else []),
-        *(f"grant:{grant}" for grant in grants),
+        f"campaign:{campaign}",
+        f"item:{pk}",
+        *([f"agent:{agent}"] if agent else []),
+        *([f"system:{system}"] if system else []),
+        *([f"{link}:{key}"] if (link := _LINKS.get(kind)) else []),
+        *([f"person:{holder}"] if holder else []),
     ]
 
 

@@ -119,11 +119,11 @@ def _replay(told: Suggestion, lines: Sequence[ReviewLine]) -> str:
 class Spark:
     """The calls of thirteen weeks as small columns, and in words."""
 
-    columns: list[tuple[float, float, float]]
+    path: str
     label: str
 
 
 def spark(weeks: Sequence[int]) -> Spark:
     """Draw the calls of the last weeks."""
     label = _("Calls in each of the last 13 weeks, the oldest first: %(weeks)s") % {"weeks": ", ".join(map(str, weeks))}
-    return Spark(charts.spark(weeks), label)
+    return Spark(charts.outline(charts.spark(weeks)), label)

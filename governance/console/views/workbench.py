@@ -8,7 +8,9 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.utils.dateparse import parse_date
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
@@ -75,17 +77,21 @@ def _to_answer(request: HttpRequest, seen: grouping.View, campaign: Campaign) ->
         "views": grouping.VIEWS,
         "drafted": drafts.count(),
         "saved_at": drafts.order_by("-saved_at").values_list("saved_at", flat=True).first(),
-        "keep": _options(reviewing.KEEP),
-        "drop": _options(reviewing.DROP),
-        "abstain": _options(reviewing.ABSTAIN),
+        "reasons": _Reasons(),
         "soonest": (clock.now() + timedelta(days=1)).date().isoformat(),
         "latest": (clock.now() + saying.LATEST - timedelta(days=1)).date().isoformat(),
         "lately": read.said_lately(person),
     }
 
 
-def _options(codes: tuple[str, ...]) -> list[tuple[str, Any]]:
-    return [(code, REASONS[code]) for code in codes]
+class _Reasons(dict[str, SafeString]):
+    """The reasons to choose from, by the one that is chosen: drawn once for a page, however many rows it has."""
+
+    def __missing__(self, chosen: str) -> SafeString:
+        told = {"keep": reviewing.KEEP, "drop": reviewing.DROP, "abstain": reviewing.ABSTAIN}
+        named = {verb: [(code, REASONS[code]) for code in codes] for verb, codes in told.items()}
+        self[chosen] = drawn = render_to_string("console/reviews/reasons.html", {**named, "chosen": chosen})
+        return drawn
 
 
 def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:

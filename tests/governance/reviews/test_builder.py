@@ -57,6 +57,7 @@ def test_plots_are_geometry_with_the_numbers_they_draw() -> None:
     )
     assert [bar.width for bar in charts.bars([("a", 5, "fine"), ("b", 10, "many")])] == [300.0, 600.0]
     assert charts.spark([0, 1, 400])[1][2] == 2.0, "what is not nothing is seen"
+    assert charts.outline(charts.spark([0, 1, 400])) == "M26 18h4v2h-4zM52 0h4v20h-4z"
 
 
 def test_the_form_previews_what_it_says_and_drafts_exactly_that() -> None:

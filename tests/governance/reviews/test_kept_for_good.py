@@ -6,12 +6,14 @@ import psycopg
 import pytest
 from django.apps import apps
 
-from governance.models import AssignmentTally, Campaign, CampaignTemplate, ItemTally
+from governance.models import AssignmentTally, Campaign, CampaignTemplate, ItemTally, SnapshotRow
 from tests import databases
 
 pytestmark = pytest.mark.django_db
 SUMS = {ItemTally._meta.db_table, AssignmentTally._meta.db_table}
 """Counts of what is kept elsewhere: rows that count the same are put together, and a recount makes them again."""
+ASIDE = {SnapshotRow._meta.db_table}
+"""What waits to become items is no part of a review yet, and is taken from here when it does."""
 
 
 def _of_reviews() -> set[str]:
@@ -27,7 +29,7 @@ def _of_reviews() -> set[str]:
         - found
     ):
         found |= more
-    return found - SUMS | {CampaignTemplate._meta.db_table}
+    return found - SUMS - ASIDE | {CampaignTemplate._meta.db_table}
 
 
 def test_no_role_deletes_anything_of_a_review_whichever_table_it_is_in(roles: databases.Addresses) -> None:
