@@ -20,7 +20,7 @@ _STEPS = [
 class Migration(migrations.Migration):
     """One table, of which nothing is left when a staging is through."""
 
-    dependencies: ClassVar = [("governance", "0041_figures")]
+    dependencies: ClassVar = [("governance", "0047_credentials_of_systems")]
     operations: ClassVar = [
         migrations.AlterField(
             model_name="campaignstaging",
