@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from audit import clock, log, timeline
 from audit.actions import Action
@@ -222,34 +222,6 @@ def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
 
 
 @transaction.atomic
-def suspend_all(ids: Collection[UUID], *, by: Principal, reason: str) -> dict[UUID, int]:
-    """Stop those of some grants that are active, by one statement; returns the version that each has since.
-
-    Each grant is locked: hand in some hundreds at a time. N rows, N events, one change row per agent.
-    """
-    locks.exclusive(*((Lock.GRANT, grant) for grant in ids))
-    with connection.cursor() as cursor:
-        cursor.execute(_SUSPEND, [list(ids)])
-        rows = cursor.fetchall()
-    told = [
-        log.Row(about=(f"grant:{pk}", f"agent:{agent}", f"entitlement:{scope}", f"system:{system}"), reason=reason)
-        for pk, _, _, agent, scope, system in rows
-    ]
-    log.record_many(Action.GRANT_SUSPENDED, told, by=by)
-    changes.note_many(changes.Kind.GRANT, {agent_id for _, _, agent_id, *_ in rows}, "grant:suspended")
-    return {pk: version for pk, version, *_ in rows}
-
-
-_SUSPEND: Final = """
-UPDATE entitlements_grant g SET state = 'suspended', version = g.version + 1
-FROM entitlements_agent a, entitlements_entitlement e, entitlements_system y
-WHERE g.id = ANY(%s::uuid[]) AND g.state = 'active' AND g.ended_at IS NULL
-    AND a.id = g.agent_id AND e.id = g.entitlement_id AND y.id = e.system_id
-RETURNING g.id, g.version, g.agent_id, a.slug, e.scope, y.slug
-"""
-
-
-@transaction.atomic
 def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     """Put a suspended grant back in force until its old end, as somebody else than those who stopped it.
 
@@ -368,40 +340,3 @@ def _get(grant_id: UUID) -> Grant:
         return Grant.objects.select_related("agent", "entitlement__system").get(pk=grant_id)
     except Grant.DoesNotExist as error:
         raise NotFound from error
-
-
-@transaction.atomic
-def expire_due(limit: int = 1000) -> int:
-    """End up to `limit` grants whose time has passed; returns how many. N rows, N events, one change row per agent."""
-    ended = _end_due_rows(clock.now(), limit)
-    if ended:
-        log.record_many(
-            Action.GRANT_EXPIRED,
-            [
-                log.Row(about=(f"grant:{grant}", f"agent:{slug}", f"entitlement:{scope}"), reason="its time has passed")
-                for grant, _, slug, scope in ended
-            ],
-            by=SYSTEM,
-        )
-        changes.note_many(changes.Kind.GRANT, {agent_id for _, agent_id, _, _ in ended}, "grant:expired")
-    return len(ended)
-
-
-def _end_due_rows(now: datetime, limit: int) -> list[tuple[UUID, int, str, str]]:
-    """Mark due grants as expired, skipping those that somebody is working on; a later sweep finds them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH due AS (
-                SELECT id FROM entitlements_grant WHERE ended_at IS NULL AND expires_at <= %s
-                ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
-            )
-            UPDATE entitlements_grant g SET state = 'expired', ended_at = %s, end_reason = 'its time has passed',
-                   version = g.version + 1
-            FROM due, entitlements_agent a, entitlements_entitlement e
-            WHERE g.id = due.id AND a.id = g.agent_id AND e.id = g.entitlement_id
-            RETURNING g.id, g.agent_id, a.slug, e.scope
-            """,
-            [now, limit, now],
-        )
-        return list(cursor.fetchall())

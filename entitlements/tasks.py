@@ -13,7 +13,19 @@ from django.conf import settings
 from audit import clock, refusals
 from audit.context import SYSTEM
 
-from . import addresses, answers, assertions, catalog, grants, lifecycle, reaching, revocation, roles, signing, upstream
+from . import (
+    addresses,
+    answers,
+    assertions,
+    catalog,
+    grantbatches,
+    lifecycle,
+    reaching,
+    revocation,
+    roles,
+    signing,
+    upstream,
+)
 from .catalog import importing, rounds
 from .errors import DomainError
 from .models import Revocation, System
@@ -27,7 +39,7 @@ logger = logging.getLogger(__name__)
 @shared_task(ignore_result=True)
 def expire_grants() -> None:
     """Expire until nothing is due. Two at once share the work; a lost message is made up by the next tick."""
-    while grants.expire_due():
+    while grantbatches.expire_due():
         pass
 
 

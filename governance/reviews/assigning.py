@@ -31,9 +31,12 @@ _AT_ONCE: Final = 2000
 _COPY: Final = "COPY governance_assignment (id, item_id, stage, reviewer_id, state, resolution, assigned_at) FROM STDIN"
 
 
-def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None) -> int:
-    """Assign each item of a campaign that is being staged, or those of some numbers; returns how many found nobody."""
-    unresolved, load = 0, _load(campaign)
+def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None, load: Counter[str] | None = None) -> int:
+    """Assign each item of a campaign that is being staged, or those of some numbers; returns how many found nobody.
+
+    Whoever goes on in steps hands in the `load` of each reviewer so far, which grows.
+    """
+    unresolved, load = 0, _load(campaign) if load is None else load
     items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, number__gt=after)
     items = items if upto is None else items.filter(number__lte=upto)
     for ids in batched(items.order_by("number").values_list("pk", flat=True).iterator(), _AT_ONCE):

@@ -17,7 +17,7 @@ from django.db.models import Max
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import grants, locks, serving
+from entitlements import grantbatches, grants, locks, serving
 from entitlements.errors import NotFound
 from entitlements.locks import Lock
 from entitlements.models import Grant, IssuedToken
@@ -134,7 +134,7 @@ def stop_all(
     items = list(items)
     of_all = [pk for item in items if item.subject_kind == ReviewItem.Subject.ACCESS for pk in held.get(item.pk, ())]
     locks.exclusive(*((Lock.GRANT, grant) for grants_ in held.values() for grant in grants_))
-    versions = grants.suspend_all(of_all, by=by, reason=reason)
+    versions = grantbatches.suspend_all(of_all, by=by, reason=reason)
     before: dict[UUID, dict[str, Any]] = {}
     for item in items:
         if item.subject_kind == ReviewItem.Subject.ACCESS:

@@ -7,6 +7,7 @@ is seen; whatever follows goes through its items by number.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
@@ -37,6 +38,8 @@ ITEMS: Final = 10_000
 _Step = CampaignStaging.Step
 _PEERS: Final = "peers"
 """Under this name how many hold what is kept while suggestions are made: counted once, since it reads all access."""
+_LOAD: Final = "load"
+"""Under this name how many items each reviewer has is kept while they are assigned."""
 
 
 def advance(campaign_id: UUID) -> bool:
@@ -120,7 +123,9 @@ def _carry(campaign: Campaign, run: CampaignStaging) -> None:
 
 
 def _assign(campaign: Campaign, run: CampaignStaging) -> None:
-    assigning.assign(campaign, after=run.upto, upto=run.upto + ITEMS)
+    load = Counter[str](run.summary.get(_LOAD, {}))
+    assigning.assign(campaign, after=run.upto, upto=run.upto + ITEMS, load=load)
+    run.summary = {_LOAD: load}
     _through(run, _Step.DONE)
     if run.step == _Step.DONE:
         _finish(campaign, run)

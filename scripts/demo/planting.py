@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from audit import clock
-from entitlements import catalog, classing, grants, people
+from entitlements import catalog, classing, grantbatches, people
 from entitlements.models import Agent, Entitlement, Grant, System
 from governance import (
     approvalrules,
@@ -148,7 +148,7 @@ def _use(given: list[tuple[company.Given, Grant]], repository: str) -> None:
     used = [(each, grant, of_git if each.system == "git" else {}) for each, grant in given if each.used]
     history.write(used, company.EXCEEDING)
     with days_ago(company.TEMPORARY.ago - company.TEMPORARY.lasts - 0.01):
-        grants.expire_due()
+        grantbatches.expire_due()
 
 
 # ------------------------------------------------------------------------------------------------ what was ruled

@@ -18,7 +18,7 @@ from joserfc import jwk
 
 from audit import seals
 from audit.context import SYSTEM
-from entitlements import addresses, catalog, grants, jws, people
+from entitlements import addresses, catalog, grantbatches, jws, people
 from entitlements.models import Client, Entitlement, Person, Role, System, TrustedIssuer
 from tests import make
 from tests.benchmarks import reviewing
@@ -156,10 +156,10 @@ def sweep(count: str) -> dict[str, Any]:
             plain = time.perf_counter() - began
             transaction.set_rollback(True)
     began, ended = time.perf_counter(), 0
-    while done := grants.expire_due():
+    while done := grantbatches.expire_due():
         ended += done
     seconds, began = time.perf_counter() - began, time.perf_counter()
-    grants.expire_due()
+    grantbatches.expire_due()
     return {"count": ended, "seconds": seconds, "plain": plain, "empty": time.perf_counter() - began}
 
 

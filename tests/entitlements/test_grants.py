@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import errors, grants
+from entitlements import errors, grantbatches, grants
 from entitlements.independence import SecondPersonNeeded
 from entitlements.models import Change, Grant, Tool
 from tests import make
@@ -124,9 +124,9 @@ def test_expiring_ends_what_is_due_and_nothing_else() -> None:
     due = [make.grant(starts_at=past, lasts=timedelta(hours=1)) for _ in range(3)]
     living = make.grant()
 
-    assert grants.expire_due(limit=2) == 2
-    assert grants.expire_due(limit=2) == 1
-    assert grants.expire_due() == 0
+    assert grantbatches.expire_due(limit=2) == 2
+    assert grantbatches.expire_due(limit=2) == 1
+    assert grantbatches.expire_due() == 0
 
     states = set(Grant.objects.filter(pk__in=[grant.pk for grant in due]).values_list("state", flat=True))
     assert states == {Grant.State.EXPIRED}

@@ -12,7 +12,7 @@ from django.test import Client
 
 from audit import clock
 from audit.models import Event
-from entitlements import grants
+from entitlements import grantbatches
 from entitlements.models import Grant
 from governance import celery, health
 from scripts.devservers import free_port, until
@@ -109,7 +109,7 @@ def test_a_job_ends_no_right_by_a_clock_that_is_off(off: Callable[[timedelta], N
     off(timedelta(days=400))
     celery.measure_the_clock()
     with pytest.raises(clock.ClockUnknown):
-        grants.expire_due()
+        grantbatches.expire_due()
     assert not Grant.objects.exclude(ended_at=None).exists()
 
 
