@@ -20,7 +20,7 @@ _STEPS = [
 class Migration(migrations.Migration):
     """One table, of which nothing is left when a staging is through."""
 
-    dependencies: ClassVar = [("governance", "0047_credentials_of_systems")]
+    dependencies: ClassVar = [("governance", "0048_questions_about_items")]
     operations: ClassVar = [
         migrations.AlterField(
             model_name="campaignstaging",
