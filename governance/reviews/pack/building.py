@@ -84,9 +84,11 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *
         differences = verify.tie_out(folder, scope)
         if any(differences.values()):
             raise DoesNotTieOut(differences={name: count for name, count in differences.items() if count})
+        blast = describing.blast(campaign)
         written: dict[str, bytes] = {
             "01_control.md": describing.control(campaign, scope),
             "02_scope_and_parameters.json": _json(scope),
+            "05_blast_radius.json": _json(blast),
             "09_measures.json": _json(asdict(measuring.Measures.of(campaign))),
             "10_signoffs.json": _json([dict(sign_off)]),
             "12_tieout.json": _json(differences),
@@ -94,7 +96,7 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *
             "README.md": controls.README.format(name=describing.named(campaign), slug=campaign.slug).encode(),
             "verify.py": Path(verify.__file__).read_bytes(),
         }
-        shown = {"tie_out": differences, "sign_off": sign_off, "rows": rows}
+        shown = {"tie_out": differences, "sign_off": sign_off, "rows": rows, "blast": blast}
         written["00_README.pdf"] = summary.pdf(folder, scope, shown)
         key_id = signing.active_kid(ISSUER)
         written["public_key.pem"] = signing.public_pem(key_id)

@@ -18,7 +18,7 @@ from audit.models import Event
 from entitlements import impressions
 from governance import reviewing
 from governance.models import Campaign, Suggestion
-from governance.reviews import ending, scoping, suggesting
+from governance.reviews import ending, scoping, suggesting, weighing
 
 from . import contents, controls, period, verify
 from .tables import Table, issued_after, over_before, utc
@@ -60,6 +60,13 @@ def scope(campaign: Campaign) -> dict[str, Any]:
         "issued_after": len(issued_after(campaign)),
         "over_before": over_before(campaign),
     }
+
+
+def blast(campaign: Campaign) -> dict[str, Any]:
+    """Return how far each agent of which something was cut reached before and after, and how many are not named."""
+    rows, hidden = weighing.changes(campaign)
+    told = [{"agent": row.slug, "before": row.before, "after": row.after} for row in rows]
+    return {"agents": told, "hidden": hidden}
 
 
 @cache

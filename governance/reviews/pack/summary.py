@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from reportlab.graphics.shapes import Drawing, PolyLine, Rect, String
+from reportlab.graphics.shapes import Circle, Drawing, Line, PolyLine, Rect, String
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import getSampleStyleSheet
@@ -44,7 +44,10 @@ _STYLES: Final = getSampleStyleSheet()
 
 
 def pdf(folder: verify.Folder, scope: Mapping[str, Any], told: Mapping[str, Any]) -> bytes:
-    """Write the summary of a pack from its own tables; `told` holds `tie_out`, `sign_off` and `rows` of the tables."""
+    """Write the summary of a pack from its own tables; `told` holds `tie_out`, `sign_off` and `rows` of the tables.
+
+    And `blast`: the agents of which something was cut, with how far each reached before and after.
+    """
     written = io.BytesIO()
     title = f"Evidence of the access review {shown(scope['name'])}"
     document = SimpleDocTemplate(written, pagesize=A4, title=title, author="Mandate", lang="en", invariant=1)
@@ -68,6 +71,7 @@ def pdf(folder: verify.Folder, scope: Mapping[str, Any], told: Mapping[str, Any]
                 sorted(Counter(row["state"] for row in verify.read(folder, "06_remediation")).items()),
             ),
             *_proofs(folder),
+            *_blast(told.get("blast", {})),
             _text("Does it add up?", "Heading2"),
             _grid(
                 ["What is compared", "Difference"], [(name.replace("_", " "), n) for name, n in told["tie_out"].items()]
@@ -136,6 +140,26 @@ def _proofs(folder: verify.Folder) -> list[Flowable]:
     head = _text("From a cut to its proof: the share within which time, up to the limit of seven days", "Heading2")
     drawing = _lines((charts.within(spans, charts.PROOF_LIMIT), _BLUE))
     return [head, drawing, Spacer(1, 6), _grid(["Within", "Proven"], done)]
+
+
+def _blast(told: Mapping[str, Any]) -> list[Flowable]:
+    """Draw how far each agent of which something was cut reached before and after, with its table; else nothing."""
+    rows = told.get("agents", [])
+    if not rows:
+        return []
+    drawing, room = Drawing(480, 20 * len(rows)), 480 - _LABEL - 20
+    for number, row in enumerate(rows, start=1):
+        y = 20 * (len(rows) - number) + 10
+        was, now = (_LABEL + room * row[name] / 100 for name in ("before", "after"))
+        drawing.add(String(0, y - 3, shown(row["agent"])[:20], fontSize=9))
+        drawing.add(Line(_LABEL, y, _LABEL + room, y, strokeColor=_GREY, strokeWidth=0.25))
+        drawing.add(Line(now, y, was, y, strokeColor=_BLUE, strokeWidth=2))
+        drawing.add(Rect(was - 4, y - 4, 8, 8, fillColor=colors.white, strokeColor=_BLUE))
+        drawing.add(Circle(now, y, 4.5, fillColor=_BLUE, strokeColor=None))
+    head = _text("How far agents reach, of 100: a square for before, a dot for after", "Heading2")
+    table = _grid(["Agent", "Before", "After"], [(row["agent"], row["before"], row["after"]) for row in rows])
+    more = [_text(f"And {told['hidden']} more agents of which less was cut.")] if told["hidden"] else []
+    return [head, drawing, Spacer(1, 6), table, *more]
 
 
 def proven_after(folder: verify.Folder) -> list[float]:

@@ -380,3 +380,8 @@ def test_the_summary_is_a_pdf_of_the_same_bytes_in_which_no_letter_vanishes(clos
         cuts = Remediation.objects.filter(verified_at__isnull=False).values_list("verified_at", "decision__decided_at")
         spans = [(proven - said).total_seconds() for proven, said in cuts if proven]
         assert (summary.proven_after(folder), bool(spans)) == (spans, True)
+        blast = json.loads(files["05_blast_radius.json"])
+        (agent,) = blast["agents"]
+        assert (agent["agent"], agent["before"] > agent["after"], agent["after"]) == (company.bot.slug, True, 0)
+        drawn = summary.pdf(folder, scope, {**told, "blast": blast})
+        assert len(drawn) > len(summary.pdf(folder, scope, told)), "a plot and its table are on top"
