@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Count, Q, QuerySet
 
@@ -16,9 +16,8 @@ from . import answering
 
 MOST_AGENTS: Final = 30
 """How many agents are told of: those of which most was cut; how many more there are is said beside it."""
-_CUT: Final = Q(current_decision__verb__in=["reduce", "revoke"]) | Q(
-    no_answer__did=NoAnswer.Did.SUSPENDED, no_answer__restored_at=None
-)
+_BY_ANSWER: Final = Q(current_decision__verb__in=["reduce", "revoke"])
+_BY_SILENCE: Final = Q(no_answer__did=NoAnswer.Did.SUSPENDED, no_answer__restored_at=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def changes(campaign: Campaign) -> tuple[list[Change], int]:
     """
     items = ReviewItem.objects.filter(campaign=campaign, subject_kind=ReviewItem.Subject.ACCESS)
     items = items.exclude(state__in=[ReviewItem.State.EXCLUDED, ReviewItem.State.SUPERSEDED])
-    cut = items.filter(_CUT)
+    cut = items.filter(pk__in=_cut(campaign))
     agents = list(cut.order_by().values("agent").annotate(n=Count("pk")).order_by("-n", "agent")[: MOST_AGENTS + 1])
     if not agents:
         return [], 0
@@ -48,9 +47,17 @@ def changes(campaign: Campaign) -> tuple[list[Change], int]:
     return sorted(rows, key=lambda row: (row.after - row.before, -row.before, row.name)), hidden
 
 
+def _cut(campaign: Campaign) -> QuerySet[ReviewItem, Any]:
+    """Select what was cut by an answer, or for want of one: each sought from what did it, which is the lesser part."""
+    items = ReviewItem.objects.filter(campaign=campaign).order_by().values("pk")
+    return items.filter(_BY_ANSWER).union(items.filter(_BY_SILENCE))
+
+
 def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
     left = answering.lines_left(items.values_list("pk", flat=True))
-    gone = set(items.filter(_CUT).exclude(current_decision__verb="reduce").values_list("pk", flat=True))
+    gone = set(
+        items.filter(_BY_ANSWER | _BY_SILENCE).exclude(current_decision__verb="reduce").values_list("pk", flat=True)
+    )
     people = outlook.people_acted_for(
         Grant.objects.filter(pk__in=ReviewLine.objects.filter(item__in=items).values("grant"))
     )
