@@ -54,7 +54,10 @@ def outline(columns: Iterable[tuple[float, float, float]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BurnDown:
-    """What was open at the end of each day, the line as points, and the straight line to the day it is due."""
+    """What was open at the end of each day, the line as points, and the straight line to the day it is due.
+
+    `reminders` are days within the plot on which reviewers are reminded, and `ticks` where they lie.
+    """
 
     days: tuple[tuple[date, int], ...]
     line: str
@@ -62,9 +65,18 @@ class BurnDown:
     due: float
     total: int
     end: date
+    reminders: tuple[date, ...] = ()
+    ticks: tuple[float, ...] = ()
 
 
-def burn_down(total: int, done: Sequence[tuple[date, int]], first: date, last: date, due: date) -> BurnDown:
+def burn_down(
+    total: int,
+    done: Sequence[tuple[date, int]],
+    first: date,
+    last: date,
+    due: date,
+    reminders: Sequence[date] = (),
+) -> BurnDown:
     """Count down from a total by what was done on each day, until `last`; the plot ends then or when it is due."""
     by_day = dict(done)
     span = max((max(last, due) - first).days, 1)
@@ -80,7 +92,10 @@ def burn_down(total: int, done: Sequence[tuple[date, int]], first: date, last: d
 
     points = [at(first, total), *(at(day, open_items) for day, open_items in days)]
     due_at = round(WIDTH * (due - first).days / span, 1)
-    return BurnDown(tuple(days), " ".join(points), f"{at(first, total)} {at(due, 0)}", due_at, total, max(last, due))
+    inside = tuple(day for day in reminders if first <= day <= max(last, due))
+    ticks = tuple(round(WIDTH * (day - first).days / span, 1) for day in inside)
+    ideal = f"{at(first, total)} {at(due, 0)}"
+    return BurnDown(tuple(days), " ".join(points), ideal, due_at, total, max(last, due), inside, ticks)
 
 
 def within(spans: Sequence[float], limit: float) -> str:

@@ -22,6 +22,7 @@ _INK: Final = {
     "ideal": 'fill="none" stroke="#5b626c" stroke-width="1" stroke-dasharray="4 4"',
     "due": 'stroke="#7d4b00" stroke-width="1"',
     "grid": 'stroke="#e6e8eb" stroke-width="1"',
+    "tick": 'stroke="#5b626c" stroke-width="2"',
     "done": 'fill="#17663a"',
     "open": 'fill="#868d97"',
     "dot": 'fill="#2457c5"',
@@ -81,15 +82,23 @@ def _level(y: float) -> str:
     return _straight("grid", f"M0 {y:.1f}H{WIDTH:g}")
 
 
-def burn_down(burn: charts.BurnDown, heads: tuple[str, str]) -> Plot:
-    """Draw what was open on each day, the straight line to the day it is due, and that day."""
+def burn_down(burn: charts.BurnDown, heads: tuple[str, ...], reminded: str = "") -> Plot:
+    """Draw what was open on each day, the straight line to the day it is due, that day, and when reminders go out.
+
+    `reminded` is the word that the table has in its third column for a day of reminders.
+    """
     inside = [
         *(_level(HEIGHT * part / 4) for part in range(1, 4)),
         _upright("due", burn.due),
+        *(_straight("tick", f"M{x:.1f} {HEIGHT - 8:g}V{HEIGHT:g}") for x in burn.ticks),
         _polyline("ideal", burn.ideal),
         _polyline("line", burn.line),
     ]
-    rows = tuple((day.isoformat(), str(left)) for day, left in burn.days)
+    rows: tuple[tuple[str, ...], ...] = tuple((day.isoformat(), str(left)) for day, left in burn.days)
+    if reminded:
+        ahead = tuple((day, None) for day in burn.reminders if day > burn.days[-1][0])
+        told = ((day, "" if left is None else str(left)) for day, left in (*burn.days, *ahead))
+        rows = tuple((day.isoformat(), left, reminded if day in burn.reminders else "") for day, left in told)
     ends = (burn.days[0][0].isoformat(), burn.end.isoformat())
     return Plot(_svg("burn", inside), heads, rows, *ends, str(burn.total))
 

@@ -36,7 +36,7 @@ from governance.models import (
 from governance.models.notices import Kind
 
 from . import hooks, inquiries, queueing, running, stewards
-from .told import Teller, Told, key
+from .told import Teller, Told, key, review_begins
 
 logger = logging.getLogger(__name__)
 CURSOR: Final = "notices"
@@ -314,8 +314,9 @@ def _review(event: Event) -> Iterator[Told]:
         Kind.REVIEW_WAITING,
         delegations.standing_in(Person.objects.filter(pk__in=waiting.values("reviewer"))),
         f"campaign:{slug}",
-        (_("You are reminded of a review: %(name)s.") if again else _("A review waits for you: %(name)s."))
-        % {"name": first.item.campaign.name},
+        _("You are reminded of a review: %(name)s.") % {"name": first.item.campaign.name}
+        if again
+        else review_begins(first.item.campaign.name),
         f"/small-reviews/{slug}/" if is_micro else f"/reviews/{slug}/work/",
         dedupe=f"campaign {slug} reminded {event.at:%Y-%m-%d}" if again else f"campaign {slug} waits",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from audit.models import Event
 from entitlements.models import Person
 from governance.models.notices import Kind
@@ -29,3 +31,8 @@ type Teller = Callable[[Event], Iterable[Told]]
 def key(event: Event, kind: str) -> str:
     """Return the first thing of a kind that an event is about; a key that is nothing's when it is about none."""
     return next((link.partition(":")[2] for link in event.about if link.startswith(f"{kind}:")), "-")
+
+
+def review_begins(name: str) -> str:
+    """Say to a reviewer that a review began."""
+    return _("A review waits for you: %(name)s.") % {"name": name}

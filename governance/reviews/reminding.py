@@ -9,7 +9,7 @@ Once it is overdue its owner hears as well, of all but small reviews.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -46,6 +46,29 @@ def step(began_at: datetime, due_at: datetime, now: datetime) -> tuple[str, int]
             return name, 0
     weeks = (min(now, due_at - SOON) - began_at) // _WEEK
     return (AHEAD, weeks) if weeks > 0 else None
+
+
+def days(began_at: datetime, due_at: datetime) -> list[date]:
+    """Return the days on which reviewers are reminded until a review is due, the earliest first."""
+    return sorted({at.date() for at, _step in _steps(began_at, due_at)})
+
+
+def foretold(campaign: Campaign, now: datetime) -> list[tuple[date, str]]:
+    """Say what its reviewers will be told on which day if a review began now, and while they have not answered."""
+    steps = sorted(_steps(now, campaign.due_at))
+    return [
+        (now.date(), notices.review_begins(campaign.name)),
+        *((at.date(), _said(campaign, name)) for at, name in steps),
+        ((campaign.due_at + _DAY).date(), _said(campaign, LATE)),
+    ]
+
+
+def _steps(began_at: datetime, due_at: datetime) -> list[tuple[datetime, str]]:
+    weeks = max((due_at - SOON - began_at) // _WEEK, 0)
+    weekly = [(began_at + _WEEK * number, AHEAD) for number in range(1, weeks + 1)]
+    weekly = [each for each in weekly if each[0] < due_at - SOON]
+    last = [(due_at - SOON, NUDGE), (due_at - LAST, TOMORROW)]
+    return [*weekly, *(each for each in last if each[0] > began_at), (due_at, DUE)]
 
 
 def remind() -> int:
@@ -87,6 +110,16 @@ def _not_told_lately(campaign: Campaign, people: QuerySet[Person], name: str, no
 
 def _tell(campaign: Campaign, reached: tuple[str, int], people: Iterable[Person]) -> int:
     name, number = reached
+    said = _said(campaign, name)
+    urgent = name in (TOMORROW, DUE)
+    if name == NUDGE:  # at once to whoever has not opened anything of it; the others find it in the mail of the day
+        unopened = _never_opened(campaign)
+        new = [each for each in people if each.pk in unopened]
+        return _queue(campaign, said, new, reached, urgent=True) + _queue(campaign, said, people, reached)
+    return _queue(campaign, said, people, (name, number), urgent=urgent)
+
+
+def _said(campaign: Campaign, name: str) -> str:
     said = {
         AHEAD: _("Still waits for you, until %(day)s: %(review)s."),
         NUDGE: _("Due in three days, on %(day)s: %(review)s."),
@@ -94,12 +127,7 @@ def _tell(campaign: Campaign, reached: tuple[str, int], people: Iterable[Person]
         DUE: _("Due now, and not answered yet: %(review)s."),
         LATE: _("Was due on %(day)s, and you have not answered all of it: %(review)s."),
     }[name]
-    urgent = name in (TOMORROW, DUE)
-    if name == NUDGE:  # at once to whoever has not opened anything of it; the others find it in the mail of the day
-        unopened = _never_opened(campaign)
-        new = [each for each in people if each.pk in unopened]
-        return _queue(campaign, said, new, reached, urgent=True) + _queue(campaign, said, people, reached)
-    return _queue(campaign, said, people, (name, number), urgent=urgent)
+    return said % {"review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
 
 
 def _never_opened(campaign: Campaign) -> set[int]:
@@ -117,7 +145,7 @@ def _queue(
         Kind.REVIEW_WAITING,
         people,
         about=_about(campaign),
-        sentence=said % {"review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"},
+        sentence=said,
         url=f"/small-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
         dedupe=_key(campaign, *reached),
         urgent=urgent,

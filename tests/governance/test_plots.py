@@ -24,6 +24,16 @@ def test_a_burn_down_says_what_was_open_and_ends_when_it_is_due() -> None:
     assert (plot.left, plot.right, plot.top) == ("2026-11-01", "2026-11-11", "10")
 
 
+def test_days_of_reminders_are_ticks_and_rows_of_the_table() -> None:
+    first, due = date(2026, 11, 1), date(2026, 11, 11)
+    told = [date(2026, 10, 30), date(2026, 11, 2), date(2026, 11, 8), date(2026, 11, 12)]
+    burn = charts.burn_down(4, [(first, 1)], first, date(2026, 11, 3), due, told)
+    assert (burn.reminders, burn.ticks) == (tuple(told[1:3]), (60.0, 420.0)), "those outside are not in it"
+    plot = plots.burn_down(burn, ("Day", "Open", "Reviewers"), "reminded")
+    assert [row for row in plot.rows if row[2]] == [("2026-11-02", "3", "reminded"), ("2026-11-08", "", "reminded")]
+    assert plot.svg.count('class="tick"') == 2
+
+
 def test_times_to_proof_are_told_as_shares_within_steps() -> None:
     steps = ((60.0, "1 min"), (86_400.0, "1 d"))
     plot = plots.within([5.0, 30.0, 3600.0, 200_000.0], 604_800.0, ("Within", "Proven"), steps)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from audit import clock
 from governance.models import Campaign, CampaignStaging
-from governance.reviews import campaigns, launching, previewing, stepping
+from governance.reviews import campaigns, launching, previewing, reminding, stepping
 
 from . import syncs
 
@@ -21,7 +21,12 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
         return {"run": run, "percent": stepping.progress(run)}
     if campaign.state != Campaign.State.STAGED or run is None:
         grants = previewing.grants_of(campaign)
-        return {"run": run, "small": grants <= launching.AT_ONCE, "must_type": grants > TYPED_FROM}
+        return {
+            "run": run,
+            "small": grants <= launching.AT_ONCE,
+            "must_type": grants > TYPED_FROM,
+            "foretold": reminding.foretold(campaign, clock.now()),
+        }
     seen = previewing.Preview.from_json(run.summary)
     small = seen.grants <= previewing.LARGEST
     late = [each for each in syncs.last() if each.is_silent or each.is_paused]
@@ -33,6 +38,7 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
         "late": late,
         "difference": launching.differs(campaign) if small or count else None,
         "must_type": must_type(seen),
+        "foretold": reminding.foretold(campaign, clock.now()),
     }
 
 

@@ -23,7 +23,7 @@ MOST_ROWS, MOST_TOOLS = 30, 24
 def burn_down(campaign: Campaign) -> plots.Plot | None:
     """Draw what was open on each day; nothing before the campaign began."""
     burn = read.burn_down(campaign)
-    return plots.burn_down(burn, (_("Day"), _("Open"))) if burn else None
+    return plots.burn_down(burn, (_("Day"), _("Open"), _("Reviewers")), _("reminded")) if burn else None
 
 
 def tiny(campaign: Campaign) -> str:

@@ -15,7 +15,7 @@ from entitlements.models import Grant, Person
 from entitlements.words import Risk
 from governance import charts, plots, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import answering, scoping, staging, tallies, usage
+from governance.reviews import answering, reminding, scoping, staging, tallies, usage
 
 from . import advising, kindwords
 
@@ -83,7 +83,8 @@ def burn_down(campaign: Campaign) -> charts.BurnDown | None:
         return None
     total, done = tallies.by_day(campaign)
     last = campaign.closing_at or clock.now()
-    return charts.burn_down(total, done, campaign.snapshot_at.date(), last.date(), campaign.due_at.date())
+    told = reminding.days(campaign.snapshot_at, campaign.due_at)
+    return charts.burn_down(total, done, campaign.snapshot_at.date(), last.date(), campaign.due_at.date(), told)
 
 
 def reviewers(campaign: Campaign) -> tuple[list[dict[str, Any]], int]:

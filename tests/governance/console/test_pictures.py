@@ -16,7 +16,7 @@ from entitlements.models import Client, IssuedToken, Tool, ToolVersion
 from governance import plots, tokenhealth
 from governance.console.queries import resulting, trending
 from governance.models import ReviewLine, UsageDay
-from governance.reviews import Answer, care, covering
+from governance.reviews import Answer, care, covering, reminding
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -273,7 +273,12 @@ def test_what_a_review_draws_of_itself_is_what_it_counted() -> None:
     is_open = campaign.items.filter(state="in_review").count()
     burn = page.context["burn"]
     last = float(re.findall(r'class="line"[^>]*points="[^"]*,([\d.]+)"', burn.svg)[0])
-    assert (round(4 * (1 - last / plots.HEIGHT)), burn.rows[-1][1], is_open) == (3, "3", 3)
+    past = [row for row in burn.rows if row[1]]
+    assert (round(4 * (1 - last / plots.HEIGHT)), past[-1][1], is_open) == (3, "3", 3)
+    assert campaign.snapshot_at is not None
+    reminded = [day for day, _left, mark in burn.rows if mark]
+    assert reminded == [day.isoformat() for day in reminding.days(campaign.snapshot_at, campaign.due_at)]
+    assert len(re.findall('class="tick"', burn.svg)) == len(reminded) > 3
     widths = dict(re.findall(r'class="part-(\w+)" x="[\d.]+" y="0" width="([\d.]+)"', visits.text(page)))
     assert widths == {"certify": "150.00", "in_review": "450.00"}
     cells = {name: cells[0].calls for name, _slug, cells in page.context["heat"].rows}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from audit import clock
+from audit import clock, timeline
+from audit.actions import Action
 from entitlements.models import Person
 from governance import delegations, reviews
 from governance.models import Campaign, Notice
+from governance.notices import hearing
 from governance.reviews import reminding
 from governance.reviews.pack import period
 from tests import make
 from tests.governance.companies import Company
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +70,18 @@ def _told() -> dict[str, str]:
     return {notice.person.login: notice.sentence for notice in new}
 
 
+@pytest.mark.parametrize("lasts", [1, 2, 4, 10, 30])
+def test_the_days_that_are_drawn_are_those_on_which_a_step_is_reached(lasts: int) -> None:
+    began = datetime(2026, 11, 2, 9, tzinfo=UTC)
+    due, found, before = began + timedelta(days=lasts), set[date](), None
+    for hour in range(24 * lasts + 1):
+        now = began + timedelta(hours=hour)
+        if (reached := reminding.step(began, due, now)) is not None and reached != before:
+            found.add(now.date())
+        before = reached
+    assert reminding.days(began, due) == sorted(found)
+
+
 def test_each_step_tells_whoever_has_items_left_once_and_nobody_who_is_done(
     review: tuple[Company, Campaign, Move],
 ) -> None:
@@ -99,6 +114,23 @@ def test_each_step_tells_whoever_has_items_left_once_and_nobody_who_is_done(
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     at(DAY)
     assert _told() == {}
+
+
+def test_what_its_page_foretells_before_a_launch_is_what_reviewers_then_hear(at: Move) -> None:
+    company, _grant = worlds.found()
+    at(timedelta())
+    campaign = worlds.campaign(company, start=False)
+    foretold = reminding.foretold(campaign, clock.now())
+    page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
+    assert [sentence for _day, sentence in foretold if sentence not in page] == []
+    reviews.activate(campaign.pk, by=company.ana)
+    hearing.tell(timeline.of("campaign", "q4").get(action=Action.CAMPAIGN_ACTIVATED))
+    heard = [(clock.now().date(), notice.sentence) for notice in Notice.objects.filter(person=company.sofia)]
+    while len(heard) < len(foretold):
+        at(timedelta(hours=12))
+        assert clock.now() < campaign.due_at + 2 * DAY
+        heard += [(clock.now().date(), sentence) for who, sentence in _told().items() if who == "sofia"]
+    assert heard == foretold
 
 
 def test_whoever_answers_in_her_place_is_reminded_as_well_and_nobody_twice_a_day(
