@@ -30,6 +30,8 @@ from entitlements.errors import DomainError
 
 _DEEPEST: Final = 8
 _MOST_NAMES: Final = 200
+_BOUNDS: Final = frozenset({"min", "max"})
+_EXACT: Final = 2**53 - 1
 _PRESENCES: Final = ("required", "optional", "absent")
 
 
@@ -99,6 +101,13 @@ class Compiled:
         if self.broken:
             return NotCovered("", "malformed", self.broken)
         return _outside(self.root, arguments) or _COVERED
+
+    def measured(self, arguments: Mapping[str, object]) -> dict[str, float]:
+        """Return the numbers among arguments that a bound (min, max) watches, by name: what may be recorded of them.
+
+        A bound says that the number matters and a number names nobody; nothing else of the arguments is returned.
+        """
+        return {} if self.free or self.broken else dict(_numbers(self.root, arguments))
 
 
 _COVERED: Final = Covered()
@@ -250,6 +259,17 @@ def _outside_within(node: _Node, value: Mapping[str, object]) -> NotCovered | No
         if key not in node.children and (node.closed or _fold(key) in node.folded):
             return NotCovered(node.name, "absent", "An argument is given that may not be.")
     return None
+
+
+def _numbers(node: _Node, value: object) -> Iterator[tuple[str, float]]:
+    """Find the numbers under a bound, exact in any JSON: beyond 2^53 none is."""
+    if any(kind in _BOUNDS for kind, _ in node.rules):
+        if type(value) in (int, float) and abs(value) <= _EXACT:  # type: ignore[arg-type]  # a number by its type
+            yield node.name, value  # type: ignore[misc]
+    elif isinstance(value, Mapping):
+        for key, child in node.children.items():
+            if key in value:
+                yield from _numbers(child, value[key])
 
 
 def _tighter(parent: _Node, child: _Node) -> bool:

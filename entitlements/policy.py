@@ -114,7 +114,7 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
     return _minted(issuance, facts, now, ends, Issue(narrowed.granted, 0, grants, narrowed.outcomes))
 
 
-def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911 - one order
+def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911, PLR0912 - one order
     """Decide, for list and call alike. `listing` leaves out the arguments only: unreadable limits still count."""
     code = _standing_in_the_way(call, facts, now)
     if code is not None:
@@ -145,8 +145,10 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             asking = asking or line
         elif facts.guardrails:
             return _guarded(call, facts, tool, line, now)
-        else:
+        elif line.limits.free:
             return Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
+        else:
+            return _allowed(call, tool, line)
     return _no_line(call, facts, missed) if asking is None else _guarded(call, facts, tool, asking, now)
 
 
@@ -220,7 +222,13 @@ def _guarded(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, now: fl
     holding = [rule for rule in found if rule.effect is Effect.HOLD]
     if (holding or line.ask) and call.approval is None:
         return _stopped_by(call, facts, Code.APPROVAL_OF_CALL_REQUIRED, Effect.HOLD, holding, line)
-    return Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
+    return _allowed(call, tool, line)
+
+
+def _allowed(call: Call, tool: ToolFacts, line: Line) -> Verdict:
+    verdict = Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
+    verdict.measured = line.limits.measured(call.arguments)
+    return verdict
 
 
 def _matches(rule: Guardrail, tool: ToolFacts, session: SessionFacts | None) -> bool:

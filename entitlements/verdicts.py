@@ -62,7 +62,8 @@ class Issue:
 class Verdict:
     """The answer to one call or one issuance. Not frozen because making a frozen one costs a microsecond.
 
-    `grant` is the grant that covered the call, `tool_version` the approved definition that is to run.
+    `grant` is the grant that covered the call, `tool_version` the approved definition that is to run; `measured` are
+    the numbers among its arguments that a limit bounds.
     """
 
     effect: Effect
@@ -72,6 +73,7 @@ class Verdict:
     tool_version: str | None = None
     remedy: Remedy | None = None
     issue: Issue | None = None
+    measured: Mapping[str, float] | None = None
 
     @property
     def allowed(self) -> bool:

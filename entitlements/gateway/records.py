@@ -58,12 +58,17 @@ class About:
 def decision(
     about: About, verdict: Verdict, arguments: Mapping[str, object], action: Action | None = None
 ) -> draft.Draft:
-    """Say what was decided, why, and about which arguments (as a digest). Its uuid is the evaluation's id."""
+    """Say what was decided, why, and about which arguments: a digest, and of an allowed call the numbers under a bound.
+
+    Its uuid is the evaluation's id.
+    """
     is_allowed = verdict.effect is Effect.ALLOW
     action = action or (Action.CALL_ALLOWED if is_allowed else Action.CALL_DENIED)
     detail: dict[str, object] = {"method": about.method, "arguments": redaction.arguments(arguments)["digest"]}
     if about.tool:
         detail["tool"] = about.tool
+    if verdict.measured:
+        detail["measured"] = verdict.measured
     if verdict.tool_version:
         detail["version"] = verdict.tool_version
     if not is_allowed:

@@ -56,6 +56,7 @@ class LineUseShown(Shown):
     """What was seen of one tool in ninety days. Numbers are null where calls go past our gateway (grades B and C).
 
     `full_window`: the access, or what it renews, is older than that, so that no call means that nobody used it.
+    `arguments`: the least and the most of each number among the arguments that a limit bounds, by name.
     """
 
     tool = serializers.CharField()
@@ -65,6 +66,11 @@ class LineUseShown(Shown):
     denied = serializers.IntegerField(allow_null=True, source="use.denied")
     people = serializers.IntegerField(allow_null=True, source="use.people")
     last_call_at = serializers.DateTimeField(allow_null=True, source="use.last")
+    arguments = serializers.DictField(
+        child=serializers.ListField(child=serializers.FloatField(), min_length=2, max_length=2),
+        allow_null=True,
+        source="use.ranges",
+    )
 
 
 class DayShown(Shown):
@@ -82,12 +88,12 @@ class DayShown(Shown):
 
 
 class UseShown(Shown):
-    """The use of one grant. `arguments`: the record keeps a digest of them, so which were used cannot be told."""
+    """The use of one grant. `arguments`: of them the record keeps a digest, and numbers that a limit bounds."""
 
     since = serializers.DateTimeField()
     lines = LineUseShown(many=True)
     days = DayShown(many=True)
-    arguments = serializers.ChoiceField(choices=["not_kept"])
+    arguments = serializers.ChoiceField(choices=["bounded_numbers"])
 
 
 class GrantUse(Endpoint):
@@ -103,7 +109,12 @@ class GrantUse(Endpoint):
         lines = [{"tool": line.tool.name, "use": found[grant.pk, line.tool_id]} for line in grant.lines.all()]
         since = now - usage.WINDOW
         days = UsageDay.objects.filter(grant=grant, day__gte=since.date()).select_related("tool")
-        told = {"since": since, "lines": lines, "days": days.order_by("day", "tool__name"), "arguments": "not_kept"}
+        told = {
+            "since": since,
+            "lines": lines,
+            "days": days.order_by("day", "tool__name"),
+            "arguments": "bounded_numbers",
+        }
         return Response(UseShown(told).data)
 
 

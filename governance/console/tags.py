@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -282,6 +282,15 @@ def here(context: Mapping[str, Any], **changes: object) -> str:
         else:
             query[name] = str(value)
     return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+@register.simple_tag
+def spread(name: str, bounds: Sequence[float]) -> SafeString:
+    """Say between which numbers an argument was."""
+    least, most = (f"{each:,.10g}" for each in bounds)
+    if least == most:
+        return format_html(_("{} was always {}"), foreign(name), least)
+    return format_html(_("{} was {} to {}"), foreign(name), least, most)
 
 
 @register.filter

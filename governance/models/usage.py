@@ -17,6 +17,7 @@ class UsageDay(models.Model):
     """The calls of one tool by one agent on one day (UTC), under one grant; without a grant, those that none covered.
 
     `people` holds a hash for each person acted for, so that they can be counted over many days and named nowhere.
+    `ranges` holds, by name, the least and the most of each number among the arguments that a limit bounds.
     """
 
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+")
@@ -26,6 +27,7 @@ class UsageDay(models.Model):
     calls = models.PositiveIntegerField()
     denied = models.PositiveIntegerField()
     people = ArrayField(models.BigIntegerField(), default=list)
+    ranges = models.JSONField(default=dict, db_default={})
     last_at = models.DateTimeField(null=True)
 
     class Meta:

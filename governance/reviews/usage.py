@@ -7,6 +7,7 @@ as exact as if the whole record had been read. Calls are seen only where each pa
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -41,13 +42,14 @@ def calls(source: str) -> str:
     a call to be rare, and would compare every tool with the text of every event.
     """
     return f"""
-    SELECT c.agent_id, c.grant_id, t.id AS tool_id, c.at, c.allowed, c.person
+    SELECT c.agent_id, c.grant_id, t.id AS tool_id, c.at, c.allowed, c.person, c.measured
     FROM (
         SELECT coalesce(g.agent_id, a.id) AS agent_id, g.id AS grant_id, coalesce(e.system_id, y.id) AS system_id,
-               r.tool, r.at, r.allowed, r.person
+               r.tool, r.at, r.allowed, r.person, r.measured
         FROM (
             SELECT v.at, v.action = 'call.allowed' AS allowed, b.said -> 'detail' ->> 'tool' AS tool,
                    hashtextextended(b.said ->> 'on_behalf_of', 0) AS person, n.system,
+                   b.said -> 'detail' -> 'measured' AS measured,
                    CASE WHEN n.held ~ '^[0-9a-f-]{{36}}$' THEN n.held::uuid END AS held,
                    CASE WHEN starts_with(b.said ->> 'actor', 'agent:') THEN substr(b.said ->> 'actor', 7) END AS agent
             FROM {source}
@@ -67,20 +69,45 @@ def calls(source: str) -> str:
     """  # noqa: S608 - made of constants
 
 
+_NUMBERS: Final = """
+    SELECT key AS name, (value #>> '{{}}')::numeric AS value FROM jsonb_each(
+        CASE WHEN jsonb_typeof({given}) = 'object' THEN {given} ELSE '{{}}' END) WHERE jsonb_typeof(value) = 'number'
+"""
+"""The numbers of one call, by name."""
+_BOUNDS: Final = """
+    SELECT key AS name, (value ->> 0)::numeric AS least, (value ->> 1)::numeric AS most FROM jsonb_each({given})
+"""
+"""The least and the most of each number of a day, by name."""
+_RANGES: Final = "jsonb_object_agg(name, jsonb_build_array(least, most))"
+
 _ADD: Final = f"""
 WITH seen AS ({
     calls('''(SELECT e.* FROM leaves l
                          CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.at = l.at AND e.uuid = l.uuid OFFSET 0) e
                          WHERE l.index >= %(first)s AND l.index < %(end)s) v''')
-})
-INSERT INTO governance_usageday AS d (agent_id, grant_id, tool_id, day, calls, denied, people, last_at)
-SELECT agent_id, grant_id, tool_id, (at AT TIME ZONE 'UTC')::date, count(*) FILTER (WHERE allowed),
-       count(*) FILTER (WHERE NOT allowed),
-       coalesce(array_agg(DISTINCT person) FILTER (WHERE allowed AND person IS NOT NULL), '{{}}'),
-       max(at) FILTER (WHERE allowed)
-FROM seen GROUP BY 1, 2, 3, 4 ORDER BY 1, 3, 4, 2
+}), measured AS (
+    SELECT agent_id, grant_id, tool_id, (at AT TIME ZONE 'UTC')::date AS day, n.name, n.value AS least, n.value AS most
+    FROM seen CROSS JOIN LATERAL ({_NUMBERS.format(given="measured")}) n WHERE allowed AND grant_id IS NOT NULL
+), ranges AS (
+    SELECT agent_id, grant_id, tool_id, day, {_RANGES} AS ranges FROM (
+        SELECT agent_id, grant_id, tool_id, day, name, min(least) AS least, max(most) AS most
+        FROM measured GROUP BY 1, 2, 3, 4, 5) m
+    GROUP BY 1, 2, 3, 4
+), counted AS (
+    SELECT agent_id, grant_id, tool_id, (at AT TIME ZONE 'UTC')::date AS day, count(*) FILTER (WHERE allowed) AS calls,
+           count(*) FILTER (WHERE NOT allowed) AS denied,
+           coalesce(array_agg(DISTINCT person) FILTER (WHERE allowed AND person IS NOT NULL), '{{}}') AS people,
+           max(at) FILTER (WHERE allowed) AS last
+    FROM seen GROUP BY 1, 2, 3, 4
+)
+INSERT INTO governance_usageday AS d (agent_id, grant_id, tool_id, day, calls, denied, people, ranges, last_at)
+SELECT c.agent_id, c.grant_id, c.tool_id, c.day, calls, denied, people, coalesce(r.ranges, '{{}}'), last
+FROM counted c LEFT JOIN ranges r USING (agent_id, grant_id, tool_id, day) ORDER BY 1, 3, 4, 2
 ON CONFLICT (agent_id, tool_id, day, grant_id) DO UPDATE SET
     calls = d.calls + excluded.calls, denied = d.denied + excluded.denied,
+    ranges = (SELECT coalesce({_RANGES}, '{{}}') FROM (
+        SELECT name, min(least) AS least, max(most) AS most FROM (
+            {_BOUNDS.format(given="d.ranges")} UNION ALL {_BOUNDS.format(given="excluded.ranges")}) each GROUP BY 1) m),
     people = ARRAY(SELECT DISTINCT unnest(d.people || excluded.people) ORDER BY 1),
     last_at = greatest(d.last_at, excluded.last_at)
 """  # noqa: S608 - made of constants
@@ -132,18 +159,25 @@ _OF_LINES: Final = f"""
 WITH RECURSIVE chain AS ({
     chain("SELECT id, starts_at, request_id FROM entitlements_grant WHERE id = ANY(%(grants)s::uuid[])")
 }), seen AS (
-    SELECT c.grant_id, u.tool_id, u.calls, u.denied, u.last_at, u.people FROM chain c JOIN (
-        SELECT grant_id, tool_id, calls, denied, last_at, people FROM governance_usageday
+    SELECT c.grant_id, u.tool_id, u.calls, u.denied, u.last_at, u.people, u.ranges FROM chain c JOIN (
+        SELECT grant_id, tool_id, calls, denied, last_at, people, ranges FROM governance_usageday
         WHERE day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date
         UNION ALL
         SELECT grant_id, tool_id, allowed::int, (NOT allowed)::int, CASE WHEN allowed THEN at END,
-               CASE WHEN allowed AND person IS NOT NULL THEN ARRAY[person] ELSE '{{}}' END
+               CASE WHEN allowed AND person IS NOT NULL THEN ARRAY[person] ELSE '{{}}' END,
+               CASE WHEN allowed THEN (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(value, value)), '{{}}')
+                                       FROM ({_NUMBERS.format(given="measured")}) n) ELSE '{{}}' END
         FROM ({TAIL_OF_CHAIN}) t WHERE at >= %(since)s AND at <= %(now)s
     ) u ON u.grant_id = c.member
 ), used AS (
     SELECT grant_id, tool_id, sum(calls) AS calls, sum(denied) AS denied, max(last_at) AS last FROM seen GROUP BY 1, 2
 ), people AS (
     SELECT grant_id, tool_id, count(DISTINCT who) AS n FROM seen, unnest(people) AS who GROUP BY 1, 2
+), ranges AS (
+    SELECT grant_id, tool_id, {_RANGES} AS ranges FROM (
+        SELECT grant_id, tool_id, b.name, min(b.least) AS least, max(b.most) AS most
+        FROM seen CROSS JOIN LATERAL ({_BOUNDS.format(given="ranges")}) b GROUP BY 1, 2, 3) m
+    GROUP BY 1, 2
 ), line AS (
     SELECT l.grant_id, l.tool_id, {GRADE.format(kind="y.kind")} AS grade,
            (SELECT min(c.starts_at) FROM chain c WHERE c.grant_id = l.grant_id) <= %(since)s AS full_window
@@ -153,8 +187,10 @@ WITH RECURSIVE chain AS ({
 SELECT l.grant_id, l.tool_id, l.grade, l.full_window AND l.grade = 'A',
        CASE WHEN l.grade = 'A' THEN coalesce(u.calls, 0)::int END,
        CASE WHEN l.grade = 'A' THEN coalesce(u.denied, 0)::int END,
-       CASE WHEN l.grade = 'A' THEN coalesce(p.n, 0)::int END, CASE WHEN l.grade = 'A' THEN u.last END
+       CASE WHEN l.grade = 'A' THEN coalesce(p.n, 0)::int END, CASE WHEN l.grade = 'A' THEN u.last END,
+       CASE WHEN l.grade = 'A' THEN coalesce(r.ranges, '{{}}') END
 FROM line l LEFT JOIN used u USING (grant_id, tool_id) LEFT JOIN people p USING (grant_id, tool_id)
+LEFT JOIN ranges r USING (grant_id, tool_id)
 """  # noqa: S608 - made of constants
 
 
@@ -190,7 +226,8 @@ class Use:
     """What was seen of one tool line in the window. Numbers are None where calls go past our gateway.
 
     `people` counts whom allowed calls were for, `denied` calls of the tool that were refused. `full`: the line, or what
-    it renews, is older than the window, so that no call means that nobody used it.
+    it renews, is older than the window, so that no call means that nobody used it. `ranges`: the least and the most of
+    each number among the arguments of allowed calls that a limit bounded, by name.
     """
 
     grade: str
@@ -199,6 +236,7 @@ class Use:
     denied: int | None
     people: int | None
     last: datetime | None
+    ranges: dict[str, list[float]] | None = None
 
     @property
     def is_unused(self) -> bool:
@@ -211,7 +249,10 @@ def of_lines(grants: Collection[UUID], now: datetime) -> dict[tuple[UUID, int], 
     asked: dict[str, Any] = {"grants": list(grants), "since": now - WINDOW, "now": now, "gateway": GATEWAY}
     with connection.cursor() as cursor:
         cursor.execute(_OF_LINES, asked)
-        return {(grant, tool): Use(*told) for grant, tool, *told in cursor.fetchall()}
+        return {
+            (grant, tool): Use(grade, full, calls, denied, people, last, ranges and json.loads(ranges))
+            for grant, tool, grade, full, calls, denied, people, last, ranges in cursor.fetchall()
+        }
 
 
 def denied_beyond(agent: int, now: datetime) -> list[tuple[str, int]]:

@@ -136,3 +136,20 @@ json_values = st.recursive(
 @given(st.one_of(json_values, written_limits), st.dictionaries(st.text(), json_values, max_size=4))
 def test_whatever_is_stored_and_whatever_is_called_gets_an_answer(stored: object, call: dict[str, Any]) -> None:
     assert isinstance(limits.load(stored).covers(call), Covered | NotCovered)
+
+
+def test_of_the_arguments_only_numbers_under_a_bound_are_measured() -> None:
+    written = {
+        "amount": {"max": 100, "optional": True},
+        "to.count": {"min": 1, "max": 9},
+        "from": {"equals": 7},
+        "name": {"max_length": 9, "optional": True},
+        "text": {"max": 5, "optional": True},
+    }
+    compiled = limits.compile(written)
+    given_now = {"amount": 12.5, "to": {"count": 3, "whom": 4}, "from": 7, "name": "x", "text": "secret", "other": 8}
+    assert compiled.measured(given_now) == {"amount": 12.5, "to.count": 3}
+    for odd in (True, 2**53, None, [1], {"a": 1}, float("nan"), float("inf")):
+        assert compiled.measured({"amount": odd}) == {}, odd
+    for nothing in (limits.compile({}), limits.load({"amount": {"unknown": 1}})):
+        assert nothing.measured({"amount": 1}) == {}

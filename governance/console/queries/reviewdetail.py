@@ -11,13 +11,14 @@ from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audit import clock
 from audit.models import Event
 from entitlements import definitions
 from entitlements.models import Grant, GrantLine, Person
 from governance.console import limiting, sidebyside
 from governance.console.tags import within
 from governance.models import AccessRequest, Assignment, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import comparing, replaying
+from governance.reviews import comparing, replaying, usage
 
 from . import reviews as read
 from . import suggesting
@@ -71,6 +72,7 @@ def of(item: ReviewItem, person: Person) -> Detail:
     (row,) = read.rows([item], person)
     lines = [line["row"] for line in row.lines] if row.is_access else []
     grants = sorted({line.grant_id for line in lines if line.grant_id})
+    _say_ranges(row, grants)
     since = comparing.since(item) if row.is_access else None
     kept = row.advice.kept if row.advice and row.advice.kept else None
     return Detail(
@@ -85,6 +87,16 @@ def of(item: ReviewItem, person: Person) -> Detail:
         calls=_calls(grants),
         grants=grants,
     )
+
+
+def _say_ranges(row: read.Row, grants: Sequence[UUID]) -> None:
+    """Note on each line between which numbers its calls were, as far as a limit bounds them: as it is now."""
+    if not any(line["row"].limits for line in row.lines):
+        return
+    found = usage.of_lines(grants, clock.now())
+    for line in row.lines:
+        use = found.get((line["row"].grant_id, line["row"].tool_id))
+        line["ranges"] = use.ranges if use else None
 
 
 def _changes(since: comparing.Since) -> list[sidebyside.Change]:

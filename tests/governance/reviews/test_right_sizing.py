@@ -122,7 +122,7 @@ def test_the_use_of_a_grant_is_told_by_tool_and_day_and_what_cannot_be_told_is_s
     assert (lines["now"]["calls"], lines["now"]["grade"], lines["now"]["full_window"]) == (4500, "A", True)
     assert (lines["wipe"]["calls"], lines["wipe"]["last_call_at"]) == (0, None)
     assert [(day["tool"], day["calls"], day["people"]) for day in told["days"]] == [("now", 4500, 0)]
-    assert told["arguments"] == "not_kept"
+    assert told["arguments"] == "bounded_numbers"
 
 
 def test_on_the_page_one_press_lets_it_go_for_those_who_may() -> None:

@@ -17,6 +17,8 @@ from governance.models import ReviewLine, UsageDay
 from governance.reviews import usage
 from tests import make
 from tests.audit.make import Archive
+from tests.entitlements.api import client
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 type Move = Callable[[datetime | timedelta], datetime]
@@ -29,12 +31,17 @@ def archive(transactional_db: None, tmp_path: Path) -> Archive:  # noqa: ARG001
 
 
 def call(
-    grant: Grant | None, tool: str = "now", *, action: Action = Action.CALL_ALLOWED, person: str = "alice"
+    grant: Grant | None,
+    tool: str = "now",
+    *,
+    action: Action = Action.CALL_ALLOWED,
+    person: str = "alice",
+    **measured: object,
 ) -> None:
     links = [f"tool:clock/{tool}"] if grant is None else [f"grant:{grant.pk}", f"tool:clock/{tool}"]
     outcome = "success" if action is Action.CALL_ALLOWED else "refused"
     with transaction.atomic(), context.acting(on_behalf_of=Principal("person", person)):
-        log.record(action, by=BOT, about=links, outcome=outcome, detail={"tool": tool})
+        log.record(action, by=BOT, about=links, outcome=outcome, detail={"tool": tool, "measured": measured})
 
 
 def test_calls_are_added_up_by_line_and_day_once_however_often_the_sweep_dies(archive: Archive) -> None:
@@ -119,6 +126,33 @@ def test_people_denials_and_age_are_told_by_line_and_nothing_is_where_nothing_is
     assert usage.denied_beyond(company.bot.pk, clock.now()) == [("clock/wipe", 1)]
     later = usage.of_lines([grant.pk], clock.now() + timedelta(days=91))
     assert all(each.is_unused for each in later.values())
+
+
+def test_between_which_numbers_calls_were_is_known_over_days_sweeps_and_what_is_not_swept(archive: Archive) -> None:
+    company, grant = worlds.found()
+    for amount in (30, 10.5, 12):
+        call(grant, amount=amount)
+    call(grant, action=Action.CALL_DENIED, amount=900)
+    call(grant, pin=4, note="text", amount="none")  # a name that is never kept, and what is no number
+    call(None, "wipe", amount=1)
+    archive.seal()
+    usage.roll_up(limit=2)
+    while usage.roll_up():
+        pass
+    assert UsageDay.objects.get(tool__name="now").ranges == {"amount": [10.5, 30]}
+    call(grant, amount=250, days=3)
+    archive.seal()  # sealed, not swept
+    call(grant, amount=7)  # not even sealed
+
+    line = grant.lines.get(tool__name="now")
+    told = usage.of_lines([grant.pk], clock.now())
+    assert told[grant.pk, line.tool_id].ranges == {"amount": [7, 250], "days": [3, 3]}
+    assert told[grant.pk, grant.lines.get(tool__name="convert").tool_id].ranges == {}
+    page = visits.text(visits.as_(company.ana).get(f"/grants/{grant.pk}/", secure=True))
+    assert "amount was 7 to 250" in page
+    assert "days was always 3" in page
+    shown = client.of(company.ana).get(f"/api/v1/grants/{grant.pk}/use").json()
+    assert {each["tool"]: each["arguments"] for each in shown["lines"]}["now"] == {"amount": [7, 250], "days": [3, 3]}
 
 
 def test_the_sweep_begins_with_the_first_event_so_that_history_counts() -> None:
