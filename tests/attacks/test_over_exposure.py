@@ -35,6 +35,7 @@ NOT_JSON = frozenset(
         "schema",
         "audit/checkpoint",  # the record and its exports are lines and archives, read in their own tests
         "audit/export",
+        "campaigns/{key}/due.ics",
         "audit/proofs/{index}",
         "audit-samples/{key}.csv",
         "requests/narrowest",  # asks what for in its query; tests/governance/api/test_narrowest_api.py
