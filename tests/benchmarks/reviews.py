@@ -73,8 +73,13 @@ def _look(stage: Stage, made: Mapping[str, Any], rounds: int) -> None:
         for turn in turns.values():
             turn()  # type: ignore[no-untyped-call]  # what is read for the first time
         found = measure.interleaved(turns, rounds)
-        cookie = str(stage.make("sign-in", "ana")["cookie"])
-        downloads = [_download(web, address, cookie) for address in DOWNLOADS]
+        _tell(found)
+        downloads = [_download(web, address, str(stage.make("sign-in", "ana")["cookie"])) for address in DOWNLOADS]
+    heads = ("", "size", "took", "memory of web, before and at most")
+    measure.table("Downloads, as they are read", heads, downloads)
+
+
+def _tell(found: Mapping[str, measure.Times]) -> None:
     slowest = sorted(found, key=lambda name: -found[name].at(0.95))
     shown = [
         (
@@ -86,7 +91,6 @@ def _look(stage: Stage, made: Mapping[str, Any], rounds: int) -> None:
         for name in slowest
     ]
     measure.table("Pages of the review, slowest first", ("", "p50", "p95", "within 300 ms"), shown)
-    measure.table("Downloads, as they are read", ("", "size", "took", "memory of web, before and at most"), downloads)
 
 
 def _asked(web: Server, made: Mapping[str, Any]) -> Iterator[tuple[str, load.Operation]]:
