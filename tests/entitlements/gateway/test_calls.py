@@ -170,22 +170,6 @@ def test_arguments_outside_the_limits_are_denied(node: Gateway, time_server: ser
     assert outside.json()["result"]["_meta"]["mandate/denial"]["code"] == "argument_outside_limit"
 
 
-def test_the_record_of_an_allowed_call_holds_the_numbers_that_a_limit_bounds_and_no_other_argument(
-    node: Gateway, time_server: servers.Upstream
-) -> None:
-    here = world.build(time_server.url, time_server.secret)
-    grants.revoke(here.grant.pk, by=SYSTEM, reason="narrower")
-    bounds = {"get_current_time": {"days": {"max": 10, "optional": True}}}
-    here.grant = make.grant(here.agent, here.entitlement, people=[here.person], limits=bounds)
-
-    for days in (4, 400):
-        node.call(here, timezone="UTC", days=days, other=7)
-
-    told = [event.detail for event in here.events() if event.action in ("call.allowed", "call.denied")]
-    assert [each.get("measured") for each in told] == [{"days": 4}, None], "what was refused is not measured"
-    assert "UTC" not in json.dumps(told)
-
-
 def test_a_quarantined_tool_is_neither_shown_nor_called(node: Gateway, here: World) -> None:
     token = here.token()
     assert node.call(here, token).json()["result"]["isError"] is False
