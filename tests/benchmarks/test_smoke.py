@@ -9,7 +9,7 @@ from tests.benchmarks import processes
 GIVEN = ("DATABASE_URL", "REDIS_URL", "MANDATE_TEST", "PYTEST", "DJANGO_SETTINGS")
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # it starts every server several times
 @pytest.mark.timeout(300)
 def test_each_bench_still_runs_and_prints_its_table() -> None:
     environment = {name: value for name, value in os.environ.items() if not any(word in name for word in GIVEN)}

@@ -55,10 +55,10 @@ def _answer_sixty(visitor: Visitor) -> None:
     for number in range(60):
         row = page.locator("tr[data-item]:focus")
         if number % 10 and row.get_attribute("data-unseen") is not None:
-            page.wait_for_function("document.querySelector('aside [data-evidence]')")
+            visitor.until("document.querySelector('aside [data-evidence]') !== null")
             with page.expect_response("**/looked/"):
                 page.clock.fast_forward(1500)  # the evidence is on screen for a second
-            page.wait_for_function("!('unseen' in document.activeElement.dataset)")
+            visitor.until("!('unseen' in document.activeElement.dataset)")
         keys.press("r" if number % 10 == 0 else "a")
         if page.evaluate("document.activeElement.tagName") == "SELECT":
             keys.type("It is not used" if number % 10 == 0 else "The business")
