@@ -67,7 +67,7 @@ class Visitor:
         raise AssertionError(message)
 
     def until(self, expression: str) -> None:
-        """Wait until an expression is true: asked from outside, since our own policy forbids a page to evaluate text."""
+        """Wait until an expression is true, asked from outside: our policy forbids a page to evaluate text."""
         assert until(lambda: bool(self.page.evaluate(expression)), 10), expression
 
     def sign_in(self, login: str) -> None:
