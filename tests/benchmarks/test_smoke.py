@@ -9,15 +9,26 @@ from tests.benchmarks import processes
 GIVEN = ("DATABASE_URL", "REDIS_URL", "MANDATE_TEST", "PYTEST", "DJANGO_SETTINGS")
 
 
+def run(*chosen: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not any(word in name for word in GIVEN)}
+    command = [sys.executable, "-m", "tests.benchmarks", "--smoke", *chosen]
+    done = subprocess.run(command, cwd=processes.ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_decisions_and_revocations_are_still_measured() -> None:
+    said = run("decision", "revoke")
+    for title in ("Decision in process", "Revoke to deny"):
+        assert title in said
+
+
 @pytest.mark.soak  # it starts every server several times
 @pytest.mark.timeout(300)
 def test_each_bench_still_runs_and_prints_its_table() -> None:
-    environment = {name: value for name, value in os.environ.items() if not any(word in name for word in GIVEN)}
-    command = [sys.executable, "-m", "tests.benchmarks", "--smoke"]
-
-    done = subprocess.run(command, cwd=processes.ROOT, env=environment, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stderr[-3000:]
+    said = run()
     for title in (
         "Decision in process",
         "tools/call",
@@ -30,4 +41,4 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
         "Staging a review",
         "Answering and closing",
     ):
-        assert title in done.stdout
+        assert title in said
