@@ -64,6 +64,7 @@ def run(stage: Stage, agents: int, *, rounds: int) -> None:
         ("memory of the process that closed at most", f"{closed['megabytes']:,} MB"),
     ]
     measure.table("Answering and closing", ("", "took"), rows)
+    _download_all(stage)
 
 
 def _look(stage: Stage, made: Mapping[str, Any], rounds: int) -> None:
@@ -72,8 +73,13 @@ def _look(stage: Stage, made: Mapping[str, Any], rounds: int) -> None:
         turns = {name: lambda get=get: load.drive(web, get, 1, connections=1) for name, get in _asked(web, made)}
         for turn in turns.values():
             turn()  # type: ignore[no-untyped-call]  # what is read for the first time
-        found = measure.interleaved(turns, rounds)
-        _tell(found)
+        _tell(measure.interleaved(turns, rounds))
+
+
+def _download_all(stage: Stage) -> None:
+    """Read the downloads of the closed review; each with a proof of its own, which is soon too old."""
+    command = processes.granian("governance.wsgi:application", stage.web)
+    with processes.running(command, stage.web, stage.environment) as web:
         downloads = [_download(web, address, str(stage.make("sign-in", "ana")["cookie"])) for address in DOWNLOADS]
     heads = ("", "size", "took", "memory of web, before and at most")
     measure.table("Downloads, as they are read", heads, downloads)
