@@ -144,6 +144,22 @@ def tightens(parent: Mapping[str, object], child: Mapping[str, object]) -> bool:
     return _tighter(compile(parent).root, compile(child).root)
 
 
+def would_pass(before: Mapping[str, object], after: Mapping[str, object], numbers: Mapping[str, float]) -> bool | None:
+    """Whether a call that passed `before` would have passed `after`, by the numbers that were recorded of it.
+
+    None where numbers cannot tell: something else than a bound differs, or a number was not recorded. Raises
+    LimitMalformed.
+    """
+    old, new = (dict(_places(compile(each).root)) for each in (before, after))
+    if any(not _within(new[name], number) for name, number in numbers.items() if name in new):
+        return False
+    if old.keys() != new.keys():
+        return None
+    differing = [name for name in new if old[name].rules != new[name].rules]
+    is_told = all(_besides_bounds(old[name]) == _besides_bounds(new[name]) for name in new)
+    return True if is_told and numbers.keys() >= set(differing) else None
+
+
 def describe(limits: Mapping[str, object]) -> list[str]:
     """Say limits in plain sentences, by name of the argument. Raises LimitMalformed."""
     compiled = compile(limits)
@@ -270,6 +286,21 @@ def _numbers(node: _Node, value: object) -> Iterator[tuple[str, float]]:
         for key, child in node.children.items():
             if key in value:
                 yield from _numbers(child, value[key])
+
+
+def _places(node: _Node) -> Iterator[tuple[str, _Node]]:
+    """Name every limited place."""
+    yield node.name, node
+    for child in node.children.values():
+        yield from _places(child)
+
+
+def _within(node: _Node, number: float) -> bool:
+    return all(constraints.KINDS[kind].holds(want, number) for kind, want in node.rules if kind in _BOUNDS)
+
+
+def _besides_bounds(node: _Node) -> tuple[object, ...]:
+    return node.presence, node.closed, [rule for rule in node.rules if rule[0] not in _BOUNDS]
 
 
 def _tighter(parent: _Node, child: _Node) -> bool:

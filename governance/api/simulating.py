@@ -31,9 +31,10 @@ class ReductionAsked(Strict):
 
 
 class ReductionShown(Shown):
-    """What the cut would have done. `undecided` calls went to a tool whose limits change: their arguments are not kept.
+    """What the cut would have done.
 
-    Numbers are null where calls go past our gateway.
+    `undecided` calls went to a tool whose limits change, and what was recorded cannot tell. Numbers are null
+    where calls go past our gateway.
     """
 
     since = serializers.DateTimeField()

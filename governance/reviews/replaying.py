@@ -1,13 +1,14 @@
 """What a cut would have done to the calls of the last ninety days: read from the record, nothing is changed.
 
 A call counts as one that would have been denied when it went under the grant, or one that it renews, to a tool that the
-cut takes away, and no other grant of the agent for the same people covers that tool. The record holds a digest of a
-call's arguments and never the arguments, so for a tool whose limits become tighter it cannot be told which calls would
-still pass: those calls are counted as undecided, never as harmless.
+cut takes away, and no other grant of the agent for the same people covers that tool. Of a call's arguments the record
+holds a digest and the numbers that a bound watched. A tighter bound is replayed on those numbers; where something else
+becomes tighter, or a number was not recorded, the calls are counted as undecided, never as harmless.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +19,10 @@ from uuid import UUID
 from django.db import connection
 
 from audit import clock
+from entitlements import limits as argument_limits
 from entitlements.errors import DomainError
 from entitlements.models import Grant, GrantLine
-from governance.models import ReviewLine
+from governance.models import Draft, ReviewLine
 
 from . import usage
 
@@ -31,6 +33,13 @@ _CALLS: Final = f"""{_CHAIN}
 SELECT c.grant_id, u.tool_id, sum(u.calls) FROM chain c JOIN ({usage.USED_IN_CHAIN}) u ON u.grant_id = c.member
  GROUP BY 1, 2
 """  # noqa: S608 - as above
+_NUMBERS: Final = f"""{_CHAIN}
+SELECT c.grant_id, m.tool_id, m.measured::text, count(*) FROM chain c JOIN ({
+    usage.calls('''(SELECT e.* FROM events e WHERE e.at BETWEEN %(since)s AND %(now)s
+                     AND e.links && ARRAY(SELECT 'grant:' || member FROM chain)) v''')
+}) m ON m.grant_id = c.member
+ WHERE m.allowed AND m.measured IS NOT NULL AND m.tool_id = ANY(%(tools)s) GROUP BY 1, 2, 3
+"""  # noqa: S608 - as above
 _SINCE: Final = f"{_CHAIN} SELECT grant_id, min(starts_at) FROM chain GROUP BY 1"  # noqa: S608 - as above
 
 
@@ -38,6 +47,15 @@ class UnknownLine(DomainError):
     """The grant does not hold this tool."""
 
     code, status = "grant_line_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What becomes of one tool line: taken away, kept with other limits (`limits`), or kept as it is."""
+
+    line: GrantLine
+    is_dropped: bool
+    limits: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,45 +89,65 @@ class Replay:
 
 
 def of_grant(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[str, Any]]) -> Replay:
-    """Replay a cut of one grant: tools to take away by name, and other limits by tool. Raises UnknownLine."""
+    """Replay a cut of one grant: tools to take away by name, and other limits by tool.
+
+    Raises UnknownLine and LimitMalformed.
+    """
     held = {line.tool.name: line for line in grant.lines.select_related("tool")}
     for name in (*drop, *limits):
         if name not in held:
             raise UnknownLine(tool=name[:128])
-    tightened = {held[name].pk for name, said in limits.items() if name not in drop and held[name].limits != said}
-    return _replay([(line, name in drop, line.pk in tightened) for name, line in held.items()])
+    return _replay([_cut(line, name in drop, limits.get(name)) for name, line in held.items()])
 
 
-def of_lines(lines: Iterable[ReviewLine], kept: Collection[int]) -> Replay:
-    """Replay keeping only some of an item's lines; what a grant has lost since is no longer there to lose."""
-    wanted = {(line.grant_id, line.tool_id): line.pk in kept for line in lines}
+def of_lines(
+    lines: Iterable[ReviewLine], kept: Collection[int], limits: Mapping[int, Mapping[str, Any]] | None = None
+) -> Replay:
+    """Replay keeping some of an item's lines, and those of `limits` with other limits.
+
+    What a grant has lost since is no longer there to lose.
+    """
+    wanted = {(line.grant_id, line.tool_id): line.pk for line in lines}
     rows = GrantLine.objects.filter(grant__in={grant for grant, _ in wanted}).select_related("tool")
-    return _replay([(row, not wanted.get((row.grant_id, row.tool_id), True), False) for row in rows])
+    found = [(row, wanted.get((row.grant_id, row.tool_id))) for row in rows]
+    return _replay([_cut(row, pk is not None and pk not in kept, (limits or {}).get(pk or 0)) for row, pk in found])
 
 
-def _replay(rows: list[tuple[GrantLine, bool, bool]]) -> Replay:
+def of_draft(draft: Draft, lines: Iterable[ReviewLine]) -> Replay:
+    """Replay what a reviewer means to keep, as it was drafted."""
+    return of_lines(lines, draft.kept_lines, {int(line): caps for line, caps in draft.limits.items()})
+
+
+def _cut(line: GrantLine, is_dropped: bool, limits: Mapping[str, Any] | None) -> _Cut:  # noqa: FBT001 - its one question
+    return _Cut(line, is_dropped, None if is_dropped or limits == line.limits else limits)
+
+
+def _replay(cuts: list[_Cut]) -> Replay:
     now = clock.now()
     since = now - usage.WINDOW
     grants = {
         grant.pk: grant
-        for grant in Grant.objects.filter(pk__in={line.grant_id for line, _, _ in rows}).select_related(
+        for grant in Grant.objects.filter(pk__in={cut.line.grant_id for cut in cuts}).select_related(
             "entitlement__system"
         )
     }
     counted, begun = _counted(list(grants), since, now), _begun(list(grants))
-    elsewhere = _elsewhere(
-        grants.values(), {(line.grant_id, line.tool_id) for line, dropped, _ in rows if dropped}, now
-    )
+    dropped = {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.is_dropped}
+    elsewhere = _elsewhere(grants.values(), dropped, now)
+    decided = _decided([cut for cut in cuts if cut.limits is not None], since, now)
     denied: dict[str, int] = {}
     covered, undecided = set(), 0
-    for line, dropped, tightened in rows:
-        calls = counted.get((line.grant_id, line.tool_id), 0)
-        if dropped and (line.grant_id, line.tool_id) in elsewhere:
-            covered.add(line.tool.name)
-        elif dropped:
-            denied[line.tool.name] = denied.get(line.tool.name, 0) + calls
-        elif tightened:
-            undecided += calls
+    for cut in cuts:
+        place, name = (cut.line.grant_id, cut.line.tool_id), cut.line.tool.name
+        calls = counted.get(place, 0)
+        if place in elsewhere:
+            covered.add(name)
+        elif cut.is_dropped:
+            denied[name] = denied.get(name, 0) + calls
+        elif cut.limits is not None:
+            passed, refused = decided.get(place, (0, 0))
+            denied[name] = denied.get(name, 0) + refused
+            undecided += max(0, calls - passed - refused)
     return Replay(
         since=since,
         visible=all(grant.entitlement.system.kind in usage.GATEWAY for grant in grants.values()),
@@ -120,6 +158,24 @@ def _replay(rows: list[tuple[GrantLine, bool, bool]]) -> Replay:
         covered=tuple(sorted(covered)),
         tools=tuple(sorted(denied.items())),
     )
+
+
+def _decided(cuts: list[_Cut], since: datetime, now: datetime) -> dict[tuple[UUID, int], tuple[int, int]]:
+    """Decide recorded calls by their numbers under tighter limits: by line, how many would pass and be refused."""
+    if not cuts:
+        return {}
+    by_place = {(cut.line.grant_id, cut.line.tool_id): cut for cut in cuts}
+    asked: dict[str, Any] = {"grants": [grant for grant, _ in by_place], "tools": [tool for _, tool in by_place]}
+    found: dict[tuple[UUID, int], tuple[int, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_NUMBERS, {**asked, "since": since, "now": now})
+        for grant, tool, measured, calls in cursor.fetchall():
+            if (cut := by_place.get((grant, tool))) is None or cut.limits is None:
+                continue
+            would = argument_limits.would_pass(cut.line.limits, cut.limits, json.loads(measured))
+            passed, refused = found.get((grant, tool), (0, 0))
+            found[grant, tool] = (passed + calls * (would is True), refused + calls * (would is False))
+    return found
 
 
 def _counted(grants: list[UUID], since: datetime, now: datetime) -> dict[tuple[UUID, int], int]:

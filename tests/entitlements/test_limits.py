@@ -153,3 +153,38 @@ def test_of_the_arguments_only_numbers_under_a_bound_are_measured() -> None:
         assert compiled.measured({"amount": odd}) == {}, odd
     for nothing in (limits.compile({}), limits.load({"amount": {"unknown": 1}})):
         assert nothing.measured({"amount": 1}) == {}
+
+
+bounds = st.dictionaries(st.sampled_from(["min", "max"]), st.integers(0, 4), min_size=1).filter(
+    lambda rule: rule.get("min", 0) <= rule.get("max", 4)
+)
+bounded = st.fixed_dictionaries(
+    {"a": bounds}, optional={"f.b": bounds.map(lambda rule: {**rule, "optional": True}), "to": st.just({"equals": 1})}
+)
+calls_of_numbers = st.fixed_dictionaries(
+    {"a": st.integers(0, 5)},
+    optional={"f": st.just({}) | st.fixed_dictionaries({"b": st.integers(0, 5)}), "to": values},
+)
+
+
+@given(bounded, bounded, st.lists(calls_of_numbers, min_size=20, max_size=40))
+def test_what_recorded_numbers_tell_of_other_bounds_is_what_these_decide(
+    before: dict[str, Any], after: dict[str, Any], calls: list[dict[str, Any]]
+) -> None:
+    passed = [call for call in calls if isinstance(limits.compile(before).covers(call), Covered)]
+    for call in passed:
+        would = limits.would_pass(before, after, limits.compile(before).measured(call))
+        assert would in (None, isinstance(limits.compile(after).covers(call), Covered)), call
+
+
+def test_numbers_tell_nothing_of_what_else_becomes_tighter() -> None:
+    before: dict[str, Any] = {"amount": {"max": 100}, "to": {"one_of": ["a", "b"]}}
+    lower = {**before, "amount": {"max": 50}}
+    assert limits.would_pass(before, lower, {"amount": 50}) is True
+    assert limits.would_pass(before, lower, {"amount": 51}) is False
+    assert limits.would_pass(before, lower, {}) is None, "its number was not recorded"
+    fewer = {**lower, "to": {"one_of": ["a"]}}
+    assert limits.would_pass(before, fewer, {"amount": 51}) is False
+    assert limits.would_pass(before, fewer, {"amount": 50}) is None
+    assert limits.would_pass(before, {**before, "*": {"absent": True}}, {"amount": 50}) is None
+    assert limits.would_pass(before, {**before, "cc": {"absent": True}}, {"amount": 50}) is None

@@ -53,6 +53,7 @@ class Detail:
     row: read.Row
     whole: replaying.Replay | None
     suggested: replaying.Replay | None
+    drafted: replaying.Replay | None
     since: comparing.Since | None
     changes: list[sidebyside.Change]
     flows: list[Box]
@@ -79,6 +80,7 @@ def of(item: ReviewItem, person: Person) -> Detail:
         row=row,
         whole=replaying.of_lines(lines, ()) if grants else None,
         suggested=replaying.of_lines(lines, kept) if grants and kept else None,
+        drafted=replaying.of_draft(row.draft, lines) if grants and row.draft and row.draft.verb == "reduce" else None,
         since=since,
         changes=_changes(since) if since else [],
         flows=_flows(item, lines),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from governance.console import doors
 from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
 from governance.models import Campaign, Draft, ReviewDecision
+from governance.reviews import replaying
 
 from .reviews import found
 
@@ -63,7 +65,7 @@ def told_of(decided: int, removals: int, proven: int) -> str:
     return f"{told} " + _("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Said:
     """One drafted answer beside its item."""
 
@@ -85,6 +87,12 @@ class _Said:
     def calls(self) -> int:
         """How often the tools were called that it takes away."""
         return sum(line["row"].calls_window or 0 for line in self.dropped)
+
+    @cached_property
+    def replay(self) -> replaying.Replay | None:
+        """What its tighter limits would have done; None where it has none."""
+        lines = [line["row"] for line in self.row.lines]
+        return replaying.of_draft(self.draft, lines) if self.draft.limits else None
 
     @property
     def is_against(self) -> bool:

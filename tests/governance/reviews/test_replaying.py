@@ -5,13 +5,16 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
+from audit.actions import Action
 from entitlements.models import Grant, Tool
+from governance import reviews
 from governance.models import UsageDay
-from governance.reviews import replaying
+from governance.reviews import Answer, replaying
 from governance.reviews.replaying import UnknownLine
 from tests import make
 from tests.entitlements.api import client
-from tests.governance.reviews import worlds
+from tests.governance.console import visits
+from tests.governance.reviews import test_usage, worlds
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +47,7 @@ def test_a_cut_denies_the_calls_of_the_dropped_tools_and_only_those_that_nothing
     assert other.pk != grant.pk
 
 
-def test_tighter_limits_cannot_be_replayed_since_the_record_keeps_no_arguments() -> None:
+def test_tighter_limits_on_what_the_record_does_not_keep_are_not_decided() -> None:
     _, grant = worlds.found()
     used(grant, "now", 7)
     used(grant, "convert", 5)
@@ -54,6 +57,32 @@ def test_tighter_limits_cannot_be_replayed_since_the_record_keeps_no_arguments()
     assert (tighter.calls, tighter.denied, tighter.undecided) == (12, 0, 5)
     with pytest.raises(UnknownLine):
         replaying.of_grant(grant, ["nothing"], {})
+
+
+def test_a_tighter_bound_is_replayed_on_the_numbers_of_recorded_calls() -> None:
+    company, grant = worlds.found()
+    bounded = {"amount": {"max": 100}}
+    grant.lines.filter(tool__name="now").update(limits=bounded)
+    for amount in (10, 50, 50, 99):
+        test_usage.call(grant, amount=amount)
+    test_usage.call(grant)  # before there was a bound
+    test_usage.call(grant, action=Action.CALL_DENIED, amount=900)
+
+    lower = replaying.of_grant(grant, [], {"now": {"amount": {"max": 50}}})
+    assert (lower.calls, lower.denied, lower.undecided, dict(lower.tools)) == (5, 1, 1, {"now": 1})
+    both = replaying.of_grant(grant, [], {"now": {"amount": {"max": 50}, "to": {"equals": "x"}}})
+    assert (both.denied, both.undecided) == (1, 4)
+    assert replaying.of_grant(grant, [], {"now": bounded}).undecided == 0
+
+    item = worlds.item(worlds.campaign(company))
+    lines = {line.tool.name: line for line in item.lines.select_related("tool")}
+    kept, caps = tuple(line.pk for line in lines.values()), {lines["now"].pk: {"amount": {"max": 10}}}
+    tighter = Answer("reduce", "risk", kept=kept, limits=caps)
+    reviews.save_draft(item.pk, tighter, by=company.sofia, rev=0)
+    sofia = visits.as_(company.sofia)
+    says = "3 of 5 calls would have been denied; of 1 more the record cannot tell"
+    assert says in visits.text(sofia.get("/reviews/q4/submit/", secure=True))
+    assert f"As you drafted it: {says}" in visits.text(sofia.get(f"/reviews/q4/items/{item.pk}/", secure=True))
 
 
 def test_an_item_is_replayed_over_the_lines_it_would_keep() -> None:
