@@ -16,9 +16,9 @@ demo: bootstrap
 test: bootstrap
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak" $(T)
 
-# Everything: soaks, long fuzz and fleets as well.
+# Everything: soaks, long fuzz and fleets as well, and races run longer.
 full: bootstrap
-	@$(PYTEST) -n $(WORKERS) --dist worksteal $(T)
+	@RACE_ROUNDS=150 $(PYTEST) -n $(WORKERS) --dist worksteal $(T)
 
 check: lint
 	$(PYTEST) -n $(WORKERS) --dist worksteal -q -m "not slow and not soak and not browser and not fault"

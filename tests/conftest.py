@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from itertools import groupby
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -69,14 +69,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Let each worker begin with its share of the modules that take long, so that none is left alone at the end."""
-    modules = [list(of_module) for _, of_module in groupby(items, lambda item: item.path)]
-    long: list[list[pytest.Item]] = []
-    short: list[list[pytest.Item]] = []
-    for module in modules:
-        (long if any(item.get_closest_marker(name) for item in module for name in LONG) else short).append(module)
-    shares = [long[number::workers] + short[number::workers] for number in range(workers)]
-    return [item for share in shares for module in share for item in module]
+    """Let each worker begin with its share of the modules that take long, so that none is left alone at the end.
+
+    A worker gets as many tests as another, cut from the list in one piece: so the long modules stand where its piece
+    begins, whole, and short ones fill it up. What makes a module long to set up is then set up once.
+    """
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    long = [of for of in modules.values() if any(item.get_closest_marker(name) for item in of for name in LONG)]
+    short = [item for of in modules.values() if of not in long for item in of]
+    ordered: list[pytest.Item] = []
+    for number in range(workers):
+        ordered += [item for of in long[number::workers] for item in of]
+        ends = len(items) * (number + 1) // workers
+        ordered += [short.pop(0) for _ in range(min(len(short), max(0, ends - len(ordered))))]
+    return ordered + short
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ class Measured(OfReviews):
 
     @extend_schema(responses=MeasuresShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say how a review went: in time, passed on, proven and how soon (seconds), given again, what is used."""
+        """Say how a review went: in time, passed on, proven and how soon (seconds), given again, stopped, used."""
         told = measuring.known(self.evidence_of(key, "measures"))
         if told is None:
             raise NotFound

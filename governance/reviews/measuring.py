@@ -57,6 +57,25 @@ LEFT JOIN governance_reviewdecision d ON d.id = i.current_decision_id
 CROSS JOIN LATERAL (SELECT i.state <> 'superseded' AND (d.id IS NULL OR l.id = ANY(d.kept_lines)) AS is_kept) k
 WHERE i.campaign_id = %(campaign)s AND l.usage_grade = 'A'
 """
+_KEPT: Final = """
+WITH kept AS (
+    SELECT i.id, i.agent_id, d.decided_at FROM governance_reviewitem i
+    JOIN governance_reviewdecision d ON d.id = i.current_decision_id
+    WHERE i.campaign_id = %(campaign)s AND i.subject_kind = 'access' AND d.verb IN ('certify', 'reduce')
+), stops AS (
+    SELECT committed_at, CASE target_type WHEN 'agent' THEN target_id END AS agent,
+        CASE target_type WHEN 'grant' THEN target_id::uuid END AS held
+    FROM entitlements_revocation WHERE target_type IN ('agent', 'grant')
+), stopped AS (
+    SELECT k.id, k.decided_at, s.committed_at FROM stops s
+    JOIN entitlements_agent a ON a.slug = s.agent JOIN kept k ON k.agent_id = a.id
+    UNION ALL
+    SELECT k.id, k.decided_at, s.committed_at FROM stops s
+    JOIN governance_populationrow p ON p.grant_id = s.held JOIN kept k ON k.id = p.item_id
+)
+SELECT (SELECT count(*) FROM kept), (SELECT count(DISTINCT id) FROM stopped
+    WHERE committed_at > decided_at AND committed_at <= decided_at + interval '90 days')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +83,8 @@ class Measures:
     """What is counted of a review. `due` are items with an outcome, or late for one; `half` and `most` are seconds.
 
     `again` of `removed` were given again within thirty days. `lines` and `used` are tools where each call is seen,
-    before the review, and `lines_left` and `used_left` what its answers left of them.
+    before the review, and `lines_left` and `used_left` what its answers left of them. Of `kept` access `stopped` was
+    stopped by somebody within ninety days: itself, or its agent (None where a release before counted).
     """
 
     due: int
@@ -84,6 +104,8 @@ class Measures:
     used: int
     lines_left: int
     used_left: int
+    kept: int | None = None
+    stopped: int | None = None
 
     @classmethod
     def of(cls, campaign: Campaign) -> Self:
@@ -96,8 +118,10 @@ class Measures:
             counted, excepted, proven, in_time, took = cursor.fetchone()
             cursor.execute(_LINES, about)
             lines = cursor.fetchone()
+            cursor.execute(_KEPT, about)
+            kept = cursor.fetchone()
         half, most = map(round, took) if proven else (None, None)
-        values: list[Any] = [*items, counted, excepted, proven, in_time, half, most, *lines]
+        values: list[Any] = [*items, counted, excepted, proven, in_time, half, most, *lines, *kept]
         return cls(*values)
 
     @property
@@ -152,7 +176,7 @@ def known(campaign: Campaign) -> Told | None:
 
 
 def count_due() -> None:
-    """Count the reviews with many items, as a worker does now and then; what is closed once more a month after it."""
+    """Count the reviews with many items, as a worker does now and then; what is closed until nothing of it changes."""
     for campaign in Campaign.objects.filter(state__in=Campaign.BEGAN):
         found = figures.kept(figure(campaign))
         settled = campaign.closed_at and campaign.closed_at + _SETTLED
@@ -161,7 +185,7 @@ def count_due() -> None:
             figures.keep(figure(campaign), partial(_count, campaign))
 
 
-_SETTLED: Final = timedelta(days=30)
+_SETTLED: Final = timedelta(days=90)
 """How long after its closing something that is counted may change."""
 
 

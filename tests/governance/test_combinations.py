@@ -267,7 +267,7 @@ def test_when_an_exception_ends_the_newest_access_that_it_covered_is_suspended(
     assert (overrides.expire_due(), overrides.settle()) == (0, 0)
     states = dict(Grant.objects.values_list("pk", "state"))
     assert (states[first.pk], states[second.pk]) == ("active", "suspended")
-    about = [event.action for event in timeline.about("agent:research-bot").order_by("at")]
+    about = [event.action for event in timeline.about("agent:research-bot").order_by(*timeline.ORDER)]
     assert about[-2:] == [Action.COMBINATION_EXCEPTION_EXPIRED, Action.GRANT_SUSPENDED]
     with pytest.raises(CombinationCompleted):
         grants.restore(second.pk, by=SYSTEM, reason="again")

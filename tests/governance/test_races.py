@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
@@ -29,7 +30,8 @@ from tests.governance.console import visits
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
-ROUNDS = 150
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "40"))
+"""How often two verbs meet; `make full` lets them meet more often."""
 
 
 class Racers:

@@ -32,7 +32,7 @@ from governance import reviewing
 from governance.models import Campaign
 from governance.reviews import measuring
 
-from . import contents, controls, describing, summary, verify
+from . import contents, controls, describing, verify
 from .tables import Row, Totals
 
 ISSUER: Final = "evidence"
@@ -97,6 +97,8 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *
             "verify.py": Path(verify.__file__).read_bytes(),
         }
         shown = {"tie_out": differences, "sign_off": sign_off, "rows": rows, "blast": blast}
+        from . import summary  # noqa: PLC0415 - half a second to load, and few processes ever write a pack
+
         written["00_README.pdf"] = summary.pdf(folder, scope, shown)
         key_id = signing.active_kid(ISSUER)
         written["public_key.pem"] = signing.public_pem(key_id)

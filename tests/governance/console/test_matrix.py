@@ -46,12 +46,12 @@ def world() -> addresses.World:
 def _methods(page: str, address: str, person: Person) -> set[str]:
     """Return the methods that a page takes; one that it does not take is answered 405."""
     taken = set()
+    browser = visits.as_(person)
+    browser.raise_request_exception = False
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         if page == "account_logout" and method != "GET":
             taken.add("POST")
             continue
-        browser = visits.as_(person)
-        browser.raise_request_exception = False
         if browser.generic(method, address).status_code != 405:
             taken.add(method)
     return taken
@@ -150,12 +150,12 @@ def test_a_form_about_somebody_elses_things_is_refused_and_moves_nothing(role: s
     mallory = world.company.mallory
     by_role = make.person("by-role", roles=[role]) if role else mallory
     form = {"reason": "x", "verb": "approve", "typed": "everything", "label": "x", "name": "X", "login": "x", "to": "x"}
-    before = _state(world)
+    before, browser = _state(world), visits.as_(by_role)
     for name, route in addresses.own().items():
         page = matrix.PAGES.get((name, "POST"))
         if page is None or role in page.row.roles or (page.row.anybody and "<" not in route):
             continue
-        answer = visits.as_(by_role).post(world.address(route), form)
+        answer = browser.post(world.address(route), form)
         # A page of several buttons says so when the form names none of them; one with nothing to submit, that.
         nothing = name == "review-submit" and 'role="alert"' in visits.text(answer)
         assert answer.status_code in {400, 403, 404, 422} or nothing, (role, name)

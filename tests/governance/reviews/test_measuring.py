@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
 from audit import clock
 from entitlements import people
-from entitlements.models import Grant
+from entitlements.models import Grant, Revocation
 from governance import reviews, tasks
 from governance.models import Campaign, Remediation, UsageDay
 from governance.reviews import Answer, measuring
@@ -75,6 +76,26 @@ def test_what_is_removed_is_proven_and_what_is_given_again_within_thirty_days_is
     assert found.most is not None
     Grant.objects.filter(pk=again.pk).update(created_at=at(timedelta(days=28)))
     assert Measures.of(campaign).again == 0
+
+
+def test_what_is_kept_and_stopped_within_ninety_days_is_counted(review: tuple[Company, Campaign, Move]) -> None:
+    company, campaign, at = review
+    one, two = (campaign.items.get(agent__slug=name) for name in ("one", "two"))
+    row = {"id": uuid4(), "by": "person:resa", "reason": "It went wrong."}
+    Revocation.objects.create(**row, target_type="agent", target_id="one", committed_at=clock.now())
+    at(timedelta(minutes=1))
+    worlds.answer(campaign, company.sofia, [(one, worlds.KEEP), (two, worlds.KEEP)])
+    assert (Measures.of(campaign).kept, Measures.of(campaign).stopped) == (2, 0), "the stop was before"
+
+    held = str(two.population.get().grant_id)
+    for target, name in (("agent", "two"), ("grant", held), ("everything", "everything"), ("agent", "other")):
+        stop = {**row, "id": uuid4(), "target_type": target, "target_id": name}
+        Revocation.objects.create(**stop, committed_at=clock.now() + timedelta(days=89))
+    assert Measures.of(campaign).stopped == 1
+    Revocation.objects.filter(target_id="two").update(committed_at=clock.now() + timedelta(days=91))
+    assert Measures.of(campaign).stopped == 1, "its access was"
+    Revocation.objects.filter(target_id=held).update(committed_at=clock.now() + timedelta(days=91))
+    assert Measures.of(campaign).stopped == 0
 
 
 def test_what_is_used_of_what_was_granted_is_told_before_and_after(review: tuple[Company, Campaign, Move]) -> None:
