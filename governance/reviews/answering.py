@@ -152,12 +152,6 @@ def _mine(item_id: UUID, by: Person) -> Assignment:
     return found
 
 
-def _waiting(campaign: Campaign, by: Person) -> list[UUID]:
-    """Return the items of a campaign that somebody may answer now."""
-    live = Assignment.objects.filter(hers(by), item__campaign=campaign, state=Assignment.State.ASSIGNED)
-    return list(live.values_list("item", flat=True))
-
-
 def drafts_of(campaign: Campaign, by: Person) -> QuerySet[Draft]:
     """Return the drafts that somebody would submit now."""
     live = Assignment.objects.filter(hers(by), item__campaign=campaign, state=Assignment.State.ASSIGNED)
@@ -184,7 +178,8 @@ def submit(
     by.refresh_from_db(fields=["is_active"])
     if not by.is_active:
         raise MayNotReview
-    superseded = ending.supersede(campaign, _waiting(campaign, by))
+    drafted = list(drafts_of(campaign, by).values_list("assignment__item", flat=True))
+    superseded = ending.supersede(campaign, drafted)  # of what else waits for her, whoever looks next says so
     drafts = list(
         drafts_of(campaign, by)
         .filter(assignment__state=Assignment.State.ASSIGNED)  # looked at again once the rows are held
