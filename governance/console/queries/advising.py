@@ -108,6 +108,8 @@ def _replay(told: Suggestion, lines: Sequence[ReviewLine]) -> str:
     if any(line.calls_window is None for line in lines):
         return _("What was called cannot be seen: calls go past our gateway.")
     calls = sum(line.calls_window or 0 for line in lines)
+    if not calls:
+        return _("No call was made in the 90 days before, so none would have been denied.")
     denied = sum(line.calls_window or 0 for line in lines if line.pk not in told.kept)
     return _("%(denied)d of %(calls)d calls in the 90 days before would have been denied.") % {
         "denied": denied,

@@ -58,6 +58,7 @@ def question(request: HttpRequest, question: UUID) -> HttpResponse:
         "question": found,
         "item": found.item,
         "lines": ReviewLine.objects.filter(item=found.item).select_related("tool").order_by("tool__name")[:_LINES],
+        "people": [name.partition(":")[2] for name in found.item.subjects],
         "mine": found.asked_of == person,
         "may_see": reviews.items_visible_to(person).filter(pk=found.item_id).exists(),
         "is_open": commenting.is_open(found.item.campaign),

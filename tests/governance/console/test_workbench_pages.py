@@ -66,7 +66,7 @@ def test_the_details_show_what_was_kept_before_who_asked_and_what_a_cut_would_ha
     )
     for said in (
         "research-bot may:",
-        "Removing all of it: 0 of 0 calls would have been denied.",
+        "No call was made under it in ninety days, so none would have been denied.",
         "Nothing changed",
         "Payroll needs it.",
     ):
