@@ -73,6 +73,7 @@ class Action(StrEnum):
     CAMPAIGN_TEMPLATE_STOPPED = "campaign_template.stopped"
     CAMPAIGN_STAGING = "campaign.staging"
     CAMPAIGN_STAGING_FAILED = "campaign.staging_failed"
+    CAMPAIGN_TIMING_FORGOTTEN = "campaign.timing_forgotten"
     CATALOGUE_APPLIED = "catalogue.applied"
     CLIENT_CLOSED = "client.closed"
     CLIENT_DELETED = "client.deleted"

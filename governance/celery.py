@@ -58,6 +58,7 @@ app.conf.beat_schedule = {
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
     "roll-up-usage": {"task": "governance.tasks.roll_up_usage", "schedule": 10 * MINUTE},
     "look-for-newer-signals": {"task": "governance.tasks.look_for_newer_signals", "schedule": 10 * MINUTE},
+    "forget-timings": {"task": "governance.tasks.forget_timings", "schedule": 10 * MINUTE},
     "apply-deadlines": {"task": "governance.tasks.apply_deadlines", "schedule": 15 * MINUTE},
     "open-micro-reviews": {"task": "governance.tasks.open_micro_reviews", "schedule": MINUTE},
     "look-for-causes": {"task": "governance.tasks.look_for_causes", "schedule": 10 * MINUTE},

@@ -21,7 +21,7 @@ from . import (
     requests,
     reviews,
 )
-from .reviews import care, covering, measuring, newer, recurring, tallies
+from .reviews import care, covering, forgetting, measuring, newer, recurring, tallies
 from .reviews import reminding as reviewers
 from .reviews.pack import sealing
 
@@ -158,6 +158,13 @@ def look_for_newer_signals() -> None:
     """Weigh what is open again, once a night: the first of these messages after midnight (UTC) does it."""
     for campaign_id in newer.due():
         newer.weigh_again(campaign_id)
+
+
+@shared_task(ignore_result=True)
+def forget_timings() -> None:
+    """Forget how long reviewers looked thirteen months ago, once a night, as `look_for_newer_signals` does its part."""
+    for campaign_id in forgetting.due():
+        forgetting.forget(campaign_id)
 
 
 @shared_task(ignore_result=True)

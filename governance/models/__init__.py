@@ -24,6 +24,7 @@ from .setup import SetupCheck
 from .staging import CampaignStaging, SnapshotRow
 from .tallies import AssignmentTally, ItemTally
 from .templates import CampaignTemplate
+from .timings import Timing, TimingRun
 from .usage import Suggestion, UsageDay
 from .webhooks import Webhook, WebhookMessage
 
@@ -82,6 +83,8 @@ __all__ = [
     "SnapshotRow",
     "Suggestion",
     "TakenBack",
+    "Timing",
+    "TimingRun",
     "UsageDay",
     "Webhook",
     "WebhookMessage",

@@ -1,7 +1,7 @@
 """Access reviews: a campaign, who answers for its items (`reviewitems`), what they answered, and that it was done.
 
 Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021, 0030, 0032, 0039 and 0043)
-refuse what the rules forbid, whoever writes.
+refuse what the rules forbid, whoever writes. One value goes in time: how long somebody looked (migration 0051).
 """
 
 from __future__ import annotations
@@ -212,6 +212,7 @@ class Draft(models.Model):
 
 class ReviewDecision(models.Model):
     """An answer that counts. Append-only: another answer to the same stage supersedes it, once it was taken back.
+    `dwell_ms` alone goes, once thirteen months are over (`reviews/forgetting.py`).
 
     `kept_lines` are the lines that stay, `limits` the tighter limits of some of them by line, `valid_until` an earlier
     end; a removal comes at `effective_at`, or at once. An abstention is no outcome: the next in the chain is asked.

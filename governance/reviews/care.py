@@ -6,19 +6,19 @@ others see those of all together, unless the installation shows them by name (`R
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Aggregate, Count, F, FloatField, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from entitlements.models import Person
 from governance import figures, reviewing
-from governance.models import Campaign, ReviewDecision
+from governance.models import Campaign, ReviewDecision, TimingRun
 
-from . import tallies
+from . import tallies, timings
 
 ENOUGH: Final = 20
 """Of fewer answers nothing is said."""
@@ -27,20 +27,10 @@ MANY: Final = 5_000
 FINE, LOOK = 65, 40
 """From here on care is fine; below the second number it is low."""
 MOST_CUT, LEAST_CUT = 40, 2
-FAST_MS: Final = {"low": 4_000, "medium": 8_000, "high": 15_000, "critical": 20_000}
-"""Below so many milliseconds in view an answer was hardly read."""
 _LATE: Final = timedelta(days=1)
 _KEPT, _CUT = Q(verb="certify"), Q(verb__in=["reduce", "revoke"])
 _CONTRARY: Final = _KEPT & Q(suggestion__in=["revoke", "reduce"])
 _WEIGHTS: Final = (30, 25, 20, 15, 10)
-
-
-class Median(Aggregate):
-    """The value in the middle."""
-
-    function = "PERCENTILE_CONT"
-    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = FloatField()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +113,6 @@ def _answers(campaign: Campaign, by: Person | None) -> QuerySet[ReviewDecision]:
 
 
 def _counted() -> dict[str, Count]:
-    fast = Q()
-    for risk, limit in FAST_MS.items():
-        fast |= Q(item__risk=risk, dwell_ms__lt=limit)
     ways = {
         "answers": ~Q(verb="abstain"),
         "kept": _KEPT,
@@ -135,7 +122,7 @@ def _counted() -> dict[str, Count]:
         "bulk": Q(bulk_op__isnull=False),
         "bulk_unseen": Q(bulk_op__isnull=False) & ~Q(evidence_opened=True),
         "timed": Q(dwell_ms__isnull=False) & ~Q(verb="abstain"),
-        "fast": fast & ~Q(verb="abstain"),
+        "fast": timings.hasty() & ~Q(verb="abstain"),
         "last_minute": Q(decided_at__gt=F("item__campaign__due_at") - _LATE) & ~Q(verb="abstain"),
         "passed_on": Q(verb="abstain"),
     }
@@ -143,14 +130,25 @@ def _counted() -> dict[str, Count]:
 
 
 def of(campaign: Campaign, by: Person | None = None) -> Care:
-    """Count the answers of a campaign, or those that one person gave."""
-    return Care(**_answers(campaign, by).aggregate(**_counted()))
+    """Count the answers of a campaign, or those that one person gave.
+
+    How long they took is what was put together of all, once it was; of one person it is what is not forgotten yet.
+    """
+    counted = Care(**_answers(campaign, by).aggregate(**_counted()))
+    together = timings.together(campaign) if by is None else None
+    return replace(counted, timed=together.timed, fast=together.fast) if together else counted
 
 
 def seconds(campaign: Campaign, by: Person | None = None) -> dict[str, int]:
-    """Return the median of seconds that an item had attention, by risk; only of what says how long."""
+    """Return the median of seconds that an item had attention, by risk; only of what says how long.
+
+    Of all, once it was put together, it is that: risks of which too few people answered are one, under no name.
+    """
+    together = timings.together(campaign) if by is None else None
+    if together:
+        return together.seconds
     rows = _answers(campaign, by).filter(dwell_ms__isnull=False).exclude(verb="abstain").order_by()
-    told = rows.values("item__risk").annotate(median=Median("dwell_ms"))
+    told = rows.values("item__risk").annotate(median=timings.Median("dwell_ms"))
     return {row["item__risk"]: round(row["median"] / 1000) for row in told}
 
 
@@ -168,7 +166,7 @@ def by_reviewer(campaign: Campaign) -> list[OfReviewer]:
     """Return what each reviewer shows who gave enough answers; for where names may be shown, or are left out."""
     rows = _answers(campaign, None).order_by("decided_by__name").values("decided_by__login", "decided_by__name")
     timed = _answers(campaign, None).filter(dwell_ms__isnull=False).exclude(verb="abstain").order_by()
-    medians = dict(timed.values_list("decided_by__login").annotate(median=Median("dwell_ms")))
+    medians = dict(timed.values_list("decided_by__login").annotate(median=timings.Median("dwell_ms")))
     told = []
     for row in rows.annotate(**_counted()):
         counts: dict[str, Any] = dict(row)
@@ -227,9 +225,14 @@ def is_many(campaign: Campaign) -> bool:
 
 
 def count_due() -> None:
-    """Count the care of campaigns with many answers, as a worker does now and then; of what is closed once more."""
+    """Count the care of campaigns with many answers, as a worker does now and then.
+
+    Of what is closed once more, and again after times were forgotten, so that what is kept holds none of them.
+    """
+    forgotten = dict(TimingRun.objects.values_list("campaign", "done_at"))
     for campaign in Campaign.objects.filter(state__in=Campaign.BEGAN):
         found = figures.kept(figure(campaign))
-        is_final = campaign.closed_at and found and found.as_of and found.as_of > campaign.closed_at
+        last = forgotten.get(campaign.pk, campaign.closed_at)
+        is_final = campaign.closed_at and last and found and found.as_of and found.as_of > max(last, campaign.closed_at)
         if not is_final and is_many(campaign):
             figures.keep(figure(campaign), partial(count, campaign))

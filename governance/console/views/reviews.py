@@ -23,7 +23,7 @@ from governance.console import doors, paging
 from governance.console.queries import building, launch, overview, plotting, resulting, trending
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
-from governance.reviews import care, claiming, covering, deadlines, measuring, previewing, recurring, seeing
+from governance.reviews import care, claiming, covering, deadlines, measuring, previewing, recurring, seeing, timings
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -183,7 +183,11 @@ def _pictures(
 ) -> dict[str, Any]:
     """Return the plots of a campaign and how it was answered; to a reviewer only what is her own."""
     own = care.of(campaign, person)
-    told: dict[str, Any] = {"own": own if own.answers else None, "own_seconds": care.seconds(campaign, person)}
+    told: dict[str, Any] = {
+        "own": own if own.answers else None,
+        "own_seconds": care.seconds(campaign, person),
+        "together": timings.together(campaign),
+    }
     if not sees_all:
         return told
     cared = {**care.told(campaign), "measured": measuring.known(campaign)}

@@ -205,7 +205,8 @@ def _assignments(campaign: Campaign) -> QuerySet[Assignment]:
 def assignments(rows: Iterable[Any]) -> Iterator[Row]:
     """Who was to answer each item, by which rule, and who was passed over and why: the check of conflicts.
 
-    `acknowledged_at` is when the reviewer first read a notice of this review, `opened_at` when she opened the item.
+    `acknowledged_at` is when the reviewer first read a notice of this review, `opened_on` the day on which she opened
+    the item: a pack is kept for years, and times of the day would say how long she looked at each.
     """
     for row in rows:
         yield {
@@ -217,7 +218,7 @@ def assignments(rows: Iterable[Any]) -> Iterator[Row]:
             "resolution": row.resolution,
             "assigned_at": utc(row.assigned_at),
             "acknowledged_at": utc(row.acknowledged_at),
-            "opened_at": utc(row.opened_at),
+            "opened_on": utc(row.opened_at)[:10],
         }
 
 
