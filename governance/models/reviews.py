@@ -212,10 +212,10 @@ class Draft(models.Model):
 
 class ReviewDecision(models.Model):
     """An answer that counts. Append-only: another answer to the same stage supersedes it, once it was taken back.
-    `dwell_ms` alone goes, once thirteen months are over (`reviews/forgetting.py`).
 
     `kept_lines` are the lines that stay, `limits` the tighter limits of some of them by line, `valid_until` an earlier
     end; a removal comes at `effective_at`, or at once. An abstention is no outcome: the next in the chain is asked.
+    `dwell_ms` alone goes, once thirteen months are over (`reviews/forgetting.py`).
     """
 
     class Via(models.TextChoices):

@@ -60,9 +60,7 @@ class TimingRun(models.Model):
             models.CheckConstraint(
                 name="forgetting_is_done_after_it_began", condition=Q(done_at=None) | Q(done_at__gte=F("begun_at"))
             ),
-            models.CheckConstraint(
-                name="what_is_over_is_done", condition=Q(is_over=False) | Q(done_at__isnull=False)
-            ),
+            models.CheckConstraint(name="what_is_over_is_done", condition=Q(is_over=False) | Q(done_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

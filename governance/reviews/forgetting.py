@@ -32,7 +32,9 @@ def due() -> list[UUID]:
     midnight = _midnight(clock.now())
     begun = Campaign.objects.filter(snapshot_at__lt=border()).exclude(state__in=Campaign.BEFORE)
     rows = begun.filter(
-        Q(timing_run=None) | Q(timing_run__done_at=None) | Q(timing_run__is_over=False, timing_run__begun_at__lt=midnight)
+        Q(timing_run=None)
+        | Q(timing_run__done_at=None)
+        | Q(timing_run__is_over=False, timing_run__begun_at__lt=midnight)
     )
     return list(rows.order_by("snapshot_at", "pk").values_list("pk", flat=True))
 

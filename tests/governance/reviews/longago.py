@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import pytest
+
 from audit import clock
 from entitlements.models import Entitlement, Person
 from governance import reviews
@@ -16,6 +18,7 @@ from tests.governance.reviews import worlds
 
 type Move = Callable[[datetime | timedelta], datetime]
 AGO = timedelta(days=430)
+TIMES = (2_000, 3_000, 5_000, 7_000, 30_000)
 
 
 def begun(at: Move, people: int = 5, *, medium: int = 0) -> tuple[Company, Campaign, list[Person]]:
@@ -52,3 +55,14 @@ def ended(campaign: Campaign, company: Company) -> Campaign:
     reviews.finish_closing(campaign.pk)
     campaign.refresh_from_db()
     return campaign
+
+
+@pytest.fixture
+def review(at: Move) -> tuple[Company, Campaign]:
+    """A closed review of fourteen months ago, of which five people each answered one item; it is today again."""
+    today = clock.now()
+    company, campaign, sponsors = begun(at)
+    answer(campaign, {person: [ms] for person, ms in zip(sponsors, TIMES, strict=True)})
+    ended(campaign, company)
+    at(today)
+    return company, campaign

@@ -1,4 +1,4 @@
-"""Which times are put together, so that nobody is told of: neither by a group, nor by what is left beside the others."""
+"""Which times are put together, so that nobody is told of: neither by a group, nor by what is left."""
 
 from __future__ import annotations
 
