@@ -17,7 +17,7 @@ class CommentShown(Shown):
 
 
 class ItemQuestionShown(Shown):
-    """What a reviewer asked about an item, of whom, and what was answered."""
+    """What a reviewer asked about an item, of whom, and what was answered, by her or by whoever stood in for her."""
 
     id = serializers.UUIDField()
     item = serializers.UUIDField(source="item_id")
@@ -26,4 +26,5 @@ class ItemQuestionShown(Shown):
     asked_at = serializers.DateTimeField()
     text = serializers.CharField()
     answer = serializers.CharField()
+    answered_by = serializers.CharField(source="told_by.login", default=None, allow_null=True)
     answered_at = serializers.DateTimeField(allow_null=True)

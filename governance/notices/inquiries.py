@@ -9,7 +9,9 @@ from django.utils.translation import gettext as _
 
 from audit.actions import Action
 from audit.models import Event
+from entitlements import independence
 from entitlements.models import Person
+from governance import delegations
 from governance.models import Campaign, ReviewQuestion
 from governance.models.notices import Kind
 
@@ -17,17 +19,25 @@ from .told import Teller, Told, key
 
 
 def _asked_about(event: Event) -> Iterator[Told]:
-    """Tell whoever is asked of the question, and whoever put it of the answer."""
-    rows = ReviewQuestion.objects.select_related("item__campaign", "item__agent", "asked_by", "asked_of")
+    """Tell whoever is asked, and who stands in for her, of the question, and whoever put it of the answer."""
+    people = ("asked_by", "asked_of", "answered_by")
+    rows = ReviewQuestion.objects.select_related("item__campaign", "item__agent", *people)
     if (question := rows.filter(pk=key(event, "question")).first()) is None:
         return
     item, about = question.item, f"question:{question.pk}"
     if event.action == Action.REVIEW_QUESTION_ASKED:
         said = _("%(who)s asks you about %(what)s before answering a review.")
         told = {"who": question.asked_by.name, "what": item.name}
-        yield Told(Kind.REVIEW_WAITING, [question.asked_of], about, said % told, f"/review-questions/{question.pk}/")
+        url = f"/review-questions/{question.pk}/"
+        yield Told(Kind.REVIEW_WAITING, [question.asked_of], about, said % told, url)
+        said = _("%(who)s asks %(of)s, in whose place you answer, about %(what)s.")
+        others = delegations.standing_in(Person.objects.filter(pk=question.asked_of_id)).exclude(
+            pk__in=[question.asked_of_id, *(each.pk for each in independence.accounts_of(question.asked_by))]
+        )
+        yield Told(Kind.REVIEW_WAITING, others, about, said % {**told, "of": question.asked_of.name}, url)
         return
-    said = _("%(who)s answered your question about %(what)s.") % {"who": question.asked_of.name, "what": item.name}
+    who = question.told_by or question.asked_of
+    said = _("%(who)s answered your question about %(what)s.") % {"who": who.name, "what": item.name}
     url = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
     yield Told(Kind.REVIEW_WAITING, [question.asked_by], about, said, url)
 

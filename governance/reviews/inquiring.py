@@ -1,6 +1,7 @@
 """A reviewer asks somebody who knows: who answers for the agent, or owns the system. It decides nothing.
 
-The item stays open and its deadline stays where it is; whoever is asked answers once, on a page of its own.
+The item stays open and its deadline stays where it is; whoever is asked answers once, on a page of its own, or
+whoever stands in for her does, which the answer says.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from audit.actions import Action
 from entitlements import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.models import Person
-from governance import questioning
+from governance import delegations, questioning
 from governance.models import Assignment, Campaign, ReviewItem, ReviewQuestion
 
 from . import ending, seeing
@@ -36,7 +37,7 @@ class NotToBeAsked(DomainError):
 
 
 class NotAsked(DomainError):
-    """Only whoever is asked answers the question."""
+    """Only whoever is asked answers the question, or whoever stands in for her and did not ask it."""
 
     code, status = "not_asked", HTTPStatus.FORBIDDEN
 
@@ -63,8 +64,9 @@ def ask(item_id: UUID, *, of: Person, by: Person, text: str) -> ReviewQuestion:
 
 @transaction.atomic
 def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
-    """Answer what one is asked about an item, once, until the review is signed off; the item stays as it is.
+    """Answer what one is asked about an item, or for whom one stands in, once, until the review is signed off.
 
+    The item stays as it is.
     Raises NotFound, NotAsked, NotUnderWay, AlreadySealed, BeingSealed, and what `questioning` raises.
     """
     said = questioning.words(text)
@@ -72,14 +74,22 @@ def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
     question = rows.filter(pk=question_id).first()
     if question is None:
         raise NotFound
-    if question.asked_of_id != by.pk:
+    if not may_answer(question, by):
         raise NotAsked
     talked_about(question.item.campaign_id)
     questioning.check_unanswered(question)
-    question.answer, question.answered_at = said, clock.now()
-    question.save(update_fields=["answer", "answered_at"])
+    question.answer, question.answered_by, question.answered_at = said, by, clock.now()
+    question.save(update_fields=["answer", "answered_by", "answered_at"])
     _record(Action.REVIEW_QUESTION_ANSWERED, question, by, said)
     return question
+
+
+def may_answer(question: ReviewQuestion, person: Person) -> bool:
+    """Whether somebody is asked, or stands in now for who is; nobody answers what they asked, by whichever account."""
+    if independence.same_human(question.asked_by, person):
+        return False
+    is_hers = person.pk == question.asked_of_id
+    return is_hers or delegations.places_of(person).filter(pk=question.asked_of_id).exists()
 
 
 def who_knows(item: ReviewItem, *, but: Person) -> list[Person]:
@@ -92,25 +102,38 @@ def who_knows(item: ReviewItem, *, but: Person) -> list[Person]:
 
 
 def visible_to(who: Person | None) -> QuerySet[ReviewQuestion]:
-    """Return the questions that somebody may read: what she is asked or asked, and those about items that she sees."""
+    """Return the questions that somebody may read: what she is asked or asked, and those about items that she sees.
+
+    So too what is asked of those for whom she stands in now, and what she answered in a place.
+    """
     rows = ReviewQuestion.objects.select_related(
-        "item__campaign", "item__agent", "item__system", "asked_by", "asked_of"
+        "item__campaign", "item__agent", "item__system", "asked_by", "asked_of", "answered_by"
     )
     if who is not None and not who.is_active:
         return rows.none()
     seen = Q(item__in=seeing.items_visible_to(who).order_by().values("pk"))
-    return rows.filter(seen) if who is None else rows.filter(Q(asked_of=who) | Q(asked_by=who) | seen)
+    if who is None:
+        return rows.filter(seen)
+    return rows.filter(_asked_of(who) | Q(asked_by=who) | Q(answered_by=who) | seen)
 
 
 def waiting_for(who: Person) -> QuerySet[ReviewQuestion]:
-    """Return what somebody is asked about items that still wait for an answer, the longest waiting first."""
-    rows = ReviewQuestion.objects.filter(asked_of=who, answer="", item__state=ReviewItem.State.IN_REVIEW)
+    """Return what somebody, or for whom she stands in, is asked about items that still wait, the longest first."""
+    rows = ReviewQuestion.objects.filter(_asked_of(who), answer="", item__state=ReviewItem.State.IN_REVIEW)
+    rows = rows.exclude(asked_by__in=[each.pk for each in independence.accounts_of(who)])
     under_way = rows.filter(item__campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED])
-    return under_way.select_related("item__campaign", "item__agent", "item__system", "asked_by").order_by("asked_at")
+    told = ("item__campaign", "item__agent", "item__system", "asked_by", "asked_of")
+    return under_way.select_related(*told).order_by("asked_at")
+
+
+def _asked_of(who: Person) -> Q:
+    """Select what waits for somebody's own word, or for that of somebody for whom she stands in now."""
+    return Q(asked_of__in=[who.pk, *delegations.places_of(who).values_list("pk", flat=True)])
 
 
 def _record(action: Action, question: ReviewQuestion, by: Person, said: str) -> None:
-    people = [question.asked_by, question.asked_of]
+    people = list(dict.fromkeys([question.asked_by, question.asked_of, by]))
+    place = question.in_place_of
     log.record(
         action,
         about=[
@@ -125,5 +148,6 @@ def _record(action: Action, question: ReviewQuestion, by: Person, said: str) -> 
             "asked_by": question.asked_by.login,
             "asked_of": question.asked_of.login,
             "sha256": digest(said),
+            **({"in_place_of": place.login} if place else {}),
         },
     )

@@ -96,7 +96,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
         "detail": seen,
         "row": seen.row,
         "mine": mine,
-        "questions": row.questions.select_related("asked_by", "asked_of").order_by("asked_at", "pk"),
+        "questions": row.questions.select_related("asked_by", "asked_of", "answered_by").order_by("asked_at", "pk"),
         "comments": row.comments.select_related("by").order_by("at", "pk"),
         "may_comment": commenting.is_open(row.campaign) and commenting.may_comment(row, person),
     }

@@ -47,7 +47,7 @@ def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def question(request: HttpRequest, question: UUID) -> HttpResponse:
-    """Show a question about an item to whoever it concerns, and take the answer of whoever is asked."""
+    """Show a question about an item to whoever it concerns, and take the answer of whoever is asked, or stands in."""
     person = doors.person(request)
     found = doors.find(inquiring.visible_to(person), pk=question)
     if request.method == "POST":
@@ -60,6 +60,7 @@ def question(request: HttpRequest, question: UUID) -> HttpResponse:
         "lines": ReviewLine.objects.filter(item=found.item).select_related("tool").order_by("tool__name")[:_LINES],
         "people": [name.partition(":")[2] for name in found.item.subjects],
         "mine": found.asked_of == person,
+        "may_answer": inquiring.may_answer(found, person),
         "may_see": reviews.items_visible_to(person).filter(pk=found.item_id).exists(),
         "is_open": commenting.is_open(found.item.campaign),
     }

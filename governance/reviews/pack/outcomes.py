@@ -219,7 +219,8 @@ def comments(rows: Iterable[ReviewComment]) -> Iterator[Row]:
 
 def _questions(campaign: Campaign) -> QuerySet[ReviewQuestion]:
     rows = ReviewQuestion.objects.filter(item__campaign=campaign)
-    return rows.select_related("item", "asked_by", "asked_of").order_by("item__number", "asked_at", "pk")
+    people = ("asked_by", "asked_of", "answered_by")
+    return rows.select_related("item", *people).order_by("item__number", "asked_at", "pk")
 
 
 def questions(rows: Iterable[ReviewQuestion]) -> Iterator[Row]:
@@ -233,6 +234,7 @@ def questions(rows: Iterable[ReviewQuestion]) -> Iterator[Row]:
             "asked_at": utc(asked.asked_at),
             "text": asked.text,
             "answer": asked.answer,
+            "answered_by": asked.told_by.login if asked.told_by else "",
             "answered_at": utc(asked.answered_at),
         }
 
