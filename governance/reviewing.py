@@ -14,11 +14,15 @@ from typing import Any, Final
 
 from entitlements.words import Risk
 
-ENGINE: Final = "resolve@4"
+ENGINE: Final = "resolve@5"
 _SATURDAY: Final = 5
 UNRESOLVED: Final = "unresolved"
 ASSIGNED: Final = "reassigned"
 CLAIMED: Final = "claimed"
+GROUP: Final = "group:"
+"""Before the short name of the group that is asked once the chain of a kind is through."""
+CAMPAIGN_OWNER: Final = "campaign_owner"
+"""Who runs the review: asked last, where she wants to be."""
 _LIVE_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet may take for the beginning of a formula, the full-width forms included."""
 
@@ -45,6 +49,8 @@ class Bar(StrEnum):
     OVER_LOAD = "has_enough_to_review"
     THEIR_OWN = "their_own"
     UNREACHABLE = "mail_came_back"
+    GAVE_IT = "gave_it_at_their_system"
+    TOO_FEW = "fewer_than_two_people"
 
 
 KEEP: Final = ("business_need", "seasonal", "break_glass", "mandated")
@@ -103,7 +109,9 @@ class Around:
     `manager` is that of the sponsor, or of the holder where there is none. `approvers` said yes to it within the last
     ninety days; `owned` owned the agent when the population was taken; `answered` gave or were asked for the answer of
     another stage; `abstained` could not judge; `busy` have as many items as one person gets; mail to `unreachable` came
-    back.
+    back. `gave_it`: the owner of the system said yes to it, not as sponsor; `alone`: one person answers for it.
+    `fallback` names the group that is asked after the chain, whose `members` are at least two people, or nobody;
+    `runs_it` owns the campaign and wants to be asked last.
     """
 
     sponsor: str | None
@@ -126,30 +134,47 @@ class Around:
     holder_first: bool = False
     admins: tuple[str, ...] = ()
     owned: frozenset[str] = frozenset()
+    gave_it: bool = False
+    alone: bool = False
+    fallback: str = ""
+    members: frozenset[str] = frozenset()
+    runs_it: str | None = None
+
+    @property
+    def last(self) -> tuple[str, ...]:
+        """Name the rules by which somebody is asked once the chain of the kind is through."""
+        group = (f"{GROUP}{self.fallback}",) if self.fallback else ()
+        return (*group, CAMPAIGN_OWNER) if self.runs_it else group
 
     def holders(self, rule: str) -> tuple[str | None, ...]:
         """Say who comes next by one rule of the chain."""
-        match rule:
-            case "sponsor":
-                return (self.sponsor,)
-            case "system_owner":
-                return (self.system_owner,)
-            case "manager":
-                return (self.manager,)
-            case "holder":
-                return (self.holder if self.holder_first else None,)
-            case "admin":
-                return self.admins
-        return self.security
+        several = {"admin": self.admins, "security": self.security}
+        if rule in several:
+            return several[rule]
+        if rule.startswith(GROUP):
+            return tuple(sorted(self.members))
+        return (
+            {
+                "sponsor": self.sponsor,
+                "system_owner": self.system_owner,
+                "manager": self.manager,
+                "holder": self.holder if self.holder_first else None,
+                CAMPAIGN_OWNER: self.runs_it,
+            }[rule],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who reviews an item, by which rule, and who was passed over; nobody where no rule found somebody."""
+    """Who reviews an item, by which rule, and who was passed over; nobody where no rule found somebody.
+
+    `provisions`: she owns the system that it is at, so what she answers for she may let in.
+    """
 
     reviewer: str | None
     rule: str
     skipped: tuple[Skip, ...]
+    provisions: bool = False
 
     def as_evidence(self, evaluated_at: datetime) -> dict[str, Any]:
         """Return what is stored beside the assignment: the evidence that conflicts were looked for."""
@@ -157,9 +182,24 @@ class Choice:
             "chosen": self.reviewer,
             "rule": self.rule,
             "skipped": [{"who": skip.who, "why": skip.why.value} for skip in self.skipped],
+            "provisions": self.provisions,
             "evaluated_at": evaluated_at.isoformat(),
             "engine": ENGINE,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rule that found somebody, and whom: one person, or those of a group of whom any may be asked."""
+
+    people: tuple[str, ...]
+    rule: str
+    skipped: tuple[Skip, ...]
+    system_owner: str | None
+
+    def choice(self, who: str | None) -> Choice:
+        """Return what is written down where one of them is asked, or nobody is."""
+        return Choice(who, self.rule, self.skipped, provisions=who is not None and who == self.system_owner)
 
 
 class Strategy(StrEnum):
@@ -217,33 +257,55 @@ def conflict(login: str, around: Around) -> Bar | None:
         (login in around.beneficiaries, Bar.BENEFITS),
         (login in around.approvers and around.risk.rank >= Risk.HIGH.rank, Bar.APPROVED_IT),
         (login in around.answered, Bar.ANSWERED_ALREADY),
+        (login == around.system_owner and around.gave_it and around.alone, Bar.GAVE_IT),
     )
     return next((bar for stands, bar in bars if stands), None)
 
 
-def resolve(around: Around) -> Choice:
-    """Find the reviewer of the stage that `around` is about, along the chain of its kind of campaign.
+def resolve(around: Around, load: Mapping[str, int]) -> Choice:
+    """Find the reviewer of the stage that `around` is about; `load` counts what each has of the campaign already.
+
+    Of a group it is who has least, and of those the first by login.
+    """
+    found = find(around)
+    return found.choice(min(found.people, key=lambda who: (load.get(who, 0), who), default=None))
+
+
+def find(around: Around) -> Found:
+    """Find whom to ask, along the chain of the kind of campaign, then in the group named for it, then its owner.
 
     The technical owner is asked about the credentials that she looks after, and is no step of any other chain: she
     never certifies for her own agent.
     """
     skipped: dict[str, Bar] = {}
-    for rule in _CHAINS[around.kind][around.stage - 1]:
+    for rule in (*_CHAINS[around.kind][around.stage - 1], *around.last):
+        is_group, left = rule.startswith(GROUP), list[str]()
         for login in around.holders(rule):
             if login is None or login in skipped:
                 continue
-            why = conflict(login, around)
-            why = why or (Bar.ABSTAINED if login in around.abstained else None)
-            why = why or (Bar.OVER_LOAD if login in around.busy else None)
-            why = why or (Bar.UNREACHABLE if login in around.unreachable else None)
+            why = _against(login, around)
             if why is None:
-                return Choice(login, rule, _skips(skipped))
-            skipped[login] = why
-    return Choice(None, UNRESOLVED, _skips(skipped))
+                left.append(login)
+            else:
+                skipped[login] = why
+            if left and not is_group:
+                break
+        if left:
+            return Found(tuple(left), rule, _skips(skipped), around.system_owner)
+        if is_group and not around.members:
+            skipped[rule] = Bar.TOO_FEW
+    return Found((), UNRESOLVED, _skips(skipped), around.system_owner)
+
+
+def _against(login: str, around: Around) -> Bar | None:
+    why = conflict(login, around)
+    why = why or (Bar.ABSTAINED if login in around.abstained else None)
+    why = why or (Bar.OVER_LOAD if login in around.busy else None)
+    return why or (Bar.UNREACHABLE if login in around.unreachable else None)
 
 
 def rules(kind: str) -> tuple[str, ...]:
-    """Name every rule of a kind of campaign, at either stage."""
+    """Name every rule of the chain of a kind of campaign, at either stage; `Around.last` names what comes after."""
     return tuple(dict.fromkeys(rule for chain in _CHAINS[kind] for rule in chain))
 
 

@@ -27,31 +27,13 @@ from governance.models import (
 )
 from governance.reviews import newer, stepping, tallies
 
+from .campaign_manner import MannerAsked, Scope, Strategies
 from .talk_bodies import CommentShown, ItemQuestionShown
 
 _REASONS = sorted({*reviewing.KEEP, *reviewing.DROP, *reviewing.ABSTAIN})
-_MOST = 200
 
 
-class Scope(Strict):
-    """What a campaign looks at: systems and agents by slug, a condition, and what is left out with its reason."""
-
-    systems = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
-    agents = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
-    where = serializers.DictField(required=False)
-    exclude = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)
-
-
-class Strategies(Strict):
-    """Who answers what is of a risk, and what their answers come to; without one, one person, and two from high on."""
-
-    low = serializers.ChoiceField(choices=[*reviewing.Strategy], required=False)
-    medium = serializers.ChoiceField(choices=[*reviewing.Strategy], required=False)
-    high = serializers.ChoiceField(choices=[*reviewing.TWO], required=False)
-    critical = serializers.ChoiceField(choices=[*reviewing.TWO], required=False)
-
-
-class CampaignAsked(Strict):
+class CampaignAsked(MannerAsked):
     """A campaign to draft."""
 
     slug = Slug()
@@ -63,12 +45,6 @@ class CampaignAsked(Strict):
         required=False,
         default=Campaign.Kind.AGENT_OWNER,
     )
-    mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False, default=Campaign.Mode.FULL)
-    framework = serializers.ChoiceField(
-        choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE
-    )
-    carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
-    strategies = Strategies(required=False, default=dict)
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -137,6 +113,8 @@ class CampaignShown(Shown):
     framework = serializers.ChoiceField(choices=Campaign.Framework.choices)
     carry_days = serializers.IntegerField()
     strategies = serializers.SerializerMethodField()
+    fallback_group = serializers.CharField(source="fallback_group.slug", default="")
+    asks_owner = serializers.BooleanField()
     state = serializers.ChoiceField(choices=Campaign.State.choices)
     owner = serializers.CharField(source="owner.login")
     scope = serializers.JSONField()

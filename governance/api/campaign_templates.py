@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -19,24 +20,19 @@ from governance import reviewing, reviews
 from governance.models import Campaign, CampaignTemplate
 from governance.reviews import recurring
 
-from .campaign_bodies import CampaignShown, Scope, Strategies
+from .campaign_bodies import CampaignShown
+from .campaign_manner import MannerAsked, Scope, Strategies, manner_of
 from .campaign_verbs import MaybeWhy
 from .campaigns import OfReviews
 
 
-class TemplateAsked(Strict):
+class TemplateAsked(MannerAsked):
     """The criteria to keep, and how often they recur; `first_on` is the day of the first campaign."""
 
     slug = Slug()
     name = Text(max_length=180)
     scope = Scope(required=False, default=dict)
     kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
-    mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False, default=Campaign.Mode.FULL)
-    framework = serializers.ChoiceField(
-        choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE
-    )
-    carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
-    strategies = Strategies(required=False, default=dict)
     cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices, required=False, default="none")
     first_on = serializers.DateField(required=False, allow_null=True, default=None)
     days = serializers.IntegerField(min_value=1, max_value=recurring.LONGEST, required=False, default=30)
@@ -53,6 +49,8 @@ class TemplateChanged(Strict):
     framework = serializers.ChoiceField(choices=Campaign.Framework.choices, required=False)
     carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False)
     strategies = Strategies(required=False)
+    fallback_group = Text(max_length=64, required=False, allow_blank=True)
+    asks_owner = serializers.BooleanField(required=False)
     cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices, required=False)
     next_on = serializers.DateField(required=False, allow_null=True)
     days = serializers.IntegerField(min_value=1, max_value=recurring.LONGEST, required=False)
@@ -71,6 +69,8 @@ class TemplateShown(Shown):
     framework = serializers.ChoiceField(choices=Campaign.Framework.choices)
     carry_days = serializers.IntegerField()
     strategies = serializers.SerializerMethodField()
+    fallback_group = serializers.CharField(source="fallback_group.slug", default="")
+    asks_owner = serializers.BooleanField()
     cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices)
     next_on = serializers.DateField(allow_null=True)
     days = serializers.IntegerField()
@@ -111,7 +111,7 @@ class Templates(OfReviews, Listing):
 
     def rows(self) -> QuerySet[CampaignTemplate]:
         """Return all of them."""
-        return CampaignTemplate.objects.select_related("owner")
+        return CampaignTemplate.objects.select_related("owner", "fallback_group")
 
     @extend_schema(responses=TemplateShown(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
@@ -127,9 +127,7 @@ class Templates(OfReviews, Listing):
             body["slug"],
             name=body["name"],
             scope=body["scope"],
-            manner=reviews.Manner(
-                body["kind"], body["mode"], body["framework"], body["carry_days"], body["strategies"]
-            ),
+            manner=manner_of(body),
             rhythm=recurring.Rhythm(body["cadence"], body["first_on"], body["days"]),
             by=self.reviewer(),
             reason=body["reason"],
@@ -152,12 +150,13 @@ class OneTemplate(OfReviews):
         found = self._found(key)
         preconditions.require(request, found.version)
         asked = self.body(TemplateChanged)
-        said: dict[str, Any] = {name: asked.get(name, getattr(found, name)) for name in _EDITED}
+        said: dict[str, Any] = {name: getattr(found, name) for name in _EDITED} | asdict(reviews.Manner.of(found))
+        said |= {name: value for name, value in asked.items() if name in said}
         changed = recurring.edit(
             key,
             name=said["name"],
             scope=said["scope"],
-            manner=reviews.Manner(*(said[name] for name in _MANNER)),
+            manner=manner_of(said),
             rhythm=recurring.Rhythm(said["cadence"], said["next_on"], said["days"]),
             version=found.version,
             by=self.reviewer(),
@@ -167,11 +166,10 @@ class OneTemplate(OfReviews):
 
     def _found(self, key: str) -> CampaignTemplate:
         self.about = [f"template:{key}"]
-        return self.find(CampaignTemplate.objects.select_related("owner"), slug=key)
+        return self.find(CampaignTemplate.objects.select_related("owner", "fallback_group"), slug=key)
 
 
-_MANNER: Final = ("kind", "mode", "framework", "carry_days", "strategies")
-_EDITED: Final = ("name", "scope", *_MANNER, "cadence", "next_on", "days")
+_EDITED: Final = ("name", "scope", "cadence", "next_on", "days")
 
 
 class StartTemplate(OfReviews):

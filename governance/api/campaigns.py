@@ -37,6 +37,7 @@ from .campaign_bodies import (
     RemovalShown,
     SubmissionShown,
 )
+from .campaign_manner import manner_of
 from .matrix import MATRIX
 from .requests import IF_MATCH, UnknownName
 
@@ -71,6 +72,7 @@ class OfReviews(Endpoint):
             "comments__by",
             "questions__asked_by",
             "questions__asked_of",
+            "questions__answered_by",
         )
 
     def campaign(self, slug: str) -> Campaign:
@@ -98,7 +100,7 @@ class OfReviews(Endpoint):
 
     def told_campaign(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
         """Answer with a campaign as it is now."""
-        found = Campaign.objects.select_related("owner").get(pk=campaign.pk)
+        found = Campaign.objects.select_related("owner", "fallback_group").get(pk=campaign.pk)
         return tagged(CampaignShown(found, context={"person": self.caller.human}).data, found.version, status=status)
 
 
@@ -140,9 +142,7 @@ class Campaigns(OfReviews, Listing):
             name=body["name"],
             due_at=body["due_at"],
             scope=body["scope"],
-            manner=reviews.Manner(
-                body["kind"], body["mode"], body["framework"], body["carry_days"], body["strategies"]
-            ),
+            manner=manner_of(body),
             by=self.reviewer(),
             reason=body["reason"],
         )

@@ -18,7 +18,7 @@ from governance.models import Campaign
 from governance.reviews import previewing, replaying
 
 from .bodies import Limits, Names
-from .campaign_bodies import Scope, Strategies
+from .campaign_manner import MannerAsked, Scope, manner_of
 from .matrix import MATRIX
 
 
@@ -60,17 +60,11 @@ class Reduction(Endpoint):
         return Response(ReductionShown(replaying.of_grant(grant, body["drop"], body["limits"]).as_json()).data)
 
 
-class PreviewAsked(Strict):
+class PreviewAsked(MannerAsked):
     """A campaign as it would be drafted."""
 
     scope = Scope(required=False, default=dict)
     kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
-    mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False, default=Campaign.Mode.FULL)
-    framework = serializers.ChoiceField(
-        choices=Campaign.Framework.choices, required=False, default=Campaign.Framework.NONE
-    )
-    carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False, default=0)
-    strategies = Strategies(required=False, default=dict)
 
 
 class LoadShown(Shown):
@@ -114,5 +108,4 @@ class CampaignPreview(Endpoint):
         body, human = self.body(PreviewAsked), self.caller.human
         if human is None:
             raise reviews.MayNotReview
-        manner = reviews.Manner(body["kind"], body["mode"], body["framework"], body["carry_days"], body["strategies"])
-        return Response(PreviewShown(previewing.preview(body["scope"], manner, by=human)).data)
+        return Response(PreviewShown(previewing.preview(body["scope"], manner_of(body), by=human)).data)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from audit import clock
 from entitlements import impressions, limits
 from entitlements.limits import LimitMalformed
+from governance import reviewing
 from governance.models import Draft
 
 from .queries import syncs
@@ -111,6 +112,7 @@ _RULES: Final[Mapping[str, Any]] = {
     "admin": gettext_lazy("administers Mandate"),
     "reassigned": gettext_lazy("named by hand"),
     "claimed": gettext_lazy("took it, as nobody was found"),
+    "campaign_owner": gettext_lazy("runs the review, and nobody else was left"),
 }
 _WHY: Final[Mapping[str, Any]] = {
     "requested_it": gettext_lazy("asked for it"),
@@ -123,6 +125,8 @@ _WHY: Final[Mapping[str, Any]] = {
     "has_enough_to_review": gettext_lazy("has enough to review"),
     "their_own": gettext_lazy("it is their own"),
     "mail_came_back": gettext_lazy("mail to them comes back"),
+    "gave_it_at_their_system": gettext_lazy("gave it at their own system, and would answer alone"),
+    "fewer_than_two_people": gettext_lazy("has fewer than two people who are here"),
 }
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -180,6 +184,9 @@ def because(code: str) -> str:
 @register.filter
 def reviewer_rule(rule: str) -> str:
     """Say why somebody is the reviewer."""
+    group = rule.removeprefix(reviewing.GROUP)
+    if group != rule:
+        return _("is in the group %(group)s, and nobody else was left") % {"group": group}
     return str(_RULES.get(rule, rule))
 
 
@@ -193,6 +200,8 @@ def barred_because(why: str) -> str:
 def passed_over(skip: Mapping[str, str] | str) -> str:
     """Say who was passed over as a reviewer, and why; the evidence holds it as one text."""
     who, _colon, why = skip.partition(": ") if isinstance(skip, str) else (skip["who"], "", skip["why"])
+    group = who.removeprefix(reviewing.GROUP)
+    who = who if group == who else _("the group %(group)s") % {"group": group}
     return f"{who} ({_WHY.get(why, why)})"
 
 

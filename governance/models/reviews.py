@@ -1,7 +1,7 @@
 """Access reviews: a campaign, who answers for its items (`reviewitems`), what they answered, and that it was done.
 
-Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021, 0030, 0032, 0039 and 0043)
-refuse what the rules forbid, whoever writes. One value goes in time: how long somebody looked (migration 0051).
+Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021, 0030, 0032, 0039, 0043 and
+0053) refuse what the rules forbid, whoever writes. One value goes in time: how long somebody looked (migration 0051).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from entitlements.models import Person
+from entitlements.models import Group, Person
 
 from .reviewitems import ReviewItem
 
@@ -24,7 +24,8 @@ class Campaign(models.Model):
 
     `is_rehearsal`: whatever nobody answers is shown and not stopped. `load_cap` is how many items one reviewer gets,
     None for any number. `strategies` says by risk who answers and what their answers come to (`reviewing.Strategy`).
-    `deadline_held` says why what nobody answered waits for the owner's word.
+    `deadline_held` says why what nobody answered waits for the owner's word. Where the chain of its kind finds nobody,
+    somebody of `fallback_group` is asked, and then its owner where she `asks_owner`; else the item waits, visibly.
     """
 
     class Kind(models.TextChoices):
@@ -94,6 +95,10 @@ class Campaign(models.Model):
         "CampaignTemplate", null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns"
     )
     period = models.CharField(max_length=16, blank=True, default="", db_default="")
+    fallback_group = models.ForeignKey(
+        Group, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    asks_owner = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints: ClassVar = [

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from entitlements.models import Person
+from entitlements.models import Group, Person
 
 
 class CampaignTemplate(models.Model):
@@ -31,6 +31,10 @@ class CampaignTemplate(models.Model):
     framework = models.CharField(max_length=8)
     carry_days = models.PositiveSmallIntegerField(default=0)
     strategies = models.JSONField(default=dict, db_default={})
+    fallback_group = models.ForeignKey(
+        Group, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    asks_owner = models.BooleanField(default=False, db_default=False)
     scope = models.JSONField(default=dict)
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="campaign_templates")
     cadence = models.CharField(max_length=16, choices=Cadence.choices, default=Cadence.NONE)

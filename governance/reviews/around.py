@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -13,14 +14,17 @@ from django.db.models import F, Q
 from audit import clock
 from entitlements.models import Membership, Person, Role
 from entitlements.words import Risk
-from governance import reviewing
+from governance import reviewing, rules
 from governance.models import AccessRequest, Approval
 from governance.reviewing import Around
+
+from . import fallback
 
 _ITEMS: Final = """
 SELECT i.id, i.risk, c.kind, i.holder_first, o.login, h.login,
     s.login, s.is_active, m.login, m.is_active, w.login, w.is_active, h.login, h.is_active, n.login, n.is_active,
-    g.requests, g.people, g.groups, g.owned
+    g.requests, g.people, g.groups, g.owned, c.strategies ->> i.risk, c.fallback_group_id,
+    CASE WHEN c.asks_owner THEN c.owner_id END
 FROM governance_reviewitem i JOIN governance_campaign c ON c.id = i.campaign_id
 LEFT JOIN entitlements_agent a ON a.id = i.agent_id
 LEFT JOIN entitlements_person s ON s.id = a.sponsor_id LEFT JOIN entitlements_person m ON m.id = s.manager_id
@@ -37,6 +41,7 @@ CROSS JOIN LATERAL (
     WHERE r.item_id = i.id) g
 WHERE i.id = ANY(%s::uuid[]) ORDER BY i.number
 """
+_SPONSORS: Final = ("request__sponsor_then__login", "request__agent__sponsor__login")
 _ANSWERS: Final = """
 SELECT d.item_id, d.stage, d.verb, p.login, r.login FROM governance_reviewdecision d
 JOIN entitlements_person p ON p.id = d.decided_by_id JOIN governance_assignment a ON a.id = d.assignment_id
@@ -59,22 +64,35 @@ class _Row(NamedTuple):
     people: Sequence[str]
     groups: Sequence[int]
     owned: Sequence[str | None]
+    strategy: str | None
+    fallback: int | None
+    runs_it: int | None
 
 
 def _row(*told: Any) -> _Row:  # noqa: ANN401 - what a statement returned
-    requests, people, groups, owned = (each or () for each in told[16:])
+    requests, people, groups, owned = (each or () for each in told[16:20])
     item, risk, kind, asked_first, owner, holder = told[:6]
-    return _Row(item, risk, kind, asked_first, owner, holder, told[6:16], requests, people, groups, owned)
+    strategy, group, runs_it = told[20:]
+    known = told[6:16]
+    return _Row(
+        item, risk, kind, asked_first, owner, holder, known, requests, people, groups, owned, strategy, group, runs_it
+    )
+
+
+@cache
+def _is_one_persons(risk: str, strategy: str | None) -> bool:
+    return reviewing.stages(Risk(risk), {risk: strategy} if strategy else {}) == 1
 
 
 def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around]]:
     """Read the people around a stage of some items, in the order of their numbers."""
     ids = list(ids)
     rows = [_row(*told) for told in _read(_ITEMS, ids)]
-    requesters, approvers = _behind({request for row in rows for request in row.requests})
+    requesters, approvers, gave = _behind({request for row in rows for request in row.requests})
     members = _members({group for row in rows for group in row.groups})
     answered, abstained = _answered(ids, stage)
     security, admins = _holding(Role.SECURITY), _holding(Role.ADMIN)
+    lasts = _asked_last(rows)
     unreachable = frozenset(Person.objects.filter(came_back()).values_list("login", flat=True))
     nobody = frozenset[str]()
     served, active = dict[tuple[Any, ...], frozenset[str]](), dict[tuple[Any, ...], frozenset[str]]()
@@ -83,9 +101,10 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around
         key = (tuple(row.people), tuple(row.groups))
         if key not in served:
             served[key] = frozenset(row.people).union(*(members[group] for group in row.groups))
-        if row.known not in active:
+        last = lasts[row.fallback, row.runs_it]
+        if (row.known, last) not in active:
             here = (who for who, is_on in zip(row.known[::2], row.known[1::2], strict=True) if who and is_on)
-            active[row.known] = frozenset({*here, *security, *admins})
+            active[row.known, last] = frozenset({*here, *security, *admins, *last.active})
         yield (
             row.item,
             Around(
@@ -100,7 +119,7 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around
                 holder_first=row.asked_first,
                 requesters=nobody.union(*(requesters[each] for each in row.requests)),
                 beneficiaries=served[key],
-                active=active[row.known],
+                active=active[row.known, last],
                 security=security,
                 admins=admins,
                 risk=Risk(row.risk),
@@ -108,6 +127,11 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around
                 answered=frozenset(answered.get(row.item, ())),
                 abstained=frozenset(abstained.get(row.item, ())),
                 unreachable=unreachable,
+                gave_it=system_owner is not None and any(system_owner in gave[each] for each in row.requests),
+                alone=not row.asked_first and _is_one_persons(row.risk, row.strategy),
+                fallback=last.group,
+                members=last.members,
+                runs_it=last.runs_it,
             ),
         )
 
@@ -134,26 +158,50 @@ def _holding(role: Role) -> tuple[str, ...]:
     return tuple(Person.objects.holding(role).order_by("login").values_list("login", flat=True))
 
 
-def _behind(requests: set[UUID]) -> tuple[dict[UUID, set[str]], dict[UUID, set[str]]]:
-    """Name who stands behind each request, and who said yes to it within the last ninety days.
+class _Last(NamedTuple):
+    """Who is asked once a chain is through: of a group, and who runs the review; and which of them are here."""
 
-    Behind it stand the person who asked, and who owned an agent that asked for itself, then and now.
+    group: str
+    members: frozenset[str]
+    runs_it: str | None
+    active: frozenset[str]
+
+
+def _asked_last(rows: Sequence[_Row]) -> dict[tuple[int | None, int | None], _Last]:
+    """Read who is asked last, by the group and the owner that a campaign names for it."""
+    groups = fallback.read({row.fallback for row in rows if row.fallback})
+    owners = Person.objects.in_bulk({row.runs_it for row in rows if row.runs_it})
+    found = {}
+    for key in {(row.fallback, row.runs_it) for row in rows}:
+        group, owner = groups.get(key[0] or 0, fallback.NOBODY), owners.get(key[1] or 0)
+        here = {owner.login} if owner and owner.is_active else set[str]()
+        found[key] = _Last(group.slug, group.members, owner.login if owner else None, group.active | here)
+    return found
+
+
+def _behind(requests: set[UUID]) -> tuple[dict[UUID, set[str]], dict[UUID, set[str]], dict[UUID, set[str]]]:
+    """Name who stands behind each request, who said yes to it within the last ninety days, and who ever gave it.
+
+    Behind it stand the person who asked, and who owned an agent that asked for itself, then and now. A sponsor who says
+    yes as such answers for the need; everybody else who does lets it in.
     """
     asked: dict[UUID, set[str]] = defaultdict(set)
     agreed: dict[UUID, set[str]] = defaultdict(set)
+    gave: dict[UUID, set[str]] = defaultdict(set)
     if not requests:
-        return asked, agreed
+        return asked, agreed, gave
     people = ("requested_by__login", "requested_as", "owner_then__login", "agent__owner__login")
     for pk, person, name, *owners in AccessRequest.objects.filter(pk__in=requests).values_list("pk", *people):
         asked[pk] |= {who for who in (person, *(owners if name.startswith("agent:") else ())) if who}
-    said = Approval.objects.filter(
-        request__in=requests,
-        answer=Approval.Answer.APPROVED,
-        answered_at__gt=clock.now() - reviewing.INDEPENDENCE,
-    )
-    for request, *voices in said.values_list("request", "by__login", "in_place_of__login"):
-        agreed[request] |= {who for who in voices if who}
-    return asked, agreed
+    said, lately = Approval.objects.filter(request__in=requests), clock.now() - reviewing.INDEPENDENCE
+    told = ("request", "answered_at", "stage", *_SPONSORS, "by__login", "in_place_of__login")
+    for row in said.filter(answer=Approval.Answer.APPROVED).values_list(*told):
+        request, at, stage, then, now, *voices = row
+        answered = {who for who in voices if who}
+        gave[request] |= answered - ({then or now} if stage == rules.Stage.SPONSOR else set())
+        if at > lately:
+            agreed[request] |= answered
+    return asked, agreed, gave
 
 
 def _members(groups: set[int]) -> dict[int, set[str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from datetime import datetime
 from itertools import batched
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -22,7 +24,7 @@ from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
 from governance import delegations, reviewing
 from governance.models import Assignment, Campaign, ReviewItem
-from governance.reviewing import Around
+from governance.reviewing import Around, Found
 
 from . import around, ending, tallies
 from .errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
@@ -68,16 +70,16 @@ def _kept_load(campaign: Campaign) -> Counter[str]:
 def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None) -> int:
     """Assign one stage of some items; `load` counts what each reviewer got, and grows. Returns how many got nobody.
 
-    Where the people are the same the choice is: it is made once, until somebody has as much as one person gets.
+    Where the people are the same, so is whom the chain comes to: that is found once, until somebody has as much as one
+    person gets. Of a group, who has least is taken anew for each item.
     """
     now, rows = clock.now(), []
-    busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
-    made: dict[Around, tuple[str | None, str]] = {}
+    busy = _full(load, cap)
+    made: dict[Around, _Choosing] = {}
     for item_id, people in around.of_items(ids, stage):
         if people not in made:
-            choice = reviewing.resolve(replace(people, busy=busy) if busy else people)
-            made[people] = choice.reviewer, json.dumps(choice.as_evidence(now))
-        who, why = made[people]
+            made[people] = _Choosing(reviewing.find(replace(people, busy=busy) if busy else people), now, load)
+        who, why = made[people].of(load)
         if who:
             load[who] += 1
             if load[who] == cap:
@@ -91,6 +93,26 @@ def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None
     return sum(who is None for _, who, _ in rows)
 
 
+class _Choosing:
+    """Who of those found has least, item by item: a heap of what each had when last looked at, which only grows."""
+
+    def __init__(self, found: Found, now: datetime, load: Counter[str]) -> None:
+        """Begin with what each of those found has."""
+        self._found, self._now = found, now
+        self._least = [(load[who], who) for who in found.people]
+        self._told: dict[str | None, str] = {}
+        heapq.heapify(self._least)
+
+    def of(self, load: Counter[str]) -> tuple[str | None, str]:
+        """Return who is asked, None for nobody, and what is written down of it."""
+        while self._least and self._least[0][0] != load[self._least[0][1]]:
+            heapq.heapreplace(self._least, (load[self._least[0][1]], self._least[0][1]))
+        who = self._least[0][1] if self._least else None
+        if who not in self._told:
+            self._told[who] = json.dumps(self._found.choice(who).as_evidence(self._now))
+        return who, self._told[who]
+
+
 @transaction.atomic
 def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment:
     """Let another person answer an item. Raises NotFound, ReasonRequired, NotUnderWay, ConflictOfInterest."""
@@ -102,15 +124,16 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
     why = against(to, people)
     if why is not None:
         raise ConflictOfInterest(who=to.login, why=why.value)
-    return pass_to(old, to, by_hand(to, reviewing.ASSIGNED, by=by), by=by.principal, reason=reason)
+    return pass_to(old, to, by_hand(to, reviewing.ASSIGNED, people, by=by), by=by.principal, reason=reason)
 
 
-def by_hand(to: Person, rule: str, *, by: Person) -> dict[str, Any]:
+def by_hand(to: Person, rule: str, people: Around, *, by: Person) -> dict[str, Any]:
     """Return what is stored of a reviewer whom no chain found: by which rule, and who said so."""
     return {
         "chosen": to.login,
         "rule": rule,
         "skipped": [],
+        "provisions": to.login == people.system_owner,
         "by": str(by.principal),
         "evaluated_at": clock.now().isoformat(),
         "engine": reviewing.ENGINE,
@@ -123,7 +146,7 @@ def successors(item_id: UUID, *, by: Person) -> list[Person]:
     if live is None:
         return []
     people = dict(around.of_items([item_id], live.stage))[item_id]
-    chain = {who for rule in reviewing.rules(people.kind) for who in people.holders(rule) if who}
+    chain = {who for rule in (*reviewing.rules(people.kind), *people.last) for who in people.holders(rule) if who}
     rows = Person.objects.filter(login__in=chain - people.abstained, is_active=True).exclude(pk=by.pk)
     rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
     return [each for each in rows.order_by("name") if against(each, people) is None]
@@ -211,9 +234,8 @@ def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
     return sum(_pass_on(rows, limit, reason) for rows, reason in lost)
 
 
-def _busy(campaign: Campaign) -> frozenset[str]:
-    cap = campaign.load_cap
-    return frozenset(who for who, count in _kept_load(campaign).items() if cap is not None and count >= cap)
+def _full(load: Counter[str], cap: int | None) -> frozenset[str]:
+    return frozenset(who for who, count in load.items() if cap is not None and count >= cap)
 
 
 def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
@@ -224,7 +246,8 @@ def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
             if not rows.filter(pk=old.pk).exists():
                 continue  # somebody else was quicker
             people = dict(around.of_items([item_id], old.stage))[item_id]
-            choice = reviewing.resolve(replace(people, busy=_busy(old.item.campaign)))
+            load = _kept_load(old.item.campaign)
+            choice = reviewing.resolve(replace(people, busy=_full(load, old.item.campaign.load_cap)), load)
             to = Person.objects.filter(login=choice.reviewer or "").first()
             pass_to(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
             changed += 1

@@ -18,7 +18,7 @@ from entitlements.models import Person
 from governance import reviewing
 from governance.models import Assignment, Campaign, CampaignTemplate, ReviewItem
 
-from . import scoping
+from . import fallback, scoping
 from .errors import BadManner, DueTooSoon, NameTaken
 from .kinds import population
 
@@ -31,6 +31,7 @@ class Manner:
     """How a campaign that a person makes goes about it: its kind, and for how many days an answer may be carried on.
 
     SOX lets no answer be carried; for PCI DSS one may be half a year old. `strategies` says by risk who answers.
+    `fallback_group` and then the owner, where she `asks_owner`, are asked where the chain of the kind finds nobody.
     """
 
     kind: str = Campaign.Kind.AGENT_OWNER
@@ -38,14 +39,21 @@ class Manner:
     framework: str = Campaign.Framework.NONE
     carry_days: int = 0
     strategies: Mapping[str, str] = field(default_factory=dict)
+    fallback_group: str = ""
+    asks_owner: bool = False
 
     @classmethod
     def of(cls, held: Campaign | CampaignTemplate) -> Self:
         """Return how a campaign, or what a template makes, goes about it."""
-        return cls(held.kind, held.mode, held.framework, held.carry_days, held.strategies)
+        group = held.fallback_group.slug if held.fallback_group else ""
+        return cls(held.kind, held.mode, held.framework, held.carry_days, held.strategies, group, held.asks_owner)
+
+    def columns(self) -> dict[str, Any]:
+        """Return it as a campaign or a template holds it. Raises FallbackUnfit."""
+        return {**asdict(self), "fallback_group": fallback.fit(self.fallback_group)}
 
     def check(self) -> None:
-        """Raise BadManner for what no campaign can be."""
+        """Raise BadManner for what no campaign can be, FallbackUnfit for a group that cannot be asked."""
         most = {Campaign.Framework.NONE: 366, Campaign.Framework.PCI: 183, Campaign.Framework.SOX: 0}
         known = self.kind in Campaign.Kind and self.mode in Campaign.Mode and self.framework in Campaign.Framework
         longest = most[Campaign.Framework(self.framework)] if known else 0
@@ -55,6 +63,7 @@ class Manner:
             raise BadManner(carry_days_at_most=longest)
         if not reviewing.may_choose(self.strategies):
             raise BadManner(field="strategies")
+        fallback.fit(self.fallback_group)
 
 
 FULL: Final = Manner()
@@ -78,7 +87,7 @@ def make(
 ) -> Campaign:
     """Draft a campaign over all access in force, or what a scope takes in (`scoping`).
 
-    Raises NameTaken, BadScope, BadManner, DueTooSoon.
+    Raises NameTaken, BadScope, BadManner, FallbackUnfit, DueTooSoon.
     """
     now = clock.now()
     if due_at <= now:
@@ -91,11 +100,7 @@ def make(
             campaign = Campaign.objects.create(
                 slug=slug,
                 name=name,
-                kind=manner.kind,
-                mode=manner.mode,
-                framework=manner.framework,
-                carry_days=manner.carry_days,
-                strategies=reviewing.strategies(manner.strategies),
+                **{**manner.columns(), "strategies": reviewing.strategies(manner.strategies)},
                 owner=by,
                 scope=checked,
                 scope_sha256=hashlib.sha256(chain.canonical(checked)).hexdigest(),

@@ -54,7 +54,7 @@ def claim(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     people = dict(around.of_items([item_id], old.stage))[item_id]
     if (why := _against(by, people, independence.accounts_of(by))) is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
-    resolution = assigning.by_hand(by, reviewing.CLAIMED, by=by)
+    resolution = assigning.by_hand(by, reviewing.CLAIMED, people, by=by)
     return assigning.pass_to(old, by, resolution, by=by.principal, reason=reason, action=Action.REVIEW_CLAIMED)
 
 

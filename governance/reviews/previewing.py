@@ -114,7 +114,7 @@ class Preview:
 
 
 def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
-    """Say what a campaign with this scope would be. Raises BadScope, BadManner."""
+    """Say what a campaign with this scope would be. Raises BadScope, BadManner, FallbackUnfit."""
     now = clock.now()
     checked = scoping.check(scope)
     manner.check()
@@ -126,11 +126,7 @@ def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
         campaign = Campaign.objects.create(
             slug=f"preview-{uuid4().hex}",
             name="preview",
-            kind=manner.kind,
-            mode=manner.mode,
-            framework=manner.framework,
-            carry_days=manner.carry_days,
-            strategies=dict(manner.strategies),
+            **manner.columns(),
             owner=by,
             scope=checked,
             scope_sha256="0" * 64,

@@ -83,7 +83,10 @@ def save(
     by: Person,
     reason: str = "",
 ) -> CampaignTemplate:
-    """Keep the criteria of a campaign to be made again. Raises NameTaken, BadScope, BadManner, BadCadence."""
+    """Keep the criteria of a campaign to be made again.
+
+    Raises NameTaken, BadScope, BadManner, FallbackUnfit, BadCadence.
+    """
     checked = scoping.check(scope or {})
     manner.check()
     rhythm.check()
@@ -98,7 +101,7 @@ def save(
                 next_on=rhythm.first_on,
                 days=rhythm.days,
                 created_at=clock.now(),
-                **asdict(manner),
+                **manner.columns(),
             )
     except IntegrityError as error:
         raise NameTaken from error
@@ -122,7 +125,8 @@ def edit(
 ) -> CampaignTemplate:
     """Change what a template makes from now on; what came of it stays. Whoever changes it runs it from then on.
 
-    Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadManner, BadCadence.
+    Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadManner, FallbackUnfit,
+    BadCadence.
     """
     held = _held(slug)
     if held.version != version:
@@ -132,7 +136,7 @@ def edit(
     population.check(checked, manner.kind)
     rhythm.check()
     before = _told(held)
-    for field, value in asdict(manner).items():
+    for field, value in manner.columns().items():
         setattr(held, field, value)
     held.name, held.scope, held.owner = name, checked, by
     held.cadence, held.next_on, held.days = rhythm.cadence, rhythm.first_on, rhythm.days

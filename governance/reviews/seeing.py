@@ -16,7 +16,7 @@ from .answering import hers
 
 def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
     """Return the campaigns that somebody may see; None is a script, whose scope lets it read."""
-    rows = Campaign.objects.select_related("owner")
+    rows = Campaign.objects.select_related("owner", "fallback_group")
     if who is None or who.has_role(*requests.SEE_EVERYTHING):
         return rows
     assigned = _asked(who).values("item__campaign")

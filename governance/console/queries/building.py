@@ -112,6 +112,8 @@ def read(sent: QueryDict) -> Form:
         framework=sent.get("framework", Campaign.Framework.NONE),
         carry_days=(number(sent, "carry_days") or 0) if delta else 0,
         strategies={str(risk): said for risk in Risk if (said := sent.get(f"who_{risk}"))},
+        fallback_group=sent.get("fallback_group", "").strip(),
+        asks_owner="asks_owner" in sent,
     )
     return Form(name, slugify(name)[:64], sent.get("due", ""), scope, manner, _echo(sent), sent)
 

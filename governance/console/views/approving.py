@@ -22,11 +22,11 @@ from entitlements.models import Agent, Entitlement, Group
 from entitlements.words import Risk
 from governance import approvalrules, policies, rules
 from governance.console import doors, filling, paging
+from governance.console.queries import picking
 from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 
 HERE: Final = "/settings/approvals/"
 _MOST_SHOWN: Final = 50
-_MOST_OFFERED: Final = 500
 _GROUPS: Final = "groups-to-pick"
 _OFFICES: Final = {
     "sponsor": gettext_lazy("the agent's sponsor"),
@@ -190,7 +190,7 @@ def propose(request: HttpRequest) -> HttpResponse:
         if filling.submit(request, form, act, {"not_found": "entitlement"}) is not None:
             doors.done(request, _("Proposed. Another person confirms it."))
             return redirect(HERE)
-    told = {"groups": _groups(), "least": rules.DEFAULT_POLICY}
+    told = {"groups": picking.groups(), "least": rules.DEFAULT_POLICY}
     return filling.show(request, "console/approval_propose.html", form, told)
 
 
@@ -199,10 +199,6 @@ def _entitlement(request: HttpRequest, scope: str) -> Entitlement | None:
     if not scope.strip():
         return None
     return doors.find(visibility.entitlements(doors.caller(request)), scope=scope.strip())
-
-
-def _groups() -> list[tuple[str, str]]:
-    return list(Group.objects.order_by("slug").values_list("slug", "name")[:_MOST_OFFERED])
 
 
 @require_POST
@@ -277,7 +273,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
         if filling.submit(request, form, act, {"approval_rule_out_of_bounds": "days"}) is not None:
             doors.done(request, _("Proposed. Somebody of security confirms it."))
             return redirect(HERE)
-    return filling.show(request, "console/approval_rule.html", form, {"groups": _groups()})
+    return filling.show(request, "console/approval_rule.html", form, {"groups": picking.groups()})
 
 
 @require_POST

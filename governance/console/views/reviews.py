@@ -20,7 +20,7 @@ from entitlements.models import Person
 from governance import charts, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
-from governance.console.queries import building, launch, overview, plotting, resulting, trending
+from governance.console.queries import building, launch, overview, picking, plotting, resulting, trending
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
 from governance.reviews import care, claiming, covering, deadlines, measuring, previewing, recurring, seeing, timings
@@ -111,6 +111,7 @@ def new(request: HttpRequest) -> HttpResponse:
         "given": request.POST or {"due": form.due, "kind": form.manner.kind},
         "ticked": request.POST.getlist("system"),
         "choices": building.choices(form.manner.strategies),
+        "groups": picking.groups(),
         **_shown(seen),
     }
     return render(request, "console/reviews/new.html", told)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import doors
-from governance.console.queries import building
+from governance.console.queries import building, picking
 from governance.models import CampaignTemplate
 from governance.reviews import recurring
 
@@ -38,7 +38,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """Change what a template makes from now on."""
     doors.about(request, f"template:{slug}")
     permit(request, "campaign-template", "PATCH")
-    held = CampaignTemplate.objects.select_related("owner").filter(slug=slug, stopped_at=None).first()
+    rows = CampaignTemplate.objects.select_related("owner", "fallback_group")
+    held = rows.filter(slug=slug, stopped_at=None).first()
     if held is None:
         raise NotFound
     fields, problem = building.given(held), None
@@ -53,6 +54,10 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
             return redirect("/reviews/templates/")
     own = {name: getattr(held, name) for name in ("version", "name", "kind", "mode", "framework", "cadence", "days")}
     next_on = held.next_on.isoformat() if held.next_on else ""
+    own |= {
+        "fallback_group": held.fallback_group.slug if held.fallback_group else "",
+        "asks_owner": "yes" if held.asks_owner else "",
+    }
     filled = {**(fields or {}), **own, "carry_days": held.carry_days or "", "next_on": next_on}
     told = {
         "template": held,
@@ -65,6 +70,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "systems": visibility.systems(doors.caller(request)).order_by("name"),
         "choices": building.choices(building.read(request.POST).manner.strategies if request.POST else held.strategies),
         "cadences": CampaignTemplate.Cadence.choices,
+        "groups": picking.groups(),
     }
     return render(request, "console/reviews/template.html", told, status=problem.status if problem else None)
 

@@ -39,6 +39,8 @@ def scope(campaign: Campaign) -> dict[str, Any]:
         "mode": campaign.mode,
         "framework": campaign.framework,
         "strategies": reviewing.strategies(campaign.strategies),
+        "fallback_group": campaign.fallback_group.slug if campaign.fallback_group else "",
+        "asks_owner": campaign.asks_owner,
         "owner": campaign.owner.login,
         "scope": campaign.scope,
         "scope_sha256": campaign.scope_sha256,
@@ -103,6 +105,7 @@ def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
         **{name: said[name] for name in ("kind", "mode", "framework", "owner", "snapshot_at", "due_at", "closed_at")},
         "name": named(campaign),
         "strategies": "; ".join(f"{risk}: {_STRATEGIES[chosen]}" for risk, chosen in said["strategies"].items()),
+        "fallback": _last(said),
         "population": campaign.population_rows,
         "items": sum(said["outcomes"].values()),
         "engine": reviewing.ENGINE,
@@ -110,6 +113,13 @@ def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
         "rehearsal": "yes, nothing was stopped" if campaign.is_rehearsal else "no",
     }
     return controls.CONTROL.format(**values).encode()
+
+
+def _last(said: dict[str, Any]) -> str:
+    """Say who is asked where the chain finds nobody."""
+    group = [f"whoever of the group {said['fallback_group']} has least"] if said["fallback_group"] else []
+    owner = ["the owner of the review"] if said["asks_owner"] else []
+    return ", then ".join([*group, *owner]) or "Nobody: it waits for a name"
 
 
 def named(campaign: Campaign) -> str:

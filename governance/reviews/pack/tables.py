@@ -205,8 +205,9 @@ def _assignments(campaign: Campaign) -> QuerySet[Assignment]:
 def assignments(rows: Iterable[Any]) -> Iterator[Row]:
     """Who was to answer each item, by which rule, and who was passed over and why: the check of conflicts.
 
-    `acknowledged_at` is when the reviewer first read a notice of this review, `opened_on` the day on which she opened
-    the item: a pack is kept for years, and times of the day would say how long she looked at each.
+    `provisions`: the reviewer owns the system that it is at. `acknowledged_at` is when she first read a notice of this
+    review, `opened_on` the day on which she opened the item: a pack is kept for years, and times of the day would say
+    how long she looked at each.
     """
     for row in rows:
         yield {
@@ -215,6 +216,7 @@ def assignments(rows: Iterable[Any]) -> Iterator[Row]:
             "reviewer": row.reviewer.login if row.reviewer else "",
             "state": row.state,
             "rule": row.resolution.get("rule", ""),
+            "provisions": row.resolution.get("provisions", False),
             "resolution": row.resolution,
             "assigned_at": utc(row.assigned_at),
             "acknowledged_at": utc(row.acknowledged_at),
@@ -226,7 +228,7 @@ TABLES: Final = {
     "03_population": Table(_population, population, ("risk",), "grant:{grant}"),
     "03_late_arrivals": Table(_late_arrivals, late_arrivals, ("system", "state", "covered_by"), "grant:{grant}"),
     "03_ephemeral": Table(_ephemeral, ephemeral, ("system", "state"), "grant:{grant}"),
-    "04_assignments": Table(_assignments, assignments, ("stage", "state", "rule")),
+    "04_assignments": Table(_assignments, assignments, ("stage", "state", "rule", "provisions")),
     "05_items": Table(_items, items, ("system", "risk", "outcome"), "item:{item_id}"),
 }
 

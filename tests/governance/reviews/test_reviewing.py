@@ -51,9 +51,85 @@ EVERYBODY = Around(
 def test_the_chain_is_sponsor_system_owner_manager_nobody(
     around: Around, reviewer: str | None, rule: str, skipped: list[tuple[str, Why]]
 ) -> None:
-    choice = reviewing.resolve(around)
+    choice = reviewing.resolve(around, {})
     assert (choice.reviewer, choice.rule) == (reviewer, rule)
     assert [(skip.who, skip.why) for skip in choice.skipped] == skipped
+
+
+NOBODY_LEFT = replace(
+    EVERYBODY,
+    requesters=frozenset({"sofia", "sam", "mona"}),
+    fallback="desk",
+    members=frozenset({"cora", "bela", "sofia", "gone", "olaf"}),
+    active=EVERYBODY.active | {"cora", "bela", "ana"},
+    busy=frozenset({"olaf"}),
+)
+PASSED = [("sofia", Why.REQUESTED_IT), ("sam", Why.REQUESTED_IT), ("mona", Why.REQUESTED_IT)]
+
+
+@pytest.mark.parametrize(
+    ("around", "load", "reviewer", "rule", "skipped"),
+    [
+        (NOBODY_LEFT, {}, "bela", "group:desk", [("gone", Why.INACTIVE), ("olaf", Why.INACTIVE)]),
+        (NOBODY_LEFT, {"bela": 2, "cora": 1}, "cora", "group:desk", [("gone", Why.INACTIVE), ("olaf", Why.INACTIVE)]),
+        (
+            replace(NOBODY_LEFT, members=frozenset({"cora", "bela"}), busy=frozenset({"bela"})),
+            {"bela": 1, "cora": 9},
+            "cora",
+            "group:desk",
+            [("bela", Why.OVER_LOAD)],
+        ),
+        (
+            replace(NOBODY_LEFT, members=frozenset({"cora", "bela"}), beneficiaries=frozenset({"cora", "bela"})),
+            {},
+            None,
+            "unresolved",
+            [("bela", Why.BENEFITS), ("cora", Why.BENEFITS)],
+        ),
+        (
+            replace(
+                NOBODY_LEFT, members=frozenset({"cora", "bela"}), answered=frozenset({"cora", "bela"}), runs_it="ana"
+            ),
+            {"ana": 9},
+            "ana",
+            "campaign_owner",
+            [("bela", Why.ANSWERED_ALREADY), ("cora", Why.ANSWERED_ALREADY)],
+        ),
+        (replace(NOBODY_LEFT, members=frozenset()), {}, None, "unresolved", [("group:desk", Why.TOO_FEW)]),
+        (replace(NOBODY_LEFT, fallback="", members=frozenset()), {}, None, "unresolved", []),
+        (
+            replace(NOBODY_LEFT, fallback="", members=frozenset(), runs_it="ana", abstained=frozenset({"ana"})),
+            {},
+            None,
+            "unresolved",
+            [("ana", Why.ABSTAINED)],
+        ),
+    ],
+)
+def test_after_the_chain_who_has_least_of_the_group_then_who_runs_it_and_each_bar_holds_for_them(
+    around: Around, load: dict[str, int], reviewer: str | None, rule: str, skipped: list[tuple[str, Why]]
+) -> None:
+    choice = reviewing.resolve(around, load)
+    assert (choice.reviewer, choice.rule) == (reviewer, rule)
+    assert [(skip.who, skip.why) for skip in choice.skipped] == [*PASSED, *skipped]
+
+
+@pytest.mark.parametrize(
+    ("around", "rule", "provisions"),
+    [
+        (replace(EVERYBODY, kind="resource_owner", alone=True), "system_owner", True),
+        (replace(EVERYBODY, kind="resource_owner", alone=True, gave_it=True), "sponsor", False),
+        (replace(EVERYBODY, kind="resource_owner", gave_it=True), "system_owner", True),
+        (replace(EVERYBODY, sponsor="sam", alone=True), "sponsor", True),
+    ],
+)
+def test_who_owns_the_system_answers_alone_unless_it_was_hers_to_give_and_the_trace_says_that_she_owns_it(
+    around: Around,
+    rule: str,
+    provisions: bool,  # noqa: FBT001
+) -> None:
+    choice = reviewing.resolve(around, {})
+    assert (choice.rule, choice.provisions) == (rule, provisions)
 
 
 @pytest.mark.parametrize(
