@@ -44,7 +44,8 @@ class Timing(models.Model):
 class TimingRun(models.Model):
     """How far the times of a campaign are forgotten: those of its items up to the number `upto`, in this night's run.
 
-    `put_together_at` is when they were put together, None before any was old enough. `is_over` says that none is left.
+    `forgotten` is of how many assignments. `put_together_at` is when they were put together, None before any was old
+    enough. `is_over` says that none is left.
     """
 
     campaign = models.OneToOneField(Campaign, primary_key=True, on_delete=models.PROTECT, related_name="timing_run")

@@ -80,7 +80,7 @@ def _step(campaign_id: UUID) -> bool:
 
 
 def _forget(campaign: Campaign, run: TimingRun, span: tuple[int, int]) -> int:
-    """Forget what is old enough of the items from one number to another; returns of how many answers."""
+    """Forget what is old enough of the items from one number to another; returns of how many assignments."""
     before = border()
     answers = ReviewDecision.objects.filter(
         item__campaign=campaign, item__number__range=span, dwell_ms__isnull=False, decided_at__lt=before
@@ -100,10 +100,9 @@ def _forget(campaign: Campaign, run: TimingRun, span: tuple[int, int]) -> int:
     )
     if campaign.state in _UNDER_WAY:
         asked = asked.exclude(state=Assignment.State.ASSIGNED)  # she is still at it
-    asked.update(dwell_ms=0, opened_at=_day("opened_at"), evidence_opened_at=_day("evidence_opened_at"))
-    drafts = Draft.objects.filter(assignment__item__campaign=campaign, assignment__item__number__range=span)
-    drafts.filter(saved_at__lt=before, saved_at__gt=_day("saved_at")).update(saved_at=_day("saved_at"))
-    return count
+    Draft.objects.filter(assignment__in=asked).update(saved_at=_day("saved_at"))
+    looked = asked.update(dwell_ms=0, opened_at=_day("opened_at"), evidence_opened_at=_day("evidence_opened_at"))
+    return max(count, looked)  # each answer has an assignment of its own
 
 
 def _finish(campaign: Campaign, run: TimingRun) -> None:
@@ -119,7 +118,7 @@ def _finish(campaign: Campaign, run: TimingRun) -> None:
         about=campaigns.about(campaign),
         by=SYSTEM,
         reason=REASON,
-        detail={"answers": run.forgotten, "is_last": run.is_over},
+        detail={"assignments": run.forgotten, "is_last": run.is_over},
     )
 
 

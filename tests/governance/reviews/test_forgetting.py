@@ -71,7 +71,7 @@ def test_nobodys_own_time_is_left_and_the_care_of_all_is_the_same(
     assert all(each.saved_at == _day(each.saved_at) for each in Draft.objects.all())
     (event,) = timeline.of("campaign", campaign.slug).filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN)
     assert (event.actor, event.reason) == (str(SYSTEM), "How long reviewers looked is kept for thirteen months.")
-    assert event.detail == {"answers": 5, "is_last": True}
+    assert event.detail == {"assignments": 5, "is_last": True}
     assert forgetting.due() == []
 
 
@@ -113,7 +113,7 @@ def test_a_killed_worker_loses_nothing_and_the_next_goes_on(
 
     tasks.forget_timings()
     (event,) = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN)
-    assert (event.detail["answers"], ReviewDecision.objects.filter(dwell_ms=None).count()) == (5, 5)
+    assert (event.detail["assignments"], ReviewDecision.objects.filter(dwell_ms=None).count()) == (5, 5)
     assert (care.of(campaign), care.seconds(campaign)) == before
 
 
@@ -155,6 +155,9 @@ def test_what_is_younger_stays_until_its_time_has_come(at: Move) -> None:
     assert (run.is_over, forgetting.due()) == (False, [])
     at(timedelta(days=1))
     assert forgetting.due() == [campaign.pk], "it is looked at again each night"
+    tasks.forget_timings()
+    told = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN)
+    assert [event.detail for event in told] == [{"assignments": 5, "is_last": False}], "a night without is no event"
 
 
 def test_a_clock_that_runs_ahead_forgets_nothing_that_the_database_would_keep(at: Move) -> None:
@@ -188,6 +191,22 @@ def test_who_is_still_asked_goes_on_and_the_younger_review_is_left_alone(at: Mov
     tasks.forget_timings()
     waits.refresh_from_db()
     assert (waits.dwell_ms, TimingRun.objects.get().is_over) == (0, True)
+    told = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN).order_by("at")
+    assert [event.detail["assignments"] for event in told] == [4, 1], "also of what came to no answer"
+
+
+def test_a_review_that_is_under_way_is_never_over(at: Move) -> None:
+    today = clock.now()
+    _, campaign, sponsors = longago.begun(at)
+    longago.answer(campaign, {person: [ms] for person, ms in zip(sponsors[:4], TIMES, strict=False)})
+    at(today)
+    tasks.forget_timings()
+    assert ReviewDecision.objects.filter(dwell_ms__isnull=False).count() == 0
+    assert not TimingRun.objects.get().is_over
+    longago.answer(campaign, {sponsors[4]: [6_000]})
+    at(timedelta(days=1))
+    assert forgetting.due() == [campaign.pk]
+    assert ReviewDecision.objects.get(decided_by=sponsors[4]).dwell_ms == 6_000
 
 
 def test_of_too_few_people_nothing_is_put_together_and_the_page_says_so(at: Move) -> None:
