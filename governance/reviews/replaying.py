@@ -3,7 +3,8 @@
 A call counts as one that would have been denied when it went under the grant, or one that it renews, to a tool that the
 cut takes away, and no other grant of the agent for the same people covers that tool. Of a call's arguments the record
 holds a digest and the numbers that a bound watched. A tighter bound is replayed on those numbers; where something else
-becomes tighter, or a number was not recorded, the calls are counted as undecided, never as harmless.
+becomes tighter, a number was not recorded, or what is refused may pass by another grant, the calls are counted as
+undecided, never as harmless.
 """
 
 from __future__ import annotations
@@ -133,19 +134,21 @@ def _replay(cuts: list[_Cut]) -> Replay:
     }
     counted, begun = _counted(list(grants), since, now), _begun(list(grants))
     dropped = {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.is_dropped}
-    elsewhere = _elsewhere(grants.values(), dropped, now)
+    touched = dropped | {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.limits is not None}
+    elsewhere = _elsewhere(grants.values(), touched, dropped, now)
     decided = _decided([cut for cut in cuts if cut.limits is not None], since, now)
     denied: dict[str, int] = {}
     covered, undecided = set(), 0
     for cut in cuts:
         place, name = (cut.line.grant_id, cut.line.tool_id), cut.line.tool.name
         calls = counted.get(place, 0)
-        if place in elsewhere:
+        if cut.is_dropped and place in elsewhere:
             covered.add(name)
         elif cut.is_dropped:
             denied[name] = denied.get(name, 0) + calls
         elif cut.limits is not None:
             passed, refused = decided.get(place, (0, 0))
+            refused = 0 if place in elsewhere else refused  # by limits of its own the other access may let it pass
             denied[name] = denied.get(name, 0) + refused
             undecided += max(0, calls - passed - refused)
     return Replay(
@@ -192,11 +195,13 @@ def _begun(grants: list[UUID]) -> dict[UUID, datetime]:
         return dict(cursor.fetchall())
 
 
-def _elsewhere(grants: Iterable[Grant], dropped: Collection[tuple[UUID, int]], now: datetime) -> set[tuple[UUID, int]]:
-    """Say which of the lines taken away another grant of the agent, for the same people, gives as well."""
+def _elsewhere(
+    grants: Iterable[Grant], touched: Collection[tuple[UUID, int]], dropped: Collection[tuple[UUID, int]], now: datetime
+) -> set[tuple[UUID, int]]:
+    """Say which of the lines cut another grant of the agent, for the same people, gives as well and goes on giving."""
     found: set[tuple[UUID, int]] = set()
     for grant in grants:
-        tools = {tool for of, tool in dropped if of == grant.pk}
+        tools = {tool for of, tool in touched if of == grant.pk}
         others = GrantLine.objects.filter(
             tool__in=tools,
             grant__agent=grant.agent_id,

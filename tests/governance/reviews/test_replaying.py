@@ -73,6 +73,12 @@ def test_a_tighter_bound_is_replayed_on_the_numbers_of_recorded_calls() -> None:
     both = replaying.of_grant(grant, [], {"now": {"amount": {"max": 50}, "to": {"equals": "x"}}})
     assert (both.denied, both.undecided) == (1, 4)
     assert replaying.of_grant(grant, [], {"now": bounded}).undecided == 0
+    other = make.grant(
+        company.bot, make.entitlement(company.system, grant.lines.get(tool__name="now").tool), people=[company.alice]
+    )
+    beside = replaying.of_grant(grant, [], {"now": {"amount": {"max": 50}}})
+    assert (beside.denied, beside.undecided) == (0, 2), "another access may let it pass"
+    Grant.objects.filter(pk=other.pk).update(state=Grant.State.SUSPENDED)
 
     item = worlds.item(worlds.campaign(company))
     lines = {line.tool.name: line for line in item.lines.select_related("tool")}
