@@ -20,7 +20,7 @@ from entitlements.errors import DomainError
 MEASURE_EVERY: Final = 30.0
 MEASURE_AGAIN: Final = 1.0
 """Seconds between two measurements of the clock, while it is right and while it is not."""
-INSIDE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+INSIDE: Final = frozenset({"/healthz", "/readyz"})
 CLOCK: Final = "This machine's clock is more than a second from the database's. Nothing was changed; set the clock."
 
 _seen: set[str] = set()

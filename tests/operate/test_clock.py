@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 
 from audit import clock
 from audit.models import Event
 from entitlements import grantbatches
 from entitlements.models import Grant
-from governance import celery, health
+from governance import celery, env, health
 from scripts.devservers import free_port, until
 from tests import databases, make
 from tests.architecture import tree
@@ -90,6 +90,18 @@ def test_a_process_that_never_compared_its_clock_does_so_first_and_else_refuses(
         assert Client().get("/login/").status_code == 503
     assert Client().get("/login/").status_code == 200
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=1)
+
+
+@pytest.mark.loopback
+@override_settings(METRICS_TOKEN=env.Secret("a-token-for-prometheus"))
+def test_the_numbers_for_prometheus_are_told_by_a_known_time_alone(
+    off: Callable[[timedelta], None],
+) -> None:
+    bearer = {"authorization": "Bearer a-token-for-prometheus"}
+    assert Client().get("/metrics", headers=bearer).status_code == 200, "a worker's first request is this one"
+    off(timedelta(seconds=5))
+    answer = Client().get("/metrics", headers=bearer)
+    assert (answer.status_code, answer.json()["code"]) == (503, "clock_unknown")
 
 
 def test_a_clock_that_is_right_again_serves_again(
