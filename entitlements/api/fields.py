@@ -30,6 +30,10 @@ class Strict(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class Nothing(Strict):
+    """The body of what takes none: whatever it names was meant to change something, and would not."""
+
+
 class Shown(serializers.Serializer[Any]):
     """A representation: it only goes out."""
 

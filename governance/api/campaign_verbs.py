@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.bulk import Outcome
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import Nothing, Shown, Strict, Text
 from entitlements.errors import DomainError
 from entitlements.models import Person
 from governance import reviewing, reviews
@@ -175,6 +175,7 @@ class Retry(OfCuts):
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Prove a cut once more, now."""
         self.reviewer()
+        self.body(Nothing)
         return Response(RemovalShown(reviews.prove(self.cut(key).pk)).data)
 
 
@@ -212,9 +213,8 @@ class Bulk(OfReviews):
     @extend_schema(request=BulkConfirmed, responses={207: BulkDoneShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Draft one answer for what was looked at; each item by itself, and nothing counts before it is submitted."""
-        self.campaign(key)
-        body = self.body(BulkConfirmed)
-        done = bulk.commit(body["token"], by=self.reviewer(), count=body["count"])
+        campaign, body = self.campaign(key), self.body(BulkConfirmed)
+        done = bulk.commit(campaign, body["token"], by=self.reviewer(), count=body["count"])
         results = [{"item": str(pk), "status": HTTPStatus.OK, "state": "drafted"} for pk in done.drafted]
         results += [_refused(str(pk), refusal) for pk, refusal in done.refused.items()]
         return Response({"bulk_op": str(done.bulk_op), "results": results}, status=HTTPStatus.MULTI_STATUS)

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.fields import Nothing
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
 from entitlements.errors import Stale
@@ -193,6 +194,7 @@ class Submissions(OfReviews):
     def post(self, request: Request, key: str) -> Response:
         """Submit all of one's drafts: everything is decided and removed in one transaction, then proven."""
         campaign, by = self.campaign(key), self.reviewer()
+        self.body(Nothing)
         given = request.headers.get("If-Match", "*").strip()
         self.weigh(weighs=reviews.drafts_of(campaign, by).filter(assignment__item__risk=Risk.CRITICAL).exists())
         tag = None if given == "*" else given.strip('"')

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Act, Endpoint, Listing, Resource
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import Nothing, Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
 from entitlements.models import Person
@@ -138,6 +138,7 @@ class ReadOne(_OfNotices):
     @extend_schema(request=None, responses=NoticeShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
         """Say that one was read; saying it again changes nothing."""
+        self.body(Nothing)
         found = self.found()
         notices.mark_read(self.person(), found.pk)
         return self.again(found)
@@ -149,6 +150,7 @@ class ReadAll(_OnesOwn):
     @extend_schema(request=None, responses=Read)
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Say that all were read."""
+        self.body(Nothing)
         return Response({"read": notices.mark_read(self.person())})
 
 

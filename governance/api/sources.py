@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from entitlements import peoplefiles, sources
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
+from entitlements.api.fields import Nothing, Reason, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.models import PeopleSource, TrustedIssuer
 
@@ -153,6 +153,7 @@ class TestSource(_OfSources):
     @extend_schema(request=None, responses=Checked)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Say whether it tells who works here. Changes nothing."""
+        self.body(Nothing)
         found = self.found()
         self.permit(found, *self.links(found))
         problems = sources.check(found)

@@ -72,11 +72,25 @@ def preview(campaign: Campaign, items: Sequence[UUID], answer: Answer, *, by: Pe
     answer.check()
     if answer.verb not in MOST or answer.kept or answer.limits or answer.valid_until or answer.effective_at:
         raise BadAnswer(verb=answer.verb)
-    verb, asked = Verb(answer.verb), list(dict.fromkeys(items))
-    if not 0 < len(asked) <= MOST[verb]:
-        raise BadAnswer(items_at_most=MOST[verb])
     if not answer.reason_code:
         raise ReasonRequired
+    eligible, barred = fits(campaign, items, Verb(answer.verb), by=by)
+    told: dict[str, Any] = {"by": by.login, "campaign": str(campaign.pk), "op": str(uuid4())}
+    told |= {"verb": answer.verb, "reason_code": answer.reason_code, "comment": answer.comment}
+    told["items"] = {str(pk): rev for pk, rev in eligible.items()}
+    return Preview(answer.verb, tuple(eligible), barred, signing.dumps(told, salt=_SALT, compress=True))
+
+
+def fits(
+    campaign: Campaign, items: Sequence[UUID], verb: Verb, *, by: Person
+) -> tuple[dict[UUID, int], dict[UUID, Bar]]:
+    """Return the items that a verb fits, with the revision of each one's draft, and why it does not fit the others.
+
+    Raises BadAnswer for no items or too many.
+    """
+    asked = list(dict.fromkeys(items))
+    if not 0 < len(asked) <= MOST[verb]:
+        raise BadAnswer(items_at_most=MOST[verb])
     mine = {item.pk: item for item in _mine(campaign, asked, by)}
     first = next((mine[pk] for pk in asked if pk in mine), None)
     barred = {pk: Bar.NOT_YOURS for pk in asked if pk not in mine}
@@ -84,11 +98,7 @@ def preview(campaign: Campaign, items: Sequence[UUID], answer: Answer, *, by: Pe
         why = _bar(item, verb, first=first or item)
         if why is not None:
             barred[pk] = why
-    eligible = tuple(pk for pk in asked if pk not in barred)
-    told: dict[str, Any] = {"by": by.login, "campaign": str(campaign.pk), "op": str(uuid4())}
-    told |= {"verb": answer.verb, "reason_code": answer.reason_code, "comment": answer.comment}
-    told["items"] = {str(pk): _rev(mine[pk]) for pk in eligible}
-    return Preview(answer.verb, eligible, barred, signing.dumps(told, salt=_SALT, compress=True))
+    return {pk: _rev(mine[pk]) for pk in asked if pk not in barred}, barred
 
 
 def _mine(campaign: Campaign, items: Sequence[UUID], by: Person) -> list[ReviewItem]:
@@ -152,17 +162,19 @@ def _is_as_reviewed(item: ReviewItem) -> bool:
     )
 
 
-def commit(token: str, *, by: Person, count: int | None = None) -> Done:
+def commit(campaign: Campaign, token: str, *, by: Person, count: int | None = None) -> Done:
     """Draft what was looked at; each item by itself, so that one that changed meanwhile keeps none of the others back.
 
-    A cut of many says again how many they are (`count`). Raises BadBulk.
+    A token is for the campaign and the person that it was made for. A cut of many says again how many they are
+    (`count`). Raises BadBulk.
     """
     try:
         told: dict[str, Any] = signing.loads(token, salt=_SALT, max_age=_LASTS)
     except signing.BadSignature as error:
         raise BadBulk from error
     items: dict[str, int] = told["items"]
-    if told["by"] != by.login or not items or (told["verb"] != Verb.CERTIFY and count != len(items)):
+    is_theirs = (told["by"], told["campaign"]) == (by.login, str(campaign.pk))
+    if not is_theirs or not items or (told["verb"] != Verb.CERTIFY and count != len(items)):
         raise BadBulk
     done = Done(UUID(told["op"]))
     suggested = dict(Suggestion.objects.filter(item__in=[UUID(name) for name in items]).values_list("item", "kept"))

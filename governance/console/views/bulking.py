@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -53,14 +54,16 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
     told["reasons"] = [(code, REASONS[code]) for code in _CODES.get(answer.verb, ())]
     told["most"] = bulk.MOST.get(reviewing.Verb(answer.verb)) if answer.verb in _CODES else None
     told["lately"] = read.said_lately(person)
-    if answer.verb in _CODES and answer.reason_code:
+    if answer.verb in _CODES and picked:
         try:
-            seen = bulk.preview(campaign, picked, answer, by=person)
+            if answer.reason_code:
+                seen = bulk.preview(campaign, picked, answer, by=person)
+                told |= {"preview": seen, **_seen(mine, seen.eligible, seen.barred)}
+            else:
+                told |= _seen(mine, *bulk.fits(campaign, picked, reviewing.Verb(answer.verb), by=person))
         except DomainError as refusal:
             doors.record(request, refusal)
             told["problem"] = refusal
-        else:
-            told |= _seen(mine, seen)
     return render(request, "console/reviews/bulk.html", told)
 
 
@@ -72,17 +75,17 @@ def _picked(request: HttpRequest) -> list[UUID]:
         raise Malformed from error
 
 
-def _seen(mine: QuerySet[ReviewItem], seen: bulk.Preview) -> dict[str, Any]:
-    """Return what a preview shows: the items that the answer fits, and why not the others."""
-    asked = [*seen.eligible, *seen.barred]
+def _seen(mine: QuerySet[ReviewItem], eligible: Iterable[UUID], barred: Mapping[UUID, Bar]) -> dict[str, Any]:
+    """Return what is shown of the items: which of them the answer fits, and why not the others."""
+    asked = [*eligible, *barred]
     rows = mine.filter(pk__in=asked).select_related("agent", "system").prefetch_related("lines")
     items = {item.pk: item for item in rows.order_by("number")}
-    fits = [items[pk] for pk in seen.eligible if pk in items]
+    fits = [items[pk] for pk in eligible if pk in items]
     people = {name for item in fits for name in item.subjects}
     return {
-        "preview": seen,
+        "is_seen": True,
         "fits": fits,
-        "barred": [(items[pk], _WHY[why]) for pk, why in seen.barred.items() if pk in items],
+        "barred": [(items[pk], _WHY[why]) for pk, why in barred.items() if pk in items],
         "people": len(people),
         "calls": sum(line.calls_window or 0 for item in fits for line in item.lines.all()),
     }
@@ -91,7 +94,7 @@ def _seen(mine: QuerySet[ReviewItem], seen: bulk.Preview) -> dict[str, Any]:
 def _commit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     count = request.POST.get("count", "").strip()
     typed = int(count) if count.isascii() and count.isdigit() and len(count) <= len("200") else None
-    done = bulk.commit(request.POST["token"], by=doors.person(request), count=typed)
+    done = bulk.commit(campaign, request.POST["token"], by=doors.person(request), count=typed)
     drafted = len(done.drafted)
     told = ngettext("%(n)d answer is drafted.", "%(n)d answers are drafted.", drafted) % {"n": drafted}
     if done.refused:

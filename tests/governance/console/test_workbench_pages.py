@@ -107,7 +107,8 @@ def test_several_that_are_alike_are_kept_together_and_the_others_say_why_not() -
     picked = [str(item.pk) for item in late.items.order_by("number")]
     sofia = visits.as_(company.sofia)
     asked = visits.text(sofia.post("/reviews/late/bulk/", {"pick": picked, "verb": "certify"}, secure=True))
-    assert "One answer for 3 items." in asked
+    assert "It fits 0 of 3" in asked  # said before anybody is asked why
+    assert 'name="reason"' not in asked
     form = {"pick": picked, "verb": "certify", "reason": "business_need"}
     shown = sofia.post("/reviews/late/bulk/", form, secure=True)
     assert "of 3" in visits.text(shown)
@@ -118,8 +119,11 @@ def test_several_that_are_alike_are_kept_together_and_the_others_say_why_not() -
 def test_removing_several_takes_their_number_typed_and_drafts_them() -> None:
     company, _campaign, items = _easy()
     sofia = visits.as_(company.sofia)
-    form = {"pick": [str(item.pk) for item in items], "verb": "revoke", "reason": "project_ended"}
-    shown = sofia.post("/reviews/q4/bulk/", form, secure=True)
+    form = {"pick": [str(item.pk) for item in items], "verb": "revoke"}
+    asked = visits.text(sofia.post("/reviews/q4/bulk/", form, secure=True))
+    assert "It fits 2 of 2" in asked
+    assert 'name="reason"' in asked
+    shown = sofia.post("/reviews/q4/bulk/", form | {"reason": "project_ended"}, secure=True)
     assert "It fits 2 of 2" in visits.text(shown)
     token = shown.context["preview"].token
     assert sofia.post("/reviews/q4/bulk/", {"token": token, "count": "3"}, secure=True).status_code >= 400

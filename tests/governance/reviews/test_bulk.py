@@ -84,12 +84,14 @@ def test_what_is_confirmed_is_drafted_under_one_number_and_nothing_else(
     shown = bulk.preview(campaign, [items["one"].pk, items["two"].pk], cut, by=company.sofia)
     for wrong in ({"by": company.sam, "count": 2}, {"by": company.sofia}, {"by": company.sofia, "count": 1}):
         with pytest.raises(BadBulk):
-            bulk.commit(shown.token, **wrong)
+            bulk.commit(campaign, shown.token, **wrong)
     with pytest.raises(BadBulk):
-        bulk.commit(shown.token + "x", by=company.sofia, count=2)
+        bulk.commit(campaign, shown.token + "x", by=company.sofia, count=2)
+    with pytest.raises(BadBulk):  # looked at in one review, and confirmed in another
+        bulk.commit(Campaign.objects.get(slug="first"), shown.token, by=company.sofia, count=2)
     reviews.save_draft(items["two"].pk, KEEP, by=company.sofia, rev=0)
 
-    done = bulk.commit(shown.token, by=company.sofia, count=2)
+    done = bulk.commit(campaign, shown.token, by=company.sofia, count=2)
 
     assert (done.drafted, [str(each.code) for each in done.refused.values()]) == ([items["one"].pk], ["stale"])
     assert {draft.bulk_op for draft in Draft.objects.filter(verb="revoke")} == {done.bulk_op}
@@ -106,8 +108,8 @@ def test_what_was_looked_at_too_long_ago_is_looked_at_again(
     with monkeypatch.context() as later:
         later.setattr(time, "time", lambda: ten_minutes_on)
         with pytest.raises(BadBulk):
-            bulk.commit(shown.token, by=company.sofia, count=1)
-    assert bulk.commit(shown.token, by=company.sofia, count=1).drafted == [items["one"].pk]
+            bulk.commit(campaign, shown.token, by=company.sofia, count=1)
+    assert bulk.commit(campaign, shown.token, by=company.sofia, count=1).drafted == [items["one"].pk]
 
 
 def test_no_more_than_fifty_are_kept_and_only_with_a_reason(

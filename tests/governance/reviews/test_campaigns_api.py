@@ -95,6 +95,19 @@ def test_a_script_keeps_what_is_critical_only_in_writing(company: Company) -> No
     assert sofia.post(f"{URL}/q4/submissions").status_code == 201
 
 
+def test_what_is_submitted_are_all_drafts_and_a_body_that_names_some_is_refused(company: Company) -> None:
+    """Who takes the rest of a body as said would submit what nobody meant to submit."""
+    item = begin(company)
+    sofia, remove = client.proven(company.sofia), {"verb": "revoke", "reason_code": "unused"}
+    assert sofia.put(f"{ITEMS}/{item}/draft", remove, headers={"If-Match": '"0"'}).status_code == 200
+    told = sofia.post(f"{URL}/q4/submissions", {"items": [item]})
+    assert (told.status_code, told.json()["code"]) == (400, "unknown_field")
+    assert not ReviewDecision.objects.exists()
+    decision = sofia.post(f"{URL}/q4/submissions", {}).json()["decided"][0]["decision"]
+    again = client.of(company.ana).post(f"/api/v1/review-cuts/{decision}/retry", {"force": True})
+    assert again.json()["code"] == "unknown_field"
+
+
 def test_who_may_do_what(company: Company) -> None:
     item = begin(company)
     auditor, admin = make.person("audrey", roles=[Role.AUDITOR]), make.person("adam", roles=[Role.ADMIN])
