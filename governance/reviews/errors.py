@@ -122,7 +122,7 @@ class MayNotReview(DomainError):
 
 
 class BadAnswer(DomainError):
-    """The answer names a verb or a reason that is not known here."""
+    """Some part of the answer is not known here, or does not fit the item; look at what is named."""
 
     code, status = "review_answer_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -53,7 +53,11 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "F2": lambda _said: _("The agent runs another model, prompt or client since a person last looked."),
     "C1": lambda said: _("The agent holds what a rule forbids together: %(names)s.") % {"names": _names(said)},
     "R1": lambda _said: _("It can delete things or run commands."),
-    "P1-": lambda said: _("Of %(count)d other agents with this access, at least %(least)d %% hold all of it.") % said,
+    "P1-": lambda said: (
+        _("All %(count)d other agents with this access hold all of it.") % said
+        if said["least"] == 100  # noqa: PLR2004 - per cent
+        else _("Of %(count)d other agents with this access, at least %(least)d %% hold all of it.") % said
+    ),
     "P1+": lambda said: _("Of %(count)d other agents with this access, only %(least)d %% hold some of it.") % said,
     "K1": lambda _said: _("A shared secret of the agent is older than a year."),
     "N1": lambda _said: _("It is new since the last review."),

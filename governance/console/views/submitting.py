@@ -137,7 +137,7 @@ def _summary(
         "label": _label({verb: len(said) for verb, said in by_verb.items()}),
         "people": len({name for each in cut for name in each.row.item.subjects}),
         "calls": sum(each.calls for each in cut),
-        "all_calls": sum(each.row.calls for each in rows),
+        "all_calls": sum(each.row.calls for each in cut),
         "against": [each for each in rows if each.is_against],
         "blind": sum(not each.row.is_seen for each in cut),
         "missing": [each for each in rows if each.lacks_reason or each.lacks_words],

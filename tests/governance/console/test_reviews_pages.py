@@ -9,9 +9,10 @@ import pytest
 from audit import clock
 from entitlements.models import Grant, Role
 from governance import reviews
-from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem
+from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, UsageDay
 from governance.reviews import Answer
 from tests import make
+from tests.governance import companies
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
@@ -126,6 +127,21 @@ def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
     answer = visits.as_(company.sofia).post("/reviews/q4/submit/", {"tag": "another"}, secure=True)
     assert "stale" in visits.text(answer)
     assert not ReviewDecision.objects.exists()
+
+
+def test_the_summary_weighs_a_cut_against_the_calls_of_what_is_cut_alone() -> None:
+    """Many calls of what is kept beside it would make any cut look small."""
+    company = companies.found()
+    for name, calls in (("busy", 900), ("quiet", 3)):
+        bot = make.agent(name, sponsor=company.sofia)
+        grant = make.grant(bot, worlds.low(company), people=[company.bob])
+        row = {"agent": bot, "grant": grant, "tool": grant.lines.get().tool, "calls": calls, "denied": 0}
+        UsageDay.objects.create(day=clock.now().date(), last_at=clock.now(), **row)
+    items = {item.agent_slug: item for item in worlds.campaign(company).items.all()}
+    reviews.save_draft(items["busy"].pk, worlds.KEEP, by=company.sofia, rev=0)
+    reviews.save_draft(items["quiet"].pk, worlds.REMOVE, by=company.sofia, rev=0)
+    page = visits.as_(company.sofia).get("/reviews/q4/submit/", secure=True)
+    assert (page.context["calls"], page.context["all_calls"]) == (3, 3)
 
 
 def test_what_is_critical_is_submitted_only_with_a_fresh_proof() -> None:
