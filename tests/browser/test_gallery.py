@@ -34,7 +34,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "audit": ["/audit/", "/audit/?about=agent:expense-bot", "/audit/?about=campaign:q4"],
     "agent-page": [f"/agents/expense-bot/{tab}" for tab in ("", "?tab=timeline", "?tab=tokens")]
     + ["/agents/build-bot/"]
-    + [f"/agents/research-bot/?tab={tab}" for tab in ("people", "versions")],
+    + [f"/agents/research-bot/?tab={tab}" for tab in ("people", "versions", "reviews")],
     "agent-edit": ["/agents/expense-bot/edit/"],
     "agent-list": ["/agents/", "/agents/?q=nothing+like+it"],
     "client-add": ["/agents/expense-bot/clients/add/"],

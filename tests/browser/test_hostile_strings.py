@@ -16,7 +16,7 @@ FILES = (
     *("review-workpaper", "review-workpaper-json"),
 )
 TABS: Final = {
-    "agent-page": ("?tab=timeline", "?tab=tokens", "?tab=people", "?tab=versions"),
+    "agent-page": ("?tab=timeline", "?tab=tokens", "?tab=people", "?tab=versions", "?tab=reviews"),
     "system-page": ("?tab=entitlements", "?tab=timeline"),
     "grant-page": ("?prove",),
     "receipt": ("?prove",),

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, AgentVersion, Grant, IssuedToken, Person, Session, ToolVersion
+from governance import reviews
+from governance.models import Assignment, Campaign
 from governance.reviews import suggesting, usage
 
 from . import using
+
+
+MOST_REVIEWED: Final = 100
+"""How many items of reviews the page of an agent shows; the record has all of them."""
 
 
 def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
@@ -96,6 +102,19 @@ def versions(agent: Agent) -> dict[str, Any]:
             .order_by("-seen_at")[:100]
         ),
     }
+
+
+def reviewed(caller: Caller, agent: Agent) -> dict[str, Any]:
+    """Return what reviews that have begun asked about an agent, as far as the person may see it, the latest first."""
+    asked = Assignment.objects.filter(state=Assignment.State.ASSIGNED).select_related("reviewer")
+    rows = (
+        reviews.items_visible_to(caller.human)
+        .filter(agent=agent)
+        .exclude(campaign__state__in=Campaign.BEFORE)
+        .prefetch_related(Prefetch("assignments", asked, to_attr="asked"))
+        .order_by("-campaign__snapshot_at", "number")
+    )
+    return {"reviewed": list(rows[:MOST_REVIEWED])}
 
 
 def acting_for(person: Person) -> dict[str, Any]:

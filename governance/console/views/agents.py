@@ -32,6 +32,7 @@ TABS: Final = {
     "tokens": gettext_lazy("Tokens & sessions"),
     "people": gettext_lazy("People it acts for"),
     "versions": gettext_lazy("Versions"),
+    "reviews": gettext_lazy("Reviews"),
 }
 
 MEANINGS: Final = {
@@ -101,6 +102,8 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
             return read.people(caller, agent)
         case "versions":
             return read.versions(agent)
+        case "reviews":
+            return read.reviewed(caller, agent)
     seen = microreviews.visible_to(caller.human).filter(pk__in=microreviews.open_of(agent)) if caller.human else []
     held = read.access(caller, agent)
     return {

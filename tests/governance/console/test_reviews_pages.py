@@ -165,6 +165,20 @@ def test_a_script_keeps_one_answer_and_hears_of_a_conflict() -> None:
     assert Draft.objects.get().reason_code == "mandated"
 
 
+def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that() -> None:
+    company, _ = worlds.found()
+    where = "/agents/research-bot/?tab=reviews"
+    ana, sofia = visits.as_(company.ana), visits.as_(company.sofia)
+    assert "No review that you may see" in visits.text(ana.get(where, secure=True))
+    campaign = worlds.campaign(company)
+    assert "waits for sofia" in visits.text(ana.get(where, secure=True)).lower()
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
+    for page in (visits.text(ana.get(where, secure=True)), visits.text(sofia.get(where, secure=True))):
+        for said in ("Fourth quarter", "Remove", "It is not used", "No calls in ninety days."):
+            assert said in page, said
+    assert "No review that you may see" in visits.text(visits.as_(company.otto).get(where, secure=True))
+
+
 def test_who_comes_in_where() -> None:
     company, _ = worlds.found()
     item = worlds.item(worlds.campaign(company))
