@@ -18,7 +18,6 @@ from governance.reviews import suggesting, usage
 
 from . import using
 
-
 MOST_REVIEWED: Final = 100
 """How many items of reviews the page of an agent shows; the record has all of them."""
 

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_date
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from entitlements.errors import Malformed
 from entitlements.words import Risk
@@ -20,6 +20,8 @@ from governance.models import Campaign, CampaignTemplate
 from governance.reviews import Manner, deadlines, launching
 from governance.reviews.errors import BadCadence, DueTooSoon
 from governance.reviews.recurring import MONTHS, following
+
+from . import scopewords
 
 KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
     "agent_owner": (
@@ -66,7 +68,6 @@ STRATEGIES: Final[Mapping[str, Any]] = {
 }
 """What may be chosen for a risk, in words."""
 _LONGEST: Final = 200
-_RISKS: Final = ("medium", "high", "critical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,9 @@ def read(sent: QueryDict) -> Form:
         fallback_group=sent.get("fallback_group", "").strip(),
         asks_owner="asks_owner" in sent,
     )
-    return Form(name, slugify(name)[:64], sent.get("due", ""), scope, manner, _echo(sent), sent)
+    return Form(
+        name, slugify(name)[:64], sent.get("due", ""), scope, manner, scopewords.sentence(scope, manner.kind), sent
+    )
 
 
 def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, Any]]]]:
@@ -198,25 +201,3 @@ def number(sent: QueryDict, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 7):  # noqa: PLR2004 - no number of days is longer
         raise Malformed(_("Write days as a whole number."))
     return int(text)
-
-
-def _echo(sent: QueryDict) -> str:
-    """Say what it looks at as one sentence."""
-    actions = {
-        "read": _("read"),
-        "write": _("change things"),
-        "delete": _("delete things"),
-        "execute": _("run commands"),
-    }
-    parts = []
-    if (older := number(sent, "older")) is not None:
-        parts.append(ngettext("older than %(n)d day", "older than %(n)d days", older) % {"n": older})
-    if systems := sent.getlist("system"):
-        parts.append(_("at %(systems)s") % {"systems": ", ".join(systems)})
-    if sent.get("risk") in _RISKS:
-        parts.append(_("with a tool of %(risk)s risk or above") % {"risk": sent["risk"]})
-    if what := actions.get(sent.get("action", "")):
-        parts.append(_("with a tool that can %(what)s") % {"what": what})
-    if sent.get("unused"):
-        parts.append(_("not called in 90 days"))
-    return _("All access in force %(which)s.") % {"which": ", ".join(parts)} if parts else _("All access in force.")

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from governance import reviews, tasks
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
+from governance.console.queries import scopewords
 from governance.models import EvidencePack, EvidenceSealing
 from governance.reviews.evidence import listed, shown, tie_out
 from governance.reviews.pack import sealing
@@ -65,6 +66,7 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
     run = EvidenceSealing.objects.select_related("asked_by").filter(campaign=campaign).first()
     told = {
         "campaign": campaign,
+        "covers": scopewords.covers(campaign),
         "run": run,
         "percent": sealing.progress(run) if run else 0,
         "page": page,

@@ -20,7 +20,7 @@ from entitlements.models import Person
 from governance import charts, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
-from governance.console.queries import building, launch, overview, picking, plotting, resulting, trending
+from governance.console.queries import building, launch, overview, picking, plotting, resulting, scopewords, trending
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
 from governance.reviews import care, claiming, covering, deadlines, measuring, previewing, recurring, seeing, timings
@@ -151,6 +151,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     reviewers, others = read.reviewers(campaign) if sees_all else ([], 0)
     told: dict[str, Any] = {
         "campaign": campaign,
+        "covers": scopewords.covers(campaign),
         "person": person,
         "parts": parts,
         "width": read.WIDTH,

@@ -1,0 +1,137 @@
+"""What a review looks at, in words: its kind and its scope, as they are stored, whoever wrote them and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from governance.models import Campaign
+
+Kind = Campaign.Kind
+_SUBJECTS: Final[Mapping[str, Any]] = {
+    Kind.PRIVILEGED_TOOLS: gettext_lazy("All access in force with a tool of high or critical risk"),
+    Kind.FINDINGS: gettext_lazy("All access in force with an open finding"),
+    Kind.DELEGATION: gettext_lazy("Each agent with each person whom it acts for"),
+    Kind.OWNERSHIP: gettext_lazy("All agents that are not retired"),
+    Kind.CREDENTIAL: gettext_lazy("All credentials that work"),
+    Kind.ENTITLEMENT_DEFINITION: gettext_lazy("All entitlements that are enabled"),
+    Kind.CONSOLE_ACCESS: gettext_lazy("All roles and personal tokens in Mandate"),
+}
+_FIELDS: Final[Mapping[str, Any]] = {
+    "agent.slug": gettext_lazy("agent"),
+    "agent.kind": gettext_lazy("kind of agent"),
+    "agent.status": gettext_lazy("state of the agent"),
+    "agent.sponsor": gettext_lazy("sponsor"),
+    "agent.owner": gettext_lazy("technical owner"),
+    "system.slug": gettext_lazy("system"),
+    "system.kind": gettext_lazy("kind of system"),
+    "system.owner": gettext_lazy("owner of the system"),
+    "entitlement.scope": gettext_lazy("entitlement"),
+    "grant.state": gettext_lazy("state of the access"),
+    "grant.age_days": gettext_lazy("age in days"),
+    "grant.expires_in_days": gettext_lazy("days until it ends"),
+    "grant.calls_90d": gettext_lazy("calls in 90 days"),
+    "tool.name": gettext_lazy("some tool"),
+    "tool.action": gettext_lazy("what some tool does"),
+    "tool.data_class": gettext_lazy("data of some tool"),
+    "tool.state": gettext_lazy("state of some tool"),
+    "tool.risk": gettext_lazy("risk of some tool"),
+    "person": gettext_lazy("some person or group"),
+}
+_OPERATORS: Final[Mapping[str, Any]] = {
+    "eq": gettext_lazy("%(field)s is %(value)s"),
+    "has": gettext_lazy("%(field)s is %(value)s"),
+    "in": gettext_lazy("%(field)s is one of %(value)s"),
+    "gte": gettext_lazy("%(field)s is at least %(value)s"),
+    "lte": gettext_lazy("%(field)s is at most %(value)s"),
+    "isnull True": gettext_lazy("%(field)s is not known"),
+    "isnull False": gettext_lazy("%(field)s is known"),
+}
+_ACTIONS: Final[Mapping[str, Any]] = {
+    "read": gettext_lazy("with a tool that can read"),
+    "write": gettext_lazy("with a tool that can change things"),
+    "delete": gettext_lazy("with a tool that can delete things"),
+    "execute": gettext_lazy("with a tool that can run commands"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Covers:
+    """What a review looks at as a sentence; what is left out of it, each with the reason; what is carried forward."""
+
+    sentence: str
+    left_out: tuple[tuple[str, str], ...]
+    carried: str
+    framework: str
+
+
+def covers(campaign: Campaign) -> Covers:
+    """Say what a campaign looks at."""
+    carried = ""
+    if campaign.mode == Campaign.Mode.DELTA:
+        carried = ngettext(
+            "What a person kept at most %(n)d day before, and what has not changed since.",
+            "What a person kept at most %(n)d days before, and what has not changed since.",
+            campaign.carry_days,
+        ) % {"n": campaign.carry_days}
+    framed = campaign.framework != Campaign.Framework.NONE
+    return Covers(
+        sentence(campaign.scope, campaign.kind),
+        tuple((condition(each["where"]), str(each["reason"])) for each in campaign.scope.get("exclude", [])),
+        carried,
+        campaign.get_framework_display() if framed else "",
+    )
+
+
+def sentence(scope: Mapping[str, Any], kind: str) -> str:
+    """Say a scope as one sentence."""
+    parts = [str(_SUBJECTS.get(kind) or _("All access in force"))]
+    if systems := scope.get("systems"):
+        parts.append(_("at %(systems)s") % {"systems": ", ".join(systems)})
+    if agents := scope.get("agents"):
+        parts.append(_("of %(agents)s") % {"agents": ", ".join(agents)})
+    said = ", ".join([" ".join(parts), *_conditions(scope.get("where"))])
+    return f"{said}."
+
+
+def _conditions(where: Mapping[str, Any] | None) -> list[str]:
+    """Return what a scope asks, each part of it by itself."""
+    if not where:
+        return []
+    return [condition(part) for part in where.get("and", [where])]
+
+
+def condition(said: Mapping[str, Any]) -> str:
+    """Say a condition, with those within it in brackets."""
+    if "not" in said:
+        return _("not (%(what)s)") % {"what": condition(said["not"])}
+    if "and" in said:
+        return _(" and ").join(_within(part) for part in said["and"])
+    if "or" in said:
+        return _(" or ").join(_within(part) for part in said["or"])
+    return _one(said["field"], said["op"], said["value"])
+
+
+def _within(said: Mapping[str, Any]) -> str:
+    return f"({condition(said)})" if {"and", "or"} & set(said) else condition(said)
+
+
+def _one(name: str, op: str, value: Any) -> str:  # noqa: ANN401 - what a checked scope holds
+    match name, op:
+        case "grant.id", _op:
+            count = len(value) if isinstance(value, list) else 1
+            return ngettext("%(n)d access that is named", "%(n)d accesses that are named", count) % {"n": count}
+        case "grant.age_days", "gte":
+            return ngettext("older than %(n)d day", "older than %(n)d days", value) % {"n": value}
+        case "grant.calls_90d", "eq" if value == 0:
+            return _("not called in 90 days")
+        case "tool.risk", "gte":
+            return _("with a tool of %(risk)s risk or above") % {"risk": value}
+        case "tool.action", "has" | "eq" if value in _ACTIONS:
+            return str(_ACTIONS[value])
+    told = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return str(_OPERATORS[f"isnull {value}" if op == "isnull" else op]) % {"field": _FIELDS[name], "value": told}
