@@ -139,6 +139,7 @@
 
   const changed = (row, quiet) => {
     show(row);
+    mirror(row);
     const before = states.get(row), now = read(row);
     if (same(before, now)) return;
     const last = undo[undo.length - 1];
@@ -335,8 +336,17 @@
     if (boxes.length < 2) return;
     row.querySelector("details").open = true;
     if (chosen(row) !== "reduce") for (const each of boxes) each.checked = "suggested" in each.dataset;
+    mirror(row);
     say(words.reducing, row);
     boxes[0].focus();
+  };
+  // The details beside the list show the same ticks, and what they would have denied.
+  const mirror = (row) => {
+    const there = showing === row ? aside.querySelector("[data-narrow]") : null;
+    if (!there) return;
+    const kept = new Set(ticks(row).filter((each) => each.checked).map((each) => each.value));
+    for (const each of there.querySelectorAll("[data-calls]")) each.checked = kept.has(each.value);
+    there.dispatchEvent(new Event("input"));
   };
   const reduced = (row) => {
     const boxes = ticks(row), kept = boxes.filter((each) => each.checked).length;
@@ -360,6 +370,7 @@
   };
 
   // A person who dictates, or whose hand slips, may switch the single keys off or put them elsewhere.
+  const help = document.querySelector("details.keys");
   const choice = document.querySelector("label[data-keys]"), single = window.singleKeys;
   if (choice) single.choice(choice);
 
@@ -370,7 +381,7 @@
     g: (row) => within(row, "to"), o: (row) => { if (showing === row) close(); else open(row); }, Enter: details,
     "[": (row) => jump(row, -1), "]": (row) => jump(row, 1), "/": () => { if (find) find.focus(); },
     n: (row) => focus([...rows.slice(rows.indexOf(row) + 1), ...rows].find((each) => !chosen(each) && !("away" in each.dataset))),
-    "?": () => { const help = document.querySelector("details.keys"); help.open = !help.open; },
+    "?": () => { help.open = !help.open; }, Escape: () => { help.open = false; },
   };
   const ANSWERS = [
     (row) => decide(row, "certify"), reduce, (row) => decide(row, "revoke"), (row) => field(row, "until"),
@@ -408,7 +419,10 @@
       row.querySelector("details").open = true;
       if (boxes.every((each) => each.checked)) { show(row); say(words.reducing, row); return; } // nothing to keep yet before one is unticked
     }
-    if (event.target.matches("input[name^='keep:']") && chosen(row) !== "reduce") return;
+    if (event.target.matches("input[name^='keep:']")) {
+      mirror(row);
+      if (chosen(row) !== "reduce") return;
+    }
     changed(row);
   });
   form.addEventListener("submit", async (event) => {

@@ -55,7 +55,7 @@ def test_several_are_selected_and_removed_together_by_keys_alone(visitor: Visito
     keys.type("The project")
     keys.press("Tab")
     keys.press("Enter")
-    page.get_by_role("heading", name="It fits 3 of 3").wait_for()
+    page.get_by_label("Type 3 to confirm").wait_for()
     wrong += _complaints(visitor)
     page.get_by_label("Type 3 to confirm").focus()
     keys.type("3")
@@ -140,6 +140,32 @@ def test_the_details_follow_the_focus_and_escape_leads_back(visitor: Visitor, re
     keys.press("g")
     expect(page.locator("aside [data-to], aside:focus")).to_be_focused()
     assert visitor.wrong == []
+
+
+def test_the_keys_are_shown_beside_the_list_and_what_is_unticked_is_replayed_at_once(
+    visitor: Visitor,
+    review: None,  # noqa: ARG001
+) -> None:
+    page, keys = visitor.page, visitor.page.keyboard
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    visitor.tab_to("tr[data-item]")
+    row, help_ = page.locator("tr[data-item]:focus"), page.locator(".keys .sheet")
+    keys.press("?")
+    expect(help_).to_be_in_viewport()
+    expect(row).to_be_in_viewport()  # it is not pushed off the screen, wherever in the list it stands
+    keys.press("Escape")
+    expect(help_).not_to_be_visible()
+    keys.press("o")
+    beside = page.locator("aside [data-narrow] input[name=keep]")
+    expect(beside.first).to_be_checked()
+    keys.press("e")
+    here = page.locator("input[name^='keep:']:focus")
+    was = here.is_checked()
+    keys.press("Space")
+    expect(beside.first).to_be_checked(checked=not was)
+    expect(page.locator("aside [data-would]")).to_contain_text("would have been denied")
+    assert (visitor.wrong, visitor.violations()) == ([], [])
 
 
 def test_a_comment_is_made_by_keys_alone_and_leads_back_to_its_item(visitor: Visitor, review: None) -> None:  # noqa: ARG001
