@@ -55,7 +55,7 @@ SELECT count(*), count(*) FILTER (WHERE l.calls_window > 0), count(*) FILTER (WH
 FROM governance_reviewline l JOIN governance_reviewitem i ON i.id = l.item_id
 LEFT JOIN governance_reviewdecision d ON d.id = i.current_decision_id
 CROSS JOIN LATERAL (SELECT i.state <> 'superseded' AND (d.id IS NULL OR l.id = ANY(d.kept_lines)) AS is_kept) k
-WHERE i.campaign_id = %(campaign)s AND l.usage_grade = 'A'
+WHERE i.campaign_id = %(campaign)s AND l.usage_grade = 'A' AND i.state <> 'excluded'
 """
 _KEPT: Final = """
 WITH kept AS (

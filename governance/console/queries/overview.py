@@ -55,10 +55,14 @@ def needs() -> list[Need]:
 def _deadlines() -> Iterator[Need]:
     """Say what stops by itself within three days."""
     now = clock.now()
-    for campaign in Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now + _DEADLINE):
+    rows = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now + _DEADLINE).select_related("owner")
+    for campaign in rows:
         at = deadlines.grace_ends(campaign)
         open_items = tallies.still_open([campaign]).get(campaign.pk, 0)
         if not open_items or at > now + _DEADLINE or open_items > _FEW:
+            continue
+        if campaign.deadline_held and not campaign.deadline_released_at:
+            yield Need(*_held(campaign))
             continue
         stops = deadlines.effect(campaign).grants
         if campaign.is_rehearsal:
@@ -69,6 +73,21 @@ def _deadlines() -> Iterator[Need]:
             )
             told %= {"n": stops}
         yield Need(_("The deadline of %(name)s") % {"name": campaign.name}, f"/reviews/{campaign.slug}/", at, told)
+
+
+def _held(campaign: Campaign) -> tuple[str, str, None, str]:
+    """Say that nothing of a campaign stops before whoever runs it has looked at how much that is."""
+    stops = (campaign.deadline_held or {}).get("grants", 0)
+    told = ngettext(
+        "%(n)d access would stop; nothing does until then", "%(n)d accesses would stop; nothing does until then", stops
+    )
+    words = _("The deadline of %(name)s waits for the word of %(owner)s")
+    return (
+        words % {"name": campaign.name, "owner": campaign.owner.name},
+        f"/reviews/{campaign.slug}/",
+        None,
+        told % {"n": stops},
+    )
 
 
 def _overdue() -> Iterator[Need]:

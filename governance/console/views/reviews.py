@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +21,17 @@ from entitlements.models import Person
 from governance import charts, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
-from governance.console.queries import building, launch, overview, picking, plotting, resulting, scopewords, trending
+from governance.console.queries import (
+    building,
+    launch,
+    overview,
+    picking,
+    plotting,
+    resulting,
+    scopewords,
+    smallreviews,
+    trending,
+)
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign
 from governance.reviews import care, claiming, covering, deadlines, measuring, previewing, recurring, seeing, timings
@@ -56,16 +67,18 @@ def listing(request: HttpRequest) -> HttpResponse:
     page = paging.page(request, rows.filter(small if is_small else ~small), ("-created_at", "-id"))
     waits = reviews.waiting_for(person).order_by().values_list("item__campaign")
     counts = dict(waits.annotate(n=Count("pk")))
+    lines: Sequence[overview.Line | smallreviews.SmallLine]
+    lines = smallreviews.lines(page.rows) if is_small else [overview.line(each) for each in page.rows]
     shown = {
         "page": page,
-        "campaigns": [{"line": overview.line(each), "waits": counts.get(each.pk, 0)} for each in page.rows],
+        "campaigns": [{"line": each, "waits": counts.get(each.campaign.pk, 0)} for each in lines],
         "may_make": may(request, "campaigns"),
         "may_run": may(request, "campaign-pause"),
         "sees_care": may(request, "campaign-evidence", "GET"),
         "is_small": is_small,
         "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),
     }
-    return render(request, "console/reviews/list.html", {**shown, **_coverage(request)})
+    return render(request, "console/reviews/list.html", shown if is_small else {**shown, **_coverage(request)})
 
 
 def _coverage(request: HttpRequest) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from audit import clock
 from governance import reviews
 from governance.console.queries import overview, plotting
-from governance.models import Remediation
+from governance.models import Campaign, Remediation
 from governance.reviews import Answer, covering, deadlines
 from tests import make
 from tests.governance.console import visits
@@ -71,6 +71,9 @@ def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatc
     assert not any("deadline" in told for told in _sentences())
     monkeypatch.setattr(clock, "now", lambda: ends - timedelta(hours=71))
     assert "The deadline of Fourth quarter 1 access stops unless somebody answers" in _sentences()
+    Campaign.objects.filter(slug="q4").update(deadline_held={"grants": 1, "calls_a_day": 0, "critical": []})
+    held = "The deadline of Fourth quarter waits for the word of Ana 1 access would stop; nothing does until then"
+    assert held.lower() in [told.lower() for told in _sentences()]
 
 
 def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() -> None:

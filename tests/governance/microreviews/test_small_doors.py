@@ -74,7 +74,10 @@ def test_the_list_of_reviews_shows_small_ones_in_a_tab_of_their_own(asked: tuple
     ana = visits.as_(company.ana)
     assert campaign.slug not in visits.text(ana.get("/reviews/"))
     assert "Small reviews (1 open)" in visits.text(ana.get("/reviews/"))
-    assert campaign.slug in visits.text(ana.get("/reviews/?kind=micro"))
+    listed = visits.text(ana.get("/reviews/?kind=micro"))
+    assert [each in listed for each in (f"/small-reviews/{campaign.slug}/", company.sofia.name)] == [True, True]
+    visits.as_(company.sofia).post(f"/small-reviews/{campaign.slug}/", {"verb": "revoke", "why_drop": "drifted"})
+    assert "Remove" in visits.text(ana.get("/reviews/?kind=micro")), "what came of it"
     api = client.of(company.ana)
     assert api.get("/api/v1/campaigns").json()["results"] == []
     assert [each["slug"] for each in api.get("/api/v1/campaigns?kind=micro").json()["results"]] == [campaign.slug]

@@ -12,6 +12,7 @@ from audit import clock
 from entitlements import people
 from entitlements.models import Grant, Revocation
 from governance import reviews, tasks
+from governance.console.queries import plotting
 from governance.models import Campaign, Remediation, UsageDay
 from governance.reviews import Answer, measuring
 from governance.reviews.measuring import Measures
@@ -108,6 +109,18 @@ def test_what_is_used_of_what_was_granted_is_told_before_and_after(review: tuple
     worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
     left = Measures.of(campaign)
     assert (left.lines_left, left.used_left, left.used_left_percent) == (3, 1, 33)
+
+
+def test_what_is_left_out_is_no_part_of_what_was_granted_and_used() -> None:
+    company, _ = worlds.found()
+    make.grant(make.agent("out", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    out = {"where": {"field": "agent.slug", "op": "eq", "value": "out"}, "reason": "It goes next week."}
+    due, scope = clock.now() + timedelta(days=9), {"exclude": [out]}
+    made = reviews.make("q4", name="Q4", due_at=due, scope=scope, by=company.ana)
+    campaign = reviews.activate(made.pk, by=company.ana)
+    heat = plotting.heat(campaign)
+    assert heat is not None
+    assert (Measures.of(campaign).lines, Measures.of(campaign).lines_left) == (heat.granted, heat.granted) == (4, 4)
 
 
 def test_the_page_says_it_and_of_many_items_what_a_worker_counted(
