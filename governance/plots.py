@@ -290,6 +290,34 @@ def dumbbell(before: int, after: int, most: int = 100) -> str:
     )
 
 
+def ends(before: int, after: int, most: int = 100) -> str:
+    """Draw the same for paper, where nothing is stretched and a line of no length would not be seen."""
+    was, now = (8 + (WIDTH - 16) * value / (most or 1) for value in (before, after))
+    return _svg(
+        "ends",
+        [
+            _straight("grid", f"M8 12H{WIDTH - 8:g}"),
+            _straight("ideal", f"M{now:.2f} 12H{was:.2f}") if was != now else "",
+            f'<rect class="square" fill="#7d4b00" x="{was - 7:.2f}" y="5" width="14" height="14"/>',
+            f'<circle class="round" fill="#2457c5" cx="{now:.2f}" cy="12" r="8"/>',
+        ],
+        24,
+    )
+
+
+def bar(count: int, most: int) -> str:
+    """Draw one number as a bar against the most there can be."""
+    wide = WIDTH * count / (most or 1)
+    return _svg(
+        "one",
+        [
+            f'<rect class="open" fill="#e6e8eb" x="0" y="0" width="{WIDTH:g}" height="16"/>',
+            f'<rect class="dot" {_INK["dot"]} x="0" y="0" width="{wide:.1f}" height="16"/>',
+        ],
+        16,
+    )
+
+
 def pair(then: int, now: int, most: int) -> str:
     """Draw two numbers as bars below each other, against the most of any: then hatched, now filled."""
     was, are = (WIDTH * value / (most or 1) for value in (then, now))

@@ -64,6 +64,10 @@ def test_a_bars_parts_are_told_apart_without_their_colours() -> None:
         plots.lines([date(2026, 11, 1)], [(HOSTILE, [None]), (HOSTILE, [3])], 95, HOSTILE).svg,
         plots.scatter([(1.0, 2.0, 9)], (1.0, 2.0), [1.0]),
         plots.dumbbell(100, 0),
+        plots.ends(100, 0),
+        plots.ends(0, 0, 0),
+        plots.bar(3, 9),
+        plots.bar(0, 0),
         plots.pair(0, 0, 0),
         plots.edges([(0, 0, plots.Edge(3, is_dashed=True, is_double=True))], (1, 1), 1),
         plots.calendar([(date(2026, 11, 1), 3)], date(2026, 10, 26), date(2026, 11, 1), ("a", "b")).svg,
@@ -84,7 +88,7 @@ def test_a_drawing_is_well_formed_needs_no_style_and_holds_nothing_that_anybody_
             open_tags.append(tag)
 
         def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            assert tag in {"rect", "path", "polyline"}
+            assert tag in {"rect", "path", "polyline", "circle"}
             assert "style" not in dict(attrs)
 
         def handle_endtag(self, tag: str) -> None:

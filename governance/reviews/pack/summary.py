@@ -1,29 +1,28 @@
 """The first page of a pack, for people: what was reviewed, what came of it, that it adds up, who signed, as a PDF.
 
-The same review gives the same bytes. Plots have the geometry of those in the console (`charts`), and a table each.
+The same review gives the same bytes. The PDF is tagged (PDF/UA-1, ISO 14289-1): a program can say it aloud, in order.
+How it looks is in `summary.typ`; what is in it is said here, as data that the template shows and never runs.
 """
 
 from __future__ import annotations
 
-import io
+import json
+import re
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final
-from xml.sax.saxutils import escape
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, cast
 
-from reportlab.graphics.shapes import Circle, Drawing, Line, PolyLine, Rect, String
-from reportlab.lib import colors
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import getSampleStyleSheet
-from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+import typst
 
-from governance import charts
+from governance import charts, plots
 
 from . import verify
 
-_BLUE, _GREY = colors.HexColor("#1f5fbf"), colors.HexColor("#6b7280")
-_LABEL: Final = 110.0
+_TEMPLATE: Final = Path(__file__).with_name("summary.typ").read_bytes()
 _WORDS: Final = {
     "certify": "Kept",
     "reduce": "Kept in part",
@@ -33,14 +32,10 @@ _WORDS: Final = {
     "superseded": "Ended meanwhile",
     "excluded": "Left out",
 }
-_GRID: Final = TableStyle(
-    [
-        ("GRID", (0, 0), (-1, -1), 0.25, _GREY),
-        ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#f3f4f6")),
-        ("VALIGN", (0, 0), (-1, -1), "TOP"),
-    ]
-)
-_STYLES: Final = getSampleStyleSheet()
+_SHOWN: Final = re.compile("[ -~\u00a1-\u02af\u0370-\u0373\u0386-\u0482\u048a-\u04ff\u1e00-\u1eff\u2010-\u2027\u20ac]")
+"""What the fonts in the PDF have, and reads from left to right: Latin, Greek, Cyrillic, and the marks between words."""
+
+type Block = dict[str, Any]
 
 
 def pdf(folder: verify.Folder, scope: Mapping[str, Any], told: Mapping[str, Any]) -> bytes:
@@ -48,76 +43,102 @@ def pdf(folder: verify.Folder, scope: Mapping[str, Any], told: Mapping[str, Any]
 
     And `blast`: the agents of which something was cut, with how far each reached before and after.
     """
-    written = io.BytesIO()
-    title = f"Evidence of the access review {shown(scope['name'])}"
-    document = SimpleDocTemplate(written, pagesize=A4, title=title, author="Mandate", lang="en", invariant=1)
-    outcomes = [(_WORDS.get(name, name), count) for name, count in sorted(scope["outcomes"].items())]
-    document.build(
-        [
-            _text(title, "Title"),
-            _text(
-                f"{scope['population_rows']} accesses as {sum(scope['outcomes'].values())} items, taken "
-                f"{scope['snapshot_at']}, due {scope['due_at']}, closed {scope['closed_at']}. Owner: {scope['owner']}."
-            ),
-            _text("Outcomes", "Heading2"),
-            _bars(outcomes),
-            _grid(["Outcome", "Items"], outcomes),
-            *_progress(folder, scope),
-            _text("How it was answered", "Heading2"),
-            _grid(*_quality(folder)),
-            _text("Cuts", "Heading2"),
-            _grid(
-                ["State", "Cuts"],
-                sorted(Counter(row["state"] for row in verify.read(folder, "06_remediation")).items()),
-            ),
-            *_proofs(folder),
-            *_blast(told.get("blast", {})),
-            _text("Does it add up?", "Heading2"),
-            _grid(
-                ["What is compared", "Difference"], [(name.replace("_", " "), n) for name, n in told["tie_out"].items()]
-            ),
-            _text("Signed off", "Heading2"),
-            _text(f"{told['sign_off']['name']} ({told['sign_off']['by']}), {told['sign_off']['at']}:"),
-            _text(f"\u201c{told['sign_off']['statement']}\u201d"),
-            _text("What is in the pack", "Heading2"),
-            _grid(["Table", "Rows"], sorted(told["rows"].items())),
-            _text("How to check it without Mandate: README.md, with verify.py or with openssl alone."),
-            _text(f"Hash of the population: {scope['population_sha256']}", "Code"),
-        ]
-    )
-    return written.getvalue()
+    title = f"Evidence of the access review {scope['name']}"
+    blocks = [*_reviewed(scope), *_came_of_it(folder, scope), *_cut(folder, told.get("blast", {})), *_signed(told)]
+    closed = datetime.fromisoformat(scope["closed_at"])
+    return _set(_shown({"title": title, "short": f"Access review {scope['campaign']}", "blocks": blocks}), closed)
 
 
-def shown(text: object) -> str:
-    """Write out what the fonts of every reader lack, so that nothing vanishes: a letter of theirs as its number."""
-    said = "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in str(text))
-    return "".join(each if each.encode("cp1252", "ignore") else f"\\u{{{ord(each):x}}}" for each in said)
+def _set(told: object, dated: datetime) -> bytes:
+    """Set what is told by the template, which has a folder without files, the fonts of the library and nothing else."""
+    with tempfile.TemporaryDirectory(prefix="summary-") as empty:
+        compiler = typst.Compiler(
+            _TEMPLATE,
+            root=empty,
+            font_paths=_fonts(),
+            sys_inputs={"told": json.dumps(told)},
+            package_path=empty,
+            package_cache_path=empty,
+        )
+        return cast("bytes", compiler.compile(pdf_standards="ua-1", timestamp=dated.replace(microsecond=0)))
 
 
-def _text(text: str, style: str = "BodyText") -> Flowable:
-    return Paragraph(escape(shown(text)), _STYLES[style])
+@cache
+def _fonts() -> typst.Fonts:
+    """Return the fonts that the library brings: those of a machine would make other bytes."""
+    return typst.Fonts(include_system_fonts=False)
 
 
-def _grid(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Flowable:
-    cells = [[_text(str(cell)) for cell in row] for row in [head, *rows]]
-    table = Table(cells, repeatRows=1, hAlign="LEFT")
-    table.setStyle(_GRID)
-    return table
+def shown(text: str) -> str:
+    """Write out what the fonts of the PDF lack, so that nothing vanishes: a letter of theirs as its number."""
+    return "".join(each if _SHOWN.match(each) and each.isprintable() else f"\\u{{{ord(each):x}}}" for each in text)
 
 
-def _bars(rows: Sequence[tuple[str, int]]) -> Flowable:
-    laid = charts.bars([(label, value, "") for label, value in rows])
-    height = max((bar.y for bar in laid), default=0.0) + 24
-    drawing, room = Drawing(480, height), 480 - _LABEL - 40
-    for bar in laid:
-        y, width = height - bar.y - 18, room * bar.width / charts.WIDTH
-        drawing.add(String(0, y + 4, shown(bar.label), fontSize=9))
-        drawing.add(Rect(_LABEL, y, max(width, 0.5), 14, fillColor=_BLUE, strokeColor=None))
-        drawing.add(String(_LABEL + width + 4, y + 4, str(bar.value), fontSize=9))
-    return drawing
+def _shown(told: object) -> object:
+    """Write out every text in what is told, however deep."""
+    match told:
+        case str():
+            return shown(told)
+        case Mapping():
+            return {name: _shown(value) for name, value in told.items()}
+        case list() | tuple():
+            return [_shown(value) for value in told]
+        case _:
+            return told
 
 
-def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Flowable]:
+def _section(words: str, level: int = 1) -> Block:
+    return {"kind": "section", "words": words, "level": level}
+
+
+def _text(words: str) -> Block:
+    return {"kind": "words", "words": words}
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = "") -> Block:
+    """Return rows below their heading; without a row, what is said instead."""
+    return {"kind": "table", "head": head, "rows": rows} if rows else _text(nothing)
+
+
+def _drawing(svg: str, words: str) -> Block:
+    return {"svg": svg, "words": words}
+
+
+def _plot(plot: plots.Plot, caption: str, words: str) -> Block:
+    ends = {"left": plot.left, "right": plot.right, "top": plot.top}
+    return {"kind": "plot", "caption": caption, **_drawing(plot.svg, words), **ends}
+
+
+def _reviewed(scope: Mapping[str, Any]) -> list[Block]:
+    facts = [
+        ("Accesses", scope["population_rows"]),
+        ("Items", sum(scope["outcomes"].values())),
+        ("Population taken", scope["snapshot_at"]),
+        ("Due", scope["due_at"]),
+        ("Closed", scope["closed_at"]),
+        ("Owner", scope["owner"]),
+        ("Hash of the population", scope["population_sha256"]),
+    ]
+    return [_section("What was reviewed"), _table(["What", "Value"], [(name, str(value)) for name, value in facts])]
+
+
+def _came_of_it(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
+    total = sum(scope["outcomes"].values())
+    outcomes = [
+        (_WORDS.get(name, name), count, _drawing(plots.bar(count, total), f"A bar: {count} of {total} items."))
+        for name, count in sorted(scope["outcomes"].items())
+    ]
+    return [
+        _section("What came of it"),
+        _section("Outcomes", 2),
+        _table(["Outcome", "Items", "Of all items"], outcomes, "There was no item."),
+        *_progress(folder, scope),
+        _section("How it was answered", 2),
+        _table(*_quality(folder), "Nobody answered."),
+    ]
+
+
+def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
     """Draw what was open each day, from the answers that count, with its table."""
     days = Counter(_day(row["decided_at"]) for row in verify.read(folder, "05_history") if row["counts"])
     total = sum(scope["outcomes"].values())
@@ -125,41 +146,59 @@ def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Flowable]
     if not days or last < first:
         return []
     laid = charts.burn_down(total, sorted(days.items()), first, last, due)
-    drawing = _lines((laid.ideal, _GREY), (laid.line, _BLUE))
-    answered = [(day.isoformat(), count) for day, count in sorted(days.items())]
-    head = _text("Open items by day, and the straight line to the day they were due", "Heading2")
-    return [head, drawing, Spacer(1, 6), _grid(["Day", "Answers that count"], answered)]
+    left = dict(laid.days)
+    caption = "Dashed is the straight line to the day they were due, which stands upright."
+    words = f"A line of the open items: {total} on {first}, {left[last]} on {last}. They were due on {due}."
+    answered = [(day.isoformat(), count, left.get(day, "")) for day, count in sorted(days.items())]
+    return [
+        _section("Open items by day", 2),
+        _plot(plots.burn_down(laid, ()), caption, words),
+        _table(["Day", "Answers that count", "Open after it"], answered),
+    ]
 
 
-def _proofs(folder: verify.Folder) -> list[Flowable]:
+def _quality(folder: verify.Folder) -> tuple[list[str], list[list[object]]]:
+    names = ["risk", "answers", "kept", "cut", "could_not_judge", "in_bulk", "against_suggestion", "after_due"]
+    rows = [[row[name] for name in names] for row in verify.read(folder, "09_quality")]
+    return [name.replace("_", " ").capitalize() for name in names], rows
+
+
+def _cut(folder: verify.Folder, blast: Mapping[str, Any]) -> list[Block]:
+    states = Counter(row["state"] for row in verify.read(folder, "06_remediation"))
+    return [
+        _section("What was cut"),
+        _table(["State", "Cuts"], sorted(states.items()), "Nothing was cut."),
+        *_proofs(folder),
+        *_blast(blast),
+    ]
+
+
+def _proofs(folder: verify.Folder) -> list[Block]:
     """Draw which share of the cuts was proven within which time of its decision, with its table; nothing before one."""
     spans = proven_after(folder)
     if not spans:
         return []
-    done = [(word, f"{100 * sum(span <= step for span in spans) // len(spans)} %") for step, word in charts.PROOF_STEPS]
-    head = _text("From a cut to its proof: the share within which time, up to the limit of seven days", "Heading2")
-    drawing = _lines((charts.within(spans, charts.PROOF_LIMIT), _BLUE))
-    return [head, drawing, Spacer(1, 6), _grid(["Within", "Proven"], done)]
+    plot = plots.within(spans, charts.PROOF_LIMIT, ("Within", "Proven"), charts.PROOF_STEPS)
+    caption = "The share that was proven within which time, up to the limit of seven days; time by its logarithm."
+    words = f"A line that climbs as cuts are proven: {', '.join(f'{done} within {word}' for word, done in plot.rows)}."
+    return [
+        _section("From a cut to its proof", 2),
+        _plot(plot, caption, words),
+        _table(plot.heads, plot.rows),
+    ]
 
 
-def _blast(told: Mapping[str, Any]) -> list[Flowable]:
-    """Draw how far each agent of which something was cut reached before and after, with its table; else nothing."""
-    rows = told.get("agents", [])
+def _blast(told: Mapping[str, Any]) -> list[Block]:
+    """Draw how far each agent of which something was cut reached before and after, beside its numbers; else nothing."""
+    rows = [
+        (agent, was, now, _drawing(plots.ends(was, now), f"A line from {was} to {now}, of 100."))
+        for agent, was, now in ((row["agent"], row["before"], row["after"]) for row in told.get("agents", []))
+    ]
     if not rows:
         return []
-    drawing, room = Drawing(480, 20 * len(rows)), 480 - _LABEL - 20
-    for number, row in enumerate(rows, start=1):
-        y = 20 * (len(rows) - number) + 10
-        was, now = (_LABEL + room * row[name] / 100 for name in ("before", "after"))
-        drawing.add(String(0, y - 3, shown(row["agent"])[:20], fontSize=9))
-        drawing.add(Line(_LABEL, y, _LABEL + room, y, strokeColor=_GREY, strokeWidth=0.25))
-        drawing.add(Line(now, y, was, y, strokeColor=_BLUE, strokeWidth=2))
-        drawing.add(Rect(was - 4, y - 4, 8, 8, fillColor=colors.white, strokeColor=_BLUE))
-        drawing.add(Circle(now, y, 4.5, fillColor=_BLUE, strokeColor=None))
-    head = _text("How far agents reach, of 100: a square for before, a dot for after", "Heading2")
-    table = _grid(["Agent", "Before", "After"], [(row["agent"], row["before"], row["after"]) for row in rows])
     more = [_text(f"And {told['hidden']} more agents of which less was cut.")] if told["hidden"] else []
-    return [head, drawing, Spacer(1, 6), table, *more]
+    head = ["Agent", "Before", "After", "Of 100: square before, dot after"]
+    return [_section("How far agents reach", 2), _table(head, rows), *more]
 
 
 def proven_after(folder: verify.Folder) -> list[float]:
@@ -180,21 +219,23 @@ def proven_after(folder: verify.Folder) -> list[float]:
     ]
 
 
-def _lines(*lines: tuple[str, colors.Color]) -> Flowable:
-    """Draw lines of points, each in its colour, at the size of the page."""
-    drawing, scale = Drawing(480, 110), 480 / charts.WIDTH
-    for line, colour in lines:
-        points = [tuple(map(float, each.split(","))) for each in line.split()]
-        flat = [value for x, y in points for value in (x * scale, 100 - y * 100 / charts.HEIGHT)]
-        drawing.add(PolyLine(flat, strokeColor=colour, strokeWidth=1.5))
-    return drawing
+def _signed(told: Mapping[str, Any]) -> list[Block]:
+    """Say whether it adds up, who signed it in which words, and what is in the pack; on a page of its own."""
+    signed = told["sign_off"]
+    return [
+        {"kind": "page"},
+        _section("Does it add up?"),
+        _table(
+            ["What is compared", "Difference"], [(name.replace("_", " "), n) for name, n in told["tie_out"].items()]
+        ),
+        _section("Signed off"),
+        _text(f"{signed['name']} ({signed['by']}), {signed['at']}:"),
+        {"kind": "quote", "lines": re.split(r"\r?\n", f"\u201c{signed['statement']}\u201d")},
+        _section("What is in the pack"),
+        _table(["Table", "Rows"], sorted(told["rows"].items())),
+        _text("How to check it without Mandate: README.md, with verify.py or with openssl alone."),
+    ]
 
 
 def _day(said: str) -> date:
     return datetime.fromisoformat(said).date()
-
-
-def _quality(folder: verify.Folder) -> tuple[list[str], list[list[object]]]:
-    names = ["risk", "answers", "kept", "cut", "could_not_judge", "in_bulk", "against_suggestion", "after_due"]
-    rows = [[row[name] for name in names] for row in verify.read(folder, "09_quality")]
-    return [name.replace("_", " ") for name in names], rows
