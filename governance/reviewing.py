@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from entitlements.words import Risk
 
-ENGINE: Final = "resolve@5"
+ENGINE: Final = "resolve@6"
 _SATURDAY: Final = 5
 UNRESOLVED: Final = "unresolved"
 ASSIGNED: Final = "reassigned"
@@ -51,6 +51,7 @@ class Bar(StrEnum):
     UNREACHABLE = "mail_came_back"
     GAVE_IT = "gave_it_at_their_system"
     TOO_FEW = "fewer_than_two_people"
+    SEES_IT = "sees_the_answer"
 
 
 KEEP: Final = ("business_need", "seasonal", "break_glass", "mandated")
@@ -70,6 +71,8 @@ REASONS: Final = {Verb.CERTIFY: KEEP, Verb.REDUCE: DROP, Verb.REVOKE: DROP, Verb
 STRICTNESS: Final = (Verb.CERTIFY, Verb.REDUCE, Verb.REVOKE)
 SECOND: Final = 2
 """The last stage there is."""
+SPOT_CHECK: Final = 3
+"""What comes after every stage: somebody else is asked about some of the answers, without knowing them."""
 INDEPENDENCE: Final = timedelta(days=90)
 """How long whoever approved what is of high risk does not review it."""
 RECALL: Final = timedelta(minutes=15)
@@ -111,7 +114,7 @@ class Around:
     another stage; `abstained` could not judge; `busy` have as many items as one person gets; mail to `unreachable` came
     back. `gave_it`: the owner of the system said yes to it, not as sponsor; `alone`: one person answers for it.
     `fallback` names the group that is asked after the chain, whose `members` are at least two people, or nobody;
-    `runs_it` owns the campaign and wants to be asked last.
+    `runs_it` owns the campaign and wants to be asked last; `sees` know what was answered, and so make no spot check.
     """
 
     sponsor: str | None
@@ -139,6 +142,7 @@ class Around:
     fallback: str = ""
     members: frozenset[str] = frozenset()
     runs_it: str | None = None
+    sees: frozenset[str] = frozenset()
 
     @property
     def last(self) -> tuple[str, ...]:
@@ -249,15 +253,17 @@ def conflict(login: str, around: Around) -> Bar | None:
     """Say why a person may not review this item; None when nothing stands against it (promise 6)."""
     if login == around.holder and around.holder_first and around.stage == 1:
         return None if login in around.active else Bar.INACTIVE
+    is_check = around.stage == SPOT_CHECK
     bars = (
         (login not in around.active, Bar.INACTIVE),
         (login == around.holder, Bar.THEIR_OWN),
         (login in around.requesters, Bar.REQUESTED_IT),
         (login == around.owner or login in around.owned, Bar.OWNS_THE_AGENT),
         (login in around.beneficiaries, Bar.BENEFITS),
-        (login in around.approvers and around.risk.rank >= Risk.HIGH.rank, Bar.APPROVED_IT),
+        (login in around.approvers and (is_check or around.risk.rank >= Risk.HIGH.rank), Bar.APPROVED_IT),
         (login in around.answered, Bar.ANSWERED_ALREADY),
         (login == around.system_owner and around.gave_it and around.alone, Bar.GAVE_IT),
+        (login in around.sees, Bar.SEES_IT),
     )
     return next((bar for stands, bar in bars if stands), None)
 
@@ -278,7 +284,8 @@ def find(around: Around) -> Found:
     never certifies for her own agent.
     """
     skipped: dict[str, Bar] = {}
-    for rule in (*_CHAINS[around.kind][around.stage - 1], *around.last):
+    chain = rules(around.kind) if around.stage == SPOT_CHECK else _CHAINS[around.kind][around.stage - 1]
+    for rule in (*chain, *around.last):
         is_group, left = rule.startswith(GROUP), list[str]()
         for login in around.holders(rule):
             if login is None or login in skipped:

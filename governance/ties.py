@@ -11,12 +11,13 @@ from entitlements.models import Person
 from . import approvalrules, approvals, requests, reviews, separation
 from .api import reclassing
 from .models import AccessRequest, Approval
-from .reviews import stops
+from .reviews import spotchecking, stops
 
 
 def register() -> None:
     """Tell the doors below, once, when the process starts."""
     visibility.tie_to_grants("answered", answered)
+    visibility.hide_events("spot checks", spotchecking.hidden_from)
     grants.guard("combinations", separation.check)
     clients.guard("combinations", separation.check_scopes)
     tools.look_before_classing("combinations", reclassing.check)

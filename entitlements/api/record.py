@@ -26,7 +26,7 @@ from audit.models import Checkpoint, Event, Leaf
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.models import Role
 
-from . import paging, relations
+from . import paging, relations, visibility
 from .endpoints import Endpoint
 from .fields import Shown
 from .revocations import KINDS
@@ -149,7 +149,7 @@ class Events(Endpoint):
         return Response({"results": shown(page[:limit]), "next": following})
 
     def _events(self, about: str | None) -> QuerySet[Event]:
-        events = Event.objects.all() if about is None else timeline.about(about)
+        events = Event.objects.all() if about is None else visibility.events(self.caller, timeline.about(about))
         action = self.request.query_params.get("action")
         return events.filter(action=action) if action else events
 

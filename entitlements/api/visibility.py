@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
+from audit.models import Event
 from entitlements.models import (
     Agent,
     CatalogueImport,
@@ -33,6 +34,25 @@ _TIES: Final[dict[str, Tie]] = {}
 def tie_to_grants(name: str, tie: Tie) -> None:
     """Let people see the grants that a tie of theirs selects. Called once, when the process starts."""
     _TIES[name] = tie
+
+
+type Hidden = Callable[[Person], Collection[str]]
+"""Under which links of the record somebody would read what she must not know yet; the floor above knows them."""
+
+_HIDDEN: Final[dict[str, Hidden]] = {}
+
+
+def hide_events(name: str, links: Hidden) -> None:
+    """Keep events under the links that this names from whoever sees only what is hers. Called once, at the start."""
+    _HIDDEN[name] = links
+
+
+def events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
+    """Events of what the caller sees, but those that are kept from her; whoever reads the whole record reads all."""
+    if caller.sees_everything or (person := caller.human) is None:
+        return rows
+    links = [link for hidden in _HIDDEN.values() for link in hidden(person)]
+    return rows.exclude(links__overlap=links) if links else rows
 
 
 def agents(caller: Caller) -> QuerySet[Agent]:

@@ -37,7 +37,7 @@ _KINDS: Final = {
     **dict.fromkeys(("coverage", "system-paths"), "coverage"),
     **dict.fromkeys(("approval", "policy", "rule-approval", "rule-approvals"), "approvals"),
     **dict.fromkeys(
-        ("campaign", "campaigns", "micro", "review", "right", "simulate", "evidence", "audit-sample"), "reviews"
+        ("campaign", "campaigns", "micro", "review", "right", "simulate", "spot", "evidence", "audit-sample"), "reviews"
     ),
     **dict.fromkeys(("agent-call", "agent-calls"), "agent-calls"),
     **dict.fromkeys(("combination", "agent-combinations"), "combinations"),
@@ -93,6 +93,12 @@ _ROWS: Final[Matrix] = {
     ("campaign-questions", "GET"): _SHARED,
     ("campaign-questions", "POST"): _ANSWER,
     ("audit-question-answer", "POST"): _ANSWER,
+    ("campaign-spot-checks", "GET"): _SHARED,
+    ("campaign-spot-checks", "POST"): _CAMPAIGN,
+    ("spot-checks", "GET"): READABLE,
+    ("spot-check", "GET"): READABLE,
+    ("spot-check-answer", "POST"): _ANSWER,
+    ("spot-check-follow-up", "POST"): _CAMPAIGN,
     ("review-items", "GET"): READABLE,
     ("micro-reviews", "GET"): READABLE,
     ("micro-review", "GET"): READABLE,

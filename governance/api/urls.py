@@ -31,6 +31,7 @@ from . import (
     rolemaps,
     several,
     sources,
+    spotchecks,
     suggesting,
     talking,
     tokenhealth,
@@ -46,6 +47,7 @@ _MICRO: Final = PREFIX + "micro-reviews/<slug:key>"
 _TEMPLATE: Final = PREFIX + "campaign-templates/<slug:key>"
 _ITEM: Final = PREFIX + "review-items/<uuid:key>"
 _SAMPLE: Final = PREFIX + "audit-samples/<uuid:key>"
+_SPOT: Final = PREFIX + "spot-checks/<uuid:key>"
 _CUT: Final = PREFIX + "review-cuts/<uuid:key>"
 _PROPOSAL: Final = PREFIX + "proposals/<uuid:key>"
 _REQUEST: Final = PREFIX + "requests/<uuid:asked>"
@@ -123,6 +125,11 @@ urlpatterns: list[URLPattern] = [
     path(_ITEM + "/claim", campaign_verbs.Claim.as_view(), name="review-item-claim"),
     path(_ITEM + "/comment", talking.Comment.as_view(), name="review-item-comment"),
     path(_ITEM + "/ask", talking.Ask.as_view(), name="review-item-ask"),
+    path(_CAMPAIGN + "/spot-checks", spotchecks.CampaignSpotChecks.as_view(), name="campaign-spot-checks"),
+    path(PREFIX + "spot-checks", spotchecks.SpotChecks.as_view(), name="spot-checks"),
+    path(_SPOT, spotchecks.OneSpotCheck.as_view(), name="spot-check"),
+    path(_SPOT + "/answer", spotchecks.AnswerSpotCheck.as_view(), name="spot-check-answer"),
+    path(_SPOT + "/follow-up", spotchecks.FollowUpSpotCheck.as_view(), name="spot-check-follow-up"),
     path(PREFIX + "review-questions", talking.Questions.as_view(), name="review-questions"),
     path(PREFIX + "review-questions/<uuid:key>", talking.OneQuestion.as_view(), name="review-question"),
     path(PREFIX + "review-questions/<uuid:key>/answer", talking.Answer.as_view(), name="review-question-answer"),

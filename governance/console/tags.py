@@ -126,6 +126,7 @@ _WHY: Final[Mapping[str, Any]] = {
     "their_own": gettext_lazy("it is their own"),
     "mail_came_back": gettext_lazy("mail to them comes back"),
     "gave_it_at_their_system": gettext_lazy("gave it at their own system, and would answer alone"),
+    "sees_the_answer": gettext_lazy("sees what was answered"),
     "fewer_than_two_people": gettext_lazy("has fewer than two people who are here"),
 }
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))

@@ -52,6 +52,7 @@ from .views import (
     rulemaking,
     setup,
     sources,
+    spotchecking,
     stopping,
     stops,
     submitting,
@@ -111,6 +112,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<slug:slug>/items/<uuid:item>/ask/", talking.ask, name="review-ask"),
     path("review-questions/<uuid:question>/", talking.question, name="review-question"),
     path("reviews/<slug:slug>/items/<uuid:item>/draft/", workbench.draft, name="review-draft"),
+    path("spot-checks/", spotchecking.listing, name="spot-checks"),
+    path("spot-checks/<uuid:check>/", spotchecking.one, name="spot-check"),
+    path("reviews/<slug:slug>/spot-checks/", spotchecking.switch_on, name="review-spot-checks"),
+    path(
+        "reviews/<slug:slug>/spot-checks/<uuid:check>/follow-up/", spotchecking.follow_up, name="review-spot-follow-up"
+    ),
     path("reviews/<slug:slug>/release/", reviewitem.release, name="review-release"),
     path("reviews/<slug:slug>/items/<uuid:item>/", reviewitem.one, name="review-item-page"),
     path("reviews/<slug:slug>/items/<uuid:item>/act/", reviewitem.act, name="review-item-act"),

@@ -8,6 +8,7 @@ proofs and deadlines are those of every review; `answering` is its page, `settli
 from .answering import Said, answer, postpone, weighs
 from .causes import waiting_count
 from .finding import find
+from .following import NothingToFollowUp, follow_up, may_ask_again
 from .hearing import listen
 from .opening import open_due
 from .seeing import open_of, visible_to
@@ -15,11 +16,14 @@ from .settling import settle_due
 from .telling import happened
 
 __all__ = [
+    "NothingToFollowUp",
     "Said",
     "answer",
     "find",
+    "follow_up",
     "happened",
     "listen",
+    "may_ask_again",
     "open_due",
     "open_of",
     "postpone",

@@ -42,6 +42,7 @@ MANNERS: Final[Mapping[str, Manner]] = {
     Kind.DENIALS: Manner(_MONTH, "wrong_scope"),
     Kind.NEW_OFFICE: Manner(_QUARTER, "not_appropriate"),
     Kind.ENDS_SOON: Manner(_QUARTER, "project_ended"),
+    Kind.SPOT_CHECK: Manner(timedelta(), "not_appropriate"),
 }
 """In the order in which they are asked about where many wait."""
 

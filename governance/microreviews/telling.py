@@ -29,6 +29,7 @@ _SAID: Final[Mapping[str, Any]] = {
     Kind.ENDS_SOON: gettext_lazy(
         "%(what)s ends by itself on %(day)s; this asks whether it is still needed until then."
     ),
+    Kind.SPOT_CHECK: gettext_lazy("It was kept in “%(review)s”, and somebody who checked that would keep less of it."),
 }
 
 

@@ -21,6 +21,7 @@ from .reviewitems import PopulationRow, ReviewItem, ReviewLine
 from .reviews import Assignment, Campaign, Draft, ReviewDecision
 from .reviewtalk import ReviewComment, ReviewQuestion
 from .setup import SetupCheck
+from .spotchecks import SpotCheck, SpotPlan
 from .staging import CampaignStaging, SnapshotRow
 from .tallies import AssignmentTally, ItemTally
 from .templates import CampaignTemplate
@@ -81,6 +82,8 @@ __all__ = [
     "SetupCheck",
     "SignalRun",
     "SnapshotRow",
+    "SpotCheck",
+    "SpotPlan",
     "Suggestion",
     "TakenBack",
     "Timing",

@@ -36,6 +36,7 @@ class ReviewTrigger(models.Model):
         DENIALS = "denials", "Many calls were denied"
         NEW_OFFICE = "new_office", "Somebody new answers for it"
         ENDS_SOON = "ends_soon", "Access ends soon"
+        SPOT_CHECK = "spot_check", "A spot check would keep less"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting to be asked"

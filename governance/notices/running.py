@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from audit.actions import Action
 from audit.models import Event
 from entitlements.models import Person, Role
-from governance.models import Campaign, ReviewItem
+from governance.models import Campaign, ReviewItem, SpotCheck
 from governance.models.notices import Kind
 
 from .told import Teller, Told, key
@@ -69,7 +69,29 @@ def _page(campaign: Campaign) -> str:
     return f"/reviews/{campaign.slug}/"
 
 
+def _spot_checks(event: Event) -> Iterator[Told]:
+    """Tell whoever is asked to check answers of a review; what was answered is not for her to know."""
+    if (campaign := _campaign(event)) is None:
+        return
+    asked = Person.objects.filter(spot_checks__plan=campaign.pk, spot_checks__answered_at=None).distinct()
+    said = _("You are asked to check some answers of a review, without knowing them: %(review)s.")
+    yield Told(Kind.REVIEW_WAITING, asked, _about(campaign), said % {"review": campaign.name}, "/spot-checks/")
+
+
+def _spot_checked(event: Event) -> Iterator[Told]:
+    """Tell whoever runs a review, once, that somebody would have taken more away than was answered."""
+    campaign = _campaign(event)
+    if campaign is None or not SpotCheck.to_follow_up().filter(plan=campaign.pk).exists():
+        return
+    said = _("A spot check would take more away than was answered in %(review)s: see whether to ask again.")
+    dedupe = f"spot checks of {campaign.slug} disagree"
+    told = said % {"review": campaign.name}
+    yield Told(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), told, _page(campaign), dedupe=dedupe)
+
+
 TELLERS: Final[Mapping[Action, Teller]] = {
     Action.REVIEW_DEADLINE_HELD: _held,
+    Action.CAMPAIGN_SPOT_CHECKS_DRAWN: _spot_checks,
+    Action.SPOT_CHECK_ANSWERED: _spot_checked,
     Action.REMOVAL_FAILED: _not_proven,
 }

@@ -14,7 +14,7 @@ from entitlements.errors import ReasonRequired
 from entitlements.models import Person
 from governance.models import Campaign, Remediation, ReviewItem
 
-from . import campaigns, deadlines, ending, removing
+from . import campaigns, deadlines, ending, removing, spotplanning
 from .errors import DeadlineAtWork, ItemsOpen, NotTheOwner, NotUnderWay
 
 
@@ -73,6 +73,7 @@ def _end(campaign: Campaign, *, by: Principal, reason: str, without_answer: int)
     campaigns.save(campaign, state=Campaign.State.CLOSING, closing_at=clock.now())
     detail = {"without_answer": without_answer, "outcomes": ending.outcomes(campaign)}
     log.record(Action.CAMPAIGN_CLOSING, about=campaigns.about(campaign), by=by, reason=reason, detail=detail)
+    spotplanning.draw(campaign, by=by)
     removing.finish(campaign)
     _finish(campaign, by=by)
 

@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 from audit import clock
 from entitlements.models import Person
 from governance import delegations, notices
-from governance.models import Assignment, Campaign, Notice
+from governance.models import Assignment, Campaign, Notice, SpotPlan
 from governance.models.notices import Kind
 
 from . import tallies
@@ -76,7 +76,27 @@ def remind() -> int:
     now = clock.now()
     under_way = list(Campaign.objects.filter(state=Campaign.State.ACTIVE).select_related("owner"))
     left = tallies.still_open(under_way)
-    return sum(_remind(campaign, now, left[campaign.pk]) for campaign in under_way if campaign.pk in left)
+    told = sum(_remind(campaign, now, left[campaign.pk]) for campaign in under_way if campaign.pk in left)
+    drawn = SpotPlan.objects.filter(due_at__gt=now).select_related("campaign")
+    return told + sum(_remind_of_checks(plan, now) for plan in drawn)
+
+
+@transaction.atomic
+def _remind_of_checks(plan: SpotPlan, now: datetime) -> int:
+    """Remind whoever has spot checks left; nobody above her is told, and nothing follows when they are over."""
+    if plan.drawn_at is None or plan.due_at is None or (reached := step(plan.drawn_at, plan.due_at, now)) is None:
+        return 0
+    waiting = Person.objects.filter(spot_checks__plan=plan, spot_checks__answered_at=None, is_active=True).distinct()
+    said = _("Spot checks of a review still wait for you, until %(day)s: %(review)s.")
+    return notices.queue(
+        Kind.REVIEW_WAITING,
+        waiting,
+        about=_about(plan.campaign),
+        sentence=said % {"review": plan.campaign.name, "day": f"{plan.due_at:%Y-%m-%d}"},
+        url="/spot-checks/",
+        dedupe=f"spot checks of {plan.campaign.slug} {reached[0]} {reached[1]}",
+        urgent=reached[0] == TOMORROW,
+    )
 
 
 @transaction.atomic

@@ -56,6 +56,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "proposals/key": samples["proposals/pk"],
         "requests/asked": samples["requests/pk"],
         "review-questions/key": samples["review-questions/question"],
+        "spot-checks/key": samples["spot-checks/check"],
         "review-items/key": samples["reviews/item"],
         "revocations/key": samples["stop/pk"],
         "rule-approvals/key": samples["settings/approval"],

@@ -10,8 +10,9 @@ from entitlements.models import Person, System, Workflow
 from governance import reviews
 from governance.adoption import batches
 from governance.models import AdoptionBatch, AuditSample, ReviewItem
-from governance.reviews import assigning, recurring
+from governance.reviews import assigning, recurring, spotchecking
 from governance.reviews.recurring import Rhythm
+from tests import make
 from tests.governance.reviews import worlds
 
 _HEAD: Final = "agent,client_id,owner,system,tools,person,last_used\n"
@@ -57,6 +58,15 @@ def questions() -> list[str]:
     reviews.answer_question(asked[1].pk, by=sofia, text="Since the sales desk has it.")
     reviews.comment(item.pk, by=ana, text="Asked once before, in spring.")
     return [f"/review-questions/{each.pk}/" for each in asked] + [f"/reviews/q4/items/{item.pk}/"]
+
+
+def spot_checks() -> list[str]:
+    """Close a review of two agents whose answers sofia checks; returns the pages of the one she answered and not."""
+    ana, otto, sofia = (Person.objects.get(login=login) for login in ("ana", "otto", "sofia"))
+    worlds.spot_checked(make.system("front-desk", owner=sofia), sponsor=otto, by=ana, agents=2)
+    first, second = spotchecking.waiting_for(sofia)
+    spotchecking.answer(first.pk, by=sofia, verb="revoke", reason_code="unused", comment="Nobody comes there now.")
+    return [f"/spot-checks/{each.pk}/" for each in (first, second)]
 
 
 def template() -> str:

@@ -78,9 +78,9 @@ EXAMPLES: Final[dict[str, list[str]]] = {
 }
 SIGN_IN: Final = ["", "totp/activate/", "webauthn/", "webauthn/add/"]
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
-REVIEWERS: Final = {"review-work", "review-submit", "review-one"}
+REVIEWERS: Final = {"review-work", "review-submit", "review-one", "spot-check"}
 OTHERS: Final[dict[str, set[str]]] = {
-    "sofia": {*REVIEWERS, "home", "request-page", "proposal-page", "delegations", "review-question"},
+    "sofia": {*REVIEWERS, "home", "request-page", "proposal-page", "delegations", "review-question", "spot-checks"},
     "olga": {"review-audit", "review-sample", "review-evidence"},
 }
 NOT_HERS: Final = {"/reviews/q4/audit/", "/reviews/q4/evidence/"}
@@ -101,7 +101,8 @@ def _addresses() -> Iterator[tuple[str, str]]:
     campaigns_of = campaigns.every_state()
     *inquiries, talked_about = elsewhere.questions()
     more = {
-        "review-page": ["/reviews/q4/", *(f"/reviews/{slug}/" for slug in campaigns_of.values())],
+        "spot-check": elsewhere.spot_checks(),
+        "review-page": ["/reviews/q4/", "/reviews/checked/", *(f"/reviews/{slug}/" for slug in campaigns_of.values())],
         "review-compare": [f"/reviews/{slug}/compare/" for slug in ("q4", *campaigns_of.values())],
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "emergency-page": [f"/emergencies/{emergencies.emergency_given().pk}/"],

@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from audit import timeline
 from audit.actions import Action
 from audit.models import Event, Leaf
-from entitlements.api import paging
+from entitlements.api import paging, visibility
+from governance.console import doors
 
 SIZE: Final = 50
 _PLACE: Final = 3
@@ -47,6 +48,7 @@ _LANE: Final = {
     "call": "call",
     "campaign": "review",
     "review": "review",
+    "spot_check": "review",
 }
 _PAGES: Final = {
     "agent": "/agents/{}/",
@@ -106,7 +108,7 @@ def page(events: QuerySet[Event] | None, request: HttpRequest, *, here: str = ""
     if events is None and actions is not None:
         rows = timeline.page_of_actions(actions, after=after, limit=SIZE + 1, newest_first=newest_first)
     else:
-        events = Event.objects.all() if events is None else events
+        events = Event.objects.all() if events is None else visibility.events(doors.caller(request), events)
         events = events if actions is None else events.filter(action__in=actions)
         rows = timeline.page(events, after=after, limit=SIZE + 1, newest_first=newest_first)
     following = paging.seal(request.path, timeline.place(rows[SIZE - 1])) if rows[SIZE:] else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -68,9 +68,9 @@ class Detail:
         return bool(self.flows) and all(box.here or box.elsewhere or box.unsure for box in self.flows)
 
 
-def of(item: ReviewItem, person: Person) -> Detail:
+def of(item: ReviewItem, person: Person, *, whole: bool = False) -> Detail:
     """Read it, in a fixed number of statements; `item` comes from `reviews.to_answer` or `reviews.seen`."""
-    (row,) = read.rows([item], person)
+    (row,) = read.rows([item], person, whole=whole)
     lines = [line["row"] for line in row.lines] if row.is_access else []
     grants = sorted({line.grant_id for line in lines if line.grant_id})
     _say_ranges(row, grants)
@@ -89,6 +89,19 @@ def of(item: ReviewItem, person: Person) -> Detail:
         calls=_calls(grants),
         grants=grants,
     )
+
+
+def blind(item: ReviewItem, person: Person) -> Detail:
+    """Read what whoever checks an answer sees: the item as it was frozen, and nothing that tells what was answered.
+
+    So not how data can leave now, nor calls since, of which those that a cut denied would tell of it.
+    """
+    shown = read.seen(ReviewItem.objects.filter(pk=item.pk), person).get()
+    shown.said = []  # type: ignore[attr-defined]
+    shown.current_decision = None
+    seen = of(shown, person, whole=True)
+    frozen = item.campaign.snapshot_at
+    return replace(seen, flows=[], calls=[call for call in seen.calls if frozen is not None and call.at <= frozen])
 
 
 def _say_ranges(row: read.Row, grants: Sequence[UUID]) -> None:

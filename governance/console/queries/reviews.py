@@ -304,16 +304,16 @@ class Row:
         return reviewing.needs_words(reviewing.Verb.CERTIFY, Risk(self.item.risk))
 
 
-def rows(items: Sequence[ReviewItem], person: Person | None = None) -> list[Row]:
-    """Prepare items for the workbench, each with the lines that no earlier answer has taken away."""
-    left = answering.lines_left(item.pk for item in items)
+def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bool = False) -> list[Row]:
+    """Prepare items for the workbench, each with the lines that no earlier answer has taken away, or with all."""
+    left = {} if whole else answering.lines_left(item.pk for item in items)
     held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
     told = kindwords.told(items)
     return [
         Row(
             item,
-            [_line(line, item) | _tick(line, item) for line in item.lines.all() if line.pk in left[item.pk]],
+            [_line(line, item) | _tick(line, item) for line in item.lines.all() if whole or line.pk in left[item.pk]],
             _draft(item),
             _advice(item),
             _spark([weeks[grant] for grant in held[item.pk] if grant in weeks]),

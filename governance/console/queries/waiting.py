@@ -12,7 +12,16 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
 from governance import approvalrules, requests, reviews
-from governance.models import AccessRequest, Campaign, Dormancy, OfficeProposal, ReviewQuestion, RuleApproval
+from governance.models import (
+    AccessRequest,
+    Campaign,
+    Dormancy,
+    OfficeProposal,
+    ReviewQuestion,
+    RuleApproval,
+    SpotCheck,
+    SpotPlan,
+)
 from governance.reviews import inquiring
 
 from . import systems
@@ -43,6 +52,21 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
 def questions_for(person: Person) -> QuerySet[ReviewQuestion]:
     """Return what reviewers ask this person about items, the longest waiting first."""
     return inquiring.waiting_for(person)
+
+
+def checks_for(person: Person) -> QuerySet[SpotPlan]:
+    """Return the reviews of which this person is asked to check answers, the most urgent first, with how many each."""
+    mine = Count("checks", filter=Q(checks__checker=person, checks__answered_at=None))
+    rows = SpotPlan.objects.filter(due_at__gt=clock.now()).annotate(waiting=mine).filter(waiting__gt=0)
+    return rows.select_related("campaign").order_by("due_at")
+
+
+def disagreements_for(person: Person) -> QuerySet[SpotPlan]:
+    """Return the reviews that this person runs of which checks would take more away, with how many of how many."""
+    left = SpotCheck.to_follow_up().filter(plan=OuterRef("pk")).order_by().values("plan")
+    rows = SpotPlan.objects.filter(campaign__owner=person, drawn_at__isnull=False)
+    told = rows.annotate(differ=Subquery(left.annotate(n=Count("pk")).values("n")), sampled=Count("checks"))
+    return told.filter(differ__gt=0).select_related("campaign").order_by("-drawn_at")
 
 
 def proposals_for(person: Person) -> QuerySet[OfficeProposal]:

@@ -18,7 +18,7 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Forbidden, Malformed
 from entitlements.models import Person
-from governance import charts, reviews
+from governance import charts, microreviews, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
 from governance.console.queries import (
@@ -33,8 +33,20 @@ from governance.console.queries import (
     trending,
 )
 from governance.console.queries import reviews as read
-from governance.models import Assignment, Campaign
-from governance.reviews import care, claiming, covering, deadlines, measuring, previewing, recurring, seeing, timings
+from governance.models import Assignment, Campaign, SpotPlan
+from governance.reviews import (
+    care,
+    claiming,
+    covering,
+    deadlines,
+    measuring,
+    previewing,
+    recurring,
+    seeing,
+    spotchecking,
+    spotplanning,
+    timings,
+)
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -184,6 +196,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_run": may(request, "campaign-close"),
         "may_evidence": may(request, "campaign-evidence", "GET") or seeing.shared_with(person, campaign),
     }
+    told |= _spotted(campaign, person, sees_all=sees_all, may_run=told["may_run"])
     if campaign.state in Campaign.BEGAN:
         told |= _pictures(request, campaign, reviewers, person, sees_all=sees_all)
     if campaign.state in Campaign.BEFORE:
@@ -191,6 +204,17 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         seen = told.get("seen") or (previewing.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
         told |= _shown(seen) if sees_all else {}
     return render(request, "console/reviews/campaign.html", told)
+
+
+def _spotted(campaign: Campaign, person: Person, *, sees_all: bool, may_run: bool) -> dict[str, Any]:
+    """Return what spot checks came to, to a reviewer only what is of her own answers; and whether they may begin."""
+    plan = SpotPlan.objects.filter(campaign=campaign).first()
+    told: dict[str, Any] = {"spot_plan": plan, "own_spot": spotchecking.own(campaign, person) if plan else None}
+    if plan is None or not sees_all:
+        return told | {"may_spot": may_run and plan is None and spotplanning.may_begin(campaign)}
+    disagree = spotchecking.to_follow_up(campaign)
+    again = {check.pk for check in disagree if microreviews.may_ask_again(check.item)}
+    return told | {"spot": spotchecking.result(campaign), "disagree": disagree, "may_ask": again}
 
 
 def _pictures(

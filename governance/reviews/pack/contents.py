@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import agents, outcomes, period, quality, tables
+from . import agents, outcomes, period, quality, spotted, tables
 
 TABLES: Final[dict[str, tables.Table]] = dict(
-    sorted({**tables.TABLES, **agents.TABLES, **outcomes.TABLES, **period.TABLES, **quality.TABLES}.items())
+    sorted(
+        {
+            **tables.TABLES,
+            **agents.TABLES,
+            **outcomes.TABLES,
+            **period.TABLES,
+            **quality.TABLES,
+            **spotted.TABLES,
+        }.items()
+    )
 )

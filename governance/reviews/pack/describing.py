@@ -20,7 +20,7 @@ from governance import reviewing
 from governance.models import Campaign, Suggestion
 from governance.reviews import ending, scoping, suggesting, weighing
 
-from . import contents, controls, period, verify
+from . import contents, controls, period, spotted, verify
 from .tables import Table, issued_after, over_before, utc
 
 
@@ -59,6 +59,7 @@ def scope(campaign: Campaign) -> dict[str, Any]:
         "population_rows": campaign.population_rows,
         "population_sha256": campaign.population_sha256,
         "outcomes": ending.outcomes(campaign),
+        "spot_checks": spotted.plan(campaign),
         "issued_after": len(issued_after(campaign)),
         "over_before": over_before(campaign),
     }
@@ -106,6 +107,7 @@ def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
         "name": named(campaign),
         "strategies": "; ".join(f"{risk}: {_STRATEGIES[chosen]}" for risk, chosen in said["strategies"].items()),
         "fallback": _last(said),
+        "spot_checks": spotted.said(campaign),
         "population": campaign.population_rows,
         "items": sum(said["outcomes"].values()),
         "engine": reviewing.ENGINE,

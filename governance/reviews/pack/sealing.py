@@ -21,7 +21,16 @@ from audit.context import SYSTEM, acting, current
 from entitlements import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Person
-from governance.models import Assignment, Campaign, EvidencePack, EvidencePiece, EvidenceSealing, ReviewDecision
+from governance.models import (
+    Assignment,
+    Campaign,
+    EvidencePack,
+    EvidencePiece,
+    EvidenceSealing,
+    ReviewDecision,
+    SpotCheck,
+)
+from governance.reviews import spotchecking
 
 from . import building, tables
 
@@ -55,6 +64,12 @@ class BeingSealed(DomainError):
     code, status = "evidence_being_sealed", HTTPStatus.CONFLICT
 
 
+class SpotChecksOpen(DomainError):
+    """Spot checks of this review wait for an answer; its evidence is sealed once they are given, or due."""
+
+    code, status = "spot_checks_open", HTTPStatus.CONFLICT
+
+
 class SignedOffByReviewer(DomainError):
     """Whoever was to answer in this review does not sign it off; somebody else does."""
 
@@ -66,7 +81,7 @@ def seal(campaign_id: UUID, *, by: Person, statement: str, amr: Sequence[str] = 
     """Sign off a closed campaign, and have its evidence sealed; a worker goes on from here.
 
     `statement` is what `by` signs off, in their words. Raises NotFound, ReasonRequired (no statement), NotClosed,
-    AlreadySealed, BeingSealed, SignedOffByReviewer.
+    AlreadySealed, BeingSealed, SignedOffByReviewer, SpotChecksOpen.
     """
     if not statement.strip():
         raise ReasonRequired
@@ -79,6 +94,8 @@ def seal(campaign_id: UUID, *, by: Person, statement: str, amr: Sequence[str] = 
         raise SignedOffByReviewer
     if EvidenceSealing.objects.filter(campaign=campaign, refused="").exists():
         raise BeingSealed
+    if (until := spotchecking.open_until(campaign)) is not None:
+        raise SpotChecksOpen(until=until.isoformat())
     now = clock.now()
     asked = {"asked_by": by, "asked_at": now, "moved_at": now, "statement": statement, "amr": list(amr)}
     asked |= {"trace": current().trace}
@@ -129,10 +146,13 @@ def progress(run: EvidenceSealing) -> int:
 
 
 def answered_in(campaign: Campaign, person: Person) -> bool:
-    """Whether somebody was, or is, to answer anything in a campaign, by any account of theirs."""
+    """Whether somebody was, or is, to answer or check anything in a campaign, by any account of theirs."""
     accounts = independence.accounts_of(person)
     assigned = Assignment.objects.filter(item__campaign=campaign, reviewer__in=accounts)
-    return assigned.exists() or ReviewDecision.objects.filter(item__campaign=campaign, decided_by__in=accounts).exists()
+    checks = SpotCheck.objects.filter(plan=campaign.pk, checker__in=accounts)
+    if assigned.exists() or checks.exists():
+        return True
+    return ReviewDecision.objects.filter(item__campaign=campaign, decided_by__in=accounts).exists()
 
 
 @transaction.atomic

@@ -19,13 +19,15 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 ENVELOPE = "manifest.dsse.json"
 SHEETS = "15_ipe_sheets.json"
 SAMPLED = 25
+QUARTER = 25
+MOST_CHECKED = 500
 Folder = Path | zipfile.Path  # a pack, unpacked or not
 
 
@@ -79,6 +81,21 @@ def picked(seed: str, numbers: Iterable[int], wanted: int) -> list[int]:
     return sorted(number for _, number in heapq.nsmallest(wanted, digests))
 
 
+def asked_again(seed: str, share: int, answers: Mapping[int, tuple[bool, str]], more: Collection[str] = ()) -> set[int]:
+    """Return the items that a seed picks for spot checks; `answers` says of each whether it was kept, and by whom.
+
+    Of what was kept, and of what was not, it is a share in per cent, rounded up; of the answers of whoever is in
+    `more` a quarter, where that is more. Never more than five hundred.
+    """
+    drawn = set[int]()
+    shares: list[tuple[str, int]] = [("", share), *((who, QUARTER) for who in sorted(more))]
+    for who, per_cent in shares:
+        for kept in (True, False):
+            of = [number for number, (is_kept, by) in answers.items() if is_kept is kept and (not who or by == who)]
+            drawn.update(picked(seed, of, -(-len(of) * per_cent // 100)))
+    return set(picked(seed, drawn, MOST_CHECKED))
+
+
 def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
     """Return the differences between what must be equal; all are zero in a complete pack."""
     hashes, population, changed = hashlib.sha256(), Counter[int](), 0
@@ -105,6 +122,7 @@ def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
         "ephemeral_in_population": sum(row["grant"] in grants for row in over),
         **_of_decisions(folder, sum(outcomes[verb] for verb in ("certify", "reduce", "revoke"))),
         "words_not_as_recorded": len(_said(folder) ^ _told(folder)),
+        **_of_spot_checks(folder, scope.get("spot_checks") or {}),
     }
 
 
@@ -128,6 +146,30 @@ def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
         "cuts_without_remediation": len(cutting - cuts.keys()),
         "remediations_without_cut": len(cuts.keys() - cutting),
         "cuts_not_proven": len(cuts.keys() - done),
+    }
+
+
+def _of_spot_checks(folder: Folder, plan: dict[str, Any]) -> dict[str, int]:
+    """Compare the spot checks with what was counted elsewhere, and with what the seed picks.
+
+    Of whose answers a quarter was drawn is not said anywhere: it is who has more of them than the share picks.
+    """
+    checks = list(read(folder, "09_spot_checks"))
+    states, drawn = Counter(row["state"] for row in checks), {row["item"] for row in checks}
+    sums = {name: plan.get(name, 0) for name in ("answered", "unanswered", "nobody")}
+    unlike = sum(abs(n) for n in _difference(states, sums).values())
+    expected = set[int]()
+    if plan.get("drawn_at"):
+        counting = (row for row in read(folder, "05_history") if row["counts"])
+        answers = {row["item"]: (row["verb"] == "certify", row["decided_by"]) for row in counting}
+        usual = asked_again(plan["seed"], plan["share"], answers)
+        more = {answers[number][1] for number in drawn - usual if number in answers}
+        expected = asked_again(plan["seed"], plan["share"], answers, more)
+    seed = hashlib.sha256(str(plan.get("seed", "")).encode()).hexdigest()
+    return {
+        "spot_checks_do_not_add_up": unlike + abs(plan.get("sampled", 0) - len(checks)),
+        "spot_checks_not_as_drawn": len(drawn ^ expected),
+        "spot_check_seed_differs": int(bool(plan) and seed != plan["seed_sha256"]),
     }
 
 

@@ -44,6 +44,7 @@ from governance.models import (
     EmergencyGrant,
     Notice,
     RuleApproval,
+    SpotCheck,
     Webhook,
 )
 from governance.models.notices import Kind
@@ -100,6 +101,7 @@ def world() -> World:
     microreviews.open_due()
     samples = {
         **_brought(company),
+        **_checked(company),
         "small-reviews/slug": Campaign.objects.get(kind="micro").slug,
         "agents/slug": company.bot.slug,
         "systems/slug": company.system.slug,
@@ -134,6 +136,12 @@ def world() -> World:
 
 def _asked(campaign: Campaign, company: companies.Company) -> object:
     return reviews.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="What for?").pk
+
+
+def _checked(company: companies.Company) -> dict[str, object]:
+    """Let sam, who owns the system, be asked to check an answer of sofia's."""
+    worlds.spot_checked(company.system, sponsor=company.sofia, by=company.ana)
+    return dict.fromkeys(("spot-checks/check", "reviews/check"), SpotCheck.objects.get(checker=company.sam).pk)
 
 
 def _excepted(company: companies.Company) -> CombinationException:

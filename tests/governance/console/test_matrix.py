@@ -29,8 +29,8 @@ RELATED: Final = {
     " review-one review-question",
     "otto": "coverage-page agent-page emergency-page proposal-page client-page agent-edit request-page"
     " request-edit grant-page system-page tool-page connect-light stop",
-    "sam": "review-question grant-page emergency-page request-page system-page tool-page system-edit entitlement-add"
-    " entitlement-edit",
+    "sam": "spot-check review-question grant-page emergency-page request-page system-page tool-page system-edit"
+    " entitlement-add entitlement-edit",
     "alice": "grant-page emergency-page request-page",
     "bob": "person-page group-page",
     "mallory": "",
@@ -107,7 +107,11 @@ def test_each_role_opens_the_pages_of_its_rows_whatever_they_are_about(role: str
         row = KINDS["agent"].row if name == "stop" else matrix.PAGES[name, "GET"].row
         status = browser.get(address).status_code
         sees = role in (requests.SEE_EVERYTHING if name.startswith(("request", "review")) else SEE_EVERYTHING)
-        if name in ("review-work", "request-edit"):  # a role answers nobody else's items, and changes nobody's request
+        if name in (
+            "review-work",
+            "request-edit",
+            "spot-check",
+        ):  # these are of one person
             assert status == 404, (role, name)
         elif name == "review-pack" and role in row.roles:  # nothing is sealed: it leads to where it would be
             assert status == 302, (role, name)

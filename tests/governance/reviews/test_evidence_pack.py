@@ -288,7 +288,8 @@ def test_each_equation_finds_what_it_is_for(closed: tuple[Company, Campaign], tm
     taken = verify.rows(files["03_population.jsonl"])[0]["grant"]
     others = (("03_late_arrivals", "late_arrivals_in_population"), ("03_ephemeral", "ephemeral_in_population"))
     tried = [*WRONG, *((name, lambda rows: [{**rows[0], "grant": taken}], said) for name, said in others)]
-    assert {equation for _name, _change, equation in tried} == set(verify.tie_out(folder, scope))
+    elsewhere = {name for name in verify.tie_out(folder, scope) if name.startswith("spot_check")}  # test_spot_checks.py
+    assert {equation for _name, _change, equation in tried} == set(verify.tie_out(folder, scope)) - elsewhere
     for name, change, equation in tried:
         file = folder / f"{name}.jsonl"
         kept = file.read_bytes()

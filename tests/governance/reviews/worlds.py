@@ -11,7 +11,7 @@ from audit import clock
 from entitlements.models import Agent, Entitlement, Grant, Person, System
 from governance import reviews
 from governance.models import Assignment, AuditSample, Campaign, EvidencePack, ReviewDecision, ReviewItem
-from governance.reviews import Answer, auditing
+from governance.reviews import Answer, auditing, spotplanning
 from governance.reviews.pack import sealing
 from tests import make
 from tests.governance import companies
@@ -78,6 +78,20 @@ def sealed(of: Campaign, by: Person) -> EvidencePack:
     sealing.seal(of.pk, by=by, statement=SIGNED)
     assert sealing.carry_on(of.pk)
     return EvidencePack.objects.get(campaign=of)
+
+
+def spot_checked(system: System, *, sponsor: Person, by: Person, agents: int = 1) -> Campaign:
+    """Keep and close a review of agents at a system, all of whose answers its owner is to check."""
+    entitlement = make.entitlement(system, make.tool(system))
+    slugs = [make.agent(f"checked-bot-{number}", sponsor=sponsor).slug for number in range(agents)]
+    for slug in slugs:
+        make.grant(Agent.objects.get(slug=slug), entitlement)
+    scope, until = {"agents": slugs}, clock.now() + timedelta(days=14)
+    made = reviews.make("checked", name="Checked", due_at=until, scope=scope, by=by)
+    spotplanning.switch_on(made.pk, by=by, share=100)
+    reviews.activate(made.pk, by=by)
+    answer(made, sponsor, [(each.item, KEEP) for each in waiting_for(made, sponsor)])
+    return reviews.close(made.pk, by=by, reason="It is over.")
 
 
 def audited(system: System, *, sponsor: Person, person: Person, by: Person) -> AuditSample:
