@@ -41,6 +41,7 @@ MANNERS: Final[Mapping[str, Manner]] = {
     Kind.REACH_GREW: Manner(_MONTH, "risk"),
     Kind.DENIALS: Manner(_MONTH, "wrong_scope"),
     Kind.NEW_OFFICE: Manner(_QUARTER, "not_appropriate"),
+    Kind.MOVED: Manner(_QUARTER, "not_appropriate"),
     Kind.ENDS_SOON: Manner(_QUARTER, "project_ended"),
     Kind.SPOT_CHECK: Manner(timedelta(), "not_appropriate"),
 }

@@ -108,17 +108,35 @@ def _left(event: Event) -> None:
         if person is None:
             continue
         told = _fact(event, person=login, name=person.name)
-        answered = Agent.objects.filter(Q(sponsor=person) | Q(owner=person)).exclude(status=Agent.Status.RETIRED)
-        for agent in answered.order_by("slug"):
-            if causes.in_force(agent):
-                office = "sponsor" if agent.sponsor_id == person.pk else "owner"
-                causes.note(Kind.LEAVER, agent, {**told, "office": office}, at=event.at)
+        for agent in _answered_by(person):
+            office = "sponsor" if agent.sponsor_id == person.pk else "owner"
+            causes.note(Kind.LEAVER, agent, {**told, "office": office}, at=event.at)
         of_agent: dict[Agent, list[UUID]] = defaultdict(list)
         served = GrantSubject.objects.filter(person=person, grant__in=_live()).select_related("grant__agent")
         for subject in served.order_by("grant"):
             of_agent[subject.grant.agent].append(subject.grant_id)
         for agent, held in of_agent.items():
             causes.note(Kind.DELEGATE_LEFT, agent, told, grants=held, at=event.at)
+
+
+def _moved(event: Event) -> None:
+    """Somebody has another manager: agents they answer for may stay behind. Whose manager left has not moved."""
+    said = event.detail.get("manager") or {}
+    before = Person.objects.filter(login=said.get("from"), is_active=True).first()
+    now = Person.objects.filter(login=said.get("to")).first()
+    person = Person.objects.filter(login__in=_keys(event, "person")[:1], is_active=True).first()
+    if before is None or now is None or person is None:
+        return
+    told = _fact(event, person=person.login, name=person.name, **{"from": before.name, "to": now.name})
+    for agent in _answered_by(person):
+        office = "sponsor" if agent.sponsor_id == person.pk else "owner"
+        causes.note(Kind.MOVED, agent, {**told, "office": office}, at=event.at)
+
+
+def _answered_by(person: Person) -> list[Agent]:
+    """Return the agents that somebody is sponsor or technical owner of, and that hold something."""
+    rows = Agent.objects.filter(Q(sponsor=person) | Q(owner=person)).exclude(status=Agent.Status.RETIRED)
+    return [agent for agent in rows.order_by("slug") if causes.in_force(agent)]
 
 
 def _about_agent(kind: str, *names: str) -> Callable[[Event], None]:
@@ -196,6 +214,7 @@ _HEARERS: Final[Mapping[Action, Callable[[Event], None]]] = {
     Action.TOOL_CHANGED: _tool_changed,
     Action.TOOL_RETURNED: _tool_changed,
     Action.PERSON_DISABLED: _left,
+    Action.PERSON_EDITED: _moved,
     Action.AGENT_NEED_ASKED: _about_agent(Kind.DORMANT),
     Action.AGENT_VERSION_REPORTED: _version,
     Action.AGENT_SPONSOR_CHANGED: _about_agent(Kind.NEW_OFFICE, "from", "to"),

@@ -61,6 +61,11 @@ def _sentence(kind: str, fact: Mapping[str, Any]) -> str:
         case Kind.LEAVER:
             said = _("%(name)s, who sponsors it, has left.") if fact.get("office") == "sponsor" else ""
             return (said or _("%(name)s, its technical owner, has left.")) % {"name": fact.get("name", "")}
+        case Kind.MOVED:
+            said = _("%(name)s, who sponsors it, has another manager: %(to)s, and before %(from)s.")
+            if fact.get("office") != "sponsor":
+                said = _("%(name)s, its technical owner, has another manager: %(to)s, and before %(from)s.")
+            return said % _Known(fact)
         case Kind.NEW_OFFICE if fact.get("from"):
             return _("%(to)s answers for it now, in the place of %(from)s.") % dict(fact)
         case Kind.NEW_OFFICE:

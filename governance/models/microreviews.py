@@ -35,6 +35,7 @@ class ReviewTrigger(models.Model):
         REACH_GREW = "reach_grew", "It can do much more than before"
         DENIALS = "denials", "Many calls were denied"
         NEW_OFFICE = "new_office", "Somebody new answers for it"
+        MOVED = "moved", "Who answers for it has another manager"
         ENDS_SOON = "ends_soon", "Access ends soon"
         SPOT_CHECK = "spot_check", "A spot check would keep less"
 

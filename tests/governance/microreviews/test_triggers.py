@@ -72,6 +72,30 @@ def test_a_changed_tool_is_asked_about_at_each_agent_that_holds_it_with_the_diff
     assert [item.agent for item in campaign.items.all()] == [company.bot]
 
 
+def test_whoever_answers_for_an_agent_and_goes_to_another_manager_is_asked_whether_it_is_still_theirs(
+    heard: Hear,
+) -> None:
+    company, _grant = worlds.found()
+    people.edit(company.sofia, by=SYSTEM, manager=company.mona)
+    assert "moved" not in heard(), "nobody was known before"
+    people.edit(company.sofia, by=SYSTEM, manager=company.resa)
+    [fact] = heard()["moved"].facts
+    assert (fact["office"], fact["name"], fact["from"], fact["to"]) == ("sponsor", "Sofia", "Mona", "Resa")
+    assert microreviews.open_due() == 1
+    trigger = ReviewTrigger.objects.get(kind="moved")
+    assert "Sofia, who sponsors it, has another manager: Resa, and before Mona." in {
+        each.said for each in microreviews.happened(trigger)
+    }
+
+
+def test_whose_manager_left_has_not_moved(heard: Hear) -> None:
+    company, _grant = worlds.found()
+    people.edit(company.sofia, by=SYSTEM, manager=company.mona)
+    people.disable(company.mona, by=SYSTEM, reason="gone")
+    people.edit(company.sofia, by=SYSTEM, manager=company.resa)
+    assert "moved" not in heard()
+
+
 def test_a_cosmetic_change_is_no_cause(heard: Hear) -> None:
     worlds.found()
     drifted(Tool.objects.get(name="now"), icons=[{"src": "https://example.org/clock.png"}])
