@@ -75,8 +75,12 @@ def sign_bytes(kid: str, data: bytes) -> bytes:
 
 def public_pem(kid: str) -> bytes:
     """Return the public half of a key in PEM, for whoever checks a signature without us."""
-    public = SigningKey.objects.values_list("public", flat=True).get(kid=kid)
-    return jwk.ECKey.import_key(public).as_pem(private=False)
+    return pem(SigningKey.objects.values_list("public", flat=True).get(kid=kid))
+
+
+def pem(public: Mapping[str, Any]) -> bytes:
+    """Return the public half of a key, kept as a JSON Web Key, in PEM."""
+    return jwk.ECKey.import_key({**public}).as_pem(private=False)
 
 
 def verify(token: str, issuer_path: str, typ: str) -> Mapping[str, Any]:

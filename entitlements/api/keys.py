@@ -37,10 +37,15 @@ class KeyShown(Shown):
     issuer = serializers.CharField()
     algorithm = serializers.CharField()
     public = serializers.JSONField()
+    pem = serializers.SerializerMethodField(help_text="The same in PEM, as openssl takes it.")
     state = serializers.ChoiceField(choices=SigningKey.State.choices)
     created_at = serializers.DateTimeField()
     activates_at = serializers.DateTimeField()
     retires_at = serializers.DateTimeField(allow_null=True)
+
+    def get_pem(self, key: SigningKey) -> str:
+        """Write it as openssl reads it."""
+        return signing.pem(key.public).decode()
 
 
 class RotateAsked(Strict):

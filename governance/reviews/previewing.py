@@ -21,7 +21,7 @@ from entitlements.words import Risk
 from governance import reviewing
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, ReviewLine, Suggestion
 
-from . import assigning, contrasting, scoping, staging, suggesting
+from . import assigning, contrasting, kinds, scoping, staging, suggesting
 from .campaigns import Manner
 from .kinds import population
 
@@ -157,7 +157,9 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
     items = ReviewItem.objects.filter(campaign=campaign)
     asked = items.filter(state=ReviewItem.State.IN_REVIEW)
     lines = ReviewLine.objects.filter(item__campaign=campaign)
+    kept = [kind for kind, acts in kinds.SUBJECTS.items() if not acts.is_stopped_by_silence]
     silent = asked.exclude(risk__in=[risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)])
+    silent = silent.exclude(subject_kind__in=kept)
     counted = lines.aggregate(all=Count("pk"), told=Count("pk", filter=~Q(tool__sentence="")))
     calls = lines.filter(item__in=silent).aggregate(n=Sum("calls_window"))["n"] or 0
     last = contrasting.before(campaign)

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from entitlements import signing
 from governance import reviews, tasks
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
@@ -64,6 +65,7 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
     page = paging.page(request, listed(campaign), ("number", "id"), _ROWS)
     is_small = (campaign.population_rows or 0) <= _FEW
     run = EvidenceSealing.objects.select_related("asked_by").filter(campaign=campaign).first()
+    kept = EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first()
     told = {
         "campaign": campaign,
         "covers": scopewords.covers(campaign),
@@ -72,7 +74,8 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "rows": shown(page.rows),
         "tie_out": tie_out(campaign) if is_small or "check" in request.GET else None,
-        "pack": EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first(),
+        "pack": kept,
+        "key": signing.public_pem(kept.key_id).decode() if kept else "",
         "may_seal": may_seal and not sealing.answered_in(campaign, doors.person(request)),
     }
     return render(request, "console/reviews/evidence.html", told)

@@ -6,6 +6,7 @@ import pytest
 
 from audit import timeline
 from audit.actions import Action
+from entitlements import signing
 from entitlements.models import Agent, Entitlement, Grant, Role, Secret, System
 from tests import make
 from tests.entitlements.api import client
@@ -304,6 +305,8 @@ def test_keys_are_shown_by_their_public_halves_and_rotated_by_admins() -> None:
     assert withdrawn.json()["state"] == "withdrawn"
     listed = ana.get("/api/v1/keys").json()["results"]
     assert all("d" not in key["public"] for key in listed)
+    assert [key["pem"] for key in listed] == [signing.public_pem(key["kid"]).decode() for key in listed]
+    assert "PRIVATE" not in listed[0]["pem"]
 
 
 def test_people_and_groups_are_registered_without_passwords_and_stopped_with_a_reason() -> None:

@@ -227,6 +227,14 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert()
     assert Grant.objects.get().state == "suspended"
 
 
+def test_the_evidence_says_what_stands_before_sealing() -> None:
+    company, _ = worlds.found()
+    worlds.campaign(company)
+    page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
+    for said in ("Before it can be sealed", "It has to be closed", "1 item has no outcome"):
+        assert said in page, said
+
+
 def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     company, _ = worlds.found()
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])

@@ -53,6 +53,15 @@ def test_what_is_too_large_for_a_look_is_counted_and_what_is_wrong_refused(monke
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_preview_says_that_silence_stops_nothing_where_it_stops_nothing() -> None:
+    """Roles stay where nobody answers; the page said that they stop, and asked for the name to be typed."""
+    company, _ = worlds.found()
+    seen = previewing.preview({}, Manner(kind="console_access"), by=company.ana)
+    assert seen.items > 0
+    assert any(name != "low" for name, _n in seen.by_risk)
+    assert seen.silent_grants == 0
+
+
 def test_an_analyst_previews_over_rest_and_drafts_what_she_saw() -> None:
     company, _ = worlds.found()
     body = {

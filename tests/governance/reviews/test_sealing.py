@@ -138,7 +138,9 @@ def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Camp
     assert (run["step"], run["percent"], run["refused"], run["pack"]) == ("tables", 0, "", None)
     tasks.seal_evidence(str(campaign.pk))
     page = visits.as_(company.ana)
-    assert "Check it yourself" in visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
+    shown = visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
+    (key,) = api.of(company.ana).get("/api/v1/keys?issuer=evidence").json()["results"]
+    assert ["Check it yourself" in shown, key["pem"] in shown, key["kid"] in shown] == [True, True, True]
     fetched = b"".join(api.proven(audrey).get(f"{address}/evidence.zip"))
     kept = EvidencePack.objects.get()
     run = api.proven(company.ana).get(f"{address}/sealing").json()
