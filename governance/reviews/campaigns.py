@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from governance import reviewing
 from governance.models import Assignment, Campaign, CampaignTemplate, ReviewItem
 
 from . import fallback, scoping
-from .errors import BadManner, DueTooSoon, NameTaken
+from .errors import BadManner, DueTooLate, DueTooSoon, NameTaken
 from .kinds import population
 
 _CARRYING: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
@@ -67,6 +67,8 @@ class Manner:
 
 
 FULL: Final = Manner()
+LONGEST: Final = timedelta(days=366)
+"""How long before its due date a campaign is made at most."""
 
 
 def about(campaign: Campaign) -> list[str]:
@@ -87,11 +89,13 @@ def make(
 ) -> Campaign:
     """Draft a campaign over all access in force, or what a scope takes in (`scoping`).
 
-    Raises NameTaken, BadScope, BadManner, FallbackUnfit, DueTooSoon.
+    Raises NameTaken, BadScope, BadManner, FallbackUnfit, DueTooSoon, DueTooLate.
     """
     now = clock.now()
     if due_at <= now:
         raise DueTooSoon
+    if due_at > now + LONGEST:
+        raise DueTooLate
     checked = scoping.check(scope or {})
     manner.check()
     population.check(checked, manner.kind)

@@ -91,6 +91,12 @@ class DueTooSoon(DomainError):
     code, status = "due_in_the_past", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class DueTooLate(DomainError):
+    """The campaign would be due more than a year from now: nobody would be reminded, and nothing would end."""
+
+    code, status = "due_too_late", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class ItemsOpen(DomainError):
     """Some items have no outcome yet; answer them, or say that they stay without an answer."""
 

@@ -95,6 +95,13 @@ def test_a_script_keeps_what_is_critical_only_in_writing(company: Company) -> No
     assert sofia.post(f"{URL}/q4/submissions").status_code == 201
 
 
+def test_a_review_is_due_within_a_year(company: Company) -> None:
+    """What is due in the year 9999 has no days of grace after it: its page could not be shown."""
+    ana = client.of(company.ana)
+    told = ana.post(URL, {"slug": "q4", "name": "Fourth quarter", "due_at": "9999-12-31T23:59:59Z"})
+    assert (told.status_code, told.json()["code"]) == (422, "due_too_late")
+
+
 def test_what_is_submitted_are_all_drafts_and_a_body_that_names_some_is_refused(company: Company) -> None:
     """Who takes the rest of a body as said would submit what nobody meant to submit."""
     item = begin(company)

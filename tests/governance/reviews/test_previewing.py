@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from audit import clock
 from audit.models import Event
 from governance.models import Campaign, PopulationRow, ReviewItem, Suggestion
 from governance.reviews import Manner, previewing
@@ -78,6 +81,6 @@ def test_an_analyst_previews_over_rest_and_drafts_what_she_saw() -> None:
         1,
         [{"login": "sam", "items": 1, "minutes": 3, "level": "fine"}],
     )
-    due = {"slug": "risky", "name": "Risky", "due_at": "2099-01-01T00:00:00Z"}
+    due = {"slug": "risky", "name": "Risky", "due_at": (clock.now() + timedelta(days=9)).isoformat()}
     made = client.of(company.ana).post("/api/v1/campaigns", {**body, **due})
     assert (made.status_code, made.json()["kind"], made.json()["scope"]) == (201, "privileged_tools", body["scope"])
