@@ -13,7 +13,7 @@ from django.test import Client
 
 from entitlements.models import Person
 from governance.console import matrix
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance.console import addresses, visits
 
@@ -35,9 +35,7 @@ ELSEWHERE = [
 FORM = {"reason": "x", "verb": "approve", "typed": "everything", "label": "x", "lasts": "7", "name": "X", "login": "x"}
 
 
-@pytest.fixture
-def world() -> addresses.World:
-    return addresses.world()
+made_world, world = shared.world(addresses.world)
 
 
 def signed_in(person: Person, **options: Any) -> Client:  # noqa: ANN401 - Django's options

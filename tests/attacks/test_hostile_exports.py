@@ -29,6 +29,7 @@ from governance.models import AuditSample, Delivery, Notice, ReviewDecision, Web
 from governance.models.notices import Kind
 from governance.notices import hooks, letters, preferences
 from governance.reviews import Answer, auditing, workpapers
+from tests import shared
 from tests.attacks import hostile
 from tests.entitlements.api import client as api
 from tests.governance.console import addresses, visits
@@ -45,9 +46,7 @@ def is_formula(cell: str) -> bool:
     return cell.lstrip(" \u200b").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
 
 
-@pytest.fixture
-def world() -> addresses.World:
-    return hostile.world()
+made_world, world = shared.world(hostile.world)
 
 
 def _pages(world: addresses.World) -> Iterator[tuple[str, str]]:

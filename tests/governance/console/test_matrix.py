@@ -18,7 +18,7 @@ from entitlements.api.revocations import KINDS
 from entitlements.models import Agent, Grant, Person, Role, Session, System
 from governance import requests
 from governance.console import matrix
-from tests import make
+from tests import make, shared
 from tests.governance.console import addresses, visits
 
 pytestmark = pytest.mark.django_db
@@ -38,9 +38,7 @@ RELATED: Final = {
 """Which pages about the one agent, system, request of this world are there for whom, by what they are to it."""
 
 
-@pytest.fixture
-def world() -> addresses.World:
-    return addresses.world()
+made_world, world = shared.world(addresses.world)
 
 
 def _methods(page: str, address: str, person: Person) -> set[str]:
