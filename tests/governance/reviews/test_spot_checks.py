@@ -209,6 +209,8 @@ def test_whoever_runs_the_review_asks_again_or_leaves_it_and_no_access_changes_b
     microreviews.follow_up(checks[1].pk, by=company.ana, how="left", reason="It is seasonal.")
     with pytest.raises(microreviews.NothingToFollowUp):
         microreviews.follow_up(checks[1].pk, by=company.ana, how="asked_again", reason="Or not.")
+    with pytest.raises(DatabaseError, match="followed up once"), transaction.atomic():
+        SpotCheck.objects.filter(pk=checks[1].pk).update(followed_because="Another reason.")
     assert spotchecking.to_follow_up(checked.campaign) == []
     assert microreviews.open_due() == 1
     trigger = ReviewTrigger.objects.get(kind="spot_check")
