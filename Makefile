@@ -5,7 +5,7 @@ STACK := $(PYTHON) scripts/devstack.py run --fast --
 PYTEST := $(PYTHON) -m pytest
 WORKERS ?= 2
 
-.PHONY: demo test full check lint fmt bench reference bootstrap
+.PHONY: demo test full check lint fmt bench reference pins bootstrap
 
 # The whole product on this machine. ARGS=--once plays the main job and exits; docs name the other arguments.
 demo: bootstrap
@@ -50,6 +50,12 @@ bench: bootstrap .venv-bench/installed
 reference: bootstrap
 	@$(STACK) env DJANGO_SETTINGS_MODULE=governance.settings DEMO=1 $(PYTHON) -m scripts.reference
 	@$(STACK) env DEMO=1 $(PYTHON) manage.py spectacular --file docs/reference/openapi.yaml
+
+# Pin what requirements/*.in ask for, with hashes; wants uv. What is pinned stays unless ARGS=--upgrade; see bounds.txt.
+pins:
+	for each in run dev; do uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --override requirements/overrides.txt $(ARGS) \
+		--output-file requirements/$$each.txt requirements/$$each.in || exit 1; done
 
 bootstrap:
 	@scripts/bootstrap

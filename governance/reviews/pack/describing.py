@@ -72,16 +72,21 @@ def blast(campaign: Campaign) -> dict[str, Any]:
     return {"agents": told, "hidden": hidden}
 
 
+def source_sha256(root: Path) -> str:
+    """Return the digest of the three floors below `root`: code, and the texts and the layout that stand beside it."""
+    digest = hashlib.sha256()
+    for floor in ("audit", "entitlements", "governance"):
+        for file in sorted(each for each in (root / floor).rglob("*") if each.suffix in {".py", ".md", ".typ"}):
+            digest.update(f"{file.relative_to(root)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
 @cache
 def _program() -> dict[str, str]:
     """Return which program this is: the digest of its source, since it may be installed without its history."""
-    root, digest = Path(__file__).parents[3], hashlib.sha256()
-    for floor in ("audit", "entitlements", "governance"):
-        for file in sorted((root / floor).rglob("*.py")):
-            digest.update(f"{file.relative_to(root)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return {
         "name": "Mandate",
-        "source_sha256": digest.hexdigest(),
+        "source_sha256": source_sha256(Path(__file__).parents[3]),
         "django": django.get_version(),
         "reviewers": reviewing.ENGINE,
         "suggestions": suggesting.VERSION,

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PageObject, PdfReader, mult
 
-from governance.reviews.pack import summary
+from governance.reviews.pack import describing, summary
 from tests.architecture import tree
 
 RUNS = '#read("/etc/passwd") #{1 + 1} *x* _y_ $ x^2 $ <label> @ref `code` = head -- ... \\u{41} // c /* d */ [x]'
@@ -245,3 +245,13 @@ def test_the_same_review_gives_the_same_bytes_in_another_process(folder: Path) -
             check=True,
         )
         assert done.stdout.strip() == hashlib.sha256(summary.pdf(folder, scope(), told())).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["summary.py", "summary.typ", "readme.md"])
+def test_the_program_that_a_pack_names_is_another_when_anything_of_it_is(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "governance" / name
+    file.parent.mkdir()
+    file.write_text("one")
+    before = describing.source_sha256(tmp_path)
+    file.write_text("two")
+    assert describing.source_sha256(tmp_path) != before
