@@ -17,7 +17,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LONG = ("slow", "soak", "browser", "fault")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 STACK: pytest.StashKey[devstack.Stack] = pytest.StashKey()
-hypothesis.settings.register_profile("any machine", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("any machine")
 """How fast examples are made says how busy the machine is, and at first use that tables of letters are made."""
 
