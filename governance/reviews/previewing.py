@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from audit import clock
 from entitlements.models import Person
@@ -56,7 +56,8 @@ class Preview:
     """What a campaign would look at, whom it would ask, and what would happen if nobody answered.
 
     `staged` is false where the population is too large for a look: then only `grants` is known. `new` and `gone` count
-    items against the review named by `last`, the one before it of its kind.
+    items against the review named by `last`, the one before it of its kind. `nobodys` are the first items without a
+    reviewer, `sample` the first of all.
     """
 
     at: datetime
@@ -77,10 +78,13 @@ class Preview:
     verdicts: dict[str, int] = field(default_factory=dict)
     loads: tuple[Load, ...] = ()
     sample: tuple[dict[str, Any], ...] = ()
+    nobodys: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it is kept beside what is staged."""
-        return {**asdict(self), "at": self.at.isoformat()}
+        """Return it as it is kept beside what is staged; the release before has to read it too."""
+        told = {**asdict(self), "at": self.at.isoformat()}
+        del told["nobodys"]  # read from what is staged
+        return told
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Preview:
@@ -182,10 +186,21 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
         systems=_split(asked, "system__name"),
         verdicts=_split(Suggestion.objects.filter(item__in=asked), "verdict"),
         loads=_loads(campaign),
-        sample=tuple(
-            {"agent": item.name, "system": item.at, "risk": item.risk, "people": item.subjects}
-            for item in asked.select_related("agent", "system").order_by("number")[:SAMPLE]
-        ),
+        sample=_first(asked),
+        nobodys=nobodys(campaign) if unresolved else (),
+    )
+
+
+def nobodys(campaign: Campaign) -> tuple[dict[str, Any], ...]:
+    """Return the first items that nobody was found for."""
+    waiting = Assignment.objects.filter(state=Assignment.State.ASSIGNED, reviewer=None)
+    return _first(ReviewItem.objects.filter(campaign=campaign, assignments__in=waiting))
+
+
+def _first(rows: QuerySet[ReviewItem]) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"agent": item.name, "system": item.at, "risk": item.risk, "people": item.subjects}
+        for item in rows.select_related("agent", "system").order_by("number")[:SAMPLE]
     )
 
 

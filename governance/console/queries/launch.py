@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from audit import clock
@@ -28,6 +29,7 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
             "foretold": reminding.foretold(campaign, clock.now()),
         }
     seen = previewing.Preview.from_json(run.summary)
+    seen = replace(seen, nobodys=previewing.nobodys(campaign)) if seen.unresolved else seen
     small = seen.grants <= previewing.LARGEST
     late = [each for each in syncs.last() if each.is_silent or each.is_paused]
     return {

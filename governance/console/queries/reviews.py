@@ -30,6 +30,7 @@ OUTCOMES: Final = (
     ("in_review", gettext_lazy("Open")),
 )
 MOST_REVIEWERS: Final = 200
+MOST_UNRESOLVED: Final = 100
 """How many reviewers the page of a campaign shows; the others have less to answer."""
 WIDTH: Final = 600
 """Units of a bar's drawing, which scales to its place."""
@@ -114,11 +115,11 @@ def over(campaign: Campaign) -> list[Grant]:
 
 
 def unresolved(campaign: Campaign) -> list[Assignment]:
-    """Return the open items that wait for a reviewer to be named, with who was passed over and why."""
+    """Return the first of the open items that wait for a reviewer to be named, with who was passed over and why."""
     rows = Assignment.objects.filter(
         item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=None
     )
-    return list(rows.select_related("item__agent", "item__system").order_by("item__number")[:100])
+    return list(rows.select_related("item__agent", "item__system").order_by("item__number")[:MOST_UNRESOLVED])
 
 
 def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:

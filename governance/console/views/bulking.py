@@ -64,6 +64,7 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
         except DomainError as refusal:
             doors.record(request, refusal)
             told["problem"] = refusal
+            return render(request, "console/reviews/bulk.html", told, status=refusal.status)
     return render(request, "console/reviews/bulk.html", told)
 
 

@@ -20,7 +20,7 @@ from entitlements.errors import DomainError, Forbidden, Malformed
 from entitlements.models import Person
 from governance import charts, microreviews, reviews
 from governance.api.matrix import MATRIX
-from governance.console import doors, paging
+from governance.console import doors, filling, paging
 from governance.console.queries import (
     building,
     launch,
@@ -35,6 +35,7 @@ from governance.console.queries import (
 from governance.console.queries import reviews as read
 from governance.models import Assignment, Campaign, SpotPlan
 from governance.reviews import (
+    campaigns,
     care,
     claiming,
     covering,
@@ -189,6 +190,9 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "reviewers": reviewers,
         "other_reviewers": others,
         "unresolved": (unresolved := read.unresolved(campaign) if sees_all else []),
+        "nobodys": campaigns.unresolved(campaign) if unresolved else 0,
+        "people": filling.people() if reviewers and campaign.state == Campaign.State.ACTIVE else [],
+        "asked_twice": sum(row["all"] for row in reviewers) > sum(part.count for part in parts) and not others,
         "claimable": claiming.may_claim(unresolved, person) if campaign.state == Campaign.State.ACTIVE else set(),
         "over": read.over(campaign) if sees_all else [],
         "mine": read.assigned(campaign, person).exists(),

@@ -47,7 +47,8 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
                 request, told_of(len(done.decided), len(proven), sum(each.state == "verified" for each in proven))
             )
             return redirect(f"/reviews/{slug}/")
-    return render(request, "console/reviews/submit.html", _summary(campaign, drafts, request, problem))
+    told = _summary(campaign, drafts, request, problem)
+    return render(request, "console/reviews/submit.html", told, status=problem.status if problem else 200)
 
 
 def proofs(request: HttpRequest) -> list[str]:

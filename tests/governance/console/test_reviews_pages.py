@@ -125,7 +125,7 @@ def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
     campaign = worlds.campaign(company)
     reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
     answer = visits.as_(company.sofia).post("/reviews/q4/submit/", {"tag": "another"}, secure=True)
-    assert "stale" in visits.text(answer)
+    assert (answer.status_code, "stale" in visits.text(answer)) == (412, True)
     assert not ReviewDecision.objects.exists()
 
 
@@ -197,6 +197,25 @@ def test_who_comes_in_where() -> None:
         answer = visits.as_(company.sofia).post(f"/reviews/q4/{path}/", {"reason": "x", "to": "sam"}, secure=True)
         assert answer.status_code == 403, path
     assert worlds.live(item).reviewer == company.sofia
+
+
+def test_all_items_without_a_reviewer_are_counted_and_people_are_offered_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    company, _ = worlds.found()
+    for number in range(3):
+        lonely = make.agent(f"lonely-{number}", kind="personal", sponsor=company.sam, owner=company.otto)
+        make.grant(lonely, worlds.low(company), people=[company.sam])
+    ana = visits.as_(company.ana)
+    draft = worlds.campaign(company, start=False)
+    assert "lonely-2" in visits.text(ana.get("/reviews/q4/", secure=True)), (
+        "whom to find somebody for, before it begins"
+    )
+    reviews.activate(draft.pk, by=company.ana)
+    monkeypatch.setattr("governance.console.queries.reviews.MOST_UNRESOLVED", 2)
+    page = visits.text(ana.get("/reviews/q4/", secure=True))
+    assert "3 items have no reviewer" in page
+    assert f'<option value="mona">{company.mona.name}</option>' in page
 
 
 def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name() -> None:

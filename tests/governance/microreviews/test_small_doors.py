@@ -54,6 +54,10 @@ def test_unticking_a_tool_and_keeping_some_removes_that_tool_alone(asked: tuple[
     both = {"verb": "reduce", "why_drop": "drifted", "keep": [*lines.values()]}
     assert sofia.post(address, both).status_code >= 400
     assert sofia.post(address, {**both, "keep": ["x"]}).status_code >= 400
+    unsaid = visits.text(sofia.post(address, {**both, "why_drop": "", "keep": [lines["poke"]]}))
+    assert [f'value="{lines[name]}" checked' in unsaid for name in ("peek", "poke")] == [False, True], (
+        "as it was ticked"
+    )
     assert sofia.post(address, {**both, "keep": [lines["poke"]]}).status_code == 302
     said = ReviewDecision.objects.get()
     assert (said.verb, said.reason_code, said.kept_lines) == ("reduce", "drifted", [lines["poke"]])
