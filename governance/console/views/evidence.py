@@ -17,6 +17,7 @@ from governance.api.matrix import MATRIX
 from governance.console import doors, paging
 from governance.console.queries import scopewords
 from governance.models import EvidencePack, EvidenceSealing
+from governance.reviews import spotchecking
 from governance.reviews.evidence import listed, shown, tie_out
 from governance.reviews.pack import sealing
 
@@ -76,6 +77,7 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
         "tie_out": tie_out(campaign) if is_small or "check" in request.GET else None,
         "pack": kept,
         "key": signing.public_pem(kept.key_id).decode() if kept else "",
+        "spot_until": spotchecking.open_until(campaign),
         "may_seal": may_seal and not sealing.answered_in(campaign, doors.person(request)),
     }
     return render(request, "console/reviews/evidence.html", told)
