@@ -175,8 +175,9 @@ class Retry(OfCuts):
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Prove a cut once more, now."""
         self.reviewer()
+        cut = self.cut(key)
         self.body(Nothing)
-        return Response(RemovalShown(reviews.prove(self.cut(key).pk)).data)
+        return Response(RemovalShown(reviews.prove(cut.pk)).data)
 
 
 class Except(OfCuts):

@@ -138,8 +138,8 @@ class ReadOne(_OfNotices):
     @extend_schema(request=None, responses=NoticeShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
         """Say that one was read; saying it again changes nothing."""
-        self.body(Nothing)
         found = self.found()
+        self.body(Nothing)
         notices.mark_read(self.person(), found.pk)
         return self.again(found)
 

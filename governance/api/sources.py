@@ -153,9 +153,9 @@ class TestSource(_OfSources):
     @extend_schema(request=None, responses=Checked)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Say whether it tells who works here. Changes nothing."""
-        self.body(Nothing)
         found = self.found()
         self.permit(found, *self.links(found))
+        self.body(Nothing)
         problems = sources.check(found)
         return Response(Checked({"ok": not problems, "problems": problems}).data)
 
