@@ -23,7 +23,7 @@ from entitlements.models import CatalogueImport
 
 from . import visibility
 from .endpoints import Look, Resource
-from .fields import Shown, Strict, Text
+from .fields import Nothing, Shown, Strict, Text
 from .parsers import NotAnObject
 from .people import known_person
 
@@ -140,10 +140,6 @@ class ImportAsked(Strict):
     confirm = serializers.BooleanField(default=False)
     catalogue = serializers.JSONField(required=False)
     text = Text(max_length=offers.LARGEST, required=False, trim_whitespace=False)
-
-
-class Nothing(Strict):
-    """An empty body."""
 
 
 class _Imports(Resource):

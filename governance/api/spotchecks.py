@@ -216,7 +216,7 @@ class AnswerSpotCheck(OfSpotChecks):
     @extend_schema(request=SpotAnswerAsked, responses=SpotCheckShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Say once what one would have answered; it changes no access."""
-        body, found = self.body(SpotAnswerAsked), self.find(self.checks(), pk=key)
+        found, body = self.find(self.checks(), pk=key), self.body(SpotAnswerAsked)
         self.about = [f"spot_check:{found.pk}"]
         spotchecking.answer(found.pk, by=self.reviewer(), **body)
         return Response(SpotCheckShown(self.checks().get(pk=found.pk)).data)
