@@ -17,7 +17,7 @@ from entitlements.api.caller import SEE_EVERYTHING
 from entitlements.api.revocations import KINDS
 from entitlements.models import Agent, Grant, Person, Role, Session, System
 from governance import requests
-from governance.console import matrix
+from governance.console import matrix, shell
 from tests import make, shared
 from tests.governance.console import addresses, visits
 
@@ -195,3 +195,10 @@ def test_what_only_a_role_may_do_here_only_that_role_may_do_by_the_api() -> None
         for row in (matrix.API[each] for each in page.asks):
             assert not row.public, key
     assert matrix.like("agent-restore").row.roles == matrix.API["agent-restore", "POST"].roles
+
+
+def test_every_page_says_where_in_the_navigation_it_is() -> None:
+    entries = {entry.section for entry in shell.ENTRIES} | {"none", "search", "welcome"}
+    firsts = {route.partition("/")[0] for name, route in addresses.own().items() if (name, "GET") in matrix.PAGES}
+    lost = {first for first in firsts if shell.BELOW.get(first, first) not in entries}
+    assert lost == set(), "say in BELOW of governance/console/shell.py under which entry these stand"
