@@ -67,6 +67,37 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
             _shoot(visitor, name)
 
 
+def test_a_spot_check_is_answered_by_keys_alone(
+    transactional_db: None,  # noqa: ARG001 - the server reads what is committed
+    visitor: Visitor,
+) -> None:
+    from governance.models import SpotCheck  # noqa: PLC0415 - the product can be imported only now
+    from tests import make  # noqa: PLC0415 - as above
+    from tests.governance.reviews import worlds  # noqa: PLC0415 - as above
+
+    sofia = make.person("sofia", password=PASSWORD)
+    worlds.spot_checked(make.system("front-desk", owner=sofia), sponsor=make.person("otto"), by=make.analyst("ana"))
+    visitor.sign_in("sofia")
+    visitor.tab_to("a[href^='/spot-checks/']")
+    press = visitor.page.keyboard.press
+    press("Enter")
+    visitor.page.wait_for_url("**/spot-checks/**")
+    if visitor.page.url.endswith("/spot-checks/"):
+        visitor.tab_to("a.main")
+        press("Enter")
+    visitor.page.locator("form[data-spot-check]").wait_for()
+    press("r")
+    visitor.until("document.querySelector('#why').required")
+    visitor.tab_to("#why")
+    visitor.page.keyboard.type("It is not used")
+    visitor.tab_to("form[data-spot-check] button")
+    press("Enter")
+    visitor.page.get_by_text("It changes no access.").first.wait_for()
+    check = SpotCheck.objects.get()
+    assert (check.verb, check.reason_code) == ("revoke", "unused")
+    assert not visitor.wrong + visitor.violations()
+
+
 def _shoot(visitor: Visitor, name: str) -> None:
     for scheme in ("light", "dark"):
         for width in (1440, 390):
