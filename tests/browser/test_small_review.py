@@ -81,11 +81,10 @@ def test_a_spot_check_is_answered_by_keys_alone(
     visitor.tab_to("a[href^='/spot-checks/']")
     press = visitor.page.keyboard.press
     press("Enter")
-    visitor.page.wait_for_url("**/spot-checks/**")
-    if visitor.page.url.endswith("/spot-checks/"):
-        visitor.tab_to("a.main")
-        press("Enter")
-    visitor.page.locator("form[data-spot-check]").wait_for()
+    visitor.page.wait_for_url("**/spot-checks/")
+    visitor.tab_to("a.main")
+    press("Enter")
+    visitor.page.wait_for_url("**/spot-checks/*/")  # which is loaded then, and hears keys
     press("r")
     visitor.until("document.querySelector('#why').required")
     visitor.tab_to("#why")
