@@ -150,19 +150,7 @@ _CHECK = [
     ("checker", _person(blank=True, null=True, related_name="spot_checks")),
     ("resolution", models.JSONField(default=dict)),
     ("asked_at", models.DateTimeField()),
-    (
-        "verb",
-        models.CharField(
-            blank=True,
-            choices=[
-                ("certify", "Keep"),
-                ("reduce", "Keep some"),
-                ("revoke", "Remove"),
-                ("abstain", "Can't judge"),
-            ],
-            max_length=16,
-        ),
-    ),
+    ("verb", models.CharField(blank=True, max_length=16)),
     ("reason_code", models.CharField(blank=True, max_length=32)),
     ("comment", models.CharField(blank=True, max_length=2000)),
     ("answered_at", models.DateTimeField(blank=True, null=True)),

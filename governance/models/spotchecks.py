@@ -67,12 +67,6 @@ class SpotCheck(models.Model):
     more away, whoever runs the review follows it up: asks again by a small review, or leaves it, with a reason.
     """
 
-    class Verb(models.TextChoices):
-        CERTIFY = "certify", "Keep"
-        REDUCE = "reduce", "Keep some"
-        REVOKE = "revoke", "Remove"
-        ABSTAIN = "abstain", "Can't judge"
-
     class Followed(models.TextChoices):
         ASKED_AGAIN = "asked_again", "Asked again"
         LEFT = "left", "Left as it is"
@@ -83,7 +77,7 @@ class SpotCheck(models.Model):
     checker = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="spot_checks")
     resolution = models.JSONField(default=dict)
     asked_at = models.DateTimeField()
-    verb = models.CharField(max_length=16, choices=Verb.choices, blank=True)
+    verb = models.CharField(max_length=16, blank=True)
     reason_code = models.CharField(max_length=32, blank=True)
     comment = models.CharField(max_length=2000, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)

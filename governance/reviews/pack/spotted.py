@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from governance.models import Campaign, SpotCheck
+from governance.reviewing import Verb
 from governance.reviews import spotchecking
 
 from .tables import Row, Table, utc
@@ -25,7 +26,7 @@ def checks(rows: Iterable[SpotCheck]) -> Iterator[Row]:
     """
     for row in rows:
         said = row.item.current_decision
-        judges = row.verb not in ("", SpotCheck.Verb.ABSTAIN)
+        judges = row.verb not in ("", Verb.ABSTAIN)
         yield {
             "item": row.item.number,
             "check": str(row.pk),
