@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.conf import settings
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
@@ -23,7 +22,7 @@ from entitlements import people, ratelimits, vault
 from entitlements.models import Client, Person, Role
 from governance import firstadmin, logs
 from governance.console import sessions
-from tests import make
+from tests import make, second_factor
 from tests.entitlements.api import client as api
 from tests.entitlements.oauth.worlds import World
 from tests.governance.console import visits
@@ -46,8 +45,7 @@ def _second_factor(browser: Browser, secrets: dict[str, str]) -> None:
     browser.post("/login/again/", {"password": PASSWORD})
     page: Any = browser.get("/settings/sign-in/totp/activate/")
     secret = secrets["second factor"] = page.context["form"].secret
-    code = format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
-    browser.post("/settings/sign-in/totp/activate/", {"code": code})
+    browser.post("/settings/sign-in/totp/activate/", {"code": second_factor.code(secret)})
     secrets["renamed session"] = browser.cookies[settings.SESSION_COOKIE_NAME].value
     codes = visits.text(browser.get("/settings/sign-in/recovery-codes/"))
     for number, each in enumerate(re.findall(r"\b\d{8}\b|\b[A-Za-z0-9]{5}-[A-Za-z0-9]{5}\b", codes)[:3]):

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
+from tests import second_factor
 from tests.browser import company_idp
 from tests.browser.conftest import PASSWORD, Visitor, leave
 
@@ -191,11 +191,6 @@ def test_a_passkey_is_registered_signs_in_and_proves_it_again(visitor: Visitor, 
     assert (visitor.wrong, visitor.violations()) == ([], [])
 
 
-def _code(secret: str) -> str:
-    code: str = format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
-    return code
-
-
 def test_an_authenticator_app_is_asked_for_and_the_password_alone_proves_nothing_any_more(
     visitor: Visitor,
     carol: None,  # noqa: ARG001
@@ -210,7 +205,7 @@ def test_an_authenticator_app_is_asked_for_and_the_password_alone_proves_nothing
         visitor.page.locator("input[name=password]").fill(PASSWORD)
         visitor.page.keyboard.press("Enter")
     secret = visitor.page.get_by_label("Authenticator secret").input_value()
-    visitor.page.locator("input[name=code]").fill(_code(secret))
+    visitor.page.locator("input[name=code]").fill(second_factor.code(secret))
     visitor.page.get_by_role("button", name="Activate").click()
     codes = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()
 

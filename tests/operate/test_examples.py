@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from allauth.mfa.totp.internal import auth as totp
 
 from entitlements.api import plans
 from governance.cli import catalogue
-from tests import make
+from tests import make, second_factor
 from tests.architecture import tree
 from tests.entitlements.api import client
 
@@ -96,9 +94,8 @@ def test_an_emergency_is_declared_as_the_page_types_it() -> None:
         make.person(person)
     make.entitlement(system, *(make.tool(system, name) for name in body["tools"]), scope=body["entitlement"])
     make.agent(body["agent"])
-    secret = totp.generate_totp_secret()
-    totp.TOTP.activate(resa, secret)
-    headers["Mandate-Proof"] = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+    secret = second_factor.given_to(resa)
+    headers["Mandate-Proof"] = second_factor.code(secret)
 
     made = client.of(resa).post(f"/api/v1/{path}", body, format="json", headers=headers)
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from scripts import devstack
 from scripts.devservers import free_port, until
+from tests import second_factor
 from tests.browser import company_idp
 from tests.conftest import BROWSERS
 from tests.operate import outside
@@ -63,7 +63,7 @@ class Visitor:
         self.page.keyboard.press("Enter")
         self.page.wait_for_url("**/totp/activate/")
         secret = self.page.locator("#authenticator_secret").input_value()
-        self.page.fill("input[name=code]", _totp(secret))
+        self.page.fill("input[name=code]", second_factor.code(secret))
         self.page.keyboard.press("Enter")
         self.page.wait_for_url("**/recovery-codes/")
         self.codes = re.findall(r"\b[0-9a-f]{8}\b", self._areas())
@@ -181,11 +181,6 @@ def _visitor(browser: Browser, installation: Installation) -> Visitor:
     page = context.new_page()
     page.set_default_timeout(20_000)
     return Visitor(page, installation.console)
-
-
-def _totp(secret: str) -> str:
-    code: str = format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
-    return code
 
 
 def test_an_outsider_reaches_the_first_governed_call_and_its_end_by_the_set_up_pages_alone(

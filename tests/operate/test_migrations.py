@@ -185,6 +185,38 @@ def test_a_migration_that_found_a_table_in_use_is_tried_again(monkeypatch: pytes
     assert len(tries) == 3
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+def test_a_try_that_ended_in_what_django_puts_off_leaves_the_next_one_a_clean_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """References between tables are such: Django leaves its transaction open where they find a table in use."""
+    tried: list[str] = []
+
+    def handle(*_: object, **__: object) -> None:
+        tried.append("")
+        owner = connections["owner"]
+        with owner.cursor() as cursor:
+            cursor.execute("SELECT current_database()")
+            tried[-1] = cursor.fetchone()[0]
+        with owner.schema_editor(atomic=True) as editor:
+            editor.deferred_sql.append("LOCK TABLE entitlements_grant IN SHARE ROW EXCLUSIVE MODE")
+            if len(tried) > 1:
+                connections["default"].rollback()
+
+    monkeypatch.setattr(djangos.Command, "handle", handle)
+    monkeypatch.setattr(migrate, "BETWEEN_SECONDS", 0)
+    connections["default"].set_autocommit(False)
+    with connections["default"].cursor() as reads:
+        reads.execute("SELECT 1 FROM entitlements_grant")
+        reads.execute("LOCK TABLE entitlements_grant IN ROW EXCLUSIVE MODE")
+    try:
+        call_command("migrate", "--database", "owner", stderr=StringIO())
+    finally:
+        connections["default"].rollback()
+        connections["default"].set_autocommit(True)
+    assert tried == [connections["default"].settings_dict["NAME"]] * 2
+
+
 def test_it_gives_up_after_a_while_and_at_once_for_another_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     why: list[Exception] = [LockNotAvailable()]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
 from governance.management.executor import Executor
@@ -29,8 +29,15 @@ class Command(migrate.Command):
             except OperationalError as problem:
                 if not isinstance(problem.__cause__, LockNotAvailable):
                     raise
+                _begin_anew(options["database"])
                 self.stderr.write("A table is in use; migrate tries again.")
                 time.sleep(BETWEEN_SECONDS)
             else:
                 return
         raise CommandError(f"A table was in use at each of {TRIES} tries. End what uses it, and migrate again.")
+
+
+def _begin_anew(alias: str) -> None:
+    """Take a new connection. Django leaves its transaction open when a statement that it had put off fails."""
+    connections[alias].close()
+    del connections[alias]

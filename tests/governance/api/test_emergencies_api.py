@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from allauth.mfa.totp.internal import auth as totp
 
 from audit.models import Event
 from entitlements import grants
 from entitlements.api.proving import HEADER
 from entitlements.models import Grant
 from governance import emergency
+from tests import second_factor
 from tests.entitlements.api import client
 from tests.governance import companies
 
@@ -29,9 +27,8 @@ BODY = {
 
 def test_it_is_declared_with_a_code_that_counts_once_and_reviewed_by_another() -> None:
     company = companies.found()
-    secret = totp.generate_totp_secret()
-    totp.TOTP.activate(company.resa, secret)
-    code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+    secret = second_factor.given_to(company.resa)
+    code = second_factor.code(secret)
     resa, rob, alice, bob = (client.of(each) for each in (company.resa, company.rob, company.alice, company.bob))
     other = "000000" if code != "000000" else "111111"
     wrong = resa.post(URL, BODY, format="json", headers={HEADER: other})

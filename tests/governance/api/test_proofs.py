@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
-from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -18,7 +16,7 @@ from entitlements.models import Person
 from governance.api.requests import Approve
 from governance.console.matrix import API
 from governance.models import Approval
-from tests import make
+from tests import make, second_factor
 from tests.entitlements.api import client
 from tests.entitlements.api.test_authentication import _access_token, _script, _with
 from tests.entitlements.api.test_matrix import _endpoints, _filled
@@ -88,9 +86,8 @@ def test_approving_asks_by_risk_and_is_undone_without_a_proof(tool: str, *, asks
 
 def test_several_are_approved_with_one_code_of_the_app_which_counts_once() -> None:
     company = companies.found()
-    secret = totp.generate_totp_secret()
-    totp.TOTP.activate(company.sofia, secret)
-    code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+    secret = second_factor.given_to(company.sofia)
+    code = second_factor.code(secret)
     items = [{"id": str(company.ask(tool).pk), "etag": '"1"'} for tool in ("remove", "wipe")]
     sofia, headers = client.of(company.sofia), {proving.HEADER: code}
     done = sofia.post("/api/v1/requests/approve", {"items": items}, format="json", headers=headers).json()["results"]
@@ -102,7 +99,7 @@ def test_several_are_approved_with_one_code_of_the_app_which_counts_once() -> No
 
 def test_a_password_proves_nothing_for_whoever_has_a_second_factor() -> None:
     admin = make.person("adele", roles=["admin"], password=PASSWORD)
-    totp.TOTP.activate(admin, totp.generate_totp_secret())
+    second_factor.given_to(admin)
     answer = client.of(admin).post("/api/v1/keys/rotate", {}, headers={proving.HEADER: PASSWORD})
     assert _code(answer) == "proof_refused"
 

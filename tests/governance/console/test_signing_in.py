@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client, RequestFactory
@@ -19,18 +18,13 @@ from entitlements import people, trust
 from entitlements.models import Person, TrustedIssuer
 from governance.console import signin
 from governance.env import BadEnvironmentError, company_sign_in
-from tests import make
+from tests import make, second_factor
 from tests.governance.console import visits
 
 pytestmark = pytest.mark.django_db
 
 PASSWORD = "correct horse battery staple"
 ISSUER = "https://login.example.org"
-
-
-def _code(secret: str) -> str:
-    code: str = format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
-    return code
 
 
 @pytest.fixture
@@ -50,7 +44,7 @@ def browser(carol: Person) -> Client:
 def _set_up(browser: Client) -> str:
     page = browser.get("/settings/sign-in/totp/activate/")
     secret: str = page.context["form"].secret
-    browser.post("/settings/sign-in/totp/activate/", {"code": _code(secret)})
+    browser.post("/settings/sign-in/totp/activate/", {"code": second_factor.code(secret)})
     return secret
 
 
