@@ -5,6 +5,9 @@ STACK := $(PYTHON) scripts/devstack.py run --fast --
 PYTEST := $(PYTHON) -m pytest
 WORKERS ?= 2
 
+# Tests and the demo start many a Python, and each would compile the product and its packages again, half of its time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test full check lint fmt bench reference pins bootstrap
 
 # The whole product on this machine. ARGS=--once plays the main job and exits; docs name the other arguments.
