@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import psycopg
@@ -17,10 +19,10 @@ from audit.actions import Action
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person, RoleAssignment
 from governance import approvals, microreviews
-from governance.models import Notice, ReviewTrigger, SpotCheck, SpotPlan
+from governance.models import Notice, ReviewItem, ReviewTrigger, SpotCheck, SpotPlan
 from governance.notices import hearing
 from governance.reviews import auditing, care, checkers, errors, reminding, spotchecking, spotplanning
-from governance.reviews.pack import sealing
+from governance.reviews.pack import sealing, verify
 from tests import databases, make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -78,6 +80,34 @@ def test_who_answers_with_little_care_is_checked_more_and_the_record_does_not_sa
     assert len(checked.checks) == 5, "a quarter of twenty"
     (event,) = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_SPOT_CHECKS_DRAWN)
     assert "sofia" not in json.dumps(event.detail)
+
+
+def test_what_is_picked_is_what_the_seed_picks_and_no_answer_more_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = under_way(agents=40, share=5)
+    other = make.grant(make.agent("others-bot", sponsor=checked.company.mona), worlds.low(checked.company))
+    later = worlds.campaign(checked.company, slug="later")
+    spotplanning.switch_on(later.pk, by=checked.company.ana, share=5)
+    worlds.answer(later, checked.company.mona, [(worlds.item(later, other.agent), worlds.KEEP)])
+    end(Checked(checked.company, later), removed=15)
+    plan = SpotPlan.objects.get(campaign=later)
+    told = ReviewItem.objects.filter(campaign=later, current_decision__isnull=False)
+    rows = told.values_list("number", "current_decision__verb", "current_decision__decided_by__login")
+    answers = {number: (verb == "certify", login) for number, verb, login in rows}
+    assert (len(answers), len({who for _, who in answers.values()}), plan.frame) == (41, 2, 41)
+    read: list[int] = []
+
+    def count(execute: Callable[..., object], *said: Any) -> object:  # noqa: ANN401 - what Django hands on
+        done = execute(*said)
+        read.append(said[-1]["cursor"].rowcount)
+        return done
+
+    seeds, shares, hasty_ones = ("ab" * 32, "cd" * 32, plan.seed), (1, 5, 20, 100), ((), ["sofia"], ["mona", "sofia"])
+    for most, hasty, plan.share, plan.seed in product((500, 5), hasty_ones, shares, seeds):
+        monkeypatch.setattr(verify, "MOST_CHECKED", most)
+        with connection.execute_wrapper(count):
+            frame, picked = spotplanning.pick(plan, hasty)
+        assert set(picked) == verify.asked_again(plan.seed, plan.share, answers, hasty)
+        assert (frame, list(picked), read.pop(), read) == (41, sorted(picked), len(picked), [])
 
 
 def test_nobody_who_is_not_independent_or_sees_the_answer_checks_it_and_then_it_says_nobody() -> None:
