@@ -155,6 +155,7 @@ class Endpoint(GenericAPIView[Any]):
     def _checked(self, handler: Callable[..., Response]) -> Response:
         """Run the handler, with a proof where the row asks for one; what asked too little of its object is undone."""
         if self.row.proven == ALWAYS:
+            self.look_first()
             self.weigh(weighs=True)
         response = handler(self.request, *self.args, **self.kwargs)
         asked_too_little = self.row.related and not self._permitted and self.request.method not in _SAFE
@@ -201,6 +202,12 @@ class Endpoint(GenericAPIView[Any]):
         self.about = list(about)
         permissions.permit(self.caller, self.row, thing)
         self._permitted = True
+
+    def look_first(self) -> None:
+        """Refuse whoever may not have what is asked for, before a proof is asked of them. The role alone decides here.
+
+        An address that is open to anybody finds its object first. Raises NotFound, Forbidden.
+        """
 
     def weigh(self, *, weighs: bool) -> None:
         """Say whether what is done weighs much; then it goes on only with a fresh proof. Raises as proving.check."""

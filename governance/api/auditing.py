@@ -187,11 +187,18 @@ class Samples(_OfOneCampaign):
 
 
 class _OfSamples(OfReviews):
+    def look_first(self) -> None:
+        """Refuse whoever may not read it before a proof is asked."""
+        self.readable(self._sample(self.kwargs["key"]).campaign.slug)
+
     def sample(self, key: UUID, what: str) -> AuditSample:
         """Find a sample of a campaign whose evidence the caller may read."""
-        found = self.find(AuditSample.objects.select_related("campaign", "drawn_by"), pk=key)
+        found = self._sample(key)
         self.evidence_of(found.campaign.slug, what)
         return found
+
+    def _sample(self, key: UUID) -> AuditSample:
+        return self.find(AuditSample.objects.select_related("campaign", "drawn_by"), pk=key)
 
 
 class OneSample(_OfSamples):

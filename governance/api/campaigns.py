@@ -81,11 +81,17 @@ class OfReviews(Endpoint):
         self.about = [f"campaign:{slug}"]
         return self.find(self.campaigns(), slug=slug)
 
-    def evidence_of(self, slug: str, what: str) -> Campaign:
-        """Find a campaign whose evidence the caller may read; what an auditor looks at is written down."""
+    def readable(self, slug: str) -> Campaign:
+        """Find a campaign whose evidence the caller may read. Raises NotFound, Forbidden."""
         found = self.campaign(slug)
         if self.caller.human is not None:
             auditing.check_reads(found, self.caller.human)
+        return found
+
+    def evidence_of(self, slug: str, what: str) -> Campaign:
+        """Find a campaign whose evidence the caller may read; what an auditor looks at is written down."""
+        found = self.readable(slug)
+        if self.caller.human is not None:
             auditing.looked(found, self.caller.human, what)
         return found
 
@@ -103,6 +109,14 @@ class OfReviews(Endpoint):
         """Answer with a campaign as it is now."""
         found = Campaign.objects.select_related("owner", "fallback_group").get(pk=campaign.pk)
         return tagged(CampaignShown(found, context={"person": self.caller.human}).data, found.version, status=status)
+
+
+class EvidenceFile(OfReviews):
+    """A file of the evidence of a campaign: whoever may not read it is told so before a proof is asked."""
+
+    def look_first(self) -> None:
+        """Find the campaign of the address."""
+        self.readable(self.kwargs["key"])
 
 
 class CampaignFilter(filters.FilterSet):
@@ -212,7 +226,7 @@ class Submissions(OfReviews):
         )
 
 
-class Evidence(OfReviews):
+class Evidence(EvidenceFile):
     """GET /campaigns/{slug}/evidence."""
 
     @extend_schema(responses=EvidenceShown)
@@ -222,7 +236,7 @@ class Evidence(OfReviews):
         return StreamingHttpResponse(kept.as_json(), content_type="application/json")
 
 
-class EvidenceTable(OfReviews):
+class EvidenceTable(EvidenceFile):
     """GET /campaigns/{slug}/evidence.csv."""
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})

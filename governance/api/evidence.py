@@ -20,7 +20,7 @@ from governance import tasks
 from governance.models import EvidencePack, EvidenceSealing
 from governance.reviews.pack import sealing
 
-from .campaigns import OfReviews
+from .campaigns import EvidenceFile, OfReviews
 
 
 class SealAsked(Strict):
@@ -98,7 +98,7 @@ class Sealing(OfReviews):
         return Response(SealingShown(self.find(runs, campaign=self.evidence_of(key, "sealing"))).data)
 
 
-class PackFile(OfReviews):
+class PackFile(EvidenceFile):
     """GET /campaigns/{slug}/evidence.zip."""
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
+from audit.actions import Action
 from audit.models import Event
 from entitlements.api import proving
 from entitlements.api.matrix import ALWAYS, WEIGHTY
@@ -22,9 +24,12 @@ from tests.entitlements.api.test_authentication import _access_token, _script, _
 from tests.entitlements.api.test_matrix import _endpoints, _filled
 from tests.governance import companies
 from tests.governance.console import visits
+from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
 FIRST = [key for key, row in API.items() if row.proven == ALWAYS]
+FILES = [name for name, method in FIRST if method == "GET" and API[name, method].anybody]
+"""What is found before a proof is asked: evidence, which is shared with anybody."""
 ADDRESSES = {name: f"/{_filled(address)}" for address, name, _, _ in _endpoints()}
 DOUBTS = {"proof_needed", "proof_refused", "step_up_required"}
 PASSWORD = "correct horse battery staple"
@@ -42,7 +47,8 @@ def _session(person: Person, *, fresh: bool) -> Client:
 def test_each_row_that_asks_for_a_proof_refuses_without_one(key: tuple[str, str]) -> None:
     name, method = key
     role = next(iter(sorted(API[key].roles)), "security")
-    person, path = make.person("pia", roles=[role], password=PASSWORD), ADDRESSES[name]
+    person = make.person("pia", roles=[role], password=PASSWORD)
+    path = _of_evidence()[name] if name in FILES else ADDRESSES[name]
 
     def by(caller: Any, **headers: str) -> str:  # noqa: ANN401 - either client
         return _code(caller.generic(method, path, "{}", content_type="application/json", headers=headers))
@@ -54,6 +60,43 @@ def test_each_row_that_asks_for_a_proof_refuses_without_one(key: tuple[str, str]
     assert by(_session(person, fresh=False)) == "step_up_required"
     assert by(_session(person, fresh=True)) not in DOUBTS
     assert {"proof_needed", "proof_refused", "step_up_required"} <= {event.code for event in Event.objects.all()}
+
+
+def _of_evidence() -> dict[str, str]:
+    """Return where each file of the evidence of a review is, which sofia answered."""
+    company = companies.found()
+    sample = worlds.audited(company.system, sponsor=company.sofia, person=company.alice, by=company.ana)
+    keys = {"audit-samples": str(sample.pk), "campaigns": sample.campaign.slug}
+    return {
+        name: re.sub(r"(audit-samples|campaigns)/<\w+:key>", lambda part: f"{part[1]}/{keys[part[1]]}", f"/{address}")
+        for address, name, method, _ in _endpoints()
+        if name in FILES and method == "GET"
+    }
+
+
+def test_who_may_not_read_evidence_is_told_so_before_a_proof_is_asked_and_who_may_is_asked() -> None:
+    addresses = _of_evidence()
+    assert set(addresses) == {
+        "campaign-pack",
+        *("campaign-evidence", "campaign-evidence-table"),
+        *("audit-sample", "audit-sample-table"),
+    }
+    people = {
+        "nora, who has no part in it": (make.person("nora"), 404, "not_found"),
+        "sofia, who answered": (Person.objects.get(login="sofia"), 403, "forbidden"),
+        "olga, with whom it is shared": (Person.objects.get(login="olga"), 403, "proof_needed"),
+        "rhea, who reads all evidence": (make.person("rhea", roles=["auditor"]), 403, "proof_needed"),
+    }
+    for who, (person, status, code) in people.items():
+        for path in addresses.values():
+            answer = client.of(person).get(path)
+            assert (answer.status_code, answer.json()["code"]) == (status, code), (who, path)
+            guessed = client.of(person).get(path, headers={proving.HEADER: "guessed"})
+            assert guessed.json()["code"] == code.replace("needed", "refused"), (who, path)
+    assert not Event.objects.filter(action=Action.EVIDENCE_LOOKED_AT).exists(), "nothing was seen"
+    auditor = client.proven(Person.objects.get(login="rhea"))
+    for name, path in addresses.items():
+        assert auditor.get(path).status_code == (404 if name == "campaign-pack" else 200), "it is not sealed yet"
 
 
 def test_what_the_design_calls_weighty_is_marked() -> None:
