@@ -203,6 +203,7 @@ class Action(StrEnum):
     SETUP_TESTED = "setup.tested"
     SPOT_CHECK_ANSWERED = "spot_check.answered"
     SPOT_CHECK_FOLLOWED_UP = "spot_check.followed_up"
+    SPOT_CHECK_REASSIGNED = "spot_check.reassigned"
     SUBJECT_ERASED = "subject.erased"
     SYSTEM_DISABLED = "system.disabled"
     SYSTEM_EDITED = "system.edited"

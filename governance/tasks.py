@@ -21,7 +21,7 @@ from . import (
     requests,
     reviews,
 )
-from .reviews import care, covering, forgetting, measuring, newer, recurring, tallies
+from .reviews import care, covering, forgetting, measuring, newer, rechecking, recurring, tallies
 from .reviews import reminding as reviewers
 from .reviews.pack import sealing
 
@@ -185,9 +185,10 @@ def count_figures() -> None:
 
 @shared_task(ignore_result=True)
 def reassign_leavers() -> None:
-    """Find another reviewer wherever one has left."""
+    """Find another reviewer wherever one has left, and another checker where one cannot check any more."""
     while reviews.reassign_leavers():
         pass
+    rechecking.replace_checkers()
 
 
 @shared_task(ignore_result=True)

@@ -11,7 +11,7 @@ from entitlements.models import Person
 from . import approvalrules, approvals, requests, reviews, separation
 from .api import reclassing
 from .models import AccessRequest, Approval
-from .reviews import spotchecking, stops
+from .reviews import rechecking, spotchecking, stops
 
 
 def register() -> None:
@@ -40,6 +40,7 @@ def find_others(login: str) -> None:
 
 
 def find_reviewers(login: str) -> None:
-    """Find others to review what waited for whoever was shut out; the sweep of reviewers finds what this missed."""
+    """Find others to review and check what waited for whoever was shut out; the sweep finds what this missed."""
     while reviews.reassign_leavers(who=login):
         pass
+    rechecking.replace_checkers(who=login)

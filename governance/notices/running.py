@@ -78,6 +78,27 @@ def _spot_checks(event: Event) -> Iterator[Told]:
     yield Told(Kind.REVIEW_WAITING, asked, _about(campaign), said % {"review": campaign.name}, "/spot-checks/")
 
 
+def _spot_check_passed_on(event: Event) -> Iterator[Told]:
+    """Tell who checks now, once a day; where that is nobody, whoever runs the review."""
+    if (campaign := _campaign(event)) is None:
+        return
+    to, day = event.detail.get("to"), f"{event.at:%Y-%m-%d}"
+    if to is not None:
+        asked = Person.objects.filter(login=to)
+        said = _("You are asked to check some answers of a review, without knowing them: %(review)s.")
+        dedupe = f"spot checks of {campaign.slug} passed on {day}"
+        told = said % {"review": campaign.name}
+        yield Told(Kind.REVIEW_WAITING, asked, _about(campaign), told, "/spot-checks/", dedupe=dedupe)
+        return
+    said = _(
+        "Nobody is left to check some answers of %(review)s: who checked them left, or is not independent any more."
+    )
+    dedupe = f"spot checks of {campaign.slug} left to nobody {day}"
+    told = said % {"review": campaign.name}
+    page = f"{_page(campaign)}#spot-checks"
+    yield Told(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), told, page, dedupe=dedupe)
+
+
 def _spot_checked(event: Event) -> Iterator[Told]:
     """Tell whoever runs a review, once, that somebody would have taken more away than was answered."""
     campaign = _campaign(event)
@@ -93,5 +114,6 @@ TELLERS: Final[Mapping[Action, Teller]] = {
     Action.REVIEW_DEADLINE_HELD: _held,
     Action.CAMPAIGN_SPOT_CHECKS_DRAWN: _spot_checks,
     Action.SPOT_CHECK_ANSWERED: _spot_checked,
+    Action.SPOT_CHECK_REASSIGNED: _spot_check_passed_on,
     Action.REMOVAL_FAILED: _not_proven,
 }

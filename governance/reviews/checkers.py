@@ -19,7 +19,7 @@ from django.db import connection
 from entitlements import independence
 from entitlements.models import Person
 from governance import reviewing
-from governance.models import Assignment, ReviewDecision
+from governance.models import Assignment, ReviewDecision, SpotCheck
 from governance.reviewing import SPOT_CHECK, Around, Bar, Choice
 
 from . import around, assigning, seeing
@@ -78,6 +78,26 @@ def _choose(item: UUID, people: Around, load: Counter[str], known: MutableMappin
             return choice
         sees = {who} if why == Bar.SEES_IT else set[str]()
         people = replace(people, sees=people.sees | sees, answered=people.answered | ({who} - sees))
+
+
+def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Bar]]:
+    """Yield each of some open checks whose checker may not make it any more, with why."""
+    accounts = {who: independence.accounts_of(who) for who in {each.checker for each in checks if each.checker}}
+    for some in batched(checks, _AT_ONCE):
+        people = dict(of_items([each.item_id for each in some]))
+        for who, hers in accounts.items():
+            mine = [each for each in some if each.checker == who]
+            items = [each.item_id for each in mine]
+            seen = {
+                pk
+                for one in hers
+                for pk in seeing.items_visible_to(one).filter(pk__in=items).values_list("pk", flat=True)
+            }
+            for each in mine:
+                why = assigning.against(who, people[each.item_id], hers)
+                why = why or (Bar.SEES_IT if each.item_id in seen else None)
+                if why is not None:
+                    yield each, why
 
 
 def against(person: Person, item: UUID, people: Around) -> Bar | None:
