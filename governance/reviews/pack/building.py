@@ -97,8 +97,9 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *
             "verify.py": Path(verify.__file__).read_bytes(),
         }
         shown = {"tie_out": differences, "sign_off": sign_off, "rows": rows, "blast": blast}
-        from . import summary  # noqa: PLC0415 - what sets it takes memory, and few processes ever write a pack
+        from . import summary, workbook  # noqa: PLC0415 - they take memory, and few processes ever write a pack
 
+        workbook.write(folder, rows, campaign.closed_at or campaign.due_at)
         written["00_README.pdf"] = summary.pdf(folder, scope, shown)
         key_id = signing.active_kid(ISSUER)
         written["public_key.pem"] = signing.public_pem(key_id)

@@ -34,7 +34,7 @@ from tests.audit.make import Archive
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
-from tests.governance.reviews import worlds
+from tests.governance.reviews import test_pack_workbook, worlds
 from tests.governance.reviews.spoiling import WRONG
 
 SIGNED = worlds.SIGNED
@@ -109,6 +109,7 @@ def test_a_pack_is_checked_by_the_program_it_brings_and_every_change_is_found(
     assert "\u2028" in files["05_history.jsonl"].decode(), "an end of a line that ends no row"
     assert len(verify.rows(files["13_audit_events.jsonl"])) > 3
     assert_inert(files)
+    test_pack_workbook.assert_same(files)
 
     population = files["03_population.jsonl"]
     flipped = population[:-20] + bytes([population[-20] ^ 1]) + population[-19:]
