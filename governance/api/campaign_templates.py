@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -18,7 +19,7 @@ from entitlements.api.endpoints import Listing, tagged
 from entitlements.api.fields import Shown, Slug, Strict, Text
 from governance import reviewing, reviews
 from governance.models import Campaign, CampaignTemplate
-from governance.reviews import recurring
+from governance.reviews import recurring, spotplanning
 
 from .campaign_bodies import CampaignShown
 from .campaign_manner import MannerAsked, Scope, Strategies, manner_of
@@ -27,7 +28,10 @@ from .campaigns import OfReviews
 
 
 class TemplateAsked(MannerAsked):
-    """The criteria to keep, and how often they recur; `first_on` is the day of the first campaign."""
+    """The criteria to keep, and how often they recur; `first_on` is the day of the first campaign.
+
+    `spot_share` per cent of the answers of each campaign are checked by somebody else within `spot_days`; 0 is none.
+    """
 
     slug = Slug()
     name = Text(max_length=180)
@@ -36,6 +40,10 @@ class TemplateAsked(MannerAsked):
     cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices, required=False, default="none")
     first_on = serializers.DateField(required=False, allow_null=True, default=None)
     days = serializers.IntegerField(min_value=1, max_value=recurring.LONGEST, required=False, default=30)
+    spot_share = serializers.IntegerField(min_value=0, max_value=100, required=False, default=0)
+    spot_days = serializers.IntegerField(
+        min_value=1, max_value=spotplanning.LONGEST, required=False, default=spotplanning.DAYS
+    )
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -54,6 +62,8 @@ class TemplateChanged(Strict):
     cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices, required=False)
     next_on = serializers.DateField(required=False, allow_null=True)
     days = serializers.IntegerField(min_value=1, max_value=recurring.LONGEST, required=False)
+    spot_share = serializers.IntegerField(min_value=0, max_value=100, required=False)
+    spot_days = serializers.IntegerField(min_value=1, max_value=spotplanning.LONGEST, required=False)
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -74,6 +84,8 @@ class TemplateShown(Shown):
     cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices)
     next_on = serializers.DateField(allow_null=True)
     days = serializers.IntegerField()
+    spot_share = serializers.IntegerField()
+    spot_days = serializers.IntegerField()
     refused = serializers.CharField()
     stopped_at = serializers.DateTimeField(allow_null=True)
 
@@ -128,7 +140,7 @@ class Templates(OfReviews, Listing):
             name=body["name"],
             scope=body["scope"],
             manner=manner_of(body),
-            rhythm=recurring.Rhythm(body["cadence"], body["first_on"], body["days"]),
+            rhythm=_rhythm(body, "first_on"),
             by=self.reviewer(),
             reason=body["reason"],
         )
@@ -157,7 +169,7 @@ class OneTemplate(OfReviews):
             name=said["name"],
             scope=said["scope"],
             manner=manner_of(said),
-            rhythm=recurring.Rhythm(said["cadence"], said["next_on"], said["days"]),
+            rhythm=_rhythm(said, "next_on"),
             version=found.version,
             by=self.reviewer(),
             reason=asked["reason"],
@@ -169,7 +181,12 @@ class OneTemplate(OfReviews):
         return self.find(CampaignTemplate.objects.select_related("owner", "fallback_group"), slug=key)
 
 
-_EDITED: Final = ("name", "scope", "cadence", "next_on", "days")
+_EDITED: Final = ("name", "scope", "cadence", "next_on", "days", "spot_share", "spot_days")
+
+
+def _rhythm(said: Mapping[str, Any], begins: str) -> recurring.Rhythm:
+    checked = said["spot_share"], said["spot_days"]
+    return recurring.Rhythm(said["cadence"], said[begins], said["days"], *checked)
 
 
 class StartTemplate(OfReviews):

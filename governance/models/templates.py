@@ -13,7 +13,8 @@ from entitlements.models import Group, Person
 class CampaignTemplate(models.Model):
     """A campaign to be made again: by hand, or by itself each month, quarter, half-year or year.
 
-    `days` is how long its reviewers have. `next_on` is the day on which it is made next; `refused` is the code for
+    `days` is how long its reviewers have; `spot_share` per cent of their answers are asked of somebody else, who has
+    `spot_days` for it. `next_on` is the day on which it is made next; `refused` is the code for
     which that did not happen, and it waits until somebody looks.
     """
 
@@ -39,6 +40,8 @@ class CampaignTemplate(models.Model):
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="campaign_templates")
     cadence = models.CharField(max_length=16, choices=Cadence.choices, default=Cadence.NONE)
     days = models.PositiveSmallIntegerField(default=30)
+    spot_share = models.PositiveSmallIntegerField(default=0, db_default=0)
+    spot_days = models.PositiveSmallIntegerField(default=7, db_default=7)
     next_on = models.DateField(null=True, blank=True)
     refused = models.CharField(max_length=64, blank=True)
     version = models.PositiveIntegerField(default=1, db_default=1)
@@ -53,6 +56,11 @@ class CampaignTemplate(models.Model):
             ),
             models.CheckConstraint(
                 name="a_templates_reviewers_have_some_days", condition=Q(days__gte=1, days__lte=180)
+            ),
+            models.CheckConstraint(
+                name="a_templates_spot_checks_have_a_share_and_some_days",
+                condition=Q(spot_share__lte=100, spot_days__gte=1, spot_days__lte=28)
+                & (Q(spot_share=0) | ~Q(kind="micro")),
             ),
         ]
 

@@ -20,7 +20,7 @@ from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.models import Person
 from governance.models import Campaign, CampaignTemplate
 
-from . import campaigns, launching, scoping
+from . import campaigns, launching, scoping, spotplanning
 from .campaigns import FULL, Manner
 from .errors import BadCadence, NameTaken, TemplateStopped
 from .kinds import population
@@ -38,20 +38,28 @@ OWNER_LEFT: Final = "owner_left"
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """How often a template recurs, from which day on, and how many days its reviewers have."""
+    """How often a template recurs, from which day on, and how many days its reviewers have.
+
+    `spot_share` per cent of their answers are checked by somebody else within `spot_days`; 0 is none.
+    """
 
     cadence: str = _Cadence.NONE
     first_on: date | None = None
     days: int = 30
+    spot_share: int = 0
+    spot_days: int = spotplanning.DAYS
 
-    def check(self) -> None:
-        """Raise BadCadence for what cannot recur."""
+    def check(self, kind: str) -> None:
+        """Raise BadCadence for what cannot recur, BadSpotChecks for what no review of a kind has."""
+        if self.spot_share or self.spot_days != spotplanning.DAYS:
+            spotplanning.check(self.spot_share or spotplanning.SHARE, self.spot_days, kind)
         known = self.cadence in _Cadence and 1 <= self.days <= LONGEST
         if not known or (self.cadence == _Cadence.NONE) != (self.first_on is None):
             raise BadCadence
 
 
 BY_HAND: Final = Rhythm()
+_TOLD: Final = ("cadence", "days", "spot_share", "spot_days")
 
 
 def period(cadence: str, day: date) -> str:
@@ -85,11 +93,11 @@ def save(
 ) -> CampaignTemplate:
     """Keep the criteria of a campaign to be made again.
 
-    Raises NameTaken, BadScope, BadManner, FallbackUnfit, BadCadence.
+    Raises NameTaken, BadScope, BadManner, FallbackUnfit, BadCadence, BadSpotChecks.
     """
     checked = scoping.check(scope or {})
     manner.check()
-    rhythm.check()
+    rhythm.check(manner.kind)
     try:
         with transaction.atomic():
             made = CampaignTemplate.objects.create(
@@ -100,12 +108,14 @@ def save(
                 cadence=rhythm.cadence,
                 next_on=rhythm.first_on,
                 days=rhythm.days,
+                spot_share=rhythm.spot_share,
+                spot_days=rhythm.spot_days,
                 created_at=clock.now(),
                 **manner.columns(),
             )
     except IntegrityError as error:
         raise NameTaken from error
-    told = {**asdict(manner), "cadence": rhythm.cadence, "days": rhythm.days}
+    told = {**asdict(manner), **{name: getattr(rhythm, name) for name in _TOLD}}
     detail = {"name": name, **told, "scope": checked, "first_on": str(rhythm.first_on or "")}
     log.record(Action.CAMPAIGN_TEMPLATE_SAVED, about=_about(made), by=by.principal, reason=reason, detail=detail)
     return made
@@ -126,7 +136,7 @@ def edit(
     """Change what a template makes from now on; what came of it stays. Whoever changes it runs it from then on.
 
     Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadManner, FallbackUnfit,
-    BadCadence.
+    BadCadence, BadSpotChecks.
     """
     held = _held(slug)
     if held.version != version:
@@ -134,12 +144,13 @@ def edit(
     checked = scoping.check(scope)
     manner.check()
     population.check(checked, manner.kind)
-    rhythm.check()
+    rhythm.check(manner.kind)
     before = _told(held)
     for field, value in manner.columns().items():
         setattr(held, field, value)
     held.name, held.scope, held.owner = name, checked, by
     held.cadence, held.next_on, held.days = rhythm.cadence, rhythm.first_on, rhythm.days
+    held.spot_share, held.spot_days = rhythm.spot_share, rhythm.spot_days
     held.refused, held.version = "", held.version + 1
     held.save()
     after = _told(held)
@@ -158,7 +169,7 @@ def edit(
 
 def _told(held: CampaignTemplate) -> dict[str, Any]:
     """Say what a template makes, for the record."""
-    rhythm = {"cadence": held.cadence, "days": held.days, "next_on": str(held.next_on or "")}
+    rhythm = {**{name: getattr(held, name) for name in _TOLD}, "next_on": str(held.next_on or "")}
     return {"name": held.name, "owner": held.owner.login, "scope": held.scope, **asdict(Manner.of(held)), **rhythm}
 
 
@@ -233,6 +244,8 @@ def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: s
     due = datetime.combine((clock.now() + timedelta(days=held.days)).date(), time.max, UTC)
     made = campaigns.make(slug, name=name, due_at=due, scope=held.scope, manner=Manner.of(held), by=by, reason=reason)
     Campaign.objects.filter(pk=made.pk).update(template=held, period=now)
+    if held.spot_share:
+        spotplanning.switch_on(made.pk, by=by, share=held.spot_share, days=held.spot_days, reason=reason)
     return made
 
 

@@ -57,8 +57,7 @@ def switch_on(campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = 
     Raises NotFound, BadSpotChecks, NotUnderWay (it has ended), SpotChecksOn.
     """
     campaign = campaigns.locked(campaign_id)
-    if not (1 <= share <= 100 and 1 <= days <= LONGEST) or campaign.kind == Campaign.Kind.MICRO:  # noqa: PLR2004 - per cent
-        raise BadSpotChecks
+    check(share, days, campaign.kind)
     if campaign.state not in _OPEN:
         raise NotUnderWay
     if SpotPlan.objects.filter(campaign=campaign).exists():
@@ -78,6 +77,12 @@ def switch_on(campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = 
         Action.CAMPAIGN_SPOT_CHECKS_ON, about=campaigns.about(campaign), by=by.principal, reason=reason, detail=detail
     )
     return made
+
+
+def check(share: int, days: int, kind: str) -> None:
+    """Raise BadSpotChecks for what no review of a kind has."""
+    if not (1 <= share <= 100 and 1 <= days <= LONGEST) or kind == Campaign.Kind.MICRO:  # noqa: PLR2004 - per cent
+        raise BadSpotChecks
 
 
 def may_begin(campaign: Campaign) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from typing import Any, Final
 
 from django.http import QueryDict
@@ -19,7 +19,7 @@ from governance import reviewing
 from governance.models import Campaign, CampaignTemplate
 from governance.reviews import Manner, deadlines, launching
 from governance.reviews.errors import BadCadence, DueTooSoon
-from governance.reviews.recurring import MONTHS, following
+from governance.reviews.recurring import MONTHS, Rhythm, following
 
 from . import scopewords
 
@@ -151,13 +151,14 @@ _KEPT_KINDS: Final = (Campaign.Kind.ENTITLEMENT_DEFINITION, Campaign.Kind.CONSOL
 """The kinds of which silence stops nothing, whatever the risk (`deadlines`)."""
 
 
-def rhythm(sent: QueryDict, now: datetime) -> tuple[str, date | None, int]:
+def rhythm(sent: QueryDict, now: datetime) -> Rhythm:
     """Read how often a template recurs, from today on, and how many days its reviewers have: as many as now."""
     cadence = sent.get("cadence", "none")
     if cadence not in {"none", *MONTHS}:
         raise BadCadence
     days = (Form("", "", sent.get("due", ""), {}, Manner()).due_at - now).days
-    return cadence, None if cadence == "none" else following(cadence, now.date()), max(1, days)
+    first_on = None if cadence == "none" else following(cadence, now.date())
+    return Rhythm(cadence, first_on, max(1, days), number(sent, "spot_share") or 0)
 
 
 def given(held: CampaignTemplate) -> dict[str, Any] | None:

@@ -146,7 +146,7 @@ def new(request: HttpRequest) -> HttpResponse:
 def _keep(request: HttpRequest, form: building.Form) -> None:
     if not form.slug:
         raise Malformed(_("Give the review a name with letters or digits."))
-    rhythm = recurring.Rhythm(*building.rhythm(request.POST, clock.now()))
+    rhythm = building.rhythm(request.POST, clock.now())
     by = doors.person(request)
     recurring.save(form.slug[:48], name=form.name[:180], scope=form.scope, manner=form.manner, rhythm=rhythm, by=by)
 

@@ -52,7 +52,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             doors.done(request, _("The template is changed."))
             return redirect("/reviews/templates/")
-    own = {name: getattr(held, name) for name in ("version", "name", "kind", "mode", "framework", "cadence", "days")}
+    named = ("version", "name", "kind", "mode", "framework", "cadence", "days", "spot_share", "spot_days")
+    own = {name: getattr(held, name) for name in named}
     next_on = held.next_on.isoformat() if held.next_on else ""
     own |= {
         "fallback_group": held.fallback_group.slug if held.fallback_group else "",
@@ -78,6 +79,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 def _change(request: HttpRequest, held: CampaignTemplate, *, keeps_scope: bool) -> None:
     form, sent = building.read(request.POST), request.POST
     version, days = (building.number(sent, name) or 0 for name in ("version", "days"))
+    share, until = (building.number(sent, name) for name in ("spot_share", "spot_days"))
+    checked = held.spot_share if share is None else share, held.spot_days if until is None else until
     try:
         next_on = parse_date(sent.get("next_on", ""))
     except ValueError:
@@ -87,7 +90,7 @@ def _change(request: HttpRequest, held: CampaignTemplate, *, keeps_scope: bool) 
         name=form.name[:180] or held.name,
         scope=held.scope if keeps_scope else form.scope,
         manner=form.manner,
-        rhythm=recurring.Rhythm(sent.get("cadence", "none"), next_on, days),
+        rhythm=recurring.Rhythm(sent.get("cadence", "none"), next_on, days, *checked),
         version=version,
         by=doors.person(request),
         reason=sent.get("reason", "").strip()[:500],

@@ -135,7 +135,31 @@ def _came_of_it(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
         *_progress(folder, scope),
         _section("How it was answered", 2),
         _table(*_quality(folder), "Nobody answered."),
+        _section("Spot checks", 2),
+        *_checked(scope.get("spot_checks")),
     ]
+
+
+def _checked(told: Mapping[str, Any] | None) -> list[Block]:
+    """Say how far somebody agrees who was asked again and did not know the answers, and from how many it is known."""
+    if told is None:
+        return [_text("Not drawn: nobody switched spot checks on.")]
+    if not told["sampled"]:
+        return [_text("Not drawn: there was no answer to draw from.")]
+    agreed, kappa = told["agreement"], told["agreement"]["kappa"]
+    facts = [
+        ("Answers asked again", f"{told['sampled']} of {told['frame']}, {told['share']} %"),
+        ("Answered", told["answered"]),
+        ("Of which could not be judged", told["could_not_judge"]),
+        ("Not answered in time", told["unanswered"]),
+        ("Nobody independent enough", told["nobody"]),
+        (
+            "Agreement",
+            f"{agreed['agree']} of {agreed['n']}, {agreed['percent']} %" if agreed["n"] else "none to compare",
+        ),
+        ("Cohen's kappa", "not defined" if kappa is None else f"{kappa:.2f} of {agreed['n']}"),
+    ]
+    return [_table(["What", "Value"], [(name, str(value)) for name, value in facts])]
 
 
 def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:

@@ -63,6 +63,7 @@ def scope(**changed: object) -> dict[str, Any]:
         "population_rows": 400,
         "population_sha256": "9f86d081884c7d65" * 4,
         "outcomes": {"certify": 100, "revoke": 20, "no_response": 3},
+        "spot_checks": None,
         **changed,
     }
 
@@ -127,6 +128,7 @@ def test_headings_are_nested_and_are_its_bookmarks(folder: Path) -> None:
         ("/H2", "Outcomes"),
         ("/H2", "Open items by day"),
         ("/H2", "How it was answered"),
+        ("/H2", "Spot checks"),
         ("/H1", "What was cut"),
         ("/H2", "From a cut to its proof"),
         ("/H2", "How far agents reach"),
@@ -165,6 +167,28 @@ def test_what_is_empty_says_so(tmp_path: Path) -> None:
     said = text(read(summary.pdf(tmp_path, scope(outcomes={}), told(blast={}))))
     assert all(words in said for words in ("There was no item.", "Nobody answered.", "Nothing was cut."))
     assert "How far agents reach" not in said
+
+
+def test_it_says_how_far_the_spot_checks_agree_or_that_none_were_drawn(folder: Path) -> None:
+    agreed = {"n": 24, "agree": 21, "percent": 87, "kappa": 0.6667, "is_low": False}
+    counts = {"sampled": 30, "answered": 26, "open": 0, "unanswered": 3, "nobody": 1, "could_not_judge": 2}
+    plan = {"share": 10, "frame": 300, **counts, "agreement": agreed}
+
+    def shown(checks: object) -> str:
+        words = " ".join(text(read(summary.pdf(folder, scope(spot_checks=checks), told()))).split())
+        return words[words.index("Spot checks") : words.index("What was cut")]
+
+    for said in (
+        *("Answers asked again 30 of 300, 10 %", "Answered 26", "Of which could not be judged 2"),
+        *("Not answered in time 3", "Nobody independent enough 1"),
+        *("Agreement 21 of 24, 87 %", "Cohen's kappa 0.67 of 24"),
+    ):
+        assert said in shown(plan).replace("\u2019", "'"), said
+    none = {"n": 0, "agree": 0, "percent": None, "kappa": None, "is_low": False}
+    assert "Agreement none to compare" in shown({**plan, "agreement": none})
+    assert "kappa not defined" in shown({**plan, "agreement": none})
+    assert "Not drawn: nobody switched spot checks on." in shown(None)
+    assert "Not drawn: there was no answer to draw from." in shown({**plan, "sampled": 0})
 
 
 def test_hostile_words_are_shown_as_they_are_and_run_nothing(folder: Path) -> None:

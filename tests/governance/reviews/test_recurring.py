@@ -13,8 +13,8 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements.errors import Stale
 from governance import reviews, tasks
-from governance.models import Campaign, CampaignTemplate, PopulationRow
-from governance.reviews import recurring
+from governance.models import Campaign, CampaignTemplate, PopulationRow, SpotPlan
+from governance.reviews import recurring, spotplanning
 from governance.reviews.campaigns import Manner
 from governance.reviews.errors import BadCadence, BadScope, NameTaken, TemplateStopped
 from governance.reviews.recurring import Rhythm
@@ -129,6 +129,65 @@ def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it() -> No
     assert "Stopped" in visits.text(ana.get("/reviews/templates/", secure=True))
     assert visits.as_(company.sofia).get("/reviews/templates/", secure=True).status_code == 403
     assert reviews.activate(second.pk, by=company.ana).state == "active"
+
+
+def test_each_review_of_a_template_has_its_spot_checks_and_each_its_own_seed(at: Move) -> None:
+    company, _ = worlds.found()
+    today = clock.now().date()
+    recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20, 15, 5), by=company.ana)
+    assert recurring.launch_due() == 1
+    at(timedelta(days=32))
+    assert recurring.launch_due() == 1
+    recurring.start("access", by=company.ana)
+    plans = list(SpotPlan.objects.all())
+    assert [(plan.share, plan.days, plan.made_by) for plan in plans] == [(15, 5, company.ana)] * 3
+    assert len({plan.seed for plan in plans}) == 3
+    for plan in plans:
+        timeline.of("campaign", plan.campaign.slug).get(action=Action.CAMPAIGN_SPOT_CHECKS_ON)
+    recurring.save("plain", name="Plain", by=company.ana)
+    recurring.start("plain", by=company.ana)
+    assert SpotPlan.objects.count() == 3
+
+
+def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest() -> None:
+    company, _ = worlds.found()
+    for wrong in (
+        Rhythm(spot_share=101),
+        Rhythm(spot_share=-1),
+        Rhythm(spot_share=5, spot_days=29),
+        Rhythm(spot_days=0),
+    ):
+        with pytest.raises(spotplanning.BadSpotChecks):
+            recurring.save("x", name="X", rhythm=wrong, by=company.ana)
+    with pytest.raises(spotplanning.BadSpotChecks):
+        recurring.save("x", name="X", manner=Manner(kind="micro"), rhythm=Rhythm(spot_share=5), by=company.ana)
+    ana, machine = visits.as_(company.ana), api.of(company.ana)
+    due = (clock.now() + timedelta(days=20)).date().isoformat()
+    form = {"name": "Paged", "due": due, "cadence": "none", "template": "yes", "spot_share": "25"}
+    assert ana.post("/reviews/new/", form, secure=True).status_code == 302
+    assert CampaignTemplate.objects.values_list("spot_share", "spot_days").get() == (25, 7)
+    assert "25 % checked" in visits.text(ana.get("/reviews/templates/", secure=True))
+    edit = "/reviews/templates/paged/edit/"
+    assert (
+        'name="spot_share" type="number" min="0" max="100" required value="25"'
+        in ana.get(edit, secure=True).content.decode()
+    )
+    sent = {"version": "1", "name": "Paged", "kind": "agent_owner", "cadence": "none", "days": "20"}
+    refused = ana.post(edit, {**sent, "spot_share": "25", "spot_days": "29"}, secure=True)
+    assert (refused.status_code, "spot_checks_malformed" in visits.text(refused)) == (422, True)
+    assert ana.post(edit, {**sent, "spot_share": "30", "spot_days": "9"}, secure=True).status_code == 302
+    told = machine.get("/api/v1/campaign-templates/paged")
+    assert (told.json()["spot_share"], told.json()["spot_days"]) == (30, 9)
+    changed = machine.patch("/api/v1/campaign-templates/paged", {"spot_share": 0}, headers={"if-match": told["ETag"]})
+    assert (changed.json()["spot_share"], changed.json()["spot_days"], changed.json()["days"]) == (0, 9, 20)
+    body = {"slug": "rest", "name": "By REST", "spot_share": 10}
+    assert machine.post("/api/v1/campaign-templates", body).json()["spot_share"] == 10
+    assert machine.post("/api/v1/campaign-templates", {**body, "slug": "no", "spot_share": 101}).status_code == 400
+    event = timeline.about("template:paged").filter(action=Action.CAMPAIGN_TEMPLATE_CHANGED)[0]
+    assert event.detail["changed"]["spot_share"] == {"before": 25, "after": 30}
+    for wrong_row in ({"spot_share": 101}, {"spot_days": 0}, {"spot_share": 5, "kind": "micro"}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            CampaignTemplate.objects.filter(slug="paged").update(**wrong_row)
 
 
 def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever_did() -> None:
