@@ -347,4 +347,6 @@ BY_RULE: Final = Given("stock-bot", "desk:read", "Which tickets name the device?
 FOUNDED, SET_UP, FIRST_REVIEW, RULES, RULE, DRIFTED = 430, 140, 115, 40, 21, 8
 LEFT, BEGAN, LEAVES = 5.0, 3.0, 0.9
 """So many days ago it was that people came, that systems and agents were registered, and so on."""
+CHECKED_OTHERWISE: Final = "curious-bot"
+"""The agent of which somebody who checked the first review would have kept less."""
 CAMPAIGN, CAMPAIGN_NAME, FIRST_CAMPAIGN = "q4-access", "Fourth quarter: what may agents do?", "q3-rehearsal"

@@ -27,8 +27,8 @@ from governance import (
     reviews,
 )
 from governance.asking import Ask
-from governance.models import Campaign, CombinationRule, ReviewDecision, ReviewItem
-from governance.reviews import Answer
+from governance.models import Campaign, CombinationRule, ReviewDecision, ReviewItem, SpotCheck
+from governance.reviews import Answer, spotchecking, spotplanning
 from scripts.demo import cast, company, history, making, office
 from scripts.demo.making import days_ago, who
 
@@ -206,7 +206,7 @@ def _leave(login: str, ago: float) -> None:
 
 
 def _first_review() -> None:
-    """Rehearse a review over everything, which some answered."""
+    """Rehearse a review over everything, which some answered, and whose answers somebody else checked."""
     ana = who(cast.ANALYST)
     with days_ago(company.FIRST_REVIEW), transaction.atomic():
         made = reviews.make(
@@ -216,12 +216,25 @@ def _first_review() -> None:
             by=ana,
             reason="The first.",
         )
+        spotplanning.switch_on(made.pk, by=ana, share=100, reason="The first: everything is asked twice.")
         reviews.activate(made.pk, by=ana)
     with days_ago(company.FIRST_REVIEW - 6):
         for login in ("sofia", "tara"):
             _answer(made, login, {})
     with days_ago(company.FIRST_REVIEW - 15):
         reviews.close(made.pk, by=ana, reason="The rehearsal is over.", without_answer=True)
+    with days_ago(company.FIRST_REVIEW - 17):
+        _check(made)
+
+
+def _check(campaign: Campaign) -> None:
+    """Let whoever checks answers agree, but for one."""
+    for check in SpotCheck.objects.filter(plan=campaign.pk, checker__isnull=False).select_related("item", "checker"):
+        if check.checker is None:
+            continue
+        kept = check.item.agent_slug != company.CHECKED_OTHERWISE
+        said = ("certify", "", "") if kept else ("revoke", "wrong_scope", "It reads what its task does not need.")
+        spotchecking.answer(check.pk, by=check.checker, verb=said[0], reason_code=said[1], comment=said[2])
 
 
 def _review() -> Campaign:

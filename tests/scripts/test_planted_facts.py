@@ -17,6 +17,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from entitlements.models import Person
 from governance import invariants
 from governance.models import Assignment, Campaign, ReviewItem, ReviewTrigger
+from governance.reviews import spotchecking
 from scripts.demo import company
 from tests import databases
 from tests.scripts import planted
@@ -99,6 +100,19 @@ def test_nobody_without_a_part_in_it_sees_the_review(world: None) -> None:  # no
     for address in (f"/reviews/{company.CAMPAIGN}/", WORK):
         assert browser.get(address).status_code == 404
     assert company.CAMPAIGN_NAME not in browser.get("/").content.decode()
+
+
+def test_what_somebody_who_checked_would_have_kept_less_of_waits_for_whoever_runs_reviews(see: See) -> None:
+    first = Campaign.objects.get(slug=company.FIRST_CAMPAIGN)
+    found = spotchecking.result(first)
+    assert found is not None
+    assert (found.sampled, found.answered, found.nobody) == (10, 7, 3)
+    assert (found.agreement.n, found.agreement.same) == (7, 6)
+    assert "1 of 10 checks would keep less" in see("ana", "/")
+    page = see("ana", f"/reviews/{company.FIRST_CAMPAIGN}/")
+    assert "Tara Quist: Remove" in page
+    assert "It reads what its task does not need." in page
+    assert "6 of 7" in page
 
 
 def test_an_orphan_whose_owner_left_is_on_home_and_on_its_own_page(see: See) -> None:
