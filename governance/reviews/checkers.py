@@ -40,9 +40,10 @@ def find(
     `load` counts what each was asked, and grows; nobody gets more than `cap`. `known` keeps whoever was looked up.
     """
     for some in batched(items, _AT_ONCE):
+        voices = _Voices(some)
         for item, people in of_items(some):
             busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
-            choice = _choose(item, replace(people, busy=busy), load, known)
+            choice = _choose(item, replace(people, busy=busy), load, known, voices)
             if choice.reviewer:
                 load[choice.reviewer] += 1
             yield item, known[choice.reviewer] if choice.reviewer else None, choice
@@ -64,7 +65,28 @@ def of_items(items: Sequence[UUID]) -> list[tuple[UUID, Around]]:
     ]
 
 
-def _choose(item: UUID, people: Around, load: Counter[str], known: MutableMapping[str, Person]) -> Choice:
+class _Voices:
+    """The accounts of people and which of some items they see: read once a person, since a few come up all the time."""
+
+    def __init__(self, items: Sequence[UUID]) -> None:
+        """Begin with nobody."""
+        self._items, self._read = items, dict[str, tuple[list[Person], set[UUID]]]()
+
+    def against(self, person: Person, item: UUID, people: Around) -> Bar | None:
+        """Say why somebody does not check an answer, through whichever account; None when nothing stands against it."""
+        if person.login not in self._read:
+            accounts, sees = independence.accounts_of(person), set[UUID]()
+            for each in accounts:
+                sees |= set(seeing.items_visible_to(each).filter(pk__in=self._items).values_list("pk", flat=True))
+            self._read[person.login] = accounts, sees
+        accounts, sees = self._read[person.login]
+        why = assigning.against(person, people, accounts)
+        return why or (Bar.SEES_IT if item in sees else None)
+
+
+def _choose(
+    item: UUID, people: Around, load: Counter[str], known: MutableMapping[str, Person], voices: _Voices
+) -> Choice:
     """Take the first whom nothing stands against, and pass over whoever the rules alone do not know of."""
     while True:
         choice = reviewing.resolve(people, load)
@@ -73,7 +95,7 @@ def _choose(item: UUID, people: Around, load: Counter[str], known: MutableMappin
             return choice
         if who not in known:
             known[who] = Person.objects.get(login=who)
-        why = against(known[who], item, people)
+        why = voices.against(known[who], item, people)
         if why is None:
             return choice
         sees = {who} if why == Bar.SEES_IT else set[str]()
@@ -82,29 +104,14 @@ def _choose(item: UUID, people: Around, load: Counter[str], known: MutableMappin
 
 def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Bar]]:
     """Yield each of some open checks whose checker may not make it any more, with why."""
-    accounts = {who: independence.accounts_of(who) for who in {each.checker for each in checks if each.checker}}
     for some in batched(checks, _AT_ONCE):
-        people = dict(of_items([each.item_id for each in some]))
-        for who, hers in accounts.items():
-            mine = [each for each in some if each.checker == who]
-            items = [each.item_id for each in mine]
-            seen = {
-                pk
-                for one in hers
-                for pk in seeing.items_visible_to(one).filter(pk__in=items).values_list("pk", flat=True)
-            }
-            for each in mine:
-                why = assigning.against(who, people[each.item_id], hers)
-                why = why or (Bar.SEES_IT if each.item_id in seen else None)
-                if why is not None:
-                    yield each, why
+        items = [each.item_id for each in some]
+        voices, people = _Voices(items), dict(of_items(items))
+        for each in some:
+            if each.checker and (why := voices.against(each.checker, each.item_id, people[each.item_id])) is not None:
+                yield each, why
 
 
 def against(person: Person, item: UUID, people: Around) -> Bar | None:
     """Say why somebody does not check an answer, through whichever account; None when nothing stands against her."""
-    why = assigning.against(person, people)
-    if why is not None:
-        return why
-    accounts = independence.accounts_of(person)
-    sees = any(seeing.items_visible_to(each).filter(pk=item).exists() for each in accounts)
-    return Bar.SEES_IT if sees else None
+    return _Voices([item]).against(person, item, people)
