@@ -11,7 +11,7 @@ from .finding import find
 from .following import NothingToFollowUp, follow_up, may_ask_again
 from .hearing import listen
 from .opening import open_due
-from .seeing import open_of, visible_to
+from .seeing import asks_if_needed, open_of, visible_to
 from .settling import settle_due
 from .telling import happened
 
@@ -19,6 +19,7 @@ __all__ = [
     "NothingToFollowUp",
     "Said",
     "answer",
+    "asks_if_needed",
     "find",
     "follow_up",
     "happened",

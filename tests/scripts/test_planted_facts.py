@@ -129,8 +129,10 @@ def test_an_orphan_whose_sponsor_left_is_suggested_for_removal_and_an_heir_is_as
 
 def test_an_agent_that_nobody_uses_is_asked_about_and_suggested_for_removal(see: See) -> None:
     home = see("sofia", "/")
-    assert "Last year's pilot Nobody has used it for a long time." in home
-    assert "Chat pilot Nobody has used it for a long time." in home
+    for agent in ("Last year's pilot", "Chat pilot"):
+        assert f"{agent} Nobody has used it for a long time." not in home, "a small review asks about it"
+        said = "It says as well whether the agent is still needed"
+        assert re.search(rf"Nobody uses it: {agent} \d items? waits? for your answer {said}", home)
     assert "Leo's assistant Nobody has used it" not in home
     assert "Still needed?" in see("sofia", "/agents/stale-bot/")
     assert "Unused Low risk Suggested Remove" in _row(see("sofia", WORK), "Chat pilot")

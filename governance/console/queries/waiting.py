@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Grant, Person, System, Tool
-from governance import approvalrules, requests, reviews
+from governance import approvalrules, microreviews, requests, reviews
 from governance.models import (
     AccessRequest,
     Campaign,
     Dormancy,
     OfficeProposal,
     ReviewQuestion,
+    ReviewTrigger,
     RuleApproval,
     SpotCheck,
     SpotPlan,
@@ -44,9 +45,15 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
     counted = items.annotate(n=Count("pk")).filter(item__campaign=OuterRef("pk")).values("n")
     return (
         Campaign.objects.filter(pk__in=items.values("item__campaign"))
-        .annotate(waiting=Subquery(counted))
+        .annotate(waiting=Subquery(counted), asks_if_needed=Exists(_asks_if_needed(person)))
         .order_by("due_at")
     )
+
+
+def _asks_if_needed(person: Person) -> QuerySet[ReviewTrigger]:
+    """Return the small reviews by which somebody says as well whether an agent of hers goes on."""
+    rows = microreviews.asks_if_needed(person).filter(campaign=OuterRef("pk"), agent__sponsor=person)
+    return rows.filter(agent__dormancy__step=Dormancy.Step.ASKED)
 
 
 def questions_for(person: Person) -> QuerySet[ReviewQuestion]:
@@ -76,8 +83,12 @@ def proposals_for(person: Person) -> QuerySet[OfficeProposal]:
 
 
 def unneeded(person: Person) -> QuerySet[Agent]:
-    """Return the unused agents about which this person, as their sponsor, is asked whether they are still needed."""
+    """Return the unused agents about which this person, as their sponsor, is asked whether they are still needed.
+
+    Whom a small review asks the same is asked there alone.
+    """
     asked = Agent.objects.filter(sponsor=person, status=Agent.Status.ACTIVE, dormancy__step=Dormancy.Step.ASKED)
+    asked = asked.exclude(pk__in=microreviews.asks_if_needed(person).values("agent"))
     return asked.select_related("dormancy").order_by("slug")
 
 

@@ -79,6 +79,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "unused": Dormancy.objects.filter(
             agent=agent, agent__status=Agent.Status.ACTIVE, step__gt=Dormancy.Step.IN_USE
         ).first(),
+        "asks_if_needed": microreviews.asks_if_needed(doors.person(request)).filter(agent=agent).first(),
         "may_keep": doors.may(caller, "agent-keep", agent),
         "may_activate": agent.status == Agent.Status.STAGED and doors.may(caller, "agent-activate", agent),
         "may_retire": agent.status != Agent.Status.RETIRED and doors.may(caller, "agent-retire", agent),

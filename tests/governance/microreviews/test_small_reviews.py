@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from django.utils.html import strip_tags
 
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import grants
-from entitlements.models import Grant, Tool
+from entitlements.models import Grant, Person, Tool
 from governance import approvalrules, dormancy, microreviews, reviews
 from governance.microreviews import Said, answering, causes, finding
 from governance.models import (
@@ -30,6 +31,7 @@ from governance.reviews.errors import BadAnswer, NotTheReviewer
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -209,6 +211,60 @@ def test_keeping_an_unused_agent_here_says_so_there(low: tuple[Company, Campaign
     assert (unused.step, unused.kept_by, unused.kept_because) == (0, company.sofia, "The books close in March.")
     with pytest.raises(dormancy.NotDormant):
         dormancy.keep(company.bot, by=company.sofia, reason="again")
+
+
+_NEEDED = "It says as well whether the agent is still needed"
+
+
+def _words(who: Person, path: str) -> str:
+    return " ".join(strip_tags(visits.as_(who).get(path, secure=True).content.decode()).split())
+
+
+def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
+    low: tuple[Company, Campaign, list[Grant]], at: Move
+) -> None:
+    company, _, _ = low
+    other = make.agent("other-bot", sponsor=company.sofia)
+    for agent in (company.bot, other):
+        Dormancy.objects.create(agent=agent, step=Dormancy.Step.ASKED, since=clock.now())
+
+    def home(who: Person) -> str:
+        return _words(who, "/")
+
+    def page(who: Person) -> str:
+        return _words(who, "/agents/research-bot/")
+
+    unused, needed = f"{company.bot.name} Nobody has used it for a long time", _NEEDED
+    assert (unused in home(company.sofia), "Keep it" in page(company.sofia)) == (True, True)
+
+    campaign = asked(company, "dormant")
+
+    told = home(company.sofia)
+    assert (unused in told, needed in told) == (False, True)
+    assert told.count("Nobody uses it") == 1
+    assert f"{other.name} Nobody has used it for a long time" in told, "about others she is asked as before"
+    assert ("Keep it" in page(company.sofia), "Answer in the small review" in page(company.sofia)) == (False, True)
+    assert "Retire it for good" in page(company.sofia)
+    assert "Answer in the small review" not in page(company.otto), "nobody asks him"
+    assert "You are asked here alone" in _words(company.sofia, f"/small-reviews/{campaign.slug}/")
+
+    microreviews.answer(campaign.pk, Said("certify", comment="The books close in March."), by=company.sofia, via=UI)
+    assert unused not in home(company.sofia), "before it stands she is not asked again"
+    at(timedelta(minutes=16))
+    microreviews.settle_due()
+    assert (unused in home(company.sofia), Dormancy.objects.get(agent=company.bot).step) == (False, 0)
+
+
+def test_the_sponsor_is_asked_as_before_where_the_small_review_asks_somebody_else(
+    low: tuple[Company, Campaign, list[Grant]],
+) -> None:
+    company, _, _ = low
+    Dormancy.objects.create(agent=company.bot, step=Dormancy.Step.ASKED, since=clock.now())
+    campaign = asked(company, "dormant")
+    for item in campaign.items.all():
+        reviews.reassign(item.pk, company.sam, by=company.ana, reason="She is away.")
+    assert f"{company.bot.name} Nobody has used it for a long time" in _words(company.sofia, "/")
+    assert ("Nobody uses it" in _words(company.sam, "/"), _NEEDED in _words(company.sam, "/")) == (True, False)
 
 
 def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Move) -> None:
