@@ -163,6 +163,21 @@ async def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: fl
             raise _forbidden(why) or Unreachable() from why
 
 
+async def fetch(
+    url: str, body: bytes, headers: Mapping[str, str], *, largest: int, seconds: float = DOCUMENT_SECONDS
+) -> bytes:
+    """POST a body and return the answer. Raises ForbiddenAddress, Unreachable, AnswerTooLarge."""
+    check_url(url)
+    async with client(connections=1, seconds=seconds) as session:
+        try:
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                if answer.status != _OK:
+                    raise Unreachable(status=answer.status)
+                return await read(answer, largest)
+        except (aiohttp.ClientError, TimeoutError, OSError) as why:
+            raise _forbidden(why) or Unreachable() from why
+
+
 def read_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401
     """Do as `fetch_json` where no event loop runs."""
     return asyncio.run(fetch_json(url, largest=largest, seconds=seconds))

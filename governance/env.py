@@ -97,6 +97,8 @@ TABLE: Mapping[str, Variable] = {
         Variable(
             "SEAL_KEY_FILE", "PEM file with the sealer's Ed25519 private key; only `manage.py seal` needs it.", ""
         ),
+        Variable("TIME_STAMP_URL", "Time-stamping authority (RFC 3161) that stamps each evidence pack, if any.", ""),
+        Variable("TIME_STAMP_CA_FILE", "PEM file with the root certificates of TIME_STAMP_URL, which needs it.", ""),
         Variable(
             "DEMO", "Whether upstreams and issuers on loopback, and http, are allowed. Never in production.", "false"
         ),
@@ -305,6 +307,17 @@ def company_sign_in() -> dict[str, dict[str, object]]:
         "settings": {"server_url": issuer, "fetch_userinfo": False, "oauth_pkce_enabled": True},
     }
     return {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
+
+
+def time_stamps() -> tuple[str, str]:
+    """Return the address of the time-stamping authority and the file with its roots; both empty when none is set."""
+    address, roots = text("TIME_STAMP_URL"), text("TIME_STAMP_CA_FILE")
+    if address and not roots:
+        message = "TIME_STAMP_CA_FILE is not set; TIME_STAMP_URL needs it."
+        raise BadEnvironmentError(message)
+    if address:
+        _split("TIME_STAMP_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
+    return address, roots
 
 
 def mailers() -> dict[str, dict[str, Any]]:

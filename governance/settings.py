@@ -24,6 +24,7 @@ KEY_ENCRYPTION_KEY = env.key("KEY_ENCRYPTION_KEY")
 KEY_ENCRYPTION_KEY_PREVIOUS = env.key("KEY_ENCRYPTION_KEY_PREVIOUS")
 ANCHOR_FILE = env.text("ANCHOR_FILE")
 SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
+TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
 NODE_ID = env.text("NODE_ID")
 PRIVATE_NETWORKS = env.networks("PRIVATE_NETWORKS")
 # High-risk access is refused until the set-up page's first lines are green (governance/readiness.py).

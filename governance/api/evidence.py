@@ -43,6 +43,7 @@ class PackShown(Shown):
     sha256 = serializers.CharField()
     key = serializers.CharField(source="key_id")
     sealed_at = serializers.DateTimeField()
+    stamped_at = serializers.DateTimeField(allow_null=True)
     signed_off_by = serializers.CharField(source="signed_off_by.login")
     statement = serializers.CharField()
     tie_out = serializers.DictField(child=serializers.IntegerField())

@@ -19,6 +19,7 @@ class EvidencePack(models.Model):
 
     Its archive is in pieces (of older ones whole, in `content`), `sha256` its digest, `files` the name, rows and digest
     of each file in it, `tie_out` the differences that had to be zero. Whoever signs off answered nothing in it.
+    `stamped_at` is when somebody else saw it (RFC 3161), where an authority for that was set.
     """
 
     campaign = models.OneToOneField(Campaign, primary_key=True, on_delete=models.PROTECT, related_name="pack")
@@ -30,6 +31,7 @@ class EvidencePack(models.Model):
     sha256 = models.CharField(max_length=64)
     files = models.JSONField()
     tie_out = models.JSONField()
+    stamped_at = models.DateTimeField(null=True, blank=True)
     content = models.BinaryField(default=b"")
 
     class Meta:

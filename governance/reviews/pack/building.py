@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from http import HTTPStatus
 from itertools import tee
 from pathlib import Path
@@ -32,7 +33,7 @@ from governance import reviewing
 from governance.models import Campaign
 from governance.reviews import measuring
 
-from . import contents, controls, describing, verify
+from . import contents, controls, describing, stamping, verify
 from .tables import Row, Totals
 
 ISSUER: Final = "evidence"
@@ -56,13 +57,17 @@ class DoesNotTieOut(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A built pack: the archive, its digest, its files (name, digest, rows of a table), the equations, who signed."""
+    """A built pack: its archive with the digest, its files (name, digest, rows), the equations, who signed and when.
+
+    `stamped_at` is the moment that a time-stamping authority names, where one was asked.
+    """
 
     archive: BinaryIO
     sha256: str
     files: list[dict[str, Any]]
     tie_out: dict[str, int]
     key_id: str
+    stamped_at: datetime | None
 
 
 type Told = Callable[[int, int], object]
@@ -75,7 +80,7 @@ PARTS: Final = len(contents.TABLES) + 2
 def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *_: None) -> Iterator[Pack]:
     """Build the pack of a campaign with the sign-off in it, and check it as everybody else will.
 
-    Raises NotSealedYet, DoesNotTieOut.
+    Raises NotSealedYet, DoesNotTieOut, NoTimeStamp.
     """
     with tempfile.TemporaryDirectory(prefix="evidence-") as made, tempfile.TemporaryFile() as file:
         folder = Path(made)
@@ -106,12 +111,15 @@ def build(campaign: Campaign, sign_off: Mapping[str, Any], told: Told = lambda *
         for name, content in written.items():
             (folder / name).write_bytes(content)
         digests = {file.name: _digest(file) for file in sorted(folder.iterdir())}
-        (folder / verify.ENVELOPE).write_bytes(_json(_envelope(campaign, digests, rows, key_id)))
+        envelope = _json(_envelope(campaign, digests, rows, key_id))
+        (folder / verify.ENVELOPE).write_bytes(envelope)
+        if stamp := stamping.of(envelope):
+            (folder / verify.STAMP).write_bytes(stamp.content)
         _put_together(folder, file)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         files = [{"name": name, "sha256": each, "rows": rows.get(Path(name).stem)} for name, each in digests.items()]
-        yield Pack(file, sha256, files, differences, key_id)
+        yield Pack(file, sha256, files, differences, key_id, stamp.at if stamp else None)
 
 
 def _write_tables(folder: Path, campaign: Campaign, told: Told) -> dict[str, int]:

@@ -32,7 +32,7 @@ from governance.models import (
 )
 from governance.reviews import spotchecking
 
-from . import building, tables
+from . import building, stamping, tables
 
 PIECE: Final = 1 << 20
 """How many bytes of an archive one row holds."""
@@ -127,7 +127,7 @@ def _build(run: EvidenceSealing, campaign: Campaign) -> bool:
             return _keep(run, pack)
     except building.NotSealedYet:
         _move(run, _Step.RECORD)
-    except (building.DoesNotTieOut, SignedOffByReviewer) as why:
+    except (building.DoesNotTieOut, stamping.NoTimeStamp, SignedOffByReviewer) as why:
         _refuse(run, why)
     return False
 
@@ -176,6 +176,7 @@ def _keep(run: EvidenceSealing, pack: building.Pack) -> bool:
         sha256=pack.sha256,
         files=pack.files,
         tie_out=pack.tie_out,
+        stamped_at=pack.stamped_at,
     )
     _move(run, _Step.DONE)
     log.record(
@@ -183,7 +184,12 @@ def _keep(run: EvidenceSealing, pack: building.Pack) -> bool:
         about=_about(campaign),
         by=run.asked_by.principal,
         reason=run.statement,
-        detail={"sha256": pack.sha256, "files": len(pack.files), "key": pack.key_id},
+        detail={
+            "sha256": pack.sha256,
+            "files": len(pack.files),
+            "key": pack.key_id,
+            "stamped_at": tables.utc(pack.stamped_at),
+        },
     )
     return True
 

@@ -1,9 +1,12 @@
-"""Check an evidence pack without its maker: `python3 verify.py PACK.zip [public_key.pem]`. Needs Python and openssl.
+"""Check an evidence pack without its maker: `python3 verify.py PACK.zip [public_key.pem [time_stamp_ca.pem]]`.
+
+It needs Python and openssl.
 
 It checks the signature on the manifest (DSSE v1, ECDSA P-256 with SHA-256), the digest and the number of rows of every
 file, that no file is missing or added, the digest of every row of the population, every equation, from the rows
 themselves, and that each sheet's sample is the one that its seed picks. Give the public key that you got from
-elsewhere: the one in the pack only shows that the pack is whole.
+elsewhere: the one in the pack only shows that the pack is whole. Given the certificate of a time-stamping authority, it
+checks as well that the pack has a stamp of it, and says of when (RFC 3161).
 """
 
 from __future__ import annotations
@@ -14,16 +17,19 @@ import hashlib
 import heapq
 import io
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 ENVELOPE = "manifest.dsse.json"
+STAMP = "manifest.tsr"
 SHEETS = "15_ipe_sheets.json"
 SAMPLED = 25
 QUARTER = 25
@@ -44,10 +50,35 @@ def check_signature(envelope: dict[str, Any], public_key: bytes) -> dict[str, An
         key.write_bytes(public_key)
         signature.write_bytes(base64.b64decode(envelope["signatures"][0]["sig"], validate=True))
         message.write_bytes(signed(envelope["payloadType"], payload))
-        command = ["openssl", "dgst", "-sha256", "-verify", str(key), "-signature", str(signature), str(message)]
-        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - openssl, by name on purpose
+        done = _openssl("dgst", "-sha256", "-verify", str(key), "-signature", str(signature), str(message))
     statement: dict[str, Any] = json.loads(payload) if done.returncode == 0 else {}
     return statement
+
+
+def stamped_at(pack: zipfile.ZipFile, authority: bytes) -> str:
+    """Return the moment of the stamp on the manifest, as openssl writes it; empty when there is none that fits.
+
+    Certificates are looked at as they were at that moment (RFC 3161, section 4.3): a pack is kept for longer.
+    """
+    if STAMP not in pack.namelist():
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        roots, stamp, message = (Path(folder) / name for name in ("roots.pem", "stamp", "message"))
+        roots.write_bytes(authority)
+        stamp.write_bytes(pack.read(STAMP))
+        message.write_bytes(pack.read(ENVELOPE))
+        told = _openssl("ts", "-reply", "-in", str(stamp), "-text").stdout
+        found = re.search(r"^Time stamp: (\w{3} +\d+ [\d:]{8})(?:\.\d+)? (\d{4}) GMT$", told, re.MULTILINE)
+        if not found:
+            return ""
+        at = datetime.strptime(f"{found[1]} {found[2]} +0000", "%b %d %H:%M:%S %Y %z")
+        files = ["-in", str(stamp), "-data", str(message), "-CAfile", str(roots)]
+        done = _openssl("ts", "-verify", "-attime", str(int(at.timestamp())), *files)
+    return at.isoformat() if done.returncode == 0 else ""
+
+
+def _openssl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607 - by name on purpose
 
 
 def rows(content: bytes) -> list[dict[str, Any]]:
@@ -215,7 +246,7 @@ def faults(pack: zipfile.ZipFile, public_key: bytes | None = None) -> Iterator[s
 
 def other_files(pack: zipfile.ZipFile, said: dict[str, str]) -> Iterator[str]:
     """Name each file that is missing, was added, or is another than the one that was signed."""
-    names = set(pack.namelist()) - {ENVELOPE}
+    names = set(pack.namelist()) - {ENVELOPE, STAMP}
     for name in sorted(said.keys() ^ names):
         yield f"{name} is missing from the archive" if name in said else f"{name} is not in the manifest"
     for name in sorted(said.keys() & names):
@@ -258,9 +289,16 @@ def main(arguments: list[str]) -> int:
     """Check the pack that is named; 0 when nothing is wrong, 1 otherwise, 2 when it cannot be read."""
     try:
         with zipfile.ZipFile(arguments[0]) as pack:
-            wrong = list(faults(pack, Path(arguments[1]).read_bytes() if len(arguments) > 1 else None))
+            key, authority = [*(Path(name).read_bytes() for name in arguments[1:3]), None, None][:2]
+            wrong = list(faults(pack, key))
+            if authority and not (at := stamped_at(pack, authority)):
+                wrong.append(f"{STAMP} is no time stamp of this authority on this manifest")
+            elif authority:
+                print(f"Stamped at {at} by the authority whose certificate you gave.")  # noqa: T201 - a program
+            elif STAMP in pack.namelist():
+                print(f"{STAMP} was not looked at: give the certificate of its authority as well.")  # noqa: T201
     except (IndexError, OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        print(f"This is no pack that can be read: {error!r}", file=sys.stderr)  # noqa: T201 - a program
+        print(f"This is no pack that can be read: {error!r}", file=sys.stderr)  # noqa: T201 - as above
         return 2
     for sentence in wrong:
         print(f"WRONG: {sentence}")  # noqa: T201 - as above

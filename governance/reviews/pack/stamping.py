@@ -1,0 +1,76 @@
+"""A time stamp on a pack (RFC 3161): somebody else says that its signed manifest was there at a moment.
+
+It is asked for where TIME_STAMP_URL is set. Whoever has our keys and our database could write a pack anew, but not
+with a stamp of before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from django.conf import settings
+from rfc3161_client import (
+    HashAlgorithm,
+    TimestampRequestBuilder,
+    TimeStampResponse,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
+
+from entitlements import egress
+from entitlements.errors import DomainError
+
+TRIES: Final = 3
+BETWEEN_SECONDS: Final = 2.0
+LARGEST_ANSWER: Final = 64 * 1024
+_HEADERS: Final = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
+
+
+class NoTimeStamp(DomainError):
+    """The time-stamping authority gave no stamp that its certificate proves; nothing is sealed without."""
+
+    code, status = "time_stamp_unavailable", HTTPStatus.BAD_GATEWAY
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The answer of the authority as it came (a TimeStampResp, RFC 3161, section 2.4.2), and the moment it names."""
+
+    content: bytes
+    at: datetime
+
+
+def of(message: bytes) -> Stamp | None:
+    """Have a message stamped; None where no authority is set. Only the message's digest leaves this machine.
+
+    Raises NoTimeStamp, after several tries, when the answer is missing, is for something else, or is not proven.
+    """
+    if not settings.TIME_STAMP_URL:
+        return None
+    for left in reversed(range(TRIES)):
+        try:
+            return _stamped(message)
+        except (egress.Unreachable, egress.ForbiddenAddress, VerificationError, ValueError) as why:
+            if not left:
+                raise NoTimeStamp(why=str(why) or type(why).__name__) from why
+            time.sleep(BETWEEN_SECONDS)
+    raise NoTimeStamp
+
+
+def _stamped(message: bytes) -> Stamp:
+    # It asks for a certificate, and carries a nonce. Every authority takes SHA-256.
+    request = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA256).build()
+    asked = egress.fetch(settings.TIME_STAMP_URL, request.as_bytes(), _HEADERS, largest=LARGEST_ANSWER)
+    content = asyncio.run(asked)
+    answer: TimeStampResponse = decode_timestamp_response(content)
+    roots = x509.load_pem_x509_certificates(Path(settings.TIME_STAMP_CA_FILE).read_bytes())
+    VerifierBuilder(nonce=request.nonce, roots=roots).build().verify_message(answer, message)
+    return Stamp(content, answer.tst_info.gen_time)
