@@ -50,15 +50,12 @@ REACHES_OUT: Final = "/api/v1/systems/{key}/discover"
 class Live:
     """The API of a running process, tokens of several people, and what exists there."""
 
-    base: str
-    schema: Any
+    http: httpx2.Client
+    operations: Mapping[str, Any]
+    """Every operation by its label."""
     tokens: Mapping[str, str]
     real: Mapping[str, object]
     log: Path
-
-    def operations(self) -> dict[str, Any]:
-        """Return every operation by its label."""
-        return {found.ok().label: found.ok() for found in self.schema.get_all_operations()}
 
     def key(self, path: str) -> dict[str, object]:
         """Return what exists, for the parts of an address."""
@@ -75,20 +72,21 @@ def live(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         for login in ROLES
     }
     log = tmp_path_factory.mktemp("web") / "log"
-    with web.web(log) as base:
-        document = httpx2.get(f"{base}/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
-        yield Live(base, schemathesis.openapi.from_dict(document), tokens, things.real(world), log)
+    with web.web(log) as base, httpx2.Client(base_url=base, timeout=30) as http:
+        document = http.get("/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
+        found = [each.ok() for each in schemathesis.openapi.from_dict(document).get_all_operations()]
+        yield Live(http, {each.label: each for each in found}, tokens, things.real(world), log)
 
 
 def _ask(live: Live, case: Any, login: str) -> Any:  # noqa: ANN401 - schemathesis' own types
     sent = {**(case.headers or {}), "Authorization": f"Bearer {live.tokens[login]}"}
-    return case.call(base_url=live.base, headers=sent, timeout=30)
+    return case.call(base_url=str(live.http.base_url).rstrip("/"), headers=sent, timeout=30)
 
 
 def _fuzz(live: Live, examples: int) -> list[str]:
     """Ask every operation and return what was not as the schema says."""
     found = []
-    for label, operation in live.operations().items():
+    for label, operation in live.operations.items():
         try:
             _trial(live, operation, examples)()
         except (AssertionError, BaseExceptionGroup) as error:
@@ -134,12 +132,12 @@ def _public(operation: Any) -> bool:  # noqa: ANN401 - as above
 
 @pytest.mark.parametrize("proof", ["", "Bearer nothing", "Bearer mdt_" + "A" * 43, "Basic YTpi", "bearer", "Token x"])
 def test_no_operation_ignores_who_asks(live: Live, proof: str) -> None:
-    for label, operation in live.operations().items():
+    for label, operation in live.operations.items():
         if _public(operation):
             continue
         address = operation.path.format(**live.key(operation.path))
         headers = {"Authorization": proof} if proof else {}
-        answer = httpx2.request(operation.method.upper(), live.base + address, json={}, headers=headers, timeout=30)
+        answer = live.http.request(operation.method.upper(), address, json={}, headers=headers)
         assert answer.status_code == 401, label
         assert answer.headers["WWW-Authenticate"].startswith("Bearer"), label
 
@@ -148,12 +146,12 @@ def test_whoever_has_no_right_to_a_thing_never_reads_or_changes_it(live: Live) -
     """Mallory knows every identifier there is, and is nothing to any of them."""
     headers = {"Authorization": f"Bearer {live.tokens['mallory']}"}
     names = {str(value) for name, value in live.real.items() if name not in COMMON_WORDS}
-    for label, operation in live.operations().items():
+    for label, operation in live.operations.items():
         if _public(operation) or operation.path == "/api/v1/keys":  # public halves of keys are for everybody
             continue
         key = live.key(operation.path)
-        address = live.base + operation.path.format(**key)
-        answer = httpx2.request(operation.method.upper(), address, headers=headers, json={"reason": "x"}, timeout=30)
+        address = operation.path.format(**key)
+        answer = live.http.request(operation.method.upper(), address, headers=headers, json={"reason": "x"})
         if key:
             assert answer.status_code in (403, 404), (label, answer.text)
         said = re.sub(r'"instance":"[^"]*"', "", answer.text)

@@ -1,22 +1,34 @@
 """Nobody updates or deletes what is recorded: refused by role to those who serve, by trigger to the owner."""
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg import errors
+from pytest_django.plugin import DjangoDbBlocker
 
 from audit import roles as grants
+from tests import databases
 from tests.audit import make
 from tests.databases import Addresses
 
 RECORDED = ("events", "leaves", "nodes", "checkpoints")
 
 
-@pytest.fixture
-def sealed(archive: make.Archive, transactional_db: None) -> None:  # noqa: ARG001
-    """A record with a row in every table."""
-    make.events(300)
-    archive.seal()
-    make.event()
+@pytest.fixture(scope="module")
+def sealed(
+    django_db_setup: None,  # noqa: ARG001
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """A record with a row in every table, for all that is refused and changes nothing."""
+    with django_db_blocker.unblock():
+        make.events(300)
+        make.Archive(tmp_path_factory.mktemp("record"), Ed25519PrivateKey.generate()).seal()
+        make.event()
+        yield
+        databases.empty()
 
 
 @pytest.mark.usefixtures("sealed")

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import structlog
 from django.core.checks import Tags, run_checks
+from django.db import connection
 
 from entitlements.models import TrustedIssuer
 from governance import checks, logs
@@ -100,16 +102,41 @@ def test_a_bad_value_stops_the_start_with_one_sentence(spoiled: dict[str, str], 
     assert "Traceback" not in started.stderr
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("role", ["app", "owner", "superuser", "sealer"])
-def test_the_deployment_check_asks_the_database_what_the_role_that_serves_may_do(role: str) -> None:
+@pytest.mark.django_db
+def test_the_deployment_check_asks_the_database_what_the_role_that_serves_may_do() -> None:
     addresses = databases.addresses()
-    admin = databases.at(os.environ["ADMIN_DATABASE_URL"], databases.here())
+    checked = _manage("check", "--deploy", "--fail-level", "WARNING", DATABASE_URL=addresses.app)
+    assert checked.returncode == 0, checked.stderr
+    checked = _manage("check", "--deploy", "--fail-level", "WARNING", DATABASE_URL=addresses.owner)
+    assert checked.returncode != 0
+    assert "owns the record's tables" in checked.stderr
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("role", "told"),
+    [
+        ("app", ""),
+        ("owner", "owns the record's tables"),
+        ("superuser", "is a superuser"),
+        ("sealer", "the sealer alone writes"),
+    ],
+)
+def test_the_check_of_roles_names_what_the_role_that_serves_may_do(
+    role: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses, admin = databases.addresses(), os.environ["ADMIN_DATABASE_URL"]
     address = {"app": addresses.app, "owner": addresses.owner, "superuser": admin, "sealer": addresses.seal}[role]
-    checked = _manage("check", "--deploy", "--fail-level", "WARNING", DATABASE_URL=address)
-    assert (checked.returncode == 0) is (role == "app"), checked.stderr
-    told = {"owner": "owns the record's tables", "superuser": "is a superuser", "sealer": "the sealer alone writes"}
-    assert told.get(role, "") in checked.stderr
+    parts, serving = urlsplit(address), connection.copy()
+    serving.settings_dict |= {"USER": parts.username, "PASSWORD": unquote(parts.password or "")}
+    monkeypatch.setattr(checks, "connection", serving)
+    try:
+        found = checks.roles_are_apart(None)
+    finally:
+        serving.close()
+    assert [each.id for each in found] == ["mandate.E012"] * len(found)
+    assert bool(found) is bool(told)
+    assert told in " ".join(each.msg for each in found)
 
 
 @pytest.mark.django_db
@@ -149,15 +176,10 @@ def test_what_unpickles_is_refused(spoiled: dict[str, Any], told: str, settings:
     assert [found.id for found in checks.nothing_is_pickled(None)] == [told]
 
 
-def test_the_serving_processes_need_no_key_of_the_owner() -> None:
-    shown = _manage("shell", "--no-imports", "-c", "from django.conf import settings; print(list(settings.DATABASES))")
-    assert shown.stdout.strip() == "['default']"
-
-
-def test_cookies_over_https_belong_to_the_host_alone() -> None:
-    ask = "from django.conf import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME)"
+def test_the_serving_processes_need_no_key_of_the_owner_and_cookies_over_https_belong_to_the_host_alone() -> None:
+    ask = "from django.conf import settings as s; print(*s.DATABASES, s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME)"
     shown = _manage("shell", "--no-imports", "-c", ask)
-    assert shown.stdout.split() == ["__Host-session", "__Host-csrf"]
+    assert shown.stdout.split() == ["default", "__Host-session", "__Host-csrf"]
 
 
 @pytest.mark.django_db

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -63,11 +62,6 @@ class Tree:
         )  # fmt: skip
         assert done.returncode == 0, (arguments[:3], done.stdout[-2000:], done.stderr[-3000:])
         return done.stdout
-
-    def made(self, what: str, *arguments: str) -> dict[str, Any]:
-        """Make part of the small company of the benchmarks."""
-        code = "import django; django.setup(); from tests.benchmarks import world; world.main()"
-        return dict(json.loads(self.run("-c", code, what, *arguments)))
 
     @contextmanager
     def serving(self, command: list[str], port: int, healthy: str = "/readyz", **more: str) -> Iterator[str]:
