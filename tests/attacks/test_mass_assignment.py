@@ -9,7 +9,7 @@ from django.db import connection
 from drf_spectacular.generators import SchemaGenerator
 
 from entitlements.models import Role
-from tests import make
+from tests import make, shared
 from tests.attacks import things
 from tests.entitlements.api import client as api
 from tests.governance.console import addresses
@@ -37,9 +37,7 @@ FOREIGN = {
 VALUES = {"string": "mallory", "boolean": True, "integer": 999, "number": 9.5, "array": [], "object": {}}
 
 
-@pytest.fixture
-def world() -> addresses.World:
-    return addresses.world()
+made_world, world = shared.world(addresses.world)
 
 
 def _document() -> dict[str, Any]:

@@ -11,16 +11,14 @@ from audit.context import SYSTEM
 from entitlements import clients, jws, signing
 from entitlements.models import Client, IssuedToken, System
 from entitlements.oauth import bearer, exchange
-from tests import make
+from tests import make, shared
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World
 
 REQUIRED = ("requested_token_type", "audience", "subject_token", "subject_token_type")
 
 
-@pytest.fixture
-def world(db: None) -> World:  # noqa: ARG001
-    return worlds.world()
+made_world, world = shared.world(worlds.world)
 
 
 @pytest.mark.parametrize("name", REQUIRED)

@@ -12,16 +12,14 @@ from audit.context import SYSTEM
 from entitlements import clients, jws, people, signing
 from entitlements.models import IssuedToken, TrustedIssuer
 from entitlements.oauth import bearer, documents
-from tests import make
+from tests import make, shared
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World
 
 PARTNER_KEY = worlds.new_key("partner")
 
 
-@pytest.fixture
-def world(db: None) -> World:  # noqa: ARG001
-    return worlds.world()
+made_world, world = shared.world(worlds.world)
 
 
 @pytest.fixture

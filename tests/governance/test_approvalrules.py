@@ -17,7 +17,7 @@ from entitlements.models import Grant, Tool
 from governance import approvalrules, approvals, combinationrules, requests
 from governance.models import AccessRequest, Approval, ApprovalRule, Notice, RuleApproval
 from governance.notices import hearing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
 
@@ -25,9 +25,7 @@ pytestmark = pytest.mark.django_db
 MONTH = timedelta(days=30)
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def propose(company: Company, **fields: object) -> ApprovalRule:

@@ -15,16 +15,14 @@ from entitlements.words import Risk
 from governance import approvals, asking, narrowing, policies, requests, rules
 from governance.models import AccessRequest, Approval, ApprovalPolicy
 from governance.narrowing import Narrowing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def actions(request: AccessRequest) -> list[str]:

@@ -16,16 +16,14 @@ from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Agent, Grant, Person, Role
 from governance import approvals, delegations, requests
 from governance.models import Approval, Delegation
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def leave(by: Person, to: Person, *, starts: float = -1, ends: float = 24) -> Delegation:

@@ -11,7 +11,7 @@ from entitlements.errors import ReasonRequired
 from entitlements.models import Agent, IssuedToken
 from governance import dormancy, tasks
 from governance.models import Dormancy
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -21,9 +21,7 @@ pytestmark = pytest.mark.django_db
 type At = Callable[[datetime | timedelta], datetime]
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def _days(at: At, days: float) -> None:

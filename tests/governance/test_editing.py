@@ -28,16 +28,14 @@ from governance import (
 from governance.editing import Change
 from governance.models import AccessRequest, Approval
 from governance.narrowing import Narrowing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def _detail(action: Action) -> dict[str, object]:

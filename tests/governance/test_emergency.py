@@ -19,19 +19,21 @@ from entitlements.models import Grant, Person
 from governance import agentcalls, asking, combinationrules, emergency, readiness, separation
 from governance.models import CombinationException, EmergencyGrant, Notice
 from governance.notices import hearing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 
 pytestmark = pytest.mark.django_db
 REASON = "The payroll stands still."
 
 
-@pytest.fixture
-def company() -> companies.Company:
+def _company() -> companies.Company:
     found = companies.found()
     for person in (found.resa, found.rob, found.ana, found.sam, found.otto, found.sofia, found.mallory):
         Authenticator.objects.create(user=person, type=Authenticator.Type.TOTP, data={})
     return found
+
+
+made_world, company = shared.world(_company)
 
 
 def give(company: companies.Company, by: Person, *tools: str, **said: Any) -> EmergencyGrant:  # noqa: ANN401 - what `emergency.give` takes

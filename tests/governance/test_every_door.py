@@ -13,6 +13,7 @@ from entitlements.models import Grant, Person
 from governance import approvals, requests
 from governance.models import AccessRequest, Approval, RequestLine
 from governance.narrowing import Narrowing
+from tests import shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -48,9 +49,7 @@ HIDDEN = "not_found"
 """What is nobody's business is not there: by the API and on pages a stranger finds no request to be refused."""
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def kept(request: AccessRequest) -> QuerySet[RequestLine]:

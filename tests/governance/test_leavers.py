@@ -11,7 +11,7 @@ from entitlements import agents, people
 from entitlements.models import Agent, Change, Person
 from governance import leavers, ownership, tasks
 from governance.models import OfficeProposal
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 
@@ -19,11 +19,13 @@ pytestmark = pytest.mark.django_db
 WEEK = timedelta(days=7)
 
 
-@pytest.fixture
-def company() -> Company:
+def _company() -> Company:
     found = companies.found()
     Person.objects.filter(login__in=["otto", "sofia"]).update(manager=found.mona)
     return found
+
+
+made_world, company = shared.world(_company)
 
 
 def _asked(company: Company) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from audit import clock
 from entitlements.api import caller as callers
 from entitlements.models import Grant
 from governance import approvals, blast, outlook, renewing, requests
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -20,9 +20,7 @@ from tests.governance.console import visits
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_it_grows_by_what_is_kept_and_by_nothing_else(company: Company) -> None:

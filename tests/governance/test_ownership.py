@@ -11,16 +11,14 @@ from entitlements.independence import OwnAppointment
 from entitlements.models import Agent, Change, Grant
 from governance import approvals, asking, ownership, requests
 from governance.models import AccessRequest
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_a_new_sponsor_is_recorded_and_answers_what_is_asked_from_now_on(company: Company) -> None:

@@ -18,7 +18,7 @@ from entitlements.words import Risk
 from governance import approvals, candidates, narrowing, policies, requests, rules
 from governance.models import AccessRequest, Approval, Notice
 from governance.notices import hearing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
 
@@ -31,9 +31,7 @@ TWO_OF_DPO: rules.Policy = {
 }
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def publish(company: Company, policy: rules.Policy) -> None:

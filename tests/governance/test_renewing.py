@@ -16,7 +16,7 @@ from entitlements.models import Grant
 from governance import approvals, asking, narrowing, renewing, requests
 from governance.models import AccessRequest
 from governance.narrowing import Narrowing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -25,9 +25,7 @@ pytestmark = pytest.mark.django_db
 WEEK = timedelta(days=7)
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def held(company: Company, *tools: str) -> Grant:

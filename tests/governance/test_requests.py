@@ -16,16 +16,14 @@ from governance import asking, candidates, narrowing, requests
 from governance.asking import Ask
 from governance.models import AccessRequest, Approval
 from governance.narrowing import Narrowing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_asking_finds_the_approvers_keeps_the_evidence_and_records_one_event(company: Company) -> None:

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
+from tests import shared
 
 if TYPE_CHECKING:
     from tests.entitlements.oauth import worlds
 
 
-@pytest.fixture
-def world(db: None) -> worlds.World:  # noqa: ARG001
+def _world() -> worlds.World:
     from tests.entitlements.oauth import worlds  # noqa: PLC0415 - the settings are known only now
 
     return worlds.world()
+
+
+made_world, world = shared.world(_world)

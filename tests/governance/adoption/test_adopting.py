@@ -21,7 +21,7 @@ from governance import policies, rules
 from governance.adoption import batches, moving
 from governance.models import AdoptedAgent, AdoptionBatch, Notice, SeenAccess
 from governance.notices import hearing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 
@@ -36,9 +36,7 @@ Desk helper,desk-1,mona,clock,now,ghost,
 """
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def look(company: Company, content: bytes = TABLE, agent: str = "") -> AdoptionBatch:

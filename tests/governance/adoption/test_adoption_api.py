@@ -10,7 +10,7 @@ import pytest
 
 from audit import clock
 from entitlements.models import Agent, SeenAgent, System, Workflow
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -20,9 +20,7 @@ pytestmark = pytest.mark.django_db
 TABLE = "agent,client_id,owner,system,tools,person\nDesk helper,desk-1,mona,clock,now wipe,alice\n"
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def post(who: Any, path: str, /, **body: object) -> Any:  # noqa: ANN401 - a client and its answer

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from entitlements.models import Agent, Grant, SeenAgent, Workflow
 from governance.models import AdoptedAgent, AdoptionBatch
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -20,9 +20,7 @@ pytestmark = pytest.mark.django_db
 TABLE = b"agent,client_id,system,tools,person\n<b>Desk</b> =helper,desk-1,clock,now wipe,alice\n"
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_from_a_file_to_the_governed_path_and_back(company: Company) -> None:

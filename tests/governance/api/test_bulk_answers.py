@@ -12,7 +12,7 @@ from entitlements.models import Grant, Person
 from governance import requests
 from governance.models import AccessRequest
 from governance.narrowing import Narrowing
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -20,9 +20,7 @@ from tests.governance.companies import Company
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def read(request: AccessRequest) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 
@@ -17,9 +17,7 @@ SIDES = [{"tools": ["now"], "actions": ["read"]}, {"tools": ["pay*"], "risk_at_l
 RULE = {"name": "pair", "sentence": "Tells the time and pays.", "sides": SIDES, "reason": "Asked for by audit."}
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_a_rule_is_proposed_looked_at_and_published_and_then_refuses(company: companies.Company) -> None:

@@ -14,7 +14,7 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import catalog, grants
 from entitlements.models import Client
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.api.test_agents_ask import token
@@ -25,8 +25,7 @@ URL = "/api/v1/requests/narrowest"
 ASKED = {"agent": "research-bot", "entitlement": "clock:use"}
 
 
-@pytest.fixture
-def company() -> Company:
+def _company() -> Company:
     """Make the company, whose agent called one tool, and two others that hold another for a day."""
     company = companies.found()
     now, start = company.use.lines.get(tool__name="now"), clock.now()
@@ -34,6 +33,9 @@ def company() -> Company:
         terms = grants.Terms({now.tool: now.limits}, start, start + timedelta(days=1))
         grants.issue(make.agent(slug), company.use, terms, by=SYSTEM, reason="a test")
     return company
+
+
+made_world, company = shared.world(_company)
 
 
 def called(company: Company, action: Action = Action.CALL_DENIED) -> None:

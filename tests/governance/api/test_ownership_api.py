@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests import shared
 from tests.entitlements.api import client
 from tests.governance import companies
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 @pytest.mark.parametrize("office", ["sponsor", "owner", "backup"])

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 
@@ -21,9 +21,7 @@ STAGES: dict[str, list[dict[str, object]]] = {
 SAID = {"reason": "Two see more than one."}
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_a_policy_is_proposed_by_one_confirmed_by_another_and_stays_readable(company: companies.Company) -> None:

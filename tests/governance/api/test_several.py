@@ -14,7 +14,7 @@ from audit.models import Event
 from entitlements.models import Agent, Grant, Person
 from governance import approvals, ownership
 from governance.models import AccessRequest, OfficeProposal
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.api.test_bulk_answers import read
@@ -23,9 +23,7 @@ from tests.governance.companies import Company
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def several(by: Person, address: str, key: str = "", **body: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a body

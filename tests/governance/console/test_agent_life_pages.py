@@ -10,7 +10,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import agents, agentversions, lifecycle
 from entitlements.models import Agent, Client, RoleAssignment
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
 
@@ -18,9 +18,7 @@ pytestmark = pytest.mark.django_db
 BOT = {"name": "Travel desk", "purpose": "Books trains.", "sponsor": "sofia", "owner": "otto"}
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_the_sponsor_puts_a_staged_agent_into_use_and_nobody_else_is_offered_it(company: companies.Company) -> None:

@@ -7,7 +7,7 @@ import pytest
 from audit import clock
 from governance import policies
 from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -16,9 +16,7 @@ pytestmark = pytest.mark.django_db
 HERE = "/settings/approvals/"
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def form(**said: str) -> dict[str, str]:

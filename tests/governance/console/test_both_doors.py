@@ -11,7 +11,7 @@ import pytest
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.models import Person, Role, System
 from governance.console import matrix
-from tests import make
+from tests import make, shared
 from tests.architecture import tree
 from tests.governance.console import addresses, visits
 
@@ -79,9 +79,7 @@ def _pages() -> Iterator[tuple[str, str, matrix.Page]]:
             yield name, method, page
 
 
-@pytest.fixture
-def world() -> addresses.World:
-    return addresses.world()
+made_world, world = shared.world(addresses.world)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from audit import clock
 from entitlements import definitions
 from entitlements.catalog import searching
 from entitlements.models import Entitlement, EntitlementTool, Person, Tool, ToolVersion
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.console import visits
@@ -22,9 +22,7 @@ from tests.governance.console import visits
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from entitlements import people
 from entitlements.models import Person
 from governance import delegations
 from governance.models import Delegation
+from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -20,9 +21,7 @@ from tests.governance.console import visits
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def form(to: str) -> dict[str, str]:

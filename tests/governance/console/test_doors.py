@@ -15,16 +15,14 @@ from audit.models import Event
 from entitlements import people, sealing
 from entitlements.models import ApiToken, Guardrail, Role
 from governance.console import middleware, signin
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_what_is_not_yours_looks_exactly_like_what_does_not_exist(company: companies.Company) -> None:
@@ -162,7 +160,7 @@ def test_no_page_can_be_framed(company: companies.Company) -> None:
 
 @pytest.mark.parametrize("path", ["/stop/everything/", "/settings/tokens/"])
 def test_an_old_sign_in_is_no_proof_for_what_weighs_most(path: str) -> None:
-    browser = visits.as_(make.person("resa", roles=[Role.SECURITY], password="correct horse battery staple"))
+    browser = visits.as_(make.person("rita", roles=[Role.SECURITY], password="correct horse battery staple"))
     session = browser.session
     session["account_authentication_methods"] = [{"method": "password", "at": time.time() - 301}]
     session.save()

@@ -8,15 +8,14 @@ import pytest
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from governance import approvals
+from tests import shared
 from tests.governance import companies
 from tests.governance.console import visits
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def _listed(page: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from audit import timeline
 from audit.actions import Action
 from entitlements.models import Person, Role
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -17,9 +17,7 @@ from tests.governance.reviews import worlds
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 @pytest.fixture
@@ -141,8 +139,8 @@ def test_a_join_that_cannot_be_says_why_and_keeps_what_was_written(
     assert list(group.people.all()) == [company.alice]
 
 
-def test_home_counts_the_items_of_reviews_that_wait() -> None:
-    company, _ = worlds.found()
+def test_home_counts_the_items_of_reviews_that_wait(company: companies.Company) -> None:
+    make.grant(company.bot, company.use, people=[company.alice])
     campaign = worlds.campaign(company)
     page = visits.text(visits.as_(company.sofia).get("/"))
     assert f'href="/reviews/{campaign.slug}/work/"' in page

@@ -10,7 +10,7 @@ from audit import timeline
 from entitlements.models import Person, Tool
 from governance import agentcalls, combinationrules, overrides, separation
 from governance.models import CombinationRule
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -21,12 +21,14 @@ pytestmark = pytest.mark.django_db
 PAGE = "/systems/clock/tools/remove/"
 
 
-@pytest.fixture
-def company() -> Company:
+def _company() -> Company:
     """Make the company, whose agent holds every tool of the clock."""
     company = companies.found()
     make.grant(company.bot, company.use)
     return company
+
+
+made_world, company = shared.world(_company)
 
 
 def rule(company: Company, **second: list[str]) -> CombinationRule:

@@ -14,7 +14,7 @@ from entitlements import clients, people
 from entitlements.models import Agent, Client
 from governance import ownership
 from governance.models import OfficeProposal
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
 
@@ -26,9 +26,7 @@ CLIENT = {"client_id": "travel-desk", "auth": "client_secret_basic"}
 CLIENTS = "/agents/research-bot/clients/"
 
 
-@pytest.fixture
-def company() -> companies.Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_an_agent_is_registered_with_the_people_who_answer_for_it(company: companies.Company) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 
 from governance import combinationrules
 from governance.models import AgentCall, CombinationRule
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -31,8 +31,7 @@ SIDES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture
-def company() -> Company:
+def _company() -> Company:
     """Make the company; its bot looks up times, and a second agent of another owner pays."""
     found = companies.found()
     pay = make.tool(make.system("bank"), "pay", risk="medium")
@@ -41,6 +40,9 @@ def company() -> Company:
     make.grant(make.agent("payer"), make.entitlement(pay.system, pay))
     make.grant(found.bot, found.use, people=[found.alice])
     return found
+
+
+made_world, company = shared.world(_company)
 
 
 @pytest.fixture

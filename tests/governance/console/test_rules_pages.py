@@ -7,7 +7,7 @@ import pytest
 from entitlements.models import Role
 from governance import combinationrules
 from governance.models import CombinationException, CombinationRule
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -15,9 +15,7 @@ from tests.governance.console import visits
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company: Company) -> None:

@@ -11,7 +11,7 @@ from audit import clock
 from audit.models import Event
 from entitlements.models import Person, Role
 from governance import reviews
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
 
@@ -31,11 +31,13 @@ WEIGHTY = {
 LOOKED_AT = {"the back office": "/admin/", "an export": "/reviews/q4/evidence.csv"}
 
 
-@pytest.fixture
-def company() -> companies.Company:
+def _company() -> companies.Company:
     found = companies.found()
     make.client(found.bot, "c-1")
     return found
+
+
+made_world, company = shared.world(_company)
 
 
 def _who(company: companies.Company, login: str) -> Person:

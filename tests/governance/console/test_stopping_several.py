@@ -8,7 +8,7 @@ import pytest
 
 from audit import timeline
 from entitlements.models import Agent, Grant
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -16,9 +16,7 @@ from tests.governance.console import visits
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 def test_ticked_access_is_looked_at_then_paused_or_removed_each_for_itself(company: Company) -> None:

@@ -9,7 +9,7 @@ from entitlements import catalog
 from entitlements.models import Tool
 from governance.models import Notice
 from governance.notices import hearing
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -19,8 +19,7 @@ pytestmark = pytest.mark.django_db
 PAGE = "/tool-changes/"
 
 
-@pytest.fixture
-def company() -> Company:
+def _company() -> Company:
     """Make the company, with a text that changed at one system and a schema at another."""
     company = companies.found()
     other = make.system("office", owner=company.mona)
@@ -32,6 +31,9 @@ def company() -> Company:
     changed = [{"name": "book", "description": "Does book.", "inputSchema": schema}]
     catalog.record_seen(other, changed, by=company.ana.principal)
     return company
+
+
+made_world, company = shared.world(_company)
 
 
 def states() -> dict[str, str]:

@@ -17,7 +17,7 @@ from governance import appealing, approvals, delegations, dormancy, ownership, t
 from governance.models import Delivery, Notice
 from governance.notices import hearing, hooks, outbox, preferences
 from governance.notices.hooks import EVENTS
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.notices.sinks import Sink, sink
@@ -27,9 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.loopback]
 type Clock = Callable[[datetime | timedelta], datetime]
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 @pytest.fixture

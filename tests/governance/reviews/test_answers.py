@@ -17,7 +17,7 @@ from governance import delegations, reviews
 from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import Answer
 from governance.reviews.errors import BadAnswer, NothingLeft, NotTheOwner, NotTheReviewer, TooLateToRecall
-from tests import make
+from tests import make, shared
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
@@ -27,11 +27,13 @@ type Move = Callable[[datetime | timedelta], datetime]
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def review() -> tuple[Company, Campaign, ReviewItem]:
+def _review() -> tuple[Company, Campaign, ReviewItem]:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
     return company, campaign, worlds.item(campaign)
+
+
+made_world, review = shared.world(_review)
 
 
 def only(item: ReviewItem, *tools: str, **fields: object) -> Answer:

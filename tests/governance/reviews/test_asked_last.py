@@ -19,7 +19,7 @@ from governance.reviews.campaigns import Manner
 from governance.reviews.fallback import FallbackUnfit
 from governance.reviews.pack import describing
 from governance.reviews.recurring import Rhythm
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -67,12 +67,14 @@ def rules(campaign: Campaign) -> set[str]:
     return {each.resolution["rule"] for each in Assignment.objects.filter(item__campaign=campaign)}
 
 
-@pytest.fixture
-def company() -> Company:
+def _company() -> Company:
     company = companies.found()
     orphaned(company, 5)
     group("desk", "cora", "bela", "sofia")
     return company
+
+
+made_world, company = shared.world(_company)
 
 
 def test_without_a_group_it_waits_visibly_and_with_one_whoever_has_least_is_asked(company: Company) -> None:

@@ -31,7 +31,7 @@ from governance.models import (
 from governance.notices import hearing
 from governance.reviews import Answer, auditing, workpapers
 from governance.reviews.pack import sealing
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -42,9 +42,7 @@ pytestmark = pytest.mark.django_db
 FRIDAY = 4
 
 
-@pytest.fixture
-def company() -> Company:
-    return companies.found()
+made_world, company = shared.world(companies.found)
 
 
 @pytest.fixture

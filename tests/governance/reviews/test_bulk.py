@@ -15,7 +15,7 @@ from governance import reviews
 from governance.models import Campaign, Draft, ReviewDecision, ReviewItem, Suggestion, UsageDay
 from governance.reviews import Answer, bulk
 from governance.reviews.errors import BadBulk
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -31,8 +31,7 @@ def _used(grant: Grant) -> None:
     UsageDay.objects.create(day=now.date(), **row)
 
 
-@pytest.fixture
-def review() -> tuple[Company, Campaign, dict[str, ReviewItem]]:
+def _review() -> tuple[Company, Campaign, dict[str, ReviewItem]]:
     """A second campaign over three alike and harmless agents, one with other tools, one unseen, and the critical one.
 
     All were used but the second; a person kept all but the third before.
@@ -52,6 +51,9 @@ def review() -> tuple[Company, Campaign, dict[str, ReviewItem]]:
     reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = worlds.campaign(company)
     return company, campaign, {item.agent_slug: item for item in ReviewItem.objects.filter(campaign=campaign)}
+
+
+made_world, review = shared.world(_review)
 
 
 def test_keeping_in_bulk_is_for_what_is_alike_and_unchanged_alone(

@@ -11,7 +11,7 @@ from audit.models import Event
 from governance.models import Campaign, ReviewItem
 from governance.reviews import handing
 from governance.reviews.errors import BadBulk
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -20,13 +20,15 @@ from tests.governance.reviews import worlds
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def review() -> tuple[Company, Campaign]:
+def _review() -> tuple[Company, Campaign]:
     """Four items wait for sofia; one of them acts for mona."""
     company, _ = worlds.found()
     for name, person in (("one", company.bob), ("two", company.bob), ("own", company.mona)):
         make.grant(make.agent(name, sponsor=company.sofia), worlds.low(company), people=[person])
     return company, worlds.campaign(company)
+
+
+made_world, review = shared.world(_review)
 
 
 def test_what_the_other_may_answer_changes_hands_as_it_was_looked_at(review: tuple[Company, Campaign]) -> None:

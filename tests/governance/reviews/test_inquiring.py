@@ -17,7 +17,7 @@ from governance.models import Campaign, Notice, ReviewItem, ReviewQuestion
 from governance.notices import hearing
 from governance.reviews import errors, inquiring
 from governance.reviews.pack import sealing
-from tests import databases, make
+from tests import databases, make, shared
 from tests.entitlements.api import client
 from tests.governance.api.test_agents_ask import token
 from tests.governance.companies import Company
@@ -30,11 +30,13 @@ ITEMS, QUESTIONS = "/api/v1/review-items", "/api/v1/review-questions"
 HOSTILE = "=1+1 \u202e<script>window.owned=1</script>"
 
 
-@pytest.fixture
-def review() -> Review:
+def _review() -> Review:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
     return company, campaign, worlds.item(campaign)
+
+
+made_world, review = shared.world(_review)
 
 
 def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review) -> None:

@@ -15,7 +15,7 @@ from governance.models import Campaign, Delegation, Notice, ReviewItem, ReviewQu
 from governance.notices import hearing
 from governance.reviews import inquiring
 from governance.reviews.pack import outcomes
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -26,11 +26,13 @@ type Review = tuple[Company, Campaign, ReviewItem]
 QUESTIONS = "/api/v1/review-questions"
 
 
-@pytest.fixture
-def review() -> Review:
+def _review() -> Review:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
     return company, campaign, worlds.item(campaign)
+
+
+made_world, review = shared.world(_review)
 
 
 def leave(by: Person, to: Person) -> Delegation:

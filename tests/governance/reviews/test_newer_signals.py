@@ -19,7 +19,7 @@ from governance import reviews, tasks
 from governance.models import Campaign, NewerSignal, ReviewDecision, ReviewItem, SignalRun, Suggestion, UsageDay
 from governance.reviews import newer
 from governance.reviews.pack import contents
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -40,8 +40,7 @@ def called(grant: Grant, *names: str) -> None:
         UsageDay.objects.create(**row, calls=7, denied=0, last_at=now)
 
 
-@pytest.fixture
-def begun() -> tuple[Company, Campaign, Grant]:
+def _begun() -> tuple[Company, Campaign, Grant]:
     """A review of access that is old, of which one tool is called."""
     company = companies.found()
     company.use.longest = 2 * OLD
@@ -50,6 +49,9 @@ def begun() -> tuple[Company, Campaign, Grant]:
     grant = make.grant(company.bot, company.use, people=[company.alice], starts_at=start, lasts=OLD + worlds.MONTH)
     called(grant, "now")
     return company, worlds.campaign(company), grant
+
+
+made_world, begun = shared.world(_begun)
 
 
 def tomorrow(at: Move) -> None:

@@ -15,7 +15,7 @@ from governance.reviews import claiming
 from governance.reviews.campaigns import Manner
 from governance.reviews.errors import ConflictOfInterest
 from governance.reviews.pack import tables
-from tests import make
+from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
 from tests.governance.reviews import worlds
@@ -24,11 +24,13 @@ pytestmark = pytest.mark.django_db
 OWNERS = Manner(kind="resource_owner")
 
 
-@pytest.fixture
-def company() -> Company:
+def _company() -> Company:
     company = companies.found()
     Person.objects.filter(pk=company.sofia.pk).update(manager=company.mallory)
     return company
+
+
+made_world, company = shared.world(_company)
 
 
 def given_by_sam(company: Company, *, by: Person | None = None) -> Grant:

@@ -10,10 +10,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from audit import clock
-from entitlements.models import Agent, Grant, Person
-from governance import approvals, reviews
+from entitlements.models import Agent, Person
+from governance import reviews
 from governance.models import (
-    AccessRequest,
     Assignment,
     Campaign,
     PopulationRow,
@@ -25,19 +24,20 @@ from governance.models import (
     ReviewLine,
     TakenBack,
 )
-from tests import databases, make
-from tests.governance import companies
+from tests import databases, make, shared
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def review() -> tuple[Company, Campaign, ReviewItem]:
+def _review() -> tuple[Company, Campaign, ReviewItem]:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
     return company, campaign, worlds.item(campaign)
+
+
+made_world, review = shared.world(_review)
 
 
 def decision(item: ReviewItem, by: Person, **fields: Any) -> ReviewDecision:  # noqa: ANN401
@@ -66,40 +66,11 @@ def test_a_decision_that_nothing_stands_against_is_taken(review: tuple[Company, 
     assert decision(item, company.sofia) in ReviewDecision.objects.all()
 
 
-def test_nothing_is_decided_before_a_campaign_begins_or_after_it_closes() -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
-    item, live = worlds.item(campaign), worlds.live(worlds.item(campaign))
-    reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
-    with refused("under way"), transaction.atomic():
-        decision(item, company.sofia, assignment=live)
-    draft = worlds.campaign(company, start=False, slug="next")
-    early = ReviewItem.objects.create(
-        campaign=draft, number=1, agent=company.bot, system=company.system, subjects_digest="", subjects=[], risk="low"
-    )
-    waits = Assignment.objects.create(item=early, reviewer=company.sofia, assigned_at=clock.now())
-    with refused("under way"):
-        decision(early, company.sofia, assignment=waits)
-
-
 def test_an_inactive_person_decides_nothing(review: tuple[Company, Campaign, ReviewItem]) -> None:
     company, _, item = review
     Person.objects.filter(pk=company.sofia.pk).update(is_active=False, disabled_at=clock.now())
     with refused("active person"):
         decision(item, company.sofia)
-
-
-def test_the_requester_decides_nothing_about_what_they_requested() -> None:
-    company, grant = worlds.found()
-    request = company.ask("now", by=company.sofia)
-    Grant.objects.filter(pk=grant.pk).update(request_id=request.pk)
-    item = worlds.item(worlds.campaign(company))
-    assert worlds.live(item).reviewer == company.sam
-    give(item, company.sofia)
-    with refused("requested"), transaction.atomic():
-        decision(item, company.sofia)
-    AccessRequest.objects.filter(pk=request.pk).update(requested_by=company.otto)
-    decision(item, company.sofia)
 
 
 def test_whoever_benefits_decides_nothing_by_name_or_by_group(review: tuple[Company, Campaign, ReviewItem]) -> None:
@@ -216,18 +187,6 @@ def test_what_is_of_high_risk_is_decided_by_two_distinct_people(
     ReviewItem.objects.filter(pk=item.pk).update(state="decided", current_decision=cut)
 
 
-def test_whoever_approved_it_lately_does_not_certify_it() -> None:
-    company = companies.found()
-    asked = company.ask("remove")
-    for who in (company.sofia, company.sam):
-        approvals.approve(asked.pk, by=who)
-    item = worlds.item(worlds.campaign(company))
-    assert worlds.live(item).reviewer == company.resa or worlds.live(item).reviewer is None
-    give(item, company.sam)
-    with refused("approved lately"):
-        decision(item, company.sam)
-
-
 def test_a_second_decision_supersedes_what_was_taken_back_or_is_none(
     review: tuple[Company, Campaign, ReviewItem],
 ) -> None:
@@ -318,22 +277,6 @@ def test_the_population_is_neither_edited_nor_added_to(review: tuple[Company, Ca
     for fields in edits:
         with refused("fixed when it begins"), transaction.atomic():
             Campaign.objects.update(**fields)
-
-
-def test_a_campaign_begins_as_a_draft_and_only_with_all_of_its_population() -> None:
-    company, _ = worlds.found()
-    draft = worlds.campaign(company, start=False)
-    begun = {"state": "active", "snapshot_at": clock.now(), "population_rows": 1, "population_sha256": "0" * 64}
-    rows = Campaign.objects.filter(pk=draft.pk)
-    rows.update(state="staging")
-    with refused("all of its population"), transaction.atomic():
-        rows.update(**{**begun, "state": "staged"})
-    with refused("hashed_population"), transaction.atomic():
-        rows.update(**{**begun, "state": "staged", "population_sha256": "", "population_rows": 0})
-    with refused("begins as a draft"):
-        Campaign.objects.create(
-            slug="x", name="x", owner=company.ana, due_at=clock.now() + timedelta(1), created_at=clock.now(), **begun
-        )
 
 
 def test_a_campaign_closes_with_every_outcome_and_every_removal_proven(

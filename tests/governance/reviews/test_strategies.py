@@ -18,7 +18,7 @@ from governance.reviews import deadlines, previewing, recurring
 from governance.reviews.campaigns import Manner
 from governance.reviews.errors import BadManner
 from governance.reviews.pack import describing
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -30,13 +30,15 @@ KEEP, REMOVE = worlds.KEEP, worlds.REMOVE
 TWO, WHOLE = {"low": "any_deny_denies"}, {"low": "all_must_keep"}
 
 
-@pytest.fixture
-def company() -> Company:
+def _company() -> Company:
     """Make the company, with one harmless access of two tools for alice."""
     company = companies.found()
     harmless = make.entitlement(company.system, make.tool(company.system), make.tool(company.system))
     make.grant(company.bot, harmless, people=[company.alice])
     return company
+
+
+made_world, company = shared.world(_company)
 
 
 def begun(company: Company, strategies: dict[str, str]) -> tuple[Campaign, ReviewItem]:

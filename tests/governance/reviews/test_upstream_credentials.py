@@ -16,7 +16,7 @@ from entitlements.gateway import directory
 from entitlements.models import Secret, Tool
 from governance import reviews
 from governance.models import Campaign, NoAnswer, ReviewItem, UsageDay
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -28,12 +28,14 @@ from tests.governance.reviews.worlds import KEEP
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def kept() -> tuple[Company, str]:
+def _kept() -> tuple[Company, str]:
     """A company whose clock is opened by a credential; returns it with the key of its item."""
     company = companies.found()
     secret = vault.set_secret(company.system, kind="bearer", value="hush-hush-1234", by=company.sam.principal)
     return company, f"clock:{secret.fingerprint}"
+
+
+made_world, kept = shared.world(_kept)
 
 
 def sent(company: Company) -> bool:
