@@ -74,7 +74,8 @@ def live(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     log = tmp_path_factory.mktemp("web") / "log"
     with web.web(log) as base, httpx2.Client(base_url=base, timeout=30) as http:
         document = http.get("/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
-        found = [each.ok() for each in schemathesis.openapi.from_dict(document).get_all_operations()]
+        schema: Any = schemathesis.openapi.from_dict(document)
+        found = [each.ok() for each in schema.get_all_operations()]
         yield Live(http, {each.label: each for each in found}, tokens, things.real(world), log)
 
 
