@@ -17,11 +17,14 @@ from governance.reviews.errors import ConflictOfInterest
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
-from tests.governance.reviews.test_refusals import decision, give, refused, review
+from tests.governance.reviews.test_refusals import decision, give, refused, review_of_one
 
 pytestmark = pytest.mark.django_db
 
-__all__ = ["review"]
+
+@pytest.fixture
+def review() -> tuple[Company, Campaign, ReviewItem]:
+    return review_of_one()
 
 
 def twin_of(person: Person) -> Person:

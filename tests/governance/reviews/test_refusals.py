@@ -31,13 +31,13 @@ from tests.governance.reviews import worlds
 pytestmark = pytest.mark.django_db
 
 
-def _review() -> tuple[Company, Campaign, ReviewItem]:
+def review_of_one() -> tuple[Company, Campaign, ReviewItem]:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
     return company, campaign, worlds.item(campaign)
 
 
-made_world, review = shared.world(_review)
+made_world, review = shared.world(review_of_one)
 
 
 def decision(item: ReviewItem, by: Person, **fields: Any) -> ReviewDecision:  # noqa: ANN401
