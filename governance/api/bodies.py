@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from entitlements.api import preconditions
@@ -11,7 +13,7 @@ from entitlements.api.caller import Caller
 from entitlements.api.fields import Lasts, Shown, Strict, Text
 from governance.models import AccessRequest, Approval, RequestLine, RequestQuestion
 
-_NAME, _MOST = 128, 200
+_NAME, _MOST, _LARGEST = 128, 200, 2**53
 
 
 class Names(serializers.ListField):
@@ -21,6 +23,23 @@ class Names(serializers.ListField):
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(**{"max_length": _MOST, **kwargs})
+
+
+@extend_schema_field(OpenApiTypes.NUMBER)
+class Number(serializers.Field[int | float, int | float, int | float, Any]):
+    """A number that came as one, and that JSON holds exactly."""
+
+    default_error_messages: Final = {"invalid": "A number is needed."}  # type: ignore[misc]
+
+    def to_internal_value(self, data: Any) -> int | float:  # noqa: ANN401 - the framework's signature
+        """Refuse everything else, true and false too."""
+        if type(data) not in (int, float) or not abs(data) <= _LARGEST:
+            self.fail("invalid")
+        return data  # type: ignore[no-any-return]  # a number by its type
+
+    def to_representation(self, value: float) -> int | float:
+        """Write it as it is."""
+        return value
 
 
 class Limits(serializers.DictField):

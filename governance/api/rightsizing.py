@@ -1,4 +1,4 @@
-"""The use of access over REST: what was seen of each line, what could go with its replay, and letting it go."""
+"""The use of access over REST: what was seen of each line, what is more than that with its replay, letting it go."""
 
 from __future__ import annotations
 
@@ -23,13 +23,27 @@ from governance import reviews
 from governance.models import UsageDay
 from governance.reviews import rightsizing, usage
 
-from .bodies import Names
+from .bodies import Names, Number
 from .matrix import MATRIX
 from .simulating import ReductionShown
 
 
+class TighteningShown(Shown):
+    """One limit far above its use: the most that is allowed, the most that was used in so many calls, what could be."""
+
+    tool = serializers.CharField()
+    argument = serializers.CharField()
+    limit = Number()
+    most = Number()
+    calls = serializers.IntegerField()
+    proposed = Number()
+
+
 class LargerThanUsed(Shown):
-    """What could go from one grant: tools that nobody called in ninety days, and what their going would have denied."""
+    """What could go from one grant: tools that nobody called in ninety days, the room of limits far above their use.
+
+    `replay` says what all of it together would have denied.
+    """
 
     grant = serializers.UUIDField(source="grant.pk")
     agent = serializers.CharField(source="grant.agent.slug")
@@ -37,6 +51,7 @@ class LargerThanUsed(Shown):
     entitlement = serializers.CharField(source="grant.entitlement.scope")
     drop = serializers.ListField(child=serializers.CharField())
     keep = serializers.ListField(child=serializers.CharField())
+    tighten = TighteningShown(many=True)
     replay = serializers.SerializerMethodField()
 
     @extend_schema_field(ReductionShown)
@@ -46,9 +61,13 @@ class LargerThanUsed(Shown):
 
 
 class RightSizeAsked(Strict):
-    """The tools to take away, all of them still unused, and why."""
+    """The tools to take away, all of them still unused; the most of arguments, by tool and argument; and why.
 
-    drop = Names()
+    A most is what is proposed now, or gentler: above it, and below the limit that holds.
+    """
+
+    drop = Names(required=False, default=list)
+    tighten = serializers.DictField(child=serializers.DictField(child=Number()), required=False, default=dict)
     reason = Text(max_length=500)
 
 
@@ -143,7 +162,7 @@ class RightSizing(Listing):
 
     @extend_schema(responses=LargerThanUsed(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """List what could go without denying anything that was done in ninety days."""
+        """List what could go, or be limited further, without denying anything that was done in ninety days."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(LargerThanUsed(rightsizing.proposals(page or []), many=True).data)
 
@@ -155,11 +174,14 @@ class RightSize(Endpoint):
 
     @extend_schema(request=RightSizeAsked, responses=GrantShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Take unused tools from a grant, as a person who may; all of them ends it."""
+        """Take unused tools from a grant and lower limits far above their use, as a person who may.
+
+        All tools of it ends it.
+        """
         grant = self.find(visibility.grants(self.caller), pk=key)
         self.permit(grant, *grants.about(grant))
         body = self.body(RightSizeAsked)
         if self.caller.human is None:
             raise reviews.MayNotReview
-        rightsizing.apply(grant, body["drop"], by=self.caller.human, reason=body["reason"])
+        rightsizing.apply(grant, body["drop"], body["tighten"], by=self.caller.human, reason=body["reason"])
         return Response(GrantShown(self.find(visibility.grants(self.caller), pk=key)).data)

@@ -294,10 +294,16 @@ def here(context: Mapping[str, Any], **changes: object) -> str:
     return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
+@register.filter
+def figure(value: float) -> str:
+    """Write a number with its thousands apart."""
+    return f"{value:,.10g}"
+
+
 @register.simple_tag
 def spread(name: str, bounds: Sequence[float]) -> SafeString:
     """Say between which numbers an argument was."""
-    least, most = (f"{each:,.10g}" for each in bounds)
+    least, most = map(figure, bounds)
     if least == most:
         return format_html(_("{} was always {}"), foreign(name), least)
     return format_html(_("{} was {} to {}"), foreign(name), least, most)

@@ -17,7 +17,8 @@ class UsageDay(models.Model):
     """The calls of one tool by one agent on one day (UTC), under one grant; without a grant, those that none covered.
 
     `people` holds a hash for each person acted for, so that they can be counted over many days and named nowhere.
-    `ranges` holds, by name, the least and the most of each number among the arguments that a limit bounds.
+    `ranges` holds, by name, the least and the most of each number among the arguments that a limit bounds, and of how
+    many calls it is known.
     """
 
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+")

@@ -36,11 +36,13 @@ SELECT c.grant_id, u.tool_id, sum(u.calls) FROM chain c JOIN ({usage.USED_IN_CHA
 """  # noqa: S608 - as above
 _NUMBERS: Final = f"""{_CHAIN}
 SELECT c.grant_id, m.tool_id, m.measured::text, count(*) FROM chain c JOIN ({
-    usage.calls('''(SELECT e.* FROM events e WHERE e.at BETWEEN %(since)s AND %(now)s
+    usage.calls('''(SELECT e.* FROM events e WHERE e.at <= %(now)s
+                     AND e.at >= date_trunc('day', %(since)s::timestamptz, 'UTC')
                      AND e.links && ARRAY(SELECT 'grant:' || member FROM chain)) v''')
 }) m ON m.grant_id = c.member
  WHERE m.allowed AND m.measured IS NOT NULL AND m.tool_id = ANY(%(tools)s) GROUP BY 1, 2, 3
 """  # noqa: S608 - as above
+"""From the beginning of the first day, as calls are counted."""
 _SINCE: Final = f"{_CHAIN} SELECT grant_id, min(starts_at) FROM chain GROUP BY 1"  # noqa: S608 - as above
 
 
@@ -89,16 +91,28 @@ class Replay:
         }
 
 
-def of_grant(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[str, Any]]) -> Replay:
-    """Replay a cut of one grant: tools to take away by name, and other limits by tool.
+type Cut = tuple[Grant, Collection[str], Mapping[str, Mapping[str, Any]]]
+"""A cut of one grant: tools to take away by name, and other limits by tool."""
 
-    Raises UnknownLine and LimitMalformed.
-    """
+
+def of_grant(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[str, Any]]) -> Replay:
+    """Replay a cut of one grant. Raises UnknownLine and LimitMalformed."""
+    return of_grants([(grant, drop, limits)])[grant.pk]
+
+
+def of_grants(cuts: Iterable[Cut]) -> dict[UUID, Replay]:
+    """Replay cuts of several grants, each on its own; the record is read once. Raises as `of_grant`."""
+    found = {grant.pk: _cuts(grant, drop, limits) for grant, drop, limits in cuts}
+    seen = _read([cut for of_one in found.values() for cut in of_one])
+    return {pk: _replay(of_one, seen, [pk] if of_one else []) for pk, of_one in found.items()}
+
+
+def _cuts(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[str, Any]]) -> list[_Cut]:
     held = {line.tool.name: line for line in grant.lines.select_related("tool")}
     for name in (*drop, *limits):
         if name not in held:
             raise UnknownLine(tool=name[:128])
-    return _replay([_cut(line, name in drop, limits.get(name)) for name, line in held.items()])
+    return [_cut(line, name in drop, limits.get(name)) for name, line in held.items()]
 
 
 def of_lines(
@@ -111,7 +125,8 @@ def of_lines(
     wanted = {(line.grant_id, line.tool_id): line.pk for line in lines}
     rows = GrantLine.objects.filter(grant__in={grant for grant, _ in wanted}).select_related("tool")
     found = [(row, wanted.get((row.grant_id, row.tool_id))) for row in rows]
-    return _replay([_cut(row, pk is not None and pk not in kept, (limits or {}).get(pk or 0)) for row, pk in found])
+    cuts = [_cut(row, pk is not None and pk not in kept, (limits or {}).get(pk or 0)) for row, pk in found]
+    return _replay(cuts, _read(cuts), list({cut.line.grant_id for cut in cuts}))
 
 
 def of_draft(draft: Draft, lines: Iterable[ReviewLine]) -> Replay:
@@ -123,39 +138,51 @@ def _cut(line: GrantLine, is_dropped: bool, limits: Mapping[str, Any] | None) ->
     return _Cut(line, is_dropped, None if is_dropped or limits == line.limits else limits)
 
 
-def _replay(cuts: list[_Cut]) -> Replay:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the record says of some grants: their calls by line, since when each is held, what decided numbers say."""
+
+    now: datetime
+    since: datetime
+    grants: dict[UUID, Grant]
+    calls: dict[tuple[UUID, int], int]
+    begun: dict[UUID, datetime]
+    decided: dict[tuple[UUID, int], tuple[int, int]]
+
+
+def _read(cuts: list[_Cut]) -> _Seen:
+    """Read what is needed to replay some cuts, of however many grants."""
     now = clock.now()
-    since = now - usage.WINDOW
-    grants = {
-        grant.pk: grant
-        for grant in Grant.objects.filter(pk__in={cut.line.grant_id for cut in cuts}).select_related(
-            "entitlement__system"
-        )
-    }
-    counted, begun = _counted(list(grants), since, now), _begun(list(grants))
+    since, ids = now - usage.WINDOW, list({cut.line.grant_id for cut in cuts})
+    grants = Grant.objects.filter(pk__in=ids).select_related("entitlement__system").in_bulk()
+    decided = _decided([cut for cut in cuts if cut.limits is not None], since, now)
+    return _Seen(now, since, grants, _counted(ids, since, now), _begun(ids), decided)
+
+
+def _replay(cuts: list[_Cut], seen: _Seen, of: Collection[UUID]) -> Replay:
+    """Say what these cuts of these grants would have done."""
     dropped = {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.is_dropped}
     touched = dropped | {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.limits is not None}
-    elsewhere = _elsewhere(grants.values(), touched, dropped, now)
-    decided = _decided([cut for cut in cuts if cut.limits is not None], since, now)
+    elsewhere = _elsewhere([seen.grants[pk] for pk in of], touched, dropped, seen.now)
     denied: dict[str, int] = {}
     covered, undecided = set(), 0
     for cut in cuts:
         place, name = (cut.line.grant_id, cut.line.tool_id), cut.line.tool.name
-        calls = counted.get(place, 0)
+        calls = seen.calls.get(place, 0)
         if cut.is_dropped and place in elsewhere:
             covered.add(name)
         elif cut.is_dropped:
             denied[name] = denied.get(name, 0) + calls
         elif cut.limits is not None:
-            passed, refused = decided.get(place, (0, 0))
+            passed, refused = seen.decided.get(place, (0, 0))
             refused = 0 if place in elsewhere else refused  # by limits of its own the other access may let it pass
             denied[name] = denied.get(name, 0) + refused
             undecided += max(0, calls - passed - refused)
     return Replay(
-        since=since,
-        visible=all(grant.entitlement.system.kind in usage.GATEWAY for grant in grants.values()),
-        full=all(begun[grant] <= since for grant in grants),
-        calls=sum(counted.values()),
+        since=seen.since,
+        visible=all(seen.grants[pk].entitlement.system.kind in usage.GATEWAY for pk in of),
+        full=all(seen.begun[pk] <= seen.since for pk in of),
+        calls=sum(calls for (pk, _tool), calls in seen.calls.items() if pk in of),
         denied=sum(denied.values()),
         undecided=undecided,
         covered=tuple(sorted(covered)),

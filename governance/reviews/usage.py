@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,6 +22,7 @@ from audit import stream
 from audit.models import Cursor
 from entitlements.models import System
 from governance.models import UsageDay
+from governance.tightening import Figure, Used
 
 CURSOR: Final = "usage"
 AT_ONCE: Final = 20_000
@@ -75,10 +76,11 @@ _NUMBERS: Final = """
 """
 """The numbers of one call, by name."""
 _BOUNDS: Final = """
-    SELECT key AS name, (value ->> 0)::numeric AS least, (value ->> 1)::numeric AS most FROM jsonb_each({given})
+    SELECT key AS name, (value ->> 0)::numeric AS least, (value ->> 1)::numeric AS most,
+           coalesce((value ->> 2)::bigint, 0) AS calls FROM jsonb_each({given})
 """
-"""The least and the most of each number of a day, by name."""
-_RANGES: Final = "jsonb_object_agg(name, jsonb_build_array(least, most))"
+"""The least and the most of each number of a day, by name, and of how many calls it is known: of none in older rows."""
+_RANGES: Final = "jsonb_object_agg(name, jsonb_build_array(least, most, calls))"
 
 _ADD: Final = f"""
 WITH seen AS ({
@@ -86,11 +88,11 @@ WITH seen AS ({
                          CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.at = l.at AND e.uuid = l.uuid OFFSET 0) e
                          WHERE l.index >= %(first)s AND l.index < %(end)s) v''')
 }), measured AS (
-    SELECT agent_id, grant_id, tool_id, (at AT TIME ZONE 'UTC')::date AS day, n.name, n.value AS least, n.value AS most
+    SELECT agent_id, grant_id, tool_id, (at AT TIME ZONE 'UTC')::date AS day, n.name, n.value
     FROM seen CROSS JOIN LATERAL ({_NUMBERS.format(given="measured")}) n WHERE allowed AND grant_id IS NOT NULL
 ), ranges AS (
     SELECT agent_id, grant_id, tool_id, day, {_RANGES} AS ranges FROM (
-        SELECT agent_id, grant_id, tool_id, day, name, min(least) AS least, max(most) AS most
+        SELECT agent_id, grant_id, tool_id, day, name, min(value) AS least, max(value) AS most, count(*) AS calls
         FROM measured GROUP BY 1, 2, 3, 4, 5) m
     GROUP BY 1, 2, 3, 4
 ), counted AS (
@@ -106,7 +108,7 @@ FROM counted c LEFT JOIN ranges r USING (agent_id, grant_id, tool_id, day) ORDER
 ON CONFLICT (agent_id, tool_id, day, grant_id) DO UPDATE SET
     calls = d.calls + excluded.calls, denied = d.denied + excluded.denied,
     ranges = (SELECT coalesce({_RANGES}, '{{}}') FROM (
-        SELECT name, min(least) AS least, max(most) AS most FROM (
+        SELECT name, min(least) AS least, max(most) AS most, sum(calls) AS calls FROM (
             {_BOUNDS.format(given="d.ranges")} UNION ALL {_BOUNDS.format(given="excluded.ranges")}) each GROUP BY 1) m),
     people = ARRAY(SELECT DISTINCT unnest(d.people || excluded.people) ORDER BY 1),
     last_at = greatest(d.last_at, excluded.last_at)
@@ -126,7 +128,8 @@ TAIL_OF_CHAIN: Final = tail("AND e.links && ARRAY(SELECT 'grant:' || member FROM
 """As `TAIL`, of the grants of a `chain` alone: found by their links, however much is not sealed yet."""
 
 
-def _used(tail: str) -> str:
+def used(tail: str) -> str:
+    """Return the statement that counts every call since a moment, given what reads the tail."""
     return f"""
     SELECT grant_id, agent_id, tool_id, calls, denied, last_at FROM governance_usageday
     WHERE day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date
@@ -136,10 +139,22 @@ def _used(tail: str) -> str:
     """  # noqa: S608 - made of constants
 
 
-USED_IN_CHAIN: Final = _used(TAIL_OF_CHAIN)
+USED_IN_CHAIN: Final = used(TAIL_OF_CHAIN)
 """As `USED`, where a `chain` of grants is asked about."""
-USED: Final = _used(TAIL)
+USED: Final = used(TAIL)
 """Every call since a moment, whole days at its beginning; needs the parameters `since` and `now`."""
+
+
+def numbers(tail: str) -> str:
+    """Return the statement that reads each number of allowed calls since a moment: the most by day, of how many."""
+    return f"""
+    SELECT d.grant_id, d.tool_id, b.name, b.most, b.calls FROM governance_usageday d
+    CROSS JOIN LATERAL ({_BOUNDS.format(given="d.ranges")}) b
+    WHERE day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date AND d.ranges <> '{{}}'
+    UNION ALL
+    SELECT t.grant_id, t.tool_id, n.name, n.value, 1 FROM ({tail}) t
+    CROSS JOIN LATERAL ({_NUMBERS.format(given="t.measured")}) n WHERE t.allowed AND at >= %(since)s AND at <= %(now)s
+    """  # noqa: S608 - made of constants
 
 
 def chain(grants: str) -> str:
@@ -165,8 +180,9 @@ WITH RECURSIVE chain AS ({
         UNION ALL
         SELECT grant_id, tool_id, allowed::int, (NOT allowed)::int, CASE WHEN allowed THEN at END,
                CASE WHEN allowed AND person IS NOT NULL THEN ARRAY[person] ELSE '{{}}' END,
-               CASE WHEN allowed THEN (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(value, value)), '{{}}')
-                                       FROM ({_NUMBERS.format(given="measured")}) n) ELSE '{{}}' END
+               CASE WHEN allowed
+                    THEN (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(value, value, 1)), '{{}}')
+                          FROM ({_NUMBERS.format(given="measured")}) n) ELSE '{{}}' END
         FROM ({TAIL_OF_CHAIN}) t WHERE at >= %(since)s AND at <= %(now)s
     ) u ON u.grant_id = c.member
 ), used AS (
@@ -175,7 +191,7 @@ WITH RECURSIVE chain AS ({
     SELECT grant_id, tool_id, count(DISTINCT who) AS n FROM seen, unnest(people) AS who GROUP BY 1, 2
 ), ranges AS (
     SELECT grant_id, tool_id, {_RANGES} AS ranges FROM (
-        SELECT grant_id, tool_id, b.name, min(b.least) AS least, max(b.most) AS most
+        SELECT grant_id, tool_id, b.name, min(b.least) AS least, max(b.most) AS most, sum(b.calls) AS calls
         FROM seen CROSS JOIN LATERAL ({_BOUNDS.format(given="ranges")}) b GROUP BY 1, 2, 3) m
     GROUP BY 1, 2
 ), line AS (
@@ -226,8 +242,8 @@ class Use:
     """What was seen of one tool line in the window. Numbers are None where calls go past our gateway.
 
     `people` counts whom allowed calls were for, `denied` calls of the tool that were refused. `full`: the line, or what
-    it renews, is older than the window, so that no call means that nobody used it. `ranges`: the least and the most of
-    each number among the arguments of allowed calls that a limit bounded, by name.
+    it renews, is older than the window, so that no call means that nobody used it. `numbers`: what is known of each
+    number among the arguments of allowed calls that a limit bounded, by name.
     """
 
     grade: str
@@ -236,7 +252,12 @@ class Use:
     denied: int | None
     people: int | None
     last: datetime | None
-    ranges: dict[str, list[float]] | None = None
+    numbers: Mapping[str, Used] | None = None
+
+    @property
+    def ranges(self) -> dict[str, list[Figure]] | None:
+        """The least and the most of each number, by name."""
+        return None if self.numbers is None else {name: [n.least, n.most] for name, n in self.numbers.items()}
 
     @property
     def is_unused(self) -> bool:
@@ -250,9 +271,13 @@ def of_lines(grants: Collection[UUID], now: datetime) -> dict[tuple[UUID, int], 
     with connection.cursor() as cursor:
         cursor.execute(_OF_LINES, asked)
         return {
-            (grant, tool): Use(grade, full, calls, denied, people, last, ranges and json.loads(ranges))
+            (grant, tool): Use(grade, full, calls, denied, people, last, _numbers(ranges))
             for grant, tool, grade, full, calls, denied, people, last, ranges in cursor.fetchall()
         }
+
+
+def _numbers(ranges: str | None) -> dict[str, Used] | None:
+    return None if ranges is None else {name: Used(*told) for name, told in json.loads(ranges).items()}
 
 
 def denied_beyond(agent: int, now: datetime) -> list[tuple[str, int]]:

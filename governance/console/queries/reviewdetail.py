@@ -15,10 +15,12 @@ from audit import clock
 from audit.models import Event
 from entitlements import definitions
 from entitlements.models import Grant, GrantLine, Person
+from governance import tightening
 from governance.console import limiting, sidebyside
 from governance.console.tags import within
 from governance.models import AccessRequest, Assignment, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import comparing, replaying, usage
+from governance.reviews import comparing, replaying, rightsizing, usage
+from governance.tightening import Tightening
 
 from . import reviews as read
 from . import suggesting
@@ -105,13 +107,13 @@ def blind(item: ReviewItem, person: Person) -> Detail:
 
 
 def _say_ranges(row: read.Row, grants: Sequence[UUID]) -> None:
-    """Note on each line between which numbers its calls were, as far as a limit bounds them: as it is now."""
+    """Note on each line what was seen of it, and between which numbers, as far as a limit bounds them: as it is now."""
     if not any(line["row"].limits for line in row.lines):
         return
     found = usage.of_lines(grants, clock.now())
     for line in row.lines:
         use = found.get((line["row"].grant_id, line["row"].tool_id))
-        line["ranges"] = use.ranges if use else None
+        line["use"], line["ranges"] = use, use.ranges if use else None
 
 
 def _changes(since: comparing.Since) -> list[sidebyside.Change]:
@@ -191,12 +193,13 @@ def _calls(grants: Sequence[UUID]) -> list[Event]:
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """One line of the form that keeps some: its tick, and the fields of tighter limits."""
+    """One line of the form that keeps some: its tick, the fields of tighter limits, and those that could be lower."""
 
     line: dict[str, Any]
     limits: Mapping[str, Any]
     fields: list[limiting.Field]
     opened: bool
+    lower: Sequence[Tightening] = ()
 
 
 def narrowing(row: read.Row, draft: Draft | None) -> list[Narrowing]:
@@ -208,8 +211,21 @@ def narrowing(row: read.Row, draft: Draft | None) -> list[Narrowing]:
         tool, pk = line["row"].tool, str(line["row"].pk)
         now = held.get(pk, line["row"].limits)
         fields = limiting.fields(f"{pk}", pinned(tool), now)
-        made.append(Narrowing(line, now, fields, pk in held))
+        use = line.get("use")
+        lower = rightsizing.could_tighten(tool.name, now, use) if use else ()
+        made.append(Narrowing(line, now, fields, pk in held, lower))
     return made
+
+
+def lowered(form: Sequence[Narrowing]) -> replaying.Replay | None:
+    """Replay keeping every tool with the lower limits that the form offers, if it offers any."""
+    rows = [each.line["row"] for each in form]
+    limits = {
+        each.line["row"].pk: tightening.tightened(each.limits, {one.argument: one.proposed for one in each.lower})
+        for each in form
+        if each.lower
+    }
+    return replaying.of_lines(rows, [row.pk for row in rows], limits) if limits else None
 
 
 def mine(item: ReviewItem, person: Person) -> Assignment | None:

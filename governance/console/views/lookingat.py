@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from entitlements.errors import Malformed
 from entitlements.models import Person
-from governance import reviewing, reviews
+from governance import reviewing, reviews, tightening
 from governance.console import doors, limiting
 from governance.console.queries import reviewdetail
 from governance.console.queries import reviews as read
@@ -66,11 +66,22 @@ def narrow(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 
 
 def _limits(request: HttpRequest, each: reviewdetail.Narrowing) -> dict[str, Any]:
-    """Return the limits that a line would have; nothing where they are those it has."""
+    """Return the limits that a line would have; nothing where they are those it has.
+
+    A lower limit that is ticked counts where its field says nothing else. Raises Malformed and LimitMalformed.
+    """
     held: dict[str, Any] = each.line["row"].limits
     changed = limiting.read(each.fields, each.limits, request.POST.getlist)
-    wanted = {**each.limits, **changed}
+    wanted = tightening.tightened(each.limits, _ticked(request, each)) | changed
     return {} if wanted == held else wanted
+
+
+def _ticked(request: HttpRequest, each: reviewdetail.Narrowing) -> dict[str, tightening.Figure]:
+    given = {name: request.POST.get(f"lower:{each.line['row'].pk}:{name}") for name in each.limits}
+    ticked = {name: tightening.read(text) for name, text in given.items() if text}
+    if None in ticked.values():
+        raise Malformed
+    return {name: most for name, most in ticked.items() if most is not None}
 
 
 @require_POST

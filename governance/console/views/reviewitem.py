@@ -101,8 +101,10 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
         "may_comment": commenting.is_open(row.campaign) and commenting.may_comment(row, person),
     }
     if mine:
+        form = reviewdetail.narrowing(seen.row, seen.row.draft) if seen.row.may_end else []
         told |= {
-            "narrowing": reviewdetail.narrowing(seen.row, seen.row.draft) if seen.row.may_end else [],
+            "narrowing": form,
+            "lowered": reviewdetail.lowered(form),
             "drop": [(code, REASONS[code]) for code in reviewing.DROP],
             "knows": inquiring.who_knows(row, but=person),
             "successors": assigning.successors(row.pk, by=person),

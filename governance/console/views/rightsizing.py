@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from entitlements.api import visibility
+from entitlements.errors import Malformed
+from governance import tightening
 from governance.console import doors, paging
 from governance.reviews import rightsizing
 
@@ -43,14 +45,34 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_POST
 @doors.page
 def apply(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Let what is unused go from one grant."""
+    """Let what is unused go from one grant: tools, the room of limits, or both, as the button says that was pressed."""
     grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
     doors.about(request, f"grant:{pk}", f"agent:{grant.agent.slug}")
     doors.permit(request, "grant-right-size", grant)
-    drop, by = request.POST.getlist("drop"), doors.person(request)
-    rightsizing.apply(grant, drop, by=by, reason=doors.reason(request) or _("Not called in ninety days."))
-    doors.done(
-        request,
-        _("Removed from %(name)s, at once. Nothing it did in ninety days needed it.") % {"name": grant.agent.name},
+    do, by = request.POST.get("do", ""), doors.person(request)
+    drop = request.POST.getlist("drop") if do != "tighten" else []
+    tighten = _lowered(request) if do != "drop" else {}
+    reason = doors.reason(request) or (
+        _("Not called in ninety days.") if drop else _("Far above what was used in ninety days.")
     )
+    rightsizing.apply(grant, drop, tighten, by=by, reason=reason)
+    if drop:
+        said = _("Removed from %(name)s, at once. Nothing it did in ninety days needed it.")
+    else:
+        said = _("Lowered for %(name)s, at once. Nothing it did in ninety days went beyond.")
+    doors.done(request, said % {"name": grant.agent.name})
     return redirect(doors.back(request, "/right-sizing/"))
+
+
+def _lowered(request: HttpRequest) -> dict[str, dict[str, tightening.Figure]]:
+    """Read the lower limits that a form gives, by tool and by argument. Raises Malformed."""
+    tools, arguments, texts = (request.POST.getlist(name) for name in ("tool", "argument", "most"))
+    if not len(tools) == len(arguments) == len(texts):
+        raise Malformed
+    lower: dict[str, dict[str, tightening.Figure]] = {}
+    for tool, argument, text in zip(tools, arguments, texts, strict=True):
+        most = tightening.read(text)
+        if most is None:
+            raise Malformed
+        lower.setdefault(tool, {})[argument] = most
+    return lower

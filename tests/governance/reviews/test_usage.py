@@ -14,7 +14,8 @@ from audit.context import Principal
 from audit.models import Cursor
 from entitlements.models import Grant, GrantLine
 from governance.models import ReviewLine, UsageDay
-from governance.reviews import usage
+from governance.reviews import replaying, usage
+from governance.tightening import Used
 from tests import make
 from tests.audit.make import Archive
 from tests.entitlements.api import client
@@ -139,13 +140,14 @@ def test_between_which_numbers_calls_were_is_known_over_days_sweeps_and_what_is_
     usage.roll_up(limit=2)
     while usage.roll_up():
         pass
-    assert UsageDay.objects.get(tool__name="now").ranges == {"amount": [10.5, 30]}
+    assert UsageDay.objects.get(tool__name="now").ranges == {"amount": [10.5, 30, 3]}
     call(grant, amount=250, days=3)
     archive.seal()  # sealed, not swept
     call(grant, amount=7)  # not even sealed
 
     line = grant.lines.get(tool__name="now")
     told = usage.of_lines([grant.pk], clock.now())
+    assert told[grant.pk, line.tool_id].numbers == {"amount": Used(7, 250, 5), "days": Used(3, 3, 1)}
     assert told[grant.pk, line.tool_id].ranges == {"amount": [7, 250], "days": [3, 3]}
     assert told[grant.pk, grant.lines.get(tool__name="convert").tool_id].ranges == {}
     page = visits.text(visits.as_(company.ana).get(f"/grants/{grant.pk}/", secure=True))
@@ -153,6 +155,36 @@ def test_between_which_numbers_calls_were_is_known_over_days_sweeps_and_what_is_
     assert "days was always 3" in page
     shown = client.of(company.ana).get(f"/api/v1/grants/{grant.pk}/use").json()
     assert {each["tool"]: each["arguments"] for each in shown["lines"]}["now"] == {"amount": [7, 250], "days": [3, 3]}
+
+
+def test_of_days_from_before_numbers_were_counted_they_are_known_of_no_call(archive: Archive) -> None:
+    _, grant = worlds.found()
+    call(grant, amount=30)
+    archive.seal()
+    usage.roll_up()
+    UsageDay.objects.update(ranges={"amount": [10, 30]})
+    call(grant, amount=40)
+    archive.seal()
+    usage.roll_up()
+    assert UsageDay.objects.get().ranges == {"amount": [10, 40, 1]}
+    call(grant, amount=20)
+    archive.seal()
+    usage.roll_up()
+    assert UsageDay.objects.get().ranges == {"amount": [10, 40, 2]}
+    line = grant.lines.get(tool__name="now")
+    assert usage.of_lines([grant.pk], clock.now())[grant.pk, line.tool_id].numbers == {"amount": Used(10, 40, 2)}
+
+
+def test_calls_of_the_first_day_of_the_window_are_replayed_as_they_are_counted(archive: Archive, at: Move) -> None:
+    _, grant = worlds.found()
+    grant.lines.filter(tool__name="now").update(limits={"amount": {"max": 10_000}})
+    early = at(clock.now().replace(hour=1))
+    call(grant, amount=420)
+    archive.seal()
+    usage.roll_up()
+    at(early + usage.WINDOW + timedelta(hours=8))
+    replay = replaying.of_grant(grant, [], {"now": {"amount": {"max": 1_000}}})
+    assert (replay.calls, replay.undecided) == (1, 0)
 
 
 def test_the_sweep_begins_with_the_first_event_so_that_history_counts() -> None:
