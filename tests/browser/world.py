@@ -321,9 +321,8 @@ def review() -> Campaign:
         for tool in list(grant.entitlement.tools.order_by("pk"))[: number % 4]:
             for _ in range(3 + 5 * number % 7):
                 with transaction.atomic():
-                    bot = grant.agent.principal
                     told = {"tool": tool.name, "measured": {"amount": 80 + number}}
-                    log.record(Action.CALL_ALLOWED, by=bot, about=[f"grant:{grant.pk}"], detail=told)
+                    log.record(Action.CALL_ALLOWED, by=grant.agent.principal, about=[f"grant:{grant.pk}"], detail=told)
     made = reviews.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
     begun = reviews.activate(made.pk, by=ana)
     mine = ReviewItem.objects.filter(assignments__reviewer=sofia, risk__in=["low", "medium"])
