@@ -24,13 +24,11 @@ from governance.models import CombinationRule
 
 from . import causes
 from .causes import Kind
-from .reaching import grew
+from .reaching import rise
 
 logger = logging.getLogger(__name__)
 CURSOR: Final = "micro-reviews"
 AT_ONCE: Final = 20_000
-_ENOUGH: Final = 15
-"""By how many points the blast radius grows before somebody looks."""
 
 _NEXT: Final = """
 SELECT e.at, e.uuid FROM leaves l JOIN events e ON e.at = l.at AND e.uuid = l.uuid
@@ -169,11 +167,10 @@ def _granted(event: Event) -> None:
         grant = _live().select_related("agent").filter(pk=key).first()
         if grant is None:
             continue
-        before, after = grew(grant)
-        if after - before >= _ENOUGH and before:
-            causes.note(
-                Kind.REACH_GREW, grant.agent, _fact(event, before=before, after=after), grants=[grant.pk], at=event.at
-            )
+        if (found := rise(grant)) is not None:
+            told = {"before": found.before, "after": found.after, "grants": len(found.grants)}
+            fact = _fact(event, **told, until=clock.now().isoformat())
+            causes.note(Kind.REACH_GREW, grant.agent, fact, grants=found.grants, at=event.at)
     _combined(event)
 
 

@@ -32,6 +32,11 @@ _SAID: Final[Mapping[str, Any]] = {
     Kind.SPOT_CHECK: gettext_lazy("It was kept in “%(review)s”, and somebody who checked that would keep less of it."),
 }
 
+_GREW_TOGETHER: Final = gettext_lazy(
+    "What it could do at its worst rose from %(before)s to %(after)s of 100, by %(grants)s accesses that it was given "
+    "since somebody last looked at all of it."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Happened:
@@ -72,7 +77,8 @@ def _sentence(kind: str, fact: Mapping[str, Any]) -> str:
             return _("%(to)s answers for it now.") % {"to": fact.get("to", "")}
         case Kind.AGENT_CHANGED:
             return _changed(fact)
-    return str(_SAID[kind]) % _Known(fact)
+    together = kind == Kind.REACH_GREW and fact.get("grants", 1) > 1
+    return str(_GREW_TOGETHER if together else _SAID[kind]) % _Known(fact)
 
 
 class _Known(dict[str, Any]):

@@ -17,12 +17,13 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import agentversions, catalog, grants, people
 from entitlements.catalog import seen
-from entitlements.models import Tool
-from governance import combinationrules, dormancy, microreviews, ownership
+from entitlements.models import Agent, Grant, Tool
+from governance import combinationrules, dormancy, microreviews, ownership, reviews
 from governance.microreviews import causes, finding, hearing
-from governance.models import CombinationRule, ReviewTrigger, UsageDay
+from governance.models import CombinationRule, ReviewDecision, ReviewTrigger, UsageDay
 from tests import make
 from tests.audit.make import Archive
+from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
@@ -227,6 +228,94 @@ def test_a_changed_agent_a_new_sponsor_many_denials_and_a_far_greater_reach_are_
     assert waiting["denials"].facts[-1]["denied"] == 20
     reach = waiting["reach_grew"].facts[-1]
     assert reach["after"] - reach["before"] >= 15
+
+
+def _given(agent: Agent, times: int, people: int = 2) -> list[UUID]:
+    """Give an agent small access, each time for another system."""
+    named = [make.person() for _ in range(people)]
+    use = (make.entitlement(of, make.tool(of)) for of in (make.system() for _ in range(times)))
+    return [make.grant(agent, each, people=named, lasts=MONTHS, starts_at=clock.now()).pk for each in use]
+
+
+def test_small_accesses_that_together_reach_much_further_than_at_the_last_look_are_one_cause(
+    heard: Hear, at: Move
+) -> None:
+    company = companies.found()
+    agent = make.agent("small-bot", sponsor=company.sofia)
+    _given(agent, 3)
+    assert "reach_grew" not in heard(), "nobody looked yet: each has been approved by itself"
+    campaign = worlds.campaign(company)
+    waiting = worlds.waiting_for(campaign, company.sofia)
+    worlds.answer(campaign, company.sofia, [(each.item, worlds.KEEP) for each in waiting])
+    at(timedelta(days=2))
+    first = _given(agent, 2)
+    assert "reach_grew" not in heard()
+    at(timedelta(days=2))
+    more = [*_given(agent, 1), *_given(agent, 1)]
+    many = [*first, *more]
+    for _ in range(20):
+        if "reach_grew" in heard():
+            break
+        at(timedelta(minutes=1))
+        many += _given(agent, 1)
+    cause = heard()["reach_grew"]
+    (fact,) = cause.facts
+    assert (fact["after"] - fact["before"] >= 15, fact["grants"], cause.grants) == (True, len(many), sorted(many))
+    _given(agent, 1)
+    assert len(heard()["reach_grew"].facts) == 1, "it is noted once"
+
+    assert microreviews.open_due() == 1
+    cause.refresh_from_db()
+    small = cause.campaign
+    assert small is not None
+    assert set(small.population.values_list("grant", flat=True)) == set(many)
+    at(timedelta(days=1))
+    _given(agent, 1)
+    assert "reach_grew" not in heard(), "nor while it is asked about"
+    assert worlds.waiting_for(small, company.sofia)
+
+
+def test_what_a_look_cut_and_what_is_renewed_is_no_rise(heard: Hear, at: Move) -> None:
+    company = companies.found()
+    agent = make.agent("small-bot", sponsor=company.sofia)
+    kept = _given(agent, 3)
+    dropped = _given(agent, 5)
+    campaign = worlds.campaign(company)
+    said = {}
+    for each in worlds.waiting_for(campaign, company.sofia):
+        (held,) = each.item.population.values_list("grant", flat=True)
+        said[each.item] = worlds.KEEP if held in kept else worlds.REMOVE
+    worlds.answer(campaign, company.sofia, list(said.items()))
+    at(timedelta(minutes=20))
+    while reviews.prove_due():
+        pass
+    assert not Grant.objects.filter(pk__in=dropped, ended_at=None).exists()
+    at(timedelta(days=2))
+    for pk in kept:  # as if each was renewed: another in its place
+        grants.revoke(pk, by=SYSTEM, reason="It is renewed.")
+    _given(agent, 3)
+    assert "reach_grew" not in heard()
+    _given(agent, 14)
+    assert heard()["reach_grew"].facts[0]["before"] == 19, "what was cut was not there any more"
+
+
+def test_an_answer_about_one_access_is_no_look_at_all_of_it(heard: Hear, at: Move) -> None:
+    company = companies.found()
+    agent = make.agent("small-bot", sponsor=company.sofia)
+    (held, *_) = _given(agent, 3)
+    campaign = worlds.campaign(company)
+    waiting = worlds.waiting_for(campaign, company.sofia)
+    worlds.answer(campaign, company.sofia, [(each.item, worlds.KEEP) for each in waiting])
+    at(timedelta(days=2))
+    first = _given(agent, 2)
+    causes.note("ends_soon", agent, {"what": "x", "day": "2026-12-01"}, grants=[held])
+    assert microreviews.open_due() == 1
+    small = ReviewTrigger.objects.get(kind="ends_soon").campaign
+    assert small is not None
+    microreviews.answer(small.pk, microreviews.Said("certify"), by=company.sofia, via=ReviewDecision.Via.UI)
+    at(timedelta(days=1))
+    many = [*first, *_given(agent, 12)]
+    assert sorted(heard()["reach_grew"].grants) == sorted(many)
 
 
 def test_access_of_long_standing_is_asked_about_before_it_ends_and_short_access_is_not(at: Move) -> None:

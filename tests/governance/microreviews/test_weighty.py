@@ -48,6 +48,12 @@ def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
             assert str(value) in written
 
 
+def test_a_rise_by_several_accesses_says_how_many() -> None:
+    company, _ = worlds.found()
+    [told] = telling.happened(causes.note("reach_grew", company.bot, {"before": 20, "after": 40, "grants": 3}))
+    assert "from 20 to 40 of 100, by 3 accesses" in told.said
+
+
 def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_her_turn() -> None:
     company, _ = worlds.found()
     causes.note("new_office", company.bot, {"to": "sofia"})
