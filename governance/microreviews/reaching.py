@@ -67,7 +67,7 @@ def _looked(agent: Agent) -> datetime | None:
 
 
 def _alone(grant: Grant, live: QuerySet[Grant]) -> Rise:
-    before, after = _score(live.exclude(pk=grant.pk), grant.agent), _score(live, grant.agent)
+    before, after = score(live.exclude(pk=grant.pk), grant.agent), score(live, grant.agent)
     return Rise(before, after, (grant.pk,))
 
 
@@ -76,10 +76,11 @@ def _since(agent: Agent, live: QuerySet[Grant], looked: datetime, now: datetime)
     stayed = Q(ended_at=None) | Q(ended_at__gt=min(now, looked + _CARRIED_OUT))
     then = Grant.objects.filter(stayed, agent=agent, starts_at__lte=looked, expires_at__gt=looked)
     new = live.filter(starts_at__gt=looked).order_by("starts_at", "pk").values_list("pk", flat=True)
-    return Rise(_score(then, agent), _score(live, agent), tuple(new))
+    return Rise(score(then, agent), score(live, agent), tuple(new))
 
 
-def _score(held: QuerySet[Grant], agent: Agent) -> int:
+def score(held: QuerySet[Grant], agent: Agent) -> int:
+    """Return the blast radius of an agent with some of its grants."""
     people = outlook.people_acted_for(held)
     lines = GrantLine.objects.filter(grant__in=held).select_related("tool")
     return blast.score(

@@ -72,5 +72,5 @@ def spot_checks() -> list[str]:
 def template() -> str:
     """Keep the criteria of a review of every quarter; return their short name."""
     criteria, ana = {"systems": [System.objects.order_by("pk")[0].slug]}, Person.objects.get(login="ana")
-    rhythm = Rhythm("quarterly", clock.now().date() + timedelta(days=30), 20)
+    rhythm = Rhythm("quarterly", clock.now().date() + timedelta(days=30), 20, spot_share=10)
     return recurring.save("quarterly", name="Every quarter", scope=criteria, rhythm=rhythm, by=ana).slug

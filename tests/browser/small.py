@@ -11,7 +11,7 @@ from audit.actions import Action
 from entitlements.models import Agent, Grant, GrantLine
 from governance import microreviews
 from governance.microreviews import causes
-from governance.models import Campaign
+from governance.models import Campaign, Dormancy
 from tests import make
 
 
@@ -48,3 +48,16 @@ def small_review() -> str:
     causes.note("tool_changed", bot, {"tool": name, "change": "schema_widened", "difference": [said]})
     microreviews.open_due()
     return Campaign.objects.filter(kind=Campaign.Kind.MICRO).latest("created_at").slug
+
+
+def unused() -> str:
+    """Let a small review ask sofia whether an agent of hers is needed that nobody uses; returns its address."""
+    held = GrantLine.objects.filter(grant__agent__sponsor__login="sofia", grant__ended_at=None)
+    line = held.select_related("grant__agent").order_by("grant__agent", "pk").first()
+    assert line is not None
+    Dormancy.objects.update_or_create(
+        agent=line.grant.agent, defaults={"step": Dormancy.Step.ASKED, "since": clock.now()}
+    )
+    causes.note("dormant", line.grant.agent, {})
+    microreviews.open_due()
+    return Campaign.objects.filter(trigger__kind="dormant").latest("created_at").slug

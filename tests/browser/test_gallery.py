@@ -112,7 +112,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/", talked_about],
         "review-question": inquiries,
         "review-template-edit": [f"/reviews/templates/{elsewhere.template()}/edit/"],
-        "review-one": [f"/small-reviews/{small.small_review()}/"],
+        "review-one": [f"/small-reviews/{small.small_review()}/", f"/small-reviews/{small.unused()}/"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],

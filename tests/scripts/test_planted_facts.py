@@ -131,7 +131,7 @@ def test_an_agent_that_nobody_uses_is_asked_about_and_suggested_for_removal(see:
     home = see("sofia", "/")
     for agent in ("Last year's pilot", "Chat pilot"):
         assert f"{agent} Nobody has used it for a long time." not in home, "a small review asks about it"
-        said = "It says as well whether the agent is still needed"
+        said = "Your answer also says whether the agent is still needed"
         assert re.search(rf"Nobody uses it: {agent} \d items? waits? for your answer {said}", home)
     assert "Leo's assistant Nobody has used it" not in home
     assert "Still needed?" in see("sofia", "/agents/stale-bot/")

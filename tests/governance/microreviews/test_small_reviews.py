@@ -213,7 +213,7 @@ def test_keeping_an_unused_agent_here_says_so_there(low: tuple[Company, Campaign
         dormancy.keep(company.bot, by=company.sofia, reason="again")
 
 
-_NEEDED = "It says as well whether the agent is still needed"
+_NEEDED = "Your answer also says whether the agent is still needed"
 
 
 def _words(who: Person, path: str) -> str:

@@ -259,7 +259,7 @@ def test_a_grown_schema_another_model_and_a_longer_reach_since_the_last_review_a
     assert {"F1", "F1+", "F2", "B1"} <= _signals(second)
     told = second.suggestion.inputs
     assert told["blast_before"] == begun["blast"] <= told["blast"] - suggesting.FARTHER
-    assert told["blast"] == reaching.grew(grant)[1]
+    assert told["blast"] == reaching.score(Grant.objects.filter(agent=company.bot, ended_at=None), company.bot)
 
 
 @pytest.mark.django_db
