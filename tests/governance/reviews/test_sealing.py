@@ -14,7 +14,7 @@ from audit.actions import Action
 from audit.context import acting
 from entitlements import signing
 from entitlements.errors import ReasonRequired
-from governance import reviews, tasks
+from governance import tasks
 from governance.models import Campaign, EvidencePack, EvidencePiece, EvidenceSealing
 from governance.reviews import auditing
 from governance.reviews.pack import sealing, verify
@@ -60,11 +60,7 @@ def test_sealing_waits_for_the_end_for_another_person_and_for_words(closed: tupl
 
 def test_the_newest_events_have_to_be_in_the_sealed_record(archive: Archive) -> None:
     company = companies.found()
-    make.grant(company.bot, worlds.low(company), people=[company.alice])
-    campaign = worlds.campaign(company)
-    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
-    reviews.finish_closing(campaign.pk)
+    campaign = worlds.closed(company)
     sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
     assert not sealing.carry_on(campaign.pk)
     run = EvidenceSealing.objects.get()

@@ -16,11 +16,9 @@ from pytest_django.fixtures import Settings
 
 from audit.actions import Action
 from audit.models import Event
-from governance import reviews
 from governance.env import BadEnvironmentError, time_stamps
 from governance.models import EvidencePack, EvidenceSealing
 from governance.reviews.pack import sealing, stamping, verify
-from tests import make
 from tests.audit.make import Archive
 from tests.governance import companies
 from tests.governance.console import visits
@@ -81,13 +79,8 @@ def archive(transactional_db: None, tmp_path: Path) -> Archive:  # noqa: ARG001
 
 def test_a_pack_is_sealed_with_its_stamp_and_not_without(archive: Archive, stamps: Authority, tmp_path: Path) -> None:
     company = companies.found()
-    make.grant(company.bot, worlds.low(company), people=[company.alice])
-    campaign = worlds.campaign(company)
-    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
-    reviews.finish_closing(campaign.pk)
+    campaign = worlds.closed(company)
     archive.seal()
-    campaign.refresh_from_db()
 
     stamps.instead = b""
     sealing.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)

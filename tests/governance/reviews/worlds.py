@@ -73,6 +73,17 @@ def waiting_for(of: Campaign, person: Person) -> list[Assignment]:
 SIGNED = "Complete, independent, carried out and kept."
 
 
+def closed(company: Company) -> Campaign:
+    """Return a closed review whose only item, a harmless one, was kept."""
+    make.grant(company.bot, low(company), people=[company.alice])
+    made = campaign(company)
+    answer(made, company.sofia, [(item(made), KEEP)])
+    reviews.close(made.pk, by=company.ana, reason="The quarter is over.")
+    reviews.finish_closing(made.pk)
+    made.refresh_from_db()
+    return made
+
+
 def sealed(of: Campaign, by: Person) -> EvidencePack:
     """Sign a closed campaign off, and do what a worker does then."""
     sealing.seal(of.pk, by=by, statement=SIGNED)
