@@ -1,5 +1,6 @@
 """What every test stands on: the real servers, one database per worker, and a clock that can be moved."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -37,6 +38,15 @@ def pytest_configure(config: pytest.Config) -> None:
         databases.point_here()
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
         _spare_the_tests()
+        gc.disable()  # until all is collected: nothing of it is garbage
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage in what tests make, and seldom in what is old: looking through all that is loaded takes long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(2_000, 20, 100)
+    gc.enable()
 
 
 def _spare_the_tests() -> None:

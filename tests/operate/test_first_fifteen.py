@@ -22,7 +22,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from scripts import devstack
-from scripts.devservers import free_port, until
+from scripts.devservers import free_port
 from tests import second_factor
 from tests.browser import company_idp
 from tests.conftest import BROWSERS
@@ -164,7 +164,7 @@ def _up(made: Deployment) -> None:
     for name in ("web", "gateway", "sealer", "worker", "beat"):
         made.start(name)
     for name in ("web", "gateway", "sealer"):
-        assert until(lambda name=name: made.healthy(name), 120), name  # type: ignore[misc]
+        assert made.comes_up(name, 120), name
 
 
 @pytest.fixture(scope="module")

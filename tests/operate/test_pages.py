@@ -22,7 +22,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from scripts import devstack
-from scripts.devservers import free_port, until
+from scripts.devservers import free_port
 from tests.architecture import tree
 from tests.benchmarks import gateway
 from tests.operate.release import ask
@@ -109,7 +109,7 @@ def type_in(deployment: Deployment, command: str) -> str:
         for name in deployment.children:
             deployment.start(name)
         for name in deployment.children:
-            assert until(lambda name=name: deployment.healthy(name), 90), name  # type: ignore[misc]
+            assert deployment.comes_up(name), name
         return ""
     else:
         words = command.replace("python3", shlex.quote(sys.executable), 1)
@@ -126,7 +126,7 @@ def type_in(deployment: Deployment, command: str) -> str:
 def test_the_keys_are_looked_at_rotated_withdrawn_and_replaced_as_the_page_says(deployment: Deployment) -> None:
     for name in ("web", "gateway"):
         deployment.start(name)
-        assert until(lambda name=name: deployment.healthy(name), 90), name  # type: ignore[misc]
+        assert deployment.comes_up(name), name
     type_in(deployment, "docker compose exec web python manage.py signing_keys --rotate idp --now")
     before = (deployment.folder / "key_encryption_key").read_text()
     said: list[str] = []
@@ -183,7 +183,7 @@ def test_two_of_each_serve_together_on_one_database(deployment: Deployment) -> N
         assert {name: len(some) for name, some in started.items()} == {"web": 2, "gateway": 2, "worker": 2}
         for name, one in everyone:
             if name != "worker":
-                assert until(lambda one=one, name=name: one.healthy(name), 90), name  # type: ignore[misc]
+                assert one.comes_up(name), name
         made = deployment.run("web", ["python", "manage.py", "shell", "--no-imports", "-c", WORLD])
         assert made.returncode == 0, made.stderr[-2000:]
         serve_together(started, json.loads(made.stdout))

@@ -9,10 +9,15 @@ import pytest
 from audit.models import Event
 from governance.models import Notice
 from governance.notices import hearing
+from tests import shared
 from tests.entitlements.api import client
 from tests.governance import companies
+from tests.governance.companies import Company
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 URL = "/api/v1/requests"
 
 
@@ -25,8 +30,7 @@ def _tell() -> None:
     hearing.tell(Event.objects.order_by("at", "sequence").last())  # type: ignore[arg-type]
 
 
-def test_a_request_is_changed_asked_about_and_passed_on() -> None:
-    company = companies.found()
+def test_a_request_is_changed_asked_about_and_passed_on(company: Company) -> None:
     otto, sofia = client.of(company.otto), client.of(company.sofia)
     asked = company.ask("now")
     one = f"{URL}/{asked.pk}"
@@ -58,8 +62,7 @@ def test_a_request_is_changed_asked_about_and_passed_on() -> None:
     assert len(_told("sam")) == 1
 
 
-def test_a_denial_is_appealed_and_what_came_of_it_is_given_back() -> None:
-    company = companies.found()
+def test_a_denial_is_appealed_and_what_came_of_it_is_given_back(company: Company) -> None:
     otto, sofia, sam, resa, rob = (
         client.of(each) for each in (company.otto, company.sofia, company.sam, company.resa, company.rob)
     )

@@ -12,10 +12,15 @@ from entitlements import grants
 from entitlements.models import Person
 from governance import emergency
 from governance.models import EmergencyGrant
+from tests import shared
 from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.console import visits
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 FORM = {
     "agent": "research-bot",
     "entitlement": "clock:use",
@@ -37,8 +42,7 @@ def _proven(person: Person) -> Client:
     return browser
 
 
-def test_it_is_declared_after_a_proof_and_reviewed_by_another_of_security() -> None:
-    company = companies.found()
+def test_it_is_declared_after_a_proof_and_reviewed_by_another_of_security(company: Company) -> None:
     assert visits.as_(company.resa).post("/emergencies/declare/", FORM).status_code == 403
     Authenticator.objects.create(user=company.resa, type=Authenticator.Type.TOTP, data={})
     asked = visits.as_(company.resa).post("/emergencies/declare/", FORM)  # a password alone is no proof of it
@@ -64,8 +68,7 @@ def test_it_is_declared_after_a_proof_and_reviewed_by_another_of_security() -> N
     assert f"/emergencies/{found.pk}/" not in visits.text(rob.get("/"))
 
 
-def test_whoever_may_not_declare_one_is_offered_nothing() -> None:
-    company = companies.found()
+def test_whoever_may_not_declare_one_is_offered_nothing(company: Company) -> None:
     browser = _proven(company.mallory)
     assert "/emergencies/declare/" not in visits.text(browser.get("/emergencies/"))
     assert browser.post("/emergencies/declare/", FORM).status_code == 404

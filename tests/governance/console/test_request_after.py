@@ -8,15 +8,18 @@ from entitlements.models import Grant
 from governance import approvals
 from governance.models import AccessRequest, RequestQuestion
 from governance.narrowing import Narrowing
+from tests import shared
 from tests.governance import companies
-from tests.governance.companies import waiting
+from tests.governance.companies import Company, waiting
 from tests.governance.console import visits
 
 pytestmark = pytest.mark.django_db
 
 
-def test_whoever_asked_changes_the_request_and_keeps_what_the_form_cannot_say() -> None:
-    company = companies.found()
+made_world, company = shared.world(companies.found)
+
+
+def test_whoever_asked_changes_the_request_and_keeps_what_the_form_cannot_say(company: Company) -> None:
     deep = {"convert": {"place.city": {"one_of": ["Paris"], "optional": True}}}
     asked = company.ask("now", "convert", limits=deep)
     otto, sofia = visits.as_(company.otto), visits.as_(company.sofia)
@@ -34,8 +37,7 @@ def test_whoever_asked_changes_the_request_and_keeps_what_the_form_cannot_say() 
     assert otto.post(edit, form).status_code == 412
 
 
-def test_an_approver_asks_back_passes_on_and_denies_in_a_word() -> None:
-    company = companies.found()
+def test_an_approver_asks_back_passes_on_and_denies_in_a_word(company: Company) -> None:
     asked = company.ask("now")
     otto, sofia, sam = (visits.as_(each) for each in (company.otto, company.sofia, company.sam))
     page = f"/requests/{asked.pk}/"
@@ -59,8 +61,7 @@ def test_an_approver_asks_back_passes_on_and_denies_in_a_word() -> None:
     assert ("Too risky" in shown, 'value="appeal"' in shown, 'value="give_back"' in shown) == (True, True, False)
 
 
-def test_whoever_asked_sees_what_is_missing_appeals_it_and_gives_it_back() -> None:
-    company = companies.found()
+def test_whoever_asked_sees_what_is_missing_appeals_it_and_gives_it_back(company: Company) -> None:
     asked = company.ask("now", "convert")
     approvals.approve(asked.pk, by=company.sofia, narrow=Narrowing(frozenset({"now"})))
     otto, page = visits.as_(company.otto), f"/requests/{asked.pk}/"
@@ -75,8 +76,7 @@ def test_whoever_asked_sees_what_is_missing_appeals_it_and_gives_it_back() -> No
     assert Grant.objects.get().state == "revoked"
 
 
-def test_single_keys_are_offered_where_requests_wait_for_an_answer_and_nowhere_else() -> None:
-    company = companies.found()
+def test_single_keys_are_offered_where_requests_wait_for_an_answer_and_nowhere_else(company: Company) -> None:
     company.ask("now")
     sofia = visits.as_(company.sofia)
     waits, everything = (visits.text(sofia.get(f"/requests/{which}")) for which in ("?waiting=me", ""))
@@ -84,8 +84,7 @@ def test_single_keys_are_offered_where_requests_wait_for_an_answer_and_nowhere_e
     assert "data-queue" not in everything
 
 
-def test_of_a_tightened_limit_whoever_asked_sees_what_holds_now_and_what_was_asked() -> None:
-    company = companies.found()
+def test_of_a_tightened_limit_whoever_asked_sees_what_holds_now_and_what_was_asked(company: Company) -> None:
     zones = {"timezone": {"one_of": ["Europe/Paris", "Europe/Rome"]}}
     asked = company.ask("convert", limits={"convert": zones})
     rome = {"timezone": {"one_of": ["Europe/Rome"]}}

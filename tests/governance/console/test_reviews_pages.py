@@ -11,16 +11,20 @@ from entitlements.models import Grant, Role
 from governance import reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, UsageDay
 from governance.reviews import Answer
-from tests import make
+from tests import make, shared
 from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
 
 
-def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages() -> None:
-    company, _ = worlds.found()
+made_world, company = shared.world(companies.found)
+
+
+def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages(company: Company) -> None:
+    worlds.granted(company)
     ana = visits.as_(company.ana)
     assert "Begin the first one" in visits.text(ana.get("/reviews/", secure=True))
     due = (clock.now() + timedelta(days=9)).date().isoformat()
@@ -43,8 +47,8 @@ def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"name": "***"}, {"due": "yesterday"}, {"due": "2020-01-01"}, {"system": "none"}])
-def test_a_review_that_cannot_be_made_says_why_and_keeps_the_form(wrong: dict[str, str]) -> None:
-    company, _ = worlds.found()
+def test_a_review_that_cannot_be_made_says_why_and_keeps_the_form(company: Company, wrong: dict[str, str]) -> None:
+    worlds.granted(company)
     due = (clock.now() + timedelta(days=9)).date().isoformat()
     answer = visits.as_(company.ana).post("/reviews/new/", {"name": "Fine", "due": due, **wrong}, secure=True)
     assert answer.status_code == 200
@@ -52,8 +56,8 @@ def test_a_review_that_cannot_be_made_says_why_and_keeps_the_form(wrong: dict[st
     assert not Campaign.objects.exists()
 
 
-def test_a_reviewer_works_without_script() -> None:
-    company, grant = worlds.found()
+def test_a_reviewer_works_without_script(company: Company) -> None:
+    grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     sofia = visits.as_(company.sofia)
@@ -72,8 +76,8 @@ def test_a_reviewer_works_without_script() -> None:
     assert "Nothing is left to answer" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
 
 
-def test_a_reviewer_keeps_some_without_script_and_takes_it_back() -> None:
-    company, grant = worlds.found()
+def test_a_reviewer_keeps_some_without_script_and_takes_it_back(company: Company) -> None:
+    grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     lines = {line.tool.name: str(line.pk) for line in item.lines.select_related("tool")}
@@ -97,8 +101,8 @@ def test_a_reviewer_keeps_some_without_script_and_takes_it_back() -> None:
     assert "research-bot" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
 
 
-def test_an_item_shows_its_answers_and_the_owner_opens_it_again() -> None:
-    company, grant = worlds.found()
+def test_an_item_shows_its_answers_and_the_owner_opens_it_again(company: Company) -> None:
+    grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
@@ -120,8 +124,8 @@ def test_an_item_shows_its_answers_and_the_owner_opens_it_again() -> None:
     assert ana.post("/reviews/q4/release/", {"reason": "x"}, secure=True).status_code == 409
 
 
-def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
-    company, _ = worlds.found()
+def test_the_summary_is_not_submitted_once_the_drafts_are_others(company: Company) -> None:
+    worlds.granted(company)
     campaign = worlds.campaign(company)
     reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
     answer = visits.as_(company.sofia).post("/reviews/q4/submit/", {"tag": "another"}, secure=True)
@@ -129,9 +133,8 @@ def test_the_summary_is_not_submitted_once_the_drafts_are_others() -> None:
     assert not ReviewDecision.objects.exists()
 
 
-def test_the_summary_weighs_a_cut_against_the_calls_of_what_is_cut_alone() -> None:
+def test_the_summary_weighs_a_cut_against_the_calls_of_what_is_cut_alone(company: Company) -> None:
     """Many calls of what is kept beside it would make any cut look small."""
-    company = companies.found()
     for name, calls in (("busy", 900), ("quiet", 3)):
         bot = make.agent(name, sponsor=company.sofia)
         grant = make.grant(bot, worlds.low(company), people=[company.bob])
@@ -144,8 +147,8 @@ def test_the_summary_weighs_a_cut_against_the_calls_of_what_is_cut_alone() -> No
     assert (page.context["calls"], page.context["all_calls"]) == (3, 3)
 
 
-def test_what_is_critical_is_submitted_only_with_a_fresh_proof() -> None:
-    company, _ = worlds.found()
+def test_what_is_critical_is_submitted_only_with_a_fresh_proof(company: Company) -> None:
+    worlds.granted(company)
     campaign = worlds.campaign(company)
     reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
     tag = reviews.drafts_tag(campaign, company.sofia)
@@ -154,8 +157,8 @@ def test_what_is_critical_is_submitted_only_with_a_fresh_proof() -> None:
     assert not ReviewDecision.objects.exists()
 
 
-def test_a_script_keeps_one_answer_and_hears_of_a_conflict() -> None:
-    company, _ = worlds.found()
+def test_a_script_keeps_one_answer_and_hears_of_a_conflict(company: Company) -> None:
+    worlds.granted(company)
     item = worlds.item(worlds.campaign(company))
     sofia, address = visits.as_(company.sofia), f"/reviews/q4/items/{item.pk}/draft/"
     form = {f"verb:{item.pk}": "certify", f"reason:{item.pk}": "mandated", f"rev:{item.pk}": "0"}
@@ -165,8 +168,8 @@ def test_a_script_keeps_one_answer_and_hears_of_a_conflict() -> None:
     assert Draft.objects.get().reason_code == "mandated"
 
 
-def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that() -> None:
-    company, _ = worlds.found()
+def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that(company: Company) -> None:
+    worlds.granted(company)
     where = "/agents/research-bot/?tab=reviews"
     ana, sofia = visits.as_(company.ana), visits.as_(company.sofia)
     assert "No review that you may see" in visits.text(ana.get(where, secure=True))
@@ -179,8 +182,8 @@ def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that() 
     assert "No review that you may see" in visits.text(visits.as_(company.otto).get(where, secure=True))
 
 
-def test_who_comes_in_where() -> None:
-    company, _ = worlds.found()
+def test_who_comes_in_where(company: Company) -> None:
+    worlds.granted(company)
     item = worlds.item(worlds.campaign(company))
     audrey = make.person("audrey", roles=[Role.AUDITOR])
     for who, statuses in (
@@ -200,9 +203,10 @@ def test_who_comes_in_where() -> None:
 
 
 def test_all_items_without_a_reviewer_are_counted_and_people_are_offered_by_name(
+    company: Company,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    company, _ = worlds.found()
+    worlds.granted(company)
     for number in range(3):
         lonely = make.agent(f"lonely-{number}", kind="personal", sponsor=company.sam, owner=company.otto)
         make.grant(lonely, worlds.low(company), people=[company.sam])
@@ -218,8 +222,8 @@ def test_all_items_without_a_reviewer_are_counted_and_people_are_offered_by_name
     assert f'<option value="mona">{company.mona.name}</option>' in page
 
 
-def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name() -> None:
-    company, _ = worlds.found()
+def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name(company: Company) -> None:
+    worlds.granted(company)
     alone = make.agent("lonely", kind="personal", sponsor=company.sam, owner=company.otto)
     make.grant(alone, worlds.low(company), people=[company.sam])
     item = worlds.item(worlds.campaign(company), alone)
@@ -229,8 +233,8 @@ def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name() -> None
     assert Assignment.objects.get(item=item, state="assigned").reviewer == company.mona
 
 
-def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert() -> None:
-    company, _ = worlds.found()
+def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert(company: Company) -> None:
+    worlds.granted(company)
     hostile = "=cmd|' /C calc'!A0 <script>alert(1)</script>"
     campaign = worlds.campaign(company)
     said = Answer("revoke", "risk", hostile)
@@ -246,16 +250,18 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert()
     assert Grant.objects.get().state == "suspended"
 
 
-def test_the_evidence_says_what_stands_before_sealing() -> None:
-    company, _ = worlds.found()
+def test_the_evidence_says_what_stands_before_sealing(company: Company) -> None:
+    worlds.granted(company)
     worlds.campaign(company)
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
     for said in ("Before it can be sealed", "It has to be closed", "1 item has no outcome"):
         assert said in page, said
 
 
-def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    company, _ = worlds.found()
+def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     campaign = worlds.campaign(company)
     monkeypatch.setattr("governance.console.views.evidence._FEW", 1)
@@ -270,9 +276,10 @@ def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(mon
 
 
 def test_the_evidence_is_handed_out_as_it_is_read_and_no_part_holds_more_than_some_rows(
+    company: Company,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    company, _ = worlds.found()
+    worlds.granted(company)
     for number in range(4):
         make.grant(make.agent(f"bot-{number}", sponsor=company.sofia), company.use, people=[company.alice])
     campaign = worlds.campaign(company)

@@ -13,12 +13,16 @@ from governance import reviews
 from governance.models import Notice, Remediation
 from governance.notices import hearing
 from governance.reviews import deadlines, probing
-from tests import make
+from tests import make, shared
 from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 
 type Move = Callable[[datetime | timedelta], datetime]
 
@@ -30,9 +34,8 @@ def _told(login: str, word: str) -> list[Notice]:
 
 
 def test_who_runs_a_review_is_asked_at_once_where_too_much_would_stop(
-    at: Move, monkeypatch: pytest.MonkeyPatch
+    company: Company, at: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    company = companies.found()
     make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=90))
     first = worlds.campaign(company, slug="first")
     reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
@@ -49,9 +52,10 @@ def test_who_runs_a_review_is_asked_at_once_where_too_much_would_stop(
 
 
 def test_a_removal_that_is_not_proven_is_told_once_to_who_runs_the_review_and_to_security(
+    company: Company,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    company, _grant = worlds.found()
+    _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     monkeypatch.setattr(probing, "probe", lambda _: {"holds": False, "calls": [], "tokens": []})
@@ -64,8 +68,7 @@ def test_a_removal_that_is_not_proven_is_told_once_to_who_runs_the_review_and_to
     assert _told("sofia", "could not be proven") == []
 
 
-def test_who_runs_a_review_is_told_that_nobody_is_left_once_however_many_items(at: Move) -> None:
-    company = companies.found()
+def test_who_runs_a_review_is_told_that_nobody_is_left_once_however_many_items(company: Company, at: Move) -> None:
     at(timedelta())
     for name in ("one", "two"):
         agent = make.agent(name, sponsor=company.sofia)

@@ -10,15 +10,22 @@ from entitlements.models import Tool
 from governance import charts
 from governance.models import Campaign, UsageDay
 from governance.reviews import Answer, covering
-from tests import make
+from tests import make, shared
+from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
 
 
-def test_the_workbench_shows_the_suggestion_its_reasons_the_weeks_and_what_the_cut_would_have_done() -> None:
-    company, grant = worlds.found()
+made_world, company = shared.world(companies.found)
+
+
+def test_the_workbench_shows_the_suggestion_its_reasons_the_weeks_and_what_the_cut_would_have_done(
+    company: Company,
+) -> None:
+    grant = worlds.granted(company)
     company.use.longest = timedelta(days=400)
     company.use.save()
     now = clock.now()
@@ -60,8 +67,8 @@ def test_plots_are_geometry_with_the_numbers_they_draw() -> None:
     assert charts.outline(charts.spark([0, 1, 400])) == "M26 18h4v2h-4zM52 0h4v20h-4z"
 
 
-def test_the_form_previews_what_it_says_and_drafts_exactly_that() -> None:
-    company, _ = worlds.found()
+def test_the_form_previews_what_it_says_and_drafts_exactly_that(company: Company) -> None:
+    worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     ana = visits.as_(company.ana)
     assert "2 accesses, 2 items to answer" in visits.text(ana.get("/reviews/new/", secure=True))
@@ -91,15 +98,17 @@ def test_the_form_previews_what_it_says_and_drafts_exactly_that() -> None:
         ({"kind": "other"}, "review_manner_malformed"),
     ],
 )
-def test_a_form_that_means_nothing_says_so_in_the_preview_and_drafts_nothing(wrong: dict[str, str], code: str) -> None:
-    company, _ = worlds.found()
+def test_a_form_that_means_nothing_says_so_in_the_preview_and_drafts_nothing(
+    company: Company, wrong: dict[str, str], code: str
+) -> None:
+    worlds.granted(company)
     form = {"name": "x", "due": f"{clock.now() + timedelta(days=9):%Y-%m-%d}", **wrong}
     answer = visits.as_(company.ana).post("/reviews/new/", form, secure=True)
     assert (code in visits.text(answer), Campaign.objects.exists()) == (True, False)
 
 
-def test_a_large_review_begins_once_its_name_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    company, _ = worlds.found()
+def test_a_large_review_begins_once_its_name_is_typed(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds.granted(company)
     worlds.campaign(company, start=False)
     monkeypatch.setattr("governance.console.queries.launch.TYPED_FROM", 0)
     ana = visits.as_(company.ana)
@@ -110,8 +119,10 @@ def test_a_large_review_begins_once_its_name_is_typed(monkeypatch: pytest.Monkey
     assert ("Open items by day" in shown, 'class="ideal"' in shown) == (True, True)
 
 
-def test_coverage_counts_what_a_person_kept_in_time_and_weighs_it_by_risk(at: Callable[[timedelta], datetime]) -> None:
-    company, _ = worlds.found()
+def test_coverage_counts_what_a_person_kept_in_time_and_weighs_it_by_risk(
+    company: Company, at: Callable[[timedelta], datetime]
+) -> None:
+    worlds.granted(company)
     helper = make.agent("helper", sponsor=company.sofia)
     make.grant(helper, worlds.low(company), people=[company.bob], lasts=timedelta(days=89))
     assert covering.coverage().percent == 0

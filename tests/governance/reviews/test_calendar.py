@@ -10,11 +10,17 @@ import pytest
 from governance import reviews
 from governance.models import Campaign
 from governance.reviews import calendar
+from tests import shared
 from tests.entitlements.api import client as api
+from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 
 type Move = Callable[[datetime | timedelta], datetime]
 
@@ -30,8 +36,8 @@ def _read(written: bytes) -> dict[str, str]:
     return dict(line.split(":", 1) for line in reversed(lines))
 
 
-def test_a_reviewer_takes_the_due_date_into_her_calendar_by_page_and_over_rest() -> None:
-    company, _grant = worlds.found()
+def test_a_reviewer_takes_the_due_date_into_her_calendar_by_page_and_over_rest(company: Company) -> None:
+    _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     sofia = visits.as_(company.sofia)
     assert 'href="/reviews/q4/due.ics"' in visits.text(sofia.get("/reviews/q4/work/"))
@@ -48,8 +54,8 @@ def test_a_reviewer_takes_the_due_date_into_her_calendar_by_page_and_over_rest()
     assert visits.as_(company.mallory).get("/reviews/q4/due.ics").status_code == 404
 
 
-def test_a_date_that_moves_and_a_review_that_ends_replace_the_entry(at: Move) -> None:
-    company, _grant = worlds.found()
+def test_a_date_that_moves_and_a_review_that_ends_replace_the_entry(company: Company, at: Move) -> None:
+    _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     before = _read(calendar.due(campaign))
     reviews.pause(campaign.pk, by=company.ana, reason="Month end.")
@@ -61,8 +67,8 @@ def test_a_date_that_moves_and_a_review_that_ends_replace_the_entry(at: Move) ->
     assert _read(calendar.due(reviews.cancel(campaign.pk, by=company.ana, reason="No.")))["STATUS"] == "CANCELLED"
 
 
-def test_no_name_adds_a_line_or_hides_something_and_no_letter_is_torn_apart() -> None:
-    company, _grant = worlds.found()
+def test_no_name_adds_a_line_or_hides_something_and_no_letter_is_torn_apart(company: Company) -> None:
+    _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     campaign.name = "Ä" * 80 + "; a,b\\\r\nEND:VEVENT\n\u202eATTENDEE:mailto:eve"
     written = calendar.due(campaign)
@@ -71,8 +77,8 @@ def test_no_name_adds_a_line_or_hides_something_and_no_letter_is_torn_apart() ->
     assert _read(written)["SUMMARY"] == "Due: " + "Ä" * 80 + "\\; a\\,b\\\\ END:VEVENT ATTENDEE:mailto:eve"
 
 
-def test_an_entry_of_a_small_review_leads_to_its_page() -> None:
-    company, _grant = worlds.found()
+def test_an_entry_of_a_small_review_leads_to_its_page(company: Company) -> None:
+    _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     campaign.kind = Campaign.Kind.MICRO
     assert _read(calendar.due(campaign))["URL"].endswith("/small-reviews/q4/")

@@ -18,19 +18,23 @@ from governance import approvals, asking, ownership, requests, reviewing, review
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import Answer, removing
 from governance.reviews.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
-from tests import make
+from tests import make, shared
 from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 
 UI = ReviewDecision.Via.UI
 
 type Move = Callable[[datetime | timedelta], datetime]
 
 
-def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it() -> None:
-    company, grant = worlds.found()
+def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it(company: Company) -> None:
+    grant = worlds.granted(company)
     kept = make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
 
     campaign = worlds.campaign(company)
@@ -66,8 +70,8 @@ def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it() -> None:
     assert [event.actor for event in ended] == ["person:sofia"]
 
 
-def test_the_population_is_hashed_row_by_row_and_as_a_whole_in_any_time_zone() -> None:
-    company, grant = worlds.found()
+def test_the_population_is_hashed_row_by_row_and_as_a_whole_in_any_time_zone(company: Company) -> None:
+    grant = worlds.granted(company)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL TIME ZONE 'Asia/Kathmandu'")
         campaign = worlds.campaign(company)
@@ -81,8 +85,10 @@ def test_the_population_is_hashed_row_by_row_and_as_a_whole_in_any_time_zone() -
     assert campaign.population_sha256 == reviewing.population_digest([row.row_sha256])
 
 
-def test_grants_of_one_agent_at_one_system_for_the_same_people_are_one_item_and_other_people_another() -> None:
-    company, _ = worlds.found()
+def test_grants_of_one_agent_at_one_system_for_the_same_people_are_one_item_and_other_people_another(
+    company: Company,
+) -> None:
+    worlds.granted(company)
     make.grant(company.bot, worlds.low(company), people=[company.alice])
     make.grant(company.bot, worlds.low(company), people=[company.bob])
 
@@ -93,8 +99,8 @@ def test_grants_of_one_agent_at_one_system_for_the_same_people_are_one_item_and_
     assert [item.lines.count() for item in items] == [5, 1]
 
 
-def test_what_has_ended_is_not_in_the_population_and_what_is_suspended_is() -> None:
-    company, grant = worlds.found()
+def test_what_has_ended_is_not_in_the_population_and_what_is_suspended_is(company: Company) -> None:
+    grant = worlds.granted(company)
     other = make.grant(make.agent(sponsor=company.sofia), worlds.low(company))
     grants.revoke(other.pk, by=company.ana.principal, reason="gone")
     grants.suspend(grant.pk, by=company.ana.principal, reason="pause")
@@ -102,8 +108,8 @@ def test_what_has_ended_is_not_in_the_population_and_what_is_suspended_is() -> N
     assert [row.grant_id for row in PopulationRow.objects.filter(campaign=campaign)] == [grant.pk]
 
 
-def test_a_scope_names_systems_and_agents_that_exist() -> None:
-    company, _ = worlds.found()
+def test_a_scope_names_systems_and_agents_that_exist(company: Company) -> None:
+    worlds.granted(company)
     make.grant(make.agent("elsewhere", sponsor=company.sofia), make.entitlement(make.system("other")))
     due = clock.now() + timedelta(days=1)
     scopes: list[dict[str, Any]] = [
@@ -124,16 +130,16 @@ def test_a_scope_names_systems_and_agents_that_exist() -> None:
         reviews.make("clock-only", name="Again", due_at=due, by=company.ana)
 
 
-def test_a_campaign_over_nothing_does_not_begin() -> None:
-    company, grant = worlds.found()
+def test_a_campaign_over_nothing_does_not_begin(company: Company) -> None:
+    grant = worlds.granted(company)
     Grant.objects.filter(pk=grant.pk).update(expires_at=clock.now())
     with pytest.raises(reviews.NothingToReview):
         worlds.campaign(company)
     assert Campaign.objects.get().state == "draft"
 
 
-def test_drafts_are_kept_with_a_revision_and_two_windows_are_told_apart() -> None:
-    company, _ = worlds.found()
+def test_drafts_are_kept_with_a_revision_and_two_windows_are_told_apart(company: Company) -> None:
+    worlds.granted(company)
     item = worlds.item(worlds.campaign(company))
     first = reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
     second = reviews.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=first.rev)
@@ -149,8 +155,8 @@ def test_drafts_are_kept_with_a_revision_and_two_windows_are_told_apart() -> Non
     assert ReviewDecision.objects.count() == 0
 
 
-def test_a_submission_decides_everything_or_nothing() -> None:
-    company, _ = worlds.found()
+def test_a_submission_decides_everything_or_nothing(company: Company) -> None:
+    worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     campaign = worlds.campaign(company)
     worst, mild = ReviewItem.objects.order_by("number")
@@ -163,8 +169,8 @@ def test_a_submission_decides_everything_or_nothing() -> None:
     assert [draft.verb for draft in reviews.drafts_of(campaign, company.sofia)] == ["certify", "certify"]
 
 
-def test_what_is_confirmed_is_what_was_read() -> None:
-    company, _ = worlds.found()
+def test_what_is_confirmed_is_what_was_read(company: Company) -> None:
+    worlds.granted(company)
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
@@ -175,8 +181,8 @@ def test_what_is_confirmed_is_what_was_read() -> None:
     assert ReviewDecision.objects.count() == 0
 
 
-def test_access_that_ended_meanwhile_needs_no_decision() -> None:
-    company, grant = worlds.found()
+def test_access_that_ended_meanwhile_needs_no_decision(company: Company) -> None:
+    grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
     grants.revoke(grant.pk, by=company.ana.principal, reason="gone")
@@ -189,8 +195,8 @@ def test_access_that_ended_meanwhile_needs_no_decision() -> None:
     assert timeline.of("campaign", "q4").filter(action=Action.REVIEW_SUPERSEDED).count() == 1
 
 
-def test_closing_waits_for_outcomes_and_no_answer_is_said_on_purpose() -> None:
-    company, grant = worlds.found()
+def test_closing_waits_for_outcomes_and_no_answer_is_said_on_purpose(company: Company) -> None:
+    grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     with pytest.raises(reviews.ItemsOpen) as refusal:
         reviews.close(campaign.pk, by=company.ana, reason="Too late.")
@@ -206,8 +212,8 @@ def test_closing_waits_for_outcomes_and_no_answer_is_said_on_purpose() -> None:
         reviews.submit(campaign.pk, by=company.sofia, via=UI)
 
 
-def test_calls_are_counted_from_the_record_where_every_call_is_seen_and_nowhere_else() -> None:
-    company, grant = worlds.found()
+def test_calls_are_counted_from_the_record_where_every_call_is_seen_and_nowhere_else(company: Company) -> None:
+    grant = worlds.granted(company)
     native = make.system("native", kind="mcp", owner=company.sam)
     make.grant(make.agent("vendor-bot", sponsor=company.sofia), make.entitlement(native))
     bot = Principal("agent", "research-bot")
@@ -230,8 +236,8 @@ def test_calls_are_counted_from_the_record_where_every_call_is_seen_and_nowhere_
     assert (blind.usage_grade, blind.calls_window, blind.last_call_at) == ("B", None, None)
 
 
-def test_calls_of_longer_ago_than_the_window_do_not_count(at: Move) -> None:
-    company, grant = worlds.found()
+def test_calls_of_longer_ago_than_the_window_do_not_count(company: Company, at: Move) -> None:
+    grant = worlds.granted(company)
     now = at(timedelta())
     at(now - timedelta(days=20))
     log.record(
@@ -242,8 +248,8 @@ def test_calls_of_longer_ago_than_the_window_do_not_count(at: Move) -> None:
     assert ReviewLine.objects.get(tool__name="now").calls_window == 1
 
 
-def test_somebody_who_leaves_is_replaced_and_the_trace_says_so() -> None:
-    company, _ = worlds.found()
+def test_somebody_who_leaves_is_replaced_and_the_trace_says_so(company: Company) -> None:
+    worlds.granted(company)
     item = worlds.item(worlds.campaign(company))
     assert worlds.live(item).reviewer == company.sofia
     people.disable(company.sofia, by=company.ana.principal, reason="left")
@@ -257,8 +263,8 @@ def test_somebody_who_leaves_is_replaced_and_the_trace_says_so() -> None:
     assert Assignment.objects.get(replaced_by=now).reviewer == company.sofia
 
 
-def test_an_unresolved_item_waits_visibly_until_somebody_is_named() -> None:
-    company, _ = worlds.found()
+def test_an_unresolved_item_waits_visibly_until_somebody_is_named(company: Company) -> None:
+    worlds.granted(company)
     alone = make.agent("lonely", kind="personal", sponsor=company.sam, owner=company.otto)
     make.grant(alone, worlds.low(company), people=[company.sam])
     campaign = worlds.campaign(company)
@@ -277,8 +283,8 @@ def test_an_unresolved_item_waits_visibly_until_somebody_is_named() -> None:
     assert item.state == "decided"
 
 
-def test_a_removal_is_proven_only_when_no_call_passes_and_another_grant_is_named() -> None:
-    company, grant = worlds.found()
+def test_a_removal_is_proven_only_when_no_call_passes_and_another_grant_is_named(company: Company) -> None:
+    grant = worlds.granted(company)
     other = make.grant(company.bot, company.use, groups=[make.group(company.alice, company.bob)])
     make.client(company.bot)
     campaign = worlds.campaign(company)
@@ -297,9 +303,9 @@ def test_a_removal_is_proven_only_when_no_call_passes_and_another_grant_is_named
 
 
 def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(
-    at: Move, monkeypatch: pytest.MonkeyPatch
+    company: Company, at: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    company, grant = worlds.found()
+    grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     with monkeypatch.context() as broken:
         broken.setattr(grants, "suspend", lambda *_, **__: None)
@@ -317,8 +323,8 @@ def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(
     assert campaign.state == "closed"
 
 
-def test_a_queued_removal_is_carried_out_by_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    company, grant = worlds.found()
+def test_a_queued_removal_is_carried_out_by_the_sweep(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     with monkeypatch.context() as later:
         later.setattr(removing, "_apply", lambda *_: None)
@@ -332,8 +338,8 @@ def test_a_queued_removal_is_carried_out_by_the_sweep(monkeypatch: pytest.Monkey
     assert reviews.prove(removal).attempts == 1
 
 
-def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population() -> None:
-    company, _ = worlds.found()
+def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population(company: Company) -> None:
+    worlds.granted(company)
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     (removal,) = worlds.answer(campaign, company.sofia, [(item, Answer("revoke", "unused", "=1+1"))]).removals
@@ -365,8 +371,8 @@ def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population(
     assert {name: n for name, n in reviews.evidence(other).tie_out.items() if n} == wrong
 
 
-def test_who_sees_a_campaign() -> None:
-    company, _ = worlds.found()
+def test_who_sees_a_campaign(company: Company) -> None:
+    worlds.granted(company)
     campaign = worlds.campaign(company)
     auditor = make.person("audrey", roles=[Role.AUDITOR])
     for who in (company.ana, company.sofia, auditor, None):
@@ -376,8 +382,7 @@ def test_who_sees_a_campaign() -> None:
         assert not reviews.items_visible_to(who).exists()
 
 
-def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got() -> None:
-    company = companies.found()
+def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got(company: Company) -> None:
     ask = asking.Ask(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
     asked = requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
     approvals.approve(asked.pk, by=company.sofia)

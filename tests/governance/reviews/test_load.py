@@ -7,14 +7,19 @@ import pytest
 from entitlements import people
 from governance import reviews
 from governance.models import Campaign, ReviewItem
-from tests import make
+from tests import make, shared
+from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
 
 
-def test_nobody_gets_more_than_the_cap_and_the_trace_says_so() -> None:
-    company, _ = worlds.found()
+made_world, company = shared.world(companies.found)
+
+
+def test_nobody_gets_more_than_the_cap_and_the_trace_says_so(company: Company) -> None:
+    worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     draft = worlds.campaign(company, start=False)
     Campaign.objects.filter(pk=draft.pk).update(load_cap=1)
@@ -24,8 +29,8 @@ def test_nobody_gets_more_than_the_cap_and_the_trace_says_so() -> None:
     assert mild.resolution["skipped"] == [{"who": "sofia", "why": "has_enough_to_review"}]
 
 
-def test_the_cap_holds_at_the_second_stage_too_and_for_who_takes_a_place() -> None:
-    company, _ = worlds.found()
+def test_the_cap_holds_at_the_second_stage_too_and_for_who_takes_a_place(company: Company) -> None:
+    worlds.granted(company)
     for name in ("second", "third"):
         make.grant(make.agent(name, sponsor=company.sofia, owner=company.otto), company.use, people=[company.alice])
     draft = worlds.campaign(company, start=False)

@@ -9,10 +9,15 @@ from entitlements.errors import NotFound, ReasonRequired
 from governance import reviews
 from governance.models import Assignment, ReviewDecision
 from governance.reviews import assigning, errors
-from tests import make
+from tests import make, shared
+from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 
 
 def _later(monkeypatch: pytest.MonkeyPatch, **passed: float) -> None:
@@ -20,8 +25,8 @@ def _later(monkeypatch: pytest.MonkeyPatch, **passed: float) -> None:
     monkeypatch.setattr(clock, "now", lambda: later)
 
 
-def test_a_decision_says_how_long_its_evidence_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    company, _ = worlds.found()
+def test_a_decision_says_how_long_its_evidence_was_looked_at(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds.granted(company)
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     _later(monkeypatch, minutes=1)
@@ -32,8 +37,8 @@ def test_a_decision_says_how_long_its_evidence_was_looked_at(monkeypatch: pytest
     assert (said.dwell_ms, said.evidence_opened) == (6_500, True)
 
 
-def test_of_whoever_did_not_look_the_decision_says_so_and_of_a_script_nothing() -> None:
-    company, _ = worlds.found()
+def test_of_whoever_did_not_look_the_decision_says_so_and_of_a_script_nothing(company: Company) -> None:
+    worlds.granted(company)
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     reviews.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=0)
@@ -45,8 +50,8 @@ def test_of_whoever_did_not_look_the_decision_says_so_and_of_a_script_nothing() 
     assert (again.dwell_ms, again.evidence_opened) == (None, None)
 
 
-def test_nobody_looks_longer_than_time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
-    company, _ = worlds.found()
+def test_nobody_looks_longer_than_time_has_passed(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds.granted(company)
     item = worlds.item(worlds.campaign(company))
     _later(monkeypatch, seconds=30)
     reviews.looked(item.pk, by=company.sofia, ms=600_000)
@@ -58,16 +63,16 @@ def test_nobody_looks_longer_than_time_has_passed(monkeypatch: pytest.MonkeyPatc
     assert Assignment.objects.get(item=item).dwell_ms == 3_600_000
 
 
-def test_only_whoever_answers_an_item_is_seen_looking_at_it() -> None:
-    company, _ = worlds.found()
+def test_only_whoever_answers_an_item_is_seen_looking_at_it(company: Company) -> None:
+    worlds.granted(company)
     item = worlds.item(worlds.campaign(company))
     with pytest.raises(NotFound):
         reviews.looked(item.pk, by=company.mona, evidence=True)
     assert Assignment.objects.get(item=item).evidence_opened_at is None
 
 
-def test_a_reviewer_hands_an_item_on_within_its_chain_alone() -> None:
-    company, _ = worlds.found()
+def test_a_reviewer_hands_an_item_on_within_its_chain_alone(company: Company) -> None:
+    worlds.granted(company)
     item = worlds.item(worlds.campaign(company))
     stranger = make.person("stranger")
     assert stranger not in assigning.successors(item.pk, by=company.sofia)

@@ -13,11 +13,16 @@ from governance import reviews
 from governance.models import Notice
 from governance.notices import hearing
 from governance.reviews.errors import NobodyToRemind, NotUnderWay
-from tests import make
+from tests import make, shared
+from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 
 type Move = Callable[[datetime | timedelta], datetime]
 
@@ -32,8 +37,10 @@ def _told() -> list[str]:
     return [notice.person.login for notice in rows.select_related("person")]
 
 
-def test_whoever_has_items_left_is_reminded_once_a_day_and_whoever_has_answered_is_not(at: Move) -> None:
-    company, _grant = worlds.found()
+def test_whoever_has_items_left_is_reminded_once_a_day_and_whoever_has_answered_is_not(
+    company: Company, at: Move
+) -> None:
+    _grant = worlds.granted(company)
     other = make.agent("other", sponsor=company.sam)
     make.grant(other, worlds.low(company))
     campaign = worlds.campaign(company)
@@ -49,8 +56,8 @@ def test_whoever_has_items_left_is_reminded_once_a_day_and_whoever_has_answered_
     assert _told() == ["sofia", "sofia"]
 
 
-def test_nobody_is_reminded_of_a_review_that_is_not_under_way_or_has_nothing_left() -> None:
-    company, _grant = worlds.found()
+def test_nobody_is_reminded_of_a_review_that_is_not_under_way_or_has_nothing_left(company: Company) -> None:
+    _grant = worlds.granted(company)
     campaign = worlds.campaign(company, start=False)
     with pytest.raises(NotUnderWay):
         reviews.remind(campaign.pk, by=company.ana)
@@ -60,8 +67,8 @@ def test_nobody_is_reminded_of_a_review_that_is_not_under_way_or_has_nothing_lef
         reviews.remind(campaign.pk, by=company.ana)
 
 
-def test_an_analyst_reminds_and_pauses_from_home_and_nobody_else_finds_the_buttons() -> None:
-    company, _grant = worlds.found()
+def test_an_analyst_reminds_and_pauses_from_home_and_nobody_else_finds_the_buttons(company: Company) -> None:
+    _grant = worlds.granted(company)
     worlds.campaign(company)
     ana, sofia = visits.as_(company.ana), visits.as_(company.sofia)
 

@@ -20,8 +20,9 @@ from governance.models import (
 )
 from governance.reviews import Answer
 from governance.reviews.errors import ConflictOfInterest, TooLateToRecall
-from tests import make
+from tests import make, shared
 from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 from tests.governance.reviews.kinds import authenticates, begin, decide, of, refused, remove, ties_out
 from tests.governance.reviews.worlds import KEEP, REMOVE
@@ -29,13 +30,15 @@ from tests.governance.reviews.worlds import KEEP, REMOVE
 pytestmark = pytest.mark.django_db
 
 
+made_world, company = shared.world(companies.found)
+
+
 # ownership
 
 
 def test_a_sponsor_is_asked_about_her_agent_and_removing_it_retires_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    company: Company, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    company = companies.found()
     campaign = begin(company, "ownership")
     item = of(campaign, "research-bot")
     assert worlds.live(item).reviewer == company.sofia
@@ -49,8 +52,7 @@ def test_a_sponsor_is_asked_about_her_agent_and_removing_it_retires_it(
     assert ties_out(campaign, tmp_path)
 
 
-def test_a_removed_agent_works_again_when_the_answer_is_taken_back() -> None:
-    company = companies.found()
+def test_a_removed_agent_works_again_when_the_answer_is_taken_back(company: Company) -> None:
     campaign = begin(company, "ownership")
     item = of(campaign, "research-bot")
     remove(campaign, company.sofia, item)
@@ -59,8 +61,7 @@ def test_a_removed_agent_works_again_when_the_answer_is_taken_back() -> None:
     assert company.bot.status == "active"
 
 
-def test_an_agent_that_is_not_hers_gets_an_heir_asked_and_the_next_in_the_chain() -> None:
-    company = companies.found()
+def test_an_agent_that_is_not_hers_gets_an_heir_asked_and_the_next_in_the_chain(company: Company) -> None:
     people.edit(company.sofia, by=SYSTEM, manager=company.mona)
     campaign = begin(company, "ownership")
     item = of(campaign, "research-bot")
@@ -69,8 +70,7 @@ def test_an_agent_that_is_not_hers_gets_an_heir_asked_and_the_next_in_the_chain(
     assert worlds.live(item).reviewer == company.mona
 
 
-def test_the_technical_owner_does_not_keep_the_agent() -> None:
-    company = companies.found()
+def test_the_technical_owner_does_not_keep_the_agent(company: Company) -> None:
     item = of(begin(company, "ownership"), "research-bot")
     with pytest.raises(ConflictOfInterest):
         reviews.reassign(item.pk, company.otto, by=company.ana, reason="He runs it.")
@@ -78,8 +78,7 @@ def test_the_technical_owner_does_not_keep_the_agent() -> None:
         decide(item, company.otto)
 
 
-def test_an_agent_that_was_retired_meanwhile_is_no_longer_asked_about() -> None:
-    company = companies.found()
+def test_an_agent_that_was_retired_meanwhile_is_no_longer_asked_about(company: Company) -> None:
     campaign = begin(company, "ownership")
     agents.retire(company.bot, by=SYSTEM, reason="gone")
     reviews.close(campaign.pk, by=company.ana, reason="All is answered.", without_answer=True)
@@ -90,10 +89,10 @@ def test_an_agent_that_was_retired_meanwhile_is_no_longer_asked_about() -> None:
 
 
 def test_the_owner_of_a_secret_is_asked_first_and_the_token_endpoint_refuses_it_once_removed(
+    company: Company,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    company = companies.found()
     make.grant(company.bot, worlds.low(company))
     _, secret = make.client(company.bot, "research-bot-ci", auth=Client.Auth.CLIENT_SECRET_BASIC)
     assert authenticates("research-bot-ci", secret)[1] != "client_disabled"
@@ -108,8 +107,7 @@ def test_the_owner_of_a_secret_is_asked_first_and_the_token_endpoint_refuses_it_
     assert ties_out(campaign, tmp_path)
 
 
-def test_the_owner_of_a_secret_never_keeps_it_alone() -> None:
-    company = companies.found()
+def test_the_owner_of_a_secret_never_keeps_it_alone(company: Company) -> None:
     make.client(company.bot, "research-bot-ci", auth=Client.Auth.CLIENT_SECRET_BASIC)
     campaign = begin(company, "credential")
     item = of(campaign, "research-bot-ci")
@@ -122,8 +120,7 @@ def test_the_owner_of_a_secret_never_keeps_it_alone() -> None:
     assert item.state == "decided"
 
 
-def test_a_client_works_again_when_the_answer_is_taken_back() -> None:
-    company = companies.found()
+def test_a_client_works_again_when_the_answer_is_taken_back(company: Company) -> None:
     client, _ = make.client(company.bot, "research-bot-ci", auth=Client.Auth.CLIENT_SECRET_BASIC)
     campaign = begin(company, "credential")
     item = of(campaign, "research-bot-ci")
@@ -133,8 +130,9 @@ def test_a_client_works_again_when_the_answer_is_taken_back() -> None:
     assert client.status == Client.Status.ACTIVE
 
 
-def test_a_personal_token_that_its_owner_removes_opens_nothing_and_cannot_be_taken_back(tmp_path: Path) -> None:
-    company = companies.found()
+def test_a_personal_token_that_its_owner_removes_opens_nothing_and_cannot_be_taken_back(
+    company: Company, tmp_path: Path
+) -> None:
     token = people.make_api_token(company.alice, "laptop", by=company.alice.principal)
     campaign = begin(company, "credential")
     item = of(campaign, str(ApiToken.objects.get().pk))
@@ -150,8 +148,7 @@ def test_a_personal_token_that_its_owner_removes_opens_nothing_and_cannot_be_tak
 # console_access
 
 
-def test_a_role_is_asked_of_the_manager_and_opens_nothing_once_removed(tmp_path: Path) -> None:
-    company = companies.found()
+def test_a_role_is_asked_of_the_manager_and_opens_nothing_once_removed(company: Company, tmp_path: Path) -> None:
     people.edit(company.mallory, by=SYSTEM, manager=company.mona)
     people.assign_role(company.mallory, Role.ANALYST, by=SYSTEM, reason="for the test")
     campaign = begin(company, "console_access")
@@ -163,8 +160,7 @@ def test_a_role_is_asked_of_the_manager_and_opens_nothing_once_removed(tmp_path:
     assert ties_out(campaign, tmp_path)
 
 
-def test_nobody_certifies_their_own_role() -> None:
-    company = companies.found()
+def test_nobody_certifies_their_own_role(company: Company) -> None:
     item = of(begin(company, "console_access"), "resa:security")
     assert worlds.live(item).reviewer == company.rob
     with pytest.raises(ConflictOfInterest):
@@ -174,9 +170,9 @@ def test_nobody_certifies_their_own_role() -> None:
 
 
 def test_the_last_platform_admin_keeps_the_role_whatever_is_answered_and_silence_takes_none(
+    company: Company,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    company = companies.found()
     admin = make.person("ada", roles=[Role.ADMIN])
     first = begin(company, "ownership")
     reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)

@@ -18,13 +18,17 @@ from governance.reviews import recurring, spotplanning
 from governance.reviews.campaigns import Manner
 from governance.reviews.errors import BadCadence, BadScope, NameTaken, TemplateStopped
 from governance.reviews.recurring import Rhythm
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 
 type Move = Callable[[datetime | timedelta], datetime]
 
@@ -38,8 +42,8 @@ def test_periods_follow_each_other_by_the_calendar() -> None:
     ]  # fmt: skip
 
 
-def test_a_beat_that_strikes_twice_makes_one_campaign_and_the_next_period_another(at: Move) -> None:
-    company, _ = worlds.found()
+def test_a_beat_that_strikes_twice_makes_one_campaign_and_the_next_period_another(company: Company, at: Move) -> None:
+    worlds.granted(company)
     make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
     today = clock.now().date()
     recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
@@ -63,8 +67,8 @@ def test_a_beat_that_strikes_twice_makes_one_campaign_and_the_next_period_anothe
         Campaign.objects.filter(pk=second.pk).update(period=made.period)
 
 
-def test_what_cannot_be_made_says_why_and_waits_for_somebody_to_start_it(at: Move) -> None:
-    company, _ = worlds.found()
+def test_what_cannot_be_made_says_why_and_waits_for_somebody_to_start_it(company: Company, at: Move) -> None:
+    worlds.granted(company)
     system = make.system("gone")
     today = clock.now().date()
     recurring.save("x", name="X", scope={"systems": ["gone"]}, rhythm=Rhythm("monthly", today), by=company.ana)
@@ -81,8 +85,8 @@ def test_what_cannot_be_made_says_why_and_waits_for_somebody_to_start_it(at: Mov
     assert CampaignTemplate.objects.get().refused == ""
 
 
-def test_a_template_whose_owner_left_makes_nothing() -> None:
-    company, _ = worlds.found()
+def test_a_template_whose_owner_left_makes_nothing(company: Company) -> None:
+    worlds.granted(company)
     recurring.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
     company.ana.is_active, company.ana.disabled_at = False, clock.now()
     company.ana.save()
@@ -90,8 +94,8 @@ def test_a_template_whose_owner_left_makes_nothing() -> None:
     assert CampaignTemplate.objects.get().refused == recurring.OWNER_LEFT
 
 
-def test_a_stopped_template_makes_nothing() -> None:
-    company, _ = worlds.found()
+def test_a_stopped_template_makes_nothing(company: Company) -> None:
+    worlds.granted(company)
     recurring.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
     recurring.stop("x", by=company.ana)
     assert recurring.launch_due() == 0
@@ -100,8 +104,7 @@ def test_a_stopped_template_makes_nothing() -> None:
             verb("x", by=company.ana)
 
 
-def test_a_template_that_means_nothing_is_refused() -> None:
-    company = companies.found()
+def test_a_template_that_means_nothing_is_refused(company: Company) -> None:
     for wrong in (Rhythm("weekly"), Rhythm("monthly"), Rhythm("none", date(2026, 1, 1)), Rhythm(days=0)):
         with pytest.raises(BadCadence):
             recurring.save("x", name="X", rhythm=wrong, by=company.ana)
@@ -110,8 +113,8 @@ def test_a_template_that_means_nothing_is_refused() -> None:
         recurring.save("x", name="X", by=company.ana)
 
 
-def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it() -> None:
-    company, _ = worlds.found()
+def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it(company: Company) -> None:
+    worlds.granted(company)
     ana = visits.as_(company.ana)
     due = (clock.now() + timedelta(days=20)).date().isoformat()
     form = {"name": "Quarterly", "due": due, "system": "clock", "cadence": "quarterly", "template": "yes"}
@@ -131,8 +134,8 @@ def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it() -> No
     assert reviews.activate(second.pk, by=company.ana).state == "active"
 
 
-def test_each_review_of_a_template_has_its_spot_checks_and_each_its_own_seed(at: Move) -> None:
-    company, _ = worlds.found()
+def test_each_review_of_a_template_has_its_spot_checks_and_each_its_own_seed(company: Company, at: Move) -> None:
+    worlds.granted(company)
     today = clock.now().date()
     recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20, 15, 5), by=company.ana)
     assert recurring.launch_due() == 1
@@ -149,8 +152,8 @@ def test_each_review_of_a_template_has_its_spot_checks_and_each_its_own_seed(at:
     assert SpotPlan.objects.count() == 3
 
 
-def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest() -> None:
-    company, _ = worlds.found()
+def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(company: Company) -> None:
+    worlds.granted(company)
     for wrong in (
         Rhythm(spot_share=101),
         Rhythm(spot_share=-1),
@@ -190,8 +193,8 @@ def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest() -
             CampaignTemplate.objects.filter(slug="paged").update(**wrong_row)
 
 
-def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever_did() -> None:
-    company, _ = worlds.found()
+def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever_did(company: Company) -> None:
+    worlds.granted(company)
     today = clock.now().date()
     made = recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
     address, other = "/api/v1/campaign-templates/access", make.analyst("olga")
@@ -213,8 +216,8 @@ def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever
         )
 
 
-def test_a_template_is_changed_by_its_page_which_keeps_what_it_has_no_words_for() -> None:
-    company, _ = worlds.found()
+def test_a_template_is_changed_by_its_page_which_keeps_what_it_has_no_words_for(company: Company) -> None:
+    worlds.granted(company)
     where = {"field": "tool.risk", "op": "gte", "value": "high"}
     plain: dict[str, Any] = {"systems": [company.system.slug], "where": where}
     recurring.save("plain", name="Plain", scope=plain, by=company.ana)

@@ -16,15 +16,20 @@ from governance.models import (
     Campaign,
     ReviewItem,
 )
+from tests import shared
 from tests.governance import companies
+from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 from tests.governance.reviews.test_refusals import decision, give, refused
 
 pytestmark = pytest.mark.django_db
 
 
-def test_nothing_is_decided_before_a_campaign_begins_or_after_it_closes() -> None:
-    company, _ = worlds.found()
+made_world, company = shared.world(companies.found)
+
+
+def test_nothing_is_decided_before_a_campaign_begins_or_after_it_closes(company: Company) -> None:
+    worlds.granted(company)
     campaign = worlds.campaign(company)
     item, live = worlds.item(campaign), worlds.live(worlds.item(campaign))
     reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
@@ -39,8 +44,8 @@ def test_nothing_is_decided_before_a_campaign_begins_or_after_it_closes() -> Non
         decision(early, company.sofia, assignment=waits)
 
 
-def test_the_requester_decides_nothing_about_what_they_requested() -> None:
-    company, grant = worlds.found()
+def test_the_requester_decides_nothing_about_what_they_requested(company: Company) -> None:
+    grant = worlds.granted(company)
     request = company.ask("now", by=company.sofia)
     Grant.objects.filter(pk=grant.pk).update(request_id=request.pk)
     item = worlds.item(worlds.campaign(company))
@@ -52,8 +57,7 @@ def test_the_requester_decides_nothing_about_what_they_requested() -> None:
     decision(item, company.sofia)
 
 
-def test_whoever_approved_it_lately_does_not_certify_it() -> None:
-    company = companies.found()
+def test_whoever_approved_it_lately_does_not_certify_it(company: Company) -> None:
     asked = company.ask("remove")
     for who in (company.sofia, company.sam):
         approvals.approve(asked.pk, by=who)
@@ -64,8 +68,8 @@ def test_whoever_approved_it_lately_does_not_certify_it() -> None:
         decision(item, company.sam)
 
 
-def test_a_campaign_begins_as_a_draft_and_only_with_all_of_its_population() -> None:
-    company, _ = worlds.found()
+def test_a_campaign_begins_as_a_draft_and_only_with_all_of_its_population(company: Company) -> None:
+    worlds.granted(company)
     draft = worlds.campaign(company, start=False)
     begun = {"state": "active", "snapshot_at": clock.now(), "population_rows": 1, "population_sha256": "0" * 64}
     rows = Campaign.objects.filter(pk=draft.pk)

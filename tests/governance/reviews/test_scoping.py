@@ -12,11 +12,15 @@ from governance import reviews
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, UsageDay
 from governance.reviews import Answer, Manner, scoping
 from governance.reviews.errors import BadManner, BadScope
-from tests import make
+from tests import make, shared
+from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
+
+
+made_world, company = shared.world(companies.found)
 
 DUE = timedelta(days=14)
 
@@ -51,8 +55,8 @@ def when(field: str, op: str, value: object) -> dict[str, object]:
         (when("agent.owner", "isnull", value=True), set()),
     ],
 )
-def test_a_condition_takes_in_the_grants_it_says(where: dict[str, Any], names: set[str]) -> None:
-    company, grant = worlds.found()
+def test_a_condition_takes_in_the_grants_it_says(company: Company, where: dict[str, Any], names: set[str]) -> None:
+    grant = worlds.granted(company)
     now = clock.now()
     helper = make.agent("helper", sponsor=company.sofia)
     make.grant(
@@ -104,8 +108,8 @@ def test_anything_else_is_no_scope(wrong: dict[str, Any]) -> None:
         scoping.check(wrong)
 
 
-def test_what_is_left_out_stays_in_the_population_with_its_reason() -> None:
-    company, _ = worlds.found()
+def test_what_is_left_out_stays_in_the_population_with_its_reason(company: Company) -> None:
+    worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     out = [{"where": when("person", "has", "bob' OR 1=1 --"), "reason": "never"}]
     out.append({"where": when("agent.slug", "eq", "helper"), "reason": "Reviewed by 100 % of its users."})
@@ -121,8 +125,10 @@ def test_what_is_left_out_stays_in_the_population_with_its_reason() -> None:
         ReviewItem.objects.filter(pk=items["research-bot"].pk).update(state="excluded")
 
 
-def test_a_campaign_by_system_asks_its_owner_first_and_one_of_privileged_tools_takes_in_no_others() -> None:
-    company, _ = worlds.found()
+def test_a_campaign_by_system_asks_its_owner_first_and_one_of_privileged_tools_takes_in_no_others(
+    company: Company,
+) -> None:
+    worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     by_owner = begin(company, slug="systems", manner=Manner("resource_owner"))
     risky = begin(company, slug="risky", manner=Manner("privileged_tools"))
@@ -131,8 +137,8 @@ def test_a_campaign_by_system_asks_its_owner_first_and_one_of_privileged_tools_t
     assert [item.agent_slug for item in ReviewItem.objects.filter(campaign=risky)] == ["research-bot"]
 
 
-def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_forward() -> None:
-    company, _ = worlds.found()
+def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_forward(company: Company) -> None:
+    worlds.granted(company)
     helper = make.agent("helper", sponsor=company.sofia)
     calm = make.grant(helper, worlds.low(company), people=[company.bob])
     first = begin(company, slug="q1")
@@ -161,8 +167,10 @@ def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_fo
         Manner("other"),
     ],
 )
-def test_what_a_framework_does_not_let_be_carried_is_refused_by_the_verb_and_the_database(manner: Manner) -> None:
-    company, _ = worlds.found()
+def test_what_a_framework_does_not_let_be_carried_is_refused_by_the_verb_and_the_database(
+    company: Company, manner: Manner
+) -> None:
+    worlds.granted(company)
     with pytest.raises(BadManner):
         begin(company, manner=manner)
     if manner.kind in Campaign.Kind:

@@ -25,7 +25,12 @@ REMOVE = Answer("revoke", "unused", "No calls in ninety days.")
 def found() -> tuple[Company, Grant]:
     """Make the company, with one grant of all four tools for alice."""
     company = companies.found()
-    return company, make.grant(company.bot, company.use, people=[company.alice])
+    return company, granted(company)
+
+
+def granted(company: Company) -> Grant:
+    """Give its agent all four tools for alice."""
+    return make.grant(company.bot, company.use, people=[company.alice])
 
 
 def low(company: Company) -> Entitlement:
