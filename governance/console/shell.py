@@ -51,7 +51,7 @@ BELOW: Final = {
     "review-questions": "reviews",
     "small-reviews": "reviews",
     "spot-checks": "reviews",
-    "right-sizing": "agents",
+    "right-sizing": "reviews",
     "token-health": "agents",
     "tool-changes": "systems",
     "stop": "none",

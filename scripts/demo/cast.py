@@ -220,6 +220,7 @@ class Bundle:
     name: str
     sentence: str
     tools: tuple[str, ...]
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def system(self) -> str:

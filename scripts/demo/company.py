@@ -40,10 +40,12 @@ class Offer:
     data_class: str = "internal"
     flows: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ("query",)
+    numbers: tuple[str, ...] = ()
 
     def definition(self, **changes: object) -> dict[str, Any]:
         """Return the tool as its server lists it."""
-        properties = {name: {"type": "string"} for name in self.arguments}
+        properties: dict[str, Any] = {name: {"type": "string"} for name in self.arguments}
+        properties |= {name: {"type": "integer", "minimum": 1} for name in self.numbers}
         return {
             "name": self.name,
             "description": self.sentence,
@@ -124,6 +126,7 @@ SYSTEMS: Final = (
                 "critical",
                 "restricted",
                 arguments=("number",),
+                numbers=("amount",),
             ),
         ),
     ),
@@ -183,7 +186,13 @@ BUNDLES: Final = (
     Bundle("mail:send", "Send mail", "Send mail.", ("send_mail",)),
     Bundle("erp:read", "Read invoices", "List and read invoices.", ("list_invoices", "read_invoice")),
     Bundle("erp:vendors", "Register suppliers", "Register new suppliers.", ("create_vendor",)),
-    Bundle("erp:pay", "Pay invoices", "Pay invoices.", ("pay_invoice",)),
+    Bundle(
+        "erp:pay",
+        "Pay invoices",
+        "Pay invoices.",
+        ("pay_invoice",),
+        limits={"pay_invoice": {"amount": {"max": 50_000}}},
+    ),
     Bundle("ship:read", "Watch releases", "List releases.", ("list_releases",)),
     Bundle("ship:deploy", "Deploy", "Deploy and roll back.", ("deploy_release", "rollback_release")),
     Bundle("suite:read", "Find documents", "Find documents.", ("find_document",)),
@@ -250,6 +259,7 @@ class Given:
     people: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     used: Mapping[str, int] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def system(self) -> str:
@@ -294,7 +304,14 @@ GIVEN: Final = (
         for region in _REGIONS
     ),
     Given("buyer-bot", "erp:vendors", "New suppliers every week.", groups=_FINANCE, used={"create_vendor": 1}),
-    Given("buyer-bot", "erp:pay", "Discounts for paying early.", groups=_FINANCE, used={"pay_invoice": 2}),
+    Given(
+        "buyer-bot",
+        "erp:pay",
+        "Discounts for paying early.",
+        groups=_FINANCE,
+        used={"pay_invoice": 2},
+        arguments={"number": "2026-114", "amount": 640},
+    ),
     Given(
         "invoice-bot",
         "erp:read",

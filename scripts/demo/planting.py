@@ -66,7 +66,9 @@ def set_up(offices: Offices) -> None:
     for each in company.SYSTEMS:
         _system(each, offices)
     for bundle in company.BUNDLES:
-        making.entitlement(bundle.scope, bundle.name, bundle.sentence, {tool: {} for tool in bundle.tools})
+        making.entitlement(
+            bundle.scope, bundle.name, bundle.sentence, {tool: bundle.limits.get(tool, {}) for tool in bundle.tools}
+        )
     for bot in company.AGENTS:
         _agent(bot)
 
@@ -145,7 +147,9 @@ def _given(given: company.Given) -> Grant:
 def _use(given: list[tuple[company.Given, Grant]], repository: str) -> None:
     """Write what it was used for since; and let end what was given for some hours."""
     of_git = {"repo_path": repository}
-    used = [(each, grant, of_git if each.system == "git" else {}) for each, grant in given if each.used]
+    used = [
+        (each, grant, of_git if each.system == "git" else dict(each.arguments)) for each, grant in given if each.used
+    ]
     history.write(used, company.EXCEEDING)
     with days_ago(company.TEMPORARY.ago - company.TEMPORARY.lasts - 0.01):
         grantbatches.expire_due()

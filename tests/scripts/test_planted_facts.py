@@ -139,6 +139,10 @@ def test_an_agent_that_nobody_uses_is_asked_about_and_suggested_for_removal(see:
     assert "Nothing of it was called in 90 days." in _beside(see, "sofia", "pilot-bot", "desk")
 
 
+def test_a_limit_far_above_what_is_used_is_proposed_to_be_lowered(see: See) -> None:
+    assert re.search("Pay invoices.*640.*50,000.*2,000.*Lower 1 limit", see("ana", "/right-sizing/"))
+
+
 def test_a_trifecta_stands_on_the_agents_page_and_beside_its_items(see: See) -> None:
     page = see("sofia", "/agents/support-bot/")
     assert "Reads private data, takes in untrusted text and can send data out" in page
