@@ -133,14 +133,16 @@ def _filled_tables(owner: psycopg.Connection) -> list[str]:
 
 
 def _delete_rows() -> list[str] | None:
-    """Delete the rows of small tables past triggers and references, ten times quicker than truncating them.
+    """Delete the rows of small tables past triggers and references, quicker by far than truncating them.
+
+    Their files end empty, as truncated: rows of the next test come in the order in which they are written.
 
     Returns the tables that still hold rows: what nobody may delete from and what has grown. Without a superuser
     nothing is done, and nothing returned.
     """
     if (address := os.environ.get(SUPERUSER)) is None:
         return None
-    with psycopg.connect(at(address, here()), options="-c lock_timeout=10s") as admin:
+    with psycopg.connect(at(address, here()), options="-c lock_timeout=10s", autocommit=True) as admin:
         admin.execute("SET session_replication_role = replica")
         kept = admin.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
@@ -149,9 +151,12 @@ def _delete_rows() -> list[str] | None:
             [GROWN],
         ).fetchall()
         filled, left = _filled_tables(admin), {name for (name,) in kept}
-        for name in filled:
-            if name not in left:
-                admin.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("public", name)))
+        small = [sql.Identifier("public", name) for name in filled if name not in left]
+        with admin.transaction():
+            for name in small:
+                admin.execute(sql.SQL("DELETE FROM {}").format(name))
+        if small:
+            admin.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(small)))
     return [name for name in filled if name in left]
 
 

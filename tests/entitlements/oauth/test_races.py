@@ -36,7 +36,11 @@ def _grants(world: World) -> list[Grant]:
 
 def test_a_token_is_never_issued_after_its_grant_was_revoked() -> None:
     world = worlds.world()
-    rounds = _grants(world)
+    *rounds, first, second = _grants(world)
+    assert world.alone(scope=first.entitlement.scope).status == 200  # what is loaded once is loaded
+    began = time.monotonic()
+    assert world.alone(scope=second.entitlement.scope).status == 200
+    usual = time.monotonic() - began
     start = threading.Barrier(2)
     statuses: list[int] = []
 
@@ -50,7 +54,7 @@ def test_a_token_is_never_issued_after_its_grant_was_revoked() -> None:
         found: dict[object, int] = {}
         for number, grant in enumerate(rounds):
             start.wait()
-            time.sleep((number % 10) / 1000)  # from well before the issuer reads to well after
+            time.sleep(usual * (number % 10) / 4)  # from well before the issuer reads to well after, on any machine
             grants.revoke(grant.pk, by=SYSTEM, reason="race")
             found[grant.pk] = TokenGrant.objects.filter(grant=grant).count()
         connections.close_all()
@@ -63,10 +67,11 @@ def test_a_token_is_never_issued_after_its_grant_was_revoked() -> None:
 
     afterwards = {grant.pk: TokenGrant.objects.filter(grant=grant).count() for grant in rounds}
     assert when_revoked == afterwards
-    assert 0 < statuses.count(200) < ROUNDS, "one side always won: the rounds prove nothing"
-    assert statuses.count(200) == IssuedToken.objects.count() == Event.objects.filter(action="token.issued").count()
+    assert 0 < statuses.count(200) < len(rounds), "one side always won: the rounds prove nothing"
+    issued = statuses.count(200) + len((first, second))
+    assert issued == IssuedToken.objects.count() == Event.objects.filter(action="token.issued").count()
     live = IssuedToken.objects.exclude(draws_on__grant__state=Grant.State.REVOKED)
-    assert not live.exists()
+    assert set(live.values_list("draws_on__grant", flat=True)) == {first.pk, second.pk}
 
 
 def test_issuers_at_work_do_not_starve_whoever_takes_away() -> None:

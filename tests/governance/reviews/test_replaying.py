@@ -81,8 +81,8 @@ def test_a_tighter_bound_is_replayed_on_the_numbers_of_recorded_calls() -> None:
     Grant.objects.filter(pk=other.pk).update(state=Grant.State.SUSPENDED)
 
     item = worlds.item(worlds.campaign(company))
-    lines = {line.tool.name: line for line in item.lines.select_related("tool")}
-    kept, caps = tuple(line.pk for line in lines.values()), {lines["now"].pk: {"amount": {"max": 10}}}
+    lines = {line.tool.name: line.pk for line in item.lines.filter(grant=grant).select_related("tool")}
+    kept, caps = tuple(lines.values()), {lines["now"]: {"amount": {"max": 10}}}
     tighter = Answer("reduce", "risk", kept=kept, limits=caps)
     reviews.save_draft(item.pk, tighter, by=company.sofia, rev=0)
     sofia = visits.as_(company.sofia)
