@@ -51,13 +51,18 @@ class Stamp:
 def of(message: bytes) -> Stamp | None:
     """Have a message stamped; None where no authority is set. Only the message's digest leaves this machine.
 
-    Raises NoTimeStamp, after several tries, when the answer is missing, is for something else, or is not proven.
+    Raises NoTimeStamp, after several tries, when the answer is missing, is for something else, or is not proven;
+    at once when the file of the authority's certificates cannot be read.
     """
     if not settings.TIME_STAMP_URL:
         return None
+    try:
+        roots = x509.load_pem_x509_certificates(Path(settings.TIME_STAMP_CA_FILE).read_bytes())
+    except (OSError, ValueError) as why:
+        raise NoTimeStamp(why="TIME_STAMP_CA_FILE holds no certificate that can be read.") from why
     for left in reversed(range(TRIES)):
         try:
-            return _stamped(message)
+            return _stamped(message, roots)
         except (egress.Unreachable, egress.ForbiddenAddress, VerificationError, ValueError) as why:
             if not left:
                 raise NoTimeStamp(why=str(why) or type(why).__name__) from why
@@ -65,12 +70,11 @@ def of(message: bytes) -> Stamp | None:
     raise NoTimeStamp
 
 
-def _stamped(message: bytes) -> Stamp:
+def _stamped(message: bytes, roots: list[x509.Certificate]) -> Stamp:
     # It asks for a certificate, and carries a nonce. Every authority takes SHA-256.
     request = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA256).build()
     asked = egress.fetch(settings.TIME_STAMP_URL, request.as_bytes(), _HEADERS, largest=LARGEST_ANSWER)
     content = asyncio.run(asked)
     answer: TimeStampResponse = decode_timestamp_response(content)
-    roots = x509.load_pem_x509_certificates(Path(settings.TIME_STAMP_CA_FILE).read_bytes())
     VerifierBuilder(nonce=request.nonce, roots=roots).build().verify_message(answer, message)
     return Stamp(content, answer.tst_info.gen_time)

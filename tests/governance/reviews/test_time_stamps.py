@@ -64,6 +64,16 @@ def test_what_is_no_proof_of_this_moment_is_refused_after_some_tries(stamps: Aut
     assert stamps.asked == 1 + stamping.TRIES
 
 
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_without_the_certificate_nobody_is_asked_and_nothing_is_stamped(
+    stamps: Authority, content: bytes | None
+) -> None:
+    stamps.roots.unlink() if content is None else stamps.roots.write_bytes(content)
+    with pytest.raises(stamping.NoTimeStamp):
+        stamping.of(MESSAGE)
+    assert stamps.asked == 0
+
+
 def test_the_stamp_of_a_stranger_is_refused(stamps: Authority, tmp_path: Path, settings: Settings) -> None:
     with authority.standing(tmp_path / "stranger") as stranger:
         settings.TIME_STAMP_URL = stranger.url
