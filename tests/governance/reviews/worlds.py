@@ -72,7 +72,7 @@ def let_it_be_final(monkeypatch: pytest.MonkeyPatch) -> None:
 def waiting_for(of: Campaign, person: Person) -> list[Assignment]:
     """Return what a person is to answer now."""
     rows = Assignment.objects.filter(item__campaign=of, reviewer=person, state=Assignment.State.ASSIGNED)
-    return list(rows.select_related("item"))
+    return list(rows.select_related("item").order_by("item__number"))
 
 
 SIGNED = "Complete, independent, carried out and kept."
