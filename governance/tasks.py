@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from celery import shared_task
@@ -24,6 +25,10 @@ from . import (
 from .reviews import care, covering, forgetting, measuring, newer, rechecking, recurring, tallies
 from .reviews import reminding as reviewers
 from .reviews.pack import sealing
+
+_WHOLE_REVIEW: Final = {"soft_time_limit": 6 * 3600, "time_limit": 6 * 3600 + 60}
+"""What goes through a whole review in one go may take hours (seconds). Its message comes again meanwhile, since Redis
+takes it for lost; whoever gets it finds somebody at work and leaves."""
 
 
 @shared_task(ignore_result=True)
@@ -62,7 +67,7 @@ def open_emergency_reviews() -> None:
         pass
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True, **_WHOLE_REVIEW)
 def stage_campaign(campaign_id: str) -> None:
     """Stage a campaign, step by step. Whoever dies in between is followed by `resume_staging`."""
     while reviews.advance(UUID(campaign_id)):
@@ -76,7 +81,7 @@ def resume_staging() -> None:
         stage_campaign.delay(str(campaign_id))
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True, **_WHOLE_REVIEW)
 def seal_evidence(campaign_id: str) -> None:
     """Seal the evidence of a campaign that was signed off. Whoever dies in between is followed by `resume_sealing`."""
     sealing.carry_on(UUID(campaign_id))

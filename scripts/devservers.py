@@ -23,6 +23,8 @@ DATABASE = "mandate"
 ROLES = {"mandate_owner": "MIGRATE_DATABASE_URL", "mandate_app": "DATABASE_URL", "mandate_seal": "SEAL_DATABASE_URL"}
 OLDEST_POSTGRES = 15
 BUILTIN_LOCALE_SINCE = 17
+PORTS = range(12_000, 32_000)
+"""Where free ports are looked for: below what Linux (from 32,768) and others (from 49,152) give away by themselves."""
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -42,11 +44,26 @@ def until(done: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def free_port() -> int:
-    """Return a loopback TCP port that was free a moment ago."""
+def free_port(together: int = 1) -> int:
+    """Return a loopback TCP port that was free a moment ago, as were those after it, if several are wanted together.
+
+    It is none that the system gives away by itself: one of those may be taken by any connection before it is used.
+    """
+    for _ in range(200):
+        port = PORTS.start + secrets.randbelow(len(PORTS) - together)
+        if all(_is_free(each) for each in range(port, port + together)):
+            return port
+    message = f"No port from {PORTS.start} to {PORTS.stop} is free."
+    raise StackError(message)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Account:

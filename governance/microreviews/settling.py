@@ -14,7 +14,7 @@ from audit import clock
 from governance import approvalrules, dormancy
 from governance.models import Campaign, PopulationRow, ReviewDecision, ReviewItem, ReviewTrigger, RuleApproval
 from governance.reviewing import RECALL, Verb
-from governance.reviews import campaigns, closing, ending
+from governance.reviews import apart, campaigns, closing, ending
 
 from .causes import Kind
 
@@ -26,7 +26,10 @@ def settle_due(limit: int = 200) -> int:
     lately = ReviewDecision.objects.filter(item__campaign=OuterRef("pk"), decided_at__gt=clock.now() - RECALL)
     rows = Campaign.objects.filter(kind=Campaign.Kind.MICRO, state=Campaign.State.ACTIVE)
     done = rows.filter(~Exists(items.filter(state=ReviewItem.State.IN_REVIEW)) & ~Exists(lately))
-    return sum(_settle(pk) for pk in done.order_by("due_at").values_list("pk", flat=True)[:limit])
+    settled = list[int]()
+    ids = list(done.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
+    apart.each(ids, lambda pk: settled.append(_settle(pk)))
+    return sum(settled)
 
 
 def _end_what_is_gone(limit: int) -> None:

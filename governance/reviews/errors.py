@@ -25,6 +25,12 @@ class SnapshotTooOld(DomainError):
     code, status = "snapshot_too_old", HTTPStatus.CONFLICT
 
 
+class DuePassed(DomainError):
+    """Its due date has passed, so its silence would be acted on at once; duplicate it with a later day."""
+
+    code, status = "due_date_passed", HTTPStatus.CONFLICT
+
+
 class NotAcknowledged(DomainError):
     """Some items have no reviewer; name somebody, or say that you have seen it."""
 

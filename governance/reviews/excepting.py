@@ -9,13 +9,13 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import SYSTEM
+from audit.context import SYSTEM, Principal
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
 from governance import reviewing
 from governance.models import Remediation, RemovalException
 
-from . import around, assigning, ending
+from . import apart, around, assigning, ending
 from .errors import ConflictOfInterest, ExceptionTooLong, NotFailed
 
 
@@ -54,19 +54,31 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
 
 def end_due() -> int:
     """End the exceptions whose day has come: their cuts are due to be proven again. Returns how many."""
-    due = RemovalException.objects.filter(ended_at=None, expires_at__lte=clock.now()).values_list("pk", "remediation")
-    ended = 0
-    for pk, decision_id in due[:500]:
-        with transaction.atomic():
-            remediation = _held(decision_id)
-            if not RemovalException.objects.filter(pk=pk, ended_at=None).update(ended_at=clock.now()):
-                continue  # somebody else was quicker
-            remediation.state, remediation.not_before = Remediation.State.FAILED, clock.now()
-            remediation.save(update_fields=["state", "not_before"])
-            said = "The time of the exception is over."
-            log.record(Action.REMOVAL_EXCEPTION_ENDED, about=_about(remediation), by=SYSTEM, reason=said)
-            ended += 1
-    return ended
+    due = RemovalException.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at", "pk")
+    return apart.each(list(due.values_list("remediation", flat=True)[:500]), _end)
+
+
+@transaction.atomic
+def _end(decision_id: UUID) -> None:
+    remediation = _held(decision_id)
+    if not _stop(remediation, by=SYSTEM, reason="The time of the exception is over."):
+        return  # somebody else was quicker
+    if remediation.state == Remediation.State.EXCEPTED:
+        remediation.state, remediation.not_before = Remediation.State.FAILED, clock.now()
+        remediation.save(update_fields=["state", "not_before"])
+
+
+def end_with(remediation: Remediation, *, by: Principal) -> None:
+    """End the exception of a cut that was taken back, within the caller's transaction: nothing is left to except."""
+    _stop(remediation, by=by, reason="The removal was taken back.")
+
+
+def _stop(remediation: Remediation, *, by: Principal, reason: str) -> bool:
+    standing = RemovalException.objects.filter(remediation=remediation, ended_at=None)
+    if not standing.update(ended_at=clock.now()):
+        return False
+    log.record(Action.REMOVAL_EXCEPTION_ENDED, about=_about(remediation), by=by, reason=reason)
+    return True
 
 
 def _held(decision_id: UUID) -> Remediation:

@@ -17,7 +17,7 @@ from entitlements.models import Person
 from governance.models import Campaign, CampaignStaging, PopulationRow
 
 from . import campaigns, scoping, stepping
-from .errors import NotAcknowledged, NotADraft, NothingToReview, NotStaged, SnapshotTooOld
+from .errors import DuePassed, NotAcknowledged, NotADraft, NothingToReview, NotStaged, SnapshotTooOld
 
 AT_ONCE: Final = 5_000
 """How many grants are staged on the way where somebody begins a draft without staging it first."""
@@ -77,9 +77,11 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "", acknowledged: b
     """Begin a staged campaign; a draft that is small is staged on the way, and then nothing has to be acknowledged.
 
     Items for which nobody is left wait, visibly, for somebody to be named; `acknowledged` says that they were seen.
-    Raises NotFound, NotADraft, NotStaged, NothingToReview, SnapshotTooOld, NotAcknowledged.
+    Raises NotFound, NotADraft, DuePassed, NotStaged, NothingToReview, SnapshotTooOld, NotAcknowledged.
     """
     campaign = campaigns.locked(campaign_id)
+    if campaign.state in Campaign.BEFORE and is_overdue(campaign, clock.now()):
+        raise DuePassed
     if campaign.state == _STATE.DRAFT:
         if scoping.matching(campaign.scope, campaign.kind, clock.now()).count() > AT_ONCE:
             raise NotStaged(at_most=AT_ONCE)
@@ -130,3 +132,8 @@ def is_rehearsal() -> bool:
 def is_stale(campaign: Campaign, now: datetime) -> bool:
     """Whether what was staged is too old to be launched."""
     return campaign.snapshot_at is not None and campaign.snapshot_at < now - FRESH
+
+
+def is_overdue(campaign: Campaign, now: datetime) -> bool:
+    """Whether its due date passed before it began: nobody could answer in time, and the deadline would strike."""
+    return campaign.due_at <= now

@@ -18,7 +18,7 @@ from entitlements.models import Grant, Person
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
 from governance.reviewing import RECALL, Bar, Verb
 
-from . import around, assigning, ending, kinds, removing
+from . import around, assigning, ending, excepting, kinds, removing
 from .errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 
 
@@ -143,6 +143,7 @@ def _take_back(
     told, left = f"Taken back by person:{by.login}. {reason}".strip()[:500], set[str]()
     for cut in cuts:
         left = set(removing.undo(cut, by=undone_by, reason=told, under=under)) | left
+        excepting.end_with(cut, by=by.principal)
     left &= {
         str(pk) for pk in Grant.objects.filter(pk__in=left, state=Grant.State.SUSPENDED).values_list("pk", flat=True)
     }

@@ -20,7 +20,7 @@ from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.models import Person
 from governance.models import Campaign, CampaignTemplate
 
-from . import campaigns, launching, scoping, spotplanning
+from . import apart, campaigns, launching, pausing, scoping, spotplanning
 from .campaigns import FULL, Manner
 from .errors import BadCadence, NameTaken, TemplateStopped
 from .kinds import population
@@ -97,6 +97,7 @@ def save(
     """
     checked = scoping.check(scope or {})
     manner.check()
+    population.check(checked, manner.kind)
     rhythm.check(manner.kind)
     try:
         with transaction.atomic():
@@ -198,11 +199,15 @@ def launch_due() -> int:
     """Make and stage what recurs today, and launch what was staged of it; returns how many campaigns were made."""
     today = clock.now().astimezone(UTC).date()
     due = CampaignTemplate.objects.filter(stopped_at=None, refused="", next_on__lte=today)
-    made = sum(_recur(pk, today) for pk in due.order_by("next_on", "pk").values_list("pk", flat=True))
-    ready = Campaign.objects.filter(state=Campaign.State.STAGED).exclude(period="")
-    for campaign in ready.select_related("owner"):
-        _launch(campaign)
-    return made
+    made = list[int]()
+    try:
+        apart.each(
+            due.order_by("next_on", "pk").values_list("pk", flat=True), lambda pk: made.append(_recur(pk, today))
+        )
+    finally:
+        ready = Campaign.objects.filter(state=Campaign.State.STAGED).exclude(period="")
+        apart.each(ready.select_related("owner").order_by("created_at", "pk"), _launch)
+    return sum(made)
 
 
 def _recur(pk: int, today: date) -> int:
@@ -233,6 +238,9 @@ def _begin(held: CampaignTemplate, now: str) -> None:
 
 def _launch(campaign: Campaign) -> None:
     if not campaign.owner.is_active:
+        return
+    if launching.is_overdue(campaign, clock.now()):
+        pausing.cancel(campaign.pk, by=campaign.owner, reason="Its due date passed before it could begin.")
         return
     if launching.is_stale(campaign, clock.now()):
         launching.stage(campaign.pk, by=campaign.owner, reason="What was taken is too old.")

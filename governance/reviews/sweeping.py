@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db.models import Q
 
 from audit import clock
 from governance.models import Remediation
 
-from . import closing, excepting, removing
+from . import apart, closing, excepting, removing
 
 _STATE = Remediation.State
 
 
 def prove_due(limit: int = 100) -> int:
-    """Prove what is due to be proven or final, oldest first, and close what waited for it; returns how many."""
-    excepting.end_due()
+    """Prove what is due to be proven or final, oldest first, and close what waited for it; returns how many.
+
+    One that fails keeps nobody from the next. Raises an ExceptionGroup of what went wrong, after all were tried.
+    """
+    try:
+        excepting.end_due()
+    finally:
+        done = _prove(limit)
+    return done
+
+
+def _prove(limit: int) -> int:
     now = clock.now()
     unproven = ~Q(state__in=Remediation.DONE) & Q(not_before__lte=now)
     unfinished = Q(finished_at=None, final_at__lte=now) & ~Q(state__in=(_STATE.EXCEPTED, _STATE.WITHDRAWN))
     due = Remediation.objects.filter(unproven | unfinished).order_by("not_before")
     ids = list(due.values_list("decision", flat=True)[:limit])
-    for decision_id in ids:
-        remediation = removing.prove(decision_id)
-        closing.finish_closing(remediation.decision.item.campaign_id)
-    return len(ids)
+    return apart.each(ids, _prove_one)
+
+
+def _prove_one(decision_id: UUID) -> None:
+    remediation = removing.prove(decision_id)
+    closing.finish_closing(remediation.decision.item.campaign_id)

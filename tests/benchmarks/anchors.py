@@ -18,6 +18,7 @@ from typing import Any
 
 import requests
 
+from scripts.devservers import free_port
 from tests.benchmarks import processes
 from tests.benchmarks.processes import NotStartedError, Server
 
@@ -42,7 +43,7 @@ def nginx(upstream: Server, folder: Path) -> Iterator[Server]:
     binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if binary is None:
         raise NotStartedError("not installed; it is the package nginx-light of Debian")
-    port, user = processes.free_port(), "user root;" if getpass.getuser() == "root" else ""
+    port, user = free_port(), "user root;" if getpass.getuser() == "root" else ""
     written = folder / "nginx.conf"
     written.write_text(_NGINX.format(folder=folder, port=port, upstream=upstream.port, user=user))
     with processes.running([binary, "-e", "stderr", "-p", str(folder), "-c", str(written)], port) as server:
@@ -52,7 +53,7 @@ def nginx(upstream: Server, folder: Path) -> Iterator[Server]:
 @contextlib.contextmanager
 def fastmcp(upstream: Server, _folder: Path) -> Iterator[Server]:
     """Run FastMCP's proxy on uvicorn. Raises NotStartedError."""
-    port = processes.free_port()
+    port = free_port()
     command = processes.uvicorn("tests.benchmarks.anchor_fastmcp:application", port, python=_python())
     with processes.running(command, port, {"UPSTREAM": f"{upstream.origin}/mcp"}) as server:
         yield server
@@ -64,7 +65,7 @@ def contextforge(upstream: Server, folder: Path) -> Iterator[tuple[Server, str]]
 
     Raises NotStartedError.
     """
-    key, port = secrets.token_hex(32), processes.free_port()
+    key, port = secrets.token_hex(32), free_port()
     environment = {
         "DATABASE_URL": f"sqlite:///{folder}/contextforge.db",
         "JWT_SECRET_KEY": key,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.devservers import free_port
 from tests.benchmarks import anchors, load, measure, processes
 from tests.benchmarks.measure import Times
 from tests.benchmarks.processes import NotStartedError, Server
@@ -89,7 +90,7 @@ def run(
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         folder = Path(enter(tempfile.TemporaryDirectory()))
-        port = processes.free_port()
+        port = free_port()
         upstream = enter(processes.running(processes.uvicorn("tests.benchmarks.upstream:application", port), port))
         stage.make("upstream", f"{upstream.origin}/mcp")
         command = processes.uvicorn("governance.asgi:application", stage.gateway)

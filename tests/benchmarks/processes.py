@@ -23,13 +23,6 @@ class NotStartedError(Exception):
     """A server did not come up; the message ends with what it said last."""
 
 
-def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def family(pid: int) -> list[int]:
     """Return a process and all below it."""
     parents: dict[int, list[int]] = {}

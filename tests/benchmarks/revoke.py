@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from typing import Any
 
+from scripts.devservers import free_port
 from tests.benchmarks import gateway, load, measure, processes, tokens
 from tests.benchmarks.measure import Times
 from tests.benchmarks.processes import Server
@@ -131,7 +132,7 @@ def run(stage: Stage, made: Mapping[str, Any], *, count: int) -> None:
     """Measure and print `count` revocations."""
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
-        port, second = processes.free_port(), processes.free_port()
+        port, second = free_port(), free_port()
         upstream = enter(processes.running(processes.uvicorn("tests.benchmarks.upstream:application", port), port))
         stage.make("upstream", f"{upstream.origin}/mcp")
         web = enter(

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from scripts import devstack
+from scripts.devservers import free_port
 from tests import databases
 from tests.benchmarks import processes
 
@@ -74,7 +75,7 @@ class Stage:
 @contextlib.contextmanager
 def ready() -> Iterator[Stage]:
     """Start the servers, with fsync on, and make the tables; all is gone after the `with` block."""
-    web, gateway = processes.free_port(), processes.free_port()
+    web, gateway = free_port(), free_port()
     with devstack.stack(fast=False) as stack:
         _date_commits(stack)
         environment = {

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from scripts.devservers import free_port
 from tests.benchmarks import load, measure, processes
 from tests.benchmarks.forms import BEARER, basic, leg_1
 from tests.benchmarks.measure import Times
@@ -92,7 +93,7 @@ def run(stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int) -> No
             processes.running(processes.granian("governance.wsgi:application", stage.web), stage.web, stage.environment)
         )
         environment = stage.stock()
-        port = processes.free_port()
+        port = free_port()
         command = processes.granian("tests.benchmarks.stock.wsgi:application", port)
         other = stack.enter_context(processes.running(command, port, {**stage.environment, **environment}))
         ours, theirs = Ours(web, made), Stock(other)

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from scripts.devservers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 INHERITED = ("PATH", "HOME", "LANG", "PG_BIN")
@@ -71,7 +72,7 @@ class Demo:
 @contextlib.contextmanager
 def a_demo(folder: Path) -> Iterator[Demo]:
     """Prepare a demo on free ports; whatever was started of it has ended after the block."""
-    console, gateway, sample = free_ports(1), free_ports(2), free_ports(4)
+    console, gateway, sample = free_port(), free_port(2), free_port(4)
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {"CONSOLE_PORT": str(console), "GATEWAY_PORT": str(gateway), "SAMPLE_PORT": str(sample)}
     with tempfile.TemporaryDirectory(prefix="mj", dir="/tmp") as short:  # a unix socket's path has 107 bytes
@@ -91,25 +92,6 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     """A demo that the test starts and ends."""
     with a_demo(tmp_path) as made:
         yield made
-
-
-def free_ports(count: int) -> int:
-    """Return the first of so many neighbouring loopback ports that were free a moment ago."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _bytes_of(path: Path) -> bytes:

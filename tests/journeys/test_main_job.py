@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from scripts.demo.player import Era, Player
+from scripts.devservers import free_port
 from tests.conformance.servers import answers, serving
-from tests.journeys.conftest import ROOT, Demo, a_demo, free_ports
+from tests.journeys.conftest import ROOT, Demo, a_demo
 
 # It takes half a minute each on a quiet machine; a busy one is no failure.
 pytestmark = [pytest.mark.slow, pytest.mark.loopback, pytest.mark.timeout(300)]
@@ -74,7 +75,7 @@ class Up:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A demo in front of another suite's server; it is stopped as a visitor stops it, and leaves nothing."""
-    port = free_ports(1)
+    port = free_port()
     with (
         serving(["-m", "tests.journeys.plain_server", str(port)], f"http://localhost:{port}/healthz"),
         a_demo(tmp_path_factory.mktemp("up")) as demo,

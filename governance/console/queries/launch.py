@@ -24,6 +24,7 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
         grants = previewing.grants_of(campaign)
         return {
             "run": run,
+            "is_overdue": launching.is_overdue(campaign, clock.now()),
             "small": grants <= launching.AT_ONCE,
             "must_type": grants > TYPED_FROM,
             "foretold": reminding.foretold(campaign, clock.now()),
@@ -35,6 +36,7 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
     return {
         "run": run,
         "seen": seen,
+        "is_overdue": launching.is_overdue(campaign, clock.now()),
         "is_stale": launching.is_stale(campaign, clock.now()),
         "unresolved_now": campaigns.unresolved(campaign),
         "late": late,

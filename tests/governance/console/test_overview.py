@@ -74,6 +74,11 @@ def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatc
     Campaign.objects.filter(slug="q4").update(deadline_held={"grants": 1, "calls_a_day": 0, "critical": []})
     held = "The deadline of Fourth quarter waits for the word of Ana 1 access would stop; nothing does until then"
     assert held.lower() in [told.lower() for told in _sentences()]
+    monkeypatch.setattr(overview, "_FEW", 0)  # a review of so many items that they are not looked at here
+    assert held.lower() in [told.lower() for told in _sentences()]
+    Campaign.objects.filter(slug="q4").update(deadline_held=None)
+    many = "The deadline of Fourth quarter 1 items are open, and what nobody answers stops by its risk"
+    assert many in _sentences()
 
 
 def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() -> None:

@@ -94,6 +94,46 @@ def test_a_template_whose_owner_left_makes_nothing(company: Company) -> None:
     assert CampaignTemplate.objects.get().refused == recurring.OWNER_LEFT
 
 
+def test_what_recurs_is_cancelled_if_it_could_not_begin_before_it_was_due(company: Company, at: Move) -> None:
+    """Its owner was away, say; and what else recurs begins all the same."""
+    worlds.granted(company)
+    make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
+    today = clock.now().date()
+    recurring.save("late", name="Late", rhythm=Rhythm("yearly", today, 20), by=company.ana)
+    recurring.launch_due()
+    late = Campaign.objects.get()
+    tasks.stage_campaign(str(late.pk))
+    at(timedelta(days=21))
+    recurring.save("new", name="New", rhythm=Rhythm("yearly", clock.now().date(), 20), by=company.ana)
+    recurring.launch_due()
+    new = Campaign.objects.get(state="staging")
+    tasks.stage_campaign(str(new.pk))
+    recurring.launch_due()
+    late.refresh_from_db()
+    new.refresh_from_db()
+    assert (late.state, new.state) == ("cancelled", "active")
+    assert late.state_reason == "Its due date passed before it could begin."
+
+
+def test_one_that_fails_keeps_no_other_from_recurring(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds.granted(company)
+    today = clock.now().date()
+    for name in ("a", "b"):
+        recurring.save(name, name=name.upper(), rhythm=Rhythm("yearly", today, 20), by=company.ana)
+    begin = recurring._begin
+
+    def broken(held: CampaignTemplate, now: str) -> None:
+        if held.slug == "a":
+            message = "nobody thought of this"
+            raise RuntimeError(message)
+        begin(held, now)
+
+    monkeypatch.setattr(recurring, "_begin", broken)
+    with pytest.RaisesGroup(RuntimeError):
+        recurring.launch_due()
+    assert list(Campaign.objects.values_list("template__slug", flat=True)) == ["b"]
+
+
 def test_a_stopped_template_makes_nothing(company: Company) -> None:
     worlds.granted(company)
     recurring.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
@@ -105,6 +145,10 @@ def test_a_stopped_template_makes_nothing(company: Company) -> None:
 
 
 def test_a_template_that_means_nothing_is_refused(company: Company) -> None:
+    with pytest.raises(BadScope):  # a kind without systems
+        recurring.save(
+            "x", name="X", scope={"systems": ["clock"]}, manner=Manner(kind="console_access"), by=company.ana
+        )
     for wrong in (Rhythm("weekly"), Rhythm("monthly"), Rhythm("none", date(2026, 1, 1)), Rhythm(days=0)):
         with pytest.raises(BadCadence):
             recurring.save("x", name="X", rhythm=wrong, by=company.ana)

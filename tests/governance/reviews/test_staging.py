@@ -28,6 +28,7 @@ from governance.models import (
 )
 from governance.reviews import launching, stepping
 from governance.reviews.errors import (
+    DuePassed,
     NotAcknowledged,
     NotADraft,
     NothingToReview,
@@ -38,6 +39,7 @@ from governance.reviews.errors import (
 )
 from tests import make
 from tests.governance.companies import Company
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -304,3 +306,24 @@ def test_the_database_lets_a_population_be_put_away_only_while_it_is_taken_anew(
         PopulationRow.objects.update(payload="{}")
     for model in kept:
         model.objects.all()._raw_delete("default")
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_what_is_due_already_does_not_begin(at: Move, staged: bool) -> None:  # noqa: FBT001 - pytest's own
+    """Or its silence would be acted on before anybody was asked."""
+    company, _ = worlds.found()
+    make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=60))
+    campaign = worlds.campaign(company, start=False)
+    at(timedelta(days=14, minutes=-30))
+    if staged:
+        reviews.stage_now(campaign.pk, by=company.ana)
+    at(timedelta(hours=1))
+    with pytest.raises(DuePassed):
+        reviews.activate(campaign.pk, by=company.ana)
+    page = visits.as_(company.ana).get("/reviews/q4/").content.decode()
+    assert "Its due date has passed" in page
+    assert 'formaction="/reviews/q4/stage/"' not in page
+    assert (">Launch the review<" in page, ">Begin the review<" in page) == (False, False)
+    visits.as_(company.ana).post("/reviews/q4/activate/", {"reason": "", "acknowledged": "yes"})
+    campaign.refresh_from_db()
+    assert campaign.state == ("staged" if staged else "draft")
