@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import django
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
 from audit.actions import Action
@@ -144,7 +145,10 @@ def sheets(campaign: Campaign, folder: Path, rows: dict[str, int]) -> dict[str, 
 
 def _sheet(campaign: Campaign, folder: Path, name: str, table: Table, total: int) -> dict[str, Any]:
     query = table.query(campaign)
-    statement, values = query.query.sql_with_params()
+    try:
+        statement, values = query.query.sql_with_params()
+    except EmptyResultSet:  # reviews of this kind have no such rows: the database is asked nothing
+        statement, values = "", ()
     seed = hashlib.sha256(f"{campaign.population_sha256}:{name}".encode()).hexdigest()[:16]
     drawn, totals = verify.sample(folder, name, seed, total), {field: Counter[str]() for field in table.totals}
     sampled = []
