@@ -11,11 +11,12 @@ from governance.reviews.pack import reperforming, verify
 
 
 class Command(BaseCommand):
-    """Derive the population as of its moment from the events of grants, and name every difference."""
+    """Derive the population as of its moment from the events, and name every difference."""
 
     help = (
         "Derive the population of an evidence pack from the record, as of the moment it was taken, and compare. Exit "
-        "status 0: equal; 1: each difference is printed."
+        "status 0: equal; 1: each difference is printed; 2: no pack; 3: no difference, and what the record cannot "
+        "answer is printed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,10 +34,17 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=2) from error
         for sentence in [*wrong, *report.differences]:
             self.stdout.write(f"DIFFERENT: {sentence}")
+        for sentence in report.doubts:
+            self.stdout.write(f"NOT TOLD: {sentence}")
         self.stdout.write(
-            f"{report.packed} grants in the pack, {report.derived} by the record, "
+            f"{report.packed} {report.what} in the pack, {report.derived} by the record, "
             f"{report.out_of_scope} others in force outside the scope."
         )
         if wrong or report.differences:
             raise CommandError("The population of the pack is not what the record says.")
+        if report.doubts:
+            message = (
+                "What is in the pack is what the record says; whether anything is missing the record does not tell."
+            )
+            raise CommandError(message, returncode=3)
         self.stdout.write("The population of the pack is what the record says.")

@@ -1,0 +1,89 @@
+"""What every grant gave at a moment, by the record alone: followed from its issue through each change to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from audit import timeline
+from audit.actions import Action
+from audit.models import Event
+
+type Terms = dict[str, Any]
+
+_FOLLOWED: Final = [
+    Action.GRANT_ISSUED,
+    Action.GRANT_REDUCED,
+    Action.GRANT_REDUCTION_UNDONE,
+    Action.GRANT_SUSPENDED,
+    Action.GRANT_RESTORED,
+    Action.GRANT_REVOKED,
+    Action.GRANT_EXPIRED,
+]
+
+
+def as_of(moment: datetime) -> dict[str, Terms]:
+    """Return what every grant in force at a moment gave, as the record tells it, by grant."""
+    held: dict[str, Terms] = {}
+    told = Event.objects.filter(action__in=_FOLLOWED, at__lte=moment).order_by(*timeline.ORDER)
+    for event in told.iterator(chunk_size=2000):
+        _apply(held, event)
+    return {grant: terms for grant, terms in held.items() if read(terms["ends"]) > moment}
+
+
+def links(about: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names that an event is about, by what they are names of."""
+    found: dict[str, list[str]] = {}
+    for link in about:
+        kind, _, name = link.partition(":")
+        found.setdefault(kind, []).append(name)
+    return found
+
+
+def read(said: str) -> datetime:
+    """Read a moment as the record and a pack write it."""
+    return datetime.fromisoformat(said).astimezone(UTC)
+
+
+def _apply(held: dict[str, Terms], event: Event) -> None:
+    about, detail = links(event.about), event.detail
+    grant = about["grant"][0]
+    if event.action == Action.GRANT_ISSUED:
+        held[grant] = _issued(about, detail)
+        return
+    if grant not in held:
+        return
+    terms = held[grant]
+    terms["version"] += 1
+    if "person" in detail:  # one of several people left it, or came back; its tools, limits and end stay
+        came = event.action == Action.GRANT_REDUCTION_UNDONE
+        subjects, moved = set(terms["subjects"]), {f"person:{detail['person']}"}
+        terms["subjects"] = sorted(subjects | moved if came else subjects - moved)
+    elif event.action == Action.GRANT_REDUCED:
+        terms["lines"] = {name: cap for name, cap in terms["lines"].items() if name not in detail["dropped"]}
+        terms["lines"] |= detail["tightened"]
+        terms["ends"] = detail["expires_at"]
+    elif event.action == Action.GRANT_REDUCTION_UNDONE:
+        terms["lines"] = terms["lines"] | detail["lines"]
+    elif event.action in (Action.GRANT_REVOKED, Action.GRANT_EXPIRED):
+        del held[grant]
+    else:
+        terms["state"] = "suspended" if event.action == Action.GRANT_SUSPENDED else "active"
+
+
+def _issued(about: Mapping[str, list[str]], detail: Mapping[str, Any]) -> Terms:
+    people = [f"person:{login}" for login in about.get("person", [])]
+    groups = [f"group:{slug}" for slug in about.get("group", [])]
+    return {
+        "version": 1,
+        "agent": about["agent"][0],
+        "system": about["system"][0],
+        "entitlement": about["entitlement"][0],
+        "subjects": sorted(people + groups),
+        "state": "active",
+        "request": about.get("request", [None])[0],
+        "starts_at": detail["starts_at"],
+        "ends": detail["expires_at"],
+        "lines": dict(detail["lines"]),
+    }
