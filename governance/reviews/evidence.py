@@ -6,10 +6,12 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import batched
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Model, Q, QuerySet
@@ -19,7 +21,7 @@ from audit.models import Event
 from governance import reviewing
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 
-from . import ending
+from . import ending, together
 
 COLUMNS: Final = (
     "number",
@@ -37,6 +39,7 @@ COLUMNS: Final = (
     "decided_by",
     "decided_at",
     "via",
+    "valid_until",
     "answers",
     "reviewer",
     "reviewer_rule",
@@ -148,7 +151,9 @@ def shown(items: Collection[ReviewItem]) -> list[dict[str, Any]]:
         return []
     links = [f"decision:{item.current_decision_id}" for item in items if item.current_decision_id]
     links += [f"item:{item.pk}" for item in items if item.current_decision_id is None and item.state in _ENDED]
-    return list(_rows(ReviewItem.objects.filter(pk__in=ids).order_by("number"), *links))
+    removals = together.removals(ids)
+    links += [f"decision:{each.pk}" for of_item in removals.values() for each in of_item]
+    return list(_rows(ReviewItem.objects.filter(pk__in=ids).order_by("number"), removals, links))
 
 
 _ENDED: Final = (ReviewItem.State.NO_RESPONSE, ReviewItem.State.SUPERSEDED)
@@ -156,8 +161,8 @@ _ENDED: Final = (ReviewItem.State.NO_RESPONSE, ReviewItem.State.SUPERSEDED)
 
 def tie_out(campaign: Campaign) -> dict[str, int]:
     """Return the differences between what must be equal, which the database adds up; all are zero when it is so."""
-    cuts = ReviewItem.objects.filter(campaign=campaign, current_decision__verb__in=["revoke", "reduce"])
-    made, proven = (Q(current_decision__remediation__isnull=False), Q(current_decision__remediation__state__in=_PROVEN))
+    cuts = together.standing().filter(together.CUTS, item__campaign=campaign)  # also those of an earlier stage
+    made, proven = Q(remediation__isnull=False), Q(remediation__state__in=_PROVEN)
     counted = cuts.aggregate(missing=Count("pk", filter=~made), unproven=Count("pk", filter=~proven))
     waiting = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, current_decision=None)
     with connection.cursor() as cursor:
@@ -182,14 +187,14 @@ FROM governance_populationrow WHERE campaign_id = %s
 """How many rows there are, how many do not fit their hash, and the hash over all."""
 
 
-def _rows(items: QuerySet[ReviewItem], *links: str) -> Iterator[dict[str, Any]]:
+def _rows(
+    items: QuerySet[ReviewItem], removals: Mapping[UUID, Sequence[Remediation]], links: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     """Return the rows of items; `links` are those of the record's events that may say something of them."""
     tools, grants, assigned, events = _tools(items), _grants(items), _assigned(items), _events(links)
-    answers = _answers(items)
-    items = items.select_related("agent", "system", "current_decision__decided_by", "current_decision__remediation")
-    for item in items:
+    answers, come_to = _answers(items), together.of([item.pk for item in items])
+    for item in items.select_related("agent", "system", "current_decision__decided_by"):
         decision, assignment = item.current_decision, assigned.get(item.pk)
-        removal: Remediation | None = getattr(decision, "remediation", None) if decision else None
         resolution = assignment.resolution if assignment else {}
         yield {
             "number": item.number,
@@ -203,18 +208,34 @@ def _rows(items: QuerySet[ReviewItem], *links: str) -> Iterator[dict[str, Any]]:
             "risk": item.risk,
             "outcome": decision.verb if decision else item.state,
             **_said(decision, otherwise=item.exclusion_reason),
+            "valid_until": _moment(come_to[item.pk].valid_until if item.pk in come_to else None),
             "answers": answers[item.pk],
             "reviewer": assignment.reviewer.login if assignment and assignment.reviewer else None,
             "reviewer_rule": resolution.get("rule", ""),
             "skipped": [f"{skip['who']}: {skip['why']}" for skip in resolution.get("skipped", [])],
             "grants": grants[item.pk],
-            "removal": removal.state if removal else "",
-            "removed_at": _moment(removal.applied_at if removal else None),
-            "proven_at": _moment(removal.verified_at if removal else None),
-            "residual_until": _moment(removal.residual_until if removal else None),
+            **_removed(removals.get(item.pk, ()), events),
             "event": events.get((_OUTCOME, f"decision:{decision.pk}" if decision else f"item:{item.pk}"), ""),
-            "proof_event": events.get((_PROOF, f"decision:{decision.pk}"), "") if decision else "",
         }
+
+
+def _removed(removals: Sequence[Remediation], events: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """Say how far the removals of an item are: as far as the one that is least far; the last moment of each kind."""
+    if not removals:
+        return dict.fromkeys(("removal", "removed_at", "proven_at", "residual_until", "proof_event"), "")
+    open_ = [each for each in removals if each.state not in _PROVEN]
+    least = open_[0] if open_ else removals[-1]
+    return {
+        "removal": least.state,
+        "removed_at": _last(each.applied_at for each in removals),
+        "proven_at": "" if open_ else _last(each.verified_at for each in removals),
+        "residual_until": _last(each.residual_until for each in removals),
+        "proof_event": "" if open_ else events.get((_PROOF, f"decision:{least.pk}"), ""),
+    }
+
+
+def _last(moments: Iterable[datetime | None]) -> str:
+    return _moment(max((each for each in moments if each), default=None))
 
 
 def _said(decision: ReviewDecision | None, *, otherwise: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import batched
 from typing import Final
 
 from django.db.models import QuerySet
@@ -18,7 +19,7 @@ from governance.models import (
     ReviewLine,
     ReviewQuestion,
 )
-from governance.reviews import newer
+from governance.reviews import newer, together
 
 from .tables import Row, Table, utc
 
@@ -31,22 +32,34 @@ def _decisions(campaign: Campaign) -> QuerySet[ReviewLine]:
 
 
 def decisions(rows: Iterable[ReviewLine]) -> Iterator[Row]:
-    """Each line of each item under each answer that counts: kept, removed, or without an answer."""
-    for line in rows:
-        said = line.item.current_decision
-        yield {
-            "item": line.item.number,
-            "agent": line.item.agent_slug,
-            "system": line.item.system_slug,
-            "grant": str(line.grant_id or ""),
-            "tool": line.tool.name,
-            "usage_grade": line.usage_grade,
-            "calls": line.calls_window,
-            "denied": line.denied_window,
-            "outcome": line.item.state if said is None else "kept" if line.pk in said.kept_lines else "removed",
-            "limits": said.limits.get(str(line.pk), {}) if said else {},
-            **(_said(said) if said else dict.fromkeys(_SAID, "")),
-        }
+    """Each line of each item under the answers that count: kept, removed, or without an answer.
+
+    The answer shown is the strictest. Whether the line is kept, its limits and its end are what all stages come to.
+    """
+    for some in batched(rows, 500):
+        answers = together.of({line.item_id for line in some})
+        for line in some:
+            said, all_ = line.item.current_decision, answers.get(line.item_id, together.Together())
+            yield {
+                "item": line.item.number,
+                "agent": line.item.agent_slug,
+                "system": line.item.system_slug,
+                "grant": str(line.grant_id or ""),
+                "tool": line.tool.name,
+                "usage_grade": line.usage_grade,
+                "calls": line.calls_window,
+                "denied": line.denied_window,
+                "outcome": _outcome(line, all_),
+                "limits": all_.limits(line.pk) if all_.keeps(line.pk) else {},
+                **(_said(said) if said else dict.fromkeys(_SAID, "")),
+                "valid_until": utc(all_.valid_until if all_.keeps(line.pk) else None),
+            }
+
+
+def _outcome(line: ReviewLine, answers: together.Together) -> str:
+    if not answers.keeps(line.pk):
+        return "removed"
+    return "kept" if line.item.current_decision else line.item.state
 
 
 _SAID: Final = (
