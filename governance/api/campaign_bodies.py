@@ -342,10 +342,14 @@ class DecidedShown(Shown):
 
 
 class SubmissionShown(Shown):
-    """What became of the drafts, item by item, and whether each removal is proven."""
+    """What became of the drafts, item by item, and whether each removal is proven.
+
+    `ended` are the items of which nothing was in force any more: they were drafted and are not answered.
+    """
 
     decided = DecidedShown(many=True)
     superseded = serializers.IntegerField()
+    ended = serializers.ListField(child=serializers.UUIDField())
     removals = RemovalShown(many=True)
 
 

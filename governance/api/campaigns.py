@@ -220,6 +220,7 @@ class Submissions(OfReviews):
                     {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided
                 ],
                 "superseded": done.superseded,
+                "ended": [str(each.pk) for each in done.ended],
                 "removals": [RemovalShown(each).data for each in proven],
             },
             status=HTTPStatus.CREATED,

@@ -43,10 +43,15 @@ _NOTHING: Final = ("", "")
 
 @dataclass(slots=True)
 class Submission:
-    """What became of a reviewer's drafts."""
+    """What became of a reviewer's drafts: what was decided, and the items of which nothing was left to decide."""
 
     decided: list[ReviewDecision] = field(default_factory=list)
-    superseded: int = 0
+    ended: list[ReviewItem] = field(default_factory=list)
+
+    @property
+    def superseded(self) -> int:
+        """How many those are."""
+        return len(self.ended)
 
     @property
     def removals(self) -> list[UUID]:
@@ -160,8 +165,11 @@ def drafts_of(campaign: Campaign, by: Person) -> QuerySet[Draft]:
 
 def drafts_tag(campaign: Campaign, by: Person) -> str:
     """Return one name for somebody's drafts as they are: what she confirms is what she read."""
-    rows = drafts_of(campaign, by).order_by("pk").values_list("pk", "rev")
-    return hashlib.sha256("\n".join(f"{pk}:{rev}" for pk, rev in rows).encode()).hexdigest()[:32]
+    return _tag(drafts_of(campaign, by).values_list("pk", "rev"))
+
+
+def _tag(rows: Iterable[tuple[UUID, int]]) -> str:
+    return hashlib.sha256("\n".join(f"{pk}:{rev}" for pk, rev in sorted(rows)).encode()).hexdigest()[:32]
 
 
 @transaction.atomic
@@ -170,7 +178,8 @@ def submit(
 ) -> Submission:
     """Turn all drafts of a reviewer into decisions, and carry the removals out, in one transaction.
 
-    Two at once: each item is decided once, the later one finds nothing to submit. `prove` the removals afterwards.
+    Two at once: each item is decided once, the later one finds nothing to submit. What ended meanwhile is named and
+    keeps no other answer back. `prove` the removals afterwards.
     Raises NotFound, NotUnderWay, MayNotReview, Stale (the drafts are others than those of `tag`), NothingToSubmit,
     ConflictOfInterest, ReasonRequired, WrittenReasonRequired, Refused. Whatever it raises, nothing was decided.
     """
@@ -178,28 +187,38 @@ def submit(
     by.refresh_from_db(fields=["is_active"])
     if not by.is_active:
         raise MayNotReview
-    drafted = list(drafts_of(campaign, by).values_list("assignment__item", flat=True))
-    superseded = ending.supersede(campaign, drafted)  # of what else waits for her, whoever looks next says so
-    drafts = list(
-        drafts_of(campaign, by)
-        .filter(assignment__state=Assignment.State.ASSIGNED)  # looked at again once the rows are held
-        .select_related(
-            "assignment__item__agent",
-            "assignment__item__system",
-            "assignment__item__holder",
-            "assignment__item__campaign",
-            "assignment__reviewer",
-        )
-        .select_for_update(of=("self", "assignment"))
-        .order_by("assignment__item__number")
-    )
-    if not drafts:
+    read = {pk: (rev, item) for pk, rev, item in drafts_of(campaign, by).values_list("pk", "rev", "assignment__item")}
+    if not read:
         raise NothingToSubmit
-    if tag is not None and tag != drafts_tag(campaign, by):
+    if tag is not None and tag != _tag((pk, rev) for pk, (rev, _) in read.items()):
+        raise Stale
+    items = [item for _, item in read.values()]
+    ending.supersede(campaign, items)  # of what else waits for her, whoever looks next says so
+    drafts = _locked(campaign, by, items)
+    gone = ReviewItem.objects.filter(pk__in=items, state=ReviewItem.State.SUPERSEDED)
+    ended = list(gone.select_related("agent").order_by("number"))
+    if not drafts and not ended:
+        raise NothingToSubmit
+    over = {item.pk for item in ended}
+    left = {pk: rev for pk, (rev, item) in read.items() if item not in over}
+    if tag is not None and left != {draft.pk: draft.rev for draft in drafts}:
         raise Stale
     told = _suggested(drafts)
     _check(drafts, by, told)
-    return Submission(_decide(drafts, by, via, amr, told), superseded)
+    return Submission(_decide(drafts, by, via, amr, told) if drafts else [], ended)
+
+
+def _locked(campaign: Campaign, by: Person, items: Sequence[UUID]) -> list[Draft]:
+    """Hold the drafts of some items together with their assignments, looked at again once they are held."""
+    rows = drafts_of(campaign, by).filter(assignment__item__in=items, assignment__state=Assignment.State.ASSIGNED)
+    rows = rows.select_related(
+        "assignment__item__agent",
+        "assignment__item__system",
+        "assignment__item__holder",
+        "assignment__item__campaign",
+        "assignment__reviewer",
+    )
+    return list(rows.select_for_update(of=("self", "assignment")).order_by("assignment__item__number"))
 
 
 def _held(campaign_id: UUID) -> Campaign:

@@ -77,7 +77,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     doors.prove(request, "micro-review-answer", weighs=microreviews.weighs(campaign.pk, by))
     done = microreviews.answer(campaign.pk, said, by=by, via=ReviewDecision.Via.UI, amr=proofs(request))
     proven = [reviews.prove(cut) for cut in done.removals]
-    doors.done(request, told_of(len(done.decided), len(proven), sum(each.state == "verified" for each in proven)))
+    doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
     return redirect(f"/small-reviews/{campaign.slug}/")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -43,9 +43,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
             problem = refusal
         else:
             proven = [reviews.prove(decision) for decision in done.removals]
-            doors.done(
-                request, told_of(len(done.decided), len(proven), sum(each.state == "verified" for each in proven))
-            )
+            doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
             return redirect(f"/reviews/{slug}/")
     told = _summary(campaign, drafts, request, problem)
     return render(request, "console/reviews/submit.html", told, status=problem.status if problem else 200)
@@ -57,13 +55,26 @@ def proofs(request: HttpRequest) -> list[str]:
     return sorted({str(proof.get("method", ""))[:32] for proof in said if proof.get("method")})
 
 
-def told_of(decided: int, removals: int, proven: int) -> str:
-    """Say what became of a submission."""
-    told = ngettext("%(n)d answer counts now.", "%(n)d answers count now.", decided) % {"n": decided}
-    if not removals:
-        return told
-    told = f"{told} " + _("You can take them back for 15 minutes.")
-    return f"{told} " + _("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals}
+def told_of(done: reviews.Submission, proven: int) -> str:
+    """Say what became of a submission, and which items had ended before they were answered."""
+    decided, removals, ended = len(done.decided), len(done.removals), len(done.ended)
+    told = [ngettext("%(n)d answer counts now.", "%(n)d answers count now.", decided) % {"n": decided}]
+    if removals:
+        told.append(_("You can take them back for 15 minutes."))
+        told.append(_("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals})
+    if ended:
+        names = ", ".join(item.name for item in done.ended[:_NAMED])
+        said = ngettext(
+            "%(n)d item was not answered, since its access has ended meanwhile: %(names)s.",
+            "%(n)d items were not answered, since their access has ended meanwhile: %(names)s.",
+            ended,
+        )
+        told.append(said % {"n": ended, "names": names if ended <= _NAMED else f"{names}, ..."})
+    return " ".join(told)
+
+
+_NAMED: Final = 5
+"""How many items one sentence names."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""Submitting while things change: what ended or does not fit any more is named, and keeps no other answer back."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit import timeline
+from audit.actions import Action
+from entitlements import grants
+from entitlements.errors import Stale
+from entitlements.models import Grant
+from governance import reviews
+from governance.models import Campaign, ReviewDecision, ReviewItem
+from tests import make
+from tests.entitlements.api import client
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.console import visits
+from tests.governance.reviews import worlds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SUBMIT = "/reviews/q4/submit/"
+
+
+@pytest.fixture
+def review() -> tuple[Company, Campaign, list[ReviewItem]]:
+    """Begin a review of two harmless agents of sofia's, and draft that she keeps both."""
+    company = companies.found()
+    use = worlds.low(company)
+    for name in ("early-bot", "late-bot"):
+        make.grant(make.agent(name, sponsor=company.sofia), use, people=[company.alice])
+    campaign = worlds.campaign(company)
+    items = [worlds.item(campaign, grant.agent) for grant in Grant.objects.order_by("agent__slug")]
+    for item in items:
+        reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+    return company, campaign, items
+
+
+def ended(item: ReviewItem, company: Company) -> None:
+    """End the access of an item, whatever is drafted about it."""
+    for grant in Grant.objects.filter(pk__in=item.population.values("grant")):
+        grants.revoke(grant.pk, by=company.resa.principal, reason="The project is over.")
+
+
+def state(item: ReviewItem) -> str:
+    item.refresh_from_db()
+    return str(item.state)
+
+
+def test_what_ended_meanwhile_is_named_and_the_other_answers_count(
+    review: tuple[Company, Campaign, list[ReviewItem]],
+) -> None:
+    company, campaign, (early, late) = review
+    ended(early, company)
+    tag = reviews.drafts_tag(campaign, company.sofia)
+
+    done = reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI, tag=tag)
+
+    assert [each.item for each in done.decided] == [late]
+    assert (done.ended, done.superseded) == ([early], 1)
+    assert (state(early), state(late)) == ("superseded", "decided")
+    assert timeline.of("item", str(early.pk)).filter(action=Action.REVIEW_SUPERSEDED).count() == 1
+
+
+def test_where_all_of_it_ended_that_stands_and_nothing_is_refused(
+    review: tuple[Company, Campaign, list[ReviewItem]],
+) -> None:
+    company, campaign, items = review
+    for item in items:
+        ended(item, company)
+
+    done = reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+
+    assert (done.decided, done.ended) == ([], items)
+    assert {state(item) for item in items} == {"superseded"}
+    with pytest.raises(reviews.NothingToSubmit):
+        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+
+
+def test_the_page_says_what_ended_meanwhile(review: tuple[Company, Campaign, list[ReviewItem]]) -> None:
+    company, _, (early, _late) = review
+    ended(early, company)
+    sofia = visits.as_(company.sofia)
+    tag = sofia.get(SUBMIT, secure=True).context["tag"]
+
+    page = visits.text(sofia.post(SUBMIT, {"tag": tag}, secure=True, follow=True))
+
+    assert "1 answer counts now." in page
+    assert "1 item was not answered, since its access has ended meanwhile: early-bot." in page
+
+
+def test_over_rest_what_ended_is_listed_beside_what_was_decided(
+    review: tuple[Company, Campaign, list[ReviewItem]],
+) -> None:
+    company, _, (early, late) = review
+    ended(early, company)
+    sofia = client.of(company.sofia)
+    tag = sofia.get("/api/v1/campaigns/q4").json()["drafts_etag"]
+
+    done = sofia.post("/api/v1/campaigns/q4/submissions", headers={"If-Match": tag})
+
+    assert done.status_code == 201, done.json()
+    assert [each["item"] for each in done.json()["decided"]] == [str(late.pk)]
+    assert (done.json()["superseded"], done.json()["ended"]) == (1, [str(early.pk)])
+
+
+def test_a_draft_that_changed_after_it_was_read_is_still_refused(
+    review: tuple[Company, Campaign, list[ReviewItem]],
+) -> None:
+    company, campaign, (early, late) = review
+    ended(early, company)
+    tag = reviews.drafts_tag(campaign, company.sofia)
+    reviews.save_draft(late.pk, worlds.REMOVE, by=company.sofia, rev=1)
+
+    with pytest.raises(Stale):
+        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI, tag=tag)
