@@ -158,8 +158,10 @@ def _mine(item_id: UUID, by: Person) -> Assignment:
 
 
 def drafts_of(campaign: Campaign, by: Person) -> QuerySet[Draft]:
-    """Return the drafts that somebody would submit now."""
-    live = Assignment.objects.filter(hers(by), item__campaign=campaign, state=Assignment.State.ASSIGNED)
+    """Return the drafts that somebody would submit now: about items that wait for her answer."""
+    live = Assignment.objects.filter(
+        hers(by), item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED
+    )
     return Draft.objects.filter(assignment__in=live).exclude(verb="")
 
 

@@ -158,7 +158,7 @@ class Refused(DomainError):
 
 
 class TooLateToRecall(DomainError):
-    """An answer is taken back by who gave it, within fifteen minutes, while nobody has answered on top of it."""
+    """An answer is taken back by who gave it, within fifteen minutes, while no answer or outcome came after it."""
 
     code, status = "too_late_to_recall", HTTPStatus.CONFLICT
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -21,20 +22,24 @@ from governance.reviewing import RECALL, Bar, Verb
 from . import around, assigning, ending, excepting, kinds, removing
 from .errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 
+RECALLED_IN: Final = (ReviewItem.State.IN_REVIEW, ReviewItem.State.DECIDED)
+"""What state an item is in while an answer to it may be taken back: an outcome that came by itself stays."""
+
 
 @transaction.atomic
 def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     """Take one's own last answer to an item back, and draft it anew; what it cut works again.
 
-    Raises NotFound, NotUnderWay, TooLateToRecall, ConflictOfInterest when it cut something, and what the verbs on
-    grants raise when access cannot be put back. What somebody else stopped meanwhile stays stopped.
+    Raises NotFound, NotUnderWay, TooLateToRecall (also where its item got an outcome that is nobody's answer),
+    ConflictOfInterest when it cut something, and what the verbs on grants raise when access cannot be put back. What
+    somebody else stopped meanwhile stays stopped.
     """
     item = _held(item_id)
     said = _standing(item).filter(decided_by=by).order_by("-stage").first()
     if said is None:
         raise NotFound
     later = _standing(item).filter(stage__gt=said.stage)
-    if clock.now() > said.decided_at + RECALL or later.exists():
+    if item.state not in RECALLED_IN or clock.now() > said.decided_at + RECALL or later.exists():
         raise TooLateToRecall
     cut = Remediation.objects.filter(decision=said).first()
     if cut is not None and cut.final_at is None:

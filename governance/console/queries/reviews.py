@@ -15,7 +15,7 @@ from entitlements.models import Grant, Person
 from entitlements.words import Risk
 from governance import charts, plots, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import answering, reminding, scoping, staging, tallies, usage
+from governance.reviews import answering, recalling, reminding, scoping, staging, tallies, usage
 
 from . import advising, kindwords
 
@@ -214,6 +214,7 @@ class Row:
             mine is not None
             and mine.verb != "abstain"
             and self.item.campaign.state == Campaign.State.ACTIVE
+            and self.item.state in recalling.RECALLED_IN
             and clock.now() <= mine.decided_at + reviewing.RECALL
             and not any(each.stage > mine.stage and each.verb != "abstain" for each in self.before)
         )
