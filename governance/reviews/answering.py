@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import independence, limits
+from entitlements import independence
 from entitlements.errors import NotFound, Stale
 from entitlements.models import Person
 from entitlements.words import Risk
@@ -27,13 +27,12 @@ from governance.models import (
     Remediation,
     ReviewDecision,
     ReviewItem,
-    ReviewLine,
     Suggestion,
 )
 from governance.reviewing import STRICTNESS, Verb
 
-from . import around, assigning, ending, removing, saying
-from .errors import BadAnswer, ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Refused
+from . import around, assigning, ending, fitting, removing, saying
+from .errors import ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Outdated, Refused
 from .kinds import agents
 from .saying import Answer
 
@@ -68,13 +67,12 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
     """
     answer.check()
     assignment = _mine(item_id, by)
-    _check_fits(assignment.item, answer)
     values = {
         "verb": answer.verb,
         "reason_code": answer.reason_code,
         "comment": answer.comment[:2000],
         "saved_at": clock.now(),
-        "kept_lines": _chosen(item_id, answer),
+        "kept_lines": fitting.chosen(assignment.item, answer),
         "limits": {str(line): dict(caps) for line, caps in answer.limits.items()},
         "valid_until": answer.valid_until,
         "effective_at": answer.effective_at,
@@ -92,48 +90,6 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
     Draft.objects.filter(pk=held.pk).update(rev=rev + 1, **values)
     held.refresh_from_db()
     return held
-
-
-def _check_fits(item: ReviewItem, answer: Answer) -> None:
-    """Refuse what goes with access alone: an earlier end, tighter limits, and to keep some of what has no parts.
-
-    Where everybody must keep all of it, each of those is refused as well.
-    """
-    if item.is_whole and (answer.verb == Verb.REDUCE or answer.valid_until):
-        raise BadAnswer(field="valid_until" if answer.valid_until else "verb", strategy="all_must_keep")
-    if item.subject_kind == ReviewItem.Subject.ACCESS:
-        return
-    for name in ("valid_until", "limits", "effective_at"):
-        if getattr(answer, name):
-            raise BadAnswer(field=name)
-    if answer.verb == Verb.REDUCE and item.subject_kind != ReviewItem.Subject.ENTITLEMENT:
-        raise BadAnswer(verb=answer.verb)
-
-
-def _chosen(item_id: UUID, answer: Answer) -> list[int]:
-    """Return the lines that an answer keeps. Raises BadAnswer unless a reduction keeps some, and takes some away."""
-    if answer.verb not in (Verb.CERTIFY, Verb.REDUCE):
-        return []
-    if answer.valid_until and not removing.shortens(item_id, answer.valid_until):
-        raise BadAnswer(field="valid_until")
-    left = lines_left([item_id])[item_id]
-    if answer.verb == Verb.CERTIFY:
-        return left
-    kept = sorted(set(answer.kept))
-    if not kept or not set(kept) <= set(left) or (len(kept) == len(left) and not answer.limits):
-        raise BadAnswer(field="kept", lines=left)
-    caps = dict(ReviewLine.objects.filter(pk__in=kept).values_list("pk", "limits"))
-    for line, cap in answer.limits.items():
-        if line not in caps or dict(cap) == caps[line] or not limits.tightens(caps[line], cap):
-            raise BadAnswer(field="limits", line=line)
-    return kept
-
-
-def lines_left(items: Iterable[UUID]) -> dict[UUID, list[int]]:
-    """Return the lines of each item that no cut which stands has taken away, as the database sees it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT i, governance_lines_left(i) FROM unnest(%s::uuid[]) AS i", [list(items)])
-        return dict(cursor.fetchall())
 
 
 def hers(by: Person) -> Q:
@@ -183,7 +139,7 @@ def submit(
     Two at once: each item is decided once, the later one finds nothing to submit. What ended meanwhile is named and
     keeps no other answer back. `prove` the removals afterwards.
     Raises NotFound, NotUnderWay, MayNotReview, Stale (the drafts are others than those of `tag`), NothingToSubmit,
-    ConflictOfInterest, ReasonRequired, WrittenReasonRequired, Refused. Whatever it raises, nothing was decided.
+    Outdated, ConflictOfInterest, ReasonRequired, WrittenReasonRequired, Refused. Then nothing was decided.
     """
     campaign = _held(campaign_id)
     by.refresh_from_db(fields=["is_active"])
@@ -206,6 +162,7 @@ def submit(
     if tag is not None and left != {draft.pk: draft.rev for draft in drafts}:
         raise Stale
     told = _suggested(drafts)
+    _check_fit(drafts)
     _check(drafts, by, told)
     return Submission(_decide(drafts, by, via, amr, told) if drafts else [], ended)
 
@@ -242,6 +199,22 @@ def _suggested(drafts: Sequence[Draft]) -> dict[UUID, tuple[str, str]]:
     return {item: (verdict, version) for item, verdict, version in said}
 
 
+def _check_fit(drafts: Sequence[Draft]) -> None:
+    """Raise Outdated, with each answer whose item is not any more what it was when that was drafted."""
+    if not (amiss := fitting.outdated(drafts)):
+        return
+    named = {draft.assignment.item_id: draft.assignment.item for draft in drafts}
+    rows = [
+        {"item": str(pk), "agent": named[pk].agent_slug or named[pk].name, "field": part}
+        for pk, part in list(amiss.items())[:_TOLD]
+    ]
+    raise Outdated(answers=rows, count=len(amiss))
+
+
+_TOLD: Final = 50
+"""How many answers one refusal names."""
+
+
 def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, str]]) -> None:
     """Check each answer against the people around its item as they are now."""
     voices = {draft.assignment.reviewer or by for draft in drafts} | {by}
@@ -275,7 +248,7 @@ def _decide(
     told: Mapping[UUID, tuple[str, str]],
 ) -> list[ReviewDecision]:
     items = [draft.assignment.item_id for draft in drafts]
-    now, left, before = clock.now(), lines_left(items), _taken_back(items)
+    now, left, before = clock.now(), fitting.lines_left(items), _taken_back(items)
     decisions = [
         ReviewDecision(
             item=draft.assignment.item,

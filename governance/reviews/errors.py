@@ -145,6 +145,12 @@ class WrittenReasonRequired(DomainError):
     code, status = "written_reason_required", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class Outdated(DomainError):
+    """What was drafted fits its item no longer: a day in it is past or not earlier now, or other tools are left."""
+
+    code, status = "review_answer_outdated", HTTPStatus.CONFLICT
+
+
 class NothingToSubmit(DomainError):
     """You have drafted no answer that is not submitted yet."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -45,11 +45,6 @@ def grants_of(items: Iterable[UUID]) -> dict[UUID, list[UUID]]:
 def cuts(decision: ReviewDecision) -> bool:
     """Whether a decision takes anything away."""
     return decision.verb in (Verb.REVOKE, Verb.REDUCE) or decision.valid_until is not None
-
-
-def shortens(item: UUID, until: datetime) -> bool:
-    """Whether a moment lies before the end of what an item still holds."""
-    return Grant.objects.filter(pk__in=grants_of([item])[item], ended_at=None, expires_at__gt=until).exists()
 
 
 def queue_and_apply(decisions: Sequence[ReviewDecision]) -> None:

@@ -55,6 +55,13 @@ class Answer:
             raise BadAnswer(field="effective_at", latest=latest.isoformat())
 
 
+def drafted(draft: Draft) -> Answer:
+    """Return what somebody drafted as she said it: only a reduction names the lines that stay."""
+    kept = tuple(sorted(draft.kept_lines)) if draft.verb == Verb.REDUCE else ()
+    limits = {int(line): caps for line, caps in draft.limits.items()}
+    return Answer(draft.verb, draft.reason_code, draft.comment, kept, limits, draft.valid_until, draft.effective_at)
+
+
 def lacking(said: Draft, risk: Risk, verdict: str) -> type[DomainError] | None:
     """Say what a drafted answer lacks before it counts: a reason, or one in the reviewer's own words."""
     verb = Verb(said.verb)

@@ -12,7 +12,7 @@ from entitlements.models import Grant
 from governance import blast, outlook
 from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
 
-from . import answering
+from . import fitting
 
 MOST_AGENTS: Final = 30
 """How many agents are told of: those of which most was cut; how many more there are is said beside it."""
@@ -54,7 +54,7 @@ def _cut(campaign: Campaign) -> QuerySet[ReviewItem, Any]:
 
 
 def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
-    left = answering.lines_left(items.values_list("pk", flat=True))
+    left = fitting.lines_left(items.values_list("pk", flat=True))
     gone = set(
         items.filter(_BY_ANSWER | _BY_SILENCE).exclude(current_decision__verb="reduce").values_list("pk", flat=True)
     )

@@ -15,7 +15,7 @@ from entitlements.models import Grant, Person
 from entitlements.words import Risk
 from governance import charts, plots, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import answering, recalling, reminding, scoping, staging, tallies, usage
+from governance.reviews import answering, fitting, recalling, reminding, scoping, staging, tallies, usage
 
 from . import advising, kindwords
 
@@ -308,7 +308,7 @@ class Row:
 
 def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bool = False) -> list[Row]:
     """Prepare items for the workbench, each with the lines that no earlier answer has taken away, or with all."""
-    left = {} if whole else answering.lines_left(item.pk for item in items)
+    left = {} if whole else fitting.lines_left(item.pk for item in items)
     held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
     told = kindwords.told(items)
@@ -376,5 +376,7 @@ _LATELY: Final = 8
 
 def drafted(campaign: Campaign, person: Person) -> list[Draft]:
     """Return what somebody would submit now, the riskiest first."""
-    found = reviews.drafts_of(campaign, person).select_related("assignment__item__agent", "assignment__item__system")
+    found = reviews.drafts_of(campaign, person).select_related(
+        "assignment__item__agent", "assignment__item__system", "assignment__item__campaign"
+    )
     return list(found.order_by("assignment__item__number"))

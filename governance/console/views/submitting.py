@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError
@@ -19,7 +19,7 @@ from governance.console import doors
 from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
 from governance.models import Campaign, Draft, ReviewDecision
-from governance.reviews import replaying
+from governance.reviews import fitting, replaying
 
 from .reviews import found
 
@@ -77,17 +77,31 @@ _NAMED: Final = 5
 """How many items one sentence names."""
 
 
+_OUTDATED: Final = {
+    "valid_until": gettext_lazy("its earlier end is past or too near, or not earlier than its end any more"),
+    "effective_at": gettext_lazy("the day of its removal is past or too near"),
+    "kept": gettext_lazy("other tools are left of it"),
+}
+_OTHERWISE: Final = gettext_lazy("the answer does not go with it any more")
+
+
 @dataclass(frozen=True)
 class _Said:
     """One drafted answer beside its item."""
 
     draft: Draft
     row: read.Row
+    amiss: str = ""
 
     @property
     def why(self) -> object:
         """The reason in words; empty where none was given."""
         return REASONS.get(self.draft.reason_code, "")
+
+    @property
+    def outdated(self) -> object:
+        """Why it does not fit its item any more; empty where it does."""
+        return _OUTDATED.get(self.amiss, _OTHERWISE) if self.amiss else ""
 
     @property
     def dropped(self) -> list[dict[str, Any]]:
@@ -131,7 +145,8 @@ def _summary(
     person = doors.person(request)
     mine = read.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
     items = {row.item.pk: row for row in read.rows(list(mine), person)}
-    rows = [_Said(each, items[each.assignment.item_id]) for each in drafts]
+    amiss = fitting.outdated(drafts)
+    rows = [_Said(each, items[pk], amiss.get(pk, "")) for each in drafts if (pk := each.assignment.item_id) in items]
     order = [reviewing.Verb.REVOKE, reviewing.Verb.REDUCE, reviewing.Verb.CERTIFY, reviewing.Verb.ABSTAIN]
     rows.sort(key=lambda each: order.index(reviewing.Verb(each.draft.verb)))
     by_verb = {verb.value: [each for each in rows if each.draft.verb == verb] for verb in order}
@@ -152,6 +167,7 @@ def _summary(
         "all_calls": sum(each.row.calls for each in cut),
         "against": [each for each in rows if each.is_against],
         "blind": sum(not each.row.is_seen for each in cut),
+        "outdated": [each for each in rows if each.amiss],
         "missing": [each for each in rows if each.lacks_reason or each.lacks_words],
         "tag": reviews.drafts_tag(campaign, person),
     }

@@ -122,12 +122,7 @@ def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 
 def _kept(draft: Draft | None) -> Answer:
-    if draft is None:
-        return Answer()
-    kept = tuple(sorted(draft.kept_lines)) if draft.verb == reviewing.Verb.REDUCE else ()
-    limits = {int(line): caps for line, caps in draft.limits.items()}
-    days = draft.valid_until, draft.effective_at
-    return Answer(draft.verb, draft.reason_code, draft.comment, kept, limits, *days)
+    return saying.drafted(draft) if draft else Answer()
 
 
 def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:

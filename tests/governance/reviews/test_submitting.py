@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from audit import timeline
+import pytest
+from django.db import transaction
+
+from audit import clock, timeline
 from audit.actions import Action
 from entitlements import grants
 from entitlements.errors import Stale
 from entitlements.models import Grant
 from governance import reviews
 from governance.models import Campaign, ReviewDecision, ReviewItem
+from governance.reviews.errors import Outdated
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -20,6 +26,7 @@ from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+type Move = Callable[[datetime | timedelta], datetime]
 SUBMIT = "/reviews/q4/submit/"
 
 
@@ -29,7 +36,8 @@ def review() -> tuple[Company, Campaign, list[ReviewItem]]:
     company = companies.found()
     use = worlds.low(company)
     for name in ("early-bot", "late-bot"):
-        make.grant(make.agent(name, sponsor=company.sofia), use, people=[company.alice])
+        bot = make.agent(name, sponsor=company.sofia)
+        make.grant(bot, use, people=[company.alice], lasts=timedelta(days=60))
     campaign = worlds.campaign(company)
     items = [worlds.item(campaign, grant.agent) for grant in Grant.objects.order_by("agent__slug")]
     for item in items:
@@ -115,3 +123,45 @@ def test_a_draft_that_changed_after_it_was_read_is_still_refused(
 
     with pytest.raises(Stale):
         reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI, tag=tag)
+
+
+def test_an_answer_that_does_not_fit_any_more_is_named_with_why(
+    review: tuple[Company, Campaign, list[ReviewItem]], at: Move
+) -> None:
+    company, campaign, (early, late) = review
+    soon = clock.now() + timedelta(days=1)
+    reviews.save_draft(early.pk, replace(worlds.KEEP, valid_until=soon), by=company.sofia, rev=1)
+    reviews.save_draft(late.pk, replace(worlds.REMOVE, effective_at=soon), by=company.sofia, rev=1)
+    at(timedelta(days=2))
+
+    with pytest.raises(Outdated) as refusal:
+        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+
+    told = {each["item"]: each["field"] for each in refusal.value.detail["answers"]}  # type: ignore[attr-defined]
+    assert told == {str(early.pk): "valid_until", str(late.pk): "effective_at"}
+    assert not ReviewDecision.objects.exists()
+
+
+def test_an_earlier_end_that_is_none_any_more_is_shown_before_anything_is_submitted(
+    review: tuple[Company, Campaign, list[ReviewItem]],
+) -> None:
+    company, _, (early, _late) = review
+    grant = Grant.objects.get(pk__in=early.population.values("grant"))
+    until = grant.expires_at - timedelta(days=1)
+    reviews.save_draft(early.pk, replace(worlds.KEEP, valid_until=until), by=company.sofia, rev=1)
+    keep = {line.tool.name: line.limits for line in grant.lines.all()}
+    sooner = grant.expires_at - timedelta(days=2)
+    with transaction.atomic():
+        grants.reduce(grant.pk, keep, expires_at=sooner, by=company.resa.principal, reason="Shorter.")
+    sofia = visits.as_(company.sofia)
+
+    page = sofia.get(SUBMIT, secure=True)
+
+    assert [each.row.item for each in page.context["outdated"]] == [early]
+    assert "1 answer does not fit any more; change it:" in visits.text(page)
+    assert " disabled>" in visits.text(page)
+    answer = client.of(company.sofia).post("/api/v1/campaigns/q4/submissions")
+    assert (answer.status_code, answer.json()["code"]) == (409, "review_answer_outdated")
+    assert [each["item"] for each in answer.json()["facts"]["answers"]] == [str(early.pk)]
+    reviews.save_draft(early.pk, worlds.KEEP, by=company.sofia, rev=2)
+    assert client.of(company.sofia).post("/api/v1/campaigns/q4/submissions").status_code == 201
