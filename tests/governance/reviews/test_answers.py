@@ -10,17 +10,15 @@ import pytest
 
 from audit import clock, timeline
 from audit.actions import Action
-from audit.context import SYSTEM
 from entitlements import facts, grants, people
 from entitlements.errors import NotFound
 from entitlements.models import Agent, Grant
 from governance import delegations, reviews
-from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import Answer, ending
+from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews import Answer
 from governance.reviews.errors import BadAnswer, NothingLeft, NotTheOwner, NotTheReviewer, TooLateToRecall
 from tests import make, shared
 from tests.governance.companies import Company
-from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -254,38 +252,6 @@ def test_an_answer_is_not_taken_back_too_late_or_under_anothers_answer(
     at(timedelta(minutes=16))
     with pytest.raises(TooLateToRecall):
         reviews.recall(item.pk, by=company.sam)
-
-
-@pytest.mark.parametrize("over", ["superseded", "no_response"])
-def test_an_answer_to_what_got_an_outcome_by_itself_is_not_taken_back(
-    review: tuple[Company, Campaign, ReviewItem], over: str
-) -> None:
-    company, campaign, item = review
-    worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
-    sofia = visits.as_(company.sofia)
-    assert "/recall/" in visits.text(sofia.get("/reviews/q4/work/?view=answered", secure=True))
-    if over == "superseded":
-        grants.revoke(Grant.objects.get().pk, by=company.resa.principal, reason="The project is over.")
-        ending.supersede(campaign)
-    else:
-        ending.leave_unanswered(campaign, by=SYSTEM, reason="Nobody answered.")
-
-    with pytest.raises(TooLateToRecall):
-        reviews.recall(item.pk, by=company.sofia)
-
-    item.refresh_from_db()
-    assert item.state == over
-    assert not item.assignments.filter(state=Assignment.State.ASSIGNED).exists()
-    assert "/recall/" not in visits.text(sofia.get("/reviews/q4/work/?view=answered", secure=True))
-
-
-def test_a_draft_about_what_is_over_is_nobodys_to_submit(review: tuple[Company, Campaign, ReviewItem]) -> None:
-    company, campaign, item = review
-    reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
-    ReviewItem.objects.update(state=ReviewItem.State.NO_RESPONSE)  # as an answer taken back too late once left it
-
-    assert not reviews.drafts_of(campaign, company.sofia).exists()
-    assert visits.as_(company.sofia).get("/reviews/q4/submit/", secure=True).status_code == 200
 
 
 def test_the_owner_of_a_campaign_opens_an_item_again_and_what_is_final_stays_cut(
