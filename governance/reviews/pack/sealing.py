@@ -6,6 +6,7 @@ killed leaves nothing; whoever comes next begins anew. The pack is kept in one t
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -70,6 +71,12 @@ class SpotChecksOpen(DomainError):
     code, status = "spot_checks_open", HTTPStatus.CONFLICT
 
 
+class NoRoom(DomainError):
+    """The worker has no room for putting the pack together; give it more for temporary files, and sign off again."""
+
+    code, status = "no_room_for_evidence", HTTPStatus.INSUFFICIENT_STORAGE
+
+
 class SignedOffByReviewer(DomainError):
     """Whoever was to answer in this review does not sign it off; somebody else does."""
 
@@ -129,6 +136,19 @@ def _build(run: EvidenceSealing, campaign: Campaign) -> bool:
         _move(run, _Step.RECORD)
     except (building.DoesNotTieOut, stamping.NoTimeStamp, SignedOffByReviewer) as why:
         _refuse(run, why)
+    except Exception as error:
+        if not _is_want_of_room(error):
+            raise
+        _refuse(run, NoRoom())
+    return False
+
+
+def _is_want_of_room(error: BaseException | None) -> bool:
+    """Whether an error comes of a full disk, however what was being written wraps it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return True
+        error = error.__cause__ or error.__context__
     return False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 from datetime import timedelta
 
 import pytest
@@ -68,6 +69,28 @@ def test_the_newest_events_have_to_be_in_the_sealed_record(archive: Archive) -> 
     archive.seal()
     assert sealing.carry_on(campaign.pk)
     assert sealing.unfinished() == []
+
+
+@pytest.mark.parametrize("room", [0, 30_000])
+def test_where_there_is_no_room_for_it_the_sealing_is_refused_and_says_so(
+    closed: tuple[Company, Campaign], room: int
+) -> None:
+    """Else it would be begun anew for ever, and nobody would know. The system itself refuses to write more here."""
+    company, campaign = closed
+    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        assert not sealing.carry_on(campaign.pk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert EvidenceSealing.objects.get().refused == sealing.NoRoom.code
+    assert (sealing.unfinished(), EvidencePack.objects.exists()) == ([], False)
+    assert "no room for putting the pack together" in visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/"))
+    failed = timeline.about("campaign:q4").get(action=Action.EVIDENCE_SEALING_FAILED)
+    assert failed.code == sealing.NoRoom.code
+    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    assert sealing.carry_on(campaign.pk)
 
 
 def test_a_pack_that_its_own_program_finds_wrong_is_refused_and_signed_off_anew(
