@@ -27,7 +27,7 @@ from entitlements.words import Risk
 from governance import reviewing
 from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
 
-from . import campaigns, ending, kinds, removing, stops
+from . import campaigns, ending, kinds, leaving, removing, stops
 from .errors import DeadlineNotHeld, NotTheOwner
 
 GRACE_DAYS: Final = 2
@@ -266,13 +266,18 @@ def revoke_due(limit: int = 200) -> int:
 
 @transaction.atomic
 def _revoke(item_id: UUID) -> int:
-    row = NoAnswer.objects.select_for_update(of=("self",)).select_related("item__campaign").get(pk=item_id)
+    rows = NoAnswer.objects.select_for_update(of=("self",)).select_related("item__campaign", "item__holder")
+    row = rows.get(pk=item_id)
     if row.restored_at or row.revoked_at:
         return 0
     locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
+    is_hers = row.item.subject_kind == ReviewItem.Subject.DELEGATION
     said = f"Nobody answered for it in the review {row.item.campaign.slug}, nor restored it in time."
     for grant in still_suspended(row):
-        grants.revoke(grant, by=SYSTEM, reason=said)
+        if is_hers:
+            leaving.finish(row.item, grant, by=SYSTEM, reason=said)
+        else:
+            grants.revoke(grant, by=SYSTEM, reason=said)
     row.revoked_at = clock.now()
     row.save(update_fields=["revoked_at"])
     return 1

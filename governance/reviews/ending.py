@@ -15,7 +15,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem
 
-from . import kinds
+from . import kinds, leaving
 
 _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
 
@@ -26,7 +26,9 @@ def supersede(campaign: Campaign, among: Collection[UUID] | None = None) -> int:
     others = _gone(list(open_items.exclude(subject_kind__in=_OF_GRANTS)))
     alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
     ended = open_items.filter(~Exists(alive), subject_kind__in=_OF_GRANTS)
-    gone = open_items.filter(pk__in=[item.pk for item in others])
+    delegations = open_items.filter(Exists(alive), subject_kind=ReviewItem.Subject.DELEGATION)
+    left = leaving.gone(delegations.values_list("pk", flat=True))
+    gone = open_items.filter(pk__in=[*(item.pk for item in others), *left])
     return sum(
         _end(rows, ReviewItem.State.SUPERSEDED, Action.REVIEW_SUPERSEDED, by=SYSTEM, reason="The access has ended.")
         for rows in (ended, gone)
@@ -45,7 +47,7 @@ def is_left(item: ReviewItem) -> bool:
     """Whether anything of an item is still in force."""
     if (kind := kinds.of(item)) is not None:
         return item.subject_key in kind.there([item.subject_key])
-    return item.population.filter(grant__ended_at=None).exists()
+    return item.population.filter(grant__ended_at=None).exists() and not leaving.gone([item.pk])
 
 
 def leave_unanswered(campaign: Campaign, among: Collection[UUID] | None = None, *, by: Principal, reason: str) -> int:

@@ -15,7 +15,7 @@ from audit.context import SYSTEM, Principal
 from entitlements import locks
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.locks import Lock
-from entitlements.models import Grant, Person
+from entitlements.models import Person
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
 from governance.reviewing import RECALL, Bar, Verb
 
@@ -149,9 +149,7 @@ def _take_back(
     for cut in cuts:
         left = set(removing.undo(cut, by=undone_by, reason=told, under=under)) | left
         excepting.end_with(cut, by=by.principal)
-    left &= {
-        str(pk) for pk in Grant.objects.filter(pk__in=left, state=Grant.State.SUSPENDED).values_list("pk", flat=True)
-    }
+    left -= removing.working(item, left)  # a cut below put it back
     if item.state == ReviewItem.State.DECIDED:
         item.state, item.current_decision = ReviewItem.State.IN_REVIEW, None
         item.save(update_fields=["state", "current_decision"])

@@ -6,25 +6,25 @@ A removal of a later day waits for it, also while its campaign is closing, and i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import grantbatches, grants, locks, serving
+from entitlements import grantbatches, grants, locks
 from entitlements.errors import NotFound
 from entitlements.locks import Lock
 from entitlements.models import Grant, IssuedToken
 from governance.models import Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviewing import RECALL, Verb
 
-from . import ending, kinds, probing, stops
+from . import ending, kinds, leaving, probing, stops
 
 WITHIN: Final = timedelta(days=3)
 """How soon a cut has to be proven; it is a matter of milliseconds unless something is broken."""
@@ -110,10 +110,9 @@ def _cut_grants(remediation: Remediation, held: Sequence[UUID]) -> None:
 
 def stop(item: ReviewItem, grant: Grant, *, by: Principal, reason: str) -> dict[str, Any]:
     """Stop a grant for whom an item is about, and say what was before: for all, or for one of the people it serves."""
-    is_shared = item.subject_kind == ReviewItem.Subject.DELEGATION and grant.subjects.count() > 1
-    if is_shared and item.holder is not None and grant.subjects.filter(person=item.holder).exists():
-        return serving.leave(grant.pk, item.holder, by=by, reason=reason)
-    if grant.state != Grant.State.ACTIVE or is_shared:
+    if item.subject_kind == ReviewItem.Subject.DELEGATION:
+        return leaving.take_off(item, grant, by=by, reason=reason)
+    if grant.state != Grant.State.ACTIVE:
         return {stops.SUSPENDED: False}
     grants.suspend(grant.pk, by=by, reason=reason)
     return {stops.SUSPENDED: True, "version": grant.version + 1}
@@ -140,7 +139,7 @@ def stop_all(
                 for pk in held.get(item.pk, ())
             }
         else:
-            rows = Grant.objects.filter(pk__in=held.get(item.pk, ()), state=Grant.State.ACTIVE).order_by("pk")
+            rows = Grant.objects.filter(pk__in=held.get(item.pk, ()), ended_at=None).order_by("pk")
             before[item.pk] = {str(grant.pk): stop(item, grant, by=by, reason=reason) for grant in rows}
     return before
 
@@ -193,6 +192,10 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
     for grant, before in remediation.before.items():
         if grant not in still:
             continue
+        if remediation.decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
+            if not leaving.put_back(remediation.decision.item, UUID(grant), own, by=by, reason=reason):
+                left.append(grant)
+            continue
         made_on, now = under.get(grant, (0, 0))
         if stops.SUSPENDED in before:
             if not before[stops.SUSPENDED] or grants.stopped_by(UUID(grant)) - own or stops.stands(UUID(grant)):
@@ -201,10 +204,17 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
             back = grants.restore(UUID(grant), by=by, reason=reason)
         else:
             same = {**before, "version": now} if made_on == before["version"] else before
-            put_back = serving.come_back if "person" in before else grants.undo_reduction
-            back = put_back(UUID(grant), same, by=by, reason=reason)
+            back = grants.undo_reduction(UUID(grant), same, by=by, reason=reason)
         under[grant] = (before["version"] - 1, back.version)
     return left
+
+
+def working(item: ReviewItem, held: Collection[str]) -> set[str]:
+    """Return which of some grants work, for whom an item is about."""
+    rows = Grant.objects.filter(pk__in=held).exclude(state=Grant.State.SUSPENDED)
+    if item.subject_kind == ReviewItem.Subject.DELEGATION:
+        rows = rows.filter(Q(subjects__person=item.holder) | Q(ended_at__isnull=False))
+    return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
 
 def _finish(remediation: Remediation, held: Sequence[UUID]) -> None:
@@ -217,7 +227,9 @@ def _finish(remediation: Remediation, held: Sequence[UUID]) -> None:
     until = decision.valid_until
     for grant in Grant.objects.filter(pk__in=held, ended_at=None).prefetch_related("lines__tool").order_by("pk"):
         suspended = stops.SUSPENDED in remediation.before.get(str(grant.pk), {})
-        if suspended or (until and until <= clock.now()):
+        if suspended and decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
+            leaving.finish(decision.item, grant.pk, by=by, reason=said)
+        elif suspended or (until and until <= clock.now()):
             grants.revoke(grant.pk, by=by, reason=said)
         elif until and until < grant.expires_at:
             grants.reduce(grant.pk, _lines(grant), expires_at=until, by=by, reason=said)

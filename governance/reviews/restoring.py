@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -9,14 +10,14 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants, independence, locks, serving
+from entitlements import grants, independence, locks
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.locks import Lock
-from entitlements.models import Person
+from entitlements.models import Grant, Person
 from governance import reviewing
-from governance.models import Assignment, NoAnswer
+from governance.models import Assignment, NoAnswer, ReviewItem
 
-from . import around, assigning, deadlines, ending, kinds, stops
+from . import around, assigning, deadlines, ending, kinds, leaving, stops
 from .errors import ConflictOfInterest, NotSuspendedHere
 
 
@@ -45,7 +46,8 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
         why = reviewing.Bar.ANSWERED_ALREADY
     if why is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
-    locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
+    taken = _taken(row)
+    locks.exclusive(*((Lock.GRANT, grant) for grant in taken))
     stopped = deadlines.still_suspended(row)
     row.restored_at, row.restored_by, row.reason = now, by, reason[:500]
     try:
@@ -53,22 +55,37 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
             row.save(update_fields=["restored_at", "restored_by", "reason"])
     except IntegrityError as error:
         raise ConflictOfInterest(who=by.login) from error
-    left = [each for each in stopped if grants.stopped_by(each) - {str(SYSTEM)} or stops.stands(each)]
-    for grant in stopped:
-        if grant not in left:
-            grants.restore(grant, by=by.principal, reason=reason)
-    _put_back(row, by=by, reason=reason)
-    about = ending.about(row.item, row.grants)
+    if row.item.subject_kind == ReviewItem.Subject.DELEGATION:
+        left = _bring_back(row, taken, by=by, reason=reason)
+    else:
+        left = [each for each in stopped if grants.stopped_by(each) - {str(SYSTEM)} or stops.stands(each)]
+        for grant in stopped:
+            if grant not in left:
+                grants.restore(grant, by=by.principal, reason=reason)
+        _put_back(row, by=by, reason=reason)
+    about = ending.about(row.item, taken)
     detail = {"still_suspended": [str(grant) for grant in left]} if left else {}
     log.record(Action.REVIEW_ACCESS_RESTORED, about=about, by=by.principal, reason=reason, detail=detail)
     return row
 
 
 def _put_back(row: NoAnswer, *, by: Person, reason: str) -> None:
-    """Put back what the deadline took away and did not suspend as a grant."""
+    """Put back what the deadline took away and that is no grant."""
     kind = kinds.of(row.item)
     if kind is not None and kind.undo is not None:
         kind.undo(row.item, row.before, kinds.Cut(by.principal, reason))
-    elif kind is None:
-        for grant, before in row.before.items():
-            serving.come_back(UUID(grant), before, by=by.principal, reason=reason)
+
+
+def _taken(row: NoAnswer) -> list[UUID]:
+    """Return the grants that the deadline stopped, or took a person off."""
+    return sorted({*row.grants, *(UUID(grant) for grant in row.before if kinds.of(row.item) is None)})
+
+
+def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str) -> list[UUID]:
+    """Let grants serve a person again; returns those that do not, or do not work, and have not ended."""
+    open_grants = Grant.objects.filter(pk__in=taken, ended_at=None).order_by("pk").values_list("pk", flat=True)
+    return [
+        each
+        for each in open_grants
+        if not leaving.put_back(row.item, each, {str(SYSTEM)}, by=by.principal, reason=reason)
+    ]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from governance.models import NoAnswer, Remediation
+from django.db.models import Exists, OuterRef, Q
+
+from entitlements.models import GrantSubject
+from governance.models import NoAnswer, Remediation, ReviewItem
 
 from .errors import StoppedByReview
 
@@ -16,11 +19,19 @@ SUSPENDED: Final = "suspended"
 def stands(grant_id: UUID) -> bool:
     """Whether the deadline of a review holds a grant stopped, or a removal that is neither final nor taken back."""
     unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
-    if unanswered.filter(grants__contains=[grant_id]).exists():
+    if unanswered.filter(_concerns(grant_id, "item"), grants__contains=[grant_id]).exists():
         return True
     cuts = Remediation.objects.filter(final_at__isnull=False, finished_at=None, before__has_key=str(grant_id))
+    cuts = cuts.filter(_concerns(grant_id, "decision__item"))
     kept = cuts.exclude(state=Remediation.State.WITHDRAWN).values_list("before", flat=True)
     return any(SUSPENDED in before[str(grant_id)] for before in kept)
+
+
+def _concerns(grant_id: UUID, item: str) -> Q:
+    """Select what is about a grant as it is now: an item about one person no longer is when she has left the grant."""
+    named = GrantSubject.objects.filter(grant=grant_id, person=OuterRef(f"{item}__holder"))
+    is_another = ~Q(**{f"{item}__subject_kind": ReviewItem.Subject.DELEGATION})
+    return is_another | Q(Exists(named))
 
 
 def check(grant_id: UUID) -> None:
