@@ -36,15 +36,16 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
     if still_open and not without_answer:
         raise ItemsOpen(open=still_open)
     if still_open:
-        _leave_unanswered(campaign, by=by, reason=reason)
+        _leave_unanswered(campaign, still_open, by=by, reason=reason)
     _end(campaign, by=by.principal, reason=reason, without_answer=still_open)
     return campaign
 
 
-def _leave_unanswered(campaign: Campaign, *, by: Person, reason: str) -> None:
+def _leave_unanswered(campaign: Campaign, still_open: int, *, by: Person, reason: str) -> None:
     """Let the owner do to open items what the deadline does; what would stop has until then to be answered.
 
-    More than stops in one transaction is stopped by the deadline itself, some items at a time, before this.
+    More than it does in one transaction is left to it, some items at a time, before this: nobody waits for a page as
+    long as a worker needs for a million.
     """
     if campaign.owner_id != by.pk:
         raise NotTheOwner
@@ -54,6 +55,8 @@ def _leave_unanswered(campaign: Campaign, *, by: Person, reason: str) -> None:
             raise ItemsOpen(open=stopped, until=until.isoformat())
         if stopped > deadlines.AT_ONCE:
             raise DeadlineAtWork(open=stopped)
+    if still_open > deadlines.KEPT_AT_ONCE:
+        raise DeadlineAtWork(open=still_open)
     while deadlines.carry_out(campaign, by=by.principal, reason=reason):
         pass
 

@@ -110,7 +110,7 @@ class ItemsOpen(DomainError):
 
 
 class DeadlineAtWork(DomainError):
-    """More stops than is stopped at once: let the deadline take its course, and close when it is through."""
+    """More is open than gets its outcome at once: let the deadline take its course, and close when it is through."""
 
     code, status = "deadline_at_work", HTTPStatus.CONFLICT
 

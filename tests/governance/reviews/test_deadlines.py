@@ -175,6 +175,23 @@ def test_a_review_of_which_more_stops_than_stops_at_once_is_closed_after_its_dea
     assert reviews.close(campaign.pk, by=company.ana, reason="over").state == "closed"
 
 
+def test_a_review_with_more_open_items_than_get_their_outcome_at_once_is_left_to_the_deadline(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsal too, though nothing stops in it: a page does not wait for a million of them."""
+    company, _ = worlds.found()
+    for number in range(2):
+        make.grant(make.agent(f"more-{number}", sponsor=company.sofia), worlds.low(company), lasts=MONTHS)
+    campaign = worlds.campaign(company)
+    monkeypatch.setattr(deadlines, "KEPT_AT_ONCE", 2)
+    with pytest.raises(DeadlineAtWork) as refused:
+        reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    assert refused.value.detail == {"open": 3}
+    at(LATE)
+    reviews.apply_due()
+    assert reviews.close(campaign.pk, by=company.ana, reason="over").state == "closed"
+
+
 def test_the_first_campaign_is_a_rehearsal_and_stops_nothing(at: Move) -> None:
     company = companies.found()
     grant = make.grant(company.bot, company.use, people=[company.alice], lasts=MONTHS)
