@@ -142,7 +142,9 @@ SELECT i.id, i.agent_id, l.lines, jsonb_build_object(
     'new', EXISTS (SELECT FROM governance_campaign c WHERE c.state IN ('active', 'paused', 'closing', 'closed')
         AND c.snapshot_at < %(now)s AND c.snapshot_at >= %(year)s)
         AND NOT EXISTS (SELECT FROM governance_populationrow p JOIN governance_populationrow q
-            ON q.grant_id = p.grant_id AND q.campaign_id <> p.campaign_id WHERE p.item_id = i.id),
+            ON q.grant_id = p.grant_id AND q.campaign_id <> p.campaign_id
+            JOIN governance_campaign o ON o.id = q.campaign_id AND o.state IN ('active', 'paused', 'closing', 'closed')
+            WHERE p.item_id = i.id),
     'by_rule', g.by_rule,
     'runs_another', EXISTS (SELECT FROM entitlements_agentversion v WHERE v.agent_id = i.agent_id
         AND v.reported_at > greatest(g.newest, h.decided_at)),

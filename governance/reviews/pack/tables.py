@@ -104,7 +104,8 @@ def issued_after(campaign: Campaign) -> set[UUID]:
 
 def _late_arrivals(campaign: Campaign) -> QuerySet[Grant]:
     began = Q(starts_at__gt=campaign.snapshot_at, starts_at__lte=campaign.closed_at or clock.now())
-    covered = PopulationRow.objects.filter(grant=OuterRef("pk")).order_by("campaign__created_at")
+    covered = PopulationRow.objects.filter(grant=OuterRef("pk"), campaign__state__in=Campaign.BEGAN)
+    covered = covered.order_by("campaign__created_at")  # one that was never begun, or was cancelled, covers nothing
     rows = (
         Grant.objects.filter(began | Q(pk__in=sorted(issued_after(campaign))))
         .exclude(pk__in=PopulationRow.objects.filter(campaign=campaign, grant__isnull=False).values("grant"))

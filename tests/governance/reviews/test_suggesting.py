@@ -11,7 +11,8 @@ from django.db import DatabaseError, connection, transaction
 from audit import chain, clock
 from audit.context import SYSTEM
 from entitlements import agentversions, clients, definitions, people
-from entitlements.models import Client, Grant, Tool, ToolVersion
+from entitlements.models import Agent, Client, Grant, Tool, ToolVersion
+from governance import reviews
 from governance.microreviews import reaching
 from governance.models import AccessRequest, ReviewDecision, ReviewItem, Suggestion, UsageDay
 from governance.reviews import Answer, suggesting
@@ -220,6 +221,19 @@ def test_what_lies_unused_holds_what_may_not_go_together_or_came_after_the_last_
         for item in ReviewItem.objects.filter(campaign=second).select_related("agent", "suggestion")
     }
     assert told == {"research-bot": ("look", {"C1"}), "idle": ("revoke", {"U1", "U2", "D1", "N1"})}
+
+
+@pytest.mark.django_db
+def test_a_review_that_never_began_or_was_cancelled_hides_nothing_that_is_new() -> None:
+    company, _ = old_company()
+    worlds.campaign(company)
+    make.grant(make.agent("newer", sponsor=company.sofia), worlds.low(company), people=[company.bob])
+    reviews.stage_now(worlds.campaign(company, start=False, slug="draft").pk, by=company.ana)
+    reviews.cancel(worlds.campaign(company, slug="over").pk, by=company.ana, reason="It was a mistake.")
+    third = worlds.campaign(company, slug="third")
+    assert "N1" in _signals(worlds.item(third, Agent.objects.get(slug="newer")))
+    fourth = worlds.campaign(company, slug="fourth")
+    assert "N1" not in _signals(worlds.item(fourth, Agent.objects.get(slug="newer")))
 
 
 @pytest.mark.django_db
