@@ -66,7 +66,7 @@ WITH month AS (
     SELECT p.grant_id, d.decided_at FROM governance_reviewitem i
     JOIN governance_reviewdecision d ON d.id = coalesce(i.current_decision_id, i.carried_from_id)
         AND d.verb IN ('certify', 'reduce')
-    JOIN governance_populationrow p ON p.item_id = i.id
+    JOIN governance_populationrow p ON p.item_id = i.id WHERE i.subject_kind = 'access'
 ), last AS (
     SELECT m.at, k.grant_id, max(k.decided_at) AS said FROM month m JOIN kept k ON k.decided_at <= m.at GROUP BY 1, 2
 )

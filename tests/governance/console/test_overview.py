@@ -12,8 +12,9 @@ from governance.console.queries import overview, plotting
 from governance.models import Campaign, Remediation
 from governance.reviews import Answer, covering, deadlines
 from tests import make
+from tests.governance import companies
 from tests.governance.console import visits
-from tests.governance.reviews import worlds
+from tests.governance.reviews import kinds, worlds
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +80,19 @@ def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatc
     Campaign.objects.filter(slug="q4").update(deadline_held=None)
     many = "The deadline of Fourth quarter 1 items are open, and what nobody answers stops by its risk"
     assert many in _sentences()
+
+
+def test_what_one_person_says_of_whom_an_agent_acts_for_is_no_review_of_its_access_now_or_in_the_past() -> None:
+    company = companies.found()
+    make.grant(company.bot, worlds.low(company), people=[company.alice])
+    campaign = kinds.begin(company, "delegation")
+    item = worlds.item(campaign)
+    for person in (company.alice, company.sofia):
+        worlds.answer(campaign, person, [(item, worlds.KEEP)])
+    item.refresh_from_db()
+    assert item.state == "decided"
+    assert covering.coverage().percent == 0
+    assert [share for _month, share in covering.trend()][-1:] == [0]
 
 
 def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() -> None:
