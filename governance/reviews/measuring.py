@@ -23,7 +23,14 @@ MANY: Final = 5_000
 IN_TIME: Final = 98
 """Per cent of the outcomes that should come before the review is due."""
 
-_ITEMS: Final = """
+_WHOM: Final = """(SELECT 'person', s.person_id FROM entitlements_grantsubject s WHERE s.grant_id = {grant}
+        AND s.person_id IS NOT NULL
+    UNION ALL SELECT 'group', s.group_id FROM entitlements_grantsubject s WHERE s.grant_id = {grant}
+        AND s.group_id IS NOT NULL
+    UNION ALL SELECT 'person', m.person_id FROM entitlements_grantsubject s
+        JOIN entitlements_membership m ON m.group_id = s.group_id WHERE s.grant_id = {grant})"""
+"""Whom a grant serves: people and groups by name, and whoever is in these groups now."""
+_ITEMS: Final = f"""
 SELECT count(*) FILTER (WHERE i.state <> 'in_review' OR c.due_at < %(now)s),
     count(*) FILTER (WHERE i.state = 'superseded' OR d.decided_at <= c.due_at),
     count(*),
@@ -36,11 +43,12 @@ SELECT count(*) FILTER (WHERE i.state <> 'in_review' OR c.due_at < %(now)s),
         SELECT FROM governance_populationrow p JOIN entitlements_grant g ON g.id = p.grant_id
         JOIN entitlements_grant n ON n.agent_id = g.agent_id AND n.entitlement_id = g.entitlement_id
             AND n.id <> g.id AND n.created_at > d.decided_at AND n.created_at <= d.decided_at + interval '30 days'
-        WHERE p.item_id = i.id))
+        WHERE p.item_id = i.id AND (EXISTS ({_WHOM.format(grant="g.id")} INTERSECT {_WHOM.format(grant="n.id")})
+            OR NOT EXISTS (SELECT FROM entitlements_grantsubject s WHERE s.grant_id IN (g.id, n.id)))))
 FROM governance_reviewitem i JOIN governance_campaign c ON c.id = i.campaign_id
 LEFT JOIN governance_reviewdecision d ON d.id = i.current_decision_id
 WHERE c.id = %(campaign)s AND i.state NOT IN ('pending', 'excluded', 'carried_forward')
-"""
+"""  # noqa: S608 - made of constants
 _CUTS: Final = """
 SELECT count(*), count(*) FILTER (WHERE r.state = 'excepted'), count(r.verified_at),
     count(*) FILTER (WHERE r.verified_at <= r.due_at),
@@ -82,9 +90,10 @@ SELECT (SELECT count(*) FROM kept), (SELECT count(DISTINCT id) FROM stopped
 class Measures:
     """What is counted of a review. `due` are items with an outcome, or late for one; `half` and `most` are seconds.
 
-    `again` of `removed` were given again within thirty days. `lines` and `used` are tools where each call is seen,
-    before the review, and `lines_left` and `used_left` what its answers left of them. Of `kept` access `stopped` was
-    stopped by somebody within ninety days: itself, or its agent (None where a release before counted).
+    `again` of `removed` were given again, to somebody of those who had it, within thirty days. `lines` and `used` are
+    tools where each call is seen, before the review, and `lines_left` and `used_left` what its answers left of them.
+    Of `kept` access `stopped` was stopped by somebody within ninety days: itself, or its agent (None where a release
+    before counted).
     """
 
     due: int

@@ -68,7 +68,12 @@ def test_what_is_removed_is_proven_and_what_is_given_again_within_thirty_days_is
     for cut in Remediation.objects.all():
         reviews.prove(cut.pk)
     at(timedelta(days=3))
-    again = make.grant(gone[0].agent, Grant.objects.get(agent=gone[0].agent).entitlement)
+    offer = Grant.objects.get(agent=gone[0].agent).entitlement
+    make.grant(gone[0].agent, offer)  # for nobody, and for others: that is no regret
+    make.grant(gone[1].agent, offer, people=[company.alice], groups=[make.group(company.alice)])
+    Grant.objects.filter(agent__in=[each.agent for each in gone]).update(created_at=at(timedelta()))
+    assert Measures.of(campaign).again == 0
+    again = make.grant(gone[0].agent, offer, groups=[make.group(company.bob)])
     Grant.objects.filter(pk=again.pk).update(created_at=at(timedelta()))
     found = Measures.of(campaign)
     assert (found.cuts, found.proven, found.proven_in_time, found.excepted) == (2, 2, 2, 0)
