@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from .reviews import care, covering, forgetting, measuring, newer, rechecking, r
 from .reviews import reminding as reviewers
 from .reviews.pack import sealing
 
+TURN_SECONDS: Final = 30.0
 _WHOLE_REVIEW: Final = {"soft_time_limit": 6 * 3600, "time_limit": 6 * 3600 + 60}
 """What goes through a whole review in one go may take hours (seconds). Its message comes again meanwhile, since Redis
 takes it for lost; whoever gets it finds somebody at work and leaves."""
@@ -69,9 +71,15 @@ def open_emergency_reviews() -> None:
 
 @shared_task(ignore_result=True, **_WHOLE_REVIEW)
 def stage_campaign(campaign_id: str) -> None:
-    """Stage a campaign, step by step. Whoever dies in between is followed by `resume_staging`."""
+    """Stage a campaign, step by step, a while at a time: then whatever else waits has its turn.
+
+    Whoever dies in between is followed by `resume_staging`.
+    """
+    until = time.monotonic() + TURN_SECONDS
     while reviews.advance(UUID(campaign_id)):
-        pass
+        if time.monotonic() > until:
+            stage_campaign.delay(campaign_id)
+            return
 
 
 @shared_task(ignore_result=True)

@@ -1,7 +1,8 @@
 """Sealing a campaign: somebody who answered nothing in it signs off, a worker builds the pack, and it is kept for good.
 
-Only one worker at a time is at a pack: it holds a lock of the database for as long as its connection lives. One that is
-killed leaves nothing; whoever comes next begins anew. The pack is kept in one transaction, with its event.
+Only one worker at a time is at a pack, whichever, so that the others do whatever else there is: it holds a lock of the
+database for as long as its connection lives. One that is killed leaves nothing; whoever comes next begins anew. The
+pack is kept in one transaction, with its event.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from governance.reviews import spotchecking
 
 from . import building, stamping, tables
 
+_ONE: Final = "putting evidence together"
 PIECE: Final = 1 << 20
 """How many bytes of an archive one row holds."""
 _Step = EvidenceSealing.Step
@@ -118,7 +120,7 @@ def carry_on(campaign_id: UUID) -> bool:
     It is not where another worker is at it, where the newest events are not in the sealed record yet, or where
     something happened meanwhile: then it is begun anew later. What does not add up is refused, and said.
     """
-    with _alone(campaign_id) as mine:
+    with _alone() as mine:
         run = EvidenceSealing.objects.select_related("asked_by").filter(campaign=campaign_id, refused="").first()
         if not mine or run is None or run.step == _Step.DONE:
             return False
@@ -252,11 +254,10 @@ def _about(campaign: Campaign) -> list[str]:
 
 
 @contextmanager
-def _alone(campaign_id: UUID) -> Iterator[bool]:
-    """Be the only one at a campaign's pack for as long as this connection lives; False where another is at it."""
-    name = [f"evidence of {campaign_id}"]
+def _alone() -> Iterator[bool]:
+    """Be the only one at a pack for as long as this connection lives; False where another is at one."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name)
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [_ONE])
         (mine,) = cursor.fetchone()
     try:
         yield mine
@@ -264,4 +265,4 @@ def _alone(campaign_id: UUID) -> Iterator[bool]:
         with suppress(DatabaseError):  # a connection that is gone holds nothing
             if mine:
                 with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", name)
+                    cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [_ONE])

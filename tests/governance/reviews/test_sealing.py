@@ -7,6 +7,7 @@ import json
 import resource
 from datetime import timedelta
 
+import psycopg
 import pytest
 from django.db import DatabaseError, connection
 
@@ -19,7 +20,7 @@ from governance import tasks
 from governance.models import Campaign, EvidencePack, EvidencePiece, EvidenceSealing
 from governance.reviews import auditing
 from governance.reviews.pack import sealing, verify
-from tests import make
+from tests import databases, make
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -131,6 +132,17 @@ def test_what_is_told_while_a_pack_is_built_is_in_the_next_one(
     assert sealing.carry_on(campaign.pk)
     rows = verify.rows(opened(EvidencePack.objects.get())["13_audit_events.jsonl"])
     assert Action.EVIDENCE_SHARED in {json.loads(row["body"])["action"] for row in rows}
+
+
+def test_one_worker_at_a_time_is_at_any_pack(closed: tuple[Company, Campaign], roles: databases.Addresses) -> None:
+    """So that another is left for whatever else there is to do, however long one takes and however many wait."""
+    company, campaign = closed
+    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    with psycopg.connect(roles.app) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [sealing._ONE])
+        assert not sealing.carry_on(campaign.pk)
+    assert (sealing.unfinished(), EvidencePack.objects.exists()) == ([campaign.pk], False)
+    assert sealing.carry_on(campaign.pk)
 
 
 def test_an_archive_is_kept_in_pieces_and_handed_out_whole(

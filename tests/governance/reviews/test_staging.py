@@ -327,3 +327,18 @@ def test_what_is_due_already_does_not_begin(at: Move, staged: bool) -> None:  # 
     visits.as_(company.ana).post("/reviews/q4/activate/", {"reason": "", "acknowledged": "yes"})
     campaign.refresh_from_db()
     assert campaign.state == ("staged" if staged else "draft")
+
+
+def test_a_long_staging_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company, start=False)
+    reviews.stage(campaign.pk, by=company.ana)
+    waiting = [str(campaign.pk)]
+    monkeypatch.setattr(tasks, "TURN_SECONDS", 0)
+    monkeypatch.setattr(tasks.stage_campaign, "delay", waiting.append)
+    turns = 0
+    while waiting:
+        tasks.stage_campaign(waiting.pop())
+        turns += 1
+    campaign.refresh_from_db()
+    assert (campaign.state, turns > 3) == ("staged", True)
