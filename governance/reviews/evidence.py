@@ -21,7 +21,7 @@ from audit.models import Event
 from governance import reviewing
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 
-from . import ending, together
+from . import ending, probing, together
 
 COLUMNS: Final = (
     "number",
@@ -51,6 +51,7 @@ COLUMNS: Final = (
     "residual_until",
     "event",
     "proof_event",
+    "untried",
 )
 
 
@@ -219,10 +220,13 @@ def _rows(
         }
 
 
-def _removed(removals: Sequence[Remediation], events: Mapping[tuple[str, str], str]) -> dict[str, str]:
-    """Say how far the removals of an item are: as far as the one that is least far; the last moment of each kind."""
+def _removed(removals: Sequence[Remediation], events: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """Say how far the removals of an item are: as far as the one that is least far; the last moment of each kind.
+
+    `untried` are the calls and tokens that lay beyond what the proofs try.
+    """
     if not removals:
-        return dict.fromkeys(("removal", "removed_at", "proven_at", "residual_until", "proof_event"), "")
+        return dict.fromkeys(("removal", "removed_at", "proven_at", "residual_until", "proof_event", "untried"), "")
     open_ = [each for each in removals if each.state not in _PROVEN]
     least = open_[0] if open_ else removals[-1]
     return {
@@ -231,6 +235,7 @@ def _removed(removals: Sequence[Remediation], events: Mapping[tuple[str, str], s
         "proven_at": "" if open_ else _last(each.verified_at for each in removals),
         "residual_until": _last(each.residual_until for each in removals),
         "proof_event": "" if open_ else events.get((_PROOF, f"decision:{least.pk}"), ""),
+        "untried": sum(probing.untried(each.probe) for each in removals),
     }
 
 

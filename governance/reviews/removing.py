@@ -284,7 +284,7 @@ def _keep_proof(remediation: Remediation, held: Sequence[UUID], *, finished: boo
     about = [*ending.about(remediation.decision.item, held), f"decision:{remediation.decision_id}"]
     detail = {
         "action": remediation.action,
-        "calls": len(proof["calls"]),
+        "calls": proof["tried"]["calls"],
         "tokens": len(proof["tokens"]),
         "attempt": remediation.attempts,
     }

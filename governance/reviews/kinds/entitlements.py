@@ -19,7 +19,6 @@ from governance.models import ReviewItem
 from .kind import Cut, Kind
 
 _BUNDLE: Final = "entitlement"
-_MOST: Final = 200
 
 
 def _there(keys: Collection[str]) -> set[str]:
@@ -83,7 +82,7 @@ def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:
     held = GrantLine.objects.filter(grant__entitlement=bundle, grant__ended_at=None, grant__state=Grant.State.ACTIVE)
     holders = set(held.values_list("tool", flat=True)) if bundle.enabled else set()
     told = []
-    for line in item.lines.select_related("tool").order_by("tool__name")[:_MOST]:
+    for line in item.lines.select_related("tool").order_by("tool__name"):
         kept = cut.kept is not None and line.tool_id in cut.kept
         there = line.tool_id in offered or line.tool_id in holders
         told.append(

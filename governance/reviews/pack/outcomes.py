@@ -19,7 +19,7 @@ from governance.models import (
     ReviewLine,
     ReviewQuestion,
 )
-from governance.reviews import newer, together
+from governance.reviews import newer, probing, together
 
 from .tables import Row, Table, utc
 
@@ -189,6 +189,7 @@ def remediation(rows: Iterable[Remediation]) -> Iterator[Row]:
             "residual_until": utc(row.residual_until),
             "attempts": row.attempts,
             "before": row.before,
+            "untried": probing.untried(row.probe),
             "probe": row.probe,
         }
 

@@ -16,10 +16,14 @@ from entitlements import facts, grants, policy
 from entitlements.models import Grant, Person, Tool
 from entitlements.snapshot import Call
 from governance import reviews
-from governance.models import Remediation, ReviewLine
-from governance.reviews import Answer, replaying
+from governance.models import Campaign, Remediation, ReviewLine
+from governance.reviews import Answer, probing, replaying
+from governance.reviews.pack import contents
 from tests import make
 from tests.entitlements.oauth import worlds as oauth
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -116,3 +120,50 @@ def test_a_removal_is_not_proven_while_a_token_can_still_be_had(monkeypatch: pyt
     assert failed.state == Remediation.State.FAILED
     assert failed.probe is not None
     assert [(each["issued"], each["holds"]) for each in failed.probe["exchanges"]] == [(True, False)]
+
+
+def _for_many(tools: int) -> tuple[Company, Campaign]:
+    """Begin a review of one harmless access for a group of thirty people."""
+    company = companies.found()
+    offer = make.entitlement(company.system, *(make.tool(company.system) for _ in range(tools)))
+    make.grant(company.bot, offer, groups=[make.group(*(make.person(f"member-{n}") for n in range(30)))])
+    return company, worlds.campaign(company)
+
+
+def test_everybody_is_asked_for_and_every_tool() -> None:
+    company, campaign = _for_many(10)
+    (cut,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
+    proof = reviews.prove(cut).probe
+    assert proof is not None
+    tried = {"calls": 300, "of": 300, "people": 30, "of_people": 30, "tokens": 0, "of_tokens": 0}
+    assert (proof["holds"], proof["tried"]) == (True, tried)
+    assert (len(proof["calls"]), len(proof["exchanges"])) == (200, 30)
+    (row,) = reviews.evidence(campaign).rows()
+    assert (row["removal"], row["untried"]) == ("verified", 0)
+
+
+def test_what_is_not_as_decided_is_found_and_kept_however_much_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, campaign = _for_many(2)
+    monkeypatch.setattr(probing, "_MOST_KEPT", 1)
+    item = worlds.item(campaign)
+    kept, dropped = item.lines.order_by("tool__name", "pk")
+    said = Answer("reduce", "unused", "Nobody calls it.", kept=(kept.pk,))
+    (cut,) = worlds.answer(campaign, company.sofia, [(item, said)]).removals
+    Grant.objects.get().lines.create(tool=dropped.tool)
+    proof = reviews.prove(cut).probe
+    assert proof is not None
+    assert [(each["tool"], each["holds"]) for each in proof["calls"]] == [(dropped.tool.name, False)]
+
+
+def test_a_proof_of_a_part_says_so_in_the_list_on_the_page_and_in_the_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, campaign = _for_many(2)
+    monkeypatch.setattr(probing, "_MOST_CALLS", 50)
+    (cut,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
+    proof = reviews.prove(cut).probe
+    assert proof is not None
+    assert (proof["tried"]["people"], proof["tried"]["of_people"]) == (25, 30)
+    (row,) = reviews.evidence(campaign).rows()
+    (told,) = contents.TABLES["06_remediation"].rows(campaign)
+    assert (row["untried"], told["untried"]) == (10, 10)
+    page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
+    assert "10 calls or tokens were not tried" in page
