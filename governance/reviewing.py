@@ -6,6 +6,7 @@ Nothing here reads a row or a clock. People are logins.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,9 @@ CAMPAIGN_OWNER: Final = "campaign_owner"
 """Who runs the review: asked last, where she wants to be."""
 _LIVE_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet may take for the beginning of a formula, the full-width forms included."""
+_UNSEEN: Final = " \xa0\u200b\ufeff"
+_LIVE_WITHIN: Final = re.compile(rf"([;|\t\r\n])([{_UNSEEN}\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+"""The same behind what some program takes for the end of a cell."""
 
 
 class Verb(StrEnum):
@@ -365,7 +369,11 @@ def row_digest(payload: str) -> str:
 
 
 def cell(value: object) -> str:
-    """Write a value for a table that a spreadsheet will open: nothing in it becomes a formula."""
+    """Write a value for a table that a spreadsheet will open: nothing in it becomes a formula.
+
+    A program whose separator is another one than the comma takes a cell apart at it, quoted or not, and at the ends of
+    lines: so nothing that follows one of these becomes a formula either.
+    """
     text = "" if value is None else str(value)
-    text = text.replace("\x00", "\ufffd")
-    return f"'{text}" if text.lstrip(" \xa0\u200b\ufeff").startswith(_LIVE_FORMULA) else text
+    text = _LIVE_WITHIN.sub(r"\1'\2", text.replace("\x00", "\ufffd"))
+    return f"'{text}" if text.lstrip(_UNSEEN).startswith(_LIVE_FORMULA) else text
