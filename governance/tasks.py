@@ -118,9 +118,10 @@ def prove_removals() -> None:
 @shared_task(ignore_result=True)
 def apply_deadlines() -> None:
     """Apply the deadlines of reviews: stop what nobody answered for, and revoke what nobody restored in time."""
-    reviews.apply_due()
-    while reviews.revoke_due():
-        pass
+    try:
+        reviews.apply_due()
+    finally:
+        reviews.revoke_due()
 
 
 @shared_task(ignore_result=True)

@@ -7,7 +7,7 @@ installation is a rehearsal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,7 +27,7 @@ from entitlements.words import Risk
 from governance import reviewing
 from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
 
-from . import campaigns, ending, kinds, leaving, removing, stops
+from . import apart, campaigns, ending, kinds, leaving, removing, stops
 from .errors import DeadlineNotHeld, NotTheOwner
 
 GRACE_DAYS: Final = 2
@@ -135,20 +135,24 @@ def grace_ends(campaign: Campaign) -> datetime:
 
 
 def apply_due() -> int:
-    """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome by it."""
+    """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome by it.
+
+    A campaign that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
+    """
     now = clock.now()
     waiting = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now)
     waiting = waiting.filter(items__state=ReviewItem.State.IN_REVIEW).distinct()
     due = [each for each in waiting if grace_ends(each) <= now]
-    return sum(_apply(each.pk) for each in due if each.deadline_held is None or each.deadline_released_at)
+    counts = list[int]()
+    ready = [each.pk for each in due if each.deadline_held is None or each.deadline_released_at]
+    apart.each(ready, lambda campaign_id: counts.extend(_apply(campaign_id)))
+    return sum(counts)
 
 
-def _apply(campaign_id: UUID) -> int:
-    """Go through a campaign some items at a time, each time in a transaction of its own."""
-    count = 0
+def _apply(campaign_id: UUID) -> Iterator[int]:
+    """Go through a campaign some items at a time, each time in a transaction of its own; yields how many."""
     while done := _apply_some(campaign_id):
-        count += done
-    return count
+        yield done
 
 
 @transaction.atomic
@@ -258,10 +262,16 @@ def release(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
     return campaign
 
 
-def revoke_due(limit: int = 200) -> int:
-    """Revoke what was suspended for want of an answer and restored by nobody in time; returns how many items."""
+def revoke_due() -> int:
+    """Revoke what was suspended for want of an answer and restored by nobody in time; returns how many items.
+
+    One that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
+    """
     due = NoAnswer.objects.filter(revoke_at__lte=clock.now(), restored_at=None, revoked_at=None)
-    return sum(_revoke(pk) for pk in due.order_by("revoke_at").values_list("pk", flat=True)[:limit])
+    counts = list[int]()
+    ids = list(due.order_by("revoke_at").values_list("pk", flat=True))
+    apart.each(ids, lambda item_id: counts.append(_revoke(item_id)))
+    return sum(counts)
 
 
 @transaction.atomic

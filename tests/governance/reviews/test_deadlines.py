@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, transaction
@@ -15,7 +16,7 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements import agents, grants
 from entitlements.models import Grant, Person
-from governance import reviewing, reviews
+from governance import reviewing, reviews, tasks
 from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, ReviewLine, UsageDay
 from governance.reviews import deadlines, removing
 from governance.reviews.errors import DeadlineAtWork, DeadlineNotHeld, NotSuspendedHere, NotTheOwner
@@ -135,7 +136,7 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
             return stop(*args, **kwargs)
 
         broken.setattr(removing, "stop_all", breaks)
-        with pytest.raises(RuntimeError):
+        with pytest.RaisesGroup(RuntimeError):
             reviews.apply_due()
     assert NoAnswer.objects.filter(item__campaign=campaign).count() == 2, "what was through stays"
     assert sorted(states().values()).count("suspended") == 2
@@ -148,6 +149,57 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
     assert timeline.of("campaign", "all").filter(action=Action.REVIEW_NOT_ANSWERED).count() == 6
     stopped = Event.objects.filter(action=Action.GRANT_SUSPENDED)
     assert (stopped.count(), {event.reason for event in stopped}) == (5, {"Nobody answered for it in the review all."})
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, slug: str) -> None:
+    """Let whatever the deadline stops or revokes of an agent fail."""
+    suspend, revoke = removing.stop_all, grants.revoke
+
+    def stop_all(items: Sequence[ReviewItem], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it is called
+        if any(item.agent_slug == slug for item in items):
+            raise RuntimeError(slug)
+        return suspend(items, *args, **kwargs)
+
+    def ends(grant_id: UUID, **kwargs: Any) -> Grant:  # noqa: ANN401 - as it is called
+        if Grant.objects.get(pk=grant_id).agent.slug == slug:
+            raise RuntimeError(slug)
+        return revoke(grant_id, **kwargs)
+
+    monkeypatch.setattr(removing, "stop_all", stop_all)
+    monkeypatch.setattr(grants, "revoke", ends)
+
+
+def test_a_deadline_that_fails_keeps_neither_that_of_another_review_nor_a_revocation_waiting(
+    overdue: tuple[Company, Campaign], at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, _ = overdue
+    reviews.apply_due()
+    at(deadlines.UNTIL_REVOKED)
+    bots = [make.agent(f"bot-{number}", sponsor=company.sofia) for number in range(2)]
+    for bot in bots:
+        make.grant(bot, company.use, people=[company.alice], lasts=MONTHS)
+        made = reviews.make(
+            bot.slug, name=bot.slug, due_at=clock.now() + LATE, scope={"agents": [bot.slug]}, by=company.ana
+        )
+        reviews.activate(made.pk, by=company.ana)
+    at(2 * LATE)
+    with monkeypatch.context() as broken:
+        failing(broken, "bot-0")
+        with pytest.RaisesGroup(RuntimeError):
+            tasks.apply_deadlines()
+    assert states() == {"research-bot": "revoked", "helper": "active", "bot-0": "active", "bot-1": "suspended"}
+
+
+@pytest.mark.usefixtures("many")
+def test_a_revocation_that_fails_keeps_no_other_waiting(at: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    reviews.apply_due()
+    at(deadlines.UNTIL_REVOKED)
+    with monkeypatch.context() as broken:
+        failing(broken, "bot-0")
+        with pytest.RaisesGroup(RuntimeError):
+            reviews.revoke_due()
+    assert {who for who, state in states().items() if state != "revoked"} == {"helper", "bot-0"}
+    assert reviews.revoke_due() == 1
 
 
 def test_what_ended_meanwhile_is_no_answer_that_is_missing(many: tuple[Company, Campaign]) -> None:
