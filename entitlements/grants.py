@@ -169,10 +169,13 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     return grant
 
 
-def subjects_digest(people: Iterable[Person], groups: Iterable[Group], *, beside: bool = False) -> str:
-    """Return one fixed name for a set of people and groups; the empty set (a service agent) has one, and only one."""
+def subjects_digest(people: Iterable[Person], groups: Iterable[Group], *, beside: bool | UUID = False) -> str:
+    """Return one fixed name for a set of people and groups; the empty set (a service agent) has one, and only one.
+
+    Beside another of the same name it has a second, and one of its own where a grant is named.
+    """
     names = sorted({f"person:{person.login}" for person in people} | {f"group:{group.slug}" for group in groups})
-    names += ["beside"] if beside and names else []
+    names += ["beside" if beside is True else f"beside:{beside}"] if beside and names else []
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 

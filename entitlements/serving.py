@@ -57,11 +57,11 @@ def _locked(grant_id: UUID) -> Grant:
 
 
 def _save(grant: Grant) -> None:
-    """Name the grant by whom it serves now; beside another one that those people hold by the same entitlement."""
+    """Name the grant by whom it serves now; beside others that those people hold by the same entitlement."""
     grant.version += 1
     subjects = list(grant.subjects.select_related("person", "group"))
     people, groups = [each.person for each in subjects if each.person], [each.group for each in subjects if each.group]
-    for beside in (False, True):
+    for beside in (False, True, grant.pk):  # the last is no other's, however many come to serve the same
         grant.subjects_digest = grants.subjects_digest(people, groups, beside=beside)
         with suppress(IntegrityError), transaction.atomic():
             grant.save(update_fields=["subjects_digest", "version"])

@@ -213,3 +213,19 @@ def test_a_person_leaves_a_grant_that_somebody_had_stopped_before(monkeypatch: p
     reviews.apply_due()
     grants.restore(grant.pk, by=company.rob.principal, reason="fine")
     assert served(grant) == ("active", ["bob"])
+
+
+def test_as_many_people_as_there_are_leave_grants_that_serve_the_same_one_then() -> None:
+    company, _ = serving("bob")
+    low, names = worlds.low(company), ["ada", "ann", "amy"]
+    for name in names:
+        make.grant(company.bot, low, people=[make.person(name), company.bob])
+    campaign = begin(company, "delegation")
+    for name in names:
+        assert take(campaign, company, name).state == "verified"
+    left = Grant.objects.filter(entitlement=low).values_list("subjects__person__login", "state")
+    assert list(left) == [("bob", "active")] * 3
+    for name in names:
+        reviews.recall(about(campaign, name).pk, by=company.named(name))
+    held = Grant.objects.filter(entitlement=low, subjects__person__login__in=names)
+    assert held.count() == len(names)
