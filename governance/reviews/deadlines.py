@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q, Sum
+from django.db.models import Max, Q
 
 from audit import clock, log
 from audit.actions import Action
@@ -22,10 +22,10 @@ from audit.context import SYSTEM, Principal
 from entitlements import grants, locks
 from entitlements.errors import ReasonRequired
 from entitlements.locks import Lock
-from entitlements.models import Grant, Person
+from entitlements.models import Agent, Grant, Person
 from entitlements.words import Risk
 from governance import reviewing
-from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
+from governance.models import Campaign, NoAnswer, ReviewItem
 
 from . import apart, campaigns, ending, kinds, leaving, removing, stops
 from .errors import DeadlineNotHeld, NotTheOwner
@@ -49,7 +49,7 @@ class Effect:
 
     `grants` made `calls` a day; `critical` names the agents that the business cannot do without and that would lose
     something. `lately`: how many grants, with how many calls a day, deadlines stopped within a day by themselves, since
-    many count as one.
+    many count as one, and how many of those grants are therefore not among the active ones now.
     """
 
     kept: int
@@ -57,14 +57,16 @@ class Effect:
     grants: int
     calls: int
     critical: list[str]
-    lately: tuple[int, int] = (0, 0)
+    lately: tuple[int, int, int] = (0, 0, 0)
 
     def too_much(self) -> list[str]:
         """Say why this is more than stops without somebody's word; empty when it is not."""
-        active = Grant.objects.filter(state=Grant.State.ACTIVE, ended_at=None).count()
+        active = Grant.objects.filter(
+            state=Grant.State.ACTIVE, ended_at=None, agent__status=Agent.Status.ACTIVE
+        ).count()
         stops, calls = self.grants + self.lately[0], self.calls + self.lately[1]
         bounds = (
-            ("share", stops > MOST_SHARE * (active + self.lately[0])),
+            ("share", stops > MOST_SHARE * (active + self.lately[2])),
             ("grants", stops > MOST_GRANTS),
             ("calls", calls > MOST_CALLS_A_DAY),
             ("business_critical", bool(self.critical)),
@@ -84,22 +86,35 @@ WITH silent AS (
 ), stopped AS (
     SELECT * FROM silent WHERE NOT (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
 ), losing AS (
-    SELECT s.id, s.agent_id, g.id AS grant_id FROM stopped s JOIN governance_populationrow p ON p.item_id = s.id
+    SELECT s.id, s.agent_id, g.id AS grant_id, CASE s.subject_kind WHEN 'delegation' THEN s.id END AS one
+    FROM stopped s JOIN governance_populationrow p ON p.item_id = s.id
     JOIN entitlements_grant g ON g.id = p.grant_id AND g.state = 'active' WHERE s.subject_kind = ANY(%(of_grants)s)
     UNION ALL
-    SELECT s.id, s.agent_id, g.id FROM stopped s JOIN entitlements_grant g ON g.agent_id = s.agent_id
-    AND g.state = 'active' WHERE s.subject_kind <> ALL(%(of_grants)s)
+    SELECT s.id, s.agent_id, g.id, NULL FROM stopped s JOIN entitlements_grant g ON g.agent_id = s.agent_id
+    AND g.state = 'active' JOIN entitlements_agent a ON a.id = g.agent_id AND a.status = 'active'
+    WHERE s.subject_kind <> ALL(%(of_grants)s)
 ), called AS (
-    SELECT s.id, ceil(sum(l.calls_window) / %(days)s::numeric)::int AS calls FROM stopped s
-    JOIN governance_reviewline l ON l.item_id = s.id GROUP BY s.id
+    SELECT s.id, NULL::bigint AS agent_id, ceil(sum(l.calls_window) / %(days)s::numeric)::int AS calls
+    FROM stopped s JOIN governance_reviewline l ON l.item_id = s.id GROUP BY s.id
+    UNION ALL
+    SELECT l.id, l.agent_id, ceil(sum(u.calls) / %(days)s::numeric)::int
+    FROM (SELECT DISTINCT l.id, l.agent_id FROM losing l JOIN stopped s ON s.id = l.id
+          WHERE s.subject_kind <> ALL(%(of_grants)s)) l
+    JOIN governance_usageday u ON u.agent_id = l.agent_id
+        AND u.day > (%(now)s::timestamptz AT TIME ZONE 'UTC')::date - %(days)s
+    GROUP BY l.id, l.agent_id
 )
 """
 _EFFECT: Final = f"""{_LOSING}
 SELECT (SELECT count(*) FROM silent) - (SELECT count(*) FROM stopped), (SELECT count(*) FROM stopped),
-       (SELECT count(*) FROM losing), (SELECT coalesce(sum(calls), 0)::bigint FROM called),
+       (SELECT count(DISTINCT (grant_id, one)) FROM losing),
+       (SELECT coalesce(sum(calls), 0)::bigint
+        FROM (SELECT max(calls) AS calls FROM called GROUP BY agent_id, CASE WHEN agent_id IS NULL THEN id END) c),
        ARRAY(SELECT DISTINCT a.slug FROM losing l JOIN entitlements_agent a ON a.id = l.agent_id
              WHERE a.business_critical ORDER BY 1)
 """  # noqa: S608 - made of constants
+
+_CALLED: Final = f"{_LOSING} SELECT id, calls FROM called"  # noqa: S608 - made of constants
 
 
 def effect(campaign: Campaign) -> Effect:
@@ -107,7 +122,7 @@ def effect(campaign: Campaign) -> Effect:
     with connection.cursor() as cursor:
         cursor.execute(_EFFECT, _silent(campaign))
         kept, stopped, held, calls, critical = cursor.fetchone()
-    return Effect(kept, stopped, held, calls, critical, _stopped_lately() if stopped else (0, 0))
+    return Effect(kept, stopped, held, calls, critical, _stopped_lately() if stopped else (0, 0, 0))
 
 
 def _silent(campaign: Campaign, items: Sequence[UUID] | None = None) -> dict[str, Any]:
@@ -122,11 +137,21 @@ def _silent(campaign: Campaign, items: Sequence[UUID] | None = None) -> dict[str
     }
 
 
-def _stopped_lately() -> tuple[int, int]:
-    """Count what stopped without anybody's word; what the owner of a campaign let go counts for nobody else."""
+def _stopped_lately() -> tuple[int, int, int]:
+    """Count what stopped without anybody's word; what the owner of a campaign let go counts for nobody else.
+
+    An agent stopped with all that it holds, once, whether it was stopped itself or some of its clients.
+    """
     rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
-    told = list(rows.filter(item__campaign__deadline_released_at=None).values_list("grants", "calls_a_day"))
-    return sum(len(grants) for grants, _ in told), sum(calls for _, calls in told)
+    rows = rows.filter(item__campaign__deadline_released_at=None)
+    of_grants = rows.filter(item__subject_kind__in=_OF_GRANTS).values_list("grants", "before", "calls_a_day")
+    told = [(len(grants) + len(before), calls) for grants, before, calls in of_grants]
+    others = rows.exclude(item__subject_kind__in=_OF_GRANTS).values("item__agent").order_by("item__agent")
+    agents = dict(others.annotate(most=Max("calls_a_day")).values_list("item__agent", "most"))
+    held = Grant.objects.filter(agent__in=[each for each in agents if each], state=Grant.State.ACTIVE)
+    stopped = sum(n for n, _ in told) + held.count()
+    gone = sum(n for n, _ in told) + held.exclude(agent__status=Agent.Status.ACTIVE).count()
+    return stopped, sum(calls for _, calls in told) + sum(agents.values()), gone
 
 
 def grace_ends(campaign: Campaign) -> datetime:
@@ -205,12 +230,11 @@ def _write_down(campaign: Campaign, ids: Sequence[UUID]) -> None:
 
 def _stop(items: Sequence[ReviewItem], said: str) -> None:
     """Stop what some items are about, and write down what that was."""
+    calls = _calls_a_day(items)
     held = removing.grants_of(item.pk for item in items if kinds.of(item) is None)
     stopped = removing.stop_all([item for item in items if kinds.of(item) is None], held, by=SYSTEM, reason=said)
     cut = kinds.Cut(SYSTEM, said)
     stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := kinds.of(item)) is not None}
-    counted = ReviewLine.objects.filter(item__in=stopped).values("item").annotate(calls=Sum("calls_window"))
-    calls = {row["item"]: -(-(row["calls"] or 0) // _WINDOW_DAYS) for row in counted}
     now = clock.now()
     NoAnswer.objects.bulk_create(
         NoAnswer(
@@ -224,6 +248,13 @@ def _stop(items: Sequence[ReviewItem], said: str) -> None:
         )
         for item in items
     )
+
+
+def _calls_a_day(items: Sequence[ReviewItem]) -> dict[UUID, int]:
+    """Say how often a day what some items of one campaign are about is called, as long as it is not stopped."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CALLED, _silent(items[0].campaign, [item.pk for item in items]))
+        return {item: calls or 0 for item, calls in cursor.fetchall()}
 
 
 _FLAG: Final = f"""{_LOSING}

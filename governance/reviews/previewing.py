@@ -13,15 +13,14 @@ from typing import Any, Final
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet
 
 from audit import clock
 from entitlements.models import Person
 from entitlements.words import Risk
-from governance import reviewing
-from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, ReviewLine, Suggestion
+from governance.models import Assignment, Campaign, ReviewItem, ReviewLine, Suggestion
 
-from . import assigning, contrasting, kinds, scoping, staging, suggesting
+from . import assigning, contrasting, deadlines, scoping, staging, suggesting
 from .campaigns import Manner
 from .kinds import population
 
@@ -161,11 +160,8 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
     items = ReviewItem.objects.filter(campaign=campaign)
     asked = items.filter(state=ReviewItem.State.IN_REVIEW)
     lines = ReviewLine.objects.filter(item__campaign=campaign)
-    kept = [kind for kind, acts in kinds.SUBJECTS.items() if not acts.is_stopped_by_silence]
-    silent = asked.exclude(risk__in=[risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)])
-    silent = silent.exclude(subject_kind__in=kept)
+    silent = deadlines.effect(campaign)
     counted = lines.aggregate(all=Count("pk"), told=Count("pk", filter=~Q(tool__sentence="")))
-    calls = lines.filter(item__in=silent).aggregate(n=Sum("calls_window"))["n"] or 0
     last = contrasting.before(campaign)
     against = contrasting.count(campaign, last) if last else Counter[str]()
     return Preview(
@@ -180,8 +176,8 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
         last=last.slug if last else "",
         unresolved=unresolved,
         readable=100 * counted["told"] // (counted["all"] or 1),
-        silent_grants=PopulationRow.objects.filter(item__in=silent).count(),
-        silent_calls=round(calls / staging.WINDOW.days),
+        silent_grants=silent.grants,
+        silent_calls=silent.calls,
         risks=_split(asked, "risk"),
         systems=_split(asked, "system__name"),
         verdicts=_split(Suggestion.objects.filter(item__in=asked), "verdict"),

@@ -17,7 +17,7 @@ from audit.models import Event
 from entitlements import agents, grants
 from entitlements.models import Grant, Person
 from governance import reviewing, reviews, tasks
-from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, ReviewLine, UsageDay
+from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, ReviewLine
 from governance.reviews import deadlines, removing
 from governance.reviews.errors import DeadlineAtWork, DeadlineNotHeld, NotSuspendedHere, NotTheOwner
 from tests import make
@@ -285,62 +285,6 @@ def test_the_breaker_holds_what_is_too_much_until_the_owner_says_so(
 
     assert reviews.apply_due() == 2
     assert states()["research-bot"] == "suspended"
-
-
-def test_the_breaker_trips_at_its_real_bounds_and_not_below_them() -> None:
-    company = companies.found()
-    others = make.entitlement(make.system("mail", owner=company.sam))
-    for number in range(4):
-        make.grant(make.agent(f"other-{number}"), others, lasts=MONTHS)
-    mine = make.grant(company.bot, company.use, people=[company.alice], lasts=MONTHS)
-    line = {"agent": company.bot, "grant": mine, "tool": company.use.lines.get(tool__name="now").tool}
-    day = clock.now() - timedelta(days=1)
-    calls = UsageDay.objects.create(**line, day=day.date(), calls=90_000, denied=0, last_at=day)
-    worlds.campaign(company, slug="rehearsal")
-
-    def why(slug: str) -> list[str]:
-        made = reviews.make(
-            slug, name=slug, due_at=day + timedelta(days=9), scope={"agents": ["research-bot"]}, by=company.ana
-        )
-        reviews.activate(made.pk, by=company.ana)
-        return deadlines.effect(made).too_much()
-
-    assert why("a-fifth-and-a-thousand-calls-a-day") == []
-    calls.calls = 90_001
-    calls.save()
-    assert why("one-call-more") == ["calls"]
-    agents.rate(company.bot, business_critical=True, by=company.ana.principal, reason="It closes the books.")
-    assert why("business-critical") == ["calls", "business_critical"]
-    agents.rate(company.bot, business_critical=False, by=company.ana.principal, reason="It does no more.")
-    calls.delete()
-    for _ in range(24):
-        make.grant(company.bot, company.use, people=[make.person()], lasts=MONTHS)
-    assert why("twenty-five") == ["share"]
-    make.grant(company.bot, company.use, people=[make.person()], lasts=MONTHS)
-    assert why("twenty-six") == ["share", "grants"]
-
-
-def test_what_several_deadlines_stop_within_a_day_counts_together(at: Move, monkeypatch: pytest.MonkeyPatch) -> None:
-    company = companies.found()
-    bots = [make.agent(f"bot-{number}", sponsor=company.sofia) for number in range(3)]
-    for bot in bots:
-        make.grant(bot, company.use, people=[company.alice], lasts=MONTHS)
-    worlds.campaign(company, slug="rehearsal")
-    due = clock.now() + timedelta(days=14)
-    for bot in bots:
-        made = reviews.make(bot.slug, name=bot.slug, due_at=due, scope={"agents": [bot.slug]}, by=company.ana)
-        reviews.activate(made.pk, by=company.ana)
-    Campaign.objects.filter(slug="rehearsal").update(due_at=due + MONTHS)
-    for bound in ("MOST_SHARE", "MOST_GRANTS"):
-        monkeypatch.setattr(deadlines, bound, 1)
-    at(LATE)
-    assert reviews.apply_due() == 1
-    held = list(Campaign.objects.filter(deadline_held__isnull=False))
-    assert [each.deadline_held["why"] for each in held if each.deadline_held] == [["grants"], ["grants"]]
-    reviews.release(held[0].pk, by=company.ana, reason="They had their time.")
-    assert reviews.apply_due() == 1
-    assert deadlines.effect(held[1]).lately[0] == 1, "what its owner let go was nobody's surprise"
-    assert sorted(states().values()) == ["active", "suspended", "suspended"]
 
 
 def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
