@@ -20,7 +20,7 @@ from governance import reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewTrigger
 from governance.models.microreviews import MOST_POSTPONED
 from governance.reviewing import Verb
-from governance.reviews import campaigns, fitting
+from governance.reviews import assigning, campaigns, fitting
 from governance.reviews.errors import BadAnswer, NotTheReviewer, NotUnderWay
 
 LATER: Final = timedelta(days=14)
@@ -58,6 +58,7 @@ def answer(
     """
     waiting = _waiting(campaign_id, by)
     items = [each.item_id for each in waiting]
+    assigning.hold(items)
     left = fitting.lines_left(items)
     if said.verb == Verb.REDUCE and not said.kept <= {line for lines in left.values() for line in lines}:
         raise BadAnswer(field="kept", lines=sorted(line for lines in left.values() for line in lines))

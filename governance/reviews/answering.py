@@ -151,6 +151,7 @@ def submit(
     if tag is not None and tag != _tag((pk, rev) for pk, (rev, _) in read.items()):
         raise Stale
     items = [item for _, item in read.values()]
+    assigning.hold(items)
     ending.supersede(campaign, items)  # of what else waits for her, whoever looks next says so
     drafts = _locked(campaign, by, items)
     gone = ReviewItem.objects.filter(pk__in=items, state=ReviewItem.State.SUPERSEDED)

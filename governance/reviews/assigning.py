@@ -166,12 +166,31 @@ def hand_on(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment
     return reassign(item_id, to, by=by, reason=reason)
 
 
+def hold(items: Iterable[UUID]) -> None:
+    """Hold items alone, and before them their campaign together with others.
+
+    The campaign, its items by their numbers, who is asked about them: whoever changes some of it holds it in this
+    order, so that of two who meet one waits for the other, and never each for the other.
+    """
+    ids = list(items)
+    with connection.cursor() as cursor:
+        cursor.execute(_CAMPAIGNS, [ids])
+    list(ReviewItem.objects.filter(pk__in=ids).order_by("number").select_for_update().values_list("pk"))
+
+
+_CAMPAIGNS: Final = """
+SELECT 1 FROM governance_campaign WHERE id IN (SELECT campaign_id FROM governance_reviewitem WHERE id = ANY(%s::uuid[]))
+FOR SHARE
+"""
+
+
 def locked(item_id: UUID) -> Assignment:
-    """Lock who is to answer an item now, or that nobody was found. Raises NotFound, NotUnderWay."""
+    """Lock an item, and who is to answer it now, or that nobody was found. Raises NotFound, NotUnderWay."""
+    hold([item_id])
     live = Assignment.objects.select_for_update(of=("self",)).select_related(
         "item__campaign", "item__agent", "item__system", "reviewer"
     )
-    old = live.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
+    old = live.filter(item=item_id, state=Assignment.State.ASSIGNED, item__state=ReviewItem.State.IN_REVIEW).first()
     if old is None:
         raise NotFound
     if old.item.campaign.state not in (Campaign.State.STAGED, Campaign.State.ACTIVE, Campaign.State.PAUSED):

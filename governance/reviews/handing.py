@@ -63,6 +63,7 @@ def give(campaign: Campaign, *, of: Person | None, to: Person, count: int, by: P
     fits = look(campaign, of=of, to=to).fits
     if not fits or len(fits) != count:
         raise BadBulk
+    assigning.hold(fits)
     for item in fits:
         assigning.reassign(item, to, by=by, reason=reason)
     return len(fits)

@@ -14,9 +14,9 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements import people
 from entitlements.errors import DomainError
-from entitlements.models import Grant
+from entitlements.models import Grant, Person
 from governance import reviews
-from governance.models import Campaign, ReviewDecision, ReviewItem
+from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -117,3 +117,40 @@ def test_whoever_is_disabled_first_decides_nothing() -> None:
 
     assert disabled == "done"
     assert submitted in {"done", "may_not_review", "review_answer_refused"}
+
+
+def test_taking_back_while_the_second_person_answers_waits_in_no_circle() -> None:
+    company, _ = worlds.found()
+    for round_ in range(ROUNDS):
+        campaign = worlds.campaign(company, slug=f"round-{round_}")
+        item = worlds.item(campaign)
+        worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
+        reviews.save_draft(item.pk, worlds.KEEP, by=company.sam, rev=0)
+
+        recalled, submitted = at_once(
+            lambda pk=item.pk: reviews.recall(pk, by=company.sofia),  # type: ignore[misc]
+            lambda pk=campaign.pk: reviews.submit(pk, by=company.sam, via=ReviewDecision.Via.UI),  # type: ignore[misc]
+        )
+
+        assert (recalled, submitted) in {("done", "nothing_to_submit"), ("too_late_to_recall", "done")}
+
+
+def test_who_left_is_replaced_while_a_review_closes_and_neither_waits_for_the_other(
+    at: Callable[[timedelta], object],
+) -> None:
+    company, _ = worlds.found()
+    for round_ in range(ROUNDS):
+        campaign = drafted(round_, company)
+        at(timedelta(days=6))  # after the due date and its grace
+        Person.objects.filter(pk=company.sofia.pk).update(is_active=False, disabled_at=clock.now())
+
+        passed_on, ended = at_once(
+            reviews.reassign_leavers,
+            lambda pk=campaign.pk: reviews.close(pk, by=company.ana, reason="over", without_answer=True),  # type: ignore[misc]
+        )
+
+        assert ended == "done"
+        assert passed_on in {"done", "not_found"}
+        assert set(campaign.items.values_list("state", flat=True)) == {"no_response"}
+        assert not Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED).exists()
+        Person.objects.filter(pk=company.sofia.pk).update(is_active=True, disabled_at=None)
