@@ -141,6 +141,11 @@ class ReviewItem(models.Model):
         """Whether it is kept as it is or not at all: everybody who is asked must keep all of it."""
         return reviewing.strategy(Risk(self.risk), self.campaign.strategies) == reviewing.Strategy.ALL_MUST_KEEP
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether some of it may be kept: access and entitlements have tools, where not everybody must keep all."""
+        return self.subject_kind in (self.Subject.ACCESS, self.Subject.ENTITLEMENT) and not self.is_whole
+
 
 class PopulationRow(models.Model):
     """One grant, or another thing, as it was when the campaign began. `payload` is the text whose bytes are hashed.

@@ -106,7 +106,7 @@ def _mine(campaign: Campaign, items: Sequence[UUID], by: Person) -> list[ReviewI
     rows = ReviewItem.objects.filter(pk__in=items, campaign=campaign, state=ReviewItem.State.IN_REVIEW)
     found = (
         rows.filter(pk__in=live.values("item"))
-        .select_related("suggestion")
+        .select_related("suggestion", "campaign")
         .prefetch_related("lines", Prefetch("assignments", live.select_related("draft"), to_attr="live"))
     )
     return list(found.order_by("number"))
@@ -122,7 +122,7 @@ def _bar(item: ReviewItem, verb: Verb, *, first: ReviewItem) -> Bar | None:
         return None
     if verb == Verb.REDUCE:
         suggestion: Suggestion | None = getattr(item, "suggestion", None)
-        fits = suggestion is not None and suggestion.verdict == Suggestion.Verdict.REDUCE
+        fits = item.has_parts and suggestion is not None and suggestion.verdict == Suggestion.Verdict.REDUCE
         return None if fits else Bar.NOTHING_SUGGESTED
     lines = list(item.lines.all())
     bars = (

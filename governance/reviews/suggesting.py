@@ -23,7 +23,7 @@ from governance.models import Campaign, ReviewItem, Suggestion
 
 from . import signs, usage
 
-VERSION: Final = "reco@1.1.0"
+VERSION: Final = "reco@1.2.0"
 WEIGHTS: Final[Mapping[str, int]] = {
     "U1": 3,  # a line was not called in the whole window; counts for each line
     "U2": 6,  # nothing of the item was called
@@ -84,7 +84,7 @@ def judge(inputs: Mapping[str, Any]) -> Judgement:
     )
     score = sum(reason["weight"] for reason in reasons)
     verdict = Suggestion.Verdict
-    if known and used and unused:
+    if known and used and unused and inputs.get("parts", True):  # before 1.2.0 nobody asked whether it has any
         return Judgement(verdict.REDUCE, score, reasons, tuple(used))
     if score >= TO_REMOVE and not inputs["seasonal"] and not any(line["calls"] for line in lines):
         return Judgement(verdict.REVOKE, score, reasons)
@@ -130,6 +130,7 @@ def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tup
 
 _GATHER: Final = """
 SELECT i.id, i.agent_id, l.lines, jsonb_build_object(
+    'parts', i.subject_kind = 'access' AND governance_strategy(i.risk, i.campaign_id) <> 'all_must_keep',
     'denied', coalesce((SELECT sum(c.denied) FROM governance_usageday c JOIN entitlements_tool t ON t.id = c.tool_id
         WHERE c.agent_id = i.agent_id AND c.grant_id IS NULL AND c.denied > 0 AND t.system_id = i.system_id
         AND c.day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date), 0),

@@ -181,8 +181,7 @@ class Row:
     @property
     def has_parts(self) -> bool:
         """Whether some of it may be kept: access and entitlements have tools."""
-        kinds = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.ENTITLEMENT)
-        return self.item.subject_kind in kinds and not self.item.is_whole
+        return self.item.has_parts
 
     @property
     def is_access(self) -> bool:

@@ -11,11 +11,12 @@ from django.db import DatabaseError, connection, transaction
 from audit import chain, clock
 from audit.context import SYSTEM
 from entitlements import agentversions, clients, definitions, people
-from entitlements.models import Agent, Client, Grant, Tool, ToolVersion
+from entitlements.models import Agent, Client, Grant, Person, Tool, ToolVersion
 from governance import reviews
 from governance.microreviews import reaching
 from governance.models import AccessRequest, ReviewDecision, ReviewItem, Suggestion, UsageDay
-from governance.reviews import Answer, suggesting
+from governance.reviews import Answer, bulk, suggesting
+from governance.reviews.campaigns import Manner
 from governance.reviews.suggesting import judge
 from tests import make
 from tests.governance import companies
@@ -56,6 +57,8 @@ def line(
         ({}, "keep", {}),
         ({"lines": [line(1, 0), line(2, 0)]}, "revoke", {"U1": 6, "U2": 6}),
         ({"lines": [line(1, 0), line(2, 7)]}, "reduce", {"U1": 3}),
+        ({"lines": [line(1, 0), line(2, 7)], "parts": False}, "look", {"U1": 3}),
+        ({"lines": [line(1, 0), line(2, 0)], "parts": False}, "revoke", {"U1": 6, "U2": 6}),
         ({"lines": [line(1, 0, full=False)]}, "unknown", {}),
         ({"lines": [line(1, 0, full=False), line(2, 7)]}, "unknown", {}),
         ({"lines": [line(1, 0, full=False)], "idle": True, "sponsor_active": False}, "revoke", {"D1": 4, "O1": 5}),
@@ -128,6 +131,25 @@ def test_what_is_used_is_kept_and_the_rest_suggested_for_removal_with_the_frozen
     assert told.inputs_sha256 == hashlib.sha256(chain.canonical(told.inputs)).hexdigest()
     again = judge(told.inputs)
     assert (again.verdict, again.score, list(again.kept)) == (told.verdict, told.score, told.kept)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("manner", [Manner(strategies={"critical": "all_must_keep"}), Manner(kind="delegation")])
+def test_to_keep_some_is_suggested_only_of_what_has_parts(manner: Manner, monkeypatch: pytest.MonkeyPatch) -> None:
+    company, grant = old_company()
+    used(grant, "now", 12)
+    until = clock.now() + timedelta(days=14)
+    made = reviews.make("q4", name="Q4", due_at=until, manner=manner, by=company.ana)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(suggesting, "judge", lambda inputs: judge({**inputs, "parts": True}))
+        campaign = reviews.activate(made.pk, by=company.ana)
+    item = worlds.item(campaign)
+    by = Person.objects.get(review_assignments__item=item)
+    assert item.suggestion.verdict == "reduce"  # as the release before said it
+
+    assert judge(item.suggestion.inputs).verdict == "look"
+    barred = bulk.preview(campaign, [item.pk], Answer("reduce", "unused"), by=by).barred
+    assert barred == {item.pk: bulk.Bar.NOTHING_SUGGESTED}
 
 
 @pytest.mark.django_db
