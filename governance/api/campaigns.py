@@ -210,9 +210,10 @@ class Submissions(OfReviews):
         campaign, by = self.campaign(key), self.reviewer()
         self.body(Nothing)
         given = request.headers.get("If-Match", "*").strip()
-        self.weigh(weighs=reviews.drafts_of(campaign, by).filter(assignment__item__risk=Risk.CRITICAL).exists())
+        weighs = reviews.drafts_of(campaign, by).filter(assignment__item__risk=Risk.CRITICAL).exists()
+        self.weigh(weighs=weighs)
         tag = None if given == "*" else given.strip('"')
-        done = reviews.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag)
+        done = reviews.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag, proven=weighs)
         proven = [reviews.prove(decision) for decision in done.removals]
         return Response(
             {

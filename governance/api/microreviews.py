@@ -155,8 +155,9 @@ class MicroAnswer(OfMicroReviews):
         found, body = self.trigger(key), self.body(MicroAnswerAsked)
         body["abstain"], body["kept"] = body.pop("why_not"), frozenset(body["kept"])
         by, via = self.reviewer(), ReviewDecision.Via.API
-        self.weigh(weighs=microreviews.weighs(_campaign(found), by))
-        done = microreviews.answer(_campaign(found), microreviews.Said(**body), by=by, via=via)
+        weighs = microreviews.weighs(_campaign(found), by)
+        self.weigh(weighs=weighs)
+        done = microreviews.answer(_campaign(found), microreviews.Said(**body), by=by, via=via, proven=weighs)
         decided = [{"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided]
         removals = [RemovalShown(reviews.prove(cut)).data for cut in done.removals]
         return Response({"decided": decided, "removals": removals}, status=HTTPStatus.CREATED)

@@ -50,9 +50,17 @@ class Said:
 
 @transaction.atomic
 def answer(
-    campaign_id: UUID, said: Said, *, by: Person, via: ReviewDecision.Via, amr: Sequence[str] = ()
+    campaign_id: UUID,
+    said: Said,
+    *,
+    by: Person,
+    via: ReviewDecision.Via,
+    amr: Sequence[str] = (),
+    proven: bool = True,
 ) -> reviews.Submission:
     """Answer all items of a small review that wait for somebody, at once; prove what was cut afterwards.
+
+    Without a proof of who she is (`proven`) nothing that is critical by now counts: Stale.
 
     Raises NotFound, NotTheReviewer, BadAnswer, and what drafting and submitting raise. Then nothing was decided.
     """
@@ -67,7 +75,7 @@ def answer(
     revisions = dict(Draft.objects.filter(assignment__in=waiting).values_list("assignment__item", "rev"))
     for item in items:
         reviews.save_draft(item, _of_item(said, left[item]), by=by, rev=revisions.get(item, 0))
-    return reviews.submit(campaign_id, by=by, via=via, amr=amr)
+    return reviews.submit(campaign_id, by=by, via=via, amr=amr, proven=proven)
 
 
 def weighs(campaign_id: UUID, by: Person) -> bool:

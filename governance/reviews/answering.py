@@ -132,14 +132,22 @@ def _tag(rows: Iterable[tuple[UUID, int]]) -> str:
 
 @transaction.atomic
 def submit(
-    campaign_id: UUID, *, by: Person, via: ReviewDecision.Via, tag: str | None = None, amr: Sequence[str] = ()
+    campaign_id: UUID,
+    *,
+    by: Person,
+    via: ReviewDecision.Via,
+    tag: str | None = None,
+    amr: Sequence[str] = (),
+    proven: bool = True,
 ) -> Submission:
     """Turn all drafts of a reviewer into decisions, and carry the removals out, in one transaction.
 
     Two at once: each item is decided once, the later one finds nothing to submit. What ended meanwhile is named and
-    keeps no other answer back. `prove` the removals afterwards.
-    Raises NotFound, NotUnderWay, MayNotReview, Stale (the drafts are others than those of `tag`), NothingToSubmit,
-    Outdated, ConflictOfInterest, ReasonRequired, WrittenReasonRequired, Refused. Then nothing was decided.
+    keeps no other answer back. `prove` the removals afterwards. Who was asked for no proof of who she is, since nothing
+    critical was drafted, is not `proven`: then nothing critical counts.
+    Raises NotFound, NotUnderWay, MayNotReview, Stale (the drafts are others than those of `tag`, or than those that
+    were weighed), NothingToSubmit, Outdated, ConflictOfInterest, ReasonRequired, WrittenReasonRequired, Refused. Then
+    nothing was decided.
     """
     campaign = _held(campaign_id)
     by.refresh_from_db(fields=["is_active"])
@@ -161,6 +169,8 @@ def submit(
     over = {item.pk for item in ended}
     left = {pk: rev for pk, (rev, item) in read.items() if item not in over}
     if tag is not None and left != {draft.pk: draft.rev for draft in drafts}:
+        raise Stale
+    if not proven and any(draft.assignment.item.risk == Risk.CRITICAL for draft in drafts):
         raise Stale
     told = _suggested(drafts)
     _check_fit(drafts)

@@ -74,8 +74,10 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         doors.done(request, _("You are asked again: it is due fourteen days later."))
         return redirect(f"/small-reviews/{campaign.slug}/")
     said = _said(request)
-    doors.prove(request, "micro-review-answer", weighs=microreviews.weighs(campaign.pk, by))
-    done = microreviews.answer(campaign.pk, said, by=by, via=ReviewDecision.Via.UI, amr=proofs(request))
+    weighs = microreviews.weighs(campaign.pk, by)
+    doors.prove(request, "micro-review-answer", weighs=weighs)
+    via, amr = ReviewDecision.Via.UI, proofs(request)
+    done = microreviews.answer(campaign.pk, said, by=by, via=via, amr=amr, proven=weighs)
     proven = [reviews.prove(cut) for cut in done.removals]
     doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
     return redirect(f"/small-reviews/{campaign.slug}/")

@@ -36,7 +36,12 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
         doors.prove(request, "campaign-submissions", weighs=weighs)
         try:
             done = reviews.submit(
-                campaign.pk, by=person, via=ReviewDecision.Via.UI, tag=request.POST.get("tag", ""), amr=proofs(request)
+                campaign.pk,
+                by=person,
+                via=ReviewDecision.Via.UI,
+                tag=request.POST.get("tag", ""),
+                amr=proofs(request),
+                proven=weighs,
             )
         except DomainError as refusal:
             doors.record(request, refusal)

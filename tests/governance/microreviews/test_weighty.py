@@ -8,7 +8,7 @@ import pytest
 
 from audit import timeline
 from audit.actions import Action
-from entitlements.errors import ReasonRequired
+from entitlements.errors import ReasonRequired, Stale
 from governance import microreviews
 from governance.microreviews import Said, causes, telling
 from governance.models import Campaign, Notice, ReviewDecision, ReviewTrigger
@@ -52,6 +52,16 @@ def test_a_rise_by_several_accesses_says_how_many() -> None:
     company, _ = worlds.found()
     [told] = telling.happened(causes.note("reach_grew", company.bot, {"before": 20, "after": 40, "grants": 3}))
     assert "from 20 to 40 of 100, by 3 accesses" in told.said
+
+
+def test_what_weighs_most_by_now_is_not_answered_by_who_proved_nothing() -> None:
+    company, _ = worlds.found()
+    causes.note("new_office", company.bot, {"to": "sofia"})
+    microreviews.open_due()
+    said = Said("revoke", why_drop="risk")
+    with pytest.raises(Stale):
+        microreviews.answer(Campaign.objects.get().pk, said, by=company.sofia, via=UI, proven=False)
+    assert not ReviewDecision.objects.exists()
 
 
 def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_her_turn() -> None:

@@ -15,6 +15,7 @@ from entitlements import grants
 from entitlements.errors import Stale
 from entitlements.models import Grant
 from governance import reviews
+from governance.api.campaigns import Submissions
 from governance.models import Campaign, ReviewDecision, ReviewItem
 from governance.reviews.errors import Outdated
 from tests import make
@@ -165,3 +166,27 @@ def test_an_earlier_end_that_is_none_any_more_is_shown_before_anything_is_submit
     assert [each["item"] for each in answer.json()["facts"]["answers"]] == [str(early.pk)]
     reviews.save_draft(early.pk, worlds.KEEP, by=company.sofia, rev=2)
     assert client.of(company.sofia).post("/api/v1/campaigns/q4/submissions").status_code == 201
+
+
+def test_what_is_drafted_after_it_was_weighed_is_not_submitted_without_a_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    low = make.agent("low-bot", sponsor=company.sofia)
+    make.grant(low, worlds.low(company), people=[company.alice])
+    campaign = worlds.campaign(company)
+    critical = worlds.item(campaign, company.bot)
+    reviews.save_draft(worlds.item(campaign, low).pk, worlds.KEEP, by=company.sofia, rev=0)
+    weigh = Submissions.weigh
+
+    def weigh_then_draft(self: Submissions, *, weighs: bool) -> None:
+        weigh(self, weighs=weighs)
+        reviews.save_draft(critical.pk, worlds.REMOVE, by=company.sofia, rev=0)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Submissions, "weigh", weigh_then_draft)
+        answer = client.of(company.sofia).post("/api/v1/campaigns/q4/submissions")
+
+    assert (answer.status_code, answer.json()["code"]) == (412, "stale")
+    assert not ReviewDecision.objects.exists()
+    again = client.of(company.sofia).post("/api/v1/campaigns/q4/submissions")
+    assert (again.status_code, again.json()["code"]) == (403, "proof_needed")
+    assert client.proven(company.sofia).post("/api/v1/campaigns/q4/submissions").status_code == 201
