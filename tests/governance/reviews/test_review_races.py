@@ -154,3 +154,18 @@ def test_who_left_is_replaced_while_a_review_closes_and_neither_waits_for_the_ot
         assert set(campaign.items.values_list("state", flat=True)) == {"no_response"}
         assert not Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED).exists()
         Person.objects.filter(pk=company.sofia.pk).update(is_active=True, disabled_at=None)
+
+
+def test_whoever_answered_the_first_stage_names_nobody_for_the_second() -> None:
+    company, _ = worlds.found()
+    for round_ in range(ROUNDS):
+        campaign = worlds.campaign(company, slug=f"round-{round_}")
+        item = worlds.item(campaign)
+        reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+
+        submitted, handed = at_once(
+            lambda pk=campaign.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI),  # type: ignore[misc]
+            lambda pk=item.pk: reviews.hand_on(pk, company.resa, by=company.sofia, reason="She knows it."),  # type: ignore[misc]
+        )
+
+        assert (submitted, handed) in {("done", "not_the_reviewer"), ("nothing_to_submit", "done")}
