@@ -261,14 +261,22 @@ def _full(load: Counter[str], cap: int | None) -> frozenset[str]:
 def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
     changed = 0
     for item_id in list(rows.values_list("item", flat=True)[:limit]):
-        with transaction.atomic():
-            old = locked(item_id)
-            if not rows.filter(pk=old.pk).exists():
-                continue  # somebody else was quicker
-            people = dict(around.of_items([item_id], old.stage))[item_id]
-            load = _kept_load(old.item.campaign)
-            choice = reviewing.resolve(replace(people, busy=_full(load, old.item.campaign.load_cap)), load)
-            to = Person.objects.filter(login=choice.reviewer or "").first()
-            pass_to(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
-            changed += 1
+        try:
+            changed += _pass_one_on(rows, item_id, reason)
+        except (NotFound, NotUnderWay):
+            continue  # it was answered, or its campaign paused or closed, since it was looked at
     return changed
+
+
+@transaction.atomic
+def _pass_one_on(rows: QuerySet[Assignment], item_id: UUID, reason: str) -> bool:
+    """Ask whoever is next about one item, or nobody. Raises NotFound, NotUnderWay."""
+    old = locked(item_id)
+    if not rows.filter(pk=old.pk).exists():
+        return False  # somebody else was quicker
+    people = dict(around.of_items([item_id], old.stage))[item_id]
+    load = _kept_load(old.item.campaign)
+    choice = reviewing.resolve(replace(people, busy=_full(load, old.item.campaign.load_cap)), load)
+    to = Person.objects.filter(login=choice.reviewer or "").first()
+    pass_to(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
+    return True
