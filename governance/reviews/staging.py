@@ -118,6 +118,7 @@ WITH now AS (
 ), before AS (
     SELECT DISTINCT ON (n.id) n.id, o.id AS old, d.id AS decision FROM now n
     JOIN governance_reviewitem o USING (agent_id, system_id, subjects_digest)
+    JOIN governance_campaign c ON c.id = o.campaign_id AND c.state IN ('closing', 'closed', 'cancelled')
     JOIN governance_reviewdecision d ON d.id = o.current_decision_id
     WHERE o.id <> n.id AND o.subject_kind = 'access' AND d.verb = 'certify' AND d.decided_at > %(since)s
     ORDER BY n.id, d.decided_at DESC
@@ -181,7 +182,8 @@ def count(scope: Mapping[str, Any], kind: str, now: datetime) -> int:
 def carry(campaign: Campaign, now: datetime) -> int:
     """Carry the answers of a person forward to what has not changed since, where the campaign does so; says how many.
 
-    Only what is of low or medium risk, has the same lines, and gives no reason for a closer look.
+    Only what is of low or medium risk, has the same lines, and gives no reason for a closer look; and only answers of
+    reviews that are over: until then they can be taken back.
     """
     if campaign.mode != Campaign.Mode.DELTA:
         return 0

@@ -145,6 +145,11 @@ def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_fo
     kept = worlds.item(first, helper)
     worlds.answer(first, company.sofia, [(kept, Answer("certify"))])
     delta = Manner(mode="delta", carry_days=100)
+    early = begin(company, slug="early", manner=delta)
+    assert worlds.item(early, helper).state == "in_review", "until its review is over an answer can be taken back"
+    for person in (company.sofia, company.sam):
+        worlds.answer(first, person, [(worlds.item(first, company.bot), worlds.KEEP)])
+    reviews.close(first.pk, by=company.ana, reason="All is answered.")
 
     again = begin(company, slug="q2", manner=delta)
     item = worlds.item(again, helper)

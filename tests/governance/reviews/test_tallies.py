@@ -110,6 +110,7 @@ def test_what_is_carried_forward_or_cancelled_while_it_is_staged_is_counted_too(
     company, _ = worlds.found()
     bots = fleet(company, 2)
     worlds.answer(first := worlds.campaign(company), company.sofia, [(worlds.item(first, bots[0]), worlds.KEEP)])
+    reviews.cancel(first.pk, by=company.ana, reason="What is answered stays so.")
     due, manner = clock.now() + timedelta(days=9), reviews.Manner(mode="delta", carry_days=100)
     delta = reviews.make("delta", name="Delta", due_at=due, manner=manner, by=company.ana)
     reviews.activate(delta.pk, by=company.ana)
