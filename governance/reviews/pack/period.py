@@ -1,6 +1,8 @@
 """The tables of what went on around a review: what people were told, and, over its whole period, leavers and rules.
 
-The period of a review begins where that of the last closed one of its kind ended, and ends when it was closed itself.
+The period of a review ends when it was closed. It begins where that of the last closed one of its kind ended that
+looked at no less: with the same scope or none, or as an earlier one of its own template. So no review of a part cuts
+short what the next one of the whole has to tell. Small reviews, of one thing each, follow upon one another.
 """
 
 from __future__ import annotations
@@ -62,8 +64,11 @@ _LEAVING: Final = [Action.PERSON_REMOVAL_HELD, Action.PEOPLE_SOURCE_REMOVALS_REF
 
 
 def of(campaign: Campaign) -> tuple[datetime, datetime]:
-    """Return the period of a campaign; the first of its kind begins with the record."""
+    """Return the period of a campaign; the first that looked at so much begins with the record."""
     before = Campaign.objects.filter(kind=campaign.kind, closed_at__lte=campaign.snapshot_at).exclude(pk=campaign.pk)
+    if campaign.kind != Campaign.Kind.MICRO:
+        same = Q(scope_sha256=campaign.scope_sha256) | Q(scope={})
+        before = before.filter(same | Q(template=campaign.template) if campaign.template_id else same)
     last = before.order_by("-closed_at").values_list("closed_at", flat=True).first()
     return last or BEGINNING, campaign.closed_at or clock.now()
 
