@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
@@ -13,7 +14,7 @@ from django.db.models import F, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import Principal
+from audit.context import SYSTEM, Principal
 
 from . import changes, clients, grants, independence, locks
 from .errors import DomainError, NotFound, ReasonRequired, Stale
@@ -68,6 +69,17 @@ class TwoMustAnswer(DomainError):
     """It holds access of high risk, so an owner or backup has to answer for it beside its sponsor."""
 
     code, status = "agent_needs_two_people", HTTPStatus.CONFLICT
+
+
+type StartGuard = Callable[[str], None]
+"""What else keeps a suspended agent from being restored, whoever asks; it is given the agent's short name."""
+
+_START_GUARDS: dict[str, StartGuard] = {}
+
+
+def start_guard(name: str, check: StartGuard) -> None:
+    """Let every agent pass this check, in its transaction, before it is restored. Called once, at the start."""
+    _START_GUARDS[name] = check
 
 
 @transaction.atomic
@@ -212,9 +224,12 @@ def rate(agent: Agent, *, business_critical: bool, by: Principal, reason: str) -
 
 @transaction.atomic
 def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Stop an agent at once: no token, no call. Twice changes and records nothing. Raises WrongState when retired."""
+    """Stop an agent at once: no token, no call. Raises WrongState when it is retired.
+
+    Stopping twice changes and records nothing; what somebody else stopped before is stopped by both from then on.
+    """
     locked = _locked(agent)
-    if locked.status == Agent.Status.SUSPENDED:
+    if locked.status == Agent.Status.SUSPENDED and str(by) in stopped_by(locked.slug):
         return locked
     if locked.status == Agent.Status.RETIRED:
         raise WrongState
@@ -242,17 +257,27 @@ def suspend_all(rows: QuerySet[Agent], *, by: Principal, reason: str, limit: int
 
 @transaction.atomic
 def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Let a suspended agent work again, as somebody else than who stopped it; one never in use is staged again.
+    """Let a suspended agent work again, as somebody else than those who stopped it; one never in use is staged again.
 
-    Raises WrongState, SecondPersonNeeded, and SponsorRequired or OwnerLeft when nobody answers for it.
+    Raises WrongState, SecondPersonNeeded, SponsorRequired or OwnerLeft when nobody answers for it, and what the guards
+    raise.
     """
     locked = _locked(agent)
     if locked.status != Agent.Status.SUSPENDED:
         raise WrongState
     independence.check_start(f"agent:{locked.slug}", Action.AGENT_SUSPENDED, by)
+    if by != SYSTEM and str(by) in stopped_by(locked.slug):
+        raise independence.SecondPersonNeeded
+    for check in _START_GUARDS.values():
+        check(locked.slug)
     _check_answered_for(locked)
     status = Agent.Status.ACTIVE if locked.activated_at else Agent.Status.STAGED
     return _set(locked, status, Action.AGENT_RESTORED, by=by, reason=reason)
+
+
+def stopped_by(slug: str) -> set[str]:
+    """Return whose stops hold an agent: those who suspended it since it was last restored."""
+    return independence.stopped_by(f"agent:{slug}", Action.AGENT_SUSPENDED, Action.AGENT_RESTORED)
 
 
 @transaction.atomic

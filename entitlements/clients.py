@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import Principal
+from audit.context import SYSTEM, Principal
 
 from . import changes, independence, locks, seenagents
 from .errors import DomainError, NotFound
@@ -59,6 +59,17 @@ _GUARDS: dict[str, Guard] = {}
 def guard(name: str, check: Guard) -> None:
     """Let every client of an agent pass this check, in its transaction, before it works. Called once, at the start."""
     _GUARDS[name] = check
+
+
+type StartGuard = Callable[[str], None]
+"""What else keeps a disabled client from being enabled, whoever asks; it is given the client's identifier."""
+
+_START_GUARDS: dict[str, StartGuard] = {}
+
+
+def start_guard(name: str, check: StartGuard) -> None:
+    """Let every client pass this check, in its transaction, before it is enabled. Called once, at the start."""
+    _START_GUARDS[name] = check
 
 
 def _pass_guards(agent: Agent | None, api_scopes: Sequence[str]) -> None:
@@ -144,12 +155,18 @@ def rotate_secret(client: Client, *, by: Principal, reason: str) -> tuple[Client
 
 @transaction.atomic
 def disable(client: Client, *, by: Principal, reason: str) -> Client:
-    """Stop a client at once; its tokens die. Doing it twice changes and records nothing."""
+    """Stop a client at once; its tokens die.
+
+    Stopping twice changes and records nothing; what somebody else stopped before, or nobody used, is stopped by them
+    too from then on.
+    """
     locked = _locked(client)
-    if locked.status == Client.Status.DISABLED:
+    if locked.status == Client.Status.DISABLED and str(by) in stopped_by(locked.client_id):
         return locked
     locked.status = Client.Status.DISABLED
-    locked.save(update_fields=["status"])
+    if locked.idle == Client.Idle.CLOSED:
+        locked.idle = ""  # it is no longer for want of use alone that it is closed
+    locked.save(update_fields=["status", "idle"])
     if locked.agent_id is not None:
         Agent.objects.filter(pk=locked.agent_id).update(tokens_valid_after=clock.now())
     log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
@@ -161,8 +178,8 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
 def enable(client: Client, *, by: Principal, reason: str) -> Client:
     """Let a client that was disabled, or closed since nobody used it, work again, with new tokens only.
 
-    One that was disabled is enabled by somebody else than who did that. Raises NotFound, PutAway, SecondPersonNeeded,
-    AgentRetired, and what the guards raise.
+    One that was disabled is enabled by somebody else than those who did that. Raises NotFound, PutAway,
+    SecondPersonNeeded, AgentRetired, and what the guards raise.
     """
     if client.agent_id is not None:
         locks.shared([(Lock.AGENT, client.agent_id)])
@@ -173,6 +190,10 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
         raise PutAway
     if locked.idle != Client.Idle.CLOSED:  # what nobody used was stopped by nobody
         independence.check_start(f"client:{locked.client_id}", Action.CLIENT_DISABLED, by)
+        if by != SYSTEM and str(by) in stopped_by(locked.client_id):
+            raise independence.SecondPersonNeeded
+    for check in _START_GUARDS.values():
+        check(locked.client_id)
     if locked.agent_id is not None:
         _check_not_retired(locked.agent_id)
     _pass_guards(locked.agent, locked.api_scopes)
@@ -181,6 +202,11 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
     log.record(Action.CLIENT_ENABLED, about=_about(locked), by=by, reason=reason)
     changes.note(changes.Kind.CLIENT, f"client:{locked.client_id}", agent_id=locked.agent_id)
     return locked
+
+
+def stopped_by(client_id: str) -> set[str]:
+    """Return whose stops hold a client: those who disabled it since it was last enabled."""
+    return independence.stopped_by(f"client:{client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED)
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 
-from audit import clock, log, timeline
+from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 
@@ -245,11 +245,7 @@ def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
 
 def stopped_by(grant_id: UUID) -> set[str]:
     """Return whose stops hold a grant: those who suspended it since it was last restored."""
-    actions = (Action.GRANT_SUSPENDED, Action.GRANT_RESTORED)
-    who: set[str] = set()
-    for event in timeline.about(f"grant:{grant_id}").filter(action__in=actions):
-        who = who | {event.actor} if event.action == Action.GRANT_SUSPENDED else set()
-    return who
+    return independence.stopped_by(f"grant:{grant_id}", Action.GRANT_SUSPENDED, Action.GRANT_RESTORED)
 
 
 @transaction.atomic

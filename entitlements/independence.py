@@ -61,6 +61,14 @@ def check_start(link: str, stopped: Action, by: Principal, **said: object) -> No
         raise SecondPersonNeeded
 
 
+def stopped_by(link: str, stopped: Action, started: Action) -> set[str]:
+    """Return whose stops hold a thing: those who stopped it since it was last started, as the record names them."""
+    who: set[str] = set()
+    for event in timeline.about(link).filter(action__in=(stopped, started)):
+        who = who | {event.actor} if event.action == stopped else set()
+    return who
+
+
 def _names_of(by: Principal) -> set[str]:
     """Name every account of whoever acts, as the record names them."""
     acts = Person.objects.filter(login=by.name).first()

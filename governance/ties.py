@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from entitlements import clients, grants, people
+from entitlements import agents, clients, grants, people
 from entitlements.api import tools, visibility
 from entitlements.models import Person
 
@@ -22,6 +22,8 @@ def register() -> None:
     clients.guard("combinations", separation.check_scopes)
     tools.look_before_classing("combinations", reclassing.check)
     grants.start_guard("reviews", stops.check)
+    agents.start_guard("reviews", stops.check_agent)
+    clients.start_guard("reviews", stops.check_client)
     people.WHEN_DISABLED["approvals"] = find_others
     requests.WHEN_SUBMITTED["rules"] = approvalrules.consider
     people.WHEN_DISABLED["reviews"] = find_reviewers

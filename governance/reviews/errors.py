@@ -188,7 +188,7 @@ class NotSuspendedHere(DomainError):
 
 
 class StoppedByReview(DomainError):
-    """A review stopped this access; it works again by what the review offers for that, or not at all."""
+    """A review stopped this; it works again by what the review offers for that, or not at all."""
 
     code, status = "stopped_by_review", HTTPStatus.CONFLICT
 

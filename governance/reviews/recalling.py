@@ -128,7 +128,7 @@ def _take_back(
 ) -> list[str]:
     """Let these answers no longer count, undo what they cut where that is not final, and open the item.
 
-    Returns the grants that stay stopped, since theirs was not the only stop.
+    Returns the grants, or the key of what is no grant, that stay stopped, since theirs was not the only stop.
     """
     cuts = list(
         Remediation.objects.filter(decision__in=said, finished_at=None, final_at__isnull=False)
@@ -161,4 +161,10 @@ def _record(
 ) -> None:
     links = [f"decision:{each.pk}" for each in said]
     detail = {"still_suspended": left} if left else {}
-    log.record(action, about=[*ending.about(item, left), *links], by=by.principal, reason=reason, detail=detail)
+    log.record(
+        action,
+        about=[*ending.about(item, left if kinds.of(item) is None else ()), *links],
+        by=by.principal,
+        reason=reason,
+        detail=detail,
+    )

@@ -176,15 +176,16 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
 
     Whoever took it away puts it back by recalling the answer, which the product carries out. Raises what the verbs on
     grants raise; a grant that ended meanwhile stays ended, and one that somebody else or another review stopped too
-    stays stopped: those are returned. `under` says of each grant on which version the cut above this one was made, and
-    which it has now that that one is undone; it grows.
+    stays stopped: those are returned, or the key of what is no grant. `under` says of each grant on which version the
+    cut above this one was made, and which it has now that that one is undone; it grows.
     """
     remediation.state = _STATE.WITHDRAWN
     remediation.save(update_fields=["state"])  # first: from here on the cut stands in nobody's way
     if (kind := kinds.of(remediation.decision.item)) is not None:
-        if kind.undo is not None:
-            kind.undo(remediation.decision.item, remediation.before, kinds.Cut(by, reason))
-        return []
+        made_by = remediation.decision.decided_by.principal
+        cut = kinds.Cut(by, reason, undoes=made_by)
+        is_back = kind.undo is not None and kind.undo(remediation.decision.item, remediation.before, cut)
+        return [] if is_back else [remediation.decision.item.subject_key]
     own, left = {str(remediation.decision.decided_by.principal)}, []
     still = {
         str(pk) for pk in Grant.objects.filter(pk__in=remediation.before, ended_at=None).values_list("pk", flat=True)
@@ -210,7 +211,9 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
 
 
 def working(item: ReviewItem, held: Collection[str]) -> set[str]:
-    """Return which of some grants work, for whom an item is about."""
+    """Return which of some grants work, for whom an item is about; none of what is no grant."""
+    if kinds.of(item) is not None:
+        return set()
     rows = Grant.objects.filter(pk__in=held).exclude(state=Grant.State.SUSPENDED)
     if item.subject_kind == ReviewItem.Subject.DELEGATION:
         rows = rows.filter(Q(subjects__person=item.holder) | Q(ended_at__isnull=False))

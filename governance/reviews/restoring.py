@@ -22,10 +22,11 @@ from .errors import ConflictOfInterest, NotSuspendedHere
 
 
 @transaction.atomic
-def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
+def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
     """Put back all that the deadline suspended of an item. Nobody who was to answer it does, nor who has a conflict.
 
-    What somebody else stopped as well stays stopped, and the record says so.
+    What somebody else stopped as well stays stopped, and the record says so; returns the grants, or the key of what is
+    no grant, for which that is so.
     Raises ReasonRequired, NotFound, NotSuspendedHere, ConflictOfInterest, and what the verb on grants raises.
     """
     if not reason.strip():
@@ -58,22 +59,31 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> NoAnswer:
     if row.item.subject_kind == ReviewItem.Subject.DELEGATION:
         left = _bring_back(row, taken, by=by, reason=reason)
     else:
-        left = [each for each in stopped if grants.stopped_by(each) - {str(SYSTEM)} or stops.stands(each)]
-        for grant in stopped:
-            if grant not in left:
-                grants.restore(grant, by=by.principal, reason=reason)
-        _put_back(row, by=by, reason=reason)
+        left = _start(stopped, by=by, reason=reason) or _put_back(row, by=by, reason=reason)
     about = ending.about(row.item, taken)
-    detail = {"still_suspended": [str(grant) for grant in left]} if left else {}
+    detail = {"still_suspended": left} if left else {}
     log.record(Action.REVIEW_ACCESS_RESTORED, about=about, by=by.principal, reason=reason, detail=detail)
-    return row
+    return left
 
 
-def _put_back(row: NoAnswer, *, by: Person, reason: str) -> None:
-    """Put back what the deadline took away and that is no grant."""
+def _start(stopped: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
+    """Restore grants that the deadline suspended; returns those that somebody else stopped too."""
+    left = []
+    for grant in stopped:
+        if grants.stopped_by(grant) - {str(SYSTEM)} or stops.stands(grant):
+            left.append(str(grant))
+        else:
+            grants.restore(grant, by=by.principal, reason=reason)
+    return left
+
+
+def _put_back(row: NoAnswer, *, by: Person, reason: str) -> list[str]:
+    """Put back what the deadline took away and that is no grant; returns its key where somebody else stopped it too."""
     kind = kinds.of(row.item)
-    if kind is not None and kind.undo is not None:
-        kind.undo(row.item, row.before, kinds.Cut(by.principal, reason))
+    if kind is None or kind.undo is None:
+        return []
+    is_back = kind.undo(row.item, row.before, kinds.Cut(by.principal, reason, undoes=SYSTEM))
+    return [] if is_back else [row.item.subject_key]
 
 
 def _taken(row: NoAnswer) -> list[UUID]:
@@ -81,11 +91,11 @@ def _taken(row: NoAnswer) -> list[UUID]:
     return sorted({*row.grants, *(UUID(grant) for grant in row.before if kinds.of(row.item) is None)})
 
 
-def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str) -> list[UUID]:
+def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
     """Let grants serve a person again; returns those that do not, or do not work, and have not ended."""
     open_grants = Grant.objects.filter(pk__in=taken, ended_at=None).order_by("pk").values_list("pk", flat=True)
     return [
-        each
+        str(each)
         for each in open_grants
         if not leaving.put_back(row.item, each, {str(SYSTEM)}, by=by.principal, reason=reason)
     ]

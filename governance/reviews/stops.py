@@ -34,6 +34,28 @@ def _concerns(grant_id: UUID, item: str) -> Q:
     return is_another | Q(Exists(named))
 
 
+def stands_on(subject: ReviewItem.Subject, key: str) -> bool:
+    """Whether a review holds stopped what is no grant: by its deadline, or a removal neither final nor taken back."""
+    unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
+    if unanswered.filter(item__subject_kind=subject, item__subject_key=key).exists():
+        return True
+    cuts = Remediation.objects.filter(final_at__isnull=False, finished_at=None, applied_at__isnull=False)
+    cuts = cuts.filter(decision__item__subject_kind=subject, decision__item__subject_key=key)
+    return cuts.exclude(state=Remediation.State.WITHDRAWN).exists()
+
+
+def check_agent(slug: str) -> None:
+    """Refuse to restore an agent that a review stopped; its own verbs let go first. Raises StoppedByReview."""
+    if stands_on(ReviewItem.Subject.AGENT, slug):
+        raise StoppedByReview
+
+
+def check_client(client_id: str) -> None:
+    """Refuse to enable a client that a review stopped; its own verbs let go first. Raises StoppedByReview."""
+    if stands_on(ReviewItem.Subject.CLIENT, client_id):
+        raise StoppedByReview
+
+
 def check(grant_id: UUID) -> None:
     """Refuse to restore what a review stopped; its own verbs let go first. Raises StoppedByReview."""
     if stands(grant_id):

@@ -151,8 +151,9 @@ def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         reviews.reopen(row.pk, by=by, reason=doors.reason(request))
         doors.done(request, _("The item is open again."))
     elif name == "restore":
-        reviews.restore(row.pk, by=by, reason=doors.reason(request))
-        doors.done(request, _("The access works again."))
+        left = reviews.restore(row.pk, by=by, reason=doors.reason(request))
+        said = _("This review lets it go. It stays stopped, since somebody else or another review stopped it too.")
+        doors.done(request, said if left else _("The access works again."))
     else:
         _cut(request, row, name)
     return redirect(f"/reviews/{slug}/items/{item}/")

@@ -16,6 +16,7 @@ from entitlements.errors import DomainError
 from entitlements.models import Agent
 from governance import ownership
 from governance.models import ReviewDecision, ReviewItem
+from governance.reviews import stops
 
 from . import asking
 from .kind import Cut, Kind
@@ -43,6 +44,8 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
 def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
     agent = _of(item)
     if agent.status != Agent.Status.SUSPENDED or before["was"] == Agent.Status.SUSPENDED:
+        return False
+    if agents.stopped_by(agent.slug) - {str(cut.undoes)} or stops.stands_on(ReviewItem.Subject.AGENT, agent.slug):
         return False
     agents.restore(agent, by=cut.by, reason=cut.reason)
     return True

@@ -8,6 +8,7 @@ from typing import Any
 from entitlements import clients
 from entitlements.models import Client
 from governance.models import ReviewItem
+from governance.reviews import stops
 
 from . import asking
 from .kind import Cut, Kind
@@ -24,14 +25,20 @@ def _of(item: ReviewItem) -> Client:
 
 def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
     client = _of(item)
+    if client.status != Client.Status.ACTIVE:
+        return {"was": client.status}
     clients.disable(client, by=cut.by, reason=cut.reason)
     return {"was": client.status}
 
 
 def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
-    if before["was"] != Client.Status.ACTIVE:
+    client = _of(item)
+    if before["was"] != Client.Status.ACTIVE or client.status != Client.Status.DISABLED:
         return False
-    clients.enable(_of(item), by=cut.by, reason=cut.reason)
+    others = clients.stopped_by(client.client_id) - {str(cut.undoes)}
+    if others or stops.stands_on(ReviewItem.Subject.CLIENT, client.client_id):
+        return False
+    clients.enable(client, by=cut.by, reason=cut.reason)
     return True
 
 

@@ -12,11 +12,15 @@ from governance.models import ReviewItem
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What an answer takes away: all of it, or with `kept` all but these tools, by their keys."""
+    """What an answer takes away: all of it, or with `kept` all but these tools, by their keys.
+
+    Where a cut is put back, `undoes` names who made it.
+    """
 
     by: Principal
     reason: str
     kept: frozenset[int] | None = None
+    undoes: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True)

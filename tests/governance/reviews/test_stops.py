@@ -9,17 +9,19 @@ import pytest
 
 from audit import clock, timeline
 from audit.actions import Action
-from entitlements import grants
+from entitlements import agents, clients, grants
 from entitlements.independence import SecondPersonNeeded
-from entitlements.models import Grant
+from entitlements.models import Agent, Client, Grant, Person
 from governance import reviews
-from governance.models import NoAnswer, Remediation
+from governance.models import Campaign, NoAnswer, Remediation
 from governance.reviews import deadlines
 from governance.reviews.errors import StoppedByReview
 from tests import make
+from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
+from tests.governance.reviews.kinds import begin, of, remove
 
 pytestmark = pytest.mark.django_db
 
@@ -147,3 +149,106 @@ def test_whoever_has_a_conflict_does_not_except_a_cut() -> None:
         with pytest.raises(reviews.ConflictOfInterest):
             reviews.make_exception(cut, control="watched", expires_at=until, by=who, reason="vendor")
     assert reviews.make_exception(cut, control="watched", expires_at=until, by=company.rob, reason="vendor").pk
+
+
+# what is no grant
+
+
+def bot() -> Agent:
+    return Agent.objects.get(slug="research-bot")
+
+
+def credential() -> Client:
+    return Client.objects.get(client_id="desk")
+
+
+type Thing = Callable[[], Agent | Client]
+THINGS: list[tuple[str, str, Thing]] = [("ownership", "research-bot", bot), ("credential", "desk", credential)]
+
+
+def unanswered(kind: str, at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign]:
+    """An agent, or a client of it, that the deadline of a second review stopped."""
+    company = companies.found()
+    make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=60))
+    make.client(company.bot, "desk", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    first = worlds.campaign(company, slug="first")
+    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    campaign = begin(company, kind)
+    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    at(timedelta(days=19))
+    reviews.apply_due()
+    return company, campaign
+
+
+def stop(thing: Agent | Client, by: Person) -> None:
+    """Stop it as whoever may stop anything does."""
+    kind, key = ("agent", thing.slug) if isinstance(thing, Agent) else ("client", thing.client_id)
+    body = {"target": {"type": kind, "id": key}, "reason": "stolen key", "wait": False}
+    told = client.of(by).post("/api/v1/revocations", body)
+    assert told.status_code < 300, told.json()
+
+
+def start(thing: Agent | Client, by: Person) -> None:
+    if isinstance(thing, Agent):
+        agents.restore(thing, by=by.principal, reason="fine")
+    else:
+        clients.enable(thing, by=by.principal, reason="fine")
+
+
+@pytest.mark.parametrize(("kind", "key", "thing"), THINGS)
+def test_what_is_no_grant_and_was_stopped_by_a_review_comes_back_through_it_alone(
+    kind: str, key: str, thing: Thing, at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign = unanswered(kind, at, monkeypatch)
+    with pytest.raises(StoppedByReview):
+        start(thing(), company.rob)
+    reviews.restore(of(campaign, key).pk, by=company.rob, reason="needed")
+    assert thing().status == "active"
+
+
+@pytest.mark.parametrize(("kind", "key", "thing"), THINGS)
+def test_putting_back_what_is_no_grant_leaves_the_stop_that_somebody_made_meanwhile(
+    kind: str, key: str, thing: Thing, at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign = unanswered(kind, at, monkeypatch)
+    stopped = thing().status
+    stop(thing(), company.resa)
+
+    reviews.restore(of(campaign, key).pk, by=company.rob, reason="needed")
+
+    assert thing().status == stopped
+    said = timeline.of("item", of(campaign, key).pk).filter(action=Action.REVIEW_ACCESS_RESTORED).get()
+    assert said.detail["still_suspended"] == [key]
+    with pytest.raises(SecondPersonNeeded):
+        start(thing(), company.resa)
+    start(thing(), company.rob)
+    assert thing().status == "active"
+
+
+@pytest.mark.parametrize(("kind", "key", "thing"), THINGS)
+def test_taking_an_answer_back_leaves_the_stop_of_what_is_no_grant_that_somebody_made_meanwhile(
+    kind: str, key: str, thing: Thing
+) -> None:
+    company, _ = worlds.found()
+    make.client(company.bot, "desk", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    campaign = begin(company, kind)
+    item, by = of(campaign, key), worlds.live(of(campaign, key)).reviewer
+    assert by is not None
+    remove(campaign, by, item)
+    with pytest.raises(StoppedByReview):
+        start(thing(), company.rob)
+    stopped = thing().status
+    stop(thing(), company.resa)
+    reviews.recall(item.pk, by=by)
+    assert thing().status == stopped
+    start(thing(), company.rob)
+    assert thing().status == "active"
+
+
+def test_what_two_reviews_stopped_is_let_go_by_the_second(at: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    company, campaign = unanswered("ownership", at, monkeypatch)
+    Campaign.objects.filter(pk=campaign.pk).update(slug="silent")
+    second = begin(company, "ownership")
+    remove(second, company.sofia, of(second, "research-bot"))
+    reviews.restore(of(campaign, "research-bot").pk, by=company.rob, reason="needed")
+    assert bot().status == "suspended"
