@@ -24,6 +24,7 @@ window.beside = (() => {
     spent.delete(address);
     return ms;
   };
+  const give = (address, ms) => spent.set(address, (spent.get(address) || 0) + ms); // it could not be told after all
   const body = (extra) => {
     const token = document.querySelector("[name=csrfmiddlewaretoken]");
     return new URLSearchParams({ csrfmiddlewaretoken: token ? token.value : "", ...extra });
@@ -44,10 +45,12 @@ window.beside = (() => {
       if (!root.isConnected || !seen.size) return;
       if (document.visibilityState !== "visible") { timer = setTimeout(tell, 1000); return; }
       observer.disconnect();
+      const ms = take(address);
+      let answer = null;
       try {
-        const answer = await fetch(`${address}looked/`, { method: "POST", credentials: "same-origin", body: body({ evidence: "yes", ms: take(address) }) });
-        if (answer.ok) opened();
+        answer = await fetch(`${address}looked/`, { method: "POST", credentials: "same-origin", redirect: "manual", body: body({ evidence: "yes", ms }) });
       } catch { /* without a connection nothing is noted; the next look is */ }
+      if (answer && answer.ok) opened(); else give(address, ms);
     };
     const observer = new IntersectionObserver((entries) => {
       for (const entry of entries) if (entry.isIntersecting) seen.add(entry.target); else seen.delete(entry.target);
@@ -82,5 +85,5 @@ window.beside = (() => {
     replaying(page, page.dataset.would);
     if ("mine" in page.dataset) watch(page, page.dataset.evidenceOf, () => { page.dataset.opened = "yes"; });
   }
-  return { look, take, watch, replaying, body };
+  return { look, take, give, watch, replaying, body };
 })();

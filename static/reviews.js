@@ -11,7 +11,7 @@
   const states = new Map(), undo = [], waiting = new Set(), conflicts = new Set();
   const wide = matchMedia("(min-width: 1240px)"), roomy = matchMedia("(min-width: 1440px)");
   const STORE = `review:${location.pathname}`;
-  let current = rows[0], offline = false, retry = 0;
+  let current = rows[0], offline = false, isOut = false, retry = 0;
   form.classList.add("scripted");
 
   const say = (sentence, row, more = {}) => {
@@ -61,10 +61,14 @@
 
   const timers = new Map(), busy = new Set();
 
-  // What could not be sent outlives a reload of this tab, and nothing else.
+  // What could not be sent outlives a reload of this tab, and nothing else; what another page of the list keeps stays.
+  const revision = (row) => row.querySelector("[data-rev]");
+  const stored = () => JSON.parse(sessionStorage.getItem(STORE) || "{}");
   const remember = () => {
-    const unsent = Object.fromEntries([...waiting].map((row) => [row.dataset.item, read(row)]));
-    if (waiting.size) sessionStorage.setItem(STORE, JSON.stringify(unsent)); else sessionStorage.removeItem(STORE);
+    const unsent = stored();
+    for (const row of rows) delete unsent[row.dataset.item];
+    for (const row of [...waiting, ...conflicts]) unsent[row.dataset.item] = { ...read(row), rev: conflicts.has(row) ? null : revision(row).value };
+    if (Object.keys(unsent).length) sessionStorage.setItem(STORE, JSON.stringify(unsent)); else sessionStorage.removeItem(STORE);
   };
 
   const send = async (row) => {
@@ -73,26 +77,35 @@
     const id = row.dataset.item, state = read(row), ms = beside.take(row.dataset.at);
     const body = beside.body({
       [`verb:${id}`]: state.verb, [`reason:${id}`]: state.reason, [`comment:${id}`]: state.comment,
-      [`until:${id}`]: state.until, [`rev:${id}`]: row.querySelector("[data-rev]").value, ms,
+      [`until:${id}`]: state.until, [`rev:${id}`]: revision(row).value, ms,
     });
-    if (state.verb === "reduce") for (const line of state.kept.split(",")) body.append(`keep:${id}`, line);
-    busy.add(row);
-    let answer = null;
-    try {
-      answer = await fetch(`${row.dataset.at}draft/`, { method: "POST", body, credentials: "same-origin" });
-    } catch {
-      waiting.add(row);
+    if (state.verb === "reduce") {
+      for (const line of state.kept.split(",")) body.append(`keep:${id}`, line);
+      body.append(`limits:${id}`, revision(row).dataset.limits); // tighter limits that were drafted beside it stay with it
     }
-    const told = answer ? await answer.json().catch(() => ({})) : {};
-    if (answer && answer.ok) row.querySelector("[data-rev]").value = told.rev;
+    busy.add(row);
+    let answer = null, told = null;
+    try {
+      answer = await fetch(`${row.dataset.at}draft/`, { method: "POST", body, credentials: "same-origin", redirect: "manual" });
+      told = await answer.json();
+    } catch { /* without a connection, or no answer of the workbench: said below */ }
+    const isKept = Boolean(answer && answer.ok && told && told.rev);
+    if (isKept) revision(row).value = told.rev;
     busy.delete(row); // not before the revision is known: whatever is sent next names it
-    if (!answer) { lost(); return; }
-    if (answer.ok) {
+    // A redirect leads to the sign-in; without words of ours a 403 says that somebody signed in anew since.
+    isOut = Boolean(answer && !told && (answer.type === "opaqueredirect" || answer.status === 403));
+    if (isOut || !answer || answer.status >= 500 || (answer.ok && !isKept)) {
+      waiting.add(row);
+      beside.give(row.dataset.at, ms);
+      lost();
+      return;
+    }
+    if (isKept) {
       row.querySelector("[data-said]").textContent = state.verb ? words.kept : "";
       words.drafted = told.drafted;
       if (waiting.has(row)) send(row);
     } else {
-      refused(row, answer.status, told);
+      refused(row, answer.status, told || {});
     }
     if (offline && !waiting.size) { offline = false; banner.hidden = true; say(words.online); }
     remember();
@@ -109,7 +122,7 @@
     shown.hidden = false;
     if (stale) {
       conflicts.add(row);
-      row.querySelector("[data-rev]").value = told.rev;
+      revision(row).value = told.rev;
       const mine = document.createElement("button");
       mine.type = "button";
       mine.className = "small";
@@ -129,13 +142,14 @@
   const lost = () => {
     offline = true;
     banner.hidden = false;
-    say(words.offline);
+    for (const each of banner.querySelectorAll("[data-out]")) each.hidden = (each.dataset.out === "yes") !== isOut;
+    say(isOut ? words.out : words.offline);
     remember();
     clearTimeout(retry);
-    retry = setTimeout(() => { for (const row of [...waiting]) send(row); }, 3000);
+    if (!isOut) retry = setTimeout(() => { for (const row of [...waiting]) send(row); }, 3000); // the form of whoever is out counts no more
   };
   window.addEventListener("online", () => { for (const row of [...waiting]) send(row); });
-  window.addEventListener("beforeunload", (event) => { if (waiting.size || timers.size || busy.size) event.preventDefault(); });
+  window.addEventListener("beforeunload", (event) => { if ((waiting.size && !isOut) || timers.size || busy.size) event.preventDefault(); });
 
   const changed = (row, quiet) => {
     show(row);
@@ -359,6 +373,7 @@
     const [row, state] = last;
     write(row, state);
     changed(row, true);
+    if ("away" in row.dataset) { delete row.dataset.away; place(); } // what is undone is shown, whatever was looked for
     say(words.undone, row);
     focus(row);
   };
@@ -401,7 +416,7 @@
     if (event.key === "Enter" && event.target.matches("input[name^='keep:']")) { event.preventDefault(); reduced(row); return; }
     if (event.target !== row) return;
     const act = event.key.length > 1 || single.on() ? KEYS[event.key] : null; // the arrows and Enter always work
-    if (act) { event.preventDefault(); act(row); }
+    if (act) { event.preventDefault(); if (!event.repeat || !ANSWERS.includes(act)) act(row); } // a key held down answers once
   });
   grid.addEventListener("focusin", (event) => {
     const row = event.target.closest("tr[data-item]");
@@ -438,9 +453,12 @@
   window.addEventListener("pageshow", () => { delete words.settled; delete aside.dataset.settled; });
 
   for (const row of rows) { show(row); states.set(row, read(row)); }
-  const unsent = JSON.parse(sessionStorage.getItem(STORE) || "{}");
+  const unsent = stored();
   for (const row of rows) {
-    if (unsent[row.dataset.item]) { write(row, unsent[row.dataset.item]); changed(row); }
+    const { rev, ...state } = unsent[row.dataset.item] || {};
+    if (rev === undefined) continue;
+    write(row, state);
+    if (rev === revision(row).value) changed(row); else refused(row, 412, { rev: revision(row).value, saved_at: revision(row).dataset.savedAt });
   }
   count();
   const named = rows.find((row) => `#${row.id}` === location.hash);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -313,6 +314,12 @@ def spread(name: str, bounds: Sequence[float]) -> SafeString:
 def of_draft(drawn: Mapping[str, SafeString], draft: Draft | None) -> SafeString:
     """Return what is drawn with the reason of a draft chosen, or with none."""
     return drawn[draft.reason_code if draft else ""]
+
+
+@register.filter
+def limits_of(draft: Draft | None) -> str:
+    """Return the tighter limits of a draft as JSON, by line; empty where it has none."""
+    return json.dumps(draft.limits) if draft and draft.limits else ""
 
 
 @register.filter

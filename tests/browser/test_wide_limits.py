@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import expect
 
+from scripts.devservers import until
 from tests.browser.conftest import PASSWORD, Visitor, complaints
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -123,3 +124,12 @@ def test_beside_an_item_a_limit_is_lowered_by_keys_alone(visitor: Visitor, revie
     page.locator("aside").get_by_text("As you drafted it: 0 of 61 calls would have been denied.").wait_for()
     expect(page.locator("aside input[name$=':amount']")).to_have_count(0)
     assert (wrong, visitor.wrong) == ([], [])
+    keys.press("Escape")
+    page.locator(f"#{name}").focus()
+    rev = Draft.objects.get().rev
+    keys.press("r")
+    assert until(lambda: Draft.objects.get().verb == "revoke", 10)
+    page.locator(f"#{name}").focus()
+    keys.press("z")
+    assert until(lambda: Draft.objects.get().verb == "reduce", 10)
+    assert (list(Draft.objects.get().limits.values()), Draft.objects.get().rev > rev + 1) == ([limits], True)

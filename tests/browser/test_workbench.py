@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import pytest
@@ -210,3 +211,110 @@ def test_what_changes_while_the_last_change_is_being_kept_is_kept_after_it(visit
     row.get_by_text("Kept as a draft").wait_for()
     assert (Draft.objects.get().rev, Draft.objects.get().reason_code) == (2, "dont_understand")
     assert visitor.wrong == []
+
+
+def test_who_is_signed_out_loses_no_answer_and_is_told(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import Draft  # noqa: PLC0415
+
+    page = visitor.page
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    page.context.clear_cookies()  # as whose session is over
+    row = page.locator("tr[data-item]").nth(2)
+    row.focus()
+    page.keyboard.press("u")
+    row.locator("select").select_option("dont_understand")
+    page.get_by_text("You are signed out.").first.wait_for()
+    assert row.locator("[data-said]").inner_text() == ""
+    assert page.locator("[data-banner] [data-out=no]").is_hidden()
+    assert not Draft.objects.exists()
+    page.get_by_role("link", name="Sign in again").click()
+    page.wait_for_url(re.compile(r"/login/\?next="))
+    page.keyboard.type("sofia")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**" + WORK)
+    page.locator("form[data-drafted='1']").wait_for()
+    assert (Draft.objects.get().verb, Draft.objects.get().reason_code) == ("abstain", "dont_understand")
+
+
+def test_who_signed_in_anew_elsewhere_loses_no_answer(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    """The form of this page counts no more, since its token was that of the session before."""
+    from governance.models import Draft  # noqa: PLC0415
+
+    page = visitor.page
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    page.context.clear_cookies()
+    other = Visitor(page.context.new_page(), visitor.address)
+    other.sign_in("sofia")
+    page.locator("tr[data-item]").nth(2).focus()
+    page.keyboard.press("u")
+    page.get_by_text("You are signed out.").first.wait_for()
+    page.get_by_role("link", name="Sign in again").click()
+    page.wait_for_url("**" + WORK)
+    page.locator("form[data-drafted='1']").wait_for()
+    assert Draft.objects.get().verb == "abstain"
+
+
+def test_an_answer_that_the_server_could_not_take_is_sent_again(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.models import Draft  # noqa: PLC0415
+
+    page = visitor.page
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    page.route("**/draft/", lambda route: route.fulfill(status=502, body="Bad gateway"), times=1)
+    page.locator("tr[data-item]").nth(2).focus()
+    page.keyboard.press("u")
+    page.get_by_text("No connection.").first.wait_for()
+    page.locator("form[data-drafted='1']").wait_for()
+    assert page.locator("[data-banner]").is_hidden()
+    assert Draft.objects.get().verb == "abstain"
+
+
+def test_what_was_not_sent_takes_the_place_of_nothing_that_was_said_elsewhere_since(
+    visitor: Visitor,
+    review: None,  # noqa: ARG001
+) -> None:
+    from governance.models import Draft  # noqa: PLC0415
+
+    page = visitor.page
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    page.route("**/draft/", lambda route: route.abort())
+    mine = page.locator("tr[data-item]").nth(2)
+    mine.focus()
+    page.keyboard.press("u")
+    page.locator("[data-banner]").wait_for()
+    other = page.context.new_page()
+    other.goto(visitor.address + WORK)
+    theirs = other.locator("tr[data-item]").nth(2)
+    theirs.focus()
+    other.keyboard.press("r")
+    theirs.locator("select").select_option("duplicate")
+    other.locator("form[data-drafted='1']").wait_for()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.unroute("**/draft/")
+    for _ in range(2):  # and what is not confirmed is still there after another reload
+        page.reload()
+        mine.get_by_text("changed elsewhere at").wait_for()
+        assert mine.get_attribute("data-verb") == "abstain"
+    page.wait_for_timeout(600)
+    assert Draft.objects.get().verb == "revoke"
+    mine.get_by_role("button", name="Keep mine").click()
+    mine.get_by_text("Kept as a draft").wait_for()
+    assert Draft.objects.get().verb == "abstain"
+
+
+def test_a_key_that_is_held_down_answers_once(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    page = visitor.page
+    visitor.sign_in("sofia")
+    visitor.go("/reviews/q4/work/")  # the harmless ones stand together, last
+    harmless = "tr[data-item]:not([data-unseen]):not([data-weighty])"
+    page.locator(f"{harmless}:has(+ {harmless})").first.focus()
+    for _ in range(4):  # a key that goes down again without coming up is held
+        page.keyboard.down("a")
+    page.keyboard.up("a")
+    page.locator("form[data-drafted='1']").wait_for()
+    assert page.locator("tr[data-verb]").count() == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -128,7 +130,8 @@ def _kept(draft: Draft | None) -> Answer:
 def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
     """Read one answer of the form. Ticked lines count only where some are kept. Raises Malformed.
 
-    The form of the grid has no limits: those that were drafted beside the item stay while their lines do.
+    The form of the grid has no limits: those that were drafted beside the item stay while their lines do, and its
+    script sends them along, so that they come back with an answer that is undone.
     """
     given = {part: request.POST.get(f"{part}:{name}", "").strip() for part in ("verb", "reason", "comment", "until")}
     lines = [doors.number(line) for line in request.POST.getlist(f"keep:{name}")]
@@ -143,9 +146,19 @@ def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
         except ValueError as error:
             raise Malformed from error
         until = datetime.combine(day, time.max, UTC) if day else None
-    limits = {line: caps for line, caps in _kept(draft).limits.items() if line in kept}
+    limits = {line: caps for line, caps in _limits(request.POST.get(f"limits:{name}", ""), draft) if line in kept}
     days = (None, until) if verb == reviewing.Verb.REVOKE else (until, None)
     return Answer(verb, given["reason"], given["comment"][:2000], kept, limits, *days)
+
+
+def _limits(sent: str, draft: Draft | None) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    """Return the limits that were sent, or else those of the draft, each with its line. Raises Malformed."""
+    if not sent or "\\u0000" in sent:  # the one character that the database cannot hold
+        return _kept(draft).limits.items()
+    try:
+        return [(int(line), dict(caps)) for line, caps in json.loads(sent).items()]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Malformed from error
 
 
 def _rev(request: HttpRequest, name: str) -> int:
