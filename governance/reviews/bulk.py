@@ -18,9 +18,18 @@ from django.core import signing
 from django.db.models import Prefetch
 
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.models import Person
+from entitlements.models import Person, Tool
 from entitlements.words import Risk
-from governance.models import Assignment, Campaign, PopulationRow, ReviewDecision, ReviewItem, ReviewLine, Suggestion
+from governance.models import (
+    Assignment,
+    Campaign,
+    NewerSignal,
+    PopulationRow,
+    ReviewDecision,
+    ReviewItem,
+    ReviewLine,
+    Suggestion,
+)
 from governance.reviewing import Verb
 
 from .answering import hers, save_draft
@@ -41,6 +50,7 @@ class Bar(StrEnum):
     UNSEEN = "calls_not_visible"
     OTHER_TOOLS = "other_tools"
     NOT_SUGGESTED = "keeping_not_suggested"
+    FOUND = "found_since_it_began"
     CHANGED = "changed_or_never_reviewed"
     NOTHING_SUGGESTED = "no_reduction_suggested"
 
@@ -106,8 +116,8 @@ def _mine(campaign: Campaign, items: Sequence[UUID], by: Person) -> list[ReviewI
     rows = ReviewItem.objects.filter(pk__in=items, campaign=campaign, state=ReviewItem.State.IN_REVIEW)
     found = (
         rows.filter(pk__in=live.values("item"))
-        .select_related("suggestion", "campaign")
-        .prefetch_related("lines", Prefetch("assignments", live.select_related("draft"), to_attr="live"))
+        .select_related("suggestion", "newer_signal", "campaign")
+        .prefetch_related("lines__tool", Prefetch("assignments", live.select_related("draft"), to_attr="live"))
     )
     return list(found.order_by("number"))
 
@@ -130,6 +140,7 @@ def _bar(item: ReviewItem, verb: Verb, *, first: ReviewItem) -> Bar | None:
         (any(line.usage_grade != ReviewLine.Grade.CALLS for line in lines), Bar.UNSEEN),
         (_tools(item) != _tools(first), Bar.OTHER_TOOLS),
         (not _suggested_to_keep(item), Bar.NOT_SUGGESTED),
+        (_found_since(item), Bar.FOUND),
         (not _is_as_reviewed(item), Bar.CHANGED),
     )
     return next((bar for stands, bar in bars if stands), None)
@@ -138,6 +149,15 @@ def _bar(item: ReviewItem, verb: Verb, *, first: ReviewItem) -> Bar | None:
 def _suggested_to_keep(item: ReviewItem) -> bool:
     suggestion: Suggestion | None = getattr(item, "suggestion", None)
     return suggestion is not None and suggestion.verdict == Suggestion.Verdict.KEEP
+
+
+def _found_since(item: ReviewItem) -> bool:
+    """Whether something speaks against it that did not when its population was taken: a newer signal, or a tool."""
+    newer: NewerSignal | None = getattr(item, "newer_signal", None)
+    if newer is not None and newer.stands and newer.verdict != Suggestion.Verdict.KEEP:
+        return True
+    tools = [line.tool for line in item.lines.all()]
+    return any(tool.state == Tool.State.QUARANTINED or tool.seen_id != tool.approved_id for tool in tools)
 
 
 def _tools(item: ReviewItem) -> str:

@@ -10,10 +10,10 @@ import pytest
 
 from audit import clock
 from entitlements.errors import ReasonRequired
-from entitlements.models import Grant
+from entitlements.models import Grant, Tool
 from governance import reviews
-from governance.models import Campaign, Draft, ReviewDecision, ReviewItem, Suggestion, UsageDay
-from governance.reviews import Answer, bulk
+from governance.models import Campaign, Draft, NewerSignal, ReviewDecision, ReviewItem, Suggestion, UsageDay
+from governance.reviews import Answer, bulk, suggesting
 from governance.reviews.errors import BadBulk
 from tests import make, shared
 from tests.entitlements.api import client
@@ -76,6 +76,23 @@ def test_keeping_in_bulk_is_for_what_is_alike_and_unchanged_alone(
         bulk.preview(campaign, [uuid4() for _ in range(201)], Answer("revoke", "unused"), by=company.sofia)
     Grant.objects.filter(agent__slug="one").update(version=7)
     assert bulk.preview(campaign, asked[:1], KEEP, by=company.sam).barred == {asked[0]: bulk.Bar.NOT_YOURS}
+
+
+def test_what_was_found_since_the_review_began_is_kept_by_itself(
+    review: tuple[Company, Campaign, dict[str, ReviewItem]],
+) -> None:
+    company, campaign, items = review
+    one = items["one"]
+    assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).eligible == (one.pk,)
+    tool = Tool.objects.filter(pk__in=one.lines.values("tool"))
+    tool.update(state=Tool.State.QUARANTINED)
+    assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).barred == {one.pk: bulk.Bar.FOUND}
+    tool.update(state=Tool.State.APPROVED)
+    told = {"item": one, "verdict": "look", "score": 0, "version": suggesting.VERSION, "seen_at": clock.now()}
+    newer = NewerSignal.objects.create(**told, reasons=[{"signal": "F2", "weight": 0}], stands=True)
+    assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).barred == {one.pk: bulk.Bar.FOUND}
+    NewerSignal.objects.filter(pk=newer.pk).update(stands=False)
+    assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).eligible == (one.pk,)
 
 
 def test_what_is_confirmed_is_drafted_under_one_number_and_nothing_else(
