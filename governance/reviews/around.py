@@ -35,8 +35,9 @@ CROSS JOIN LATERAL (
     SELECT array_agg(DISTINCT g.request_id) FILTER (WHERE g.request_id IS NOT NULL) AS requests,
            array_agg(DISTINCT p.login ORDER BY p.login) FILTER (WHERE p.login IS NOT NULL) AS people,
            array_agg(DISTINCT b.group_id ORDER BY b.group_id) FILTER (WHERE b.group_id IS NOT NULL) AS groups,
-           array_agg(DISTINCT r.payload::jsonb ->> 'owner') FILTER (WHERE c.state <> 'staging') AS owned
-    FROM governance_populationrow r JOIN entitlements_grant g ON g.id = r.grant_id
+           array_agg(DISTINCT r.payload::jsonb ->> 'owner') FILTER (WHERE c.state <> 'staging'
+               AND (r.grant_id IS NOT NULL OR i.subject_kind = 'agent')) AS owned
+    FROM governance_populationrow r LEFT JOIN entitlements_grant g ON g.id = r.grant_id
     LEFT JOIN entitlements_grantsubject b ON b.grant_id = g.id LEFT JOIN entitlements_person p ON p.id = b.person_id
     WHERE r.item_id = i.id) g
 WHERE i.id = ANY(%s::uuid[]) ORDER BY i.number

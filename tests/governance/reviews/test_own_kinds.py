@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import agents, people, roles
-from entitlements.models import ApiToken, Client, Role
+from entitlements.models import Agent, ApiToken, Client, Role
 from governance import reviews
 from governance.models import (
     NoAnswer,
@@ -50,6 +50,21 @@ def test_a_sponsor_is_asked_about_her_agent_and_removing_it_retires_it(
     assert company.bot.status == "retired"
     reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
     assert ties_out(campaign, tmp_path)
+
+
+def test_whoever_owned_an_agent_when_it_was_taken_answers_nothing_about_whose_it_is(company: Company) -> None:
+    people.edit(company.otto, by=SYSTEM, manager=company.mona)
+    Agent.objects.filter(pk=company.bot.pk).update(sponsor=company.otto)
+    campaign = begin(company, "ownership")
+    item = of(campaign, "research-bot")
+    assert worlds.live(item).reviewer == company.mona
+    Agent.objects.filter(pk=company.bot.pk).update(owner=company.bob)
+    worlds.answer(campaign, company.mona, [(item, Answer("abstain", "dont_understand"))])
+    skipped = worlds.live(item).resolution["skipped"]
+    assert worlds.live(item).reviewer != company.otto
+    assert {"who": "otto", "why": "owns_the_agent"} in skipped
+    with refused("technical owner"):
+        decide(item, company.otto)
 
 
 def test_a_removed_agent_works_again_when_the_answer_is_taken_back(company: Company) -> None:
