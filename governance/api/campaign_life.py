@@ -79,8 +79,12 @@ class NotGivenShown(Shown):
 
 
 class GivenShown(Shown):
-    """Which items the other may answer, which not, and how many were given."""
+    """Which items the other may answer, which not, and how many were given.
 
+    Where fewer are named than are `waiting`, these are the first of them: give them, then look again.
+    """
+
+    waiting = serializers.IntegerField()
     fits = serializers.ListField(child=serializers.UUIDField())
     barred = NotGivenShown(many=True)
     given = serializers.IntegerField()
@@ -103,7 +107,8 @@ class ReassignAll(OfReviews):
             asked = {"count": body["count"], "reason": body["reason"]}
             given = handing.give(campaign, of=people["of"], to=to, by=self.reviewer(), **asked)
         barred = [{"item": str(item), "why": why.value} for item, why in seen.barred.items()]
-        return Response({"fits": list(map(str, seen.fits)), "barred": barred, "given": given})
+        fits = list(map(str, seen.fits))
+        return Response({"waiting": seen.waiting, "fits": fits, "barred": barred, "given": given})
 
 
 class Resume(OfReviews):

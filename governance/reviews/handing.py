@@ -6,7 +6,9 @@ An answer is never given to many items by what they have in common; who answers 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import Final
 from uuid import UUID
 
@@ -23,35 +25,57 @@ from .errors import BadBulk
 
 MOST: Final = 200
 """How many items change hands at once."""
+LOOKED_AT: Final = 4000
+"""How many are looked at to find as many."""
 
 
 @dataclass(slots=True)
 class Look:
-    """Which of the items that wait for somebody another may answer, and why not the others."""
+    """Which of the items that wait for somebody another may answer, and why not the others; the first of them all.
 
+    `waiting` says how many wait, looked at or not.
+    """
+
+    waiting: int
     fits: list[UUID] = field(default_factory=list)
     barred: dict[UUID, Bar] = field(default_factory=dict)
+
+    @property
+    def looked_at(self) -> int:
+        """How many it was asked of."""
+        return len(self.fits) + len(self.barred)
 
 
 def look(campaign: Campaign, *, of: Person | None, to: Person) -> Look:
     """Say what would change hands from somebody, or from nobody, to another. Raises NotFound where nothing waits."""
-    waiting = Assignment.objects.filter(
+    rows = Assignment.objects.filter(
         item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=of
     )
-    of_stage: dict[int, list[UUID]] = defaultdict(list)
-    for item, stage in waiting.order_by("item__number").values_list("item", "stage")[:MOST]:
-        of_stage[stage].append(item)
-    if not of_stage or of == to:
+    waiting = list(rows.order_by("item__number").values_list("item", "stage")[:LOOKED_AT])
+    if not waiting or of == to:
         raise NotFound
-    found, accounts = Look(), independence.accounts_of(to)
+    found, accounts = Look(rows.count()), independence.accounts_of(to)
+    for some in batched(waiting, MOST):
+        for item, why in _against(some, to, accounts):
+            if why is not None:
+                found.barred[item] = why
+            elif len(found.fits) < MOST:
+                found.fits.append(item)
+        if len(found.fits) == MOST:
+            break
+    return found
+
+
+def _against(
+    waiting: Iterable[tuple[UUID, int]], to: Person, accounts: Sequence[Person]
+) -> Iterator[tuple[UUID, Bar | None]]:
+    """Say of each item at its stage what stands against somebody; None where nothing does."""
+    of_stage: dict[int, list[UUID]] = defaultdict(list)
+    for item, stage in waiting:
+        of_stage[stage].append(item)
     for stage, items in sorted(of_stage.items()):
         for item, people in around.of_items(items, stage):
-            why = assigning.against(to, people, accounts)
-            if why is None:
-                found.fits.append(item)
-            else:
-                found.barred[item] = why
-    return found
+            yield item, assigning.against(to, people, accounts)
 
 
 @transaction.atomic

@@ -124,6 +124,6 @@ def give(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect(f"/reviews/{slug}/")
     seen = handing.look(campaign, of=of, to=to)
     rows = ReviewItem.objects.filter(pk__in=seen.barred).select_related("agent", "system").order_by("number")
-    barred = [(item, seen.barred[item.pk].value) for item in rows]
-    told_of = {"campaign": campaign, "of": of, "to": to, "why": why, "fits": len(seen.fits), "barred": barred}
-    return render(request, "console/reviews/give.html", told_of | {"all": len(seen.fits) + len(barred)})
+    barred = [(item, seen.barred[item.pk].value) for item in rows[: handing.MOST]]
+    told_of = {"campaign": campaign, "of": of, "to": to, "why": why, "seen": seen, "barred": barred}
+    return render(request, "console/reviews/give.html", told_of)

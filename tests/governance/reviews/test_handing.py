@@ -49,6 +49,22 @@ def test_what_the_other_may_answer_changes_hands_as_it_was_looked_at(review: tup
     assert Event.objects.filter(action=Action.REVIEW_REASSIGNED).count() == 2
 
 
+def test_what_the_other_may_not_answer_hides_none_of_what_comes_after_it(
+    review: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, campaign = review
+    ana = visits.as_(company.ana)
+    assert "Give open items to somebody else" in visits.text(ana.get("/reviews/q4/", secure=True))
+    monkeypatch.setattr(handing, "MOST", 1)
+    bot = ReviewItem.objects.get(agent=company.bot)  # the riskiest is the first, and alice has it
+    seen = handing.look(campaign, of=company.sofia, to=company.alice)
+    assert (len(seen.fits), seen.barred, seen.waiting) == (1, {bot.pk: "benefits"}, 4)
+    form = {"of": "sofia", "to": "alice", "reason": "She is away."}
+    page = visits.text(ana.post("/reviews/q4/give/", form, secure=True))
+    assert "Alice may answer 1 of 2" in page
+    assert "These are the first 2 of 4 that wait. Give them, then look again for the others." in page
+
+
 def test_it_goes_by_page_and_api_for_whoever_runs_reviews_alone(review: tuple[Company, Campaign]) -> None:
     company, _ = review
     form = {"of": "sofia", "to": "mona", "reason": "She is away."}
