@@ -58,7 +58,7 @@ def _finish(item: ReviewItem, cut: Cut) -> None:
 
 def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
     agent = _of(item)
-    clients = list(agent.clients.order_by("client_id").values_list("client_id", flat=True)[:5])
+    clients = list(agent.clients.order_by("client_id").values_list("client_id", flat=True))
     stands = agent.status in (Agent.Status.SUSPENDED, Agent.Status.RETIRED)
     told = {"ask": "agent", "allowed": not stands, "code": agent.status, "holds": stands}
     return [told, *asking.tokens(agent, clients or [""])]

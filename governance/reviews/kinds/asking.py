@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from audit import clock
 from entitlements import addresses, callers, facts, policy
 from entitlements.models import Agent, Grant
-from entitlements.snapshot import Issuance
+from entitlements.snapshot import AgentFacts, Issuance
 from entitlements.words import Flow
-
-_MOST: Final = 20
 
 
 def authentication(client_id: str) -> dict[str, Any]:
@@ -23,13 +21,13 @@ def authentication(client_id: str) -> dict[str, Any]:
 
 def tokens(agent: Agent, client_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Ask for a token for each client at each system at which the agent holds something, and at Mandate itself."""
-    held = Grant.objects.filter(agent=agent, ended_at=None).order_by().values_list("entitlement__system__slug")
-    systems = [slug for (slug,) in held.distinct()[:_MOST]]
-    return [_token(agent, client, system) for client in client_ids for system in [*systems, addresses.MANDATE]]
+    held = Grant.objects.filter(agent=agent, ended_at=None).order_by("entitlement__system__slug")
+    systems = held.values_list("entitlement__system__slug", flat=True).distinct()
+    known = {system: facts.load(agent.slug, system) for system in [*systems, addresses.MANDATE]}
+    return [_token(agent, client, system, told) for client in client_ids for system, told in known.items()]
 
 
-def _token(agent: Agent, client_id: str, system: str) -> dict[str, Any]:
-    known = facts.load(agent.slug, system)
+def _token(agent: Agent, client_id: str, system: str, known: AgentFacts | None) -> dict[str, Any]:
     told = {"ask": "token", "client": client_id, "system": system}
     if known is None:
         return {**told, "allowed": False, "code": "system_unknown", "holds": True}

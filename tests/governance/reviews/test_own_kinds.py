@@ -67,6 +67,17 @@ def test_whoever_owned_an_agent_when_it_was_taken_answers_nothing_about_whose_it
         decide(item, company.otto)
 
 
+def test_the_proof_asks_for_each_client_of_an_agent_at_each_system_that_it_reaches(company: Company) -> None:
+    for number in range(6):
+        make.client(company.bot, f"client-{number}", auth="client_secret_basic")
+    for number in range(21):
+        make.grant(company.bot, make.entitlement(make.system(f"system-{number}")))
+    campaign = begin(company, "ownership")
+    proof = remove(campaign, company.sofia, of(campaign, "research-bot")).probe
+    assert proof is not None
+    assert (proof["holds"], proof["tried"]) == (True, {"calls": 1 + 6 * 22, "of": 1 + 6 * 22})
+
+
 def test_a_removed_agent_works_again_when_the_answer_is_taken_back(company: Company) -> None:
     campaign = begin(company, "ownership")
     item = of(campaign, "research-bot")
