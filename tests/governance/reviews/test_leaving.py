@@ -229,3 +229,25 @@ def test_as_many_people_as_there_are_leave_grants_that_serve_the_same_one_then()
         reviews.recall(about(campaign, name).pk, by=company.named(name))
     held = Grant.objects.filter(entitlement=low, subjects__person__login__in=names)
     assert held.count() == len(names)
+
+
+def test_who_is_restored_comes_back_to_what_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    company, grant = serving("alice", "bob")
+    other = make.grant(
+        company.bot,
+        make.entitlement(company.system, make.tool(company.system, risk="medium")),
+        people=[company.alice, company.bob],
+        lasts=2 * worlds.MONTH,
+    )
+    first = begin(company, "ownership")
+    reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
+    campaign = begin(company, "delegation")
+    Campaign.objects.filter(pk=campaign.pk).update(deadline_held={"why": []}, deadline_released_at=clock.now())
+    later(monkeypatch, timedelta(days=20))
+    reviews.apply_due()
+    grants.revoke(other.pk, by=company.ana.principal, reason="No longer needed.")
+
+    assert reviews.restore(about(campaign, "alice").pk, by=company.resa, reason="She was on leave.") == []
+
+    assert served(grant) == ("active", ["alice"])
+    assert served(other)[0] == "revoked"
