@@ -7,7 +7,7 @@ installation is a rehearsal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Max, Q
 
-from audit import clock, log
+from audit import clock, log, timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import grants, locks
@@ -25,7 +25,7 @@ from entitlements.locks import Lock
 from entitlements.models import Agent, Grant, Person
 from entitlements.words import Risk
 from governance import reviewing
-from governance.models import Campaign, NoAnswer, ReviewItem
+from governance.models import Campaign, NoAnswer, ReviewItem, TakenBack
 
 from . import apart, campaigns, ending, kinds, leaving, removing, stops
 from .errors import DeadlineNotHeld, NotTheOwner
@@ -81,7 +81,7 @@ class Effect:
 _LOSING: Final = """
 WITH silent AS (
     SELECT id, agent_id, subject_kind, risk FROM governance_reviewitem
-    WHERE campaign_id = %(campaign)s AND state = 'in_review'
+    WHERE campaign_id = %(campaign)s AND state = 'in_review' AND id <> ALL(%(but)s::uuid[])
         AND (%(items)s::uuid[] IS NULL OR id = ANY(%(items)s::uuid[]))
 ), stopped AS (
     SELECT * FROM silent WHERE NOT (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
@@ -117,18 +117,22 @@ SELECT (SELECT count(*) FROM silent) - (SELECT count(*) FROM stopped), (SELECT c
 _CALLED: Final = f"{_LOSING} SELECT id, calls FROM called"  # noqa: S608 - made of constants
 
 
-def effect(campaign: Campaign) -> Effect:
-    """Say what would happen if nobody answered any more; nothing is changed, and however much it is, it is counted."""
+def effect(campaign: Campaign, but: Iterable[UUID] = ()) -> Effect:
+    """Say what would happen if nobody answered any more; nothing is changed, and however much it is, it is counted.
+
+    `but` leaves out items that have time of their own.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_EFFECT, _silent(campaign))
+        cursor.execute(_EFFECT, _silent(campaign, but=but))
         kept, stopped, held, calls, critical = cursor.fetchone()
     return Effect(kept, stopped, held, calls, critical, _stopped_lately() if stopped else (0, 0, 0))
 
 
-def _silent(campaign: Campaign, items: Sequence[UUID] | None = None) -> dict[str, Any]:
+def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, but: Iterable[UUID] = ()) -> dict[str, Any]:
     return {
         "campaign": campaign.pk,
         "items": items,
+        "but": list(but),
         "kept_risks": [risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)],
         "kept_kinds": [subject for subject, kind in kinds.SUBJECTS.items() if not kind.is_stopped_by_silence],
         "of_grants": list(_OF_GRANTS),
@@ -159,6 +163,30 @@ def grace_ends(campaign: Campaign) -> datetime:
     return reviewing.business_days(campaign.due_at, GRACE_DAYS)
 
 
+def time_again(campaign: Campaign) -> dict[UUID, datetime]:
+    """Say until when items have time that were opened again, or whose answer was recalled, after the due date.
+
+    Each has the working days of the grace once more. Of recalls only the first since it was opened counts, or whoever
+    answers could hold an item open for as long as they like. After a pause it begins once more, since nobody answered.
+    """
+    rows = TakenBack.objects.filter(decision__item__campaign=campaign, decision__item__state=ReviewItem.State.IN_REVIEW)
+    rows = rows.filter(Q(kind=TakenBack.Kind.REOPEN) | Q(at__gt=campaign.due_at)).order_by("at")
+    since, recalled = dict[UUID, datetime](), set[UUID]()
+    for item, kind, at in rows.values_list("decision__item", "kind", "at"):
+        if kind == TakenBack.Kind.REOPEN:
+            recalled.discard(item)
+        elif item in recalled:
+            continue
+        else:
+            recalled.add(item)
+        since[item] = at
+    resumed = timeline.of("campaign", campaign.slug).filter(action=Action.CAMPAIGN_RESUMED).last() if since else None
+    ends = {
+        item: reviewing.business_days(max(at, resumed.at) if resumed else at, GRACE_DAYS) for item, at in since.items()
+    }
+    return {item: end for item, end in ends.items() if end > clock.now()}
+
+
 def apply_due() -> int:
     """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome by it.
 
@@ -185,29 +213,33 @@ def _apply_some(campaign_id: UUID) -> int:
     campaign = campaigns.locked(campaign_id)
     if campaign.state != Campaign.State.ACTIVE:
         return 0
+    again = time_again(campaign)
     if not campaign.is_rehearsal and campaign.deadline_released_at is None:
         ending.supersede(campaign)
-        found = effect(campaign)
+        found = effect(campaign, again)
         if why := found.too_much():
             held = {**found.told(), "why": why, "at": clock.now().isoformat()}
             campaigns.save(campaign, deadline_held=held)
             log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
             return 0
-    return carry_out(campaign, by=SYSTEM, reason=_said(campaign))
+    return carry_out(campaign, again, by=SYSTEM, reason=_said(campaign))
 
 
 def _said(campaign: Campaign) -> str:
     return f"Nobody answered for it in the review {campaign.slug}."
 
 
-def carry_out(campaign: Campaign, *, by: Principal, reason: str) -> int:
+def carry_out(campaign: Campaign, but: Iterable[UUID] = (), *, by: Principal, reason: str) -> int:
     """Give the next items that nobody answered their outcome: what stops first, a few at a time, then what is kept.
 
-    Within the caller's transaction, which is bounded so; returns how many items got an outcome, zero when none is left.
+    `but` leaves out items that have time of their own. Within the caller's transaction, which is bounded so; returns
+    how many items got an outcome, zero when none is left.
     """
     asked = _silent(campaign)
     is_kept = Q(risk__in=asked["kept_risks"]) | Q(subject_kind__in=asked["kept_kinds"])
-    open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
+    open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).exclude(
+        pk__in=list(but)
+    )
     stopping = open_items.none() if campaign.is_rehearsal else open_items.exclude(is_kept)
     ids = list(stopping.order_by("number").values_list("pk", flat=True)[:AT_ONCE])
     stops_now = bool(ids)
