@@ -279,7 +279,7 @@
     const { target, submitter } = event, back = target.querySelector("[name=next]");
     if (back && showing) back.value = `${location.pathname}${location.search}#${showing.id}`; // in the order it was read in
     await settle();
-    if (waiting.size) { lost(); return; }
+    if (waiting.size) { lost(); if (isOut) banner.querySelector("a").focus(); return; }
     aside.dataset.settled = "yes";
     setTimeout(() => target.requestSubmit(submitter));
   });
@@ -445,7 +445,7 @@
     event.preventDefault();
     const button = event.submitter;
     await settle();
-    if (waiting.size) { lost(); return; }
+    if (waiting.size) { lost(); if (isOut) banner.querySelector("a").focus(); return; }
     if (conflicts.size) { focus([...conflicts][0]); return; }
     words.settled = "yes";
     setTimeout(() => form.requestSubmit(button)); // while this very event is still on its way, a form submits nothing

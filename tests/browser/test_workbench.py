@@ -228,7 +228,9 @@ def test_who_is_signed_out_loses_no_answer_and_is_told(visitor: Visitor, review:
     assert row.locator("[data-said]").inner_text() == ""
     assert page.locator("[data-banner] [data-out=no]").is_hidden()
     assert not Draft.objects.exists()
-    page.get_by_role("link", name="Sign in again").click()
+    page.get_by_role("button", name="Submit…").click()
+    expect(page.get_by_role("link", name="Sign in again")).to_be_focused()
+    page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/login/\?next="))
     page.keyboard.type("sofia")
     page.keyboard.press("Tab")
