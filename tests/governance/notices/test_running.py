@@ -58,7 +58,7 @@ def test_a_removal_that_is_not_proven_is_told_once_to_who_runs_the_review_and_to
     _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
-    monkeypatch.setattr(probing, "probe", lambda _: {"holds": False, "calls": [], "tokens": []})
+    monkeypatch.setattr(probing, "probe", lambda _: {"holds": False, "calls": [], "tokens": [], "tried": {"calls": 0}})
     for _again in range(2):
         reviews.prove(Remediation.objects.get().pk)
 
