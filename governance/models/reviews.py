@@ -159,7 +159,7 @@ class Assignment(models.Model):
 
     Without a reviewer the item is unresolved: it waits for the owner of the campaign to name one. `evidence_opened_at`
     and `dwell_ms` say when its evidence was first on her screen and for how long it had her attention, as her browser
-    tells (`reviews/looking.py`).
+    tells (`reviews/looking.py`); `looked_by` is whose screen and attention that was.
     """
 
     class State(models.TextChoices):
@@ -180,6 +180,9 @@ class Assignment(models.Model):
     opened_at = models.DateTimeField(null=True, blank=True)
     evidence_opened_at = models.DateTimeField(null=True, blank=True)
     dwell_ms = models.PositiveIntegerField(default=0, db_default=0)
+    looked_by = models.ForeignKey(
+        Person, null=True, blank=True, db_index=False, on_delete=models.PROTECT, related_name="+"
+    )
     assigned_at = models.DateTimeField()
 
     class Meta:
@@ -194,6 +197,10 @@ class Assignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item_id}:{self.reviewer_id}"
+
+    def is_seen_by(self, person: Person | None) -> bool:
+        """Whether what is known of looking is hers; before anybody was named it was whoever answers."""
+        return self.looked_by_id is None or person is None or self.looked_by_id == person.pk
 
 
 class Draft(models.Model):
@@ -210,6 +217,9 @@ class Draft(models.Model):
     bulk_op = models.UUIDField(null=True, blank=True)
     rev = models.PositiveIntegerField(default=1)
     saved_at = models.DateTimeField()
+    saved_by = models.ForeignKey(
+        Person, null=True, blank=True, db_index=False, on_delete=models.PROTECT, related_name="+"
+    )
 
     def __str__(self) -> str:
         return f"{self.assignment_id} r{self.rev}"

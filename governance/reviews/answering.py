@@ -77,6 +77,7 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
         "valid_until": answer.valid_until,
         "effective_at": answer.effective_at,
         "bulk_op": bulk_op,
+        "saved_by": by,
     }
     held = Draft.objects.select_for_update().filter(assignment=assignment).first()
     if (held.rev if held else _FIRST) != rev:
@@ -275,7 +276,7 @@ def _decide(
             reason_code=draft.reason_code,
             comment=draft.comment,
             amr=list(amr),
-            **_seen(draft.assignment, via),
+            **_seen(draft.assignment, via, by),
             bulk_op=draft.bulk_op,
             suggestion=told.get(draft.assignment.item_id, _NOTHING)[0],
             reco_version=told.get(draft.assignment.item_id, _NOTHING)[1],
@@ -296,10 +297,15 @@ def _decide(
     return decisions
 
 
-def _seen(assignment: Assignment, via: ReviewDecision.Via) -> dict[str, Any]:
-    """Say what her browser told of her looking; nothing is known of a script, nor how long without one."""
+def _seen(assignment: Assignment, via: ReviewDecision.Via, by: Person) -> dict[str, Any]:
+    """Say what her browser told of her looking; nothing is known of a script, nor how long without one.
+
+    Whoever looked last may be another: who stands in for her, or for whom she does. That is no looking of hers.
+    """
     if via != ReviewDecision.Via.UI:
         return {}
+    if not assignment.is_seen_by(by):
+        return {"dwell_ms": None, "evidence_opened": False}
     return {"dwell_ms": assignment.dwell_ms or None, "evidence_opened": assignment.evidence_opened_at is not None}
 
 

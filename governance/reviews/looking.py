@@ -11,8 +11,6 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Least
 
 from audit import clock
 from entitlements.errors import NotFound
@@ -31,18 +29,24 @@ _HOUR_MS: Final = 3_600_000
 def looked(item_id: UUID, *, by: Person, ms: int = 0, evidence: bool = False) -> Assignment:
     """Add to the time that somebody looked at her item, and note when its evidence was first on screen.
 
+    It is of one person: where another looked before, who answers in her place, it begins anew.
+
     Raises NotFound for what is not hers to answer.
     """
     rows = Assignment.objects.select_for_update().filter(item=item_id, state=Assignment.State.ASSIGNED)
     found = rows.filter(hers(by)).first()
     if found is None:
         raise NotFound
-    now = clock.now()
+    now, before = clock.now(), found.dwell_ms if found.is_seen_by(by) else 0
     passed = int((now - found.assigned_at) / timedelta(milliseconds=1))
-    counted = max(0, min(ms, int(MOST / timedelta(milliseconds=1)), passed - found.dwell_ms))
-    first = found.evidence_opened_at or (now if evidence else None)
+    counted = max(0, min(ms, int(MOST / timedelta(milliseconds=1)), passed - before))
+    opened = found.evidence_opened_at if found.is_seen_by(by) else None
+    first = opened or (now if evidence else None)
     rows.filter(pk=found.pk).update(
-        dwell_ms=Least(F("dwell_ms") + counted, _HOUR_MS), evidence_opened_at=first, opened_at=found.opened_at or now
+        dwell_ms=min(before + counted, _HOUR_MS),
+        evidence_opened_at=first,
+        opened_at=found.opened_at or now,
+        looked_by=by,
     )
-    found.refresh_from_db(fields=["dwell_ms", "evidence_opened_at", "opened_at"])
+    found.refresh_from_db(fields=["dwell_ms", "evidence_opened_at", "opened_at", "looked_by"])
     return found

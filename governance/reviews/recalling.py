@@ -60,7 +60,9 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     )
     Assignment.objects.filter(pk=said.assignment_id).update(replaced_by=again)
     copied = ("verb", "kept_lines", "limits", "valid_until", "effective_at", "reason_code", "comment")
-    Draft.objects.create(assignment=again, saved_at=clock.now(), **{name: getattr(said, name) for name in copied})
+    Draft.objects.create(
+        assignment=again, saved_at=clock.now(), saved_by=by, **{name: getattr(said, name) for name in copied}
+    )
     _record(Action.REVIEW_RECALLED, item, [said], left, by=by, reason=reason)
     return again
 

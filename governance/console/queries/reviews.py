@@ -229,7 +229,7 @@ class Row:
     def is_opened(self) -> bool:
         """Whether the evidence of it was on the reader's screen."""
         hers: list[Assignment] = getattr(self.item, "hers", [])
-        return any(each.evidence_opened_at for each in hers)
+        return any(each.evidence_opened_at and each.is_seen_by(self.person) for each in hers)
 
     @property
     def since_last(self) -> str:
@@ -376,6 +376,6 @@ _LATELY: Final = 8
 def drafted(campaign: Campaign, person: Person) -> list[Draft]:
     """Return what somebody would submit now, the riskiest first."""
     found = reviews.drafts_of(campaign, person).select_related(
-        "assignment__item__agent", "assignment__item__system", "assignment__item__campaign"
+        "assignment__item__agent", "assignment__item__system", "assignment__item__campaign", "saved_by"
     )
     return list(found.order_by("assignment__item__number"))

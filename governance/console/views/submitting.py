@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError
+from entitlements.models import Person
 from entitlements.words import Risk
 from governance import reviewing, reviews
 from governance.console import doors
@@ -97,6 +98,7 @@ class _Said:
     draft: Draft
     row: read.Row
     amiss: str = ""
+    person: Person | None = None
 
     @property
     def why(self) -> object:
@@ -107,6 +109,12 @@ class _Said:
     def outdated(self) -> object:
         """Why it does not fit its item any more; empty where it does."""
         return _OUTDATED.get(self.amiss, _OTHERWISE) if self.amiss else ""
+
+    @property
+    def drafted_by(self) -> str:
+        """The name of whoever drafted it, where that is not who submits it."""
+        other = self.draft.saved_by
+        return other.name if other is not None and other != self.person else ""
 
     @property
     def dropped(self) -> list[dict[str, Any]]:
@@ -151,7 +159,9 @@ def _summary(
     mine = read.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
     items = {row.item.pk: row for row in read.rows(list(mine), person)}
     amiss = fitting.outdated(drafts)
-    rows = [_Said(each, items[pk], amiss.get(pk, "")) for each in drafts if (pk := each.assignment.item_id) in items]
+    rows = [
+        _Said(each, items[pk], amiss.get(pk, ""), person) for each in drafts if (pk := each.assignment.item_id) in items
+    ]
     order = [reviewing.Verb.REVOKE, reviewing.Verb.REDUCE, reviewing.Verb.CERTIFY, reviewing.Verb.ABSTAIN]
     rows.sort(key=lambda each: order.index(reviewing.Verb(each.draft.verb)))
     by_verb = {verb.value: [each for each in rows if each.draft.verb == verb] for verb in order}

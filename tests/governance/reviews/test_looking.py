@@ -6,12 +6,13 @@ import pytest
 
 from audit import clock
 from entitlements.errors import NotFound, ReasonRequired
-from governance import reviews
+from governance import delegations, reviews
 from governance.models import Assignment, ReviewDecision
 from governance.reviews import assigning, errors
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +70,41 @@ def test_only_whoever_answers_an_item_is_seen_looking_at_it(company: Company) ->
     with pytest.raises(NotFound):
         reviews.looked(item.pk, by=company.mona, evidence=True)
     assert Assignment.objects.get(item=item).evidence_opened_at is None
+
+
+def test_what_another_looked_at_in_her_place_is_no_looking_of_hers(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worlds.granted(company)
+    item = worlds.item(worlds.campaign(company))
+    until = clock.now() + timedelta(days=3)
+    delegations.make(company.mona, starts_at=clock.now(), ends_at=until, by=company.sofia, reason="Away.")
+    _later(monkeypatch, minutes=1)
+    reviews.looked(item.pk, by=company.mona, ms=5_000, evidence=True)
+    keep = f'name="verb:{item.pk}" value="certify" disabled'
+    assert keep in visits.text(visits.as_(company.sofia).get("/reviews/q4/work/", secure=True))
+    assert keep not in visits.text(visits.as_(company.mona).get("/reviews/q4/work/", secure=True))
+    reviews.save_draft(item.pk, worlds.KEEP, by=company.mona, rev=0)
+    page = visits.text(visits.as_(company.sofia).get("/reviews/q4/submit/", secure=True))
+    assert "drafted by" in page
+
+    reviews.submit(item.campaign_id, by=company.sofia, via=ReviewDecision.Via.UI)
+
+    said = ReviewDecision.objects.get()
+    assert (said.decided_by, said.dwell_ms, said.evidence_opened) == (company.sofia, None, False)
+
+
+def test_whoever_looks_after_another_begins_anew(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds.granted(company)
+    item = worlds.item(worlds.campaign(company))
+    until = clock.now() + timedelta(days=3)
+    delegations.make(company.mona, starts_at=clock.now(), ends_at=until, by=company.sofia, reason="Away.")
+    _later(monkeypatch, minutes=1)
+    reviews.looked(item.pk, by=company.mona, ms=5_000, evidence=True)
+    seen = reviews.looked(item.pk, by=company.sofia, ms=2_000)
+    assert (seen.dwell_ms, seen.evidence_opened_at, seen.looked_by) == (2_000, None, company.sofia)
+    worlds.answer(item.campaign, company.sofia, [(item, worlds.KEEP)])
+    assert ReviewDecision.objects.values_list("dwell_ms", "evidence_opened").get() == (2_000, False)
 
 
 def test_a_reviewer_hands_an_item_on_within_its_chain_alone(company: Company) -> None:
