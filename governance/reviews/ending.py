@@ -26,8 +26,10 @@ def supersede(campaign: Campaign, among: Collection[UUID] | None = None) -> int:
     others = _gone(list(open_items.exclude(subject_kind__in=_OF_GRANTS)))
     alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
     ended = open_items.filter(~Exists(alive), subject_kind__in=_OF_GRANTS)
-    delegations = open_items.filter(Exists(alive), subject_kind=ReviewItem.Subject.DELEGATION)
-    left = leaving.gone(delegations.values_list("pk", flat=True))
+    left = set[UUID]()
+    if campaign.kind == Campaign.Kind.DELEGATION:  # a large review of access is not looked through for it
+        delegations = open_items.filter(Exists(alive), subject_kind=ReviewItem.Subject.DELEGATION)
+        left = leaving.gone(delegations.values_list("pk", flat=True))
     gone = open_items.filter(pk__in=[*(item.pk for item in others), *left])
     return sum(
         _end(rows, ReviewItem.State.SUPERSEDED, Action.REVIEW_SUPERSEDED, by=SYSTEM, reason="The access has ended.")
