@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from . import (
     requests,
     reviews,
 )
-from .reviews import care, covering, forgetting, measuring, newer, rechecking, recurring, tallies
+from .reviews import apart, care, covering, forgetting, measuring, newer, rechecking, recurring, tallies
 from .reviews import reminding as reviewers
 from .reviews.pack import sealing
 
@@ -126,21 +127,28 @@ def apply_deadlines() -> None:
 
 @shared_task(ignore_result=True)
 def open_micro_reviews() -> None:
-    """Ask about what happened to agents since, and close what was answered."""
-    while microreviews.listen():
-        pass
-    microreviews.settle_due()
-    while microreviews.open_due():
-        pass
+    """Ask about what happened to agents since, and close what was answered. What fails keeps nothing else back."""
+    _each(_hear_causes, microreviews.settle_due, _open_causes)
 
 
 @shared_task(ignore_result=True)
 def look_for_causes() -> None:
     """Sweep for what no event alone says, such as a first use; and tell of what waits to be looked at elsewhere."""
-    microreviews.find()
+    _each(microreviews.find, _open_causes, approvalrules.tell_due)
+
+
+def _each(*steps: Callable[[], object]) -> None:
+    apart.each(steps, lambda step: step())
+
+
+def _hear_causes() -> None:
+    while microreviews.listen():
+        pass
+
+
+def _open_causes() -> None:
     while microreviews.open_due():
         pass
-    approvalrules.tell_due()
 
 
 @shared_task(ignore_result=True)

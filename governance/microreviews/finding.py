@@ -13,6 +13,7 @@ from audit import clock
 from entitlements.models import Agent, Grant
 from governance import approvalrules
 from governance.models import AccessRequest, ReviewTrigger
+from governance.reviews import apart
 
 from . import causes
 from .causes import Kind
@@ -45,8 +46,13 @@ WHERE d.denied * 14 >= %(times)s * coalesce(b.denied, 0) ORDER BY 1
 
 
 def find() -> int:
-    """Note everything that sweeps find; says how many causes are new or grew. Again finds nothing again."""
-    return first_uses() + looks_due() + spikes() + ending()
+    """Note everything that sweeps find; says how many causes are new or grew. Again finds nothing again.
+
+    Raises an ExceptionGroup of the sweeps that failed, after the others.
+    """
+    noted = list[int]()
+    apart.each((first_uses, looks_due, spikes, ending), lambda sweep: noted.append(sweep()))
+    return sum(noted)
 
 
 def first_uses() -> int:

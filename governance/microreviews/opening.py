@@ -7,7 +7,9 @@ once: what comes on top waits.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -20,14 +22,17 @@ from audit.context import SYSTEM
 from entitlements.models import Person, Role
 from entitlements.words import Risk
 from governance.models import Assignment, Campaign, ReviewItem, ReviewTrigger
-from governance.reviews import assigning, campaigns, staging, suggesting
+from governance.reviews import apart, assigning, campaigns, staging, suggesting
 
 from .causes import MANNERS
 
 MOST_OPEN: Final = 10
 """How many small reviews one person has at once."""
+MOST_TOLD: Final = 32 * 1024
+"""How many bytes of facts the record of its beginning repeats; all of them stay with the cause."""
 DUE, DUE_CRITICAL = timedelta(days=7), timedelta(days=2)
-_FULL_FOR: Final = timedelta(hours=1)
+_LATER: Final = timedelta(hours=1)
+"""After how long a cause is tried again whose reviewer has enough to answer, or that failed."""
 _ORDER: Final = Case(
     *(When(kind=kind, then=Value(place)) for place, kind in enumerate(MANNERS)),
     output_field=IntegerField(),
@@ -43,11 +48,17 @@ class _Nothing(Exception):
 
 
 def open_due(limit: int = 100) -> int:
-    """Begin the reviews of up to `limit` causes that wait, the weightiest first; says how many began."""
+    """Begin the reviews of up to `limit` causes that wait, the weightiest first; says how many began.
+
+    Raises an ExceptionGroup of those that failed, after all others began.
+    """
     waiting = ReviewTrigger.objects.filter(state=ReviewTrigger.State.WAITING, open_from__lte=clock.now())
     ids = list(waiting.order_by(_ORDER, "happened_at").values_list("pk", flat=True)[:limit])
     owner = whose_care()
-    return sum(_open(pk, owner) for pk in ids) if owner else 0
+    begun = list[int]()
+    if owner is not None:
+        apart.each(ids, lambda pk: begun.append(_try(pk, owner)))
+    return sum(begun)
 
 
 def whose_care() -> Person | None:
@@ -57,6 +68,16 @@ def whose_care() -> Person | None:
         if (found := rows.order_by("n", "login").first()) is not None:
             return found
     return None
+
+
+def _try(pk: UUID, owner: Person) -> int:
+    """Begin the review of a cause. One that fails goes behind the others, so that a hundred of them stop nobody."""
+    try:
+        return _open(pk, owner)
+    except Exception:
+        waiting = ReviewTrigger.objects.filter(pk=pk, state=ReviewTrigger.State.WAITING)
+        waiting.update(open_from=clock.now() + _LATER)
+        raise
 
 
 @transaction.atomic
@@ -72,7 +93,7 @@ def _open(pk: UUID, owner: Person) -> int:
         ReviewTrigger.objects.filter(pk=pk).update(state=ReviewTrigger.State.DROPPED)
         return 0
     except _Full:
-        ReviewTrigger.objects.filter(pk=pk).update(open_from=clock.now() + _FULL_FOR)
+        ReviewTrigger.objects.filter(pk=pk).update(open_from=clock.now() + _LATER)
         return 0
     trigger.state, trigger.campaign, trigger.opened_at = ReviewTrigger.State.OPENED, campaign, clock.now()
     trigger.save(update_fields=["state", "campaign", "opened_at"])
@@ -124,7 +145,7 @@ def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
         detail={
             "kind": campaign.kind,
             "cause": trigger.kind,
-            "facts": trigger.facts,
+            **_told(trigger.facts),
             "population": rows,
             "population_sha256": digest,
             "unresolved": unresolved,
@@ -134,6 +155,13 @@ def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
         },
     )
     return campaign
+
+
+def _told(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return as many facts as an event has room for, the first first, and how many more there are."""
+    sizes = accumulate(len(chain.canonical(fact)) for fact in facts)
+    fitting = sum(size <= MOST_TOLD for size in sizes)
+    return {"facts": facts[:fitting], "more_facts": len(facts) - fitting}
 
 
 def _scope(trigger: ReviewTrigger) -> dict[str, Any]:

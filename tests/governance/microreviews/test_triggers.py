@@ -18,7 +18,7 @@ from audit.models import Event
 from entitlements import agentversions, catalog, grants, people
 from entitlements.catalog import seen
 from entitlements.models import Agent, Grant, Tool
-from governance import combinationrules, dormancy, microreviews, ownership, reviews
+from governance import combinationrules, dormancy, microreviews, ownership, reviews, tasks
 from governance.microreviews import causes, finding, hearing
 from governance.models import CombinationRule, ReviewDecision, ReviewTrigger, UsageDay
 from tests import make
@@ -354,6 +354,29 @@ def test_nobody_has_more_than_ten_at_once_and_the_weightiest_come_first() -> Non
     assert (left.kind, left.agent.slug) == ("new_office", "bot-9")
     assert left.open_from > clock.now()
     assert ana.campaigns.count() == 10
+
+
+def test_more_facts_than_an_event_has_room_for_are_asked_about_and_the_record_says_how_many_more() -> None:
+    company, _ = worlds.found()
+    for number in range(20):
+        told = {"tool": f"clock/{number}", "difference": ["é" * 400] * 10}
+        causes.note("tool_changed", company.bot, told)
+    assert microreviews.open_due() == 1
+    said = Event.objects.get(action=Action.CAMPAIGN_ACTIVATED).detail
+    assert [each["tool"] for each in said["facts"]] == [f"clock/{number}" for number in range(4)]
+    assert said["more_facts"] == 16
+    assert len(ReviewTrigger.objects.get().facts) == 20, "the page shows them all"
+
+
+def test_a_cause_that_fails_keeps_no_other_from_being_asked_about_nor_the_sweeps_that_follow() -> None:
+    company, _ = worlds.found()
+    causes.note("combination", company.bot, {"rule": 2**60})  # no number that the record can carry
+    causes.note("new_office", company.bot, {"to": "sofia"})
+    with pytest.raises(ExceptionGroup):
+        tasks.open_micro_reviews()
+    failed = ReviewTrigger.objects.get(kind="combination")
+    assert (failed.state, failed.open_from > clock.now()) == ("waiting", True), "it is tried again, after the others"
+    assert ReviewTrigger.objects.get(kind="new_office").state == "opened"
 
 
 def test_what_nothing_in_force_is_left_of_is_dropped_and_asks_nobody() -> None:
