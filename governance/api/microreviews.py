@@ -62,12 +62,14 @@ class MicroReviewInFull(MicroReviewShown):
 
 
 class MicroAnswerAsked(Strict):
-    """One answer for all that the caller is asked. To keep some is to name the lines that stay.
+    """One answer for all `items` that the caller read. To keep some is to name the lines that stay.
 
-    `why_keep` goes with what stays as it is, `why_drop` with what is cut, `why_not` with not being able to judge.
+    What is not named goes on waiting. `why_keep` goes with what stays as it is, `why_drop` with what is cut, `why_not`
+    with not being able to judge.
     """
 
     verb = serializers.ChoiceField(choices=[*reviewing.Verb])
+    items = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=1000)
     why_keep = serializers.ChoiceField(choices=[*reviewing.KEEP], required=False, allow_blank=True, default="")
     why_drop = serializers.ChoiceField(choices=[*reviewing.DROP], required=False, allow_blank=True, default="")
     why_not = serializers.ChoiceField(choices=[*reviewing.ABSTAIN], required=False, allow_blank=True, default="")
@@ -151,9 +153,10 @@ class MicroAnswer(OfMicroReviews):
 
     @extend_schema(request=MicroAnswerAsked, responses={201: MicroAnswered})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Answer all that one is asked: it is decided and cut in one transaction, then proven."""
+        """Answer what one read: it is decided and cut in one transaction, then proven."""
         found, body = self.trigger(key), self.body(MicroAnswerAsked)
         body["abstain"], body["kept"] = body.pop("why_not"), frozenset(body["kept"])
+        body["items"] = frozenset(body["items"])
         by, via = self.reviewer(), ReviewDecision.Via.API
         weighs = microreviews.weighs(_campaign(found), by)
         self.weigh(weighs=weighs)

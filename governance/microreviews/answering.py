@@ -1,4 +1,4 @@
-"""Answering a small review on its one page: one answer for all of it that waits for somebody, or a little more time."""
+"""Answering a small review on its one page: one answer for all of it that somebody read, or a little more time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import transaction
 
 from audit import log
 from audit.actions import Action
-from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.errors import DomainError, NotFound, ReasonRequired, Stale
 from entitlements.models import Person
 from entitlements.words import Risk
 from governance import reviews
@@ -35,12 +35,13 @@ class PostponedEnough(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One answer for all that a small review asks somebody. To keep some is to name the lines that stay.
+    """One answer for all `items` that somebody read. To keep some is to name the lines that stay.
 
     `why_keep` goes with what is kept as it is, `why_drop` with what is cut.
     """
 
     verb: str
+    items: frozenset[UUID]
     why_keep: str = ""
     why_drop: str = ""
     abstain: str = ""
@@ -58,13 +59,17 @@ def answer(
     amr: Sequence[str] = (),
     proven: bool = True,
 ) -> reviews.Submission:
-    """Answer all items of a small review that wait for somebody, at once; prove what was cut afterwards.
+    """Answer the items of a small review that somebody read, at once; prove what was cut afterwards.
 
-    Without a proof of who she is (`proven`) nothing that is critical by now counts: Stale.
+    What came to wait for her meanwhile goes on waiting: nobody answers what was not before them. Without a proof of who
+    she is (`proven`) nothing that is critical by now counts: Stale.
 
-    Raises NotFound, NotTheReviewer, BadAnswer, and what drafting and submitting raise. Then nothing was decided.
+    Raises NotFound, NotTheReviewer, Stale (one of them does not wait for her any more), BadAnswer, and what drafting
+    and submitting raise. Then nothing was decided.
     """
-    waiting = _waiting(campaign_id, by)
+    waiting = [each for each in _waiting(campaign_id, by) if each.item_id in said.items]
+    if not waiting or len(waiting) < len(said.items):
+        raise Stale
     items = [each.item_id for each in waiting]
     assigning.hold(items)
     left = fitting.lines_left(items)
@@ -75,7 +80,7 @@ def answer(
     revisions = dict(Draft.objects.filter(assignment__in=waiting).values_list("assignment__item", "rev"))
     for item in items:
         reviews.save_draft(item, _of_item(said, left[item]), by=by, rev=revisions.get(item, 0))
-    return reviews.submit(campaign_id, by=by, via=via, amr=amr, proven=proven)
+    return reviews.submit(campaign_id, by=by, via=via, amr=amr, proven=proven, only=items)
 
 
 def weighs(campaign_id: UUID, by: Person) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
@@ -140,8 +140,9 @@ def submit(
     tag: str | None = None,
     amr: Sequence[str] = (),
     proven: bool = True,
+    only: Collection[UUID] | None = None,
 ) -> Submission:
-    """Turn all drafts of a reviewer into decisions, and carry the removals out, in one transaction.
+    """Turn all drafts of a reviewer, or those of the items `only`, into decisions, and carry the removals out, at once.
 
     Two at once: each item is decided once, the later one finds nothing to submit. What ended meanwhile is named and
     keeps no other answer back. `prove` the removals afterwards. Who was asked for no proof of who she is, since nothing
@@ -154,7 +155,8 @@ def submit(
     by.refresh_from_db(fields=["is_active"])
     if not by.is_active:
         raise MayNotReview
-    read = {pk: (rev, item) for pk, rev, item in drafts_of(campaign, by).values_list("pk", "rev", "assignment__item")}
+    rows = drafts_of(campaign, by) if only is None else drafts_of(campaign, by).filter(assignment__item__in=only)
+    read = {pk: (rev, item) for pk, rev, item in rows.values_list("pk", "rev", "assignment__item")}
     if not read:
         raise NothingToSubmit
     if tag is not None and tag != _tag((pk, rev) for pk, (rev, _) in read.items()):

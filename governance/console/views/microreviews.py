@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -24,6 +25,8 @@ from .reviews import found
 from .submitting import proofs, told_of
 
 _CALLS: Final = 10
+_SHOWN: Final = 200
+"""How many items the page shows, and so are answered at once; what is left comes when they are."""
 _PARTS: Final = ("why_keep", "why_drop", "abstain", "comment")
 
 
@@ -42,7 +45,8 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
-    rows = read.rows(list(read.to_answer(campaign, person)[:200]), person)
+    waiting = read.to_answer(campaign, person)
+    rows = read.rows(list(waiting[:_SHOWN]), person)
     answered = read.rows(list(read.answered_by(campaign, person)), person)
     told: dict[str, Any] = {
         "campaign": campaign,
@@ -57,7 +61,9 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "drop": [(code, REASONS[code]) for code in reviewing.DROP],
         "abstain": [(code, REASONS[code]) for code in reviewing.ABSTAIN],
         "usual": request.POST.get("why_drop", MANNERS[trigger.kind].drop),
-        "ticked": request.POST.getlist("keep") if request.method == "POST" else None,
+        "ticked": request.POST.getlist("keep"),
+        "posted": request.POST.getlist("item"),
+        "more": max(0, waiting.count() - len(rows)) if len(rows) == _SHOWN else 0,
         "may_postpone": bool(rows) and trigger.postponed < MOST_POSTPONED,
         "lines": sum(len(row.lines) for row in rows),
         "problem": problem,
@@ -86,12 +92,21 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 def _said(request: HttpRequest) -> microreviews.Said:
     """Read the form. Raises Malformed."""
     verb, lines = request.POST.get("verb", ""), [doors.number(line) for line in request.POST.getlist("keep")]
+    items = _items(request)
     if verb.startswith("abstain:"):
-        return microreviews.Said("abstain", abstain=verb.partition(":")[2], comment=_text(request, "comment"))
+        return microreviews.Said("abstain", items, abstain=verb.partition(":")[2], comment=_text(request, "comment"))
     if verb not in tuple(reviewing.STRICTNESS) or -1 in lines:
         raise Malformed
     parts = {part: _text(request, part) for part in _PARTS}
-    return microreviews.Said(verb, **parts, kept=frozenset(lines))
+    return microreviews.Said(verb, items, **parts, kept=frozenset(lines))
+
+
+def _items(request: HttpRequest) -> frozenset[UUID]:
+    """Return the items that were on the page. Raises Malformed."""
+    try:
+        return frozenset(UUID(name) for name in request.POST.getlist("item"))
+    except ValueError as error:
+        raise Malformed from error
 
 
 def _text(request: HttpRequest, name: str) -> str:

@@ -29,6 +29,11 @@ def asked() -> tuple[Company, Campaign]:
     return company, Campaign.objects.get()
 
 
+def shown(campaign: Campaign) -> dict[str, list[str]]:
+    """Return what the page of a small review posts of what it shows."""
+    return {"item": [str(pk) for pk in worlds.open_in(campaign)]}
+
+
 def test_the_page_says_what_happened_and_one_press_of_a_button_answers_it(asked: tuple[Company, Campaign]) -> None:
     company, campaign = asked
     address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
@@ -40,7 +45,10 @@ def test_the_page_says_what_happened_and_one_press_of_a_button_answers_it(asked:
     assert "You are not asked here" in visits.text(visits.as_(company.ana).get(address))
     assert visits.as_(company.ana).post(address, {"verb": "certify"}).status_code >= 400
 
-    assert sofia.post(address, {"verb": "certify"}).status_code == 302
+    assert f'name="item" value="{campaign.items.get().pk}"' in page
+    assert sofia.post(address, {"verb": "certify"}).status_code == 412, "it says not what was on the page"
+    assert sofia.post(address, {"verb": "certify", "item": ["x"]}).status_code == 400
+    assert sofia.post(address, {"verb": "certify", **shown(campaign)}).status_code == 302
 
     said = ReviewDecision.objects.get()
     assert (said.verb, said.decided_by, said.via) == ("certify", company.sofia, "ui")
@@ -51,7 +59,7 @@ def test_unticking_a_tool_and_keeping_some_removes_that_tool_alone(asked: tuple[
     company, campaign = asked
     lines = {line.tool.name: line.pk for line in campaign.items.get().lines.select_related("tool")}
     address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
-    both = {"verb": "reduce", "why_drop": "drifted", "keep": [*lines.values()]}
+    both = {**shown(campaign), "verb": "reduce", "why_drop": "drifted", "keep": [*lines.values()]}
     assert sofia.post(address, both).status_code >= 400
     assert sofia.post(address, {**both, "keep": ["x"]}).status_code >= 400
     unsaid = visits.text(sofia.post(address, {**both, "why_drop": "", "keep": [lines["poke"]]}))
@@ -69,7 +77,7 @@ def test_whoever_cannot_judge_or_not_now_says_so_with_a_press(asked: tuple[Compa
     assert sofia.post(address, {"postpone": "yes", "reason": ""}).status_code >= 400
     assert sofia.post(address, {"postpone": "yes", "reason": "quarter end"}).status_code == 302
     assert ReviewTrigger.objects.get().postponed == 1
-    assert sofia.post(address, {"verb": "abstain:dont_understand"}).status_code == 302
+    assert sofia.post(address, {"verb": "abstain:dont_understand", **shown(campaign)}).status_code == 302
     assert worlds.live(campaign.items.get()).reviewer == company.sam
 
 
@@ -80,7 +88,8 @@ def test_the_list_of_reviews_shows_small_ones_in_a_tab_of_their_own(asked: tuple
     assert "Small reviews (1 open)" in visits.text(ana.get("/reviews/"))
     listed = visits.text(ana.get("/reviews/?kind=micro"))
     assert [each in listed for each in (f"/small-reviews/{campaign.slug}/", company.sofia.name)] == [True, True]
-    visits.as_(company.sofia).post(f"/small-reviews/{campaign.slug}/", {"verb": "revoke", "why_drop": "drifted"})
+    remove = {"verb": "revoke", "why_drop": "drifted", **shown(campaign)}
+    visits.as_(company.sofia).post(f"/small-reviews/{campaign.slug}/", remove)
     assert "Remove" in visits.text(ana.get("/reviews/?kind=micro")), "what came of it"
     api = client.of(company.ana)
     assert api.get("/api/v1/campaigns").json()["results"] == []
@@ -100,8 +109,10 @@ def test_over_the_api_it_is_read_answered_and_put_off(asked: tuple[Company, Camp
     assert happened["notes"] == ["The description says <b>now</b>."]
     assert client.of(company.mallory).get(address).status_code == 404
     assert sofia.post(f"{address}/postpone", {"reason": "later"}).json()["postponed"] == 1
-    assert sofia.post(f"{address}/answer", {"verb": "keep"}).status_code == 400
-    done = sofia.post(f"{address}/answer", {"verb": "revoke", "why_drop": "drifted"})
+    items = [each["id"] for each in sofia.get(address).json()["items"]]
+    assert sofia.post(f"{address}/answer", {"verb": "keep", "items": items}).status_code == 400
+    assert sofia.post(f"{address}/answer", {"verb": "revoke", "why_drop": "drifted"}).status_code == 400
+    done = sofia.post(f"{address}/answer", {"verb": "revoke", "why_drop": "drifted", "items": items})
     assert (done.status_code, [each["verb"] for each in done.json()["decided"]]) == (201, ["revoke"])
     assert [each["state"] for each in done.json()["removals"]] == ["verified"]
-    assert sofia.post(f"{address}/answer", {"verb": "certify"}).status_code == 403
+    assert sofia.post(f"{address}/answer", {"verb": "certify", "items": items}).status_code == 403

@@ -12,6 +12,7 @@ from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import grants
+from entitlements.errors import Stale
 from entitlements.models import Grant, Person, Tool
 from governance import approvalrules, dormancy, microreviews, reviews
 from governance.microreviews import Said, answering, causes, finding
@@ -84,9 +85,9 @@ def test_one_answer_keeps_all_of_it_and_the_review_ends_by_itself_once_it_stands
     assert [item.assignments.get().reviewer for item in campaign.items.all()] == [company.sofia, company.sofia]
     assert campaign.due_at - campaign.created_at == timedelta(days=7)
     with pytest.raises(NotTheReviewer):
-        microreviews.answer(campaign.pk, Said("certify"), by=company.sam, via=UI)
+        microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sam, via=UI)
 
-    done = microreviews.answer(campaign.pk, Said("certify"), by=company.sofia, via=UI)
+    done = microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
 
     assert [each.verb for each in done.decided] == ["certify", "certify"]
     assert microreviews.settle_due() == 0, "it can still be taken back"
@@ -107,9 +108,14 @@ def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
     gone = next(pk for pk, line in lines.items() if line.item == first and line.tool.name == "two")
     for wrong in (frozenset(lines), frozenset({*lines, 0})):
         with pytest.raises(BadAnswer):
-            microreviews.answer(campaign.pk, Said("reduce", why_drop="unused", kept=wrong), by=company.sofia, via=UI)
+            microreviews.answer(
+                campaign.pk,
+                Said("reduce", worlds.open_in(campaign), why_drop="unused", kept=wrong),
+                by=company.sofia,
+                via=UI,
+            )
 
-    said = Said("reduce", why_drop="unused", kept=frozenset(lines) - {gone})
+    said = Said("reduce", worlds.open_in(campaign), why_drop="unused", kept=frozenset(lines) - {gone})
     done = microreviews.answer(campaign.pk, said, by=company.sofia, via=UI)
 
     assert sorted(each.verb for each in done.decided) == ["certify", "reduce"]
@@ -117,11 +123,34 @@ def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
     assert [sorted(each.lines.values_list("tool__name", flat=True)) for each in held] == [["one"], ["one", "two"]]
 
 
+def test_what_came_to_wait_for_her_while_she_read_is_not_answered_by_what_she_read(
+    low: tuple[Company, Campaign, list[Grant]],
+) -> None:
+    company, campaign, held = low
+    clock_item, mail = (campaign.items.get(system__slug=slug) for slug in ("clock", "mail"))
+    reviews.reassign(mail.pk, company.sam, by=company.ana, reason="He knows it.")
+    shown = worlds.open_in(campaign) - {mail.pk}
+    lines = list(clock_item.lines.values_list("pk", flat=True))
+    reviews.reassign(mail.pk, company.sofia, by=company.ana, reason="He does not, after all.")
+    reviews.save_draft(mail.pk, worlds.REMOVE, by=company.sofia, rev=0)
+
+    said = Said("reduce", shown, why_drop="unused", kept=frozenset(lines[:1]))
+    done = microreviews.answer(campaign.pk, said, by=company.sofia, via=UI)
+
+    assert [(each.item_id, each.verb) for each in done.decided] == [(clock_item.pk, "reduce")]
+    assert worlds.live(mail).reviewer == company.sofia
+    assert Grant.objects.get(pk=held[1].pk).state == "active", "nobody has looked at it"
+    with pytest.raises(Stale):
+        microreviews.answer(campaign.pk, Said("revoke", shown, why_drop="unused"), by=company.sofia, via=UI)
+
+
 def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
     low: tuple[Company, Campaign, list[Grant]],
 ) -> None:
     company, campaign, held = low
-    done = microreviews.answer(campaign.pk, Said("revoke", why_drop="drifted"), by=company.sofia, via=UI)
+    done = microreviews.answer(
+        campaign.pk, Said("revoke", worlds.open_in(campaign), why_drop="drifted"), by=company.sofia, via=UI
+    )
     assert [reviews.prove(cut).state for cut in done.removals] == ["verified", "verified"]
     held[0].refresh_from_db()
     assert held[0].state == "suspended"
@@ -130,13 +159,15 @@ def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
 
     held[0].refresh_from_db()
     assert held[0].state == "active"
-    kept = microreviews.answer(campaign.pk, Said("certify"), by=company.sofia, via=UI)
+    kept = microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
     assert [each.verb for each in kept.decided] == ["certify"], "the other answer stands"
 
 
 def test_whoever_cannot_judge_passes_it_on(low: tuple[Company, Campaign, list[Grant]]) -> None:
     company, campaign, _ = low
-    microreviews.answer(campaign.pk, Said("abstain", abstain="not_mine"), by=company.sofia, via=UI)
+    microreviews.answer(
+        campaign.pk, Said("abstain", worlds.open_in(campaign), abstain="not_mine"), by=company.sofia, via=UI
+    )
     waiting = {item.assignments.get(state="assigned").reviewer for item in campaign.items.all()}
     assert waiting == {company.sam}
 
@@ -204,7 +235,12 @@ def test_keeping_an_unused_agent_here_says_so_there(low: tuple[Company, Campaign
     company, _, _ = low
     Dormancy.objects.create(agent=company.bot, step=Dormancy.Step.ASKED, since=clock.now())
     campaign = asked(company, "dormant")
-    microreviews.answer(campaign.pk, Said("certify", comment="The books close in March."), by=company.sofia, via=UI)
+    microreviews.answer(
+        campaign.pk,
+        Said("certify", worlds.open_in(campaign), comment="The books close in March."),
+        by=company.sofia,
+        via=UI,
+    )
     at(timedelta(minutes=16))
     microreviews.settle_due()
     unused = Dormancy.objects.get()
@@ -248,7 +284,12 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
     assert "Answer in the small review" not in page(company.otto), "nobody asks him"
     assert "You are asked here alone" in _words(company.sofia, f"/small-reviews/{campaign.slug}/")
 
-    microreviews.answer(campaign.pk, Said("certify", comment="The books close in March."), by=company.sofia, via=UI)
+    microreviews.answer(
+        campaign.pk,
+        Said("certify", worlds.open_in(campaign), comment="The books close in March."),
+        by=company.sofia,
+        via=UI,
+    )
     assert unused not in home(company.sofia), "before it stands she is not asked again"
     at(timedelta(minutes=16))
     microreviews.settle_due()
@@ -283,7 +324,9 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
     campaign = ReviewTrigger.objects.get().campaign
     assert campaign is not None
 
-    microreviews.answer(campaign.pk, Said("certify", comment="Still read daily."), by=company.sofia, via=UI)
+    microreviews.answer(
+        campaign.pk, Said("certify", worlds.open_in(campaign), comment="Still read daily."), by=company.sofia, via=UI
+    )
     at(timedelta(minutes=16))
     microreviews.settle_due()
 
@@ -304,7 +347,7 @@ def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(a
     campaign = Campaign.objects.get()
     item = ReviewItem.objects.get()
     reviews.reassign(item.pk, company.resa, by=company.ana, reason="she knows it")
-    microreviews.answer(campaign.pk, Said("certify"), by=company.resa, via=UI)
+    microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.resa, via=UI)
     at(timedelta(minutes=16))
     microreviews.settle_due()
     assert RuleApproval.objects.get().verdict == ""

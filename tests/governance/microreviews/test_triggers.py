@@ -312,7 +312,9 @@ def test_an_answer_about_one_access_is_no_look_at_all_of_it(heard: Hear, at: Mov
     assert microreviews.open_due() == 1
     small = ReviewTrigger.objects.get(kind="ends_soon").campaign
     assert small is not None
-    microreviews.answer(small.pk, microreviews.Said("certify"), by=company.sofia, via=ReviewDecision.Via.UI)
+    microreviews.answer(
+        small.pk, microreviews.Said("certify", worlds.open_in(small)), by=company.sofia, via=ReviewDecision.Via.UI
+    )
     at(timedelta(days=1))
     many = [*first, *_given(agent, 12)]
     assert sorted(heard()["reach_grew"].grants) == sorted(many)

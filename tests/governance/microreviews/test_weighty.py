@@ -58,9 +58,10 @@ def test_what_weighs_most_by_now_is_not_answered_by_who_proved_nothing() -> None
     company, _ = worlds.found()
     causes.note("new_office", company.bot, {"to": "sofia"})
     microreviews.open_due()
-    said = Said("revoke", why_drop="risk")
+    campaign = Campaign.objects.get()
+    said = Said("revoke", worlds.open_in(campaign), why_drop="risk")
     with pytest.raises(Stale):
-        microreviews.answer(Campaign.objects.get().pk, said, by=company.sofia, via=UI, proven=False)
+        microreviews.answer(campaign.pk, said, by=company.sofia, via=UI, proven=False)
     assert not ReviewDecision.objects.exists()
 
 
@@ -70,11 +71,13 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
     microreviews.open_due()
     campaign = Campaign.objects.get()
     with pytest.raises(ReasonRequired):
-        microreviews.answer(campaign.pk, Said("certify"), by=company.sofia, via=UI)
+        microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
     with pytest.raises(WrittenReasonRequired):
-        microreviews.answer(campaign.pk, Said("certify", why_keep="business_need"), by=company.sofia, via=UI)
+        microreviews.answer(
+            campaign.pk, Said("certify", worlds.open_in(campaign), why_keep="business_need"), by=company.sofia, via=UI
+        )
     assert not ReviewDecision.objects.exists()
-    kept = Said("certify", why_keep="business_need", comment="The month is closed with it.")
+    kept = Said("certify", worlds.open_in(campaign), why_keep="business_need", comment="The month is closed with it.")
     microreviews.answer(campaign.pk, kept, by=company.sofia, via=UI)
     item = campaign.items.get()
     second = worlds.live(item).reviewer
@@ -85,6 +88,6 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
 
     assert Notice.objects.get(person=second).url == f"/small-reviews/{campaign.slug}/"
     assert second is not None
-    microreviews.answer(campaign.pk, Said("revoke", why_drop="risk"), by=second, via=UI)
+    microreviews.answer(campaign.pk, Said("revoke", worlds.open_in(campaign), why_drop="risk"), by=second, via=UI)
     item.refresh_from_db()
     assert (item.state, item.current_decision and item.current_decision.verb) == ("decided", "revoke")

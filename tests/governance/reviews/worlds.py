@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -48,6 +49,11 @@ def item(of: Campaign, agent: Agent | None = None) -> ReviewItem:
     """Return the only item, or that of an agent."""
     rows = ReviewItem.objects.filter(campaign=of)
     return rows.get(agent=agent) if agent else rows.get()
+
+
+def open_in(of: Campaign) -> frozenset[UUID]:
+    """Return the items of a campaign that nobody answered."""
+    return frozenset(of.items.filter(state="in_review").values_list("pk", flat=True))
 
 
 def live(of: ReviewItem) -> Assignment:
