@@ -61,14 +61,15 @@ def note(
     told = {**fact, "at": (at or clock.now()).isoformat()}
     with connection.cursor() as cursor:  # two who note the same at once: the second sees what the first wrote
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"review trigger {kind} {subject}"])
-    waiting = ReviewTrigger.objects.filter(kind=kind, subject=subject, state=ReviewTrigger.State.WAITING).first()
+    same = ReviewTrigger.objects.filter(kind=kind, subject=subject)
+    waiting = same.select_for_update().filter(state=ReviewTrigger.State.WAITING).first()  # not while it is being opened
     if waiting is not None:
         if len(waiting.facts) < _MOST_FACTS:
             waiting.facts = [*waiting.facts, told]
         waiting.grants = sorted({*waiting.grants, *held}) if waiting.grants and held else []
         waiting.save(update_fields=["facts", "grants"])
         return waiting
-    before = ReviewTrigger.objects.filter(kind=kind, subject=subject, state=ReviewTrigger.State.OPENED)
+    before = same.filter(state=ReviewTrigger.State.OPENED)
     last = before.order_by("-opened_at").values_list("opened_at", flat=True).first()
     now = clock.now()
     return ReviewTrigger.objects.create(

@@ -1,0 +1,52 @@
+"""What happens while the small review about the like of it is being opened is not lost."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, connections, transaction
+
+from governance import microreviews
+from governance.microreviews import causes
+from governance.models import ReviewTrigger
+from tests.governance.reviews import worlds
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+_BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+
+def test_what_is_noted_while_its_like_is_being_opened_waits_as_a_cause_of_its_own() -> None:
+    company, _ = worlds.found()
+    causes.note("new_office", company.bot, {"to": "sofia"})
+
+    def note() -> None:
+        try:
+            causes.note("new_office", company.bot, {"to": "sven"})
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert microreviews.open_due() == 1
+            noted = pool.submit(note)
+            _until_somebody_waits()
+        noted.result()
+
+    asked, later = ReviewTrigger.objects.order_by("open_from")
+    assert [(each.state, [fact["to"] for fact in each.facts]) for each in (asked, later)] == [
+        ("opened", ["sofia"]),
+        ("waiting", ["sven"]),
+    ]
+
+
+def _until_somebody_waits() -> None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with connection.cursor() as cursor:
+            cursor.execute(_BLOCKED)
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.02)
+    pytest.fail("nobody waited")
