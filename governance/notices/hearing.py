@@ -10,10 +10,11 @@ import logging
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -306,25 +307,37 @@ def _review(event: Event) -> Iterator[Told]:
     slug, again = key(event, "campaign"), event.action == Action.CAMPAIGN_REMINDED
     waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
     waiting = waiting.filter(item__state=ReviewItem.State.IN_REVIEW) if again else waiting
+    yield from _waits(waiting, f"reminded {event.at:%Y-%m-%d}" if again else "")
+
+
+def _asked_next(event: Event) -> Iterator[Told]:
+    """Tell whom an item asks now, and nobody else: an event is about one, of which a campaign has many thousands."""
+    if (item := key(event, "item")) != "-":
+        yield from _waits(Assignment.objects.filter(item=UUID(item), state=Assignment.State.ASSIGNED))
+
+
+def _waits(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Told]:
+    """Tell whoever is asked by some assignments of one campaign."""
     first = waiting.select_related("item__campaign").first()
     if first is None:
         return
-    is_micro = first.item.campaign.kind == Campaign.Kind.MICRO
+    campaign = first.item.campaign
+    is_micro = campaign.kind == Campaign.Kind.MICRO
     yield Told(
         Kind.REVIEW_WAITING,
         delegations.standing_in(Person.objects.filter(pk__in=waiting.values("reviewer"))),
-        f"campaign:{slug}",
-        _("You are reminded of a review: %(name)s.") % {"name": first.item.campaign.name}
-        if again
-        else review_begins(first.item.campaign.name),
-        f"/small-reviews/{slug}/" if is_micro else f"/reviews/{slug}/work/",
-        dedupe=f"campaign {slug} reminded {event.at:%Y-%m-%d}" if again else f"campaign {slug} waits",
+        f"campaign:{campaign.slug}",
+        _("You are reminded of a review: %(name)s.") % {"name": campaign.name}
+        if reminded
+        else review_begins(campaign.name),
+        f"/small-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
+        dedupe=f"campaign {campaign.slug} {reminded or 'waits'}",
     )
 
 
 def _reassigned(event: Event) -> Iterator[Told]:
     """Tell who answers now; where that is nobody, whoever runs the review."""
-    yield from _review(event)
+    yield from _asked_next(event)
     yield from running.left_to_nobody(event)
 
 
@@ -378,6 +391,8 @@ _TELLERS: Final[Mapping[Action, Teller]] = {
     Action.CAMPAIGN_ACTIVATED: _review,
     Action.CAMPAIGN_REMINDED: _review,
     Action.REVIEW_REASSIGNED: _reassigned,
-    Action.REVIEW_DECIDED: _review,
+    Action.REVIEW_DECIDED: _asked_next,
+    Action.REVIEW_ABSTAINED: _asked_next,
+    Action.REVIEW_REOPENED: _asked_next,
     Action.SETUP_TESTED: _setup,
 }

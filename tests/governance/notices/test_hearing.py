@@ -14,7 +14,7 @@ from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements import agents, grants
 from entitlements.catalog import tools
-from governance import approvals, notices, ownership, requests
+from governance import approvals, notices, ownership, requests, reviews
 from governance.models import Notice
 from governance.narrowing import Narrowing
 from governance.notices import hearing
@@ -23,6 +23,7 @@ from tests import make
 from tests.audit import make as records
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
 
@@ -136,3 +137,28 @@ def test_what_was_sealed_since_is_told_once_by_however_many_workers_that_die(
     Cursor.objects.update(position=0)
     hearing.listen()
     assert Notice.objects.filter(kind="request_waiting").count() == 2, "each request once, though one was read twice"
+
+
+def test_an_answer_in_a_review_is_told_to_whom_its_item_asks_next_and_to_no_other_reviewer(company: Company) -> None:
+    make.grant(company.bot, company.use, people=[company.alice])
+    other = make.agent("other-bot", sponsor=company.mona)
+    make.grant(other, company.use, people=[company.alice])
+    campaign = worlds.campaign(company)
+    mine, hers = (campaign.items.get(agent=agent) for agent in (company.bot, other))
+    assert worlds.live(hers).reviewer == company.mona
+    worlds.answer(campaign, company.sofia, [(mine, worlds.KEEP)])
+    second = worlds.live(mine).reviewer
+    assert second is not None
+
+    hearing.tell(Event.objects.get(action=Action.REVIEW_DECIDED))
+
+    assert [notice.person for notice in Notice.objects.all()] == [second]
+
+
+def test_whom_an_item_asks_after_somebody_could_not_judge_is_told(company: Company) -> None:
+    make.grant(company.bot, company.use, people=[company.alice])
+    campaign = worlds.campaign(company)
+    item = worlds.item(campaign)
+    worlds.answer(campaign, company.sofia, [(item, reviews.Answer("abstain", "not_mine"))])
+    hearing.tell(Event.objects.get(action=Action.REVIEW_ABSTAINED))
+    assert [notice.person for notice in Notice.objects.all()] == [worlds.live(item).reviewer]
