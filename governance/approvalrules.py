@@ -15,7 +15,8 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Exists, Max, OuterRef, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext as _
 
 from audit import clock, log
@@ -28,7 +29,7 @@ from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role
 from entitlements.words import Risk
 
 from . import approvals, candidates, notices, proposing, requests, rules, separation
-from .models import AccessRequest, Approval, ApprovalRule, Campaign, ReviewTrigger, RuleApproval
+from .models import AccessRequest, Approval, ApprovalRule, Campaign, Notice, ReviewTrigger, RuleApproval
 from .models.approvalrules import LONGEST_BY_RULE, LONGEST_RULE
 from .models.notices import Kind
 
@@ -335,7 +336,9 @@ def tell_due() -> int:
     asked = ReviewTrigger.objects.filter(kind=ReviewTrigger.Kind.BY_RULE).exclude(state=ReviewTrigger.State.DROPPED)
     asked = asked.exclude(campaign__state__in=[Campaign.State.CLOSING, Campaign.State.CLOSED, Campaign.State.CANCELLED])
     elsewhere = {subject.removeprefix("grant:") for subject in asked.values_list("subject", flat=True)}
-    for each in due().iterator(chunk_size=500):
+    said = Concat(Value("rule approval "), Cast(OuterRef("pk"), TextField()))
+    untold = due().filter(~Exists(Notice.objects.filter(person__in=lookers, dedupe=said)))  # nobody may ever look
+    for each in untold.iterator(chunk_size=500):
         if str(each.request.grant_id) in elsewhere:
             continue
         with transaction.atomic():

@@ -6,9 +6,10 @@ Only grants in force count: what is suspended gives nothing, and is looked at ag
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import batched
 from typing import Any, Final
 
 from django.db import connection
@@ -255,9 +256,20 @@ def who_would_break(sides: object) -> tuple[int, list[Broken]]:
     """Count the agents that hold what these sides say, and show the first of them. Raises SidesMalformed."""
     read = combinations.read(sides)
     found = [pk for pk, _agents in _candidates(read, "held.agent_id")]
-    union = _union(found[:MOST_SHOWN])
-    rows = Agent.objects.filter(pk__in=found[:MOST_SHOWN]).select_related("owner", "sponsor").order_by("slug")
-    return len(found), [Broken(row, filled) for row in rows if (filled := combinations.completed(read, union[row.pk]))]
+    return len(found), _broken(read, found[:MOST_SHOWN])
+
+
+def everybody_breaking(sides: object) -> Iterator[Broken]:
+    """Name each agent that holds what these sides say, some at a time. Raises SidesMalformed."""
+    read = combinations.read(sides)
+    for some in batched((pk for pk, _agents in _candidates(read, "held.agent_id")), MOST_SHOWN):
+        yield from _broken(read, some)
+
+
+def _broken(read: Sequence[Side], agents: Collection[int]) -> list[Broken]:
+    union = _union(agents)
+    rows = Agent.objects.filter(pk__in=agents).select_related("owner", "sponsor").order_by("slug")
+    return [Broken(row, filled) for row in rows if (filled := combinations.completed(read, union[row.pk]))]
 
 
 def by_classing(tool: Tool) -> list[Completed]:

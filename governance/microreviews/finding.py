@@ -7,7 +7,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
 
 from audit import clock
 from entitlements.models import Agent, Grant
@@ -21,6 +22,8 @@ from .causes import Kind
 ENDS_WITHIN: Final = timedelta(days=14)
 _LONG: Final = timedelta(days=60)
 """Access that lasts no longer than this is asked about by nobody before it ends: it is short on purpose."""
+AT_ONCE: Final = 500
+"""How many causes one sweep notes; the next goes on with what was not noted yet."""
 _DAYS_BACK: Final = 7
 FEWEST_DENIED, TIMES_USUAL = 20, 5
 """So many denials a day, and so many times the mean of the fortnight before, are a spike."""
@@ -88,10 +91,11 @@ def spikes() -> int:
 def looks_due() -> int:
     """Note access that a rule approved a week ago and nobody has looked at."""
     noted = 0
-    asked = ReviewTrigger.objects.filter(kind=Kind.BY_RULE).values("subject")
-    for each in approvalrules.due()[:500]:
+    live = Grant.objects.filter(pk=OuterRef("request__grant_id"), ended_at=None)
+    owed = approvalrules.due().filter(Exists(live), ~Exists(_noted(Kind.BY_RULE, "request__grant_id")))
+    for each in owed[:AT_ONCE]:
         grant = Grant.objects.filter(request_id=each.request_id, ended_at=None).select_related("agent").first()
-        if grant is None or asked.filter(subject=f"grant:{grant.pk}").exists():
+        if grant is None:
             continue
         told = {"rule_approval": str(each.pk), "what": each.request.entitlement.name, "reason": each.rule.reason}
         causes.note(Kind.BY_RULE, grant.agent, told, grants=[grant.pk])
@@ -109,12 +113,18 @@ def ending() -> int:
         expires_at__gt=now + timedelta(days=9),  # time to answer before it ends by itself
         expires_at__lte=now + ENDS_WITHIN,
     ).exclude(pk__in=renewed)
-    for grant in rows.select_related("agent", "entitlement").order_by("pk")[:500]:
-        if not ReviewTrigger.objects.filter(kind=Kind.ENDS_SOON, subject=f"grant:{grant.pk}").exists():
-            told = {"what": grant.entitlement.name, "day": f"{grant.expires_at:%Y-%m-%d}", "grant": str(grant.pk)}
-            causes.note(Kind.ENDS_SOON, grant.agent, told, grants=[grant.pk])
-            noted += 1
+    rows = rows.filter(~Exists(_noted(Kind.ENDS_SOON, "pk"))).select_related("agent", "entitlement")
+    for grant in rows.order_by("expires_at", "pk")[:AT_ONCE]:
+        told = {"what": grant.entitlement.name, "day": f"{grant.expires_at:%Y-%m-%d}", "grant": str(grant.pk)}
+        causes.note(Kind.ENDS_SOON, grant.agent, told, grants=[grant.pk])
+        noted += 1
     return noted
+
+
+def _noted(kind: str, grant: str) -> QuerySet[ReviewTrigger]:
+    """Return the causes of a kind about the grant that a column of other rows names."""
+    subject = Concat(Value("grant:"), Cast(OuterRef(grant), TextField()))
+    return ReviewTrigger.objects.filter(kind=kind, subject=subject)
 
 
 def _still(grants: list[UUID]) -> list[UUID]:

@@ -189,7 +189,7 @@ def _ruled(event: Event) -> None:
 
 
 def _note_holders(event: Event, rule: CombinationRule) -> None:
-    for broken in separation.who_would_break(rule.sides)[1]:
+    for broken in separation.everybody_breaking(rule.sides):
         _note_combination(event, broken.agent, rule, broken.sides)
 
 

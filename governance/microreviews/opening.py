@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Case, Count, IntegerField, Value, When
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, QuerySet, Value, When
 
 from audit import chain, clock, log
 from audit.actions import Action
@@ -53,6 +53,7 @@ def open_due(limit: int = 100) -> int:
     Raises an ExceptionGroup of those that failed, after all others began.
     """
     waiting = ReviewTrigger.objects.filter(state=ReviewTrigger.State.WAITING, open_from__lte=clock.now())
+    waiting = waiting.exclude(Exists(_open_ones(OuterRef("kind"), OuterRef("subject"))))  # those wait for these
     ids = list(waiting.order_by(_ORDER, "happened_at").values_list("pk", flat=True)[:limit])
     owner = whose_care()
     begun = list[int]()
@@ -84,7 +85,7 @@ def _try(pk: UUID, owner: Person) -> int:
 def _open(pk: UUID, owner: Person) -> int:
     row = ReviewTrigger.objects.select_for_update(of=("self",), skip_locked=True).select_related("agent")
     trigger = row.filter(pk=pk, state=ReviewTrigger.State.WAITING).first()
-    if trigger is None or _is_open(trigger):
+    if trigger is None or _open_ones(trigger.kind, trigger.subject).exists():
         return 0
     try:
         with transaction.atomic():
@@ -100,9 +101,10 @@ def _open(pk: UUID, owner: Person) -> int:
     return 1
 
 
-def _is_open(trigger: ReviewTrigger) -> bool:
-    same = ReviewTrigger.objects.filter(kind=trigger.kind, subject=trigger.subject)
-    return same.filter(campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED]).exists()
+def _open_ones(kind: str | OuterRef, subject: str | OuterRef) -> QuerySet[ReviewTrigger]:
+    """Return what is being asked about now of a kind and subject."""
+    same = ReviewTrigger.objects.filter(kind=kind, subject=subject)
+    return same.filter(campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED])
 
 
 def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
 from audit import clock, timeline
@@ -333,6 +335,28 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
     look = RuleApproval.objects.get()
     assert (look.verdict, look.looked_by, look.finding) == ("keep", company.sofia, "Still read daily.")
     assert not approvalrules.due().exists()
+
+
+def test_access_by_rule_that_ended_unlooked_or_was_told_of_keeps_no_other_from_being_asked_about(
+    at: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = companies.found()
+    confirmed(company)
+    for person in (company.alice, company.bob):
+        asked = make.request(
+            company.use, company.bot, by=company.otto, people=[person], tools=["now"], lasts=timedelta(days=30)
+        )
+        assert asked.state == "approved"
+    first, second = Grant.objects.order_by("starts_at", "pk").values_list("pk", flat=True)
+    grants.revoke(first, by=SYSTEM, reason="over")
+    at(timedelta(days=8))
+    monkeypatch.setattr(finding, "AT_ONCE", 1)
+    assert finding.looks_due() == 1
+    assert ReviewTrigger.objects.get().grants == [second]
+    assert approvalrules.tell_due() > 0, "of the one that ended"
+    with CaptureQueriesContext(connection) as queries:
+        assert approvalrules.tell_due() == 0
+    assert not any("INSERT" in each["sql"] for each in queries), "it is not walked through again"
 
 
 def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(at: Move) -> None:

@@ -18,7 +18,7 @@ from audit.models import Event
 from entitlements import agentversions, catalog, grants, people
 from entitlements.catalog import seen
 from entitlements.models import Agent, Grant, Tool
-from governance import combinationrules, dormancy, microreviews, ownership, reviews, tasks
+from governance import combinationrules, dormancy, microreviews, ownership, reviews, separation, tasks
 from governance.microreviews import causes, finding, hearing
 from governance.models import CombinationRule, ReviewDecision, ReviewTrigger, UsageDay
 from tests import make
@@ -184,6 +184,20 @@ def test_a_combination_is_asked_about_when_a_rule_finds_it_and_only_once_for_its
     assert "combination" not in heard(), "the same wording is asked about once"
 
 
+def test_each_agent_that_holds_a_forbidden_combination_is_asked_about_however_many_a_page_shows(
+    heard: Hear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, _ = worlds.found()
+    other = make.agent("other-bot", sponsor=company.sofia)
+    make.grant(other, company.use, people=[company.bob])
+    heard()
+    monkeypatch.setattr(separation, "MOST_SHOWN", 1)
+    rule(company)
+    heard()
+    asked = ReviewTrigger.objects.filter(kind="combination").values_list("agent__slug", flat=True)
+    assert sorted(asked) == ["other-bot", "research-bot"]
+
+
 def test_a_combination_that_another_classing_of_a_tool_completes_is_asked_about(heard: Hear) -> None:
     company, _ = worlds.found()
     proposed = combinationrules.propose(
@@ -329,6 +343,27 @@ def test_access_of_long_standing_is_asked_about_before_it_ends_and_short_access_
     at(timedelta(days=58))
     assert (finding.ending(), finding.ending()) == (1, 0)
     assert ReviewTrigger.objects.get().grants == [longest.pk]
+
+
+def test_sweeps_go_on_with_what_they_have_not_noted_yet(at: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    company, _ = worlds.found()
+    for person in (company.bob, company.mona):
+        make.grant(company.bot, company.use, people=[person], lasts=timedelta(days=90))
+    at(timedelta(days=78))
+    monkeypatch.setattr(finding, "AT_ONCE", 1)
+    assert [finding.ending() for _ in range(3)] == [1, 1, 0]
+
+
+def test_causes_that_wait_for_a_review_of_the_like_to_end_keep_no_other_from_beginning(at: Move) -> None:
+    company = companies.found()
+    make.grant(company.bot, company.use, people=[company.alice], lasts=MONTHS)
+    causes.note("combination", company.bot, {"rule": "pair"})
+    assert microreviews.open_due() == 1
+    causes.note("combination", company.bot, {"rule": "pair"})
+    at(timedelta(days=8))
+    causes.note("new_office", company.bot, {"to": "sofia"})
+    assert microreviews.open_due(limit=1) == 1
+    assert ReviewTrigger.objects.get(kind="new_office").state == "opened"
 
 
 def test_what_happens_again_is_added_while_it_waits_and_asked_about_later_once_it_was(at: Move) -> None:
