@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 from audit.actions import Action
 from audit.models import Event
 from entitlements.errors import DomainError, Malformed, NotFound
+from entitlements.models import Person
 from governance import microreviews, reviewing, reviews
 from governance.console import doors
 from governance.console.queries import reviews as read
@@ -54,7 +55,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "happened": microreviews.happened(trigger),
         "rows": rows,
         "answered": answered,
-        "calls": _calls(campaign),
+        "calls": _calls(campaign, person),
         "needs_reason": any(row.needs_reason for row in rows),
         "needs_words": any(row.needs_words for row in rows),
         "keep": [(code, REASONS[code]) for code in reviewing.KEEP],
@@ -113,8 +114,9 @@ def _text(request: HttpRequest, name: str) -> str:
     return request.POST.get(name, "").strip()[:2000]
 
 
-def _calls(campaign: Campaign) -> list[Event]:
-    """Return the last calls under what it concerns, allowed and denied."""
-    grants = [f"grant:{pk}" for pk in campaign.population.values_list("grant", flat=True)[:50]]
+def _calls(campaign: Campaign, person: Person) -> list[Event]:
+    """Return the last calls under what somebody sees of it, allowed and denied."""
+    seen = campaign.population.filter(item__in=reviews.items_visible_to(person).values("pk"))
+    grants = [f"grant:{pk}" for pk in seen.order_by("item__number", "grant").values_list("grant", flat=True)[:50]]
     rows = Event.objects.filter(links__overlap=grants, action__in=[Action.CALL_ALLOWED, Action.CALL_DENIED])
     return list(rows.order_by("-at")[:_CALLS])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 
-from governance import microreviews
+from audit import log
+from audit.actions import Action
+from governance import microreviews, reviews
 from governance.microreviews import causes
 from governance.models import Campaign, ReviewDecision, ReviewTrigger
 from tests import make
@@ -53,6 +56,28 @@ def test_the_page_says_what_happened_and_one_press_of_a_button_answers_it(asked:
     said = ReviewDecision.objects.get()
     assert (said.verb, said.decided_by, said.via) == ("certify", company.sofia, "ui")
     assert "Take this answer back" in visits.text(sofia.get(address))
+
+
+def test_the_page_shows_calls_of_what_its_reader_may_see_and_of_nothing_else() -> None:
+    company = companies.found()
+    mail = make.system("mail", owner=company.sam)
+    for system, name in ((company.system, "peek"), (mail, "post")):
+        use = make.entitlement(system, make.tool(system, name))
+        grant = make.grant(company.bot, use, people=[company.bob])
+        with transaction.atomic():
+            log.record(
+                Action.CALL_ALLOWED,
+                by=company.bot.principal,
+                about=[f"grant:{grant.pk}"],
+                detail={"tool": f"{name}-it"},
+            )
+    causes.note("new_office", company.bot, {"to": "sofia"})
+    microreviews.open_due()
+    campaign = Campaign.objects.get()
+    address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
+    assert [f"{name}-it" in visits.text(sofia.get(address)) for name in ("peek", "post")] == [True, True]
+    reviews.reassign(campaign.items.get(system=mail).pk, company.sam, by=company.ana, reason="He knows it.")
+    assert [f"{name}-it" in visits.text(sofia.get(address)) for name in ("peek", "post")] == [True, False]
 
 
 def test_unticking_a_tool_and_keeping_some_removes_that_tool_alone(asked: tuple[Company, Campaign]) -> None:
