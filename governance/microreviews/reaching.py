@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from audit import clock
 from entitlements.models import Agent, Grant, GrantLine
 from governance import blast, outlook
+from governance.models import AccessRequest
 
 ENOUGH: Final = 15
 """By how many points the blast radius grows before somebody looks (design 5, 3.8)."""
@@ -67,8 +68,10 @@ def _looked(agent: Agent) -> datetime | None:
 
 
 def _alone(grant: Grant, live: QuerySet[Grant]) -> Rise:
-    before, after = score(live.exclude(pk=grant.pk), grant.agent), score(live, grant.agent)
-    return Rise(before, after, (grant.pk,))
+    """Set what is in force against the same without a grant, and with the one that it took the place of."""
+    renewed = AccessRequest.objects.filter(grant_id=grant.pk, renews__isnull=False).values("renews")
+    without = Grant.objects.filter(Q(pk__in=live.exclude(pk=grant.pk).values("pk")) | Q(pk__in=renewed))
+    return Rise(score(without, grant.agent), score(live, grant.agent), (grant.pk,))
 
 
 def _since(agent: Agent, live: QuerySet[Grant], looked: datetime, now: datetime) -> Rise:

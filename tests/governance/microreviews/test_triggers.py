@@ -18,7 +18,17 @@ from audit.models import Event
 from entitlements import agentversions, catalog, grants, people
 from entitlements.catalog import seen
 from entitlements.models import Agent, Grant, Tool
-from governance import combinationrules, dormancy, microreviews, ownership, reviews, separation, tasks
+from governance import (
+    approvals,
+    combinationrules,
+    dormancy,
+    microreviews,
+    ownership,
+    renewing,
+    reviews,
+    separation,
+    tasks,
+)
 from governance.microreviews import causes, finding, hearing
 from governance.models import CombinationRule, ReviewDecision, ReviewTrigger, UsageDay
 from tests import make
@@ -311,6 +321,21 @@ def test_what_a_look_cut_and_what_is_renewed_is_no_rise(heard: Hear, at: Move) -
     assert "reach_grew" not in heard()
     _given(agent, 14)
     assert heard()["reach_grew"].facts[0]["before"] == 19, "what was cut was not there any more"
+
+
+def test_weighty_access_that_is_renewed_by_itself_is_no_rise(heard: Hear) -> None:
+    company = companies.found()
+    Tool.objects.filter(name="now").update(data_class="restricted", action="delete")
+    make.grant(company.bot, make.entitlement(make.system("mail")), lasts=MONTHS)
+    asked = company.ask("now", people=[make.person() for _ in range(30)])
+    approvals.approve(asked.pk, by=company.sofia)
+    assert "reach_grew" in heard(), "it is weighty"
+    ReviewTrigger.objects.update(state="dropped")
+    held = Grant.objects.get(request_id=asked.pk)
+    again = renewing.renew(held.pk, by=company.otto, lasts=timedelta(days=7), reason="still needed")
+    approvals.approve(again.pk, by=company.sofia)
+    assert Grant.objects.filter(request_id=again.pk, ended_at=None).exists()
+    assert "reach_grew" not in heard()
 
 
 def test_an_answer_about_one_access_is_no_look_at_all_of_it(heard: Hear, at: Move) -> None:
