@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from entitlements.models import Agent, Grant, GrantLine, GrantSubject, System
 from entitlements.words import Risk
-from governance.models import Campaign, UsageDay
+from governance.models import Campaign
 
 from . import finding, usage
 from .errors import BadScope
@@ -65,6 +65,16 @@ FIELDS: Final[Mapping[str, Field]] = {
     "tool.risk": Field("tool__risk", _RANKED, "tool"),
     "person": Field("person__login", _SOME, "person"),
 }
+_SIGNS: Final = {"eq": "=", "gte": ">=", "lte": "<="}
+_CALLED: Final = f"""
+WITH RECURSIVE chain AS ({
+    usage.chain(
+        "SELECT id, starts_at, request_id FROM entitlements_grant WHERE ended_at IS NULL OR ended_at > %s::timestamptz"
+    )
+}) SELECT c.grant_id FROM chain c LEFT JOIN governance_usageday u ON u.grant_id = c.member AND u.day >= %s
+GROUP BY 1 HAVING coalesce(sum(u.calls), 0) {{op}} %s
+"""  # noqa: S608 - made of constants
+"""The grants with so many calls, those under what they renew included."""
 OF_ACCESS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
 """The kinds of campaigns that take in access by its terms alone, which stay known once it has ended."""
 _NAMED: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
@@ -179,17 +189,29 @@ def _within(rows: QuerySet[Grant], scope: Mapping[str, Any], kind: str, now: dat
     return rows
 
 
-def compiled(said: Mapping[str, Any], now: datetime) -> Q:
-    """Turn a checked condition into one over grants."""
+def compiled(said: Mapping[str, Any], now: datetime, *, turned: bool = False) -> Q:
+    """Turn a checked condition, or its contrary (`turned`), into one over grants.
+
+    What is not known fits neither: of calls that go past our gateway neither a number is true nor its contrary.
+    """
     if "not" in said:
-        return ~compiled(said["not"], now)
+        return compiled(said["not"], now, turned=not turned)
     if "and" in said or "or" in said:
-        parts = [compiled(part, now) for part in said.get("and", said.get("or"))]
+        parts = [compiled(part, now, turned=turned) for part in said.get("and", said.get("or"))]
         joined = parts[0]
         for part in parts[1:]:
-            joined = joined & part if "and" in said else joined | part
+            joined = joined & part if ("and" in said) is not turned else joined | part
         return joined
-    return _one(FIELDS[said["field"]], said["op"], said["value"], now)
+    field = FIELDS[said["field"]]
+    condition = _one(field, said["op"], said["value"], now)
+    condition = ~condition if turned else condition
+    return condition & _is_seen() if field.of == "calls" else condition
+
+
+def _is_seen() -> Q:
+    """Name the grants of which each call passes our gateway."""
+    past = GrantLine.objects.filter(grant=OuterRef("pk")).exclude(tool__system__kind__in=usage.GATEWAY)
+    return ~Q(Exists(past))
 
 
 def _one(field: Field, op: str, value: Any, now: datetime) -> Q:  # noqa: ANN401 - checked by `_check_value`
@@ -198,11 +220,8 @@ def _one(field: Field, op: str, value: Any, now: datetime) -> Q:  # noqa: ANN401
     if field.of == "rest":
         return _days(field.column, op, now + timedelta(days=value), turned=False)
     if field.of == "calls":
-        used = UsageDay.objects.filter(grant=OuterRef("pk"), day__gte=(now - usage.WINDOW).date())
-        counted = used.order_by().values("grant").annotate(n=Sum("calls")).values("n")
-        lookup = {"eq": "exact"}.get(op, op)
-        chosen = Grant.objects.annotate(calls=Coalesce(Subquery(counted), 0)).filter(**{f"calls__{lookup}": value})
-        return Q(pk__in=chosen.values("pk"))
+        since = now - usage.WINDOW
+        return Q(pk__in=RawSQL(_CALLED.format(op=_SIGNS[op]), [since, since.date(), value]))  # noqa: S611 - constants
     if field.of == "tool":
         return Q(Exists(GrantLine.objects.filter(_lookup(field.column, op, value), grant=OuterRef("pk"))))
     if field.of == "person":

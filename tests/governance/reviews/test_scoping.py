@@ -7,10 +7,10 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from audit import clock
-from entitlements.models import Tool
-from governance import reviews
+from entitlements.models import Grant, Tool
+from governance import approvals, renewing, reviews
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, UsageDay
-from governance.reviews import Answer, Manner, scoping
+from governance.reviews import Answer, Manner, scoping, usage
 from governance.reviews.errors import BadManner, BadScope
 from tests import make, shared
 from tests.governance import companies
@@ -52,6 +52,8 @@ def when(field: str, op: str, value: object) -> dict[str, object]:
         (when("grant.expires_in_days", "lte", 1), {"research-bot"}),
         (when("grant.calls_90d", "gte", 5), {"research-bot"}),
         (when("grant.calls_90d", "eq", 0), {"helper"}),
+        ({"not": when("grant.calls_90d", "gte", 1)}, {"helper"}),
+        ({"not": {"or": [when("grant.calls_90d", "gte", 1), when("person", "has", "bob")]}}, set()),
         (when("agent.owner", "isnull", value=True), set()),
     ],
 )
@@ -81,6 +83,28 @@ def test_a_condition_takes_in_the_grants_it_says(company: Company, where: dict[s
     if names:
         taken = PopulationRow.objects.filter(campaign=begin(company, {"where": where}))
         assert set(taken.values_list("grant__agent__slug", flat=True)) == names
+
+
+def test_calls_before_a_renewal_count_and_where_none_are_seen_no_number_is_known(company: Company) -> None:
+    asked = company.ask("now")
+    approvals.approve(asked.pk, by=company.sofia)
+    old, today = Grant.objects.get(request_id=asked.pk), clock.now()
+    row = {"agent": company.bot, "grant": old, "tool": Tool.objects.get(name="now"), "last_at": today}
+    UsageDay.objects.create(**row, day=today.date(), calls=5, denied=0)
+    again = renewing.renew(old.pk, by=company.otto, lasts=timedelta(days=7), reason="still needed")
+    approvals.approve(again.pk, by=company.sofia)
+    new = Grant.objects.get(request_id=again.pk, ended_at=None)
+    past = make.system("elsewhere", kind="mcp")
+    make.grant(make.agent("unseen"), make.entitlement(past, make.tool(past)), people=[company.bob])
+
+    def found(where: dict[str, Any]) -> set[str]:
+        rows = scoping.matching({"where": where}, Campaign.Kind.AGENT_OWNER, clock.now())
+        return set(rows.values_list("agent__slug", flat=True))
+
+    assert found(when("grant.calls_90d", "eq", 0)) == set()
+    assert found(when("grant.calls_90d", "gte", 5)) == {"research-bot"}
+    assert found({"not": when("grant.calls_90d", "gte", 1)}) == set()
+    assert usage.weekly([new.pk], clock.now())[new.pk][-1] == 5
 
 
 @pytest.mark.parametrize(
