@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
     visitor: Visitor,
     answer: str,
 ) -> None:
-    from governance.models import ReviewDecision  # noqa: PLC0415 - the product can be imported only now
+    from governance.models import Assignment, ReviewDecision  # noqa: PLC0415 - the product can be imported only now
     from tests.browser import small  # noqa: PLC0415 - as above
 
     small.fill(PASSWORD)
@@ -49,13 +50,17 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
     clicks = [lambda: visitor.page.get_by_role("link", name=asked), *_way(answer, visitor)]
     for number, click in enumerate(clicks):
         click().first.click()
+        if number == 0:
+            visitor.page.wait_for_url("**/small-reviews/*/")
+            _until(lambda: Assignment.objects.get().evidence_opened_at is not None)
         if SHOTS and number == 0:
             _shoot(visitor, "small")
     visitor.page.wait_for_load_state()
     assert len(clicks) <= MOST
     verbs = {"Keep": "certify", "Keep some": "reduce", "Remove": "revoke", "I can't judge": "abstain"}
     visitor.page.get_by_text("answer counts now").first.wait_for()
-    assert ReviewDecision.objects.get().verb == verbs[answer]
+    said = ReviewDecision.objects.get()
+    assert (said.verb, said.evidence_opened, bool(said.dwell_ms)) == (verbs[answer], True, True)
     assert not visitor.wrong + visitor.violations()
     if SHOTS and answer == "Keep":
         for name, path in (
@@ -95,6 +100,13 @@ def test_a_spot_check_is_answered_by_keys_alone(
     check = SpotCheck.objects.get()
     assert (check.verb, check.reason_code) == ("revoke", "unused")
     assert not visitor.wrong + visitor.violations()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def _shoot(visitor: Visitor, name: str) -> None:

@@ -26,6 +26,7 @@ from .reviews import found
 from .submitting import proofs, told_of
 
 _CALLS: Final = 10
+_DIGITS: Final = 9
 _SHOWN: Final = 200
 """How many items the page shows, and so are answered at once; what is left comes when they are."""
 _PARTS: Final = ("why_keep", "why_drop", "abstain", "comment")
@@ -81,6 +82,10 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         doors.done(request, _("You are asked again: it is due fourteen days later."))
         return redirect(f"/small-reviews/{campaign.slug}/")
     said = _said(request)
+    for item in said.items:
+        ms = doors.number(request.POST.get(f"ms:{item}", ""), _DIGITS)
+        if ms > 0 and read.live(campaign, by).filter(item=item).exists():
+            reviews.looked(item, by=by, ms=ms)
     weighs = microreviews.weighs(campaign.pk, by)
     doors.prove(request, "micro-review-answer", weighs=weighs)
     via, amr = ReviewDecision.Via.UI, proofs(request)
