@@ -26,7 +26,7 @@ class SnapshotTooOld(DomainError):
 
 
 class DuePassed(DomainError):
-    """Its due date has passed, so its silence would be acted on at once; duplicate it with a later day."""
+    """Its due date has passed, so its silence would be acted on at once; make another like it, with a later day."""
 
     code, status = "due_date_passed", HTTPStatus.CONFLICT
 
