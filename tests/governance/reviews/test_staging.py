@@ -8,7 +8,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from audit import clock, timeline
 from audit.actions import Action
@@ -342,3 +343,17 @@ def test_a_long_staging_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPa
         turns += 1
     campaign.refresh_from_db()
     assert (campaign.state, turns > 3) == ("staged", True)
+
+
+def test_what_is_checked_as_a_whole_leaves_no_other_statement_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stepping, "MANY", 1)
+    company, _ = worlds.found()
+    campaign = worlds.campaign(company, start=False)
+    with transaction.atomic(), connection.cursor() as cursor, CaptureQueriesContext(connection) as seen:
+        assert reviews.stage_now(campaign.pk, by=company.ana).state == "staged"
+        cursor.execute("SHOW enable_nestloop")
+        assert cursor.fetchone() == ("on",)
+    asked = [each["sql"] for each in seen.captured_queries]
+    off, on = (asked.index(f"SET LOCAL enable_nestloop {to}") for to in ("= off", "TO DEFAULT"))
+    (moved,) = [number for number, sql in enumerate(asked) if sql.startswith("UPDATE") and "'staged'" in sql]
+    assert off < moved < on
