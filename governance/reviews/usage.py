@@ -226,21 +226,39 @@ def roll_up(limit: int = AT_ONCE) -> int:
     return end - cursor.position
 
 
-_DAYS: Final = f"""
-WITH RECURSIVE chain AS ({
-    chain("SELECT id, starts_at, request_id FROM entitlements_grant WHERE id = ANY(%(grants)s::uuid[])")
-}) SELECT c.grant_id, u.day, sum(u.calls)::int FROM chain c JOIN governance_usageday u ON u.grant_id = c.member
-WHERE u.day >= %(since)s AND u.day <= %(today)s GROUP BY 1, 2
-"""  # noqa: S608 - made of constants
+_RENEWED: Final = """
+SELECT g.id, r.renews_id FROM entitlements_grant g JOIN governance_accessrequest r ON r.id = g.request_id
+WHERE g.id = ANY(%s::uuid[]) AND r.renews_id IS NOT NULL
+"""
+
+
+def _members(grants: Collection[UUID]) -> dict[UUID, set[UUID]]:
+    """Return each grant that some go on from, themselves too, with those that do.
+
+    Step by step, since few are renewed: joined to a recursive query, use would be read of all grants there are.
+    """
+    members, newest = {grant: {grant} for grant in grants}, set(grants)
+    while newest:
+        with connection.cursor() as cursor:
+            cursor.execute(_RENEWED, [list(newest)])
+            renewed = cursor.fetchall()
+        newest = set()
+        for grant, before in renewed:
+            known = members.setdefault(before, set())
+            if not members[grant] <= known:
+                known |= members[grant]
+                newest.add(before)
+    return members
 
 
 def weekly(grants: Collection[UUID], now: datetime) -> dict[UUID, list[int]]:
     """Return the calls under some grants, and what they renew, in each of the last thirteen weeks, the oldest first."""
     found: dict[UUID, list[int]] = defaultdict(lambda: [0] * WEEKS)
     since = now.date() - timedelta(weeks=WEEKS) + timedelta(days=1)
-    with connection.cursor() as cursor:
-        cursor.execute(_DAYS, {"grants": list(grants), "since": since, "today": now.date()})
-        for grant, day, count in cursor.fetchall():
+    members = _members(grants)
+    rows = UsageDay.objects.filter(grant__in=members, day__gte=since, day__lte=now.date())
+    for member, day, count in rows.values_list("grant", "day", "calls"):
+        for grant in members[member]:
             found[grant][(day - since).days // 7] += count
     return dict(found)
 
