@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import SYSTEM, Principal
+from audit.context import Principal
 
 from . import changes, clients, grants, independence, locks
 from .errors import DomainError, NotFound, ReasonRequired, Stale
@@ -265,9 +265,7 @@ def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
     locked = _locked(agent)
     if locked.status != Agent.Status.SUSPENDED:
         raise WrongState
-    independence.check_start(f"agent:{locked.slug}", Action.AGENT_SUSPENDED, by)
-    if by != SYSTEM and str(by) in stopped_by(locked.slug):
-        raise independence.SecondPersonNeeded
+    independence.check_restart(f"agent:{locked.slug}", Action.AGENT_SUSPENDED, Action.AGENT_RESTORED, by)
     for check in _START_GUARDS.values():
         check(locked.slug)
     _check_answered_for(locked)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import SYSTEM, Principal
+from audit.context import Principal
 
 from . import changes, independence, locks, seenagents
 from .errors import DomainError, NotFound
@@ -189,9 +189,7 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
     if locked.idle == Client.Idle.DELETED:
         raise PutAway
     if locked.idle != Client.Idle.CLOSED:  # what nobody used was stopped by nobody
-        independence.check_start(f"client:{locked.client_id}", Action.CLIENT_DISABLED, by)
-        if by != SYSTEM and str(by) in stopped_by(locked.client_id):
-            raise independence.SecondPersonNeeded
+        independence.check_restart(f"client:{locked.client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED, by)
     for check in _START_GUARDS.values():
         check(locked.client_id)
     if locked.agent_id is not None:

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import SYSTEM, Principal
+from audit.context import Principal
 
 from . import changes, independence, limits, locks
 from .errors import DomainError, NotFound
@@ -234,9 +234,7 @@ def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     grant = _get(grant_id)
     if grant.state != Grant.State.SUSPENDED or grant.expires_at <= clock.now():
         raise NotSuspended
-    independence.check_start(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, by)
-    if by != SYSTEM and str(by) in stopped_by(grant_id):
-        raise independence.SecondPersonNeeded
+    independence.check_restart(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, Action.GRANT_RESTORED, by)
     for check in _START_GUARDS.values():
         check(grant_id)
     _pass_guards(grant.agent, [line.tool for line in grant.lines.select_related("tool__system")])

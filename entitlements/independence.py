@@ -61,6 +61,15 @@ def check_start(link: str, stopped: Action, by: Principal, **said: object) -> No
         raise SecondPersonNeeded
 
 
+def check_restart(link: str, stopped: Action, started: Action, by: Principal) -> None:
+    """Refuse to start a thing that one stopped oneself, with whichever account, alone or with others.
+
+    Raises SecondPersonNeeded, which is also for what is no person.
+    """
+    if by != SYSTEM and (by.kind != "person" or stopped_by(link, stopped, started) & _names_of(by)):
+        raise SecondPersonNeeded
+
+
 def stopped_by(link: str, stopped: Action, started: Action) -> set[str]:
     """Return whose stops hold a thing: those who stopped it since it was last started, as the record names them."""
     who: set[str] = set()

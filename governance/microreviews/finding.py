@@ -53,9 +53,7 @@ def find() -> int:
 
     Raises an ExceptionGroup of the sweeps that failed, after the others.
     """
-    noted = list[int]()
-    apart.each((first_uses, looks_due, spikes, ending), lambda sweep: noted.append(sweep()))
-    return sum(noted)
+    return sum(apart.each((first_uses, looks_due, spikes, ending), lambda sweep: sweep()))
 
 
 def first_uses() -> int:

@@ -56,10 +56,7 @@ def open_due(limit: int = 100) -> int:
     waiting = waiting.exclude(Exists(_open_ones(OuterRef("kind"), OuterRef("subject"))))  # those wait for these
     ids = list(waiting.order_by(_ORDER, "happened_at").values_list("pk", flat=True)[:limit])
     owner = whose_care()
-    begun = list[int]()
-    if owner is not None:
-        apart.each(ids, lambda pk: begun.append(_try(pk, owner)))
-    return sum(begun)
+    return sum(apart.each(ids, lambda pk: _try(pk, owner))) if owner is not None else 0
 
 
 def whose_care() -> Person | None:

@@ -26,10 +26,8 @@ def settle_due(limit: int = 200) -> int:
     lately = ReviewDecision.objects.filter(item__campaign=OuterRef("pk"), decided_at__gt=clock.now() - RECALL)
     rows = Campaign.objects.filter(kind=Campaign.Kind.MICRO, state=Campaign.State.ACTIVE)
     done = rows.filter(~Exists(items.filter(state=ReviewItem.State.IN_REVIEW)) & ~Exists(lately))
-    settled = list[int]()
     ids = list(done.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
-    apart.each(ids, lambda pk: settled.append(_settle(pk)))
-    return sum(settled)
+    return sum(apart.each(ids, _settle))
 
 
 def _end_what_is_gone(limit: int) -> None:

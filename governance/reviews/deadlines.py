@@ -196,10 +196,8 @@ def apply_due() -> int:
     waiting = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now)
     waiting = waiting.filter(items__state=ReviewItem.State.IN_REVIEW).distinct()
     due = [each for each in waiting if grace_ends(each) <= now]
-    counts = list[int]()
     ready = [each.pk for each in due if each.deadline_held is None or each.deadline_released_at]
-    apart.each(ready, lambda campaign_id: counts.extend(_apply(campaign_id)))
-    return sum(counts)
+    return sum(apart.each(ready, lambda campaign_id: sum(_apply(campaign_id))))
 
 
 def _apply(campaign_id: UUID) -> Iterator[int]:
@@ -331,10 +329,8 @@ def revoke_due() -> int:
     One that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
     """
     due = NoAnswer.objects.filter(revoke_at__lte=clock.now(), restored_at=None, revoked_at=None)
-    counts = list[int]()
     ids = list(due.order_by("revoke_at").values_list("pk", flat=True))
-    apart.each(ids, lambda item_id: counts.append(_revoke(item_id)))
-    return sum(counts)
+    return sum(apart.each(ids, _revoke))
 
 
 @transaction.atomic

@@ -17,9 +17,9 @@ from entitlements.errors import NotFound, ReasonRequired
 from entitlements.locks import Lock
 from entitlements.models import Person
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
-from governance.reviewing import RECALL, Bar, Verb
+from governance.reviewing import RECALL, Bar
 
-from . import around, assigning, ending, excepting, kinds, removing
+from . import around, assigning, ending, excepting, kinds, removing, together
 from .errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 
 RECALLED_IN: Final = (ReviewItem.State.IN_REVIEW, ReviewItem.State.DECIDED)
@@ -115,7 +115,7 @@ def _held(item_id: UUID) -> ReviewItem:
 
 
 def _standing(item: ReviewItem) -> QuerySet[ReviewDecision]:
-    rows = ReviewDecision.objects.filter(item=item, taken_back=None).exclude(verb=Verb.ABSTAIN)
+    rows = together.standing().filter(item=item)
     return rows.select_related("assignment__reviewer", "decided_by")
 
 

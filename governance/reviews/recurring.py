@@ -199,11 +199,8 @@ def launch_due() -> int:
     """Make and stage what recurs today, and launch what was staged of it; returns how many campaigns were made."""
     today = clock.now().astimezone(UTC).date()
     due = CampaignTemplate.objects.filter(stopped_at=None, refused="", next_on__lte=today)
-    made = list[int]()
     try:
-        apart.each(
-            due.order_by("next_on", "pk").values_list("pk", flat=True), lambda pk: made.append(_recur(pk, today))
-        )
+        made = apart.each(due.order_by("next_on", "pk").values_list("pk", flat=True), lambda pk: _recur(pk, today))
     finally:
         ready = Campaign.objects.filter(state=Campaign.State.STAGED).exclude(period="")
         apart.each(ready.select_related("owner").order_by("created_at", "pk"), _launch)

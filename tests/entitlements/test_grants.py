@@ -12,7 +12,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import errors, grantbatches, grants
 from entitlements.independence import SecondPersonNeeded
-from entitlements.models import Change, Grant, Tool
+from entitlements.models import Change, Grant, Person, Tool
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +82,16 @@ def test_the_stop_of_a_second_person_is_one_of_its_own_and_none_of_them_restores
         with pytest.raises(SecondPersonNeeded):
             grants.restore(grant.pk, by=who, reason="fine")
     grants.restore(grant.pk, by=Principal("person", "ben"), reason="fine")
+
+
+def test_nobody_restores_what_another_account_of_theirs_stopped_first() -> None:
+    one, other = make.person("dora"), make.person("dora-admin")
+    Person.objects.filter(pk=other.pk).update(email="Dora@example.org")
+    grant = make.grant()
+    grants.suspend(grant.pk, by=one.principal, reason="looks odd")
+    grants.suspend(grant.pk, by=ANA, reason="stolen")
+    with pytest.raises(SecondPersonNeeded):
+        grants.restore(grant.pk, by=other.principal, reason="fine")
 
 
 def test_an_active_grant_cannot_be_restored() -> None:

@@ -19,7 +19,7 @@ from governance import tightening
 from governance.console import limiting, sidebyside
 from governance.console.tags import within
 from governance.models import AccessRequest, Assignment, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import comparing, replaying, rightsizing, usage
+from governance.reviews import comparing, replaying, rightsizing, together, usage
 from governance.tightening import Tightening
 
 from . import reviews as read
@@ -178,7 +178,7 @@ def _asked(grants: Sequence[UUID]) -> list[AccessRequest]:
 
 
 def _before(item: ReviewItem) -> list[ReviewDecision]:
-    said = ReviewDecision.objects.filter(item__in=comparing.earlier(item), taken_back=None).exclude(verb="abstain")
+    said = together.standing().filter(item__in=comparing.earlier(item))
     return list(said.select_related("item__campaign", "decided_by").order_by("-decided_at")[:_BEFORE])
 
 

@@ -153,12 +153,16 @@ def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
 
 def _limits(sent: str, draft: Draft | None) -> Iterable[tuple[int, Mapping[str, Any]]]:
     """Return the limits that were sent, or else those of the draft, each with its line. Raises Malformed."""
-    if not sent or "\\u0000" in sent:  # the one character that the database cannot hold
+    if not sent:
         return _kept(draft).limits.items()
     try:
-        return [(int(line), dict(caps)) for line, caps in json.loads(sent).items()]
-    except (ValueError, TypeError, AttributeError) as error:
+        told = [(int(line), dict(caps)) for line, caps in json.loads(sent).items()]
+        json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed from error
+    if "\\u0000" in sent:  # the one character that the database cannot hold
+        raise Malformed
+    return told
 
 
 def _rev(request: HttpRequest, name: str) -> int:

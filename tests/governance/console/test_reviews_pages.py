@@ -168,6 +168,20 @@ def test_a_script_keeps_one_answer_and_hears_of_a_conflict(company: Company) -> 
     assert Draft.objects.get().reason_code == "mandated"
 
 
+@pytest.mark.parametrize(
+    "sent", ["[", "7", '{"x": {}}', '{"1": 2}', '{"1": {"a": "\\u0000"}}', '{"1": {"a": NaN}}', '{"1": {"a": 1e999}}',
+             '{"1": {"a": "\\ud800"}}', "[" * 100_000]
+)  # fmt: skip
+def test_limits_that_are_none_are_refused_and_nothing_is_kept(company: Company, sent: str) -> None:
+    worlds.granted(company)
+    item = worlds.item(worlds.campaign(company))
+    line = str(item.lines.order_by("pk")[0].pk)
+    form = {f"verb:{item.pk}": "reduce", f"keep:{item.pk}": line, f"rev:{item.pk}": "0", f"limits:{item.pk}": sent}
+    told = visits.as_(company.sofia).post(f"/reviews/q4/items/{item.pk}/draft/", form, secure=True)
+    assert (told.status_code, told.json()["code"]) == (400, "malformed")
+    assert not Draft.objects.exists()
+
+
 def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that(company: Company) -> None:
     worlds.granted(company)
     where = "/agents/research-bot/?tab=reviews"
