@@ -8,7 +8,7 @@ WORKERS ?= 2
 # Tests and the demo start many a Python, and each would compile the product and its packages again, half of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test full check lint fmt bench reference pins bootstrap
+.PHONY: demo test again full check lint fmt bench reference pins bootstrap
 
 # The whole product on this machine. ARGS=--once plays the main job and exits; docs name the other arguments.
 demo: bootstrap
@@ -18,6 +18,10 @@ demo: bootstrap
 # T= narrows: `make test T="tests/audit -k seal"`.
 test: bootstrap
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak" $(T)
+
+# What failed in the last `make test`, once more, alone and in one process; what passes now is printed as FLAKY.
+again: bootstrap
+	@$(PYTHON) -m tests.again
 
 # Everything: soaks, long fuzz and fleets as well, and races run longer.
 full: bootstrap

@@ -13,7 +13,21 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from scripts import devstack
 from tests import databases
+from tests.again import pytest_sessionfinish, pytest_sessionstart
 
+__all__ = ["pytest_sessionfinish", "pytest_sessionstart"]
+
+LONGEST = (
+    "browser/test_gallery.py",
+    "browser/test_reviews.py",
+    "browser/test_visit.py",
+    "browser/test_workbench.py",
+    "operate/test_upgrade.py",
+    "attacks/test_schema_fuzz.py",
+    "journeys/test_main_job.py",
+    "scripts/test_planted_facts.py",
+)
+"""The modules that take longest, the longest first. `pytest --durations=40` says what belongs here."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LONG = ("slow", "soak", "browser", "fault")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
@@ -93,6 +107,7 @@ def _long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item
     for item in items:
         modules.setdefault(item.path, []).append(item)
     long = [of for of in modules.values() if any(item.get_closest_marker(name) for item in of for name in LONG)]
+    long.sort(key=lambda of: next((at for at, name in enumerate(LONGEST) if of[0].path.match(name)), len(LONGEST)))
     short = [item for of in modules.values() if of not in long for item in of]
     ordered: list[pytest.Item] = []
     for number in range(workers):
