@@ -100,8 +100,10 @@ def verify_read(unverified: jws.Unverified, issuer_path: str, typ: str) -> Mappi
 
 
 def jwks(issuer_path: str) -> dict[str, Any]:
-    """Return the issuer's public key set (RFC 7517): what signs, what will, and what did until its tokens died."""
-    ensure(issuer_path)
+    """Return the issuer's public key set (RFC 7517): what signs, what will, and what did until its tokens died.
+
+    It only reads, since strangers ask: an issuer that has signed nothing yet may have none.
+    """
     keys = SigningKey.objects.filter(issuer=issuer_path).filter(
         Q(state__in=[SigningKey.State.ACTIVE, SigningKey.State.NEXT])
         | Q(state=SigningKey.State.RETIRED, retires_at__gt=clock.now())

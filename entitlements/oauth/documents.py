@@ -34,7 +34,9 @@ def document(make: Callable[..., Mapping[str, Any] | None]) -> Callable[..., Htt
         if found is None:
             body, status, caching = {"error": "not_found"}, HTTPStatus.NOT_FOUND, "no-store"
         else:
-            body, status, caching = dict(found), HTTPStatus.OK, f"public, max-age={signing.JWKS_SECONDS}"
+            is_kept = found.get("keys") != []  # the first key is made with the first token, or by the sweep
+            body, status = dict(found), HTTPStatus.OK
+            caching = f"public, max-age={signing.JWKS_SECONDS}" if is_kept else "no-store"
         headers = {"Cache-Control": caching, "Access-Control-Allow-Origin": "*"}
         return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -179,12 +180,13 @@ def test_a_sign_in_lies_sealed_under_another_name_than_its_cookies() -> None:
 
 def test_a_session_is_read_kept_renamed_and_deleted_under_its_name() -> None:
     store = sessions.SessionStore()
-    store["a"] = 1
+    store["a"], store[SESSION_KEY] = 1, "7"
     store.save()
     first = str(store.session_key)
     assert sessions.SessionStore(first)["a"] == 1
     assert store.exists(first)
     store.cycle_key()
+    store.save()
     assert not store.exists(first)
     assert sessions.SessionStore(store.session_key)["a"] == 1
     store.flush()
