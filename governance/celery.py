@@ -42,6 +42,8 @@ app.conf.beat_schedule = {
     "rotate-signing-keys": {"task": "entitlements.tasks.rotate_signing_keys", "schedule": 5 * MINUTE},
     "forget-used-assertions": {"task": "entitlements.tasks.forget_used_assertions", "schedule": 10 * MINUTE},
     "forget-idempotent-answers": {"task": "entitlements.tasks.forget_idempotent_answers", "schedule": HOUR},
+    "clear-sessions": {"task": "governance.tasks.clear_sessions", "schedule": HOUR},
+    "make-event-months": {"task": "governance.tasks.make_event_months", "schedule": 24 * HOUR},
     "expire-requests": {"task": "governance.tasks.expire_requests", "schedule": MINUTE},
     "tell-people": {"task": "governance.tasks.tell_people", "schedule": 10.0},
     "send-notices": {"task": "governance.tasks.send_notices", "schedule": 10.0},

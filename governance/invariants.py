@@ -313,6 +313,13 @@ SELECT 'node ' || n.id || ' is at ' || n.position || ' and had acknowledged ' ||
  WHERE r.committed_at >= %(since)s GROUP BY n.id, n.position HAVING n.position < max(r.position)
 """
 
+EVENTS_HAVE_MONTHS: Final = """
+SELECT 'there is no partition for the events of ' || to_char(month, 'YYYY-MM')
+  FROM generate_series(1, 2) AS ahead,
+       LATERAL (SELECT date_trunc('month', %(now)s AT TIME ZONE 'UTC') + make_interval(months => ahead)) AS m (month)
+ WHERE to_regclass('events_' || to_char(month, 'YYYY_MM')) IS NULL
+"""
+
 ALL: Final = (
     Invariant("1", "No token outlives its grant, or was issued to whoever was stopped.", TOKENS_WITHIN_RIGHTS),
     Invariant("2", "A live token stands on grants of its own agent that were open.", TOKENS_STAND_ON_GRANTS),
@@ -332,6 +339,7 @@ ALL: Final = (
     Invariant("12", "Events are sealed within thirty seconds.", RECORD_IS_SEALED_IN_TIME),
     Invariant("13", "A gateway node never goes back in the change feed.", NODES_GO_FORWARD),
     Invariant("14", "What is kept of how far a review has come is what a recount finds.", REVIEWS_ARE_COUNTED),
+    Invariant("16", "Events of the next two months have their partitions.", EVENTS_HAVE_MONTHS),
 )
 """Numbered once and for good: metrics, alerts and the operators' pages name them."""
 

@@ -53,6 +53,12 @@ UNION ALL
 SELECT 'receipt', extract(epoch FROM %(now)s - min(committed_at)) FROM entitlements_revocation WHERE receipt = ''
 """
 
+_MONTHS: Final = """
+SELECT coalesce(min(ahead) FILTER (WHERE to_regclass('events_' || to_char(month, 'YYYY_MM')) IS NULL), 61) - 1
+  FROM generate_series(1, 60) AS ahead,
+       LATERAL (SELECT date_trunc('month', %(now)s AT TIME ZONE 'UTC') + make_interval(months => ahead)) AS m (month)
+"""
+
 
 @login_not_required
 @require_safe
@@ -103,6 +109,7 @@ class _Numbers:
             ["work"],
             [((work,), late or 0) for work, late in _rows(_OVERDUE, {"now": clock.now()})],
         )
+        yield GaugeMetricFamily("mandate_event_months_ahead", "Months to come with a partition.", value=months_ahead())
         length = queue_length()
         yield GaugeMetricFamily("mandate_queue_up", "Whether the queue answers.", value=float(length is not None))
         yield GaugeMetricFamily("mandate_queue_length", "Messages that wait in it.", value=float(length or 0))
@@ -112,6 +119,12 @@ class _Numbers:
             ["invariant"],
             [((number,), count) for number, count in _violations()],
         )
+
+
+def months_ahead() -> int:
+    """Return how many months in a row after this one have a partition of events."""
+    ((months,),) = _rows(_MONTHS, {"now": clock.now()})
+    return int(months)
 
 
 def queue_length() -> int | None:

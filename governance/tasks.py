@@ -9,6 +9,8 @@ from uuid import UUID
 
 from celery import shared_task
 
+from audit import partitions
+
 from . import (
     approvalrules,
     approvals,
@@ -24,6 +26,7 @@ from . import (
     requests,
     reviews,
 )
+from .console import sessions
 from .reviews import apart, care, covering, forgetting, measuring, newer, rechecking, recurring, tallies
 from .reviews import reminding as reviewers
 from .reviews.pack import sealing
@@ -32,6 +35,19 @@ TURN_SECONDS: Final = 30.0
 _WHOLE_REVIEW: Final = {"soft_time_limit": 6 * 3600, "time_limit": 6 * 3600 + 60}
 """What goes through a whole review in one go may take hours (seconds). Its message comes again meanwhile, since Redis
 takes it for lost; whoever gets it finds somebody at work and leaves."""
+
+
+@shared_task(ignore_result=True)
+def clear_sessions() -> None:
+    """Delete the sign-ins whose time is over, a thousand at a time."""
+    while sessions.forget_expired():
+        pass
+
+
+@shared_task(ignore_result=True)
+def make_event_months() -> None:
+    """Make the partitions of events of the next twelve months, where one is missing. Two at once make one."""
+    partitions.ensure_months()
 
 
 @shared_task(ignore_result=True)
