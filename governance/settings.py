@@ -341,6 +341,7 @@ OAUTH2_PROVIDER: dict[str, Any] = {
 
 # The message is an id and a hint: every deadline is checked where it matters, and a sweep finds what was lost.
 CELERY_BROKER_URL = REDIS_URL.reveal()
+CELERY_BROKER_TRANSPORT = "governance.broker:Transport"  # refuses what none of our processes wrote
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,
     # Look for the messages of dead workers every 5 s (redelivery took 101 s with the defaults, 5 s with these).

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 import psycopg
@@ -42,9 +42,9 @@ PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 @contextmanager
-def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(*command: str, stderr: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process of the product."""
-    child = subprocess.Popen([sys.executable, *command], cwd=settings.BASE_DIR, env=dict(os.environ))
+    child = subprocess.Popen([sys.executable, *command], cwd=settings.BASE_DIR, env=dict(os.environ), stderr=stderr)
     try:
         yield child
     finally:
@@ -150,6 +150,62 @@ def test_a_worker_opens_no_pickle_and_goes_on_to_the_next_message(queue: redis.R
     with process(*WORKER):
         until(lambda: swept(made))
     assert not sprung.exists()
+
+
+def broken_messages(good: dict[str, Any]) -> list[bytes | str]:
+    """Return what somebody who writes into the queue may leave there."""
+    headers, properties = good["headers"], good["properties"]
+    arguments = json.loads(base64.b64decode(good["body"]))[0]
+    bodies: list[object] = [{}, [], [7, 7, 7], [[{}], {"no": 1}, {}], [arguments, [], {}]]
+    parts: dict[str, list[Any]] = {
+        "headers": [
+            *(
+                None,
+                7,
+                [],
+                {},
+                {**headers, "id": None},
+                {**headers, "timelimit": []},
+                {**headers, "timelimit": [1, {}]},
+            ),
+            *({**headers, name: {}} for name in ("eta", "expires", "retries", "timelimit", "origin")),
+            *({**headers, name: "no"} for name in ("eta", "expires", "task")),
+        ],
+        "properties": [
+            *(None, 7, {}, {**properties, "delivery_tag": None}, {**properties, "delivery_info": None}),
+            *({**properties, "delivery_info": info} for info in (7, {}, {"exchange": 7, "routing_key": {}})),
+        ],
+        "content-type": [None, 7, "text/plain"],
+        "content-encoding": [None, {}, "no-such-code"],
+        "body": [None, 7, "", "not base64!", {}, *map(written, bodies)],
+    }
+    changed = [{**good, name: value} for name, values in parts.items() for value in values]
+    whole = [7, None, [], "text", {}, [good], *changed]
+    return [b"\xff\xfe\x00", "no json", '{"half":', "[" * 100_000, *map(json.dumps, whole)]
+
+
+def written(body: object) -> str:
+    return base64.b64encode(json.dumps(body).encode()).decode()
+
+
+def test_a_message_that_is_none_is_refused_once_and_the_worker_goes_on(queue: redis.Redis, tmp_path: Path) -> None:
+    tasks.expire_grants.delay()
+    good = json.loads(queue.lpop("celery"))  # type: ignore[arg-type]
+    made, broken, log = due(2), broken_messages(good), tmp_path / "log"
+    for each in broken:
+        queue.lpush("celery", each)
+    tasks.expire_grants.delay()
+    with log.open("wb") as said, process(*WORKER, stderr=said) as worker:
+        until(lambda: swept(made))
+        queue.publish("/1.celery.pidbox", "no json")
+        queue.publish("/1.celery.pidbox", json.dumps({"body": 7}))
+        made = due(1)
+        tasks.expire_grants.delay()
+        until(lambda: swept(made))
+        until(lambda: queue.hlen("unacked") == 0)
+        assert worker.poll() is None
+    refused = log.read_text().count("message_refused")
+    assert len(broken) - 10 < refused <= len(broken) + 1, "Celery refuses a few of them itself"
 
 
 def test_a_queue_that_forgets_everything_loses_nothing_and_allows_nothing(queue: redis.Redis) -> None:
