@@ -32,4 +32,4 @@ WORKDIR /app
 # The program's files belong to root and are read only; what is written is /var/lib/mandate (sealer) and /tmp.
 USER 10001:10001
 STOPSIGNAL SIGTERM
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--blocking-threads", "4", "--no-ws", "governance.wsgi:application"]
+CMD ["granian", "--interface", "asgi", "--no-ws", "--http", "1", "--http1-header-read-timeout", "10000", "--backlog", "4096", "--host", "0.0.0.0", "--port", "8000", "governance.web:application"]

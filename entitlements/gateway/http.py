@@ -21,7 +21,8 @@ type Send = Callable[[Message], Awaitable[None]]
 type Header = tuple[bytes, bytes]
 
 LARGEST_BODY: Final = 4 * 1024 * 1024
-BODY_SECONDS: Final = 30.0
+BODY_SECONDS: Final = 20.0
+"""Seconds for a whole body, however many pieces it comes in."""
 JSON: Final[Header] = (b"content-type", b"application/json")
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -103,27 +104,24 @@ class Request:
         length = self.headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > largest:
             raise too_large
-        message = await self._receive_soon()
-        found: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            return found
-        parts = bytearray(found)
-        while message.get("more_body"):
-            message = await self._receive_soon()
-            parts += message.get("body", b"")
-            if len(parts) > largest:
-                raise too_large
-        return bytes(parts)
-
-    async def _receive_soon(self) -> Message:
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                message = await self.receive()
+                return await self._pieces(largest, too_large)
         except TimeoutError as why:
             raise Refused(Code.MALFORMED_CALL, "The body takes too long.", status=HTTPStatus.REQUEST_TIMEOUT) from why
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        return message
+
+    async def _pieces(self, largest: int, too_large: Refused) -> bytes:
+        parts = bytearray()
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            piece: bytes = message.get("body", b"")
+            if len(parts) + len(piece) > largest:
+                raise too_large
+            if not message.get("more_body"):
+                return bytes(parts) + piece if parts else piece
+            parts += piece
 
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer."""

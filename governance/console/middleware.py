@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 
 from audit import clock, context
 from entitlements import impressions
+from governance.front import SIGNED_IN
 
 BEGAN, SEEN, FACTOR_DUE = "visit_began", "visit_seen", "second_factor_due"
 PROOFS: Final = "account_authentication_methods"
@@ -48,6 +49,7 @@ class Visit:
         source = str(request.META.get("REMOTE_ADDR", ""))
         with context.acting(trace=trace, request_id=trace, source=source):
             response = self.get_response(request)
+        request.META[SIGNED_IN] = request.META.get(SIGNED_IN) or bool(request.user.is_authenticated)
         if known and request.user.is_authenticated and request.session.get(PROOFS, []) != proofs:
             request.session.cycle_key()  # whoever knew its name before the proof knows it no longer
         if request.user.is_authenticated and "Cache-Control" not in response:

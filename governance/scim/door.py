@@ -20,6 +20,7 @@ from entitlements import ratelimits, sources, strict
 from entitlements.api import problems
 from entitlements.errors import DomainError
 from entitlements.models import PeopleSource
+from governance.front import SIGNED_IN
 
 CONTENT: Final = "application/scim+json"
 _LONGEST: Final = 200
@@ -55,6 +56,7 @@ def door[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
         source = None
         try:
             source = _source(request)
+            request.META[SIGNED_IN] = True
             ratelimits.check(ratelimits.API, str(source.principal))
             return view(request, source, *args, **kwargs)
         except SCIMException as error:

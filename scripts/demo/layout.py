@@ -26,6 +26,11 @@ SITE = "scripts.demo.site.settings"
 """What the web process is told: the product's settings, and the visit around its pages."""
 PORTS = {"CONSOLE_PORT": 8000, "GATEWAY_PORT": 8001, "SAMPLE_PORT": 8100}
 SAMPLES = ("time", "git")
+WEB = "governance.web:application"
+HEADERS = ("--http", "1", "--http1-header-read-timeout", "10000", "--backlog", "4096")
+"""granian's deadline for headers (milliseconds), which HTTP/2 has not, and how many connections it keeps."""
+FRONT = ("--interface", "asgi", "--no-ws", *HEADERS)
+"""How the web process is served: `governance/front.py` reads bodies and has its own threads."""
 
 
 @dataclass(frozen=True)
@@ -184,18 +189,11 @@ def office(layout: Layout, secret: str) -> Process:
 
 def product(layout: Layout) -> Iterator[Process]:
     """Yield the product's own processes, as they run in production but for the numbers."""
-    web = [program("granian"), "--interface", "wsgi", "--host", LOOPBACK, "--port", str(layout.console_port)]
-    web += ["--blocking-threads", "4", "--no-ws", "governance.wsgi:application"]
+    web = [program("granian"), *FRONT, "--host", LOOPBACK, "--port", str(layout.console_port), WEB]
     yield Process("web", web, f"{layout.console}/healthz", {**SERVING, "DJANGO_SETTINGS_MODULE": SITE})
     for number, port in enumerate(layout.gateway_ports(), start=1):
-        gateway = [program("uvicorn"), "--loop", "uvloop", "--host", LOOPBACK, "--port", str(port)]
-        gateway += [
-            "--no-access-log",
-            "--no-proxy-headers",
-            "--timeout-graceful-shutdown",
-            "2",
-            "governance.asgi:application",
-        ]
+        gateway = [sys.executable, "-m", "governance.edge", "--host", LOOPBACK, "--port", str(port)]
+        gateway += ["--stop-seconds", "2"]
         name = f"gateway-{number}"
         yield Process(name, gateway, f"http://localhost:{port}/healthz", {**SERVING, "NODE_ID": name})
     yield manage("seal", name="sealer")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 
+from scripts.demo import layout
 from scripts.devservers import free_port
 from tests.entitlements.gateway.world import wait_until
 
@@ -18,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextlib.contextmanager
-def web(log: Path, **environment: str) -> Iterator[str]:
-    """Run granian until the block ends; yields its address. What it says goes into `log`."""
+def web(log: Path, *, application: str = layout.WEB, header_seconds: float = 10, **environment: str) -> Iterator[str]:
+    """Run the web process until the block ends; yields its address. What it says goes into `log`."""
     port = free_port()
     base = f"http://localhost:{port}"
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--blocking-threads", "4", "--no-ws", "governance.wsgi:application"]
+    command = [sys.executable, "-m", "granian", *layout.FRONT, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--http1-header-read-timeout", str(int(header_seconds * 1000)), application]
     settings = {
         "DJANGO_SETTINGS_MODULE": "governance.settings",
         "DEMO": "1",

@@ -93,7 +93,7 @@ def run(
         port = free_port()
         upstream = enter(processes.running(processes.uvicorn("tests.benchmarks.upstream:application", port), port))
         stage.make("upstream", f"{upstream.origin}/mcp")
-        command = processes.uvicorn("governance.asgi:application", stage.gateway)
+        command = processes.gateway(stage.gateway)
         gateway = enter(processes.running(command, stage.gateway, stage.environment))
         contenders = {DIRECT: _plain(upstream), OURS: ours(gateway, stage, made)}
         _add(contenders, "nginx", lambda: _plain(enter(anchors.nginx(upstream, folder))))

@@ -160,7 +160,7 @@ def run(stage: Stage, agents: int, *, rounds: int, every: int = 1) -> None:
     print(f"\nA fleet of {agents:,} agents, {10 * agents:,} grants, {made['events']:,} events: {made['seconds']:.1f} s")
     counted = stage.make("count")  # as the worker does every ten minutes
     print(f"What the worker counts for pages: {sum(counted.values()):.1f} s")
-    command = processes.granian("governance.wsgi:application", stage.web)
+    command = processes.web(stage.web)
     with (
         processes.running(command, stage.web, stage.environment) as web,
         psycopg.connect(stage.environment["MIGRATE_DATABASE_URL"], autocommit=True) as plain,

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.demo import layout
+
 ROOT = Path(__file__).resolve().parents[2]
 ANCHORS = ROOT / ".venv-bench/bin/python"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -109,8 +111,21 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
+def web(port: int) -> list[str]:
+    """Return the command of our web process, as production runs it, with one worker."""
+    return [
+        *(sys.executable, "-m", "granian", *layout.FRONT, "--host", HOST, "--port", str(port)),
+        *("--workers", "1", "--log-level", "warning", layout.WEB),
+    ]
+
+
+def gateway(port: int) -> list[str]:
+    """Return the command of our gateway, as production runs it."""
+    return [sys.executable, "-m", "governance.edge", "--host", HOST, "--port", str(port), "--log-level", "warning"]
+
+
 def granian(module: str, port: int, *, python_path: str = "") -> list[str]:
-    """Return the command of a Django project on granian, as production runs it: WSGI, one worker, four threads."""
+    """Return the command of a Django project on granian: WSGI, one worker, four threads."""
     here = ["--working-dir", python_path] if python_path else []
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port)),

@@ -68,7 +68,7 @@ def run(stage: Stage, agents: int, *, rounds: int) -> None:
 
 
 def _look(stage: Stage, made: Mapping[str, Any], rounds: int) -> None:
-    command = processes.granian("governance.wsgi:application", stage.web)
+    command = processes.web(stage.web)
     with processes.running(command, stage.web, stage.environment) as web:
         turns = {name: lambda get=get: load.drive(web, get, 1, connections=1) for name, get in _asked(web, made)}
         for turn in turns.values():
@@ -78,7 +78,7 @@ def _look(stage: Stage, made: Mapping[str, Any], rounds: int) -> None:
 
 def _download_all(stage: Stage) -> None:
     """Read the downloads of the closed review; each with a proof of its own, which is soon too old."""
-    command = processes.granian("governance.wsgi:application", stage.web)
+    command = processes.web(stage.web)
     with processes.running(command, stage.web, stage.environment) as web:
         downloads = [_download(web, address, str(stage.make("sign-in", "ana")["cookie"])) for address in DOWNLOADS]
     heads = ("", "size", "took", "memory of web, before and at most")

@@ -135,15 +135,9 @@ def run(stage: Stage, made: Mapping[str, Any], *, count: int) -> None:
         port, second = free_port(), free_port()
         upstream = enter(processes.running(processes.uvicorn("tests.benchmarks.upstream:application", port), port))
         stage.make("upstream", f"{upstream.origin}/mcp")
-        web = enter(
-            processes.running(processes.granian("governance.wsgi:application", stage.web), stage.web, stage.environment)
-        )
+        web = enter(processes.running(processes.web(stage.web), stage.web, stage.environment))
         nodes = [
-            enter(
-                processes.running(
-                    processes.uvicorn("governance.asgi:application", at), at, {**stage.environment, "NODE_ID": name}
-                )
-            )
+            enter(processes.running(processes.gateway(at), at, {**stage.environment, "NODE_ID": name}))
             for name, at in (("node-1", stage.gateway), ("node-2", second))
         ]
         grants = stage.make("revocable", json.dumps(dict(made)), str(2 * count))

@@ -89,9 +89,7 @@ class Stock:
 def run(stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int) -> None:
     """Measure and print; `count` exchanges a turn."""
     with contextlib.ExitStack() as stack:
-        web = stack.enter_context(
-            processes.running(processes.granian("governance.wsgi:application", stage.web), stage.web, stage.environment)
-        )
+        web = stack.enter_context(processes.running(processes.web(stage.web), stage.web, stage.environment))
         environment = stage.stock()
         port = free_port()
         command = processes.granian("tests.benchmarks.stock.wsgi:application", port)

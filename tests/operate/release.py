@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.demo import layout
 from scripts.devservers import until
 from tests import databases
 from tests.architecture import tree
@@ -85,8 +86,10 @@ class Tree:
 
     def web(self, port: int) -> Any:  # noqa: ANN401 - a context manager
         """Serve the console, the API and the issuers."""
-        command = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"]
-        return self.serving([*command, "--blocking-threads", "4", "governance.wsgi:application"], port)
+        how = [*layout.FRONT, layout.WEB]
+        if not (self.folder / "governance/web.py").exists():  # as it was served before
+            how = ["--interface", "wsgi", "--no-ws", "--blocking-threads", "4", "governance.wsgi:application"]
+        return self.serving(["-m", "granian", "--host", "127.0.0.1", "--port", str(port), *how], port)
 
     def gateway(self, port: int, name: str) -> Any:  # noqa: ANN401 - a context manager
         """Serve a gateway node."""

@@ -84,22 +84,10 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway(name: str = "node-1", **environment: str) -> Iterator[Gateway]:
+def gateway(name: str = "node-1", *, more: tuple[str, ...] = (), **environment: str) -> Iterator[Gateway]:
     """Run one node until the block ends, as production runs it."""
     port = free_port()
-    command = [
-        "-m",
-        "uvicorn",
-        "--loop",
-        "uvloop",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-access-log",
-        "--no-proxy-headers",
-    ]
-    command += ["--log-level", "warning", "--timeout-graceful-shutdown", "2", "governance.asgi:application"]
+    command = ["-m", "governance.edge", "--port", str(port), "--log-level", "warning", "--stop-seconds", "2", *more]
     child = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env={**os.environ, "NODE_ID": name, "DEMO": "1", **environment}
     )
