@@ -59,7 +59,7 @@ MOST_OF_STRANGERS: Final = 64 * 1024 * 1024
 WHOLE: Final = 256 * 1024
 """An answer up to this size is sent in one piece; its thread is free before the client has read it."""
 SEND_SECONDS: Final = 60.0
-"""Seconds for a client to take the next piece of a long answer."""
+"""Seconds for a client to take a whole answer, or the next piece of a long one."""
 REMEMBERED: Final = 20_000
 
 logger = logging.getLogger(__name__)
@@ -238,14 +238,13 @@ class Front:
                     break
             else:
                 whole = Whole(started.status, started.headers, bytes(begun))
-                loop.call_soon_threadsafe(answer.set_result, whole)
+                loop.call_soon_threadsafe(_settle, answer, whole)
                 return
-            loop.call_soon_threadsafe(answer.set_result, None)
+            loop.call_soon_threadsafe(_settle, answer, None)
             _stream(loop, send, started, itertools.chain([bytes(begun)], pieces))
         except Exception:
-            logger.exception("answering failed")
-            if not answer.done():
-                loop.call_soon_threadsafe(answer.set_result, _FAILED)
+            logger.exception("answer_failed")
+            loop.call_soon_threadsafe(_settle, answer, _FAILED)
         finally:
             if close := getattr(answered, "close", None):
                 close()
@@ -258,6 +257,11 @@ class Front:
                 await asyncio.get_running_loop().run_in_executor(self._pool, _counted, code, source)
             finally:
                 self._strangers.release()
+
+
+def _settle(answer: asyncio.Future[Whole | None], whole: Whole | None) -> None:
+    if not answer.done():
+        answer.set_result(whole)
 
 
 def _counted(code: str, source: str) -> None:
@@ -324,18 +328,22 @@ async def _body(environ: Environ, receive: Receive, largest: int, seconds: float
 
 
 async def _send(send: Send, whole: Whole) -> None:
-    """Send an answer; a client that does not take it in time loses it."""
+    """Send an answer; a large one in pieces, each of which waits until the client has taken those before it."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SEND_SECONDS):
             await send({"type": "http.response.start", "status": whole.status, "headers": whole.headers})
-            await send({"type": "http.response.body", "body": whole.body})
+            for begin in range(WHOLE, len(whole.body), WHOLE):
+                piece = whole.body[begin - WHOLE : begin]
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            last = max(len(whole.body) - 1, 0) // WHOLE * WHOLE
+            await send({"type": "http.response.body", "body": whole.body[last:]})
 
 
 def _stream(loop: asyncio.AbstractEventLoop, send: Send, started: _Started, pieces: Iterable[bytes]) -> None:
-    """Send a long answer from a thread, piece by piece, as the client reads."""
+    """Send a long answer from a thread, piece by piece, as the client reads. Raises TimeoutError when it does not."""
 
     def sent(message: Message) -> None:
-        asyncio.run_coroutine_threadsafe(_now(send, message), loop).result(SEND_SECONDS)
+        asyncio.run_coroutine_threadsafe(_soon(send, message), loop).result()
 
     sent({"type": "http.response.start", "status": started.status, "headers": started.headers})
     for piece in pieces:
@@ -343,8 +351,9 @@ def _stream(loop: asyncio.AbstractEventLoop, send: Send, started: _Started, piec
     sent({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _now(send: Send, message: Message) -> None:
-    await send(message)
+async def _soon(send: Send, message: Message) -> None:
+    async with asyncio.timeout(SEND_SECONDS):
+        await send(message)
 
 
 def _problem(refusal: DomainError) -> Whole:

@@ -34,7 +34,7 @@ def web(log: Path, *, application: str = layout.WEB, header_seconds: float = 10,
     with log.open("wb") as said:
         child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=said, stderr=said)
         try:
-            wait_until(lambda: _answers(base, child, log))
+            wait_until(lambda: _answers(base, child, log), 90)
             yield base
         finally:
             child.terminate()
