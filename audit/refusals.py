@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from audit import clock, context, log, redaction
+from audit import client_address, clock, context, log, redaction
 from audit.actions import Action
 from audit.models import Event
 
@@ -54,11 +54,11 @@ def record(
 
 
 def count_stranger(kind: str, source: str) -> None:
-    """Count one failure of somebody unauthenticated; `close_minutes` makes one event a source and minute of them."""
+    """Count one failure of a stranger; `close_minutes` makes one event a source (of IPv6 a /64) and minute of them."""
     values: dict[str, Any] = {
         "minute": minute_of(clock.now()),
         "kind": redaction.text(kind),
-        "source": redaction.text(source).replace("\x00", "")[:100],
+        "source": redaction.text(client_address.counted_as(source)).replace("\x00", "")[:100],
         "most": MOST_SOURCES,
     }
     with transaction.atomic(), connections[DEFAULT_DB_ALIAS].cursor() as cursor:

@@ -18,6 +18,8 @@ from . import env
 
 FEWEST_BYTES: Final = 12
 """Of 32 random bytes about 30 differ; fewer than this many do once in 10^20 keys."""
+FEWEST_PROXY_BITS: Final = {4: 8, 6: 7}
+"""Networks for private use are as large as this and no larger: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193)."""
 _MAY: Final = """
 SELECT r.rolsuper OR r.rolcreaterole OR r.rolbypassrls,
        EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('events') AND pg_has_role(c.relowner, 'MEMBER')),
@@ -47,6 +49,32 @@ def production_is_not_a_demo(app_configs: Sequence[AppConfig] | None, **_: objec
         told = "PRIVATE_NETWORKS holds this machine's own or link-local addresses, where clouds keep their credentials."
         found.append(checks.Error(told, id="mandate.E008"))
     return found
+
+
+@checks.register(checks.Tags.security)
+def proxies_are_ours(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
+    """Refuse trust in large parts of the internet: a client in them could invent its address."""
+    del app_configs
+    return [
+        checks.Error(
+            f"TRUSTED_PROXIES holds {network}: any client in it could invent its address. Name your proxies alone.",
+            id="mandate.E014",
+        )
+        for network in settings.TRUSTED_PROXIES
+        if network.prefixlen < FEWEST_PROXY_BITS[network.version]
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def visitors_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
+    """Warn where a proxy is in front and not trusted: then all visitors have its address, and slow each other down."""
+    del app_configs
+    if settings.TRUSTED_PROXIES or not settings.BEHIND_TLS_PROXY:
+        return []
+    message = (
+        "BEHIND_TLS_PROXY is on and TRUSTED_PROXIES is empty: every visitor has the proxy's address. Name the proxy."
+    )
+    return [checks.Warning(message, id="mandate.W001")]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -65,7 +65,9 @@ TABLE: Mapping[str, Variable] = {
     row.name: row
     for row in (
         Variable(
-            "SECRET_KEY", "Signs sessions and CSRF tokens, and nothing else. At least 50 characters.", is_secret=True
+            "SECRET_KEY",
+            "Signs sessions, CSRF tokens and known devices, and nothing else. At least 50 characters.",
+            is_secret=True,
         ),
         Variable(
             "KEY_ENCRYPTION_KEY",
@@ -92,6 +94,12 @@ TABLE: Mapping[str, Variable] = {
             "BEHIND_TLS_PROXY",
             "Whether a proxy ends TLS and *sets* `X-Forwarded-Proto`, dropping a client's own.",
             "false",
+        ),
+        Variable(
+            "TRUSTED_PROXIES",
+            "Addresses or networks of your proxies, separated by commas. `X-Forwarded-For` is read from them alone, "
+            "from the right and past those named here; empty: from none.",
+            "",
         ),
         Variable("ANCHOR_FILE", "Append-only file, kept elsewhere, that receives each signed checkpoint.", ""),
         Variable(
@@ -141,7 +149,11 @@ TABLE: Mapping[str, Variable] = {
         ),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
-        Variable("RATE_LIMIT_SIGN_IN", "Attempts to sign in with one login, a minute; ten times that by source.", "30"),
+        Variable(
+            "RATE_LIMIT_SIGN_IN",
+            "After so many failed sign-ins in 15 minutes, by login and by source, more wait; known devices never.",
+            "30",
+        ),
         Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
     )
 }

@@ -27,6 +27,7 @@ SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
 TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
 NODE_ID = env.text("NODE_ID")
 PRIVATE_NETWORKS = env.networks("PRIVATE_NETWORKS")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # High-risk access is refused until the set-up page's first lines are green (governance/readiness.py).
 SETUP_FIRST = True
 METRICS_TOKEN = env.secret("METRICS_TOKEN", at_least=20 if env.text("METRICS_TOKEN") else 0)
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "governance.console.middleware.ClientAddress",  # first: all others read where a request comes from
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -202,7 +204,8 @@ SECURE_HSTS_SECONDS = 2 * 365 * 24 * 60 * 60 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked for inside the cluster, without TLS
-if env.flag("BEHIND_TLS_PROXY"):
+BEHIND_TLS_PROXY = env.flag("BEHIND_TLS_PROXY")
+if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "no-referrer"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from audit import client_address
 from entitlements.codes import Code
 from entitlements.gateway.refusals import Refused
 
@@ -20,6 +21,7 @@ type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 type Header = tuple[bytes, bytes]
 
+FORWARDED_FOR: Final = client_address.HEADER.lower().encode()
 LARGEST_BODY: Final = 4 * 1024 * 1024
 BODY_SECONDS: Final = 20.0
 """Seconds for a whole body, however many pieces it comes in."""
@@ -74,8 +76,8 @@ class Request:
     @classmethod
     def of(cls, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Request:
         """Return the request of an ASGI scope."""
-        client = scope.get("client")
-        source = str(client[0]) if client else ""
+        peer, forwarded = scope.get("client"), [value for name, value in scope["headers"] if name == FORWARDED_FOR]
+        source = client_address.resolve(str(peer[0]) if peer else "", b",".join(forwarded).decode("latin-1"))
         request = cls(scope["method"], scope["path"], scope["headers"], receive, send, source)
 
         async def noting(message: Message) -> None:

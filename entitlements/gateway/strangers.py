@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import psycopg
 
-from audit import clock
+from audit import client_address, clock
 
 MOST_SOURCES: Final = 1000
 
@@ -28,12 +28,12 @@ class Strangers:
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
     def count(self, kind: str, source: str) -> None:
-        """Count one failure; beyond a thousand sources a second the rest share a row."""
+        """Count one failure of a source (of IPv6 a /64); beyond a thousand sources a second the rest share a row."""
         try:
             minute = clock.now().replace(second=0, microsecond=0)
         except clock.ClockUnknown:
             return
-        key = (minute, kind, source[:100])
+        key = (minute, kind, client_address.counted_as(source)[:100])
         self._counts[key if key in self._counts or len(self._counts) < MOST_SOURCES else (minute, kind, "*")] += 1
 
     async def flush(self) -> None:

@@ -57,6 +57,7 @@ LOCAL = {"CONSOLE_URL": "http://localhost:8000", "GATEWAY_URL": "http://localhos
             ({"ALLOWED_HOSTS": "*"}, "mandate.E003"),
             ({"REDIS_URL": "redis://redis.example/0"}, "mandate.E004"),
             ({"PRIVATE_NETWORKS": "10.20.0.0/16,0.0.0.0/0"}, "mandate.E008"),
+            ({"TRUSTED_PROXIES": "10.0.0.2,::/0"}, "mandate.E014"),
             ({"METRICS_TOKEN": SAME_SECRET}, "METRICS_TOKEN is the same as SECRET_KEY"),
             ({"MIGRATE_DATABASE_URL": "postgresql://mandate_app:y@db.example/mandate"}, "mandate.E011"),
             ({"OIDC_ISSUER": "https://localhost:9", "OIDC_CLIENT_ID": "x"}, "mandate.E013"),
@@ -65,6 +66,7 @@ LOCAL = {"CONSOLE_URL": "http://localhost:8000", "GATEWAY_URL": "http://localhos
             ({"GATEWAY_URL": LOCAL["GATEWAY_URL"]}, "?: (mandate.E002)"),
             ({"ALLOWED_HOSTS": ".example"}, "mandate.E003"),
             ({"PRIVATE_NETWORKS": "169.254.169.254/32"}, "mandate.E008"),
+            ({"BEHIND_TLS_PROXY": "true"}, "mandate.W001"),
             (
                 {"REDIS_URL": "rediss://:y@redis.example/0"},
                 "the password of mandate_app is the same as the password of REDIS_URL",
@@ -92,6 +94,7 @@ def test_the_deployment_check_refuses_what_must_not_reach_production(spoiled: li
         ({"KEY_ENCRYPTION_KEY": ""}, "KEY_ENCRYPTION_KEY is not set."),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of"),
         ({"PRIVATE_NETWORKS": "10.20.0.1/16"}, "PRIVATE_NETWORKS must be networks"),
+        ({"TRUSTED_PROXIES": "proxy"}, "TRUSTED_PROXIES must be networks"),
         ({"MAIL_URL": "http://mail.example"}, "MAIL_FROM must be an e-mail address"),
     ],
 )

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_only_the_proxy_is_reached_from_outside_and_the_database_reaches_nothing
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
     assert COMPOSE["networks"]["inside"]["internal"] is True
     assert [SERVICES[name]["networks"] for name in ("postgres", "redis")] == [["inside"], ["inside"]]
-    assert SERVICES["proxy"]["networks"] == ["outside"]
+    assert list(SERVICES["proxy"]["networks"]) == ["outside"]
 
 
 def test_what_serves_waits_for_the_migrations() -> None:
@@ -109,9 +110,22 @@ def test_the_proxy_hides_numbers_and_says_that_it_ended_tls() -> None:
     assert "respond @inside 404" in said
 
 
-def test_the_gateway_believes_no_header_about_where_a_request_comes_from() -> None:
+def test_the_gateways_server_believes_no_header_about_where_a_request_comes_from() -> None:
     assert "--no-proxy-headers" in OURS["gateway"]["command"]
     assert not [name for service in SERVICES.values() for name in service.get("environment", {}) if "FORWARDED" in name]
+
+
+def test_the_proxy_alone_says_where_a_request_comes_from_and_its_address_is_its_own() -> None:
+    outside = COMPOSE["networks"]["outside"]["ipam"]["config"][0]
+    subnet, others = (ip_network(substituted(outside[name], {})) for name in ("subnet", "ip_range"))
+    address = substituted(SERVICES["proxy"]["networks"]["outside"]["ipv4_address"], {})
+    assert {substituted(OURS[name]["environment"]["TRUSTED_PROXIES"], {}) for name in ("web", "gateway")} == {address}
+    assert ip_address(address) in subnet
+    assert ip_address(address) not in others, "another container could have taken it first"
+    assert ip_address(address) != subnet.network_address + 1, "the engine's own"
+    rules = (DEPLOY / "Caddyfile").read_text()
+    assert rules.count("header_up X-Forwarded-For {client_ip}") == rules.count("reverse_proxy ") == 2
+    assert rules.count("header_up -*_*") == rules.count("header_up -Forwarded") == 2
 
 
 def test_the_image_has_no_root_no_pip_and_only_pinned_wheels() -> None:
