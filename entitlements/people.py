@@ -174,7 +174,8 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
     if not locked.is_active:
         return locked
     locked.is_active, locked.disabled_at = False, clock.now()
-    locked.save(update_fields=["is_active", "disabled_at"])
+    locked.devices_valid_after = locked.disabled_at
+    locked.save(update_fields=["is_active", "disabled_at", "devices_valid_after"])
     log.record(Action.PERSON_DISABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
     sessions.end_all_of(locked, by=by, reason=reason)
     Agent.objects.filter(sponsor=locked).update(tokens_valid_after=locked.disabled_at)

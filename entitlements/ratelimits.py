@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,11 +22,6 @@ TOKENS: Final = "tokens"
 """Requests of one client at the token endpoints."""
 API: Final = "api"
 """Requests of one caller at the REST API."""
-SIGN_IN: Final = "sign_in"
-"""Attempts to sign in with one login."""
-SOURCES: Final = "sign_in_source"
-"""Attempts to sign in from one address."""
-
 WINDOW: Final = 60
 STRICTER: Final = 4
 AWAY: Final = 1.0
@@ -66,19 +62,28 @@ def check(limit: str, who: str) -> None:
 
 def _shared(limit: str, who: str, window: int) -> int | None:
     """Count in Redis; None when it does not answer."""
-    if time.monotonic() < _asked_again_at[0]:
-        return None
     key = f"rate:{limit}:{window}:{who}"[:200]
-    try:
-        with _client().pipeline(transaction=False) as asked:
+
+    def count(server: redis.Redis) -> int:
+        with server.pipeline(transaction=False) as asked:
             asked.incr(key)
             asked.expire(key, 2 * WINDOW)
             answers: list[Any] = asked.execute()
+        return int(answers[0])
+
+    return shared(count)
+
+
+def shared[T](ask: Callable[[redis.Redis], T]) -> T | None:
+    """Return what Redis answers; None when it does not, or did not a moment ago."""
+    if time.monotonic() < _asked_again_at[0]:
+        return None
+    try:
+        return ask(_client())
     except redis.RedisError as why:
         _asked_again_at[0] = time.monotonic() + AWAY
         logger.warning("rate_limits_are_local", extra={"error": type(why).__name__})
         return None
-    return int(answers[0])
 
 
 def _own(limit: str, who: str, window: int) -> int:

@@ -138,11 +138,10 @@ CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE
 # Whether how people answered reviews is shown to others by name (`governance/reviews/care.py`).
 REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
 
-RATE_LIMITS = {  # a minute; `entitlements/ratelimits.py` says of what
+RATE_LIMITS = {  # `entitlements/ratelimits.py` and `attempts.py` say of what
     "tokens": env.count("RATE_LIMIT_TOKENS"),
     "api": env.count("RATE_LIMIT_API"),
     "sign_in": env.count("RATE_LIMIT_SIGN_IN"),
-    "sign_in_source": 10 * env.count("RATE_LIMIT_SIGN_IN"),
 }
 
 # In memory and per process: what is cached here is never authority, and nothing pickled ever lies in Redis.
@@ -169,12 +168,19 @@ ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # read only by the sign-up that does not exist
 ACCOUNT_EMAIL_VERIFICATION = "none"
+# Its limits by address lock out everybody there, and those by login their person: `entitlements/attempts.py` counts.
+ACCOUNT_RATE_LIMITS = {"login": "", "login_failed": ""}
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 MFA_ADAPTER = "governance.console.signin.SecondFactor"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = {"webauthn_login": ""}  # a signature is not guessed, and a stranger must not use up the attempts
+MFA_FORMS = {
+    "authenticate": "governance.console.signin.CodeForm",
+    "reauthenticate": "governance.console.signin.CodeAgainForm",
+}
 MFA_TOTP_ISSUER = "Mandate"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
 SOCIALACCOUNT_ADAPTER = "governance.console.signin.CompanyDoor"

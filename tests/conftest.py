@@ -73,7 +73,6 @@ def _spare_the_tests() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.SETUP_FIRST = False  # as on an installation whose set-up page is green
     settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, 0)  # most tests may open no socket
-    settings.ACCOUNT_RATE_LIMITS = {"login": "10000/m/ip"}  # a fast machine signs in more than 30 people a minute
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     settings.STATIC_ROOT, settings.WHITENOISE_USE_FINDERS, settings.WHITENOISE_AUTOREFRESH = None, True, True
 

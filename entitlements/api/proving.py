@@ -19,7 +19,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-from entitlements import ratelimits
+from entitlements import attempts
 from entitlements.errors import DomainError
 from entitlements.models import Client, Person
 from entitlements.words import Risk
@@ -53,20 +53,20 @@ class ProofRefused(DomainError):
 
 
 def check(request: Request, caller: Caller) -> None:
-    """Go on only with a fresh proof. Raises SignInAgain, ProofNeeded, ProofRefused and ratelimits.TooMany."""
+    """Go on only with a fresh proof. Raises SignInAgain, ProofNeeded, ProofRefused and TooMany."""
     if isinstance(request.successful_authenticator, ConsoleSession):
         if not is_fresh(request._request):  # noqa: SLF001 - the framework's only way to the request that it wraps
             raise SignInAgain
     elif caller.human is not None:
-        _check_given(caller.human, request.headers.get(HEADER, ""))
+        _check_given(caller.human, request.headers.get(HEADER, ""), device=f"token {caller}")
     elif not caller.is_script or caller.client is None or caller.client.auth != Client.Auth.PRIVATE_KEY_JWT:
         raise ProofNeeded
 
 
-def _check_given(person: Person, given: str) -> None:
+def _check_given(person: Person, given: str, *, device: str) -> None:
     if not given:
         raise ProofNeeded
-    ratelimits.check(ratelimits.SIGN_IN, f"proof {person.login}")
+    attempt = attempts.code(person.login, device)
     if has_second_factor(person):
         app = Authenticator.objects.filter(user_id=person.pk, type=Authenticator.Type.TOTP).first()
         is_right = app is not None and app.wrap().validate_code(given)
@@ -74,6 +74,7 @@ def _check_given(person: Person, given: str) -> None:
         is_right = person.check_password(given.encode("latin-1", "replace").decode(errors="replace"))
     if not is_right:
         raise ProofRefused
+    attempt.succeeded()
 
 
 def has_second_factor(person: Any) -> bool:  # noqa: ANN401 - a person, or a stranger

@@ -10,32 +10,36 @@ import base64
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.internal.flows.login import record_authentication
+from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.forms import AuthenticateForm, BaseAuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.providers.base import AuthProcess
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 
-from audit import log, refusals
+from audit import client_address, log, refusals
 from audit.actions import Action
-from entitlements import people, ratelimits, rolemaps, sealing
+from entitlements import attempts, people, ratelimits, rolemaps, sealing
 from entitlements.models import Identity, Person, TrustedIssuer
 from governance.models import Invitation
 from governance.resealing import SECOND_FACTOR
 
-from . import middleware, stepup
+from . import devices, middleware, stepup
 
 AGAIN: Final = "again"
 """What the address says when a person who is signed in proves at the company who they are."""
@@ -47,6 +51,15 @@ _CLOCKS_DIFFER: Final = 30
 
 class Door(DefaultAccountAdapter):
     """Local accounts: no sign-up, no mail, each sign-in recorded, each failure counted."""
+
+    error_messages: ClassVar = {
+        **DefaultAccountAdapter.error_messages,
+        "too_many_login_attempts": _(
+            "Too many attempts failed. Wait %d seconds, then try again. A passkey works at once, as does a browser in "
+            "which you signed in before."
+        ),
+    }
+    _attempt = attempts.Attempt()
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth's signature
         """Nobody registers themselves."""
@@ -65,21 +78,37 @@ class Door(DefaultAccountAdapter):
             if Invitation.objects.filter(person=user).exists() and not Authenticator.objects.filter(user=user).exists():
                 request.session[middleware.FACTOR_DUE] = True
 
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> HttpResponse:  # noqa: ANN401 - as above
+        """Lead on, and know this browser from now on."""
+        response: HttpResponse = super().post_login(request, user, **how)
+        if isinstance(user, Person):
+            devices.remember(response, user)
+        return response
+
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ANN401 - as above
-        """Refuse whoever tries too often: with one login, or from one address."""
-        source = str(request.META.get("REMOTE_ADDR", ""))
+        """Count the attempt with a password, which refuses it for a while after too many failures.
+
+        django-allauth's own limits are off: they count by address alone and by login alone.
+        """
+        login = str(credentials.get("username", ""))
         try:
-            ratelimits.check(ratelimits.SIGN_IN, str(credentials.get("username", "")).lower())
-            ratelimits.check(ratelimits.SOURCES, source)
+            self._attempt = attempts.password(
+                login, client_address.counted_as(_source(request)), _device(request, login)
+            )
         except ratelimits.TooMany as refusal:
-            refusals.count_stranger(refusal.code, source)
-            raise self.validation_error("too_many_login_attempts") from refusal
-        super().pre_authenticate(request, **credentials)
+            raise _wait(self, request, refusal) from refusal
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:  # noqa: ANN401 - as above
+        """Return the person whose password it is; one that was right does not count against anybody."""
+        found: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        if found is not None:
+            self._attempt.succeeded()
+        return found
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ANN401 - as above
         """Count the failure by source and minute."""
         del credentials
-        refusals.count_stranger("sign_in_failed", str(request.META.get("REMOTE_ADDR", "")))
+        refusals.count_stranger("sign_in_failed", _source(request))
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - as above
         """Offer the second factor alone to whoever has one: a password is not as good."""
@@ -93,6 +122,29 @@ class Door(DefaultAccountAdapter):
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as above
         """Say nothing about signing in and out; the page says it."""
+
+
+class _Counted(BaseAuthenticateForm):
+    """A code of a second factor, each wrong one of which makes the next wait longer."""
+
+    def clean_code(self) -> str:
+        """Check the code. Raises ValidationError."""
+        request, login = current.request, str(self.user.login)
+        try:
+            attempt = attempts.code(login, _device(request, login))
+        except ratelimits.TooMany as refusal:
+            raise _wait(get_adapter(), request, refusal) from refusal
+        code: str = super().clean_code()
+        attempt.succeeded()
+        return code
+
+
+class CodeForm(_Counted, AuthenticateForm):
+    """The code asked for while signing in."""
+
+
+class CodeAgainForm(_Counted, ReauthenticateForm):
+    """The code by which a person proves again who they are."""
 
 
 class SecondFactor(DefaultMFAAdapter):
@@ -206,5 +258,24 @@ def _proven(request: HttpRequest, person: Person, said: Mapping[str, Any], asked
 
 
 def _nobody(request: HttpRequest) -> HttpResponse:
-    refusals.count_stranger("identity_unknown", str(request.META.get("REMOTE_ADDR", "")))
+    refusals.count_stranger("identity_unknown", _source(request))
     return render(request, "console/errors/identity_unknown.html", {"code": "identity_unknown"}, status=403)
+
+
+def _source(request: HttpRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _device(request: HttpRequest, login: str) -> str | None:
+    """Return a name of the browser if this login's person is known in it: signed in now, or before."""
+    person = request.user
+    if isinstance(person, Person) and person.login.lower() == login.lower():
+        return f"session {person.pk}"
+    return devices.known(request, login)
+
+
+def _wait(door: Door, request: HttpRequest, refusal: ratelimits.TooMany) -> ValidationError:
+    """Count the refusal, and return what the form says of it."""
+    refusals.count_stranger(refusal.code, _source(request))
+    error: ValidationError = door.validation_error("too_many_login_attempts", refusal.wait)
+    return error

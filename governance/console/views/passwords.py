@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError
-from governance.console import doors
+from governance.console import devices, doors
 
 
 class NoPassword(DomainError):
@@ -22,7 +22,12 @@ class NoPassword(DomainError):
 @doors.page
 def change(request: HttpRequest) -> HttpResponse:
     """Show and take the form. Raises NoPassword."""
-    if not doors.person(request).has_usable_password():
+    person = doors.person(request)
+    if not person.has_usable_password():
         raise NoPassword
+    before = person.password
     changed: HttpResponse = account.password_change(request)
+    person.refresh_from_db(fields=["password"])
+    if person.password != before:  # this ended every known device of the person; here they have just proved it again
+        devices.remember(changed, person)
     return changed
