@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import time
@@ -161,7 +162,12 @@ def _old(login: str) -> None:
     assert login
 
 
-def test_a_passkey_is_registered_signs_in_and_proves_it_again(visitor: Visitor, carol: None) -> None:  # noqa: ARG001
+def test_a_passkey_is_registered_signs_in_despite_strangers_and_proves_it_again(
+    visitor: Visitor,
+    carol: None,  # noqa: ARG001
+    settings: Settings,
+) -> None:
+    from entitlements import attempts, ratelimits  # noqa: PLC0415
     from entitlements.models import ApiToken  # noqa: PLC0415
 
     _authenticator(visitor)
@@ -176,6 +182,10 @@ def test_a_passkey_is_registered_signs_in_and_proves_it_again(visitor: Visitor, 
     visitor.page.wait_for_url(re.compile("recovery-codes|webauthn/$"))
 
     leave(visitor.page)
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "sign_in": 1}
+    for number in range(20):  # a stranger in the same network, who tries this login and others
+        with contextlib.suppress(ratelimits.TooMany):
+            attempts.password("carol" if number % 2 else f"invented-{number}", "127.0.0.1", None)
     visitor.go("/login/?next=/settings/")
     visitor.page.get_by_role("button", name="Use a passkey").click()
     visitor.page.wait_for_url(visitor.address + "/settings/")
