@@ -95,10 +95,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """The sign-in behind an exchange: its session is found by the digest, or begun."""
+    """The sign-in behind an exchange: its session is found by the digest, or begun.
+
+    `claim` is the claim that says when the person signed in: `auth_time`, or `iat` where the issuer sends none.
+    """
 
     digest: str
     auth_time: datetime | None
+    claim: str = "auth_time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +317,15 @@ def _detail(wish: Wish, given: Issue, parent: UUID | None) -> dict[str, object]:
         "left_out": {scope: str(outcome) for scope, outcome in given.outcomes.items() if scope not in given.scopes},
         "expires": given.expires,
         "parent": str(parent) if parent else None,
+        **_sign_in(wish.sign_in),
         **wish.detail,
     }
+
+
+def _sign_in(sign_in: SignIn | None) -> dict[str, object]:
+    if sign_in is None or sign_in.auth_time is None:
+        return {}
+    return {"sign_in": {"at": int(sign_in.auth_time.timestamp()), "claim": sign_in.claim}}
 
 
 def _person(wish: Wish) -> context.Principal | None:

@@ -71,8 +71,7 @@ class Unverified:
     @property
     def typ(self) -> str | None:
         """The type in the header, in lower case, without the optional `application/` (RFC 7515 section 4.1.9)."""
-        typ = self.header.get("typ")
-        return None if typ is None else typ.lower().removeprefix("application/")
+        return type_of(self.header.get("typ"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,11 @@ class Key:
     def __repr__(self) -> str:
         """Show the name alone: the material may be private."""
         return f"Key({self.kid!r}, {self.algorithm!r})"
+
+
+def type_of(typ: str | None) -> str | None:
+    """Return a header's `typ` in the form in which types are compared."""
+    return None if typ is None else str(typ).lower().removeprefix("application/")
 
 
 def read(token: str) -> Unverified:

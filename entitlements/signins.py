@@ -1,8 +1,18 @@
-"""Whether a person may sign in to an agent's client: every principal is asked about, no grant is needed."""
+"""A person's sign-in: when it was, how old it may be, and whether it may go on to an agent's client.
+
+For the last, every principal is asked about and no grant is needed.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
+
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows import login
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
 
 from . import policy, prepared
 from .callers import Caller
@@ -13,6 +23,10 @@ from .verdicts import Effect, Verdict
 from .words import Flow, Status
 
 SECONDS: Final = 300.0
+COMPANY: Final = "socialaccount"
+"""What allauth calls a sign-in at the company."""
+SIGNED_IN_AT: Final = "signed_in_at"
+"""Where the session keeps when the person signed in at the company, which may be hours before they came here."""
 
 _PRINCIPALS: Final = f"""
 SELECT c.status, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8, p.login, p.is_active,
@@ -24,6 +38,31 @@ LEFT JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_person p
 WHERE c.id = %s AND p.id = %s
 """  # noqa: S608 - made of two constants
+
+
+def max_age() -> float:
+    """Return how old a sign-in may be, in seconds."""
+    return float(settings.SIGN_IN_MAX_AGE.total_seconds())
+
+
+def signed_in_at(request: HttpRequest) -> datetime | None:
+    """Return when the person last proved who they are in this browser session; None when it does not say.
+
+    A sign-in of the same person in another browser changes nothing here. For a sign-in at the company it is the time
+    that the company names, not the time at which the person came back from there.
+    """
+    records = login.get_authentication_records(request, request.user if request.user.is_authenticated else None)
+    times = [each.get(SIGNED_IN_AT) if each["method"] == COMPANY else each["at"] for each in records]
+    known = [float(each) for each in times if each is not None]
+    return datetime.fromtimestamp(max(known), UTC) if known else None
+
+
+def where_to_prove(request: HttpRequest) -> str | None:
+    """Return the address at which this person proves again who they are; None when they have no way to."""
+    ways = get_adapter().get_reauthentication_methods(request.user)
+    if ways:
+        return str(ways[0]["url"])
+    return reverse("company_again") if settings.OIDC_ISSUER else None
 
 
 def may_sign_in(caller: Caller, person_pk: int, code: Token, now: float) -> Verdict:

@@ -140,6 +140,11 @@ TABLE: Mapping[str, Variable] = {
         Variable("DORMANT_WARN_DAYS", "After so many days without use an agent is shown as unused.", "30"),
         Variable("DORMANT_ASK_DAYS", "After so many its sponsor is asked whether it is still needed.", "45"),
         Variable("DORMANT_SUSPEND_DAYS", "After so many it is stopped, unless somebody kept it.", "90"),
+        Variable(
+            "SIGN_IN_MAX_AGE_MINUTES",
+            "How old a person's sign-in may be when an ID token or an ID-JAG tells of it; then they sign in again.",
+            "720",
+        ),
         Variable("EPHEMERAL_AGENT_HOURS", "How long an ephemeral agent may exist at most.", "24"),
         Variable("CLIENT_HIDE_DAYS", "After so many days without use an agent's client is shown as unused.", "30"),
         Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),

@@ -131,6 +131,9 @@ DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 # How long an agent goes unused before it is shown as such, asked about, and stopped (`governance/dormancy.py`).
 DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
 
+# The greatest age of a sign-in that an ID token may tell of, wherever one comes in (`entitlements/idtokens.py`).
+SIGN_IN_MAX_AGE = timedelta(minutes=env.count("SIGN_IN_MAX_AGE_MINUTES"))
+
 # How long an ephemeral agent may exist, and an unused client is kept as it is (`entitlements/lifecycle.py`).
 EPHEMERAL_AGENT_LONGEST = timedelta(hours=env.count("EPHEMERAL_AGENT_HOURS"))
 CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE_DAYS", delete="CLIENT_DELETE_DAYS")

@@ -22,6 +22,7 @@ from rest_framework.request import Request
 from entitlements import attempts
 from entitlements.errors import DomainError
 from entitlements.models import Client, Person
+from entitlements.signins import COMPANY
 from entitlements.words import Risk
 
 from .authentication import ConsoleSession
@@ -30,8 +31,6 @@ from .caller import Caller
 HEADER: Final = "Mandate-Proof"
 HIGH: Final = frozenset({Risk.HIGH, Risk.CRITICAL})
 """What weighs enough that approving it asks for a proof."""
-COMPANY: Final = "socialaccount"
-"""What allauth calls a sign-in at the company."""
 
 
 class SignInAgain(DomainError):

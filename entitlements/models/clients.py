@@ -71,7 +71,12 @@ class Client(AbstractApplication):
 
 
 class AuthorizationCode(AbstractGrant):
-    """A pending authorization code (django-oauth-toolkit's `Grant`; our word Grant means something else)."""
+    """A pending authorization code (django-oauth-toolkit's `Grant`; our word Grant means something else).
+
+    `auth_time` is when the person signed in, in the browser session in which they agreed.
+    """
+
+    auth_time = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager[AuthorizationCode]] = models.Manager()
 

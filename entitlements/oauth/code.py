@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
@@ -32,6 +33,9 @@ def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     pending = AuthorizationCode.objects.select_related("user").filter(code=code, application_id=caller.pk).first()
     if pending is None:
         raise refusals.invalid_grant("The code is not known, or was used before.", "code_unknown")
+    auth_time = pending.auth_time
+    if auth_time is None:  # made by the release before, within the last minute
+        raise refusals.invalid_grant("The code does not say when the person signed in. Begin again.", "code_refused")
     person = pending.user
     attempt.about.append(f"person:{person.login}")
     keys: list[locks.Key] = [(Lock.EVERYTHING, guardrails.EVERYTHING), (Lock.CLIENT, caller.pk)]
@@ -44,14 +48,16 @@ def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     verdict = signins.may_sign_in(caller, person.pk, token, clock.now().timestamp())
     if verdict.issue is None:
         raise NotIssued(verdict, list(attempt.about))
-    return _hand_on(attempt, caller, code, person.principal)
+    return _hand_on(attempt, caller, code, auth_time, person.principal)
 
 
-def _hand_on(attempt: Attempt, caller: Caller, code: str, person: context.Principal) -> Mapping[str, Any]:
+def _hand_on(
+    attempt: Attempt, caller: Caller, code: str, auth_time: datetime, person: context.Principal
+) -> Mapping[str, Any]:
     client = Client.objects.get(pk=caller.pk)
     form = {**attempt.form, "code": code, "client_id": caller.client_id}
     body = [("grant_type", GRANT), *((name, form[name]) for name in _HANDED_ON if name in form)]
-    validator, text, status = toolkit.redeem_code(client, body)
+    validator, text, status = toolkit.redeem_code(client, auth_time, body)
     answer: dict[str, Any] = json.loads(text)
     if status != 200:  # noqa: PLR2004 - OK
         message = str(answer.get("error_description") or "The code is refused.")

@@ -121,6 +121,8 @@ def refuse(attempt: Attempt, error: DomainError) -> HttpResponse:
         with context.acting(trace=attempt.trace):
             event = record.record(error, by=attempt.by, about=links, action=Action.TOKEN_REFUSED, detail=detail)
         body["evaluation_id"] = str(event.uuid)
+    if "max_age" in error.detail:  # how old a sign-in may be (RFC 9470 section 3)
+        body["max_age"] = error.detail["max_age"]
     if isinstance(error, NotIssued):
         body["reasons"] = error.detail["reasons"]
         if error.requestable and attempt.ask is not None:

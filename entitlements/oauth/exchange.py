@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from audit import clock
-from entitlements import addresses, callers, issuers, jws, scopes, sessions, signing, tokens
+from entitlements import addresses, callers, idtokens, issuers, jws, scopes, sessions, signing, signins, tokens
 from entitlements.callers import Caller, Target
 from entitlements.issuing import SignIn, Subject
 from entitlements.models import Client, Person, TrustedIssuer
@@ -19,8 +19,7 @@ from .door import Attempt
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
 ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
-_ID_TOKEN_TYPS: Final = frozenset({None, "jwt"})
-_LEEWAY: Final = 30.0
+_OWN_TYP: Final = "jwt"
 _NOT_TAKEN: Final = ("authorization_details", "actor_token", "actor_token_type")
 
 
@@ -32,13 +31,11 @@ class Assertion:
     subject: str
     person: Subject
     claims: Mapping[str, Any]
+    signed_in: idtokens.SignedIn
 
     def sign_in(self, agent: str) -> SignIn:
         """Name the sign-in behind it. Without `auth_time` each ID token is one of its own, at its `iat`."""
-        moment = jws.moment(self.claims, "auth_time")
-        at = int(moment if moment is not None else self.claims["iat"])
-        digest = sessions.sign_in_digest(self.issuer, self.subject, at, agent)
-        return SignIn(digest, datetime.fromtimestamp(at, UTC))
+        return sign_in_of(self.issuer, self.subject, self.signed_in, agent)
 
 
 def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
@@ -127,34 +124,41 @@ def _identity(attempt: Attempt, caller: Caller) -> Assertion:
 
 
 def _check(unverified: jws.Unverified, caller: Caller) -> Assertion:
-    if unverified.typ not in _ID_TOKEN_TYPS:
-        raise jws.BadToken("The subject token is not an ID token.")
     ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
-    assertion = _own(unverified) if ours else _foreign(unverified)
-    now = clock.now().timestamp()
-    jws.check_times(assertion.claims, now, leeway=_LEEWAY)
-    if (jws.moment(assertion.claims, "auth_time") or 0.0) > now + _LEEWAY:
-        raise jws.BadToken("The sign-in comes from the future.")
-    if jws.sole_audience(assertion.claims) != caller.client_id:
+    issuer = None if ours else _issuer(unverified)
+    claims = _verified(unverified, issuer)
+    if jws.sole_audience(claims) != caller.client_id:
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
-    return assertion
+    if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
+        raise refusals.invalid_grant("The ID token is bound to a key, which is not supported here.", "proof_invalid")
+    signed_in = idtokens.check(unverified.typ, claims, clock.now().timestamp(), signins.max_age())
+    person = person_of(issuer, claims) if issuer is not None else _own_person(claims)
+    name = issuer.issuer if issuer is not None else addresses.issuer(addresses.IDP)
+    return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
 
 
-def _own(unverified: jws.Unverified) -> Assertion:
-    claims = signing.verify_read(unverified, addresses.IDP, unverified.typ or "")
+def _issuer(unverified: jws.Unverified) -> issuers.Trusted:
+    """Find the trusted issuer that a token claims to be from, before any key is asked for."""
+    issuer = issuers.trusted(unverified.claims.get("iss"), TrustedIssuer.Purpose.IDENTITY)
+    if issuer is None:
+        raise refusals.invalid_grant("The ID token's issuer is not trusted here.", "issuer_not_trusted")
+    return issuer
+
+
+def _verified(unverified: jws.Unverified, issuer: issuers.Trusted | None) -> Mapping[str, Any]:
+    """Return the claims that the issuer signed; without an issuer, that we signed."""
+    if issuer is not None:
+        return issuers.check(unverified, issuer)
+    return signing.verify_read(unverified, addresses.IDP, _OWN_TYP)
+
+
+def _own_person(claims: Mapping[str, Any]) -> Subject:
+    """Find the person that one of our own ID tokens is about."""
     login = jws.text(claims, "sub")
     person = Person.objects.filter(login=login).first()
     if person is None:
         raise refusals.invalid_grant("Nobody is known under this subject.", "person_unknown")
-    return Assertion(addresses.issuer(addresses.IDP), login, Subject.of(person), claims)
-
-
-def _foreign(unverified: jws.Unverified) -> Assertion:
-    issuer = issuers.trusted(unverified.claims.get("iss"), TrustedIssuer.Purpose.IDENTITY)
-    if issuer is None:
-        raise refusals.invalid_grant("The ID token's issuer is not trusted here.", "issuer_not_trusted")
-    claims = issuers.check(unverified, issuer)
-    return Assertion(issuer.issuer, jws.text(claims, "sub"), person_of(issuer, claims), claims)
+    return Subject.of(person)
 
 
 def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
@@ -163,6 +167,12 @@ def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
     if found is None:
         raise refusals.invalid_grant("Nobody is known under this issuer's subject.", "person_unknown")
     return Subject(*found)
+
+
+def sign_in_of(issuer: str, subject: str, signed_in: idtokens.SignedIn, agent: str) -> SignIn:
+    """Name one sign-in of one person with one agent, so that the same sign-in continues its session."""
+    digest = sessions.sign_in_digest(issuer, subject, signed_in.at, agent)
+    return SignIn(digest, datetime.fromtimestamp(signed_in.at, UTC), signed_in.claim)
 
 
 def sign_in_claims(claims: Mapping[str, Any]) -> dict[str, Any]:

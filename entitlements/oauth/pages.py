@@ -4,22 +4,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, cast
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.base import AuthorizationView
 from oauthlib.oauth2 import InvalidRequestError
 from oauthlib.openid import Server
+from oauthlib.openid.connect.core.exceptions import LoginRequired
+
+from audit import clock
+from entitlements import signins
 
 from .toolkit import Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
+_LONGEST_MAX_AGE: Final = 10
+"""Digits of a `max_age`."""
 
 
 class Authorize(AuthorizationView):
@@ -37,6 +45,44 @@ class Authorize(AuthorizationView):
             return render(request, "oauth/refused.html", {"error": "invalid_request"}, status=HTTPStatus.BAD_REQUEST)
         response: HttpResponse = super().dispatch(request, *args, **kwargs)
         return response
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Ask the person whether the client may know who they are, after a new sign-in where one is due."""
+        try:
+            _, credentials = self.validate_authorization_request(request)
+            if _must_sign_in_again(request, credentials):
+                return self._sign_in_again(credentials)
+        except OAuthToolkitError as error:
+            return cast("HttpResponse", self.error_response(error, application=None))
+        return cast("HttpResponse", super().get(request, *args, **kwargs))
+
+    def handle_no_permission(self) -> HttpResponse:
+        """Lead a person who is not signed in to the sign-in page; what asks for a new sign-in is answered by that."""
+        if {"none", "create"} & set(self.request.GET.get("prompt", "").split()):
+            return cast("HttpResponse", super().handle_no_permission())
+        return redirect_to_login(_onward(self.request), self.get_login_url())
+
+    def _sign_in_again(self, credentials: dict[str, Any]) -> HttpResponse:
+        where = signins.where_to_prove(self.request)
+        if where is None:
+            raise _login_required(credentials)
+        return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")
+
+    def create_authorization_response(
+        self,
+        request: HttpRequest,
+        scopes: str,
+        credentials: dict[str, Any],
+        allow: bool,  # noqa: FBT001 - the toolkit's signature
+    ) -> tuple[Any, ...]:
+        """Make the code. It keeps when the person signed in, in this browser session and in no other."""
+        auth_time = signins.signed_in_at(request)
+        if allow and _is_too_old(auth_time, signins.max_age()):
+            raise _login_required(credentials)
+        made: tuple[Any, ...] = super().create_authorization_response(
+            request, scopes, {**credentials, "auth_time": auth_time}, allow
+        )
+        return made
 
     def validate_authorization_request(self, request: HttpRequest) -> tuple[list[str], dict[str, Any]]:
         """Refuse every other way of the code challenge before the person is asked; the toolkit does it afterwards."""
@@ -59,8 +105,47 @@ class Authorize(AuthorizationView):
         response._csp_config = {**settings.SECURE_CSP, "form-action": allowed}  # type: ignore[attr-defined]  # noqa: SLF001
         return response
 
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Refuse an answer that is not one of our form; showing the question again would say nothing."""
+        del form
+        return render(self.request, "oauth/refused.html", {"error": "invalid_request"}, status=HTTPStatus.BAD_REQUEST)
+
     def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
         """Add `iss` where the toolkit leaves it out: in error answers."""
         issuer = f"{settings.CONSOLE_URL}/idp"
         response: HttpResponse = super().redirect(_add_iss_to_redirect(redirect_to, issuer), application)
         return response
+
+
+def _must_sign_in_again(request: HttpRequest, credentials: dict[str, Any]) -> bool:
+    """Whether the client or our own rule asks for a newer sign-in (OpenID Connect Core 3.1.2.1).
+
+    Raises OAuthToolkitError for a `max_age` that is no number of seconds.
+    """
+    asked, oldest = request.GET.get("max_age", ""), signins.max_age()
+    if asked:
+        if not (asked.isascii() and asked.isdigit() and len(asked) <= _LONGEST_MAX_AGE):
+            error = InvalidRequestError(description="max_age is a number of seconds.", state=credentials.get("state"))
+            raise OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
+        oldest = min(oldest, float(asked))
+    return "login" in request.GET.get("prompt", "").split() or _is_too_old(signins.signed_in_at(request), oldest)
+
+
+def _is_too_old(auth_time: datetime | None, oldest: float) -> bool:
+    return auth_time is None or (clock.now() - auth_time).total_seconds() > oldest
+
+
+def _login_required(credentials: dict[str, Any]) -> OAuthToolkitError:
+    """Return the error of a person whose sign-in is too old (OpenID Connect Core 3.1.2.6)."""
+    error = LoginRequired(description="The person must sign in again.", state=credentials.get("state"))
+    return OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
+
+
+def _onward(request: HttpRequest) -> str:
+    """Return this address without what asks for a new sign-in, so that a person is asked once."""
+    query = request.GET.copy()
+    query.pop("max_age", None)
+    prompts = [each for each in query.pop("prompt", [""])[0].split() if each != "login"]
+    if prompts:
+        query["prompt"] = " ".join(prompts)
+    return f"{request.path}?{query.urlencode()}"

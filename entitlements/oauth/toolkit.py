@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from datetime import UTC, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -17,7 +17,7 @@ from oauthlib.openid import Server
 
 from audit import clock
 from entitlements import addresses, signing
-from entitlements.models import Client, OAuthIDToken
+from entitlements.models import AuthorizationCode, Client, OAuthIDToken
 
 ID_TOKEN_SECONDS: Final = 300
 
@@ -30,10 +30,14 @@ def digest(code: str) -> str:
 class Validator(OAuth2Validator):
     """Answers oauthlib's questions. At the token endpoint the client is the one that our code authenticated."""
 
-    def __init__(self, client: Client | None = None) -> None:
-        """Take the authenticated client, or none at the authorization endpoint, where nobody has to be."""
+    def __init__(self, client: Client | None = None, auth_time: datetime | None = None) -> None:
+        """Take the authenticated client, or none at the authorization endpoint, where nobody has to be.
+
+        `auth_time` is the one that the redeemed code keeps.
+        """
         super().__init__()
         self.client = client
+        self.auth_time = auth_time
         self.id_token = ""
 
     def client_authentication_required(self, *_: Any, **__: Any) -> bool:
@@ -58,11 +62,21 @@ class Validator(OAuth2Validator):
         """Always (RFC 9700 section 2.1.1)."""
         return True
 
+    def validate_silent_login(self, *_: Any) -> bool:
+        """Let the next question decide: whether the person is signed in is not known here."""
+        return True
+
+    def validate_silent_authorization(self, *_: Any) -> bool:
+        """Never: each sign-in to a client asks the person, so `prompt=none` is answered with `consent_required`."""
+        return False
+
     def save_authorization_code(
         self, client_id: str, code: dict[str, Any], request: Any, *args: Any, **kw: Any
     ) -> None:
-        """Store the digest of the code alone."""
-        super().save_authorization_code(client_id, {**code, "code": digest(code["code"])}, request, *args, **kw)
+        """Store the digest of the code alone, with the time of the sign-in in the session that agreed."""
+        stored = digest(code["code"])
+        super().save_authorization_code(client_id, {**code, "code": stored}, request, *args, **kw)
+        AuthorizationCode.objects.filter(code=stored).update(auth_time=request.auth_time)
 
     def save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> Any:
         """Issue no refresh token: the next sign-in asks everybody again."""
@@ -74,15 +88,16 @@ class Validator(OAuth2Validator):
         return {"sub": request.user.login}
 
     def finalize_id_token(self, id_token: dict[str, Any], _token: Any, _handler: Any, request: Any) -> str:
-        """Sign the ID token with the identity issuer's key."""
-        now = clock.now()
-        signed_in = request.user.last_login or now
+        """Sign the ID token with the identity issuer's key. Raises ValueError when nothing says who signed in when."""
+        now, auth_time = clock.now(), self.auth_time
+        if auth_time is None:
+            raise ValueError("An ID token says when the person signed in.")
         id_token.update(
             iss=addresses.issuer(addresses.IDP),
             sub=request.user.login,
             iat=int(now.timestamp()),
             exp=int(now.timestamp()) + ID_TOKEN_SECONDS,
-            auth_time=int(signed_in.astimezone(UTC).timestamp()),
+            auth_time=int(auth_time.timestamp()),
             jti=str(uuid.uuid4()),
         )
         if request.nonce:
@@ -102,9 +117,9 @@ class Validator(OAuth2Validator):
         return OAuthIDToken.objects.filter(jti=self.id_token).first() if self.id_token else None
 
 
-def redeem_code(client: Client, body: list[tuple[str, str]]) -> tuple[Validator, str, int]:
+def redeem_code(client: Client, auth_time: datetime, body: list[tuple[str, str]]) -> tuple[Validator, str, int]:
     """Let the toolkit answer a code request of this client; returns the validator, the JSON text and the status."""
-    validator, request = Validator(client), HttpRequest()
+    validator, request = Validator(client, auth_time), HttpRequest()
     request.method, request.path = "POST", "/idp/token"
     core = _Core(body, Server(validator, **oauth2_settings.server_kwargs))
     _, _, answer, status = core.create_token_response(request)

@@ -13,28 +13,34 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
+import jwt
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
-from allauth.account.internal.flows.login import record_authentication
+from allauth.account.internal.decorators import login_not_required
+from allauth.account.internal.flows.login import get_authentication_records, record_authentication
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base.forms import AuthenticateForm, BaseAuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
 from audit import client_address, log, refusals
 from audit.actions import Action
-from entitlements import attempts, people, ratelimits, rolemaps, sealing
+from entitlements import attempts, idtokens, jws, people, ratelimits, rolemaps, sealing, signins
 from entitlements.models import Identity, Person, TrustedIssuer
 from governance.models import Invitation
 from governance.resealing import SECOND_FACTOR
@@ -45,6 +51,7 @@ AGAIN: Final = "again"
 """What the address says when a person who is signed in proves at the company who they are."""
 _LINK: Final = "company_account_to_link"
 _LINK_SECONDS: Final = 300
+_CLAIM: Final = "claim"
 _CLOCKS_DIFFER: Final = 30
 """Seconds by which the company's clock may be behind ours."""
 
@@ -69,12 +76,21 @@ class Door(DefaultAccountAdapter):
         """Lead on to our own pages only."""
         return url_has_allowed_host_and_scheme(url, allowed_hosts=None) and url.startswith("/")
 
+    def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **known: Any) -> HttpResponse | None:  # noqa: ANN401 - as above
+        """Note beside a sign-in at the company when it was there: it may be hours old."""
+        company = (known.get("signal_kwargs") or {}).get("sociallogin")
+        if company is not None:
+            _keep_time(request, company.account.extra_data.get("id_token", {}))
+        answer: HttpResponse | None = super().pre_login(request, user, **known)
+        return answer
+
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
-        """Sign in, and record it."""
+        """Sign in, and record it; of a sign-in at the company also when it was, and which claim says so."""
         super().login(request, user)
         if isinstance(user, Person):
             with transaction.atomic():
-                log.record(Action.PERSON_SIGNED_IN, about=[f"person:{user.login}"], by=user.principal)
+                detail = _company_time(request, user)
+                log.record(Action.PERSON_SIGNED_IN, about=[f"person:{user.login}"], by=user.principal, detail=detail)
             if Invitation.objects.filter(person=user).exists() and not Authenticator.objects.filter(user=user).exists():
                 request.session[middleware.FACTOR_DUE] = True
 
@@ -172,7 +188,9 @@ class Company(OpenIDConnectProvider):
         """Lead to the company's sign-in, which must ask anew when the person proves something."""
         del asked, data
         again, nonce = process == AGAIN and request.user.is_authenticated, secrets.token_urlsafe(24)
-        wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0"} if again else {})
+        # With `max_age` the provider must say in `auth_time` when the person signed in (OpenID Connect Core 2).
+        usual = {"max_age": str(int(signins.max_age()))}
+        wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0"} if again else usual)
         answer: HttpResponse = super().redirect(
             request,
             AuthProcess.LOGIN,
@@ -183,6 +201,34 @@ class Company(OpenIDConnectProvider):
             asked_at=int(time.time()),
         )
         return answer
+
+
+class CompanyAnswer(OpenIDConnectOAuth2Adapter):
+    """What comes back from the company's provider: its ID token must be one, recent enough, of a recent sign-in."""
+
+    def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
+        """Return the claims. Raises OAuth2Error for what is no ID token; a sign-in that is too old ends in a page."""
+        claims: dict[str, Any] = super()._decode_id_token(app, id_token)
+        typ = jwt.get_unverified_header(id_token).get("typ")
+        try:
+            idtokens.check(jws.type_of(typ), claims, time.time(), signins.max_age())
+        except idtokens.SignInTooOld as error:
+            raise ImmediateHttpResponse(_too_old(self.request, error)) from error
+        except jws.BadToken as error:
+            refusals.count_stranger(str(error.code), str(self.request.META.get("REMOTE_ADDR", "")))
+            raise OAuth2Error(error.message) from error
+        return claims
+
+
+@login_not_required
+def answer(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Take the company's answer, as allauth's own view does, with our checks of the ID token."""
+    try:
+        view = OAuth2CallbackView.adapter_view(CompanyAnswer(request, provider_id))
+        response: HttpResponse = view(request)
+    except SocialApp.DoesNotExist as error:
+        raise Http404 from error
+    return response
 
 
 class CompanyDoor(DefaultSocialAccountAdapter):
@@ -253,8 +299,31 @@ def _proven(request: HttpRequest, person: Person, said: Mapping[str, Any], asked
     at = said.get("auth_time")
     if request.user.pk != person.pk or not isinstance(at, int) or at < asked["asked_at"] - _CLOCKS_DIFFER:
         return _nobody(request)
-    record_authentication(request, person, stepup.COMPANY, reauthenticated=True)
+    record_authentication(request, person, signins.COMPANY, reauthenticated=True, **{signins.SIGNED_IN_AT: at})
     return stepup.go_on(request, str(asked.get("next", "/")))
+
+
+def _keep_time(request: HttpRequest, said: Mapping[str, Any]) -> None:
+    """Write into the session's newest record, which is the company's, when the person signed in there."""
+    proofs = request.session.get(middleware.PROOFS) or []
+    if proofs and proofs[-1].get("method") == signins.COMPANY:
+        signed_in = idtokens.signed_in(said, time.time(), signins.max_age())
+        proofs[-1] |= {signins.SIGNED_IN_AT: signed_in.at, _CLAIM: signed_in.claim}
+        request.session[middleware.PROOFS] = proofs
+
+
+def _company_time(request: HttpRequest, person: Person) -> dict[str, object]:
+    """Return for the record when the person signed in at the company; nothing after a sign-in here."""
+    records = get_authentication_records(request, person)
+    newest: dict[str, Any] = next((each for each in reversed(records) if each.get("method") == signins.COMPANY), {})
+    known = {"at": newest.get(signins.SIGNED_IN_AT), "claim": newest.get(_CLAIM)}
+    return {"sign_in": known} if known["claim"] else {}
+
+
+def _too_old(request: HttpRequest, error: idtokens.SignInTooOld) -> HttpResponse:
+    refusals.count_stranger(str(error.code), _source(request))
+    told = {"code": str(error.code), "hours": round(signins.max_age() / 3600, 1)}
+    return render(request, "console/errors/sign_in_too_old.html", told, status=403)
 
 
 def _nobody(request: HttpRequest) -> HttpResponse:

@@ -6,17 +6,17 @@ then ask anew and say when it did.
 
 from __future__ import annotations
 
-from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows import reauthentication
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal.httpkit import deserialize_request, serialize_request
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import resolve, reverse
+from django.urls import resolve
 from django.utils.http import urlencode
 
-from entitlements.api.proving import COMPANY, SignInAgain, has_second_factor, is_fresh
+from entitlements import signins
+from entitlements.api.proving import SignInAgain, has_second_factor, is_fresh
+from entitlements.signins import COMPANY
 
 __all__ = ("COMPANY", "SignInAgain", "demand", "go_on", "has_second_factor", "is_fresh")
 _ASIDE = reauthentication.STATE_SESSION_KEY
@@ -29,10 +29,9 @@ def demand(request: HttpRequest) -> None:
     """
     if is_fresh(request):
         return
-    ways = get_adapter().get_reauthentication_methods(request.user)
-    if not ways and not settings.OIDC_ISSUER:
+    where, path = signins.where_to_prove(request), request.get_full_path()
+    if where is None:
         raise SignInAgain
-    where, path = (ways[0]["url"] if ways else reverse("company_again")), request.get_full_path()
     request.session.pop(_ASIDE, None)
     if request.method == "POST":
         request.session[_ASIDE], path = {"request": serialize_request(request)}, request.path

@@ -6,6 +6,7 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
+from . import signin
 from .views import (
     adopting,
     agentcalling,
@@ -73,7 +74,7 @@ SIGN_IN: list[URLPattern | URLResolver] = [
     path("login/again/", account.reauthenticate, name="account_reauthenticate"),
     path("login/again/company/", proving.at_the_company, name="company_again"),
     path("login/<slug:provider_id>/", company.login, name="openid_connect_login"),
-    path("login/<slug:provider_id>/callback/", company.callback, name="openid_connect_callback"),
+    path("login/<slug:provider_id>/callback/", signin.answer, name="openid_connect_callback"),
     path("settings/password/", passwords.change, name="account_change_password"),
     path("settings/sign-in/", include("allauth.mfa.urls")),
 ]

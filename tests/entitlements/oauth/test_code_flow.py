@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.conf import settings
+from django.test import Client as Browser
 from django.urls import get_resolver
 from django.utils import timezone
 
@@ -40,8 +42,18 @@ def public(world: World) -> Client:
     client.save()
     world.alice.set_password("correct horse battery")
     world.alice.save()
-    world.http.force_login(world.alice)
+    sign_in(world)
     return client
+
+
+def sign_in(world: World, *, ago: float = 0, browser: Browser | None = None) -> None:
+    """Give a browser the session of alice, who proved who she is so many seconds ago."""
+    browser = browser or world.http
+    browser.force_login(world.alice)
+    session = browser.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - ago}]
+    session["account_authentication_methods_user"] = str(world.alice.pk)
+    session.save()
 
 
 def question(**changes: str | None) -> dict[str, str]:
@@ -62,12 +74,17 @@ def agree(world: World, *, allow: bool = True, **changes: str | None) -> dict[st
     """Answer the consent page's form and return what the client's address is sent."""
     page = world.http.get("/idp/authorize", question(**changes))
     assert page.status_code == 200, page.content
-    found = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', page.content.decode()))
-    form = {name: value for name, value in found.items() if name != "allow"} | ({"allow": "1"} if allow else {})
-    answer = world.http.post("/idp/authorize?" + urlencode(question(**changes)), form)
+    sent = form(page.content.decode()) | ({"allow": "1"} if allow else {})
+    answer = world.http.post("/idp/authorize?" + urlencode(question(**changes)), sent)
     assert answer.status_code == 302, answer.content
     assert answer["Location"].startswith(BACK)
     return {name: values[0] for name, values in parse_qs(urlsplit(answer["Location"]).query).items()}
+
+
+def form(page: str) -> dict[str, str]:
+    """Return what the consent page's form holds."""
+    found = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', page))
+    return {name: value for name, value in found.items() if name != "allow"}
 
 
 def redeem(world: World, code: str, **changes: str | None) -> Answer:
