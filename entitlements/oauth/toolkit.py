@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from oauth2_provider.oauth2_backends import OAuthLibCore
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.settings import oauth2_settings
+from oauthlib.oauth2 import InvalidScopeError
 from oauthlib.openid import Server
 
 from audit import clock
@@ -60,6 +61,21 @@ class Validator(OAuth2Validator):
 
     def is_pkce_required(self, *_: Any) -> bool:
         """Always (RFC 9700 section 2.1.1)."""
+        return True
+
+    def validate_scopes(
+        self, client_id: str, scopes: list[str], client: Client, request: Any, *_: Any, **__: Any
+    ) -> bool:
+        """Ignore the scopes that are not known here (OpenID Connect Core 3.1.2.1); the token's answer names the rest.
+
+        Raises InvalidScopeError when none is left, which is answered at the client's address.
+        """
+        known = [
+            scope for scope in scopes if super(Validator, self).validate_scopes(client_id, [scope], client, request)
+        ]
+        if not known:
+            raise InvalidScopeError(description="Ask for the scope openid.", request=request)
+        request.scopes = known
         return True
 
     def validate_silent_login(self, *_: Any) -> bool:

@@ -182,7 +182,10 @@ def test_who_was_disabled_after_agreeing_gets_nothing(world: World, public: Clie
         {"code_challenge": VERIFIER, "code_challenge_method": "plain"},
         {"response_type": "token"},
         {"response_type": "id_token", "nonce": "n"},
-        {"scope": "openid everything"},
+        {"scope": None},
+        {"scope": ""},
+        {"scope": "everything"},
+        {"scope": "profile email"},
     ],
     ids=str,
 )
@@ -191,10 +194,42 @@ def test_what_we_do_not_offer_is_refused_at_the_clients_address(
 ) -> None:
     answer = world.http.get("/idp/authorize", question(**changes))
     assert answer.status_code == 302
-    assert "error=" in answer["Location"]
-    assert "iss=" in answer["Location"]
+    assert answer["Location"].startswith(f"{BACK}?")
+    back = parse_qs(urlsplit(answer["Location"]).query)
+    assert (back["state"], back["iss"]) == (["s1"], [world.idp])
+    expected = ["invalid_scope"] if "scope" in changes else back["error"]
+    assert back["error"] == expected
     assert not AuthorizationCode.objects.exists()
     assert public.pk
+
+
+@pytest.mark.parametrize("scope", ["openid offline_access", "openid profile email", "everything openid", "openid"])
+def test_scopes_that_are_not_known_are_ignored_and_the_answer_says_what_was_granted(
+    world: World, public: Client, scope: str
+) -> None:
+    code = agree(world, scope=scope)["code"]
+    assert AuthorizationCode.objects.get().scope == "openid"
+
+    answer = redeem(world, code)
+
+    assert (answer.status, answer.body["scope"]) == (200, "openid")
+    assert signing.verify(answer.body["id_token"], "idp", "jwt")["sub"] == "alice"
+    assert OAuthAccessToken.objects.get(application=public).scope == "openid"
+    issued = Event.objects.filter(action="token.issued").get()
+    assert issued.detail["scope"] == "openid"
+
+
+def test_an_answer_to_the_question_grants_no_scope_that_its_form_was_made_to_hold(world: World, public: Client) -> None:
+    sent = {**form(world.http.get("/idp/authorize", question()).content.decode()), "allow": "1"}
+    answer = world.http.post("/idp/authorize", {**sent, "scope": "openid everything"})
+    assert answer.status_code == 302
+    assert AuthorizationCode.objects.get(application=public).scope == "openid"
+
+    for broken in ({"scope": "everything"}, {"scope": ""}):
+        answer = world.http.post("/idp/authorize", {**sent, **broken})
+        is_answered = answer.status_code == 400 or "error=invalid_scope" in answer["Location"]
+        assert is_answered, broken  # and never the same question again
+    assert AuthorizationCode.objects.count() == 1
 
 
 @pytest.mark.parametrize("changes", [{"redirect_uri": "https://evil.example/"}, {"client_id": "nobody"}], ids=str)
