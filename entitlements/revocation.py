@@ -7,8 +7,9 @@ its lease, and stores who answered after how many milliseconds. A caller that we
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -19,12 +20,26 @@ from django.db.models import Count, Max, Model, Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from audit.models import Event
 
-from . import agents, catalog, changes, clients, grants, guardrails, people, sessions, signing, tokens
+from . import (
+    agents,
+    catalog,
+    changes,
+    clients,
+    grants,
+    guardrails,
+    jws,
+    people,
+    recordkeys,
+    sessions,
+    signing,
+    tokens,
+)
 from .errors import DomainError, NotFound, ReasonRequired
-from .models import Agent, Client, IssuedToken, Person, Revocation, System, Tool
+from .models import Agent, Client, IssuedToken, Person, Revocation, SigningKey, System, Tool
 
-RECEIPT_ISSUER: Final = "idp"
+RECEIPT_TYP: Final = "mandate-receipt+jwt"
 
 
 class UnknownTarget(DomainError):
@@ -87,7 +102,7 @@ def settle(revocation: Revocation) -> Revocation:
         settled = Revocation.objects.select_for_update().get(pk=revocation.pk)
         if settled.receipt:  # somebody else waited as well
             return settled
-        revocation.receipt = signing.sign(RECEIPT_ISSUER, _statement(revocation), typ="mandate-receipt+jwt")
+        revocation.receipt = signing.sign(recordkeys.RECEIPTS, _statement(revocation), typ=RECEIPT_TYP)
         revocation.save(update_fields=["position", "acknowledged", "missing", "receipt"])
         log.record(
             Action.REVOCATION_SETTLED,
@@ -96,6 +111,21 @@ def settle(revocation: Revocation) -> Revocation:
             detail={"acknowledged": revocation.acknowledged, "missing": revocation.missing},
         )
     return revocation
+
+
+def receipt_standing(
+    revocation: Revocation, keys: Mapping[str, SigningKey] | None = None
+) -> recordkeys.Standing | None:
+    """Say what the signature of a receipt is worth by now; None while there is no receipt."""
+    if not revocation.receipt:
+        return None
+    return recordkeys.standing(jws.read(revocation.receipt).kid or "", lambda: settled_at(revocation), keys)
+
+
+def settled_at(revocation: Revocation) -> datetime | None:
+    """Return when the receipt was signed, as the audit log has it."""
+    events = Event.objects.filter(action=Action.REVOCATION_SETTLED, links__contains=[f"revocation:{revocation.pk}"])
+    return events.values_list("at", flat=True).first()
 
 
 def _statement(revocation: Revocation) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -50,6 +50,12 @@ class AlreadyWithdrawn(DomainError):
     """The key was withdrawn already."""
 
     code, status = "key_already_withdrawn", HTTPStatus.CONFLICT
+
+
+class SinceInFuture(DomainError):
+    """A key cannot be compromised since a time that is still to come; give an earlier one, or none."""
+
+    code, status = "compromised_since_in_future", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def sign(issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
@@ -162,11 +168,15 @@ def rotate_due(issuer_path: str) -> SigningKey | None:
 
 
 @transaction.atomic
-def withdraw(kid: str, *, by: Principal, reason: str) -> SigningKey:
-    """Deny a key at once: what it signed no longer counts, and another key signs from now on.
+def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = None) -> SigningKey:
+    """Deny a key at once: its tokens no longer count, and another key signs from now on.
 
-    Its private half is forgotten. Raises NotFound, AlreadyWithdrawn.
+    Of what is kept (receipts, evidence), what it signed from `since` on is in doubt; without `since`, all of it. Its
+    private half is forgotten. Raises NotFound, AlreadyWithdrawn, SinceInFuture.
     """
+    now = clock.now()
+    if since is not None and since > now:
+        raise SinceInFuture
     issuer_path = SigningKey.objects.filter(kid=kid).values_list("issuer", flat=True).first()
     if issuer_path is None:
         raise NotFound
@@ -176,8 +186,10 @@ def withdraw(kid: str, *, by: Principal, reason: str) -> SigningKey:
         raise AlreadyWithdrawn
     was = key.state
     key.state, key.sealed_private = SigningKey.State.WITHDRAWN, b""
-    key.save(update_fields=["state", "sealed_private"])
-    log.record(Action.KEY_WITHDRAWN, about=_about(key), by=by, reason=reason, detail={"was": was})
+    key.withdrawn_at, key.compromised_since = now, since or key.created_at
+    key.save(update_fields=["state", "sealed_private", "withdrawn_at", "compromised_since"])
+    detail = {"was": was, "compromised_since": key.compromised_since.isoformat()}
+    log.record(Action.KEY_WITHDRAWN, about=_about(key), by=by, reason=reason, detail=detail)
     changes.note(changes.Kind.KEY, f"key:{kid}")
     if was == SigningKey.State.ACTIVE:
         rotate(issuer_path, by=by, now=True)

@@ -21,6 +21,7 @@ from . import (
     grantbatches,
     lifecycle,
     reaching,
+    recordkeys,
     revocation,
     roles,
     signing,
@@ -28,7 +29,7 @@ from . import (
 )
 from .catalog import importing, rounds
 from .errors import DomainError
-from .models import Revocation, System
+from .models import Revocation, SigningKey, System
 
 UNSETTLED = timedelta(seconds=10)
 """After this long nobody waits for the nodes of a revocation any more: whoever did went away."""
@@ -116,6 +117,8 @@ def settle_revocations() -> None:
 def rotate_signing_keys() -> None:
     """Take the step that is due in the life of each issuer's keys."""
     signing.rotate_due(addresses.IDP)
+    for issuer in SigningKey.objects.filter(issuer__in=recordkeys.ISSUERS).values_list("issuer", flat=True).distinct():
+        signing.rotate_due(issuer)
     # A local server without an address is known and not governed: nothing is issued for it.
     governed = System.objects.exclude(kind=System.Kind.STDIO, upstream_url="")
     for slug in governed.order_by("slug").values_list("slug", flat=True):

@@ -44,7 +44,7 @@ def after_restore(*, by: Principal, reason: str) -> Ended:
     Agent.objects.update(tokens_valid_after=now)
     ended = Ended(
         keys=SigningKey.objects.exclude(state=SigningKey.State.WITHDRAWN).update(
-            state=SigningKey.State.WITHDRAWN, sealed_private=b""
+            state=SigningKey.State.WITHDRAWN, sealed_private=b"", withdrawn_at=now
         ),
         tokens=IssuedToken.objects.filter(revoked_at=None, expires_at__gt=now).update(
             revoked_at=now, revoke_reason=why

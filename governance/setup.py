@@ -22,9 +22,9 @@ from audit import chain, clock, log
 from audit.actions import Action
 from audit.context import Principal
 from audit.models import Leaf
-from entitlements import definitions, egress, jws, people, revocation, strict, trust, upstream
+from entitlements import definitions, egress, jws, people, recordkeys, revocation, strict, trust, upstream
 from entitlements.errors import DomainError
-from entitlements.models import Agent, Client, Person, Role, SigningKey, Tool, TrustedIssuer
+from entitlements.models import Agent, Client, Person, Role, Tool, TrustedIssuer
 
 from . import firstadmin, milestones, readiness
 from .models import Invitation, SetupCheck
@@ -322,11 +322,11 @@ def _try_stop(_by: Person) -> str:
     if found is None:
         raise _Failed(_("Nothing was stopped after an allowed call yet."))
     try:
-        signed = jws.read(found.receipt)
-        key = SigningKey.objects.get(issuer=revocation.RECEIPT_ISSUER, kid=signed.kid or "")
-        claims = jws.check(signed, jws.public_key(key.public))
-    except (jws.BadToken, SigningKey.DoesNotExist) as problem:
+        claims, standing = recordkeys.check(found.receipt, revocation.RECEIPT_TYP, lambda: revocation.settled_at(found))
+    except jws.BadToken as problem:
         raise _Failed(_("The receipt is not signed by us.")) from problem
+    if standing is recordkeys.Standing.DOUBTFUL:
+        raise _Failed(_("The key of the receipt is denied, and may have been in other hands when it signed."))
     if claims.get("id") != str(found.pk) or claims.get("missing"):
         raise _Failed(_("The receipt is not of this stop, or a node is missing in it."))
     slowest = max(each["after_ms"] for each in found.acknowledged)

@@ -10,13 +10,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.context import Principal
-from entitlements import addresses, signing
+from entitlements import addresses, recordkeys, signing
 from entitlements.errors import NotFound
 from entitlements.models import SigningKey, System
 
-from .endpoints import Act, Listing, Resource
-from .fields import Shown, Strict, Text
+from .endpoints import Listing, Resource
+from .fields import Reason, Shown, Strict, Text
 
 
 class KeyFilter(filters.FilterSet):
@@ -42,6 +41,10 @@ class KeyShown(Shown):
     created_at = serializers.DateTimeField()
     activates_at = serializers.DateTimeField()
     retires_at = serializers.DateTimeField(allow_null=True)
+    withdrawn_at = serializers.DateTimeField(allow_null=True)
+    compromised_since = serializers.DateTimeField(
+        allow_null=True, help_text="From then on a receipt or an evidence pack that it signed is in doubt."
+    )
 
     def get_pem(self, key: SigningKey) -> str:
         """Write it as openssl reads it."""
@@ -49,7 +52,10 @@ class KeyShown(Shown):
 
 
 class RotateAsked(Strict):
-    """Which issuer takes the next step: `idp` or `as/<system>`. `now` is for a key that may have leaked."""
+    """Which issuer takes the next step: `idp`, `as/<system>`, `receipts` or `evidence`.
+
+    `now` is for a key that may have leaked.
+    """
 
     issuer = Text(max_length=300)
     now = serializers.BooleanField(default=False)
@@ -81,7 +87,7 @@ class Rotate(_Keys):
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Take the next step."""
         asked = self.body(RotateAsked)
-        known = {addresses.IDP, *(addresses.issuer_path(slug) for slug in _slugs(asked["issuer"]))}
+        known = {addresses.IDP, *recordkeys.ISSUERS, *(addresses.issuer_path(slug) for slug in _slugs(asked["issuer"]))}
         if asked["issuer"] not in known:
             raise NotFound
         return self.show(signing.rotate(asked["issuer"], by=self.principal, now=asked["now"]))
@@ -91,10 +97,22 @@ def _slugs(issuer: str) -> list[str]:
     return list(System.objects.filter(slug=issuer.removeprefix("as/")).values_list("slug", flat=True))
 
 
-class Withdraw(_Keys, Act):
-    """Deny a key at once: what it signed no longer counts."""
+class WithdrawAsked(Reason):
+    """Why, and since when the key may have been in other hands; without that, since it was made."""
 
-    @staticmethod
-    def verb(key: SigningKey, *, by: Principal, reason: str) -> SigningKey:
-        """Withdraw it."""
-        return signing.withdraw(key.kid, by=by, reason=reason)
+    compromised_since = serializers.DateTimeField(required=False)
+
+
+class Withdraw(_Keys):
+    """Deny a key at once: its tokens no longer count, and what it signed from `compromised_since` on is in doubt."""
+
+    asked = WithdrawAsked
+
+    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
+        """Deny it, and answer with the key as it is then."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        asked = self.body(WithdrawAsked)
+        since = asked.get("compromised_since")
+        signing.withdraw(found.kid, by=self.principal, reason=asked["reason"], since=since)
+        return self.again(found)

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import revocation
+from entitlements import recordkeys, revocation
 from entitlements.errors import NotFound
 from entitlements.models import Revocation, Role
 
@@ -98,6 +99,17 @@ class RevocationShown(Shown):
     missing = serializers.ListField(child=serializers.DictField())
     residual = serializers.ListField(child=serializers.DictField())
     receipt = serializers.CharField()
+    receipt_standing = serializers.SerializerMethodField(
+        help_text="What the receipt's signature is worth: see the keys at `/records/jwks.json`. Null without a receipt."
+    )
+
+    @extend_schema_field(serializers.ChoiceField(choices=[*recordkeys.Standing], allow_null=True))
+    def get_receipt_standing(self, row: Revocation) -> str | None:
+        """Look the receipt's key up; the keys are read once a request."""
+        kept = self.root.__dict__
+        if "record_keys" not in kept:
+            kept["record_keys"] = recordkeys.known()
+        return revocation.receipt_standing(row, kept["record_keys"])
 
 
 class _Revocations(Resource):

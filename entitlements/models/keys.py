@@ -11,7 +11,12 @@ from .catalog import System
 
 
 class SigningKey(models.Model):
-    """A key of one issuer (`idp`, `as/<system>`): published before use, used, published until its last token died."""
+    """A key of one issuer (`idp`, `as/<system>`): published before use, used, published until its last token died.
+
+    Keys of `receipts` and `evidence` sign what is kept, and stay published for that (`entitlements/recordkeys.py`).
+    `compromised_since` is the moment from which a denied key may have been in other hands; what it signed before
+    counts.
+    """
 
     class State(models.TextChoices):
         NEXT = "next", "Published, not used yet"
@@ -28,9 +33,14 @@ class SigningKey(models.Model):
     created_at = models.DateTimeField()
     activates_at = models.DateTimeField()
     retires_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    compromised_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
+            models.CheckConstraint(
+                name="only_a_denied_key_is_compromised", condition=Q(compromised_since=None) | Q(state="withdrawn")
+            ),
             models.UniqueConstraint(
                 name="one_active_key_per_issuer", fields=["issuer", "algorithm"], condition=Q(state="active")
             ),

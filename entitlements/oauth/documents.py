@@ -11,7 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
-from entitlements import addresses, jws, signing
+from entitlements import addresses, jws, recordkeys, signing
 from entitlements.models import System
 
 from . import authentication, bearer, code, door, exchange
@@ -83,6 +83,12 @@ def system_metadata(system: str) -> Mapping[str, Any] | None:
 def idp_jwks() -> Mapping[str, Any]:
     """Publish the identity issuer's keys."""
     return signing.jwks(addresses.IDP)
+
+
+@document
+def record_keys() -> Mapping[str, Any]:
+    """Publish the keys that signed what is kept: for receipts and evidence packs, never for tokens."""
+    return recordkeys.published()
 
 
 @document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -23,6 +24,9 @@ class Command(BaseCommand):
         parser.add_argument("--now", action="store_true", help="with --rotate: do not wait until others know the key")
         parser.add_argument("--withdraw", metavar="KID")
         parser.add_argument("--reason", default="")
+        parser.add_argument(
+            "--since", type=datetime.fromisoformat, help="with --withdraw: when it may have leaked, UTC"
+        )
 
     def handle(self, *_: str, **options: Any) -> None:  # noqa: ANN401 - Django's
         """Do it, then list."""
@@ -30,7 +34,9 @@ class Command(BaseCommand):
             if options["withdraw"]:
                 if not options["reason"].strip():
                     raise CommandError("Say why with --reason.")
-                signing.withdraw(options["withdraw"], by=SYSTEM, reason=options["reason"])
+                since = options["since"]
+                since = since if since is None or since.tzinfo else since.replace(tzinfo=UTC)
+                signing.withdraw(options["withdraw"], by=SYSTEM, reason=options["reason"], since=since)
             if options["rotate"]:
                 signing.rotate(options["rotate"], by=SYSTEM, now=options["now"])
         except DomainError as error:

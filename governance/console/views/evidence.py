@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from entitlements import signing
+from entitlements import recordkeys, signing
 from governance import reviews, tasks
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
@@ -76,11 +76,17 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
         "rows": shown(page.rows),
         "tie_out": tie_out(campaign) if is_small or "check" in request.GET else None,
         "pack": kept,
+        "standing": _standing(kept) if kept else None,
         "key": signing.public_pem(kept.key_id).decode() if kept else "",
         "spot_until": spotchecking.open_until(campaign),
         "may_seal": may_seal and not sealing.answered_in(campaign, doors.person(request)),
     }
     return render(request, "console/reviews/evidence.html", told)
+
+
+def _standing(kept: EvidencePack) -> recordkeys.Standing:
+    """Say what the signature of a pack is worth by now; the row, with its time, is append-only."""
+    return recordkeys.standing(kept.key_id, lambda: kept.sealed_at)
 
 
 @require_safe

@@ -135,6 +135,7 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show who obeyed after how long, what may outlive the stop, and with `prove` the calls decided again."""
     found = doors.find(_visible(doors.caller(request)), pk=pk)
     told: dict[str, Any] = {"stop": found, "what": NAMES.get(found.target_type, found.target_type)}
+    told["standing"] = revocation.receipt_standing(found)
     if "prove" in request.GET:
         told["probes"] = probes.of_revocation(found)
         told["holds"] = all(not probe.verdict.allowed for probe in told["probes"])

@@ -27,7 +27,7 @@ from django.db.models import QuerySet
 from audit import chain, proofs
 from audit.actions import Action
 from audit.models import Event
-from entitlements import signing
+from entitlements import recordkeys, signing
 from entitlements.errors import DomainError
 from governance import reviewing
 from governance.models import Campaign
@@ -36,8 +36,8 @@ from governance.reviews import measuring
 from . import contents, controls, describing, stamping, verify
 from .tables import Row, Totals
 
-ISSUER: Final = "evidence"
-"""The issuer path whose keys sign packs; their public halves are listed at `/api/v1/keys`."""
+ISSUER: Final = recordkeys.EVIDENCE
+"""The issuer path whose keys sign packs; their public halves stay published at `/records/jwks.json`."""
 KIND: Final = "application/vnd.in-toto+json"
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
 """The moment that every file in the archive has: what is equal has equal bytes."""

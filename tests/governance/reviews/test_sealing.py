@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import acting
-from entitlements import signing
+from entitlements import recordkeys, signing
 from entitlements.errors import ReasonRequired
 from governance import tasks
 from governance.models import Campaign, EvidencePack, EvidencePiece, EvidenceSealing
@@ -172,12 +172,16 @@ def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Camp
     shown = visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
     (key,) = api.of(company.ana).get("/api/v1/keys?issuer=evidence").json()["results"]
     assert ["Check it yourself" in shown, key["pem"] in shown, key["kid"] in shown] == [True, True, True]
+    assert key["kid"] in {each["kid"] for each in recordkeys.published()["keys"]}
     fetched = b"".join(api.proven(audrey).get(f"{address}/evidence.zip"))
     kept = EvidencePack.objects.get()
     run = api.proven(company.ana).get(f"{address}/sealing").json()
     assert (run["step"], run["percent"], run["pack"]["sha256"]) == ("done", 100, kept.sha256)
     assert hashlib.sha256(fetched).hexdigest() == kept.sha256
     assert b"".join(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/evidence.zip")) == fetched
+    assert "In doubt" not in shown
+    signing.withdraw(kept.key_id, by=company.ana.principal, reason="seen in a paste")
+    assert "In doubt" in visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
     again = api.proven(company.ana).post(f"{address}/seal", {"statement": SIGNED})
     assert (again.status_code, again.json()["code"]) == (409, "evidence_sealed")
 
