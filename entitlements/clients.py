@@ -14,7 +14,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, independence, locks, seenagents
+from . import changes, independence, locks, publickeys, seenagents
 from .errors import DomainError, NotFound
 from .locks import Lock
 from .models import Agent, Client, ClientAlias, System
@@ -24,12 +24,6 @@ class ClientIdTaken(DomainError):
     """The client identifier is taken."""
 
     code, status = "client_id_taken", HTTPStatus.CONFLICT
-
-
-class PrivateKeyGiven(DomainError):
-    """Send only public keys; this set contains a private one."""
-
-    code, status = "private_key_given", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NoSecret(DomainError):
@@ -78,9 +72,6 @@ def _pass_guards(agent: Agent | None, api_scopes: Sequence[str]) -> None:
             check(agent, api_scopes)
 
 
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-
-
 @transaction.atomic
 def register(
     client_id: str,
@@ -95,14 +86,14 @@ def register(
 ) -> tuple[Client, str | None]:
     """Register a client and return it with its new secret, shown this once (None unless it uses one).
 
-    Raises ClientIdTaken, AgentRetired, seenagents.ClientBlocked for a name that was seen and blocked, and
-    PrivateKeyGiven when the key set holds anything but public keys; and what the guards raise.
+    Raises ClientIdTaken, AgentRetired, seenagents.ClientBlocked for a name that was seen and blocked,
+    publickeys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the guards raise.
     """
     if agent is not None:
         locks.shared([(Lock.AGENT, agent.pk)])  # whoever retires it waits for us, or we see it
         _check_not_retired(agent.pk)
-    if any(_PRIVATE_MEMBERS & key.keys() for key in (jwks or {}).get("keys", [])):
-        raise PrivateKeyGiven
+    if jwks or auth == Client.Auth.PRIVATE_KEY_JWT:
+        publickeys.check_registered(jwks)
     seenagents.check_not_blocked(client_id)
     _pass_guards(agent, api_scopes)
     secret = secrets.token_urlsafe(32) if auth == Client.Auth.CLIENT_SECRET_BASIC else None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from . import egress, jws, prepared, strict
+from . import egress, jws, prepared, publickeys, strict
 from .errors import DomainError
 
 FRESH_SECONDS: Final = 300.0
@@ -89,7 +89,7 @@ def check(unverified: jws.Unverified, issuer: Trusted) -> Mapping[str, Any]:
 @functools.lru_cache(maxsize=1000)
 def _pinned(stored: str) -> tuple[jws.Key, ...]:
     """Read a pinned key set; the same text is read once."""
-    return jws.public_keys(json.loads(stored))
+    return publickeys.read_set(json.loads(stored))
 
 
 def forget() -> None:
@@ -105,8 +105,8 @@ def _fetched(issuer: Trusted, kid: str | None) -> tuple[jws.Key, ...]:
     if (not is_known or now - kept.fetched > FRESH_SECONDS) and now - kept.tried >= PAUSE_SECONDS:
         kept.tried = now
         try:
-            kept.keys, kept.fetched = jws.public_keys(egress.read_json(issuer.jwks_uri)), now
-        except (egress.ForbiddenAddress, egress.Unreachable, strict.NotStrictJson, jws.BadKey) as error:
+            kept.keys, kept.fetched = publickeys.read_set(egress.read_json(issuer.jwks_uri)), now
+        except (egress.ForbiddenAddress, egress.Unreachable, strict.NotStrictJson, publickeys.BadKey) as error:
             if now - kept.fetched > STALE_SECONDS:
                 raise KeysUnreachable from error
     if now - kept.fetched > STALE_SECONDS:

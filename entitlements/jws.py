@@ -29,12 +29,8 @@ LARGEST: Final = 16 * 1024
 _LARGEST_HEADER: Final = 2048
 _DEEPEST: Final = 12
 _LATEST: Final = 2**53
-_SHORTEST_RSA: Final = 2048
-_MOST_KEYS: Final = 100
 
-_OF_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
-_RSA: Final = frozenset({"RS256", "PS256"})
-ALGORITHMS: Final = frozenset(_OF_CURVE.values()) | _RSA
+ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"})
 _REGISTRY: Final = JWSRegistry(algorithms=sorted(ALGORITHMS))
 # `x5t` names a certificate without carrying one; widely sent, never looked at.
 _HEADERS: Final = frozenset({"alg", "typ", "kid", "cty", "x5t", "x5t#S256"})
@@ -46,12 +42,6 @@ class BadToken(DomainError):
 
     code = Code.TOKEN_INVALID
     status = HTTPStatus.UNAUTHORIZED
-
-
-class BadKey(DomainError):
-    """The key set holds a key that cannot be used."""
-
-    code, status = "bad_key", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,49 +126,6 @@ def sign(claims: Mapping[str, Any], key: Key, typ: str) -> str:
     head = _encode({"alg": key.algorithm, "kid": key.kid, "typ": typ})
     signed = _text(head) + b"." + _text(_encode(claims))
     return (signed + b"." + _text(_REGISTRY.get_alg(key.algorithm).sign(signed, key.material))).decode()
-
-
-def public_keys(key_set: object, algorithms: Iterable[str] = ALGORITHMS) -> tuple[Key, ...]:
-    """Read a JSON Web Key Set (RFC 7517), without what is not for signing with `algorithms`. Raises BadKey."""
-    members = key_set.get("keys") if isinstance(key_set, Mapping) else None
-    if not isinstance(members, list) or len(members) > _MOST_KEYS:
-        raise BadKey("The key set is not a list of keys, or holds too many.")
-    allowed = frozenset(algorithms)
-    found = (public_key(member) for member in members if _is_for_signing(member))
-    return tuple(key for key in found if key.algorithm in allowed)
-
-
-def public_key(member: Mapping[str, Any]) -> Key:
-    """Read one public JWK with its algorithm: named by it, else the usual one of its type. Raises BadKey."""
-    algorithm = _algorithm(member)
-    if algorithm is None:
-        raise BadKey("The key is for an algorithm that is refused.")
-    try:
-        material = jwk.import_key(dict(member))
-    except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise BadKey("The key set holds a key that is malformed.") from error
-    if material.is_private:
-        raise BadKey("The key set holds a private key.")
-    if isinstance(material, jwk.RSAKey) and material.raw_value.key_size < _SHORTEST_RSA:
-        raise BadKey("The key set holds an RSA key that is too short.")
-    kid = member.get("kid")
-    return Key(kid if isinstance(kid, str) else "", algorithm, material)
-
-
-def _is_for_signing(member: object) -> bool:
-    if not isinstance(member, Mapping):
-        raise BadKey("The key set holds something that is no key.")
-    return member.get("use", "sig") == "sig" and _algorithm(member) is not None
-
-
-def _algorithm(member: Mapping[str, Any]) -> str | None:
-    """Return the one algorithm that a key is for; None when we take none of it."""
-    usual = "RS256" if member.get("kty") == "RSA" else _OF_CURVE.get(str(member.get("crv")))
-    named = member.get("alg", usual)
-    if not isinstance(named, str):
-        return None
-    fits = named in _RSA if member.get("kty") == "RSA" else named == usual
-    return named if fits else None
 
 
 def moment(claims: Mapping[str, Any], name: str) -> float | None:

@@ -24,7 +24,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 
-from . import addresses, changes, jws, locks, prepared, sealing
+from . import addresses, changes, jws, locks, prepared, publickeys, sealing
 from .errors import DomainError, NotFound
 from .locks import Lock
 from .models import SigningKey
@@ -75,7 +75,7 @@ def sign_bytes(kid: str, data: bytes) -> bytes:
     """Sign bytes that are no token with the key of that name: ECDSA P-256, SHA-256, in DER, as openssl reads it."""
     private = _private_key(kid).material.get_op_key("sign")
     if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise jws.BadKey("The key is for another algorithm.")
+        raise publickeys.BadKey("The key is for another algorithm.")
     return private.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
@@ -121,7 +121,7 @@ def public_keys(issuer_path: str) -> dict[str, jws.Key]:
     """Return the keys whose signatures count now, by kid: for verifiers that keep them and follow the change feed."""
     usable = Q(state=SigningKey.State.ACTIVE) | Q(state=SigningKey.State.RETIRED, retires_at__gt=clock.now())
     rows = SigningKey.objects.filter(usable, issuer=issuer_path)
-    return {row.kid: jws.public_key(row.public) for row in rows}
+    return {row.kid: publickeys.read(row.public) for row in rows}
 
 
 def check_keys() -> None:
@@ -252,7 +252,7 @@ def _usable_key(kid: str | None, issuer_path: str) -> jws.Key:
     if kid is None or prepared.row(_USABLE, [kid, issuer_path, clock.now()]) is None:
         raise jws.BadToken("The token's key is not one that signs for its issuer.")
     if kid not in _public:
-        _keep(_public, kid, jws.public_key(SigningKey.objects.values_list("public", flat=True).get(kid=kid)))
+        _keep(_public, kid, publickeys.read(SigningKey.objects.values_list("public", flat=True).get(kid=kid)))
     return _public[kid]
 
 

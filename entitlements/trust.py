@@ -14,6 +14,7 @@ from audit import log
 from audit.actions import Action
 from audit.context import Principal
 
+from . import issuers, publickeys
 from .errors import DomainError, NotFound
 from .models import TrustedIssuer
 
@@ -43,8 +44,11 @@ def begin(
 ) -> TrustedIssuer:
     """Accept what this issuer signs, for one purpose; its name is compared byte by byte. Keys are pinned or fetched.
 
-    Plain http is for the demo alone. Raises IssuerMalformed and IssuerTaken.
+    Plain http is for the demo alone. Raises IssuerMalformed, IssuerTaken, publickeys.BadKey and PrivateKeyGiven.
     """
+    signers = tuple(algorithms) or issuers.USUAL
+    if jwks and not publickeys.read_set(jwks, signers):
+        raise publickeys.BadKey(f"The key set holds no key for {', '.join(signers)}.")
     if purpose not in TrustedIssuer.Purpose.values or not _is_address(issuer) or not (jwks or _is_address(jwks_uri)):
         raise IssuerMalformed(issuer=issuer)
     try:

@@ -234,8 +234,8 @@ def _discovered(issuer: str) -> tuple[Mapping[str, Any], list[str]]:
             raise _Failed(_("It says that its name is another one than OIDC_ISSUER."))
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             egress.check_url(str(document.get(name, "")))
-        keys = jws.public_keys(egress.read_json(document["jwks_uri"]))
-    except (egress.ForbiddenAddress, egress.Unreachable, jws.BadKey, strict.NotStrictJson) as problem:
+        keys = publickeys.read_set(egress.read_json(document["jwks_uri"]))
+    except (egress.ForbiddenAddress, egress.Unreachable, publickeys.BadKey, strict.NotStrictJson) as problem:
         raise _Failed(_("%(issuer)s: %(problem)s") % {"issuer": issuer, "problem": problem}) from problem
     offered = document.get("id_token_signing_alg_values_supported")
     algorithms = sorted(key for key in {key.algorithm for key in keys} if not offered or key in offered)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from audit import clock
 from audit.context import Principal
-from entitlements import addresses, jws
+from entitlements import addresses, jws, publickeys
 from entitlements.codes import Code
 from entitlements.gateway.directory import Directory
 from entitlements.gateway.refusals import Refused
@@ -150,7 +150,7 @@ class Bearers:
     async def _query_keys(self, path: str) -> _Keys:
         generation = self._generation
         rows = await self._snapshots.query(_KEYS, [path])
-        keys = _Keys({kid: (jws.public_key(public), retires) for kid, public, retires in rows}, time.monotonic())
+        keys = _Keys({kid: (publickeys.read(public), retires) for kid, public, retires in rows}, time.monotonic())
         if generation == self._generation:
             self._keys[path] = keys
         return keys

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwe, jwk
 from joserfc.jws import JWSRegistry
 
@@ -16,7 +15,6 @@ from entitlements import jws
 PARAMETERS: Any = {"kid": "k", "use": "sig", "alg": "ES256"}
 KEY = jws.Key("k", "ES256", jwk.ECKey.generate_key("P-256", parameters=PARAMETERS))
 CLAIMS = {"iss": "a", "iat": 1000, "exp": 1300}
-SHORT = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it is to be refused
 
 
 def part(raw: bytes | str | object) -> str:
@@ -169,33 +167,3 @@ def test_times_are_checked_to_the_second(claims: dict[str, Any], is_good: bool) 
     else:
         with pytest.raises(jws.BadToken):
             jws.check_times(claims, 1100.0, longest=300.0)
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        {**KEY.material.as_dict(private=True)},
-        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
-        {"kty": "EC", "crv": "P-256"},
-        {"kty": "RSA", "e": "AQAB", "n": part(SHORT.public_key().public_numbers().n.to_bytes(128))},
-        "text",
-    ],
-    ids=["private", "no point", "no coordinates", "short RSA", "no object"],
-)
-@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
-def test_a_key_set_with_an_unusable_key_is_refused(member: object) -> None:
-    with pytest.raises(jws.BadKey):
-        jws.public_keys({"keys": [member]})
-
-
-def test_keys_that_are_not_for_our_signatures_are_left_out() -> None:
-    good = KEY.material.as_dict(private=False)
-    others = [
-        {**good, "use": "enc"},
-        {**good, "alg": "ECDH-ES"},
-        {"kty": "oct", "k": "c2VjcmV0"},
-        {**good, "crv": "secp256k1"},
-        {**good, "kid": "rs", "alg": "RS256"},
-    ]
-    assert [key.kid for key in jws.public_keys({"keys": [*others, good]})] == ["k"]
-    assert jws.public_keys({"keys": [good]}, ["RS256"]) == ()

@@ -20,7 +20,7 @@ from entitlements.models import Agent, Client
 from governance.console import doors, filling
 
 _RESERVED: Final = frozenset({"add"})
-_FIELDS: Final = {"client_id_taken": "client_id", "private_key_given": "jwks"}
+_FIELDS: Final = {"client_id_taken": "client_id", "private_key_given": "jwks", "bad_key": "jwks"}
 _METHODS: Final = (
     (Client.Auth.PRIVATE_KEY_JWT, gettext_lazy("It signs with a key of its own (private_key_jwt): the strongest")),
     (Client.Auth.CLIENT_SECRET_BASIC, gettext_lazy("A secret that both know (client_secret_basic), shown once")),

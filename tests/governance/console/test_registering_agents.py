@@ -21,7 +21,7 @@ from tests.governance.console import visits
 pytestmark = pytest.mark.django_db
 
 BOT = {"name": "Travel desk", "kind": "shared", "purpose": "Books trains.", "sponsor": "sofia", "owner": "otto"}
-PUBLIC = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "one"}
+PUBLIC = {**make.PUBLIC_KEY, "kid": "one"}
 CLIENT = {"client_id": "travel-desk", "auth": "client_secret_basic"}
 CLIENTS = "/agents/research-bot/clients/"
 
@@ -165,6 +165,7 @@ def test_a_client_is_registered_by_its_public_keys(company: companies.Company) -
         ({"auth": "private_key_jwt"}, "invalid"),
         ({"auth": "private_key_jwt", "jwks": "not json"}, "invalid"),
         ({"auth": "private_key_jwt", "jwks": json.dumps({"keys": [{**PUBLIC, "d": "AA"}]})}, "private_key_given"),
+        ({"auth": "private_key_jwt", "jwks": json.dumps({"keys": [{**PUBLIC, "alg": "RS256"}]})}, "bad_key"),
         ({"auth": "client_secret_basic", "jwks": json.dumps({"keys": [PUBLIC]})}, "invalid"),
         ({"auth": "none"}, "required"),
         ({"auth": "none", "redirect_uris": "nowhere"}, "invalid"),
