@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -18,6 +17,7 @@ from audit.context import Principal
 
 from . import changes, clients, grants, independence, locks
 from .errors import DomainError, NotFound, ReasonRequired, Stale
+from .hooks import Hook
 from .locks import Lock
 from .models import Agent, Client, Grant, KindRule, Person
 from .words import Risk
@@ -71,15 +71,8 @@ class TwoMustAnswer(DomainError):
     code, status = "agent_needs_two_people", HTTPStatus.CONFLICT
 
 
-type StartGuard = Callable[[str], None]
+START_GUARD: Final[Hook[[str], None]] = Hook("restore an agent", "reviews")
 """What else keeps a suspended agent from being restored, whoever asks; it is given the agent's short name."""
-
-_START_GUARDS: dict[str, StartGuard] = {}
-
-
-def start_guard(name: str, check: StartGuard) -> None:
-    """Let every agent pass this check, in its transaction, before it is restored. Called once, at the start."""
-    _START_GUARDS[name] = check
 
 
 @transaction.atomic
@@ -266,8 +259,7 @@ def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
     if locked.status != Agent.Status.SUSPENDED:
         raise WrongState
     independence.check_restart(f"agent:{locked.slug}", Action.AGENT_SUSPENDED, Action.AGENT_RESTORED, by)
-    for check in _START_GUARDS.values():
-        check(locked.slug)
+    START_GUARD.ask(locked.slug)
     _check_answered_for(locked)
     status = Agent.Status.ACTIVE if locked.activated_at else Agent.Status.STAGED
     return _set(locked, status, Action.AGENT_RESTORED, by=by, reason=reason)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 
@@ -16,6 +16,7 @@ from audit.context import Principal
 
 from . import changes, independence, locks, publickeys, seenagents
 from .errors import DomainError, NotFound
+from .hooks import Hook
 from .locks import Lock
 from .models import Agent, Client, ClientAlias, System
 
@@ -44,32 +45,15 @@ class PutAway(DomainError):
     code, status = "client_put_away", HTTPStatus.CONFLICT
 
 
-type Guard = Callable[[Agent, Sequence[str]], None]
-"""What else keeps a client of an agent from having these scopes of our own API, whoever asks."""
-
-_GUARDS: dict[str, Guard] = {}
-
-
-def guard(name: str, check: Guard) -> None:
-    """Let every client of an agent pass this check, in its transaction, before it works. Called once, at the start."""
-    _GUARDS[name] = check
-
-
-type StartGuard = Callable[[str], None]
+GUARD: Final[Hook[[Agent, Sequence[str]], None]] = Hook("scopes of a client", "combinations")
+"""What else keeps a client of an agent from having these scopes of our own API, before it works."""
+START_GUARD: Final[Hook[[str], None]] = Hook("enable a client", "reviews")
 """What else keeps a disabled client from being enabled, whoever asks; it is given the client's identifier."""
-
-_START_GUARDS: dict[str, StartGuard] = {}
-
-
-def start_guard(name: str, check: StartGuard) -> None:
-    """Let every client pass this check, in its transaction, before it is enabled. Called once, at the start."""
-    _START_GUARDS[name] = check
 
 
 def _pass_guards(agent: Agent | None, api_scopes: Sequence[str]) -> None:
     if agent is not None and api_scopes:
-        for check in _GUARDS.values():
-            check(agent, api_scopes)
+        GUARD.ask(agent, api_scopes)
 
 
 @transaction.atomic
@@ -181,8 +165,7 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
         raise PutAway
     if locked.idle != Client.Idle.CLOSED:  # what nobody used was stopped by nobody
         independence.check_restart(f"client:{locked.client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED, by)
-    for check in _START_GUARDS.values():
-        check(locked.client_id)
+    START_GUARD.ask(locked.client_id)
     if locked.agent_id is not None:
         _check_not_retired(locked.agent_id)
     _pass_guards(locked.agent, locked.api_scopes)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
@@ -18,6 +18,7 @@ from audit.context import Principal
 
 from . import changes, independence, limits, locks
 from .errors import DomainError, NotFound
+from .hooks import Hook
 from .locks import Lock
 from .models import Agent, Entitlement, Grant, GrantLine, GrantSubject, Group, Person, Tool
 
@@ -83,31 +84,10 @@ class Terms:
     beside: bool = False
 
 
-type Guard = Callable[[Agent, Iterable[Tool]], None]
-"""What else refuses tools to an agent; the floor above knows of refusals that this one does not."""
-
-_GUARDS: dict[str, Guard] = {}
-
-
-def guard(name: str, check: Guard) -> None:
-    """Let every grant pass this check, in its transaction, before it is in force. Called once, at the start."""
-    _GUARDS[name] = check
-
-
-def _pass_guards(agent: Agent, tools: Iterable[Tool]) -> None:
-    for check in _GUARDS.values():
-        check(agent, tools)
-
-
-type StartGuard = Callable[[UUID], None]
+GUARD: Final[Hook[[Agent, Iterable[Tool]], None]] = Hook("grant tools", "combinations")
+"""What else refuses tools to an agent, in the transaction of the grant, before it is in force."""
+START_GUARD: Final[Hook[[UUID], None]] = Hook("restore a grant", "reviews")
 """What else keeps a suspended grant from being restored, whoever asks."""
-
-_START_GUARDS: dict[str, StartGuard] = {}
-
-
-def start_guard(name: str, check: StartGuard) -> None:
-    """Let every grant pass this check, in its transaction, before it is restored. Called once, at the start."""
-    _START_GUARDS[name] = check
 
 
 def about(grant: Grant) -> list[str]:
@@ -131,7 +111,7 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     """
     locks.shared([(Lock.SYSTEM, entitlement.system_id)])  # an edit of the entitlement waits for us, or we see it
     _check_terms(entitlement, terms)
-    _pass_guards(agent, terms.lines)
+    GUARD.ask(agent, terms.lines)
     grant = Grant(
         id=terms.grant_id,
         agent=agent,
@@ -235,9 +215,8 @@ def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     if grant.state != Grant.State.SUSPENDED or grant.expires_at <= clock.now():
         raise NotSuspended
     independence.check_restart(f"grant:{grant.pk}", Action.GRANT_SUSPENDED, Action.GRANT_RESTORED, by)
-    for check in _START_GUARDS.values():
-        check(grant_id)
-    _pass_guards(grant.agent, [line.tool for line in grant.lines.select_related("tool__system")])
+    START_GUARD.ask(grant_id)
+    GUARD.ask(grant.agent, [line.tool for line in grant.lines.select_related("tool__system")])
     return _set_state(grant, Grant.State.ACTIVE, Action.GRANT_RESTORED, by=by, reason=reason)
 
 
@@ -305,7 +284,7 @@ def undo_reduction(grant_id: UUID, before: Mapping[str, Any], *, by: Principal, 
     for name, cap in before["lines"].items():
         if name not in offered or not limits.tightens(offered[name].limits, cap):
             raise OutsideEntitlement(tool=name)
-    _pass_guards(grant.agent, [offered[name].tool for name in before["lines"]])
+    GUARD.ask(grant.agent, [offered[name].tool for name in before["lines"]])
     for name, cap in before["lines"].items():
         grant.lines.update_or_create(tool=offered[name].tool, defaults={"limits": cap})
     detail = {"lines": before["lines"]}

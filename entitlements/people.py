@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from audit.context import SYSTEM, Principal
 
 from . import changes, independence, locks, sessions
 from .errors import DomainError, NotFound
+from .hooks import Hook
 from .locks import Lock
 from .models import (
     Agent,
@@ -37,7 +37,7 @@ from .models.people import LONGEST_AUDIT
 AUDIT_UNLESS_SAID: Final = timedelta(days=30)
 """For how long somebody is an auditor when nobody says until when."""
 
-WHEN_DISABLED: Final[dict[str, Callable[[str], None]]] = {}
+WHEN_DISABLED: Final[Hook[[str], None]] = Hook("after a person is disabled", "approvals", "reviews")
 """What floors above do as soon as it is committed that a person, named by login, was shut out."""
 
 
@@ -180,7 +180,7 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
     sessions.end_all_of(locked, by=by, reason=reason)
     Agent.objects.filter(sponsor=locked).update(tokens_valid_after=locked.disabled_at)
     changes.note(changes.Kind.PERSON, f"person:{locked.login}")
-    for tell in WHEN_DISABLED.values():  # afterwards, since they take locks that others hold while they wait for ours
+    for tell in WHEN_DISABLED.answers():  # afterwards, since they take locks that others hold while they wait for ours
         transaction.on_commit(partial(tell, locked.login), robust=True)
     return locked
 

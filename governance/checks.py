@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import Error, connection
 
+from entitlements import hooks
 from entitlements.models import TrustedIssuer
 
 from . import env
@@ -174,3 +175,11 @@ def nothing_is_pickled(app_configs: Sequence[AppConfig] | None, **_: object) -> 
     if any(kind in cache["BACKEND"] for cache in settings.CACHES.values() for kind in shared):
         found.append(checks.Error("Django's shared caches pickle; keep the one in memory.", id="mandate.E007"))
     return found
+
+
+@checks.register(checks.Tags.security)
+def every_guard_is_installed(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
+    """Refuse to start while a floor asks something that nothing answers: it would refuse every change that asks."""
+    del app_configs
+    told = "Nothing answers “%s”, which must be asked before a change: governance/ties.py installs what answers."
+    return [checks.Error(told % missing, id="mandate.E014") for missing in hooks.missing()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements import locks
 from entitlements.errors import DomainError, NotFound, NotRecordable, Stale
+from entitlements.hooks import Hook
 from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Person, Role, Tool
 from entitlements.words import Risk
@@ -30,7 +31,7 @@ from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Narrowing
 
 SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
-WHEN_SUBMITTED: Final[dict[str, Callable[[AccessRequest], None]]] = {}
+WHEN_SUBMITTED: Final[Hook[[AccessRequest], None]] = Hook("after a request is submitted", "rules")
 """What follows in the transaction of every ask."""
 
 
@@ -111,8 +112,7 @@ def submit(
     with within(request):
         detail = _said(request, lines, resolved)
         log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
-    for follow in WHEN_SUBMITTED.values():
-        follow(request)
+    WHEN_SUBMITTED.ask(request)
     return request
 
 

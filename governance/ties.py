@@ -15,18 +15,18 @@ from .reviews import rechecking, spotchecking, stops
 
 
 def register() -> None:
-    """Tell the doors below, once, when the process starts."""
-    visibility.tie_to_grants("answered", answered)
-    visibility.hide_events("spot checks", spotchecking.hidden_from)
-    grants.guard("combinations", separation.check)
-    clients.guard("combinations", separation.check_scopes)
-    tools.look_before_classing("combinations", reclassing.check)
-    grants.start_guard("reviews", stops.check)
-    agents.start_guard("reviews", stops.check_agent)
-    clients.start_guard("reviews", stops.check_client)
-    people.WHEN_DISABLED["approvals"] = find_others
-    requests.WHEN_SUBMITTED["rules"] = approvalrules.consider
-    people.WHEN_DISABLED["reviews"] = find_reviewers
+    """Answer every hook of the floor below, once, when the process starts; `checks.py` sees that none is missing."""
+    visibility.TIES.register("answered", answered)
+    visibility.HIDDEN.register("spot checks", spotchecking.hidden_from)
+    grants.GUARD.register("combinations", separation.check)
+    clients.GUARD.register("combinations", separation.check_scopes)
+    tools.BEFORE_CLASSING.register("combinations", reclassing.check)
+    grants.START_GUARD.register("reviews", stops.check)
+    agents.START_GUARD.register("reviews", stops.check_agent)
+    clients.START_GUARD.register("reviews", stops.check_client)
+    people.WHEN_DISABLED.register("approvals", find_others)
+    requests.WHEN_SUBMITTED.register("rules", approvalrules.consider)
+    people.WHEN_DISABLED.register("reviews", find_reviewers)
 
 
 def answered(person: Person) -> Q:

@@ -13,8 +13,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 _application = get_wsgi_application()
 
 from audit import clock  # noqa: E402 - needs the settings
+from entitlements import hooks  # noqa: E402 - needs the settings
 from governance import health  # noqa: E402 - needs the settings
 
+hooks.require_all()
 clock.require_measured()
 health.refuse_lost_keys()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
@@ -12,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements import catalog, classing, definitions, impressions
+from entitlements.hooks import Hook
 from entitlements.models import Tool, ToolVersion
 
 from . import preconditions, visibility
@@ -141,15 +141,8 @@ class ApprovalAsked(Strict):
     accept = serializers.RegexField(r"^[0-9a-f]{64}$", default="", allow_blank=True)
 
 
-type BeforeClassing = Callable[[Caller, catalog.Approval, str], None]
-"""What refuses to class a tool otherwise before somebody knows what follows; the floor above knows what does."""
-
-_LOOKS: Final[dict[str, BeforeClassing]] = {}
-
-
-def look_before_classing(name: str, look: BeforeClassing) -> None:
-    """Let every approval of a tool pass this look, with what its caller accepts. Called once, at the start."""
-    _LOOKS[name] = look
+BEFORE_CLASSING: Final[Hook[[Caller, catalog.Approval, str], None]] = Hook("class a tool", "combinations")
+"""What refuses to class a tool before the caller, who says what they accept, knows what follows."""
 
 
 def approve(tool: Tool, said: dict[str, Any], *, by: Caller) -> Tool:
@@ -157,8 +150,7 @@ def approve(tool: Tool, said: dict[str, Any], *, by: Caller) -> Tool:
     reason, accepted = said.pop("reason"), said.pop("accept")
     flows: dict[str, bool | None] = {flow: said.pop(flow) for flow in classing.FLOWS if flow in said}
     approval = catalog.Approval(tool, **said, flows=flows)
-    for look in _LOOKS.values():
-        look(by, approval, accepted)
+    BEFORE_CLASSING.ask(by, approval, accepted)
     return catalog.approve_tool(approval, by=by.principal, reason=reason)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
 from audit.models import Event
+from entitlements.hooks import Hook
 from entitlements.models import (
     Agent,
     CatalogueImport,
@@ -25,33 +26,17 @@ from entitlements.models import (
 
 from .caller import Caller
 
-type Tie = Callable[[Person], Q]
-"""What else ties a person to grants; the floor above knows of ties that this one does not."""
-
-_TIES: Final[dict[str, Tie]] = {}
-
-
-def tie_to_grants(name: str, tie: Tie) -> None:
-    """Let people see the grants that a tie of theirs selects. Called once, when the process starts."""
-    _TIES[name] = tie
-
-
-type Hidden = Callable[[Person], Collection[str]]
-"""Under which links of the record somebody would read what she must not know yet; the floor above knows them."""
-
-_HIDDEN: Final[dict[str, Hidden]] = {}
-
-
-def hide_events(name: str, links: Hidden) -> None:
-    """Keep events under the links that this names from whoever sees only what is hers. Called once, at the start."""
-    _HIDDEN[name] = links
+TIES: Final[Hook[[Person], Q]] = Hook("see grants", "answered")
+"""Which other grants a person sees; without an answer, none."""
+HIDDEN: Final[Hook[[Person], Collection[str]]] = Hook("see events", "spot checks")
+"""Links under which a person would read in the audit log what they must not know yet."""
 
 
 def events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
     """Events of what the caller sees, but those that are kept from her; whoever reads the whole record reads all."""
     if caller.sees_everything or (person := caller.human) is None:
         return rows
-    links = [link for hidden in _HIDDEN.values() for link in hidden(person)]
+    links = [link for hidden in HIDDEN.ask(person) for link in hidden]
     return rows.exclude(links__overlap=links) if links else rows
 
 
@@ -70,7 +55,7 @@ def grants(caller: Caller) -> QuerySet[Grant]:
         return rows
     if (person := caller.human) is None:
         return rows.filter(_mine(caller, "agent__"))
-    ties = [Grant.objects.filter(tie(person)).order_by().values("pk") for tie in _TIES.values()]
+    ties = [Grant.objects.filter(tie).order_by().values("pk") for tie in TIES.ask(person)]
     mine = Q(pk__in=Grant.objects.filter(_mine(caller, "agent__")).values("pk").union(_naming(person), *ties))
     # Whoever owns a system sees more than is well listed beforehand; everybody else's are found by their names alone.
     return rows.filter(mine | Q(entitlement__system__owner=person) if person.owned_systems.exists() else mine)

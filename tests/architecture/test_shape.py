@@ -9,6 +9,11 @@ from tests.architecture import tree
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 NAMES_THAT_SAY_NOTHING = {"services", "utils", "helpers", "common", "misc", "util", "helper"}
 
+FILLED_ELSEWHERE = {
+    ("entitlements/hooks.py", "DECLARED"),  # the hooks themselves
+    ("entitlements/api/matrix.py", "DECLARED"),  # an address without a row is closed
+}
+
 
 def _long_files(sources: Iterable[tuple[str, ast.Module, str]]) -> list[str]:
     lengths = {name: text.count("\n") for name, _, text in sources}
@@ -52,6 +57,21 @@ def _methods_that_hide_logic(sources: Iterable[tuple[str, ast.Module, str]]) -> 
     ]
 
 
+def _registries(sources: Iterable[tuple[str, ast.Module, str]]) -> list[str]:
+    """Return collections that other modules fill: while one is empty, what asks it lets everything pass."""
+    return [
+        f"{name}:{node.lineno} {node.target.id}"
+        for name, module, _ in sources
+        for node in module.body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.value is not None
+        and ast.unparse(node.value) in {"{}", "[]", "set()"}
+        and (node.target.id.isupper() or "Callable" in ast.unparse(node.annotation))
+        and (name, node.target.id) not in FILLED_ELSEWHERE
+    ]
+
+
 def test_files_are_short() -> None:
     assert _long_files(tree.modules(*tree.CODE)) == []
 
@@ -73,6 +93,10 @@ def test_nothing_happens_by_signal() -> None:
     assert _signals(tree.modules(*tree.PRODUCTS)) == []
 
 
+def test_what_one_floor_asks_of_another_is_a_hook() -> None:
+    assert _registries(tree.modules(*tree.PRODUCTS)) == []
+
+
 def test_models_have_no_logic_in_save() -> None:
     assert _methods_that_hide_logic(tree.modules(*tree.PRODUCTS)) == []
 
@@ -84,6 +108,7 @@ def test_models_have_no_logic_in_save() -> None:
         (_long_functions, "def f():\n" + "    x = 1\n" * LONGEST_FUNCTION),
         (_signals, "from django.db.models.signals import post_save\n"),
         (_signals, "from django.dispatch import receiver\n"),
+        (_registries, "_GUARDS: dict[str, Guard] = {}\n"),
         (_methods_that_hide_logic, "class A:\n    def save(self): ...\n"),
     ],
 )

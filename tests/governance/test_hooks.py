@@ -1,0 +1,130 @@
+"""What one floor asks of the floor above: without an answer nothing passes, and no process starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from django.core.checks import Tags, run_checks
+
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements import agents, clients, grants, hooks, people
+from entitlements.api import tools, visibility
+from entitlements.api.caller import Caller
+from governance import requests
+from tests import make
+from tests.architecture import tree
+from tests.governance import companies
+
+type Act = Callable[[], object]
+
+
+def _grant() -> Act:
+    entitlement = make.entitlement(make.system())
+    return lambda: make.grant(of=entitlement)
+
+
+def _scopes() -> Act:
+    agent = make.agent()
+    return lambda: make.client(agent, auth="none", api_scopes=["mandate:read"])
+
+
+def _restored_grant() -> Act:
+    stopped = grants.suspend(make.grant().pk, by=SYSTEM, reason="x")
+    return lambda: grants.restore(stopped.pk, by=make.analyst().principal, reason="x")
+
+
+def _restored_agent() -> Act:
+    stopped = agents.suspend(make.agent(), by=SYSTEM, reason="x")
+    return lambda: agents.restore(stopped, by=make.analyst().principal, reason="x")
+
+
+def _enabled_client() -> Act:
+    stopped = clients.disable(make.client(make.agent(), auth="none")[0], by=SYSTEM, reason="x")
+    return lambda: clients.enable(stopped, by=make.analyst().principal, reason="x")
+
+
+def _classed() -> Act:
+    tool = make.tool(make.system())
+    said = {"reason": "", "accept": "", "sha256": "", "sentence": "", "action": "read", "risk": "low"}
+    return lambda: tools.approve(tool, said, by=_caller())
+
+
+def _requested() -> Act:
+    company = companies.found()
+    return lambda: make.request(company.use, company.bot, by=company.alice, people=[company.alice])
+
+
+def _caller() -> Caller:
+    person = make.person()
+    return Caller(person.principal, person)
+
+
+GUARDS: dict[str, Callable[[], Act]] = {
+    "grant tools": _grant,
+    "scopes of a client": _scopes,
+    "restore a grant": _restored_grant,
+    "restore an agent": _restored_agent,
+    "enable a client": _enabled_client,
+    "class a tool": _classed,
+    "see grants": lambda: lambda: visibility.grants(_caller()),
+    "see events": lambda: lambda: visibility.events(_caller(), Event.objects.all()),
+    "after a request is submitted": _requested,
+}
+FOLLOWED_BY_A_SWEEP = {"after a person is disabled"}
+
+
+def test_every_hook_is_answered_by_the_floor_above() -> None:
+    assert {hook.name for hook in hooks.DECLARED} == GUARDS.keys() | FOLLOWED_BY_A_SWEEP
+    assert all(hook.needed for hook in hooks.DECLARED)
+    assert hooks.missing() == []
+    hooks.require_all()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "prepare"), GUARDS.items(), ids=GUARDS)
+def test_what_asks_is_refused_while_an_answer_is_missing(
+    name: str, prepare: Callable[[], Act], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act = prepare()
+    hook = next(each for each in hooks.DECLARED if each.name == name)
+    monkeypatch.setattr(hook, "_answers", {})
+    with pytest.raises(hooks.GuardMissing) as refused:
+        act()
+    assert refused.value.detail == {"hook": name}
+
+
+@pytest.mark.django_db
+def test_a_person_is_shut_out_even_while_nothing_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people.WHEN_DISABLED, "_answers", {})
+    assert not people.disable(make.person(), by=SYSTEM, reason="x").is_active
+
+
+def test_the_system_check_names_a_missing_answer_and_the_servers_refuse_to_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "mandate.E014" not in {message.id for message in run_checks(tags=[Tags.security])}
+    monkeypatch.setattr(requests.WHEN_SUBMITTED, "_answers", {})
+    found = [message for message in run_checks(tags=[Tags.security]) if message.id == "mandate.E014"]
+    assert [message.level >= 40 and "after a request is submitted: rules" in message.msg for message in found] == [True]
+    with pytest.raises(hooks.GuardMissing, match="after a request is submitted: rules"):
+        hooks.require_all()
+
+
+def test_a_server_without_a_guard_does_not_start() -> None:
+    program = """
+from entitlements import hooks
+hooks.Hook.register = lambda *_: None
+for server in ("wsgi", "asgi"):
+    try:
+        __import__(f"governance.{server}")
+    except hooks.GuardMissing as refused:
+        print(refused)
+"""
+    started = [sys.executable, "-c", program]
+    ended = subprocess.run(started, cwd=tree.ROOT, capture_output=True, text=True, check=True)
+    told = ended.stdout.splitlines()
+    assert [line.startswith("These checks are not installed: ") for line in told] == [True, True]
