@@ -1,12 +1,15 @@
-"""Verify an exported record offline: `python verify.py EXPORT --checkpoint FILE --key VKEY`.
+"""Verify an exported record offline: `python verify.py EXPORT --checkpoint FILE --key VKEY [--columns COLUMNS]`.
 
 One file, without Django or anything else of the product, so that an auditor can read it whole and need not trust the
 installation. EXPORT holds one leaf a line, as `manage.py record_export` writes them; FILE holds the signed checkpoints
 (C2SP signed notes) that were kept outside the database; VKEY is the sealer's public key, obtained by another way.
 
+COLUMNS, where it is given, holds by what the database finds each event, as `record_export --columns` writes it.
+
 Checks that every line is in its place, that its hash is that of its bytes (RFC 9162: SHA-256(0x00 || body)), that each
 producer's numbers are dense, that the root over the first n leaves is the one signed for n, for every checkpoint, and
-that no checkpoint covers more than there is. Exit status: 0 it holds, 1 it was tampered with or is too old, 2 the input
+that no checkpoint covers more than there is; with COLUMNS also that the database finds each event by what its body
+says. Exit status: 0 it holds, 1 it was tampered with or is too old, 2 the input
 cannot be used.
 """
 
@@ -15,7 +18,8 @@ import base64
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -27,8 +31,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 try:  # several times faster, and only that
     import msgspec
+
+    _decode: Callable[[bytes], Any] = msgspec.json.decode
 except ImportError:  # pragma: no cover - the verifier must also run where it is not installed
-    msgspec = None  # type: ignore[assignment]
+    msgspec, _decode = None, json.loads  # type: ignore[assignment]
 
 
 class TamperedError(Exception):
@@ -183,7 +189,34 @@ def _take_apart(line: bytes, at: int) -> tuple[bytes, str, int]:
         raise UnusableError(message) from error
 
 
-def verify(lines: Iterable[bytes], heads: Sequence[Head], report: Report) -> Report:  # noqa: C901 - one hot loop
+def _check_columns(body: bytes, line: bytes, index: int) -> None:
+    """Compare by what the database finds an event with what its body says: no leaf covers the database's columns."""
+    try:
+        have, said = _decode(line), _decode(body)
+        at = have.pop("index")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"line {index + 1} of the columns is none, or missing"
+        raise UnusableError(message) from error
+    if at != index:
+        message = f"line {index + 1} of the columns is about event {at}"
+        raise UnusableError(message)
+    try:
+        who = {each for each in (said["actor"], said["on_behalf_of"]) if each not in {None, "system:mandate"}}
+        session = {f"session:{said['session']}"} if said["session"] else set()
+        due = {name: said[name] for name in ("action", "at", "producer", "sequence", "trace", "uuid")}
+        due["links"] = sorted({*said["links"], *who, *session})
+    except (KeyError, TypeError) as error:
+        raise TamperedError(index, f"event {index} does not say what finds it") from error
+    have["links"] = sorted(have.get("links") or [])
+    for name, value in due.items():
+        if have.get(name) != value:
+            message = f"the database finds event {index} by {name} {have.get(name)!r}, where its body says {value!r}"
+            raise TamperedError(index, message)
+
+
+def verify(  # noqa: C901, PLR0912 - one hot loop
+    lines: Iterable[bytes], heads: Sequence[Head], report: Report, columns: Iterator[bytes] | None = None
+) -> Report:
     """Go through the leaves once. Raises TamperedError or UnusableError."""
     read, sha256 = _reader(), hashlib.sha256
     produced: dict[str, int] = {}
@@ -211,6 +244,8 @@ def verify(lines: Iterable[bytes], heads: Sequence[Head], report: Report) -> Rep
             message = f"event {count} is number {sequence} of its producer, where number {expected} was due"
             raise TamperedError(count, message)
         produced[producer] = sequence
+        if columns is not None:
+            _check_columns(body, next(columns, b""), count)
         count += 1
         rest = count
         while not rest & 1:
@@ -257,14 +292,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("export", type=Path)
     parser.add_argument("--checkpoint", type=Path, required=True, help="file of signed checkpoints")
     parser.add_argument("--key", required=True, help="the sealer's verifier key, or a file that holds it")
+    parser.add_argument("--columns", type=Path, help="by what the database finds each event, to compare with it")
     parser.add_argument("--max-age", type=float, help="refuse a newest checkpoint older than this many seconds")
     options = parser.parse_args(arguments)
     report = Report()
     try:
         key = parse_key(Path(options.key).read_text("utf-8") if Path(options.key).is_file() else options.key)
         heads = read_heads(options.checkpoint.read_text("utf-8"), key, report)
-        with options.export.open("rb") as lines:
-            verify(lines, heads, report)
+        with options.export.open("rb") as lines, options.columns.open("rb") if options.columns else nullcontext() as by:
+            verify(lines, heads, report, by)
         if options.max_age is not None:
             check_age(heads[-1], options.max_age)
     except TamperedError as found:

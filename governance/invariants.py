@@ -244,6 +244,26 @@ SELECT 'item ' || a.item_id || ' has an outcome and somebody is asked about it' 
  WHERE a.state = 'assigned'
 """
 
+COLUMNS_SAY_WHAT_BODIES_SAY: Final = """
+SELECT 'event ' || e.uuid || ' has ' || wrong.what || ' that its body does not give it' FROM events e
+  CROSS JOIN LATERAL (SELECT e.body::jsonb AS body OFFSET 0) AS said
+  CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(said.body -> 'links')
+    UNION SELECT said.body ->> 'actor' WHERE said.body ->> 'actor' <> 'system:mandate'
+    UNION SELECT said.body ->> 'on_behalf_of'
+     WHERE said.body ->> 'on_behalf_of' IS NOT NULL AND said.body ->> 'on_behalf_of' <> 'system:mandate'
+    UNION SELECT 'session:' || (said.body ->> 'session') WHERE said.body ->> 'session' <> ''
+  ) AS links) AS given
+  CROSS JOIN LATERAL (VALUES
+    ('an action', e.action = said.body ->> 'action'),
+    ('links', e.links @> given.links AND e.links <@ given.links),
+    ('a trace', e.trace = said.body ->> 'trace'),
+    ('a time', to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') = said.body ->> 'at'),
+    ('a number', e.uuid::text = said.body ->> 'uuid' AND e.producer::text = said.body ->> 'producer'
+                 AND e.sequence::text = said.body ->> 'sequence')
+  ) AS wrong (what, agrees)
+ WHERE e.at >= %(since)s AND wrong.agrees IS NOT TRUE
+"""
+
 NOBODY_APPROVES_THEIR_OWN: Final = """
 SELECT b.login || ' answered request ' || r.id || ' and ' || why.said FROM governance_approval p
   JOIN governance_accessrequest r ON r.id = p.request_id JOIN entitlements_agent a ON a.id = r.agent_id
@@ -339,6 +359,7 @@ ALL: Final = (
     Invariant("12", "Events are sealed within thirty seconds.", RECORD_IS_SEALED_IN_TIME),
     Invariant("13", "A gateway node never goes back in the change feed.", NODES_GO_FORWARD),
     Invariant("14", "What is kept of how far a review has come is what a recount finds.", REVIEWS_ARE_COUNTED),
+    Invariant("15", "An event is found by what its body says.", COLUMNS_SAY_WHAT_BODIES_SAY),
     Invariant("16", "Events of the next two months have their partitions.", EVENTS_HAVE_MONTHS),
 )
 """Numbered once and for good: metrics, alerts and the operators' pages name them."""

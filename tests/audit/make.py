@@ -81,6 +81,12 @@ class Archive:
         path.write_bytes(b"".join(jsonl.lines()))
         return path
 
+    def columns(self) -> Path:
+        """Write by what the database finds each sealed event to a file."""
+        path = self.folder / "columns.jsonl"
+        path.write_bytes(b"".join(jsonl.columns()))
+        return path
+
     def verify(self, export: Path | None = None, *options: str) -> tuple[int, str]:
         """Run the verifier as an auditor does: (exit status, what it says)."""
         export = export or self.export()

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import transaction
 
-from audit import chain, verify
+from audit import chain, context, log, verify
+from audit.actions import Action
 from tests.audit import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -225,11 +227,49 @@ def test_the_verifier_runs_alone_and_without_the_fast_reader(record: make.Archiv
     alone = record.folder / "alone.py"
     alone.write_text(Path(verify.__file__).read_text().replace("import msgspec", "raise ImportError"))
     arguments: list[str | Path] = [record.export(), "--checkpoint", record.anchor, "--key", record.vkey]
+    arguments += ["--columns", record.columns()]
     done = subprocess.run(
         [sys.executable, "-I", alone, *arguments], cwd="/", env={}, check=False, capture_output=True, text=True
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+COLUMNS = {
+    "action": "'grant.revoked'",
+    "links": "'{grant:2}'",
+    "links ": "array_append(links, 'grant:2')",
+    "links  ": "'{}'",
+    "trace": "'another'",
+}
+
+
+def test_a_column_that_says_another_thing_than_its_body_is_found(record: make.Archive) -> None:
+    for sequence, (column, value) in zip((58, 48, 38, 28, 18), COLUMNS.items(), strict=True):
+        make.tamper(f"UPDATE events SET {column} = {value} WHERE sequence = {sequence}")  # noqa: S608 - ours
+        status, said = record.verify(None, "--columns", str(record.columns()))
+        assert (status, _index(said)) == (1, sequence - 1)
+        assert f"the database finds event {sequence - 1} by {column.strip()} " in said
+    assert record.verify()[0] == 0  # the leaves cover the bodies alone
+
+
+def test_columns_of_another_export_cannot_be_used(record: make.Archive) -> None:
+    path = record.columns()
+    lines = path.read_bytes().splitlines(keepends=True)
+    for wrong in (lines[:30], lines[1:], [b"{}\n", *lines], [b"[]\n", *lines[1:]], []):
+        path.write_bytes(b"".join(wrong))
+        status, said = record.verify(None, "--columns", str(path))
+        assert (status, said.startswith("UNUSABLE: line ")) == (2, True), said
+
+
+def test_a_session_and_the_person_acted_for_find_an_event(archive: make.Archive) -> None:
+    with context.acting(session="s1", on_behalf_of=make.ANA, trace="t1"):
+        make.event()
+    with transaction.atomic():
+        log.record(Action.REFUSED, by=context.SYSTEM)
+    archive.seal()
+    status, said = archive.verify(None, "--columns", str(archive.columns()))
+    assert (status, said[:3]) == (0, "OK:")
 
 
 def test_one_command_verifies_the_installation(record: make.Archive) -> None:
@@ -242,5 +282,5 @@ def test_one_command_verifies_the_installation(record: make.Archive) -> None:
         return done.returncode
 
     assert run() == 0
-    make.tamper("DELETE FROM events WHERE sequence = 31")
+    make.tamper("UPDATE events SET action = 'grant.revoked' WHERE sequence = 31")
     assert run() == 1

@@ -23,10 +23,20 @@ class Command(BaseCommand):
         parser.add_argument("--from", dest="first", type=int, default=0, metavar="INDEX", help="first leaf (default 0)")
         parser.add_argument("--to", dest="last", type=int, metavar="INDEX", help="leaf after the last (default: all)")
         parser.add_argument("--output", type=Path, help="file to write instead of standard output")
+        parser.add_argument(
+            "--columns", type=Path, help="also write by what the database finds each event to this file"
+        )
         parser.add_argument("--openings", type=Path, help="also write the readable personal values to this file")
 
     def handle(
-        self, *_: object, first: int, last: int | None, output: Path | None, openings: Path | None, **__: object
+        self,
+        *_: object,
+        first: int,
+        last: int | None,
+        output: Path | None,
+        columns: Path | None,
+        openings: Path | None,
+        **__: object,
     ) -> None:
         """Export, and record that it was done."""
         end = stream.end() if last is None else last
@@ -39,7 +49,7 @@ class Command(BaseCommand):
         with output.open("wb") if output else nullcontext(sys.stdout.buffer) as file:
             for chunk in jsonl.lines(first, end):
                 file.write(chunk)
-        if openings:
-            with openings.open("wb") as file:
-                for line in jsonl.openings(first, end):
-                    file.write(line)
+        for beside, written in ((columns, jsonl.columns), (openings, jsonl.openings)):
+            if beside:
+                with beside.open("wb") as file:
+                    file.writelines(written(first, end))

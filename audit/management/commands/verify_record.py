@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import verify
+from audit import stream, verify
 from audit.export import jsonl
 
 
@@ -29,11 +29,16 @@ class Command(BaseCommand):
         """Verify; the exit status is the verifier's."""
         checkpoint = checkpoint or Path(settings.ANCHOR_FILE)
         key = key or str(Path(settings.SEAL_KEY_FILE).with_suffix(".vkey"))
-        with tempfile.NamedTemporaryFile(suffix=".jsonl") as export:
-            for chunk in jsonl.lines():
-                export.write(chunk)
-            export.flush()
+        with (
+            tempfile.NamedTemporaryFile(suffix=".jsonl") as export,
+            tempfile.NamedTemporaryFile(suffix=".jsonl") as columns,
+        ):
+            end = stream.end()
+            for file, chunks in ((export, jsonl.lines(0, end)), (columns, jsonl.columns(0, end))):
+                file.writelines(chunks)
+                file.flush()
             command = [sys.executable, verify.__file__, export.name, "--checkpoint", str(checkpoint), "--key", key]
+            command += ["--columns", columns.name]
             if max_age is not None:
                 command += ["--max-age", str(max_age)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own file
