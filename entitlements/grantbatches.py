@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -47,8 +46,28 @@ RETURNING g.id, g.version, g.agent_id, a.slug, e.scope, y.slug
 
 @transaction.atomic
 def expire_due(limit: int = 1000) -> int:
-    """End up to `limit` grants whose time has passed; returns how many."""
-    ended = _end_due_rows(clock.now(), limit)
+    """End up to `limit` grants whose time has passed; returns how many.
+
+    Skips those that another transaction is working on; a later sweep finds them.
+    """
+    return _expire("TRUE", "LIMIT %(limit)s FOR UPDATE SKIP LOCKED", {"limit": limit})
+
+
+@transaction.atomic
+def expire_in_the_way(agent_pk: int, entitlement_pk: int, subjects_digest: str) -> int:
+    """End the grant to the same agent, entitlement and people if its time has passed; returns how many.
+
+    Waits for a sweep that is ending it, so that it ends once.
+    """
+    same = "agent_id = %(agent)s AND entitlement_id = %(entitlement)s AND subjects_digest = %(subjects)s"
+    values: dict[str, int | str] = {"agent": agent_pk, "entitlement": entitlement_pk, "subjects": subjects_digest}
+    return _expire(same, "FOR UPDATE", values)
+
+
+def _expire(which: str, how: str, values: Mapping[str, int | str]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_EXPIRE.format(which=which, how=how), {"now": clock.now(), **values})
+        ended = cursor.fetchall()
     if ended:
         log.record_many(
             Action.GRANT_EXPIRED,
@@ -62,21 +81,14 @@ def expire_due(limit: int = 1000) -> int:
     return len(ended)
 
 
-def _end_due_rows(now: datetime, limit: int) -> list[tuple[UUID, int, str, str]]:
-    """Mark due grants as expired, skipping those that somebody is working on; a later sweep finds them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH due AS (
-                SELECT id FROM entitlements_grant WHERE ended_at IS NULL AND expires_at <= %s
-                ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
-            )
-            UPDATE entitlements_grant g SET state = 'expired', ended_at = %s, end_reason = 'its time has passed',
-                   version = g.version + 1
-            FROM due, entitlements_agent a, entitlements_entitlement e
-            WHERE g.id = due.id AND a.id = g.agent_id AND e.id = g.entitlement_id
-            RETURNING g.id, g.agent_id, a.slug, e.scope
-            """,
-            [now, limit, now],
-        )
-        return list(cursor.fetchall())
+_EXPIRE: Final = """
+WITH due AS (
+    SELECT id FROM entitlements_grant WHERE ended_at IS NULL AND expires_at <= %(now)s AND {which}
+    ORDER BY expires_at {how}
+)
+UPDATE entitlements_grant g SET state = 'expired', ended_at = %(now)s, end_reason = 'its time has passed',
+       version = g.version + 1
+FROM due, entitlements_agent a, entitlements_entitlement e
+WHERE g.id = due.id AND a.id = g.agent_id AND e.id = g.entitlement_id
+RETURNING g.id, g.agent_id, a.slug, e.scope
+"""

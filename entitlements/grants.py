@@ -16,7 +16,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, independence, limits, locks
+from . import changes, grantbatches, independence, limits, locks
 from .errors import DomainError, NotFound
 from .hooks import Hook
 from .locks import Lock
@@ -107,16 +107,18 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
 
     Raises OutsideEntitlement when a line is not in the entitlement or loosens its limits, TooLong, and AlreadyHeld
     when an open grant for the same agent, entitlement and people exists (the database decides); and what the guards
-    raise.
+    raise. Ends an earlier grant whose time has passed where the sweep has not come to it yet.
     """
     locks.shared([(Lock.SYSTEM, entitlement.system_id)])  # an edit of the entitlement waits for us, or we see it
     _check_terms(entitlement, terms)
     GUARD.ask(agent, terms.lines)
+    digest = subjects_digest(terms.people, terms.groups, beside=terms.beside)
+    grantbatches.expire_in_the_way(agent.pk, entitlement.pk, digest)
     grant = Grant(
         id=terms.grant_id,
         agent=agent,
         entitlement=entitlement,
-        subjects_digest=subjects_digest(terms.people, terms.groups, beside=terms.beside),
+        subjects_digest=digest,
         starts_at=terms.starts_at,
         expires_at=terms.expires_at,
         request_id=terms.request_id,

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from audit.models import Event
 from entitlements import errors, grantbatches, grants
 from entitlements.independence import SecondPersonNeeded
 from entitlements.models import Change, Grant, Person, Tool
@@ -108,6 +109,26 @@ def test_the_same_agent_entitlement_and_people_have_one_open_grant() -> None:
     grants.revoke(first.pk, by=ANA, reason="over")
 
     assert make.grant(first.agent, first.entitlement, people=[alice, bob]).state == Grant.State.ACTIVE
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_grant_whose_time_is_over_gives_way_to_a_new_one_before_any_sweep(*, suspended: bool) -> None:
+    alice, past = make.person(), clock.now() - timedelta(hours=3)
+    over = make.grant(people=[alice], starts_at=past, lasts=timedelta(hours=1))
+    other = make.grant(over.agent, over.entitlement, starts_at=past, lasts=timedelta(hours=1))
+    if suspended:
+        grants.suspend(over.pk, by=ANA, reason="odd")
+
+    new = make.grant(over.agent, over.entitlement, people=[alice])
+
+    over.refresh_from_db()
+    assert (over.state, over.end_reason, new.state) == ("expired", "its time has passed", "active")
+    events = Event.objects.filter(links__contains=[f"grant:{over.pk}"], action="grant.expired")
+    assert [event.actor for event in events] == ["system:mandate"]
+    assert Change.objects.filter(subject="grant:expired", agent_id=over.agent_id).count() == 1
+    assert grantbatches.expire_due() == 1  # the other people's is the sweep's, and nothing ends twice
+    assert Grant.objects.get(pk=other.pk).state == "expired"
+    assert events.count() == 1
 
 
 def test_a_grant_stays_within_its_entitlement() -> None:
