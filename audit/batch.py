@@ -8,6 +8,7 @@ calls of that batch fail closed, nothing is written twice, and a new producer be
 import asyncio
 import contextlib
 import logging
+import select
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -63,6 +64,24 @@ class Written:
 class _Producer:
     uuid: UUID = field(default_factory=uuid4)
     committed: int = 0
+
+
+def is_farewell(error: psycopg.Error, connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Tell whether an error came because the connection ended, rather than as the server's answer to a statement."""
+    return connection.closed or (error.sqlstate or _SHUTDOWN).startswith(_SHUTDOWN)
+
+
+def _is_cut(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Tell, without waiting for the server, whether it has ended an idle connection.
+
+    To an idle connection it sends nothing but its farewell, so whatever is there to read means the end; writing first
+    and finding out then would leave a batch in doubt that was never sent.
+    """
+    if connection.closed:
+        return True
+    unread = select.poll()
+    unread.register(connection.fileno(), select.POLLIN)
+    return bool(unread.poll(0))
 
 
 type _Call = tuple[Draft, asyncio.Future[Written]]
@@ -155,7 +174,7 @@ class Writer:
             async with asyncio.timeout(COMMIT_WITHIN):
                 await connection.execute(INSERT_MANY, values, prepare=True)
         except psycopg.Error as error:
-            if connection.closed or (error.sqlstate or _SHUTDOWN).startswith(_SHUTDOWN):
+            if is_farewell(error, connection):
                 await self._lose(len(events), error)
             raise NotWritten(str(error)) from error  # the server answered: the statement, and so the batch, is undone
         except TimeoutError as error:
@@ -172,7 +191,7 @@ class Writer:
         raise FateUnknown(str(error)) from error
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        if self._connection is not None and not self._connection.closed:
+        if self._connection is not None and not _is_cut(self._connection):
             return self._connection
         if self._connection is not None:  # lost while idle: nothing is in doubt, but its life is over
             await self._disconnect()

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
 import psycopg_pool
 
-from audit import clock
+from audit import batch, clock
 from entitlements import facts
 from entitlements.codes import Code
 from entitlements.gateway.refusals import Closed
@@ -27,7 +27,8 @@ READ_WITHIN: Final = 2.0
 _MOST_TRIES: Final = 10
 _PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
 
-type Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
+type Connection = psycopg.AsyncConnection[Any]
+type Pool = psycopg_pool.AsyncConnectionPool[Connection]
 type Key = tuple[str, str]
 
 
@@ -116,8 +117,25 @@ class Snapshots:
         return await self._in_time(self._rows(statement, values))
 
     async def _rows(self, statement: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
-        async with self._pool.connection() as connection:
+        async def read(connection: Connection) -> list[tuple[Any, ...]]:
             return await (await connection.execute(statement, values, prepare=True)).fetchall()
+
+        return await self._on_connection(read)
+
+    async def _on_connection[T](self, read: Callable[[Connection], Awaitable[T]]) -> T:
+        """Read over a connection of the pool. Where it turns out to be dead, replace all that are, and read once more.
+
+        A failover or a restart cuts every connection, and only the next statement on each finds out.
+        """
+        async with self._pool.connection() as connection:
+            try:
+                return await read(connection)
+            except psycopg.Error as why:
+                if not batch.is_farewell(why, connection):
+                    raise
+        await self._pool.check()
+        async with self._pool.connection() as connection:
+            return await read(connection)
 
     async def _in_time[T](self, reading: Coroutine[Any, Any, T]) -> T:
         """Wait no longer than READ_WITHIN: a connection that hangs takes its time to be cancelled."""
@@ -148,13 +166,16 @@ class Snapshots:
 
     async def _query_facts(self, key: Key) -> AgentFacts | None:
         agent, system = key
-        async with self._pool.connection() as connection:
+
+        async def read(connection: Connection) -> AgentFacts | None:
             principals = await (await connection.execute(facts.PRINCIPALS, [agent, system], prepare=True)).fetchone()
             if principals is None:
                 return None
             lines = await (await connection.execute(facts.LINES, [agent, system], prepare=True)).fetchall()
             tools = await (await connection.execute(facts.TOOLS, [system], prepare=True)).fetchall()
-        return facts.build(principals, lines, tools)
+            return facts.build(principals, lines, tools)
+
+        return await self._on_connection(read)
 
     def _drop_older(self, agent: str, seq: int | None) -> None:
         of_agent = self._held.get(agent, {})
