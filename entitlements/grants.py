@@ -81,7 +81,7 @@ class Terms:
     request_id: UUID | None = None
     extra_links: tuple[str, ...] = field(default=())
     grant_id: UUID = field(default_factory=uuid4)
-    beside: bool = False
+    beside: bool | str = False
 
 
 GUARD: Final[Hook[[Agent, Iterable[Tool]], None]] = Hook("grant tools", "combinations")
@@ -151,10 +151,10 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     return grant
 
 
-def subjects_digest(people: Iterable[Person], groups: Iterable[Group], *, beside: bool | UUID = False) -> str:
+def subjects_digest(people: Iterable[Person], groups: Iterable[Group], *, beside: bool | str | UUID = False) -> str:
     """Return one fixed name for a set of people and groups; the empty set (a service agent) has one, and only one.
 
-    Beside another of the same name it has a second, and one of its own where a grant is named.
+    Beside another of the same name it has a second, and one of its own where a grant or its lines are named.
     """
     names = sorted({f"person:{person.login}" for person in people} | {f"group:{group.slug}" for group in groups})
     names += ["beside" if beside is True else f"beside:{beside}"] if beside and names else []

@@ -194,7 +194,7 @@ def consider(request: AccessRequest) -> None:
     try:
         with transaction.atomic():
             _approve(request.pk)
-    except DomainError:  # such as access that is held already: people see it when they answer
+    except DomainError:  # such as access that came meanwhile: people see it when they answer
         return
     request.refresh_from_db()
 

@@ -23,7 +23,7 @@ from entitlements.errors import DomainError, ReasonRequired, Stale
 from entitlements.models import Grant, Person, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, delegations, readiness, requests, rules, separation
+from . import asking, candidates, delegations, holdings, readiness, requests, rules, separation
 from .models import AccessRequest, Approval
 from .narrowing import NOTHING, Narrowing, check_size
 
@@ -271,7 +271,7 @@ def _by_stage(pools: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]
 
 def issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
     """Make the grant of a request that everybody approved; what it depends on is checked once more, under locks."""
-    people = tuple(request.people.all())
+    people, groups = tuple(request.people.all()), tuple(request.groups.all())
     lines: dict[Tool, dict[str, Any]] = {
         line.tool: line.limits for line in request.lines.filter(kept=True).select_related("tool")
     }
@@ -279,15 +279,17 @@ def issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
     asking.check_tools(lines)
     asking.check_two_people(request.agent, (tool.risk for tool in lines))
     now = clock.now()
+    place = holdings.Place(request.agent, request.entitlement, people, groups, request.renews_id)
     terms = grants.Terms(
         lines,
         starts_at=now,
         expires_at=now + request.lasts,
         people=people,
-        groups=tuple(request.groups.all()),
+        groups=groups,
         request_id=request.pk,
         extra_links=(f"request:{request.pk}",),
         grant_id=grant_id,
+        beside=holdings.beside(place, lines),
     )
     _take_over(request, by=by)
     grants.issue(request.agent, request.entitlement, terms, by=by, reason=request.reason)

@@ -69,9 +69,14 @@ def renew(
     tools = possible if what.tools is None else what.tools
     left = narrowing.lines({tool.name: limits for tool, limits in held.items()}, Narrowing(tools, what.limits))
     ask = Ask(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_said(left), renews=grant)
+    return _submit(grant, ask, by=by, on_behalf_of=on_behalf_of)
+
+
+def _submit(like: Grant | AccessRequest, ask: Ask, *, by: Asker, on_behalf_of: Person | None) -> AccessRequest:
+    """Submit for the agent and the entitlement of what there is. Raises RenewedAlready (the database decides)."""
     try:
         with transaction.atomic():
-            return requests.submit(grant.agent, grant.entitlement, ask, by=by, on_behalf_of=on_behalf_of)
+            return requests.submit(like.agent, like.entitlement, ask, by=by, on_behalf_of=on_behalf_of)
     except IntegrityError as error:
         raise RenewedAlready from error
 
@@ -81,18 +86,21 @@ def ask_again(
 ) -> AccessRequest:
     """Ask once more for what was denied, withdrawn or not answered in time, as it was asked then.
 
-    Raises NotFound, StillOpen, and what requests.submit raises.
+    A renewal renews again, while what it renews is in force. Raises NotFound, StillOpen, RenewedAlready, and what
+    requests.submit raises.
     """
-    old = AccessRequest.objects.select_related("agent", "entitlement").filter(pk=request_id).first()
+    old = AccessRequest.objects.select_related("agent", "entitlement", "renews").filter(pk=request_id).first()
     if old is None:
         raise NotFound
     lines = {line.tool.name: line.asked_limits for line in old.lines.select_related("tool")}
     people, groups = tuple(old.people.all()), tuple(old.groups.all())
-    ask = Ask(lasts or old.asked_lasts, reason, people, groups, tools=frozenset(lines), limits=_said(lines))
+    renews = old.renews if old.renews and old.renews.state == Grant.State.ACTIVE else None
+    tools, limits = frozenset(lines), _said(lines)
+    ask = Ask(lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews)
     check_asker(old.agent, ask, by=by, on_behalf_of=on_behalf_of)  # whoever may not ask learns nothing of its state
     if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
         raise StillOpen(state=old.state)
-    return requests.submit(old.agent, old.entitlement, ask, by=by, on_behalf_of=on_behalf_of)
+    return _submit(old, ask, by=by, on_behalf_of=on_behalf_of)
 
 
 def may_ask_again(old: AccessRequest, by: Person) -> bool:

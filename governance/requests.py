@@ -25,7 +25,7 @@ from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Person, Role, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, delegations, narrowing, policies, rules, separation
+from . import asking, candidates, delegations, holdings, narrowing, policies, rules, separation
 from .asking import Ask, Asker
 from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Narrowing
@@ -72,8 +72,8 @@ def submit(
     """Ask for access, and find the people who must approve it.
 
     `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
-    Raises what the checks in `asking` raise, narrowing.LimitsTooLarge, narrowing.ReasonTooLong, NotRecordable, and
-    candidates.NoApprover when a stage has nobody left: a stage is never skipped.
+    Raises what the checks in `asking` and holdings.beside raise, narrowing.LimitsTooLarge, narrowing.ReasonTooLong,
+    NotRecordable, and candidates.NoApprover when a stage has nobody left: a stage is never skipped.
     """
     narrowing.check_size(ask.limits, ask.reason)
     locks.shared([(Lock.AGENT, agent.pk)])  # who answers for it stays the same until the request can be seen
@@ -85,6 +85,8 @@ def submit(
     asking.check_in_force(agent, entitlement, ask.people)
     lines = asking.lines(entitlement, ask)
     asking.check_two_people(agent, (tool.risk for tool in lines))
+    renews = ask.renews.pk if ask.renews else None
+    holdings.beside(holdings.Place(agent, entitlement, ask.people, ask.groups, renews), lines)
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(
         agent=agent,

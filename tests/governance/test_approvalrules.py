@@ -69,10 +69,6 @@ def _deny(company: Company) -> None:
     ApprovalRule.objects.update(state="in_force")
 
 
-def _hold(company: Company) -> None:
-    make.grant(company.bot, company.use, people=[company.alice])
-
-
 STANDS_IN_THE_WAY: dict[str, Callable[[Company], object]] = {
     "too long": lambda _: ApprovalRule.objects.update(longest=timedelta(hours=1)),
     "another kind": lambda _: ApprovalRule.objects.update(kinds=["service", "personal"]),
@@ -86,7 +82,6 @@ STANDS_IN_THE_WAY: dict[str, Callable[[Company], object]] = {
     "riskier": lambda _: Tool.objects.filter(name="now").update(risk="medium"),
     "a combination": _combine,
     "denied lately": _deny,
-    "held already": _hold,
 }
 
 

@@ -1,0 +1,71 @@
+"""What an agent holds already of what is asked for it: all of it is refused, a part is granted beside the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from audit import chain, clock
+from entitlements import grants, limits
+from entitlements.models import Agent, Entitlement, Grant, Group, Person, Tool
+
+type Lines = Mapping[Tool, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a grant would stand: for which agent, by which entitlement, for whom; `renews` names what makes way."""
+
+    agent: Agent
+    entitlement: Entitlement
+    people: Collection[Person]
+    groups: Collection[Group]
+    renews: UUID | None = None
+
+
+def beside(place: Place, lines: Lines) -> bool | str:
+    """Return how the grant of these lines is told from those that the agent holds for the same people.
+
+    False where it holds none. Raises grants.AlreadyHeld, with the grant and its address, when one gives all that is
+    asked; and for a service agent, which holds an entitlement once. What was given in an emergency does not count.
+    """
+    held = _held(place)
+    for grant in held:
+        lacks = _lacks(grant, lines)
+        if not lacks or not (place.people or place.groups):
+            address = f"{settings.CONSOLE_URL}/grants/{grant.pk}/"
+            raise grants.AlreadyHeld(grant=str(grant.pk), url=address, ends=grant.expires_at.isoformat(), lacks=lacks)
+    return _name(lines) if held else False
+
+
+def _held(place: Place) -> list[Grant]:
+    """Find the open grants to the agent by the entitlement for exactly these people and groups."""
+    open_ = Grant.objects.filter(
+        agent=place.agent, entitlement=place.entitlement, ended_at=None, expires_at__gt=clock.now(), emergency=None
+    )
+    open_ = open_.exclude(pk=place.renews) if place.renews else open_
+    people, groups = {person.pk for person in place.people}, {group.pk for group in place.groups}
+    return [
+        grant
+        for grant in open_.order_by("starts_at", "pk").prefetch_related("subjects", "lines__tool")
+        if {each.person_id for each in grant.subjects.all() if each.person_id} == people
+        and {each.group_id for each in grant.subjects.all() if each.group_id} == groups
+    ]
+
+
+def _lacks(grant: Grant, lines: Lines) -> list[str]:
+    """Name the tools that the grant does not give, or not within limits as wide."""
+    gives = {line.tool: line.limits for line in grant.lines.all()}
+    return sorted(
+        tool.name for tool, cap in lines.items() if tool not in gives or not limits.tightens(gives[tool], dict(cap))
+    )
+
+
+def _name(lines: Lines) -> str:
+    """Name lines, so that the database refuses the same ones twice."""
+    return sha256(chain.canonical({tool.name: dict(cap) for tool, cap in lines.items()})).hexdigest()
