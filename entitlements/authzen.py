@@ -68,13 +68,14 @@ async def serve(node: Node, request: Request) -> None:
     """Answer one request. Raises Refused and Closed for the application to answer."""
     echo = _echoed(request)
     if request.path == METADATA:
-        await request.answer(_configuration(echo))
+        known = request.method in ("GET", "HEAD")
+        await request.answer(_configuration(echo) if known else _not_allowed("GET, HEAD", echo))
         return
     if request.path not in (EVALUATION, EVALUATIONS):
         await request.answer(Answer(HTTPStatus.NOT_FOUND, b"There is nothing at this address.", (_TEXT, *echo)))
         return
     if request.method != "POST":
-        await request.answer(Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"Use POST.", (_TEXT, (b"allow", b"POST"), *echo)))
+        await request.answer(_not_allowed("POST", echo))
         return
     try:
         node.check_open()
@@ -254,6 +255,11 @@ def _refused(node: Node, request: Request, why: Refused, echo: tuple[Header, ...
 def _echoed(request: Request) -> tuple[Header, ...]:
     given = request.headers.get(b"x-request-id")
     return () if given is None else ((b"x-request-id", given),)
+
+
+def _not_allowed(allowed: str, echo: tuple[Header, ...]) -> Answer:
+    headers = (_TEXT, (b"allow", allowed.encode()), *echo)
+    return Answer(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}.".encode(), headers)
 
 
 def _configuration(echo: tuple[Header, ...]) -> Answer:

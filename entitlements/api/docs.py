@@ -6,6 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -17,6 +18,8 @@ class _Public(BasePermission):
     """Lets strangers read what the matrix calls public."""
 
     def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ANN401 - the framework's signature
+        if str(request.method).lower() not in view.http_method_names:
+            raise MethodNotAllowed(str(request.method))  # the framework adds what is allowed
         match = request.resolver_match
         row = permissions.row_of(view.matrix, match.view_name if match else "", str(request.method))
         return row is not None and row.public

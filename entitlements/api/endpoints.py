@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -13,6 +13,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django_filters import BooleanFilter
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -31,6 +32,7 @@ from .parsers import HoldsNul, StrictJSON, holds_nul
 
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 _SAFE: Final = frozenset({"GET", "HEAD"})
+_BOOLEANS: Final = frozenset({"true", "false"})
 
 
 class UnknownParameter(Malformed):
@@ -43,6 +45,12 @@ class RepeatedParameter(Malformed):
     """A query parameter is given twice; which one counts would be a guess."""
 
     code = "repeated_parameter"
+
+
+class NotBoolean(Malformed):
+    """The parameter is true or false, written in small letters."""
+
+    code = "parameter_not_boolean"
 
 
 class ObjectNotChecked(RuntimeError):
@@ -123,13 +131,18 @@ class Endpoint(GenericAPIView[Any]):
         repeated = [name for name, values in request.query_params.lists() if len(values) > 1]
         if repeated:
             raise RepeatedParameter(parameters=sorted(repeated))
+        for name, filter_ in self._filters().items():  # the library takes anything else as not given
+            if isinstance(filter_, BooleanFilter) and request.query_params.get(name, "true") not in _BOOLEANS:
+                raise NotBoolean(parameter=name)
+
+    def _filters(self) -> Mapping[str, object]:
+        return getattr(getattr(self, "filterset_class", None), "base_filters", {})
 
     def _known_parameters(self) -> frozenset[str]:
         listed = frozenset({paging.CURSOR, paging.LIMIT}) if isinstance(self, Listing) else frozenset()
         if str(self.request.method) not in _SAFE:
             return frozenset()
-        filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
-        return self.parameters | listed | frozenset(filters)
+        return self.parameters | listed | frozenset(self._filters())
 
     def _answer(self, request: Request) -> Response:
         handler = getattr(self, str(request.method).lower(), self.http_method_not_allowed)
@@ -173,6 +186,8 @@ class Endpoint(GenericAPIView[Any]):
                 problems.record(refusal, response.status_code, by=by, about=self.about, changes=changes)
             except DatabaseError as error:  # what cannot be recorded is not answered either
                 response, _ = problems.response(error)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response["Allow"] = ", ".join(self.allowed_methods)  # RFC 9110 section 15.5.6
         response.exception = True
         return response
 

@@ -18,6 +18,7 @@ from entitlements.gateway.refusals import Closed, Refused
 
 _METADATA: Final = "/.well-known/oauth-protected-resource/"
 _SLUG: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PAGES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _READING: Final = frozenset({"GET", "HEAD"})
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -76,8 +77,9 @@ class Application:
 
     async def _page(self, node: Node, request: Request) -> None:
         path = request.path
-        if request.method not in _READING:
-            answer = Answer.of(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this address."})
+        if request.method not in _READING and (path in _PAGES or path.startswith(_METADATA)):
+            body = {"error": "This address is only read."}
+            answer = Answer.of(HTTPStatus.METHOD_NOT_ALLOWED, body, (b"allow", b"GET, HEAD"))
         elif path == "/healthz":
             answer = Answer(HTTPStatus.OK, b"ok\n", (_TEXT,))
         elif path == "/readyz":

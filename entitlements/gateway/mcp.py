@@ -192,7 +192,7 @@ async def _discover(exchange: Exchange) -> None:
         return
     await exchange.answer(
         {
-            "supportedVersions": [upstream.MODERN],
+            "supportedVersions": list(messages.SUPPORTED),
             "capabilities": _CAPABILITIES,
             "cacheScope": "private",
             "ttlMs": LIST_SECONDS * 1000,

@@ -14,7 +14,9 @@ from entitlements.gateway.refusals import Refused
 
 INVALID_REQUEST: Final = -32600
 PARSE_ERROR: Final = -32700
-ERAS: Final = (upstream.MODERN, *upstream.LEGACY)
+SUPPORTED: Final = (upstream.MODERN,)
+"""The versions that a request may name: `server/discover` and the error -32022 list these. Earlier ones begin with
+`initialize`, which agrees on one."""
 _LONGEST: Final = 128
 _UNSTATED: Final = "2025-03-26"
 """What a legacy request without a version header speaks (MCP 2025-11-25, transports)."""
@@ -93,8 +95,8 @@ def check_modern(call: Call, request: Request) -> None:
 
 def check_version(version: str) -> None:
     """Refuse a modern version that we do not speak, and name those that we do (GW-5)."""
-    if version != upstream.MODERN:
-        raise Refused(Code.UNSUPPORTED_VERSION, data={"supported": list(ERAS), "requested": version})
+    if version not in SUPPORTED:
+        raise Refused(Code.UNSUPPORTED_VERSION, data={"supported": list(SUPPORTED), "requested": version})
 
 
 def check_legacy(request: Request) -> None:

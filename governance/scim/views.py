@@ -30,6 +30,7 @@ from .door import answer, body, door, failed
 from .shapes import CONFIG, MOST_RESULTS, PERSON, POLICY, PROVIDER, EnterpriseUser, Group, Person
 
 _USUAL: Final = 100
+_OF_ONE: Final = ("GET", "PUT", "PATCH", "DELETE")
 _TAG: Final = re.compile(r'W/"([1-9][0-9]{0,8})"')
 _MANAGER: Final = f"{EnterpriseUser.__schema__}:manager".lower()
 
@@ -43,7 +44,7 @@ def users(request: HttpRequest, source: PeopleSource) -> HttpResponse:
         rows = source.people.filter(removed_at=None).select_related("person", "source")
         return _listed(request, rows, PERSON)
     if request.method != "POST":
-        return _not_allowed()
+        return _not_allowed("GET", "POST")
     asked = PERSON.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
     if asked.active is None:
         asked.active = True
@@ -53,6 +54,8 @@ def users(request: HttpRequest, source: PeopleSource) -> HttpResponse:
 @door
 def user(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
     """Show, replace, change or remove a person."""
+    if request.method not in _OF_ONE:
+        return _not_allowed(*_OF_ONE)
     key = _key(pk)
     if request.method == "DELETE":
         provisioning.remove_person(source, key, expected=_expected(request))
@@ -62,8 +65,6 @@ def user(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
         raise NotFound
     if request.method == "GET":
         return _shown(request, entry)
-    if request.method not in ("PUT", "PATCH"):
-        return _not_allowed()
     wanted = cast("Person", _wanted(request, translating.person(entry)))
     said, expected = translating.said(wanted), _expected(request) or entry.version
     return _shown(request, provisioning.change_person(source, key, said, expected=expected))
@@ -75,7 +76,7 @@ def groups(request: HttpRequest, source: PeopleSource) -> HttpResponse:
     if request.method == "GET":
         return _listed(request, source.groups.filter(removed_at=None).select_related("group", "source"), Group)
     if request.method != "POST":
-        return _not_allowed()
+        return _not_allowed("GET", "POST")
     asked = Group.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
     made = provisioning.add_group(source, **_of_group(asked))
     return _shown(request, made, status=HTTPStatus.CREATED)
@@ -84,6 +85,8 @@ def groups(request: HttpRequest, source: PeopleSource) -> HttpResponse:
 @door
 def group(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
     """Show, replace, change or close a group."""
+    if request.method not in _OF_ONE:
+        return _not_allowed(*_OF_ONE)
     key = _key(pk)
     if request.method == "DELETE":
         provisioning.close_group(source, key, expected=_expected(request))
@@ -93,8 +96,6 @@ def group(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
         raise NotFound
     if request.method == "GET":
         return _shown(request, entry)
-    if request.method not in ("PUT", "PATCH"):
-        return _not_allowed()
     wanted = cast("Group", _wanted(request, translating.group(entry)))
     expected = _expected(request) or entry.version
     return _shown(request, provisioning.change_group(source, key, **_of_group(wanted), expected=expected))
@@ -105,7 +106,7 @@ def about(request: HttpRequest, source: PeopleSource, kind: str, key: str = "") 
     """Say what this service can do, and which attributes it knows (RFC 7644, section 4)."""
     del source
     if request.method != "GET":
-        return _not_allowed()
+        return _not_allowed("GET")
     if "filter" in request.GET:  # RFC 7644, section 4: a filter here is forbidden
         return failed(Error(status=403, detail="This is not filtered."))
     known: dict[str, list[Resource[Any]]] = {
@@ -246,5 +247,7 @@ def _nothing() -> HttpResponse:
     return failed(Error(status=404, detail="There is no such thing."))
 
 
-def _not_allowed() -> HttpResponse:
-    return failed(Error(status=405, detail="This method is not for this address."))
+def _not_allowed(*allowed: str) -> HttpResponse:
+    response = failed(Error(status=405, detail="This method is not for this address."))
+    response["Allow"] = ", ".join(allowed)
+    return response

@@ -133,7 +133,8 @@ def test_gw_5_an_unknown_version_is_refused_with_those_we_speak(node: Gateway, h
 
     assert (answer.status_code, error(answer)["code"]) == (400, -32022)
     assert error(answer)["data"]["requested"] == "2030-01-01"
-    assert MODERN in error(answer)["data"]["supported"]
+    discovered = node.modern(here.system.slug, "server/discover", here.token()).json()["result"]
+    assert error(answer)["data"]["supported"] == discovered["supportedVersions"] == [MODERN]
 
 
 @pytest.mark.parametrize("name", ["protocolVersion", "clientCapabilities"])
@@ -326,3 +327,21 @@ def test_gw_13_tools_are_listed_in_one_order(node: Gateway, here: World) -> None
     shown = node.modern(here.system.slug, "tools/list", token).json()["result"]["tools"]
 
     assert [tool["name"] for tool in shown] == sorted([*names, here.tool.name])
+
+
+def test_every_address_says_what_it_allows_where_it_refuses_a_method(node: Gateway, here: World) -> None:
+    slug = here.system.slug
+    allowed = {
+        "/healthz": "GET, HEAD",
+        "/readyz": "GET, HEAD",
+        "/metrics": "GET, HEAD",
+        f"/.well-known/oauth-protected-resource/gw/{slug}/mcp": "GET, HEAD",
+        "/.well-known/authzen-configuration": "GET, HEAD",
+        "/access/v1/evaluation": "POST",
+        "/access/v1/evaluations": "POST",
+        f"/gw/{slug}/mcp": "POST",
+    }
+    for address, methods in allowed.items():
+        answer = httpx2.put(f"{node.base}{address}", timeout=20)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods), address
+    assert httpx2.put(f"{node.base}/elsewhere", timeout=20).status_code == 404
