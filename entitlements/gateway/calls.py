@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from audit.actions import Action
+from audit.draft import Draft
 from entitlements import codes, egress
 from entitlements.codes import Code
 from entitlements.gateway import answers, records, relay
@@ -50,7 +51,7 @@ class Passage:
     responder: relay.Responder = field(init=False)
     _held: Held | None = None
     _errand: relay.Errand | None = None
-    _is_done: bool = False
+    _mine: Open = field(init=False)
 
     async def run(self) -> None:
         """Carry the call through. Raises Refused and Closed while nothing has been answered."""
@@ -81,7 +82,7 @@ class Passage:
     async def _forward(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
-        mine = Open(self.asked, task, is_call=True, request=(self.session, self.call.request_id))
+        self._mine = mine = Open(self.asked, task, is_call=True, request=(self.session, self.call.request_id))
         watching = self._watch(mine) if self.call.is_modern else None
         self.node.opened.add(mine)
         began = time.monotonic()
@@ -105,7 +106,7 @@ class Passage:
             await self._try_again_while_it_moves(began)
         except Closed as why:
             with contextlib.suppress(Closed):
-                await self._record_withdrawn(why.code, why.message)
+                await self._end_withdrawn(why.code, why.message)
             await self._finish_refused(why)
 
     async def _try_again_while_it_moves(self, began: float) -> None:
@@ -155,12 +156,16 @@ class Passage:
 
     async def _withdraw(self, verdict: Verdict) -> None:
         reasons = (Reason(Code.CALL_WITHDRAWN, codes.meaning(verdict.code).sentence), *verdict.reasons)
-        await self._record_withdrawn(verdict.code, verdict.sentence)
+        await self._end_withdrawn(verdict.code, verdict.sentence)
         await self._deny(Verdict(Effect.DENY, Code.CALL_WITHDRAWN, reasons, remedy=verdict.remedy))
 
-    async def _record_withdrawn(self, code: Code, sentence: str) -> None:
-        event = records.ending(self.about, Action.CALL_WITHDRAWN, "refused", code.value, {"reason": sentence})
-        await self.node.recorder.durably(event)
+    async def _end_withdrawn(self, code: Code, sentence: str) -> None:
+        """End the call before anything was sent; return when that is in the record. Raises Closed.
+
+        An end whose fate is unknown is not written again: the call may already have it.
+        """
+        if (event := self._ending(Action.CALL_WITHDRAWN, "refused", code.value, {"reason": sentence})) is not None:
+            await self.node.recorder.durably(event)
 
     async def _deny(self, verdict: Verdict) -> None:
         answer = answers.denied(
@@ -198,11 +203,13 @@ class Passage:
         await self.responder.finish(answer)
 
     def _end(self, action: Action, outcome: str, code: str, began: float, **detail: object) -> None:
-        if self._is_done:
-            return
-        self._is_done = True
         detail["milliseconds"] = round((time.monotonic() - began) * 1000)
-        self.node.recorder.eventually(records.ending(self.about, action, outcome, code, detail))
+        if (event := self._ending(action, outcome, code, detail)) is not None:
+            self.node.recorder.eventually(event)
+
+    def _ending(self, action: Action, outcome: str, code: str, detail: dict[str, object]) -> Draft | None:
+        """Claim the end of this call and return its event; None when the call has ended. All ends are made here."""
+        return records.ending(self.about, action, outcome, code, detail) if self._mine.claim_end() else None
 
     def _lose_talk(self) -> None:
         if self._errand is not None:
@@ -215,8 +222,7 @@ class Passage:
         async def until_gone() -> None:
             while (await self.request.receive())["type"] != "http.disconnect":
                 pass
-            if not self._is_done:
-                mine.end(GONE)
+            mine.end(GONE)
 
         def start() -> None:
             watcher = loop.create_task(until_gone())

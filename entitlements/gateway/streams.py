@@ -27,7 +27,11 @@ ROOM_AFTER: Final = 10
 
 @dataclass(slots=True, eq=False)
 class Open:
-    """One call or stream. `stop` is set to the reason before its task is cancelled."""
+    """One call or stream. `stop` is set to the reason before its task is cancelled.
+
+    `is_over` is set when its end is claimed. From then on nothing cuts it short, not even a reader that listed it
+    earlier: its task writes the end, or already does something else.
+    """
 
     call: Call
     task: asyncio.Task[object]
@@ -35,12 +39,18 @@ class Open:
     request: tuple[str, bytes] | None = None
     """The client session and request id, by which a legacy client cancels."""
     stop: str = ""
+    is_over: bool = False
 
     def end(self, reason: str) -> None:
-        """Cut it short."""
-        if not self.stop:
+        """Cut it short, unless it is over."""
+        if not self.stop and not self.is_over:
             self.stop = reason
             self.task.cancel()
+
+    def claim_end(self) -> bool:
+        """Take the one end it has; False when it is taken. Between the answer and the use of it, wait for nothing."""
+        is_first, self.is_over = not self.is_over, True
+        return is_first
 
 
 class Opened:
@@ -60,6 +70,7 @@ class Opened:
 
     def remove(self, it: Open) -> None:
         """It is over."""
+        it.is_over = True
         of_agent = self._by_agent.get(it.call.agent)
         if of_agent is None or it not in of_agent:
             return

@@ -1,0 +1,208 @@
+"""A call has one end in the record, whatever cuts it short while its end is being written or answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from audit import batch
+from audit.draft import Draft
+from entitlements import upstream
+from entitlements.codes import Code
+from entitlements.gateway import records, relay
+from entitlements.gateway.bearer import Bearer
+from entitlements.gateway.calls import Passage
+from entitlements.gateway.directory import Entry
+from entitlements.gateway.http import Answer, Message, Request
+from entitlements.gateway.messages import Call
+from entitlements.gateway.node import Node
+from entitlements.gateway.snapshots import Held
+from entitlements.gateway.streams import Open, Opened
+from entitlements.snapshot import Token
+from entitlements.verdicts import Effect, Reason, Verdict
+
+ALLOWED = Verdict(Effect.ALLOW, Code.ALLOWED, (), "grant-1")
+DENIED = Verdict(Effect.DENY, Code.NO_GRANT, (Reason(Code.NO_GRANT, "It has ended."),))
+BEARER = Bearer("https://gw", Token("jti-1", 0, 9e9, frozenset()), "bot", "client-1", None, None)
+REVOKED = Code.CALL_WITHDRAWN
+
+
+@dataclass
+class Pause:
+    """A place where the story stops until the test lets it go on."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self) -> None:
+        """Say that the place is reached, and wait."""
+        self.reached.set()
+        await self.goes_on.wait()
+
+
+async def nothing() -> None:
+    """Stop nowhere."""
+
+
+@dataclass
+class Story:
+    """One call on a node whose parts wait where the test says: the right to it is gone at the second look.
+
+    `recording` is awaited before the record has an end; `sending` before a part of the answer leaves. `fates` are what
+    the writer raises for one end after the other, None for a commit.
+    """
+
+    recording: Callable[[], Awaitable[None]] = nothing
+    sending: Callable[[], Awaitable[None]] = nothing
+    fates: list[Exception] = field(default_factory=list)
+    is_sent: bool = False
+    events: list[Draft] = field(default_factory=list)
+    answered: list[Message] = field(default_factory=list)
+    opened: Opened = field(default_factory=Opened)
+    verdicts: list[Verdict] = field(default_factory=lambda: [ALLOWED, DENIED])
+
+    async def write(self, event: Draft) -> batch.Written:
+        """Be the writer: keep the event, then wait, then meet its fate."""
+        self.events.append(event)
+        if event.action != "call.allowed":
+            await self.recording()
+            if self.fates:
+                raise self.fates.pop(0)
+        return batch.Written(event.uuid, event.at)
+
+    async def decide(self, _: object) -> tuple[Verdict, Held | None]:
+        """Be the node: allow, then deny."""
+        return self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0], None
+
+    async def send(self, message: Message) -> None:
+        """Be the server: pass a part of the answer on."""
+        await self.sending()
+        self.answered.append(message)
+
+    async def receive(self) -> Message:
+        """Be a client that stays."""
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def talk(self, *_: object) -> SimpleNamespace:
+        """Be the upstream's conversation, of which nothing is asked here."""
+        return SimpleNamespace()
+
+    async def carry_out(self, errand: relay.Errand) -> relay.Ended:
+        """Be the errand: look once more, then do nothing."""
+        if not self.is_sent:
+            errand.gate()
+        errand.was_sent = True
+        await errand.responder.finish(Answer(200, b"{}"))
+        return relay.Ended("success", "")
+
+    def begin(self) -> asyncio.Task[None]:
+        """Start the call."""
+        talks = SimpleNamespace(get=self.talk, cancel=lambda *_: None, lose=lambda *_: None)
+        node = SimpleNamespace(
+            decide=self.decide,
+            still_allows=lambda *_: False,
+            count=lambda _: None,
+            recorder=records.Recorder(cast("batch.Writer", self)),
+            opened=self.opened,
+            talks=talks,
+        )
+        entry = Entry("crm", "CRM", "tool_result", cast("upstream.Target", None), (), {}, 0)
+        call = Call("tools/call", {"name": "read"}, b"7", is_modern=False, meta={})
+        request = Request("POST", "/gw/crm/mcp", [], self.receive, self.send)
+        about = records.About(BEARER, "crm", "tools/call", trace="t")
+        return asyncio.create_task(Passage(cast("Node", node), entry, BEARER, request, call, about).run())
+
+    def cut(self, reason: str = REVOKED) -> None:
+        """Do what a change of rights does to whatever is open."""
+        for it in self.opened.of(None):
+            it.end(reason)
+
+    @property
+    def ends(self) -> list[str]:
+        """What the record says of how the call ended."""
+        return [event.action for event in self.events if event.action != "call.allowed"]
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the client has the whole of an answer."""
+        return [each["type"] for each in self.answered] == ["http.response.start", "http.response.body"]
+
+
+def play(monkeypatch: pytest.MonkeyPatch, story: Story, pause: Pause, then: Callable[[Story], object]) -> Story:
+    """Let the call reach the pause, do to it what the test does, and let it go on to its end."""
+    monkeypatch.setattr(relay.Errand, "carry_out", lambda errand: story.carry_out(errand))  # noqa: PLW0108 - it binds
+
+    async def tell() -> None:
+        task = story.begin()
+        await pause.reached.wait()
+        then(story)
+        await settle()
+        pause.goes_on.set()
+        await asyncio.wait({task})
+        await settle()
+
+    asyncio.run(asyncio.wait_for(tell(), 5))
+    return story
+
+
+async def settle() -> None:
+    """Let what was begun go as far as it can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("reason", [REVOKED, "the gateway stops", Code.LEASE_LAPSED, "cancelled by the client"])
+@pytest.mark.parametrize("place", ["recording", "sending"])
+def test_what_cuts_a_call_while_it_is_withdrawn_writes_no_second_end_and_the_client_gets_its_answer(
+    monkeypatch: pytest.MonkeyPatch, place: str, reason: str
+) -> None:
+    pause = Pause()
+    made = Story(recording=pause) if place == "recording" else Story(sending=pause)
+
+    story = play(monkeypatch, made, pause, lambda it: it.cut(reason))
+
+    assert story.ends == ["call.withdrawn"]
+    assert story.is_answered
+
+
+def test_a_server_that_stops_while_a_call_is_withdrawn_writes_no_second_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pause = Pause()
+    story = play(monkeypatch, Story(recording=pause), pause, lambda it: it.opened.of(None)[0].task.cancel())
+    assert story.ends == ["call.withdrawn"]
+
+
+def test_a_withdrawal_of_unknown_fate_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pause = Pause()
+    made = Story(recording=pause, fates=[batch.FateUnknown("lost")])
+
+    story = play(monkeypatch, made, pause, lambda _: None)
+
+    assert story.ends == ["call.withdrawn"]
+    assert story.is_answered
+
+
+def test_a_call_that_is_cut_while_its_answer_is_sent_is_indeterminate_and_has_not_finished_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pause = Pause()
+    story = play(monkeypatch, Story(sending=pause, is_sent=True), pause, lambda it: it.cut())
+    assert story.ends == ["call.indeterminate"]
+
+
+def test_a_revocation_that_listed_a_call_before_it_was_over_cancels_nothing_that_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pause, listed, cancelled = Pause(), list[Open](), list[str]()
+    story = Story(sending=pause, is_sent=True)
+    play(monkeypatch, story, pause, lambda it: listed.extend(it.opened.of(None)))
+    monkeypatch.setattr(listed[0], "task", SimpleNamespace(cancel=lambda: cancelled.append("cancelled")))
+
+    listed[0].end(REVOKED)
+
+    assert (story.ends, cancelled) == (["call.finished"], [])
