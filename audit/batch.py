@@ -3,6 +3,8 @@
 While one batch commits, the next gathers; so batches are as large as the load asks for, and a lone event waits for
 nobody. One statement writes a batch, so it is in the record whole or not at all. Where a commit's fate is unknown, the
 calls of that batch fail closed, nothing is written twice, and a new producer begins with a marker that ends the old.
+Where the server refuses a batch for what one event says, that batch is certainly undone: it is written in halves, until
+the refused event stands alone and its neighbours are in the record.
 """
 
 import asyncio
@@ -28,6 +30,8 @@ MAX_WAITING: Final = 5000
 COMMIT_WITHIN: Final = 5.0
 """Seconds after which a commit's fate is called unknown."""
 
+_OF_THE_CONTENT: Final = ("22", "23")
+"""Classes of refusals of a value or by a constraint, which other events of the batch did not cause."""
 _SHUTDOWN: Final = "57P"
 """Class of the server's farewells: what was under way when one came may have committed."""
 
@@ -38,6 +42,10 @@ class NotWritten(RuntimeError):
     """The event is certainly not in the record."""
 
     code = "record_unavailable"
+
+
+class _Refused(NotWritten):
+    """The server refused what an event says: a value it cannot hold, or a second end of one call."""
 
 
 class Busy(NotWritten):
@@ -154,17 +162,28 @@ class Writer:
                     await self._wake.wait()
                     continue
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-                try:
-                    await self._write_batch([event for event, _ in batch])
-                except Exception as error:  # noqa: BLE001 - whatever it was, every call in the batch must hear of it
-                    logger.warning("record_batch_failed", extra={"events": len(batch), "error": repr(error)})
-                    _fail(batch, error if isinstance(error, NotWritten | FateUnknown) else NotWritten(str(error)))
-                for event, done in batch:
-                    if not done.done():
-                        done.set_result(Written(event.uuid, event.at))
+                await self._write_or_halve(batch)
         finally:  # cancelled: what was on its way is in doubt, what waited was not written
             _fail(batch, FateUnknown("the writer was stopped"))
             _fail(self._waiting, NotWritten("the writer was stopped"))
+
+    async def _write_or_halve(self, batch: list[_Call]) -> None:
+        """Write a batch and let every call in it hear what became of its event."""
+        try:
+            await self._write_batch([event for event, _ in batch])
+        except _Refused as error:
+            if (middle := len(batch) // 2) > 0:
+                await self._write_or_halve(batch[:middle])
+                await self._write_or_halve(batch[middle:])
+                return
+            logger.warning("record_event_refused", extra={"action": batch[0][0].action, "error": repr(error)})
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, every call in the batch must hear of it
+            logger.warning("record_batch_failed", extra={"events": len(batch), "error": repr(error)})
+            _fail(batch, error if isinstance(error, NotWritten | FateUnknown) else NotWritten(str(error)))
+        for event, done in batch:
+            if not done.done():
+                done.set_result(Written(event.uuid, event.at))
 
     async def _write_batch(self, events: list[Draft]) -> None:
         connection = await self._connect()
@@ -176,7 +195,9 @@ class Writer:
         except psycopg.Error as error:
             if is_farewell(error, connection):
                 await self._lose(len(events), error)
-            raise NotWritten(str(error)) from error  # the server answered: the statement, and so the batch, is undone
+            is_of_the_content = (error.sqlstate or "").startswith(_OF_THE_CONTENT)
+            kind = _Refused if is_of_the_content else NotWritten
+            raise kind(str(error)) from error  # the server answered: the statement, and so the batch, is undone
         except TimeoutError as error:
             await self._lose(len(events), error)
         self._producer.committed += len(events)

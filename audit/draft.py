@@ -71,8 +71,11 @@ def draft(
     code: str = "",
     reason: str = "",
     detail: Mapping[str, object] | None = None,
+    uuid: UUID | None = None,
 ) -> Draft:
     """Check and redact what an event is to say; time, trace, request, source and session come from context.
+
+    `uuid` is given where the event must be the only one of its kind, and is new otherwise.
 
     Raises BadEvent for a malformed link or outcome, redaction.Unrepresentable for a number JSON cannot carry.
     """
@@ -81,7 +84,7 @@ def draft(
     if outcome not in _OUTCOMES:
         message = f"{outcome!r} is no outcome"
         raise BadEvent(message)
-    at, uuid, trace = clock.now(), uuid4(), _word(here.trace)
+    at, uuid, trace = clock.now(), uuid or uuid4(), _word(here.trace)
     on_behalf_of = here.on_behalf_of
     return Draft(
         at=at,

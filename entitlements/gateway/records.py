@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID, uuid5
 
 from audit import batch, context, draft, redaction
 from audit.actions import Action
@@ -90,12 +91,19 @@ def refusal(about: About, code: Code, message: str) -> draft.Draft:
 
 
 def ending(about: About, action: Action, outcome: str, code: str, detail: dict[str, object]) -> draft.Draft:
-    """Say how an allowed call ended."""
-    return _draft(about, action, about.links, outcome, code, {"evaluation": about.evaluation, **detail})
+    """Say how an allowed call ended. Its uuid follows from the evaluation's, so that the database refuses a second."""
+    uuid = uuid5(UUID(about.evaluation), "end")
+    return _draft(about, action, about.links, outcome, code, {"evaluation": about.evaluation, **detail}, uuid)
 
 
 def _draft(
-    about: About, action: Action, links: list[str], outcome: str, code: str, detail: dict[str, object]
+    about: About,
+    action: Action,
+    links: list[str],
+    outcome: str,
+    code: str,
+    detail: dict[str, object],
+    uuid: UUID | None = None,
 ) -> draft.Draft:
     bearer = about.bearer
     person = None if bearer.person is None else Principal("person", bearer.person)
@@ -106,7 +114,9 @@ def _draft(
         source=about.source,
         session=bearer.session or "",
     ):
-        return draft.draft(action, by=bearer.principal, about=links, outcome=outcome, code=code, detail=detail)
+        return draft.draft(
+            action, by=bearer.principal, about=links, outcome=outcome, code=code, detail=detail, uuid=uuid
+        )
 
 
 class Recorder:

@@ -3,12 +3,14 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID, uuid4, uuid5
 
 import psycopg
 import pytest
 
-from audit import batch, context, refusals, strangers
+from audit import batch, clock, context, redaction, refusals, strangers
 from audit.actions import Action
 from audit.draft import Draft, draft
 from audit.models import Event, Leaf, Pending
@@ -162,6 +164,44 @@ def test_a_statement_that_the_server_refuses_is_certainly_not_written_and_uses_u
 
     run(story)
     assert list(Event.objects.order_by("at").values_list("sequence", flat=True)) == [1, 2, 3]
+
+
+def end(call: UUID, at: datetime) -> Draft:
+    """An end of one call, at a moment."""
+    made = draft(Action.CALL_WITHDRAWN, by=BOT, about=["grant:1"], uuid=uuid5(call, "end"))
+    return replace(made, at=at, fields={**made.fields, "at": redaction.moment(at)})
+
+
+def test_a_second_end_of_a_call_is_refused_alone_and_its_neighbours_are_written(archive: make.Archive) -> None:
+    call, now = uuid4(), clock.now()
+
+    async def story(writer: batch.Writer) -> None:
+        await writer.write(end(call, now))
+        again = [said(0), said(1), end(call, now + timedelta(milliseconds=3)), said(2), end(uuid4(), now)]
+        outcomes = await asyncio.gather(*map(writer.write, again), return_exceptions=True)
+        assert [isinstance(each, batch.Written) for each in outcomes] == [True, True, False, True, True]
+        assert isinstance(outcomes[2], batch.NotWritten)
+
+    run(story)
+    assert [event.action for event in Event.objects.filter(action=Action.CALL_WITHDRAWN)] == ["call.withdrawn"] * 2
+    assert sorted(Event.objects.values_list("sequence", flat=True)) == [1, 2, 3, 4, 5]
+    archive.seal()
+    assert archive.verify()[0] == 0
+
+
+def test_every_month_refuses_a_second_end_of_a_call_even_one_that_is_made_later() -> None:
+    months = (
+        "SELECT c.relname, pg_get_indexdef(i.indexrelid) LIKE '%%(uuid) WHERE%%' FROM pg_inherits p"
+        " JOIN pg_class c ON c.oid = p.inhrelid LEFT JOIN pg_index i ON i.indisvalid AND i.indisunique"
+        "  AND i.indexrelid = to_regclass('one_end_per_call_' || c.relname) WHERE p.inhparent = 'events'::regclass"
+    )
+    with make.connect(os.environ["MIGRATE_DATABASE_URL"]) as owner, owner.transaction(force_rollback=True):
+        before = len(owner.execute(months).fetchall())
+        owner.execute("SELECT ensure_event_months(14)")
+        rows = owner.execute(months).fetchall()
+
+    assert len(rows) == before + 2
+    assert [name for name, is_unique in rows if not is_unique] == []
 
 
 def test_a_full_queue_refuses_instead_of_growing() -> None:
