@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
-from typing import cast
+from typing import Final, cast
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.management import call_command
+from django.db import connection, transaction
 
-from audit import batch
+from audit import batch, log
+from audit.actions import Action
+from audit.context import SYSTEM
 from audit.draft import Draft
-from entitlements import upstream
+from entitlements import revocation, upstream
 from entitlements.codes import Code
 from entitlements.gateway import records, relay
 from entitlements.gateway.bearer import Bearer
@@ -23,8 +31,13 @@ from entitlements.gateway.messages import Call
 from entitlements.gateway.node import Node
 from entitlements.gateway.snapshots import Held
 from entitlements.gateway.streams import Open, Opened
+from entitlements.models import IssuedToken
+from entitlements.revocation import Target
 from entitlements.snapshot import Token
 from entitlements.verdicts import Effect, Reason, Verdict
+from tests.audit import make as record
+from tests.entitlements.gateway import scripted, world
+from tests.entitlements.gateway.world import Gateway, World
 
 ALLOWED = Verdict(Effect.ALLOW, Code.ALLOWED, (), "grant-1")
 DENIED = Verdict(Effect.DENY, Code.NO_GRANT, (Reason(Code.NO_GRANT, "It has ended."),))
@@ -206,3 +219,66 @@ def test_a_revocation_that_listed_a_call_before_it_was_over_cancels_nothing_that
     listed[0].end(REVOKED)
 
     assert (story.ends, cancelled) == (["call.finished"], [])
+
+
+TARGETS: Final[dict[str, Callable[[World], str]]] = {
+    "grant": lambda here: str(here.grant.pk),
+    "token": lambda here: str(IssuedToken.objects.get(client=here.client).pk),
+    "session": lambda here: str(here.session.pk),
+    "client": lambda here: here.client.client_id,
+    "agent": lambda here: here.agent.slug,
+    "person": lambda here: here.person.login,
+    "system": lambda here: here.system.slug,
+}
+UNENDED: Final = """
+SELECT a.uuid FROM events a WHERE a.action = 'call.allowed' AND NOT EXISTS (
+    SELECT FROM events e WHERE e.trace = a.trace
+       AND e.action IN ('call.finished', 'call.withdrawn', 'call.indeterminate'))
+"""
+
+
+def calls_until_denied(nodes: Sequence[Gateway], here: World, token: str, outcomes: list[str]) -> None:
+    """Call one node after the other until an answer is no result."""
+    for gateway in itertools.cycle(nodes):
+        result = gateway.call(here, token, do="answer").json().get("result", {})
+        if result.get("isError") or "content" not in result:
+            outcomes.append(str(result.get("_meta", {}).get("mandate/denial", {}).get("code", "no result")))
+            return
+
+
+@pytest.mark.loopback
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("rounds", [3, pytest.param(30, marks=pytest.mark.soak)])
+def test_rounds_of_revoking_under_six_calling_threads_on_two_nodes_break_no_invariant(
+    node: Gateway, rounds: int, tmp_path: Path
+) -> None:
+    archive = record.Archive(tmp_path, Ed25519PrivateKey.generate())
+    with world.gateway("node-2") as second, scripted.upstream() as server:
+        for kind in itertools.islice(itertools.cycle(TARGETS), rounds):
+            here, outcomes = world.build(server.url, tool="act", schema={"type": "object"}), list[str]()
+            token = here.token()
+            row = IssuedToken.objects.get(client=here.client)
+            with transaction.atomic():
+                log.record(Action.TOKEN_ISSUED, by=here.agent.principal, about=[f"token:{row.pk}"])
+            order = [(node, second), (second, node)] * 3
+            threads = [Thread(target=calls_until_denied, args=(each, here, token, outcomes)) for each in order]
+            for thread in threads:
+                thread.start()
+            world.wait_until(lambda: len(server.calls) > 6, 10)
+
+            revocation.revoke(Target(kind, TARGETS[kind](here)), by=SYSTEM, reason="a round of revoking")
+
+            for thread in threads:
+                thread.join(10)
+            assert len(outcomes) == 6
+            server.requests.clear()
+        world.wait_until(no_call_without_an_end, 10)
+    archive.seal()
+
+    call_command("invariants")
+
+
+def no_call_without_an_end() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(UNENDED)
+        return not cursor.fetchall()
