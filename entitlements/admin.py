@@ -135,7 +135,7 @@ class RevocationAdmin(LookOnly):
     list_display = ("id", "target_type", "target_id", "by", "committed_at", "position")
     list_filter = ("target_type",)
     search_fields = ("id", "target_id")
-    more = ("reason", "acknowledged", "missing", "residual")
+    more = ("reason", "covered", "acknowledged", "missing", "residual")
 
 
 @admin.register(models.SigningKey)

@@ -42,7 +42,7 @@ _PUBLIC: Final = (b"cache-control", b"max-age=300")
 _CALLER: Final = """
 SELECT c.status, t.revoked_at IS NOT NULL, y.status,
        EXISTS (SELECT FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
-       a.status, s.is_active, t.issued_at <= a.tokens_valid_after
+       a.status, s.is_active, t.issued_at <= greatest(a.tokens_valid_after, c.tokens_valid_after)
 FROM entitlements_client c JOIN entitlements_issuedtoken t ON t.jti = %s::uuid
 JOIN entitlements_system y ON y.slug = %s
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id LEFT JOIN entitlements_person s ON s.id = a.sponsor_id

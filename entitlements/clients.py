@@ -14,11 +14,11 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, independence, locks, publickeys, seenagents
+from . import changes, independence, locks, publickeys, seenagents, sessions
 from .errors import DomainError, NotFound
 from .hooks import Hook
 from .locks import Lock
-from .models import Agent, Client, ClientAlias, System
+from .models import Agent, Client, ClientAlias, Session, System
 
 
 class ClientIdTaken(DomainError):
@@ -130,7 +130,7 @@ def rotate_secret(client: Client, *, by: Principal, reason: str) -> tuple[Client
 
 @transaction.atomic
 def disable(client: Client, *, by: Principal, reason: str) -> Client:
-    """Stop a client at once; its tokens die.
+    """Stop a client at once. Its sessions end, and whatever it was issued is dead for good; no other client's is.
 
     Stopping twice changes and records nothing; what somebody else stopped before, or nobody used, is stopped by them
     too from then on.
@@ -141,11 +141,12 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     locked.status = Client.Status.DISABLED
     if locked.idle == Client.Idle.CLOSED:
         locked.idle = ""  # it is no longer for want of use alone that it is closed
-    locked.save(update_fields=["status", "idle"])
-    if locked.agent_id is not None:
-        Agent.objects.filter(pk=locked.agent_id).update(tokens_valid_after=clock.now())
+    locked.tokens_valid_after = clock.now()
+    locked.save(update_fields=["status", "idle", "tokens_valid_after"])
     log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
-    changes.note(changes.Kind.CLIENT, f"client:{locked.client_id}", agent_id=locked.agent_id)
+    subject = f"client:{locked.client_id}"
+    sessions.end_all_of(Session.objects.filter(client=locked), subject, by=by, reason=reason)
+    changes.note(changes.Kind.CLIENT, subject, agent_id=locked.agent_id)
     return locked
 
 

@@ -27,8 +27,8 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        a.slug, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8,
        y.slug, y.status,
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
-       (SELECT json_agg(json_build_array(c.client_id, c.status)) FROM entitlements_client c
-         WHERE c.agent_id = a.id)::text,
+       (SELECT json_agg(json_build_array(c.client_id, c.status, extract(epoch FROM c.tokens_valid_after)::float8))
+          FROM entitlements_client c WHERE c.agent_id = a.id)::text,
        (SELECT json_agg(json_build_array(n.id, p.login, p.is_active,
                 extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
                 extract(epoch FROM n.expires_at)::float8,
@@ -110,7 +110,8 @@ def build(
     principals: Row, lines: Iterable[Row], tools: Iterable[Row], people: Iterable[tuple[str, bool]] = ()
 ) -> AgentFacts:
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return."""
-    position, agent, status, sponsor_active, valid_after, system, system_status, stopped, clients, *rest = principals
+    position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
+    clients = json.loads(registered or "[]")
     sessions, dead, owner_until, agent_until = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
@@ -130,7 +131,7 @@ def build(
         position=position,
         status=Status(status),
         sponsor=_active(sponsor_active),
-        clients={name: Status(state) for name, state in json.loads(clients or "[]")},
+        clients={name: Status(state) for name, state, _ in clients},
         people=known,
         systems={system: Status(system_status)},
         tools=catalogue,
@@ -140,6 +141,7 @@ def build(
         owner_until=math.inf if owner_until is None else owner_until,
         agent_until=math.inf if agent_until is None else agent_until,
         tokens_valid_after=float("-inf") if valid_after is None else valid_after,
+        client_tokens_valid_after={name: moment for name, _, moment in clients if moment is not None},
         stopped=stopped or "",
         offers=offers,
     )

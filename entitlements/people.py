@@ -28,6 +28,7 @@ from .models import (
     Person,
     Role,
     RoleAssignment,
+    Session,
     SourcedGroup,
     SourcedPerson,
     TrustedIssuer,
@@ -177,7 +178,7 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
     locked.devices_valid_after = locked.disabled_at
     locked.save(update_fields=["is_active", "disabled_at", "devices_valid_after"])
     log.record(Action.PERSON_DISABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
-    sessions.end_all_of(locked, by=by, reason=reason)
+    sessions.end_all_of(Session.objects.filter(person=locked), f"person:{locked.login}", by=by, reason=reason)
     Agent.objects.filter(sponsor=locked).update(tokens_valid_after=locked.disabled_at)
     changes.note(changes.Kind.PERSON, f"person:{locked.login}")
     for tell in WHEN_DISABLED.answers():  # afterwards, since they take locks that others hold while they wait for ours

@@ -88,6 +88,12 @@ def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
     return _denied(call, facts, Code.NO_GRANT)
 
 
+def died_by_a_stop(client: str, issued: float, facts: AgentFacts) -> bool:
+    """Whether what a client was issued then died when the client or its agent was stopped, also if both are back."""
+    valid_after = facts.client_tokens_valid_after.get(client, -math.inf)
+    return not (issued > facts.tokens_valid_after and issued > valid_after)
+
+
 def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
     """Decide what one token may carry and how long it may live; the same rule for every grant type.
 
@@ -180,7 +186,7 @@ def _standing_in_the_way(  # noqa: C901, PLR0911, PLR0912 - one order, read from
         if person is not _ACTIVE:
             return Code.PERSON_UNKNOWN if person is None else Code.PERSON_DISABLED
     if asked.token is not None:
-        if asked.token.jti in facts.dead_tokens or not asked.token.issued > facts.tokens_valid_after:
+        if asked.token.jti in facts.dead_tokens or died_by_a_stop(asked.client, asked.token.issued, facts):
             return Code.TOKEN_REVOKED
         if not now < asked.token.expires:
             return Code.TOKEN_EXPIRED

@@ -101,7 +101,7 @@ def _verdict(issued: Issued) -> Verdict:
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     if stands_on_api_scopes:
-        if not issued.issued.timestamp() > known.tokens_valid_after:
+        if policy.died_by_a_stop(caller.client_id, issued.issued.timestamp(), known):
             return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
         return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
     if target.kind == System.Kind.MCP:

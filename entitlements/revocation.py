@@ -37,7 +37,7 @@ from . import (
     tokens,
 )
 from .errors import DomainError, NotFound, ReasonRequired
-from .models import Agent, Client, IssuedToken, Person, Revocation, SigningKey, System, Tool
+from .models import Agent, Client, IssuedToken, Person, Revocation, Session, SigningKey, System, Tool
 
 RECEIPT_TYP: Final = "mandate-receipt+jwt"
 
@@ -75,6 +75,7 @@ def _commit(target: Target, *, by: Principal, reason: str) -> Revocation:
         raise UnknownTarget(type=target.type, known=sorted(VERBS))
     if not reason.strip():
         raise ReasonRequired
+    began = clock.now()
     VERBS[target.type](target.id, by, reason)
     revocation = Revocation.objects.create(
         target_type=target.type,
@@ -83,6 +84,7 @@ def _commit(target: Target, *, by: Principal, reason: str) -> Revocation:
         by=str(by),
         committed_at=clock.now(),
         change_id=changes.last_noted(),
+        covered=_covered(target, began),
         residual=residual(target),
     )
     log.record(
@@ -136,6 +138,7 @@ def _statement(revocation: Revocation) -> dict[str, Any]:
         "committed_at": revocation.committed_at.isoformat(),
         "acknowledged": revocation.acknowledged,
         "missing": revocation.missing,
+        "covered": revocation.covered,
         "residual": revocation.residual,
     }
 
@@ -206,6 +209,20 @@ def _uuid(text: str) -> UUID:
 
 def _links(target: Target) -> list[str]:
     return [] if target.type == "everything" else [str(target)]
+
+
+def _covered(target: Target, began: datetime) -> dict[str, int]:
+    """Count what the stop has ended: access tokens and ID-JAGs that were alive when it `began`, and open sessions."""
+    tokens_then = IssuedToken.objects.filter(Q(revoked_at=None) | Q(revoked_at__gte=began), expires_at__gt=began)
+    rows = tokens_then.filter(_touched(target)).values_list("kind").annotate(Count("pk", distinct=True))
+    counts = dict(rows.order_by("kind"))
+    whose = {"session": "pk", "client": "client__client_id", "person": "person__login"}.get(target.type)
+    ended = Session.objects.filter(ended_at__gte=began, **{whose: target.id}) if whose else Session.objects.none()
+    return {
+        "access_tokens": counts.get(IssuedToken.Kind.ACCESS_TOKEN, 0),
+        "id_jags": counts.get(IssuedToken.Kind.ID_JAG, 0),
+        "sessions": ended.count(),
+    }
 
 
 def residual(target: Target) -> list[dict[str, Any]]:

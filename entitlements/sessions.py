@@ -8,6 +8,7 @@ from http import HTTPStatus
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -66,12 +67,7 @@ def begin(
     if created:
         log.record(
             Action.SESSION_BEGUN,
-            about=[
-                f"session:{session.pk}",
-                f"agent:{agent.slug}",
-                f"person:{person.login}",
-                f"client:{client.client_id}",
-            ],
+            about=_about(session.pk, agent.slug, client=client.client_id, person=person.login),
             by=agent.principal,
         )
     return session, created
@@ -82,34 +78,41 @@ def end(session_id: UUID, *, by: Principal, reason: str) -> Session:
     """End a session and with it every token that names it. Raises NotFound and SessionEnded."""
     locks.exclusive((Lock.SESSION, session_id))
     try:
-        session = Session.objects.select_related("agent", "person").get(pk=session_id)
+        session = Session.objects.select_related("agent", "person", "client").get(pk=session_id)
     except Session.DoesNotExist as error:
         raise NotFound from error
     if session.ended_at is not None:
         raise SessionEnded
     session.ended_at, session.end_reason = clock.now(), reason
     session.save(update_fields=["ended_at", "end_reason"])
-    links = [f"session:{session.pk}", f"agent:{session.agent.slug}"]
+    person = session.person.login if session.person else None
+    links = _about(session.pk, session.agent.slug, client=session.client.client_id, person=person)
     log.record(Action.SESSION_ENDED, about=links, by=by, reason=reason)
     changes.note(changes.Kind.SESSION, f"session:{session.pk}", agent_id=session.agent_id)
     return session
 
 
-def end_all_of(person: Person, *, by: Principal, reason: str) -> int:
-    """End every open session of a person, in the running transaction; returns how many."""
+def end_all_of(which: QuerySet[Session], subject: str, *, by: Principal, reason: str) -> int:
+    """End the open ones of some sessions, in the running transaction; returns how many.
+
+    `subject` names in the change feed whose sessions they were, as "kind:name".
+    """
     rows = list(
-        Session.objects.filter(person=person, ended_at=None)
+        which.filter(ended_at=None)
         .select_for_update(of=("self",))
-        .values_list("pk", "agent__slug", "agent_id")
+        .values_list("pk", "agent__slug", "client__client_id", "person__login", "agent_id")
     )
-    Session.objects.filter(pk__in=[pk for pk, _, _ in rows]).update(ended_at=clock.now(), end_reason=reason)
-    log.record_many(
-        Action.SESSION_ENDED,
-        [
-            log.Row(about=(f"session:{pk}", f"agent:{slug}", f"person:{person.login}"), reason=reason)
-            for pk, slug, _ in rows
-        ],
-        by=by,
-    )
-    changes.note_many(changes.Kind.SESSION, {agent_id for _, _, agent_id in rows}, f"person:{person.login}")
+    Session.objects.filter(pk__in=[row[0] for row in rows]).update(ended_at=clock.now(), end_reason=reason)
+    told = [
+        log.Row(about=_about(pk, agent, client=client, person=person), reason=reason)
+        for pk, agent, client, person, _ in rows
+    ]
+    log.record_many(Action.SESSION_ENDED, told, by=by)
+    changes.note_many(changes.Kind.SESSION, {row[-1] for row in rows}, subject)
     return len(rows)
+
+
+def _about(pk: UUID, agent: str, *, client: str, person: str | None) -> list[str]:
+    """Return how the events of a session are found again."""
+    links = [f"session:{pk}", f"agent:{agent}", f"client:{client}"]
+    return [*links, f"person:{person}"] if person else links

@@ -154,7 +154,8 @@ class AgentFacts:
 
     `agent_until`: the end of an ephemeral agent. `owner_until`: an agent whose owner left
     works on until then, so that an heir can be found, and no longer. `tokens_valid_after`:
-    whatever was issued at or before it is dead, so that restoring an agent does not bring old tokens back. `offers`
+    whatever was issued at or before it is dead, so that restoring an agent does not bring old tokens back;
+    `client_tokens_valid_after` says the same of what one client was issued. `offers`
     lists the entitlements that could be requested for a tool; it only serves remedies.
     """
 
@@ -172,6 +173,7 @@ class AgentFacts:
     owner_until: float = math.inf
     agent_until: float = math.inf
     tokens_valid_after: float = -math.inf
+    client_tokens_valid_after: Mapping[str, float] = field(default_factory=dict)
     stopped: str = ""
     guardrails: tuple[Guardrail, ...] = ()
     offers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)

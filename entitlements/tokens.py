@@ -31,7 +31,7 @@ AUTHENTICATION: Final = ("auth_time", "acr", "amr")
 """The claims about the person's sign-in that travel from the ID token to the ID-JAG and on to the access token."""
 
 _SCRIPT: Final = """
-SELECT c.status, y.status,
+SELECT c.status, extract(epoch FROM c.tokens_valid_after)::float8, y.status,
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on)
 FROM entitlements_client c, entitlements_system y WHERE c.id = %s AND y.id = %s
 """
@@ -183,7 +183,7 @@ def facts_of_script(caller: Caller, target: Target) -> AgentFacts | None:
     row = prepared.row(_SCRIPT, [caller.pk, target.pk])
     if row is None:
         return None
-    client, system, stopped = row
+    client, valid_after, system, stopped = row
     return AgentFacts(
         agent="",
         position=0,
@@ -194,6 +194,7 @@ def facts_of_script(caller: Caller, target: Target) -> AgentFacts | None:
         systems={target.slug: Status(system)},
         tools={},
         lines={},
+        tokens_valid_after=float("-inf") if valid_after is None else valid_after,
         stopped=stopped or "",
     )
 

@@ -12,7 +12,7 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements import changes
 from entitlements.errors import ReasonRequired
-from entitlements.models import Agent, ApiToken, GatewayNode, IssuedToken, Session, SigningKey
+from entitlements.models import Agent, ApiToken, Client, GatewayNode, IssuedToken, Session, SigningKey
 
 from .models import Invitation
 
@@ -42,6 +42,7 @@ def after_restore(*, by: Principal, reason: str) -> Ended:
     Invitation.objects.filter(used_at=None, expires_at__gt=now).update(expires_at=now)
     GatewayNode.objects.all().delete()
     Agent.objects.update(tokens_valid_after=now)
+    Client.objects.update(tokens_valid_after=now)
     ended = Ended(
         keys=SigningKey.objects.exclude(state=SigningKey.State.WITHDRAWN).update(
             state=SigningKey.State.WITHDRAWN, sealed_private=b"", withdrawn_at=now

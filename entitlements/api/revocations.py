@@ -87,7 +87,10 @@ class TargetShown(Shown):
 
 
 class RevocationShown(Shown):
-    """Who obeyed after how long, who fell silent, what may outlive it elsewhere, and the signed receipt of it."""
+    """What it ended, who obeyed after how long, who fell silent, what may outlive it elsewhere, and the signed receipt.
+
+    `covered` counts access tokens, ID-JAGs and sessions; it is empty on revocations from before they were counted.
+    """
 
     id = serializers.UUIDField()
     target = TargetShown(source="*")
@@ -95,6 +98,7 @@ class RevocationShown(Shown):
     reason = serializers.CharField()
     position = serializers.IntegerField(allow_null=True)
     committed_at = serializers.DateTimeField()
+    covered = serializers.DictField(child=serializers.IntegerField())
     acknowledged = serializers.ListField(child=serializers.DictField())
     missing = serializers.ListField(child=serializers.DictField())
     residual = serializers.ListField(child=serializers.DictField())

@@ -22,6 +22,7 @@ class Client(AbstractApplication):
     """How an agent (or a script of a person) authenticates. Its secret, if any, is 256 random bits under SHA-256.
 
     `idle` says what became of it because nobody used it, since `idle_since`; empty then tells when it was kept.
+    Whatever was issued to the client at or before `tokens_valid_after` is dead, so that enabling it brings none back.
     """
 
     class Auth(models.TextChoices):
@@ -46,6 +47,7 @@ class Client(AbstractApplication):
     api_scopes = models.JSONField(default=list, blank=True)
     idle = models.CharField(max_length=16, choices=Idle.choices, blank=True, default="", db_default="")
     idle_since = models.DateTimeField(null=True, blank=True)
+    tokens_valid_after = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager[Client]] = models.Manager()
 

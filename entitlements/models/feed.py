@@ -41,7 +41,10 @@ class GatewayNode(models.Model):
 
 
 class Revocation(models.Model):
-    """What was stopped, and the stored receipt: which node obeyed after how long, and what may outlive it elsewhere."""
+    """What was stopped, and the stored receipt: which node obeyed after how long, and what may outlive it elsewhere.
+
+    `covered` counts what it ended: access tokens and ID-JAGs that were alive, and open sessions.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     target_type = models.CharField(max_length=16)
@@ -53,6 +56,7 @@ class Revocation(models.Model):
     committed_at = models.DateTimeField()
     acknowledged = models.JSONField(default=list)
     missing = models.JSONField(default=list)
+    covered = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     residual = models.JSONField(default=list)
     receipt = models.TextField(blank=True)
 

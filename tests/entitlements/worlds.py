@@ -165,6 +165,11 @@ SPOILERS: tuple[Spoiler, ...] = (
     Spoiler("client disabled", Code.CLIENT_DISABLED, lambda w: _set(w, clients={"claude": Status.DISABLED})),
     Spoiler("token revoked", Code.TOKEN_REVOKED, lambda w: _set(w, dead_tokens={"token-1"})),
     Spoiler("token from before a stop", Code.TOKEN_REVOKED, lambda w: _set(w, tokens_valid_after=NOW - 30)),
+    Spoiler(
+        "token from before a stop of its client",
+        Code.TOKEN_REVOKED,
+        lambda w: _set(w, client_tokens_valid_after={"claude": NOW - 30}),
+    ),
     Spoiler("token expired", Code.TOKEN_EXPIRED, lambda w: _token(w, expires=w.now)),
     Spoiler("session unknown", Code.SESSION_UNKNOWN, lambda w: _set(w, sessions={})),
     Spoiler("session of someone else", Code.SESSION_UNKNOWN, lambda w: _session(w, person="mallory")),

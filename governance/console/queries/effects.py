@@ -56,7 +56,7 @@ def _grants(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
     found: dict[str, Callable[[], Q]] = {
         "grant": lambda: Q(pk=thing.pk),
         "agent": lambda: Q(agent=thing),
-        "client": lambda: Q(agent=thing.agent) if thing.agent else Q(pk=None),
+        "client": lambda: Q(pk__in=[]),  # its agent keeps its access, for its other clients
         "person": lambda: Q(
             pk__in=thing.grant_subjects.values("grant").union(Grant.objects.filter(agent__sponsor=thing).values("pk"))
         ),

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import addresses, grants, signing
+from entitlements import addresses, clients, grants, signing
 from entitlements.models import Client, IssuedToken, System
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World
@@ -173,6 +173,15 @@ def test_a_caller_that_was_stopped_may_not_ask_any_more(node: Gateway, here: Wor
     token = caller()
     assert ask(node, question(here), token).status_code == 200
     IssuedToken.objects.filter(system__slug="mandate").update(revoked_at=clock.now(), revoke_reason="test")
+
+    assert ask(node, question(here), token).status_code == 401
+
+
+def test_a_caller_that_was_stopped_and_is_back_asks_with_a_new_token_only(node: Gateway, here: World) -> None:
+    token = caller()
+    client = Client.objects.latest("pk")
+    clients.disable(client, by=SYSTEM, reason="leaked")
+    clients.enable(client, by=SYSTEM, reason="its secret is new")
 
     assert ask(node, question(here), token).status_code == 401
 

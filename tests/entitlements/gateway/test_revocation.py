@@ -16,7 +16,7 @@ import pytest
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, changes, grants, revocation
+from entitlements import agents, changes, clients, grants, jws, revocation
 from entitlements.models import GatewayNode
 from entitlements.revocation import Target
 from governance import reviews
@@ -153,15 +153,55 @@ def test_a_call_under_way_is_cut_when_its_grant_goes(node: Gateway, modern: Scri
     world.wait_until(lambda: here.calls() == ["call.allowed", "call.indeterminate"], 5)
 
 
-def test_an_open_stream_ends_within_two_seconds_of_the_revocation(node: Gateway, here: World) -> None:
-    token = here.token()
-    session = hello(node, here, token)
-    began = 0.0
+def test_revoking_one_client_ends_its_calls_and_streams_and_refuses_none_of_another_client_of_its_agent(
+    node: Gateway, second: Gateway, modern: Scripted
+) -> None:
+    here = world.build(modern.url, tool="act", schema=DO)
+    other = here.with_another_client()
+    mine, theirs = here.token(), other.token()
+    cut, kept = hello(node, here, mine), hello(node, other, theirs)
+    refused: list[str] = []
+    is_over = threading.Event()
+
+    def keep_calling() -> None:
+        while not is_over.is_set():
+            refused.extend(filter(None, (denial(each.call(other, theirs, do="answer")) for each in (node, second))))
+
+    caller = threading.Thread(target=keep_calling)
+    with listening(node, here, mine, cut) as ending, listening(node, other, theirs, kept) as staying:
+        caller.start()
+        receipt = revocation.revoke(Target("client", here.client.client_id), by=SYSTEM, reason="its key leaked")
+        assert list(ending) in ([], [""])
+        answers = [denial(each.call(here, mine, do="answer")) for each in (node, second)]
+        is_over.set()
+        caller.join(10)
+        assert node.call(other, theirs, do="answer").status_code == 200
+        assert next(staying) == ""  # what ends a comment; the stream itself goes on
+    clients.enable(here.client, by=SYSTEM, reason="its key is new")
+
+    assert (answers, refused) == (["client_disabled"] * 2, [])
+    assert receipt.covered == {"access_tokens": 1, "id_jags": 0, "sessions": 1}
+    assert jws.read(receipt.receipt).claims["covered"] == receipt.covered
+    back = [each.call(here, mine, do="answer") for each in (node, second)]
+    assert [(each.status_code, each.json()["error"]["data"]["code"]) for each in back] == [(401, "token_revoked")] * 2
+
+
+@contextlib.contextmanager
+def listening(node: Gateway, here: World, token: str, session: str) -> Iterator[Iterator[str]]:
+    """Hold the stream of a client session open, and hand out its lines after the first comment."""
     address = f"{node.base}/gw/{here.system.slug}/mcp"
     headers = {"Authorization": f"Bearer {token}", "Mcp-Session-Id": session, "Accept": "text/event-stream"}
     with httpx2.stream("GET", address, headers=headers, timeout=10) as stream:
         lines = stream.iter_lines()
         assert next(lines) == ": keep-alive"
+        yield lines
+
+
+def test_an_open_stream_ends_within_two_seconds_of_the_revocation(node: Gateway, here: World) -> None:
+    token = here.token()
+    session = hello(node, here, token)
+    began = 0.0
+    with listening(node, here, token, session) as lines:
         began = time.monotonic()
         agents.suspend(here.agent, by=SYSTEM, reason="test")
         assert list(lines) in ([], [""])

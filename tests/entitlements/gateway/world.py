@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,14 @@ class World:
         TokenGrant.objects.create(token=row, grant=self.grant)
         typ = claims.pop("typ", "at+jwt")
         return signing.sign(f"as/{self.system.slug}", {k: v for k, v in claims.items() if v is not None}, typ)
+
+    def with_another_client(self) -> World:
+        """Return the same world by another client of its agent, in a session of its own."""
+        client, _ = make.client(self.agent, f"client-{uuid.uuid4().hex[:8]}")
+        session = Session.objects.get(pk=self.session.pk)
+        session.pk, session.client, session._state.adding = uuid.uuid4(), client, True
+        session.save()
+        return replace(self, client=client, session=session)
 
     def events(self, link: str = "") -> list[Event]:
         """Return the events about this agent, or about `link`, in order."""

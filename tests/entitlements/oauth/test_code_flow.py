@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, people, signing
+from entitlements import agents, clients, people, signing
 from entitlements.models import (
     AuthorizationCode,
     Client,
@@ -173,6 +173,15 @@ def test_who_was_disabled_after_agreeing_gets_nothing(world: World, public: Clie
     assert answer.body["code"] in {"person_disabled", "agent_suspended", "sponsor_disabled", "client_disabled"}
     assert not OAuthAccessToken.objects.exists()
     assert [event.code for event in worlds.refusals()] == [answer.body["code"]]
+
+
+def test_a_code_from_before_its_client_was_stopped_stays_dead_when_the_client_is_back(
+    world: World, public: Client
+) -> None:
+    code = agree(world)["code"]
+    clients.disable(public, by=SYSTEM, reason="leaked")
+    clients.enable(public, by=SYSTEM, reason="looked at")
+    assert redeem(world, code).error == (400, "invalid_grant", "token_revoked")
 
 
 @pytest.mark.parametrize(
