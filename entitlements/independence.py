@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from http import HTTPStatus
 
+from django.db.models import Expression, F, Func, TextField, Value
+
 from audit import context, timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
@@ -30,13 +32,19 @@ class OwnAppointment(DomainError):
 
 
 def accounts_of(person: Person) -> list[Person]:
-    """Return every account of one human, hers first: those that share an address of mail, whoever is active.
+    """Return every account of one human, this one first: those whose addresses lead to one mailbox, active or not.
 
+    Which addresses do is said by the database's function `entitlements_mailbox`, the rule of `mailboxes.mailbox`.
     What stands against one account stands against all of them: a second account is no second person.
     """
     if not person.email:
         return [person]
-    return [person, *Person.objects.filter(email__iexact=person.email).exclude(pk=person.pk).order_by("pk")]
+    rows = Person.objects.alias(mailbox=_mailbox(F("email"))).filter(mailbox=_mailbox(Value(person.email)))
+    return [person, *rows.exclude(pk=person.pk).order_by("pk")]
+
+
+def _mailbox(email: Expression | F) -> Func:
+    return Func(email, function="entitlements_mailbox", output_field=TextField())
 
 
 def same_human(one: Person | None, other: Person | None) -> bool:

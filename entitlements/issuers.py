@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -36,7 +37,8 @@ SELECT id, issuer, jwks_uri, jwks::text, algorithms::text, strict_single_use FRO
 WHERE issuer = %s AND purpose = %s AND enabled
 """
 _PERSON: Final = """
-SELECT p.id, p.login, p.is_active FROM entitlements_identity i JOIN entitlements_person p ON p.id = i.person_id
+SELECT p.id, p.login, p.is_active, p.sign_ins_valid_after
+FROM entitlements_identity i JOIN entitlements_person p ON p.id = i.person_id
 WHERE i.issuer_id = %s AND i.subject = %s
 """
 
@@ -73,10 +75,13 @@ def trusted(issuer: object, purpose: str) -> Trusted | None:
     return Trusted(pk, name, jwks_uri, jwks, tuple(json.loads(algorithms)) or USUAL, is_used_once)
 
 
-def person(issuer: Trusted, subject: str) -> tuple[int, str, bool] | None:
-    """Find the person (key, login, active) of an issuer's subject: by both, never by one of them (EMA-R-15)."""
+def person(issuer: Trusted, subject: str) -> tuple[int, str, bool, datetime | None] | None:
+    """Find the person of an issuer's subject: by both, never by one of them (EMA-R-15).
+
+    Returns key, login, whether they are active, and after which moment their sign-ins count.
+    """
     row = prepared.row(_PERSON, [issuer.pk, subject])
-    return (row[0], row[1], row[2]) if row else None
+    return (row[0], row[1], row[2], row[3]) if row else None
 
 
 def check(unverified: jws.Unverified, issuer: Trusted) -> Mapping[str, Any]:

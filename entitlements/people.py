@@ -170,14 +170,18 @@ def check_manager(person: Person, manager: Person) -> None:
 
 @transaction.atomic
 def disable(person: Person, *, by: Principal, reason: str) -> Person:
-    """Shut a person out at once, and everything that acts for them. Twice changes and records nothing."""
+    """Shut a person out at once, and everything that acts for them. Twice changes and records nothing.
+
+    Their sign-ins, agents' sessions and personal tokens end for good: enabling them later brings none back.
+    """
     locked = _locked(person)
     if not locked.is_active:
         return locked
-    locked.is_active, locked.disabled_at = False, clock.now()
-    locked.devices_valid_after = locked.disabled_at
-    locked.save(update_fields=["is_active", "disabled_at", "devices_valid_after"])
+    locked.is_active = False
+    locked.disabled_at = locked.sign_ins_valid_after = clock.now()
+    locked.save(update_fields=["is_active", "disabled_at", "sign_ins_valid_after"])
     log.record(Action.PERSON_DISABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
+    _end_api_tokens(locked, by=by, reason=reason)
     sessions.end_all_of(Session.objects.filter(person=locked), f"person:{locked.login}", by=by, reason=reason)
     Agent.objects.filter(sponsor=locked).update(tokens_valid_after=locked.disabled_at)
     changes.note(changes.Kind.PERSON, f"person:{locked.login}")
@@ -188,7 +192,7 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
 
 @transaction.atomic
 def enable(person: Person, *, by: Principal, reason: str) -> Person:
-    """Let a disabled person in again, as somebody else than who shut them out.
+    """Let a disabled person in again, as another person than the one who shut them out. They sign in anew.
 
     A people source lets in whom it shut out itself, and says so by its own row. Raises SecondPersonNeeded, and
     KeptBySource while a people source says that they have left.
@@ -200,11 +204,24 @@ def enable(person: Person, *, by: Principal, reason: str) -> Person:
         independence.check_start(f"person:{locked.login}", Action.PERSON_DISABLED, by)
     if SourcedPerson.objects.filter(person=locked, active=False).exists():
         raise KeptBySource
-    locked.is_active, locked.disabled_at = True, None
-    locked.save(update_fields=["is_active", "disabled_at"])
+    locked.is_active, locked.disabled_at, locked.sign_ins_valid_after = True, None, clock.now()
+    locked.save(update_fields=["is_active", "disabled_at", "sign_ins_valid_after"])
     log.record(Action.PERSON_ENABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
+    _end_api_tokens(locked, by=by, reason=reason)  # of those who were disabled before their tokens ended with that
     changes.note(changes.Kind.PERSON, f"person:{locked.login}")
     return locked
+
+
+def _end_api_tokens(person: Person, *, by: Principal, reason: str) -> None:
+    """End every personal token of a person, in the running transaction, with an event each."""
+    living = ApiToken.objects.select_for_update().filter(person=person, revoked_at=None).order_by("pk")
+    ended = list(living.values_list("pk", "label"))
+    ApiToken.objects.filter(pk__in=[pk for pk, _ in ended]).update(revoked_at=clock.now())
+    told = [
+        log.Row(about=(f"person:{person.login}",), reason=reason, detail={"label": label, "number": pk})
+        for pk, label in ended
+    ]
+    log.record_many(Action.API_TOKEN_REVOKED, told, by=by)
 
 
 def _locked(person: Person) -> Person:

@@ -26,7 +26,7 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import independence, provisioning
+from . import independence, mailboxes, provisioning
 from .errors import DomainError, NotFound, Stale
 from .independence import OwnAppointment
 from .models import PeopleSource, Person, SourcedPerson
@@ -214,7 +214,7 @@ class _Own:
         self._source = source
         giver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
         own = {each.pk for each in independence.accounts_of(giver)} if giver else set[int]()
-        self._address = giver.email.lower() if giver else ""
+        self._mailbox = mailboxes.mailbox(giver.email) if giver else ""
         people = source.people.filter(removed_at=None).select_related("person")
         self._known = {entry.user_name.lower(): entry for entry in people}
         self._own = {name: entry for name, entry in self._known.items() if entry.person_id in own}
@@ -239,7 +239,7 @@ class _Own:
         return bool(gains) or row.said.email.lower() != entry.person.email.lower()
 
     def _has_address(self, row: Row) -> bool:
-        return bool(self._address) and row.said.email.lower() == self._address
+        return bool(self._mailbox) and mailboxes.mailbox(row.said.email) == self._mailbox
 
 
 def _plain(manager: str) -> str:

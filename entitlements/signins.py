@@ -30,7 +30,8 @@ SIGNED_IN_AT: Final = "signed_in_at"
 
 _PRINCIPALS: Final = f"""
 SELECT c.status, a.status, s.is_active,
-       extract(epoch FROM greatest(a.tokens_valid_after, c.tokens_valid_after))::float8, p.login, p.is_active,
+       extract(epoch FROM greatest(a.tokens_valid_after, c.tokens_valid_after, p.sign_ins_valid_after))::float8,
+       p.login, p.is_active,
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
        {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8
 FROM entitlements_client c

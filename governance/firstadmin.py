@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
 from django.db import transaction
+from django.db.models import F, Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -64,7 +65,7 @@ def make_link(person: Person, *, by: Principal, reason: str, again: bool = False
 def accept(token: str, password: str) -> Person:
     """Let the person of a link set her password; the link is spent. Raises InvitationSpent."""
     now = clock.now()
-    alive = Invitation.objects.filter(digest=digest(token), used_at=None, expires_at__gt=now, person__is_active=True)
+    alive = _alive(token, now).filter(person__is_active=True)
     if not alive.update(used_at=now):
         raise InvitationSpent
     person = Person.objects.get(invitations__digest=digest(token))
@@ -76,11 +77,17 @@ def accept(token: str, password: str) -> Person:
 
 def holder(token: str) -> Person:
     """Return whom a link is for, while it is good. Raises InvitationSpent."""
-    alive = Invitation.objects.filter(digest=digest(token), used_at=None, expires_at__gt=clock.now())
-    found = alive.select_related("person").first()
+    found = _alive(token, clock.now()).select_related("person").first()
     if found is None or not found.person.is_active:
         raise InvitationSpent
     return found.person
+
+
+def _alive(token: str, now: datetime) -> QuerySet[Invitation]:
+    """Find the link while it is good. One from before its person was disabled is dead, also when they are back."""
+    last = F("person__sign_ins_valid_after")
+    unspent = Invitation.objects.filter(digest=digest(token), used_at=None, expires_at__gt=now)
+    return unspent.filter(Q(person__sign_ins_valid_after=None) | Q(made_at__gt=last))
 
 
 def digest(token: str) -> str:

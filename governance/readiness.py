@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from audit import anchors, chain, clock
 from audit.models import Checkpoint
+from entitlements import mailboxes
 from entitlements.errors import DomainError
 from entitlements.models import Identity, Person, Role, TrustedIssuer
 from entitlements.words import Risk
@@ -126,12 +127,18 @@ def _came_in(issuer: str) -> tuple[str, datetime] | None:
 
 
 def administrators() -> list[tuple[Person, datetime]]:
-    """Return the administrators who can sign in with a second factor, each with when they first had one."""
+    """Return the administrators who can sign in with a second factor, each with when they first had one.
+
+    Of several accounts of one human the first counts.
+    """
     factors: dict[str, Any] = {
         "authenticator__type__in": [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN],
     }
     rows = Person.objects.holding(Role.ADMIN).filter(**factors).annotate(factor_at=Min("authenticator__created_at"))
-    return [(person, person.factor_at) for person in rows.order_by("factor_at")]
+    humans: dict[str, tuple[Person, datetime]] = {}
+    for person in rows.order_by("factor_at"):
+        humans.setdefault(mailboxes.human(person.email, person.login), (person, person.factor_at))
+    return list(humans.values())
 
 
 def second_admin() -> State:

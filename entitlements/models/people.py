@@ -7,8 +7,9 @@ from typing import ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Now, Upper
+from django.utils.crypto import salted_hmac
 
 from audit import clock
 from audit.context import Principal
@@ -43,7 +44,11 @@ class PersonManager(BaseUserManager["Person"]):
 
 
 class Person(AbstractBaseUser):
-    """A human user. `login` is the stable name used in the record; a login is never given to somebody else."""
+    """A human user. `login` is the stable name used in the record; a login is never given to another person.
+
+    `sign_ins_valid_after` is when the person was last disabled or enabled: what proved who they are before it, a
+    session of a browser or a code, proves nothing any more.
+    """
 
     login = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200)
@@ -51,7 +56,7 @@ class Person(AbstractBaseUser):
     manager = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="reports")
     is_active = models.BooleanField(default=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
-    devices_valid_after = models.DateTimeField(null=True, blank=True)
+    sign_ins_valid_after = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "login"
@@ -67,7 +72,10 @@ class Person(AbstractBaseUser):
             ),
             models.CheckConstraint(name="nobody_manages_themselves", condition=~Q(manager=F("id"))),
         ]
-        indexes: ClassVar = [models.Index(Upper("email"), name="person_by_mail")]
+        indexes: ClassVar = [
+            models.Index(Upper("email"), name="person_by_mail"),
+            models.Index(Func(F("email"), function="entitlements_mailbox"), name="person_by_mailbox"),
+        ]
 
     def __str__(self) -> str:
         return self.login
@@ -76,6 +84,16 @@ class Person(AbstractBaseUser):
     def principal(self) -> Principal:
         """Who this is in the record."""
         return Principal("person", self.login)
+
+    def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
+        """Return what a session of a browser must hold to be this person's: Django compares it at each request.
+
+        It changes with the password and with `sign_ins_valid_after`, so that no session outlives a disabling.
+        """
+        if self.sign_ins_valid_after is None:
+            return super()._get_session_auth_hash(secret)  # type: ignore[misc,no-any-return]
+        said = f"{self.password} {self.sign_ins_valid_after.timestamp()}"
+        return salted_hmac("entitlements.models.Person", said, secret=secret, algorithm="sha256").hexdigest()
 
     def has_role(self, *roles: str) -> bool:
         """Whether the person is active and holds any of the roles."""

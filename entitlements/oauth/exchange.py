@@ -158,6 +158,7 @@ def _own_person(claims: Mapping[str, Any]) -> Subject:
     person = Person.objects.filter(login=login).first()
     if person is None:
         raise refusals.invalid_grant("Nobody is known under this subject.", "person_unknown")
+    _check_after(claims, person.sign_ins_valid_after)
     return Subject.of(person)
 
 
@@ -166,7 +167,16 @@ def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
     found = issuers.person(issuer, jws.text(claims, "sub"))
     if found is None:
         raise refusals.invalid_grant("Nobody is known under this issuer's subject.", "person_unknown")
-    return Subject(*found)
+    pk, login, is_active, valid_after = found
+    _check_after(claims, valid_after)
+    return Subject(pk, login, is_active)
+
+
+def _check_after(claims: Mapping[str, Any], valid_after: datetime | None) -> None:
+    """Refuse what an issuer signed before the person was last disabled or enabled: it is in whole seconds."""
+    if valid_after is not None and not (jws.moment(claims, "iat") or 0.0) >= int(valid_after.timestamp()):
+        sentence = "The person was disabled after this sign-in. They sign in again, which gives a new token."
+        raise refusals.invalid_grant(sentence, "token_revoked")
 
 
 def sign_in_of(issuer: str, subject: str, signed_in: idtokens.SignedIn, agent: str) -> SignIn:

@@ -57,5 +57,5 @@ def _name(login: str) -> str:
 
 
 def _fingerprint(person: Person) -> str:
-    parts = (str(person.pk), person.password, str(person.devices_valid_after))
+    parts = (str(person.pk), person.password, str(person.sign_ins_valid_after))
     return salted_hmac(_SALT, "\0".join(parts), algorithm="sha256").hexdigest()

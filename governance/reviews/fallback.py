@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from entitlements import mailboxes
 from entitlements.errors import DomainError
 from entitlements.models import Group
 
@@ -47,7 +48,7 @@ def fit(slug: str) -> Group | None:
 
 
 def read(groups: Iterable[int]) -> dict[int, Asked]:
-    """Read who would be asked in each group now; accounts with one address of mail are one person."""
+    """Read who would be asked in each group now; accounts of one mailbox are one person."""
     slugs: dict[int, str] = {}
     everybody, here, humans = (
         defaultdict[int, set[str]](set),
@@ -60,7 +61,7 @@ def read(groups: Iterable[int]) -> dict[int, Asked]:
         everybody[pk] |= {login} - {None}
         if is_active:
             here[pk].add(login)
-            humans[pk].add(email.upper() or login)
+            humans[pk].add(mailboxes.human(email, login))
     return {
         pk: Asked(slug, frozenset(everybody[pk]), frozenset(here[pk]))
         if len(humans[pk]) >= FEWEST

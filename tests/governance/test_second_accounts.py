@@ -26,9 +26,14 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def company() -> Company:
-    """Return the company in which resa comes as rob and as ana as well."""
+    """Return the company in which resa comes as rob and as ana as well, each by another spelling of her address."""
     made = companies.found()
-    Person.objects.filter(login__in=["resa", "rob", "ana"]).update(email="Resa@Example.com")
+    for login, email in {
+        "resa": "Resa@Example.com",
+        "rob": "resa+2@example.com",
+        "ana": "re\u017fa@EXAMPLE.com.",
+    }.items():
+        Person.objects.filter(login=login).update(email=email)
     for each in (made.resa, made.rob, made.ana):
         each.refresh_from_db()
     return made

@@ -175,6 +175,16 @@ def test_who_was_disabled_after_agreeing_gets_nothing(world: World, public: Clie
     assert [event.code for event in worlds.refusals()] == [answer.body["code"]]
 
 
+def test_a_code_from_before_its_person_was_disabled_stays_dead_when_the_person_is_back(
+    world: World, public: Client
+) -> None:
+    code = agree(world)["code"]
+    people.disable(world.alice, by=SYSTEM, reason="left")
+    people.enable(world.alice, by=SYSTEM, reason="back")
+    assert redeem(world, code).error == (400, "invalid_grant", "token_revoked")
+    assert public.pk
+
+
 def test_a_code_from_before_its_client_was_stopped_stays_dead_when_the_client_is_back(
     world: World, public: Client
 ) -> None:

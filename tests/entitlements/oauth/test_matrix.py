@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -187,6 +188,17 @@ def test_restoring_the_agent_does_not_bring_an_old_assertion_back(world: World) 
     agents.restore(world.agent, by=SYSTEM, reason=WHY)
 
     assert attempt().error == (400, "invalid_grant", "token_revoked")
+
+
+def test_enabling_a_person_brings_no_sign_in_of_before_back(world: World) -> None:
+    before = int(time.time()) - 5
+    token, assertion = world.id_token(iat=before), world.id_jag()
+    people.disable(world.alice, by=SYSTEM, reason=WHY)
+    people.enable(world.alice, by=SYSTEM, reason=WHY)
+
+    assert world.exchange(subject_token=token).error == (400, "invalid_grant", "token_revoked")
+    assert world.redeem(assertion).error[:2] == (400, "invalid_grant")
+    assert world.exchange(subject_token=world.id_token(auth_time=before)).status == 200
 
 
 def test_a_used_up_assertion_is_not_used_up_by_a_refusal(world: World) -> None:
