@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,11 +15,11 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import changes, independence, locks, publickeys, seenagents, sessions
+from . import changes, credentials, independence, locks, publickeys, seenagents, sessions
 from .errors import DomainError, NotFound
 from .hooks import Hook
 from .locks import Lock
-from .models import Agent, Client, ClientAlias, Session, System
+from .models import Agent, Client, ClientAlias, ClientCredential, Session, System
 
 
 class ClientIdTaken(DomainError):
@@ -56,6 +57,18 @@ def _pass_guards(agent: Agent | None, api_scopes: Sequence[str]) -> None:
         GUARD.ask(agent, api_scopes)
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What came of asking for a client or a secret: the client once it works, else the credential that waits.
+
+    `secret` is shown this once to who asked (None for a client without one); it opens nothing while it waits.
+    """
+
+    client: Client | None
+    secret: str | None = field(default=None, repr=False)
+    waiting: ClientCredential | None = None
+
+
 @transaction.atomic
 def register(
     client_id: str,
@@ -67,44 +80,33 @@ def register(
     redirect_uris: Sequence[str] = (),
     api_scopes: Sequence[str] = (),
     by: Principal,
-) -> tuple[Client, str | None]:
-    """Register a client and return it with its new secret, shown this once (None unless it uses one).
+) -> Registered:
+    """Register a client. A client of an agent works at once if `by` is responsible for the agent, else once accepted.
 
-    Raises ClientIdTaken, AgentRetired, seenagents.ClientBlocked for a name that was seen and blocked,
-    publickeys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the guards raise.
+    Raises ClientIdTaken, AgentRetired, credentials.NoAcceptor, seenagents.ClientBlocked for a name that was seen and
+    blocked, publickeys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the guards raise.
     """
     if agent is not None:
         locks.shared([(Lock.AGENT, agent.pk)])  # whoever retires it waits for us, or we see it
-        _check_not_retired(agent.pk)
     if jwks or auth == Client.Auth.PRIVATE_KEY_JWT:
         publickeys.check_registered(jwks)
-    seenagents.check_not_blocked(client_id)
-    _pass_guards(agent, api_scopes)
+    lock_identifier(client_id)
     secret = secrets.token_urlsafe(32) if auth == Client.Auth.CLIENT_SECRET_BASIC else None
-    client = Client(
-        client_id=client_id,
-        name=name or client_id,
+    wanted = ClientCredential(
         agent=agent,
+        client_id=client_id,
+        purpose=ClientCredential.Purpose.CLIENT,
+        name=name or client_id,
         auth=auth,
         jwks=dict(jwks or {}),
         secret_sha256=secret_digest(secret) if secret else "",
-        client_secret="",  # the toolkit's own; ours is `secret_sha256`, and hashing nothing would cost half a second
-        hash_client_secret=False,
-        client_type=Client.CLIENT_PUBLIC if auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL,
-        authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
         redirect_uris=" ".join(redirect_uris),
         api_scopes=list(api_scopes),
-        algorithm=Client.NO_ALGORITHM,
     )
-    try:
-        with transaction.atomic():
-            client.save(force_insert=True)
-    except IntegrityError as error:
-        raise ClientIdTaken(client_id=client_id) from error
-    log.record(
-        Action.CLIENT_REGISTERED, about=_about(client), by=by, detail={"auth": auth, "api_scopes": list(api_scopes)}
-    )
-    return client, secret
+    _check_new(wanted)
+    if agent is None:
+        return Registered(_create(wanted, by=by), secret)
+    return _ask(wanted, secret, by=by)
 
 
 def secret_digest(secret: str) -> str:
@@ -113,19 +115,130 @@ def secret_digest(secret: str) -> str:
 
 
 @transaction.atomic
-def rotate_secret(client: Client, *, by: Principal, reason: str) -> tuple[Client, str]:
-    """Give a client another secret and return it, shown this once; the one before opens nothing from now on.
+def rotate_secret(client: Client, *, by: Principal, reason: str) -> Registered:
+    """Give a client another secret; for a client of an agent, at once if `by` is responsible, else once accepted.
 
-    Tokens that were issued live on for their minutes. Raises NotFound, and NoSecret for a client that uses none.
+    The secret before it works until then and opens nothing afterwards. Tokens that were issued live on for their
+    minutes. Raises NotFound, credentials.NoAcceptor, and NoSecret for a client that uses none.
     """
+    if client.agent_id is not None:
+        locks.shared([(Lock.AGENT, client.agent_id)])
+    lock_identifier(client.client_id)
     locked = _locked(client)
     if locked.auth != Client.Auth.CLIENT_SECRET_BASIC:
         raise NoSecret(auth=locked.auth)
     secret = secrets.token_urlsafe(32)
-    locked.secret_sha256 = secret_digest(secret)
+    wanted = ClientCredential(
+        agent=locked.agent,
+        client_id=locked.client_id,
+        purpose=ClientCredential.Purpose.SECRET,
+        name=locked.name,
+        auth=locked.auth,
+        secret_sha256=secret_digest(secret),
+        redirect_uris=locked.redirect_uris,
+        api_scopes=locked.api_scopes,
+        reason=reason,
+    )
+    if locked.agent is None:
+        return Registered(_set_secret(locked, wanted, by=by), secret)
+    return _ask(wanted, secret, by=by)
+
+
+def _ask(wanted: ClientCredential, secret: str | None, *, by: Principal) -> Registered:
+    credential = credentials.ask(wanted, by=by)
+    if credential.state == ClientCredential.State.ACCEPTED:
+        return Registered(put_in_force(credential, by=by), secret)
+    log.record(
+        Action.CLIENT_CREDENTIAL_PROPOSED,
+        about=credentials.about(credential),
+        by=by,
+        reason=credential.reason,
+        detail={**credential_detail(credential), "answer_by": credential.answer_by.isoformat()},
+    )
+    return Registered(None, secret, credential)
+
+
+def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
+    """Make a credential work that was just accepted, in the transaction and under the locks of who accepts.
+
+    Raises ClientIdTaken, AgentRetired, NotFound, seenagents.ClientBlocked, and what the guards raise.
+    """
+    if credential.purpose == ClientCredential.Purpose.SECRET:
+        current = Client.objects.filter(client_id=credential.client_id, agent=credential.agent_id).first()
+        if current is None:
+            raise NotFound
+        _check_not_retired(credential.agent_id)
+        return _set_secret(_locked(current), credential, by=by)
+    _check_new(credential)
+    return _create(credential, by=by)
+
+
+def lock_identifier(client_id: str) -> None:
+    """Be the only one who asks for, accepts or refuses a credential under this identifier until the end."""
+    locks.exclusive((Lock.CLIENT, f"credential:{client_id}"))
+
+
+def credential_detail(credential: ClientCredential) -> dict[str, Any]:
+    """Say of a credential what events about it hold."""
+    return {
+        "proposal": str(credential.pk),
+        "purpose": credential.purpose,
+        "auth": credential.auth,
+        "api_scopes": list(credential.api_scopes),
+        "asked_by": credential.asked_by,
+    }
+
+
+def _check_new(wanted: ClientCredential) -> None:
+    """Check what a new client has to pass both when it is asked for and when it is accepted."""
+    if wanted.agent_id is not None:
+        _check_not_retired(wanted.agent_id)
+    seenagents.check_not_blocked(wanted.client_id)
+    waiting = ClientCredential.objects.filter(client_id=wanted.client_id, state=ClientCredential.State.WAITING)
+    if Client.objects.filter(client_id=wanted.client_id).exists() or waiting.exclude(agent=wanted.agent_id).exists():
+        raise ClientIdTaken(client_id=wanted.client_id)
+    _pass_guards(wanted.agent if wanted.agent_id else None, wanted.api_scopes)
+
+
+def _create(wanted: ClientCredential, *, by: Principal) -> Client:
+    client = Client(
+        client_id=wanted.client_id,
+        name=wanted.name,
+        agent=wanted.agent if wanted.agent_id else None,
+        auth=wanted.auth,
+        jwks=wanted.jwks,
+        secret_sha256=wanted.secret_sha256,
+        client_secret="",  # the toolkit's own; ours is `secret_sha256`, and hashing nothing would cost half a second
+        hash_client_secret=False,
+        client_type=Client.CLIENT_PUBLIC if wanted.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
+        redirect_uris=wanted.redirect_uris,
+        api_scopes=wanted.api_scopes,
+        algorithm=Client.NO_ALGORITHM,
+    )
+    try:
+        with transaction.atomic():
+            client.save(force_insert=True)
+    except IntegrityError as error:
+        raise ClientIdTaken(client_id=wanted.client_id) from error
+    detail = {"auth": wanted.auth, "api_scopes": list(wanted.api_scopes), **_asked(wanted, by)}
+    log.record(Action.CLIENT_REGISTERED, about=_about(client), by=by, detail=detail)
+    return client
+
+
+def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> Client:
+    locked.secret_sha256 = wanted.secret_sha256
     locked.save(update_fields=["secret_sha256", "updated"])  # reviews tell the age of a secret by it
-    log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=reason)
-    return locked, secret
+    detail = _asked(wanted, by)
+    log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=wanted.reason, detail=detail)
+    return locked
+
+
+def _asked(wanted: ClientCredential, by: Principal) -> dict[str, Any]:
+    """Say who asked for a credential that another person accepted."""
+    if wanted.acceptor is None or wanted.asked_by == str(by):
+        return {}
+    return {"proposal": str(wanted.pk), "asked_by": wanted.asked_by}
 
 
 @transaction.atomic

@@ -113,13 +113,13 @@ def check_membership(people: Iterable[Person], *, by: Principal) -> None:
     """
     if by == SYSTEM or by.kind == "source":
         return
-    acting = Person.objects.filter(login__in=_behind(by))
+    acting = Person.objects.filter(login__in=behind(by))
     own = {account.pk for person in acting for account in accounts_of(person)}
     if by.kind == "agent" or any(person.pk in own for person in people):
         raise OwnAppointment
 
 
-def _behind(by: Principal) -> set[str]:
+def behind(by: Principal) -> set[str]:
     """Name by login who acts: a person, or whoever a script acts for, registered it, or was shown a secret of it."""
     told = timeline.about(str(by)).filter(action__in=[Action.CLIENT_REGISTERED, Action.CLIENT_SECRET_ROTATED])
     shown = [Principal.parse(each.actor) for each in told] if by.kind == "client" else []

@@ -14,6 +14,7 @@ from audit import clock, refusals
 from audit.context import SYSTEM
 
 from . import (
+    acceptance,
     addresses,
     answers,
     assertions,
@@ -55,6 +56,13 @@ def end_agents() -> None:
 def look_after_clients() -> None:
     """Hide, close and put away clients that nobody uses, and bring back those that are used again."""
     while lifecycle.step_clients():
+        pass
+
+
+@shared_task(ignore_result=True)
+def lapse_credentials() -> None:
+    """End credentials that were not accepted in time; they could not be accepted any longer before."""
+    while acceptance.lapse_due():
         pass
 
 

@@ -34,6 +34,7 @@ app.conf.beat_schedule = {
     "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
     "end-agents": {"task": "entitlements.tasks.end_agents", "schedule": MINUTE},
     "look-after-clients": {"task": "entitlements.tasks.look_after_clients", "schedule": HOUR},
+    "lapse-credentials": {"task": "entitlements.tasks.lapse_credentials", "schedule": HOUR},
     "end-roles": {"task": "entitlements.tasks.end_roles", "schedule": HOUR},
     "settle-revocations": {"task": "entitlements.tasks.settle_revocations", "schedule": 10.0},
     "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},

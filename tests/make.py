@@ -13,6 +13,7 @@ from entitlements import agents, clients, definitions, grants, people
 from entitlements.models import (
     Agent,
     Client,
+    ClientCredential,
     Entitlement,
     EntitlementTool,
     Grant,
@@ -157,12 +158,36 @@ def client(
     jwks: Mapping[str, Any] | None = None,
     api_scopes: Sequence[str] = (),
 ) -> tuple[Client, str]:
-    """Register a client of an agent; returns it and its secret (empty without one)."""
+    """Register a client, of an agent as its sponsor does; returns it and its secret (empty without one)."""
     if auth == Client.Auth.PRIVATE_KEY_JWT:
         jwks = jwks or {"keys": [PUBLIC_KEY]}
     client_id = client_id or _slug("client")
-    made, secret = clients.register(client_id, agent=of, auth=auth, jwks=jwks, api_scopes=api_scopes, by=SYSTEM)
-    return made, secret or ""
+    by = of.sponsor.principal if of else SYSTEM
+    made = clients.register(client_id, agent=of, auth=auth, jwks=jwks, api_scopes=api_scopes, by=by)
+    assert made.client is not None
+    return made.client, made.secret or ""
+
+
+def rewrite(of: Client, **fields: Any) -> Client:  # noqa: ANN401 - columns of a client
+    """Write columns of an agent's client as if its sponsor had asked for a client with them."""
+    assert of.agent is not None
+    for name, value in fields.items():
+        setattr(of, name, value)
+    now, sponsor = clock.now(), of.agent.sponsor
+    ClientCredential.objects.create(
+        **{name: getattr(of, name) for name in ("agent", "client_id", "auth", "jwks", "secret_sha256")},
+        **{name: getattr(of, name) for name in ("redirect_uris", "api_scopes")},
+        purpose="client",
+        state="accepted",
+        asked_by=str(sponsor.principal),
+        asked_at=now,
+        answer_by=now,
+        acceptor=sponsor,
+        answered_by=str(sponsor.principal),
+        answered_at=now,
+    )
+    of.save(update_fields=list(fields))
+    return of
 
 
 def request(

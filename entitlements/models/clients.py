@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from oauth2_provider.models import (
     AbstractAccessToken,
     AbstractApplication,
@@ -15,7 +16,10 @@ from oauth2_provider.models import (
     AbstractRefreshToken,
 )
 
+from audit import clock
+
 from .catalog import Agent, System
+from .people import Person
 
 
 class Client(AbstractApplication):
@@ -70,6 +74,81 @@ class Client(AbstractApplication):
     def is_usable_now(self) -> bool:
         """Whether the client may authenticate at all."""
         return self.status == self.Status.ACTIVE
+
+
+class ClientCredential(models.Model):
+    """A key or a secret for a client of an agent: who asked for it, and who accepted it for the agent. Kept for good.
+
+    Only what the client's own row holds works, so a credential that waits here opens nothing. `askers` are the logins
+    of the people behind `asked_by`. Those with `precedes_acceptance` worked before acceptance was required.
+    """
+
+    class Purpose(models.TextChoices):
+        CLIENT = "client", "New client"
+        SECRET = "secret", "New secret"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting for acceptance"
+        ACCEPTED = "accepted", "Accepted"
+        REFUSED = "refused", "Refused"
+        REPLACED = "replaced", "Replaced by a newer one"
+        LAPSED = "lapsed", "Not accepted in time"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="credentials")
+    client_id = models.CharField(max_length=100)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    name = models.CharField(max_length=255, blank=True)
+    auth = models.CharField(max_length=32, choices=Client.Auth.choices)
+    jwks = models.JSONField(default=dict, blank=True)
+    secret_sha256 = models.CharField(max_length=64, blank=True)
+    redirect_uris = models.TextField(blank=True)
+    api_scopes = models.JSONField(default=list, blank=True)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
+    asked_by = models.CharField(max_length=200)
+    askers = models.JSONField(default=list, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    asked_at = models.DateTimeField()
+    answer_by = models.DateTimeField()
+    acceptor = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    answered_by = models.CharField(max_length=200, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answer_reason = models.CharField(max_length=500, blank=True)
+    precedes_acceptance = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="one_credential_of_a_client_waits_at_a_time", fields=["client_id"], condition=Q(state="waiting")
+            ),
+            models.CheckConstraint(
+                name="an_accepted_credential_names_its_acceptor",
+                condition=Q(state="accepted", precedes_acceptance=True, acceptor=None)
+                | Q(state="accepted", precedes_acceptance=False, acceptor__isnull=False)
+                | (~Q(state="accepted") & Q(acceptor=None)),
+            ),
+            models.CheckConstraint(
+                name="a_credential_is_answered_exactly_when_it_no_longer_waits",
+                condition=Q(state="waiting", answered_at=None) | (~Q(state="waiting") & Q(answered_at__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="a_credential_is_accepted_in_time",
+                condition=~Q(state="accepted") | Q(answered_at__lte=F("answer_by")),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="credential_of_client", fields=["client_id", "agent"]),
+            models.Index(name="credential_due", fields=["answer_by"], condition=Q(state="waiting")),
+            models.Index(name="credential_page", fields=["-asked_at", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client_id}:{self.purpose}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be accepted."""
+        return self.state == self.State.WAITING and self.answer_by > clock.now()
 
 
 class AuthorizationCode(AbstractGrant):

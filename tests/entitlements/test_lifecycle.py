@@ -184,7 +184,7 @@ def test_its_sponsor_and_owner_are_told_before_a_client_is_closed_and_then(at: A
         _days(at, client, days)
     for event in timeline.of("client", "c"):
         hearing.tell(event)
-    told = list(Notice.objects.order_by("made_at").values_list("person__login", "sentence"))
+    told = list(Notice.objects.exclude(kind="credential").order_by("made_at").values_list("person__login", "sentence"))
     assert {login for login, _sentence in told} == {"otto", bot.sponsor.login}
     assert len(told) == 4
     assert any("In 60 days it gets no token" in sentence for _login, sentence in told)

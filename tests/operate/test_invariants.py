@@ -291,7 +291,7 @@ def a_plain_token(company: Company) -> None:
 
 
 def a_private_key_of_a_client(company: Company) -> None:
-    company.bot.clients.update(jwks={"keys": [{"kty": "EC", "d": "secret"}]})
+    company.bot.clients.update(status="disabled", jwks={"keys": [{"kty": "EC", "d": "secret"}]})
 
 
 def a_record_that_nobody_seals(company: Company) -> None:

@@ -38,8 +38,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 @pytest.fixture
 def public(world: World) -> Client:
     client, _ = make.client(world.agent, "public-client", auth=Client.Auth.NONE)
-    client.redirect_uris = BACK
-    client.save()
+    make.rewrite(client, redirect_uris=BACK)
     world.alice.set_password("correct horse battery")
     world.alice.save()
     sign_in(world)
@@ -115,8 +114,7 @@ def test_a_person_signs_in_and_the_client_gets_an_id_token_of_our_key(world: Wor
 
 
 def test_our_own_id_token_is_exchanged_for_an_id_jag(world: World, public: Client) -> None:
-    world.client.redirect_uris = BACK
-    world.client.save()
+    make.rewrite(world.client, redirect_uris=BACK)
     back = agree(world, client_id=world.client.client_id)
     answer = redeem(world, back["code"], client_id=None, **world.credentials(world.idp))
     assert world.exchange(subject_token=answer.body["id_token"]).status == 200
@@ -301,8 +299,7 @@ def test_the_gates_of_the_toolkit_are_shut() -> None:
 
 
 def test_the_access_token_of_the_flow_is_inspected_by_its_client_alone(world: World, public: Client) -> None:
-    world.client.redirect_uris = BACK
-    world.client.save()
+    make.rewrite(world.client, redirect_uris=BACK)
     back = agree(world, client_id=world.client.client_id)
     token = redeem(world, back["code"], client_id=None, **world.credentials(world.idp)).body["access_token"]
     other, secret = make.client(world.agent, "other", auth="client_secret_basic")

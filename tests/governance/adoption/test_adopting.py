@@ -283,8 +283,8 @@ def test_a_blocked_name_stays_listed_and_registers_no_client(company: Company) -
     seen = SeenAgent.objects.get()
     seenagents.block(seen, by=company.ana.principal, reason="Not allowed here.")
     with pytest.raises(seenagents.ClientBlocked):
-        clients.register(" Desk-1", agent=company.bot, auth=Client.Auth.NONE, by=SYSTEM)
-    clients.register("desk-2", agent=company.bot, auth=Client.Auth.NONE, by=SYSTEM)
+        clients.register(" Desk-1", agent=company.bot, auth=Client.Auth.NONE, by=company.sofia.principal)
+    clients.register("desk-2", agent=company.bot, auth=Client.Auth.NONE, by=company.sofia.principal)
     with pytest.raises(seenagents.SeenOtherwise):
         seenagents.match(seen, company.bot, by=company.ana.principal, reason="x")
     with pytest.raises(batches.NothingToAsk):

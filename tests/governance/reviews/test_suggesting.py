@@ -270,7 +270,7 @@ def test_a_shared_secret_is_as_old_as_its_last_rotation() -> None:
         return bool(suggesting.gather(items, clock.now(), peers)[0][1]["old_secret"])
 
     assert is_old()
-    clients.rotate_secret(client, by=SYSTEM, reason="a year is long")
+    clients.rotate_secret(client, by=grant.agent.sponsor.principal, reason="a year is long")
     assert not is_old()
 
 
