@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
@@ -18,9 +18,13 @@ from entitlements.models import Client
 
 from . import permissions, visibility
 from .caller import Caller
+from .clientcredentials import CredentialShown
 from .endpoints import Act, Listing, Look, Resource
 from .fields import Reason, Shown, Strict, Text
 from .matrix import DECLARED
+
+_WAITS: Final[Mapping[int, type[serializers.BaseSerializer[Any]]]] = {HTTPStatus.ACCEPTED: CredentialShown}
+"""The other answer where a credential is made: it waits for acceptance."""
 
 
 class BeyondOwnScopes(Forbidden):
@@ -106,6 +110,14 @@ class ClientAsked(Strict):
         return attrs
 
 
+def _answer(made: clients.Registered, context: Mapping[str, Any], status: HTTPStatus) -> Response:
+    """Show a client with its new secret once; 202 and the credential where that waits for acceptance."""
+    once = {**context, "secret": made.secret}
+    if made.waiting is not None:
+        return Response(CredentialShown(made.waiting, context=once).data, status=HTTPStatus.ACCEPTED)
+    return Response(ClientShown(made.client, context=once).data, status=status)
+
+
 class _Clients(Resource):
     shown = ClientShown
     lookup = "client_id"
@@ -124,17 +136,18 @@ class Clients(_Clients, Listing):
     ordering = ("client_id",)
     asked = ClientAsked
     answers = HTTPStatus.CREATED
+    answers_also: ClassVar = _WAITS
     shown_once = frozenset({"secret"})
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Register a client."""
+        """Register a client. Of an agent, by others than its sponsor and owners: it waits for acceptance (202)."""
         asked = self.body(ClientAsked)
-        check_gives(self.caller, asked["api_scopes"])
         slug = asked.pop("agent")
         agent = self.find(visibility.agents(self.caller), slug=slug) if slug else None
-        made, secret = clients.register(asked.pop("client_id"), agent=agent, by=self.principal, **asked)
-        context = {**self.get_serializer_context(), "secret": secret}
-        return Response(ClientShown(made, context=context).data, status=HTTPStatus.CREATED)
+        self.permit(agent, *([f"agent:{agent.slug}"] if agent else []))
+        check_gives(self.caller, asked["api_scopes"])
+        made = clients.register(asked.pop("client_id"), agent=agent, by=self.principal, **asked)
+        return _answer(made, self.get_serializer_context(), HTTPStatus.CREATED)
 
 
 class One(_Clients, Look):
@@ -148,9 +161,13 @@ class Disable(_Clients, Act):
 
 
 class Rotate(_Clients):
-    """Give a client another secret, shown in this answer alone; the one before opens nothing from now on."""
+    """Give a client another secret, shown in this answer alone; the one before opens nothing once this one works.
+
+    A secret of an agent's client waits for acceptance (202), unless a person responsible for the agent asks for it.
+    """
 
     asked = Reason
+    answers_also: ClassVar = _WAITS
     shown_once = frozenset({"secret"})
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
@@ -158,9 +175,8 @@ class Rotate(_Clients):
         found = self.found()
         self.permit(found, *self.links(found))
         check_may_hold(self.caller, found)
-        rotated, secret = clients.rotate_secret(found, by=self.principal, reason=self.body(Reason)["reason"])
-        context = {**self.get_serializer_context(), "secret": secret}
-        return Response(ClientShown(rotated, context=context).data)
+        rotated = clients.rotate_secret(found, by=self.principal, reason=self.body(Reason)["reason"])
+        return _answer(rotated, self.get_serializer_context(), HTTPStatus.OK)
 
 
 class Enable(_Clients, Act):

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from django.db import DatabaseError, transaction
@@ -256,6 +257,7 @@ class Resource(Endpoint):
     shown: ClassVar[type[BaseSerializer[Any]]]
     asked: ClassVar[type[BaseSerializer[Any]] | None] = None
     answers: ClassVar[int] = HTTPStatus.OK
+    answers_also: ClassVar[Mapping[int, type[BaseSerializer[Any]]]] = MappingProxyType({})
 
     def rows(self) -> QuerySet[Any]:
         """Return what the caller sees."""

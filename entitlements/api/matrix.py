@@ -29,6 +29,8 @@ class Row:
     anybody: bool = False
     """Every signed-in person; what each sees is decided by `visibility`."""
     public: bool = False
+    shut_to_agents: bool = False
+    """Whether an agent may not even do it to what is its own."""
     proven: str = ""
     """Whether it asks for a fresh proof of who calls (`proving`): ALWAYS, or where what it is about weighs much."""
 
@@ -104,6 +106,7 @@ _STOP_SYSTEM: Final = row(*_STOPS, related="system_owner", scope=REVOKE)
 _STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
 _RETIRE_AGENT: Final = row(Role.ANALYST, related="sponsor")
 _STOP_GRANT: Final = row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE)
+_RESPONSIBLE: Final = "sponsor owner backup"
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
 
 _ROWS: Final[Matrix] = {
@@ -178,11 +181,17 @@ _ROWS: Final[Matrix] = {
     ("token", "GET"): READABLE,
     ("token-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
     ("clients", "GET"): READABLE,
-    ("clients", "POST"): row(Role.ANALYST, scope=WRITE, proven=ALWAYS),
+    ("clients", "POST"): replace(
+        row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS), shut_to_agents=True
+    ),
     ("client", "GET"): READABLE,
     ("client-disable", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
     ("client-enable", "POST"): row(Role.ANALYST, scope=WRITE),
-    ("client-secret", "POST"): row(Role.ANALYST, related="owner", scope=WRITE, proven=ALWAYS),
+    ("client-secret", "POST"): row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS),
+    ("client-credentials", "GET"): READABLE,
+    ("client-credential", "GET"): READABLE,
+    ("client-credential-accept", "POST"): row(related=_RESPONSIBLE, proven=ALWAYS),
+    ("client-credential-refuse", "POST"): row(Role.ANALYST, Role.SECURITY, related=_RESPONSIBLE),
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),

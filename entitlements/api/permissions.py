@@ -43,7 +43,8 @@ def lets_in(row: Row, caller: Caller) -> bool:
     """Whether a row lets a caller in at all, before anything is known of the object."""
     if caller.scopes is not None:
         opened = bool(row.scope) and not caller.scopes.isdisjoint({row.scope, row.finer or row.scope})
-        return opened and (caller.is_script or row.anybody or bool(row.related))
+        own = caller.agent is not None and not row.shut_to_agents and (row.anybody or bool(row.related))
+        return opened and (caller.is_script or own)
     return row.anybody or bool(row.related) or bool(row.roles & caller.roles)
 
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from entitlements.models import Agent, Client, Entitlement, Grant, Group, IssuedToken, Person, Session, System, Tool
+from entitlements.models import (
+    Agent,
+    Client,
+    ClientCredential,
+    Entitlement,
+    Grant,
+    Group,
+    IssuedToken,
+    Person,
+    Session,
+    System,
+    Tool,
+)
 
 from .caller import Caller
 
 
 def of(caller: Caller, thing: object) -> frozenset[str]:
-    """Return the relations of the caller to a row: sponsor, owner, itself, system_owner, person, themselves."""
+    """Return the relations of the caller to a row: sponsor, owner, backup, itself, system_owner, person, themselves."""
     if caller.agent is not None:
         return frozenset({"itself"} if _agent_of(thing) == caller.agent.pk else ())
     if caller.human is None:
@@ -28,11 +40,11 @@ def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401, PLR091
         case Tool() | Entitlement():
             return _named(person, thing.system)
         case Agent():
-            held = {"sponsor": thing.sponsor_id, "owner": thing.owner_id}
+            held = {"sponsor": thing.sponsor_id, "owner": thing.owner_id, "backup": thing.backup_id}
             return [name for name, holder in held.items() if holder == person.pk]
         case Grant():
             return [*_named(person, thing.agent), *_named(person, thing.entitlement.system)]
-        case Client():
+        case Client() | ClientCredential():
             return _named(person, thing.agent) if thing.agent else []
         case Session():
             return [*_named(person, thing.agent), *(["person"] if thing.person_id == person.pk else [])]
@@ -48,6 +60,6 @@ def _agent_of(thing: object) -> int | None:
     match thing:
         case Agent():
             return thing.pk
-        case Grant() | Session() | IssuedToken() | Client():
+        case Grant() | Session() | IssuedToken() | Client() | ClientCredential():
             return thing.agent_id
     return None

@@ -74,7 +74,8 @@ class Schema(AutoSchema):
             return None
         if self.method == "GET":
             return shown(many=True) if hasattr(self.view, "pagination_class") and self.view.pagination_class else shown
-        return {int(getattr(self.view, "answers", 200)): shown}
+        also = {int(status): other for status, other in getattr(self.view, "answers_also", {}).items()}
+        return {int(getattr(self.view, "answers", 200)): shown, **also}
 
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular narrowed it first
         """Return what the view says of itself."""

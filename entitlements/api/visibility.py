@@ -13,6 +13,7 @@ from entitlements.models import (
     Agent,
     CatalogueImport,
     Client,
+    ClientCredential,
     Entitlement,
     Grant,
     GrantSubject,
@@ -92,6 +93,12 @@ def tokens(caller: Caller) -> QuerySet[IssuedToken]:
 def clients(caller: Caller) -> QuerySet[Client]:
     """Clients of one's agents."""
     rows = Client.objects.select_related("agent")
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+
+
+def client_credentials(caller: Caller) -> QuerySet[ClientCredential]:
+    """Credentials that were asked for or accepted for clients of one's agents."""
+    rows = ClientCredential.objects.select_related("agent__sponsor", "agent__owner", "agent__backup")
     return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
 
 

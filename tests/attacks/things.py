@@ -37,6 +37,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "evidence-shares/key": EvidenceShare.objects.get().pk,
         "campaigns/key": world.campaign.slug,
         "campaign-templates/key": recurring.save("kept", name="Kept", by=company.ana).slug,
+        "client-credentials/key": samples["client-credentials/pk"],
         "clients/key": world.client.client_id,
         "combination-exceptions/key": samples["exceptions/pk"],
         "combination-rules/key": samples["rules/pk"],

@@ -60,7 +60,7 @@ def test_joining_twice_is_once_and_leaving_takes_it_away(bob: Person, ana: Perso
 
 
 def test_a_rotated_secret_is_in_one_answer_and_the_one_before_is_dead(ana: Person) -> None:
-    made, before = make.client(make.agent("bot"), "desk", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    made, before = make.client(make.agent("bot", owner=ana), "desk", auth=Client.Auth.CLIENT_SECRET_BASIC)
     status, shown = _post(ana, "clients/desk/secret", reason="It was in a log.")
     made.refresh_from_db()
     assert status == 200

@@ -157,7 +157,7 @@ def test_a_script_that_signs_for_itself_has_given_its_proof_and_one_with_a_store
         return caller.post("/api/v1/clients/desk/secret", {"reason": "Old."}, content_type="application/json")
 
     assert _code(rotate(keeps)) == "proof_needed"
-    assert rotate(signs).status_code == 200
+    assert rotate(signs).status_code == 202
 
 
 def test_a_view_that_forgot_to_say_how_much_it_weighs_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
