@@ -169,6 +169,8 @@ PAGES: Final[Pages] = {
     **_both(like("clients"), "client-add"),
     ("client-page", "GET"): like("client GET"),
     ("client-page", "POST"): like("client-secret", "client-enable"),
+    ("credential-page", "GET"): like("client-credential GET"),
+    ("credential-page", "POST"): like("client-credential-accept", "client-credential-refuse"),
     ("agent-start", "POST"): like("agent-restore"),
     ("my-agents", "GET"): ONES_OWN,
     ("end-session", "POST"): like("session-end"),

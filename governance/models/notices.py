@@ -21,6 +21,7 @@ class Kind(models.TextChoices):
     AGENT_STOPPED = "agent_stopped", "An agent of mine was stopped"
     TOOL_QUARANTINED = "tool_quarantined", "A tool changed and was stopped"
     OFFICE_PROPOSED = "office_proposed", "I am asked to answer for an agent"
+    CREDENTIAL = "credential", "A credential of an agent of mine waits or changed"
     DELEGATED = "delegated", "Somebody answers in another's place"
     EMERGENCY = "emergency", "Access was given in an emergency"
     REVIEW_WAITING = "review_waiting", "A review waits for me"

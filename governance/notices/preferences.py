@@ -20,7 +20,7 @@ from entitlements.models import Person
 from governance.models import NoticeSettings
 from governance.models.notices import Kind
 
-SAFETY: Final = frozenset({Kind.AGENT_STOPPED, Kind.TOOL_QUARANTINED, Kind.EMERGENCY})
+SAFETY: Final = frozenset({Kind.AGENT_STOPPED, Kind.TOOL_QUARANTINED, Kind.EMERGENCY, Kind.CREDENTIAL})
 """What nobody can switch off, and what waits for no quiet hours to pass."""
 
 

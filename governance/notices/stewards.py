@@ -11,7 +11,8 @@ from django.utils.translation import ngettext
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements.models import Agent, Grant, PeopleSource, Person, Role
+from entitlements import credentials
+from entitlements.models import Agent, ClientCredential, Grant, PeopleSource, Person, Role
 from governance import overrides
 from governance.models import AdoptionBatch
 from governance.models.notices import Kind
@@ -96,6 +97,55 @@ def _adoption_answered(event: Event) -> Iterator[Told]:
     yield Told(Kind.OFFICE_PROPOSED, [batch.brought_by], f"adoption:{batch.pk}", told, f"/adoption/{batch.pk}/")
 
 
+def _credential_waits(event: Event) -> Iterator[Told]:
+    """Tell those who may accept a credential of an agent's client that it waits for one of them."""
+    if (credential := _credential(event)) is None or not credential.is_open:
+        return
+    names = {"client": credential.client_id, "agent": credential.agent.name}
+    sentence = _("A new client of %(agent)s, %(client)s, works only after you or another sponsor or owner accepts it.")
+    if credential.purpose == ClientCredential.Purpose.SECRET:
+        sentence = _(
+            "A new secret for %(client)s of %(agent)s works only after you or another sponsor or owner accepts it."
+        )
+    people = credentials.acceptors(credential.agent, credential.askers)
+    yield Told(Kind.CREDENTIAL, people, _about(credential), sentence % names, f"/client-credentials/{credential.pk}/")
+
+
+def _credential_answered(event: Event) -> Iterator[Told]:
+    """Tell who asked for a credential that it was refused, or was not accepted in time."""
+    if (credential := _credential(event)) is None:
+        return
+    names = {"client": credential.client_id, "agent": credential.agent.name}
+    sentence = _("The credential that you asked for was refused: %(client)s of %(agent)s. Its page says why.")
+    if event.action == Action.CLIENT_CREDENTIAL_LAPSED:
+        sentence = _("The credential that you asked for was not accepted in time: %(client)s of %(agent)s. Ask again.")
+    people = [_person(credential.asked_by)]
+    yield Told(Kind.CREDENTIAL, people, _about(credential), sentence % names, f"/client-credentials/{credential.pk}/")
+
+
+def _credential_works(event: Event) -> Iterator[Told]:
+    """Tell the people responsible for an agent, and who asked, that a new client or a new secret of it works."""
+    agent = Agent.objects.select_related("sponsor", "owner", "backup").filter(slug=key(event, "agent")).first()
+    if agent is None:
+        return
+    names = {"client": key(event, "client"), "agent": agent.name}
+    sentence = _("%(agent)s has a new client, which works from now on: %(client)s.")
+    if event.action == Action.CLIENT_SECRET_ROTATED:
+        sentence = _("%(client)s of %(agent)s has a new secret. The secret before it no longer works.")
+    people = [agent.sponsor, agent.owner, agent.backup, _person(str(event.detail.get("asked_by", "")))]
+    url = f"/agents/{agent.slug}/clients/{names['client']}/"
+    yield Told(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
+
+
+def _credential(event: Event) -> ClientCredential | None:
+    rows = ClientCredential.objects.select_related("agent__sponsor", "agent__owner", "agent__backup")
+    return rows.filter(pk=str(event.detail.get("proposal"))).first()
+
+
+def _about(credential: ClientCredential) -> str:
+    return f"client:{credential.client_id}"
+
+
 def _person(principal: str) -> Person | None:
     kind, _colon, login = principal.partition(":")
     return Person.objects.filter(login=login).first() if kind == "person" else None
@@ -106,6 +156,11 @@ TELLERS: Final[Mapping[Action, Teller]] = {
     Action.AGENT_NEED_ASKED: _unneeded,
     Action.GRANT_SUSPENDED: _suspended,
     Action.PEOPLE_SOURCE_PAUSED: _paused,
+    Action.CLIENT_CREDENTIAL_PROPOSED: _credential_waits,
+    Action.CLIENT_CREDENTIAL_REFUSED: _credential_answered,
+    Action.CLIENT_CREDENTIAL_LAPSED: _credential_answered,
+    Action.CLIENT_REGISTERED: _credential_works,
+    Action.CLIENT_SECRET_ROTATED: _credential_works,
     Action.AGENT_OFFICE_DECLINED: _office_answered,
     Action.AGENT_SPONSOR_CHANGED: _office_answered,
     Action.AGENT_OWNER_CHANGED: _office_answered,

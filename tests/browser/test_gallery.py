@@ -80,7 +80,16 @@ SIGN_IN: Final = ["", "totp/activate/", "webauthn/", "webauthn/add/"]
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 REVIEWERS: Final = {"review-work", "review-submit", "review-one", "spot-check"}
 OTHERS: Final[dict[str, set[str]]] = {
-    "sofia": {*REVIEWERS, "home", "request-page", "proposal-page", "delegations", "review-question", "spot-checks"},
+    "sofia": {
+        *REVIEWERS,
+        "home",
+        "request-page",
+        "proposal-page",
+        "credential-page",
+        "delegations",
+        "review-question",
+        "spot-checks",
+    },
     "olga": {"review-audit", "review-sample", "review-evidence"},
 }
 NOT_HERS: Final = {"/reviews/q4/audit/", "/reviews/q4/evidence/"}
@@ -115,6 +124,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "review-one": [f"/small-reviews/{small.small_review()}/", f"/small-reviews/{small.unused()}/"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
+        "credential-page": [f"/client-credentials/{pk}/" for pk in world.credentials()],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/adoption/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],

@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from entitlements.models import Agent, Client, Entitlement, System, Tool
+from entitlements import acceptance
+from entitlements.models import Agent, Client, ClientCredential, Entitlement, Person, System, Tool
 from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.hands import Finger, Keys, Mouse
 from tests.browser.told import Record
@@ -116,7 +117,7 @@ def _agent_and_client(hands: Mouse, address: str) -> str:
     hands.press(page.get_by_role("link", name="Add client"))
     _choose(hands, "auth", "client_secret_basic")
     hands.press(page.get_by_role("button", name="Register this client"))
-    expect(page.get_by_role("heading", name="Its secret, shown this once")).to_be_visible()
+    expect(page.get_by_role("heading", name="The secret, shown this once")).to_be_visible()
     return page.locator("#secret").inner_text()
 
 
@@ -142,8 +143,10 @@ def _all(hands: Mouse, address: str, clock: servers.Upstream) -> None:
     )
     secret = _agent_and_client(hands, address)
     record.says(
-        ("ana", "agent.registered", "agent:time-teller", ""), ("ana", "client.registered", "client:time-teller", "")
+        ("ana", "agent.registered", "agent:time-teller", ""),
+        ("ana", "client.credential_proposed", "client:time-teller", ""),
     )
+    acceptance.accept(ClientCredential.objects.get(state="waiting").pk, by=Person.objects.get(login="sofia"))
 
     assert System.objects.get(slug="clock").upstream_url == clock.url
     assert Tool.objects.filter(system__slug="clock", state="approved").count() == 2

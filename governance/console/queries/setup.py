@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
-from entitlements.models import Entitlement, Grant, Person, Role, System, Tool, TrustedIssuer
+from entitlements.models import ClientCredential, Entitlement, Grant, Person, Role, System, Tool, TrustedIssuer
 from governance import milestones, readiness, setup
 from governance.console import doors
 from governance.models import Invitation, SetupCheck
@@ -142,7 +142,13 @@ def _agent(caller: Caller) -> tuple[list[Act], str]:
             return [Act(reverse("agent-add"), _("Register an agent"))], ""
         return [], _only(Role.ANALYST, _("registers agents"))
     acts = [Act(reverse("agent-page", args=[found.slug]), found.name)]
-    if not found.clients.exists() and doors.may(caller, "clients", None):
+    if found.clients.exists():
+        return acts, ""
+    waits = found.credentials.filter(state=ClientCredential.State.WAITING, answer_by__gt=clock.now()).first()
+    if waits is not None and visibility.client_credentials(caller).filter(pk=waits.pk).exists():
+        acts.append(Act(reverse("credential-page", args=[waits.pk]), _("See its client")))
+        return acts, _("Its client waits until its sponsor or an owner accepts it.")
+    if doors.may(caller, "clients", found):
         acts.append(Act(reverse("client-add", args=[found.slug]), _("Add its client")))
     return acts, ""
 

@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
-from entitlements.models import Agent, Grant, Person, System, Tool
+from entitlements.models import Agent, ClientCredential, Grant, Person, System, Tool
 from governance import approvalrules, microreviews, requests, reviews
 from governance.models import (
     AccessRequest,
@@ -80,6 +80,14 @@ def proposals_for(person: Person) -> QuerySet[OfficeProposal]:
     """Return what this person is asked to answer for, the most urgent first."""
     waiting = OfficeProposal.objects.filter(person=person, state=OfficeProposal.State.WAITING)
     return waiting.select_related("agent").order_by("answer_by")
+
+
+def credentials_for(person: Person) -> QuerySet[ClientCredential]:
+    """Return the credentials that wait until this person or another one responsible accepts, the most urgent first."""
+    mine = Q(agent__sponsor=person) | Q(agent__owner=person) | Q(agent__backup=person)
+    waits = Q(state=ClientCredential.State.WAITING, answer_by__gt=clock.now())
+    rows = ClientCredential.objects.filter(mine, waits).exclude(agent__status=Agent.Status.RETIRED)
+    return rows.select_related("agent").order_by("answer_by")
 
 
 def unneeded(person: Person) -> QuerySet[Agent]:

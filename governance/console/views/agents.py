@@ -20,7 +20,7 @@ from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
 from governance import dormancy, microreviews, separation
 from governance.console import doors, paging
-from governance.console.queries import accessmap, record
+from governance.console.queries import accessmap, credentials, record
 from governance.console.queries import agents as read
 from governance.models import Dormancy, OfficeProposal
 
@@ -86,7 +86,8 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
         "may_edit": doors.may(caller, "agent", agent, "PATCH"),
         "may_rate": doors.may(caller, "agent-criticality", agent, "PUT"),
-        "may_add_client": doors.may(caller, "clients", None),
+        "may_add_client": doors.may(caller, "clients", agent),
+        "waiting_credentials": credentials.of_agent(caller, agent),
         "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
         **_behind(caller, agent, tab, request),
     }

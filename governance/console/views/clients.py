@@ -8,16 +8,20 @@ from typing import Any, Final
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from entitlements import clients
+from audit import clock
+from entitlements import clients, credentials
 from entitlements.api import visibility
 from entitlements.api.clients import ClientAsked
-from entitlements.errors import DomainError, Malformed, ReasonRequired
-from entitlements.models import Agent, Client
+from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
+from entitlements.models import Agent, Client, ClientCredential, Person
 from governance.console import doors, filling
+
+from . import credentials as waiting
 
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {"client_id_taken": "client_id", "private_key_given": "jwks", "bad_key": "jwks"}
@@ -98,22 +102,18 @@ class AddForm(forms.Form):
 @doors.page
 def add(request: HttpRequest, slug: str) -> HttpResponse:
     """Register a client of an agent; a secret is shown in the answer, this once."""
-    doors.permit(request, "clients", None)
     agent = _agent(request, slug)
+    doors.permit(request, "clients", agent)
     form = AddForm(request.POST) if request.method == "POST" else AddForm(initial={"client_id": slug})
     if request.method == "POST":
         by = doors.person(request).principal
         made = filling.submit(request, form, lambda given: clients.register(agent=agent, by=by, **given), _FIELDS)
         if made is not None:
-            client, secret = made
-            if secret is None:
-                doors.done(request, _("Registered. It can sign in with what it proves itself by."))
-                return redirect(_address(client))
-            return _show(request, client, secret=secret)
+            return _made(request, made)
     told = {
         "title": _("Add client"),
         "crumbs": [("/agents/", _("Agents")), (f"/agents/{slug}/", agent.name)],
-        "lead": _("The program with which %(name)s signs in.") % {"name": agent.name},
+        "lead": _lead(agent, by=doors.person(request)),
         "away": f"/agents/{slug}/?tab=tokens",
         "act": _("Register this client"),
     }
@@ -145,11 +145,35 @@ def _change(request: HttpRequest, client: Client) -> HttpResponse:
         raise ReasonRequired
     if verb == "rotate":
         doors.prove(request, "client-secret")
-        rotated, secret = clients.rotate_secret(client, by=by, reason=reason)
-        return _show(request, rotated, secret=secret)
+        return _made(request, clients.rotate_secret(client, by=by, reason=reason))
     clients.enable(client, by=by, reason=reason)
     doors.done(request, _("The client works again, with new tokens only."))
     return redirect(_address(client))
+
+
+def _made(request: HttpRequest, made: clients.Registered) -> HttpResponse:
+    """Show what came of asking for a client or a secret, and the secret this once."""
+    if made.waiting is not None and made.secret is None:
+        doors.done(request, _("Asked. It works once the sponsor or an owner of the agent accepts it."))
+        return redirect(reverse("credential-page", args=[made.waiting.pk]))
+    if made.waiting is not None:
+        return waiting.show(request, made.waiting, secret=made.secret or "")
+    client = made.client
+    if client is None:  # neither works nor waits: a mistake of ours
+        raise NotFound
+    if made.secret is None:
+        doors.done(request, _("Registered. It can sign in with what it proves itself by."))
+        return redirect(_address(client))
+    return _show(request, client, secret=made.secret)
+
+
+def _lead(agent: Agent, *, by: Person) -> str:
+    """Say what a client is, and to who is not responsible for the agent, that it waits for acceptance."""
+    lead = _("The program with which %(name)s signs in.") % {"name": agent.name}
+    if by in credentials.responsible(agent):
+        return lead
+    names = ", ".join(person.name for person in credentials.responsible(agent))
+    return lead + " " + _("It works once one of these people accepts it: %(names)s.") % {"names": names}
 
 
 def _show(
@@ -165,6 +189,9 @@ def _show(
         "problem": problem,
         "keys": [str(key.get("kid") or key.get("kty") or "?") for key in client.jwks.get("keys", [])],
         "addresses": str(client.redirect_uris).split(),
+        "waiting": visibility.client_credentials(caller)
+        .filter(client_id=client.client_id, state=ClientCredential.State.WAITING, answer_by__gt=clock.now())
+        .first(),
         "may_rotate": has_secret and not secret and doors.may(caller, "client-secret", client),
         "may_stop": active and doors.may(caller, "client-disable", client),
         "may_start": not active and client.idle != Client.Idle.DELETED and doors.may(caller, "client-enable", client),

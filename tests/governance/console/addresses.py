@@ -15,9 +15,9 @@ from django.urls import URLPattern, URLResolver
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import people, sessions, sources
+from entitlements import clients, people, sessions, sources
 from entitlements.catalog import importing
-from entitlements.models import ApiToken, Client, Grant, Revocation, SeenAgent, Session, Workflow
+from entitlements.models import ApiToken, Client, ClientCredential, Grant, Revocation, SeenAgent, Session, Workflow
 from governance import (
     agentcalls,
     approvalrules,
@@ -116,6 +116,7 @@ def world() -> World:
         "agent-calls/pk": agentcalls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
         "exceptions/pk": CombinationException.objects.get().pk,
         "proposals/pk": proposed.pk,
+        "client-credentials/pk": _waits(company).pk,
         "people/login": company.bob.login,
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
@@ -132,6 +133,14 @@ def world() -> World:
         "token": "nothing",
     }
     return World(company, grant, session, client, campaign, samples)
+
+
+def _waits(company: companies.Company) -> ClientCredential:
+    """Let an analyst ask for a client, which waits for acceptance."""
+    by = company.ana.principal
+    waiting = clients.register("waits", agent=company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, by=by).waiting
+    assert waiting is not None
+    return waiting
 
 
 def _asked(campaign: Campaign, company: companies.Company) -> object:

@@ -11,7 +11,7 @@ import pytest
 from audit import timeline
 from audit.actions import Action
 from entitlements import clients, people
-from entitlements.models import Agent, Client
+from entitlements.models import Agent, Client, ClientCredential
 from governance import ownership
 from governance.models import OfficeProposal
 from tests import make, shared
@@ -128,7 +128,7 @@ def _secret(page: str) -> str:
 
 
 def test_a_secret_is_shown_in_the_one_answer_that_makes_it(company: companies.Company) -> None:
-    browser = visits.as_(company.ana)
+    browser = visits.as_(company.otto)
     shown = _secret(visits.text(browser.post(f"{CLIENTS}add/", CLIENT)))
     made = Client.objects.get(client_id="travel-desk")
     assert made.secret_sha256 == clients.secret_digest(shown)
@@ -137,12 +137,47 @@ def test_a_secret_is_shown_in_the_one_answer_that_makes_it(company: companies.Co
 
 def test_rotating_kills_the_secret_before_it_and_needs_a_reason(company: companies.Company) -> None:
     made, before = make.client(company.bot, "desk", auth="client_secret_basic")
-    browser = visits.as_(company.ana)
+    browser = visits.as_(company.otto)
     assert browser.post(f"{CLIENTS}desk/", {"verb": "rotate"}).status_code == 422
     shown = _secret(visits.text(browser.post(f"{CLIENTS}desk/", {"verb": "rotate", "reason": "It was in a log."})))
     made.refresh_from_db()
     assert made.secret_sha256 == clients.secret_digest(shown) != clients.secret_digest(before)
     assert timeline.about("client:desk").filter(action=Action.CLIENT_SECRET_ROTATED).count() == 1
+
+
+def test_who_is_not_responsible_sees_the_secret_once_and_it_waits_for_acceptance(company: companies.Company) -> None:
+    browser, sofia = visits.as_(company.ana), visits.as_(company.sofia)
+    assert "It works once one of these people accepts it: Sofia, Otto." in visits.text(browser.get(f"{CLIENTS}add/"))
+    page = visits.text(browser.post(f"{CLIENTS}add/", CLIENT))
+    waiting = ClientCredential.objects.get()
+    address = f"/client-credentials/{waiting.pk}/"
+    assert waiting.secret_sha256 == clients.secret_digest(_secret(page))
+    assert not Client.objects.exists()
+    seen = (browser.get(address), browser.get("/agents/research-bot/?tab=tokens"), sofia.get("/"), sofia.get(address))
+    for shown in map(visits.text, seen):
+        assert "travel-desk" in shown
+        assert address in shown or "It can be accepted by: Sofia, Otto" in " ".join(shown.split())
+        assert _secret(page) not in shown
+    assert browser.post(address, {"accept": "yes"}).status_code == 403
+    assert visits.as_(company.mallory).get(address).status_code == 404
+    assert sofia.post(address, {"accept": "yes"})["Location"] == f"{CLIENTS}travel-desk/"
+    assert Client.objects.get().secret_sha256 == waiting.secret_sha256
+    assert address not in visits.text(sofia.get("/"))
+    assert "credential_already_answered" in visits.text(visits.as_(company.otto).post(address, {"accept": "yes"}))
+
+
+def test_a_secret_that_waits_is_said_on_the_page_of_its_client_and_can_be_refused(company: companies.Company) -> None:
+    _, before = make.client(company.bot, "desk", auth="client_secret_basic")
+    browser = visits.as_(company.ana)
+    page = visits.text(browser.post(f"{CLIENTS}desk/", {"verb": "rotate", "reason": "It was in a log."}))
+    address = f"/client-credentials/{ClientCredential.objects.get(state='waiting').pk}/"
+    assert "The secret that is in use works until then" in page
+    assert address in visits.text(browser.get(f"{CLIENTS}desk/"))
+    otto = visits.as_(company.otto)
+    assert otto.post(address, {"refuse": "yes"}).status_code == 422
+    assert otto.post(address, {"refuse": "yes", "reason": "I know of no log."}).status_code == 302
+    assert "I know of no log." in visits.text(browser.get(address))
+    assert Client.objects.get().secret_sha256 == clients.secret_digest(before)
 
 
 def test_a_client_with_keys_of_its_own_has_no_secret_to_rotate(company: companies.Company) -> None:
@@ -154,7 +189,7 @@ def test_a_client_with_keys_of_its_own_has_no_secret_to_rotate(company: companie
 
 def test_a_client_is_registered_by_its_public_keys(company: companies.Company) -> None:
     form = {"client_id": "desk", "auth": "private_key_jwt", "jwks": json.dumps({"keys": [PUBLIC]})}
-    response = visits.as_(company.ana).post(f"{CLIENTS}add/", form)
+    response = visits.as_(company.sofia).post(f"{CLIENTS}add/", form)
     assert response["Location"] == f"{CLIENTS}desk/"
     assert Client.objects.get(client_id="desk").jwks == {"keys": [PUBLIC]}
 

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import grants, sources
+from entitlements import acceptance, clients, grants, sources
 from entitlements.models import Person, Role
 from governance import appealing, approvals, delegations, dormancy, ownership, tasks
 from governance.models import Delivery, Notice
@@ -137,6 +137,25 @@ def test_whoever_proposed_somebody_hears_what_they_said(company: Company) -> Non
     second = ownership.propose(company.bot, "sponsor", company.bob, by=company.ana.principal, reason="leaves")
     ownership.accept(second.pk, by=company.bob)
     assert "Bob now answers for research-bot, as you proposed." in told()["ana"]
+
+
+def test_who_may_accept_a_credential_hears_of_it_and_who_asked_of_the_answer(company: Company) -> None:
+    def ask(client_id: str, by: Person) -> clients.Registered:
+        return clients.register(client_id, agent=company.bot, auth="none", by=by.principal)
+
+    waiting = ask("desk", company.ana).waiting
+    assert waiting is not None
+    waits = {"A new client of research-bot, desk, works only after you or another sponsor or owner accepts it."}
+    assert told() == {"sofia": waits, "otto": waits}
+    acceptance.accept(waiting.pk, by=company.sofia)
+    works = {"research-bot has a new client, which works from now on: desk."}
+    assert told() == {"sofia": waits, "otto": waits | works, "ana": works}
+    ask("own", company.otto)
+    assert "research-bot has a new client, which works from now on: own." in told()["sofia"]
+    refused = ask("other", company.ana).waiting
+    assert refused is not None
+    acceptance.refuse(refused.pk, by=company.otto.principal, reason="Not ours.")
+    assert any(each.startswith("The credential that you asked for was refused: other") for each in told()["ana"])
 
 
 def test_whoever_denied_hears_what_others_said_on_appeal(company: Company) -> None:
