@@ -90,13 +90,19 @@ SELECT born, 'agent.registered', %(by)s,
 INSERT INTO told (at, action, actor, about, detail, reason)
 SELECT %(now)s - interval '5 days', 'agent.suspended', %(by)s, ARRAY['agent:' || slug], '{}',
        'It did what nobody expected.' FROM agent WHERE stopped;
+INSERT INTO entitlements_clientcredential (id, agent_id, client_id, purpose, name, auth, jwks, secret_sha256,
+    redirect_uris, api_scopes, state, asked_by, askers, reason, asked_at, answer_by, acceptor_id, answered_by,
+    answered_at, answer_reason)
+SELECT gen_random_uuid(), id, slug, 'client', slug, 'none', '{}', '', 'http://127.0.0.1/callback', '[]', 'accepted',
+       'person:' || sponsor_login, jsonb_build_array(sponsor_login), '', born, born + interval '14 days', sponsor_id,
+       'person:' || sponsor_login, born, '' FROM agent ORDER BY n;
 INSERT INTO entitlements_client (client_id, redirect_uris, post_logout_redirect_uris, client_type,
     authorization_grant_type, client_secret, hash_client_secret, name, skip_authorization, created, updated, algorithm,
     allowed_origins, registration_source, auth, jwks, secret_sha256, status, api_scopes, agent_id)
 SELECT slug, 'http://127.0.0.1/callback', '', 'public', 'authorization-code', '', false, slug, false, born, born, '',
        '', 'manual', 'none', '{}', '', 'active', '[]', id FROM agent ORDER BY n;
 INSERT INTO told (at, action, actor, about, detail)
-SELECT born, 'client.registered', %(by)s, ARRAY['client:' || slug, 'agent:' || slug],
+SELECT born, 'client.registered', 'person:' || sponsor_login, ARRAY['client:' || slug, 'agent:' || slug],
        '{"api_scopes":[],"auth":"none"}' FROM agent;
 """
 

@@ -82,14 +82,16 @@ def agent(bot: cast.Bot) -> Agent:
 
 
 def client(client_id: str, auth: str, of: Agent | None, **more: Any) -> tuple[Client, str | None, dict[str, Any]]:  # noqa: ANN401 - as clients.register takes
-    """Register a client; return it with its secret or its private key, one of which is empty."""
+    """Register a client, as the sponsor of its agent does; return it with its secret or its private key."""
     key = ECKey.generate_key("P-256", parameters={"kid": client_id, "alg": "ES256", "use": "sig"}, private=True)
     if auth == Client.Auth.PRIVATE_KEY_JWT:
         more["jwks"] = {"keys": [key.as_dict(private=False)]}
     if auth == Client.Auth.NONE:
         more["redirect_uris"] = [cast.CALLBACK]
-    made, secret = clients.register(client_id, agent=of, auth=auth, by=who(cast.ANALYST).principal, **more)
-    return made, secret, key.as_dict(private=True) if auth == Client.Auth.PRIVATE_KEY_JWT else {}
+    by = of.sponsor if of else who(cast.ANALYST)
+    made = clients.register(client_id, agent=of, auth=auth, by=by.principal, **more)
+    assert made.client is not None
+    return made.client, made.secret, key.as_dict(private=True) if auth == Client.Auth.PRIVATE_KEY_JWT else {}
 
 
 def system(

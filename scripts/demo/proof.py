@@ -22,6 +22,7 @@ ORDER = (
     "tool.approved",
     "entitlement.made",
     "agent.registered",
+    "client.credential_proposed",
     "client.registered",
     "token.refused",
     "request.submitted",

@@ -46,19 +46,25 @@ def system_is_registered(stage: Stage) -> None:
 
 
 def agent_is_registered(stage: Stage) -> None:
-    """Step 2: an agent with a sponsor and an owner, and the client by which it authenticates."""
+    """Step 2: an agent with a sponsor and an owner, and its client, which works once the sponsor accepts it."""
     ana = stage.api("ana")
     about = {"slug": AGENT, "name": "Travel helper", "kind": "personal", "sponsor": USER, "owner": "otto"}
     done("Registering the agent", ana.post("agents", {**about, "purpose": "Plans Alice's trips."}), 201)
     client = {"client_id": AGENT, "agent": AGENT, "auth": "client_secret_basic", "redirect_uris": [CALLBACK]}
-    made = done("Registering its client", stage.api("ana", proven=True).post("clients", client), 201)
+    made = done("Asking for its client", stage.api("ana", proven=True).post("clients", client), 202)
     check(made.get("secret"), f"the client's secret was not shown: {sorted(made)}")
+    sponsor = stage.api(USER, proven=True)
+    done("Accepting its client", sponsor.post(f"client-credentials/{made['id']}/accept", {}))
     stage.world["agents"][AGENT] = world.Agent(sponsor=USER, owner="otto", client_id=AGENT)
     stage.world["clients"][AGENT] = world.OAuthClient(
         agent=AGENT, auth="client_secret_basic", private_jwk={}, secret=made["secret"]
     )
     stage.player = Player(stage.world, Credentials(AGENT, stage.world["clients"][AGENT]), stage.trace)
-    stage.proven(2, "An agent exists with a human sponsor and a technical owner, and one client of its own.", AGENT)
+    stage.proven(
+        2,
+        "An agent exists with a human sponsor and a technical owner, and one client, which its sponsor accepted.",
+        AGENT,
+    )
 
 
 async def access_is_requested(stage: Stage) -> None:

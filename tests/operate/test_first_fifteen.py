@@ -202,7 +202,7 @@ def test_an_outsider_reaches_the_first_governed_call_and_its_end_by_the_set_up_p
     backup(ada)
     analyst(ada, olga, installation)
     first_system(olga, installation)
-    secret = first_agent(olga)
+    secret = first_agent(olga, bea)
     first_access(olga, bea)
     call = first_call(olga, installation, secret)
     stop(olga, call, secret, installation)
@@ -280,7 +280,7 @@ def first_system(olga: Visitor, installation: Installation) -> None:
     olga.send()
 
 
-def first_agent(olga: Visitor) -> str:
+def first_agent(olga: Visitor, bea: Visitor) -> str:
     olga.line("agent")
     olga.press("Register an agent", within="li#agent")
     olga.page.fill("input[name=name]", "Bell")
@@ -295,6 +295,12 @@ def first_agent(olga: Visitor) -> str:
     olga.page.check("input[name=auth][value=client_secret_basic]")
     olga.send()
     secret = olga.page.locator("pre#secret").inner_text().strip()
+    olga.expect("agent", "Not yet")
+    bea.go("/")
+    bea.press("New client: bell")
+    bea.press("Accept", exact=True)
+    expect(bea.page.get_by_text("Accepted. bell works for Bell from now on.")).to_be_visible()
+    olga.go("/settings/setup/")
     olga.expect("agent")
     return secret
 
