@@ -2,7 +2,8 @@
 
 The caller presents an access token of the built-in system for the resource `<gateway>/access/v1`. The question names a
 person (subject), an agent (context.agent, a slug or one of its clients), the action `tools/call` and a tool; arguments
-in `context.arguments` are held against the limits.
+in `context.arguments` are held against the limits and the approved schema. A question without them is about a call
+without arguments where limits stand, and otherwise about the tool as such.
 """
 
 from __future__ import annotations
@@ -211,7 +212,8 @@ class Asking:
             raise Malformed("context.arguments must be an object, context.client a text.")
         if any("\x00" in name for name in (agent, client, subject_id, named)):
             raise Malformed("A name holds the character NUL.")
-        return Call(agent, client, subject_id if is_person else None, named, tool, arguments)
+        person, states = subject_id if is_person else None, "arguments" in context
+        return Call(agent, client, person, named, tool, arguments, states_arguments=states)
 
 
 def _object(value: object) -> dict[str, Any]:

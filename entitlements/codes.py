@@ -59,6 +59,7 @@ class Code(StrEnum):
     TOOL_DISABLED = "tool_disabled"
     TOOL_REMOVED = "tool_removed"
     TOOL_CHANGED = "tool_changed"
+    TOOL_DEFINITION_UNUSABLE = "tool_definition_unusable"
 
     # Rights.
     SCOPE_MISSING = "scope_missing"
@@ -68,6 +69,8 @@ class Code(StrEnum):
     GRANT_EXPIRED = "grant_expired"
     GRANT_SUSPENDED = "grant_suspended"
     ARGUMENT_OUTSIDE_LIMIT = "argument_outside_limit"
+    ARGUMENT_NOT_DECLARED = "argument_not_declared"
+    ARGUMENT_NOT_VALID = "argument_not_valid"
     GUARDRAIL = "guardrail"
     APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
 
@@ -231,6 +234,9 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.TOOL_DISABLED: _refused("The tool is disabled.", _ASK_OWNER),
     Code.TOOL_REMOVED: _refused("The system no longer offers the tool.", "List the tools and choose another."),
     Code.TOOL_CHANGED: _refused("The tool is not the one that was approved.", "List the tools again."),
+    Code.TOOL_DEFINITION_UNUSABLE: _refused(
+        "Arguments cannot be compared with the approved definition of the tool.", _ASK_OWNER
+    ),
     Code.SCOPE_MISSING: Meaning(
         "The token does not carry the scope of the grant.",
         "Obtain a token with the scope.",
@@ -251,6 +257,14 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.GRANT_SUSPENDED: _refused("The grant is suspended."),
     Code.ARGUMENT_OUTSIDE_LIMIT: _requestable(
         "An argument is outside the grant's limits.", "Stay inside the limits, or request wider ones."
+    ),
+    Code.ARGUMENT_NOT_DECLARED: _refused(
+        "An argument is not declared by the tool, and the grant limits its arguments.",
+        "Leave the argument out, or ask for a grant that names it.",
+    ),
+    Code.ARGUMENT_NOT_VALID: _refused(
+        "The arguments are not what the approved definition of the tool declares.",
+        "Correct the arguments: tools/list shows what the tool takes.",
     ),
     Code.GUARDRAIL: _refused("A guardrail forbids this.", "Ask security whether the guardrail is right."),
     Code.APPROVAL_OF_CALL_REQUIRED: _refused(

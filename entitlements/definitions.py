@@ -7,6 +7,7 @@ dialog shows catches one of eight known mutations, hashing everything catches se
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 import rfc8785
 
-from entitlements import schemas
+from entitlements import arguments, schemas
 from entitlements.codes import Code
 from entitlements.errors import DomainError
 from entitlements.schemas import Way
@@ -70,7 +71,7 @@ class Consequence(StrEnum):
 def check(raw: object) -> dict[str, Any]:
     """Refuse what is not a usable tool object within bounds; hand back the very object. Raises DefinitionMalformed.
 
-    A tool has a name of 1 to 128 of [A-Za-z0-9_.-], an input schema that is an object,
+    A tool has a name of 1 to 128 of [A-Za-z0-9_.-], an input schema that arguments can be held against,
     and no reference out of the document (MCP 2026-07-28: never dereference those).
     """
     if not isinstance(raw, dict):
@@ -86,6 +87,8 @@ def check(raw: object) -> dict[str, Any]:
             raise DefinitionMalformed(f"The {kind} refers to something elsewhere.", tool=name, reference=target)
     if len(canonical(raw)) > _LARGEST:
         raise DefinitionMalformed("The definition is too large.", tool=name)
+    if broken := arguments.Schema(json.dumps(raw["inputSchema"])).broken:
+        raise DefinitionMalformed(broken, tool=name)
     return raw
 
 

@@ -1,5 +1,7 @@
 """What decisions need to know about one agent at one system: three queries, one snapshot.
 
+A fourth reads the schemas of approved tools that this process has not met: they are kept by the hash of the definition.
+
 The SQL is shared by the Django side (`load`) and the gateway's own connections, which run the same statements and
 hand the rows to `build`. The feed position is read in the first statement, so a snapshot is never newer than it says.
 """
@@ -13,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from . import limits, prepared
+from . import arguments, limits, prepared
 from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
 from .words import Action, Risk, Status, ToolState
 
@@ -71,6 +73,13 @@ LEFT JOIN entitlements_toolversion v ON v.id = t.approved_id
 WHERE y.slug = %s
 """
 
+SCHEMAS: Final = """
+SELECT v.sha256, (v.definition -> 'inputSchema')::text FROM entitlements_toolversion v
+JOIN entitlements_tool t ON t.id = v.tool_id JOIN entitlements_system y ON y.id = t.system_id
+WHERE y.slug = %s AND v.sha256 = ANY(%s)
+"""
+MOST_SCHEMAS: Final = 20_000
+
 _NARROWER: Final = """
 SELECT g.id::text FROM entitlements_grant g
 JOIN entitlements_agent a ON a.id = g.agent_id
@@ -84,16 +93,37 @@ WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND EXISTS (
 
 type Row = Sequence[Any]
 
+_schemas: dict[str, arguments.Schema] = {}
 
-def load(agent: str, system: str, people: Iterable[tuple[str, bool]] = ()) -> AgentFacts | None:
+
+def load(
+    agent: str, system: str, people: Iterable[tuple[str, bool]] = (), *, schemas: bool = False
+) -> AgentFacts | None:
     """Read the facts about an agent at a system, by their slugs; None when either is unknown.
 
-    `people` adds persons (login, active) who are asked about without holding anything.
+    `people` adds persons (login, active) who are asked about without holding anything. `schemas` reads what a decision
+    about the arguments of a call needs; issuing does without.
     """
     principals = prepared.row(PRINCIPALS, [agent, system])
     if principals is None:
         return None
-    return build(principals, prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system]), people)
+    lines, tools = prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system])
+    if schemas and (unread := unread_schemas(tools)):
+        keep_schemas(prepared.rows(SCHEMAS, [system, unread]))
+    return build(principals, lines, tools, people)
+
+
+def unread_schemas(tools: Iterable[Row]) -> list[str]:
+    """Name the approved definitions among rows of TOOLS, by hash, whose schema SCHEMAS must still read."""
+    return [sha256 for _, _, _, sha256, *_ in tools if sha256 and sha256 not in _schemas]
+
+
+def keep_schemas(rows: Iterable[Row]) -> None:
+    """Keep what SCHEMAS returned; the oldest go. Each is compiled when it is first asked."""
+    for sha256, text in rows:
+        _schemas[sha256] = arguments.Schema(text or "null")
+    for sha256 in list(_schemas)[: max(0, len(_schemas) - MOST_SCHEMAS)]:
+        _schemas.pop(sha256, None)
 
 
 def carried_whole(known: AgentFacts, system: str) -> AgentFacts:
@@ -153,7 +183,10 @@ def _catalogue(
     tools: dict[tuple[str, str], ToolFacts] = {}
     offers: dict[tuple[str, str], tuple[str, ...]] = {}
     for name, state, version, sha256, action, risk, scopes in rows:
-        tools[system, name] = ToolFacts(system, name, ToolState(state), version, sha256, Action(action), Risk(risk))
+        schema = _schemas.get(sha256, arguments.UNREAD)
+        tools[system, name] = ToolFacts(
+            system, name, ToolState(state), version, sha256, Action(action), Risk(risk), schema
+        )
         offers[system, name] = tuple(scopes)
     return tools, offers
 

@@ -24,7 +24,8 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
 
-from entitlements import constraints
+from entitlements import arguments, constraints
+from entitlements.arguments import Place
 from entitlements.codes import Code
 from entitlements.errors import DomainError
 
@@ -94,20 +95,28 @@ class Compiled:
         """Build the limits that allow everything."""
         return cls(free=True)
 
-    def covers(self, arguments: Mapping[str, object]) -> Covered | NotCovered:
+    def covers(self, given: Mapping[str, object]) -> Covered | NotCovered:
         """Say whether a call's arguments are inside the limits."""
         if self.free:
             return _COVERED
         if self.broken:
             return NotCovered("", "malformed", self.broken)
-        return _outside(self.root, arguments) or _COVERED
+        return _outside(self.root, given) or _COVERED
 
-    def measured(self, arguments: Mapping[str, object]) -> dict[str, float]:
+    def undeclared(self, given: Mapping[str, object], declared: Place) -> str:
+        """Say which argument no one decided on: neither the approved schema declares it nor these limits name it.
+
+        Looks at the arguments and at every object that a limit reaches into. A sentence; empty when there is none, and
+        where nothing is limited.
+        """
+        return "" if self.free or self.broken else _undeclared(self.root, given, declared)
+
+    def measured(self, given: Mapping[str, object]) -> dict[str, float]:
         """Return the numbers among arguments that a bound (min, max) watches, by name: what may be recorded of them.
 
         A bound says that the number matters and a number names nobody; nothing else of the arguments is returned.
         """
-        return {} if self.free or self.broken else dict(_numbers(self.root, arguments))
+        return {} if self.free or self.broken else dict(_numbers(self.root, given))
 
 
 _COVERED: Final = Covered()
@@ -275,6 +284,20 @@ def _outside_within(node: _Node, value: Mapping[str, object]) -> NotCovered | No
         if key not in node.children and (node.closed or _fold(key) in node.folded):
             return NotCovered(node.name, "absent", "An argument is given that may not be.")
     return None
+
+
+def _undeclared(node: _Node, value: Mapping[str, object], declared: Place) -> str:
+    for key in value:
+        if key not in node.children and not declared.declares(key):
+            name = arguments.shown(key)
+            return arguments.undeclared(f"{node.name}.{name}" if node.name else name, declared)
+    for key, child in node.children.items():
+        inner = value.get(key)
+        if not child.structured or not isinstance(inner, Mapping):
+            continue
+        if sentence := _undeclared(child, inner, declared.inside(key)):
+            return sentence
+    return ""
 
 
 def _numbers(node: _Node, value: object) -> Iterator[tuple[str, float]]:

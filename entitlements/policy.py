@@ -35,6 +35,7 @@ _TOOL: Final = {
 }
 _MOST_TELLING: Final = (
     Code.SCOPE_MISSING,
+    Code.ARGUMENT_NOT_DECLARED,
     Code.ARGUMENT_OUTSIDE_LIMIT,
     Code.GRANT_SUSPENDED,
     Code.GRANT_NOT_STARTED,
@@ -70,6 +71,11 @@ def visible_tools(call: Call, facts: AgentFacts, now: float) -> list[ToolFacts]:
         if verdict.grant is not None and verdict.effect is not Effect.DENY:
             seen.append(facts.tools[system, name])
     return seen
+
+
+def reachable(call: Call, facts: AgentFacts, now: float) -> Verdict:
+    """Decide a call whose arguments are not known: whether it could pass with some. For proofs that a stop holds."""
+    return _decide(call, facts, now, listing=True)
 
 
 def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
@@ -139,14 +145,22 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
         if line.suspended or not line.starts <= now < line.expires:
             missed.append(_out_of_time(line, now))
             continue
+        if tool.schema.broken:
+            reason = Reason(Code.TOOL_DEFINITION_UNUSABLE, tool.schema.broken)
+            return _denied(call, facts, Code.TOOL_DEFINITION_UNUSABLE, (reason,))
         if not line.limits.free and (not listing or line.limits.broken):
             covered = line.limits.covers(call.arguments)
             if isinstance(covered, NotCovered):
                 missed.append(Reason(Code.ARGUMENT_OUTSIDE_LIMIT, covered.sentence, line.grant))
                 continue
+            if undeclared := line.limits.undeclared(call.arguments, tool.schema.place):
+                missed.append(Reason(Code.ARGUMENT_NOT_DECLARED, undeclared, line.grant))
+                continue
         if token is not None and line.scope not in token.scopes:
             missed.append(Reason(Code.SCOPE_MISSING, line.scope, line.grant))
             continue
+        if not listing and call.states_arguments and (problem := tool.schema.problem(call.arguments)):
+            return _denied(call, facts, Code.ARGUMENT_NOT_VALID, (Reason(Code.ARGUMENT_NOT_VALID, problem),))
         if line.ask:
             asking = asking or line
         elif facts.guardrails:

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
+from entitlements.arguments import UNREAD, Schema
 from entitlements.codes import Code
 from entitlements.limits import Compiled
 from entitlements.verdicts import Effect, Reason
@@ -37,7 +38,9 @@ class Call:
 
     `token` is None only where the question does not come with one (an AuthZEN evaluation);
     `definition` is the hash of the tool as it was shown to the caller, where the door knows it;
-    `approval` names a person's approval of exactly this call, claimed by the door beforehand.
+    `approval` names a person's approval of exactly this call, claimed by the door beforehand. `states_arguments` is
+    False only where an AuthZEN question leaves its arguments out: they are then none for limits, and not held against
+    the schema.
     """
 
     agent: str
@@ -50,6 +53,7 @@ class Call:
     session: str | None = None
     definition: str | None = None
     approval: str | None = None
+    states_arguments: bool = True
 
 
 @dataclass(slots=True)
@@ -96,7 +100,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ToolFacts:
-    """One tool as it is pinned: `version` is the approved ToolVersion, `definition` its hash."""
+    """One tool as it is pinned: `version` is the approved ToolVersion, `definition` its hash.
+
+    `schema` is what it approves of arguments. Where it was not read, no call is allowed.
+    """
 
     system: str
     name: str
@@ -105,6 +112,7 @@ class ToolFacts:
     definition: str
     action: Action
     risk: Risk
+    schema: Schema = UNREAD
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,8 @@ class Snapshots:
                 return None
             lines = await (await connection.execute(facts.LINES, [agent, system], prepare=True)).fetchall()
             tools = await (await connection.execute(facts.TOOLS, [system], prepare=True)).fetchall()
+            if unread := facts.unread_schemas(tools):
+                facts.keep_schemas(await (await connection.execute(facts.SCHEMAS, [system, unread])).fetchall())
             return facts.build(principals, lines, tools)
 
         return await self._on_connection(read)

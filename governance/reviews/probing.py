@@ -46,7 +46,7 @@ def probe(remediation: Remediation) -> dict[str, Any]:
         return {"holds": holds, **told, "tried": tried, "probed_at": clock.now().isoformat()}
     everybody, lines = _people(item), list(_lines(item))
     people = everybody[: max(1, _MOST_CALLS // max(len(lines), 1))]
-    known = facts.load(item.agent_slug, item.system_slug, _known(people))
+    known = facts.load(item.agent_slug, item.system_slug, _known(people), schemas=True)
     calls = (
         [] if known is None else _calls(decision, known, people, lines, is_final=remediation.finished_at is not None)
     )
@@ -174,7 +174,7 @@ def _is_tight(decision: ReviewDecision, line: ReviewLine, now: dict[str, Any] | 
 def _decided(call: Call, known: AgentFacts, line: ReviewLine, *, until: datetime | None) -> dict[str, Any]:
     """Decide one call. A denial for its arguments alone proves nothing, so the facts are asked for the grant too."""
     at = (until or clock.now()).timestamp()
-    verdict = policy.decide(call, known, at)
+    verdict = policy.reachable(call, known, at)
     grant = str(line.grant_id)
     lines = known.lines.get((call.system, call.tool, call.person), ())
     there = any(each.grant == grant and not each.suspended and each.expires > at for each in lines)

@@ -1,7 +1,7 @@
 """A decision in process: the policy against cedarpy (one policy, handles parsed once) and a look into a dict.
 
-Run as `python -m tests.benchmarks.decision COUNT` under the Python that has cedarpy: the policy needs nothing but the
-standard library, so both are timed in one process.
+Run as `python -m tests.benchmarks.decision COUNT` under the Python that has cedarpy: of packages the policy needs the
+validator of JSON Schema alone, so both are timed in one process.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from entitlements import limits, policy
+from entitlements.arguments import Schema
 from entitlements.snapshot import AgentFacts, Call, Guardrail, Line, SessionFacts, Token, ToolFacts
 from entitlements.verdicts import Effect
 from entitlements.words import Action, Risk, Status, ToolState
@@ -26,6 +27,12 @@ LIMITS = {
     "path": {"under": "/srv/reports"},
 }
 INSIDE = {"timezone": "Europe/Paris", "amount": 20, "path": "/srv/reports/2026/may.csv"}
+SCHEMA = {
+    "type": "object",
+    "properties": {"timezone": {"type": "string"}, "amount": {"type": "number"}, "path": {"$ref": "#/$defs/path"}},
+    "required": ["timezone", "path"],
+    "$defs": {"path": {"type": "string", "pattern": "^/"}},
+}
 CEDAR = """
 permit (principal == Agent::"assistant", action == Action::"call", resource == Tool::"time/get")
 when { context.person == "ana" && context.now < 2000000 };
@@ -35,7 +42,9 @@ when { context.person == "ana" && context.now < 2000000 };
 def facts(stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = ()) -> AgentFacts:
     """Return one agent's facts, with a grant of one tool for each of a hundred people."""
     people = ["ana", *(f"person-{number}" for number in range(99))]
-    tool = ToolFacts("time", "get", ToolState.APPROVED, "1", "digest", Action.READ, Risk.LOW)
+    tool = ToolFacts(
+        "time", "get", ToolState.APPROVED, "1", "digest", Action.READ, Risk.LOW, Schema(json.dumps(SCHEMA))
+    )
     line = Line("grant-1", "time:read", NOW - 10, NOW + 3600, limits.compile(stored))
     return AgentFacts(
         agent="assistant",

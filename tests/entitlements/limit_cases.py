@@ -262,3 +262,78 @@ TIGHTENING: Final[list[tuple[Limits, Limits, bool]]] = [
     ({"f.a": {"max": 2, "optional": True}}, {"f": {"equals": "x"}}, False),
     ({"f": {"required": True}}, {"f.a": {"max": 2}}, True),
 ]
+
+_PATH: Final[Limits] = {"path": {"under": "/pub"}}
+_IN: Final[dict[str, Any]] = {"path": "/pub/a"}
+_OBJECT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"path": {"type": "string"}, "mode": {"enum": [1, 2]}},
+}
+_FILTER: Final[dict[str, Any]] = {"type": "object", "properties": {"f": {"$ref": "#/$defs/f"}}, "$defs": {"f": _OBJECT}}
+_NESTED: Final[Limits] = {"f.path": {"under": "/pub"}}
+
+# Each row: schema, limits, arguments, and what is wrong with them: a word of the code, empty where nothing is.
+DECLARING: Final[list[tuple[dict[str, Any], Limits, dict[str, Any], str]]] = [
+    (_OBJECT, _PATH, _IN, ""),
+    (_OBJECT, _PATH, {**_IN, "mode": 1}, ""),
+    (_OBJECT, _PATH, {**_IN, "mode": 3}, "valid"),
+    (_OBJECT, {}, {**_IN, "mode": 3}, "valid"),
+    (_OBJECT, _PATH, {**_IN, "extra": "/etc"}, "declared"),
+    (_OBJECT, _PATH, {**_IN, "p\u0430th": "/etc"}, "declared"),
+    (_OBJECT, _PATH, {"path": "/etc", "extra": 1}, "limit"),
+    (_OBJECT, {}, {**_IN, "extra": "/etc"}, ""),
+    ({**_OBJECT, "additionalProperties": False}, {}, {**_IN, "extra": "/etc"}, "valid"),
+    ({**_OBJECT, "additionalProperties": True}, _PATH, {**_IN, "extra": "/etc"}, "declared"),
+    ({**_OBJECT, "additionalProperties": {"type": "string"}}, _PATH, {**_IN, "extra": "/etc"}, "declared"),
+    ({**_OBJECT, "required": ["mode"]}, _PATH, _IN, "valid"),
+    # a limit names an argument too: a person decided on it
+    ({"type": "object"}, _PATH, _IN, ""),
+    ({"type": "object"}, {**_PATH, "extra": {"optional": True}}, {**_IN, "extra": "/etc"}, ""),
+    ({"type": "object"}, _PATH, {**_IN, "extra": "/etc"}, "declared"),
+    # patterns
+    ({**_OBJECT, "patternProperties": {"^x-": {"type": "integer"}}}, _PATH, {**_IN, "x-a": 1}, ""),
+    ({**_OBJECT, "patternProperties": {"^x-": {"type": "integer"}}}, _PATH, {**_IN, "x-a": "1"}, "valid"),
+    ({**_OBJECT, "patternProperties": {"^x-": {"type": "integer"}}}, _PATH, {**_IN, "ax-": 1}, "declared"),
+    # references and combinations within the document
+    ({"$ref": "#/$defs/o", "$defs": {"o": _OBJECT}}, _PATH, {**_IN, "mode": 1}, ""),
+    ({"$ref": "#/$defs/o%20o", "$defs": {"o o": _OBJECT}}, _PATH, {**_IN, "mode": 1}, ""),
+    ({"$ref": "#o", "$defs": {"x": {**_OBJECT, "$anchor": "o"}}}, _PATH, {**_IN, "mode": 1}, ""),
+    ({"allOf": [{"anyOf": [{"if": {}, "then": _OBJECT}]}]}, _PATH, {**_IN, "mode": 1}, ""),
+    ({"allOf": [_OBJECT]}, _PATH, {**_IN, "extra": 1}, "declared"),
+    ({"not": {"properties": {"extra": False}, "required": ["extra"]}}, _PATH, {**_IN, "extra": 1}, "declared"),
+    ({"$defs": {"extra": {"properties": {"extra": {}}}}}, _PATH, {**_IN, "extra": 1}, "declared"),
+    ({**_OBJECT, "allOf": [{"$ref": "#"}]}, _PATH, {**_IN, "extra": 1}, "declared"),
+    # objects that a limit reaches into, and others
+    (_FILTER, _NESTED, {"f": {**_IN, "mode": 1}}, ""),
+    (_FILTER, _NESTED, {"f": {**_IN, "mode": 3}}, "valid"),
+    (_FILTER, _NESTED, {"f": {**_IN, "extra": 1}}, "declared"),
+    (_FILTER, _NESTED, {"f": _IN, "extra": 1}, "declared"),
+    ({"properties": {"f": {}}, "allOf": [{"properties": {"f": _OBJECT}}]}, _NESTED, {"f": {**_IN, "mode": 1}}, ""),
+    ({"patternProperties": {"^f$": _OBJECT}}, _NESTED, {"f": {**_IN, "mode": 1}}, ""),
+    ({"additionalProperties": _OBJECT}, _NESTED, {"f": {**_IN, "mode": 1}}, ""),
+    ({"properties": {**_OBJECT["properties"], "f": {}}}, _PATH, {**_IN, "f": {"extra": 1}}, ""),
+    # names that a place inside has and another has not
+    (_FILTER, _NESTED, {"f": _IN, "mode": 1}, "declared"),
+    (_FILTER, _NESTED, {"f": {**_IN, "f": 1}}, "declared"),
+]
+
+# Schemas that nothing can be held against: each covers no call at all.
+UNUSABLE: Final[list[object]] = [
+    None,
+    True,
+    [],
+    {"type": "wrong"},
+    {"properties": {"path": {"pattern": "("}}},
+    {"$schema": "https://example.com/a-dialect-of-its-own"},
+    {"$ref": "https://example.com/elsewhere.json"},
+    {"$ref": "#/$defs/nowhere"},
+    {
+        "$ref": "#/$defs/d18",
+        "$defs": {
+            "d0": {"type": "object"},
+            **{
+                f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n - 1}"}, {"$ref": f"#/$defs/d{n - 1}"}]} for n in range(1, 19)
+            },
+        },
+    },
+]

@@ -5,6 +5,7 @@ which then runs in this process beside the real one.
 """
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,16 @@ from types import ModuleType
 from typing import Final
 
 from entitlements.codes import Code
-from entitlements.snapshot import Guardrail, Line
+from entitlements.limits import NotCovered
+from entitlements.snapshot import UNLIMITED, AgentFacts, Call, Guardrail, Line
 from entitlements.verdicts import Effect
 from entitlements.words import Action, Flow
 from tests.entitlements import worlds
-from tests.entitlements.limit_cases import COVERING, MALFORMED, TIGHTENING
+from tests.entitlements.limit_cases import COVERING, DECLARING, MALFORMED, TIGHTENING, UNUSABLE
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, World
+
+_LISTED: Final = {Code.ALLOWED, Code.TOOL_CHANGED, Code.ARGUMENT_NOT_DECLARED, Code.ARGUMENT_NOT_VALID}
+"""What a call may be answered whose tool is in the list."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,14 @@ class Mutant:
 
 
 @contextmanager
-def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType]]:
-    """Hand out (policy, limits) with the mistake built in; without one, fresh copies of the real ones."""
-    copies = {name: _copy(name, mutant) for name in ("constraints", "limits", "policy")}
-    copies["limits"].constraints = copies["constraints"]  # type: ignore[attr-defined]
+def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
+    """Hand out (policy, limits, arguments) with the mistake built in; without one, fresh copies of the real ones."""
+    copies = {name: _copy(name, mutant) for name in ("arguments", "constraints", "limits", "policy")}
+    for name in ("arguments", "constraints"):
+        setattr(copies["limits"], name, copies[name])
+    copies["policy"].NotCovered = (NotCovered, copies["limits"].NotCovered)  # type: ignore[attr-defined]
     try:
-        yield copies["policy"], copies["limits"]
+        yield copies["policy"], copies["limits"], copies["arguments"]
     finally:
         for copy in copies.values():
             del sys.modules[copy.__name__]
@@ -55,10 +62,11 @@ def _copy(name: str, mutant: Mutant | None) -> ModuleType:
     return copy
 
 
-def complaints(policy: ModuleType, limits: ModuleType) -> Iterator[str]:
+def complaints(policy: ModuleType, limits: ModuleType, arguments: ModuleType) -> Iterator[str]:
     """Check everything that the rows and the spoiled worlds know, and name what is wrong."""
     yield from _about_limits(limits)
     yield from _about_calls(policy)
+    yield from _about_arguments(policy, limits, arguments)
     yield from _about_issuing(policy)
 
 
@@ -75,6 +83,26 @@ def _about_limits(limits: ModuleType) -> Iterator[str]:
             yield f"{written} is accepted"
 
 
+def _about_arguments(policy: ModuleType, limits: ModuleType, arguments: ModuleType) -> Iterator[str]:
+    for schema, written, sent, wrong in DECLARING:
+        world = worlds.allowed(cap=limits.compile(written))
+        code = policy.decide(*_asked(worlds.with_schema(world, arguments.Schema(json.dumps(schema)), sent))).code
+        if code != {"": "allowed", "limit": "argument_outside_limit"}.get(wrong, f"argument_not_{wrong}"):
+            yield f"{schema} {written} {sent}"
+    for unusable in UNUSABLE:
+        for written in ({}, {"path": {"under": "/pub"}}):
+            world = worlds.allowed(cap=limits.compile(written))
+            asked = _asked(worlds.with_schema(world, arguments.Schema(json.dumps(unusable)), {"path": "/pub/a"}))
+            if policy.decide(*asked).code is not Code.TOOL_DEFINITION_UNUSABLE or policy.visible_tools(*asked):
+                yield f"{unusable} is used"
+    if len(arguments.shown("x" * 999)) > 99 or not arguments.shown("\u0430").isascii():
+        yield "a name is shown as it came"
+
+
+def _asked(world: World) -> tuple[Call, AgentFacts, float]:
+    return world.call, world.facts, world.now
+
+
 def _about_calls(policy: ModuleType) -> Iterator[str]:
     for spoil in (None, *SPOILERS, *PERSON_SPOILERS, *CALL_SPOILERS):
         world = spoil(worlds.allowed()) if spoil else worlds.allowed()
@@ -82,7 +110,7 @@ def _about_calls(policy: ModuleType) -> Iterator[str]:
         if policy.decide(world.call, world.facts, world.now).code is not expected:
             yield f"call: {spoil and spoil.name}"
         lists = "get_current_time" in {tool.name for tool in policy.visible_tools(world.call, world.facts, world.now)}
-        if lists is not (expected is Code.ALLOWED or expected is Code.TOOL_CHANGED):
+        if lists is not (expected in _LISTED):
             yield f"list: {spoil and spoil.name}"
     unlisted = worlds.allowed()
     unlisted.call.arguments = {}
@@ -118,6 +146,9 @@ def _more_calls() -> Iterator[tuple[str, World, Code]]:
     released = _guarded(Guardrail("x", Effect.HOLD, "Wait."))
     released.call.approval = "approval-1"
     yield "released", released, Code.ALLOWED
+    silent = worlds.allowed(cap=UNLIMITED)
+    silent.call.arguments, silent.call.states_arguments = {}, False
+    yield "arguments left out", silent, Code.ALLOWED
     asking = worlds.allowed()
     asking.facts.lines = {asking.key: (replace(asking.facts.lines[asking.key][0], ask=True),)}
     yield "asks", asking, Code.APPROVAL_OF_CALL_REQUIRED
@@ -225,6 +256,14 @@ MUTANTS: Final = (
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts < now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("if not line.limits.free and (not listing or line.limits.broken):", "if False:"),
+        ("        if tool.schema.broken:", "        if False:"),
+        ("        if tool.schema.broken:", "        if tool.schema.broken and not listing:"),
+        ("        if tool.schema.broken:", "        if tool.schema.broken and not line.limits.free:"),
+        ("if undeclared := line.limits.undeclared(call.arguments, tool.schema.place):", "if undeclared := '':"),
+        ("if not listing and call.states_arguments and (problem := tool.schema.problem(call.arguments)):", "if problem := '':"),  # noqa: E501
+        ("if not listing and call.states_arguments and (problem := tool.schema.problem(call.arguments)):", "if problem := tool.schema.problem(call.arguments):"),  # noqa: E501
+        ("if not listing and call.states_arguments and", "if not listing and not line.limits.free and"),
+        ("if not listing and call.states_arguments and", "if not listing and"),
         ("if isinstance(covered, NotCovered):", "if False:"),
         ("if not line.limits.free and (not listing or line.limits.broken):", "if not line.limits.free:"),
         ("(not listing or line.limits.broken)", "not listing"),
@@ -287,6 +326,32 @@ MUTANTS: Final = (
         ("if node.structured and (node.rules or node.presence is _Presence.ABSENT):", "if False:"),
         ("if len(node.folded) != len(node.children):", "if False:"),
         ("if node.presence is _Presence.OPTIONAL and inner:", "if False:"),
+    ),
+    *_of(
+        "limits",
+        ("if key not in node.children and not declared.declares(key):", "if not declared.declares(key):"),
+        ("if key not in node.children and not declared.declares(key):", "if key not in node.children:"),
+        ("if not child.structured or not isinstance(inner, Mapping):", "if True:"),
+        ("_undeclared(child, inner, declared.inside(key))", "_undeclared(child, inner, declared)"),
+        ('return "" if self.free or self.broken else _undeclared', 'return "" if True else _undeclared'),
+    ),
+    *_of(
+        "arguments",
+        ("return name in self.names or (", "return True or ("),
+        ("return name in self.names or (", "return ("),
+        ("self._matches.is_valid(name)", "True"),
+        ("if not _ends(schema):", "if False:"),
+        ("if not isinstance(schema, dict):", "if False:"),
+        ("            if name in named:\n                yield named[name]", "            pass"),
+        ('                if _validator({"pattern": pattern}).is_valid(name):\n                    yield inner', "                pass"),  # noqa: E501
+        ('            yield part.get("additionalProperties")', "            pass"),
+        ("        waiting += document.targets(part)", "        pass"),
+        ("        waiting += [inner for word in _LISTS_HERE for inner in _listed(part, word)]", "        pass"),
+        ("        waiting += [part.get(word) for word in _SINGLES_HERE]", "        pass"),
+        ("self._target(unquote(reference[1:]))", "self._target(reference[1:])"),
+        ("return self._anchors.get(fragment)", "return None"),
+        ('.encode("unicode_escape")', ".encode()"),
+        ("name[:_LONGEST_NAME].encode", "name.encode"),
     ),
     *_of(
         "constraints",

@@ -1,11 +1,11 @@
 """Allowed worlds, and ways to spoil exactly one fact in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from entitlements import limits, policy
+from entitlements import arguments, limits, policy
 from entitlements.codes import Code
 from entitlements.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, Token, ToolFacts
 from entitlements.verdicts import Effect, Verdict
@@ -14,6 +14,9 @@ from entitlements.words import Action, Flow, Risk, Status, ToolState
 NOW = 1_800_000_000.0
 PARIS = limits.compile({"timezone": {"one_of": ["Europe/Paris", "UTC"]}})
 IN_PARIS = {"timezone": "Europe/Paris"}
+SCHEMA = arguments.Schema(
+    '{"type": "object", "properties": {"timezone": {"type": "string"}, "unit": {}}, "required": ["timezone"]}'
+)
 
 type Key = tuple[str, str, str | None]
 
@@ -58,7 +61,7 @@ def allowed(person: str | None = "alice", *, cap: limits.Compiled = PARIS, crowd
         people=strangers if person is None else {**strangers, person: Status.ACTIVE},
         systems={"time": Status.ACTIVE},
         tools={
-            ("time", name): ToolFacts("time", name, ToolState.APPROVED, "v1", "hash-1", Action.READ, Risk.LOW)
+            ("time", name): ToolFacts("time", name, ToolState.APPROVED, "v1", "hash-1", Action.READ, Risk.LOW, SCHEMA)
             for name in ("get_current_time", "convert_time")
         },
         lines=lines,
@@ -76,6 +79,13 @@ def allowed(person: str | None = "alice", *, cap: limits.Compiled = PARIS, crowd
 
 def _refresh() -> Token:
     return Token("refresh-1", NOW - 30, NOW + 86400, frozenset({"time:read"}))
+
+
+def with_schema(world: World, schema: arguments.Schema, sent: Mapping[str, object]) -> World:
+    """Let the tool have another approved schema, and the call these arguments."""
+    _tool(world, schema=schema)
+    world.call.arguments = sent
+    return world
 
 
 def allowed_worlds() -> st.SearchStrategy[World]:
@@ -202,11 +212,23 @@ CALL_SPOILERS: tuple[Spoiler, ...] = (
         "grant is for another system", Code.NO_GRANT, lambda w: _move_line(w, "git", "get_current_time", w.call.person)
     ),
     Spoiler("limits unreadable", Code.ARGUMENT_OUTSIDE_LIMIT, lambda w: _line(w, limits=limits.load({"a": {"x": 1}}))),
+    Spoiler("not declared", Code.ARGUMENT_NOT_DECLARED, lambda w: _argument(w, extra="/etc")),
+    Spoiler("schema not read", Code.TOOL_DEFINITION_UNUSABLE, lambda w: _tool(w, schema=arguments.UNREAD)),
+    Spoiler("not valid", Code.ARGUMENT_NOT_VALID, lambda w: _without_limits(w, timezone=5)),
     Spoiler("scope missing", Code.SCOPE_MISSING, lambda w: _token(w, scopes=frozenset({"time:write"}))),
     Spoiler("no scopes", Code.SCOPE_MISSING, lambda w: _token(w, scopes=frozenset())),
     Spoiler("guardrail", Code.GUARDRAIL, lambda w: _set(w, guardrails=(Guardrail("x", Effect.DENY, "No."),))),
     Spoiler("clock unknown", Code.TOKEN_EXPIRED, lambda w: setattr(w, "now", float("nan"))),
 )
+
+
+def _argument(world: World, **given: object) -> None:
+    world.call.arguments = {**world.call.arguments, **given}
+
+
+def _without_limits(world: World, **given: object) -> None:
+    _line(world, limits=limits.Compiled.unlimited())
+    _argument(world, **given)
 
 
 def _move_line(world: World, system: str, tool: str, person: str | None) -> None:

@@ -40,7 +40,7 @@ class _Fresh:
         key = (call.agent, call.system)
         if key not in self._read:
             people = Person.objects.filter(login=call.person or "").values_list("login", "is_active")
-            self._read[key] = facts.load(call.agent, call.system, list(people))
+            self._read[key] = facts.load(call.agent, call.system, list(people), schemas=True)
         return self._read[key]
 
 
@@ -51,7 +51,7 @@ def of_revocation(revocation: Revocation) -> list[Probe]:
     for call, sentence in _calls(revocation):
         known = fresh.of(call)
         if known is not None:
-            probes.append(Probe(call, sentence, policy.decide(call, known, now)))
+            probes.append(Probe(call, sentence, policy.reachable(call, known, now)))
     return probes
 
 
@@ -62,7 +62,7 @@ def of_grant(grant: Grant) -> list[Probe]:
     for call, sentence in _of_lines(GrantLine.objects.filter(grant=grant)):
         known = fresh.of(call)
         if known is not None:
-            found.append(Probe(call, sentence, policy.decide(call, known, now)))
+            found.append(Probe(call, sentence, policy.reachable(call, known, now)))
     return found
 
 

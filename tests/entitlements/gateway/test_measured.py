@@ -19,7 +19,8 @@ pytestmark = pytest.mark.loopback
 def test_the_record_of_an_allowed_call_holds_the_numbers_that_a_limit_bounds_and_no_other_argument(
     node: Gateway, time_server: servers.Upstream
 ) -> None:
-    here = world.build(time_server.url, time_server.secret)
+    schema = {"properties": {**world.TIMEZONE["properties"], "other": {"type": "integer"}}}
+    here = world.build(time_server.url, time_server.secret, schema=schema)
     grants.revoke(here.grant.pk, by=SYSTEM, reason="narrower")
     bounds = {"get_current_time": {"days": {"max": 10, "optional": True}}}
     here.grant = make.grant(here.agent, here.entitlement, people=[here.person], limits=bounds)

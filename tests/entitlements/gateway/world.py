@@ -45,7 +45,7 @@ META = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 START_SECONDS = 30.0
-TIMEZONE = {"type": "object", "properties": {"timezone": {"type": "string"}}, "required": ["timezone"]}
+TIMEZONE: dict[str, Any] = {"type": "object", "properties": {"timezone": {"type": "string"}}, "required": ["timezone"]}
 
 
 @dataclass(frozen=True)
