@@ -48,12 +48,26 @@ class UnknownTarget(DomainError):
     code, status = "unknown_target", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class EverythingNotNamed(DomainError):
+    """To stop everything, write the word "everything" as the target's id, so that nothing else was meant."""
+
+    code, status = "everything_not_named", HTTPStatus.BAD_REQUEST
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to stop: `type` is one of TYPES; `id` is a slug, login, client identifier, uuid, or `system/tool`."""
+    """What to stop: `type` is one of TYPES; `id` is a slug, login, client identifier, uuid, or `system/tool`.
+
+    The id of everything is that word. Raises EverythingNotNamed.
+    """
 
     type: str
     id: str
+
+    def __post_init__(self) -> None:
+        """Refuse a stop of everything whose id says something else."""
+        if self.type == guardrails.EVERYTHING and self.id != guardrails.EVERYTHING:
+            raise EverythingNotNamed
 
     def __str__(self) -> str:
         return f"{self.type}:{self.id}"

@@ -196,6 +196,7 @@ _ROWS: Final[Matrix] = {
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),
     ("revocation", "GET"): READABLE,
+    ("revocations-everything-restore", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS),
     ("audit-events", "GET"): READABLE,
     ("audit-checkpoint", "GET"): row(*_RECORD, Role.ADMIN, scope=READ),
     ("audit-export", "GET"): row(*_RECORD, scope=READ),

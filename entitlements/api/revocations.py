@@ -15,15 +15,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import recordkeys, revocation
-from entitlements.errors import NotFound
-from entitlements.models import Revocation, Role
+from entitlements import guardrails, recordkeys, revocation
+from entitlements.errors import DomainError, NotFound
+from entitlements.models import Guardrail, Revocation, Role
 
 from . import permissions, visibility
 from .caller import Caller
 from .endpoints import Listing, Look, Resource
-from .fields import Shown, Strict, Text
-from .matrix import MATRIX, REVOKE, Row, row
+from .fields import Reason, Shown, Strict, Text
+from .matrix import ALWAYS, MATRIX, REVOKE, Row, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,13 @@ KINDS: Final = {
     "agent": _Kind(visibility.agents, "slug", _stop("agent-suspend")),
     "person": _Kind(visibility.people, "login", _stop("person-disable")),
 }
-EVERYTHING: Final = row(Role.ANALYST, Role.SECURITY, Role.RESPONDER, scope=REVOKE)
+EVERYTHING: Final = row(Role.ANALYST, Role.SECURITY, Role.RESPONDER, scope=REVOKE, proven=ALWAYS)
+
+
+class NothingStopped(DomainError):
+    """Nothing is restored, because everything was not stopped."""
+
+    code, status = "not_stopped", HTTPStatus.CONFLICT
 
 
 class RevocationFilter(filters.FilterSet):
@@ -65,10 +71,10 @@ class RevocationFilter(filters.FilterSet):
 
 
 class TargetAsked(Strict):
-    """What to stop: `id` is a slug, login, client identifier, uuid, or `system/tool`."""
+    """What to stop: `id` is a slug, login, client identifier, uuid, `system/tool`, or of everything that word."""
 
-    type = serializers.ChoiceField(choices=[*KINDS, "everything"])
-    id = Text(max_length=128, default="", allow_blank=True)
+    type = serializers.ChoiceField(choices=[*KINDS, guardrails.EVERYTHING])
+    id = Text(max_length=128, default="", allow_blank=True, trim_whitespace=False)
 
 
 class RevocationAsked(Strict):
@@ -139,6 +145,8 @@ class Revocations(_Revocations, Listing):
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Stop the target, and answer with the receipt."""
         asked = self.body(RevocationAsked)
+        if asked["target"]["type"] == guardrails.EVERYTHING:
+            permissions.permit(self.caller, EVERYTHING, None)
         target = revocation.Target(asked["target"]["type"], asked["target"]["id"])
         self._permit(target)
         made = revocation.revoke(target, by=self.principal, reason=asked["reason"], wait=asked["wait"])
@@ -146,9 +154,10 @@ class Revocations(_Revocations, Listing):
 
     def _permit(self, target: revocation.Target) -> None:
         """Ask the row of this very stop, with the object that it is about. Raises NotFound, Forbidden."""
-        self.about = [] if target.type == "everything" else [f"{target.type}:{target.id}"]
-        if target.type == "everything":
+        self.about = [] if target.type == guardrails.EVERYTHING else [f"{target.type}:{target.id}"]
+        if target.type == guardrails.EVERYTHING:
             permissions.permit(self.caller, EVERYTHING, None)
+            self.weigh(weighs=EVERYTHING.proven == ALWAYS)
         else:
             permissions.permit(self.caller, KINDS[target.type].row, self._target(target))
         self._permitted = True
@@ -162,6 +171,33 @@ class Revocations(_Revocations, Listing):
             system, _, name = target.id.partition("/")
             where = {"system__slug": system, "name": name}
         return self.find(kind.rows(self.caller), **where)
+
+
+class EverythingShown(Shown):
+    """Whether everything is stopped, why, and since when."""
+
+    stopped = serializers.BooleanField(source="on")
+    reason = serializers.CharField()
+    changed_at = serializers.DateTimeField()
+
+
+class RestoreEverything(Resource):
+    """Let agents work again after everything was stopped; never by the person who stopped it."""
+
+    shown = EverythingShown
+    asked = Reason
+
+    def look_first(self) -> None:
+        """Ask for the role before a proof is asked for."""
+        permissions.permit(self.caller, self.row, None)
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Restore, as a second person with a fresh proof."""
+        self.permit(None, f"guardrail:{guardrails.EVERYTHING}")
+        reason = self.body(Reason)["reason"]
+        if not Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
+            raise NothingStopped
+        return self.show(guardrails.start_again(by=self.principal, reason=reason))
 
 
 class One(_Revocations, Look):

@@ -107,6 +107,7 @@ urlpatterns: list[URLPattern] = [
     at("client-credentials/<uuid:key>/accept", clientcredentials.Accept, "client-credential-accept"),
     at("client-credentials/<uuid:key>/refuse", clientcredentials.Refuse, "client-credential-refuse"),
     at("revocations", revocations.Revocations, "revocations"),
+    at("revocations/everything/restore", revocations.RestoreEverything, "revocations-everything-restore"),
     at("revocations/<uuid:key>", revocations.One, "revocation"),
     at("audit-events", record.Events, "audit-events"),
     at("audit/checkpoint", record.LatestCheckpoint, "audit-checkpoint"),

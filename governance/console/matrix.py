@@ -69,7 +69,7 @@ OFFICE: Final = Page(Row(frozenset(OFFICE_ROLES)))
 _SEERS: Final = Page(Row(frozenset(SEE_EVERYTHING)))
 _SETUP: Final = Page(row(Role.ADMIN))
 _PROVEN_SETUP: Final = Page(row(Role.ADMIN, proven=ALWAYS))
-_EVERYTHING: Final = Page(replace(EVERYTHING, proven=ALWAYS))
+_EVERYTHING: Final = Page(EVERYTHING)
 """By the API it asks for no proof, as no stop does: a page may have been left open, a token was sent for this."""
 _STOP: Final = Page(
     Row(
@@ -219,7 +219,7 @@ PAGES: Final[Pages] = {
     **_both(_STOP, "stop"),
     **_both(_EVERYTHING, "stop-everything"),
     ("stop-several", "POST"): like("grant-suspend", "grant-revoke", "agent-suspend"),
-    ("start-again", "POST"): Page(row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)),
+    ("start-again", "POST"): like("revocations-everything-restore"),
     # Combinations that no agent may hold
     ("rule-list", "GET"): like("combination-rules GET"),
     ("rule-propose", "POST"): like("combination-rules"),

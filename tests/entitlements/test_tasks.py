@@ -53,7 +53,7 @@ def test_a_revocation_whose_caller_went_away_still_gets_its_receipt(
     at(clock.now())
     guardrails.start_again(by=SYSTEM, reason="so that the row exists")
     left = revocation.revoke(
-        revocation.Target("everything", ""), by=make.analyst().principal, reason="fire drill", wait=False
+        revocation.Target("everything", "everything"), by=make.analyst().principal, reason="fire drill", wait=False
     )
     assert left.receipt == ""
 

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements import guardrails, revocation
 from entitlements.api import permissions
 from entitlements.api.caller import Caller
-from entitlements.api.matrix import row
+from entitlements.api.matrix import MATRIX
 from entitlements.api.revocations import EVERYTHING, KINDS
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.models import Guardrail, Revocation, Role
+from entitlements.models import Guardrail, Revocation
 from entitlements.revocation import Target
 from governance.console import doors
 from governance.console.queries import effects, probes, record
@@ -37,7 +37,7 @@ NAMES: Final = {
 TYPED: Final = frozenset({"everything", "system", "person"})
 """Stops that reach far: their name has to be typed."""
 
-START_AGAIN: Final = row(Role.ANALYST, Role.SECURITY)
+START_AGAIN: Final = MATRIX["revocations-everything-restore", "POST"]
 
 
 class NotTyped(DomainError):

@@ -135,6 +135,6 @@ def test_what_only_a_page_does_asks_by_its_own_row_and_no_page_asks_by_itself() 
         name: page.row for (name, method), page in matrix.PAGES.items() if method == "POST" and not page.asks
     }
     asked = {name for name, row in alone.items() if row.proven}
-    assert asked == {"make-token", "setup-invite", "setup-trust", "setup-link", "start-again", *ON_THE_PAGE_ALONE}
+    assert asked == {"make-token", "setup-invite", "setup-trust", "setup-link", *ON_THE_PAGE_ALONE}
     views = (tree.ROOT / "governance/console/views").glob("*.py")
     assert not [path.name for path in views if re.search(r"\bdemand\(", path.read_text())]
