@@ -79,7 +79,9 @@ class Plan:
 
 
 def plan(said: Mapping[str, Mapping[str, Any]]) -> Plan:
-    """Compare what is said of systems, by slug, with the catalogue. Raises BuiltIn, SystemMalformed.
+    """Compare what is said of systems, by slug, with the catalogue.
+
+    Raises BuiltIn, SystemMalformed and SystemKindNotServed.
 
     Of a system: name, kind, owner (a person), upstream_url; `tools` by name, each what its approval says, or
     `disabled`; `entitlements` by the part of the scope behind the system, whose `tools` are limits by name.
@@ -105,6 +107,7 @@ def _system(made: Plan, slug: str, said: Mapping[str, Any], found: System | None
     scopes = {f"{slug}:{name}": asked for name, asked in said.get("entitlements", {}).items()}
     if found is None:
         if {"name", "kind", "owner"} <= fields.keys():
+            systems.check_kind(fields["kind"])
             new = {name: (None, value) for name, value in fields.items()}
             made.steps.append(Step("systems", about, None, {"slug": slug, **fields}, new))
         else:

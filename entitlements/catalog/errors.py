@@ -19,6 +19,12 @@ class SystemMalformed(DomainError):
     code, status = "system_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class SystemKindNotServed(DomainError):
+    """Systems of this kind are not served yet, so nothing could be called there: register an mcp_gateway."""
+
+    code, status = "system_kind_not_served", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class BuiltIn(DomainError):
     """Mandate itself cannot be changed in the catalogue."""
 

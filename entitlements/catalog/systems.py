@@ -53,10 +53,12 @@ def register_system(
 ) -> System:
     """Add a system and give its issuer a signing key. `options`: denial_shape, token_seconds.
 
-    Raises SystemMalformed and SystemSlugTaken.
+    Raises SystemMalformed, SystemKindNotServed and SystemSlugTaken. An import makes the row of a system that is known
+    and not governed by itself.
     """
     if not _SLUG.fullmatch(slug) or kind not in System.Kind.values or kind == System.Kind.BUILTIN:
         raise errors.SystemMalformed(slug=slug, kind=kind)
+    check_kind(kind)
     check_owner(owner)
     _check_address(kind, upstream_url)
     try:
@@ -160,6 +162,12 @@ def _locked(system: System) -> System:
         return System.objects.select_related("owner").get(pk=system.pk)
     except System.DoesNotExist as error:
         raise NotFound from error
+
+
+def check_kind(kind: object) -> None:
+    """Refuse a kind that the gateway does not serve. Raises SystemKindNotServed."""
+    if kind not in System.SERVED:
+        raise errors.SystemKindNotServed(kind=str(kind), served=[str(each) for each in System.SERVED])
 
 
 def check_owner(owner: Person | None) -> None:

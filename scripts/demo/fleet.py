@@ -28,7 +28,7 @@ from audit.models import Pending  # noqa: E402
 from entitlements import catalog, changes  # noqa: E402
 from entitlements.models import Person, System, Tool  # noqa: E402
 from governance import policies  # noqa: E402
-from scripts.demo import bulkload, cast, fleetrows  # noqa: E402
+from scripts.demo import bulkload, cast, fleetrows, making  # noqa: E402
 
 OLD: Final = timedelta(days=400)
 SEALED_WITHIN: Final = 600.0
@@ -76,9 +76,7 @@ def _system(number: int, owner: Person, analyst: Person) -> System:
     """Register a system with its tools, approved, in one bundle for each kind of use. Nobody asks it anything."""
     slug, by = f"fleet-{number:03}", analyst.principal
     address = f"https://{slug}.example.com/mcp"
-    system = catalog.register_system(
-        slug, name=f"Department {number}", kind=System.Kind.MCP, owner=owner, upstream_url=address, by=by
-    )
+    system = making.registered(slug, f"Department {number}", System.Kind.MCP, owner=owner, url=address, by=by)
     catalog.record_seen(system, [_definition(name) for names in TOOLS.values() for name in names], by=by)
     tools = {tool.name: tool for tool in system.tools.select_related("system", "seen")}
     catalog.approve_tools([_reviewed(tool) for tool in tools.values()], by=by)

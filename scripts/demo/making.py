@@ -15,7 +15,7 @@ from django.db import transaction
 from joserfc.jwk import ECKey
 
 from audit import clock
-from audit.context import SYSTEM
+from audit.context import SYSTEM, Principal
 from entitlements import agents, catalog, clients, people, vault
 from entitlements.models import Agent, Client, Entitlement, Group, Person, Role, Secret, System
 from governance import approvals, requests
@@ -94,13 +94,20 @@ def client(client_id: str, auth: str, of: Agent | None, **more: Any) -> tuple[Cl
     return made.client, made.secret, key.as_dict(private=True) if auth == Client.Auth.PRIVATE_KEY_JWT else {}
 
 
+def registered(slug: str, name: str, kind: str, *, owner: Person, url: str, by: Principal) -> System:
+    """Register a system. One of a kind that is not served is shown as if an earlier release had registered it."""
+    made = catalog.register_system(slug, name=name, kind=System.Kind.MCP_GATEWAY, owner=owner, upstream_url=url, by=by)
+    if kind != made.kind:
+        System.objects.filter(pk=made.pk).update(kind=kind)
+        made.refresh_from_db()
+    return made
+
+
 def system(
     slug: str, name: str, owner: str, url: str, *, kind: str = System.Kind.MCP_GATEWAY, secret: str | None = None
 ) -> System:
     """Register a system with its credential; its tools are still unknown."""
-    made = catalog.register_system(
-        slug, name=name, kind=kind, owner=who(owner), upstream_url=url, by=who(cast.ANALYST).principal
-    )
+    made = registered(slug, name, kind, owner=who(owner), url=url, by=who(cast.ANALYST).principal)
     if secret:
         vault.set_secret(made, kind=Secret.Kind.BEARER, value=secret, by=who(owner).principal)
     return made

@@ -108,7 +108,7 @@ def test_a_good_token_opens_its_own_doors_alone(world: World) -> None:
 
 def test_the_key_of_one_issuer_signs_for_no_other(world: World) -> None:
     other = catalog.register_system(
-        "other", name="O", kind="mcp", owner=make.person(), upstream_url="https://o.example/mcp", by=SYSTEM
+        "other", name="O", kind="mcp_gateway", owner=make.person(), upstream_url="https://o.example/mcp", by=SYSTEM
     )
     slug = world.system.slug
     access, id_jag = worlds.peek(world.access_token()), worlds.peek(world.id_jag())

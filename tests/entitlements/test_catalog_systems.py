@@ -1,14 +1,18 @@
 import pytest
+from django.contrib import admin
+from django.test import RequestFactory
 
 from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import catalog
-from entitlements.catalog import errors
+from entitlements.catalog import errors, importing
 from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.independence import OwnAppointment
 from entitlements.models import Change, Person, SigningKey, System, Tool
+from entitlements.offers import Offer
 from tests import make
+from tests.entitlements.api import client as api
 
 pytestmark = pytest.mark.django_db
 
@@ -177,3 +181,29 @@ def test_what_the_old_address_offered_is_not_taken_for_what_the_new_one_does() -
 
     with pytest.raises(Stale):
         catalog.record_seen(system, [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", ["http", "stdio", "mcp"])
+def test_a_system_of_a_kind_that_is_not_served_is_registered_at_no_door(kind: str) -> None:
+    address = {"upstream_url": "https://time.example/mcp"}
+    with pytest.raises(errors.SystemKindNotServed):
+        _register(kind=kind)
+
+    ana = make.analyst()
+    said = {"name": "Time", "kind": kind, "owner": ana.login, **address}
+    for by, at, body in (
+        (api.of(ana), "systems", {"slug": "time", **said}),
+        (api.of(ana), "catalogue/plan", {"systems": {"time": said}}),
+        (api.proven(ana), "catalogue/apply", {"systems": {"time": said}, "plan": "0" * 64, "reason": "x"}),
+    ):
+        answer = by.post(f"/api/v1/{at}", body, format="json")
+        assert (answer.status_code, answer.json()["code"]) == (422, "system_kind_not_served"), at
+        assert "mcp_gateway" in answer.json()["detail"]
+    assert not admin.site._registry[System].has_add_permission(RequestFactory().get("/"))
+    assert not System.objects.filter(slug="time").exists()
+
+
+def test_what_an_import_knows_without_governing_it_stays_possible() -> None:
+    made = importing._system(Offer(1, "local", "Local", ""), make.person())
+
+    assert (made.kind, made.upstream_url) == ("stdio", "")

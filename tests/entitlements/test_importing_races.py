@@ -75,7 +75,14 @@ def test_a_system_that_is_registered_meanwhile_is_known_then(monkeypatch: pytest
         if not System.objects.filter(slug="time").exists():
 
             def register() -> None:
-                catalog.register_system("time", name="Time", kind="stdio", owner=owner, by=SYSTEM)
+                catalog.register_system(
+                    "time",
+                    name="Time",
+                    kind="mcp_gateway",
+                    owner=owner,
+                    upstream_url="https://time.example/mcp",
+                    by=SYSTEM,
+                )
                 connections.close_all()
 
             with ThreadPoolExecutor(1) as lanes:

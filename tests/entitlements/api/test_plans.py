@@ -187,7 +187,7 @@ def test_each_step_needs_the_right_to_the_single_act(ana: Person, sam: Person) -
     catalog.disable_tool(Tool.objects.get(name="now"), by=ana.principal, reason="odd")
     mine = {"tools": {"now": tool("now")}}
     assert apply(ana, plan(ana, mine)["plan"], mine)["code"] == "second_person_required"
-    assert plan(sam, {}, other={"name": "Other", "kind": "stdio", "owner": "sam"})["code"] == "forbidden"
+    assert plan(sam, {}, other={"name": "Other", "kind": "mcp_gateway", "owner": "sam"})["code"] == "forbidden"
 
 
 @pytest.mark.parametrize(
