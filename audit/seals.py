@@ -133,15 +133,18 @@ def begin(
     to: Sequence[anchors.Anchor],
     *,
     restored_as: str = "",
+    wait: Callable[[float], object] = time.sleep,
 ) -> Sealer:
     """Wait for the lock, take up the log where it ends, check it against the anchors, publish what they lack.
 
     `connection` is the sealer's role, in autocommit mode; `origin` names a log that is only beginning, a log that
     exists keeps its name. After a backup was restored, what the anchors saw beyond it is lost: `restored_as` then
-    begins a new name, whose first checkpoint is the restored head. Raises RecordDamaged when the stored head was not
-    signed by this key, does not follow from its frontier, or is behind or beside what an anchor has.
+    begins a new name, whose first checkpoint is the restored head. `wait` is called with seconds while another
+    sealer holds the lock. Raises RecordDamaged when the stored head was not signed by this key, does not follow from
+    its frontier, or is behind or beside what an anchor has.
     """
-    connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    while not _takes_lock(connection):
+        wait(PAUSE)
     frontier, note = _head(connection, key)
     if restored_as:
         sealer = Sealer(connection, restored_as, key, to, frontier)
@@ -159,6 +162,11 @@ def begin(
     sealer = Sealer(connection, origin, key, to, frontier, note)
     sealer.publish()
     return sealer
+
+
+def _takes_lock(connection: psycopg.Connection[Any]) -> bool:
+    taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+    return bool(taken and taken[0])
 
 
 def _head(connection: psycopg.Connection[Any], key: Ed25519PrivateKey) -> tuple[chain.Frontier, str]:

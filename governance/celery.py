@@ -28,6 +28,27 @@ def measure_the_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     health.knows_the_time()
 
 
+@signals.setup_logging.connect
+def keep_our_logging(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Let Celery set up no logging: Django's settings already write each line as JSON."""
+
+
+@signals.heartbeat_sent.connect
+def show_that_the_worker_is_alive(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Touch the file of the health check every two seconds, while the worker reaches the queue."""
+    from audit import alive  # noqa: PLC0415 - as above
+
+    alive.touch()
+
+
+@signals.beat_init.connect
+def show_that_beat_is_alive(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Touch the file of the health check with each message that beat sends: one every ten seconds or sooner."""
+    from audit import alive  # noqa: PLC0415 - as above
+
+    signals.after_task_publish.connect(lambda **_: alive.touch(), weak=False)
+
+
 MINUTE, HOUR = 60.0, 3600.0
 app.conf.beat_schedule = {
     # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -95,6 +96,7 @@ def main() -> None:
         http=Deadlines,
         loop="uvloop",
         log_level=options.log_level,
+        log_config=str(Path(__file__).with_name("logs.json")),
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -105,6 +105,11 @@ TABLE: Mapping[str, Variable] = {
         Variable(
             "SEAL_KEY_FILE", "PEM file with the sealer's Ed25519 private key; only `manage.py seal` needs it.", ""
         ),
+        Variable(
+            "ALIVE_FILE",
+            "File that sealer, worker and beat touch while they work; `governance.probe --alive` reads its age.",
+            "",
+        ),
         Variable("TIME_STAMP_URL", "Time-stamping authority (RFC 3161) that stamps each evidence pack, if any.", ""),
         Variable("TIME_STAMP_CA_FILE", "PEM file with the root certificates of TIME_STAMP_URL, which needs it.", ""),
         Variable(

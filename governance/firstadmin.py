@@ -40,9 +40,13 @@ class InvitationSpent(DomainError):
 def invite(email: str, *, by: Principal, reason: str, again: bool = False) -> tuple[Person, str]:
     """Make a platform administrator of this address, or find her, and a link for her; earlier links end.
 
-    Returns the person and the link's secret part, which is kept nowhere. Raises AdminExists, LoginTaken.
+    A person whose own first link was never used cannot sign in, and is no administrator yet. Returns the person and the
+    link's secret part, which is kept nowhere. Raises AdminExists, LoginTaken.
     """
-    if not again and Person.objects.holding(Role.ADMIN).exclude(password="").exists():
+    invited = Person.objects.filter(last_login=None, invitations__isnull=False).exclude(
+        invitations__used_at__isnull=False
+    )
+    if not again and Person.objects.holding(Role.ADMIN).exclude(pk__in=invited).exists():
         raise AdminExists
     person = Person.objects.filter(email__iexact=email, is_active=True).order_by("pk").first()
     if person is None:

@@ -64,22 +64,22 @@ def configure() -> None:
     )
 
 
+def formatter() -> structlog.stdlib.ProcessorFormatter:
+    """Return what turns a log event into a line of JSON; `logs.json` gives it to granian and uvicorn."""
+    to_line: list[Any] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.JSONRenderer(),
+        hide_in_addresses,
+    ]
+    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=list(BEFORE), processors=to_line)
+
+
 def dictionary(level: str) -> dict[str, Any]:
     """Return Django's LOGGING for one level."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "json": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": list(BEFORE),
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.JSONRenderer(),
-                    hide_in_addresses,
-                ],
-            }
-        },
+        "formatters": {"json": {"()": formatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
         # Django's own handlers (mail to admins, console with DEBUG) would write each line twice.

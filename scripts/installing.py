@@ -1,6 +1,7 @@
 """Write what `docker compose up` needs: secrets (0600), data folders (0700) and `.env`. Nothing is ever overwritten.
 
     scripts/install --host mandate.example [--gateway-host gateway.mandate.example] [--acme you@example] [--folder .]
+        [--http-port 8080] [--https-port 8443]
 
 Only the standard library, and any Python 3 that a server still has. Run twice it changes nothing: a secret that exists
 stays, and so does each line of `.env`; what a newer release needs besides is added. The containers run as the user who
@@ -21,7 +22,9 @@ from pathlib import Path
 
 HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 NOT_ROOT = 10001
+HTTP, HTTPS = 80, 443
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
+MOUNTED = ("deploy/Caddyfile", "deploy/roles.sh")
 DATA = ("postgres", "seal", "anchor", "caddy")
 ROLES = {
     "database_url": ("mandate_app", "postgres_app"),
@@ -34,7 +37,7 @@ Next:
   2. docker compose up -d --wait
   3. docker compose exec web python manage.py check --deploy --fail-level WARNING
   4. docker compose exec web python manage.py first_admin YOUR@EMAIL
-     prints a link, good for 15 minutes, to https://{host}
+     prints a link, good for 15 minutes, to {console}
   5. Keep {data}/anchor elsewhere as well: docs/operate/backup.md
 """
 
@@ -110,7 +113,7 @@ class Folder:
             os.chown(path, self.uid, self.gid)
 
 
-def install(folder: Folder, host: str, gateway: str, acme: str) -> None:
+def install(folder: Folder, host: str, gateway: str, acme: str, ports: tuple[int, int] = (HTTP, HTTPS)) -> None:
     """Write what is missing. Raises Refused when the host is not the one that was installed."""
     for name, value in {"CONSOLE_HOST": host, "GATEWAY_HOST": gateway}.items():
         if (there := folder.setting(name)) and there != value:
@@ -119,6 +122,9 @@ def install(folder: Folder, host: str, gateway: str, acme: str) -> None:
     folder.make_folder(folder.data)
     for name in DATA:
         folder.make_folder(folder.data / name)
+    for name in MOUNTED:  # a clone under umask 077 would keep them from the containers' account
+        if (mounted := folder.root / name).exists():
+            mounted.chmod(mounted.stat().st_mode | 0o044)
     folder.secret("secret_key", lambda: secrets.token_urlsafe(48))
     folder.secret("key_encryption_key", random_key)
     folder.secret("key_encryption_key_previous", lambda: "")
@@ -133,10 +139,18 @@ def install(folder: Folder, host: str, gateway: str, acme: str) -> None:
     folder.secret("metrics_token", random_text)
     folder.secret("oidc_client_secret", lambda: "")
     folder.secret("mail_url", lambda: "")
+    http, https = (
+        int(folder.setting(f"{name}_PORT") or port) for name, port in zip(("HTTP", "HTTPS"), ports, strict=True)
+    )
+    suffix = "" if https == HTTPS else f":{https}"
     folder.settings(
         {
             "CONSOLE_HOST": host,
             "GATEWAY_HOST": gateway,
+            "CONSOLE_URL": f"https://{host}{suffix}",
+            "GATEWAY_URL": f"https://{gateway}{suffix}",
+            "HTTP_PORT": str(http),
+            "HTTPS_PORT": str(https),
             "TLS_BY": acme or "internal",
             "MANDATE_UID": str(folder.uid),
             "MANDATE_GID": str(folder.gid),
@@ -152,6 +166,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--host", required=True, help="name of the console, the API and the issuers")
     parser.add_argument("--gateway-host", default="", help="name of the gateway (default: gateway.HOST)")
     parser.add_argument("--acme", default="", metavar="EMAIL", help="public certificates; else the proxy makes its own")
+    parser.add_argument("--http-port", type=int, default=HTTP, help="where the proxy redirects from (default: 80)")
+    parser.add_argument("--https-port", type=int, default=HTTPS, help="where the proxy serves (default: 443)")
     parser.add_argument("--folder", type=Path, default=Path(__file__).resolve().parents[1])
     options = parser.parse_args(arguments)
     gateway = options.gateway_host or f"gateway.{options.host}"
@@ -160,12 +176,12 @@ def main(arguments: list[str]) -> int:
             parser.error(f"{name!r} is not a host name")
     folder = Folder(options.folder.resolve())
     try:
-        install(folder, options.host, gateway, options.acme)
+        install(folder, options.host, gateway, options.acme, (options.http_port, options.https_port))
     except (Refused, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
     print(f"Made: {', '.join(folder.made)}" if folder.made else "Everything was there already.")
-    print(NEXT.format(secrets=folder.secrets, data=folder.data, host=options.host))
+    print(NEXT.format(secrets=folder.secrets, data=folder.data, console=folder.setting("CONSOLE_URL")))
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -63,7 +64,7 @@ class Archive:
         """The pinned public key."""
         return chain.vkey(ORIGIN, self.key.public_key())
 
-    def sealer(self, connection: psycopg.Connection[tuple[object, ...]], **options: str) -> seals.Sealer:
+    def sealer(self, connection: psycopg.Connection[tuple[object, ...]], **options: Any) -> seals.Sealer:  # noqa: ANN401 - those of begin
         """A sealer in this process."""
         return seals.begin(connection, ORIGIN, self.key, [anchors.File(self.anchor)], **options)
 

@@ -27,7 +27,7 @@ from tests.architecture import tree
 
 COMPOSE: dict[str, Any] = yaml.safe_load((tree.ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if str(service["image"]).startswith("mandate:")}
+OURS = {name: service for name, service in SERVICES.items() if str(service["image"]).startswith("${MANDATE_IMAGE")}
 SERVING = [name for name in SERVICES if name != "migrate"]
 DEPLOY = tree.ROOT / "deploy"
 
@@ -61,7 +61,7 @@ def test_secrets_come_from_files_alone(name: str) -> None:
     mounted = {f"/run/secrets/{secret}" for secret in SERVICES[name].get("secrets", [])}
     secret_names = {row.name for row in env.TABLE.values() if row.is_secret}
     assert not given.keys() & secret_names
-    assert not [key for key in given if re.search("PASSWORD|SECRET|TOKEN|KEY", key) and not key.endswith("_FILE")]
+    assert not [key for key in given if re.search("PASSWORD|SECRET|TOKEN(?!S)|KEY", key) and not key.endswith("_FILE")]
     assert {value for value in given.values() if str(value).startswith("/run/secrets/")} <= mounted
     assert {Path(path).name for path in mounted} <= COMPOSE["secrets"].keys()
 
@@ -74,11 +74,38 @@ def test_every_variable_is_one_that_the_product_reads(name: str) -> None:
     assert unknown == []
 
 
+@pytest.mark.parametrize("name", env.TABLE)
+def test_every_documented_variable_reaches_the_containers(name: str) -> None:
+    """DEMO and DEBUG are for one machine alone; the database's other addresses have one holder each."""
+    given = {*OURS["gateway"]["environment"], *OURS["sealer"]["environment"], *OURS["migrate"]["environment"]}
+    assert (name in given or f"{name}_FILE" in given) is (name not in {"DEMO", "DEBUG"})
+
+
+def test_no_volume_takes_the_owner_that_the_image_gives_its_folder() -> None:
+    volumes = [volume for service in SERVICES.values() for volume in service.get("volumes", [])]
+    named = [volume for volume in volumes if not isinstance(volume, str)]
+    assert {volume["source"] for volume in named} == COMPOSE["volumes"].keys()
+    assert all(volume["volume"] == {"nocopy": True} for volume in named)
+
+
+def test_every_image_and_the_package_index_can_come_from_elsewhere() -> None:
+    assert all(str(service["image"]).startswith("${") for service in SERVICES.values())
+    assert {"PYTHON_IMAGE", "PIP_INDEX_URL"} <= OURS["web"]["build"]["args"].keys()
+    assert not (tree.ROOT / "Dockerfile").read_text().startswith("# syntax")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_a_limit_of_memory_and_processes(name: str) -> None:
+    assert SERVICES[name]["deploy"]["resources"]["limits"].keys() == {"memory", "pids"}
+
+
 def test_only_migrate_holds_the_owners_key_and_only_the_sealer_its_own() -> None:
     holders = {secret: {name for name in OURS if secret in OURS[name]["secrets"]} for secret in COMPOSE["secrets"]}
     assert holders["migrate_database_url"] == {"migrate"}
     assert holders["seal_database_url"] == {"sealer"}
-    assert {name for name in OURS if "seal:/var/lib/mandate/seal" in OURS[name].get("volumes", [])} == {"sealer"}
+    assert {name for name in OURS if "seal" in {volume["source"] for volume in OURS[name].get("volumes", [])}} == {
+        "sealer"
+    }
 
 
 def test_only_the_proxy_is_reached_from_outside_and_the_database_reaches_nothing() -> None:
@@ -94,8 +121,8 @@ def test_what_serves_waits_for_the_migrations() -> None:
 
 
 def test_every_file_that_is_mounted_is_in_the_repository() -> None:
-    mounts = [str(volume) for service in SERVICES.values() for volume in service.get("volumes", [])]
-    files = [mount.partition(":")[0] for mount in mounts if mount.startswith("./")]
+    volumes = [volume for service in SERVICES.values() for volume in service.get("volumes", [])]
+    files = [volume.partition(":")[0] for volume in volumes if isinstance(volume, str)]
     assert files
     assert all((tree.ROOT / file).is_file() for file in files)
 
@@ -130,7 +157,7 @@ def test_the_proxy_alone_says_where_a_request_comes_from_and_its_address_is_its_
 
 def test_the_image_has_no_root_no_pip_and_only_pinned_wheels() -> None:
     said = (tree.ROOT / "Dockerfile").read_text()
-    build, final = said.split(" AS build\n")[1].split("FROM python:${PYTHON} AS run\n")
+    build, final = said.split(" AS build\n")[1].split("FROM ${PYTHON_IMAGE} AS run\n")
     assert "--require-hashes" in build
     assert "--only-binary :all:" in build
     assert "collectstatic" in build
@@ -159,7 +186,9 @@ class Deployment:
         self.folder, self.stack = folder, stack
         self.ports = {"8000": str(free_port()), "8001": str(free_port())}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
-        self.dotenv = {"CONSOLE_HOST": "mandate.example", "GATEWAY_HOST": "gateway.mandate.example", "WEB_WORKERS": "1"}
+        hosts = {"CONSOLE": "mandate.example", "GATEWAY": "gateway.mandate.example"}
+        self.dotenv = {f"{name}_HOST": host for name, host in hosts.items()}
+        self.dotenv |= {f"{name}_URL": f"https://{host}" for name, host in hosts.items()} | {"WEB_WORKERS": "1"}
         self.besides: dict[str, str] = {}
         for name, value in self.secrets().items():
             (folder / name).write_text(value)
@@ -177,6 +206,8 @@ class Deployment:
                 if value.startswith(inside):
                     given[key] = value.replace(inside, str(self.folder))
         given["ALLOWED_HOSTS"] += ",localhost"
+        if "ALIVE_FILE" in given:
+            given["ALIVE_FILE"] = str(self.folder / f"{name}-alive")
         # Nothing of this process's own environment reaches the service but the way to its programs.
         path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
         return {"PATH": path, "HOME": str(self.folder), **given, **self.besides}

@@ -129,6 +129,18 @@ def test_where_an_administrator_exists_it_takes_a_word_which_is_recorded() -> No
     assert event.detail["again"] is True
 
 
+def test_after_a_first_link_that_was_never_used_another_is_made(at: Any) -> None:  # noqa: ANN401
+    older = link()
+    at(timedelta(minutes=1))
+    assert Client().get(link()).status_code == 200
+    assert Client().get(older).status_code == 410
+    at(timedelta(minutes=16))
+    path = link()
+    set_password(Client(), path)
+    with pytest.raises(CommandError, match="There is an administrator already"):
+        link()
+
+
 def test_an_administrator_who_only_comes_in_by_the_company_counts_too() -> None:
     make.person("root", roles=["admin"])
     with pytest.raises(CommandError, match="There is an administrator already"):

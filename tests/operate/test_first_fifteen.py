@@ -134,6 +134,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             made = Deployment(stack, folder)
             made.dotenv |= {
                 "CONSOLE_HOST": f"localhost:{console}", "GATEWAY_HOST": f"localhost:{gateway}",
+                "CONSOLE_URL": f"https://localhost:{console}", "GATEWAY_URL": f"https://localhost:{gateway}",
                 "OIDC_ISSUER": company.issuer, "OIDC_CLIENT_ID": company_idp.CLIENT, "OIDC_NAME": "Example Corp",
                 "MAIL_FROM": "mandate@example.org", "PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
             }  # fmt: skip

@@ -55,7 +55,9 @@ def test_everything_that_the_compose_file_mounts_is_made_for_its_owner_alone(pla
     said = (place / ".env").read_text()
     needed = set(re.findall(r"\$\{(\w+):\?", (tree.ROOT / "docker-compose.yml").read_text()))
     assert {line.partition("=")[0] for line in said.splitlines()} >= needed
-    assert "CONSOLE_HOST=mandate.example\nGATEWAY_HOST=gateway.mandate.example\nTLS_BY=internal\n" in said
+    assert "CONSOLE_HOST=mandate.example\nGATEWAY_HOST=gateway.mandate.example\n" in said
+    assert "CONSOLE_URL=https://mandate.example\nGATEWAY_URL=https://gateway.mandate.example\n" in said
+    assert "TLS_BY=internal\n" in said
     assert "MANDATE_UID=0\n" not in said
 
 
@@ -129,3 +131,18 @@ def test_root_hands_the_secrets_to_an_account_that_is_not_root(place: Path) -> N
     install(place)
     assert {(place / "secrets" / name).stat().st_uid for name in ("secret_key", "database_url")} == {10001}
     assert (place / "data/postgres").stat().st_uid == 10001
+
+
+def test_other_ports_are_in_the_public_addresses(place: Path) -> None:
+    assert install(place, "--http-port", "8080", "--https-port", "8443").returncode == 0
+    lines = (place / ".env").read_text().splitlines()
+    assert {"HTTP_PORT=8080", "HTTPS_PORT=8443", "CONSOLE_URL=https://mandate.example:8443"} <= set(lines)
+
+
+def test_what_the_containers_mount_can_be_read_by_their_account(place: Path) -> None:
+    """A clone under umask 077 keeps its files from everybody else."""
+    (place / "deploy").mkdir()
+    for name in ("Caddyfile", "roles.sh"):
+        (place / "deploy" / name).touch(mode=0o600)
+    assert install(place).returncode == 0
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (place / "deploy").iterdir()} == {0o644}

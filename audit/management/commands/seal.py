@@ -12,7 +12,7 @@ import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import anchors, chain, sealkey, seals
+from audit import alive, anchors, chain, sealkey, seals
 
 RECONNECT_AFTER = 1.0
 
@@ -44,13 +44,11 @@ class Command(BaseCommand):
             self.stdout.write(chain.vkey(origin, key.public_key()))
             return
         to = [anchors.File(Path(settings.ANCHOR_FILE or _refuse("ANCHOR_FILE")))]
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop = _Stop()
         while not stop.is_set():
             try:
                 with _connect() as connection:
-                    sealer = seals.begin(connection, origin, key, to, restored_as=restored_as)
+                    sealer = seals.begin(connection, origin, key, to, restored_as=restored_as, wait=stop.wait_or_exit)
                     sealkey.export(key_file, sealer.origin, key)
                     restored_as = ""
                     if once:
@@ -66,6 +64,24 @@ class Command(BaseCommand):
             except seals.RecordDamaged as error:
                 logger.critical("record_damaged", extra={"error": str(error)})
                 raise CommandError(f"The record is damaged: {error}. Sealing stopped.", returncode=3) from error
+
+
+class _Stop(threading.Event):
+    """Set by SIGTERM and SIGINT. Asking for it shows that the process works: a sealer asks once a round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.set())
+
+    def is_set(self) -> bool:
+        alive.touch()
+        return super().is_set()
+
+    def wait_or_exit(self, seconds: float) -> None:
+        """Wait while another sealer holds the lock, and end the process when it shall stop."""
+        if self.is_set() or self.wait(seconds):
+            raise SystemExit(0)
 
 
 def _connect() -> psycopg.Connection[Any]:

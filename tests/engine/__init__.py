@@ -1,0 +1,1 @@
+"""The compose file in a real container engine: `make engine`."""
