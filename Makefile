@@ -8,7 +8,7 @@ WORKERS ?= 2
 # Tests and the demo start many a Python, and each would compile the product and its packages again, half of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test again full check lint fmt bench reference pins bootstrap
+.PHONY: demo test again full engine check lint fmt bench reference pins bootstrap
 
 # The whole product on this machine. ARGS=--once plays the main job and exits; docs name the other arguments.
 demo: bootstrap
@@ -52,6 +52,10 @@ bench: bootstrap .venv-bench/installed
 .venv-bench/installed: requirements/bench.txt
 	-@$(PYTHON) -m venv .venv-bench && .venv-bench/bin/python -m pip install --quiet --require-hashes --no-deps \
 		--no-compile --disable-pip-version-check -r $< && cp $< $@
+
+# The compose file in a real container engine, as root and as an ordinary user: docs/operate/install.md. Wants root.
+engine: bootstrap
+	@$(PYTHON) -m tests.engine $(ARGS)
 
 # The pages of docs/reference that are generated; a test compares them.
 reference: bootstrap

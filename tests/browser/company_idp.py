@@ -76,10 +76,10 @@ class Provider:
 
 
 @contextlib.contextmanager
-def running(**tls: str) -> Iterator[Provider]:
-    """Serve a provider on loopback; `ssl_certfile` and `ssl_keyfile` let it speak https."""
+def running(name: str = "localhost", **tls: str) -> Iterator[Provider]:
+    """Serve a provider at a name of this machine; `ssl_certfile` and `ssl_keyfile` let it speak https."""
     port = free_port()
-    made = Provider(f"{'https' if tls else 'http'}://localhost:{port}")
+    made = Provider(f"{'https' if tls else 'http'}://{name}:{port}")
     routes = [
         Route("/.well-known/openid-configuration", made.discovery),
         Route("/authorization", made.authorization),
@@ -87,7 +87,7 @@ def running(**tls: str) -> Iterator[Provider]:
         Route("/token", made.token, methods=["POST"]),
         Route("/jwks", made.jwks),
     ]
-    app, how = Starlette(routes=routes), {"host": "localhost", "port": port, "log_level": "error", **tls}
+    app, how = Starlette(routes=routes), {"host": name, "port": port, "log_level": "error", **tls}
     server = uvicorn.Server(uvicorn.Config(app, **how))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -32,6 +32,7 @@ class Certificates:
     authority: Path
     certificate: Path
     key: Path
+    name: str = "localhost"
 
     def context(self) -> ssl.SSLContext:
         """Return what a server needs to speak TLS."""
@@ -44,11 +45,11 @@ class Certificates:
         return {"ssl_certfile": str(self.certificate), "ssl_keyfile": str(self.key)}
 
 
-def certify(folder: Path) -> Certificates:
-    """Make them."""
+def certify(folder: Path, name: str = "localhost") -> Certificates:
+    """Make them, for one host name, which must lead to this machine."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begins, ends = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(days=1)
 
     def begin(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -60,9 +61,9 @@ def certify(folder: Path) -> Certificates:
     authority = begin(authority_name, authority_key.public_key()).add_extension(x509.BasicConstraints(True, 0), True)  # noqa: FBT003
     authority = authority.add_extension(usage, critical=True).add_extension(own_id, critical=False)
     signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    leaf = begin(name, key.public_key()).add_extension(names, critical=False).add_extension(signer, critical=False)
-    made = Certificates(folder / "authority.pem", folder / "certificate.pem", folder / "key.pem")
+    names = x509.SubjectAlternativeName([x509.DNSName(name)])
+    leaf = begin(subject, key.public_key()).add_extension(names, critical=False).add_extension(signer, critical=False)
+    made = Certificates(folder / "authority.pem", folder / "certificate.pem", folder / "key.pem", name)
     pem = serialization.Encoding.PEM
     made.authority.write_bytes(authority.sign(authority_key, hashes.SHA256()).public_bytes(pem))
     made.certificate.write_bytes(leaf.sign(authority_key, hashes.SHA256()).public_bytes(pem))
@@ -168,7 +169,7 @@ class _Postman(socketserver.StreamRequestHandler):
 @contextlib.contextmanager
 def mailbox(certificates: Certificates) -> Iterator[tuple[int, list[str]]]:
     """Take mail on a port; yields the port and the letters that came."""
-    with _Mailbox(("localhost", 0), _Postman) as server:
+    with _Mailbox((certificates.name, 0), _Postman) as server:
         server.letters, server.context = [], certificates.context()
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -194,15 +195,15 @@ def system(certificates: Certificates) -> Iterator[str]:
         """List the time zones it knows."""
         return ["Europe/Paris", "UTC"]
 
-    app = server.streamable_http_app(host="localhost")
+    app = server.streamable_http_app(host=certificates.name)
     serving = uvicorn.Server(
-        uvicorn.Config(app, host="localhost", port=port, log_level="error", **certificates.for_uvicorn())  # type: ignore[arg-type]
+        uvicorn.Config(app, host=certificates.name, port=port, log_level="error", **certificates.for_uvicorn())  # type: ignore[arg-type]
     )
     thread = threading.Thread(target=serving.run, daemon=True)
     thread.start()
     assert until(lambda: serving.started, 10)
     try:
-        yield f"https://localhost:{port}/mcp"
+        yield f"https://{certificates.name}:{port}/mcp"
     finally:
         serving.should_exit = True
         thread.join(10)

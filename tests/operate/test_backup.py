@@ -47,19 +47,31 @@ def commands(heading: str) -> list[str]:
 
 
 def run(command: str, environment: Mapping[str, str], folder: Path) -> str:
-    """Run a command of the page outside the containers: what follows `compose ... SERVICE` is the command itself."""
-    inside = re.sub(r"^docker compose (?:exec|run)(?: -\S+| --\S+)* (?:postgres|web|migrate|sealer) ", "", command)
-    words = [part.replace("/backup", str(folder)) for part in shlex.split(inside)]
-    words = [os.path.expandvars(part) if "$" not in part else _expanded(part, environment) for part in words]
-    words[0] = {"python": sys.executable, "pg_dump": str(CLIENTS / "pg_dump")}.get(words[0], words[0])
-    words[0] = str(CLIENTS / "pg_restore") if words[0] == "pg_restore" else words[0]
-    done = subprocess.run(words, cwd=tree.ROOT, env={**environment}, capture_output=True, text=True, check=False)
+    """Run a command of the page outside the containers: what follows `compose ... SERVICE` is the command itself.
+
+    The database and its password are those of the environment, and the dump lies in the folder. `make engine` runs the
+    same commands as they are, in containers.
+    """
+    inside = re.sub(r"^docker compose (?:exec|run)(?: -\S+| --\S+)* (?:postgres|web|migrate|sealer) ?", "", command)
+    inside = inside or "python manage.py migrate --database owner --no-input"
+    inside = inside.replace("PGPASSWORD=$(cat /run/secrets/postgres_owner) ", "")
+    inside = inside.replace(
+        "--host=127.0.0.1 --username=mandate_owner --dbname=mandate", '--dbname="$MIGRATE_DATABASE_URL"'
+    )
+    inside = inside.replace("mandate.dump", str(folder / "mandate.dump"))
+    if inside.startswith("docker compose up"):
+        return ""
+    path = f"{CLIENTS}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", inside],
+        cwd=tree.ROOT,
+        env={**environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
-
-
-def _expanded(part: str, environment: Mapping[str, str]) -> str:
-    return re.sub(r"\$(\w+)", lambda found: environment[found[1]], part)
 
 
 def invalid() -> set[str]:
