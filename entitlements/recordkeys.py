@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.db.models import Min, Q, QuerySet
 
-from . import addresses, jws, signing
+from . import addresses, jws, publickeys, signing
 from .models import SigningKey
 
 RECEIPTS: Final = "receipts"
@@ -70,7 +70,7 @@ def check(token: str, typ: str, signed_at: SignedAt) -> tuple[Mapping[str, Any],
     key = keys.get(unverified.kid or "")
     if key is None or unverified.typ != typ:
         raise jws.BadToken("The token is not one that is kept, or its key is not known here.")
-    return jws.check(unverified, jws.public_key(key.public)), standing(key.kid, signed_at, keys)
+    return jws.check(unverified, publickeys.read(key.public)), standing(key.kid, signed_at, keys)
 
 
 def _rows() -> QuerySet[SigningKey]:

@@ -54,7 +54,7 @@ def kid_of(stopped: Revocation) -> str:
 def verifies(stopped: Revocation) -> bool:
     """Check a receipt as a stranger does: with the published set alone."""
     signed = jws.read(stopped.receipt)
-    published = jws.public_keys({"keys": list(key_set().values())})
+    published = publickeys.read_set({"keys": list(key_set().values())})
     return bool(jws.check(signed, jws.choose(signed, published))["id"] == str(stopped.pk))
 
 
