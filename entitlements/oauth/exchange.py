@@ -175,8 +175,9 @@ def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
 def _check_after(claims: Mapping[str, Any], valid_after: datetime | None) -> None:
     """Refuse what an issuer signed before the person was last disabled or enabled: it is in whole seconds."""
     if valid_after is not None and not (jws.moment(claims, "iat") or 0.0) >= int(valid_after.timestamp()):
-        sentence = "The person was disabled after this sign-in. They sign in again, which gives a new token."
-        raise refusals.invalid_grant(sentence, "token_revoked")
+        raise refusals.invalid_grant(
+            "The person was disabled after this sign-in. They must sign in again.", "token_revoked"
+        )
 
 
 def sign_in_of(issuer: str, subject: str, signed_in: idtokens.SignedIn, agent: str) -> SignIn:
