@@ -192,7 +192,7 @@ def _take_apart(line: bytes, at: int) -> tuple[bytes, str, int]:
 def _check_columns(body: bytes, line: bytes, index: int) -> None:
     """Compare by what the database finds an event with what its body says: no leaf covers the database's columns."""
     try:
-        have, said = _decode(line), _decode(body)
+        have, stated = _decode(line), _decode(body)
         at = have.pop("index")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"line {index + 1} of the columns is none, or missing"
@@ -201,10 +201,10 @@ def _check_columns(body: bytes, line: bytes, index: int) -> None:
         message = f"line {index + 1} of the columns is about event {at}"
         raise UnusableError(message)
     try:
-        who = {each for each in (said["actor"], said["on_behalf_of"]) if each not in {None, "system:mandate"}}
-        session = {f"session:{said['session']}"} if said["session"] else set()
-        due = {name: said[name] for name in ("action", "at", "producer", "sequence", "trace", "uuid")}
-        due["links"] = sorted({*said["links"], *who, *session})
+        who = {each for each in (stated["actor"], stated["on_behalf_of"]) if each not in {None, "system:mandate"}}
+        session = {f"session:{stated['session']}"} if stated["session"] else set()
+        due = {name: stated[name] for name in ("action", "at", "producer", "sequence", "trace", "uuid")}
+        due["links"] = sorted({*stated["links"], *who, *session})
     except (KeyError, TypeError) as error:
         raise TamperedError(index, f"event {index} does not say what finds it") from error
     have["links"] = sorted(have.get("links") or [])

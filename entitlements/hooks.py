@@ -13,7 +13,7 @@ from .errors import DomainError
 
 
 class GuardMissing(DomainError):
-    """A check that this must pass is not installed, so it is refused; whoever runs Mandate has to repair it."""
+    """A check that this must pass is not installed, so it is refused; the operator of Mandate has to install it."""
 
     code, status = "guard_missing", HTTPStatus.SERVICE_UNAVAILABLE
 

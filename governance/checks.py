@@ -181,5 +181,5 @@ def nothing_is_pickled(app_configs: Sequence[AppConfig] | None, **_: object) -> 
 def every_guard_is_installed(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
     """Refuse to start while a floor asks something that nothing answers: it would refuse every change that asks."""
     del app_configs
-    told = "Nothing answers “%s”, which must be asked before a change: governance/ties.py installs what answers."
-    return [checks.Error(told % missing, id="mandate.E014") for missing in hooks.missing()]
+    sentence = "Nothing answers “%s”, which must be asked before a change: governance/ties.py installs what answers."
+    return [checks.Error(sentence % missing, id="mandate.E014") for missing in hooks.missing()]

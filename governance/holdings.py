@@ -29,7 +29,7 @@ class Place:
 
 
 def beside(place: Place, lines: Lines) -> bool | str:
-    """Return how the grant of these lines is told from those that the agent holds for the same people.
+    """Return what distinguishes the grant of these lines from those that the agent holds for the same people.
 
     False where it holds none. Raises grants.AlreadyHeld, with the grant and its address, when one gives all that is
     asked; and for a service agent, which holds an entitlement once. What was given in an emergency does not count.

@@ -246,20 +246,20 @@ SELECT 'item ' || a.item_id || ' has an outcome and somebody is asked about it' 
 
 COLUMNS_SAY_WHAT_BODIES_SAY: Final = """
 SELECT 'event ' || e.uuid || ' has ' || wrong.what || ' that its body does not give it' FROM events e
-  CROSS JOIN LATERAL (SELECT e.body::jsonb AS body OFFSET 0) AS said
-  CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(said.body -> 'links')
-    UNION SELECT said.body ->> 'actor' WHERE said.body ->> 'actor' <> 'system:mandate'
-    UNION SELECT said.body ->> 'on_behalf_of'
-     WHERE said.body ->> 'on_behalf_of' IS NOT NULL AND said.body ->> 'on_behalf_of' <> 'system:mandate'
-    UNION SELECT 'session:' || (said.body ->> 'session') WHERE said.body ->> 'session' <> ''
+  CROSS JOIN LATERAL (SELECT e.body::jsonb AS body OFFSET 0) AS parsed
+  CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(parsed.body -> 'links')
+    UNION SELECT parsed.body ->> 'actor' WHERE parsed.body ->> 'actor' <> 'system:mandate'
+    UNION SELECT parsed.body ->> 'on_behalf_of'
+     WHERE parsed.body ->> 'on_behalf_of' IS NOT NULL AND parsed.body ->> 'on_behalf_of' <> 'system:mandate'
+    UNION SELECT 'session:' || (parsed.body ->> 'session') WHERE parsed.body ->> 'session' <> ''
   ) AS links) AS given
   CROSS JOIN LATERAL (VALUES
-    ('an action', e.action = said.body ->> 'action'),
+    ('an action', e.action = parsed.body ->> 'action'),
     ('links', e.links @> given.links AND e.links <@ given.links),
-    ('a trace', e.trace = said.body ->> 'trace'),
-    ('a time', to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') = said.body ->> 'at'),
-    ('a number', e.uuid::text = said.body ->> 'uuid' AND e.producer::text = said.body ->> 'producer'
-                 AND e.sequence::text = said.body ->> 'sequence')
+    ('a trace', e.trace = parsed.body ->> 'trace'),
+    ('a time', to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') = parsed.body ->> 'at'),
+    ('a number', e.uuid::text = parsed.body ->> 'uuid' AND e.producer::text = parsed.body ->> 'producer'
+                 AND e.sequence::text = parsed.body ->> 'sequence')
   ) AS wrong (what, agrees)
  WHERE e.at >= %(since)s AND wrong.agrees IS NOT TRUE
 """
