@@ -182,4 +182,4 @@ def every_guard_is_installed(app_configs: Sequence[AppConfig] | None, **_: objec
     """Refuse to start while a floor asks something that nothing answers: it would refuse every change that asks."""
     del app_configs
     sentence = "Nothing answers “%s”, which must be asked before a change: governance/ties.py installs what answers."
-    return [checks.Error(sentence % missing, id="mandate.E014") for missing in hooks.missing()]
+    return [checks.Error(sentence % missing, id="mandate.E015") for missing in hooks.missing()]

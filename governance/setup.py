@@ -22,7 +22,7 @@ from audit import chain, clock, log
 from audit.actions import Action
 from audit.context import Principal
 from audit.models import Leaf
-from entitlements import definitions, egress, jws, people, recordkeys, revocation, strict, trust, upstream
+from entitlements import definitions, egress, jws, people, publickeys, recordkeys, revocation, strict, trust, upstream
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Client, Person, Role, Tool, TrustedIssuer
 

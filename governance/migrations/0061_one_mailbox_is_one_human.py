@@ -27,6 +27,6 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [
         ("governance", "0060_who_looked_and_who_drafted"),
-        ("entitlements", "0020_one_mailbox_is_one_human"),
+        ("entitlements", "0022_one_mailbox_is_one_human"),
     ]
     operations: ClassVar = [migrations.RunSQL(ACCOUNTS + LAST, BEFORE + LAST_BEFORE)]

@@ -173,10 +173,10 @@ def test_what_a_new_client_has_to_pass_is_asked_again_when_it_is_accepted(
     def refuse(_agent: Agent, scopes: object) -> None:
         raise Forbidden(str(scopes))
 
-    monkeypatch.setitem(clients._GUARDS, "apart", refuse)
+    monkeypatch.setitem(clients.GUARD._answers, "apart", refuse)
     with pytest.raises(Forbidden):
         acceptance.accept(credential.pk, by=company.sofia)
-    monkeypatch.delitem(clients._GUARDS, "apart")
+    monkeypatch.delitem(clients.GUARD._answers, "apart")
     agents.retire(company.bot, by=company.ana.principal, reason="Done.")
     with pytest.raises(clients.AgentRetired):
         acceptance.accept(credential.pk, by=company.sofia)

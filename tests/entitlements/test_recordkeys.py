@@ -13,7 +13,7 @@ from django.test import Client as Browser
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import addresses, changes, jws, recordkeys, revocation, signing, tasks
+from entitlements import addresses, changes, jws, publickeys, recordkeys, revocation, signing, tasks
 from entitlements.models import Revocation, Role, SigningKey
 from entitlements.recordkeys import Standing
 from governance import restoring

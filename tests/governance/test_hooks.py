@@ -106,9 +106,9 @@ def test_a_person_is_shut_out_even_while_nothing_follows_it(monkeypatch: pytest.
 def test_the_system_check_names_a_missing_answer_and_the_servers_refuse_to_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "mandate.E014" not in {message.id for message in run_checks(tags=[Tags.security])}
+    assert "mandate.E015" not in {message.id for message in run_checks(tags=[Tags.security])}
     monkeypatch.setattr(requests.WHEN_SUBMITTED, "_answers", {})
-    found = [message for message in run_checks(tags=[Tags.security]) if message.id == "mandate.E014"]
+    found = [message for message in run_checks(tags=[Tags.security]) if message.id == "mandate.E015"]
     assert [message.level >= 40 and "after a request is submitted: rules" in message.msg for message in found] == [True]
     with pytest.raises(hooks.GuardMissing, match="after a request is submitted: rules"):
         hooks.require_all()

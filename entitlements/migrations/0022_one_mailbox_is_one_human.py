@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
     """A function, an index by it, and a column that the release before need not write."""
 
     atomic = False
-    dependencies: ClassVar = [("entitlements", "0019_what_one_client_was_issued")]
+    dependencies: ClassVar = [("entitlements", "0021_what_one_client_was_issued")]
     operations: ClassVar = [
         migrations.RunSQL(MAILBOX, "DROP FUNCTION IF EXISTS entitlements_mailbox(text)"),
         AddIndexUnderLoad(

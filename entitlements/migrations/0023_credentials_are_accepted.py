@@ -61,7 +61,7 @@ BEGIN
            AND NOT EXISTS (
                SELECT FROM entitlements_person asker
                 WHERE NEW.askers ? asker.login AND asker.id <> p.id AND p.email <> ''
-                  AND upper(asker.email) = upper(p.email))
+                  AND entitlements_mailbox(asker.email) = entitlements_mailbox(p.email))
     ) THEN
         RAISE EXCEPTION 'credential % is accepted by a person who may not', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'a_credential_is_accepted_by_who_is_responsible';
@@ -85,7 +85,7 @@ DROP FUNCTION entitlements_a_credential_is_accepted_by_who_is_responsible();
 class Migration(migrations.Migration):
     """One table, marks of what works already, two triggers."""
 
-    dependencies: ClassVar = [("entitlements", "0018_credentials_that_are_withheld")]
+    dependencies: ClassVar = [("entitlements", "0022_one_mailbox_is_one_human")]
     operations: ClassVar = [
         migrations.CreateModel(
             name="ClientCredential",

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Two columns that the release before need not write."""
 
-    dependencies: ClassVar = [("entitlements", "0018_credentials_that_are_withheld")]
+    dependencies: ClassVar = [("entitlements", "0020_denied_keys_say_since_when")]
     operations: ClassVar = [
         migrations.AddField("client", "tokens_valid_after", models.DateTimeField(null=True, blank=True)),
         migrations.AddField(

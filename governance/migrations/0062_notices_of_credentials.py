@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """One more kind."""
 
-    dependencies: ClassVar = [("governance", "0060_who_looked_and_who_drafted")]
+    dependencies: ClassVar = [("governance", "0061_one_mailbox_is_one_human")]
     operations: ClassVar = [
         migrations.AlterField(
             "notice",
