@@ -158,8 +158,9 @@ def _own_person(claims: Mapping[str, Any]) -> Subject:
     person = Person.objects.filter(login=login).first()
     if person is None:
         raise refusals.invalid_grant("Nobody is known under this subject.", "person_unknown")
-    _check_after(claims, person.sign_ins_valid_after)
-    return Subject.of(person)
+    subject = Subject.of(person)
+    _check_after(claims, subject, person.sign_ins_valid_after)
+    return subject
 
 
 def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
@@ -168,13 +169,21 @@ def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
     if found is None:
         raise refusals.invalid_grant("Nobody is known under this issuer's subject.", "person_unknown")
     pk, login, is_active, valid_after = found
-    _check_after(claims, valid_after)
-    return Subject(pk, login, is_active)
+    subject = Subject(pk, login, is_active)
+    _check_after(claims, subject, valid_after)
+    return subject
 
 
-def _check_after(claims: Mapping[str, Any], valid_after: datetime | None) -> None:
-    """Refuse what an issuer signed before the person was last disabled or enabled: it is in whole seconds."""
-    if valid_after is not None and not (jws.moment(claims, "iat") or 0.0) >= int(valid_after.timestamp()):
+def _check_after(claims: Mapping[str, Any], subject: Subject, valid_after: datetime | None) -> None:
+    """Refuse what an issuer signed before the person was last disabled and is active again, in whole seconds.
+
+    Whether the person is disabled now is left to the decision.
+    """
+    if (
+        valid_after is not None
+        and subject.is_active
+        and not (jws.moment(claims, "iat") or 0.0) >= int(valid_after.timestamp())
+    ):
         raise refusals.invalid_grant(
             "The person was disabled after this sign-in. They must sign in again.", "token_revoked"
         )
