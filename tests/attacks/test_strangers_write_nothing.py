@@ -54,6 +54,7 @@ def test_no_address_writes_a_row_for_a_stranger() -> None:
     asked = sorted(set(addresses()))
     for address in asked:
         stranger.get(address)
+        stranger.get(address, headers={"Accept": "application/json"})
         stranger.post(address, BODY)
         if (now := written()) != before:
             guilty[address], before = {name: now[name] - before.get(name, 0) for name in now}, now
