@@ -4,7 +4,7 @@
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
-ARG PIP_INDEX_URL=
+ARG PIP_INDEX_URL
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 COPY deploy/ca /usr/local/share/ca-certificates/company
 RUN update-ca-certificates

@@ -107,7 +107,7 @@ TABLE: Mapping[str, Variable] = {
         ),
         Variable(
             "ALIVE_FILE",
-            "File that sealer, worker and beat touch while they work; `governance.probe --alive` reads its age.",
+            "File that sealer, worker and beat touch while they work; `governance.probe` reads its age.",
             "",
         ),
         Variable("TIME_STAMP_URL", "Time-stamping authority (RFC 3161) that stamps each evidence pack, if any.", ""),

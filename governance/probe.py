@@ -6,7 +6,6 @@ python -m governance.probe --alive   exits 0 when ALIVE_FILE was touched less th
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import urllib.error
@@ -21,7 +20,7 @@ OLD_SECONDS: Final = 30
 
 def main(argument: str) -> int:
     """Ask once; write what is missing to standard error."""
-    return _is_old(Path(os.environ["ALIVE_FILE"])) if argument == "--alive" else _is_unready(argument)
+    return _is_old(Path(argument)) if argument.startswith("/") else _is_unready(argument)
 
 
 def _is_unready(address: str) -> int:

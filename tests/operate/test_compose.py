@@ -18,9 +18,10 @@ from typing import Any
 
 import psycopg
 import pytest
+import uvicorn
 import yaml
 
-from governance import env
+from governance import edge, env
 from scripts import devstack
 from scripts.devservers import free_port, until
 from tests.architecture import tree
@@ -137,8 +138,13 @@ def test_the_proxy_hides_numbers_and_says_that_it_ended_tls() -> None:
     assert "respond @inside 404" in said
 
 
-def test_the_gateways_server_believes_no_header_about_where_a_request_comes_from() -> None:
-    assert "--no-proxy-headers" in OURS["gateway"]["command"]
+def test_the_gateway_believes_no_header_about_where_a_request_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: dict[str, Any] = {}
+    monkeypatch.setattr(uvicorn, "run", lambda _app, **how: served.update(how))
+    monkeypatch.setattr(sys, "argv", ["governance.edge", *OURS["gateway"]["command"][3:]])
+    edge.main()
+    assert OURS["gateway"]["command"][:3] == ["python", "-m", "governance.edge"]
+    assert (served["proxy_headers"], served["port"], served["http"]) == (False, 8001, edge.Deadlines)
     assert not [name for service in SERVICES.values() for name in service.get("environment", {}) if "FORWARDED" in name]
 
 
@@ -207,7 +213,7 @@ class Deployment:
                     given[key] = value.replace(inside, str(self.folder))
         given["ALLOWED_HOSTS"] += ",localhost"
         if "ALIVE_FILE" in given:
-            given["ALIVE_FILE"] = str(self.folder / f"{name}-alive")
+            given["ALIVE_FILE"] = self._alive(name)
         # Nothing of this process's own environment reaches the service but the way to its programs.
         path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
         return {"PATH": path, "HOME": str(self.folder), **given, **self.besides}
@@ -233,7 +239,11 @@ class Deployment:
 
     def healthy(self, name: str) -> bool:
         assert self.children[name].poll() is None, (self.folder / f"{name}.log").read_text()[-3000:]
-        return self.run(name, OURS[name]["healthcheck"]["test"][1:]).returncode == 0
+        test = [part.replace("/tmp/alive", self._alive(name)) for part in OURS[name]["healthcheck"]["test"][1:]]
+        return self.run(name, test).returncode == 0
+
+    def _alive(self, name: str) -> str:
+        return str(self.folder / f"{name}-alive")
 
     def comes_up(self, name: str, seconds: float = 90) -> bool:
         """Wait until its own check says that it is well. That is a process: what listens is first asked without one."""

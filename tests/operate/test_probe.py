@@ -4,27 +4,23 @@ import os
 import time
 from pathlib import Path
 
-import pytest
 from django.conf import LazySettings
 
 from audit import alive
 from governance import probe
 
 
-def test_a_process_that_touched_its_file_lately_is_well(
-    tmp_path: Path, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_touched_its_file_lately_is_well(tmp_path: Path, settings: LazySettings) -> None:
     file = tmp_path / "alive"
-    monkeypatch.setenv("ALIVE_FILE", str(file))
     settings.ALIVE_FILE = str(file)
-    assert probe.main("--alive") == 1
+    assert probe.main(str(file)) == 1
 
     alive.touch()
 
-    assert probe.main("--alive") == 0
+    assert probe.main(str(file)) == 0
     old = time.time() - probe.OLD_SECONDS - 1
     os.utime(file, (old, old))
-    assert probe.main("--alive") == 1
+    assert probe.main(str(file)) == 1
 
 
 def test_a_disk_that_is_full_or_gone_ends_no_process(tmp_path: Path, settings: LazySettings) -> None:
