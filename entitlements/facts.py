@@ -97,7 +97,7 @@ _schemas: dict[str, arguments.Schema] = {}
 
 
 def load(
-    agent: str, system: str, people: Iterable[tuple[str, bool]] = (), *, schemas: bool = False
+    agent: str, system: str, people: Iterable[tuple[str, bool]] = (), *, schemas: bool = True
 ) -> AgentFacts | None:
     """Read the facts about an agent at a system, by their slugs; None when either is unknown.
 

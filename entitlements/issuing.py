@@ -201,7 +201,7 @@ def _issue(wish: Wish) -> Minted:
 def decide(wish: Wish, session: UUID | None, now: float) -> Verdict:
     """Ask the policy, with facts read now: the rule for every token that stands on grants. Runs after the locks."""
     agent, person, redeemed = wish.caller.agent or "", wish.subject, wish.redeemed
-    known = facts.load(agent, wish.target.slug, [(person.login, person.is_active)] if person else [])
+    known = facts.load(agent, wish.target.slug, [(person.login, person.is_active)] if person else [], schemas=False)
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     token = None

@@ -97,7 +97,7 @@ def _verdict(issued: Issued) -> Verdict:
     if stands_on_api_scopes and caller.agent is None:
         known = tokens.facts_of_script(caller, target)
     else:
-        known = facts.load(caller.agent or "", target.slug)
+        known = facts.load(caller.agent or "", target.slug, schemas=False)
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     if stands_on_api_scopes:

@@ -174,7 +174,7 @@ def own_rights(caller: Caller, target: Target, known: AgentFacts, now: float, li
 
 def _known(wish: Wish) -> AgentFacts | None:
     if wish.caller.agent is not None:
-        return facts.load(wish.caller.agent, wish.target.slug)
+        return facts.load(wish.caller.agent, wish.target.slug, schemas=False)
     return facts_of_script(wish.caller, wish.target)
 
 

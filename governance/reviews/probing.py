@@ -46,7 +46,7 @@ def probe(remediation: Remediation) -> dict[str, Any]:
         return {"holds": holds, **told, "tried": tried, "probed_at": clock.now().isoformat()}
     everybody, lines = _people(item), list(_lines(item))
     people = everybody[: max(1, _MOST_CALLS // max(len(lines), 1))]
-    known = facts.load(item.agent_slug, item.system_slug, _known(people), schemas=True)
+    known = facts.load(item.agent_slug, item.system_slug, _known(people))
     calls = (
         [] if known is None else _calls(decision, known, people, lines, is_final=remediation.finished_at is not None)
     )

@@ -70,7 +70,7 @@ class Holder:
     @classmethod
     def of(cls, grant: Grant, arguments: dict[str, Any]) -> Holder:
         """Read it; a group is its members."""
-        found = facts.load(grant.agent.slug, grant.entitlement.system.slug, schemas=True)
+        found = facts.load(grant.agent.slug, grant.entitlement.system.slug)
         assert found is not None
         people: dict[int, Person] = {}
         for subject in grant.subjects.all():

@@ -222,6 +222,7 @@ def test_a_definition_out_of_bounds_is_refused(raw: object) -> None:
 
 def test_a_reference_inside_the_document_is_fine_and_so_is_an_argument_of_that_name() -> None:
     tool = changed("inputSchema/properties/to", {"$ref": "#/$defs/address"})
+    tool["inputSchema"]["$defs"] = {"address": {"type": "string"}}
     tool["inputSchema"]["properties"]["$ref"] = {"type": "string"}
 
     assert definitions.check(tool) is tool

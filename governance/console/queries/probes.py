@@ -40,7 +40,7 @@ class _Fresh:
         key = (call.agent, call.system)
         if key not in self._read:
             people = Person.objects.filter(login=call.person or "").values_list("login", "is_active")
-            self._read[key] = facts.load(call.agent, call.system, list(people), schemas=True)
+            self._read[key] = facts.load(call.agent, call.system, list(people))
         return self._read[key]
 
 

@@ -23,7 +23,7 @@ def tokens(agent: Agent, client_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Ask for a token for each client at each system at which the agent holds something, and at Mandate itself."""
     held = Grant.objects.filter(agent=agent, ended_at=None).order_by("entitlement__system__slug")
     systems = held.values_list("entitlement__system__slug", flat=True).distinct()
-    known = {system: facts.load(agent.slug, system) for system in [*systems, addresses.MANDATE]}
+    known = {system: facts.load(agent.slug, system, schemas=False) for system in [*systems, addresses.MANDATE]}
     return [_token(agent, client, system, told) for client in client_ids for system, told in known.items()]
 
 
