@@ -1,7 +1,7 @@
 """The containers' health check, where there is no curl. It imports neither Django nor the product, and so is quick.
 
-python -m governance.probe URL       exits 0 when the address answers 200
-python -m governance.probe --alive   exits 0 when ALIVE_FILE was touched less than half a minute ago
+`python -m governance.probe URL` exits 0 when the address answers 200, and `python -m governance.probe /FILE` when the
+file, which is ALIVE_FILE, was touched less than half a minute ago.
 """
 
 from __future__ import annotations

@@ -8,15 +8,13 @@ import random
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from django.db import transaction
-from joserfc.jwk import ECKey
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal, acting
-from entitlements import catalog, clients, guardrails, provisioning, revocation, sessions, signing, sources
+from entitlements import catalog, guardrails, provisioning, revocation, sessions, signing, sources
 from entitlements.catalog import importing
 from entitlements.models import (
     Agent,
@@ -352,20 +350,6 @@ def rules() -> list[CombinationRule]:
     begin = combinations.STARTERS[0]
     flows = [dict(side) for side in begin.sides]
     return [first, combinationrules.propose(begin.name, sentence=begin.sentence, sides=flows, by=resa, reason="Safer.")]
-
-
-def credentials() -> list[UUID]:
-    """Let ana ask for a client with keys and a new secret for an agent of sofia's, and return both as they wait."""
-    agent = Agent.objects.filter(sponsor__login="sofia", status="active").order_by("slug")[0]
-    by = Person.objects.get(login="ana").principal
-    key = ECKey.generate_key("P-256", parameters={"kid": "desk-2026"}, private=True).as_dict(private=False)
-    keys = clients.register("desk", agent=agent, auth="private_key_jwt", jwks={"keys": [key]}, by=by).waiting
-    desk = clients.register("desk-2", agent=agent, auth="client_secret_basic", by=agent.sponsor.principal).client
-    assert keys is not None
-    assert desk is not None
-    secret = clients.rotate_secret(desk, by=by, reason="It was in a log.").waiting
-    assert secret is not None
-    return [keys.pk, secret.pk]
 
 
 def asked_of_sofia() -> OfficeProposal:

@@ -31,6 +31,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if str(service["image"]).startswith("${MANDATE_IMAGE")}
 SERVING = [name for name in SERVICES if name != "migrate"]
 DEPLOY = tree.ROOT / "deploy"
+ALIVE = OURS["sealer"]["environment"]["ALIVE_FILE"]
 
 
 def test_every_process_that_serves_is_there() -> None:
@@ -239,7 +240,7 @@ class Deployment:
 
     def healthy(self, name: str) -> bool:
         assert self.children[name].poll() is None, (self.folder / f"{name}.log").read_text()[-3000:]
-        test = [part.replace("/tmp/alive", self._alive(name)) for part in OURS[name]["healthcheck"]["test"][1:]]
+        test = [part.replace(ALIVE, self._alive(name)) for part in OURS[name]["healthcheck"]["test"][1:]]
         return self.run(name, test).returncode == 0
 
     def _alive(self, name: str) -> str:

@@ -116,7 +116,6 @@ def world() -> World:
         "agent-calls/pk": agentcalls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
         "exceptions/pk": CombinationException.objects.get().pk,
         "proposals/pk": proposed.pk,
-        "client-credentials/pk": _waits(company).pk,
         "people/login": company.bob.login,
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
@@ -177,10 +176,11 @@ def _brought(company: companies.Company) -> dict[str, object]:
 
 
 def _settings(company: companies.Company) -> dict[str, object]:
-    """Make what the pages below the settings, and the inbox, show."""
+    """Make what the pages below the settings, the inbox and its links show."""
     people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
     mailed = _mailed(company)
     return {
+        "client-credentials/pk": _waits(company).pk,
         "settings/delegation": _lent(company).pk,
         "settings/webhook": _hook().slug,
         "settings/policy": policies.ensure_default().pk,
