@@ -1,12 +1,13 @@
 """The rows of the record. Events, leaves, nodes and checkpoints are append-only: by trigger, and by role."""
 
-import json
 from functools import cached_property
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+
+from audit import bodies
 
 
 class Event(models.Model):
@@ -41,8 +42,7 @@ class Event(models.Model):
     @cached_property
     def said(self) -> dict[str, Any]:
         """The body, parsed."""
-        parsed: dict[str, Any] = json.loads(self.body)
-        return parsed
+        return bodies.parse(self.body)
 
     @property
     def actor(self) -> str:

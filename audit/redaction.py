@@ -40,6 +40,8 @@ _SECRET_SHAPE = re.compile(
 _HINTS: Final = ("eyj", "bearer", "basic", "dpop", "-----begin", "://", "gh", "sk-", "xox", "akia")
 """No shape without one of these: a cheap look before the expensive one."""
 _SHORTEST: Final = 8
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+"""What PostgreSQL holds neither in jsonb nor in text: NUL, and half a surrogate pair, which has no UTF-8 either."""
 _PRIVATE_JWK: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -49,11 +51,16 @@ class Unrepresentable(ValueError):
     code = "event_unrepresentable"
 
 
+def mark(character: str) -> str:
+    """Return what the record writes in place of a character that it cannot hold: "[U+0000]"."""
+    return f"[U+{ord(character):04X}]"
+
+
 def text(value: str) -> str:
-    """Return the text without secrets, well-formed, and no longer than MAX_TEXT."""
+    """Return the text as the record may hold it: without secrets, at most MAX_TEXT long, each lost character marked."""
     value = str.__str__(value)  # an enum's plain text
-    if not value.isascii():
-        value = value.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate has no UTF-8
+    if "\x00" in value or not value.isascii():
+        value = _UNSTORABLE.sub(lambda found: mark(found[0]), value)
     if len(value) >= _SHORTEST and any(map(value.lower().__contains__, _HINTS)):
         value = _SECRET_SHAPE.sub(REDACTED, value)
     return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 6] + "[cut]…"
@@ -111,11 +118,18 @@ def _clean_mapping(value: Mapping[object, object], where: str, depth: int) -> di
         if not isinstance(name, str):
             message = f"{where}: the key {name!r} is not text"
             raise Unrepresentable(message)
-        if (private and name in _PRIVATE_JWK) or (_is_secret_name(name, held) and held not in (None, "")):
-            cleaned[text(name)] = REDACTED
-        else:
-            cleaned[text(name)] = clean(held, f"{where}.{name}", depth)
+        is_secret = (private and name in _PRIVATE_JWK) or (_is_secret_name(name, held) and held not in (None, ""))
+        cleaned[_free(text(name), cleaned)] = REDACTED if is_secret else clean(held, f"{where}.{name}", depth)
     return cleaned
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return the name, numbered where two names have become the same: neither takes the other's place."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}[{number}]"
+    return free
 
 
 def _is_secret_name(name: str, held: object) -> bool:

@@ -58,7 +58,7 @@ def count_stranger(kind: str, source: str) -> None:
     values: dict[str, Any] = {
         "minute": minute_of(clock.now()),
         "kind": redaction.text(kind),
-        "source": redaction.text(client_address.counted_as(source)).replace("\x00", "")[:100],
+        "source": redaction.text(client_address.counted_as(source))[:100],
         "most": MOST_SOURCES,
     }
     with transaction.atomic(), connections[DEFAULT_DB_ALIAS].cursor() as cursor:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
-from audit import clock
+from audit import bodies, clock
 
 SHOWN: Final = 5
 """How many violations of one invariant are named; the rest are counted."""
@@ -22,9 +22,8 @@ BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SKEW: Final = timedelta(seconds=1)
 """What the clocks of two of our processes may differ (`audit/clock.py` refuses more)."""
 
-_BODY: Final = re.compile(r"(\w)\.body::jsonb")
-_READABLE: Final = r"replace(\1.body, '\\u0000', '\\ufffd')::jsonb"
-"""PostgreSQL reads no NUL in JSON, and somebody's reason may hold one."""
+_BODY: Final = re.compile(r"(\w\.body)::jsonb")
+"""Where a query reads a body: it is asked as `bodies.as_jsonb` reads one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +339,11 @@ SELECT 'there is no partition for the events of ' || to_char(month, 'YYYY-MM')
  WHERE to_regclass('events_' || to_char(month, 'YYYY_MM')) IS NULL
 """
 
+RECORD_HOLDS_NO_NUL: Final = f"""
+SELECT 'event ' || e.uuid || ' of ' || e.at || ' (' || e.action || ') holds NUL, which jsonb refuses' FROM events e
+ WHERE e.at >= %(since)s AND {bodies.holds_nul("e.body")} ORDER BY e.at
+"""  # noqa: S608 - made of constants
+
 ALL: Final = (
     Invariant("1", "No token outlives its grant, or was issued to whoever was stopped.", TOKENS_WITHIN_RIGHTS),
     Invariant("2", "A live token stands on grants of its own agent that were open.", TOKENS_STAND_ON_GRANTS),
@@ -361,6 +365,7 @@ ALL: Final = (
     Invariant("14", "What is kept of how far a review has come is what a recount finds.", REVIEWS_ARE_COUNTED),
     Invariant("15", "An event is found by what its body says.", COLUMNS_SAY_WHAT_BODIES_SAY),
     Invariant("16", "Events of the next two months have their partitions.", EVENTS_HAVE_MONTHS),
+    Invariant("17", "No event holds a character that the database cannot read back.", RECORD_HOLDS_NO_NUL),
 )
 """Numbered once and for good: metrics, alerts and the operators' pages name them."""
 
@@ -372,7 +377,7 @@ def check(since: datetime = BEGINNING, only: Collection[str] | None = None) -> l
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         for invariant in (each for each in ALL if only is None or each.id in only):
-            cursor.execute(_BODY.sub(_READABLE, invariant.query), values)
+            cursor.execute(_BODY.sub(lambda found: bodies.as_jsonb(found[1]), invariant.query), values)
             rows = cursor.fetchall()
             findings.append(Finding(invariant, len(rows), tuple(str(row[0]) for row in rows[:SHOWN])))
     return findings

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from audit import clock
+from audit import bodies, clock
 from entitlements import monitoring
 from governance import invariants
 
@@ -30,10 +30,10 @@ RECHECK_SECONDS: Final = 60.0
 """The invariants are asked this seldom, however often somebody asks for the numbers."""
 QUEUE: Final = "celery"
 
-_EVENTS: Final = """
-SELECT action, replace(body, '\\u0000', '')::jsonb ->> 'code' AS code, count(*) FROM events
+_EVENTS: Final = f"""
+SELECT action, {bodies.as_jsonb("body")} ->> 'code' AS code, count(*) FROM events
 WHERE at > %s GROUP BY 1, 2
-"""
+"""  # noqa: S608 - made of constants
 _SEALING: Final = """
 SELECT (SELECT count(*) FROM pending), (SELECT extract(epoch FROM %(now)s - min(at)) FROM pending),
        (SELECT extract(epoch FROM %(now)s - max(signed_at)) FROM checkpoints)

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from audit import stream
+from audit import bodies, stream
 from audit.models import Cursor
 from entitlements.models import System
 from governance.models import UsageDay
@@ -54,7 +54,7 @@ def calls(source: str) -> str:
                    CASE WHEN n.held ~ '^[0-9a-f-]{{36}}$' THEN n.held::uuid END AS held,
                    CASE WHEN starts_with(b.said ->> 'actor', 'agent:') THEN substr(b.said ->> 'actor', 7) END AS agent
             FROM {source}
-            CROSS JOIN LATERAL (SELECT v.body::jsonb AS said) b
+            CROSS JOIN LATERAL (SELECT {bodies.as_jsonb("v.body")} AS said) b
             CROSS JOIN LATERAL (SELECT max(substr(x, 7)) FILTER (WHERE starts_with(x, 'grant:')) AS held,
                 max(split_part(substr(x, 6), '/', 1)) FILTER (WHERE starts_with(x, 'tool:')) AS system
                 FROM unnest(v.links) x) n

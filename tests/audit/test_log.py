@@ -197,7 +197,7 @@ def test_one_event_is_one_statement(django_assert_num_queries: Callable[..., obj
 @pytest.mark.django_db
 def test_an_event_that_is_refused_uses_up_no_number() -> None:
     first = make.event().sequence
-    for spoiled in ({"about": ["nonsense"]}, {"about": ["grant:a b"]}, {"outcome": "maybe"}):
+    for spoiled in ({"about": ["nonsense"]}, {"about": ["grant:a b"]}, {"about": ["grant:\x00"]}, {"outcome": "maybe"}):
         with pytest.raises(draft.BadEvent):
             log.record(Action.REFUSED, by=make.ANA, **spoiled)
     with pytest.raises(redaction.Unrepresentable):
@@ -216,4 +216,5 @@ def test_secrets_and_nul_do_not_reach_the_row() -> None:
     stored = Event.objects.get()
     assert "abcdefgh12345" not in stored.body
     assert "t0k3n" not in stored.body
-    assert stored.trace == event.trace == "a\ufffdb"
+    assert stored.reason == "[redacted] [U+0000]"
+    assert stored.trace == event.trace == "a[U+0000]b"

@@ -104,8 +104,18 @@ def test_long_deep_and_wide_things_are_cut_and_say_so() -> None:
     assert redaction.clean(list(range(5000)))[-1] == "[cut: 5000 items]"  # type: ignore[index]
 
 
-def test_a_lone_surrogate_is_written_as_what_it_is() -> None:
-    assert redaction.text("a\ud800b") == "a\\ud800b"
+def test_what_the_database_cannot_hold_is_replaced_by_its_name() -> None:
+    assert redaction.text("a\x00b") == "a[U+0000]b"
+    assert redaction.text("a\ud800b\udfff\U0001f600") == "a[U+D800]b[U+DFFF]\U0001f600"
+    assert redaction.clean({"a\x00": ["\x00"]}) == {"a[U+0000]": ["[U+0000]"]}
+
+
+def test_names_that_become_the_same_keep_each_its_value() -> None:
+    cleaned = redaction.clean({"a\x00": 1, "a[U+0000]": 2, "x" * 5000: 3, "x" * 5001: 4})
+
+    assert isinstance(cleaned, dict)
+    assert list(cleaned.values()) == [1, 2, 3, 4]
+    assert list(cleaned)[:2] == ["a[U+0000]", "a[U+0000][2]"]
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
