@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
@@ -39,3 +40,13 @@ def resources(system: System) -> tuple[str, ...]:
 def request_access(agent: str, system: str, tool: str = "") -> str:
     """Return the console address where access that is missing can be asked for."""
     return f"{settings.CONSOLE_URL}/requests/new/?agent={agent}&system={system}" + (f"&tool={tool}" if tool else "")
+
+
+def parts(text: str) -> SplitResult | None:
+    """Take an address apart; None for one that has no parts: a bracket that stays open, a port that is no port."""
+    try:
+        found = urlsplit(text)
+        _ = found.hostname, found.port  # both are read only when they are asked for
+    except ValueError:
+        return None
+    return found

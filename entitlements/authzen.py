@@ -85,10 +85,9 @@ async def serve(node: Node, request: Request) -> None:
         asking = Asking(node, request, bearer)
         said = await asking.one(body) if request.path == EVALUATION else await asking.many(body)
         answer = Answer(HTTPStatus.OK, encode(said), (JSON, NO_STORE, *echo))
-    except Malformed as why:
-        answer = Answer(HTTPStatus.BAD_REQUEST, str(why).encode(), (_TEXT, *echo))
-    except strict.NotStrictJson as why:
-        answer = Answer(HTTPStatus.BAD_REQUEST, why.message.encode(), (_TEXT, *echo))
+    except (Malformed, strict.NotStrictJson) as why:
+        told = {"code": Code.MALFORMED_CALL.value, "message": str(why)}
+        answer = Answer(HTTPStatus.BAD_REQUEST, encode(told), (JSON, NO_STORE, *echo))
     except Refused as why:
         answer = _refused(node, request, why, echo)
     await request.answer(answer)
@@ -210,7 +209,7 @@ class Asking:
         arguments, client = context.get("arguments", {}), context.get("client", "")
         if not isinstance(arguments, dict) or not isinstance(client, str):
             raise Malformed("context.arguments must be an object, context.client a text.")
-        if any("\x00" in name for name in (agent, client, subject_id, named)):
+        if not strict.is_storable([agent, client, subject_id, named]):
             raise Malformed("A name holds the character NUL.")
         person, states = subject_id if is_person else None, "arguments" in context
         return Call(agent, client, person, named, tool, arguments, states_arguments=states)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import rfc8785
 
-from entitlements import arguments, schemas
+from entitlements import arguments, schemas, strict
 from entitlements.codes import Code
 from entitlements.errors import DomainError
 from entitlements.schemas import Way
@@ -77,6 +77,8 @@ def check(raw: object) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise DefinitionMalformed("A tool is an object.")
     _bounded(raw)
+    if not strict.is_storable(raw):
+        raise DefinitionMalformed("A text of the tool holds NUL or half a surrogate pair.")
     name = raw.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise DefinitionMalformed("A tool's name has 1 to 128 letters, digits, '_', '.' or '-'.")

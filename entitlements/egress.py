@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from django.conf import settings
 
-from . import prefixes, strict
+from . import addresses, prefixes, strict
 from .codes import Code
 from .errors import DomainError
 
@@ -101,11 +101,10 @@ class _GatedRequest(aiohttp.ClientRequest):
 
 def check_url(url: str) -> SplitResult:
     """Take apart an address that we are to connect to. Raises ForbiddenAddress; a name is vetted when resolved."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError as why:
-        raise ForbiddenAddress from why
+    parts = addresses.parts(url)
+    if parts is None:
+        raise ForbiddenAddress
+    host, port = parts.hostname or "", parts.port
     is_here = bool(settings.DEMO) and host in _HERE
     if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
         raise ForbiddenAddress("The address must start with https://.")

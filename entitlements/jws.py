@@ -189,6 +189,8 @@ def _object(part: str) -> dict[str, Any]:
         raise BadToken("The token is not strict JSON inside.") from error
     if not isinstance(value, dict):
         raise BadToken("The token does not hold an object.")
+    if not strict.is_storable(value):  # each header and claim may become part of a statement
+        raise BadToken("The token holds the character NUL.")
     return value
 
 

@@ -280,28 +280,21 @@ def _take_tools(found: Catalogue, offer: Offer, named: str, listed: list[Any]) -
     taken: set[str] = set()
     for raw in listed:
         name = str(raw.get("name", "")) if isinstance(raw, dict) else ""
+        if not strict.is_storable(raw):
+            found.refuse(offer.row, "text_unusable", "A text holds the character NUL.", system=named, tool=name)
+            continue
         try:
             definition = definitions.check(_definition(raw))
             digest = definitions.digest(definition)
         except definitions.DefinitionMalformed as why:
             found.refuse(offer.row, str(why.code), why.message, system=named, tool=name)
             continue
-        if _holds_nul(definition):
-            found.refuse(offer.row, "text_unusable", "A text holds the character NUL.", system=named, tool=name)
-        elif name in taken:
+        if name in taken:
             text = "The file names this tool twice; the first one counts."
             found.refuse(offer.row, "tool_twice", text, system=named, tool=name)
         else:
             taken.add(name)
             offer.tools.append((digest, definition))
-
-
-def _holds_nul(value: object) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, Mapping):
-        return any(_holds_nul(name) or _holds_nul(inner) for name, inner in value.items())
-    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def _definition(raw: object) -> object:

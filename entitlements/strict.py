@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
@@ -21,6 +22,7 @@ DEEPEST: Final = 64
 LARGEST: Final = 4 * 1024 * 1024
 _MOST_DIGITS: Final = 400
 _CONTAINERS: Final = (dict, list)
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -52,6 +54,18 @@ def loads(text: bytes, *, largest: int = LARGEST, deepest: int = DEEPEST) -> Any
     if text.count(b"[") + text.count(b"{") > deepest:  # fewer brackets cannot nest so deep
         _refuse_depth(value, deepest)
     return value
+
+
+def is_storable(value: object) -> bool:
+    """Whether PostgreSQL can hold every text of a value, names included: none has NUL or half a surrogate pair.
+
+    The value is JSON, nested at most as deep as `loads` allows.
+    """
+    if isinstance(value, str):
+        return _UNSTORABLE.search(value) is None
+    if isinstance(value, Mapping):
+        return all(is_storable(name) and is_storable(inner) for name, inner in value.items())
+    return not isinstance(value, list | tuple) or all(map(is_storable, value))
 
 
 def dumps(value: object) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -14,7 +13,7 @@ from audit import log
 from audit.actions import Action
 from audit.context import Principal
 
-from . import issuers, publickeys
+from . import addresses, issuers, publickeys
 from .errors import DomainError, NotFound
 from .models import TrustedIssuer
 
@@ -82,6 +81,7 @@ def end(issuer: TrustedIssuer, *, by: Principal, reason: str) -> TrustedIssuer:
 
 
 def _is_address(text: str) -> bool:
-    parts = urlsplit(text)
-    schemes = {"https", "http"} if settings.DEMO else {"https"}
-    return parts.scheme in schemes and bool(parts.hostname) and not (parts.username or parts.query or parts.fragment)
+    parts = addresses.parts(text)
+    if parts is None or parts.username or parts.query or parts.fragment:
+        return False
+    return parts.scheme in ({"https", "http"} if settings.DEMO else {"https"}) and bool(parts.hostname)

@@ -22,6 +22,7 @@ from rest_framework.serializers import BaseSerializer
 
 from audit import context
 from audit.context import Principal
+from entitlements import strict
 from entitlements.errors import DomainError, Malformed, NotFound
 
 from . import idempotency, paging, permissions, preconditions, problems, proving, throttling
@@ -29,7 +30,7 @@ from .authentication import AUTHENTICATION
 from .caller import Caller
 from .fields import Reason
 from .matrix import ALWAYS, MATRIX, WEIGHTY, Matrix, Row
-from .parsers import HoldsNul, StrictJSON, holds_nul
+from .parsers import StrictJSON, Unstorable
 
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 _SAFE: Final = frozenset({"GET", "HEAD"})
@@ -124,8 +125,8 @@ class Endpoint(GenericAPIView[Any]):
         if not hasattr(self, str(request.method).lower()) or str(request.method).lower() not in self.http_method_names:
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
-        if holds_nul([*kwargs.values(), *(request.query_params.get(name, "") for name in self.parameters)]):
-            raise HoldsNul
+        if not strict.is_storable([*kwargs.values(), *request.query_params.lists()]):
+            raise Unstorable
         unknown = set(request.query_params) - self._known_parameters()
         if unknown:
             raise UnknownParameter(parameters=sorted(unknown))
@@ -241,12 +242,12 @@ class Endpoint(GenericAPIView[Any]):
         return None
 
     def body(self, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:
-        """Return the validated body. Raises the framework's ValidationError, and HoldsNul."""
+        """Return the validated body. Raises the framework's ValidationError, and Unstorable."""
         checked = serializer(data=self.request.data, context=self.get_serializer_context())
         checked.is_valid(raise_exception=True)
         data: dict[str, Any] = checked.validated_data
-        if holds_nul(data):  # in a field of any form: those of text have refused it by name
-            raise HoldsNul
+        if not strict.is_storable(data):  # in a field of any form: those of text have refused it by name
+            raise Unstorable
         return data
 
 

@@ -18,8 +18,8 @@ class NotAnObject(Malformed):
     """The body is a JSON object."""
 
 
-class HoldsNul(Malformed):
-    """A text holds the character NUL, which nothing here can store."""
+class Unstorable(Malformed):
+    """A text holds NUL or half a surrogate pair, which nothing here can store; leave the character out."""
 
 
 class StrictJSON(BaseParser):
@@ -38,12 +38,3 @@ class StrictJSON(BaseParser):
         if not isinstance(value, dict):
             raise NotAnObject
         return value
-
-
-def holds_nul(value: object) -> bool:
-    """Whether a text in a value, names included, holds NUL. The value is at most DEEPEST deep."""
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, Mapping):
-        return any(holds_nul(name) or holds_nul(inner) for name, inner in value.items())
-    return isinstance(value, list) and any(map(holds_nul, value))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final, TypedDict, Unpack
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -178,17 +177,17 @@ def check_owner(owner: Person | None) -> None:
 
 def _check_address(kind: str, address: str) -> None:
     """Refuse what could never be forwarded to; where it leads is the outbound guard's business on every call."""
-    parts = urlsplit(address)
+    parts = addresses.parts(address)
     schemes = {"https", "http"} if settings.DEMO else {"https"}
-    whole = parts.scheme in schemes and parts.hostname and not parts.username and not parts.fragment
+    whole = parts and parts.scheme in schemes and parts.hostname and not parts.username and not parts.fragment
     if not whole and not (kind == System.Kind.STDIO and not address):
         raise errors.SystemMalformed("The address is https, without user name and fragment.", upstream_url=address)
 
 
 def _place(address: str) -> tuple[str, str | None, int | None]:
     """Name who is spoken to at an address."""
-    parts = urlsplit(address)
-    return parts.scheme, parts.hostname, parts.port
+    parts = addresses.parts(address)
+    return (parts.scheme, parts.hostname, parts.port) if parts else (address, None, None)
 
 
 def _check_changes(system: System, changed: Mapping[str, Any], *, by: Principal, reason: str) -> None:

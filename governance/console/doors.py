@@ -16,6 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
+from entitlements import strict
 from entitlements.api import caller as callers
 from entitlements.api import permissions, problems
 from entitlements.api.caller import Caller
@@ -63,9 +64,9 @@ def _named(request: HttpRequest) -> tuple[str, str]:
 
 
 def _check_text(request: HttpRequest, *parts: object) -> None:
-    """Refuse the one character that the database cannot hold. Raises Malformed."""
-    given = [value for form in (request.GET, request.POST) for _name, values in form.lists() for value in values]
-    if any("\x00" in text for text in [*given, *parts] if isinstance(text, str)):
+    """Refuse what the database cannot hold, in what was sent, its names and the names of files. Raises Malformed."""
+    files = [file.name for _name, sent in request.FILES.lists() for file in sent]
+    if not strict.is_storable([*request.GET.lists(), *request.POST.lists(), *files, *parts]):
         raise Malformed
 
 

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from audit import clock, log
+from audit import clock, log, redaction
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.errors import DomainError, NotFound
@@ -160,7 +160,7 @@ def _failed(claimed: Delivery, answer: str) -> None:
 
 
 def _said(answer: str) -> str:
-    return " ".join(answer.replace("\x00", "").split())[:300]
+    return " ".join(redaction.text(answer).split())[:300]
 
 
 @transaction.atomic

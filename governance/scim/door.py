@@ -111,7 +111,19 @@ def body(request: HttpRequest) -> dict[str, Any]:
         raise _syntax(error.message) from error
     if not isinstance(found, dict):
         raise _syntax("The body is one JSON object.")
-    return found
+    return plain(found)
+
+
+def plain[T](value: T) -> T:
+    """Return what a directory sent, when every text in it can be stored. Raises SCIMException.
+
+    A body is looked at as it comes; a filter, and what a change makes of a resource, once their escapes are read.
+    """
+    if not strict.is_storable(value):
+        raise SCIMException.from_error(
+            Error(status=400, scim_type="invalidValue", detail="A text holds NUL or half a surrogate pair.")
+        )
+    return value
 
 
 def _syntax(detail: str) -> SCIMException:

@@ -11,6 +11,8 @@ from django.db.models import Q
 from scim2_models import InvalidFilterException
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
+from .door import plain
+
 PEOPLE: Final = {
     "username": "user_name__iexact",
     "externalid": "external_id",
@@ -44,6 +46,7 @@ def condition(node: FilterNode, fields: dict[str, str]) -> Q:
 
 
 def _equals(field: str, value: Any) -> Q:  # noqa: ANN401 - whatever the filter says
+    plain(value)
     if field.endswith("pk"):
         try:
             return Q(**{field: UUID(str(value))})

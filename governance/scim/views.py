@@ -26,11 +26,13 @@ from entitlements.errors import Malformed, NotFound, Stale
 from entitlements.models import PeopleSource, SourcedGroup, SourcedPerson
 
 from . import filters, translating
-from .door import answer, body, door, failed
+from .door import answer, body, door, failed, plain
 from .shapes import CONFIG, MOST_RESULTS, PERSON, POLICY, PROVIDER, EnterpriseUser, Group, Person
 
 _USUAL: Final = 100
 _OF_ONE: Final = ("GET", "PUT", "PATCH", "DELETE")
+_FARTHEST: Final = 2**31
+"""The last place at which a list may begin: PostgreSQL counts no further than 2^63."""
 _TAG: Final = re.compile(r'W/"([1-9][0-9]{0,8})"')
 _MANAGER: Final = f"{EnterpriseUser.__schema__}:manager".lower()
 
@@ -151,12 +153,14 @@ def _wanted(request: HttpRequest, present: Resource[Any]) -> Resource[Any]:
     given, model = body(request), type(present)
     if request.method == "PUT":
         return model.model_validate(given, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST, **_READ)
-    for operation in given.get("Operations", ()):
+    operations = given.get("Operations")
+    for operation in operations if isinstance(operations, list) else ():
         _forgive(operation)
     patch: Any = PatchOp[model].model_validate(  # type: ignore[valid-type]
         given, scim_ctx=Context.RESOURCE_PATCH_REQUEST, **_READ
     )
     patch.patch(present, scim_policy=POLICY)
+    plain(present.model_dump(scim_ctx=Context.DEFAULT))
     return present
 
 
@@ -206,7 +210,7 @@ def _listed(request: HttpRequest, rows: QuerySet[Any], model: Any) -> HttpRespon
     if search.filter is not None:
         fields = filters.PEOPLE if model is PERSON else filters.GROUPS
         rows = rows.filter(filters.condition(search.filter.ast, fields)).distinct()
-    start = max(1, search.start_index or 1)
+    start = min(max(1, search.start_index or 1), _FARTHEST)
     count = _USUAL if search.count is None else min(max(0, search.count), MOST_RESULTS)
     page = rows.order_by("created_at", "pk")[start - 1 : start - 1 + count]
     members = _wants_members(search)

@@ -69,4 +69,4 @@ def test_the_invariants_name_the_poisoned_rows_and_only_those(monkeypatch: pytes
 
 
 def named() -> tuple[str, ...]:
-    return next(each.violations for each in invariants.check() if each.invariant.id == "15")
+    return next(each.violations for each in invariants.check() if each.invariant.id == "17")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from django import forms
@@ -14,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from audit import clock
-from entitlements import clients, credentials
+from entitlements import clients, credentials, strict
 from entitlements.api import visibility
 from entitlements.api.clients import ClientAsked
 from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
@@ -89,10 +88,10 @@ class AddForm(forms.Form):
         if not text.strip():
             return None
         try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
+            found = strict.loads(text.encode())
+        except strict.NotStrictJson:
             found = None
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or not strict.is_storable(found):
             self.add_error("jwks", forms.ValidationError(_("This is no JSON object."), "invalid"))
             return None
         return found

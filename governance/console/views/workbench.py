@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audit import clock
+from entitlements import strict
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance import reviewing, reviews
 from governance.console import doors, paging
@@ -157,10 +158,10 @@ def _limits(sent: str, draft: Draft | None) -> Iterable[tuple[int, Mapping[str, 
         return _kept(draft).limits.items()
     try:
         told = [(int(line), dict(caps)) for line, caps in json.loads(sent).items()]
-        json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
+        json.dumps(told, allow_nan=False)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed from error
-    if "\\u0000" in sent:  # the one character that the database cannot hold
+    if not strict.is_storable(told):
         raise Malformed
     return told
 

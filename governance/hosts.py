@@ -1,0 +1,44 @@
+"""Which hosts the web process answers for: what names another host is answered before anything reads the request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.core.exceptions import DisallowedHost
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from audit import refusals
+from entitlements.api import problems
+from entitlements.errors import DomainError
+
+
+class UnknownHost(DomainError):
+    """The request names a host that is not this server's. Use its own address, or add the host to ALLOWED_HOSTS."""
+
+    code, status = "unknown_host", HTTPStatus.BAD_REQUEST
+
+
+class KnownHost:
+    """Middleware, before every other: the pages that say what went wrong ask for the host themselves."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer 400 to a request that names a host that is not ours, and count the stranger."""
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return _refused(UnknownHost(), str(request.META.get("REMOTE_ADDR", "")))
+        return self.get_response(request)
+
+
+def _refused(refusal: UnknownHost, source: str) -> HttpResponse:
+    try:
+        refusals.count_stranger(refusal.code, source)
+    except Error as error:  # it is refused all the same
+        problems.logger.warning("stranger_not_counted", extra={"error": repr(error)})
+    document = problems.document(refusal, refusal.status)
+    return JsonResponse(document, status=refusal.status, content_type=problems.MEDIA_TYPE)
