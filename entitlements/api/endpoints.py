@@ -125,7 +125,8 @@ class Endpoint(GenericAPIView[Any]):
         if not hasattr(self, str(request.method).lower()) or str(request.method).lower() not in self.http_method_names:
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
-        if not strict.is_storable([*kwargs.values(), *request.query_params.lists()]):
+        given = [request.query_params.get(name, "") for name in self.parameters]  # a filter refuses its own by name
+        if not strict.is_storable([*kwargs.values(), *given]):
             raise Unstorable
         unknown = set(request.query_params) - self._known_parameters()
         if unknown:
