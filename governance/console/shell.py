@@ -43,6 +43,7 @@ BELOW: Final = {
     "adoption": "agents",
     "agent-calls": "agents",
     "catalogue": "requests",
+    "client-credentials": "agents",
     "coverage": "agents",
     "emergencies": "requests",
     "grants": "agents",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
+
+from joserfc.jwk import ECKey
 
 from audit import clock
-from entitlements.models import Person, System, Workflow
+from entitlements import clients
+from entitlements.models import Agent, Person, System, Workflow
 from governance import reviews
 from governance.adoption import batches
 from governance.models import AdoptionBatch, AuditSample, ReviewItem
@@ -22,6 +26,20 @@ Old chat client,chat-7,,erp,no_such_tool,bob,
 Old chat client,chat-7,,erp,list_invoices,bob,
 Shadow helper,,,crm,find_customer,nobody@x,
 """
+
+
+def credentials() -> list[UUID]:
+    """Let ana ask for a client with keys and a new secret for an agent of sofia's, and return both as they wait."""
+    agent = Agent.objects.filter(sponsor__login="sofia", status="active").order_by("slug")[0]
+    by = Person.objects.get(login="ana").principal
+    key = ECKey.generate_key("P-256", parameters={"kid": "desk-2026"}, private=True).as_dict(private=False)
+    keys = clients.register("desk", agent=agent, auth="private_key_jwt", jwks={"keys": [key]}, by=by).waiting
+    desk = clients.register("desk-2", agent=agent, auth="client_secret_basic", by=agent.sponsor.principal).client
+    assert keys is not None
+    assert desk is not None
+    secret = clients.rotate_secret(desk, by=by, reason="It was in a log.").waiting
+    assert secret is not None
+    return [keys.pk, secret.pk]
 
 
 def access() -> tuple[AdoptionBatch, list[Workflow]]:

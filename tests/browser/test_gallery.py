@@ -124,7 +124,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "review-one": [f"/small-reviews/{small.small_review()}/", f"/small-reviews/{small.unused()}/"],
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
-        "credential-page": [f"/client-credentials/{pk}/" for pk in credentials.waiting()],
+        "credential-page": [f"/client-credentials/{pk}/" for pk in elsewhere.credentials()],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/adoption/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],

@@ -17,7 +17,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import clients, people, sessions, sources
 from entitlements.catalog import importing
-from entitlements.models import ApiToken, Client, ClientCredential, Grant, Revocation, SeenAgent, Session, Workflow
+from entitlements.models import ApiToken, Client, Grant, Revocation, SeenAgent, Session, Workflow
 from governance import (
     agentcalls,
     approvalrules,
@@ -96,7 +96,6 @@ def world() -> World:
     looked = importing.look_at(
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
     )
-    proposed = ownership.propose(company.bot, "backup", company.mona, by=company.ana.principal, reason="Stands in.")
     causes.note("new_office", company.bot, {"to": "sofia"})
     microreviews.open_due()
     samples = {
@@ -115,7 +114,7 @@ def world() -> World:
         "emergencies/pk": _declared(company).pk,
         "agent-calls/pk": agentcalls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
         "exceptions/pk": CombinationException.objects.get().pk,
-        "proposals/pk": proposed.pk,
+        **_waits(company),
         "people/login": company.bob.login,
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
@@ -134,12 +133,13 @@ def world() -> World:
     return World(company, grant, session, client, campaign, samples)
 
 
-def _waits(company: companies.Company) -> ClientCredential:
-    """Let an analyst ask for a client, which waits for acceptance."""
+def _waits(company: companies.Company) -> dict[str, object]:
+    """Let an analyst ask for a backup owner and for a client, which wait for acceptance."""
     by = company.ana.principal
+    proposed = ownership.propose(company.bot, "backup", company.mona, by=by, reason="Stands in.")
     waiting = clients.register("waits", agent=company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, by=by).waiting
     assert waiting is not None
-    return waiting
+    return {"proposals/pk": proposed.pk, "client-credentials/pk": waiting.pk}
 
 
 def _asked(campaign: Campaign, company: companies.Company) -> object:
@@ -180,7 +180,6 @@ def _settings(company: companies.Company) -> dict[str, object]:
     people.make_api_token(company.bob, "script", by=SYSTEM, lasts=timedelta(days=1))
     mailed = _mailed(company)
     return {
-        "client-credentials/pk": _waits(company).pk,
         "settings/delegation": _lent(company).pk,
         "settings/webhook": _hook().slug,
         "settings/policy": policies.ensure_default().pk,
