@@ -24,7 +24,8 @@ from tests.governance.console import addresses, visits
 pytestmark = pytest.mark.django_db
 RELATED: Final = {
     "sofia": "adoption-page coverage-page agent-page emergency-page proposal-page client-page request-page grant-page"
-    " client-add credential-page system-page tool-page connect-light stop review-page review-item-page review-work review-submit"
+    " client-add credential-page system-page tool-page connect-light stop review-page review-item-page review-work"
+    " review-submit"
     " review-calendar"
     " review-one review-question",
     "otto": "coverage-page agent-page emergency-page proposal-page client-page agent-edit request-page"
