@@ -22,7 +22,7 @@ from audit.context import SYSTEM
 from entitlements.models import Client, Grant, Revocation
 from governance.models import ReviewItem
 from governance.notices import hooks
-from tests.browser import approval_world, campaigns, credentials, elsewhere, emergencies, small, world
+from tests.browser import approval_world, campaigns, elsewhere, emergencies, small, world
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
