@@ -80,7 +80,7 @@ class Deadlines(HttpToolsProtocol):
 
 
 def main() -> None:
-    """Read the command line and serve until told to stop."""
+    """Read the command line and serve until a signal ends it."""
     parser = argparse.ArgumentParser(prog="python -m governance.edge", description="Serve a gateway node.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001)

@@ -1,7 +1,7 @@
 """Sessions: a sign-in is a row in the database, what a stranger's browser must keep for a moment is in its own cookie.
 
 The row stands under the digest of its name, and is sealed. A copy of the database, a backup or a log of statements then
-signs nobody in, and what a session holds for a moment (the secret of a second factor that is being added) is not in it
+lets no one sign in, and what a session holds for a moment (the secret of a second factor that is being added) is not in it
 either. Before anybody has proved who they are no row is written: the challenge of a passkey and the state of a visit to
 the company's sign-in lie sealed in the cookie, for a quarter of an hour, so that strangers cannot fill the database.
 """
@@ -46,7 +46,7 @@ def digest(name: str) -> str:
 
 
 def is_issued(name: str) -> bool:
-    """Whether a name of a session is one that we gave away, told by its mark alone: strangers are given none."""
+    """Whether a name of a session carries our mark; a stranger is given no such name."""
     drawn, mark = name[: -2 * _MARK_BYTES], name[-2 * _MARK_BYTES :]
     return bool(drawn) and hmac.compare_digest(_mark(drawn).encode(), mark.encode())
 
@@ -109,7 +109,7 @@ class SessionStore(db.SessionStore):
         self._session_key, self._session_cache, self.modified = None, {}, True
 
     def cycle_key(self) -> None:
-        """Give the session another name when it is saved, and let nobody in by the old one from now on."""
+        """Give the session another name when it is saved, and end the old one at once."""
         held: dict[str, Any] = self._session  # type: ignore[attr-defined]  # the framework's
         if self._is_in_cookie():
             self._use_up()

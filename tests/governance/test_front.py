@@ -137,8 +137,8 @@ def test_a_late_a_large_and_one_body_too_many_are_refused_and_counted(
     refused.append(run(Visit(b"four").through(entry(echo))))
     monkeypatch.setattr(front, "MOST_WAITING", 0)
     refused.append(run(Visit().through(entry(echo))))
-    told = [(status, json.loads(body)["code"]) for status, body in refused]
-    assert told == [(408, "body_too_late"), (413, "body_too_large"), (503, "busy"), (503, "busy")]
+    answers = [(status, json.loads(body)["code"]) for status, body in refused]
+    assert answers == [(408, "body_too_late"), (413, "body_too_large"), (503, "busy"), (503, "busy")]
     assert counted == [("body_too_late", "192.0.2.1"), ("body_too_large", "192.0.2.1")]
 
 

@@ -153,7 +153,7 @@ def test_a_worker_opens_no_pickle_and_goes_on_to_the_next_message(queue: redis.R
 
 
 def broken_messages(good: dict[str, Any]) -> list[bytes | str]:
-    """Return what somebody who writes into the queue may leave there."""
+    """Return what a stranger with access to the queue may leave there."""
     headers, properties = good["headers"], good["properties"]
     arguments = json.loads(base64.b64decode(good["body"]))[0]
     bodies: list[object] = [{}, [], [7, 7, 7], [[{}], {"no": 1}, {}], [arguments, [], {}]]
@@ -195,7 +195,7 @@ def test_a_message_that_is_none_is_refused_once_and_the_worker_goes_on(queue: re
     for each in broken:
         queue.lpush("celery", each)
     tasks.expire_grants.delay()
-    with log.open("wb") as said, process(*WORKER, stderr=said) as worker:
+    with log.open("wb") as output, process(*WORKER, stderr=output) as worker:
         until(lambda: swept(made))
         queue.publish("/1.celery.pidbox", "no json")
         queue.publish("/1.celery.pidbox", json.dumps({"body": 7}))
