@@ -1,9 +1,10 @@
 """Sessions: a sign-in is a row in the database, what a stranger's browser must keep for a moment is in its own cookie.
 
 The row stands under the digest of its name, and is sealed. A copy of the database, a backup or a log of statements then
-lets no one sign in, and what a session holds for a moment (the secret of a second factor that is being added) is not in it
-either. Before anybody has proved who they are no row is written: the challenge of a passkey and the state of a visit to
-the company's sign-in lie sealed in the cookie, for a quarter of an hour, so that strangers cannot fill the database.
+lets no one sign in, and what a session holds for a moment (the secret of a second factor that is being added) is not in
+it either. Before a person has proved who they are no row is written: the challenge of a passkey and the state of a
+visit to the company's sign-in lie sealed in the cookie, for a quarter of an hour, so that strangers cannot fill the
+database.
 """
 
 from __future__ import annotations
