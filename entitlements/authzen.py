@@ -86,8 +86,9 @@ async def serve(node: Node, request: Request) -> None:
         said = await asking.one(body) if request.path == EVALUATION else await asking.many(body)
         answer = Answer(HTTPStatus.OK, encode(said), (JSON, NO_STORE, *echo))
     except (Malformed, strict.NotStrictJson) as why:
-        told = {"code": Code.MALFORMED_CALL.value, "message": str(why)}
-        answer = Answer(HTTPStatus.BAD_REQUEST, encode(told), (JSON, NO_STORE, *echo))
+        # AuthZEN 1.0, section 12.3: the body of an error is a string; it begins with the code.
+        text = f"{Code.MALFORMED_CALL.value}: {why}"
+        answer = Answer(HTTPStatus.BAD_REQUEST, text.encode(), (_TEXT, NO_STORE, *echo))
     except Refused as why:
         answer = _refused(node, request, why, echo)
     await request.answer(answer)

@@ -2,8 +2,10 @@
 
 import base64
 import contextlib
+import re
 from collections.abc import Sequence
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ from entitlements.models import TrustedIssuer
 
 from . import env
 
+_LISTED: Final = ("/proc/net/fib_trie", "/proc/net/if_inet6")
 FEWEST_BYTES: Final = 12
 """Of 32 random bytes about 30 differ; fewer than this many do once in 10^20 keys."""
 FEWEST_PROXY_BITS: Final = {4: 8, 6: 7}
@@ -44,12 +47,29 @@ def production_is_not_a_demo(app_configs: Sequence[AppConfig] | None, **_: objec
         found.append(checks.Error("ALLOWED_HOSTS must not hold a wildcard.", id="mandate.E003"))
     if "@" not in settings.REDIS_URL.reveal():
         found.append(checks.Error("REDIS_URL holds no password: the queue is open to its network.", id="mandate.E004"))
-    if any(
-        network.overlaps(own) for network in settings.PRIVATE_NETWORKS for own in _OWN if network.version == own.version
-    ):
-        told = "PRIVATE_NETWORKS holds this machine's own or link-local addresses, where clouds keep their credentials."
-        found.append(checks.Error(told, id="mandate.E008"))
+    own = (*_OWN, *_own_addresses())
+    named = settings.PRIVATE_NETWORKS
+    if any(network.version == each.version and network.overlaps(each) for network in named for each in own):
+        message = (
+            "PRIVATE_NETWORKS holds this machine's own or link-local addresses, where clouds keep their credentials, "
+            "or the network that it shares with the database and the queue. Name the networks of your servers alone."
+        )
+        found.append(checks.Error(message, id="mandate.E008"))
     return found
+
+
+def _own_addresses() -> list[IPv4Network | IPv6Network]:
+    """Return the addresses of this machine, or this container, as Linux lists them; elsewhere none."""
+    try:
+        routes, interfaces = (Path(file).read_text(encoding="ascii") for file in _LISTED)
+    except OSError:
+        return []
+    hexadecimal = [line.partition(" ")[0] for line in interfaces.splitlines()]
+    found = [
+        *re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", routes),
+        *(int(each, 16).to_bytes(16) for each in hexadecimal),
+    ]
+    return [ip_network(each) for each in found]
 
 
 @checks.register(checks.Tags.security)

@@ -296,8 +296,12 @@ def redis_url(name: str) -> Secret[str]:
 
 
 def database(name: str) -> dict[str, Any]:
-    """Return one entry for Django's DATABASES; query parameters of the address go to libpq (sslmode, ...)."""
-    parts = _split(name, text(name), ("postgresql", "postgres"))
+    """Return one entry for Django's DATABASES; query parameters of the address go to libpq (sslmode, ...).
+
+    The address may name several hosts, separated by commas, each with its port: libpq takes the first that serves.
+    """
+    hosts, ports, address = _hosts(text(name))
+    parts = _split(name, address, ("postgresql", "postgres"))
     if not parts.username or not parts.path.strip("/"):
         message = f"{name} must name a role and a database: postgresql://role:password@host/database."
         raise BadEnvironmentError(message)
@@ -306,10 +310,25 @@ def database(name: str) -> dict[str, Any]:
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname,
-        "PORT": str(parts.port or ""),
+        "HOST": ",".join(hosts) if len(hosts) > 1 else parts.hostname,
+        "PORT": ",".join(ports) if len(hosts) > 1 else str(parts.port or ""),
         "OPTIONS": dict(parse_qsl(parts.query)),
     }
+
+
+def _hosts(address: str) -> tuple[list[str], list[str], str]:
+    """Return the hosts and ports of a database address, and the address with the first of them alone."""
+    before, at, rest = address.partition("://")
+    netloc, slash, path = rest.partition("/")
+    login, sign, hosts = netloc.rpartition("@")
+    each = [re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([1-9][0-9]{0,4}))?", host) for host in hosts.split(",")]
+    if len(each) == 1:
+        return [], [], address
+    if not all(each):
+        return [], [], ""
+    found = [(match[1].strip("[]"), match[2] or "5432") for match in each if match]
+    first = f"{before}{at}{login}{sign}{hosts.partition(',')[0]}{slash}{path}"
+    return [host for host, _ in found], [port for _, port in found], first
 
 
 def company_sign_in() -> dict[str, dict[str, object]]:

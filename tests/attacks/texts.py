@@ -48,7 +48,7 @@ PASSWORD: Final = "correct horse battery staple"
 TEXTS: Final = {name: text for name, text in SPOILS.items() if isinstance(text, str)}
 
 
-_CODE: Final = re.compile(r'"(?:code|error|scimType|detail)": ?"?([^"]+)')
+_CODE: Final = re.compile(r'"(?:code|error|scimType|detail)": ?"?([^"]+)|^([a-z_]+): ')
 """The reason of a refusal, whatever a protocol calls it."""
 
 
@@ -68,7 +68,7 @@ class Answer:
         body = response.getvalue() if hasattr(response, "getvalue") else response.content
         found = _CODE.search(body.decode(errors="replace"))
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
-        return cls(int(response.status_code), found[1] if found else "", is_page)
+        return cls(int(response.status_code), (found[1] or found[2]) if found else "", is_page)
 
     @classmethod
     def of_act(cls, act: Callable[[], object]) -> Answer:

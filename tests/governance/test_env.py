@@ -108,7 +108,31 @@ def test_a_database_address_is_taken_apart_and_unquoted(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "value", ["mysql://u:hunter2@h/d", "postgresql://u:hunter2@h", "postgresql://h/hunter2", "hunter2"]
+    ("hosts", "host", "port"),
+    [
+        ("one.example:6432,two.example", "one.example,two.example", "6432,5432"),
+        ("[fd00::1]:5433,[fd00::2]:5434", "fd00::1,fd00::2", "5433,5434"),
+    ],
+)
+def test_a_database_address_may_name_several_hosts(
+    monkeypatch: pytest.MonkeyPatch, hosts: str, host: str, port: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:p%40ss@{hosts}/mandate?target_session_attrs=read-write")
+    found = env.database("DATABASE_URL")
+    assert (found["HOST"], found["PORT"], found["NAME"]) == (host, port, "mandate")
+    assert (found["USER"], found["PASSWORD"]) == ("app", "p@ss")
+    assert found["OPTIONS"] == {"target_session_attrs": "read-write"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "mysql://u:hunter2@h/d",
+        "postgresql://u:hunter2@h",
+        "postgresql://u:hunter2@h,:1/d",
+        "postgresql://h/hunter2",
+        "hunter2",
+    ],
 )
 def test_a_bad_database_address_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DATABASE_URL", value)

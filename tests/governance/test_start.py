@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -214,3 +216,17 @@ def test_a_log_line_hides_the_values_of_telling_keys_at_any_depth() -> None:
         "outer": {"Authorization": "***", "list": [{"password": "***"}]},
         "agent": "d",
     }
+
+
+def test_the_network_that_a_container_shares_with_its_database_is_not_reached_as_private(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,  # noqa: ANN401
+    tmp_path: Path,
+) -> None:
+    routes, interfaces = tmp_path / "routes", tmp_path / "interfaces"
+    routes.write_text("  |-- 172.18.0.0\n     /16 link UNICAST\n  |-- 172.18.0.5\n     /32 host LOCAL\n")
+    interfaces.write_text("fd000000000000000000000000000005 02 40 00 80 eth0\n")
+    monkeypatch.setattr(checks, "_LISTED", (routes, interfaces))
+    for network, is_refused in {"172.18.0.0/16": True, "fd00::/64": True, "10.20.0.0/16": False}.items():
+        settings.PRIVATE_NETWORKS = (ip_network(network),)
+        assert ("mandate.E008" in {each.id for each in checks.production_is_not_a_demo(None)}) is is_refused
