@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -41,4 +42,5 @@ def _refused(refusal: UnknownHost, source: str) -> HttpResponse:
     except Error as error:  # it is refused all the same
         problems.logger.warning("stranger_not_counted", extra={"error": repr(error)})
     document = problems.document(refusal, refusal.status)
-    return JsonResponse(document, status=refusal.status, content_type=problems.MEDIA_TYPE)
+    headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": settings.SECURE_REFERRER_POLICY}
+    return JsonResponse(document, status=refusal.status, content_type=problems.MEDIA_TYPE, headers=headers)

@@ -125,8 +125,9 @@ def test_an_address_without_parts_is_refused_wherever_one_is_given(address: str)
     assert all(400 <= answer.status_code < 500 and answer.json()["code"] for answer in answers), answers
     system.refresh_from_db()
     assert system.upstream_url != address
+    key = jwk.ECKey.generate_key("P-256", parameters={"kid": "k", "alg": "ES256"}, private=True).as_dict(private=False)
     with pytest.raises(trust.IssuerMalformed):
-        trust.begin(address, purpose=TrustedIssuer.Purpose.IDENTITY, jwks={"keys": []}, by=SYSTEM)
+        trust.begin(address, purpose=TrustedIssuer.Purpose.IDENTITY, jwks={"keys": [key]}, by=SYSTEM)
 
 
 @pytest.mark.django_db

@@ -176,6 +176,8 @@ def test_ema_i_14_the_identity_side_never_redeems_its_own_assertion(world: World
 
 def test_ema_i_14_each_issuer_has_a_name_and_keys_of_its_own(world: World) -> None:
     make.system("git")
+    for issuer in ("idp", "as/time", "as/git"):
+        signing.ensure(issuer)
     sets = [world.http.get(path).json() for path in ("/idp/jwks.json", "/as/time/jwks.json", "/as/git/jwks.json")]
     kids = [key["kid"] for keys in sets for key in keys["keys"]]
     assert len(kids) == len(set(kids)) == 3

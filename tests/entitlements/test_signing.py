@@ -157,7 +157,10 @@ def test_operators_see_rotate_and_withdraw_keys(capsys: pytest.CaptureFixture[st
         call_command("signing_keys", withdraw="unknown", reason="x")
 
 
-def test_a_key_set_is_public_and_cacheable(client: Any) -> None:  # noqa: ANN401 - Django's test client
+def test_a_key_set_is_public_and_cacheable_once_there_is_a_key(client: Any) -> None:  # noqa: ANN401 - Django's test client
+    empty = client.get("/idp/jwks.json")
+    assert (empty.json(), empty["Cache-Control"]) == ({"keys": []}, "no-store")
+    signing.ensure("idp")
     answer = client.get("/idp/jwks.json")
     assert answer["Cache-Control"] == f"public, max-age={signing.JWKS_SECONDS}"
     assert [set(key) for key in answer.json()["keys"]] == [{"kty", "crv", "x", "y", "kid", "use", "alg"}]

@@ -15,6 +15,7 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import jws, people, signing
 from entitlements.models import AuthorizationCode, IssuedToken, Session, TrustedIssuer
+from tests import make
 from tests.entitlements.oauth import test_code_flow as flow
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import PARTNER, World
@@ -26,8 +27,7 @@ LOGOUT: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": 
 @pytest.fixture
 def signed_in(world: World) -> World:
     """Let the agent's client use the code flow, and alice be signed in since an hour."""
-    world.client.redirect_uris = flow.BACK
-    world.client.save()
+    make.rewrite(world.client, redirect_uris=flow.BACK)
     world.alice.set_password("correct horse battery")
     world.alice.save()
     flow.sign_in(world, ago=HOUR)

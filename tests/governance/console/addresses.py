@@ -87,7 +87,7 @@ def world() -> World:
     company, grant = worlds.found()
     campaign = worlds.campaign(company)
     client, _ = make.client(company.bot, "research-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
-    asked = company.ask("wipe")
+    asked = make.request(worlds.low(company), company.bot, by=company.otto, people=[company.alice])
     with transaction.atomic():
         session, _ = sessions.begin(client, company.alice, "a" * 64, auth_time=clock.now(), now=clock.now())
     stop = Revocation.objects.create(

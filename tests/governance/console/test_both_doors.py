@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
-from entitlements.models import Person, Role, System
+from entitlements.models import Agent, Person, Role, System
 from governance.console import matrix
 from tests import make, shared
 from tests.architecture import tree
@@ -35,6 +35,10 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "client-page": {
         "client-secret": {"verb": "rotate", "reason": "x"},
         "client-enable": {"verb": "enable", "reason": "x"},
+    },
+    "credential-page": {
+        "client-credential-accept": {"accept": ""},
+        "client-credential-refuse": {"reason": "x"},
     },
     "policy-decide": {
         "policy-proposal-confirm": {"verb": "confirm", "reason": "x"},
@@ -98,6 +102,7 @@ def asks(person: Person, method: str, address: str, form: dict[str, str]) -> boo
 
 def test_each_act_asks_on_its_page_where_it_asks_at_the_api(world: addresses.World, everybody: Person) -> None:
     routes, wrong = addresses.own(), []
+    Agent.objects.filter(pk=world.company.bot.pk).update(backup=everybody)  # who accepts its credentials
     for name, method, page in _pages():
         address = world.address(routes[name])
         if _proven(page) == {ALWAYS} and method == "POST":
