@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import batched
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import connection
 
@@ -41,7 +42,11 @@ WITH RECURSIVE reach(agent_id, holder_id) AS (
 _IN_FORCE: Final = """entitlements_grant g
     JOIN entitlements_grantline l ON l.grant_id = g.id AND g.state = 'active' AND g.expires_at > %(now)s"""
 _TOOLS: Final = f"""{_REACH.format(which="a.id = ANY(%(agents)s)")}
-SELECT DISTINCT r.agent_id, l.tool_id FROM reach r JOIN {_IN_FORCE} ON g.agent_id = r.holder_id"""  # noqa: S608 - our own words alone
+SELECT DISTINCT r.agent_id, l.tool_id FROM reach r JOIN {_IN_FORCE} ON g.agent_id = r.holder_id
+WHERE (l.grant_id, l.tool_id) NOT IN (SELECT * FROM unnest(%(cut_grants)s::uuid[], %(cut_tools)s::bigint[]))"""  # noqa: S608 - our own words alone
+_BEHIND: Final = f"""{_REACH.format(which="a.id = ANY(%(agents)s)")}
+SELECT DISTINCT g.agent_id, l.tool_id FROM reach r JOIN {_IN_FORCE} ON g.agent_id = r.holder_id
+WHERE l.tool_id = ANY(%(tools)s)"""  # noqa: S608 - our own words alone
 _SCOPES: Final = f"""{_REACH.format(which="a.id = ANY(%(agents)s)")}
 SELECT DISTINCT r.agent_id, jsonb_array_elements_text(c.api_scopes) FROM reach r
   JOIN entitlements_client c ON c.agent_id = r.holder_id AND c.status = 'active'"""  # noqa: S608 - as above
@@ -52,6 +57,12 @@ WITH RECURSIVE above(id) AS (
     SELECT %(agent)s::bigint
     UNION SELECT c.caller_id FROM above a JOIN governance_agentcall c ON c.callee_id = a.id AND c.ended_at IS NULL
 ) SELECT id FROM above"""
+_ALL_CALLERS: Final = """
+WITH RECURSIVE above(agent_id, id) AS (
+    SELECT a, a FROM unnest(%(agents)s::bigint[]) AS a
+    UNION SELECT a.agent_id, c.caller_id FROM above a
+        JOIN governance_agentcall c ON c.callee_id = a.id AND c.ended_at IS NULL
+) SELECT agent_id, id FROM above"""
 _HELD: Final = f"""
 SELECT r.agent_id, l.tool_id FROM reach r JOIN {_IN_FORCE} ON g.agent_id = r.holder_id AND l.tool_id = ANY(%(tools)s)
 UNION ALL
@@ -193,6 +204,46 @@ def held_now(agent: Agent) -> list[Completed]:
     ]
 
 
+def violations(agents: Collection[int], *, cut: Collection[tuple[UUID, int]] = ()) -> dict[int, list[Completed]]:
+    """Return the SoD policies that each agent, or an agent that may call it, violates now, covered or not.
+
+    `cut` names lines by grant and tool that count as taken away. Agents without a violation are left out.
+    """
+    if not agents or not (rules := in_force()):
+        return {}
+    above = _rows(_ALL_CALLERS, agents=list(agents))
+    affected = {holder for _, holder in above}
+    union, covers, holders = _union(affected, cut), _covers(rules, affected), Agent.objects.in_bulk(affected)
+    sides = {rule.pk: combinations.read(rule.sides) for rule in rules}
+    broken = {
+        pk: [
+            Completed(rule, holders[pk], filled, covers.get((rule.pk, pk)))
+            for rule in rules
+            if (filled := combinations.completed(sides[rule.pk], union[pk]))
+        ]
+        for pk in affected
+    }
+    result: dict[int, list[Completed]] = defaultdict(list)
+    for agent, holder in sorted(above, key=lambda pair: (pair[0], pair[1] != pair[0], pair[1])):
+        if broken[holder]:
+            result[agent] += broken[holder]
+    return dict(result)
+
+
+def open_pairs() -> list[tuple[int, int]]:
+    """Return each agent with each of its tools that takes part in a violation which no exception covers."""
+    pairs = set[tuple[int, int]]()
+    for rule in in_force():
+        if not (violating := breaking(rule)):
+            continue
+        sides = combinations.read(rule.sides)
+        tools = [
+            tool.pk for tool in Tool.objects.select_related("system") if combinations.touches(sides, [as_held(tool)])
+        ]
+        pairs.update(map(tuple, _rows(_BEHIND, agents=violating, tools=tools, now=clock.now())))
+    return sorted(pairs)
+
+
 def held_by(agents: Collection[int]) -> Mapping[int, list[Held]]:
     """Return what each of some agents may do, by itself and by agents that it may call."""
     return _union(agents)
@@ -218,13 +269,14 @@ def _covers(rules: Iterable[CombinationRule], agents: Iterable[int]) -> dict[tup
     rows = CombinationException.objects.filter(
         rule__in=list(rules), agent__in=list(agents), ended_at=None, expires_at__gt=clock.now()
     )
-    return {(row.rule_id, row.agent_id): row for row in rows}
+    return {(row.rule_id, row.agent_id): row for row in rows.select_related("rule", "given_by")}
 
 
-def _union(agents: Collection[int]) -> Mapping[int, list[Held]]:
-    """Read what each agent may do by itself and by agents that it may call, over any number of steps."""
+def _union(agents: Collection[int], cut: Collection[tuple[UUID, int]] = ()) -> Mapping[int, list[Held]]:
+    """Read what each agent may do by itself and by agents that it may call, over any number of steps, without `cut`."""
     found: dict[int, list[Held]] = defaultdict(list)
-    pairs = _rows(_TOOLS, agents=list(agents), now=clock.now())
+    grants, tools = [grant for grant, _ in cut], [tool for _, tool in cut]
+    pairs = _rows(_TOOLS, agents=list(agents), now=clock.now(), cut_grants=grants, cut_tools=tools)
     known = {row.pk: row for row in Tool.objects.filter(pk__in={tool for _, tool in pairs}).select_related("system")}
     held = {pk: as_held(row) for pk, row in known.items()}
     for agent, tool in pairs:

@@ -79,7 +79,7 @@ def answer(
         raise BadAnswer(field="kept")
     revisions = dict(Draft.objects.filter(assignment__in=waiting).values_list("assignment__item", "rev"))
     for item in items:
-        reviews.save_draft(item, _of_item(said, left[item]), by=by, rev=revisions.get(item, 0))
+        reviews.save_draft(item, _of_item(said, left[item]), by=by, rev=revisions.get(item, 0), alone=False)
     return reviews.submit(campaign_id, by=by, via=via, amr=amr, proven=proven, only=items)
 
 

@@ -16,13 +16,14 @@ from django.db.models import Q, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from entitlements import independence
-from entitlements.errors import NotFound, Stale
+from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.models import Person
 from entitlements.words import Risk
 from governance import delegations, reviewing
 from governance.models import (
     Assignment,
     Campaign,
+    CombinationException,
     Draft,
     Remediation,
     ReviewDecision,
@@ -31,7 +32,7 @@ from governance.models import (
 )
 from governance.reviewing import STRICTNESS, Verb
 
-from . import around, assigning, ending, fitting, removing, saying
+from . import around, assigning, ending, fitting, removing, saying, violations
 from .errors import ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Outdated, Refused
 from .kinds import agents
 from .saying import Answer
@@ -59,20 +60,24 @@ class Submission:
 
 
 @transaction.atomic
-def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: UUID | None = None) -> Draft:
+def save_draft(
+    item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: UUID | None = None, alone: bool = True
+) -> Draft:
     """Keep what a reviewer means to answer. `rev` is the revision she saw, 0 for none; the next one is returned.
 
-    A draft is hers alone and is no decision: the record says nothing of it. Raises BadAnswer, NotFound, NotTheReviewer,
-    NotUnderWay, Stale.
+    A draft is hers alone and is no decision: the record says nothing of it. One that comes with others and is submitted
+    with them is not `alone`: submitting looks at them together. Raises BadAnswer, NotFound, NotTheReviewer,
+    NotUnderWay, Stale, ViolationOpen.
     """
     answer.check()
     assignment = _mine(item_id, by)
+    kept_lines = fitting.chosen(assignment.item, answer)
     values = {
         "verb": answer.verb,
         "reason_code": answer.reason_code,
         "comment": answer.comment[:2000],
         "saved_at": clock.now(),
-        "kept_lines": fitting.chosen(assignment.item, answer),
+        "kept_lines": kept_lines,
         "limits": {str(line): dict(caps) for line, caps in answer.limits.items()},
         "valid_until": answer.valid_until,
         "effective_at": answer.effective_at,
@@ -82,6 +87,8 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
     held = Draft.objects.select_for_update().filter(assignment=assignment).first()
     if (held.rev if held else _FIRST) != rev:
         raise Stale(rev=held.rev if held else _FIRST)
+    if alone and answer.verb in (Verb.CERTIFY, Verb.REDUCE):
+        _check_violations(assignment, Draft(assignment=assignment, **values), by)
     if held is None:
         try:
             with transaction.atomic():
@@ -91,6 +98,16 @@ def save_draft(item_id: UUID, answer: Answer, *, by: Person, rev: int, bulk_op: 
     Draft.objects.filter(pk=held.pk).update(rev=rev + 1, **values)
     held.refresh_from_db()
     return held
+
+
+def _check_violations(assignment: Assignment, draft: Draft, by: Person) -> None:
+    """Refuse a draft that keeps an open violation, beside what the other drafts cut. Raises ViolationOpen."""
+    campaign, item = assignment.item.campaign, assignment.item_id
+    others = (
+        drafts_of(campaign, by).exclude(assignment=assignment).filter(assignment__item__agent=assignment.item.agent)
+    )
+    accounts = {each for voice in {by, assignment.reviewer or by} for each in independence.accounts_of(voice)}
+    violations.check([draft, *others.select_related("assignment__item")], {item: accounts}, only=item)
 
 
 def hers(by: Person) -> Q:
@@ -148,8 +165,8 @@ def submit(
     keeps no other answer back. `prove` the removals afterwards. Who was asked for no proof of who she is, since nothing
     critical was drafted, is not `proven`: then nothing critical counts.
     Raises NotFound, NotUnderWay, MayNotReview, Stale (the drafts are others than those of `tag`, or than those that
-    were weighed), NothingToSubmit, Outdated, ConflictOfInterest, ReasonRequired, WrittenReasonRequired, Refused. Then
-    nothing was decided.
+    were weighed), NothingToSubmit, Outdated, ConflictOfInterest, ViolationOpen, ReasonRequired, WrittenReasonRequired,
+    Refused. Then nothing was decided.
     """
     campaign = _held(campaign_id)
     by.refresh_from_db(fields=["is_active"])
@@ -177,8 +194,8 @@ def submit(
         raise Stale
     told = _suggested(drafts)
     _check_fit(drafts)
-    _check(drafts, by, told)
-    return Submission(_decide(drafts, by, via, amr, told) if drafts else [], ended)
+    excepted = _check(drafts, by, told)
+    return Submission(_decide(drafts, by, via, amr, told, excepted) if drafts else [], ended)
 
 
 def _locked(campaign: Campaign, by: Person, items: Sequence[UUID]) -> list[Draft]:
@@ -229,10 +246,20 @@ _TOLD: Final = 50
 """How many answers one refusal names."""
 
 
-def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, str]]) -> None:
-    """Check each answer against the people around its item as they are now."""
+type _Excepted = Mapping[UUID, Sequence[CombinationException]]
+
+
+def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, str]]) -> _Excepted:
+    """Check each answer against the people around its item and its agent's SoD violations as they are now.
+
+    Returns the exceptions that cover what is kept, by item.
+    """
     voices = {draft.assignment.reviewer or by for draft in drafts} | {by}
     accounts = {voice: independence.accounts_of(voice) for voice in voices}
+    answering = {
+        draft.assignment.item_id: [*accounts[by], *accounts[draft.assignment.reviewer or by]] for draft in drafts
+    }
+    lacking: DomainError | None = None
     for stage, of_stage in groupby(sorted(drafts, key=_stage), key=_stage):
         answers = list(of_stage)
         arounds = dict(around.of_items((draft.assignment.item_id for draft in answers), stage))
@@ -246,8 +273,12 @@ def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, s
                 raise ConflictOfInterest(item=str(item.pk), agent=item.agent_slug or item.name, why=why.value)
             verdict, _ = told.get(item.pk, _NOTHING)
             lacks = saying.lacking(draft, Risk(item.risk), verdict)
-            if lacks is not None:
-                raise lacks(item=str(item.pk), agent=item.agent_slug or item.name)
+            if lacks is not None and lacking is None:
+                lacking = lacks(item=str(item.pk), agent=item.agent_slug or item.name)
+    excepted = violations.check(drafts, answering)
+    if lacking is not None:
+        raise lacking
+    return excepted
 
 
 def _stage(draft: Draft) -> int:
@@ -260,6 +291,7 @@ def _decide(
     via: ReviewDecision.Via,
     amr: Sequence[str],
     told: Mapping[UUID, tuple[str, str]],
+    excepted: _Excepted,
 ) -> list[ReviewDecision]:
     items = [draft.assignment.item_id for draft in drafts]
     now, left, before = clock.now(), fitting.lines_left(items), _taken_back(items)
@@ -294,7 +326,7 @@ def _decide(
             ReviewDecision.objects.bulk_create(decisions)
     except IntegrityError as error:
         raise Refused from error
-    _conclude(decisions)
+    _conclude(decisions, excepted)
     removing.queue_and_apply([decision for decision in decisions if removing.cuts(decision)])
     return decisions
 
@@ -317,7 +349,7 @@ def _taken_back(items: Iterable[UUID]) -> dict[tuple[UUID, int], UUID]:
     return {(item, stage): pk for item, stage, pk in rows.values_list("item", "stage", "pk")}
 
 
-def _conclude(decisions: Sequence[ReviewDecision]) -> None:
+def _conclude(decisions: Sequence[ReviewDecision], excepted: _Excepted) -> None:
     """Give items whose stages are all answered their outcome, ask whoever is next, and record one event a decision."""
     ids = [decision.assignment_id for decision in decisions]
     Assignment.objects.filter(pk__in=ids).update(state=Assignment.State.SUBMITTED)
@@ -331,9 +363,13 @@ def _conclude(decisions: Sequence[ReviewDecision]) -> None:
             action,
             [
                 log.Row(
-                    about=[*ending.about(each.item, grants[each.item_id]), f"decision:{each.pk}"],
+                    about=[
+                        *ending.about(each.item, grants[each.item_id]),
+                        f"decision:{each.pk}",
+                        *(f"combination_exception:{known.pk}" for known in excepted.get(each.item_id, ())),
+                    ],
                     reason=each.comment,
-                    detail=_told(each),
+                    detail=_told(each) | _covered(excepted.get(each.item_id, ())),
                 )
                 for each in of_action
             ],
@@ -343,6 +379,25 @@ def _conclude(decisions: Sequence[ReviewDecision]) -> None:
 
 def _action(decision: ReviewDecision) -> Action:
     return Action.REVIEW_ABSTAINED if decision.verb == Verb.ABSTAIN else Action.REVIEW_DECIDED
+
+
+def _covered(exceptions: Sequence[CombinationException]) -> dict[str, Any]:
+    """Name the exceptions without which an answer would have been refused, as they were then."""
+    if not exceptions:
+        return {}
+    return {
+        "exceptions": [
+            {
+                "exception": str(each.pk),
+                "policy": each.rule.name,
+                "version": each.rule.number,
+                "control": each.control,
+                "given_by": each.given_by.login,
+                "expires_at": each.expires_at.isoformat(),
+            }
+            for each in exceptions
+        ]
+    }
 
 
 def _told(decision: ReviewDecision) -> dict[str, Any]:

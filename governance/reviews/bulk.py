@@ -7,7 +7,7 @@ the number of the operation: nothing counts before the reviewer submits them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -32,6 +32,7 @@ from governance.models import (
 )
 from governance.reviewing import Verb
 
+from . import fitting, violations
 from .answering import hers, save_draft
 from .errors import BadAnswer, BadBulk
 from .saying import Answer
@@ -50,6 +51,7 @@ class Bar(StrEnum):
     UNSEEN = "calls_not_visible"
     OTHER_TOOLS = "other_tools"
     NOT_SUGGESTED = "keeping_not_suggested"
+    VIOLATION = "open_sod_violation"
     FOUND = "found_since_it_began"
     CHANGED = "changed_or_never_reviewed"
     NOTHING_SUGGESTED = "no_reduction_suggested"
@@ -104,11 +106,25 @@ def fits(
     mine = {item.pk: item for item in _mine(campaign, asked, by)}
     first = next((mine[pk] for pk in asked if pk in mine), None)
     barred = {pk: Bar.NOT_YOURS for pk in asked if pk not in mine}
+    violating = _violating(mine, verb)
     for pk, item in mine.items():
-        why = _bar(item, verb, first=first or item)
+        why = Bar.VIOLATION if pk in violating else _bar(item, verb, first=first or item)
         if why is not None:
             barred[pk] = why
     return {pk: _rev(mine[pk]) for pk in asked if pk not in barred}, barred
+
+
+def _violating(items: Mapping[UUID, ReviewItem], verb: Verb) -> Collection[UUID]:
+    """Return the items of which a verb would keep a part of a violation, with or without an exception."""
+    if verb == Verb.REVOKE:
+        return ()
+    left = fitting.lines_left(items)
+    if verb == Verb.CERTIFY:
+        return violations.of_items(items.values(), left)
+    suggested = dict(Suggestion.objects.filter(item__in=items).values_list("item", "kept"))
+    kept = {pk: set(suggested.get(pk, ())) & set(lines) for pk, lines in left.items()}
+    cut = {line for pk, lines in left.items() for line in set(lines) - kept[pk]}
+    return violations.of_items(items.values(), kept, cut)
 
 
 def _mine(campaign: Campaign, items: Sequence[UUID], by: Person) -> list[ReviewItem]:

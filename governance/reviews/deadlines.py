@@ -1,8 +1,8 @@
 """What happens to items that nobody answers: kept and flagged, or stopped, with a breaker before too much stops.
 
-Low risk is kept and counts as not reviewed, unless everybody must keep it. Anything else is suspended two working days
-after the due date, and revoked fourteen days later unless a second person restores it. The first campaign of an
-installation is a rehearsal.
+Low risk is kept and counts as not reviewed, unless everybody must keep it or it has an open SoD violation. Anything
+else is suspended two working days after the due date, and revoked fourteen days later unless a second person restores
+it. The first campaign of an installation is a rehearsal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from entitlements.words import Risk
 from governance import reviewing
 from governance.models import Campaign, NoAnswer, ReviewItem, TakenBack
 
-from . import apart, campaigns, ending, kinds, leaving, removing, stops
+from . import apart, campaigns, ending, kinds, leaving, removing, stops, violations
 from .errors import DeadlineNotHeld, NotTheOwner
 
 GRACE_DAYS: Final = 2
@@ -85,6 +85,7 @@ WITH silent AS (
         AND (%(items)s::uuid[] IS NULL OR id = ANY(%(items)s::uuid[]))
 ), stopped AS (
     SELECT * FROM silent WHERE NOT (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
+        OR id = ANY(%(violating)s::uuid[])
 ), losing AS (
     SELECT s.id, s.agent_id, g.id AS grant_id, CASE s.subject_kind WHEN 'delegation' THEN s.id END AS one
     FROM stopped s JOIN governance_populationrow p ON p.item_id = s.id
@@ -136,6 +137,7 @@ def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, but: Ite
         "kept_risks": [risk for risk in Risk if reviewing.is_kept_by_silence(risk, campaign.strategies)],
         "kept_kinds": [subject for subject, kind in kinds.SUBJECTS.items() if not kind.is_stopped_by_silence],
         "of_grants": list(_OF_GRANTS),
+        "violating": violations.in_campaign(campaign),
         "days": _WINDOW_DAYS,
         "now": clock.now(),
     }
@@ -235,6 +237,7 @@ def carry_out(campaign: Campaign, but: Iterable[UUID] = (), *, by: Principal, re
     """
     asked = _silent(campaign)
     is_kept = Q(risk__in=asked["kept_risks"]) | Q(subject_kind__in=asked["kept_kinds"])
+    is_kept &= ~Q(pk__in=asked["violating"])
     open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).exclude(
         pk__in=list(but)
     )
@@ -253,9 +256,10 @@ def carry_out(campaign: Campaign, but: Iterable[UUID] = (), *, by: Principal, re
 
 def _write_down(campaign: Campaign, ids: Sequence[UUID]) -> None:
     """Write down what of some items is kept, and in a rehearsal what would have stopped."""
+    asked = _silent(campaign, ids)
     with connection.cursor() as cursor:
         for statement in (_FLAG, _REHEARSE) if campaign.is_rehearsal else (_FLAG,):
-            cursor.execute(statement, _silent(campaign, ids))
+            cursor.execute(statement, asked)
 
 
 def _stop(items: Sequence[ReviewItem], said: str) -> None:
@@ -290,7 +294,7 @@ def _calls_a_day(items: Sequence[ReviewItem]) -> dict[UUID, int]:
 _FLAG: Final = f"""{_LOSING}
 INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)
 SELECT id, 'keep_flagged', %(now)s, '{{}}', 0, '' FROM silent
-WHERE risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s)
+WHERE (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s)) AND id <> ALL(%(violating)s::uuid[])
 """  # noqa: S608 - made of constants
 _REHEARSE: Final = f"""{_LOSING}
 INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)

@@ -145,6 +145,12 @@ class WrittenReasonRequired(DomainError):
     code, status = "written_reason_required", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class ViolationOpen(DomainError):
+    """Keeping this access needs an exception from the SoD policy that its agent violates, given by another person."""
+
+    code, status = "sod_violation_open", HTTPStatus.CONFLICT
+
+
 class Outdated(DomainError):
     """What was drafted fits its item no longer: a day in it is past or not earlier now, or other tools are left."""
 

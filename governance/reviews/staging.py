@@ -19,7 +19,7 @@ from entitlements.models import Grant
 from governance import reviewing
 from governance.models import Campaign, PopulationRow, ReviewItem, SnapshotRow
 
-from . import scoping, usage
+from . import scoping, usage, violations
 from .kinds import population
 
 WINDOW: Final = usage.WINDOW
@@ -47,7 +47,9 @@ WITH RECURSIVE held AS MATERIALIZED (
     SELECT h.grant_id, u.tool_id, sum(u.calls) AS calls, sum(u.denied) AS denied, max(u.last_at) AS last
     FROM chain h JOIN ({usage.USED}) u ON u.grant_id = h.member GROUP BY 1, 2
 ), line AS (
-    SELECT h.id AS grant_id, max(array_position(%(risks)s::text[], t.risk::text)) AS risk,
+    SELECT h.id AS grant_id, max(CASE WHEN (h.agent_id, t.id) IN (
+               SELECT * FROM unnest(%(open_agents)s::bigint[], %(open_tools)s::bigint[])
+           ) THEN %(violation)s ELSE array_position(%(risks)s::text[], t.risk::text) END) AS risk,
            array_agg(t.id ORDER BY t.name) AS tools, array_agg(t.approved_id ORDER BY t.name) AS versions,
            array_agg(l.limits ORDER BY t.name) AS limits, array_agg(u.calls ORDER BY t.name) AS calls,
            array_agg(u.denied ORDER BY t.name) AS denied, array_agg(u.last ORDER BY t.name) AS last_calls,
@@ -212,4 +214,6 @@ def _parameters(campaign: Campaign, now: datetime) -> dict[str, Any]:
         "since": now - WINDOW,
         "risks": ["low", "medium", "high", "critical"],
         "gateway": usage.GATEWAY,
+        "violation": violations.LEVEL.rank + 1,
+        **violations.pairs(),
     }

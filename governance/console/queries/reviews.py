@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import Count, Prefetch, QuerySet
@@ -11,11 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit import clock
-from entitlements.models import Grant, Person
+from entitlements import independence
+from entitlements.models import Grant, Person, Role
 from entitlements.words import Risk
 from governance import charts, plots, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import answering, fitting, recalling, reminding, scoping, staging, tallies, usage
+from governance.reviews import answering, fitting, recalling, reminding, scoping, staging, tallies, usage, violations
+from governance.separation import Completed
 
 from . import advising, kindwords
 
@@ -167,6 +170,29 @@ def _with_lines(rows: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
 
 
 @dataclass(frozen=True, slots=True)
+class Violation:
+    """An SoD violation that an item takes part in: the policy, the exception that covers it, and where to ask for one.
+
+    `is_own`: the reader gave the exception, so it does not count for her answer.
+    """
+
+    policy: str
+    sentence: str
+    agent: str
+    link: str
+    form: str
+    is_covered: bool
+    is_own: bool
+    given_by: str = ""
+    until: datetime | None = None
+
+
+def security() -> list[Person]:
+    """Return who may give an exception, by name."""
+    return list(Person.objects.holding(Role.SECURITY).filter(is_active=True).order_by("name"))
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One item as the workbench shows it, with what the reviewer drafted."""
 
@@ -177,6 +203,8 @@ class Row:
     spark: advising.Spark | None = None
     person: Person | None = None
     told: Sequence[str] = ()
+    level: Risk = Risk.LOW
+    violations: Sequence[Violation] = ()
 
     @property
     def has_parts(self) -> bool:
@@ -284,7 +312,7 @@ class Row:
     @property
     def is_weighty(self) -> bool:
         """Whether it is looked at before it is kept."""
-        return Risk(self.item.risk).rank >= Risk.HIGH.rank
+        return self.level.rank >= Risk.HIGH.rank
 
     @property
     def needs_reason(self) -> bool:
@@ -311,6 +339,8 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
     held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
     told = kindwords.told(items)
+    broken = {} if whole else violations.of_items(_waiting(items), left)
+    accounts = {each.pk for each in independence.accounts_of(person)} if broken and person else set[int]()
     return [
         Row(
             item,
@@ -320,9 +350,30 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
             _spark([weeks[grant] for grant in held[item.pk] if grant in weeks]),
             person,
             told.get(item.pk, ()),
+            violations.level(item, broken.get(item.pk, ())),
+            [_violation(item, each, accounts) for each in broken.get(item.pk, ())],
         )
         for item in items
     ]
+
+
+def _waiting(items: Iterable[ReviewItem]) -> list[ReviewItem]:
+    return [item for item in items if item.state == ReviewItem.State.IN_REVIEW]
+
+
+def _violation(item: ReviewItem, known: Completed, accounts: Collection[int]) -> Violation:
+    given = known.exception
+    return Violation(
+        policy=known.rule.name,
+        sentence=known.rule.sentence,
+        agent=known.agent.name,
+        link=violations.link(item),
+        form=f"/rules/{known.rule.pk}/?agent={known.agent.slug}",
+        is_covered=given is not None,
+        is_own=given is not None and given.given_by_id in accounts,
+        given_by=given.given_by.name if given else "",
+        until=given.expires_at if given else None,
+    )
 
 
 def _advice(item: ReviewItem) -> advising.Advice | None:

@@ -30,6 +30,7 @@ _WHY: Final = {
     Bar.UNSEEN: gettext_lazy("Its calls are not visible to us"),
     Bar.OTHER_TOOLS: gettext_lazy("It has other tools than the first of these"),
     Bar.NOT_SUGGESTED: gettext_lazy("Keeping it is not suggested"),
+    Bar.VIOLATION: gettext_lazy("Its agent violates an SoD policy with it: answer it by itself"),
     Bar.FOUND: gettext_lazy("Something was found about it since the review began: look at it by itself"),
     Bar.CHANGED: gettext_lazy("It changed since it was last kept, or nobody kept it before"),
     Bar.NOTHING_SUGGESTED: gettext_lazy("Nothing is suggested to be taken from it"),

@@ -113,6 +113,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_turn": in_force and doors.may(caller, "combination-rules", None),
         "may_except": in_force and rule.on and doors.may(caller, "combination-exceptions", None),
         "most_days": _MOST_DAYS,
+        "asked_for": request.GET.get("agent", "").strip()[:64],
     }
     return render(request, "console/rule.html", told, status=HTTPStatus.OK)
 

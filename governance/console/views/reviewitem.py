@@ -82,6 +82,9 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "may_restore": deadline is not None and _is_stopped(deadline) and _may(request, "restore"),
         "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
         "story": _story(row, person),
+        "uncovered": (uncovered := [each for each in beside["row"].violations if not each.is_covered or each.is_own]),
+        "security": read.security() if uncovered else [],
+        "may_give": bool(MATRIX["combination-exceptions", "POST"].roles & doors.caller(request).roles),
         **beside,
     }
     auditing.looked(row.campaign, person, f"item {row.number}")

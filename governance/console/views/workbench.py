@@ -27,6 +27,7 @@ from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
 from governance.models import Campaign, Draft, ReviewItem
 from governance.reviews import Answer, saying
+from governance.reviews.errors import ViolationOpen
 
 from .reviews import found
 
@@ -100,6 +101,7 @@ class _Reasons(dict[str, SafeString]):
 def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     """Save every row of the form that differs from what is kept; one that somebody changed meanwhile is named."""
     person, stale, saved = doors.person(request), 0, 0
+    open_violations: list[str] = []
     mine = {str(row.item.pk): row for row in read.rows(list(read.to_answer(campaign, person)), person)}
     for name in request.POST.getlist("item"):
         row = mine.get(name)
@@ -113,11 +115,16 @@ def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
             saved += 1
         except DomainError as refusal:
             doors.record(request, refusal)
-            stale += 1
+            if isinstance(refusal, ViolationOpen):
+                open_violations.append(refusal.message)
+            else:
+                stale += 1
     if stale:
         doors.done(
             request, _("Some answers could not be kept: they changed elsewhere, or have the wrong reason or day.")
         )
+    for message in dict.fromkeys(open_violations):
+        doors.done(request, message)
     if "submit" in request.POST:
         return redirect(f"/reviews/{campaign.slug}/submit/")
     doors.done(request, ngettext("%(n)d answer is kept.", "%(n)d answers are kept.", saved) % {"n": saved})

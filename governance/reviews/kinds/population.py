@@ -14,7 +14,7 @@ from django.db import connection
 
 from entitlements.models import Agent, Entitlement
 from governance.models import Campaign
-from governance.reviews import scoping, usage
+from governance.reviews import scoping, usage, violations
 from governance.reviews.errors import BadScope
 
 _AT: Final = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
@@ -25,7 +25,10 @@ _NOBODY: Final = "'{}'::text[] AS subjects, '' AS digest"
 _DELEGATION: Final = f"""
 SELECT 'delegation' AS kind, a.slug || ':' || y.slug || ':' || p.login AS key, a.name || ': ' || p.name AS label,
        a.id AS agent_id, y.id AS system_id, p.id AS holder_id, p.is_active AS holder_first,
-       coalesce((SELECT max({_RISK}) FROM entitlements_grantline l JOIN entitlements_tool t ON t.id = l.tool_id
+       coalesce((SELECT max(CASE WHEN (a.id, t.id) IN (
+                         SELECT * FROM unnest(%(open_agents)s::bigint[], %(open_tools)s::bigint[])
+                     ) THEN %(violation)s ELSE {_RISK} END)
+                 FROM entitlements_grantline l JOIN entitlements_tool t ON t.id = l.tool_id
                  WHERE l.grant_id = g.id), 4) AS risk,
        g.id AS grant_id, g.version, p.id AS person_id, ARRAY['person:' || p.login] AS subjects,
        encode(sha256(convert_to('person:' || p.login, 'UTF8')), 'hex') AS digest,
@@ -241,6 +244,8 @@ def _statement(kind: str, scope: Mapping[str, Any], now: datetime) -> tuple[str,
         "everything": not scope,
         "systems": scope.get("systems") or None,
         "by_system": set(scope) == {"systems"},
+        "violation": violations.LEVEL.rank + 1,
+        **violations.pairs(),
         "holder_first": kind == Campaign.Kind.CREDENTIAL,
     }
     return found, {**values, **told}
