@@ -103,6 +103,7 @@
     if (isKept) {
       row.querySelector("[data-said]").textContent = state.verb ? words.kept : "";
       words.drafted = told.drafted;
+      if (!conflicts.has(row)) row.querySelector("[data-conflict]").hidden = true;
       if (waiting.has(row)) send(row);
     } else {
       refused(row, answer.status, told || {});
@@ -129,6 +130,11 @@
       mine.textContent = words.mine;
       mine.addEventListener("click", () => { confirm(row); focus(row); });
       shown.append(" ", mine);
+    }
+    if (told.code === "sod_violation_open") { // shown as it is kept: the answer before, or none
+      for (const box of row.querySelectorAll("input[type=radio]")) box.checked = box.value === (told.verb || "");
+      show(row);
+      states.set(row, read(row));
     }
     row.querySelector("[data-said]").textContent = "";
     say(shown.textContent, row);
