@@ -1,4 +1,4 @@
-"""What a tool probably does: action, risk, kind of data and flows, suggested by rules that say why. Version `class@2`.
+"""What a tool probably does: action, risk, kind of data and flows, suggested by rules that say why. Version `class@3`.
 
 Name, texts, schema and annotations were all written by whoever wrote the server. So a rule that reads one of
 them can only be overruled towards caution: a description, a schema or a hint makes graver what the name says, and
@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from entitlements import classwords as known
-from entitlements import impressions, schemas
+from entitlements import impressions
+from entitlements.classtexts import Look, Reason, look_at
 from entitlements.words import Action, Risk
 
-VERSION: Final = "class@2"
+VERSION: Final = "class@3"
 DATA_CLASSES: Final = ("public", "internal", "confidential", "restricted")
 FLOWS: Final = ("reads_private", "ingests_untrusted", "egress_external")
 LONGEST_SENTENCE: Final = 300
@@ -50,23 +51,6 @@ _DOES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why: the rule that fired, the field and the word on which it did, and what follows as a sentence."""
-
-    rule: str
-    field: str
-    word: str
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-    def said(self) -> dict[str, str]:
-        """Return it as JSON."""
-        return {"rule": self.rule, "field": self.field, "word": self.word, "text": self.text}
-
-
-@dataclass(frozen=True, slots=True)
 class Suggestion:
     """A proposal for one tool. A flow is True, False or None, which means that no rule can tell."""
 
@@ -91,35 +75,9 @@ class Suggestion:
         }
 
 
-@dataclass(slots=True)
-class _Look:
-    """One look at one definition: what is read of it once, and the reasons that gather."""
-
-    raw: Mapping[str, Any]
-    words: list[str]
-    title: list[str]
-    text: str
-    arguments: dict[str, tuple[list[str], str, bool]]
-    claimed: Mapping[str, Any]
-    because: list[Reason] = field(default_factory=list)
-
-    def say(self, rule: str, place: str, word: str, text: str) -> None:
-        self.because.append(Reason(rule, place, impressions.visible(word)[:80], text))
-
-    def met(self, words: frozenset[str]) -> tuple[str, str] | None:
-        """Return where one of the words stands, as (field, word): in the name, an argument's name or the title."""
-        for place, spoken in (("name", self.words), ("title", self.title)):
-            if found := next((word for word in spoken if word in words), None):
-                return place, found
-        for argument, (spoken, _said, _free) in self.arguments.items():
-            if any(word in words for word in spoken):
-                return "inputSchema", argument
-        return None
-
-
 def suggest(raw: Mapping[str, Any]) -> Suggestion:
     """Propose what a tool does, from its definition alone; the same definition always gets the same answer."""
-    look = _look(raw)
+    look = look_at(raw)
     unhinted = _by_texts(look, *_by_name(look))
     action = _by_schema(look, _by_claims(look, unhinted))
     risk = _risk(look, action)
@@ -145,34 +103,10 @@ def _first_sentence(text: str) -> str:
     return line[: end.end()] if end and end.end() > len("e.g. ") else line
 
 
-def _look(raw: Mapping[str, Any]) -> _Look:
-    annotations = raw.get("annotations")
-    claimed = annotations if isinstance(annotations, Mapping) else {}
-    title = raw.get("title") or claimed.get("title") or ""
-    described = raw.get("description")
-    return _Look(
-        raw=raw,
-        words=known.of_name(str(raw.get("name", ""))),
-        title=known.of_text(title) if isinstance(title, str) else [],
-        text=described[:4000] if isinstance(described, str) else "",
-        arguments={name: _argument(name, inner) for name, inner in schemas.properties(raw.get("inputSchema")).items()},
-        claimed=claimed,
-    )
-
-
-def _argument(name: str, schema: object) -> tuple[list[str], str, bool]:
-    """Return an argument's words, its description, and whether it takes any text."""
-    if not isinstance(schema, Mapping):
-        return known.of_name(name), "", True
-    described = schema.get("description")
-    free = schema.get("type", "string") in ("string", "array", "object") and not {"enum", "const"} & schema.keys()
-    return known.of_name(name), described[:1000] if isinstance(described, str) else "", free
-
-
 # The action
 
 
-def _by_name(look: _Look) -> tuple[Action, bool]:
+def _by_name(look: Look) -> tuple[Action, bool]:
     """Say what the name says, and whether it says anything: its first verb decides, a verb after “and” adds to it."""
     verbs = [(place, word) for place, word in enumerate(look.words) if word in known.NAMED]
     if listed := _looks_first(look, [word for _place, word in verbs]):
@@ -194,7 +128,7 @@ def _by_name(look: _Look) -> tuple[Action, bool]:
     return Action.WRITE, False
 
 
-def _looks_first(look: _Look, verbs: list[str]) -> str | None:
+def _looks_first(look: Look, verbs: list[str]) -> str | None:
     """Return “list” or “search” that leads a name with what it lists behind it: `list_tag_values` tags nothing."""
     listed = verbs[0] if len(verbs) > 1 else ""
     looks = listed in known.LOOKS & known.NOUNS and known.NAMED[listed] is Action.READ
@@ -206,7 +140,7 @@ def _looks_first(look: _Look, verbs: list[str]) -> str | None:
     return listed if spoken and known.SPOKEN[spoken][1] is Action.READ else None
 
 
-def _by_texts(look: _Look, action: Action, certain: bool) -> Action:  # noqa: FBT001 - whether the name said anything
+def _by_texts(look: Look, action: Action, certain: bool) -> Action:  # noqa: FBT001 - whether the name said anything
     spoken = known.of_text(look.text[:400])
     verb = _leading(spoken) or _leading(look.title)
     together = _together(look.text)
@@ -254,7 +188,7 @@ def _leading(spoken: list[str]) -> str | None:
     return light
 
 
-def _by_claims(look: _Look, action: Action) -> Action:
+def _by_claims(look: Look, action: Action) -> Action:
     """Take the server's own hints as they are: unproven. They can make the suggestion graver, never milder."""
     if look.claimed.get("readOnlyHint") is False and action is Action.READ:
         action = Action.WRITE
@@ -268,7 +202,7 @@ def _by_claims(look: _Look, action: Action) -> Action:
     return action
 
 
-def _by_schema(look: _Look, action: Action) -> Action:
+def _by_schema(look: Look, action: Action) -> Action:
     for name, (words, described, free) in look.arguments.items():
         last = words[-1] if words else ""
         takes_code = last in known.COMMANDS or (last == "code" and bool(_RUNS_CODE.search(f"{described} {look.text}")))
@@ -284,12 +218,12 @@ def _by_schema(look: _Look, action: Action) -> Action:
     return action
 
 
-def _is_query(look: _Look, last: str, described: str) -> bool:
+def _is_query(look: Look, last: str, described: str) -> bool:
     said = last == "query" and bool(_QUERY_LANGUAGE.search(described) or _QUERY_LANGUAGE.search(look.text))
     return said or last in known.QUERIES
 
 
-def _graver(look: _Look, action: Action, other: Action, rule: str, place: str, word: str) -> Action:
+def _graver(look: Look, action: Action, other: Action, rule: str, place: str, word: str) -> Action:
     if _GRAVITY[other] <= _GRAVITY[action]:
         return action
     look.say(rule, place, word, f"Its {place} also says “{word}”, which {_DOES[other]}.")
@@ -303,11 +237,13 @@ def _plain(name: str) -> str:
 # Risk, data, flows
 
 
-def _risk(look: _Look, action: Action) -> Risk:
+def _risk(look: Look, action: Action) -> Risk:
     """Begin at what the action usually risks; each rule is a floor, and the highest holds."""
     risk = _USUAL[action]
     changes = action is not Action.READ
-    money = look.met(known.MONEY) or (look.met(known.MONEY_KINDS) if look.met(known.MOVES) else None)
+    pays = look.mentions(known.INSTRUMENTS) or look.mentions(known.PAYMENTS)
+    money = pays or look.met(known.MONEY) or (look.met(known.MONEY_KINDS) if look.met(known.MOVES) else None)
+    transfers = _transfers(look)
     query = _asks(look)
     shell = look.met(frozenset({"shell", "bash", "terminal", "sudo", "powershell", "command", "cmd"}))
     secret = look.met(known.SECRETS) or _key(look.words)
@@ -316,6 +252,10 @@ def _risk(look: _Look, action: Action) -> Risk:
         (changes and money, Risk.CRITICAL, "money", "It moves or charges money."),
         (action is Action.EXECUTE and shell, Risk.CRITICAL, "shell", "It runs commands on a machine."),
         (action is Action.DELETE and look.met(known.ESTATE), Risk.CRITICAL, "estate", "It deletes something whole."),
+        (look.mentions(known.PERSONAL), Risk.HIGH, "personal", "It deals with a person's health, pay or papers."),
+        (look.mentions(known.INSTRUMENTS), Risk.HIGH, "instruments", "It deals with cards or bank accounts."),
+        (money, Risk.MEDIUM, "payments", "It deals with payments."),
+        (transfers, Risk.HIGH if changes else Risk.MEDIUM, "transfers", "It deals with transfers."),
         (secret, Risk.HIGH, "secrets", "It deals with secrets."),
         (changes and look.met(known.POWER), Risk.HIGH, "power", "It changes who may do what, or where things lead."),
         (query, Risk.HIGH, "query", "It takes a query language, which may do more than read."),
@@ -330,7 +270,7 @@ def _risk(look: _Look, action: Action) -> Risk:
     return risk
 
 
-def _asks(look: _Look) -> tuple[str, str] | None:
+def _asks(look: Look) -> tuple[str, str] | None:
     """Return where a query language comes in: an argument, or a name that ends with one where no schema is known."""
     for name, (words, described, free) in look.arguments.items():
         if free and words and _is_query(look, words[-1], described):
@@ -338,6 +278,12 @@ def _asks(look: _Look) -> tuple[str, str] | None:
     last = look.words[-1] if look.words else ""
     spoken = last in known.QUERIES - {"statement"} or (last == "query" and _QUERY_LANGUAGE.search(look.text))
     return ("name", last) if spoken else None
+
+
+def _transfers(look: Look) -> tuple[str, str] | None:
+    """Return where a name or title speaks of transfers; a description may mean those of files."""
+    met = look.mentions(known.TRANSFERS)
+    return met if met and met[0] in ("name", "title") else None
 
 
 def _key(words: list[str]) -> tuple[str, str] | None:
@@ -350,23 +296,27 @@ def _signs(raw: Mapping[str, Any]) -> tuple[str, str] | None:
     return (found.place.split("/")[1] if "/" in found.place else "name", found.sign.value) if found else None
 
 
-def _data_class(look: _Look, action: Action) -> str:
-    rules: Iterable[tuple[frozenset[str], str, str]] = (
-        (known.SECRETS, "restricted", "secrets"),
-        (known.HEALTH, "restricted", "a person's health, pay or papers"),
-        (known.MONEY, "restricted", "payments"),
-        (known.PEOPLE, "confidential", "people, or what they wrote"),
-        (known.PUBLIC, "public", "what everybody can know"),
+def _data_class(look: Look, action: Action) -> str:
+    pays = look.mentions(known.INSTRUMENTS) or look.mentions(known.PAYMENTS)
+    rules = (
+        (look.met(known.SECRETS), "restricted", "secrets"),
+        (look.mentions(known.PERSONAL), "restricted", "a person's health, pay or papers"),
+        (pays or look.met(known.MONEY), "restricted", "payments"),
+        (_transfers(look), "confidential", "transfers"),
+        (look.met(known.PEOPLE), "confidential", "people, or what they wrote"),
+        (look.met(known.PUBLIC), "public", "what everybody can know"),
     )
-    for words, data_class, about in rules:
-        if (met := look.met(words)) and (data_class != "public" or action is Action.READ):
-            look.say("data", met[0], met[1], f"“{met[1]}” is about {about}: {data_class} data.")
+    for met, data_class, about in rules:
+        if met and (data_class != "public" or action is Action.READ):
+            look.say(
+                "data", met[0], met[1], f"“{impressions.visible(met[1])[:80]}” is about {about}: {data_class} data."
+            )
             return data_class
     look.say("data_unknown", "name", "", "No rule knows its data, so it counts as internal.")
     return "internal"
 
 
-def _flows(look: _Look, action: Action, data_class: str, *, fetches: bool) -> dict[str, bool | None]:
+def _flows(look: Look, action: Action, data_class: str, *, fetches: bool) -> dict[str, bool | None]:
     """Say for each leg of the lethal trifecta whether the tool has it; only what surely stays inside is False.
 
     `fetches`: it would read but for what its server hints; a hint that it writes as well takes nothing back.

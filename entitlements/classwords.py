@@ -1,13 +1,14 @@
 """The words that the rules of `classing` know: verbs by what they do, and nouns by what they are about.
 
-A word is matched whole and in the forms of English verbs (create, creates, creating). To know a word here is a
+A word is matched whole: a verb in its English forms (create, creates, creating), a noun for personal data or payments
+in both numbers, also where a compound is written as one (`creditcard`). To know a word here is a
 decision that a reviewer sees quoted; what is not here counts as unknown, and unknown counts as cautious.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from entitlements.words import Action
@@ -15,6 +16,18 @@ from entitlements.words import Action
 
 def _set_of(words: str) -> frozenset[str]:
     return frozenset(words.split())
+
+
+def _nouns(words: str) -> frozenset[str]:
+    """Return singular nouns and compounds in both numbers, written as one word: `birth-date` gives `birthdate(s)`."""
+    joined = [word.replace("-", "") for word in words.split()]
+    return frozenset(form for word in joined for form in (word, _plural(word)))
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
 
 
 VERBS: Final = {
@@ -69,9 +82,12 @@ FILLERS: Final = _set_of(
     "helps help quickly easily safely simply when want need if powerful simple"
 )
 MONEY: Final = _set_of(
-    "pay payment payments payout payouts refund refunds invoice iban charge purchase checkout buy sell swap stake"
+    "pay payment payments payout payouts refund refunds invoice invoices iban ibans charge charges purchase purchases "
+    "checkout buy sell swap stake"
 )
-MONEY_KINDS: Final = _set_of("wallet token tokens funds money crypto eth btc sol usdc order trade position")
+MONEY_KINDS: Final = _set_of(
+    "wallet token tokens funds money crypto eth btc sol usdc order trade position amount beneficiary payee"
+)
 """Money only beside a verb that moves it."""
 MOVES: Final = _set_of("transfer send withdraw deposit swap buy sell trade place stake mint sign approve")
 SECRETS: Final = _set_of(
@@ -86,9 +102,31 @@ PEOPLE: Final = _set_of(
     "subscriber subscribers transcript transcripts crm note notes document documents drive file files phone address "
     "account accounts user users member members profile conversation conversations"
 )
-HEALTH: Final = _set_of(
-    "patient patients medical diagnosis prescription ssn passport salary salaries payroll biometric"
+PERSONAL: Final = _nouns(
+    "patient medical medication diagnosis prescription health-record health-insurance health-data disability "
+    "medical-record biometric passport passport-number ssn social-security social-security-number social-insurance "
+    "national-id national-identity national-identifier national-identification national-insurance identity-card "
+    "identity-number identity-document id-card personal-id personal-number residence-permit driver-license "
+    "driver-licence drivers-license drivers-licence driving-license driving-licence tax-number tax-id tax-identifier "
+    "tax-identification tax-file tax-return taxpayer birth-date date-of-birth birthday birth-place place-of-birth dob "
+    "salary wage payroll payslip pay-slip remuneration criminal-record ethnicity religion sexual-orientation"
 )
+"""A person's health, pay and papers."""
+INSTRUMENTS: Final = _nouns(
+    "iban bank-account bank-detail bank-data account-number sort-code routing-number swift-code credit-card "
+    "debit-card company-card corporate-card payment-card bank-card virtual-card prepaid-card expense-card "
+    "purchasing-card fuel-card card-number card-holder card-detail card-data card-pin card-code card-expiry "
+    "card-expiration card-security cvv cvc payment-method payment-detail payment-data"
+)
+"""What money is paid with, or from."""
+PAYMENTS: Final = _nouns(
+    "payment payout repayment refund chargeback reimbursement remittance disbursement direct-debit standing-order "
+    "invoice-payment money-transfer wire-transfer bank-transfer fund-transfer funds-transfer transfer-fund "
+    "transfer-money send-money"
+)
+"""Money that moves, in words that mean nothing else."""
+TRANSFERS: Final = _nouns("transfer")
+"""What moves from one to another: often money, and never a small thing."""
 PUBLIC: Final = _set_of(
     "weather forecast wikipedia wiki arxiv news docs documentation timezone time date calculator math currency holiday "
     "public npm pypi crates crate package packages registry library web internet website google brave duckduckgo "
@@ -121,7 +159,9 @@ QUERIES: Final = _set_of("sql cypher graphql statement sparql kql jql mql promql
 COMPUTES: Final = _set_of("convert calculate compute time date format encode decode math currency")
 FORCES: Final = _set_of("overwrite purge cascade")
 
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_LONGEST_COMPOUND: Final = 3
+"""Words in the longest compound that `_nouns` holds: date of birth."""
+_WORD: Final = re.compile(r"[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def of_name(name: str) -> list[str]:
@@ -132,6 +172,14 @@ def of_name(name: str) -> list[str]:
 def of_text(text: str) -> list[str]:
     """Split a sentence into lower case words; what is not a letter parts them."""
     return re.findall(r"[a-z]+", text.lower())
+
+
+def compounds(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each run of up to three words, written as one word and as it was read: `companycard`, `company card`."""
+    plain = [word for word in words if word != "s"]  # of “driver's”
+    for start in range(len(plain)):
+        for end in range(start + 1, min(start + _LONGEST_COMPOUND, len(plain)) + 1):
+            yield "".join(plain[start:end]), " ".join(plain[start:end])
 
 
 def _forms(verb: str) -> Iterable[str]:

@@ -141,6 +141,18 @@ def properties(schema: object) -> dict[str, object]:
     return dict(named) if isinstance(named, Mapping) else {}
 
 
+def property_names(schema: object) -> Iterator[str]:
+    """Yield the name of each property at every depth, in no order that means anything; a name may come twice."""
+    pending = [schema]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            yield from properties(value)
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
 def required(schema: object) -> frozenset[str]:
     """The properties that must be given."""
     listed = schema.get("required") if isinstance(schema, Mapping) else None

@@ -117,7 +117,11 @@ class _Tools(Bulk):
 
 
 class ApproveTools(_Tools):
-    """Pin the definitions that were read, and let them be served: each for itself, with what became of it."""
+    """Pin the definitions that were read, and let them be served: each for itself, with what became of it.
+
+    A tool with a flow label that is neither yes nor no is refused (`tool_flows_undecided`): say all three, or approve
+    it alone.
+    """
 
     asked = ToolsApprovalAsked
 
@@ -127,7 +131,7 @@ class ApproveTools(_Tools):
 
     def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
         """Approve one."""
-        return tools.approve(tool, said, by=self.caller)
+        return tools.approve(tool, said, by=self.caller, among_others=True)
 
 
 class DisableTools(_Tools):

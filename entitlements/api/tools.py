@@ -145,12 +145,17 @@ BEFORE_CLASSING: Final[Hook[[Caller, catalog.Approval, str], None]] = Hook("clas
 """What refuses to class a tool before the caller, who says what they accept, knows what follows."""
 
 
-def approve(tool: Tool, said: dict[str, Any], *, by: Caller) -> Tool:
-    """Approve a tool as a body of the API says. Raises what the looks raise, and catalog.approve_tool."""
+def approve(tool: Tool, said: dict[str, Any], *, by: Caller, among_others: bool = False) -> Tool:
+    """Approve a tool as a body of the API says, alone or as one of many.
+
+    Raises what the looks raise, and catalog.approve_tool or, of many, catalog.approve_tools.
+    """
     reason, accepted = said.pop("reason"), said.pop("accept")
     flows: dict[str, bool | None] = {flow: said.pop(flow) for flow in classing.FLOWS if flow in said}
     approval = catalog.Approval(tool, **said, flows=flows)
     BEFORE_CLASSING.ask(by, approval, accepted)
+    if among_others:
+        return catalog.approve_tools([approval], by=by.principal, reason=reason)[0]
     return catalog.approve_tool(approval, by=by.principal, reason=reason)
 
 

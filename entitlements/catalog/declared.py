@@ -156,9 +156,13 @@ def _tool(made: Plan, about: str, asked: Mapping[str, Any], tool: Tool | None) -
     if change and (seen is None or seen.sha256 != said["sha256"]):
         made.wait(about, "tool_definition_moved")
         return
+    approves = bool(change) or state != Tool.State.DISABLED
+    if approves and tools.undecided(tool, said):
+        made.wait(about, errors.FlowsUndecided.code)
+        return
     if state == Tool.State.DISABLED:
         made.steps.append(Step("tool-enable", about, tool, {}, {"state": (state.value, "enabled")}))
-    if change or state != Tool.State.DISABLED:
+    if approves:
         made.steps.append(Step("tool-approve", about, tool, said, {"state": (state.value, "approved"), **change}))
 
 

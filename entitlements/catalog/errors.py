@@ -49,6 +49,15 @@ class ToolMalformed(DomainError):
     code, status = "tool_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class FlowsUndecided(DomainError):
+    """The tool has undecided flow labels, so it is not approved among others: decide each, or approve it alone.
+
+    The labels: reads private data, returns what strangers wrote, can carry data outside.
+    """
+
+    code, status = "tool_flows_undecided", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class ScopeTaken(DomainError):
     """The scope is taken; a scope never changes its meaning."""
 

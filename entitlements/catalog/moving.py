@@ -12,7 +12,7 @@ from entitlements.errors import NotFound
 from entitlements.locks import Lock
 from entitlements.models import System, Tool
 
-from . import tools
+from . import errors, tools
 
 
 def quarantine_all(system: System, *, by: Principal, reason: str) -> None:
@@ -48,14 +48,18 @@ def unchanged(system: System) -> list[Tool]:
 def approve_unchanged(system: System, *, by: Principal, reason: str) -> list[Tool]:
     """Approve in one act what a new address offers exactly as it was approved at the old one; returns the tools.
 
-    What it offers otherwise, or what a person had quarantined, is approved one by one. Raises NotFound without any.
+    What it offers otherwise, what a person had quarantined, or what has an undecided flow label is approved one by one.
+    Raises FlowsUndecided where only such a label keeps all of them out, NotFound without any.
     """
     locks.exclusive((Lock.SYSTEM, system.pk), *((Lock.TOOL, pk) for pk in system.tools.values_list("pk", flat=True)))
+    same = unchanged(system)
     approvals = [
         tools.Approval(tool, tool.seen.sha256, tool.sentence, tool.action, tool.risk, tool.data_class)
-        for tool in unchanged(system)
-        if tool.seen is not None
+        for tool in same
+        if tool.seen is not None and not tools.undecided(tool, {})
     ]
+    if same and not approvals:
+        raise errors.FlowsUndecided(tools=[tool.name for tool in same])
     if not approvals:
         raise NotFound
     return tools.approve_tools(approvals, by=by, reason=reason)

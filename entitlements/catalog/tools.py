@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,34 +37,46 @@ class Approval:
     flows: Mapping[str, bool | None] = field(default_factory=dict)
 
 
+def undecided(tool: Tool, flows: Mapping[str, bool | None]) -> list[str]:
+    """Return the flow labels of a tool that are neither yes nor no once `flows` are set."""
+    return [flow for flow in classing.FLOWS if flows.get(flow, getattr(tool, flow)) is None]
+
+
 def about(tool: Tool) -> list[str]:
     """Return the links by which the record of a tool is found again."""
     return [f"tool:{tool.system.slug}/{tool.name}", f"system:{tool.system.slug}"]
 
 
+@transaction.atomic
 def approve_tool(approval: Approval, *, by: Principal, reason: str = "") -> Tool:
-    """Pin the definition that a person read, and let it be served. Raises as `approve_tools` does."""
-    return approve_tools([approval], by=by, reason=reason)[0]
+    """Pin the definition that a person read, and let it be served; its flow labels may stay undecided.
+
+    Raises as `approve_tools` does, FlowsUndecided aside.
+    """
+    return _approve_all([approval], by=by, reason=reason, among_others=False)[0]
 
 
 @transaction.atomic
 def approve_tools(approvals: Iterable[Approval], *, by: Principal, reason: str = "") -> list[Tool]:
     """Pin several definitions at once, all or none; one event each. Returns the tools as they are now.
 
-    Raises DefinitionMoved when the server's newest definition is not the one that was read, ToolInWrongState for a tool
-    that is removed or disabled, ToolMalformed, NotFound.
+    Raises FlowsUndecided for a tool with an undecided flow label, DefinitionMoved when the server's newest definition
+    is not the one that was read, ToolInWrongState for a tool that is removed or disabled, ToolMalformed, NotFound.
     """
-    wanted = list(approvals)
+    return _approve_all(list(approvals), by=by, reason=reason, among_others=True)
+
+
+def _approve_all(wanted: Sequence[Approval], *, by: Principal, reason: str, among_others: bool) -> list[Tool]:
     systems = {each.tool.system_id for each in wanted}
     # The system's lock as well, since entitlements by rule follow.
     locks.exclusive(*((Lock.SYSTEM, pk) for pk in systems), *((Lock.TOOL, each.tool.pk) for each in wanted))
     approver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
-    done = [_approve(each, approver, by=by, reason=reason) for each in wanted]
+    done = [_approve(each, approver, by=by, reason=reason, among_others=among_others) for each in wanted]
     membership.follow(systems, by=by)
     return done
 
 
-def _approve(approval: Approval, approver: Person | None, *, by: Principal, reason: str) -> Tool:
+def _approve(approval: Approval, approver: Person | None, *, by: Principal, reason: str, among_others: bool) -> Tool:
     tool = _get(approval.tool)
     sentence = approval.sentence.strip()
     if (
@@ -79,6 +91,8 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
     version = tool.seen
     if version is None or version.sha256 != approval.sha256:
         raise errors.DefinitionMoved(tool=tool.name)
+    if among_others and (labels := undecided(tool, approval.flows)):
+        raise errors.FlowsUndecided(tool=tool.name, undecided=labels)
     now = clock.now()
     ToolVersion.objects.filter(pk=version.pk, approved_at=None).update(approved_at=now, approved_by=approver)
     tool.approved, tool.state = version, Tool.State.APPROVED

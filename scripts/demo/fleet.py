@@ -25,7 +25,7 @@ from django.db import connection, transaction  # noqa: E402 - the product can be
 
 from audit import clock  # noqa: E402
 from audit.models import Pending  # noqa: E402
-from entitlements import catalog, changes  # noqa: E402
+from entitlements import catalog, changes, classing  # noqa: E402
 from entitlements.models import Person, System, Tool  # noqa: E402
 from governance import policies  # noqa: E402
 from scripts.demo import bulkload, cast, fleetrows, making  # noqa: E402
@@ -107,7 +107,8 @@ def _sentence(name: str) -> str:
 
 def _reviewed(tool: Tool) -> catalog.Approval:
     assert tool.seen is not None
-    return catalog.Approval(tool, tool.seen.sha256, f"{_sentence(tool.name)}.", "read", "low")
+    flows = dict.fromkeys(classing.FLOWS, False)
+    return catalog.Approval(tool, tool.seen.sha256, f"{_sentence(tool.name)}.", "read", "low", flows=flows)
 
 
 def _drift(system: System, analyst: Person) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.test import RequestFactory
@@ -5,7 +7,7 @@ from django.test import RequestFactory
 from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import catalog
+from entitlements import catalog, classing
 from entitlements.catalog import errors, importing
 from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.independence import OwnAppointment
@@ -133,7 +135,8 @@ def test_the_owner_hands_a_system_on_and_the_record_finds_both() -> None:
 
 def test_at_another_address_nothing_stays_approved_until_it_was_asked_there() -> None:
     system, ana = _register(), make.analyst("ana").principal
-    same, other, off, new = (make.tool(system, name) for name in ("same", "other", "off", "new"))
+    decided: dict[str, Any] = dict.fromkeys(classing.FLOWS, False)
+    same, other, off, new = (make.tool(system, name, **decided) for name in ("same", "other", "off", "new"))
     catalog.disable_tool(off, by=ana, reason="not needed")
     Tool.objects.filter(pk=new.pk).update(state="pending", approved=None)
     definitions_there = [same.approved.definition, {**other.approved.definition, "description": "Wipes."}]  # type: ignore[union-attr]
@@ -161,6 +164,19 @@ def test_at_another_address_nothing_stays_approved_until_it_was_asked_there() ->
     assert set(Tool.objects.filter(state="approved")) == set()
     assert [tool.name for tool in catalog.approve_unchanged(moved, by=ana, reason="as before")] == ["same"]
     assert dict(Tool.objects.values_list("name", "state"))["same"] == "approved"
+
+
+def test_what_a_move_stopped_is_not_approved_at_once_with_an_undecided_flow_label() -> None:
+    system, ana = _register(), make.analyst("ana").principal
+    tool = make.tool(system, "same", reads_private=False, ingests_untrusted=False)
+    catalog.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
+    catalog.record_seen(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+
+    with pytest.raises(errors.FlowsUndecided):
+        catalog.approve_unchanged(system, by=ana, reason="as before")
+
+    Tool.objects.update(egress_external=False)
+    assert [each.name for each in catalog.approve_unchanged(system, by=ana, reason="as before")] == ["same"]
 
 
 def test_what_a_person_quarantined_before_the_move_is_not_approved_with_the_rest() -> None:

@@ -7,11 +7,13 @@ import pytest
 from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import catalog
+from entitlements import catalog, classing
 from entitlements.catalog import Approval, errors
 from entitlements.catalog.seen import ListMalformed
 from entitlements.models import Change, System, Tool, ToolVersion
 from tests import make
+
+DECIDED = dict.fromkeys(classing.FLOWS, False)
 
 pytestmark = pytest.mark.django_db
 
@@ -214,8 +216,32 @@ def test_a_bulk_approval_is_all_or_nothing(system: System) -> None:
 
     with pytest.raises(errors.DefinitionMoved):
         catalog.approve_tools(
-            [Approval(one, one.seen.sha256, "One.", "read", "low"), Approval(two, "0" * 64, "Two.", "read", "low")],
+            [
+                Approval(one, one.seen.sha256, "One.", "read", "low", flows=DECIDED),
+                Approval(two, "0" * 64, "Two.", "read", "low", flows=DECIDED),
+            ],
             by=SYSTEM,
         )
 
     assert {tool.state for tool in Tool.objects.all()} == {"pending"}
+
+
+@pytest.mark.parametrize("label", classing.FLOWS)
+def test_a_tool_with_an_undecided_flow_label_is_approved_alone_and_never_among_others(
+    system: System, label: str
+) -> None:
+    _see(system, _raw("one"), _raw("two"))
+    one, two = _tool(system, "one"), _tool(system, "two")
+    assert one.seen
+    assert two.seen
+    undecided = Approval(one, one.seen.sha256, "One.", "read", "low", flows={**DECIDED, label: None})
+    decided = Approval(two, two.seen.sha256, "Two.", "read", "low", flows=DECIDED)
+
+    for approvals in ([undecided], [decided, undecided]):
+        with pytest.raises(errors.FlowsUndecided) as refused:
+            catalog.approve_tools(approvals, by=SYSTEM)
+        assert refused.value.detail == {"tool": "one", "undecided": [label]}
+
+    assert {tool.state for tool in Tool.objects.all()} == {"pending"}
+    assert catalog.approve_tool(undecided, by=SYSTEM).state == "approved"
+    assert [tool.name for tool in catalog.approve_tools([decided], by=SYSTEM)] == ["two"]

@@ -91,7 +91,7 @@ def test_what_is_new_is_known_pending_and_suggested_and_nothing_is_approved(owne
     assert (tool.state, tool.approved, tool.action, tool.sentence) == ("pending", None, "read", "Gets the time.")
     assert tool.seen is not None
     assert tool.seen.definition == raw()
-    assert (tool.suggestion or {})["version"] == "class@2"
+    assert (tool.suggestion or {})["version"] == "class@3"
 
 
 def test_one_event_a_system_with_counts_and_hashes_and_two_of_the_import(owner: Person, ana: Person) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
+from entitlements import catalog, classing
 from entitlements.api.caller import Caller
 from entitlements.catalog import moving
 from entitlements.models import Entitlement, GrantLine, System, Tool
@@ -91,10 +92,45 @@ def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
     ]
 
 
-def unchanged(system: System, tools: Sequence[Tool]) -> list[Tool]:
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What only a move to another address stopped: to approve at once, and with an undecided label."""
+
+    tools: list[Tool]
+    undecided: list[Tool]
+
+
+def unchanged(system: System, tools: Sequence[Tool]) -> Unchanged:
     """Return what only a move to another address stopped, and is offered there exactly as it was approved."""
     same = [tool for tool in tools if tool.state == Tool.State.QUARANTINED and tool.approved_id == tool.seen_id]
-    return moving.unchanged(system) if same else []
+    moved = moving.unchanged(system) if same else []
+    undecided = [tool for tool in moved if catalog.undecided(tool, {})]
+    return Unchanged([tool for tool in moved if tool not in undecided], undecided)
+
+
+@dataclass(frozen=True, slots=True)
+class Easy:
+    """The tools that were never approved, read, and have low risk: to approve at once, and with an undecided label."""
+
+    approvals: list[catalog.Approval]
+    undecided: list[Tool]
+
+
+def easy(tools: Sequence[Tool]) -> Easy:
+    """Find what can be approved at once, as the rules of today class it; stored suggestions may be of older rules."""
+    found = Easy([], [])
+    for tool in tools:
+        if (tool.state, tool.action, tool.risk) != ("pending", "read", "low") or not tool.sentence or tool.seen is None:
+            continue
+        now = classing.suggest(tool.seen.definition)
+        if (now.action, now.risk) != ("read", "low"):
+            continue
+        if None in now.flows.values():
+            found.undecided.append(tool)
+        else:
+            said = (tool.sentence, tool.action, tool.risk, now.data_class, now.flows)
+            found.approvals.append(catalog.Approval(tool, tool.seen.sha256, *said))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

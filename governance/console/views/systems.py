@@ -89,23 +89,18 @@ def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
         "steps": triage.steps(caller, system, tools),
     }
     if doors.may(caller, "tool-approve", system):
-        easy = [tool for tool in tools if is_easy(tool)]
-        rest = [tool for tool in tools if len(easy) == 1 or tool not in easy]
+        found = triage.easy(tools)
+        easy = [each.tool for each in found.approvals] if len(found.approvals) > 1 else []
+        rest = [tool for tool in tools if tool not in easy]
         told |= {
-            "easy": easy if len(easy) > 1 else [],
+            "easy": easy,
+            "undecided": found.undecided if easy or len(found.undecided) > 1 else [],
             "unchanged": triage.unchanged(system, tools),
             "waiting": triage.waiting(rest, request.POST.dict() if request.method == "POST" else {}),
             "actions": Tool.Does.choices,
             "data_classes": DATA_CLASSES,
         }
     return told
-
-
-def is_easy(tool: Tool) -> bool:
-    """Whether a tool can be approved with others at once: never approved, reads, low risk, and says what it does."""
-    return (
-        (tool.state, tool.action, tool.risk) == ("pending", "read", "low") and bool(tool.sentence) and bool(tool.seen)
-    )
 
 
 @require_POST

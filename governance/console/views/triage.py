@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from django.contrib import messages
@@ -28,15 +29,19 @@ _MOST: Final = 25
 @require_POST
 @doors.page
 def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
-    """Approve the reading tools of low risk that were shown, each with the definition that was shown."""
+    """Approve the reading tools of low risk that were shown, each with the definition that was shown.
+
+    A tool with an undecided flow label is refused for itself, and does not hold up the others.
+    """
     caller, system = doors.caller(request), _system(request, slug)
     doors.permit(request, "tool-approve", system)
     shown = dict(each.split(" ", 1) for each in request.POST.getlist("tool") if " " in each)
-    tools = [tool for tool in read.tools_of(caller, system, {}) if tool.name in shown and systems.is_easy(tool)]
-    approvals = [
-        catalog.Approval(tool, shown[tool.name], tool.sentence, tool.action, tool.risk, tool.data_class)
-        for tool in tools
-    ]
+    found = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown])
+    approvals = [replace(each, sha256=shown[each.tool.name]) for each in found.approvals]
+    for tool in found.undecided:
+        refusal = catalog.FlowsUndecided(tool=tool.name)
+        doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
+        messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
     done = catalog.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
     doors.done(request, _("%(n)d tools approved.") % {"n": len(done)})
     return redirect(f"/systems/{slug}/")

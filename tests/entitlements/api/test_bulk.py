@@ -9,11 +9,13 @@ import pytest
 from audit import timeline
 from audit.actions import Action
 from audit.models import Event
+from entitlements import classing
 from entitlements.models import Person, System, Tool
 from tests import make
 from tests.entitlements.api import client
 
 pytestmark = pytest.mark.django_db
+_DECIDED: dict[str, Any] = dict.fromkeys(classing.FLOWS, False)
 
 
 @pytest.fixture
@@ -32,7 +34,22 @@ def _pending(system: System, name: str) -> dict[str, Any]:
         "sentence": "Tells the time.",
         "action": "read",
         "risk": "low",
+        **_DECIDED,
     }
+
+
+def test_a_tool_with_an_undecided_flow_label_is_refused_for_itself(system: System) -> None:
+    decided, silent, undecided = (_pending(system, name) for name in ("decided", "silent", "undecided"))
+    undecided["egress_external"] = None
+    silent = {name: value for name, value in silent.items() if name not in classing.FLOWS}
+
+    found = _results(make.analyst(), "approve", items=[decided, silent, undecided])
+
+    assert [(each["status"], each["code"]) for each in found] == [
+        (200, None), (422, "tool_flows_undecided"), (422, "tool_flows_undecided"),
+    ]  # fmt: skip
+    assert found[2]["facts"] == {"tool": "undecided", "undecided": ["egress_external"]}
+    assert Tool.objects.filter(state="approved").get().name == "decided"
 
 
 def _results(person: Person, act: str, **body: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a body

@@ -15,7 +15,7 @@ from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import catalog
+from entitlements import catalog, classing
 from entitlements.api.authentication import AccessToken
 from entitlements.api.caller import Caller
 from entitlements.models import Entitlement, Grant, Person, System, Tool
@@ -24,6 +24,7 @@ from tests import make
 from tests.entitlements.api import client
 
 pytestmark = pytest.mark.django_db
+DECIDED: dict[str, Any] = dict.fromkeys(classing.FLOWS, False)
 PARIS = {"zone": {"one_of": ["Europe/Paris"]}}
 
 
@@ -40,9 +41,8 @@ def sam() -> Person:
 @pytest.fixture(autouse=True)
 def clock(sam: Person) -> System:
     made = make.system("clock", owner=sam)
-    make.tool(made, "now")
-    make.tool(made, "convert", risk="medium")
-    make.tool(made, "wipe", risk="critical")
+    for name, risk in {"now": "low", "convert": "medium", "wipe": "critical"}.items():
+        make.tool(made, name, risk=risk, **DECIDED)
     return made
 
 
@@ -108,6 +108,17 @@ def test_a_plan_names_who_would_lose_what_and_changes_nothing(ana: Person, held:
     assert plan(ana, {"tools": {"now": {"disabled": True}}})["steps"][0]["loses"] == [{**lost, "tools": ["now"]}]
     assert done().count() == events
     assert plan(ana, said) == found
+
+
+def test_a_tool_with_an_undecided_flow_label_waits_until_the_file_decides_it(ana: Person) -> None:
+    Tool.objects.update(egress_external=None)
+    said = {"tools": {"now": tool("now", sentence="Tells what time it is.")}}
+
+    found = plan(ana, said)
+    assert (found["steps"], found["unready"]) == ([], [{"about": "tool:clock/now", "code": "tool_flows_undecided"}])
+
+    said["tools"]["now"] |= {"egress_external": False}
+    assert acts(plan(ana, said)) == [("tool-approve", "tool:clock/now")]
 
 
 def test_what_was_planned_is_carried_out_once_each_step_with_its_event(ana: Person, held: Grant) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from audit import timeline
+from entitlements import classing
 from entitlements.models import Person, Tool
 from governance import agentcalls, combinationrules, overrides, separation
 from governance.models import CombinationRule
@@ -110,7 +111,7 @@ def by_rest(person: Person, *, many: bool, accept: str = "") -> dict[str, Any]:
     if not many:
         answer: dict[str, Any] = api.of(person).post("/api/v1/tools/clock/remove/approve", body, format="json").json()
         return answer
-    body |= {"system": "clock", "name": "remove"}
+    body |= {"system": "clock", "name": "remove", **dict.fromkeys(classing.FLOWS, "false")}
     answer = api.of(person).post("/api/v1/tools/approve", {"items": [body]}, format="json").json()
     (found,) = answer["results"]
     return dict(found)

@@ -157,12 +157,13 @@ def test_a_list_that_breaks_off_is_kept_that_far(company: companies.Company, mon
 
 
 def test_harmless_tools_are_approved_at_once_and_the_others_one_by_one(company: companies.Company) -> None:
-    for name in ("list_zones", "list_cities"):
+    for name in ("get_time_zone", "convert_time"):
         _pending(company.system, name)
     _pending(company.system, "reset", action="delete", risk="high")
     browser = visits.as_(company.sam)
     page = visits.text(browser.get("/systems/clock/"))
     assert "Approve 2 reading tools" in page
+    assert "left out" not in page
     reset = Tool.objects.get(name="reset")
     assert reset.seen
     form = {
@@ -174,6 +175,30 @@ def test_harmless_tools_are_approved_at_once_and_the_others_one_by_one(company: 
     assert (reset.state, reset.sentence, reset.risk, reset.data_class) == (
         "approved", "Resets the clock.", "critical", "restricted",
     )  # fmt: skip
+
+
+def test_the_button_leaves_out_what_is_undecided_or_grave_by_the_rules_of_today(company: companies.Company) -> None:
+    for name in ("get_time_zone", "convert_time", "list_offices", "list_rooms", "list_passports"):
+        _pending(company.system, name)
+    browser = visits.as_(company.sam)
+
+    page = visits.text(browser.get("/systems/clock/"))
+
+    assert "Approve 2 reading tools" in page
+    assert "2 more reading tools are left out: it is not decided yet whether they read private data" in page
+    shown = [f"{tool.name} {tool.seen.sha256}" for tool in Tool.objects.filter(state="pending") if tool.seen]
+    answer = browser.post("/systems/clock/approve/", {"tool": shown}, follow=True)
+
+    assert "list_offices: The tool has undecided flow labels" in visits.text(answer)
+    assert set(Tool.objects.filter(state="pending").values_list("name", flat=True)) == {
+        "list_offices", "list_rooms", "list_passports",
+    }  # fmt: skip
+    zone = Tool.objects.get(name="get_time_zone")
+    assert (zone.data_class, zone.reads_private, zone.ingests_untrusted, zone.egress_external) == (
+        "public", False, False, False,
+    )  # fmt: skip
+    assert visits.refusals() == [("person:sam", "tool_flows_undecided")] * 2
+    assert [event.code for event in timeline.about("tool:clock/list_rooms")] == ["tool_flows_undecided"]
 
 
 def test_a_tool_that_changed_while_it_was_read_is_not_approved_and_the_words_are_kept(
