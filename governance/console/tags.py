@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from audit import clock
 from entitlements import impressions, limits
 from entitlements.limits import LimitMalformed
+from entitlements.models import Person, SourcedPerson
 from governance import reviewing
 from governance.models import Draft
 
@@ -46,10 +47,11 @@ _STATES: Final[Mapping[str, tuple[str, str, Any]]] = {
     "success": ("good", "check", gettext_lazy("Done")),
     "allowed": ("good", "check", gettext_lazy("Allowed")),
     "depends": ("calm", "half", gettext_lazy("Depends on the arguments")),
-    "staged": ("calm", "ring", gettext_lazy("Not in use yet")),
-    "suspended": ("bad", "bars", gettext_lazy("Stopped")),
+    "staged": ("calm", "ring", gettext_lazy("Pending")),
+    "suspended": ("bad", "bars", gettext_lazy("Suspended")),
     "retired": ("calm", "cross", gettext_lazy("Retired")),
-    "disabled": ("bad", "bars", gettext_lazy("Stopped")),
+    "disabled": ("bad", "bars", gettext_lazy("Disabled")),
+    "left": ("bad", "cross", gettext_lazy("Left")),
     "hidden": ("calm", "ring", gettext_lazy("Unused")),
     "closed": ("warn", "bars", gettext_lazy("Unused, gets no token")),
     "deleted": ("calm", "cross", gettext_lazy("Unused, put away")),
@@ -160,6 +162,15 @@ def _chip(tone: str, drawing: str, word: object) -> SafeString:
 def status(state: str) -> SafeString:
     """Say a state as shape and word; a state that we have no word for as it is."""
     return _chip(*_STATES.get(state, ("calm", "diamond", capfirst(state.replace("_", " ")))))
+
+
+@register.simple_tag
+def person_status(person: Person) -> SafeString:
+    """Say a person's state: active, left where a people source says so, otherwise disabled."""
+    if person.is_active:
+        return status("active")
+    entry: SourcedPerson | None = getattr(person, "sourced", None)
+    return status("left" if entry is not None and entry.left_at is not None else "disabled")
 
 
 @register.simple_tag

@@ -117,7 +117,7 @@ def test_what_somebody_who_checked_would_have_kept_less_of_waits_for_whoever_run
 
 def test_an_orphan_whose_owner_left_is_on_home_and_on_its_own_page(see: See) -> None:
     assert "Leo's assistant Leo Dumont, its technical owner, has left." in see("sofia", "/")
-    assert "Technical owner: Leo Dumont (left)" in see("sofia", "/agents/orphan-bot/")
+    assert "Technical owner: Leo Dumont Disabled" in see("sofia", "/agents/orphan-bot/")
 
 
 def test_an_orphan_whose_sponsor_left_is_suggested_for_removal_and_an_heir_is_asked(see: See) -> None:

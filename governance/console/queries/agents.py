@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 
 from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, AgentVersion, Grant, IssuedToken, Person, Session, ToolVersion
 from governance import reviews
-from governance.models import Assignment, Campaign
+from governance.models import Assignment, Campaign, UsageDay
 from governance.reviews import suggesting, usage
 
 from . import using
@@ -24,7 +24,7 @@ MOST_REVIEWED: Final = 100
 
 def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
     """Return the agents that the filters leave, each with its live grants counted and its last use."""
-    rows = visibility.agents(caller)
+    rows = visibility.agents(caller).select_related("sponsor__sourced", "owner__sourced")
     if text := wanted.get("q", "").strip():
         rows = rows.filter(Q(slug__icontains=text) | Q(name__icontains=text) | Q(purpose__icontains=text))
     exact = {"state": "status", "kind": "kind", "sponsor": "sponsor__login"}
@@ -38,10 +38,26 @@ def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
         at = Grant.objects.filter(ended_at=None, entitlement__system__slug=system)
         rows = rows.filter(pk__in=at.values("agent"))
     live = Grant.objects.filter(agent=OuterRef("pk"), ended_at=None).order_by().values("agent")
-    used = Session.objects.filter(agent=OuterRef("pk")).order_by().values("agent")
     return rows.annotate(
-        live_grants=Coalesce(Subquery(live.annotate(n=Count("pk")).values("n")), 0),
-        last_used=Subquery(used.annotate(at=Max("last_used_at")).values("at")),
+        live_grants=Coalesce(Subquery(live.annotate(n=Count("pk")).values("n")), 0), last_used=last_used()
+    )
+
+
+def last_used() -> Greatest:
+    """Return when an agent last used its access: the latest of its sessions, its tokens and its allowed calls.
+
+    A service agent has no session. Calls are added up from the audit log a while later; no call is made without a
+    token, and none is older than five minutes. Null for an agent that never got a token.
+    """
+
+    def latest(rows: QuerySet[Any], column: str) -> Subquery:
+        mine = rows.filter(agent=OuterRef("pk")).order_by().values("agent")
+        return Subquery(mine.annotate(at=Max(column)).values("at"))
+
+    return Greatest(
+        latest(Session.objects.all(), "last_used_at"),
+        latest(IssuedToken.objects.all(), "issued_at"),
+        latest(UsageDay.objects.all(), "last_at"),
     )
 
 

@@ -131,7 +131,7 @@ def _show(request: HttpRequest, group: Group, problem: DomainError | None = None
         "group": group,
         "problem": problem,
         "given": request.POST,
-        "members": group.people.order_by("name"),
+        "members": group.people.select_related("sourced").order_by("name"),
         "grants": visibility.grants(caller)
         .filter(ended_at=None, pk__in=Grant.objects.filter(subjects__group=group).values("pk"))
         .order_by("agent__slug")[:50],

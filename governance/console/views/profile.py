@@ -73,7 +73,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     caller = doors.caller(request)
     if not caller.sees_everything:
         raise Forbidden
-    rows = visibility.people(caller)
+    rows = visibility.people(caller).select_related("sourced")
     if text := request.GET.get("q", "").strip():
         rows = rows.filter(login__icontains=text) | rows.filter(name__icontains=text)
     if role := request.GET.get("role"):

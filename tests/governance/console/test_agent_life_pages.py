@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 
 import pytest
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, agentversions, lifecycle
-from entitlements.models import Agent, Client, RoleAssignment
+from entitlements import agents, agentversions, lifecycle, people
+from entitlements.api.caller import Caller
+from entitlements.models import Agent, Client, IssuedToken, PeopleSource, RoleAssignment, SourcedPerson
+from governance.console.queries import agents as read
+from governance.models import UsageDay
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
@@ -102,3 +106,43 @@ def test_a_role_is_given_until_a_day_and_its_end_is_shown_and_moved(company: com
     row.refresh_from_db()
     assert row.expires_at.date() == day + timedelta(days=4)
     assert browser.post("/people/bob/role/", {**given, "until": "never"}).status_code == 422
+
+
+def test_a_service_agent_was_last_used_when_it_got_its_last_token_or_was_last_allowed_a_call(
+    company: companies.Company,
+) -> None:
+    bot, now = make.agent("ticker", kind="service"), clock.now()
+    client, _ = make.client(bot, "ticks")
+
+    def last() -> datetime | None:
+        listed = read.listed(Caller(company.ana.principal, person=company.ana, roles=frozenset({"analyst"})), {})
+        found: datetime | None = listed.values_list("last_used", flat=True).get(slug="ticker")
+        return found
+
+    assert last() is None
+    times = {"issued_at": now - timedelta(minutes=9), "expires_at": now - timedelta(minutes=4)}
+    IssuedToken.objects.create(kind="access_token", system=company.system, client=client, agent=bot, **times)
+    assert last() == times["issued_at"]
+    tool = company.system.tools.get(name="now")
+    called = now - timedelta(minutes=5)
+    UsageDay.objects.create(agent=bot, tool=tool, day=called.date(), calls=83, denied=0, last_at=called)
+    assert last() == called
+
+
+def test_people_and_agents_have_states_with_words_of_their_own(company: companies.Company) -> None:
+    times = {"created_at": clock.now(), "changed_at": clock.now()}
+    source = PeopleSource.objects.create(slug="hr", name="HR", digest="0" * 64, created_at=clock.now())
+    SourcedPerson.objects.create(source=source, person=company.sofia, user_name="sofia", left_at=clock.now(), **times)
+    for person in (company.sofia, company.otto):
+        people.disable(person, by=SYSTEM, reason="Gone.")
+    browser = visits.as_(company.ana)
+
+    def states(address: str) -> list[str]:
+        return re.findall(r'class="status [a-z]+">.*?</svg>([^<]+)</span>', visits.text(browser.get(address)))
+
+    assert states("/agents/?q=research-bot") == ["Left", "Disabled", "Active"]
+    assert states("/agents/research-bot/")[:3] == ["Active", "Left", "Disabled"]
+    assert states("/people/sofia/")[:1] == ["Left"]
+    assert {"Left", "Disabled", "Active"} == set(states("/people/"))
+    agents.suspend(company.bot, by=SYSTEM, reason="Odd.")
+    assert states("/agents/?q=research-bot")[-1] == "Suspended"
