@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from django.conf import settings
 
@@ -37,9 +37,15 @@ def resources(system: System) -> tuple[str, ...]:
             return (f"{settings.GATEWAY_URL}/gw/{system.slug}/mcp",)
 
 
-def request_access(agent: str, system: str, tool: str = "") -> str:
-    """Return the console address where access that is missing can be asked for."""
-    return f"{settings.CONSOLE_URL}/requests/new/?agent={agent}&system={system}" + (f"&tool={tool}" if tool else "")
+def request_access(agent: str, system: str, tool: str = "", denied_call: str = "") -> str:
+    """Return the console address where access that is missing can be asked for, after which denied call if any.
+
+    It names things by their identifiers alone: values of arguments never stand in an address.
+    """
+    named = {"agent": agent, "system": system, "tool": tool, "denied_call": denied_call}
+    optional = ("tool", "denied_call")
+    query = urlencode({name: value for name, value in named.items() if value or name not in optional})
+    return f"{settings.CONSOLE_URL}/requests/new/?{query}"
 
 
 def parts(text: str) -> SplitResult | None:

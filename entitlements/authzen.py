@@ -170,7 +170,9 @@ class Asking:
             "reason": meaning(verdict.code).authzen,
         }
         if not verdict.allowed:
-            said = answers.explanation(effective.system, effective.agent, effective.tool, verdict, about.evaluation)
+            said = answers.explanation(
+                effective.system, effective.agent, effective.tool, verdict, about.evaluation, is_call=False
+            )
             context["reasons"] = said["reasons"]
             if "request_access" in said:
                 context["access_request"] = {"form_url": said["request_access"]}

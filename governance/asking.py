@@ -23,7 +23,7 @@ from .narrowing import Lines, Narrowing
 
 type Asker = Person | Agent
 
-_DENIAL_IS_RECENT: Final = timedelta(days=1)
+DENIAL_IS_RECENT: Final = timedelta(days=1)
 
 
 class MayNotAsk(DomainError):
@@ -209,7 +209,7 @@ def denial(agent: Agent, denied_call: UUID | None) -> Event | None:
     """Find the recent denial of a call of this agent. Raises DenialUnknown when there is none under this id."""
     if denied_call is None:
         return None
-    recent = Event.objects.filter(at__gte=clock.now() - _DENIAL_IS_RECENT, uuid=denied_call)
+    recent = Event.objects.filter(at__gte=clock.now() - DENIAL_IS_RECENT, uuid=denied_call)
     found = recent.filter(links__contains=[str(agent.principal)]).first()
     if found is None or (found.outcome, found.actor) != ("refused", str(agent.principal)):
         raise DenialUnknown

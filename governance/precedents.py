@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from audit import clock
 from audit.actions import Action
@@ -13,6 +14,7 @@ from audit.models import Event
 from entitlements.models import Agent, Entitlement, EntitlementTool, Grant, Person, Tool
 
 from . import asking, narrowest
+from .models import AccessRequest
 from .narrowest import Choice, Past, Peers
 
 LATELY: Final = timedelta(days=90)
@@ -29,6 +31,62 @@ class Suggested:
     choice: Choice
     peers: Peers
     past: Past
+
+
+@dataclass(frozen=True, slots=True)
+class DeniedCall:
+    """A denied call from which a request goes on: who made it, at what, for whom, and why it was denied.
+
+    `person` is a login, empty for a call for no person. `reasons` name arguments and limits, never a value.
+    """
+
+    pk: UUID
+    at: datetime
+    agent: str
+    system: str
+    tool: str
+    person: str
+    code: str
+    reasons: tuple[str, ...]
+
+
+def denied_call(denied_call: UUID | None, *, by: asking.Asker) -> DeniedCall | None:
+    """Return a recent denied call, for the agent that made it, who answers for that agent, or whom the call was for.
+
+    None for others, and for one that is too old to be resumed.
+    """
+    if denied_call is None:
+        return None
+    event = Event.objects.filter(at__gte=clock.now() - asking.DENIAL_IS_RECENT, uuid=denied_call).first()
+    agent = Agent.objects.filter(slug=event.actor.removeprefix("agent:")).first() if event else None
+    if event is None or agent is None or (event.outcome, event.actor) != ("refused", str(agent.principal)):
+        return None
+    mine = by.pk == agent.pk if isinstance(by, Agent) else asking.answers_for(by, agent)
+    return _told(event) if mine or event.on_behalf_of == str(by.principal) else None
+
+
+def resumed(request: AccessRequest) -> DeniedCall | None:
+    """Return the denied call that a request went on from; None without one."""
+    if request.denied_call is None:
+        return None
+    since = request.asked_at - asking.DENIAL_IS_RECENT - timedelta(minutes=1)
+    event = Event.objects.filter(at__gte=since, at__lte=request.asked_at, uuid=request.denied_call).first()
+    return _told(event) if event else None
+
+
+def _told(event: Event) -> DeniedCall:
+    named = {kind: name for kind, _, name in (link.partition(":") for link in event.links)}
+    system, _, tool = named.get("tool", "").partition("/")
+    return DeniedCall(
+        pk=event.uuid,
+        at=event.at,
+        agent=event.actor.removeprefix("agent:"),
+        system=system or named.get("system", ""),
+        tool=tool,
+        person=event.on_behalf_of.removeprefix("person:"),
+        code=event.code,
+        reasons=tuple(str(each).partition(": ")[2] or str(each) for each in event.detail.get("reasons", ())),
+    )
 
 
 def suggest(entitlement: Entitlement, agent: Agent, wanted: str, *, by: asking.Asker) -> Suggested:

@@ -94,8 +94,14 @@ def denied(
     return Answer(HTTPStatus.OK, result(request_id, encode(shown)))
 
 
-def explanation(system: str, agent: str, tool: str, verdict: Verdict, evaluation: str) -> dict[str, Any]:
-    """Say what was denied, why, and what would help; the same for every shape and for AuthZEN."""
+def explanation(
+    system: str, agent: str, tool: str, verdict: Verdict, evaluation: str, *, is_call: bool = True
+) -> dict[str, Any]:
+    """Say what was denied, why, and what would help; the same for every shape and for AuthZEN.
+
+    The link to ask at names the denied call, unless it was no call of the agent (`is_call`): only such a call can be
+    resumed by a request.
+    """
     meaning = codes.meaning(verdict.code)
     said: dict[str, Any] = {
         "code": verdict.code.value,
@@ -105,7 +111,7 @@ def explanation(system: str, agent: str, tool: str, verdict: Verdict, evaluation
         "remedy": meaning.remedy,
     }
     if meaning.next is Next.REQUEST:
-        said["request_access"] = addresses.request_access(agent, system, tool)
+        said["request_access"] = addresses.request_access(agent, system, tool, evaluation if is_call else "")
     if verdict.remedy is not None and verdict.remedy.scopes:
         said["scopes"] = list(verdict.remedy.scopes)
     return said

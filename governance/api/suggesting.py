@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -13,7 +14,8 @@ from rest_framework.response import Response
 from entitlements.api import visibility
 from entitlements.api.fields import Lasts, Shown
 from entitlements.errors import Malformed
-from entitlements.models import Agent, Grant, Tool
+from entitlements.models import Agent, Entitlement, Grant, Tool
+from entitlements.oauth.door import known_uuid
 from governance import asking, narrowest, precedents
 
 from .requests import OfRequests
@@ -29,8 +31,22 @@ class LineSuggested(Shown):
     refused = serializers.IntegerField()
 
 
+class DenialShown(Shown):
+    """Why the call was denied. The reasons name arguments and limits, never a value."""
+
+    at = serializers.DateTimeField()
+    code = serializers.CharField()
+    system = serializers.CharField()
+    tool = serializers.CharField()
+    reasons = serializers.ListField(child=serializers.CharField())
+
+
 class NarrowestShown(Shown):
-    """The narrowest that a request could begin with, and why. It is a proposal: what is asked for is said anew."""
+    """The narrowest that a request could begin with, and why. It is a proposal: what is asked for is said anew.
+
+    `limits` are the entitlement's own for these tools. With `denied_call` it resumes that call, and `people` is whom
+    the call was for; sent on as the `denied_call` of the request, both are in one trace.
+    """
 
     tools = serializers.ListField(child=serializers.CharField())
     lasts = Lasts()
@@ -40,6 +56,12 @@ class NarrowestShown(Shown):
     time_by_peers = serializers.BooleanField()
     peers = serializers.IntegerField()
     lines = LineSuggested(many=True)
+    agent = serializers.CharField()
+    entitlement = serializers.CharField()
+    people = serializers.ListField(child=serializers.CharField())
+    limits = serializers.DictField(child=serializers.DictField())
+    denied_call = serializers.UUIDField(allow_null=True)
+    denial = DenialShown(allow_null=True)
 
 
 class AgentNeeded(Malformed):
@@ -48,28 +70,61 @@ class AgentNeeded(Malformed):
     code = "agent_needed"
 
 
+class EntitlementNeeded(Malformed):
+    """Say which entitlement: none that you see holds the denied tool, or several do."""
+
+    code = "entitlement_needed"
+
+
 class Narrowest(OfRequests):
     """GET /requests/narrowest."""
 
-    parameters: ClassVar[frozenset[str]] = frozenset({"agent", "entitlement", "tool"})
+    parameters: ClassVar[frozenset[str]] = frozenset({"agent", "entitlement", "tool", "denied_call"})
 
     @extend_schema(
         responses=NarrowestShown,
         parameters=[
             OpenApiParameter("agent", str, description="For which agent: by default who asks, or theirs."),
-            OpenApiParameter("entitlement", str, required=True, description="Of which entitlement, by its scope."),
+            OpenApiParameter(
+                "entitlement", str, description="Of which entitlement, by its scope; without it the one with the tool."
+            ),
+            OpenApiParameter(
+                "denied_call", UUID, description="The `evaluation_id` of a denied call; it names agent and tool."
+            ),
             OpenApiParameter("tool", str, description="The tool whose call was refused, if it is about one."),
         ],
     )
     def get(self, request: Request) -> Response:
         """Suggest the fewest tools and the shortest time to ask for; past calls count for who answers for the agent."""
-        asked, by = request.query_params, self.asker()
+        asked, by = request.query_params.dict(), self.asker()
+        denied = self._denied(asked.get("denied_call", ""), by)
+        if denied is not None:
+            asked = {"agent": denied.agent, "tool": denied.tool, **asked}
         agent = self.find(self._agents(), slug=asked["agent"]) if "agent" in asked else self._own(by)
+        if denied is not None and denied.agent != agent.slug:
+            raise asking.DenialUnknown
+        entitlement = self._entitlement(asked, denied)
+        found = precedents.suggest(entitlement, agent, asked.get("tool", ""), by=by)
+        return Response(NarrowestShown(_said(found, agent, entitlement, denied)).data)
+
+    def _denied(self, named: str, by: asking.Asker) -> precedents.DeniedCall | None:
+        """Return the denied call that is named, if any. Raises DenialUnknown where the caller may resume none such."""
+        if not named:
+            return None
+        found = precedents.denied_call(known_uuid(named), by=by)
+        if found is None:
+            raise asking.DenialUnknown
+        return found
+
+    def _entitlement(self, asked: dict[str, str], denied: precedents.DeniedCall | None) -> Entitlement:
+        """Return the entitlement that is named, or the only one with the denied tool. Raises NotFound."""
         offered = visibility.entitlements(self.caller).filter(enabled=True, system__status="active")
-        entitlement = self.find(offered, scope=asked.get("entitlement", ""))
-        return Response(
-            NarrowestShown(_said(precedents.suggest(entitlement, agent, asked.get("tool", ""), by=by))).data
-        )
+        if denied is None or "entitlement" in asked:
+            return self.find(offered, scope=asked.get("entitlement", ""))
+        holding = list(offered.filter(system__slug=denied.system, tools__name=denied.tool)[:2])
+        if len(holding) != 1:
+            raise EntitlementNeeded
+        return holding[0]
 
     def _own(self, by: asking.Asker) -> Agent:
         """Return the agent that asks, or the one personal agent of the person who does. Raises AgentNeeded."""
@@ -88,7 +143,9 @@ class Narrowest(OfRequests):
         return Agent.objects.filter(mine, status=Agent.Status.ACTIVE)
 
 
-def _said(found: precedents.Suggested) -> dict[str, Any]:
+def _said(
+    found: precedents.Suggested, agent: Agent, entitlement: Entitlement, denied: precedents.DeniedCall | None
+) -> dict[str, Any]:
     choice, peers = found.choice, found.peers
     enough = peers.count >= narrowest.FEW
     lines = [
@@ -103,4 +160,17 @@ def _said(found: precedents.Suggested) -> dict[str, Any]:
     ]
     why = {name: getattr(choice, name) for name in ("by_past", "by_peers", "by_purpose", "time_by_peers")}
     tools = sorted(choice.tools)
-    return {"tools": tools, "lasts": choice.lasts, "peers": peers.count if enough else 0, "lines": lines, **why}
+    limits = {line.tool.name: line.limits for line in found.lines if line.tool.name in choice.tools}
+    return {
+        "tools": tools,
+        "lasts": choice.lasts,
+        "peers": peers.count if enough else 0,
+        "lines": lines,
+        "agent": agent.slug,
+        "entitlement": entitlement.scope,
+        "people": [denied.person] if denied and denied.person else [],
+        "limits": limits,
+        "denied_call": denied.pk if denied else None,
+        "denial": denied,
+        **why,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -43,15 +44,31 @@ def ask(request: HttpRequest) -> HttpResponse:
             doors.done(request, _("Asked. You see here whom it waits for."))
             return redirect(f"/requests/{made.pk}/")
     told = {**_choices(request), "agent": agent, "entitlement": entitlement, "problem": problem}
+    told |= {"denied": _denied(request), "denied_call": request.POST.get("denied_call", "")}
     if agent and entitlement:
         told |= _rest(request, person, agent, entitlement)
     return render(request, "console/ask.html", told, status=problem.status if problem else 200)
 
 
+def _denied(request: HttpRequest) -> precedents.DeniedCall | None:
+    """Return the denied call that the address or the form names, where the person may see it and it is recent."""
+    named = request.POST if request.method == "POST" else request.GET
+    return precedents.denied_call(uuid_of(named.get("denied_call", "")), by=doors.person(request))
+
+
+def _named(request: HttpRequest) -> Mapping[str, str]:
+    """Return what the form, or the address, names; of an address, what it leaves out is as in its denied call."""
+    if request.method == "POST":
+        return request.POST.dict()
+    denied, given = _denied(request), request.GET.dict()
+    of_call = {"agent": denied.agent, "system": denied.system, "tool": denied.tool} if denied else {}
+    return of_call | {name: value for name, value in given.items() if value}
+
+
 def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:
     """Find the agent and the entitlement that the address or the form names, of those the person may ask for."""
     caller, person = doors.caller(request), doors.person(request)
-    named = request.POST if request.method == "POST" else request.GET
+    named = _named(request)
     agent = read.agents_to_ask_for(person, caller).filter(slug=named.get("agent", "")).first()
     offered = read.entitlements_to_ask_for(caller)
     entitlement = offered.filter(scope=named.get("entitlement", "")).first()
@@ -65,19 +82,21 @@ def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:
 
 def _choices(request: HttpRequest) -> dict[str, Any]:
     caller, person = doors.caller(request), doors.person(request)
-    system, tool = request.GET.get("system", ""), request.GET.get("tool", "")
+    named = _named(request)
+    system, tool = named.get("system", ""), named.get("tool", "")
     offered = read.entitlements_to_ask_for(caller, system).prefetch_related(None)  # a name each
     with_tool = offered.filter(tools__name=tool) if tool else offered
     return {
         "choice_of_agents": read.choice(read.agents_to_ask_for(person, caller)),
         "entitlements": list(with_tool if tool and with_tool.exists() else offered),
-        "wanted": {"agent": request.GET.get("agent", ""), "system": system, "tool": tool},
+        "wanted": {"agent": named.get("agent", ""), "system": system, "tool": tool},
     }
 
 
 def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
     given = request.POST if request.method == "POST" else None
-    wanted = request.GET.get("tool", "")
+    denied = _denied(request)
+    wanted = _named(request).get("tool", "") if given is None else ""
     answers = asking.answers_for(person, agent)
     found = precedents.suggest(entitlement, agent, wanted, by=person)
     choice, peers, past = found.choice, found.peers, found.past
@@ -100,8 +119,7 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
         "lasts": sent_lasts(request) or choice.lasts,
         "choice": choice,
         "peers": peers.count if peers.count >= narrowest.FEW else 0,
-        "given": given or {},
-        "denied_call": (given or request.GET).get("denied_call", ""),
+        "given": given or {"people": denied.person if denied else ""},
         "for_nobody": agent.kind == Agent.Kind.SERVICE,
         "for_sponsor": agent.kind == Agent.Kind.PERSONAL,
         "for_me_only": not answers,

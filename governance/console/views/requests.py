@@ -16,7 +16,17 @@ from django.views.decorators.http import require_http_methods, require_safe
 from entitlements.api import proving, visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Tool
-from governance import appealing, approvals, outlook, questions, reassigning, renewing, requests, separation
+from governance import (
+    appealing,
+    approvals,
+    outlook,
+    precedents,
+    questions,
+    reassigning,
+    renewing,
+    requests,
+    separation,
+)
 from governance.console import doors, limiting, paging, stepup
 from governance.console.queries import record
 from governance.console.queries import requests as read
@@ -91,6 +101,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "chosen": _chosen(request, asked),
         "timeline": record.about(f"request:{asked.pk}", request),
         "problem": problem,
+        "denied": precedents.resumed(asked),
     }
     return render(request, "console/request.html", told, status=problem.status if problem else 200)
 

@@ -152,7 +152,8 @@ def test_a_denial_has_the_shape_of_its_system_and_names_its_evaluation(
         assert said["error"]["code"] == -32001
         data = said["error"]["data"]
     assert answer.status_code == (403 if shape == "forbidden" else 200)
-    assert data["request_access"].endswith(f"?agent={here.agent.slug}&system={here.system.slug}&tool=get_current_time")
+    named = f"?agent={here.agent.slug}&system={here.system.slug}&tool=get_current_time"
+    assert data["request_access"].endswith(f"/requests/new/{named}&denied_call={data['evaluation_id']}")
     (denied,) = [event for event in here.events() if event.action.startswith("call.")]
     assert (denied.action, denied.code, str(denied.uuid)) == ("call.denied", "no_grant", data["evaluation_id"])
 

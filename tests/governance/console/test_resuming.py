@@ -1,0 +1,136 @@
+"""From the link in a denial to a request that names the denied call, in the console and over REST."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from audit import context, log, timeline
+from audit.actions import Action
+from audit.models import Event
+from entitlements import addresses
+from governance.models import AccessRequest
+from tests import make
+from tests.entitlements.api import client as api
+from tests.governance import companies
+from tests.governance.companies import Company
+from tests.governance.console import visits
+
+pytestmark = pytest.mark.django_db
+REASON = "The argument timezone is outside its limits."
+
+
+@pytest.fixture
+def company() -> Company:
+    return companies.found()
+
+
+@pytest.fixture
+def denial(company: Company) -> Event:
+    """Record a denied call for alice as the gateway does."""
+    detail = {"tool": "convert", "reasons": [f"argument_outside_limit: {REASON}"]}
+    links = ["system:clock", "tool:clock/convert"]
+    with context.acting(trace=uuid4().hex, on_behalf_of=company.alice.principal), transaction.atomic():
+        return log.record(
+            Action.CALL_DENIED,
+            by=company.bot.principal,
+            about=links,
+            outcome="refused",
+            code="argument_outside_limit",
+            detail=detail,
+        )
+
+
+def _link(denial: Event) -> str:
+    whole = addresses.request_access("research-bot", "clock", "convert", str(denial.uuid))
+    return whole[whole.index("/requests/") :]
+
+
+def test_the_link_leads_past_the_sign_in_to_a_request_that_names_the_denied_call(
+    company: Company, denial: Event
+) -> None:
+    redirected = Client().get(_link(denial))["Location"]
+    assert parse_qs(urlsplit(redirected).query)["next"] == [_link(denial)]
+    browser = visits.as_(company.otto)
+
+    page = visits.text(browser.get(_link(denial)))
+
+    assert 'value="convert" data-tool checked' in page
+    assert 'name="people" value="alice"' in page
+    assert REASON in page
+    # both forms keep it: the one that chooses otherwise, and the one that asks
+    assert page.count(f'name="denied_call" value="{denial.uuid}"') == 2
+    form = {
+        "agent": "research-bot", "entitlement": "clock:use", "tool": ["convert"], "people": "alice", "lasts": "28800",
+        "reason": "It was denied.", "denied_call": str(denial.uuid),
+    }  # fmt: skip
+    refused = visits.text(browser.post("/requests/new/", {**form, "reason": ""}))
+    assert refused.count(f'name="denied_call" value="{denial.uuid}"') == 2
+    assert REASON in refused
+    shown = visits.text(browser.post("/requests/new/", form, follow=True))
+    asked = AccessRequest.objects.get()
+    assert (asked.denied_call, asked.trace) == (denial.uuid, denial.trace)
+    named = re.search(r'<li><a href="/audit/\?about=trace:(\w+)">Denied call <code>(\w+)</code></a>(.*?)</li>', shown)
+    assert named
+    assert named.groups()[:2] == (denial.trace, str(denial.uuid)[:8])
+    assert "convert" in named[3]
+    assert "argument_outside_limit" in named[3]
+    events = timeline.about(f"trace:{denial.trace}")
+    assert [event.action for event in events] == [Action.CALL_DENIED, Action.REQUEST_SUBMITTED]
+
+
+def test_the_id_of_the_denied_call_alone_fills_in_the_form(company: Company, denial: Event) -> None:
+    page = visits.text(visits.as_(company.otto).get(f"/requests/new/?denied_call={denial.uuid}"))
+
+    assert 'name="agent" value="research-bot"' in page
+    assert 'value="convert" data-tool checked' in page
+
+
+def test_a_denied_call_of_others_or_of_long_ago_is_not_shown_and_not_resumed(
+    company: Company, denial: Event, at: Callable[[timedelta], Any]
+) -> None:
+    make.grant(company.bot, company.use, people=[company.alice])
+    make.grant(company.bot, make.entitlement(company.system), people=[company.bob])
+    link = _link(denial)
+    seen = visits.text(visits.as_(company.alice).get(link))
+    hidden = visits.text(visits.as_(company.bob).get(link))
+    assert (REASON in seen, REASON in hidden) == (True, False)
+    at(timedelta(days=1, seconds=1))
+    late = visits.text(visits.as_(company.otto).get(link))
+    for page in (hidden, late):
+        assert "cannot be resumed" in page
+        assert 'name="denied_call"' not in page
+
+
+def test_rest_fills_in_a_request_from_the_denied_call_and_goes_on_in_its_trace(company: Company, denial: Event) -> None:
+    otto = api.of(company.otto)
+
+    begin = otto.get(f"/api/v1/requests/narrowest?denied_call={denial.uuid}").json()
+
+    taken = {name: begin[name] for name in ("agent", "entitlement", "people", "tools", "limits", "denied_call")}
+    assert taken == {
+        "agent": "research-bot",
+        "entitlement": "clock:use",
+        "people": ["alice"],
+        "tools": ["convert"],
+        "limits": {"convert": {"timezone": {"one_of": ["Europe/Paris", "Europe/Rome"]}}},
+        "denied_call": str(denial.uuid),
+    }
+    assert (begin["denial"]["code"], begin["denial"]["reasons"]) == ("argument_outside_limit", [REASON])
+    made = otto.post("/api/v1/requests", {**taken, "lasts": "PT1H", "reason": "It was denied."})
+    assert made.status_code == 201, made.json()
+    assert AccessRequest.objects.get().trace == denial.trace
+    for person, named in ((company.bob, denial.uuid), (company.otto, uuid4()), (company.otto, "none")):
+        refused = api.of(person).get(f"/api/v1/requests/narrowest?denied_call={named}")
+        assert (refused.status_code, refused.json()["code"]) == (422, "denial_unknown")
+    make.entitlement(company.system, company.system.tools.get(name="convert"))
+    several = otto.get(f"/api/v1/requests/narrowest?denied_call={denial.uuid}").json()
+    assert several["code"] == "entitlement_needed"
