@@ -186,6 +186,7 @@ class Action(StrEnum):
     REVIEW_REASSIGNED = "review.reassigned"
     REVIEW_RECALLED = "review.recalled"
     REVIEW_REOPENED = "review.reopened"
+    REVIEW_SETTLED = "review.settled"
     REVIEW_SUPERSEDED = "review.superseded"
     REVOCATION_COMMITTED = "revocation.committed"
     REVOCATION_SETTLED = "revocation.settled"

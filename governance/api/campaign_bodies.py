@@ -344,12 +344,14 @@ class DecidedShown(Shown):
 class SubmissionShown(Shown):
     """What became of the drafts, item by item, and whether each removal is proven.
 
-    `ended` are the items of which nothing was in force any more: they were drafted and are not answered.
+    `ended` are the items of which nothing was in force any more: they were drafted and are not answered. `settled` are
+    items of other reviews about the same access, which these decisions settle too.
     """
 
     decided = DecidedShown(many=True)
     superseded = serializers.IntegerField()
     ended = serializers.ListField(child=serializers.UUIDField())
+    settled = serializers.ListField(child=serializers.UUIDField())
     removals = RemovalShown(many=True)
 
 

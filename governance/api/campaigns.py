@@ -222,6 +222,7 @@ class Submissions(OfReviews):
                 ],
                 "superseded": done.superseded,
                 "ended": [str(each.pk) for each in done.ended],
+                "settled": [str(each.pk) for each in done.settled],
                 "removals": [RemovalShown(each).data for each in proven],
             },
             status=HTTPStatus.CREATED,

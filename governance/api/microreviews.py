@@ -80,9 +80,10 @@ class MicroAnswerAsked(Strict):
 
 
 class MicroAnswered(Shown):
-    """What was decided, and the cuts with their proofs."""
+    """What was decided, the cuts with their proofs, and the items of other reviews that are settled by it."""
 
     decided = serializers.ListField(child=serializers.DictField())
+    settled = serializers.ListField(child=serializers.UUIDField())
     removals = RemovalShown(many=True)
 
 
@@ -163,7 +164,8 @@ class MicroAnswer(OfMicroReviews):
         done = microreviews.answer(_campaign(found), microreviews.Said(**body), by=by, via=via, proven=weighs)
         decided = [{"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided]
         removals = [RemovalShown(reviews.prove(cut)).data for cut in done.removals]
-        return Response({"decided": decided, "removals": removals}, status=HTTPStatus.CREATED)
+        told = {"decided": decided, "settled": [str(each.pk) for each in done.settled], "removals": removals}
+        return Response(told, status=HTTPStatus.CREATED)
 
 
 class MicroPostpone(OfMicroReviews):

@@ -8,24 +8,27 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from audit import clock
 from governance import approvalrules, dormancy
 from governance.models import Campaign, PopulationRow, ReviewDecision, ReviewItem, ReviewTrigger, RuleApproval
 from governance.reviewing import RECALL, Verb
-from governance.reviews import apart, campaigns, closing, ending
+from governance.reviews import apart, campaigns, closing, ending, settlement
 
 from .causes import Kind
 
 
 def settle_due(limit: int = 200) -> int:
     """Close small reviews of which every item has an outcome that stands; returns how many."""
+    settlement.reopen_due()
     _end_what_is_gone(limit)
     items = ReviewItem.objects.filter(campaign=OuterRef("pk"))
-    lately = ReviewDecision.objects.filter(item__campaign=OuterRef("pk"), decided_at__gt=clock.now() - RECALL)
+    recent = clock.now() - RECALL
+    lately = ReviewDecision.objects.filter(item__campaign=OuterRef("pk"), decided_at__gt=recent)
+    elsewhere = items.filter(carried_from__decided_at__gt=recent)
     rows = Campaign.objects.filter(kind=Campaign.Kind.MICRO, state=Campaign.State.ACTIVE)
-    done = rows.filter(~Exists(items.filter(state=ReviewItem.State.IN_REVIEW)) & ~Exists(lately))
+    done = rows.filter(~Exists(items.filter(state=ReviewItem.State.IN_REVIEW)) & ~Exists(lately) & ~Exists(elsewhere))
     ids = list(done.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
     return sum(apart.each(ids, _settle))
 
@@ -45,8 +48,10 @@ def _settle(campaign_id: UUID) -> int:
     if not closing.close_answered(campaign_id):
         return 0
     trigger = ReviewTrigger.objects.select_related("agent").get(campaign=campaign_id)
+    here = Q(item__campaign=campaign_id, item__current_decision__isnull=False)
+    carried = ReviewItem.objects.filter(campaign=campaign_id, carried_from__isnull=False).values("carried_from")
     said = list(
-        ReviewDecision.objects.filter(item__campaign=campaign_id, item__current_decision__isnull=False, taken_back=None)
+        ReviewDecision.objects.filter(here | Q(pk__in=carried), taken_back=None)
         .exclude(verb=Verb.ABSTAIN)
         .select_related("decided_by")
         .order_by("-decided_at")

@@ -42,7 +42,7 @@ class ReviewItem(models.Model):
         NO_RESPONSE = "no_response", "Not answered"
         SUPERSEDED = "superseded", "Ended meanwhile"
         EXCLUDED = "excluded", "Left out"
-        CARRIED_FORWARD = "carried_forward", "Unchanged since it was kept"
+        CARRIED_FORWARD = "carried_forward", "Decided in another review"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     campaign = models.ForeignKey("Campaign", on_delete=models.PROTECT, related_name="items")
@@ -130,6 +130,12 @@ class ReviewItem(models.Model):
     def system_slug(self) -> str:
         """The short name of the system; empty where it is at none."""
         return self.system.slug if self.system else ""
+
+    @property
+    def carried_at(self) -> str:
+        """The review and the decision that it was carried from, as `review:decision`; empty where it was not."""
+        said = self.carried_from
+        return f"{said.item.campaign.slug}:{said.pk}" if said else ""
 
     @property
     def stages(self) -> int:

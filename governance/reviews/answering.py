@@ -32,7 +32,7 @@ from governance.models import (
 )
 from governance.reviewing import STRICTNESS, Verb
 
-from . import around, assigning, ending, fitting, removing, saying, violations
+from . import around, assigning, ending, fitting, removing, saying, settlement, violations
 from .errors import ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Outdated, Refused
 from .kinds import agents
 from .saying import Answer
@@ -43,10 +43,14 @@ _NOTHING: Final = ("", "")
 
 @dataclass(slots=True)
 class Submission:
-    """What became of a reviewer's drafts: what was decided, and the items of which nothing was left to decide."""
+    """What became of a reviewer's drafts: what was decided, and the items of which nothing was left to decide.
+
+    `settled` are items of other reviews about the same access, which these decisions settle too.
+    """
 
     decided: list[ReviewDecision] = field(default_factory=list)
     ended: list[ReviewItem] = field(default_factory=list)
+    settled: list[ReviewItem] = field(default_factory=list)
 
     @property
     def superseded(self) -> int:
@@ -195,7 +199,9 @@ def submit(
     told = _suggested(drafts)
     _check_fit(drafts)
     excepted = _check(drafts, by, told)
-    return Submission(_decide(drafts, by, via, amr, told, excepted) if drafts else [], ended)
+    decided = _decide(drafts, by, via, amr, told, excepted) if drafts else []
+    outcomes = [each.item.current_decision_id for each in decided if each.item.current_decision_id]
+    return Submission(decided, ended, settlement.settle(outcomes, by=by) if outcomes else [])
 
 
 def _locked(campaign: Campaign, by: Person, items: Sequence[UUID]) -> list[Draft]:

@@ -43,6 +43,7 @@ WITH worst AS (
     SELECT p.grant_id, max(d.decided_at) AS at FROM governance_reviewitem i
     JOIN governance_reviewdecision d ON d.id = coalesce(i.current_decision_id, i.carried_from_id)
         AND d.verb IN ('certify', 'reduce') AND d.decided_at > %(oldest)s
+        AND NOT EXISTS (SELECT FROM governance_takenback b WHERE b.decision_id = d.id)
     JOIN governance_populationrow p ON p.item_id = i.id WHERE i.subject_kind = 'access' GROUP BY 1
 )
 SELECT risk, count(*), count(*) FILTER (WHERE k.at > %(now)s - (%(ages)s::interval[])[risk])
@@ -66,6 +67,7 @@ WITH month AS (
     SELECT p.grant_id, d.decided_at FROM governance_reviewitem i
     JOIN governance_reviewdecision d ON d.id = coalesce(i.current_decision_id, i.carried_from_id)
         AND d.verb IN ('certify', 'reduce')
+        AND NOT EXISTS (SELECT FROM governance_takenback b WHERE b.decision_id = d.id)
     JOIN governance_populationrow p ON p.item_id = i.id WHERE i.subject_kind = 'access'
 ), last AS (
     SELECT m.at, k.grant_id, max(k.decided_at) AS said FROM month m JOIN kept k ON k.decided_at <= m.at GROUP BY 1, 2

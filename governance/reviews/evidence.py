@@ -52,6 +52,7 @@ COLUMNS: Final = (
     "event",
     "proof_event",
     "untried",
+    "carried_from",
 )
 
 
@@ -157,7 +158,7 @@ def shown(items: Collection[ReviewItem]) -> list[dict[str, Any]]:
     return list(_rows(ReviewItem.objects.filter(pk__in=ids).order_by("number"), removals, links))
 
 
-_ENDED: Final = (ReviewItem.State.NO_RESPONSE, ReviewItem.State.SUPERSEDED)
+_ENDED: Final = (ReviewItem.State.NO_RESPONSE, ReviewItem.State.SUPERSEDED, ReviewItem.State.CARRIED_FORWARD)
 
 
 def tie_out(campaign: Campaign) -> dict[str, int]:
@@ -194,7 +195,8 @@ def _rows(
     """Return the rows of items; `links` are those of the record's events that may say something of them."""
     tools, grants, assigned, events = _tools(items), _grants(items), _assigned(items), _events(links)
     answers, come_to = _answers(items), together.of([item.pk for item in items])
-    for item in items.select_related("agent", "system", "current_decision__decided_by"):
+    people = ("current_decision__decided_by", "carried_from__item__campaign")
+    for item in items.select_related("agent", "system", *people):
         decision, assignment = item.current_decision, assigned.get(item.pk)
         resolution = assignment.resolution if assignment else {}
         yield {
@@ -217,6 +219,7 @@ def _rows(
             "grants": grants[item.pk],
             **_removed(removals.get(item.pk, ()), events),
             "event": events.get((_OUTCOME, f"decision:{decision.pk}" if decision else f"item:{item.pk}"), ""),
+            "carried_from": item.carried_at,
         }
 
 
@@ -304,6 +307,7 @@ _OUTCOME, _PROOF = "outcome", "proof"
 _ABOUT: Final = {
     Action.REVIEW_DECIDED: (_OUTCOME, "decision:"),
     Action.REVIEW_NOT_ANSWERED: (_OUTCOME, "item:"),
+    Action.REVIEW_SETTLED: (_OUTCOME, "item:"),
     Action.REVIEW_SUPERSEDED: (_OUTCOME, "item:"),
     Action.REMOVAL_VERIFIED: (_PROOF, "decision:"),
 }

@@ -19,7 +19,7 @@ from entitlements.models import Person
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
 from governance.reviewing import RECALL, Bar
 
-from . import around, assigning, ending, excepting, kinds, removing, together
+from . import around, assigning, ending, excepting, kinds, removing, settlement, together
 from .errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 
 RECALLED_IN: Final = (ReviewItem.State.IN_REVIEW, ReviewItem.State.DECIDED)
@@ -155,6 +155,7 @@ def _take_back(
     if item.state == ReviewItem.State.DECIDED:
         item.state, item.current_decision = ReviewItem.State.IN_REVIEW, None
         item.save(update_fields=["state", "current_decision"])
+        settlement.reopen_due([item.pk])
     return sorted(left)
 
 

@@ -11,7 +11,7 @@ from audit import clock
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.words import Risk
 from governance import reviewing
-from governance.models import Draft
+from governance.models import Draft, ReviewDecision
 from governance.reviewing import Verb
 
 from .errors import BadAnswer, WrittenReasonRequired
@@ -62,8 +62,8 @@ def drafted(draft: Draft) -> Answer:
     return Answer(draft.verb, draft.reason_code, draft.comment, kept, limits, draft.valid_until, draft.effective_at)
 
 
-def lacking(said: Draft, risk: Risk, verdict: str) -> type[DomainError] | None:
-    """Say what a drafted answer lacks before it counts: a reason, or one in the reviewer's own words."""
+def lacking(said: Draft | ReviewDecision, risk: Risk, verdict: str) -> type[DomainError] | None:
+    """Say what an answer lacks before it counts: a reason, or one in the reviewer's own words."""
     verb = Verb(said.verb)
     if not said.reason_code and reviewing.needs_reason(verb, risk, verdict):
         return ReasonRequired

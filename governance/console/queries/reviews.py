@@ -27,7 +27,7 @@ OUTCOMES: Final = (
     ("reduce", gettext_lazy("Kept in part")),
     ("revoke", gettext_lazy("Removed")),
     ("superseded", gettext_lazy("Ended meanwhile")),
-    ("carried_forward", gettext_lazy("Unchanged since it was kept")),
+    ("carried_forward", gettext_lazy("Decided in another review")),
     ("excluded", gettext_lazy("Left out")),
     ("no_response", gettext_lazy("Not answered")),
     ("in_review", gettext_lazy("Open")),

@@ -68,6 +68,13 @@ def told_of(done: reviews.Submission, proven: int) -> str:
     if removals:
         told.append(_("You can take them back for 15 minutes."))
         told.append(_("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals})
+    if done.settled:
+        same = ngettext(
+            "%(n)d item of another review asked about the same access, and is decided too.",
+            "%(n)d items of other reviews asked about the same access, and are decided too.",
+            len(done.settled),
+        )
+        told.append(same % {"n": len(done.settled)})
     if ended:
         names = ", ".join(item.name for item in done.ended[:_NAMED])
         said = ngettext(

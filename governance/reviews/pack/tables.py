@@ -75,7 +75,6 @@ def _items(campaign: Campaign) -> QuerySet[ReviewItem]:
 def items(rows: Iterable[ReviewItem]) -> Iterator[Row]:
     """Each item with its outcome; what was carried forward says from which answer of which review."""
     for row in rows:
-        carried = row.carried_from
         yield {
             "item": row.number,
             "item_id": str(row.pk),
@@ -87,7 +86,7 @@ def items(rows: Iterable[ReviewItem]) -> Iterator[Row]:
             "risk": row.risk,
             "outcome": row.current_decision.verb if row.current_decision else row.state,
             "exclusion_reason": row.exclusion_reason,
-            "carried_from": f"{carried.item.campaign.slug}:{carried.pk}" if carried else "",
+            "carried_from": row.carried_at,
         }
 
 

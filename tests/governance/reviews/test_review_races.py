@@ -168,3 +168,30 @@ def test_whoever_answered_the_first_stage_names_nobody_for_the_second() -> None:
         )
 
         assert (submitted, handed) in {("done", "not_the_reviewer"), ("nothing_to_submit", "done")}
+
+
+def test_the_same_access_answered_in_three_reviews_at_once_gets_one_outcome_in_each_and_no_deadlock() -> None:
+    company, _ = worlds.found()
+    for round_ in range(4):
+        bots = [make.agent(f"same-{round_}-{number}", sponsor=company.sofia) for number in range(3)]
+        for bot in bots:
+            make.grant(bot, worlds.low(company), people=[company.alice], lasts=timedelta(days=60))
+        asked = []
+        for name in "abc":
+            until, scope = clock.now() + timedelta(days=1), {"agents": [bot.slug for bot in bots]}
+            made = reviews.make(f"{name}-{round_}", name="Same", due_at=until, scope=scope, by=company.ana)
+            reviews.activate(made.pk, by=company.ana)
+            asked.append(made)
+            for item in ReviewItem.objects.filter(campaign=made):
+                reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+
+        told = at_once(
+            *(lambda pk=each.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI) for each in asked)
+        )
+
+        assert set(told) <= {"done", "nothing_to_submit"}
+        assert not ReviewItem.objects.filter(campaign__in=asked, state="in_review").exists()
+        assert not Assignment.objects.filter(item__campaign__in=asked, state="assigned").exists()
+        settled = ReviewItem.objects.filter(campaign__in=asked, state="carried_forward")
+        events = timeline.of("campaign", asked[0].slug).filter(action=Action.REVIEW_SETTLED).count()
+        assert events == settled.filter(campaign=asked[0]).count()
