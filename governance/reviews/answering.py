@@ -43,10 +43,7 @@ _NOTHING: Final = ("", "")
 
 @dataclass(slots=True)
 class Submission:
-    """What became of a reviewer's drafts: what was decided, and the items of which nothing was left to decide.
-
-    `settled` are items of other reviews about the same access, which these decisions settle too.
-    """
+    """What became of a reviewer's drafts: what was decided, what had ended, what else is settled in other reviews."""
 
     decided: list[ReviewDecision] = field(default_factory=list)
     ended: list[ReviewItem] = field(default_factory=list)
@@ -200,8 +197,7 @@ def submit(
     _check_fit(drafts)
     excepted = _check(drafts, by, told)
     decided = _decide(drafts, by, via, amr, told, excepted) if drafts else []
-    outcomes = [each.item.current_decision_id for each in decided if each.item.current_decision_id]
-    return Submission(decided, ended, settlement.settle(outcomes, by=by) if outcomes else [])
+    return Submission(decided, ended, settlement.settle(decided, by=by))
 
 
 def _locked(campaign: Campaign, by: Person, items: Sequence[UUID]) -> list[Draft]:

@@ -91,15 +91,22 @@ class _Facts:
     causes: Mapping[UUID, str]
 
 
-def settle(decisions: Collection[UUID], *, by: Person) -> list[ReviewItem]:
-    """Settle what these decisions of a submission by somebody settle elsewhere, in its transaction; returns the items.
+def settle(decided: Sequence[ReviewDecision], *, by: Person) -> list[ReviewItem]:
+    """Settle what the decisions of a submission settle elsewhere, in its transaction; returns the items.
 
-    `decisions` are the outcomes of items that were just decided, and what they cut works already.
+    What the decisions cut works already. An item that waits for its second stage settles nothing yet.
     """
+    outcomes = {each.item.current_decision_id for each in decided}
+    return _settle({pk for pk in outcomes if pk is not None}, by=by)
+
+
+def _settle(decisions: Collection[UUID], *, by: Person) -> list[ReviewItem]:
     pairs = _pairs(decisions)
     held = _hold(pairs, ReviewItem.State.IN_REVIEW, [Campaign.State.ACTIVE])
     if len(held) < len(pairs):
         transaction.on_commit(lambda: _settle_busy(decisions, by), robust=True)
+    if not held:
+        return []
     sources = _sources({pairs[pk] for pk in held})
     known = _facts(held, list(sources.values()))
     fitting = {item: sources[pairs[pk]] for pk, item in held.items() if _fits(item, sources[pairs[pk]], known)}
@@ -138,7 +145,7 @@ def _settle_busy(decisions: Collection[UUID], by: Person) -> None:
         for campaign in sorted({item.campaign_id for item in items}):
             cursor.execute("SELECT FROM governance_campaign WHERE id = %s FOR SHARE", [campaign])
     list(items.select_for_update(of=("self",)).values_list("pk"))
-    settle(decisions, by=by)
+    _settle(decisions, by=by)
 
 
 @transaction.atomic
@@ -194,6 +201,8 @@ def _where(decision: ReviewDecision) -> dict[str, str | int]:
 
 def _pairs(decisions: Collection[UUID]) -> dict[UUID, UUID]:
     """Return the open items about the same access, each with the decision that may settle it."""
+    if not decisions:
+        return {}
     with connection.cursor() as cursor:
         cursor.execute(_SAME, {"decisions": list(decisions)})
         return dict(cursor.fetchall())

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from audit import clock, timeline
 from audit.actions import Action
@@ -17,6 +17,7 @@ from entitlements.errors import DomainError
 from entitlements.models import Grant, Person
 from governance import reviews
 from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
+from scripts.devservers import until
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -195,3 +196,28 @@ def test_the_same_access_answered_in_three_reviews_at_once_gets_one_outcome_in_e
         settled = ReviewItem.objects.filter(campaign__in=asked, state="carried_forward")
         events = timeline.of("campaign", asked[0].slug).filter(action=Action.REVIEW_SETTLED).count()
         assert events == settled.filter(campaign=asked[0]).count()
+
+
+def test_an_item_that_is_busy_holds_up_no_decision_and_is_settled_once_it_is_free() -> None:
+    company, _ = worlds.found()
+    bot = make.agent("busy", sponsor=company.sofia)
+    make.grant(bot, worlds.low(company), people=[company.alice], lasts=timedelta(days=60))
+    here, there = (
+        reviews.make(
+            name, name=name, due_at=clock.now() + timedelta(days=1), scope={"agents": ["busy"]}, by=company.ana
+        )
+        for name in ("here", "there")
+    )
+    for each in (here, there):
+        reviews.activate(each.pk, by=company.ana)
+    reviews.save_draft(worlds.item(here).pk, worlds.KEEP, by=company.sofia, rev=0)
+
+    with ThreadPoolExecutor(1) as lane:
+        with transaction.atomic():
+            ReviewItem.objects.select_for_update().get(campaign=there)
+            done = lane.submit(at_once, lambda: reviews.submit(here.pk, by=company.sofia, via=ReviewDecision.Via.UI))
+            assert until(ReviewDecision.objects.filter(item__campaign=here).exists, 20)
+            assert worlds.item(there).state == "in_review"
+        assert done.result() == ["done"]
+
+    assert worlds.item(there).carried_from == worlds.item(here).current_decision
