@@ -14,7 +14,6 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 
 from audit import clock, log
-from audit.actions import Action
 from entitlements import independence
 from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.models import Person
@@ -32,7 +31,7 @@ from governance.models import (
 )
 from governance.reviewing import STRICTNESS, Verb
 
-from . import around, assigning, ending, fitting, removing, saying, settlement, violations
+from . import around, assigning, ending, fitting, recorded, removing, saying, settlement, violations
 from .errors import ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheReviewer, NotUnderWay, Outdated, Refused
 from .kinds import agents
 from .saying import Answer
@@ -246,8 +245,6 @@ def _check_fit(drafts: Sequence[Draft]) -> None:
 
 _TOLD: Final = 50
 """How many answers one refusal names."""
-
-
 type _Excepted = Mapping[UUID, Sequence[CombinationException]]
 
 
@@ -258,9 +255,7 @@ def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, s
     """
     voices = {draft.assignment.reviewer or by for draft in drafts} | {by}
     accounts = {voice: independence.accounts_of(voice) for voice in voices}
-    answering = {
-        draft.assignment.item_id: [*accounts[by], *accounts[draft.assignment.reviewer or by]] for draft in drafts
-    }
+    behind = {each.assignment.item_id: [*accounts[by], *accounts[each.assignment.reviewer or by]] for each in drafts}
     lacking: DomainError | None = None
     for stage, of_stage in groupby(sorted(drafts, key=_stage), key=_stage):
         answers = list(of_stage)
@@ -277,7 +272,7 @@ def _check(drafts: Sequence[Draft], by: Person, told: Mapping[UUID, tuple[str, s
             lacks = saying.lacking(draft, Risk(item.risk), verdict)
             if lacks is not None and lacking is None:
                 lacking = lacks(item=str(item.pk), agent=item.agent_slug or item.name)
-    excepted = violations.check(drafts, answering)
+    excepted = violations.check(drafts, behind)
     if lacking is not None:
         raise lacking
     return excepted
@@ -360,7 +355,7 @@ def _conclude(decisions: Sequence[ReviewDecision], excepted: _Excepted) -> None:
         if each.item.subject_kind == ReviewItem.Subject.AGENT and each.reason_code == reviewing.NOT_MINE:
             agents.pass_on(each)
     grants = removing.grants_of([decision.item_id for decision in decisions])
-    for action, of_action in groupby(sorted(decisions, key=_action), key=_action):
+    for action, of_action in groupby(sorted(decisions, key=recorded.action), key=recorded.action):
         log.record_many(
             action,
             [
@@ -371,58 +366,12 @@ def _conclude(decisions: Sequence[ReviewDecision], excepted: _Excepted) -> None:
                         *(f"combination_exception:{known.pk}" for known in excepted.get(each.item_id, ())),
                     ],
                     reason=each.comment,
-                    detail=_told(each) | _covered(excepted.get(each.item_id, ())),
+                    detail=recorded.detail(each, excepted.get(each.item_id, ())),
                 )
                 for each in of_action
             ],
             by=decisions[0].decided_by.principal,
         )
-
-
-def _action(decision: ReviewDecision) -> Action:
-    return Action.REVIEW_ABSTAINED if decision.verb == Verb.ABSTAIN else Action.REVIEW_DECIDED
-
-
-def _covered(exceptions: Sequence[CombinationException]) -> dict[str, Any]:
-    """Name the exceptions without which an answer would have been refused, as they were then."""
-    if not exceptions:
-        return {}
-    return {
-        "exceptions": [
-            {
-                "exception": str(each.pk),
-                "policy": each.rule.name,
-                "version": each.rule.number,
-                "control": each.control,
-                "given_by": each.given_by.login,
-                "expires_at": each.expires_at.isoformat(),
-            }
-            for each in exceptions
-        ]
-    }
-
-
-def _told(decision: ReviewDecision) -> dict[str, Any]:
-    asked = decision.assignment.reviewer
-    told: dict[str, Any] = {
-        "verb": decision.verb,
-        "reason_code": decision.reason_code,
-        "via": decision.via,
-        "stage": decision.stage,
-        "kept_lines": len(decision.kept_lines),
-        "risk": decision.item.risk,
-    }
-    if asked is not None and asked.pk != decision.decided_by_id:
-        told["in_place_of"] = asked.login
-    if decision.limits:
-        told["limits"] = decision.limits
-    if decision.valid_until:
-        told["valid_until"] = decision.valid_until.isoformat()
-    if decision.effective_at:
-        told["effective_at"] = decision.effective_at.isoformat()
-    if decision.bulk_op:
-        told["bulk_op"] = str(decision.bulk_op)
-    return told
 
 
 def _settle(decisions: Sequence[ReviewDecision]) -> None:

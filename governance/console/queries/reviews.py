@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import Count, Prefetch, QuerySet
@@ -13,14 +12,13 @@ from django.utils.translation import gettext_lazy
 
 from audit import clock
 from entitlements import independence
-from entitlements.models import Grant, Person, Role
+from entitlements.models import Grant, Person
 from entitlements.words import Risk
 from governance import charts, plots, reviewing, reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews import answering, fitting, recalling, reminding, scoping, staging, tallies, usage, violations
-from governance.separation import Completed
 
-from . import advising, kindwords
+from . import advising, kindwords, openviolations
 
 OUTCOMES: Final = (
     ("certify", gettext_lazy("Kept")),
@@ -170,29 +168,6 @@ def _with_lines(rows: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """An SoD violation that an item takes part in: the policy, the exception that covers it, and where to ask for one.
-
-    `is_own`: the reader gave the exception, so it does not count for her answer.
-    """
-
-    policy: str
-    sentence: str
-    agent: str
-    link: str
-    form: str
-    is_covered: bool
-    is_own: bool
-    given_by: str = ""
-    until: datetime | None = None
-
-
-def security() -> list[Person]:
-    """Return who may give an exception, by name."""
-    return list(Person.objects.holding(Role.SECURITY).filter(is_active=True).order_by("name"))
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One item as the workbench shows it, with what the reviewer drafted."""
 
@@ -204,7 +179,7 @@ class Row:
     person: Person | None = None
     told: Sequence[str] = ()
     level: Risk = Risk.LOW
-    violations: Sequence[Violation] = ()
+    violations: Sequence[openviolations.Violation] = ()
 
     @property
     def has_parts(self) -> bool:
@@ -351,7 +326,7 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
             person,
             told.get(item.pk, ()),
             violations.level(item, broken.get(item.pk, ())),
-            [_violation(item, each, accounts) for each in broken.get(item.pk, ())],
+            [openviolations.shown(item, each, accounts) for each in broken.get(item.pk, ())],
         )
         for item in items
     ]
@@ -359,21 +334,6 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
 
 def _waiting(items: Iterable[ReviewItem]) -> list[ReviewItem]:
     return [item for item in items if item.state == ReviewItem.State.IN_REVIEW]
-
-
-def _violation(item: ReviewItem, known: Completed, accounts: Collection[int]) -> Violation:
-    given = known.exception
-    return Violation(
-        policy=known.rule.name,
-        sentence=known.rule.sentence,
-        agent=known.agent.name,
-        link=violations.link(item),
-        form=f"/rules/{known.rule.pk}/?agent={known.agent.slug}",
-        is_covered=given is not None,
-        is_own=given is not None and given.given_by_id in accounts,
-        given_by=given.given_by.name if given else "",
-        until=given.expires_at if given else None,
-    )
 
 
 def _advice(item: ReviewItem) -> advising.Advice | None:

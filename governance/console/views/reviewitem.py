@@ -18,7 +18,7 @@ from entitlements.models import Person
 from governance import reviewing, reviews
 from governance.api.matrix import MATRIX
 from governance.console import doors
-from governance.console.queries import reviewdetail
+from governance.console.queries import openviolations, reviewdetail
 from governance.console.queries import reviews as read
 from governance.console.tags import REASONS
 from governance.models import (
@@ -83,7 +83,7 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
         "story": _story(row, person),
         "uncovered": (uncovered := [each for each in beside["row"].violations if not each.is_covered or each.is_own]),
-        "security": read.security() if uncovered else [],
+        "security": openviolations.security() if uncovered else [],
         "may_give": bool(MATRIX["combination-exceptions", "POST"].roles & doors.caller(request).roles),
         **beside,
     }
