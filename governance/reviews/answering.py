@@ -36,8 +36,7 @@ from .errors import ConflictOfInterest, MayNotReview, NothingToSubmit, NotTheRev
 from .kinds import agents
 from .saying import Answer
 
-_FIRST: Final = 0
-_NOTHING: Final = ("", "")
+_FIRST, _NOTHING = 0, ("", "")
 
 
 @dataclass(slots=True)
@@ -103,9 +102,8 @@ def save_draft(
 def _check_violations(assignment: Assignment, draft: Draft, by: Person) -> None:
     """Refuse a draft that keeps an open violation, beside what the other drafts cut. Raises ViolationOpen."""
     campaign, item = assignment.item.campaign, assignment.item_id
-    others = (
-        drafts_of(campaign, by).exclude(assignment=assignment).filter(assignment__item__agent=assignment.item.agent)
-    )
+    beside = drafts_of(campaign, by).exclude(assignment=assignment)
+    others = beside.filter(assignment__item__agent=assignment.item.agent)
     accounts = {each for voice in {by, assignment.reviewer or by} for each in independence.accounts_of(voice)}
     violations.check([draft, *others.select_related("assignment__item")], {item: accounts}, only=item)
 

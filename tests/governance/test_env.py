@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from governance import env
+from governance import env, variables
 from governance.env import BadEnvironmentError, Secret
 
 KEY = "A" * 43
@@ -10,7 +10,7 @@ KEY = "A" * 43
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in env.TABLE:
+    for name in variables.TABLE:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(f"{name}_FILE", raising=False)
 

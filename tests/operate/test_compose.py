@@ -21,7 +21,7 @@ import pytest
 import uvicorn
 import yaml
 
-from governance import edge, env
+from governance import edge, variables
 from scripts import devstack
 from scripts.devservers import free_port, until
 from tests.architecture import tree
@@ -61,7 +61,7 @@ def test_a_service_says_whether_it_is_well_and_comes_back(name: str) -> None:
 def test_secrets_come_from_files_alone(name: str) -> None:
     given = SERVICES[name].get("environment", {})
     mounted = {f"/run/secrets/{secret}" for secret in SERVICES[name].get("secrets", [])}
-    secret_names = {row.name for row in env.TABLE.values() if row.is_secret}
+    secret_names = {row.name for row in variables.TABLE.values() if row.is_secret}
     assert not given.keys() & secret_names
     assert not [key for key in given if re.search("PASSWORD|SECRET|TOKEN(?!S)|KEY", key) and not key.endswith("_FILE")]
     assert {value for value in given.values() if str(value).startswith("/run/secrets/")} <= mounted
@@ -71,12 +71,14 @@ def test_secrets_come_from_files_alone(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_is_one_that_the_product_reads(name: str) -> None:
     unknown = [
-        key for key in OURS[name]["environment"] if key not in env.TABLE and key.removesuffix("_FILE") not in env.TABLE
+        key
+        for key in OURS[name]["environment"]
+        if key not in variables.TABLE and key.removesuffix("_FILE") not in variables.TABLE
     ]
     assert unknown == []
 
 
-@pytest.mark.parametrize("name", env.TABLE)
+@pytest.mark.parametrize("name", variables.TABLE)
 def test_every_documented_variable_reaches_the_containers(name: str) -> None:
     """DEMO and DEBUG are for one machine alone; the database's other addresses have one holder each."""
     given = {*OURS["gateway"]["environment"], *OURS["sealer"]["environment"], *OURS["migrate"]["environment"]}

@@ -36,7 +36,9 @@ def twin_of(person: Person) -> Person:
 def test_what_stands_against_one_account_stands_against_each_of_that_person(who: str, said: str) -> None:
     company, grant = worlds.found()
     if who == "sofia":
-        Grant.objects.filter(pk=grant.pk).update(request_id=company.ask("now", by=company.sofia).pk)
+        Grant.objects.filter(pk=grant.pk).update(
+            request_id=company.ask("now", by=company.sofia, people=[company.bob]).pk
+        )
     item = worlds.item(worlds.campaign(company))
     twin = twin_of(company.named(who))
     give(item, twin)

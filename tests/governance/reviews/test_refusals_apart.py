@@ -46,7 +46,7 @@ def test_nothing_is_decided_before_a_campaign_begins_or_after_it_closes(company:
 
 def test_the_requester_decides_nothing_about_what_they_requested(company: Company) -> None:
     grant = worlds.granted(company)
-    request = company.ask("now", by=company.sofia)
+    request = company.ask("now", by=company.sofia, people=[company.bob])
     Grant.objects.filter(pk=grant.pk).update(request_id=request.pk)
     item = worlds.item(worlds.campaign(company))
     assert worlds.live(item).reviewer == company.sam

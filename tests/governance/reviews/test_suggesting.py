@@ -158,7 +158,7 @@ def test_an_orphan_a_drifted_tool_and_a_request_that_no_person_approved_are_look
     for name in ("now", "convert", "remove", "wipe"):
         used(grant, name, 5)
     Tool.objects.filter(name="wipe").update(state="quarantined")
-    request = company.ask("now")
+    request = company.ask("now", people=[company.bob])
     Grant.objects.filter(pk=grant.pk).update(request_id=request.pk)
     people.disable(company.sofia, by=SYSTEM, reason="left")
 

@@ -1,0 +1,123 @@
+"""Every environment variable that the product reads, with its meaning and what holds when it is not set."""
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One row of the table: a name, what it means, and what holds when it is not set (None: it must be)."""
+
+    name: str
+    meaning: str
+    default: str | None = None
+    _: KW_ONLY
+    is_secret: bool = False
+
+
+TABLE: Mapping[str, Variable] = {
+    row.name: row
+    for row in (
+        Variable(
+            "SECRET_KEY",
+            "Signs sessions, CSRF tokens and known devices, and nothing else. At least 50 characters.",
+            is_secret=True,
+        ),
+        Variable(
+            "KEY_ENCRYPTION_KEY",
+            "Encrypts signing keys, upstream secrets and personal data at rest: 32 bytes in base64url. "
+            "Back it up apart from the database; a database backup is useless without it.",
+            is_secret=True,
+        ),
+        Variable(
+            "KEY_ENCRYPTION_KEY_PREVIOUS",
+            "Another key-encryption key that is still read, while `manage.py reseal` replaces it; then empty again.",
+            "",
+            is_secret=True,
+        ),
+        Variable("DATABASE_URL", "PostgreSQL as the role that serves: `postgresql://mandate_app:...`.", is_secret=True),
+        Variable("MIGRATE_DATABASE_URL", "PostgreSQL as the owner; only `migrate` needs it.", "", is_secret=True),
+        Variable(
+            "SEAL_DATABASE_URL", "PostgreSQL as the sealer's role; only `manage.py seal` needs it.", "", is_secret=True
+        ),
+        Variable("REDIS_URL", "Redis or Valkey: task queue and rate limits, never authority.", is_secret=True),
+        Variable("CONSOLE_URL", "Public address of the console, the API and the issuers.", "http://localhost:8000"),
+        Variable("GATEWAY_URL", "Public address of the gateway.", "http://localhost:8001"),
+        Variable("ALLOWED_HOSTS", "Host names to answer to, separated by commas; else the one of CONSOLE_URL.", ""),
+        Variable(
+            "BEHIND_TLS_PROXY",
+            "Whether a proxy ends TLS and *sets* `X-Forwarded-Proto`, dropping a client's own.",
+            "false",
+        ),
+        Variable(
+            "TRUSTED_PROXIES",
+            "Addresses or networks of your proxies, separated by commas. `X-Forwarded-For` is read from them alone, "
+            "from the right and past those named here; empty: from none.",
+            "",
+        ),
+        Variable("ANCHOR_FILE", "Append-only file, kept elsewhere, that receives each signed checkpoint.", ""),
+        Variable(
+            "SEAL_KEY_FILE", "PEM file with the sealer's Ed25519 private key; only `manage.py seal` needs it.", ""
+        ),
+        Variable(
+            "ALIVE_FILE",
+            "File that sealer, worker and beat touch while they work; `governance.probe` reads its age.",
+            "",
+        ),
+        Variable("TIME_STAMP_URL", "Time-stamping authority (RFC 3161) that stamps each evidence pack, if any.", ""),
+        Variable("TIME_STAMP_CA_FILE", "PEM file with the root certificates of TIME_STAMP_URL, which needs it.", ""),
+        Variable(
+            "DEMO", "Whether upstreams and issuers on loopback, and http, are allowed. Never in production.", "false"
+        ),
+        Variable("DEBUG", "Whether Django shows tracebacks in the browser. Never in production.", "false"),
+        Variable("OIDC_ISSUER", "The company's sign-in: its issuer address; a trusted issuer of the same name.", ""),
+        Variable("OIDC_CLIENT_ID", "Our client identifier there; needed with OIDC_ISSUER.", ""),
+        Variable("OIDC_CLIENT_SECRET", "Our client secret there.", "", is_secret=True),
+        Variable("OIDC_NAME", "What the button of the company's sign-in says.", "Company sign-in"),
+        Variable(
+            "MAIL_URL",
+            "Where mail is handed in: `smtp://user:password@host:587` (STARTTLS) or `smtps://user:password@host:465`. "
+            "Without it no mail is sent.",
+            "",
+            is_secret=True,
+        ),
+        Variable("MAIL_FROM", "Whom our mail comes from; needed with MAIL_URL.", ""),
+        Variable(
+            "PRIVATE_NETWORKS",
+            "Networks that are not public and may be reached all the same, separated by commas (`10.20.0.0/16`): the "
+            "company's own MCP servers and issuers. Still https alone.",
+            "",
+        ),
+        Variable("NODE_ID", "Name of this gateway node in receipts; else made of host and process.", ""),
+        Variable(
+            "METRICS_TOKEN",
+            "What Prometheus sends as `Authorization: Bearer`; without it `/metrics` is not served (but for DEMO).",
+            "",
+            is_secret=True,
+        ),
+        Variable("DISCOVERY_MINUTES", "How often each system is asked for its tools; less often while it fails.", "15"),
+        Variable("DORMANT_WARN_DAYS", "After so many days without use an agent is shown as unused.", "30"),
+        Variable("DORMANT_ASK_DAYS", "After so many its sponsor is asked whether it is still needed.", "45"),
+        Variable("DORMANT_SUSPEND_DAYS", "After so many it is stopped, unless somebody kept it.", "90"),
+        Variable(
+            "SIGN_IN_MAX_AGE_MINUTES",
+            "How old a person's sign-in may be when an ID token or an ID-JAG tells of it; then they sign in again.",
+            "720",
+        ),
+        Variable("EPHEMERAL_AGENT_HOURS", "How long an ephemeral agent may exist at most.", "24"),
+        Variable("CLIENT_HIDE_DAYS", "After so many days without use an agent's client is shown as unused.", "30"),
+        Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),
+        Variable("CLIENT_DELETE_DAYS", "After so many it is put away for good.", "180"),
+        Variable(
+            "REVIEW_CARE_BY_NAME", "Show how reviewers answered by name; else to each her own, to others together.", "0"
+        ),
+        Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
+        Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
+        Variable(
+            "RATE_LIMIT_SIGN_IN",
+            "After so many failed sign-ins in 15 minutes, by login and by source, more wait; known devices never.",
+            "30",
+        ),
+        Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
+    )
+}
