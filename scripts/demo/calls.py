@@ -151,9 +151,9 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 async def signed_by_us(stage: Stage, receipt: str) -> bool:
-    """Say whether a key that our identity issuer publishes has signed the receipt."""
+    """Say whether a key that is published for what is kept has signed the receipt."""
     async with stage.player.http() as http:
-        keys = (await http.get(f"{stage.world['idp']['issuer']}/jwks.json")).json()
+        keys = (await http.get(f"{stage.world['console']}/records/jwks.json")).json()
     return bool(jws.deserialize_compact(receipt, jwk.KeySet.import_key_set(keys), algorithms=["ES256"]).payload)
 
 

@@ -135,7 +135,8 @@ def _submit(stage: Stage, who: str) -> dict[str, Any]:
 def _removals(removals: list[dict[str, Any]]) -> list[str]:
     """See that every call that the cuts took away was decided again, and denied; say so. Raises DoesNotHold."""
     check(len(removals) == 2, f"another number of cuts: {removals}")  # noqa: PLR2004 - one reduced, one removed
-    calls = [call for removal in removals for call in removal["probe"]["calls"]]
+    probed = [call for removal in removals for call in removal["probe"]["calls"]]
+    calls = [call for call in probed if call["expected"] == "denied"]
     proven = all(removal["state"] == "verified" for removal in removals)
     check(proven and calls and not any(call["allowed"] for call in calls), f"the cuts are not proven: {removals}")
     return [f"{call['tool']} for {call['person'] or 'itself'}: {call['code']}" for call in calls]
