@@ -186,14 +186,14 @@ def system(certificates: Certificates) -> Iterator[str]:
     server, port = MCPServer("clock"), free_port()
 
     @server.tool(annotations=ToolAnnotations(read_only_hint=True))
-    def read_clock(zone: str) -> str:
-        """Read the clock of a time zone."""
+    def get_current_time(zone: str) -> str:
+        """Get the current time of a time zone."""
         return f"It is noon in {zone}."
 
     @server.tool(annotations=ToolAnnotations(read_only_hint=True))
-    def list_zones() -> list[str]:
-        """List the time zones it knows."""
-        return ["Europe/Paris", "UTC"]
+    def convert_time(time: str, zone: str) -> str:
+        """Convert a time to another time zone."""
+        return f"{time} in {zone}"
 
     app = server.streamable_http_app(host=certificates.name)
     serving = uvicorn.Server(

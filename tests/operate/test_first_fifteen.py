@@ -337,7 +337,7 @@ def first_call(olga: Visitor, installation: Installation, secret: str) -> str:
     olga.press("Connect a client", within="li#client")
     snippet = olga.page.locator("#snippet").inner_text()
     told = _bash(snippet, secret, installation)
-    assert "read_clock" in told, told
+    assert "get_current_time" in told, told
     call = snippet.partition("\n\n")[0] + "\n" + _CALL % installation.gateway
     assert "It is noon in Europe/Paris." in _bash(call, secret, installation)
     for key in ("client", "call"):
@@ -348,8 +348,8 @@ def first_call(olga: Visitor, installation: Installation, secret: str) -> str:
 
 _CALL = """curl -s %s/gw/clock/mcp -H "Authorization: Bearer $TOKEN" \\
   -H "Content-Type: application/json" -H "Accept: application/json, text/event-stream" \\
-  -H "MCP-Protocol-Version: 2026-07-28" -H "Mcp-Method: tools/call" -H "Mcp-Name: read_clock" \\
-  -d '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"read_clock","arguments":{"zone":"Europe/Paris"},
+  -H "MCP-Protocol-Version: 2026-07-28" -H "Mcp-Method: tools/call" -H "Mcp-Name: get_current_time" \\
+  -d '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_current_time","arguments":{"zone":"Europe/Paris"},
   "_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}'
 """
 

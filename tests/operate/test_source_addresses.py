@@ -76,7 +76,7 @@ def test_no_other_module_reads_who_a_proxy_says_that_it_came_from() -> None:
         if reading.search(path.read_text())
     }
     servers = {"entitlements/gateway/http.py", "governance/front.py"}  # they hand on whom they were reached by
-    assert readers == {"audit/client_address.py", "governance/env.py", *servers}
+    assert readers == {"audit/client_address.py", "governance/variables.py", *servers}
 
 
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3"])
