@@ -349,7 +349,8 @@ def first_call(olga: Visitor, installation: Installation, secret: str) -> str:
 _CALL = """curl -s %s/gw/clock/mcp -H "Authorization: Bearer $TOKEN" \\
   -H "Content-Type: application/json" -H "Accept: application/json, text/event-stream" \\
   -H "MCP-Protocol-Version: 2026-07-28" -H "Mcp-Method: tools/call" -H "Mcp-Name: get_current_time" \\
-  -d '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_current_time","arguments":{"zone":"Europe/Paris"},
+  -d '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_current_time",
+  "arguments":{"zone":"Europe/Paris"},
   "_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}'
 """
 
