@@ -14,7 +14,7 @@ class DomainError(Exception):
     secrets.
     """
 
-    code: ClassVar[str] = "refused"
+    code: str = "refused"
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
 
     def __init__(self, message: str = "", **detail: object) -> None:

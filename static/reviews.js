@@ -59,7 +59,7 @@
 
   // ------------------------------------------------------------------------------------------- keeping drafts
 
-  const timers = new Map(), busy = new Set();
+  const timers = new Map(), busy = new Set(), drafted = new Set(rows.filter((row) => row.dataset.verb));
 
   // What could not be sent outlives a reload of this tab, and nothing else; what another page of the list keeps stays.
   const revision = (row) => row.querySelector("[data-rev]");
@@ -102,7 +102,8 @@
     }
     if (isKept) {
       row.querySelector("[data-said]").textContent = state.verb ? words.kept : "";
-      words.drafted = told.drafted;
+      if (state.verb) drafted.add(row); else drafted.delete(row);
+      words.drafted = Math.max(told.drafted, drafted.size); // answers overtake each other, and each counts for itself
       if (!conflicts.has(row)) row.querySelector("[data-conflict]").hidden = true;
       if (waiting.has(row)) send(row);
     } else {

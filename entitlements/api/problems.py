@@ -153,10 +153,14 @@ def record(refusal: DomainError, status: int, *, by: Principal | None, about: It
         refusals.record(refusal, by=by, about=[link for link in about if LINK.fullmatch(link)])
 
 
+class _FrameworkRefusal(DomainError):
+    """A refusal by the framework, whose code is known only when it happens."""
+
+
 def _named(code: str, message: str) -> DomainError:
     """Make a refusal with a code of the framework's own errors."""
-    kind = type("FrameworkRefusal", (DomainError,), {"__doc__": message, "code": code})
-    named: DomainError = kind(message)
+    named = _FrameworkRefusal(message)
+    named.code = code
     return named
 
 

@@ -2,6 +2,7 @@
 
 from difflib import unified_diff
 
+from entitlements.api import problems
 from scripts import reference
 
 
@@ -11,3 +12,9 @@ def test_the_generated_reference_is_up_to_date() -> None:
         assert kept == text, "\n".join(
             [f"{name} is stale: run `make reference`", *unified_diff(kept.splitlines(), text.splitlines(), n=0)]
         )
+
+
+def test_a_refusal_in_the_words_of_the_framework_adds_no_code_to_the_reference() -> None:
+    refusal = problems._named("method_not_allowed", 'Method "PROPFIND" not allowed.')
+    assert (refusal.code, refusal.message) == ("method_not_allowed", 'Method "PROPFIND" not allowed.')
+    assert "PROPFIND" not in reference.pages()["codes.md"]
