@@ -55,7 +55,7 @@ bench: bootstrap .venv-bench/installed
 
 # The compose file in a real container engine, as root and as an ordinary user: docs/operate/install.md. Wants root.
 engine: bootstrap
-	@$(PYTHON) -m tests.engine $(ARGS)
+	@$(STACK) env DJANGO_SETTINGS_MODULE=governance.settings $(PYTHON) -m tests.engine $(ARGS)
 
 # The pages of docs/reference that are generated; a test compares them.
 reference: bootstrap

@@ -41,7 +41,6 @@ from tests.engine.deployment import (
     names,
 )
 from tests.operate import outside
-from tests.operate.test_backup import commands
 from tests.operate.test_first_fifteen import Installation, walk
 
 ORDINARY = 1500
@@ -160,12 +159,12 @@ def _killed(made: Deployment, service: str) -> str:
 
 def _restored(made: Deployment) -> None:
     """Run the commands of docs/operate/backup.md: back up, lose the database, restore."""
-    for command in commands("Back up"):
+    for command in outside.commands("backup.md", "Back up"):
         made._as_user(command)
     made.compose("down")
     shutil.rmtree(made.root / "data/postgres")
     made._as_user("scripts/install --host " + f"{CONSOLE} --gateway-host {GATEWAY}")
-    for command in commands("Restore"):
+    for command in outside.commands("backup.md", "Restore"):
         made._as_user(command)
     made.compose("up --detach --wait")
     made.wait_healthy()

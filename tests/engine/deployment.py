@@ -86,8 +86,9 @@ class Deployment:
 
     def install(self) -> None:
         """Clone under a strict umask, add the company's authorities, and prepare `.env` and the secrets."""
-        origin = tree.ROOT
-        self._as_user(f"umask 077 && git clone --quiet --no-local {origin} mandate", self.folder)
+        clone = ["git", "clone", "--quiet", "--no-local", tree.ROOT, self.root]
+        subprocess.run(clone, check=True, umask=0o077)  # by root, who owns the origin
+        subprocess.run(["chown", "-R", f"{self.uid}:{self.uid}", self.root], check=True)
         for name, file in self.authorities.items():
             (self.root / "deploy/ca" / f"{name}.crt").write_bytes(file.read_bytes())
         ports = f"--http-port {HTTP_PORT} --https-port {HTTPS_PORT}"

@@ -23,6 +23,14 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import ToolAnnotations
 
 from scripts.devservers import free_port, until
+from tests.architecture import tree
+
+
+def commands(page: str, heading: str) -> list[str]:
+    """Return the commands that a page of docs/operate shows under a heading."""
+    sections = re.split(r"^## ", (tree.ROOT / "docs/operate" / page).read_text(), flags=re.MULTILINE)
+    block = next(part for part in sections if part.startswith(heading)).split("```sh\n")[1].split("```")[0]
+    return [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
 
 
 @dataclass(frozen=True)

