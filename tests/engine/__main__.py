@@ -122,7 +122,10 @@ def _run(folder: Path, uid: int, images: dict[str, str]) -> None:
 
 def _up(made: Deployment) -> str:
     began = time.monotonic()
-    made.compose("up --detach --wait")
+    try:
+        made.compose("up --detach --wait")
+    except Failed as problem:
+        raise Failed(f"{problem}\n{made.compose('logs --no-color --tail 30')}") from problem
     check(made.is_healthy(), "not all are healthy")
     took = time.monotonic() - began
     check(took < HEALTHY_WITHIN, f"it took {took:.0f} s until all were healthy")

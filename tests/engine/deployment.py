@@ -86,7 +86,7 @@ class Deployment:
 
     def install(self) -> None:
         """Clone under a strict umask, add the company's authorities, and prepare `.env` and the secrets."""
-        clone = ["git", "clone", "--quiet", "--no-local", tree.ROOT, self.root]
+        clone: list[str | Path] = ["git", "clone", "--quiet", "--no-local", tree.ROOT, self.root]
         subprocess.run(clone, check=True, umask=0o077)  # by root, who owns the origin
         subprocess.run(["chown", "-R", f"{self.uid}:{self.uid}", self.root], check=True)
         for name, file in self.authorities.items():
