@@ -24,4 +24,4 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     unset PGPASSWORD
     pg_ctl -m fast -w stop
 fi
-exec "$@"
+exec "$@" -c listen_addresses='*'
