@@ -275,7 +275,7 @@ def _is_strict_enough(item: ReviewItem, source: _Source, known: _Facts) -> bool:
 
 
 def _is_barred(item: ReviewItem, answer: ReviewDecision, known: _Facts) -> bool:
-    """Whether somebody behind an answer could not give it here: by a conflict of interest, or having abstained."""
+    """Whether a person behind an answer could not give it here: by a conflict of interest, or having abstained."""
     voices = _voices(answer)
     people = assigning.with_active(known.people[answer.stage][item.pk], {who.login for who in voices})
     logins = {account.login for who in voices for account in known.accounts[who]}
@@ -285,9 +285,9 @@ def _is_barred(item: ReviewItem, answer: ReviewDecision, known: _Facts) -> bool:
 
 
 def _is_asked(item: ReviewItem, stage: int, source: _Source, known: _Facts) -> bool:
-    """Whether somebody whom an item asks at a stage, or would ask by its chain, gave an answer of that stage.
+    """Whether a person whom an item asks at a stage, or would ask by its chain, gave an answer of that stage.
 
-    Of an item that somebody was named for by hand, it is that person alone. What asks one person takes any stage.
+    Where a reviewer was named by hand, it is that person alone. What asks one person takes any stage.
     """
     live = known.asked.get(item.pk)
     asked = {live.reviewer.login} if stage == 1 and live and live.reviewer else set[str]()
