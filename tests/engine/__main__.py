@@ -9,6 +9,7 @@ mmdebstrap where the public images are out of reach.
 from __future__ import annotations
 
 import argparse
+import http.client
 import shutil
 import ssl
 import subprocess
@@ -33,6 +34,7 @@ from tests.engine.deployment import (
     COMPANY_ADDRESS,
     CONSOLE,
     GATEWAY,
+    HTTP_PORT,
     HTTPS_PORT,
     Deployment,
     Failed,
@@ -110,6 +112,7 @@ def _run(folder: Path, uid: int, images: dict[str, str]) -> None:
         stack.callback(made.compose, "down --volumes --timeout 5")
         step("docker compose up --wait", lambda: _up(made))
         step("check --deploy", lambda: _checked(made))
+        step("plain http leads to https, at its port", _redirected)
         step("the first fifteen minutes in a browser", lambda: _walked(made, home, letters, system, certificates))
         for service in ("postgres", "redis", "web", "gateway", "sealer", "worker", "beat", "proxy"):
             step(f"kill {service}, all healthy again", lambda service=service: _killed(made, service))  # type: ignore[misc]
@@ -135,6 +138,14 @@ def _up(made: Deployment) -> str:
 def _checked(made: Deployment) -> None:
     done = made.run("web", ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"])
     check(done.returncode == 0, done.stderr)
+
+
+def _redirected() -> None:
+    connection = http.client.HTTPConnection(CONSOLE, HTTP_PORT, timeout=10)
+    connection.request("GET", "/login/")
+    answer = connection.getresponse()
+    found = answer.status, answer.getheader("location")
+    check(found == (308, f"https://{CONSOLE}:{HTTPS_PORT}/login/"), found)
 
 
 def _walked(made: Deployment, home: Path, letters: list[str], system: str, certificates: outside.Certificates) -> None:

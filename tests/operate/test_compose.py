@@ -160,8 +160,14 @@ def test_the_proxy_alone_says_where_a_request_comes_from_and_its_address_is_its_
     assert ip_address(address) not in others, "another container could have taken it first"
     assert ip_address(address) != subnet.network_address + 1, "the engine's own"
     rules = (DEPLOY / "Caddyfile").read_text()
-    assert rules.count("header_up X-Forwarded-For {client_ip}") == rules.count("reverse_proxy ") == 2
+    assert rules.count("header_up X-Forwarded-For {remote_host}") == rules.count("reverse_proxy ") == 2
     assert rules.count("header_up -*_*") == rules.count("header_up -Forwarded") == 2
+
+
+def test_the_redirect_to_https_names_its_port() -> None:
+    rules = (DEPLOY / "Caddyfile").read_text()
+    assert "https_port" not in rules, "Caddy leaves the port out of its redirects where this option names it"
+    assert {"{$CONSOLE_HOST}:{$HTTPS_PORT} {", "{$GATEWAY_HOST}:{$HTTPS_PORT} {"} <= set(rules.splitlines())
 
 
 def test_the_image_has_no_root_no_pip_and_only_pinned_wheels() -> None:
