@@ -27,6 +27,16 @@ PORTS = range(12_000, 32_000)
 """Where free ports are looked for: below what Linux (from 32,768) and others (from 49,152) give away by themselves."""
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": 0,
+    "max_parallel_workers_per_gather": 0,
+    "autovacuum_naptime": "10min",
+}
+"""What gives up durability, replicas and parallel plans for speed on small data."""
 STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
@@ -306,7 +316,8 @@ class Postgres(Server):
             "timezone": "UTC",
             # Shared memory as files of the data folder, so that a killed server leaves none elsewhere.
             "dynamic_shared_memory_type": "mmap",
-            **({"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "10min"} if self.fast else {}),
+            "jit": "off",  # compiling takes longer than any query on so little data
+            **(FAST if self.fast else {}),
         }
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [str(self.binaries / "postgres"), "-D", str(self.data), *flags]

@@ -18,13 +18,12 @@ from tests.again import pytest_sessionfinish, pytest_sessionstart
 __all__ = ["pytest_sessionfinish", "pytest_sessionstart"]
 
 LONGEST = (
+    "journeys/test_demo.py",
     "browser/test_gallery.py",
     "browser/test_reviews.py",
-    "browser/test_visit.py",
     "browser/test_workbench.py",
     "operate/test_upgrade.py",
     "attacks/test_schema_fuzz.py",
-    "journeys/test_main_job.py",
     "scripts/test_planted_facts.py",
 )
 """The modules that take longest, the longest first. `pytest --durations=40` says what belongs here."""

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from scripts.devservers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,28 +32,31 @@ class Demo:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `make demo` without make."""
-        child = subprocess.Popen(
-            [sys.executable, "-m", "scripts.demo", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        with self._output.open("w") as output:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "scripts.demo", *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                text=True,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         self.started.append(child)
         return child
 
-    def play(self, *arguments: str) -> tuple[int, str]:
-        """Run it to its end; return the exit status and everything it said."""
-        child = self.start(*arguments)
-        said, _ = child.communicate(timeout=UP_SECONDS)
-        return child.returncode, said
+    @property
+    def _output(self) -> Path:
+        return self.folder.with_suffix(".out")
+
+    def printed(self) -> str:
+        """Return everything that the demo has printed so far."""
+        return self._output.read_text()
 
     def world(self, child: subprocess.Popen[str]) -> dict[str, Any]:
         """Wait until the demo is up, and return what it tells the outside."""
         told, deadline = self.folder / "demo.json", time.monotonic() + UP_SECONDS
         while not told.exists():
-            assert child.poll() is None, child.communicate()[0]
+            assert child.poll() is None, self.printed()
             assert time.monotonic() < deadline, "the demo does not come up"
             time.sleep(0.1)
         found: dict[str, Any] = json.loads(told.read_text())
@@ -84,14 +85,7 @@ def a_demo(folder: Path) -> Iterator[Demo]:
             for child in made.started:
                 if child.poll() is None:
                     child.send_signal(signal.SIGTERM)
-                    child.communicate(timeout=60)
-
-
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    """A demo that the test starts and ends."""
-    with a_demo(tmp_path) as made:
-        yield made
+                    child.wait(timeout=60)
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -23,8 +23,8 @@ TYPED: Final = re.compile(
     r"^\s*(\$ |(mandate|api|curl|python3?|docker|make|pip|uv|psql|git|export|openssl|npm|sh|bash|scripts/\S+) )"
 )
 RUN_BY: Final = {
-    "README.md": "tests/journeys/test_main_job.py",
-    "docs/operate/scripts.md": "tests/journeys/test_main_job.py",
+    "README.md": "tests/journeys/test_demo.py",
+    "docs/operate/scripts.md": "tests/journeys/test_demo.py",
     "docs/operate/emergency.md": "tests/operate/test_examples.py",
     **{
         f"docs/operate/{name}.md": "tests/operate/test_pages.py"
