@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,3 +32,8 @@ def world(build: Callable[[], Any]) -> tuple[Any, Any]:
         return copy.deepcopy(made_world)
 
     return made_world, world
+
+
+def race_rounds(short: int) -> int:
+    """Return how often a race is run: `short` times, or as often as RACE_ROUNDS says (`make full`)."""
+    return int(os.environ.get("RACE_ROUNDS", short))

@@ -13,11 +13,11 @@ from audit.context import SYSTEM
 from entitlements.errors import DomainError
 from entitlements.models import Agent
 from governance import agentcalls, combinationrules, separation
-from tests import make
+from tests import make, shared
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
-ROUNDS = 10
+ROUNDS = shared.race_rounds(4)
 
 
 def at_once(*verbs: Callable[[], object]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from entitlements.errors import DomainError
 from entitlements.models import Agent, Grant, Person
 from governance import approvals, delegations, ownership, renewing, requests
 from governance.models import AccessRequest, Approval, Delegation
-from tests import make
+from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -30,7 +29,7 @@ from tests.governance.console import visits
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "40"))
+ROUNDS = shared.race_rounds(8)
 """How often two verbs meet; `make full` lets them meet more often."""
 
 
@@ -74,11 +73,11 @@ def four() -> Iterator[Racers]:
     made.close()
 
 
-def rounds(company: Company, *tools: str, many: int = ROUNDS) -> list[AccessRequest]:
+def rounds(company: Company, *tools: str) -> list[AccessRequest]:
     """Ask once for each round, each time for an agent of its own."""
     bots = Agent.objects.bulk_create(
         Agent(slug=f"bot-{number}", name="bot", kind="shared", sponsor=company.sofia, owner=company.otto)
-        for number in range(many)
+        for number in range(ROUNDS)
     )
     return [make.request(company.use, bot, by=company.otto, people=[company.alice], tools=tools) for bot in bots]
 
@@ -123,7 +122,7 @@ def test_of_four_approvals_of_one_stage_one_counts(four: Racers) -> None:
     now = clock.now()
     for away, stands_in in ((company.resa, company.mona), (company.rob, company.mallory)):
         delegations.make(stands_in, starts_at=now, ends_at=now + timedelta(days=1), by=away, reason="on leave")
-    for request in rounds(company, "remove", many=15):
+    for request in rounds(company, "remove"):
         approvals.approve(request.pk, by=company.sofia)
         answers = four.at_once(
             *(
@@ -139,7 +138,7 @@ def test_of_four_approvals_of_one_stage_one_counts(four: Racers) -> None:
 def test_of_an_approval_and_a_denial_one_wins(racers: Racers) -> None:
     company = companies.found()
     people.disable(company.sam, by=SYSTEM, reason="left")
-    for request in rounds(company, "remove", many=20):
+    for request in rounds(company, "remove"):
         approvals.approve(request.pk, by=company.sofia)
         approved, denied = racers.at_once(
             lambda pk=request.pk: approvals.approve(pk, by=company.resa),  # type: ignore[misc]
@@ -180,7 +179,7 @@ def in_time(answer: Any) -> None:  # noqa: ANN401 - Django's test response
 @pytest.mark.parametrize("rival", ["api", "deny", "cancel"])
 def test_whatever_overlaps_at_the_doors_a_request_has_one_end(four: Racers, rival: str) -> None:
     company = companies.found()
-    for request in rounds(company, "now", many=8):
+    for request in rounds(company, "now"):
         doors = by_doors(request, company.sofia, "page", "api", "bulk", rival)
         assert four.at_once(*doors) == ["done"] * 4
         request.refresh_from_db()
@@ -196,7 +195,7 @@ def test_whatever_overlaps_at_the_doors_a_request_has_one_end(four: Racers, riva
 
 def test_an_answer_in_a_place_comes_before_its_end_or_not_at_all(racers: Racers) -> None:
     company = companies.found()
-    for request in rounds(company, "now", many=15):
+    for request in rounds(company, "now"):
         now = clock.now()
         lent = delegations.make(
             company.mallory, starts_at=now, ends_at=now + timedelta(days=1), by=company.sofia, reason="on leave"
@@ -230,7 +229,7 @@ def test_of_two_delegations_that_would_close_a_ring_one_is_made(racers: Racers) 
 
 def test_a_grant_is_renewed_once_and_never_twice_open(racers: Racers) -> None:
     company = companies.found()
-    for request in rounds(company, "now", many=15):
+    for request in rounds(company, "now"):
         approvals.approve(request.pk, by=company.sofia)
         grant = Grant.objects.get(request_id=request.pk)
 

@@ -14,13 +14,13 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import grants, locks
 from entitlements.models import Entitlement, Grant, IssuedToken, TokenGrant
-from tests import databases, make
+from tests import databases, make, shared
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
-ROUNDS = 150
+ROUNDS = shared.race_rounds(40)
 ISSUERS = 16
 
 

@@ -18,13 +18,13 @@ from entitlements.models import Grant, Person
 from governance import reviews
 from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
 from scripts.devservers import until
-from tests import make
+from tests import make, shared
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
-ROUNDS = 12
+ROUNDS = shared.race_rounds(4)
 
 
 def at_once(*verbs: Callable[[], object]) -> list[str]:
@@ -173,7 +173,7 @@ def test_whoever_answered_the_first_stage_names_nobody_for_the_second() -> None:
 
 def test_the_same_access_answered_in_three_reviews_at_once_gets_one_outcome_in_each_and_no_deadlock() -> None:
     company, _ = worlds.found()
-    for round_ in range(4):
+    for round_ in range(ROUNDS):
         bots = [make.agent(f"same-{round_}-{number}", sponsor=company.sofia) for number in range(3)]
         for bot in bots:
             make.grant(bot, worlds.low(company), people=[company.alice], lasts=timedelta(days=60))
