@@ -146,9 +146,10 @@ def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> lis
     del app_configs
     roles, found = settings.DATABASE_ROLES, list[checks.CheckMessage]()
     for other, what in {"owner": "owns the tables", "seal": "seals the record"}.items():
-        if roles["app"] == roles[other]:
-            told = f"The role that serves ({roles['app']}) also {what}; give it a role of its own (deploy/roles.sh)."
-            found.append(checks.Error(told, id="mandate.E011"))
+        for role in sorted({roles["app"], str(settings.FEED_DATABASE["USER"])}):
+            if role == roles[other]:
+                told = f"The role that serves ({role}) also {what}; give it a role of its own (deploy/roles.sh)."
+                found.append(checks.Error(told, id="mandate.E011"))
     with contextlib.suppress(Error), connection.cursor() as cursor:
         cursor.execute(_MAY)
         is_super, owns, rewrites, seals = cursor.fetchone()

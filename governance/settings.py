@@ -112,7 +112,13 @@ TEMPLATES = [
 # ------------------------------------------------------------------------------------------------ where rows live
 
 # Connections stay open per server thread and are checked once a request: a database that restarted costs no error.
-SERVING = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
+# A transaction pooler loses a server's cursor outside a transaction: `governance/cursors.py` opens them inside.
+SERVING = {
+    "CONN_MAX_AGE": 600,
+    "CONN_HEALTH_CHECKS": True,
+    "ATOMIC_REQUESTS": False,
+    "DISABLE_SERVER_SIDE_CURSORS": True,
+}
 DATABASES: dict[str, dict[str, Any]] = {"default": {**env.database("DATABASE_URL"), **SERVING}}
 if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those processes must not hold the owner's key
     DATABASES["owner"] = env.database("MIGRATE_DATABASE_URL")
@@ -120,6 +126,8 @@ if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those p
     # sooner than PostgreSQL looks for deadlocks (1 s): of two who wait for each other the migration is the one to go.
     DATABASES["owner"]["OPTIONS"].setdefault("options", "-c lock_timeout=300ms")
 
+# What the gateway's change feed uses alone: it listens for notifications, which need a connection of its own.
+FEED_DATABASE: dict[str, Any] = env.database("FEED_DATABASE_URL" if env.text("FEED_DATABASE_URL") else "DATABASE_URL")
 SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
 DATABASE_ROLES = {
     "owner": env.role("MIGRATE_DATABASE_URL", "mandate_owner"),

@@ -36,9 +36,23 @@ TABLE: Mapping[str, Variable] = {
             is_secret=True,
         ),
         Variable("DATABASE_URL", "PostgreSQL as the role that serves: `postgresql://mandate_app:...`.", is_secret=True),
-        Variable("MIGRATE_DATABASE_URL", "PostgreSQL as the owner; only `migrate` needs it.", "", is_secret=True),
         Variable(
-            "SEAL_DATABASE_URL", "PostgreSQL as the sealer's role; only `manage.py seal` needs it.", "", is_secret=True
+            "FEED_DATABASE_URL",
+            "The same database and role without a pooler, for the gateway's change feed alone; else `DATABASE_URL`.",
+            "",
+            is_secret=True,
+        ),
+        Variable(
+            "MIGRATE_DATABASE_URL",
+            "PostgreSQL as the owner, without a pooler; only `migrate` needs it.",
+            "",
+            is_secret=True,
+        ),
+        Variable(
+            "SEAL_DATABASE_URL",
+            "PostgreSQL as the sealer's role, without a pooler; only `manage.py seal` needs it.",
+            "",
+            is_secret=True,
         ),
         Variable("REDIS_URL", "Redis or Valkey: task queue and rate limits, never authority.", is_secret=True),
         Variable("CONSOLE_URL", "Public address of the console, the API and the issuers.", "http://localhost:8000"),

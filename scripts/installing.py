@@ -133,6 +133,7 @@ def install(folder: Folder, host: str, gateway: str, acme: str, ports: tuple[int
         password = folder.secret(password_of, random_text)
         address = f"postgresql://{role}:{password}@postgres/mandate"
         folder.secret(name, partial(str, address))
+    folder.secret("feed_database_url", lambda: "")
     redis = folder.secret("redis_password", random_text)
     folder.secret("redis_conf", lambda: f'bind * -::*\nrequirepass {redis}\nsave ""\nappendonly no\ndir /data')
     folder.secret("redis_url", lambda: f"redis://:{redis}@redis:6379/0")

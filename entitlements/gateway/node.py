@@ -9,7 +9,8 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg_pool
@@ -36,6 +37,7 @@ READERS: Final = 4
 SWEEP_SECONDS: Final = 1.0
 OLD_SECONDS: Final = 1.0
 """A denial on facts older than this is decided again on fresh ones."""
+_ACKNOWLEDGED: Final = "SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s"
 
 type Rule = Callable[[Call, AgentFacts, float], Verdict]
 
@@ -44,7 +46,8 @@ class Node:
     """Everything that requests share. `start` and `stop` belong to the life of the server."""
 
     def __init__(self) -> None:
-        address = database_address()
+        address = database_address(settings.DATABASES["default"])
+        feed_address = database_address(settings.FEED_DATABASE)
         self.name = settings.NODE_ID or f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
         self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
             conninfo.make_conninfo(
@@ -52,7 +55,6 @@ class Node:
                 connect_timeout=2,
                 tcp_user_timeout=3000,
                 application_name="mandate-gateway",
-                options="-c statement_timeout=2000 -c default_transaction_read_only=on",
             ),
             min_size=1,
             max_size=READERS,
@@ -64,7 +66,8 @@ class Node:
         self.snapshots = Snapshots(self.pool)
         self.directory = Directory(self.snapshots)
         self.bearers = Bearers(self.snapshots, self.directory)
-        self.feed = Feed(address, self.name, self.apply)
+        confirms = None if feed_address == address else self._sees_feed
+        self.feed = Feed(feed_address, self.name, self.apply, confirms)
         self.writer = batch.Writer(address)
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
@@ -144,6 +147,12 @@ class Node:
             held = await self.snapshots.get(call.agent, call.system, fresh=True)
             return (unknown(), None) if held is None else (rule(call, held.facts, self.now()), held)
         return verdict, held
+
+    async def _sees_feed(self, polled: datetime) -> bool:
+        """Say whether the readers see this node's acknowledgement, so that both addresses lead to one database."""
+        with contextlib.suppress(Closed):
+            return bool(await self.snapshots.query(_ACKNOWLEDGED, [self.name, polled]))
+        return False
 
     # ------------------------------------------------------------------------------------------- what changes do
 
@@ -236,8 +245,7 @@ def unknown() -> Verdict:
     return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, (Reason(Code.AGENT_UNKNOWN, "No such agent is registered."),))
 
 
-def database_address() -> str:
-    """Return the address of the database for connections that are not Django's."""
-    row = settings.DATABASES["default"]
+def database_address(row: Mapping[str, Any]) -> str:
+    """Return the address of a database for connections that are not Django's, from its entry in the settings."""
     named = {"host": row["HOST"], "port": row["PORT"], "user": row["USER"], "password": row["PASSWORD"]}
     return conninfo.make_conninfo(dbname=row["NAME"], **{k: v for k, v in named.items() if v}, **row.get("OPTIONS", {}))

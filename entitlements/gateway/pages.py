@@ -74,6 +74,11 @@ class _Numbers:
             decisions,
             GaugeMetricFamily("mandate_lease_age_seconds", "Since the last successful poll of the feed.", value=age),
             GaugeMetricFamily("mandate_feed_position", "How far this node has applied.", value=node.feed.position),
+            GaugeMetricFamily(
+                "mandate_feed_listens",
+                "1 where notifications wake this node, 0 where it only polls.",
+                value=int(node.feed.is_listening),
+            ),
             GaugeMetricFamily("mandate_snapshots", "Facts held about agents.", value=len(node.snapshots)),
             GaugeMetricFamily("mandate_open", "Calls and streams under way.", value=len(node.opened.of(None))),
             CounterMetricFamily("mandate_lost_endings", "Endings that were not recorded.", value=node.recorder.lost),

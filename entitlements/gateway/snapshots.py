@@ -26,10 +26,14 @@ MOST_KEPT: Final = 20_000
 READ_WITHIN: Final = 2.0
 _MOST_TRIES: Final = 10
 _PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
+_BEGIN: Final = "BEGIN TRANSACTION READ ONLY"
+_END: Final = "COMMIT"
 
 type Connection = psycopg.AsyncConnection[Any]
 type Pool = psycopg_pool.AsyncConnectionPool[Connection]
 type Key = tuple[str, str]
+type Values = Sequence[object] | Mapping[str, object]
+type Rows = list[tuple[Any, ...]]
 
 
 @dataclass(slots=True, eq=False)
@@ -112,13 +116,14 @@ class Snapshots:
             status = Status.ACTIVE if rows[0][0] else Status.DISABLED
             held.facts.people = {**held.facts.people, login: status}
 
-    async def query(self, statement: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+    async def query(self, statement: str, values: Values) -> Rows:
         """Run one read. Raises Closed (facts unknown) when the database does not answer in time."""
         return await self._in_time(self._rows(statement, values))
 
-    async def _rows(self, statement: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
-        async def read(connection: Connection) -> list[tuple[Any, ...]]:
-            return await (await connection.execute(statement, values, prepare=True)).fetchall()
+    async def _rows(self, statement: str, values: Values) -> Rows:
+        async def read(connection: Connection) -> Rows:
+            (rows,) = await read_only(connection, (statement, values))
+            return rows
 
         return await self._on_connection(read)
 
@@ -138,7 +143,12 @@ class Snapshots:
             return await read(connection)
 
     async def _in_time[T](self, reading: Coroutine[Any, Any, T]) -> T:
-        """Wait no longer than READ_WITHIN: a connection that hangs takes its time to be cancelled."""
+        """Wait no longer than READ_WITHIN: a connection that hangs takes its time to be cancelled.
+
+        The bound is kept here, since a server-side one is a setting of the session, which a pooler shares with others.
+        psycopg cancels the statement on the server and takes in what is left of its answer; where that fails it closes
+        the connection, so the pool never lends one that still works for this reader.
+        """
         task = asyncio.create_task(reading)
         await asyncio.wait({task}, timeout=READ_WITHIN)
         if not task.done():
@@ -168,14 +178,18 @@ class Snapshots:
         agent, system = key
 
         async def read(connection: Connection) -> AgentFacts | None:
-            principals = await (await connection.execute(facts.PRINCIPALS, [agent, system], prepare=True)).fetchone()
-            if principals is None:
+            principals, lines, tools = await read_only(
+                connection,
+                (facts.PRINCIPALS, [agent, system]),  # first: it reads how far the feed has come
+                (facts.LINES, [agent, system]),
+                (facts.TOOLS, [system]),
+            )
+            if not principals:
                 return None
-            lines = await (await connection.execute(facts.LINES, [agent, system], prepare=True)).fetchall()
-            tools = await (await connection.execute(facts.TOOLS, [system], prepare=True)).fetchall()
             if unread := facts.unread_schemas(tools):
-                facts.keep_schemas(await (await connection.execute(facts.SCHEMAS, [system, unread])).fetchall())
-            return facts.build(principals, lines, tools)
+                (schemas,) = await read_only(connection, (facts.SCHEMAS, [system, unread]))
+                facts.keep_schemas(schemas)
+            return facts.build(principals[0], lines, tools)
 
         return await self._on_connection(read)
 
@@ -199,3 +213,16 @@ class Snapshots:
         else:
             self._count += 1
         of_agent[system] = held
+
+
+async def read_only(connection: Connection, *reads: tuple[str, Values]) -> list[Rows]:
+    """Run reads in this order, in one read-only transaction and one round trip; the database refuses any that writes.
+
+    The transaction says so itself: a setting of the session would be refused by a transaction pooler, or stay behind
+    for the next client. Raises psycopg.Error.
+    """
+    async with connection.pipeline():
+        await connection.execute(_BEGIN)
+        cursors = [await connection.execute(statement, values, prepare=True) for statement, values in reads]
+        await connection.execute(_END)
+    return [await cursor.fetchall() for cursor in cursors]

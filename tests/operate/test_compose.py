@@ -107,6 +107,7 @@ def test_only_migrate_holds_the_owners_key_and_only_the_sealer_its_own() -> None
     holders = {secret: {name for name in OURS if secret in OURS[name]["secrets"]} for secret in COMPOSE["secrets"]}
     assert holders["migrate_database_url"] == {"migrate"}
     assert holders["seal_database_url"] == {"sealer"}
+    assert holders["feed_database_url"] == {"gateway"}
     assert {name for name in OURS if "seal" in {volume["source"] for volume in OURS[name].get("volumes", [])}} == {
         "sealer"
     }
@@ -188,7 +189,7 @@ def test_the_image_has_no_root_no_pip_and_only_pinned_wheels() -> None:
 # --------------------------------------------------------------------------------- the commands themselves, executed
 
 
-MAY_BE_EMPTY = ("key_encryption_key_previous", "oidc_client_secret")
+MAY_BE_EMPTY = ("key_encryption_key_previous", "oidc_client_secret", "feed_database_url")
 
 
 LISTENING = {"web": "8000", "gateway": "8001"}

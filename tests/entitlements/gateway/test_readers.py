@@ -1,0 +1,86 @@
+"""A node's readers and its feed: a reader never writes, none that hangs keeps a connection, both see one database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import psycopg
+import pytest
+
+from entitlements.gateway import snapshots
+from entitlements.gateway.feed import Feed
+from entitlements.gateway.node import Node
+from entitlements.gateway.refusals import Closed
+from tests import databases
+
+pytestmark = pytest.mark.django_db(transaction=True)
+_COUNT = "SELECT count(*) FROM entitlements_agent"
+_AT_WORK = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mandate-gateway' AND state <> 'idle'"
+
+
+def with_node(test: Callable[[Node], Awaitable[None]]) -> None:
+    """Run a test with the readers of a node that serves nothing."""
+
+    async def run() -> None:
+        node = Node()
+        async with node.pool:
+            await test(node)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM entitlements_agent RETURNING 1", "SELECT nextval('pending_id_seq')"]
+)
+def test_a_reader_that_writes_is_refused_and_the_next_one_is_answered(statement: str) -> None:
+    async def refused(node: Node) -> None:
+        with pytest.raises(Closed) as why:
+            await node.snapshots.query(statement, [])
+        assert isinstance(why.value.__cause__, psycopg.errors.ReadOnlySqlTransaction)
+        assert await node.snapshots.query(_COUNT, []) == [(0,)]
+
+    with_node(refused)
+
+
+def test_a_reader_that_waits_for_a_lock_is_refused_in_time_and_leaves_no_connection_at_work() -> None:
+    async def waits(node: Node) -> None:
+        with psycopg.connect(databases.addresses().owner) as owner:
+            owner.execute("LOCK TABLE entitlements_agent")
+            began = time.monotonic()
+            answers = await asyncio.gather(
+                *(node.snapshots.query(_COUNT, []) for _ in range(6)), return_exceptions=True
+            )
+            assert [type(answer) for answer in answers] == [Closed] * 6
+            assert time.monotonic() - began < snapshots.READ_WITHIN + 0.5
+            await asyncio.sleep(0.3)
+            assert owner.execute(_AT_WORK).fetchone() == (0,), "the server has given the statements up"
+        again = await asyncio.gather(*(node.snapshots.query("SELECT %s::int", [n]) for n in range(6)))
+        assert again == [[(n,)] for n in range(6)], "no reader gets the answer of another"
+
+    with_node(waits)
+
+
+def test_a_feed_gets_no_lease_until_the_readers_see_what_it_writes() -> None:
+    async def follows(node: Node) -> None:
+        feed = Feed(node.feed._address, node.name, lambda _: None, node._sees_feed)
+        await feed.start()
+        assert (feed.is_alive, feed.is_listening) == (True, True)
+        await feed.stop()
+        asked, asked_twice = list[datetime](), asyncio.Event()
+
+        async def sees_another(polled: datetime) -> bool:
+            asked.append(polled)
+            if len(asked) > 1:
+                asked_twice.set()
+            return await node._sees_feed(polled + timedelta(microseconds=1))
+
+        apart = Feed(node.feed._address, node.name, lambda _: None, sees_another)
+        await apart.start()
+        await asyncio.wait_for(asked_twice.wait(), 5)
+        assert not apart.is_alive
+        await apart.stop()
+
+    with_node(follows)
