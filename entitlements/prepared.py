@@ -2,7 +2,8 @@
 
 The plan of a join over nine tables takes PostgreSQL several milliseconds to find and a tenth of that to run; Django's
 cursors send their parameters inside the text, so that nothing can be kept. Here the plan is kept with the connection.
-A pooler that shares connections between transactions must know of prepared statements (PgBouncer 1.21 or later does).
+They are prepared by messages of the protocol: a pooler that shares connections between transactions must know of those
+(PgBouncer 1.21 or later does, with `max_prepared_statements`).
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class EvidencePack(models.Model):
         if self.content:
             yield bytes(self.content)
             return
-        for content in self.pieces.order_by("seq").values_list("content", flat=True).iterator(chunk_size=1):
-            yield bytes(content)
+        for seq in self.pieces.order_by("seq").values_list("seq", flat=True):  # a cursor would need a transaction
+            yield bytes(self.pieces.values_list("content", flat=True).get(seq=seq))
 
 
 class EvidencePiece(models.Model):

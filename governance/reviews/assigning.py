@@ -22,7 +22,7 @@ from audit.context import SYSTEM, Principal
 from entitlements import independence
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
-from governance import delegations, reviewing
+from governance import cursors, delegations, reviewing
 from governance.models import Assignment, Campaign, ReviewItem
 from governance.reviewing import Around, Found
 
@@ -41,7 +41,7 @@ def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None, load:
     unresolved, load = 0, _load(campaign) if load is None else load
     items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, number__gt=after)
     items = items if upto is None else items.filter(number__lte=upto)
-    for ids in batched(items.order_by("number").values_list("pk", flat=True).iterator(), _AT_ONCE):
+    for ids in batched(cursors.in_parts(items.order_by("number").values_list("pk", flat=True)), _AT_ONCE):
         unresolved += _ask(ids, 1, load=load, cap=campaign.load_cap)
     return unresolved
 

@@ -13,6 +13,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from governance import cursors
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem
 
 from . import kinds, leaving
@@ -66,7 +67,7 @@ def _open(campaign: Campaign) -> QuerySet[ReviewItem]:
 def _end(rows: QuerySet[ReviewItem], state: ReviewItem.State, action: Action, *, by: Principal, reason: str) -> int:
     """Give rows an outcome, some thousands at a time: a million of them are never held at once."""
     count = 0
-    for items in batched(rows.values_list(*_NAMED).iterator(chunk_size=_AT_ONCE), _AT_ONCE):
+    for items in batched(cursors.in_parts(rows.values_list(*_NAMED), _AT_ONCE), _AT_ONCE):
         ids = [pk for pk, *_ in items]
         ReviewItem.objects.filter(pk__in=ids).update(state=state)
         live = Assignment.objects.filter(item__in=ids, state=Assignment.State.ASSIGNED)

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Max
 
 from entitlements.models import Grant
-from governance import reviewing
+from governance import cursors, reviewing
 from governance.models import Campaign, PopulationRow, ReviewItem, SnapshotRow
 
 from . import scoping, usage, violations
@@ -171,7 +171,7 @@ def digest(campaign: Campaign) -> tuple[int, str]:
     """Return how many rows a population has, and the hash of them all."""
     rows = PopulationRow.objects.filter(campaign=campaign)
     hashes = rows.order_by("seq").values_list("row_sha256", flat=True)
-    return rows.count(), reviewing.population_digest(hashes.iterator())
+    return rows.count(), reviewing.population_digest(cursors.in_parts(hashes))
 
 
 def count(scope: Mapping[str, Any], kind: str, now: datetime) -> int:

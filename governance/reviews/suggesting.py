@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import connection
 
 from audit import chain
-from governance import combinations, separation
+from governance import combinations, cursors, separation
 from governance.models import Campaign, ReviewItem, Suggestion
 
 from . import signs, usage
@@ -215,7 +215,7 @@ def suggest(
     )
     items = items if upto is None else items.filter(number__lte=upto)
     made, peers = 0, peers_of(campaign) if peers is None else peers
-    for ids in batched(items.values_list("pk", flat=True).iterator(), _AT_ONCE):
+    for ids in batched(cursors.in_parts(items.values_list("pk", flat=True)), _AT_ONCE):
         told = gather(ids, now, peers)
         with connection.cursor() as cursor, cursor.copy(_COPY) as rows:
             for item, inputs in told:

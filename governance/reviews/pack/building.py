@@ -22,6 +22,7 @@ from itertools import tee
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from audit import chain, proofs
@@ -29,7 +30,7 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements import recordkeys, signing
 from entitlements.errors import DomainError
-from governance import reviewing
+from governance import cursors, reviewing
 from governance.models import Campaign
 from governance.reviews import measuring
 
@@ -128,11 +129,13 @@ def _write_tables(folder: Path, campaign: Campaign, told: Told) -> dict[str, int
     rows: dict[str, int] = {}
     for name, table in contents.TABLES.items():
         told(len(rows), sum(rows.values()))
-        counted = _counting(table.rows(campaign), totals) if name == "03_population" else table.rows(campaign)
-        rows[name] = _write(folder, name, counted)
+        with transaction.atomic():
+            counted = _counting(table.rows(campaign), totals) if name == "03_population" else table.rows(campaign)
+            rows[name] = _write(folder, name, counted)
     rows["14_control_mapping"] = _write(folder, "14_control_mapping", controls.rows())
     told(len(rows), sum(rows.values()))
-    rows["13_audit_events"] = _write_lines(folder / "13_audit_events.jsonl", _events(campaign))
+    with transaction.atomic():
+        rows["13_audit_events"] = _write_lines(folder / "13_audit_events.jsonl", _events(campaign))
     told(len(rows), sum(rows.values()))
     (folder / "03_control_totals.json").write_bytes(_json(totals.counted))
     return rows
@@ -181,7 +184,7 @@ _OF_ITSELF: Final = (Action.EVIDENCE_LOOKED_AT, Action.EVIDENCE_SEALING, Action.
 
 def _events(campaign: Campaign) -> Iterator[dict[str, Any]]:
     """Yield each event with its place in the sealed record, and the way from it to its head. Raises NotSealedYet."""
-    told, placed = tee(events(campaign).iterator(chunk_size=1000))
+    told, placed = tee(cursors.in_parts(events(campaign), 1000))
     try:
         proven = proofs.inclusions((event.producer, event.sequence) for event in placed)
         for event, proof in zip(told, proven, strict=True):

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.db import transaction
+
 from audit import timeline
 from audit.actions import Action
 from audit.models import Event
+from governance import cursors
 
 type Terms = dict[str, Any]
 
@@ -23,11 +26,12 @@ _FOLLOWED: Final = [
 ]
 
 
+@transaction.atomic
 def as_of(moment: datetime) -> dict[str, Terms]:
     """Return what every grant in force at a moment gave, as the record tells it, by grant."""
     held: dict[str, Terms] = {}
     told = Event.objects.filter(action__in=_FOLLOWED, at__lte=moment).order_by(*timeline.ORDER)
-    for event in told.iterator(chunk_size=2000):
+    for event in cursors.in_parts(told):
         _apply(held, event)
     return {grant: terms for grant, terms in held.items() if read(terms["ends"]) > moment}
 

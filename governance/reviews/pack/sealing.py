@@ -1,7 +1,7 @@
 """Sealing a campaign: somebody who answered nothing in it signs off, a worker builds the pack, and it is kept for good.
 
 Only one worker at a time is at a pack, whichever, so that the others do whatever else there is: it holds a lock of the
-database for as long as its connection lives. One that is killed leaves nothing; whoever comes next begins anew. The
+database, in a transaction of a second connection. One that is killed leaves nothing, and the next one begins anew. The
 pack is kept in one transaction, with its event.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from audit import clock, log
 from audit.actions import Action
@@ -255,14 +255,17 @@ def _about(campaign: Campaign) -> list[str]:
 
 @contextmanager
 def _alone() -> Iterator[bool]:
-    """Be the only one at a pack for as long as this connection lives; False where another is at one."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [_ONE])
-        (mine,) = cursor.fetchone()
+    """Be the only one at a pack; False where another worker is at one.
+
+    A transaction of a second connection holds the lock, since a transaction pooler keeps no lock between two
+    transactions, and the pack takes several. It ends with the block, or with this process.
+    """
+    second = connections[DEFAULT_DB_ALIAS].copy()
     try:
+        second.set_autocommit(False)
+        with second.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [_ONE])
+            (mine,) = cursor.fetchone()
         yield mine
     finally:
-        with suppress(DatabaseError):  # a connection that is gone holds nothing
-            if mine:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [_ONE])
+        second.close()

@@ -14,12 +14,14 @@ from itertools import batched
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
 
 from audit import clock
 from audit.actions import Action
 from audit.models import Event
 from entitlements.models import Grant
+from governance import cursors
 from governance.models import Assignment, Campaign, Notice, PopulationRow, ReviewItem
 from governance.reviews import scoping, usage
 
@@ -39,8 +41,8 @@ class Table:
     about: str = ""
 
     def rows(self, campaign: Campaign) -> Iterator[Row]:
-        """Read the table from the database, a part at a time."""
-        return self.write(self.query(campaign).iterator(chunk_size=2000))
+        """Read the table from the database, a part at a time, in the transaction that the caller holds open."""
+        return self.write(cursors.in_parts(self.query(campaign)))
 
 
 def utc(at: datetime | None) -> str:
@@ -94,11 +96,17 @@ def issued_after(campaign: Campaign) -> set[UUID]:
     """Return the grants that the record says were issued after the population was taken, and that are not in it."""
     until = campaign.closed_at or clock.now()
     told = Event.objects.filter(action=Action.GRANT_ISSUED, at__gt=campaign.snapshot_at, at__lte=until)
-    links = (link for each in told.values_list("links", flat=True).iterator() for link in each)
-    issued = {UUID(link.removeprefix("grant:")) for link in links if link.startswith("grant:")}
+    issued = _grants_of(told)
     return issued - set(
         PopulationRow.objects.filter(campaign=campaign, grant__in=issued).values_list("grant", flat=True)
     )
+
+
+@transaction.atomic
+def _grants_of(events: QuerySet[Event]) -> set[UUID]:
+    """Return the grants that events are about."""
+    links = (link for each in cursors.in_parts(events.values_list("links", flat=True)) for link in each)
+    return {UUID(link.removeprefix("grant:")) for link in links if link.startswith("grant:")}
 
 
 def _late_arrivals(campaign: Campaign) -> QuerySet[Grant]:
@@ -190,9 +198,7 @@ def over_before(campaign: Campaign) -> int:
     """Count the grants in scope of which the record says that they ended in the window before the list was frozen."""
     since, until = _compared(campaign)
     told = Event.objects.filter(action__in=_ENDS, at__gt=since, at__lte=until)
-    links = (link for each in told.values_list("links", flat=True).iterator() for link in each)
-    ended = {UUID(link.removeprefix("grant:")) for link in links if link.startswith("grant:")}
-    return _not_taken(campaign, scoping.over(campaign, ended)).count()
+    return _not_taken(campaign, scoping.over(campaign, _grants_of(told))).count()
 
 
 def _assignments(campaign: Campaign) -> QuerySet[Assignment]:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.db import transaction
+
 from audit import timeline
 from audit.actions import Action
 from audit.models import Event
+from governance import cursors
 from governance.models import Campaign
 
 from . import grantsthen
@@ -34,10 +37,11 @@ def as_of(kind: str, moment: datetime) -> dict[str, Things]:
     return {name: _there(_FOLLOWED[name], moment) for name in _TAKEN[kind]}
 
 
+@transaction.atomic
 def _there(followed: _Followed, moment: datetime) -> Things:
     held: Things = {}
     told = Event.objects.filter(action__in=followed.actions, at__lte=moment).order_by(*timeline.ORDER)
-    for event in told.iterator(chunk_size=2000):
+    for event in cursors.in_parts(told):
         followed.apply(held, event, grantsthen.links(event.about))
     return {key: said for key, said in held.items() if said["_there"] and not _is_over(said, moment)}
 

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 
 from audit import clock, timeline
 from audit.actions import Action
@@ -38,6 +39,12 @@ from tests.governance.reviews.test_evidence_pack import archive
 
 __all__ = ["archive", "review"]
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def rows_of(name: str, campaign: Campaign) -> list[dict[str, Any]]:
+    """Return a table of the campaign's pack."""
+    with transaction.atomic():
+        return list(contents.TABLES[name].rows(campaign))
 
 
 def kept() -> list[dict[str, Any]]:
@@ -221,7 +228,7 @@ def test_of_too_few_people_nothing_is_put_together_and_the_page_says_so(at: Move
     assert care.of(campaign).answers == 4
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert "Forgotten after thirteen months: too few people answered" in page
-    (row,) = contents.TABLES["09_quality"].rows(campaign)
+    (row,) = rows_of("09_quality", campaign)
     assert (row["answers"], row["timed"], row["fast"], row["median_ms"], row["timing"]) == (
         4, "", "", "", "forgotten after thirteen months",
     )  # fmt: skip
@@ -309,14 +316,14 @@ def test_a_pack_that_is_sealed_afterwards_says_that_it_was_put_together(
     archive: Archive, review: tuple[Company, Campaign]
 ) -> None:
     company, campaign = review
-    (before,) = contents.TABLES["09_quality"].rows(campaign)
+    (before,) = rows_of("09_quality", campaign)
     assert (before["timed"], before["fast"], before["median_ms"], before["timing"]) == (5, 2, 5_000, "by answer")
     tasks.forget_timings()
     archive.seal()
     assert worlds.sealed(campaign, company.ana).files
-    (after,) = contents.TABLES["09_quality"].rows(campaign)
+    (after,) = rows_of("09_quality", campaign)
     assert after == {**before, "timing": "put together after thirteen months"}
-    assert all(len(row["opened_on"]) == 10 for row in contents.TABLES["04_assignments"].rows(campaign))
+    assert all(len(row["opened_on"]) == 10 for row in rows_of("04_assignments", campaign))
 
 
 def test_answers_that_are_taken_back_are_forgotten_and_not_put_together(at: Move) -> None:
