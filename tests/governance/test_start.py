@@ -61,7 +61,14 @@ LOCAL = {"CONSOLE_URL": "http://localhost:8000", "GATEWAY_URL": "http://localhos
             ({"PRIVATE_NETWORKS": "10.20.0.0/16,0.0.0.0/0"}, "mandate.E008"),
             ({"TRUSTED_PROXIES": "10.0.0.2,::/0"}, "mandate.E014"),
             ({"METRICS_TOKEN": SAME_SECRET}, "METRICS_TOKEN is the same as SECRET_KEY"),
-            ({"MIGRATE_DATABASE_URL": "postgresql://mandate_app:y@db.example/mandate"}, "mandate.E011"),
+            (
+                {"FEED_DATABASE_URL": "postgresql://mandate_seal:y@db.example/mandate"},
+                "The role that serves (mandate_seal) also seals the record",
+            ),
+            (
+                {"MIGRATE_DATABASE_URL": "postgresql://mandate_app:y@db.example/mandate"},
+                "The role that serves (mandate_app) also owns the tables",
+            ),
             ({"OIDC_ISSUER": "https://localhost:9", "OIDC_CLIENT_ID": "x"}, "mandate.E013"),
         ],
         [
