@@ -185,7 +185,7 @@ class Remote:
 
 
 def issuing(here: world.World, base: str) -> oauth.World:
-    """Give the world's agent a client that can sign, and her company's sign-in, so that `base` issues tokens."""
+    """Give the world's agent a client that can sign, and trust a company sign-in, so that `base` issues tokens."""
     stub_key, client_key = oauth.new_key("stub"), oauth.new_key("c1")
     client, _ = make.client(here.agent, "pooled-client", jwks=oauth.key_set(client_key))
     issuer = TrustedIssuer.objects.create(
@@ -205,8 +205,8 @@ def issuing(here: world.World, base: str) -> oauth.World:
 def code_of(answer: httpx2.Response) -> str:
     """Return the code of a denial; empty for an allowed call."""
     body = answer.json()
-    said = body["error"]["data"] if "error" in body else body["result"].get("_meta", {}).get("mandate/denial", {})
-    return str(said.get("code", ""))
+    denial = body["error"]["data"] if "error" in body else body["result"].get("_meta", {}).get("mandate/denial", {})
+    return str(denial.get("code", ""))
 
 
 @pytest.mark.usefixtures("here_pooled")
