@@ -134,7 +134,7 @@ def test_every_file_that_is_mounted_is_in_the_repository() -> None:
 
 def test_the_proxy_hides_numbers_and_says_that_it_ended_tls() -> None:
     said = (DEPLOY / "Caddyfile").read_text()
-    blocks = {name: said.partition(f"{{${name}_HOST}} {{")[2] for name in ("CONSOLE", "GATEWAY")}
+    blocks = {name: said.partition(f"{{${name}_HOST}}:{{$HTTPS_PORT}} {{")[2] for name in ("CONSOLE", "GATEWAY")}
     for block in blocks.values():
         assert "import hidden" in block
         assert "header_up X-Forwarded-Proto https" in block

@@ -50,7 +50,7 @@ def blocks(page: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_what_is_to_be_typed_stands_in_a_block_that_a_test_runs(page: Path) -> None:
     for language, text in blocks(page):
-        assert language in {"", "sh", "json", "yaml"}, f"Say what runs {language} on {name_of(page)}."
+        assert language in {"", "sh", "json", "yaml", "ini"}, f"Say what runs {language} on {name_of(page)}."
         if language == "sh":
             assert (tree.ROOT / RUN_BY[name_of(page)]).exists()
         for line in text.splitlines() if language != "sh" else ():

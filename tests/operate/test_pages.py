@@ -32,7 +32,7 @@ PAGES = sorted((tree.ROOT / "docs/operate").glob("*.md"))
 PAGES.remove(tree.ROOT / "docs/operate/scripts.md")  # run whole, beside the main job
 RUN_ELSEWHERE = {"pg_dump", "pg_restore", "scripts/install", "api"}
 PLAIN = {"cat", "python3", ":", "git"}
-FLAGS = {"-d", "--wait", "--force-recreate", "--rm"}
+FLAGS = {"--no-deps", "-d", "--wait", "--force-recreate", "--rm"}
 WORLD = """
 import json
 from audit.context import SYSTEM
@@ -75,10 +75,8 @@ def test_a_command_of_the_pages_exists_and_takes_what_it_is_given(page: str, com
         load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(arguments)
     elif words[:2] == ["docker", "compose"]:
         assert words[2] in {"up", "build"}
-        scaled = [word.partition("=")[0] for word in words[3:] if "=" in word]
-        named = [word for word in words[3:] if not word.startswith("-") and "=" not in word]
-        assert {*scaled, *named} <= SERVICES.keys()
-        assert {word for word in words[3:] if word.startswith("-")} <= FLAGS | {"--scale"}
+        assert {word for word in words[3:] if not word.startswith("-")} <= SERVICES.keys()
+        assert {word for word in words[3:] if word.startswith("-")} <= FLAGS
     else:
         assert words[0] in RUN_ELSEWHERE | PLAIN
         assert "/" not in words[0] or os.access(tree.ROOT / words[0], os.X_OK)
@@ -165,14 +163,14 @@ def test_what_the_pages_type_inside_a_service_works(deployment: Deployment, page
 
 def copies(deployment: Deployment) -> dict[str, list[Deployment]]:
     """Start as many of each as the page on scaling says, each on ports of its own."""
-    said = next(command for command in commands(tree.ROOT / "docs/operate/scaling.md") if "--scale" in command)
+    page = (tree.ROOT / "docs/operate/scaling.md").read_text()
     started: dict[str, list[Deployment]] = {}
-    for name, count in re.findall(r"--scale (\w+)=(\d)", said):
+    for name, count in re.findall(r"\b([A-Z]+)_REPLICAS=(\d)", page):
         for _ in range(int(count)):
             one = copy.copy(deployment)
             one.ports, one.children = {port: str(free_port()) for port in deployment.ports}, {}
-            one.start(name)
-            started.setdefault(name, []).append(one)
+            one.start(name.lower())
+            started.setdefault(name.lower(), []).append(one)
     return started
 
 
