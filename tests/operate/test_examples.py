@@ -33,7 +33,7 @@ RUN_BY: Final = {
     "docs/operate/backup.md": "tests/operate/test_backup.py",
     "docs/operate/reviews.md": "tests/governance/reviews/test_evidence_pack.py",
 }
-"""Which test runs the commands of a page; each names the page, or takes every one."""
+"""Which test runs the commands of a page; each names it, or takes every one. `test_pooler` runs what is marked ini."""
 SHOWN: Final = {"make demo", "make test", "python audit/verify.py FILE --checkpoint ANCHORS --key VKEY"}
 """What stands in a block that is not run as it is: the whole suite, the demo that the journeys play, a usage line."""
 
@@ -53,7 +53,7 @@ def test_what_is_to_be_typed_stands_in_a_block_that_a_test_runs(page: Path) -> N
         assert language in {"", "sh", "json", "yaml", "ini"}, f"Say what runs {language} on {name_of(page)}."
         if language == "sh":
             assert (tree.ROOT / RUN_BY[name_of(page)]).exists()
-        for line in text.splitlines() if language != "sh" else ():
+        for line in text.splitlines() if language not in {"sh", "ini"} else ():
             typed = TYPED.match(line) and not any(line.startswith(known) for known in SHOWN)
             assert not typed, f"{name_of(page)}: {line!r} stands in a block that nothing runs; mark it as sh."
 
