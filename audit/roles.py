@@ -22,6 +22,7 @@ APP: Final = {
     "subject_keys": "SELECT, INSERT, UPDATE",
     "stranger_counts": "SELECT, INSERT, UPDATE, DELETE",
     "django_migrations": "SELECT",
+    "sql_files": "SELECT",
 }
 SEAL: Final = {
     "events": "SELECT",
@@ -58,28 +59,6 @@ def apply(connection: BaseDatabaseWrapper) -> None:
             )
             for statement in _statements(role, owned, grants, other):
                 cursor.execute(statement)
-
-
-def grant_new(connection: BaseDatabaseWrapper) -> None:
-    """Grant the application what a migration has just made, in the migration's own transaction.
-
-    Whoever serves while the database migrates would else meet a trigger that reads a table it may not touch yet.
-    `apply` has the last word, on partitions and on everything else.
-    """
-    app = settings.DATABASE_ROLES["app"]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_user = %s OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", [app, app])
-        if cursor.fetchone()[0]:
-            return
-        cursor.execute(
-            "SELECT c.relname, c.relkind FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace"
-            " AND c.relkind IN ('r', 'p', 'S') AND NOT c.relispartition AND c.relacl IS NULL"
-            " AND pg_get_userbyid(c.relowner) = current_user"
-        )
-        for name, kind in cursor.fetchall():
-            what, allowed = ("SEQUENCE", "USAGE, SELECT") if kind == "S" else ("TABLE", APP.get(name, ORDINARY))
-            statement = sql.SQL(f"GRANT {allowed} ON {what} {{}} TO {{}}")
-            cursor.execute(statement.format(sql.Identifier(name), sql.Identifier(app)))
 
 
 def _statements(

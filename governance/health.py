@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from audit import clock
 from entitlements import sealing, signing
 from entitlements.errors import DomainError
+from governance import sql_files
 
 MEASURE_EVERY: Final = 30.0
 MEASURE_AGAIN: Final = 1.0
@@ -97,7 +98,7 @@ def refuse_lost_keys() -> None:
 
 
 def missing() -> list[str]:
-    """Name what this process lacks: the `database`, `migrations` not applied, `keys` that open, the `clock`."""
+    """Name what this process lacks: `database`, `migrations` and `sql` that are applied, `keys` that open, `clock`."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -106,6 +107,10 @@ def missing() -> list[str]:
             if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                 return ["migrations"]
             _seen.add("migrations")
+        if "sql" not in _seen:
+            if not sql_files.are_applied(connection):
+                return ["sql"]
+            _seen.add("sql")
         if "keys" not in _seen:
             signing.check_keys()
             _seen.add("keys")

@@ -313,6 +313,10 @@ OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "entitlements.OAuthRefreshToken"  # noqa: 
 OAUTH2_PROVIDER_ID_TOKEN_MODEL = "entitlements.OAuthIDToken"  # noqa: S105 - the name of a model
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "entitlements.OAuthDeviceGrant"
 
+# All of its models are replaced by ours, so its migrations make nothing; Django would build the classes of half of all
+# models again for each of their operations (`tests/operate/test_migrations.py` says when this no longer holds).
+MIGRATION_MODULES = {"oauth2_provider": None}
+
 OAUTH2_PROVIDER: dict[str, Any] = {
     # RFC 9700, each recommendation enforced rather than warned about.
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,

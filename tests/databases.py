@@ -14,7 +14,7 @@ from psycopg import sql
 RUN, ADMIN, WORKER = "MANDATE_TEST_RUN", "MANDATE_TEST_ADMIN_URL", "PYTEST_XDIST_WORKER"
 ADDRESSES = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
 # Written by migrate itself, the same in each test.
-KEPT = ("django_migrations", "django_content_type", "auth_permission")
+KEPT = ("django_migrations", "django_content_type", "auth_permission", "sql_files")
 SEED = "test_seed"
 SUPERUSER = "ADMIN_DATABASE_URL"
 """Where our own server's superuser connects; a server that we were given may name none."""

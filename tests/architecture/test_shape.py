@@ -7,6 +7,7 @@ import pytest
 from tests.architecture import tree
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
+MOST_LINES = {"migrations": 3_500, "sql": 2_000}
 NAMES_THAT_SAY_NOTHING = {"services", "utils", "helpers", "common", "misc", "util", "helper"}
 
 FILLED_ELSEWHERE = {
@@ -30,16 +31,13 @@ def _long_functions(sources: Iterable[tuple[str, ast.Module, str]]) -> list[str]
 
 
 def _signals(sources: Iterable[tuple[str, ast.Module, str]]) -> list[str]:
-    """Return imports of signals, but for `post_migrate` and for what Django itself signals about settings."""
+    """Return imports of signals."""
     found = []
     for name, module, _ in sources:
         for node in ast.walk(module):
             if not isinstance(node, ast.ImportFrom):
                 continue
-            names = {alias.name for alias in node.names}
-            if node.module == "django.dispatch" or (
-                (node.module or "").endswith(".signals") and names - {"post_migrate"}
-            ):
+            if node.module == "django.dispatch" or (node.module or "").endswith(".signals"):
                 found.append(f"{name}:{node.lineno}")
     return found
 
@@ -78,6 +76,14 @@ def test_files_are_short() -> None:
 
 def test_functions_are_short() -> None:
     assert _long_functions(tree.modules(*tree.CODE)) == []
+
+
+@pytest.mark.parametrize("folder", MOST_LINES)
+def test_migrations_and_sql_are_short(folder: str) -> None:
+    paths = [path for path in tree.files() if path.parent.name == folder and path.suffix in {".py", ".sql"}]
+    lines = sum(path.read_text(encoding="utf-8").count("\n") for path in paths)
+    print(f"{folder}: {len(paths)} files, {lines} lines")  # noqa: T201 - `pytest -rP` shows it
+    assert 0 < lines < MOST_LINES[folder]
 
 
 def test_each_module_has_a_name_that_says_what_it_is() -> None:

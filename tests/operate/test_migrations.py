@@ -10,13 +10,17 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.commands import migrate as djangos
-from django.db import OperationalError, connection, connections, migrations, models
+from django.db import OperationalError, connection, connections, migrations, models, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from psycopg.errors import LockNotAvailable, UndefinedTable
 
+from governance import sql_files
 from governance.management.commands import migrate
 from tests.architecture import tree
 from tests.operate import release
@@ -43,6 +47,37 @@ def since() -> list[tuple[str, str]]:
     loader = MigrationLoader(None)
     known = {node for leaf in release.LEAVES.items() for node in loader.graph.forwards_plan(leaf)}
     return sorted(node for node in loader.disk_migrations if node[0] in release.LEAVES and node not in known)
+
+
+def taken_as_applied(recorded: list[str]) -> list[str]:
+    """Return which migrations `migrate` would still apply where these of ours are recorded."""
+    with transaction.atomic("owner"), connections["owner"].cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = ANY(%s)", [[*release.LEAVES]])
+        cursor.executemany(
+            "INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, now())",
+            [each.split(".") for each in recorded],
+        )
+        executor = MigrationExecutor(connections["owner"])
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        transaction.set_rollback(True, "owner")  # noqa: FBT003
+    return [str(migration) for migration, _ in plan]
+
+
+@pytest.mark.django_db(databases=["default", "owner"])
+def test_a_database_with_all_that_is_squashed_is_taken_as_migrated() -> None:
+    loader = MigrationLoader(None)
+    squashed = [loader.disk_migrations[app, "0001_squashed"] for app in sorted(release.LEAVES)]
+    replaced = [f"{app}.{name}" for migration in squashed for app, name in migration.replaces]
+    assert len(replaced) == 82
+    assert taken_as_applied(replaced) == []
+    assert taken_as_applied([]) == [str(migration) for migration in squashed]
+
+
+def test_all_models_of_the_app_whose_migrations_are_left_out_are_replaced_by_ours() -> None:
+    assert settings.MIGRATION_MODULES == {"oauth2_provider": None}
+    made = [*apps.get_app_config("oauth2_provider").get_models(include_auto_created=True, include_swapped=True)]
+    assert len(made) > 4
+    assert [model for model in made if not model._meta.swapped] == []
 
 
 @functools.cache
@@ -131,9 +166,10 @@ def test_the_release_before_is_named_once_and_has_the_last_migrations_that_are_s
         text=True,
         check=True,
     ).stdout
+    loader = MigrationLoader(None)
     for app, leaf in release.LEAVES.items():
         names = re.findall(rf"^{app}/migrations/(\d\w+)\.py$", listed, re.MULTILINE)
-        assert max(names) == leaf
+        assert max(names) == leaf or {(app, name) for name in names} == {*loader.disk_migrations[app, leaf].replaces}
 
 
 @pytest.mark.parametrize(
@@ -180,8 +216,9 @@ def test_a_migration_that_found_a_table_in_use_is_tried_again(monkeypatch: pytes
             raise OperationalError("canceling statement due to lock timeout") from LockNotAvailable()
 
     monkeypatch.setattr(djangos.Command, "handle", handle)
+    monkeypatch.setattr(sql_files, "apply", lambda _: [])
     monkeypatch.setattr(migrate, "BETWEEN_SECONDS", 0)
-    call_command("migrate", stderr=StringIO())
+    call_command("migrate", stdout=StringIO(), stderr=StringIO())
     assert len(tries) == 3
 
 
@@ -210,7 +247,7 @@ def test_a_try_that_ended_in_what_django_puts_off_leaves_the_next_one_a_clean_co
         reads.execute("SELECT 1 FROM entitlements_grant")
         reads.execute("LOCK TABLE entitlements_grant IN ROW EXCLUSIVE MODE")
     try:
-        call_command("migrate", "--database", "owner", stderr=StringIO())
+        call_command("migrate", "--database", "owner", stdout=StringIO(), stderr=StringIO())
     finally:
         connections["default"].rollback()
         connections["default"].set_autocommit(True)

@@ -26,15 +26,6 @@ from tests.operate import midcampaign, release
 from tests.operate.release import Load, Tree, ask
 
 REVOCABLE = 40
-SIGN_IN = """
-from django.test import Client
-from entitlements.models import Person
-browser = Client()
-browser.force_login(Person.objects.get(login="sam"))
-print(browser.cookies["session"].value)
-"""
-
-
 BEGIN = """
 import contextlib, io, json
 from django.core.management import call_command
@@ -145,11 +136,6 @@ class Company:
         )
         return expect(status, answer, holds, wanted) or dict(json.loads(answer))
 
-    def sign_in_again(self, now: Tree) -> None:
-        """The release before kept sign-ins in the clear, and this one does not read them: sign in again, once."""
-        assert ask(f"{self.web}/agents/", headers={"cookie": f"session={self.cookie}"})[0] == 302
-        self.cookie = now.run("manage.py", "shell", "--no-imports", "-c", SIGN_IN).strip()
-
     def page(self) -> str:
         return expect(*ask(f"{self.web}/agents/", headers={"cookie": f"session={self.cookie}"}), b"assistant")
 
@@ -243,7 +229,6 @@ def takes_over(company: Company, now: Tree, old: ExitStack) -> None:
     of_before, ports = company.token, (free_port(), free_port())
     with now.web(ports[0]) as web, now.gateway(ports[1], "new") as node:
         company.web = web
-        company.sign_in_again(now)
         load = Load(company.kinds)
         with load.going():
             time.sleep(1)

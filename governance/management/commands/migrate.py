@@ -1,4 +1,4 @@
-"""`manage.py migrate`, while others serve: it is quick, gives way to them, and tries again."""
+"""`manage.py migrate`: migrations, then SQL files and the rights of the roles. It gives way to processes that serve."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-from governance.management.executor import Executor
+from governance import sql_files
 
 TRIES: Final = 60
 BETWEEN_SECONDS: Final = 1.0
 
-migrate.MigrationExecutor = Executor  # type: ignore[attr-defined] # Django asks nobody which one to use
-
 
 class Command(migrate.Command):
-    """Django's own; what has been applied when a table is busy stays applied, and the rest is tried again."""
+    """Django's own and what follows it; what is applied when a table is busy stays applied, the rest is tried again."""
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's
-        """Migrate. Each wait for a table ends after `lock_timeout`, so that nobody stands long behind it."""
+        """Migrate. Each wait for a table ends after `lock_timeout`, so that nothing waits long behind it."""
         for _ in range(TRIES):
             try:
                 super().handle(*args, **options)
+                self._apply_sql(**options)
             except OperationalError as problem:
                 if not isinstance(problem.__cause__, LockNotAvailable):
                     raise
@@ -35,6 +34,14 @@ class Command(migrate.Command):
             else:
                 return
         raise CommandError(f"A table was in use at each of {TRIES} tries. End what uses it, and migrate again.")
+
+    def _apply_sql(self, **options: Any) -> None:  # noqa: ANN401 - Django's
+        """Apply the SQL files, unless only a plan was asked for or one app's migrations, which may lack tables."""
+        if options["plan"] or options["check_unapplied"] or options["app_label"]:
+            return
+        applied = sql_files.apply(connections[options["database"]])
+        if options["verbosity"] >= 1:
+            self.stdout.write(f"SQL files applied: {len(applied)} of {len(sql_files.FILES)}")
 
 
 def _begin_anew(alias: str) -> None:
