@@ -1,4 +1,4 @@
-"""What each database role may touch. Applied after every migration, so that a new table is never left open or shut.
+"""What each database role may touch. `migrate` applies it, so that a new table is never left open or shut.
 
 The owner migrates. The application's role uses ordinary tables freely, and of the record it may append and read. The
 sealer's role moves pending rows to leaves and writes checkpoints. Nobody updates or deletes what is recorded.

@@ -1,8 +1,8 @@
 """The change feed: a row and a NOTIFY in the transaction of the change.
 
-A deferred trigger (migration 0002) gives `seq` at commit under one advisory lock, so that the order of `seq` is the
-order of commits and no row can appear behind a reader's position. One NOTIFY a transaction carries a sequence number
-and nothing else.
+A deferred trigger (`sql/change_order.sql`) gives `seq` at commit under one advisory lock, so that the order of `seq`
+is the order of commits and no row can appear behind a reader's position. One NOTIFY a transaction carries a sequence
+number and nothing else.
 """
 
 from __future__ import annotations

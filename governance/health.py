@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from audit import clock
 from entitlements import sealing, signing
 from entitlements.errors import DomainError
-from governance import sql_files
+from governance import sql_files, squashes
 
 MEASURE_EVERY: Final = 30.0
 MEASURE_AGAIN: Final = 1.0
@@ -104,7 +104,8 @@ def missing() -> list[str]:
             cursor.execute("SELECT 1")
         if "migrations" not in _seen:
             executor = MigrationExecutor(connection)
-            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            if plan or squashes.half_applied(connection):
                 return ["migrations"]
             _seen.add("migrations")
         if "sql" not in _seen:

@@ -1,7 +1,7 @@
 """Access reviews: a campaign, who answers for its items (`reviewitems`), what they answered, and that it was done.
 
-Nothing here is ever deleted once a campaign has begun, and triggers (migrations 0004, 0021, 0030, 0032, 0039, 0043 and
-0053) refuse what the rules forbid, whoever writes. One value goes in time: how long somebody looked (migration 0051).
+Nothing here is ever deleted once a campaign has begun, and triggers (`sql/review_*.sql`, `sql/campaign_*.sql`) refuse
+what the rules forbid to every writer. One value goes in time: how long a person looked (`review_decision_kept.sql`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What people say to each other about an item of a review. It decides nothing, and is never taken back.
 
-Triggers (migrations 0044, 0048 and 0052) let nothing here be rewritten or deleted, a question be answered once, and
-nothing be added once the evidence of the review is being sealed.
+Triggers (`sql/review_comment.sql`, `sql/review_question.sql`) let nothing here be rewritten or deleted, a question be
+answered once, and nothing be added once the evidence of the review is being sealed.
 """
 
 from __future__ import annotations

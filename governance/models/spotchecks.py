@@ -1,7 +1,8 @@
 """Spot checks: some answers of a review are asked again of somebody else, who does not know them.
 
-Triggers (migration 0054) let them be switched on before a review ends, drawn once, answered once, by whoever is as
-independent of an item as its reviewers have to be and was never asked about it; nothing is rewritten or deleted.
+Triggers (`sql/spot_check*.sql`) let them be switched on before a review ends, drawn once, answered once, by a person
+who is as independent of an item as its reviewers have to be and was never asked about it; nothing is rewritten or
+deleted.
 """
 
 from __future__ import annotations

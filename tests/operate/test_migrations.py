@@ -14,13 +14,14 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.commands import migrate as djangos
-from django.db import OperationalError, connection, connections, migrations, models, transaction
+from django.db import OperationalError, connection, connections, migrations, models
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.recorder import MigrationRecorder
 from psycopg.errors import LockNotAvailable, UndefinedTable
 
-from governance import sql_files
+from governance import health, sql_files, squashes
 from governance.management.commands import migrate
 from tests.architecture import tree
 from tests.operate import release
@@ -49,28 +50,46 @@ def since() -> list[tuple[str, str]]:
     return sorted(node for node in loader.disk_migrations if node[0] in release.LEAVES and node not in known)
 
 
-def taken_as_applied(recorded: list[str]) -> list[str]:
-    """Return which migrations `migrate` would still apply where these of ours are recorded."""
-    with transaction.atomic("owner"), connections["owner"].cursor() as cursor:
+@pytest.fixture
+def squashed() -> list[str]:
+    """All that our squashed migrations replace; nothing of it, nor of them, is recorded any more."""
+    with connections["owner"].cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = ANY(%s)", [[*release.LEAVES]])
-        cursor.executemany(
-            "INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, now())",
-            [each.split(".") for each in recorded],
-        )
-        executor = MigrationExecutor(connections["owner"])
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        transaction.set_rollback(True, "owner")  # noqa: FBT003
-    return [str(migration) for migration, _ in plan]
+    loader = MigrationLoader(None)
+    each = [loader.disk_migrations[app, "0001_squashed"] for app in sorted(release.LEAVES)]
+    return [f"{app}.{name}" for migration in each for app, name in migration.replaces]
+
+
+def record(*names: str) -> None:
+    for name in names:
+        MigrationRecorder(connections["owner"]).record_applied(*name.split("."))
+
+
+def plan() -> list[str]:
+    executor = MigrationExecutor(connections["owner"])
+    return [str(migration) for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
 
 
 @pytest.mark.django_db(databases=["default", "owner"])
-def test_a_database_with_all_that_is_squashed_is_taken_as_migrated() -> None:
-    loader = MigrationLoader(None)
-    squashed = [loader.disk_migrations[app, "0001_squashed"] for app in sorted(release.LEAVES)]
-    replaced = [f"{app}.{name}" for migration in squashed for app, name in migration.replaces]
-    assert len(replaced) == 82
-    assert taken_as_applied(replaced) == []
-    assert taken_as_applied([]) == [str(migration) for migration in squashed]
+def test_a_database_with_all_that_is_squashed_is_taken_as_migrated(squashed: list[str]) -> None:
+    assert len(squashed) == 82
+    assert plan() == [f"{app}.0001_squashed" for app in sorted(release.LEAVES)]
+    record(*squashed)
+    assert plan() == []
+
+
+@pytest.mark.django_db(databases=["default", "owner"])
+@pytest.mark.parametrize("app", sorted(release.LEAVES))
+def test_a_database_with_some_of_what_is_squashed_is_refused(
+    squashed: list[str], app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = max(name for name in squashed if name.startswith(app))
+    record(*(name for name in squashed if name != last))
+    with pytest.raises(CommandError, match=f"some of the old migrations of {app}, and not all"):
+        call_command("migrate", "--database", "owner")
+    monkeypatch.setattr(health, "_seen", set[str]())
+    monkeypatch.setattr(health, "connection", connections["owner"])
+    assert health.missing() == ["migrations"]
 
 
 def test_all_models_of_the_app_whose_migrations_are_left_out_are_replaced_by_ours() -> None:
@@ -215,6 +234,7 @@ def test_a_migration_that_found_a_table_in_use_is_tried_again(monkeypatch: pytes
         if len(tries) < 3:
             raise OperationalError("canceling statement due to lock timeout") from LockNotAvailable()
 
+    monkeypatch.setattr(squashes, "half_applied", lambda _: [])
     monkeypatch.setattr(djangos.Command, "handle", handle)
     monkeypatch.setattr(sql_files, "apply", lambda _: [])
     monkeypatch.setattr(migrate, "BETWEEN_SECONDS", 0)
@@ -260,6 +280,7 @@ def test_it_gives_up_after_a_while_and_at_once_for_another_reason(monkeypatch: p
     def handle(*_: object, **__: object) -> None:
         raise OperationalError("no") from why[0]
 
+    monkeypatch.setattr(squashes, "half_applied", lambda _: [])
     monkeypatch.setattr(djangos.Command, "handle", handle)
     monkeypatch.setattr(migrate, "BETWEEN_SECONDS", 0)
     with pytest.raises(CommandError, match="in use at each of 60 tries"):

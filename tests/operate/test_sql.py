@@ -14,7 +14,7 @@ from django.db.utils import DatabaseError
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit import roles
-from governance import health, sql_files
+from governance import health, sql_files, squashes
 from governance.management.commands import migrate
 from governance.sql_files import SqlFile
 from tests.architecture import tree
@@ -249,6 +249,7 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise OperationalError("canceling statement due to lock timeout") from LockNotAvailable()
         return []
 
+    monkeypatch.setattr(squashes, "half_applied", lambda _: [])
     monkeypatch.setattr(djangos.Command, "handle", lambda *_, **__: None)
     monkeypatch.setattr(sql_files, "apply", apply)
     monkeypatch.setattr(migrate, "BETWEEN_SECONDS", 0)

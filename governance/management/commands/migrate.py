@@ -10,7 +10,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-from governance import sql_files
+from governance import sql_files, squashes
 
 TRIES: Final = 60
 BETWEEN_SECONDS: Final = 1.0
@@ -21,6 +21,11 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's
         """Migrate. Each wait for a table ends after `lock_timeout`, so that nothing waits long behind it."""
+        if half := squashes.half_applied(connections[options["database"]]):
+            raise CommandError(
+                f"The database has some of the old migrations of {', '.join(half)}, and not all. Nothing was changed. "
+                "Upgrade it to the last release that has them, and then to this one: docs/operate/upgrade.md."
+            )
         for _ in range(TRIES):
             try:
                 super().handle(*args, **options)

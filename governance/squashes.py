@@ -1,0 +1,15 @@
+"""Squashed migrations: an app has all that its squashed migration replaces, or none."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+
+
+def half_applied(connection: BaseDatabaseWrapper) -> list[str]:
+    """Name the apps whose database has some of the replaced migrations, and not all.
+
+    Django leaves such an app out of its graph, and would find nothing to apply. The replaced files are gone.
+    """
+    loader = MigrationLoader(connection)
+    return sorted({app for app, _ in loader.disk_migrations} - {app for app, _ in loader.graph.nodes})
