@@ -7,12 +7,14 @@ import re
 import subprocess
 from collections.abc import Iterator
 from io import StringIO
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 from django.core.management.commands import migrate as djangos
 from django.db import OperationalError, connection, connections, migrations, models
 from django.db.migrations.executor import MigrationExecutor
@@ -272,6 +274,13 @@ def test_a_try_that_ended_in_what_django_puts_off_leaves_the_next_one_a_clean_co
         connections["default"].rollback()
         connections["default"].set_autocommit(True)
     assert tried == [connections["default"].settings_dict["NAME"]] * 2
+
+
+@pytest.mark.django_db(databases=["default", "owner"])
+def test_it_refuses_settings_that_are_not_safe(settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    settings.TRUSTED_PROXIES = [ip_network("0.0.0.0/0")]
+    with pytest.raises(SystemCheckError, match=r"mandate\.E014"):
+        call_command("migrate", "--database", "owner", skip_checks=False)
 
 
 def test_it_gives_up_after_a_while_and_at_once_for_another_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.core.management.commands import migrate as djangos
 from django.db import OperationalError, connections, transaction
 from django.db.utils import DatabaseError
+from psycopg.errors import LockNotAvailable
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit import roles
@@ -201,6 +203,15 @@ def test_a_file_that_fails_changes_nothing() -> None:
     assert apply(NUMBER) == ["x/number.sql"]
 
 
+def test_a_table_that_is_in_use_is_not_waited_for() -> None:
+    with connections["default"].cursor() as serving:
+        serving.execute("LOCK TABLE cursors IN ROW EXCLUSIVE MODE")
+        with pytest.raises(OperationalError) as given_up:
+            apply(NUMBER, GUARD)
+    assert isinstance(given_up.value.__cause__, LockNotAvailable)
+    assert [name for name in facts() if "x_" in name] == []
+
+
 def test_the_rights_on_a_new_table_come_with_the_trigger_that_reads_it() -> None:
     execute("CREATE TABLE x_table (n int)")
     asked = "SELECT has_table_privilege('mandate_app', 'x_table', 'SELECT')"
@@ -238,9 +249,6 @@ def test_the_release_before_stays_ready_when_this_one_is_applied() -> None:
 @pytest.fixture
 def applied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the connections on which `migrate` applies the files; the first finds a table in use."""
-    from django.core.management.commands import migrate as djangos  # noqa: PLC0415
-    from psycopg.errors import LockNotAvailable  # noqa: PLC0415
-
     tries: list[str] = []
 
     def apply(to: Any) -> list[str]:  # noqa: ANN401

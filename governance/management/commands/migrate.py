@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
+from django.core.checks import Tags
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
@@ -18,6 +19,9 @@ BETWEEN_SECONDS: Final = 1.0
 
 class Command(migrate.Command):
     """Django's own and what follows it; what is applied when a table is busy stays applied, the rest is tried again."""
+
+    requires_system_checks = (Tags.database, Tags.models, Tags.security)
+    """Not the addresses: reading every page takes a third of the time, and the web process does so when it starts."""
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's
         """Migrate. Each wait for a table ends after `lock_timeout`, so that nothing waits long behind it."""
