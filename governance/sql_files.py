@@ -141,7 +141,7 @@ def apply(connection: BaseDatabaseWrapper, files: list[SqlFile] | None = None) -
         before = {path: (digest, makes) for path, digest, makes in cursor.fetchall()}
         made = {each for file in files for each in file.makes}
         gone = {each for _, makes in before.values() for each in makes} - made
-        for kind, _, name in sorted((each.partition(" ") for each in gone), key=lambda each: each[0] != "TRIGGER"):
+        for kind, _, name in (each.partition(" ") for each in sorted(gone, reverse=True)):  # views, triggers, functions
             cursor.execute(f"DROP {kind} IF EXISTS {name}")
         changed = [file for file in files if before.get(file.path, ("",))[0] != file.digest]
         for file in changed:

@@ -185,7 +185,7 @@ def test_what_changed_is_applied_alone_and_what_left_the_list_is_dropped() -> No
     without_trigger = SqlFile(GUARD.path, GUARD.text.partition("\n")[0])
     assert apply(NUMBER, without_trigger, VIEW) == ["x/number.sql", "x/guard.sql"]
     assert {*facts()} - {*before} == {"function x_number()", "function x_guard()", "view x_view"}
-    assert apply(NUMBER, GUARD) == ["x/guard.sql"]
+    assert apply(NUMBER, GUARD, VIEW) == ["x/guard.sql"]
     assert apply() == []
     assert facts() == before
 
