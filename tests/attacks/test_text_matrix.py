@@ -50,23 +50,36 @@ class Company:
     node: Gateway
     behind: World
 
-    @cached_property
-    def doors(self) -> dict[str, list[Case]]:
-        """The cases of each door; what they speak of is made once."""
+    def cases(self, door: str) -> list[Case]:
+        """Return the cases of a door. What bears a token is made anew, since a token lasts five minutes."""
+        if door in self.lasting:
+            return self.lasting[door]
         return {
-            "OAuth form": [*texts.oauth_forms(self.oauth)],
-            "token": [*texts.tokens(self.oauth)],
+            "OAuth form": lambda: [*texts.oauth_forms(self.oauth)],
+            "token": lambda: [*texts.tokens(self.oauth)],
+            "MCP": lambda: [*wire.mcp(self.node, self.behind, self.behind.token())],
+            "AuthZEN": lambda: [*wire.authzen(self.node, self.behind)],
+            "upstream": lambda: [*wire.upstream(self.node, self.behind, self.behind.token())],
+        }[door]()
+
+    @cached_property
+    def lasting(self) -> dict[str, list[Case]]:
+        """The cases of the other doors; what they speak of is made once."""
+        return {
             "REST": [*texts.rest(self.pages, self.eve)],
             "SCIM": [*texts.scim(self.directory)],
             "console": [*texts.console(self.pages, self.eve)],
-            "MCP": [*wire.mcp(self.node, self.behind, self.behind.token())],
-            "AuthZEN": [*wire.authzen(self.node, self.behind)],
-            "upstream": [*wire.upstream(self.node, self.behind, self.behind.token())],
             "file": [*deliveries.files(self.pages, self.directory)],
             "tools of an upstream": [*deliveries.definitions(self.pages)],
             "queue": [*deliveries.messages()],
             "Host": [*texts.hosts()],
         }
+
+
+DOORS: Final = (
+    *("OAuth form", "token", "REST", "SCIM", "console", "MCP", "AuthZEN"),
+    *("upstream", "file", "tools of an upstream", "queue", "Host"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +135,8 @@ def test_a_sample_of_every_door_is_refused_and_everything_works_afterwards(
 ) -> None:
     chance = random.Random(time.strftime("%j"))  # noqa: S311 - no secret
     found: list[str] = []
-    for door, cases in company.doors.items():
+    for door in DOORS:
+        cases = company.cases(door)
         some = chance.sample(cases, min(SAMPLE, len(cases)))
         found += asked(door, some, time.monotonic() + SECONDS)
     assert found == [], "\n".join(found)
@@ -136,7 +150,8 @@ def test_a_sample_of_every_door_is_refused_and_everything_works_afterwards(
 def test_every_text_of_every_door_for_ten_minutes(company: Company) -> None:
     until, found = time.monotonic() + SECONDS, list[str]()
     while time.monotonic() < until and not found:
-        for door, cases in company.doors.items():
+        for door in DOORS:
+            cases = company.cases(door)
             found += asked(door, random.sample(cases, len(cases)), until)
     assert found == [], "\n".join(found)
     assert survey.failures(company.pages, company.eve) == []
