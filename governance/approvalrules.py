@@ -28,7 +28,8 @@ from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role
 from entitlements.words import Risk
 
-from . import approvals, candidates, notices, proposing, requests, rules, separation
+from . import approvals, candidates, notices, proposing, requests, separation
+from .deciders import request_rules
 from .models import AccessRequest, Approval, ApprovalRule, Campaign, Notice, ReviewTrigger, RuleApproval
 from .models.approvalrules import LONGEST_BY_RULE, LONGEST_RULE
 from .models.notices import Kind
@@ -42,7 +43,7 @@ STAGE: Final = "rule"
 LOOK_AFTER: Final = timedelta(days=7)
 _REMEMBERED: Final = timedelta(days=90)
 """How long after a denial, or after access by rule was taken back, the same agent's next request needs a person."""
-_OWN: Final = {rules.Why.REQUESTED_IT, rules.Why.BENEFITS, rules.Why.OWNS_THE_AGENT}
+_OWN: Final = {request_rules.Why.REQUESTED_IT, request_rules.Why.BENEFITS, request_rules.Why.OWNS_THE_AGENT}
 
 
 class OutOfBounds(DomainError):
@@ -246,14 +247,14 @@ def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
             return False
     around = candidates.around_request(request)
     behind = (each for person in _behind(rule) for each in independence.accounts_of(person))
-    return not any(rules.conflict(each.login, _as_active(around, each.login)) in _OWN for each in behind)
+    return not any(request_rules.conflict(each.login, _as_active(around, each.login)) in _OWN for each in behind)
 
 
 def _behind(rule: ApprovalRule) -> list[Person]:
     return [person for person in (rule.proposed_by, rule.confirmed_by) if person]
 
 
-def _as_active(around: rules.Surroundings, login: str) -> rules.Surroundings:
+def _as_active(around: request_rules.Surroundings, login: str) -> request_rules.Surroundings:
     return replace(around, active=around.active | {login})
 
 

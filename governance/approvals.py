@@ -23,7 +23,8 @@ from entitlements.errors import DomainError, ReasonRequired, Stale
 from entitlements.models import Grant, Person, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, delegations, holdings, readiness, requests, rules, separation
+from . import asking, candidates, delegations, holdings, readiness, requests, separation
+from .deciders import request_rules
 from .models import AccessRequest, Approval
 from .narrowing import NOTHING, Narrowing, check_size
 
@@ -96,12 +97,12 @@ class RiskierThanAsked(DomainError):
     code, status = "riskier_than_asked", HTTPStatus.CONFLICT
 
 
-_CONFLICTS: dict[rules.Why, type[DomainError]] = {
-    rules.Why.REQUESTED_IT: OwnApproval,
-    rules.Why.OWNS_THE_AGENT: OwnerMayNotApprove,
-    rules.Why.BENEFITS: BeneficiaryMayNotApprove,
-    rules.Why.CAME_LATER: CameLater,
-    rules.Why.ANSWERED_APPEALED: candidates.AnsweredBefore,
+_CONFLICTS: dict[request_rules.Why, type[DomainError]] = {
+    request_rules.Why.REQUESTED_IT: OwnApproval,
+    request_rules.Why.OWNS_THE_AGENT: OwnerMayNotApprove,
+    request_rules.Why.BENEFITS: BeneficiaryMayNotApprove,
+    request_rules.Why.CAME_LATER: CameLater,
+    request_rules.Why.ANSWERED_APPEALED: candidates.AnsweredBefore,
 }
 
 
@@ -202,11 +203,11 @@ def stage_for(request: AccessRequest, by: Person, expected_version: int | None) 
     return waiting[0], voice
 
 
-def check_conflict(person: Person, around: rules.Surroundings) -> None:
+def check_conflict(person: Person, around: request_rules.Surroundings) -> None:
     """Raise the refusal of whoever may not answer, through any account of theirs."""
     for each in independence.accounts_of(person):
         known = around if each == person else replace(around, active=around.active | {each.login})
-        against = rules.conflict(each.login, known)
+        against = request_rules.conflict(each.login, known)
         if against in _CONFLICTS:
             raise _CONFLICTS[against]
 
@@ -226,7 +227,7 @@ def _unneeded(request: AccessRequest) -> Counter[str]:
     needed = requests.stages_needed(request)
     if not Counter(needed) <= Counter(present):
         raise RiskierThanAsked(risk=Risk(request.risk).value)
-    return rules.no_longer_needed(needed, present)
+    return request_rules.no_longer_needed(needed, present)
 
 
 def _void(request: AccessRequest, unneeded: Counter[str]) -> None:
@@ -253,7 +254,7 @@ def _pass_on(request: AccessRequest, answered: _Voice) -> dict[str, list[str]]:
         place: frozenset(person.login for person in stage.waiting_for.all() if person not in answered.people)
         for place, stage in enumerate(stages)
     }
-    left = rules.completable(pools)
+    left = request_rules.completable(pools)
     if left is None:  # somebody left since: the stage goes on waiting, and `reroute` finds others
         left = pools
     for place, pool in left.items():
@@ -375,22 +376,22 @@ def _resolve_again(request: AccessRequest, *, wider: bool = False) -> dict[str, 
     waiting = [stage for stage in stages if stage.answer == Approval.Answer.WAITING]
     answered = frozenset(who.login for stage in stages for who in (stage.by, stage.in_place_of) if who)
     around = replace(candidates.around_request(request), answered=answered)
-    found = rules.resolve([stage.stage for stage in waiting], around)
-    if not isinstance(found, rules.Unresolved):
+    found = request_rules.resolve([stage.stage for stage in waiting], around)
+    if not isinstance(found, request_rules.Unresolved):
         places = [place for place, stage in enumerate(waiting) if wider or "widened" in stage.resolution]
-        found = rules.widen(found, places, around)
+        found = request_rules.widen(found, places, around)
     changed = []
     for place, stage in enumerate(waiting):
         before = sorted(person.login for person in stage.waiting_for.all())
         known = "widened" in stage.resolution
-        if isinstance(found, rules.Unresolved):
-            after = [who for who in before if rules.conflict(who, around) is None]
+        if isinstance(found, request_rules.Unresolved):
+            after = [who for who in before if request_rules.conflict(who, around) is None]
             stage.resolution |= {"widened": ""} if wider else {}
         else:
             after, passed = sorted(found[place].chosen), stage.resolution.get("passed_on")
             stage.resolution = found[place].as_evidence(clock.now())
             if passed:
-                after = sorted(rules.passed_on(before, found[place], around))
+                after = sorted(request_rules.passed_on(before, found[place], around))
                 stage.resolution["passed_on"] = passed
         if after != before or (wider and not known):
             stage.save(update_fields=["resolution"])

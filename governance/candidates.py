@@ -10,7 +10,7 @@ from http import HTTPStatus
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Group, Membership, Person, Role, System
 
-from . import rules
+from .deciders import request_rules
 from .models import AccessRequest, Approval
 
 
@@ -34,7 +34,7 @@ def around(
     people: Sequence[Person],
     groups: Sequence[Group],
     stages: Iterable[str] = (),
-) -> rules.Surroundings:
+) -> request_rules.Surroundings:
     """Read the people around a request as they are now: groups expanded, roles and activity included.
 
     `stages` are those that it has or shall have; the members of groups among them are read as well.
@@ -45,7 +45,7 @@ def around(
     named = [person for person in (sponsor, agent.owner, sponsor.manager, system.owner) if person]
     secure, asked = list(security), members(stages)
     grouped = [person for those in asked.values() for person in those]
-    return rules.Surroundings(
+    return request_rules.Surroundings(
         personal=agent.kind == Agent.Kind.PERSONAL,
         sponsor=sponsor.login,
         owner=agent.owner.login if agent.owner else None,
@@ -61,14 +61,14 @@ def around(
 
 def members(stages: Iterable[str]) -> dict[str, list[Person]]:
     """Read who is in the groups among these stages, by stage; a group that is gone has nobody."""
-    named = {stage: list[Person]() for stage in stages if stage.startswith(rules.GROUP)}
-    slugs = [stage.removeprefix(rules.GROUP) for stage in named]
+    named = {stage: list[Person]() for stage in stages if stage.startswith(request_rules.GROUP)}
+    slugs = [stage.removeprefix(request_rules.GROUP) for stage in named]
     for each in Membership.objects.filter(group__slug__in=slugs).select_related("person", "group"):
-        named[f"{rules.GROUP}{each.group.slug}"].append(each.person)
+        named[f"{request_rules.GROUP}{each.group.slug}"].append(each.person)
     return named
 
 
-def around_request(request: AccessRequest) -> rules.Surroundings:
+def around_request(request: AccessRequest) -> request_rules.Surroundings:
     """Read the people around a request that exists, and who of them came to their office after it was asked."""
     now = around(
         request.agent,
@@ -95,10 +95,10 @@ def around_request(request: AccessRequest) -> rules.Surroundings:
 def _late(request: AccessRequest, stages: Iterable[str]) -> dict[str, frozenset[str]]:
     """Name who joined a stage's group after the request was asked, by stage."""
     late = {stage: set[str]() for stage in stages}
-    slugs = [stage.removeprefix(rules.GROUP) for stage in late]
+    slugs = [stage.removeprefix(request_rules.GROUP) for stage in late]
     rows = Membership.objects.filter(group__slug__in=slugs, created_at__gt=request.asked_at)
     for slug, login in rows.values_list("group__slug", "person__login"):
-        late[f"{rules.GROUP}{slug}"].add(login)
+        late[f"{request_rules.GROUP}{slug}"].add(login)
     return {stage: frozenset(logins) for stage, logins in late.items()}
 
 
@@ -117,10 +117,10 @@ def requesters(request: AccessRequest) -> frozenset[str]:
     return frozenset(behind)
 
 
-def resolve(stages: Sequence[str], surroundings: rules.Surroundings) -> tuple[rules.Resolution, ...]:
+def resolve(stages: Sequence[str], surroundings: request_rules.Surroundings) -> tuple[request_rules.Resolution, ...]:
     """Find the people of each stage. Raises NoApprover, whose detail says which stage, who was passed over and why."""
-    found = rules.resolve(stages, surroundings)
-    if isinstance(found, rules.Unresolved):
+    found = request_rules.resolve(stages, surroundings)
+    if isinstance(found, request_rules.Unresolved):
         raise NoApprover(
             stage=found.stage, skipped=[{"who": skip.who, "why": skip.why.value} for skip in found.skipped]
         )
@@ -129,14 +129,14 @@ def resolve(stages: Sequence[str], surroundings: rules.Surroundings) -> tuple[ru
 
 def resolve_new(
     request: AccessRequest, stages: Sequence[str], people: Sequence[Person], groups: Sequence[Group]
-) -> tuple[rules.Resolution, ...]:
+) -> tuple[request_rules.Resolution, ...]:
     """Find the people of each stage of a request that is not stored yet, on the terms of `resolve`."""
     behind, system = requesters(request), request.entitlement.system
     surroundings = around(request.agent, system, requesters=behind, people=people, groups=groups, stages=stages)
     return resolve(stages, replace(surroundings, appealed=_answered(request.appeals)))
 
 
-def wait_for(request: AccessRequest, resolved: Sequence[rules.Resolution], *, at: datetime) -> None:
+def wait_for(request: AccessRequest, resolved: Sequence[request_rules.Resolution], *, at: datetime) -> None:
     """Let a request wait for these people, after what it has waited for before."""
     first = request.approvals.count() + 1
     for position, found in enumerate(resolved, start=first):

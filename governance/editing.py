@@ -17,8 +17,9 @@ from entitlements.errors import DomainError
 from entitlements.models import Grant, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, narrowing, policies, requests, rules
+from . import asking, candidates, narrowing, policies, requests
 from .asking import Ask, Asker
+from .deciders import request_rules
 from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Lines, Narrowing
 
@@ -127,7 +128,7 @@ def _write(request: AccessRequest, ask: Ask, lines: Mapping[Tool, Mapping[str, A
         said = {"asked_limits": dict(limits), "limits": dict(limits), "kept": True}
         RequestLine.objects.update_or_create(request=request, tool=tool, defaults=said)
     request.lasts, request.asked_lasts, request.reason = ask.lasts, ask.lasts, ask.reason
-    request.risk = rules.highest(Risk(tool.risk) for tool in lines)
+    request.risk = request_rules.highest(Risk(tool.risk) for tool in lines)
 
 
 def _void(request: AccessRequest) -> list[str]:
@@ -142,7 +143,7 @@ def _void(request: AccessRequest) -> list[str]:
     return approved
 
 
-def _resolve(request: AccessRequest) -> tuple[rules.Resolution, ...]:
+def _resolve(request: AccessRequest) -> tuple[request_rules.Resolution, ...]:
     stages = requests.stages_needed(request)
     members = candidates.members(stages)
     around = candidates.around_request(request)

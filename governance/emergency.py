@@ -27,8 +27,9 @@ from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Membership, Person, Role, Tool
 from entitlements.words import Risk
 
-from . import asking, narrowing, overrides, readiness, rules, separation
+from . import asking, narrowing, overrides, readiness, separation
 from .asking import Ask
+from .deciders import request_rules
 from .models import AccessRequest, EmergencyGrant
 from .models.emergency import LONGEST_EMERGENCY
 
@@ -195,7 +196,7 @@ def _exceed(
     """Go beyond what was said, and only beyond what has to be; return what that is. Raises what stands in the way."""
     exceeded = []
     try:
-        readiness.check_allows(rules.highest(Risk(tool.risk) for tool in lines))
+        readiness.check_allows(request_rules.highest(Risk(tool.risk) for tool in lines))
     except readiness.SetupIncomplete:
         if not before_setup:
             raise

@@ -12,7 +12,8 @@ from audit.actions import Action
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import Person
 
-from . import approvals, candidates, narrowing, requests, rules
+from . import approvals, candidates, narrowing, requests
+from .deciders import request_rules
 from .models import AccessRequest, Approval
 
 
@@ -65,9 +66,9 @@ def eligible(request: AccessRequest, stage: Approval) -> frozenset[str]:
         for row in request.approvals.exclude(answer=Approval.Answer.WAITING)
         for login in (row.by.login if row.by else None, row.in_place_of.login if row.in_place_of else None)
     }
-    could = {who for who in rules.in_line(stage.stage, around) if rules.conflict(who, around) is None}
+    could = {who for who in request_rules.in_line(stage.stage, around) if request_rules.conflict(who, around) is None}
     return frozenset(
         who
         for who in could - pools[stage.pk] - answered
-        if rules.completable({**pools, stage.pk: frozenset({who})}) is not None
+        if request_rules.completable({**pools, stage.pk: frozenset({who})}) is not None
     )

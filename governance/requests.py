@@ -25,8 +25,9 @@ from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Person, Role, Tool
 from entitlements.words import Risk
 
-from . import asking, candidates, delegations, holdings, narrowing, policies, rules, separation
+from . import asking, candidates, delegations, holdings, narrowing, policies, separation
 from .asking import Ask, Asker
+from .deciders import request_rules
 from .models import AccessRequest, Approval, RequestLine
 from .narrowing import Narrowing
 
@@ -100,7 +101,7 @@ def submit(
         asked_lasts=ask.lasts,
         lasts=ask.lasts,
         reason=ask.reason,
-        risk=rules.highest(Risk(tool.risk) for tool in lines),
+        risk=request_rules.highest(Risk(tool.risk) for tool in lines),
         policy=policy,
         denied_call=ask.denied_call,
         renews=ask.renews,
@@ -119,7 +120,7 @@ def submit(
 
 
 def _said(
-    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], resolved: Sequence[rules.Resolution]
+    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], resolved: Sequence[request_rules.Resolution]
 ) -> dict[str, Any]:
     """Say for the record what was asked, and who was asked to answer."""
     return {
@@ -150,14 +151,14 @@ def stages_needed(request: AccessRequest) -> tuple[str, ...]:
         raise policies.Unusable
     personal = request.agent.kind == Agent.Kind.PERSONAL
     stages, appeal = policies.stages_of(request.policy), request.appeals_id is not None
-    return rules.stages_for(stages, Risk(request.risk), personal=personal, appeal=appeal)
+    return request_rules.stages_for(stages, Risk(request.risk), personal=personal, appeal=appeal)
 
 
 def _store(
     request: AccessRequest,
     ask: Ask,
     lines: Mapping[Tool, Mapping[str, Any]],
-    resolved: Sequence[rules.Resolution],
+    resolved: Sequence[request_rules.Resolution],
 ) -> None:
     request.save(force_insert=True)
     request.people.set(ask.people)
@@ -267,7 +268,7 @@ def narrowed(request: AccessRequest, by: Narrowing) -> dict[str, Any]:
     if lasts != request.lasts:
         taken["lasts_seconds"] = int(lasts.total_seconds())
     request.lasts = lasts
-    request.risk = rules.highest(Risk(rows[name].tool.risk) for name in left)
+    request.risk = request_rules.highest(Risk(rows[name].tool.risk) for name in left)
     return taken
 
 

@@ -148,7 +148,7 @@ SIGN_IN_MAX_AGE = timedelta(minutes=env.count("SIGN_IN_MAX_AGE_MINUTES"))
 EPHEMERAL_AGENT_LONGEST = timedelta(hours=env.count("EPHEMERAL_AGENT_HOURS"))
 CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE_DAYS", delete="CLIENT_DELETE_DAYS")
 
-# Whether how people answered reviews is shown to others by name (`governance/reviews/care.py`).
+# Whether how people answered reviews is shown to others by name (`governance/reviews/quality/care.py`).
 REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
 
 RATE_LIMITS = {  # `entitlements/ratelimits.py` and `attempts.py` say of what

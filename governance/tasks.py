@@ -10,6 +10,20 @@ from uuid import UUID
 from celery import shared_task
 
 from audit import partitions
+from governance.reviews.campaigns import sweeps as sweeps_actions
+from governance.reviews.deadlines import deadlines
+from governance.reviews.deadlines import reminders as reviewers
+from governance.reviews.event_triggered import settlement, start, sweeps, triggers
+from governance.reviews.items import best_effort, tallies
+from governance.reviews.newer_signals import newer_signals
+from governance.reviews.pack import seal
+from governance.reviews.quality import care, measures, retention
+from governance.reviews.reviewers import assignment
+from governance.reviews.spot_checks import replacement
+from governance.reviews.staging import staging
+from governance.reviews.templates import templates
+from governance.reviews.usage import coverage as coverage_actions
+from governance.reviews.usage import usage
 
 from . import (
     approvalrules,
@@ -19,17 +33,12 @@ from . import (
     emergency,
     figures,
     leavers,
-    microreviews,
     notices,
     overrides,
     reminding,
     requests,
-    reviews,
 )
 from .console import sessions
-from .reviews import apart, care, covering, forgetting, measuring, newer, rechecking, recurring, tallies
-from .reviews import reminding as reviewers
-from .reviews.pack import sealing
 
 TURN_SECONDS: Final = 30.0
 _WHOLE_REVIEW: Final = {"soft_time_limit": 6 * 3600, "time_limit": 6 * 3600 + 60}
@@ -93,7 +102,7 @@ def stage_campaign(campaign_id: str) -> None:
     Whoever dies in between is followed by `resume_staging`.
     """
     until = time.monotonic() + TURN_SECONDS
-    while reviews.advance(UUID(campaign_id)):
+    while staging.advance(UUID(campaign_id)):
         if time.monotonic() > until:
             stage_campaign.delay(campaign_id)
             return
@@ -102,33 +111,33 @@ def stage_campaign(campaign_id: str) -> None:
 @shared_task(ignore_result=True)
 def resume_staging() -> None:
     """Go on with stagings whose worker died or whose message was lost. Where one is at work, nothing happens."""
-    for campaign_id in reviews.unfinished():
+    for campaign_id in staging.unfinished():
         stage_campaign.delay(str(campaign_id))
 
 
 @shared_task(ignore_result=True, **_WHOLE_REVIEW)
 def seal_evidence(campaign_id: str) -> None:
     """Seal the evidence of a campaign that was signed off. Whoever dies in between is followed by `resume_sealing`."""
-    sealing.carry_on(UUID(campaign_id))
+    seal.carry_on(UUID(campaign_id))
 
 
 @shared_task(ignore_result=True)
 def resume_sealing() -> None:
     """Go on with sealings whose worker died, whose message was lost, or that waited for the record."""
-    for campaign_id in sealing.unfinished():
+    for campaign_id in seal.unfinished():
         seal_evidence.delay(str(campaign_id))
 
 
 @shared_task(ignore_result=True)
 def launch_recurring() -> None:
     """Make the campaigns that recur today, and launch those that were staged. Two at once make one."""
-    recurring.launch_due()
+    templates.launch_due()
 
 
 @shared_task(ignore_result=True)
 def prove_removals() -> None:
     """Carry out and prove the removals of reviews that are due, until none is, and close what waited for them."""
-    while reviews.prove_due():
+    while sweeps_actions.prove_due():
         pass
 
 
@@ -136,34 +145,34 @@ def prove_removals() -> None:
 def apply_deadlines() -> None:
     """Apply the deadlines of reviews: stop what nobody answered for, and revoke what nobody restored in time."""
     try:
-        reviews.apply_due()
+        deadlines.apply_due()
     finally:
-        reviews.revoke_due()
+        deadlines.revoke_due()
 
 
 @shared_task(ignore_result=True)
 def open_micro_reviews() -> None:
     """Ask about what happened to agents since, and close what was answered. What fails keeps nothing else back."""
-    _each(_hear_causes, microreviews.settle_due, _open_causes)
+    _each(_hear_causes, settlement.settle_due, _open_causes)
 
 
 @shared_task(ignore_result=True)
 def look_for_causes() -> None:
     """Sweep for what no event alone says, such as a first use; and tell of what waits to be looked at elsewhere."""
-    _each(microreviews.find, _open_causes, approvalrules.tell_due)
+    _each(sweeps.find, _open_causes, approvalrules.tell_due)
 
 
 def _each(*steps: Callable[[], object]) -> None:
-    apart.each(steps, lambda step: step())
+    best_effort.each(steps, lambda step: step())
 
 
 def _hear_causes() -> None:
-    while microreviews.listen():
+    while triggers.listen():
         pass
 
 
 def _open_causes() -> None:
-    while microreviews.open_due():
+    while start.open_due():
         pass
 
 
@@ -187,22 +196,22 @@ def look_after_unused() -> None:
 @shared_task(ignore_result=True)
 def roll_up_usage() -> None:
     """Add up the calls that were recorded since, until the end of the record is reached."""
-    while reviews.roll_up():
+    while usage.roll_up():
         pass
 
 
 @shared_task(ignore_result=True)
 def look_for_newer_signals() -> None:
     """Weigh what is open again, once a night: the first of these messages after midnight (UTC) does it."""
-    for campaign_id in newer.due():
-        newer.weigh_again(campaign_id)
+    for campaign_id in newer_signals.due():
+        newer_signals.weigh_again(campaign_id)
 
 
 @shared_task(ignore_result=True)
 def forget_timings() -> None:
     """Forget how long reviewers looked thirteen months ago, once a night, as `look_for_newer_signals` does its part."""
-    for campaign_id in forgetting.due():
-        forgetting.forget(campaign_id)
+    for campaign_id in retention.due():
+        retention.forget(campaign_id)
 
 
 @shared_task(ignore_result=True)
@@ -214,19 +223,19 @@ def put_tallies_together() -> None:
 @shared_task(ignore_result=True)
 def count_figures() -> None:
     """Count what takes too long to be counted with every look, so that pages show it with its time."""
-    if not covering.is_quick():
-        figures.keep(covering.FIGURE, covering.count)
+    if not coverage_actions.is_quick():
+        figures.keep(coverage_actions.FIGURE, coverage_actions.count)
         figures.keep(coverage.FIGURE, coverage.count)
     care.count_due()
-    measuring.count_due()
+    measures.count_due()
 
 
 @shared_task(ignore_result=True)
 def reassign_leavers() -> None:
     """Find another reviewer wherever one has left, and another checker where one cannot check any more."""
-    while reviews.reassign_leavers():
+    while assignment.reassign_leavers():
         pass
-    rechecking.replace_checkers()
+    replacement.replace_checkers()
 
 
 @shared_task(ignore_result=True)

@@ -7,23 +7,25 @@ from django.db.models import Q
 from entitlements import agents, clients, grants, people
 from entitlements.api import tools, visibility
 from entitlements.models import Person
+from governance.reviews.items import holds
+from governance.reviews.reviewers import assignment
+from governance.reviews.spot_checks import replacement, spot_checks
 
-from . import approvalrules, approvals, requests, reviews, separation
+from . import approvalrules, approvals, requests, separation
 from .api import reclassing
 from .models import AccessRequest, Approval
-from .reviews import rechecking, spotchecking, stops
 
 
 def register() -> None:
     """Answer every hook of the floor below, once, when the process starts; `checks.py` sees that none is missing."""
     visibility.TIES.register("answered", answered)
-    visibility.HIDDEN.register("spot checks", spotchecking.hidden_from)
+    visibility.HIDDEN.register("spot checks", spot_checks.hidden_from)
     grants.GUARD.register("combinations", separation.check)
     clients.GUARD.register("combinations", separation.check_scopes)
     tools.BEFORE_CLASSING.register("combinations", reclassing.check)
-    grants.START_GUARD.register("reviews", stops.check)
-    agents.START_GUARD.register("reviews", stops.check_agent)
-    clients.START_GUARD.register("reviews", stops.check_client)
+    grants.START_GUARD.register("reviews", holds.check)
+    agents.START_GUARD.register("reviews", holds.check_agent)
+    clients.START_GUARD.register("reviews", holds.check_client)
     people.WHEN_DISABLED.register("approvals", find_others)
     requests.WHEN_SUBMITTED.register("rules", approvalrules.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
@@ -43,6 +45,6 @@ def find_others(login: str) -> None:
 
 def find_reviewers(login: str) -> None:
     """Find others to review and check what waited for whoever was shut out; the sweep finds what this missed."""
-    while reviews.reassign_leavers(who=login):
+    while assignment.reassign_leavers(who=login):
         pass
-    rechecking.replace_checkers(who=login)
+    replacement.replace_checkers(who=login)

@@ -16,7 +16,7 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import ApiToken, Client, IssuedToken, PathTerms, System
 from governance import coverage, plots
-from governance.reviews import suggesting
+from governance.reviews.suggestions import suggestions
 
 ISSUED_WITHIN: Final = timedelta(days=7)
 LONGEST: Final = timedelta(seconds=300)
@@ -35,7 +35,7 @@ _AGES: Final = (
     (timedelta(days=30), "30 d"),
     (timedelta(days=90), "90 d"),
     (timedelta(days=180), "180 d"),
-    (suggesting.OLD_SECRET, "1 y"),
+    (suggestions.OLD_SECRET, "1 y"),
 )
 _MOST: Final = 50
 """How many findings of one kind are named."""
@@ -83,7 +83,7 @@ def ages(caller: Caller) -> plots.Plot | None:
         (_("Keys"), _counted(live.filter(auth=Client.Auth.PRIVATE_KEY_JWT), made, n)),
         (_("Personal tokens"), _counted(personal, created, n)),
     ]
-    return _drawn(series, _AGES, suggesting.OLD_SECRET, _("Not older than"))
+    return _drawn(series, _AGES, suggestions.OLD_SECRET, _("Not older than"))
 
 
 def _case(column: str, steps: Sequence[timedelta | datetime]) -> Case:
@@ -112,7 +112,7 @@ def findings(caller: Caller) -> list[Finding]:
 
 
 def _old_secrets(caller: Caller) -> Iterator[Finding]:
-    old = clock.now() - suggesting.OLD_SECRET
+    old = clock.now() - suggestions.OLD_SECRET
     rows = visibility.clients(caller).filter(
         status=Client.Status.ACTIVE, auth=Client.Auth.CLIENT_SECRET_BASIC, updated__lte=old, agent__isnull=False
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOORS = "entitlements/oauth"
-PAGES = "governance/console"
+PAGES = "governance"
 _INVALID = "invalid_"
 
 
@@ -26,6 +26,7 @@ def on_pages() -> list[str]:
     return sorted(
         value.value
         for path in sorted((ROOT / PAGES).rglob("*.py"))
+        if {"console", "sign_in", "pages"} & set(path.relative_to(ROOT).with_suffix("").parts)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Dict)
         for key, value in zip(node.keys, node.values, strict=True)

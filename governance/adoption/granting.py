@@ -22,7 +22,8 @@ from entitlements import grants, people
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Entitlement, EntitlementTool, Grant, Group, Membership, Person, System, Tool
 from entitlements.words import Risk
-from governance import policies, rules
+from governance import policies
+from governance.deciders import request_rules
 from governance.models import AdoptedAgent, AdoptionBatch, SeenAccess
 
 from .reading import EVERYTHING
@@ -238,7 +239,7 @@ def _sponsors_enough(entitlement: Entitlement) -> frozenset[str]:
         stages = policies.stages_of(policies.current_for(entitlement))
     except policies.Unusable:
         return frozenset()
-    return frozenset(risk for risk in RISKS if set(stages[risk]) <= {rules.Stage.SPONSOR})
+    return frozenset(risk for risk in RISKS if set(stages[risk]) <= {request_rules.Stage.SPONSOR})
 
 
 def adopt(row: AdoptedAgent, agent: Agent, made: Plan, *, by: Principal, reason: str) -> tuple[list[Grant], list[str]]:

@@ -20,7 +20,8 @@ from entitlements.api.fields import Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
 from entitlements.models import PathTerms, System, Workflow
-from governance import coverage, reviewing
+from governance import coverage
+from governance.deciders import review_rules
 
 from .matrix import MATRIX
 
@@ -161,7 +162,7 @@ def as_csv(rows: Iterable[Workflow]) -> str:
     table = csv.writer(out, lineterminator="\r\n")
     table.writerow(COLUMNS)
     for row in told(rows):
-        table.writerow([reviewing.cell("unknown" if row[name] is None else row[name]) for name in COLUMNS])
+        table.writerow([review_rules.cell("unknown" if row[name] is None else row[name]) for name in COLUMNS])
     return out.getvalue()
 
 

@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements import guardrails
 from entitlements.models import Guardrail, Role
-from governance import readiness, reviews
+from governance import readiness
 from governance.models import Notice
+from governance.reviews.items import visibility
 
 from . import doors, keys
 from .queries import waiting
@@ -86,7 +87,7 @@ def _waiting(request: HttpRequest) -> int:
 
 
 def _reviewing(request: HttpRequest) -> int:
-    return reviews.waiting_for(doors.person(request)).count()
+    return visibility.waiting_for(doors.person(request)).count()
 
 
 def _unread(request: HttpRequest) -> int:

@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from entitlements.models import Agent, Grant, Person, System, Tool, ToolVersion
 from entitlements.words import Risk
-from governance import reviewing
+from governance.deciders import review_rules
 
 _OTHERS = ["delegation", "agent", "client", "api_token", "upstream_secret", "entitlement", "role"]
 
@@ -140,12 +140,12 @@ class ReviewItem(models.Model):
     @property
     def stages(self) -> int:
         """How many distinct people answer: two where the first of them is asked about her own."""
-        return 2 if self.holder_first else reviewing.stages(Risk(self.risk), self.campaign.strategies)
+        return 2 if self.holder_first else review_rules.stages(Risk(self.risk), self.campaign.strategies)
 
     @property
     def is_whole(self) -> bool:
         """Whether it is kept as it is or not at all: everybody who is asked must keep all of it."""
-        return reviewing.strategy(Risk(self.risk), self.campaign.strategies) == reviewing.Strategy.ALL_MUST_KEEP
+        return review_rules.strategy(Risk(self.risk), self.campaign.strategies) == review_rules.Strategy.ALL_MUST_KEEP
 
     @property
     def has_parts(self) -> bool:

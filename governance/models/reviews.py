@@ -159,7 +159,7 @@ class Assignment(models.Model):
 
     Without a reviewer the item is unresolved: it waits for the owner of the campaign to name one. `evidence_opened_at`
     and `dwell_ms` say when its evidence was first on her screen and for how long it had her attention, as her browser
-    tells (`reviews/looking.py`); `looked_by` is whose screen and attention that was.
+    tells (`governance/reviews/decisions/attention.py`); `looked_by` is whose screen and attention that was.
     """
 
     class State(models.TextChoices):
@@ -230,7 +230,7 @@ class ReviewDecision(models.Model):
 
     `kept_lines` are the lines that stay, `limits` the tighter limits of some of them by line, `valid_until` an earlier
     end; a removal comes at `effective_at`, or at once. An abstention is no outcome: the next in the chain is asked.
-    `dwell_ms` alone goes, once thirteen months are over (`reviews/forgetting.py`).
+    `dwell_ms` alone goes, once thirteen months are over (`governance/reviews/quality/retention.py`).
     """
 
     class Via(models.TextChoices):

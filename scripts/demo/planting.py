@@ -16,19 +16,19 @@ from django.db import transaction
 from audit import clock
 from entitlements import catalog, classing, grantbatches, people
 from entitlements.models import Agent, Entitlement, Grant, System
-from governance import (
-    approvalrules,
-    combinationrules,
-    combinations,
-    dormancy,
-    leavers,
-    microreviews,
-    overrides,
-    reviews,
-)
+from governance import approvalrules, combinationrules, combinations, dormancy, leavers, overrides
 from governance.asking import Ask
 from governance.models import Campaign, CombinationRule, ReviewDecision, ReviewItem, SpotCheck
-from governance.reviews import Answer, spotchecking, spotplanning
+from governance.reviews.campaigns import close
+from governance.reviews.campaigns import sweeps as sweeps_actions
+from governance.reviews.decisions import submission
+from governance.reviews.event_triggered import start, sweeps, triggers
+from governance.reviews.items.answer import Answer
+from governance.reviews.population import campaigns
+from governance.reviews.remediation import remediation
+from governance.reviews.reviewers import assignment
+from governance.reviews.spot_checks import plan, spot_checks
+from governance.reviews.staging import launch
 from scripts.demo import cast, company, history, making, office
 from scripts.demo.making import days_ago, who
 
@@ -53,7 +53,7 @@ class Offices:
 
 def found() -> None:
     """Let people come, with their groups, and the first agent; the cast is there already."""
-    microreviews.listen()  # it hears of what comes from now on
+    triggers.listen()  # it hears of what comes from now on
     for each in sorted(company.PEOPLE, key=lambda character: character.manager or ""):
         making.person(each)
     for slug, name, members in company.GROUPS:
@@ -201,7 +201,7 @@ def _leave(login: str, ago: float) -> None:
     with days_ago(ago):
         people.disable(who(login), by=who(cast.ANALYST).principal, reason="Left the company.")
     with days_ago(ago - 3 / 1440):
-        while reviews.reassign_leavers():
+        while assignment.reassign_leavers():
             pass
         leavers.propose_heirs()
 
@@ -213,20 +213,20 @@ def _first_review() -> None:
     """Rehearse a review over everything, which some answered, and whose answers somebody else checked."""
     ana = who(cast.ANALYST)
     with days_ago(company.FIRST_REVIEW), transaction.atomic():
-        made = reviews.make(
+        made = campaigns.make(
             company.FIRST_CAMPAIGN,
             name="Third quarter, a rehearsal",
             due_at=clock.now() + DUE,
             by=ana,
             reason="The first.",
         )
-        spotplanning.switch_on(made.pk, by=ana, share=100, reason="The first: everything is asked twice.")
-        reviews.activate(made.pk, by=ana)
+        plan.switch_on(made.pk, by=ana, share=100, reason="The first: everything is asked twice.")
+        launch.activate(made.pk, by=ana)
     with days_ago(company.FIRST_REVIEW - 6):
         for login in ("sofia", "tara"):
             _answer(made, login, {})
     with days_ago(company.FIRST_REVIEW - 15):
-        reviews.close(made.pk, by=ana, reason="The rehearsal is over.", without_answer=True)
+        close.close(made.pk, by=ana, reason="The rehearsal is over.", without_answer=True)
     with days_ago(company.FIRST_REVIEW - 17):
         _check(made)
 
@@ -238,7 +238,7 @@ def _check(campaign: Campaign) -> None:
             continue
         kept = check.item.agent_slug != company.CHECKED_OTHERWISE
         said = ("certify", "", "") if kept else ("revoke", "wrong_scope", "It reads what its task does not need.")
-        spotchecking.answer(check.pk, by=check.checker, verb=said[0], reason_code=said[1], comment=said[2])
+        spot_checks.answer(check.pk, by=check.checker, verb=said[0], reason_code=said[1], comment=said[2])
 
 
 def _review() -> Campaign:
@@ -246,7 +246,7 @@ def _review() -> Campaign:
     ana = who(cast.ANALYST)
     with days_ago(company.BEGAN), transaction.atomic():
         left_out = {"field": "agent.slug", "op": "eq", "value": "stale-bot"}
-        made = reviews.make(
+        made = campaigns.make(
             company.CAMPAIGN,
             name=company.CAMPAIGN_NAME,
             due_at=clock.now() + DUE,
@@ -258,12 +258,12 @@ def _review() -> Campaign:
             by=ana,
             reason="Access is looked at four times a year.",
         )
-        made = reviews.activate(made.pk, by=ana, reason="The quarter ends.")
+        made = launch.activate(made.pk, by=ana, reason="The quarter ends.")
     unused = Answer("revoke", "unused", "It reads the log instead.")
     with days_ago(company.BEGAN - 0.8):
         _answer(made, "milan", {("changes-bot", "ship"): unused})
     with days_ago(company.BEGAN - 0.9):
-        reviews.prove_due()
+        sweeps_actions.prove_due()
     with days_ago(company.BEGAN - 1.7):
         _answer(made, "tara", {})
     return made
@@ -272,10 +272,10 @@ def _review() -> Campaign:
 def _ask_about_what_happened(offices: Offices) -> None:
     """Let the small reviews begin that the drift, the leavers, the unused agents and the rule are a cause for."""
     offices.settle()
-    while microreviews.listen():
+    while triggers.listen():
         pass
-    microreviews.find()
-    microreviews.open_due()
+    sweeps.find()
+    start.open_due()
 
 
 def _answer(campaign: Campaign, login: str, answers: Mapping[tuple[str, str], Answer]) -> None:
@@ -284,7 +284,7 @@ def _answer(campaign: Campaign, login: str, answers: Mapping[tuple[str, str], An
     hers = ReviewItem.objects.filter(campaign=campaign, assignments__reviewer=by, assignments__state="assigned")
     with transaction.atomic():
         for item in hers.select_related("agent", "system"):
-            reviews.save_draft(item.pk, answers.get((item.agent_slug, item.system_slug), _KEEP), by=by, rev=0)
-        done = reviews.submit(campaign.pk, by=by, via=ReviewDecision.Via.UI)
+            submission.save_draft(item.pk, answers.get((item.agent_slug, item.system_slug), _KEEP), by=by, rev=0)
+        done = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.UI)
     for decision in done.removals:
-        reviews.prove(decision)
+        remediation.prove(decision)

@@ -33,6 +33,16 @@ def modules(*tops: str) -> Iterator[tuple[str, ast.Module, str]]:
             yield str(name), *_parsed(path)
 
 
+def pages() -> list[Path]:
+    """Return the modules that serve the console: its kit, and the pages of every room."""
+    return [
+        path
+        for path in files()
+        if path.suffix == ".py" and (parts := path.relative_to(ROOT).with_suffix("").parts)[0] == "governance"
+        if "pages" in parts or parts[1] in {"console", "sign_in"}
+    ]
+
+
 @cache
 def _parsed(path: Path) -> tuple[ast.Module, str]:
     text = path.read_text(encoding="utf-8")

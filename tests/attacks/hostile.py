@@ -21,9 +21,10 @@ from entitlements.models import (
     System,
     Tool,
 )
-from governance import reviews
 from governance.models import AccessRequest, Campaign
-from governance.reviews import Answer
+from governance.reviews.decisions import submission
+from governance.reviews.discussion import comments, questions
+from governance.reviews.items.answer import Answer
 from tests.governance.console import addresses
 
 HIDDEN: Final = "\u202e\u200b\u2066\u00ad\ufeff\U000e0041\u2028"
@@ -123,7 +124,7 @@ def _record(made: addresses.World) -> None:
 def _decide(made: addresses.World) -> None:
     item = made.samples["reviews/item"]
     said = Answer("certify", "business_need", text(500))
-    reviews.save_draft(item, said, by=made.company.sofia, rev=0)  # type: ignore[arg-type]
-    reviews.comment(item, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
-    asked = reviews.ask(item, of=made.company.sam, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
-    reviews.answer_question(asked.pk, by=made.company.sam, text=text(500))
+    submission.save_draft(item, said, by=made.company.sofia, rev=0)  # type: ignore[arg-type]
+    comments.comment(item, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
+    asked = questions.ask(item, of=made.company.sam, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
+    questions.answer(asked.pk, by=made.company.sam, text=text(500))

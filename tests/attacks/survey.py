@@ -13,7 +13,7 @@ from entitlements import tasks as entitlement_tasks
 from entitlements.models import Person
 from governance import tasks as governance_tasks
 from governance.console import matrix
-from governance.reviews import usage
+from governance.reviews.usage import usage
 from tests.entitlements.api import client as api
 from tests.governance.console import addresses, visits
 

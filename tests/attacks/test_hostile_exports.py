@@ -21,14 +21,16 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import impressions
 from entitlements.models import Agent, Person, SeenAgent, Tool, Workflow
-from governance import logs, notices, reviews
+from governance import logs, notices
 from governance.cli import output
 from governance.cli.exits import Ended, Exit
 from governance.console import matrix, middleware
 from governance.models import AuditSample, Delivery, Notice, ReviewDecision, ReviewLine, Webhook, WebhookMessage
 from governance.models.notices import Kind
 from governance.notices import hooks, letters, preferences
-from governance.reviews import Answer, auditing, workpapers
+from governance.reviews.decisions import submission
+from governance.reviews.evidence import audit, workpapers
+from governance.reviews.items.answer import Answer
 from tests import shared
 from tests.attacks import hostile
 from tests.entitlements.api import client as api
@@ -77,9 +79,9 @@ def test_no_cell_of_a_table_is_a_formula(world: addresses.World) -> None:
         Person.objects.filter(login="sofia").update(name=begins)
         Tool.objects.filter(pk=tool).update(name=begins[:60])
         said = Answer("certify", "business_need", f"{begins} is what it begins with")
-        reviews.save_draft(item, said, by=sofia, rev=rev)  # type: ignore[arg-type]
+        submission.save_draft(item, said, by=sofia, rev=rev)  # type: ignore[arg-type]
         with transaction.atomic():
-            reviews.submit(world.campaign.pk, by=sofia, via=ReviewDecision.Via.UI)
+            submission.submit(world.campaign.pk, by=sofia, via=ReviewDecision.Via.UI)
             for answer in (
                 visits.as_(ana).get("/reviews/q4/evidence.csv"),
                 script.get("/api/v1/campaigns/q4/evidence.csv"),
@@ -98,8 +100,8 @@ def test_no_cell_of_the_map_or_of_a_workpaper_is_a_formula(world: addresses.Worl
             key=f"seen {number}", name=begins, source="csv", first_seen_at=now, last_seen_at=now
         )
         Workflow.objects.create(seen=seen, system=world.company.system, origin="seen", state="known", changed_at=now)
-        marked = auditing.sampled(sample).get()
-        auditing.mark(marked.pk, by=sample.drawn_by, finding="exception", note=begins)
+        marked = audit.sampled(sample).get()
+        audit.mark(marked.pk, by=sample.drawn_by, finding="exception", note=begins)
         (row,) = csv.DictReader(io.StringIO(workpapers.as_csv(sample)))
         assert begins.strip("\t\r\n ")[1:] in row["note"]
         assert not any(map(is_formula, row.values()))

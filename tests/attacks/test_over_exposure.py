@@ -12,7 +12,7 @@ import pytest
 from audit import clock
 from entitlements.models import ApiToken, Client, Person, Role
 from governance.models import EvidenceSealing
-from governance.reviews import spotplanning
+from governance.reviews.spot_checks import plan
 from tests import make
 from tests.attacks import things
 from tests.attacks.test_mass_assignment import _address, _document, _resolved
@@ -96,7 +96,7 @@ def world() -> addresses.World:
     made, now = addresses.world(), clock.now()
     told = {"asked_by": made.company.ana, "asked_at": now, "moved_at": now, "statement": "Carried out and kept."}
     EvidenceSealing.objects.create(campaign=made.campaign, **told)
-    spotplanning.switch_on(made.campaign.pk, by=made.company.ana)
+    plan.switch_on(made.campaign.pk, by=made.company.ana)
     return made
 
 

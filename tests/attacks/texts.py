@@ -293,7 +293,7 @@ _FIELD: Final = re.compile(r'\.(?:POST|GET)(?:\.get(?:list)?\(|\[)f?"([a-z_]+)"|
 @cache
 def fields() -> tuple[str, ...]:
     """Return every name that a form or an address of the console is asked for, from its source."""
-    sources = [text for name, _, text in tree.modules("governance") if name.startswith("governance/console/")]
+    sources = [path.read_text(encoding="utf-8") for path in tree.pages()]
     return tuple(sorted({name for text in sources for found in _FIELD.findall(text) for name in found if name}))
 
 

@@ -14,7 +14,8 @@ from entitlements import rolemaps, signing
 from entitlements.models import IssuedToken, SigningKey, TrustedIssuer
 from governance import agentcalls, policies, questions
 from governance.models import AuditQuestion, EvidenceShare, ReviewDecision, WebhookMessage
-from governance.reviews import Answer, recurring
+from governance.reviews.items.answer import Answer
+from governance.reviews.templates import templates
 from tests import make
 from tests.governance.console import addresses
 from tests.governance.reviews import worlds
@@ -36,7 +37,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "audit-samples/key": samples["audit/sample"],
         "evidence-shares/key": EvidenceShare.objects.get().pk,
         "campaigns/key": world.campaign.slug,
-        "campaign-templates/key": recurring.save("kept", name="Kept", by=company.ana).slug,
+        "campaign-templates/key": templates.save("kept", name="Kept", by=company.ana).slug,
         "client-credentials/key": samples["client-credentials/pk"],
         "clients/key": world.client.client_id,
         "combination-exceptions/key": samples["exceptions/pk"],

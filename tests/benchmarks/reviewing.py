@@ -15,7 +15,7 @@ from django.db.models import Count
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.models import Person
-from governance import reviews, tasks
+from governance import tasks
 from governance.models import (
     Assignment,
     Campaign,
@@ -27,7 +27,11 @@ from governance.models import (
     ReviewLine,
     Suggestion,
 )
-from governance.reviews import deadlines
+from governance.reviews.campaigns import close as close_actions
+from governance.reviews.deadlines import deadlines
+from governance.reviews.decisions import submission
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch, staging
 
 SLUG: Final = "fleet"
 AT_ONCE, EACH = 8, 50
@@ -54,20 +58,20 @@ def count() -> dict[str, Any]:
 def stage() -> dict[str, Any]:
     """Stage a review of everything, and write the same rows by plain statements beside it, which are rolled back."""
     ana = Person.objects.get(login="ana")
-    made = reviews.make(SLUG, name="Fleet", due_at=clock.now() + timedelta(days=30), by=ana)
+    made = campaigns.make(SLUG, name="Fleet", due_at=clock.now() + timedelta(days=30), by=ana)
     Campaign.objects.filter(pk=made.pk).update(load_cap=None)
-    reviews.stage(made.pk, by=ana)
+    launch.stage(made.pk, by=ana)
     began, steps = time.perf_counter(), dict[str, float]()
     going = True
     while going:
         run, at = CampaignStaging.objects.get(campaign=made), time.perf_counter()
-        going = reviews.advance(made.pk)
+        going = staging.advance(made.pk)
         steps[run.step] = steps.get(run.step, 0) + time.perf_counter() - at
         say(f"{run.step}, from {run.upto:,} of {run.items:,}: {time.perf_counter() - at:.1f} s")
     seconds = time.perf_counter() - began
     run = CampaignStaging.objects.get(campaign=made)
     told = {"items": run.items, "grants": run.rows, "seconds": seconds, "steps": steps, "megabytes": _megabytes()}
-    reviews.activate(made.pk, by=ana, acknowledged=True)
+    launch.activate(made.pk, by=ana, acknowledged=True)
     rows, plain = _plain(made)
     return {**told, "plain": plain, "plain_rows": rows}
 
@@ -84,7 +88,7 @@ def _megabytes() -> int:
 def _plain(campaign: Campaign) -> tuple[int, float]:
     """Copy the rows of a campaign to another one by plain statements, with every check; says how many, in what time."""
     due = clock.now() + timedelta(days=1)
-    other = reviews.make("plain", name="Plain", due_at=due, by=campaign.owner)
+    other = campaigns.make("plain", name="Plain", due_at=due, by=campaign.owner)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMP TABLE renamed ON COMMIT DROP AS SELECT id AS item_id, gen_random_uuid() AS fresh"
@@ -139,7 +143,7 @@ def answer() -> dict[str, Any]:
         connection.ensure_connection()
         start.wait()
         began = time.perf_counter()
-        reviews.submit(campaign.pk, by=person, via=ReviewDecision.Via.UI)
+        submission.submit(campaign.pk, by=person, via=ReviewDecision.Via.UI)
         took.append(time.perf_counter() - began)
         connections.close_all()
 
@@ -164,5 +168,5 @@ def close() -> dict[str, Any]:
     began = time.perf_counter()
     while _give_outcomes(campaign):
         pass
-    reviews.close(campaign.pk, by=campaign.owner, reason="Measured.")
+    close_actions.close(campaign.pk, by=campaign.owner, reason="Measured.")
     return {"items": still_open, "seconds": time.perf_counter() - began, "megabytes": _megabytes()}

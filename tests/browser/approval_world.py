@@ -7,7 +7,8 @@ from datetime import timedelta
 from audit import clock
 from entitlements.models import Agent, Entitlement, Person, Tool
 from entitlements.words import Risk
-from governance import approvalrules, policies, rules
+from governance import approvalrules, policies
+from governance.deciders import request_rules
 from governance.models import ApprovalPolicy, ApprovalRule, RuleApproval
 from tests import make
 
@@ -17,7 +18,7 @@ def policies_and_rules() -> ApprovalPolicy:
     ana, resa, rob, otto, bob = (Person.objects.get(login=login) for login in ("ana", "resa", "rob", "otto", "bob"))
     use = Entitlement.objects.get(scope="wiki:use")
     stages: dict[Risk, list[str]] = {
-        risk: [*named, "security", "security"] for risk, named in rules.DEFAULT_POLICY.items()
+        risk: [*named, "security", "security"] for risk, named in request_rules.DEFAULT_POLICY.items()
     }
     stages[Risk.CRITICAL] = [*stages[Risk.CRITICAL][:-1], "group:research"]
     first = policies.publish(use, stages, by=resa, confirmed_by=rob, reason="Two see more than one.")

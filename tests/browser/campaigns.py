@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from audit import clock
 from entitlements.models import Person, System
-from governance import reviews
 from governance.models import Campaign, ReviewItem
-from governance.reviews import Answer, recurring
+from governance.reviews.items.answer import Answer
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch
+from governance.reviews.templates import templates
 from tests import make
 from tests.governance.reviews import worlds
 
@@ -19,15 +21,15 @@ def every_state() -> dict[str, str]:
     """Make them; returns the short name of each by what it is."""
     ana = Person.objects.get(login="ana")
     made = {name: _drafted(name, ana) for name in ("drafted", "staging", "staged")}
-    reviews.stage(made["staging"].pk, by=ana)
-    reviews.stage_now(made["staged"].pk, by=ana)
-    recurring.save("everything", name="Everything, by hand", by=ana)
+    launch.stage(made["staging"].pk, by=ana)
+    launch.stage_now(made["staged"].pk, by=ana)
+    templates.save("everything", name="Everything, by hand", by=ana)
     return {name: campaign.slug for name, campaign in made.items()} | {"answered": _answered(ana)}
 
 
 def _drafted(slug: str, by: Person) -> Campaign:
     due = clock.now() + timedelta(days=21)
-    return reviews.make(slug, name=f"Customers and invoices, {slug}", due_at=due, scope=_SCOPE, by=by)
+    return campaigns.make(slug, name=f"Customers and invoices, {slug}", due_at=due, scope=_SCOPE, by=by)
 
 
 def _answered(ana: Person) -> str:
@@ -49,8 +51,8 @@ def _answered(ana: Person) -> str:
     last = ""
     for slug, name in (("desk-spring", "Desk agents, spring"), ("desk-summer", "Desk agents, summer")):
         last = slug
-        made = reviews.make(slug, name=name, due_at=clock.now() + timedelta(days=14), scope=scope, by=ana)
-        reviews.activate(made.pk, by=ana)
+        made = campaigns.make(slug, name=name, due_at=clock.now() + timedelta(days=14), scope=scope, by=ana)
+        launch.activate(made.pk, by=ana)
         items = list(ReviewItem.objects.filter(campaign=made).order_by("agent__slug"))
         first = items[0].lines.order_by("tool__name").first()
         assert first is not None

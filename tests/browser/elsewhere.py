@@ -11,11 +11,14 @@ from joserfc.jwk import ECKey
 from audit import clock
 from entitlements import clients
 from entitlements.models import Agent, Person, System, Workflow
-from governance import reviews
 from governance.adoption import batches
 from governance.models import AdoptionBatch, AuditSample, ReviewItem
-from governance.reviews import assigning, recurring, spotchecking
-from governance.reviews.recurring import Rhythm
+from governance.reviews.discussion import comments
+from governance.reviews.discussion import questions as questions_actions
+from governance.reviews.reviewers import assignment
+from governance.reviews.spot_checks import spot_checks as spot_checks_actions
+from governance.reviews.templates import templates
+from governance.reviews.templates.templates import Rhythm
 from tests import make
 from tests.governance.reviews import worlds
 
@@ -69,12 +72,12 @@ def questions() -> list[str]:
     ana, sofia = Person.objects.get(login="ana"), Person.objects.get(login="sofia")
     hers = ReviewItem.objects.filter(campaign__slug="q4", assignments__reviewer=sofia, assignments__state="assigned")
     item = hers.filter(agent__sponsor=sofia).order_by("-number")[0]
-    reviewer = assigning.successors(item.pk, by=sofia)[0]
-    reviews.reassign(item.pk, reviewer, by=ana, reason="She knows it, and does not decide it.")
+    reviewer = assignment.successors(item.pk, by=sofia)[0]
+    assignment.reassign(item.pk, reviewer, by=ana, reason="She knows it, and does not decide it.")
     said = ("Which desk needs all of it?", "Since when?")
-    asked = [reviews.ask(item.pk, of=sofia, by=reviewer, text=text) for text in said]
-    reviews.answer_question(asked[1].pk, by=sofia, text="Since the sales desk has it.")
-    reviews.comment(item.pk, by=ana, text="Asked once before, in spring.")
+    asked = [questions_actions.ask(item.pk, of=sofia, by=reviewer, text=text) for text in said]
+    questions_actions.answer(asked[1].pk, by=sofia, text="Since the sales desk has it.")
+    comments.comment(item.pk, by=ana, text="Asked once before, in spring.")
     return [f"/review-questions/{each.pk}/" for each in asked] + [f"/reviews/q4/items/{item.pk}/"]
 
 
@@ -82,8 +85,10 @@ def spot_checks() -> list[str]:
     """Close a review of two agents whose answers sofia checks; returns the pages of the one she answered and not."""
     ana, otto, sofia = (Person.objects.get(login=login) for login in ("ana", "otto", "sofia"))
     worlds.spot_checked(make.system("front-desk", owner=sofia), sponsor=otto, by=ana, agents=2)
-    first, second = spotchecking.waiting_for(sofia)
-    spotchecking.answer(first.pk, by=sofia, verb="revoke", reason_code="unused", comment="Nobody comes there now.")
+    first, second = spot_checks_actions.waiting_for(sofia)
+    spot_checks_actions.answer(
+        first.pk, by=sofia, verb="revoke", reason_code="unused", comment="Nobody comes there now."
+    )
     return [f"/spot-checks/{each.pk}/" for each in (first, second)]
 
 
@@ -91,4 +96,4 @@ def template() -> str:
     """Keep the criteria of a review of every quarter; return their short name."""
     criteria, ana = {"systems": [System.objects.order_by("pk")[0].slug]}, Person.objects.get(login="ana")
     rhythm = Rhythm("quarterly", clock.now().date() + timedelta(days=30), 20, spot_share=10)
-    return recurring.save("quarterly", name="Every quarter", scope=criteria, rhythm=rhythm, by=ana).slug
+    return templates.save("quarterly", name="Every quarter", scope=criteria, rhythm=rhythm, by=ana).slug

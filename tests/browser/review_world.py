@@ -10,8 +10,9 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.models import Grant
-from governance import reviews
 from governance.models import Campaign, NewerSignal
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch
 from tests import make
 from tests.browser.world import HOSTILE
 
@@ -48,8 +49,8 @@ def fill(password: str, items: int = 120) -> Campaign:
             _use(bot.principal, grant, number)
         lonely = make.agent("lonely", kind="personal", sponsor=people["sam"], owner=people["otto"])
         make.grant(lonely, offers[0], people=[people["sam"]])
-    made = reviews.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
-    begun = reviews.activate(made.pk, by=ana)
+    made = campaigns.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
+    begun = launch.activate(made.pk, by=ana)
     for item in begun.items.filter(suggestion__isnull=False).order_by("number")[:3]:
         reasons = [*item.suggestion.reasons, {"signal": "O1", "weight": 5}]
         again = NewerSignal(item=item, verdict="look", score=5, reasons=reasons, version=item.suggestion.version)

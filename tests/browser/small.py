@@ -9,9 +9,8 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from entitlements.models import Agent, Grant, GrantLine
-from governance import microreviews
-from governance.microreviews import causes
 from governance.models import Campaign, Dormancy
+from governance.reviews.event_triggered import causes, start
 from tests import make
 
 
@@ -46,7 +45,7 @@ def small_review() -> str:
     name = f"{tool.tool.system.slug}/{tool.tool.name}"
     said = "The argument “recipient” is new; it takes any address."
     causes.note("tool_changed", bot, {"tool": name, "change": "schema_widened", "difference": [said]})
-    microreviews.open_due()
+    start.open_due()
     return Campaign.objects.filter(kind=Campaign.Kind.MICRO).latest("created_at").slug
 
 
@@ -59,5 +58,5 @@ def unused() -> str:
         agent=line.grant.agent, defaults={"step": Dormancy.Step.ASKED, "since": clock.now()}
     )
     causes.note("dormant", line.grant.agent, {})
-    microreviews.open_due()
+    start.open_due()
     return Campaign.objects.filter(trigger__kind="dormant").latest("created_at").slug

@@ -33,7 +33,8 @@ def review(transactional_db: None) -> None:  # noqa: ARG001 - the server reads w
     from audit import clock, log  # noqa: PLC0415
     from audit.actions import Action  # noqa: PLC0415
     from entitlements.models import Agent, Grant  # noqa: PLC0415
-    from governance import reviews  # noqa: PLC0415
+    from governance.reviews.population import campaigns  # noqa: PLC0415
+    from governance.reviews.staging import launch  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
 
     sofia, alice = (make.person(name, password=PASSWORD) for name in ("sofia", "alice"))
@@ -59,8 +60,8 @@ def review(transactional_db: None) -> None:  # noqa: ARG001 - the server reads w
             told = {"tool": "pay_invoice", "measured": {"amount": 420 - place, LONG: 420.5}}
             with transaction.atomic():
                 log.record(Action.CALL_ALLOWED, by=bot.principal, about=[f"grant:{grant.pk}"], detail=told)
-    made = reviews.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
-    reviews.activate(made.pk, by=ana)
+    made = campaigns.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
+    launch.activate(made.pk, by=ana)
 
 
 def _wrong(visitor: Visitor, name: str) -> list[str]:

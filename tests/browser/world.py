@@ -29,17 +29,7 @@ from entitlements.models import (
     Tool,
 )
 from entitlements.revocation import Target
-from governance import (
-    approvals,
-    asking,
-    combinationrules,
-    combinations,
-    delegations,
-    overrides,
-    ownership,
-    requests,
-    reviews,
-)
+from governance import approvals, asking, combinationrules, combinations, delegations, overrides, ownership, requests
 from governance.models import (
     AccessRequest,
     Approval,
@@ -49,7 +39,10 @@ from governance.models import (
     OfficeProposal,
     ReviewItem,
 )
-from governance.reviews import Answer
+from governance.reviews.decisions import submission
+from governance.reviews.items.answer import Answer
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch
 from tests import make
 
 HOSTILE: Final = (
@@ -323,12 +316,12 @@ def review() -> Campaign:
                 with transaction.atomic():
                     told = {"tool": tool.name, "measured": {"amount": 80 + number}}
                     log.record(Action.CALL_ALLOWED, by=grant.agent.principal, about=[f"grant:{grant.pk}"], detail=told)
-    made = reviews.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
-    begun = reviews.activate(made.pk, by=ana)
+    made = campaigns.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
+    begun = launch.activate(made.pk, by=ana)
     mine = ReviewItem.objects.filter(assignments__reviewer=sofia, risk__in=["low", "medium"])
     answers = (Answer("certify", "business_need", ""), Answer("revoke", "unused", "Ask again."))
     for item, answer in zip(mine, answers, strict=False):
-        reviews.save_draft(item.pk, answer, by=sofia, rev=0)
+        submission.save_draft(item.pk, answer, by=sofia, rev=0)
     return begun
 
 

@@ -12,7 +12,8 @@ from audit.context import SYSTEM
 from entitlements import agents, errors, grants, people
 from entitlements.models import Agent, Grant, Membership, Person, System, Tool
 from entitlements.words import Risk
-from governance import approvals, asking, narrowing, policies, requests, rules
+from governance import approvals, asking, narrowing, policies, requests
+from governance.deciders import request_rules
 from governance.models import AccessRequest, Approval, ApprovalPolicy
 from governance.narrowing import Narrowing
 from tests import make, shared
@@ -322,7 +323,10 @@ def test_when_an_approver_left_somebody_else_is_found_and_the_requester_never_is
 def test_a_request_keeps_the_policy_it_was_made_under(company: Company) -> None:
     before = company.ask()
     admin = make.person("admin", roles=["admin"])
-    strict: rules.Policy = {**rules.DEFAULT_POLICY, Risk.LOW: (rules.Stage.SPONSOR, rules.Stage.SECURITY)}
+    strict: request_rules.Policy = {
+        **request_rules.DEFAULT_POLICY,
+        Risk.LOW: (request_rules.Stage.SPONSOR, request_rules.Stage.SECURITY),
+    }
     with pytest.raises(policies.SecondPersonRequired):
         policies.publish(company.use, strict, by=admin, confirmed_by=admin, reason="alone")
     with pytest.raises(errors.Forbidden):

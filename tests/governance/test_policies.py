@@ -15,7 +15,8 @@ from entitlements.errors import DomainError
 from entitlements.independence import OwnAppointment
 from entitlements.models import Person
 from entitlements.words import Risk
-from governance import approvals, candidates, narrowing, policies, requests, rules
+from governance import approvals, candidates, narrowing, policies, requests
+from governance.deciders import request_rules
 from governance.models import AccessRequest, Approval, Notice
 from governance.notices import hearing
 from tests import make, shared
@@ -23,7 +24,7 @@ from tests.governance import companies
 from tests.governance.companies import Company, waiting
 
 pytestmark = pytest.mark.django_db
-TWO_OF_DPO: rules.Policy = {
+TWO_OF_DPO: request_rules.Policy = {
     Risk.LOW: ("sponsor",),
     Risk.MEDIUM: ("sponsor", "group:dpo"),
     Risk.HIGH: ("sponsor", "system_owner", "group:dpo", "group:dpo"),
@@ -34,7 +35,7 @@ TWO_OF_DPO: rules.Policy = {
 made_world, company = shared.world(companies.found)
 
 
-def publish(company: Company, policy: rules.Policy) -> None:
+def publish(company: Company, policy: request_rules.Policy) -> None:
     policies.publish(company.use, policy, by=company.resa, confirmed_by=company.rob, reason="be stricter")
 
 
@@ -136,7 +137,7 @@ def test_after_half_the_time_the_next_is_asked_as_well_once_and_it_is_recorded(c
 
 
 def test_where_nobody_more_can_be_asked_it_is_tried_once(company: Company) -> None:
-    publish(company, {**rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "security")})
+    publish(company, {**request_rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "security")})
     request = company.ask()
     approvals.approve(request.pk, by=company.sofia)
     AccessRequest.objects.update(asked_at=clock.now() - timedelta(days=5), answer_by=clock.now() + timedelta(days=2))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entitlements.words import Risk
-from governance import rules
-from governance.rules import Skip, Stage, Surroundings, Unresolved, Why
+from governance.deciders import request_rules
+from governance.deciders.request_rules import Skip, Stage, Surroundings, Unresolved, Why
 
 EVERYBODY = frozenset({"sofia", "otto", "mona", "sam", "resa", "rob", "rita", "alice", "bob", "ana"})
 PLAIN = Surroundings(
@@ -33,8 +33,8 @@ PERSONAL = replace(
 
 
 def chosen(around: Surroundings, risk: Risk) -> dict[str, list[str]] | str:
-    stages = rules.stages_for(rules.DEFAULT_POLICY, risk, personal=around.personal)
-    found = rules.resolve(stages, around)
+    stages = request_rules.stages_for(request_rules.DEFAULT_POLICY, risk, personal=around.personal)
+    found = request_rules.resolve(stages, around)
     if isinstance(found, Unresolved):
         return f"nobody for {found.stage}"
     return {each.stage: sorted(each.chosen) for each in found}
@@ -82,7 +82,7 @@ def test_each_stage_comes_to_these_people(risk: Risk, around: Surroundings, want
 
 def test_a_resolution_says_who_was_passed_over_and_why() -> None:
     around = replace(PLAIN, requesters=frozenset({"sofia"}), active=EVERYBODY - {"sam"})
-    (found,) = rules.resolve([Stage.SPONSOR], around)  # type: ignore[misc]
+    (found,) = request_rules.resolve([Stage.SPONSOR], around)  # type: ignore[misc]
     at = datetime(2026, 5, 1, tzinfo=UTC)
     assert found.as_evidence(at) == {
         "chosen": ["resa", "rob"],
@@ -93,14 +93,16 @@ def test_a_resolution_says_who_was_passed_over_and_why() -> None:
 
 
 def test_a_person_needed_in_another_stage_is_passed_over_for_that_reason() -> None:
-    found = rules.resolve([Stage.MANAGER, Stage.SYSTEM_OWNER], PERSONAL)
+    found = request_rules.resolve([Stage.MANAGER, Stage.SYSTEM_OWNER], PERSONAL)
     assert not isinstance(found, Unresolved)
     assert found[0].skipped == (Skip("sam", Why.NEEDED_ELSEWHERE),)
 
 
 def test_nobody_left_says_who_was_passed_over() -> None:
     around = replace(PLAIN, system_owner=None, security=frozenset(), requesters=frozenset({"sofia"}))
-    assert rules.resolve([Stage.SPONSOR], around) == Unresolved(Stage.SPONSOR, (Skip("sofia", Why.REQUESTED_IT),))
+    assert request_rules.resolve([Stage.SPONSOR], around) == Unresolved(
+        Stage.SPONSOR, (Skip("sofia", Why.REQUESTED_IT),)
+    )
 
 
 PEOPLE = ["sofia", "otto", "mona", "sam", "resa", "rob", "alice"]
@@ -122,8 +124,8 @@ ANY = st.builds(
 
 @given(ANY, st.sampled_from(Risk))
 def test_nobody_who_asked_benefits_owns_the_agent_or_left_is_ever_chosen(around: Surroundings, risk: Risk) -> None:
-    stages = rules.stages_for(rules.DEFAULT_POLICY, risk, personal=around.personal)
-    found = rules.resolve(stages, around)
+    stages = request_rules.stages_for(request_rules.DEFAULT_POLICY, risk, personal=around.personal)
+    found = request_rules.resolve(stages, around)
     if isinstance(found, Unresolved):
         return
     assert [each.stage for each in found] == list(stages)
@@ -135,19 +137,19 @@ def test_nobody_who_asked_benefits_owns_the_agent_or_left_is_ever_chosen(around:
 
 @given(ANY, st.sampled_from(Risk), st.randoms(use_true_random=False))
 def test_whatever_the_order_of_answers_distinct_people_complete_the_request(around, risk, random) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    stages = (*rules.stages_for(rules.DEFAULT_POLICY, risk, personal=around.personal), Stage.SECURITY)
-    found = rules.resolve(stages, around)
+    stages = (*request_rules.stages_for(request_rules.DEFAULT_POLICY, risk, personal=around.personal), Stage.SECURITY)
+    found = request_rules.resolve(stages, around)
     if isinstance(found, Unresolved):
         return
     if random.choice([True, False]):
-        found = rules.widen(found, range(len(found)), around)
+        found = request_rules.widen(found, range(len(found)), around)
     waiting = {place: each.chosen for place, each in enumerate(found)}
     answered: list[str] = []
     while waiting:
         stage = random.choice(sorted(waiting))
         who = random.choice(sorted(waiting.pop(stage)))
         answered.append(who)
-        left = rules.completable({other: pool - {who} for other, pool in waiting.items()})
+        left = request_rules.completable({other: pool - {who} for other, pool in waiting.items()})
         assert left is not None
         waiting = left
     assert len(set(answered)) == len(stages)
@@ -155,10 +157,10 @@ def test_whatever_the_order_of_answers_distinct_people_complete_the_request(arou
 
 @given(ANY, st.sampled_from(Risk))
 def test_a_request_is_refused_only_when_distinct_people_cannot_be_found(around: Surroundings, risk: Risk) -> None:
-    stages = rules.stages_for(rules.DEFAULT_POLICY, risk, personal=around.personal)
-    if not isinstance(rules.resolve(stages, around), Unresolved):
+    stages = request_rules.stages_for(request_rules.DEFAULT_POLICY, risk, personal=around.personal)
+    if not isinstance(request_rules.resolve(stages, around), Unresolved):
         return
-    free: set[str | None] = {who for who in PEOPLE if rules.conflict(who, around) is None}
+    free: set[str | None] = {who for who in PEOPLE if request_rules.conflict(who, around) is None}
     chains: dict[str, set[str | None]] = {
         Stage.SPONSOR: {around.sponsor, around.system_owner, *around.security},
         Stage.MANAGER: {around.manager, around.system_owner, *around.security},
@@ -180,7 +182,7 @@ def _distinct(pools: list[set[str | None]]) -> bool:
     [([Risk.LOW, Risk.HIGH, Risk.MEDIUM], Risk.HIGH), ([Risk.LOW], Risk.LOW), ([], Risk.CRITICAL)],
 )
 def test_the_highest_risk_counts_and_nothing_known_counts_as_critical(risks: list[Risk], want: Risk) -> None:
-    assert rules.highest(risks) is want
+    assert request_rules.highest(risks) is want
 
 
 SPONSOR, OWNER, SECURITY = Stage.SPONSOR, Stage.SYSTEM_OWNER, Stage.SECURITY
@@ -189,16 +191,16 @@ SPONSOR, OWNER, SECURITY = Stage.SPONSOR, Stage.SYSTEM_OWNER, Stage.SECURITY
 @pytest.mark.parametrize(
     "policy",
     [
-        {**rules.DEFAULT_POLICY, Risk.LOW: ()},
-        {**rules.DEFAULT_POLICY, Risk.HIGH: (SPONSOR,)},
-        {**rules.DEFAULT_POLICY, Risk.HIGH: (SPONSOR, SPONSOR)},
-        {**rules.DEFAULT_POLICY, Risk.CRITICAL: (SPONSOR, SECURITY)},
+        {**request_rules.DEFAULT_POLICY, Risk.LOW: ()},
+        {**request_rules.DEFAULT_POLICY, Risk.HIGH: (SPONSOR,)},
+        {**request_rules.DEFAULT_POLICY, Risk.HIGH: (SPONSOR, SPONSOR)},
+        {**request_rules.DEFAULT_POLICY, Risk.CRITICAL: (SPONSOR, SECURITY)},
         {Risk.LOW: (SPONSOR,)},
     ],
 )
-def test_a_policy_never_asks_for_less_than_the_product_does(policy: rules.Policy) -> None:
-    with pytest.raises(rules.PolicyTooWeak):
-        rules.check_policy(policy)
+def test_a_policy_never_asks_for_less_than_the_product_does(policy: request_rules.Policy) -> None:
+    with pytest.raises(request_rules.PolicyTooWeak):
+        request_rules.check_policy(policy)
 
 
 @pytest.mark.parametrize(
@@ -213,16 +215,16 @@ def test_a_policy_never_asks_for_less_than_the_product_does(policy: rules.Policy
     ],
 )
 def test_a_policy_asks_nothing_that_cannot_be_answered(stages: tuple[str, ...]) -> None:
-    with pytest.raises(rules.PolicyMalformed):
-        rules.check_policy({**rules.DEFAULT_POLICY, Risk.LOW: stages})
+    with pytest.raises(request_rules.PolicyMalformed):
+        request_rules.check_policy({**request_rules.DEFAULT_POLICY, Risk.LOW: stages})
 
 
 def test_a_policy_may_ask_for_more() -> None:
-    more = {**rules.DEFAULT_POLICY, Risk.LOW: (SPONSOR, OWNER, SECURITY, SECURITY, "group:dpo", "group:dpo")}
-    rules.check_policy(more)
-    with pytest.raises(rules.PolicyTooWeak):
-        rules.check_grows(more)
-    rules.check_grows(rules.DEFAULT_POLICY)
+    more = {**request_rules.DEFAULT_POLICY, Risk.LOW: (SPONSOR, OWNER, SECURITY, SECURITY, "group:dpo", "group:dpo")}
+    request_rules.check_policy(more)
+    with pytest.raises(request_rules.PolicyTooWeak):
+        request_rules.check_grows(more)
+    request_rules.check_grows(request_rules.DEFAULT_POLICY)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ def test_a_policy_may_ask_for_more() -> None:
 def test_a_narrowed_request_does_without_stages_only_when_the_rest_is_there(
     needed: Iterable[str], present: Iterable[str], want: list[str]
 ) -> None:
-    assert list(rules.no_longer_needed(needed, present).elements()) == want
+    assert list(request_rules.no_longer_needed(needed, present).elements()) == want
 
 
 DPO = "group:dpo"
@@ -262,20 +264,20 @@ DPO = "group:dpo"
     ],
 )
 def test_a_stage_with_a_quorum_waits_for_as_many_distinct_people(stages, members, want) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    found = rules.resolve(stages, replace(PLAIN, groups={DPO: frozenset(members)}))
+    found = request_rules.resolve(stages, replace(PLAIN, groups={DPO: frozenset(members)}))
     assert (found if isinstance(found, Unresolved) else [sorted(each.chosen) for each in found]) == want
 
 
 def test_a_stage_that_nobody_answers_is_asked_of_the_next_in_its_chain_but_of_nobody_needed_elsewhere() -> None:
-    found = rules.resolve([SPONSOR, OWNER], PLAIN)
+    found = request_rules.resolve([SPONSOR, OWNER], PLAIN)
     assert not isinstance(found, Unresolved)
-    wider = rules.widen(found, [0, 1], PLAIN)
+    wider = request_rules.widen(found, [0, 1], PLAIN)
     assert [(sorted(each.chosen), each.widened) for each in wider] == [
         (["sam", "sofia"], "system_owner"),
         (["resa", "rob", "sam"], "security"),
     ]
-    only_the_sponsor = rules.widen(found, [0], PLAIN)
+    only_the_sponsor = request_rules.widen(found, [0], PLAIN)
     assert [sorted(each.chosen) for each in only_the_sponsor] == [["sofia"], ["sam"]]
-    alone = rules.resolve([SECURITY], PLAIN)
+    alone = request_rules.resolve([SECURITY], PLAIN)
     assert not isinstance(alone, Unresolved)
-    assert rules.widen(alone, [0], PLAIN)[0].widened == ""
+    assert request_rules.widen(alone, [0], PLAIN)[0].widened == ""

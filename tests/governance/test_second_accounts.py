@@ -15,7 +15,8 @@ from entitlements.errors import DomainError
 from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Agent, Person, Role, TrustedIssuer
 from entitlements.words import Risk
-from governance import appealing, approvalrules, approvals, asking, emergency, overrides, ownership, policies, rules
+from governance import appealing, approvalrules, approvals, asking, emergency, overrides, ownership, policies
+from governance.deciders import request_rules
 from governance.models import Approval, EmergencyGrant
 from tests import make
 from tests.governance import companies
@@ -40,12 +41,14 @@ def company() -> Company:
 
 
 def confirm_policy(company: Company) -> object:
-    waiting = policies.propose(company.use, rules.DEFAULT_POLICY, by=company.rob, reason="The same.")
+    waiting = policies.propose(company.use, request_rules.DEFAULT_POLICY, by=company.rob, reason="The same.")
     return policies.confirm(waiting.pk, by=company.resa, reason="Yes.")
 
 
 def publish_policy(company: Company) -> object:
-    return policies.publish(company.use, rules.DEFAULT_POLICY, by=company.rob, confirmed_by=company.resa, reason="Yes.")
+    return policies.publish(
+        company.use, request_rules.DEFAULT_POLICY, by=company.rob, confirmed_by=company.resa, reason="Yes."
+    )
 
 
 def confirm_rule(company: Company) -> object:
@@ -193,7 +196,7 @@ def test_the_database_knows_the_second_account_of_whoever_may_not_answer(who: st
 def test_the_database_knows_who_joined_a_stages_group_after_the_ask() -> None:
     company = companies.found()
     dpo = make.group(dora := make.person("dora"), make.person("dan"), slug="dpo")
-    asked: rules.Policy = {**rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "group:dpo")}
+    asked: request_rules.Policy = {**request_rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "group:dpo")}
     policies.publish(company.use, asked, by=company.resa, confirmed_by=company.rob, reason="Personal data.")
     request = company.ask("now")
     late, secure = make.person("late"), company.resa

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entitlements import limits
-from governance import tightening
-from governance.tightening import Figure, Tightening, Used
+from governance.reviews.usage import tighter_limits
+from governance.reviews.usage.tighter_limits import Figure, Tightening, Used
 
 _NUMBERS = st.one_of(
     st.integers(-(2**53), 2**53), st.floats(min_value=-1e15, max_value=1e15, allow_nan=False).map(lambda n: round(n, 6))
@@ -40,7 +40,7 @@ _NUMBERS = st.one_of(
 def test_proposed_is_the_next_round_number_at_or_above_twice_the_most(
     most: Figure, limit: Figure, proposed: Figure | None
 ) -> None:
-    assert tightening.bound(most, limit) == proposed
+    assert tighter_limits.bound(most, limit) == proposed
 
 
 @given(st.lists(_NUMBERS, min_size=1, max_size=8), _NUMBERS, st.sampled_from([{}, {"optional": True}]))
@@ -52,8 +52,8 @@ def test_a_tightening_denies_no_call_that_passed_and_never_loosens(
     if not passed:
         return
     used = {"amount": Used(min(passed), max(passed), len(passed))}
-    for each in tightening.of_line("pay", held, used, len(passed)):
-        after = tightening.tightened(held, {each.argument: each.proposed})
+    for each in tighter_limits.of_line("pay", held, used, len(passed)):
+        after = tighter_limits.tightened(held, {each.argument: each.proposed})
         assert after != held
         assert limits.tightens(held, after)
         assert not limits.tightens(after, held)
@@ -67,22 +67,24 @@ def test_a_tightening_denies_no_call_that_passed_and_never_loosens(
 def test_nothing_is_proposed_where_a_number_is_not_known_of_every_call() -> None:
     held = {"amount": {"max": 10_000}, "days": {"max": 90, "optional": True}}
     known = {"amount": Used(5, 420, 61), "days": Used(1, 2, 60)}
-    assert tightening.of_line("pay", held, known, 61) == [Tightening("pay", "amount", 10_000, 420, 61, 1_000)]
-    assert tightening.of_line("pay", held, {}, 61) == []
-    assert tightening.of_line("pay", {"amount": {"min": 0}}, known, 61) == [], "there is no most to lower"
-    assert tightening.of_line("pay", {}, known, 61) == []
+    assert tighter_limits.of_line("pay", held, known, 61) == [Tightening("pay", "amount", 10_000, 420, 61, 1_000)]
+    assert tighter_limits.of_line("pay", held, {}, 61) == []
+    assert tighter_limits.of_line("pay", {"amount": {"min": 0}}, known, 61) == [], "there is no most to lower"
+    assert tighter_limits.of_line("pay", {}, known, 61) == []
 
 
 def test_what_the_limit_itself_has_moved_beyond_is_left_alone() -> None:
-    assert tightening.of_line("pay", {"amount": {"min": 2_000, "max": 10_000}}, {"amount": Used(5, 420, 61)}, 61) == []
+    assert (
+        tighter_limits.of_line("pay", {"amount": {"min": 2_000, "max": 10_000}}, {"amount": Used(5, 420, 61)}, 61) == []
+    )
 
 
 def test_names_that_are_pointers_and_what_stands_beside_them_are_left_alone() -> None:
     known = {"sum.net": Used(5, 420, 61)}
-    assert len(tightening.of_line("pay", {"sum.net": {"max": 10_000}}, known, 61)) == 1
-    assert tightening.of_line("pay", {"/sum.net": {"max": 10_000}}, known, 61) == []
+    assert len(tighter_limits.of_line("pay", {"sum.net": {"max": 10_000}}, known, 61)) == 1
+    assert tighter_limits.of_line("pay", {"/sum.net": {"max": 10_000}}, known, 61) == []
     both = {"sum.net": {"max": 10_000}, "/sum.net": {"max": 50, "optional": True}}
-    assert tightening.of_line("pay", both, known, 61) == []
+    assert tighter_limits.of_line("pay", both, known, 61) == []
 
 
 def test_a_gentler_limit_may_be_asked_for_and_never_one_that_loosens_or_takes_the_headroom() -> None:

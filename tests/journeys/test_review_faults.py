@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import timeline
 from audit.actions import Action
-from governance import reviews, tasks
+from governance import tasks
 from governance.models import (
     Assignment,
     EvidencePack,
@@ -26,7 +26,11 @@ from governance.models import (
     ReviewItem,
     Suggestion,
 )
-from governance.reviews.pack import sealing, verify
+from governance.reviews.campaigns import close
+from governance.reviews.pack import seal
+from governance.reviews.pack_check import verify
+from governance.reviews.remediation import remediation
+from governance.reviews.staging import launch
 from tests import databases, make
 from tests.audit.make import Archive
 from tests.benchmarks.processes import family
@@ -65,13 +69,13 @@ def test_a_pack_survives_its_worker_while_it_is_sealed(
     campaign = worlds.campaign(company)
     item = ReviewItem.objects.get()
     (removal,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
-    reviews.prove(removal)
+    remediation.prove(removal)
     with monkeypatch.context() as later:
         worlds.let_it_be_final(later)
-        reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
-        reviews.finish_closing(campaign.pk)
+        close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+        close.finish_closing(campaign.pk)
     Archive(tmp_path, Ed25519PrivateKey.generate()).seal()
-    sealing.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
+    seal.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
 
     with process(*WORKER) as worker:
         until(lambda: len(family(worker.pid)) > 1)
@@ -96,7 +100,7 @@ def test_a_review_survives_its_worker_while_it_is_staged_and_while_it_is_carried
     for number in range(3):
         make.grant(make.agent(f"helper-{number}", sponsor=company.sofia), worlds.low(company))
     campaign = worlds.campaign(company, start=False)
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
 
     with process(*WORKER) as worker:
         until(lambda: len(family(worker.pid)) > 1)
@@ -111,7 +115,7 @@ def test_a_review_survives_its_worker_while_it_is_staged_and_while_it_is_carried
         for held in (ReviewItem, PopulationRow, Suggestion, Assignment):
             assert held.objects.count() == 4, held
 
-        reviews.activate(campaign.pk, by=company.ana)
+        launch.activate(campaign.pk, by=company.ana)
         item = ReviewItem.objects.get(agent=company.bot)
         (removal,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
         killed_while_it_waits_for("governance_remediation", tasks.prove_removals.delay, worker.pid)

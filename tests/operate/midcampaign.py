@@ -14,13 +14,17 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Entitlement, Person, System
-from governance import reviews
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem
-from governance.reviews.pack import sealing
+from governance.reviews.campaigns import close, sweeps
+from governance.reviews.decisions import submission
+from governance.reviews.items import answer
+from governance.reviews.pack import seal
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch
 
 ASKED, DRAFTED = 24, 5
-KEEP = reviews.Answer("certify", "business_need", "The team works with it every day.")
-REMOVE = reviews.Answer("revoke", "unused", "Nobody called it.")
+KEEP = answer.Answer("certify", "business_need", "The team works with it every day.")
+REMOVE = answer.Answer("revoke", "unused", "Nobody called it.")
 
 
 def begin() -> dict[str, Any]:
@@ -38,13 +42,13 @@ def begin() -> dict[str, Any]:
     ]:
         person = Person.objects.get(login="person-0")
         make.grant(make.agent(name, sponsor=sponsor, owner=owner), of, people=[person], lasts=timedelta(days=30))
-    made = reviews.make("q4", name="Fourth quarter", due_at=clock.now() + timedelta(days=14), by=ana)
-    campaign = reviews.activate(made.pk, by=ana)
+    made = campaigns.make("q4", name="Fourth quarter", due_at=clock.now() + timedelta(days=14), by=ana)
+    campaign = launch.activate(made.pk, by=ana)
     for name, said in (("drafted-0", REMOVE), ("drafted-1", KEEP)):
-        reviews.save_draft(_item(name).pk, said, by=dora, rev=0)
-    reviews.submit(campaign.pk, by=dora, via=ReviewDecision.Via.UI)  # its removal is not proven yet
+        submission.save_draft(_item(name).pk, said, by=dora, rev=0)
+    submission.submit(campaign.pk, by=dora, via=ReviewDecision.Via.UI)  # its removal is not proven yet
     for name, said in (("drafted-2", REMOVE), ("drafted-high", KEEP)):
-        reviews.save_draft(_item(name).pk, said, by=dora, rev=0)
+        submission.save_draft(_item(name).pk, said, by=dora, rev=0)
     return {
         "token": people.make_api_token(rhea, "answers", by=SYSTEM),
         "items": [str(_item(f"asked-{number}").pk) for number in range(ASKED)],
@@ -75,12 +79,12 @@ def finish(file: str) -> dict[str, Any]:
     while _answer(campaign):
         pass
     assert {each.stage for each in _item("drafted-high").decisions.all()} == {1, 2}, "asked twice, whoever began"
-    reviews.close(campaign.pk, by=ana, reason="The quarter is over.")
-    while reviews.prove_due():
+    close.close(campaign.pk, by=ana, reason="The quarter is over.")
+    while sweeps.prove_due():
         pass
     _seal()
-    sealing.seal(campaign.pk, by=ana, statement="Complete, independent, carried out and kept.")
-    kept = [sealing.carry_on(campaign.pk) for _ in range(2)]
+    seal.seal(campaign.pk, by=ana, statement="Complete, independent, carried out and kept.")
+    kept = [seal.carry_on(campaign.pk) for _ in range(2)]
     pack = campaign.pack
     Path(file).write_bytes(b"".join(pack.archive()))
     return {
@@ -100,8 +104,8 @@ def _answer(campaign: Campaign) -> bool:
     asked = list(Person.objects.filter(pk__in=live.values("reviewer")))
     for reviewer in asked:
         for assignment in live.filter(reviewer=reviewer, draft=None):
-            reviews.save_draft(assignment.item_id, KEEP, by=reviewer, rev=0)
-        reviews.submit(campaign.pk, by=reviewer, via=ReviewDecision.Via.UI)
+            submission.save_draft(assignment.item_id, KEEP, by=reviewer, rev=0)
+        submission.submit(campaign.pk, by=reviewer, via=ReviewDecision.Via.UI)
     return bool(asked)
 
 

@@ -30,7 +30,7 @@ from entitlements import changes, grants, people, tasks
 from entitlements.gateway.feed import Feed
 from entitlements.models import Grant, TrustedIssuer
 from governance.models import EvidencePack
-from governance.reviews.pack import sealing
+from governance.reviews.pack import seal
 from scripts.devservers import Account, free_port
 from tests import databases, make
 from tests.architecture import tree
@@ -288,11 +288,11 @@ def test_evidence_is_sealed_by_one_worker_through_the_pooler(tmp_path: Path) -> 
     company = companies.found()
     campaign = reviews.closed(company)
     archive.seal()
-    sealing.seal(campaign.pk, by=company.ana, statement=reviews.SIGNED)
-    with sealing._alone() as mine:
+    seal.seal(campaign.pk, by=company.ana, statement=reviews.SIGNED)
+    with seal._alone() as mine:
         assert mine
-        assert not sealing.carry_on(campaign.pk), "another worker is at a pack"
+        assert not seal.carry_on(campaign.pk), "another worker is at a pack"
     archive.seal()
-    assert sealing.carry_on(campaign.pk)
+    assert seal.carry_on(campaign.pk)
     pack = EvidencePack.objects.get(campaign=campaign)
     assert hashlib.sha256(b"".join(pack.archive())).hexdigest() == pack.sha256

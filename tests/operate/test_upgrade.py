@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import psycopg
 import pytest
 
-from governance.reviews.pack import verify
+from governance.reviews.pack_check import verify
 from scripts import devstack
 from scripts.devservers import free_port, until
 from tests.architecture import tree

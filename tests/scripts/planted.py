@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import override_settings
 
 from entitlements.models import System
-from governance import reviews
+from governance.reviews.usage import usage
 from scripts.demo import cast, company, office, planting
 from tests.audit.make import Archive
 
@@ -49,7 +49,7 @@ def settling(archive: Archive) -> Callable[[], None]:
 
     def settle() -> None:
         archive.seal()
-        while reviews.roll_up():
+        while usage.roll_up():
             pass
 
     return settle

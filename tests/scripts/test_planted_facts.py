@@ -17,7 +17,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from entitlements.models import Person
 from governance import invariants
 from governance.models import Assignment, Campaign, ReviewItem, ReviewTrigger
-from governance.reviews import spotchecking
+from governance.reviews.spot_checks import spot_checks
 from scripts.demo import company
 from tests import databases
 from tests.scripts import planted
@@ -104,7 +104,7 @@ def test_nobody_without_a_part_in_it_sees_the_review(world: None) -> None:  # no
 
 def test_what_somebody_who_checked_would_have_kept_less_of_waits_for_whoever_runs_reviews(see: See) -> None:
     first = Campaign.objects.get(slug=company.FIRST_CAMPAIGN)
-    found = spotchecking.result(first)
+    found = spot_checks.result(first)
     assert found is not None
     assert (found.sampled, found.answered, found.nobody) == (10, 7, 3)
     assert (found.agreement.n, found.agreement.same) == (7, 6)

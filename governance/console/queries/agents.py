@@ -12,11 +12,11 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, AgentVersion, Grant, IssuedToken, Person, Session, ToolVersion
-from governance import reviews
 from governance.models import Assignment, Campaign, UsageDay
-from governance.reviews import suggesting, usage
-
-from . import using
+from governance.reviews.items import visibility as visibility_actions
+from governance.reviews.suggestions import suggestions
+from governance.reviews.usage import queries as usage_queries
+from governance.reviews.usage import usage
 
 MOST_REVIEWED: Final = 100
 """How many items of reviews the page of an agent shows; the record has all of them."""
@@ -65,7 +65,7 @@ def access(caller: Caller, agent: Agent) -> dict[str, Any]:
     """Return the grants of an agent that the person may see: those in force, then the last that ended."""
     rows = visibility.grants(caller).filter(agent=agent)
     return {
-        "grants": using.with_use(
+        "grants": usage_queries.with_use(
             list(rows.filter(ended_at=None).order_by("entitlement__system__slug", "entitlement__scope"))
         ),
         "beyond": usage.denied_beyond(agent.pk, clock.now()),
@@ -79,7 +79,7 @@ def tokens(caller: Caller, agent: Agent) -> dict[str, Any]:
     live = Q(expires_at__gt=now, revoked_at=None)
     return {
         "clients": list(visibility.clients(caller).filter(agent=agent).order_by("client_id")),
-        "old": now - suggesting.OLD_SECRET,
+        "old": now - suggestions.OLD_SECRET,
         "sessions": list(
             visibility.sessions(caller)
             .filter(agent=agent, ended_at=None, expires_at__gt=now)
@@ -123,7 +123,7 @@ def reviewed(caller: Caller, agent: Agent) -> dict[str, Any]:
     """Return what reviews that have begun asked about an agent, as far as the person may see it, the latest first."""
     asked = Assignment.objects.filter(state=Assignment.State.ASSIGNED).select_related("reviewer")
     rows = (
-        reviews.items_visible_to(caller.human)
+        visibility_actions.items_visible_to(caller.human)
         .filter(agent=agent)
         .exclude(campaign__state__in=Campaign.BEFORE)
         .prefetch_related(Prefetch("assignments", asked, to_attr="asked"))

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from entitlements.models import Agent, Entitlement, Person, Tool
 from entitlements.words import Risk
-from governance import asking, candidates, policies, rules
+from governance import asking, candidates, policies
 from governance.console.queries.requests import question
+from governance.deciders import request_rules
 
 _FIRST: Final = 3
 
@@ -57,10 +58,10 @@ type _Stages = list[tuple[str, frozenset[str]]]
 
 def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tuple[list[Tool], str, _Stages | None]:
     tools = [line.tool for line in entitlement.lines.all() if line.tool.state == Tool.State.APPROVED]
-    risk = rules.highest(Risk(tool.risk) for tool in tools)
+    risk = request_rules.highest(Risk(tool.risk) for tool in tools)
     policy = policies.stages_of(policies.current_for(entitlement))
     personal = agent is not None and agent.kind == Agent.Kind.PERSONAL
-    stages = rules.stages_for(policy, risk, personal=personal)
+    stages = request_rules.stages_for(policy, risk, personal=personal)
     tools.sort(key=lambda tool: (-Risk(tool.risk).rank, tool.sentence))
     if agent is None:
         return tools, risk, [(stage, frozenset()) for stage in stages]
@@ -68,8 +69,8 @@ def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tup
     around = candidates.around(
         agent, entitlement.system, requesters={person.login}, people=acted_for, groups=(), stages=stages
     )
-    found = rules.resolve(stages, around)
-    if isinstance(found, rules.Unresolved):
+    found = request_rules.resolve(stages, around)
+    if isinstance(found, request_rules.Unresolved):
         return tools, risk, None
     return tools, risk, [(each.stage, each.chosen) for each in found]
 

@@ -15,7 +15,8 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.api.record import READERS
 from entitlements.models import Revocation
-from governance import requests, reviews
+from governance import requests
+from governance.reviews.items import visibility as visibility_actions
 
 _EACH: Final = 6
 _SHORTEST: Final = 2
@@ -102,7 +103,9 @@ def _by_name(caller: Caller, text: str) -> Iterator[Hit]:
     for person in visibility.people(caller).filter(Q(login__icontains=text) | Q(name__icontains=text))[:_EACH]:
         yield Hit(_("Person"), person.name, person.login, f"/people/{person.login}/")
     if caller.human:
-        for review in reviews.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]:
+        for review in (
+            visibility_actions.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]
+        ):
             yield Hit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
     entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
     for each in entitlements.order_by("scope")[:_EACH]:

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from audit import clock
 from entitlements.models import Agent, Revocation
+from governance.deciders.review_rules import Verb
 from governance.models import (
     Campaign,
     CombinationException,
@@ -22,11 +23,12 @@ from governance.models import (
     RemovalException,
     ReviewDecision,
 )
-from governance.reviewing import Verb
-from governance.reviews import care, covering, deadlines, tallies
-
-from . import plotting
-from . import reviews as read
+from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.deadlines import deadlines
+from governance.reviews.items import tallies
+from governance.reviews.quality import care
+from governance.reviews.reports.queries import plots as plots_queries
+from governance.reviews.usage import coverage
 
 _SOON: Final = timedelta(days=14)
 _DEADLINE: Final = timedelta(hours=72)
@@ -160,8 +162,8 @@ def numbers() -> dict[str, Any]:
     owned = agents.filter(sponsor__is_active=True, owner__is_active=True).count()
     told: dict[str, Any] = {"agents": agents.count(), "owned": owned, "stop_ms": _stopping()}
     told["owned_percent"] = 100 * owned // told["agents"] if told["agents"] else None
-    if access := covering.access():
-        told |= {"access": access, "trend": plotting.coverage(access)}
+    if access := coverage.access():
+        told |= {"access": access, "trend": plots_queries.coverage(access)}
     return told
 
 
@@ -199,4 +201,4 @@ def line(campaign: Campaign) -> Line:
     parts = read.progress(campaign)
     ended = campaign.closing_at or clock.now()
     is_late = ended > campaign.due_at and campaign.state != Campaign.State.PAUSED
-    return Line(campaign, parts, read.answered(parts), plotting.tiny(campaign), is_late, care.known(campaign))
+    return Line(campaign, parts, read.answered(parts), plots_queries.tiny(campaign), is_late, care.known(campaign))

@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Entitlement, Grant, Person, Tool
-from governance import narrowest, precedents, requests, rules
+from governance import narrowest, precedents, requests
 from governance.console import limiting
+from governance.deciders import request_rules
 from governance.models import AccessRequest, RequestLine
 
 LENGTHS: Final = tuple(
@@ -24,14 +25,14 @@ LENGTHS: Final = tuple(
 MOST_TO_CHOOSE: Final = 200
 """How many agents a list to choose from holds."""
 WHY: Final = {
-    rules.Why.INACTIVE.value: _("has left"),
-    rules.Why.REQUESTED_IT.value: _("asked for it"),
-    rules.Why.BENEFITS.value: _("would be acted for"),
-    rules.Why.OWNS_THE_AGENT.value: _("is the technical owner of the agent"),
-    rules.Why.CAME_LATER.value: _("came to the office after it was asked"),
-    rules.Why.ANSWERED_APPEALED.value: _("answered what is appealed"),
-    rules.Why.ANSWERED_ALREADY.value: _("answered another part"),
-    rules.Why.NEEDED_ELSEWHERE.value: _("is needed for another part"),
+    request_rules.Why.INACTIVE.value: _("has left"),
+    request_rules.Why.REQUESTED_IT.value: _("asked for it"),
+    request_rules.Why.BENEFITS.value: _("would be acted for"),
+    request_rules.Why.OWNS_THE_AGENT.value: _("is the technical owner of the agent"),
+    request_rules.Why.CAME_LATER.value: _("came to the office after it was asked"),
+    request_rules.Why.ANSWERED_APPEALED.value: _("answered what is appealed"),
+    request_rules.Why.ANSWERED_ALREADY.value: _("answered another part"),
+    request_rules.Why.NEEDED_ELSEWHERE.value: _("is needed for another part"),
 }
 STAGES: Final = {
     "sponsor": _("The sponsor: is it still needed?"),
@@ -160,8 +161,8 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
 
 def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
     """Return what a stage is asked; a named group by its name."""
-    if stage.startswith(rules.GROUP):
-        return gettext("The group %(group)s: does it agree?") % {"group": stage.removeprefix(rules.GROUP)}
+    if stage.startswith(request_rules.GROUP):
+        return gettext("The group %(group)s: does it agree?") % {"group": stage.removeprefix(request_rules.GROUP)}
     return STAGES.get(stage, stage)
 
 

@@ -11,7 +11,7 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, ClientCredential, Grant, Person, System, Tool
-from governance import approvalrules, microreviews, requests, reviews
+from governance import approvalrules, requests
 from governance.models import (
     AccessRequest,
     Campaign,
@@ -23,7 +23,9 @@ from governance.models import (
     SpotCheck,
     SpotPlan,
 )
-from governance.reviews import inquiring
+from governance.reviews.discussion import questions
+from governance.reviews.event_triggered import visibility as visibility_actions
+from governance.reviews.items import visibility as visibility_module
 
 from . import systems
 
@@ -41,7 +43,7 @@ def requests_for(person: Person) -> QuerySet[AccessRequest]:
 
 def reviews_for(person: Person) -> QuerySet[Campaign]:
     """Return the reviews in which items wait for this person's answer, the most urgent first, with how many each."""
-    items = reviews.waiting_for(person).order_by().values("item__campaign")
+    items = visibility_module.waiting_for(person).order_by().values("item__campaign")
     counted = items.annotate(n=Count("pk")).filter(item__campaign=OuterRef("pk")).values("n")
     return (
         Campaign.objects.filter(pk__in=items.values("item__campaign"))
@@ -52,13 +54,13 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
 
 def _asks_if_needed(person: Person) -> QuerySet[ReviewTrigger]:
     """Return the small reviews by which somebody says as well whether an agent of hers goes on."""
-    rows = microreviews.asks_if_needed(person).filter(campaign=OuterRef("pk"), agent__sponsor=person)
+    rows = visibility_actions.asks_if_needed(person).filter(campaign=OuterRef("pk"), agent__sponsor=person)
     return rows.filter(agent__dormancy__step=Dormancy.Step.ASKED)
 
 
 def questions_for(person: Person) -> QuerySet[ReviewQuestion]:
     """Return what reviewers ask this person about items, the longest waiting first."""
-    return inquiring.waiting_for(person)
+    return questions.waiting_for(person)
 
 
 def checks_for(person: Person) -> QuerySet[SpotPlan]:
@@ -96,7 +98,7 @@ def unneeded(person: Person) -> QuerySet[Agent]:
     Whom a small review asks the same is asked there alone.
     """
     asked = Agent.objects.filter(sponsor=person, status=Agent.Status.ACTIVE, dormancy__step=Dormancy.Step.ASKED)
-    asked = asked.exclude(pk__in=microreviews.asks_if_needed(person).values("agent"))
+    asked = asked.exclude(pk__in=visibility_actions.asks_if_needed(person).values("agent"))
     return asked.select_related("dormancy").order_by("slug")
 
 

@@ -18,11 +18,12 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
-from governance import dormancy, microreviews, separation
+from governance import dormancy, separation
 from governance.console import doors, paging
 from governance.console.queries import accessmap, credentials, record
 from governance.console.queries import agents as read
 from governance.models import Dormancy, OfficeProposal
+from governance.reviews.event_triggered import visibility as visibility_actions
 
 from . import stopping
 
@@ -79,7 +80,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "unused": Dormancy.objects.filter(
             agent=agent, agent__status=Agent.Status.ACTIVE, step__gt=Dormancy.Step.IN_USE
         ).first(),
-        "asks_if_needed": microreviews.asks_if_needed(doors.person(request)).filter(agent=agent).first(),
+        "asks_if_needed": visibility_actions.asks_if_needed(doors.person(request)).filter(agent=agent).first(),
         "may_keep": doors.may(caller, "agent-keep", agent),
         "may_activate": agent.status == Agent.Status.STAGED and doors.may(caller, "agent-activate", agent),
         "may_retire": agent.status != Agent.Status.RETIRED and doors.may(caller, "agent-retire", agent),
@@ -106,7 +107,11 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
             return read.versions(agent)
         case "reviews":
             return read.reviewed(caller, agent)
-    seen = microreviews.visible_to(caller.human).filter(pk__in=microreviews.open_of(agent)) if caller.human else []
+    seen = (
+        visibility_actions.visible_to(caller.human).filter(pk__in=visibility_actions.open_of(agent))
+        if caller.human
+        else []
+    )
     held = read.access(caller, agent)
     return {
         **held,

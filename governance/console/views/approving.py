@@ -20,9 +20,10 @@ from entitlements.api import visibility
 from entitlements.errors import Malformed, NotFound
 from entitlements.models import Agent, Entitlement, Group
 from entitlements.words import Risk
-from governance import approvalrules, policies, rules
+from governance import approvalrules, policies
 from governance.console import doors, filling, paging
 from governance.console.queries import picking
+from governance.deciders import request_rules
 from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 
 HERE: Final = "/settings/approvals/"
@@ -41,8 +42,8 @@ def words(stages: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]]:
 
 
 def _who(stage: str, people: int) -> str:
-    if stage.startswith(rules.GROUP):
-        names = {"n": people, "group": stage.removeprefix(rules.GROUP)}
+    if stage.startswith(request_rules.GROUP):
+        names = {"n": people, "group": stage.removeprefix(request_rules.GROUP)}
         return ngettext("%(n)d of the group %(group)s", "%(n)d of the group %(group)s", people) % names
     if people > 1:
         return _("%(n)d people of security") % {"n": people}
@@ -121,7 +122,7 @@ class PolicyForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(*args, **kwargs)
         picks = {"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}
-        for risk, least in rules.DEFAULT_POLICY.items():
+        for risk, least in request_rules.DEFAULT_POLICY.items():
             owner = forms.BooleanField(label=gettext_lazy("The system's owner"), required=False)
             owner.disabled = "system_owner" in least
             self.fields[f"{risk}_system_owner"] = owner
@@ -149,23 +150,27 @@ def _initial(policy: ApprovalPolicy) -> dict[str, Any]:
     filled: dict[str, Any] = {"days": max(1, policy.answer_within.days)}
     for risk in Risk:
         asked = Counter(policy.stages.get(risk, ()))
-        groups = [stage for stage in asked if stage.startswith(rules.GROUP)]
+        groups = [stage for stage in asked if stage.startswith(request_rules.GROUP)]
         if len(groups) > 1:
             raise Malformed(_("This policy names several groups at one risk: change it by the API."))
         filled[f"{risk}_system_owner"] = asked["system_owner"] > 0
         filled[f"{risk}_security"] = asked["security"]
-        filled[f"{risk}_group"] = groups[0].removeprefix(rules.GROUP) if groups else ""
+        filled[f"{risk}_group"] = groups[0].removeprefix(request_rules.GROUP) if groups else ""
         filled[f"{risk}_people"] = asked[groups[0]] if groups else 1
     return filled
 
 
-def _stages(given: Mapping[str, Any]) -> rules.Policy:
+def _stages(given: Mapping[str, Any]) -> request_rules.Policy:
     return {
         risk: (
             "sponsor",
             *(["system_owner"] if given[f"{risk}_system_owner"] else []),
             *["security"] * given[f"{risk}_security"],
-            *([f"{rules.GROUP}{given[f'{risk}_group']}"] * given[f"{risk}_people"] if given[f"{risk}_group"] else []),
+            *(
+                [f"{request_rules.GROUP}{given[f'{risk}_group']}"] * given[f"{risk}_people"]
+                if given[f"{risk}_group"]
+                else []
+            ),
         )
         for risk in Risk
     }
@@ -190,7 +195,7 @@ def propose(request: HttpRequest) -> HttpResponse:
         if filling.submit(request, form, act, {"not_found": "entitlement"}) is not None:
             doors.done(request, _("Proposed. Another person confirms it."))
             return redirect(HERE)
-    told = {"groups": picking.groups(), "least": rules.DEFAULT_POLICY}
+    told = {"groups": picking.groups(), "least": request_rules.DEFAULT_POLICY}
     return filling.show(request, "console/approval_propose.html", form, told)
 
 

@@ -20,7 +20,7 @@ from governance import coverage
 from governance.adoption import moving
 from governance.api import coverage as api
 from governance.console import doors, paging
-from governance.console.queries.reviews import WIDTH, Part
+from governance.reviews.campaigns.queries.campaigns import WIDTH, Part
 
 MOST_IN_CSV: Final = 10_000
 PATHS: Final = (

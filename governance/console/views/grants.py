@@ -16,7 +16,8 @@ from entitlements.models import Grant
 from governance import asking, renewing
 from governance.console import doors, paging
 from governance.console.queries import grants as read
-from governance.console.queries import probes, record, requests, using
+from governance.console.queries import probes, record, requests
+from governance.reviews.usage import queries as usage_queries
 
 from . import stopping
 
@@ -45,7 +46,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
     caller = doors.caller(request)
     grant = doors.find(visibility.grants(caller), pk=pk)
     is_open = grant.ended_at is None
-    using.with_use([grant])
+    usage_queries.with_use([grant])
     told = {
         "grant": grant,
         "may_revoke": is_open and doors.may(caller, "grant-revoke", grant),

@@ -18,9 +18,9 @@ from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.models import System, Tool
 from governance.console import doors, paging
 from governance.console.queries import systems as read
-from governance.console.queries import trending
 from governance.console.queries import triage as waiting
 from governance.console.views import systems
+from governance.reviews.reports.queries import trends as trends_queries
 
 _MOST: Final = 25
 """How many changed tools a page shows, each with its difference."""
@@ -102,7 +102,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         "page": page,
         "changes": waiting.drifted(caller, page.rows, given),
         "filters": request.GET,
-        "calendar": trending.changes(caller),
+        "calendar": trends_queries.changes(caller),
         "problem": problem,
         "actions": Tool.Does.choices,
         "risks": Tool.Risk.choices,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from governance.reviews.pack import reperforming, verify
+from governance.reviews.pack import reperformance
+from governance.reviews.pack_check import verify
 
 
 class Command(BaseCommand):
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         try:
             with zipfile.ZipFile(pack) as opened:
                 wrong = list(verify.faults(opened))
-                report = reperforming.reperform(opened)
+                report = reperformance.reperform(opened)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             message = f"This is no pack that can be read: {error!r}"
             raise CommandError(message, returncode=2) from error

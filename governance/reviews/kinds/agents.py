@@ -16,9 +16,9 @@ from entitlements.errors import DomainError
 from entitlements.models import Agent
 from governance import ownership
 from governance.models import ReviewDecision, ReviewItem
-from governance.reviews import stops
+from governance.reviews.items import holds
 
-from . import asking
+from . import token_requests
 from .kind import Cut, Kind
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
     agent = _of(item)
     if agent.status != Agent.Status.SUSPENDED or before["was"] == Agent.Status.SUSPENDED:
         return False
-    if agents.stopped_by(agent.slug) - {str(cut.undoes)} or stops.stands_on(ReviewItem.Subject.AGENT, agent.slug):
+    if agents.stopped_by(agent.slug) - {str(cut.undoes)} or holds.stands_on(ReviewItem.Subject.AGENT, agent.slug):
         return False
     agents.restore(agent, by=cut.by, reason=cut.reason)
     return True
@@ -61,7 +61,7 @@ def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 
     clients = list(agent.clients.order_by("client_id").values_list("client_id", flat=True))
     stands = agent.status in (Agent.Status.SUSPENDED, Agent.Status.RETIRED)
     told = {"ask": "agent", "allowed": not stands, "code": agent.status, "holds": stands}
-    return [told, *asking.tokens(agent, clients or [""])]
+    return [told, *token_requests.tokens(agent, clients or [""])]
 
 
 def pass_on(decision: ReviewDecision) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from entitlements import clients
 from entitlements.models import Client
 from governance.models import ReviewItem
-from governance.reviews import stops
+from governance.reviews.items import holds
 
-from . import asking
+from . import token_requests
 from .kind import Cut, Kind
 
 
@@ -36,7 +36,7 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
     if before["was"] != Client.Status.ACTIVE or client.status != Client.Status.DISABLED:
         return False
     others = clients.stopped_by(client.client_id) - {str(cut.undoes)}
-    if others or stops.stands_on(ReviewItem.Subject.CLIENT, client.client_id):
+    if others or holds.stands_on(ReviewItem.Subject.CLIENT, client.client_id):
         return False
     clients.enable(client, by=cut.by, reason=cut.reason)
     return True
@@ -45,8 +45,8 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
 def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
     client = _of(item)
     return [
-        asking.authentication(client.client_id),
-        *(asking.tokens(client.agent, [client.client_id]) if client.agent else ()),
+        token_requests.authentication(client.client_id),
+        *(token_requests.tokens(client.agent, [client.client_id]) if client.agent else ()),
     ]
 
 

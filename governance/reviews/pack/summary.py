@@ -19,8 +19,7 @@ from typing import Any, Final, cast
 import typst
 
 from governance import charts, plots
-
-from . import verify
+from governance.reviews.pack_check import verify
 
 _TEMPLATE: Final = Path(__file__).with_name("summary.typ").read_bytes()
 _WORDS: Final = {

@@ -17,7 +17,7 @@ from typing import Any, Final
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from . import verify
+from governance.reviews.pack_check import verify
 
 NAME: Final = "00_tables.xlsx"
 MOST_ROWS: Final = 100_000

@@ -19,7 +19,9 @@ from audit.context import SYSTEM
 from entitlements import agents, changes, clients, grants, jws, revocation
 from entitlements.models import GatewayNode
 from entitlements.revocation import Target
-from governance import reviews
+from governance.reviews.population import campaigns
+from governance.reviews.remediation import remediation
+from governance.reviews.staging import launch
 from scripts.devservers import free_port
 from tests import databases, make
 from tests.conformance import servers
@@ -67,10 +69,10 @@ def test_what_a_review_removes_the_gateway_denies_with_the_next_call(node: Gatew
     token, ana = here.token(), make.analyst()
     assert denial(node.call(here, token)) == ""
     due, scope = clock.now() + timedelta(days=9), {"agents": [here.agent.slug]}
-    campaign = reviews.make(here.agent.slug, name="Q4", due_at=due, scope=scope, by=ana)
-    reviews.activate(campaign.pk, by=ana)
+    campaign = campaigns.make(here.agent.slug, name="Q4", due_at=due, scope=scope, by=ana)
+    launch.activate(campaign.pk, by=ana)
     done = worlds.answer(campaign, here.agent.sponsor, [(worlds.item(campaign), worlds.REMOVE)])
-    assert reviews.prove(done.removals[0]).state == "verified"
+    assert remediation.prove(done.removals[0]).state == "verified"
 
     world.wait_until(lambda: has_applied("node-1"), 5)
     assert denial(node.call(here, token)) == "grant_suspended"

@@ -17,8 +17,9 @@ from entitlements.errors import ReasonRequired
 from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Agent, Client, Grant, Group, Membership, Person, SeenAgent, Workflow
 from entitlements.words import Risk
-from governance import policies, rules
+from governance import policies
 from governance.adoption import batches, moving
+from governance.deciders import request_rules
 from governance.models import AdoptedAgent, AdoptionBatch, Notice, SeenAccess
 from governance.notices import hearing
 from tests import make, shared
@@ -210,8 +211,8 @@ def test_the_group_of_an_agents_users_is_made_as_every_group_is(company: Company
 
 
 def test_what_more_than_a_sponsor_approves_needs_a_request(company: Company) -> None:
-    strict = dict(rules.DEFAULT_POLICY)
-    strict[Risk.MEDIUM] = (rules.Stage.SPONSOR, rules.Stage.SYSTEM_OWNER)
+    strict = dict(request_rules.DEFAULT_POLICY)
+    strict[Risk.MEDIUM] = (request_rules.Stage.SPONSOR, request_rules.Stage.SYSTEM_OWNER)
     policies.publish(company.use, strict, by=company.resa, confirmed_by=company.rob, reason="Stricter.")
     batch = accepted(company)
     plan = batches.plans(AdoptedAgent.objects.all())[AdoptedAgent.objects.get().pk]

@@ -25,17 +25,14 @@ from governance import (
     combinationrules,
     delegations,
     emergency,
-    microreviews,
     notices,
     overrides,
     ownership,
     policies,
-    reviews,
-    rules,
 )
 from governance.adoption import batches
 from governance.console import urls
-from governance.microreviews import causes
+from governance.deciders import request_rules
 from governance.models import (
     Campaign,
     CombinationException,
@@ -49,7 +46,9 @@ from governance.models import (
 )
 from governance.models.notices import Kind
 from governance.notices import hooks
-from governance.reviews import recurring
+from governance.reviews.discussion import questions
+from governance.reviews.event_triggered import causes, start
+from governance.reviews.templates import templates
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -97,14 +96,14 @@ def world() -> World:
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
     )
     causes.note("new_office", company.bot, {"to": "sofia"})
-    microreviews.open_due()
+    start.open_due()
     samples = {
         **_brought(company),
         **_checked(company),
         "small-reviews/slug": Campaign.objects.get(kind="micro").slug,
         "agents/slug": company.bot.slug,
         "systems/slug": company.system.slug,
-        "reviews/slug": recurring.save(campaign.slug, name="Kept", by=company.ana).slug,  # a template is called so too
+        "reviews/slug": templates.save(campaign.slug, name="Kept", by=company.ana).slug,  # a template is called so too
         "reviews/item": worlds.item(campaign).pk,
         "review-questions/question": _asked(campaign, company),
         "audit/sample": worlds.audited(company.system, sponsor=company.sofia, person=company.bob, by=company.ana).pk,
@@ -143,7 +142,7 @@ def _waits(company: companies.Company) -> dict[str, object]:
 
 
 def _asked(campaign: Campaign, company: companies.Company) -> object:
-    return reviews.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="What for?").pk
+    return questions.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="What for?").pk
 
 
 def _checked(company: companies.Company) -> dict[str, object]:
@@ -195,7 +194,7 @@ def _settings(company: companies.Company) -> dict[str, object]:
 
 def _proposed(company: companies.Company) -> dict[str, object]:
     """Let one policy and one rule be proposed, and something be approved by a rule that is looked at by now."""
-    proposal = policies.propose(None, rules.DEFAULT_POLICY, by=company.resa, reason="a sample")
+    proposal = policies.propose(None, request_rules.DEFAULT_POLICY, by=company.resa, reason="a sample")
     terms = {"kinds": ["shared"], "longest": timedelta(days=1), "expires_at": clock.now() + timedelta(days=9)}
     rule = approvalrules.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
     approvalrules.confirm(rule.pk, by=company.resa, reason="seen")

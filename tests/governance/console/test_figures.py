@@ -9,7 +9,7 @@ import pytest
 from audit import clock
 from governance import figures, tasks
 from governance.models import Figure
-from governance.reviews import care
+from governance.reviews.quality import care
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits

@@ -9,7 +9,6 @@ import re
 from typing import Final
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.urls import resolve
 
@@ -19,6 +18,7 @@ from entitlements.models import Agent, Grant, Person, Role, Session, System
 from governance import requests
 from governance.console import matrix, shell
 from tests import make, shared
+from tests.architecture import tree
 from tests.governance.console import addresses, visits
 
 pytestmark = pytest.mark.django_db
@@ -183,7 +183,7 @@ def test_a_page_asks_only_rows_that_it_names(world: addresses.World, monkeypatch
 
 def test_every_page_of_ours_goes_through_a_door() -> None:
     """The theme needs none: it says nothing and touches no row."""
-    text = "\n".join(path.read_text() for path in (settings.BASE_DIR / "governance/console/views").glob("*.py"))
+    text = "\n".join(path.read_text() for path in tree.pages())
     guarded = set(re.findall(r"@doors\.page\ndef (\w+)\(", text))
     for name, route in addresses.own().items():
         filled = re.sub(r"<uuid:\w+>", "00000000-0000-4000-8000-000000000000", "/" + re.sub(r"<int:\w+>", "1", route))

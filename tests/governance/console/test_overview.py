@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from governance import reviews
-from governance.console.queries import overview, plotting
+from governance.console.queries import overview
 from governance.models import Campaign, Remediation
-from governance.reviews import Answer, covering, deadlines
+from governance.reviews.deadlines import deadlines
+from governance.reviews.items.answer import Answer
+from governance.reviews.remediation import remediation
+from governance.reviews.reports.queries import plots as plots_queries
+from governance.reviews.usage import coverage
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -91,19 +94,19 @@ def test_what_one_person_says_of_whom_an_agent_acts_for_is_no_review_of_its_acce
         worlds.answer(campaign, person, [(item, worlds.KEEP)])
     item.refresh_from_db()
     assert item.state == "decided"
-    assert covering.coverage().percent == 0
-    assert [share for _month, share in covering.trend()][-1:] == [0]
+    assert coverage.coverage().percent == 0
+    assert [share for _month, share in coverage.trend()][-1:] == [0]
 
 
 def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() -> None:
     company = worlds.found()[0]
-    assert [share for _month, share in covering.trend()][-1:] == [0]
+    assert [share for _month, share in coverage.trend()][-1:] == [0]
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
-    assert [share for _month, share in covering.trend()][-1:] == [100]
-    assert covering.coverage().percent == 100
+    assert [share for _month, share in coverage.trend()][-1:] == [100]
+    assert coverage.coverage().percent == 100
     numbers = overview.numbers()
     assert (numbers["owned_percent"], numbers["access"].granted, numbers["access"].used) == (100, 4, 0)
     line = overview.line(campaign)
@@ -116,7 +119,7 @@ def test_a_heat_map_tells_used_unused_and_unseen_apart() -> None:
     vendor = make.system("vendor", owner=company.sam, kind="mcp")
     other = make.agent("other-bot", sponsor=company.sofia, owner=company.otto)
     make.grant(other, make.entitlement(vendor, make.tool(vendor, "far")), people=[company.alice])
-    heat = plotting.heat(worlds.campaign(company))
+    heat = plots_queries.heat(worlds.campaign(company))
     assert heat is not None
     told = {
         name: {tool: cell.state for tool, cell in zip(heat.tools, cells, strict=True)} for name, _, cells in heat.rows
@@ -135,10 +138,10 @@ def test_a_heat_map_tells_used_unused_and_unseen_apart() -> None:
 def test_cuts_are_drawn_by_how_long_their_proof_took() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
-    assert plotting.remediation(campaign) is None
+    assert plots_queries.remediation(campaign) is None
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     for each in done.removals:
-        reviews.prove(each)
-    plot = plotting.remediation(campaign)
+        remediation.prove(each)
+    plot = plots_queries.remediation(campaign)
     assert plot is not None
     assert plot.rows[0] == ("1 min", "100 %")

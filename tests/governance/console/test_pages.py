@@ -13,8 +13,8 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from audit import clock
 from entitlements import catalog, guardrails, people
 from entitlements.models import ApiToken, Grant, Guardrail, Revocation
-from governance import reviews
 from governance.models import AccessRequest
+from governance.reviews.population import campaigns
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -56,7 +56,7 @@ def test_what_changed_since_it_was_read_is_not_approved(company: companies.Compa
 
 
 def test_the_command_bar_leads_to_places_people_and_reviews(company: companies.Company) -> None:
-    reviews.make("q4", name="Fourth quarter", due_at=clock.now() + timedelta(days=9), by=company.ana)
+    campaigns.make("q4", name="Fourth quarter", due_at=clock.now() + timedelta(days=9), by=company.ana)
     browser = visits.as_(company.ana)
     for text, address in (
         ("every", "/stop/everything/"),

@@ -14,9 +14,13 @@ from audit.actions import Action
 from entitlements.api import caller
 from entitlements.models import Client, IssuedToken, Tool, ToolVersion
 from governance import plots, tokenhealth
-from governance.console.queries import resulting, trending
 from governance.models import ReviewLine, UsageDay
-from governance.reviews import Answer, care, covering, reminding
+from governance.reviews.deadlines import reminders
+from governance.reviews.items.answer import Answer
+from governance.reviews.quality import care
+from governance.reviews.reports.queries import results as results_queries
+from governance.reviews.reports.queries import trends as trends_queries
+from governance.reviews.usage import coverage
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -100,9 +104,9 @@ def test_coverage_is_drawn_by_risk_as_it_is_counted() -> None:
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, other), worlds.KEEP)])
 
-    access = covering.access()
+    access = coverage.access()
     assert access is not None
-    plot = trending.coverage(access)
+    plot = trends_queries.coverage(access)
 
     assert plot is not None
     assert plot.heads[1:] == ("All, weighted by risk", "Critical risk", "Low risk")
@@ -122,13 +126,13 @@ def test_what_reviews_took_away_is_drawn_as_it_was_answered() -> None:
         make.grant(bot, offer, people=[company.alice])
     first = worlds.campaign(company, slug="q3")
     worlds.answer(first, company.sofia, [(worlds.item(first, bot), worlds.KEEP) for bot in bots])
-    assert trending.cut_rates() is None
+    assert trends_queries.cut_rates() is None
     second = worlds.campaign(company)
     answers = [worlds.REMOVE, worlds.KEEP, worlds.KEEP, worlds.KEEP]
     said = [(worlds.item(second, bot), answer) for bot, answer in zip(bots, answers, strict=True)]
     worlds.answer(second, company.sofia, said)
 
-    plot = trending.cut_rates()
+    plot = trends_queries.cut_rates()
 
     assert plot is not None
     assert plot.rows == (("Fourth quarter", "4", "0 %", "0 %"), ("Fourth quarter", "4", "25 %", "0 %"))
@@ -142,9 +146,9 @@ def test_the_days_on_which_tools_changed_are_drawn_and_first_sights_are_not() ->
     ana = caller.of(company.ana)
     tools = [make.tool(company.system, name) for name in ("one", "two")]
     ToolVersion.objects.update(seen_at=now - timedelta(days=40))
-    assert trending.changes(ana) is None
+    assert trends_queries.changes(ana) is None
     with CaptureQueriesContext(connection) as before:
-        trending.changes(ana)
+        trends_queries.changes(ana)
     for number, tool in enumerate([tools[0], tools[1], tools[0]]):
         ToolVersion.objects.create(
             tool=tool,
@@ -154,14 +158,14 @@ def test_the_days_on_which_tools_changed_are_drawn_and_first_sights_are_not() ->
         )
 
     with CaptureQueriesContext(connection) as after:
-        plot = trending.changes(ana)
+        plot = trends_queries.changes(ana)
 
     assert plot is not None
     assert plot.rows == tuple(
         ((now - timedelta(days=days)).date().isoformat(), str(n)) for days, n in ((10, 2), (3, 1))
     )
     assert (plot.svg.count('class="dot"'), len(before), len(after)) == (2, 1, 1)
-    assert trending.changes(caller.of(company.alice)) is None
+    assert trends_queries.changes(caller.of(company.alice)) is None
     assert plot.rows[0][0] in visits.text(visits.as_(company.ana).get("/tool-changes/", secure=True))
 
 
@@ -170,7 +174,7 @@ def test_a_cut_is_drawn_as_what_each_agent_could_do_before_and_after() -> None:
     quiet = make.agent("quiet-bot", sponsor=company.sofia, owner=company.otto)
     make.grant(quiet, worlds.low(company), people=[company.alice])
     campaign = worlds.campaign(company)
-    assert resulting.blast_radius(campaign) is None
+    assert results_queries.blast_radius(campaign) is None
     item = worlds.item(campaign, company.bot)
     kept = item.lines.get(tool__name="now")
     worlds.answer(campaign, company.sofia, [(item, Answer("reduce", "unused", "Only this.", (kept.pk,)))])
@@ -178,7 +182,7 @@ def test_a_cut_is_drawn_as_what_each_agent_could_do_before_and_after() -> None:
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, quiet), worlds.REMOVE)])
 
     with CaptureQueriesContext(connection) as asked:
-        blast = resulting.blast_radius(campaign)
+        blast = results_queries.blast_radius(campaign)
 
     assert blast is not None
     row, removed = blast.rows
@@ -207,11 +211,13 @@ def test_reviewers_are_dots_without_names_and_only_among_several(monkeypatch: py
         type(waits).objects.filter(pk=waits.pk).update(dwell_ms=(number + 1) * 2000)
         if number == len(sponsors) - 1:
             assert (
-                resulting.care_of_reviewers(care.by_reviewer(campaign), named=False) is None
+                results_queries.care_of_reviewers(care.by_reviewer(campaign), named=False) is None
             )  # of four each would be recognised
         worlds.answer(campaign, sponsor, [(waits.item, worlds.REMOVE if number == 0 else worlds.KEEP)])
 
-    plot, named = (resulting.care_of_reviewers(care.by_reviewer(campaign), named=named) for named in (False, True))
+    plot, named = (
+        results_queries.care_of_reviewers(care.by_reviewer(campaign), named=named) for named in (False, True)
+    )
 
     assert plot is not None
     assert named is not None
@@ -277,7 +283,7 @@ def test_what_a_review_draws_of_itself_is_what_it_counted() -> None:
     assert (round(4 * (1 - last / plots.HEIGHT)), past[-1][1], is_open) == (3, "3", 3)
     assert campaign.snapshot_at is not None
     reminded = [day for day, _left, mark in burn.rows if mark]
-    assert reminded == [day.isoformat() for day in reminding.days(campaign.snapshot_at, campaign.due_at)]
+    assert reminded == [day.isoformat() for day in reminders.days(campaign.snapshot_at, campaign.due_at)]
     assert len(re.findall('class="tick"', burn.svg)) == len(reminded) > 3
     widths = dict(re.findall(r'class="part-(\w+)" x="[\d.]+" y="0" width="([\d.]+)"', visits.text(page)))
     assert widths == {"certify": "150.00", "in_review": "450.00"}

@@ -8,9 +8,11 @@ import pytest
 
 from audit import clock
 from entitlements.models import Grant, Role
-from governance import reviews
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, UsageDay
-from governance.reviews import Answer
+from governance.reviews.campaigns import sweeps
+from governance.reviews.decisions import submission
+from governance.reviews.items.answer import Answer
+from governance.reviews.staging import launch
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -127,7 +129,7 @@ def test_an_item_shows_its_answers_and_the_owner_opens_it_again(company: Company
 def test_the_summary_is_not_submitted_once_the_drafts_are_others(company: Company) -> None:
     worlds.granted(company)
     campaign = worlds.campaign(company)
-    reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
+    submission.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
     answer = visits.as_(company.sofia).post("/reviews/q4/submit/", {"tag": "another"}, secure=True)
     assert (answer.status_code, "stale" in visits.text(answer)) == (412, True)
     assert not ReviewDecision.objects.exists()
@@ -141,8 +143,8 @@ def test_the_summary_weighs_a_cut_against_the_calls_of_what_is_cut_alone(company
         row = {"agent": bot, "grant": grant, "tool": grant.lines.get().tool, "calls": calls, "denied": 0}
         UsageDay.objects.create(day=clock.now().date(), last_at=clock.now(), **row)
     items = {item.agent_slug: item for item in worlds.campaign(company).items.all()}
-    reviews.save_draft(items["busy"].pk, worlds.KEEP, by=company.sofia, rev=0)
-    reviews.save_draft(items["quiet"].pk, worlds.REMOVE, by=company.sofia, rev=0)
+    submission.save_draft(items["busy"].pk, worlds.KEEP, by=company.sofia, rev=0)
+    submission.save_draft(items["quiet"].pk, worlds.REMOVE, by=company.sofia, rev=0)
     page = visits.as_(company.sofia).get("/reviews/q4/submit/", secure=True)
     assert (page.context["calls"], page.context["all_calls"]) == (3, 3)
 
@@ -150,8 +152,8 @@ def test_the_summary_weighs_a_cut_against_the_calls_of_what_is_cut_alone(company
 def test_what_is_critical_is_submitted_only_with_a_fresh_proof(company: Company) -> None:
     worlds.granted(company)
     campaign = worlds.campaign(company)
-    reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
-    tag = reviews.drafts_tag(campaign, company.sofia)
+    submission.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
+    tag = submission.drafts_tag(campaign, company.sofia)
     answer = visits.as_(company.sofia, fresh=False).post("/reviews/q4/submit/", {"tag": tag}, secure=True)
     assert answer.status_code in {302, 403}
     assert not ReviewDecision.objects.exists()
@@ -229,8 +231,8 @@ def test_all_items_without_a_reviewer_are_counted_and_people_are_offered_by_name
     assert "lonely-2" in visits.text(ana.get("/reviews/q4/", secure=True)), (
         "whom to find somebody for, before it begins"
     )
-    reviews.activate(draft.pk, by=company.ana)
-    monkeypatch.setattr("governance.console.queries.reviews.MOST_UNRESOLVED", 2)
+    launch.activate(draft.pk, by=company.ana)
+    monkeypatch.setattr("governance.reviews.campaigns.queries.campaigns.MOST_UNRESOLVED", 2)
     page = visits.text(ana.get("/reviews/q4/", secure=True))
     assert "3 items have no reviewer" in page
     assert f'<option value="mona">{company.mona.name}</option>' in page
@@ -253,7 +255,7 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert(c
     campaign = worlds.campaign(company)
     said = Answer("revoke", "risk", hostile)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
-    reviews.prove_due()
+    sweeps.prove_due()
     ana = visits.as_(company.ana)
     page = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
     assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Proven" in page) == (False, True, True)
@@ -278,8 +280,8 @@ def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(
     worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     campaign = worlds.campaign(company)
-    monkeypatch.setattr("governance.console.views.evidence._FEW", 1)
-    monkeypatch.setattr("governance.console.views.evidence._ROWS", 1)
+    monkeypatch.setattr("governance.reviews.evidence.pages.evidence._FEW", 1)
+    monkeypatch.setattr("governance.reviews.evidence.pages.evidence._ROWS", 1)
     ana = visits.as_(company.ana)
     first = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
     said = "Rows whose text does not fit their hash"
@@ -297,7 +299,7 @@ def test_the_evidence_is_handed_out_as_it_is_read_and_no_part_holds_more_than_so
     for number in range(4):
         make.grant(make.agent(f"bot-{number}", sponsor=company.sofia), company.use, people=[company.alice])
     campaign = worlds.campaign(company)
-    evidence, asked = import_module("governance.reviews.evidence"), list[int]()
+    evidence, asked = import_module("governance.reviews.evidence.record.evidence"), list[int]()
     reading = evidence.shown
     monkeypatch.setattr(evidence, "_AT_ONCE", 2)
 

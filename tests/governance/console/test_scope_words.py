@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from audit import clock
-from governance import reviews
-from governance.console.queries import scopewords
-from governance.reviews import scoping
+from governance.reviews.population import campaigns, scope_words, scopes
+from governance.reviews.staging import launch
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
@@ -36,24 +35,24 @@ NOBODY = {"field": "agent.owner", "op": "isnull", "value": True}
     ],
 )  # fmt: skip
 def test_a_scope_is_said_in_words(kind: str, scope: dict[str, Any], said: str) -> None:
-    assert scopewords.sentence(scope, kind) == said
+    assert scope_words.sentence(scope, kind) == said
 
 
 def test_every_field_and_operator_has_words() -> None:
-    for name, field in scoping.FIELDS.items():
+    for name, field in scopes.FIELDS.items():
         for op in field.ops:
             value: Any = ["high"] if op == "in" else True if op == "isnull" else 3
-            assert scopewords.condition({"field": name, "op": op, "value": value}), (name, op)
+            assert scope_words.condition({"field": name, "op": op, "value": value}), (name, op)
 
 
 @pytest.mark.django_db
 def test_the_pages_of_a_review_say_what_it_looks_at() -> None:
     company, _ = worlds.found()
     scope = {"where": RISKY, "exclude": [{"where": CI, "reason": "They live for an hour."}]}
-    made = reviews.make("q4", name="Q4", due_at=clock.now() + timedelta(days=9), scope=scope, by=company.ana)
+    made = campaigns.make("q4", name="Q4", due_at=clock.now() + timedelta(days=9), scope=scope, by=company.ana)
     ana = visits.as_(company.ana)
     said = ("All access in force, with a tool of high risk or above.", "They live for an hour.")
     draft = visits.text(ana.get("/reviews/q4/", secure=True))
-    reviews.activate(made.pk, by=company.ana)
+    launch.activate(made.pk, by=company.ana)
     pages = [draft, *(visits.text(ana.get(f"/reviews/q4/{page}", secure=True)) for page in ("", "evidence/"))]
     assert [[each in page for each in said] for page in pages] == [[True, True]] * 3

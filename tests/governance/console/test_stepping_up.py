@@ -10,7 +10,7 @@ from django.test import Client
 from audit import clock
 from audit.models import Event
 from entitlements.models import Person, Role
-from governance import reviews
+from governance.reviews.population import campaigns
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
@@ -69,7 +69,7 @@ def test_an_old_proof_changes_nothing_and_keeps_the_form(company: companies.Comp
 
 @pytest.mark.parametrize("what", LOOKED_AT)
 def test_an_old_proof_shows_nothing_of_it(company: companies.Company, what: str) -> None:
-    reviews.make("q4", name="Q4", due_at=clock.now() + timedelta(days=9), by=company.ana)
+    campaigns.make("q4", name="Q4", due_at=clock.now() + timedelta(days=9), by=company.ana)
     browser = _long_ago(company.ana)
     answer = browser.get(LOOKED_AT[what])
     assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (302, "/login/again/")

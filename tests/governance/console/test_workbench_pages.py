@@ -8,10 +8,11 @@ import pytest
 from audit import clock
 from entitlements.errors import ReasonRequired
 from entitlements.models import Grant
-from governance import reviewing, reviews
 from governance.console import tags
+from governance.deciders import review_rules
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem
-from governance.reviews import Answer
+from governance.reviews.decisions import submission
+from governance.reviews.items.answer import Answer
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -172,7 +173,7 @@ def test_a_reviewer_gives_an_item_away_to_somebody_in_its_chain_alone() -> None:
 def test_a_conflict_says_what_is_kept_instead_so_that_it_can_be_confirmed_over() -> None:
     company, _ = worlds.found()
     item = worlds.item(worlds.campaign(company))
-    reviews.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=0)
+    submission.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=0)
     sofia, address = visits.as_(company.sofia), f"/reviews/q4/items/{item.pk}/draft/"
     form = {f"verb:{item.pk}": "certify", f"reason:{item.pk}": "mandated", f"rev:{item.pk}": "0"}
     told = sofia.post(address, form, secure=True)
@@ -184,15 +185,15 @@ def test_whoever_keeps_against_the_suggestion_is_told_so_and_says_why() -> None:
     company, campaign, items = _easy(1)
     sofia = visits.as_(company.sofia)
     assert "data-weighty" in visits.text(sofia.get(WORK, secure=True))
-    reviews.save_draft(items[0].pk, Answer("certify"), by=company.sofia, rev=0)
+    submission.save_draft(items[0].pk, Answer("certify"), by=company.sofia, rev=0)
     shown = sofia.get("/reviews/q4/submit/", secure=True)
     assert "against what is suggested" in visits.text(shown)
     assert [each.draft.assignment.item for each in shown.context["missing"]] == items
     with pytest.raises(ReasonRequired):
-        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
-    reviews.save_draft(items[0].pk, worlds.KEEP, by=company.sofia, rev=1)
+        submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    submission.save_draft(items[0].pk, worlds.KEEP, by=company.sofia, rev=1)
     assert sofia.get("/reviews/q4/submit/", secure=True).context["missing"] == []
-    assert reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided
+    assert submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided
 
 
 def test_what_is_critical_asks_for_words_before_it_can_be_submitted() -> None:
@@ -200,13 +201,13 @@ def test_what_is_critical_asks_for_words_before_it_can_be_submitted() -> None:
     item = worlds.item(worlds.campaign(company))
     sofia = visits.as_(company.sofia)
     assert "data-words" in visits.text(sofia.get(WORK, secure=True))
-    reviews.save_draft(item.pk, Answer("certify", "mandated"), by=company.sofia, rev=0)
+    submission.save_draft(item.pk, Answer("certify", "mandated"), by=company.sofia, rev=0)
     shown = sofia.get("/reviews/q4/submit/", secure=True)
     assert [each.draft.assignment.item for each in shown.context["missing"]] == [item]
     assert "in your own words" in visits.text(shown)
     tried = sofia.post("/reviews/q4/submit/", {"tag": shown.context["tag"]}, secure=True)
     assert "written_reason_required" in visits.text(tried)
-    reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=1)
+    submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=1)
     assert sofia.get("/reviews/q4/submit/", secure=True).context["missing"] == []
 
 
@@ -223,17 +224,17 @@ def test_the_day_beside_a_removal_is_when_it_comes_and_beside_what_is_kept_when_
     assert sofia.post(f"/reviews/q4/items/{cut.pk}/draft/", far, secure=True).status_code == 422
     page = visits.text(sofia.get("/reviews/q4/submit/", secure=True))
     assert ("ends on it" in page, "stops working at once" in page) == (True, False)
-    sofia.post("/reviews/q4/submit/", {"tag": reviews.drafts_tag(campaign, company.sofia)}, secure=True)
+    sofia.post("/reviews/q4/submit/", {"tag": submission.drafts_tag(campaign, company.sofia)}, secure=True)
     assert set(Grant.objects.values_list("state", flat=True)) == {"active"}, "nothing is cut before its day"
 
 
 def test_why_somebody_is_asked_or_passed_over_is_said_in_words() -> None:
-    rules = {rule for kind in Campaign.Kind.values for rule in reviewing.rules(kind)} | {
-        reviewing.ASSIGNED,
-        reviewing.CLAIMED,
+    rules = {rule for kind in Campaign.Kind.values for rule in review_rules.rules(kind)} | {
+        review_rules.ASSIGNED,
+        review_rules.CLAIMED,
     }
     assert [rule for rule in rules if tags.reviewer_rule(rule) == rule] == []
-    assert [bar for bar in reviewing.Bar if bar.value in tags.passed_over(f"nora: {bar.value}")] == []
+    assert [bar for bar in review_rules.Bar if bar.value in tags.passed_over(f"nora: {bar.value}")] == []
 
 
 def test_take_back_is_offered_for_fifteen_minutes(at: Move) -> None:

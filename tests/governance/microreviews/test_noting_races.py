@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection, connections, transaction
 
-from governance import microreviews
-from governance.microreviews import causes
 from governance.models import ReviewTrigger
+from governance.reviews.event_triggered import causes, start
 from tests.governance.reviews import worlds
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -29,7 +28,7 @@ def test_what_is_noted_while_its_like_is_being_opened_waits_as_a_cause_of_its_ow
 
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            assert microreviews.open_due() == 1
+            assert start.open_due() == 1
             noted = pool.submit(note)
             _until_somebody_waits()
         noted.result()

@@ -13,9 +13,9 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import grants
-from governance import microreviews, tasks
-from governance.microreviews import causes, finding
+from governance import tasks
 from governance.models import ReviewTrigger
+from governance.reviews.event_triggered import causes, start, sweeps
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -31,19 +31,19 @@ def test_sweeps_go_on_with_what_they_have_not_noted_yet(at: Move, monkeypatch: p
     for person in (company.bob, company.mona):
         make.grant(company.bot, company.use, people=[person], lasts=timedelta(days=90))
     at(timedelta(days=78))
-    monkeypatch.setattr(finding, "AT_ONCE", 1)
-    assert [finding.ending() for _ in range(3)] == [1, 1, 0]
+    monkeypatch.setattr(sweeps, "AT_ONCE", 1)
+    assert [sweeps.ending() for _ in range(3)] == [1, 1, 0]
 
 
 def test_causes_that_wait_for_a_review_of_the_like_to_end_keep_no_other_from_beginning(at: Move) -> None:
     company = companies.found()
     make.grant(company.bot, company.use, people=[company.alice], lasts=MONTHS)
     causes.note("combination", company.bot, {"rule": "pair"})
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     causes.note("combination", company.bot, {"rule": "pair"})
     at(timedelta(days=8))
     causes.note("new_office", company.bot, {"to": "sofia"})
-    assert microreviews.open_due(limit=1) == 1
+    assert start.open_due(limit=1) == 1
     assert ReviewTrigger.objects.get(kind="new_office").state == "opened"
 
 
@@ -53,12 +53,12 @@ def test_what_happens_again_is_added_while_it_waits_and_asked_about_later_once_i
     causes.note("tool_changed", company.bot, fact)
     causes.note("tool_changed", company.bot, fact)
     assert [len(each.facts) for each in ReviewTrigger.objects.all()] == [2]
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     later = causes.note("tool_changed", company.bot, fact)
     assert later.open_from == clock.now() + timedelta(days=7) or later.open_from > clock.now() + timedelta(days=6)
-    assert microreviews.open_due() == 0
+    assert start.open_due() == 0
     at(timedelta(hours=7))
-    assert microreviews.open_due() == 0
+    assert start.open_due() == 0
 
 
 def test_nobody_has_more_than_ten_at_once_and_the_weightiest_come_first() -> None:
@@ -67,7 +67,7 @@ def test_nobody_has_more_than_ten_at_once_and_the_weightiest_come_first() -> Non
         agent = make.agent(f"bot-{number}", sponsor=sofia)
         make.grant(agent, use, lasts=MONTHS)
         causes.note("combination" if number == 10 else "new_office", agent, {"to": "sofia"})
-    assert microreviews.open_due() == 10
+    assert start.open_due() == 10
     left = ReviewTrigger.objects.get(state="waiting")
     assert (left.kind, left.agent.slug) == ("new_office", "bot-9")
     assert left.open_from > clock.now()
@@ -79,7 +79,7 @@ def test_more_facts_than_an_event_has_room_for_are_asked_about_and_the_record_sa
     for number in range(20):
         told = {"tool": f"clock/{number}", "difference": ["é" * 400] * 10}
         causes.note("tool_changed", company.bot, told)
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     said = Event.objects.get(action=Action.CAMPAIGN_ACTIVATED).detail
     assert [each["tool"] for each in said["facts"]] == [f"clock/{number}" for number in range(4)]
     assert said["more_facts"] == 16
@@ -101,7 +101,7 @@ def test_what_nothing_in_force_is_left_of_is_dropped_and_asks_nobody() -> None:
     company, grant = worlds.found()
     causes.note("new_office", company.bot, {"to": "sofia"})
     grants.revoke(grant.pk, by=SYSTEM, reason="over")
-    assert microreviews.open_due() == 0
+    assert start.open_due() == 0
     assert ReviewTrigger.objects.get().state == "dropped"
     with pytest.raises(DatabaseError, match="never changed or deleted"), transaction.atomic():
         ReviewTrigger.objects.all().delete()

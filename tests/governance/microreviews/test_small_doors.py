@@ -7,9 +7,9 @@ from django.db import transaction
 
 from audit import log
 from audit.actions import Action
-from governance import microreviews, reviews
-from governance.microreviews import causes
 from governance.models import Campaign, ReviewDecision, ReviewTrigger
+from governance.reviews.event_triggered import causes, start
+from governance.reviews.reviewers import assignment
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -28,7 +28,7 @@ def asked() -> tuple[Company, Campaign]:
     make.grant(company.bot, make.entitlement(company.system, *tools), people=[company.bob])
     told = {"tool": "clock/peek", "change": "description", "difference": ["The description says <b>now</b>."]}
     causes.note("tool_changed", company.bot, told)
-    microreviews.open_due()
+    start.open_due()
     return company, Campaign.objects.get()
 
 
@@ -72,11 +72,11 @@ def test_the_page_shows_calls_of_what_its_reader_may_see_and_of_nothing_else() -
                 detail={"tool": f"{name}-it"},
             )
     causes.note("new_office", company.bot, {"to": "sofia"})
-    microreviews.open_due()
+    start.open_due()
     campaign = Campaign.objects.get()
     address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
     assert [f"{name}-it" in visits.text(sofia.get(address)) for name in ("peek", "post")] == [True, True]
-    reviews.reassign(campaign.items.get(system=mail).pk, company.sam, by=company.ana, reason="He knows it.")
+    assignment.reassign(campaign.items.get(system=mail).pk, company.sam, by=company.ana, reason="He knows it.")
     assert [f"{name}-it" in visits.text(sofia.get(address)) for name in ("peek", "post")] == [True, False]
 
 

@@ -16,8 +16,7 @@ from audit.context import SYSTEM
 from entitlements import grants
 from entitlements.errors import Stale
 from entitlements.models import Grant, Person, Tool
-from governance import approvalrules, dormancy, microreviews, reviews
-from governance.microreviews import Said, answering, causes, finding
+from governance import approvalrules, dormancy
 from governance.models import (
     Campaign,
     Dormancy,
@@ -29,8 +28,14 @@ from governance.models import (
     RuleApproval,
 )
 from governance.notices import hearing
-from governance.reviews import covering, deadlines
-from governance.reviews.errors import BadAnswer, NotTheReviewer
+from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.decisions import recall, submission
+from governance.reviews.event_triggered import answer, causes, settlement, start, sweeps
+from governance.reviews.event_triggered.answer import Said
+from governance.reviews.items.errors import BadAnswer, NotTheReviewer
+from governance.reviews.remediation import remediation
+from governance.reviews.reviewers import assignment
+from governance.reviews.usage import coverage
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -47,7 +52,7 @@ UI = ReviewDecision.Via.UI
 def asked(company: Company, kind: str = "new_office", **fact: object) -> Campaign:
     """Note a cause for research-bot, and ask about it."""
     causes.note(kind, company.bot, fact)
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     campaign = ReviewTrigger.objects.get(kind=kind).campaign
     assert campaign is not None
     return campaign
@@ -87,18 +92,18 @@ def test_one_answer_keeps_all_of_it_and_the_review_ends_by_itself_once_it_stands
     assert [item.assignments.get().reviewer for item in campaign.items.all()] == [company.sofia, company.sofia]
     assert campaign.due_at - campaign.created_at == timedelta(days=7)
     with pytest.raises(NotTheReviewer):
-        microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sam, via=UI)
+        answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sam, via=UI)
 
-    done = microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
+    done = answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
 
     assert [each.verb for each in done.decided] == ["certify", "certify"]
-    assert microreviews.settle_due() == 0, "it can still be taken back"
+    assert settlement.settle_due() == 0, "it can still be taken back"
     at(timedelta(minutes=16))
-    assert (microreviews.settle_due(), microreviews.settle_due()) == (1, 0)
+    assert (settlement.settle_due(), settlement.settle_due()) == (1, 0)
     campaign.refresh_from_db()
     assert campaign.state == "closed"
     assert {grant.state for grant in Grant.objects.filter(pk__in=[each.pk for each in held])} == {"active"}
-    assert covering.coverage().percent == 100, "a person looked at it"
+    assert coverage.coverage().percent == 100, "a person looked at it"
 
 
 def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
@@ -110,7 +115,7 @@ def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
     gone = next(pk for pk, line in lines.items() if line.item == first and line.tool.name == "two")
     for wrong in (frozenset(lines), frozenset({*lines, 0})):
         with pytest.raises(BadAnswer):
-            microreviews.answer(
+            answer.answer(
                 campaign.pk,
                 Said("reduce", worlds.open_in(campaign), why_drop="unused", kept=wrong),
                 by=company.sofia,
@@ -118,10 +123,10 @@ def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
             )
 
     said = Said("reduce", worlds.open_in(campaign), why_drop="unused", kept=frozenset(lines) - {gone})
-    done = microreviews.answer(campaign.pk, said, by=company.sofia, via=UI)
+    done = answer.answer(campaign.pk, said, by=company.sofia, via=UI)
 
     assert sorted(each.verb for each in done.decided) == ["certify", "reduce"]
-    assert all(reviews.prove(cut).state == "verified" for cut in done.removals)
+    assert all(remediation.prove(cut).state == "verified" for cut in done.removals)
     assert [sorted(each.lines.values_list("tool__name", flat=True)) for each in held] == [["one"], ["one", "two"]]
 
 
@@ -130,46 +135,44 @@ def test_what_came_to_wait_for_her_while_she_read_is_not_answered_by_what_she_re
 ) -> None:
     company, campaign, held = low
     clock_item, mail = (campaign.items.get(system__slug=slug) for slug in ("clock", "mail"))
-    reviews.reassign(mail.pk, company.sam, by=company.ana, reason="He knows it.")
+    assignment.reassign(mail.pk, company.sam, by=company.ana, reason="He knows it.")
     shown = worlds.open_in(campaign) - {mail.pk}
     lines = list(clock_item.lines.values_list("pk", flat=True))
-    reviews.reassign(mail.pk, company.sofia, by=company.ana, reason="He does not, after all.")
-    reviews.save_draft(mail.pk, worlds.REMOVE, by=company.sofia, rev=0)
+    assignment.reassign(mail.pk, company.sofia, by=company.ana, reason="He does not, after all.")
+    submission.save_draft(mail.pk, worlds.REMOVE, by=company.sofia, rev=0)
 
     said = Said("reduce", shown, why_drop="unused", kept=frozenset(lines[:1]))
-    done = microreviews.answer(campaign.pk, said, by=company.sofia, via=UI)
+    done = answer.answer(campaign.pk, said, by=company.sofia, via=UI)
 
     assert [(each.item_id, each.verb) for each in done.decided] == [(clock_item.pk, "reduce")]
     assert worlds.live(mail).reviewer == company.sofia
     assert Grant.objects.get(pk=held[1].pk).state == "active", "nobody has looked at it"
     with pytest.raises(Stale):
-        microreviews.answer(campaign.pk, Said("revoke", shown, why_drop="unused"), by=company.sofia, via=UI)
+        answer.answer(campaign.pk, Said("revoke", shown, why_drop="unused"), by=company.sofia, via=UI)
 
 
 def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
     low: tuple[Company, Campaign, list[Grant]],
 ) -> None:
     company, campaign, held = low
-    done = microreviews.answer(
+    done = answer.answer(
         campaign.pk, Said("revoke", worlds.open_in(campaign), why_drop="drifted"), by=company.sofia, via=UI
     )
-    assert [reviews.prove(cut).state for cut in done.removals] == ["verified", "verified"]
+    assert [remediation.prove(cut).state for cut in done.removals] == ["verified", "verified"]
     held[0].refresh_from_db()
     assert held[0].state == "suspended"
 
-    reviews.recall(campaign.items.get(system=company.system).pk, by=company.sofia)
+    recall.recall(campaign.items.get(system=company.system).pk, by=company.sofia)
 
     held[0].refresh_from_db()
     assert held[0].state == "active"
-    kept = microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
+    kept = answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
     assert [each.verb for each in kept.decided] == ["certify"], "the other answer stands"
 
 
 def test_whoever_cannot_judge_passes_it_on(low: tuple[Company, Campaign, list[Grant]]) -> None:
     company, campaign, _ = low
-    microreviews.answer(
-        campaign.pk, Said("abstain", worlds.open_in(campaign), abstain="not_mine"), by=company.sofia, via=UI
-    )
+    answer.answer(campaign.pk, Said("abstain", worlds.open_in(campaign), abstain="not_mine"), by=company.sofia, via=UI)
     waiting = {item.assignments.get(state="assigned").reviewer for item in campaign.items.all()}
     assert waiting == {company.sam}
 
@@ -180,13 +183,13 @@ def test_it_is_put_off_twice_by_a_fortnight_by_whoever_is_asked_and_no_more(
     company, campaign, _ = low
     due = campaign.due_at
     with pytest.raises(NotTheReviewer):
-        microreviews.postpone(campaign.pk, by=company.sam, reason="busy")
+        answer.postpone(campaign.pk, by=company.sam, reason="busy")
     for _times in range(2):
-        microreviews.postpone(campaign.pk, by=company.sofia, reason="quarter end")
+        answer.postpone(campaign.pk, by=company.sofia, reason="quarter end")
     campaign.refresh_from_db()
     assert campaign.due_at == due + timedelta(days=28)
-    with pytest.raises(answering.PostponedEnough):
-        microreviews.postpone(campaign.pk, by=company.sofia, reason="again")
+    with pytest.raises(answer.PostponedEnough):
+        answer.postpone(campaign.pk, by=company.sofia, reason="again")
     assert timeline.of("campaign", campaign.slug).filter(action=Action.REVIEW_POSTPONED).count() == 2
 
 
@@ -201,14 +204,14 @@ def test_without_an_answer_the_deadline_goes_by_risk_and_is_no_rehearsal(
     monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
     at(timedelta(days=7))
 
-    assert reviews.apply_due() == 2
+    assert deadlines.apply_due() == 2
 
     assert dict(NoAnswer.objects.values_list("item__risk", "did")) == {"critical": "suspend", "low": "keep_flagged"}
     for grant, state in ((risky, "suspended"), (mild, "active")):
         grant.refresh_from_db()
         assert grant.state == state
-    assert microreviews.settle_due() == 1
-    reviews.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
+    assert settlement.settle_due() == 1
+    restore.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
     first = worlds.campaign(company)
     assert first.is_rehearsal, "no small review takes the place of the first campaign"
 
@@ -224,9 +227,9 @@ def test_many_small_reviews_that_nobody_answers_trip_the_breaker_together(
         agent = make.agent(f"bot-{number}")
         make.grant(agent, use, lasts=MONTHS)
         causes.note("new_office", agent, {})
-    assert microreviews.open_due() == 3
+    assert start.open_due() == 3
     at(timedelta(days=14))
-    reviews.apply_due()
+    deadlines.apply_due()
     assert Grant.objects.filter(state="suspended").count() == 2
     [held] = Campaign.objects.filter(deadline_held__isnull=False)
     assert held.deadline_held is not None
@@ -237,14 +240,14 @@ def test_keeping_an_unused_agent_here_says_so_there(low: tuple[Company, Campaign
     company, _, _ = low
     Dormancy.objects.create(agent=company.bot, step=Dormancy.Step.ASKED, since=clock.now())
     campaign = asked(company, "dormant")
-    microreviews.answer(
+    answer.answer(
         campaign.pk,
         Said("certify", worlds.open_in(campaign), comment="The books close in March."),
         by=company.sofia,
         via=UI,
     )
     at(timedelta(minutes=16))
-    microreviews.settle_due()
+    settlement.settle_due()
     unused = Dormancy.objects.get()
     assert (unused.step, unused.kept_by, unused.kept_because) == (0, company.sofia, "The books close in March.")
     with pytest.raises(dormancy.NotDormant):
@@ -286,7 +289,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
     assert "Answer in the small review" not in page(company.otto), "nobody asks him"
     assert "You are asked here alone" in _words(company.sofia, f"/small-reviews/{campaign.slug}/")
 
-    microreviews.answer(
+    answer.answer(
         campaign.pk,
         Said("certify", worlds.open_in(campaign), comment="The books close in March."),
         by=company.sofia,
@@ -294,7 +297,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
     )
     assert unused not in home(company.sofia), "before it stands she is not asked again"
     at(timedelta(minutes=16))
-    microreviews.settle_due()
+    settlement.settle_due()
     assert (unused in home(company.sofia), Dormancy.objects.get(agent=company.bot).step) == (False, 0)
 
 
@@ -305,7 +308,7 @@ def test_the_sponsor_is_asked_as_before_where_the_small_review_asks_somebody_els
     Dormancy.objects.create(agent=company.bot, step=Dormancy.Step.ASKED, since=clock.now())
     campaign = asked(company, "dormant")
     for item in campaign.items.all():
-        reviews.reassign(item.pk, company.sam, by=company.ana, reason="She is away.")
+        assignment.reassign(item.pk, company.sam, by=company.ana, reason="She is away.")
     assert f"{company.bot.name} Nobody has used it for a long time" in _words(company.sofia, "/")
     assert ("Nobody uses it" in _words(company.sam, "/"), _NEEDED in _words(company.sam, "/")) == (True, False)
 
@@ -318,19 +321,19 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
     )
     assert request.state == "approved"
     at(timedelta(days=6))
-    assert finding.looks_due() == 0
+    assert sweeps.looks_due() == 0
     at(timedelta(days=1, minutes=1))
-    assert (finding.looks_due(), finding.looks_due()) == (1, 0)
-    assert microreviews.open_due() == 1
+    assert (sweeps.looks_due(), sweeps.looks_due()) == (1, 0)
+    assert start.open_due() == 1
     assert approvalrules.tell_due() == 0, "whoever is asked here is not told of it elsewhere"
     campaign = ReviewTrigger.objects.get().campaign
     assert campaign is not None
 
-    microreviews.answer(
+    answer.answer(
         campaign.pk, Said("certify", worlds.open_in(campaign), comment="Still read daily."), by=company.sofia, via=UI
     )
     at(timedelta(minutes=16))
-    microreviews.settle_due()
+    settlement.settle_due()
 
     look = RuleApproval.objects.get()
     assert (look.verdict, look.looked_by, look.finding) == ("keep", company.sofia, "Still read daily.")
@@ -350,8 +353,8 @@ def test_access_by_rule_that_ended_unlooked_or_was_told_of_keeps_no_other_from_b
     first, second = Grant.objects.order_by("starts_at", "pk").values_list("pk", flat=True)
     grants.revoke(first, by=SYSTEM, reason="over")
     at(timedelta(days=8))
-    monkeypatch.setattr(finding, "AT_ONCE", 1)
-    assert finding.looks_due() == 1
+    monkeypatch.setattr(sweeps, "AT_ONCE", 1)
+    assert sweeps.looks_due() == 1
     assert ReviewTrigger.objects.get().grants == [second]
     assert approvalrules.tell_due() > 0, "of the one that ended"
     with CaptureQueriesContext(connection) as queries:
@@ -366,14 +369,14 @@ def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(a
         company.use, company.bot, by=company.otto, people=[company.alice], tools=["now"], lasts=timedelta(days=30)
     )
     at(timedelta(days=8))
-    finding.looks_due()
-    microreviews.open_due()
+    sweeps.looks_due()
+    start.open_due()
     campaign = Campaign.objects.get()
     item = ReviewItem.objects.get()
-    reviews.reassign(item.pk, company.resa, by=company.ana, reason="she knows it")
-    microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.resa, via=UI)
+    assignment.reassign(item.pk, company.resa, by=company.ana, reason="she knows it")
+    answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.resa, via=UI)
     at(timedelta(minutes=16))
-    microreviews.settle_due()
+    settlement.settle_due()
     assert RuleApproval.objects.get().verdict == ""
     assert approvalrules.tell_due() > 0
 
@@ -382,7 +385,7 @@ def test_access_that_ends_meanwhile_is_asked_about_no_longer(low: tuple[Company,
     _, campaign, held = low
     for grant in held:
         grants.revoke(grant.pk, by=SYSTEM, reason="over")
-    assert microreviews.settle_due() == 1
+    assert settlement.settle_due() == 1
     campaign.refresh_from_db()
     assert campaign.state == "closed"
     assert set(campaign.items.values_list("state", flat=True)) == {"superseded"}

@@ -18,18 +18,12 @@ from audit.models import Event
 from entitlements import agentversions, catalog, grants, people
 from entitlements.catalog import seen
 from entitlements.models import Agent, Grant, Tool
-from governance import (
-    approvals,
-    combinationrules,
-    dormancy,
-    microreviews,
-    ownership,
-    renewing,
-    reviews,
-    separation,
-)
-from governance.microreviews import causes, finding, hearing
+from governance import approvals, combinationrules, dormancy, ownership, renewing, separation
 from governance.models import CombinationRule, ReviewDecision, ReviewTrigger, UsageDay
+from governance.reviews.campaigns import sweeps
+from governance.reviews.event_triggered import answer, causes, start, triggers
+from governance.reviews.event_triggered import sweeps as sweeps_actions
+from governance.reviews.event_triggered import words as event_triggered_words
 from tests import make
 from tests.audit.make import Archive
 from tests.governance import companies
@@ -49,9 +43,9 @@ def heard() -> Hear:
     known: set[UUID] = set()
 
     def hear() -> dict[str, ReviewTrigger]:
-        for event in Event.objects.filter(action__in=[*hearing._HEARERS]).order_by("at", "sequence"):
+        for event in Event.objects.filter(action__in=[*triggers._HEARERS]).order_by("at", "sequence"):
             if event.uuid not in known:
-                hearing.hear(event)
+                triggers.hear(event)
             known.add(event.uuid)
         return {each.kind: each for each in ReviewTrigger.objects.filter(state="waiting")}
 
@@ -75,7 +69,7 @@ def test_a_changed_tool_is_asked_about_at_each_agent_that_holds_it_with_the_diff
     assert (fact["tool"], fact["change"]) == ("clock/now", "description")
     assert any("Deletes your mail." in line for line in fact["difference"])
 
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     campaign = ReviewTrigger.objects.get(kind="tool_changed").campaign
     assert campaign is not None
     assert (campaign.kind, campaign.state, campaign.is_rehearsal) == ("micro", "active", False)
@@ -91,10 +85,10 @@ def test_whoever_answers_for_an_agent_and_goes_to_another_manager_is_asked_wheth
     people.edit(company.sofia, by=SYSTEM, manager=company.resa)
     [fact] = heard()["moved"].facts
     assert (fact["office"], fact["name"], fact["from"], fact["to"]) == ("sponsor", "Sofia", "Mona", "Resa")
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     trigger = ReviewTrigger.objects.get(kind="moved")
     assert "Sofia, who sponsors it, has another manager: Resa, and before Mona." in {
-        each.said for each in microreviews.happened(trigger)
+        each.said for each in event_triggered_words.happened(trigger)
     }
 
 
@@ -124,7 +118,7 @@ def test_whoever_leaves_is_a_cause_for_what_they_answered_for_and_for_what_was_g
     assert waiting["leaver"].grants == []
     assert (waiting["delegate_left"].facts[0]["name"], waiting["delegate_left"].grants) == ("Bob", [bobs.pk])
 
-    assert microreviews.open_due() == 2
+    assert start.open_due() == 2
     asked = ReviewTrigger.objects.get(kind="delegate_left").campaign
     assert asked is not None
     assert list(asked.population.values_list("grant", flat=True)) == [bobs.pk] != [grant.pk]
@@ -147,9 +141,9 @@ def test_the_first_use_of_what_cannot_be_undone_is_asked_about_once() -> None:
     wipe, today = Tool.objects.get(name="wipe"), clock.now()
     row = {"agent": company.bot, "grant": grant, "denied": 0}
     UsageDay.objects.create(**row, tool=Tool.objects.get(name="now"), day=today.date(), calls=9, last_at=today)
-    assert finding.first_uses() == 0
+    assert sweeps_actions.first_uses() == 0
     UsageDay.objects.create(**row, tool=wipe, day=today.date(), calls=2, last_at=today)
-    assert (finding.first_uses(), finding.first_uses()) == (1, 0)
+    assert (sweeps_actions.first_uses(), sweeps_actions.first_uses()) == (1, 0)
     cause = ReviewTrigger.objects.get()
     assert (cause.kind, cause.grants, cause.facts[0]["tool"], cause.facts[0]["calls"]) == (
         "irreversible_use",
@@ -166,7 +160,7 @@ def test_a_tool_that_was_used_before_the_last_week_is_no_first_use() -> None:
         day = clock.now() - timedelta(days=days)
         row = {"agent": company.bot, "grant": grant, "tool": Tool.objects.get(name="wipe"), "denied": 0}
         UsageDay.objects.create(**row, day=day.date(), calls=2, last_at=day)
-    assert finding.first_uses() == 0
+    assert sweeps_actions.first_uses() == 0
 
 
 def rule(company: Company) -> CombinationRule:
@@ -189,7 +183,7 @@ def test_a_combination_is_asked_about_when_a_rule_finds_it_and_only_once_for_its
     rule(company)
     cause = heard()["combination"]
     assert (cause.agent, cause.facts[0]["rule"], len(cause.facts[0]["sides"])) == (company.bot, "pair", 2)
-    microreviews.open_due()
+    start.open_due()
     assert "combination" not in heard(), "the same wording is asked about once"
 
 
@@ -221,7 +215,7 @@ def test_a_combination_that_another_classing_of_a_tool_completes_is_asked_about(
     catalog.approve_tool(said, by=company.sam.principal)
     cause = heard()["combination"]
     assert (cause.agent, cause.facts[0]["sides"]) == (company.bot, [["clock/now"], ["clock/wipe"]])
-    microreviews.open_due()
+    start.open_due()
     assert ReviewTrigger.objects.get(kind="combination").campaign is not None
 
 
@@ -238,9 +232,9 @@ def test_a_changed_agent_a_new_sponsor_many_denials_and_a_far_greater_reach_are_
     row = {"agent": company.bot, "tool": Tool.objects.get(name="now"), "calls": 0, "last_at": None}
     UsageDay.objects.create(**row, day=(today - timedelta(days=3)).date(), denied=40)
     UsageDay.objects.create(**row, day=today.date(), denied=19)
-    assert finding.spikes() == 0
+    assert sweeps_actions.spikes() == 0
     UsageDay.objects.filter(day=today.date()).update(denied=20)
-    assert (finding.spikes(), finding.spikes()) == (1, 0)
+    assert (sweeps_actions.spikes(), sweeps_actions.spikes()) == (1, 0)
     Tool.objects.filter(name="wipe").update(data_class="restricted", action="delete")
     big = make.entitlement(company.system, Tool.objects.get(name="wipe"))
     many = make.group(*(make.person() for _ in range(30)))
@@ -287,7 +281,7 @@ def test_small_accesses_that_together_reach_much_further_than_at_the_last_look_a
     _given(agent, 1)
     assert len(heard()["reach_grew"].facts) == 1, "it is noted once"
 
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     cause.refresh_from_db()
     small = cause.campaign
     assert small is not None
@@ -310,7 +304,7 @@ def test_what_a_look_cut_and_what_is_renewed_is_no_rise(heard: Hear, at: Move) -
         said[each.item] = worlds.KEEP if held in kept else worlds.REMOVE
     worlds.answer(campaign, company.sofia, list(said.items()))
     at(timedelta(minutes=20))
-    while reviews.prove_due():
+    while sweeps.prove_due():
         pass
     assert not Grant.objects.filter(pk__in=dropped, ended_at=None).exists()
     at(timedelta(days=2))
@@ -347,12 +341,10 @@ def test_an_answer_about_one_access_is_no_look_at_all_of_it(heard: Hear, at: Mov
     at(timedelta(days=2))
     first = _given(agent, 2)
     causes.note("ends_soon", agent, {"what": "x", "day": "2026-12-01"}, grants=[held])
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     small = ReviewTrigger.objects.get(kind="ends_soon").campaign
     assert small is not None
-    microreviews.answer(
-        small.pk, microreviews.Said("certify", worlds.open_in(small)), by=company.sofia, via=ReviewDecision.Via.UI
-    )
+    answer.answer(small.pk, answer.Said("certify", worlds.open_in(small)), by=company.sofia, via=ReviewDecision.Via.UI)
     at(timedelta(days=1))
     many = [*first, *_given(agent, 12)]
     assert sorted(heard()["reach_grew"].grants) == sorted(many)
@@ -363,9 +355,9 @@ def test_access_of_long_standing_is_asked_about_before_it_ends_and_short_access_
     longest = make.grant(company.bot, company.use, people=[company.bob], lasts=timedelta(days=90))
     make.grant(company.bot, company.use, people=[company.mona], lasts=timedelta(days=30))
     at(timedelta(days=20))
-    assert finding.ending() == 0
+    assert sweeps_actions.ending() == 0
     at(timedelta(days=58))
-    assert (finding.ending(), finding.ending()) == (1, 0)
+    assert (sweeps_actions.ending(), sweeps_actions.ending()) == (1, 0)
     assert ReviewTrigger.objects.get().grants == [longest.pk]
 
 
@@ -377,11 +369,11 @@ def test_the_record_is_read_on_from_where_it_was_left_and_what_was_before_is_no_
     company, _ = worlds.found()
     people.disable(company.bob, by=SYSTEM, reason="before")
     archive.seal()
-    assert hearing.listen() == 0
+    assert triggers.listen() == 0
     people.disable(company.sofia, by=SYSTEM, reason="gone")
     archive.seal()
     with transaction.atomic():
-        assert hearing.listen() == 1
+        assert triggers.listen() == 1
         transaction.set_rollback(True)  # as where the worker is killed
-    assert (hearing.listen(), hearing.listen()) == (1, 0)
+    assert (triggers.listen(), triggers.listen()) == (1, 0)
     assert [each.kind for each in ReviewTrigger.objects.all()] == ["leaver"]

@@ -9,11 +9,12 @@ import pytest
 from audit import timeline
 from audit.actions import Action
 from entitlements.errors import ReasonRequired, Stale
-from governance import microreviews
-from governance.microreviews import Said, causes, telling
 from governance.models import Campaign, Notice, ReviewDecision, ReviewTrigger
 from governance.notices import hearing
-from governance.reviews.errors import WrittenReasonRequired
+from governance.reviews.event_triggered import answer, causes, start
+from governance.reviews.event_triggered import words as event_triggered_words
+from governance.reviews.event_triggered.answer import Said
+from governance.reviews.items.errors import WrittenReasonRequired
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +39,7 @@ FACTS: dict[str, dict[str, Any]] = {
 def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
     company, _ = worlds.found()
     fact = FACTS.get(kind, {})
-    [told] = telling.happened(causes.note(kind, company.bot, fact))
+    [told] = event_triggered_words.happened(causes.note(kind, company.bot, fact))
     assert told.said.endswith(".")
     assert "%" not in told.said
     assert told.at is not None
@@ -50,35 +51,37 @@ def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
 
 def test_a_rise_by_several_accesses_says_how_many() -> None:
     company, _ = worlds.found()
-    [told] = telling.happened(causes.note("reach_grew", company.bot, {"before": 20, "after": 40, "grants": 3}))
+    [told] = event_triggered_words.happened(
+        causes.note("reach_grew", company.bot, {"before": 20, "after": 40, "grants": 3})
+    )
     assert "from 20 to 40 of 100, by 3 accesses" in told.said
 
 
 def test_what_weighs_most_by_now_is_not_answered_by_who_proved_nothing() -> None:
     company, _ = worlds.found()
     causes.note("new_office", company.bot, {"to": "sofia"})
-    microreviews.open_due()
+    start.open_due()
     campaign = Campaign.objects.get()
     said = Said("revoke", worlds.open_in(campaign), why_drop="risk")
     with pytest.raises(Stale):
-        microreviews.answer(campaign.pk, said, by=company.sofia, via=UI, proven=False)
+        answer.answer(campaign.pk, said, by=company.sofia, via=UI, proven=False)
     assert not ReviewDecision.objects.exists()
 
 
 def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_her_turn() -> None:
     company, _ = worlds.found()
     causes.note("new_office", company.bot, {"to": "sofia"})
-    microreviews.open_due()
+    start.open_due()
     campaign = Campaign.objects.get()
     with pytest.raises(ReasonRequired):
-        microreviews.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
+        answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
     with pytest.raises(WrittenReasonRequired):
-        microreviews.answer(
+        answer.answer(
             campaign.pk, Said("certify", worlds.open_in(campaign), why_keep="business_need"), by=company.sofia, via=UI
         )
     assert not ReviewDecision.objects.exists()
     kept = Said("certify", worlds.open_in(campaign), why_keep="business_need", comment="The month is closed with it.")
-    microreviews.answer(campaign.pk, kept, by=company.sofia, via=UI)
+    answer.answer(campaign.pk, kept, by=company.sofia, via=UI)
     item = campaign.items.get()
     second = worlds.live(item).reviewer
     assert item.state == "in_review"
@@ -88,6 +91,6 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
 
     assert Notice.objects.get(person=second).url == f"/small-reviews/{campaign.slug}/"
     assert second is not None
-    microreviews.answer(campaign.pk, Said("revoke", worlds.open_in(campaign), why_drop="risk"), by=second, via=UI)
+    answer.answer(campaign.pk, Said("revoke", worlds.open_in(campaign), why_drop="risk"), by=second, via=UI)
     item.refresh_from_db()
     assert (item.state, item.current_decision and item.current_decision.verb) == ("decided", "revoke")

@@ -14,11 +14,12 @@ from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements import agents, grants
 from entitlements.catalog import tools
-from governance import approvals, notices, ownership, requests, reviews
+from governance import approvals, notices, ownership, requests
 from governance.models import Notice
 from governance.narrowing import Narrowing
 from governance.notices import hearing
 from governance.notices.told import Told
+from governance.reviews.items import answer
 from tests import make
 from tests.audit import make as records
 from tests.governance import companies
@@ -159,6 +160,6 @@ def test_whom_an_item_asks_after_somebody_could_not_judge_is_told(company: Compa
     make.grant(company.bot, company.use, people=[company.alice])
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
-    worlds.answer(campaign, company.sofia, [(item, reviews.Answer("abstain", "not_mine"))])
+    worlds.answer(campaign, company.sofia, [(item, answer.Answer("abstain", "not_mine"))])
     hearing.tell(Event.objects.get(action=Action.REVIEW_ABSTAINED))
     assert [notice.person for notice in Notice.objects.all()] == [worlds.live(item).reviewer]

@@ -9,10 +9,12 @@ import pytest
 
 from audit.models import Event
 from entitlements import people
-from governance import reviews
 from governance.models import Notice, Remediation
 from governance.notices import hearing
-from governance.reviews import deadlines, probing
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines
+from governance.reviews.remediation import remediation, verification
+from governance.reviews.reviewers import assignment
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -38,11 +40,11 @@ def test_who_runs_a_review_is_asked_at_once_where_too_much_would_stop(
 ) -> None:
     make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=90))
     first = worlds.campaign(company, slug="first")
-    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     worlds.campaign(company)
     monkeypatch.setattr(deadlines, "MOST_GRANTS", 0)
     at(timedelta(days=20))
-    reviews.apply_due()
+    deadlines.apply_due()
 
     (told,) = _told("ana", "waits for your word")
     assert (told.sentence, told.url, told.urgent) == (
@@ -58,9 +60,11 @@ def test_a_removal_that_is_not_proven_is_told_once_to_who_runs_the_review_and_to
     _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
-    monkeypatch.setattr(probing, "probe", lambda _: {"holds": False, "calls": [], "tokens": [], "tried": {"calls": 0}})
+    monkeypatch.setattr(
+        verification, "probe", lambda _: {"holds": False, "calls": [], "tokens": [], "tried": {"calls": 0}}
+    )
     for _again in range(2):
-        reviews.prove(Remediation.objects.get().pk)
+        remediation.prove(Remediation.objects.get().pk)
 
     for who in (company.ana, company.resa):
         (told,) = _told(who.login, "could not be proven")
@@ -75,7 +79,7 @@ def test_who_runs_a_review_is_told_that_nobody_is_left_once_however_many_items(c
         make.grant(agent, company.use, people=[company.sam])
     worlds.campaign(company)
     people.disable(company.sofia, by=company.resa.principal, reason="She has left.")
-    reviews.reassign_leavers()
+    assignment.reassign_leavers()
 
     (told,) = _told("ana", "Nobody is left")
     assert told.url == "/reviews/q4/"

@@ -13,7 +13,6 @@ from django.test import Client as Browser
 
 from audit import clock
 from entitlements.models import Person
-from governance import reviews
 from governance.models import (
     Assignment,
     Campaign,
@@ -21,8 +20,15 @@ from governance.models import (
     ReviewDecision,
     ReviewItem,
 )
-from governance.reviews import Answer, Manner
-from governance.reviews.pack import building, contents, describing, verify
+from governance.reviews.evidence import record
+from governance.reviews.items.answer import Answer
+from governance.reviews.pack import build, description
+from governance.reviews.pack_check import verify
+from governance.reviews.pack_tables import contents
+from governance.reviews.population import campaigns
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.remediation import remediation
+from governance.reviews.staging import launch
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 from tests.governance.reviews.worlds import REMOVE
@@ -31,8 +37,8 @@ from tests.governance.reviews.worlds import REMOVE
 def begin(company: Company, kind: str, *, rehearsal: bool = False, **scope: Any) -> Campaign:  # noqa: ANN401
     """Begin a campaign of a kind that does what its deadline says, unless it is a rehearsal."""
     due = clock.now() + timedelta(days=14)
-    made = reviews.make(f"of-{kind}", name=kind, due_at=due, scope=scope, manner=Manner(kind=kind), by=company.ana)
-    begun = reviews.activate(made.pk, by=company.ana)
+    made = campaigns.make(f"of-{kind}", name=kind, due_at=due, scope=scope, manner=Manner(kind=kind), by=company.ana)
+    begun = launch.activate(made.pk, by=company.ana)
     if not rehearsal:
         Campaign.objects.filter(pk=begun.pk).update(state="active")
     return begun
@@ -45,15 +51,15 @@ def of(campaign: Campaign, key: str) -> ReviewItem:
 def remove(campaign: Campaign, by: Person, item: ReviewItem, answer: Answer = REMOVE) -> Remediation:
     """Answer an item with a removal, and prove it."""
     (decision,) = worlds.answer(campaign, by, [(item, answer)]).removals
-    return reviews.prove(decision)
+    return remediation.prove(decision)
 
 
 def ties_out(campaign: Campaign, folder: Path) -> bool:
     """Whether the evidence adds up, as the list and as the pack: every difference is zero."""
     campaign.refresh_from_db()
     for name, table in contents.TABLES.items():
-        building._write(folder, name, table.rows(campaign))
-    different = {**reviews.evidence(campaign).tie_out, **verify.tie_out(folder, describing.scope(campaign))}
+        build._write(folder, name, table.rows(campaign))
+    different = {**record.evidence(campaign).tie_out, **verify.tie_out(folder, description.scope(campaign))}
     return {name: count for name, count in different.items() if count} == {}
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from audit import clock
 from entitlements.models import Entitlement, Person
-from governance import reviews
 from governance.models import Campaign
+from governance.reviews.campaigns import close
+from governance.reviews.decisions import attention
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -45,14 +46,14 @@ def answer(campaign: Campaign, times: Mapping[Person, Sequence[int]]) -> None:
     for person, looked in times.items():
         waiting = sorted(worlds.waiting_for(campaign, person), key=lambda each: each.item.risk)
         for each, ms in zip(waiting, looked, strict=True):
-            reviews.looked(each.item_id, by=person, ms=ms, evidence=True)
+            attention.looked(each.item_id, by=person, ms=ms, evidence=True)
         worlds.answer(campaign, person, [(each.item, worlds.KEEP) for each in waiting])
 
 
 def ended(campaign: Campaign, company: Company) -> Campaign:
     """Close it on the day of its answers."""
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
-    reviews.finish_closing(campaign.pk)
+    close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    close.finish_closing(campaign.pk)
     campaign.refresh_from_db()
     return campaign
 

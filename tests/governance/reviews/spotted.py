@@ -9,9 +9,9 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Person
-from governance import reviews
 from governance.models import Campaign, SpotCheck
-from governance.reviews import spotplanning
+from governance.reviews.campaigns import close
+from governance.reviews.spot_checks import plan
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -38,7 +38,7 @@ def under_way(agents: int = 10, share: int = 10) -> Checked:
     for number in range(agents):
         make.grant(make.agent(f"bot-{number}", sponsor=company.sofia), low, people=[company.alice])
     campaign = worlds.campaign(company)
-    spotplanning.switch_on(campaign.pk, by=company.ana, share=share)
+    plan.switch_on(campaign.pk, by=company.ana, share=share)
     return Checked(company, campaign)
 
 
@@ -47,7 +47,7 @@ def end(checked: Checked, removed: int = 0) -> Checked:
     waiting = worlds.waiting_for(checked.campaign, checked.company.sofia)
     said = [(each.item, worlds.REMOVE if number < removed else worlds.KEEP) for number, each in enumerate(waiting)]
     worlds.answer(checked.campaign, checked.company.sofia, said)
-    reviews.close(checked.campaign.pk, by=checked.company.ana, reason="The quarter is over.")
+    close.close(checked.campaign.pk, by=checked.company.ana, reason="The quarter is over.")
     checked.campaign.refresh_from_db()
     return checked
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from governance.reviews.agreement import Agreement
-from governance.reviews.pack import verify
+from governance.reviews.pack_check import verify
+from governance.reviews.quality.agreement import Agreement
 
 
 def pairs(*counts: int) -> Mapping[tuple[str, str], int]:

@@ -13,10 +13,15 @@ from audit.actions import Action
 from entitlements import facts, grants, people
 from entitlements.errors import NotFound
 from entitlements.models import Agent, Grant
-from governance import delegations, reviews
+from governance import delegations
 from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import Answer
-from governance.reviews.errors import BadAnswer, NothingLeft, NotTheOwner, NotTheReviewer, TooLateToRecall
+from governance.reviews.campaigns import close, sweeps
+from governance.reviews.decisions import recall, submission
+from governance.reviews.items import errors as item_errors
+from governance.reviews.items import visibility
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import BadAnswer, NothingLeft, NotTheOwner, NotTheReviewer, TooLateToRecall
+from governance.reviews.remediation import exceptions, remediation
 from tests import make, shared
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -54,7 +59,7 @@ def test_keeping_some_drops_the_others_at_once_and_the_proof_says_so_of_both(
     before = facts.load("research-bot", "clock")
     (cut,) = worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))]).removals
 
-    proven = reviews.prove(cut)
+    proven = remediation.prove(cut)
 
     assert held() == {"now", "convert"}
     assert Grant.objects.get().version == 2
@@ -81,7 +86,7 @@ def test_a_proof_finds_a_tool_that_is_still_there_and_one_that_is_gone_too_much(
     (cut,) = worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))]).removals
     wipe = ReviewLine.objects.get(item=item, tool__name="wipe").tool
     Grant.objects.get().lines.create(tool=wipe)
-    assert reviews.prove(cut).state == "failed"
+    assert remediation.prove(cut).state == "failed"
 
 
 def test_tighter_limits_are_a_reduction_and_looser_ones_are_none(
@@ -92,15 +97,15 @@ def test_tighter_limits_are_a_reduction_and_looser_ones_are_none(
     line, kept = every.get(tool__name="convert").pk, tuple(every.values_list("pk", flat=True))
     loose = Answer("reduce", "risk", kept=kept, limits={line: {"timezone": {"one_of": ["Asia/Tokyo"]}}})
     for wrong in (loose, Answer("reduce", "risk", kept=kept), Answer("certify", kept=kept)):
-        with pytest.raises(reviews.BadAnswer):
-            reviews.save_draft(item.pk, wrong, by=company.sofia, rev=0)
+        with pytest.raises(item_errors.BadAnswer):
+            submission.save_draft(item.pk, wrong, by=company.sofia, rev=0)
     tight = {"timezone": {"one_of": ["Europe/Paris"]}}
 
     (cut,) = worlds.answer(
         campaign, company.sofia, [(item, Answer("reduce", "risk", kept=kept, limits={line: tight}))]
     ).removals
 
-    assert reviews.prove(cut).state == "verified"
+    assert remediation.prove(cut).state == "verified"
     assert Grant.objects.get().lines.get(tool__name="convert").limits == tight
     assert held() == {"now", "convert", "remove", "wipe"}
 
@@ -114,9 +119,9 @@ def test_two_people_answer_what_is_of_high_risk_and_what_both_keep_stays(
     second = worlds.live(item)
     assert (item.state, second.stage, second.reviewer) == ("in_review", 2, company.sam)
     with pytest.raises(NotTheReviewer):
-        reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
-    with pytest.raises(reviews.BadAnswer):
-        reviews.save_draft(item.pk, only(item, "now", "wipe"), by=company.sam, rev=0)
+        submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+    with pytest.raises(item_errors.BadAnswer):
+        submission.save_draft(item.pk, only(item, "now", "wipe"), by=company.sam, rev=0)
 
     worlds.answer(campaign, company.sam, [(item, only(item, "now"))])
 
@@ -162,15 +167,15 @@ def test_an_earlier_end_comes_once_the_answer_can_no_longer_be_taken_back(
     company, campaign, item = review
     sooner = clock.now() + timedelta(hours=2)
     too_soon = Answer("certify", "seasonal", valid_until=clock.now() + timedelta(minutes=30))
-    with pytest.raises(reviews.BadAnswer):
-        reviews.save_draft(item.pk, too_soon, by=company.sofia, rev=0)
+    with pytest.raises(item_errors.BadAnswer):
+        submission.save_draft(item.pk, too_soon, by=company.sofia, rev=0)
     until = Answer("certify", "seasonal", "It is read each December.", valid_until=sooner)
     (cut,) = worlds.answer(campaign, company.sofia, [(item, until)]).removals
     assert Grant.objects.get().expires_at > sooner
-    assert reviews.prove(cut).state == "applied"
+    assert remediation.prove(cut).state == "applied"
 
     at(clock.now() + timedelta(minutes=16))
-    assert reviews.prove_due() == 1
+    assert sweeps.prove_due() == 1
 
     assert Grant.objects.get().expires_at == sooner
     kept = Remediation.objects.get()
@@ -186,18 +191,18 @@ def test_a_removal_of_a_later_day_comes_then_and_its_review_waits_for_it(
     now = at(timedelta())
     for wrong in (now + timedelta(minutes=59), now + timedelta(days=14, seconds=1)):
         with pytest.raises(BadAnswer):
-            reviews.save_draft(item.pk, replace(worlds.REMOVE, effective_at=wrong), by=company.sofia, rev=0)
+            submission.save_draft(item.pk, replace(worlds.REMOVE, effective_at=wrong), by=company.sofia, rev=0)
     with pytest.raises(BadAnswer):
-        reviews.save_draft(item.pk, replace(worlds.KEEP, effective_at=now + DAY), by=company.sofia, rev=0)
+        submission.save_draft(item.pk, replace(worlds.KEEP, effective_at=now + DAY), by=company.sofia, rev=0)
     then = now + timedelta(days=3)
     done = worlds.answer(campaign, company.sofia, [(item, replace(worlds.REMOVE, effective_at=then))])
-    assert (done.removals, reviews.prove(done.decided[0].pk).state) == ([], "queued")
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    assert (done.removals, remediation.prove(done.decided[0].pk).state) == ([], "queued")
+    close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
     at(then - timedelta(seconds=1))
-    assert (reviews.prove_due(), Grant.objects.get().state) == (0, "active")
+    assert (sweeps.prove_due(), Grant.objects.get().state) == (0, "active")
 
     at(then)
-    assert reviews.prove_due() == 1
+    assert sweeps.prove_due() == 1
 
     campaign.refresh_from_db()
     assert (Grant.objects.get().state, campaign.state) == ("revoked", "closed")
@@ -210,10 +215,10 @@ def test_a_removal_of_a_later_day_is_taken_back_like_any(
     company, campaign, item = review
     then = at(timedelta()) + timedelta(days=3)
     worlds.answer(campaign, company.sofia, [(item, replace(worlds.REMOVE, effective_at=then))])
-    again = reviews.recall(item.pk, by=company.sofia)
+    again = recall.recall(item.pk, by=company.sofia)
     assert (again.draft.effective_at, Remediation.objects.get().state) == (then, "withdrawn")
     at(then)
-    reviews.prove_due()
+    sweeps.prove_due()
     assert Grant.objects.get().state == "active"
 
 
@@ -224,19 +229,19 @@ def test_an_answer_taken_back_in_time_gives_back_what_it_cut(
     company, campaign, item = review
     said = worlds.REMOVE if verb == "revoke" else only(item, "now")
     (cut,) = worlds.answer(campaign, company.sofia, [(item, said)]).removals
-    reviews.prove(cut)
+    remediation.prove(cut)
     with pytest.raises(NotFound):
-        reviews.recall(item.pk, by=company.sam)
+        recall.recall(item.pk, by=company.sam)
 
-    reviews.recall(item.pk, by=company.sofia, reason="Wrong row.")
+    recall.recall(item.pk, by=company.sofia, reason="Wrong row.")
 
     grant = Grant.objects.get()
     assert (grant.state, held()) == ("active", {"now", "convert", "remove", "wipe"})
     item.refresh_from_db()
     assert (item.state, Remediation.objects.get().state) == ("in_review", "withdrawn")
     assert Draft.objects.get(assignment=worlds.live(item)).verb == verb
-    reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=1)
-    reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=1)
+    submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
     again = ReviewDecision.objects.get(verb="certify")
     assert (again.supersedes_id, worlds.live(item).stage) == (cut, 2)
 
@@ -248,10 +253,10 @@ def test_an_answer_is_not_taken_back_too_late_or_under_anothers_answer(
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
     with pytest.raises(TooLateToRecall):
-        reviews.recall(item.pk, by=company.sofia)
+        recall.recall(item.pk, by=company.sofia)
     at(timedelta(minutes=16))
     with pytest.raises(TooLateToRecall):
-        reviews.recall(item.pk, by=company.sam)
+        recall.recall(item.pk, by=company.sam)
 
 
 def test_the_owner_of_a_campaign_opens_an_item_again_and_what_is_final_stays_cut(
@@ -261,11 +266,11 @@ def test_the_owner_of_a_campaign_opens_an_item_again_and_what_is_final_stays_cut
     worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))])
     worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
     at(timedelta(minutes=16))
-    reviews.prove_due()
+    sweeps.prove_due()
     with pytest.raises(NotTheOwner):
-        reviews.reopen(item.pk, by=company.rob, reason="Look again.")
+        recall.reopen(item.pk, by=company.rob, reason="Look again.")
 
-    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+    recall.reopen(item.pk, by=company.ana, reason="Look again.")
 
     item.refresh_from_db()
     assert (item.state, worlds.live(item).stage, held()) == ("in_review", 1, {"now", "convert"})
@@ -281,7 +286,7 @@ def test_two_cuts_that_are_not_final_are_both_undone(review: tuple[Company, Camp
     worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))])
     worlds.answer(campaign, company.sam, [(item, worlds.REMOVE if verb == "revoke" else only(item, "now"))])
 
-    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+    recall.reopen(item.pk, by=company.ana, reason="Look again.")
 
     assert (Grant.objects.get().state, held()) == ("active", {"now", "convert", "remove", "wipe"})
 
@@ -292,10 +297,10 @@ def test_an_item_whose_access_is_gone_for_good_is_not_opened_again(
     company, campaign, item = review
     worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
     at(timedelta(minutes=16))
-    reviews.prove_due()
+    sweeps.prove_due()
     assert Grant.objects.get().state == "revoked"
     with pytest.raises(NothingLeft):
-        reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+        recall.reopen(item.pk, by=company.ana, reason="Look again.")
     item.refresh_from_db()
     assert item.state == "decided"
 
@@ -310,12 +315,12 @@ def test_a_stand_in_answers_what_waits_already_and_has_the_conflicts_of_both(
             delegate, starts_at=now, ends_at=now + timedelta(days=1), by=company.sofia, reason="away"
         )
         if delegate == company.alice:  # the agent acts for her
-            with pytest.raises(reviews.ConflictOfInterest):
+            with pytest.raises(item_errors.ConflictOfInterest):
                 worlds.answer(campaign, delegate, [(item, worlds.KEEP)])
             delegations.end(made.pk, by=company.sofia, reason="no")
-    assert list(reviews.waiting_for(company.bob)) == [worlds.live(item)]
+    assert list(visibility.waiting_for(company.bob)) == [worlds.live(item)]
 
-    reviews.submit(campaign.pk, by=company.bob, via=ReviewDecision.Via.UI)
+    submission.submit(campaign.pk, by=company.bob, via=ReviewDecision.Via.UI)
 
     said = ReviewDecision.objects.get()
     assert (said.decided_by, said.assignment.reviewer) == (company.bob, company.sofia)
@@ -330,7 +335,7 @@ def test_a_stand_in_answers_nothing_for_somebody_who_has_a_conflict_by_now(
     now = clock.now()
     delegations.make(company.bob, starts_at=now, ends_at=now + timedelta(days=1), by=company.sofia, reason="away")
     Agent.objects.filter(pk=company.bot.pk).update(owner=company.sofia)
-    with pytest.raises(reviews.ConflictOfInterest):
+    with pytest.raises(item_errors.ConflictOfInterest):
         worlds.answer(campaign, company.bob, [(item, worlds.KEEP)])
 
 
@@ -351,20 +356,20 @@ def test_a_cut_that_fails_is_excepted_by_a_second_person_until_a_day(
         broken.setattr(grants, "suspend", lambda *_, **__: None)
         broken.setattr(grants, "revoke", lambda *_, **__: None)
         (cut,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
-        assert reviews.prove(cut).state == "failed"
+        assert remediation.prove(cut).state == "failed"
         at(timedelta(minutes=20))
-        reviews.prove_due()
+        sweeps.prove_due()
         until = clock.now() + timedelta(days=30)
-        with pytest.raises(reviews.ConflictOfInterest):
-            reviews.make_exception(cut, control="watched", expires_at=until, by=company.sofia, reason="vendor")
-        reviews.make_exception(cut, control="watched", expires_at=until, by=company.ana, reason="vendor")
-        reviews.close(campaign.pk, by=company.ana, reason="All answered.")
+        with pytest.raises(item_errors.ConflictOfInterest):
+            exceptions.make(cut, control="watched", expires_at=until, by=company.sofia, reason="vendor")
+        exceptions.make(cut, control="watched", expires_at=until, by=company.ana, reason="vendor")
+        close.close(campaign.pk, by=company.ana, reason="All answered.")
     campaign.refresh_from_db()
     assert campaign.state == "closed"
     grants.revoke(Grant.objects.get().pk, by=company.ana.principal, reason="now it works")
 
     at(timedelta(days=31))
-    assert reviews.prove_due() == 1
+    assert sweeps.prove_due() == 1
 
     assert Remediation.objects.get().state == "verified"
     assert timeline.of("decision", cut).filter(action=Action.REMOVAL_EXCEPTION_ENDED).count() == 1

@@ -12,13 +12,17 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements import people
 from entitlements.models import Group, Membership, Person
-from governance import reviewing, reviews
+from governance.deciders import review_rules
 from governance.models import Assignment, Campaign, CampaignTemplate, ReviewItem
-from governance.reviews import assigning, previewing, recurring
-from governance.reviews.campaigns import Manner
-from governance.reviews.fallback import FallbackUnfit
-from governance.reviews.pack import describing
-from governance.reviews.recurring import Rhythm
+from governance.reviews.items import answer
+from governance.reviews.pack import description
+from governance.reviews.population import campaigns
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.fallback import FallbackUnfit
+from governance.reviews.staging import launch, preview
+from governance.reviews.templates import templates
+from governance.reviews.templates.templates import Rhythm
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -53,9 +57,9 @@ def orphaned(company: Company, count: int) -> None:
 
 def begun(company: Company, manner: Manner, slug: str = "q4", *, load_cap: int = 120) -> Campaign:
     due = clock.now() + timedelta(days=14)
-    made = reviews.make(slug, name="Fourth quarter", due_at=due, manner=manner, by=company.ana)
+    made = campaigns.make(slug, name="Fourth quarter", due_at=due, manner=manner, by=company.ana)
     Campaign.objects.filter(pk=made.pk).update(load_cap=load_cap)
-    return reviews.activate(made.pk, by=company.ana, acknowledged=True)
+    return launch.activate(made.pk, by=company.ana, acknowledged=True)
 
 
 def asked(campaign: Campaign) -> list[str | None]:
@@ -82,7 +86,7 @@ def test_without_a_group_it_waits_visibly_and_with_one_whoever_has_least_is_aske
     campaign = begun(company, DESK, "next")
     assert asked(campaign) == ["bela", "cora", "bela", "cora", "bela"]
     trace = worlds.live(ReviewItem.objects.filter(campaign=campaign).earliest("number")).resolution
-    assert (trace["rule"], trace["chosen"], trace["engine"]) == ("group:desk", "bela", reviewing.ENGINE)
+    assert (trace["rule"], trace["chosen"], trace["engine"]) == ("group:desk", "bela", review_rules.ENGINE)
     assert trace["skipped"] == [{"who": "sofia", "why": "benefits"}]
 
 
@@ -105,7 +109,7 @@ def test_a_member_who_could_not_judge_is_not_asked_again_and_who_answered_one_st
 ) -> None:
     campaign = begun(company, Manner(fallback_group="desk", strategies={"low": "any_deny_denies"}))
     first = ReviewItem.objects.filter(campaign=campaign).earliest("number")
-    dunno = reviews.Answer("abstain", "need_info")
+    dunno = answer.Answer("abstain", "need_info")
     worlds.answer(campaign, company.named("bela"), [(first, dunno)])
     assert worlds.live(first).reviewer == company.named("cora")
     worlds.answer(campaign, company.named("cora"), [(first, worlds.KEEP)])
@@ -119,7 +123,7 @@ def test_a_leaver_s_items_go_to_who_has_least_of_the_group(company: Company) -> 
     campaign = begun(company, Manner(fallback_group="three"))
     assert Counter(asked(campaign)) == {"bela": 2, "cora": 2, "dora": 1}
     people.disable(company.named("bela"), by=company.resa.principal, reason="She has left.")
-    reviews.reassign_leavers()
+    assignment.reassign_leavers()
     assert Counter(asked(campaign)) == {"cora": 3, "dora": 2}
 
 
@@ -127,7 +131,7 @@ def test_who_runs_it_is_asked_last_only_where_she_wants(company: Company) -> Non
     assert asked(begun(company, Manner(asks_owner=True))) == ["ana"] * 5
     assert rules(Campaign.objects.get()) == {"campaign_owner"}
     people.disable(company.ana, by=company.resa.principal, reason="She has left.")
-    reviews.reassign_leavers()
+    assignment.reassign_leavers()
     assert set(asked(Campaign.objects.get())) == {None}
     (trace,) = {str(worlds.live(each).resolution["skipped"]) for each in ReviewItem.objects.all()}
     assert "{'who': 'ana', 'why': 'inactive'}" in trace
@@ -135,11 +139,11 @@ def test_who_runs_it_is_asked_last_only_where_she_wants(company: Company) -> Non
 
 def test_a_group_that_became_too_small_is_not_asked_and_the_trace_says_so(company: Company) -> None:
     due = clock.now() + timedelta(days=14)
-    made = reviews.make(
+    made = campaigns.make(
         "q4", name="Q4", due_at=due, manner=Manner(fallback_group="desk", asks_owner=True), by=company.ana
     )
     Membership.objects.filter(person__login__in=["cora", "sofia"]).delete()
-    campaign = reviews.activate(made.pk, by=company.ana)
+    campaign = launch.activate(made.pk, by=company.ana)
     assert asked(campaign) == ["ana"] * 5
     trace = worlds.live(ReviewItem.objects.filter(campaign=campaign).earliest("number")).resolution
     assert {"who": "group:desk", "why": "fewer_than_two_people"} in trace["skipped"]
@@ -158,13 +162,13 @@ def test_a_group_without_two_people_is_refused_by_verb_page_rest_and_database(
     Person.objects.filter(login="bela2").update(email="bela+2@Company.example.")
     due, manner = clock.now() + timedelta(days=14), Manner(fallback_group="small")
     with pytest.raises(FallbackUnfit):
-        reviews.make("q4", name="Q4", due_at=due, manner=manner, by=company.ana)
-    for largest in (previewing.LARGEST, 0):
-        monkeypatch.setattr(previewing, "LARGEST", largest)
+        campaigns.make("q4", name="Q4", due_at=due, manner=manner, by=company.ana)
+    for largest in (preview.LARGEST, 0):
+        monkeypatch.setattr(preview, "LARGEST", largest)
         with pytest.raises(FallbackUnfit):
-            previewing.preview({}, manner, by=company.ana)
+            preview.preview({}, manner, by=company.ana)
     with pytest.raises(FallbackUnfit):
-        recurring.save("q4", name="Q4", manner=manner, by=company.ana)
+        templates.save("q4", name="Q4", manner=manner, by=company.ana)
     for named in ("small", "nobody"):
         body = {"slug": "q4", "name": "Q4", "due_at": due.isoformat(), "fallback_group": named}
         refused = api.of(company.ana).post("/api/v1/campaigns", body)
@@ -173,8 +177,8 @@ def test_a_group_without_two_people_is_refused_by_verb_page_rest_and_database(
         "/reviews/new/", {"name": "Q4", "due": f"{due:%Y-%m-%d}", "fallback_group": "small"}
     )
     assert "fallback_group_unfit" in visits.text(page)
-    made = reviews.make("plain", name="Q4", due_at=due, by=company.ana)
-    held = recurring.save("plain", name="Q4", by=company.ana)
+    made = campaigns.make("plain", name="Q4", due_at=due, by=company.ana)
+    held = templates.save("plain", name="Q4", by=company.ana)
     for row in (Campaign.objects.filter(pk=made.pk), CampaignTemplate.objects.filter(pk=held.pk)):
         with pytest.raises(DatabaseError, match="at least two people"), transaction.atomic():
             row.update(fallback_group=small)
@@ -200,17 +204,17 @@ def test_it_is_said_on_the_page_by_rest_in_the_record_and_in_the_evidence(compan
     assert (told["fallback_group"], told["asks_owner"]) == ("desk", True)
     plain = ana.post("/api/v1/campaigns", {"slug": "plain", "name": "Q4", "due_at": due}).json()
     assert (plain["fallback_group"], plain["asks_owner"]) == ("", False)
-    campaign = reviews.activate(Campaign.objects.get(slug="q4").pk, by=company.ana)
-    said = describing.scope(campaign)
+    campaign = launch.activate(Campaign.objects.get(slug="q4").pk, by=company.ana)
+    said = description.scope(campaign)
     assert (said["fallback_group"], said["asks_owner"]) == ("desk", True)
     assert (
         "whoever of the group desk has least, then the owner of the review"
-        in describing.control(campaign, said).decode()
+        in description.control(campaign, said).decode()
     )
 
 
 def test_a_preview_counts_them_by_page_and_rest(company: Company) -> None:
-    seen = previewing.preview({}, DESK, by=company.ana)
+    seen = preview.preview({}, DESK, by=company.ana)
     assert ({load.login: load.items for load in seen.loads}, seen.unresolved) == ({"bela": 3, "cora": 2}, 0)
     told = api.of(company.ana).post("/api/v1/campaigns/preview", {"fallback_group": "desk"}).json()
     assert {each["login"]: each["items"] for each in told["reviewers"]} == {"bela": 3, "cora": 2}
@@ -233,8 +237,8 @@ def test_a_template_keeps_changes_and_hands_on_who_is_asked_last(company: Compan
     assert page.post("/reviews/new/", {**form, "asks_owner": "yes", "template": "yes"}).status_code == 302
     held = ana.get("/api/v1/campaign-templates/desk")
     assert (held.json()["fallback_group"], held.json()["asks_owner"]) == ("desk", True)
-    started = recurring.start("desk", by=company.ana)
-    again = recurring.duplicate(started, "again", name="Again", due_at=started.due_at, by=company.ana)
+    started = templates.start("desk", by=company.ana)
+    again = templates.duplicate(started, "again", name="Again", due_at=started.due_at, by=company.ana)
     assert {(each.fallback_group.slug, each.asks_owner) for each in (started, again) if each.fallback_group} == {
         ("desk", True)
     }
@@ -250,29 +254,29 @@ def test_a_template_keeps_changes_and_hands_on_who_is_asked_last(company: Compan
 
 
 def test_a_template_whose_group_became_too_small_says_so_and_makes_nothing(company: Company) -> None:
-    recurring.save("x", name="X", manner=DESK, rhythm=Rhythm("monthly", clock.now().date()), by=company.ana)
+    templates.save("x", name="X", manner=DESK, rhythm=Rhythm("monthly", clock.now().date()), by=company.ana)
     Membership.objects.filter(person__login__in=["cora", "sofia"]).delete()
-    assert recurring.launch_due() == 0
+    assert templates.launch_due() == 0
     assert CampaignTemplate.objects.get().refused == FallbackUnfit.code
 
 
 def test_a_reviewer_may_hand_an_item_on_to_the_group_and_to_who_runs_it(company: Company) -> None:
     campaign = begun(company, Manner(fallback_group="desk", asks_owner=True))
     first = ReviewItem.objects.filter(campaign=campaign).earliest("number")
-    assert [each.login for each in assigning.successors(first.pk, by=company.named("bela"))] == ["ana", "cora"]
-    reviews.hand_on(first.pk, company.named("cora"), by=company.named("bela"), reason="She knows it.")
+    assert [each.login for each in assignment.successors(first.pk, by=company.named("bela"))] == ["ana", "cora"]
+    assignment.hand_on(first.pk, company.named("cora"), by=company.named("bela"), reason="She knows it.")
     assert worlds.live(first).reviewer == company.named("cora")
 
 
 def test_whom_the_chain_comes_to_is_found_once_for_the_same_people(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found, find = list[reviewing.Around](), reviewing.find
+    found, find = list[review_rules.Around](), review_rules.find
 
-    def counted(around: reviewing.Around) -> reviewing.Found:
+    def counted(around: review_rules.Around) -> review_rules.Found:
         found.append(around)
         return find(around)
 
-    monkeypatch.setattr(reviewing, "find", counted)
+    monkeypatch.setattr(review_rules, "find", counted)
     campaign = begun(company, DESK)
     assert (len(found), Counter(asked(campaign))) == (1, {"bela": 3, "cora": 2})

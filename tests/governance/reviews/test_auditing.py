@@ -17,7 +17,7 @@ from audit.models import Event
 from entitlements import people, roles
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
-from governance import questioning, reviews
+from governance import questioning
 from governance.models import (
     AuditMark,
     AuditQuestion,
@@ -29,8 +29,10 @@ from governance.models import (
     SampledItem,
 )
 from governance.notices import hearing
-from governance.reviews import Answer, auditing, workpapers
-from governance.reviews.pack import sealing
+from governance.reviews.campaigns import close
+from governance.reviews.evidence import audit, workpapers
+from governance.reviews.items.answer import Answer
+from governance.reviews.pack import seal
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -53,7 +55,7 @@ def closed(company: Company) -> Campaign:
     campaign = worlds.campaign(company)
     said = Answer("certify", "business_need", "=1+1")
     worlds.answer(campaign, company.sofia, [(each.item, said) for each in worlds.waiting_for(campaign, company.sofia)])
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
     campaign.refresh_from_db()
     return campaign
 
@@ -65,26 +67,26 @@ def audrey() -> Person:
 
 def test_a_seed_draws_the_same_from_each_stratum_and_every_stratum_is_seen() -> None:
     frame = {number: ("critical" if number <= 3 else "low") for number in range(1, 101)}
-    drawn = auditing.pick(frame, 10, "abc")
-    assert drawn == auditing.pick(dict(reversed(frame.items())), 10, "abc") != auditing.pick(frame, 10, "abd")
+    drawn = audit.pick(frame, 10, "abc")
+    assert drawn == audit.pick(dict(reversed(frame.items())), 10, "abc") != audit.pick(frame, 10, "abd")
     assert len(drawn) == 10
     assert sum(number <= 3 for number in drawn) == 1
-    assert auditing.pick(frame, 500, "abc") == sorted(frame)
-    assert len(auditing.pick(dict.fromkeys(range(9), ""), 4, "x")) == 4
-    assert len(auditing.pick({n: str(n) for n in range(9)}, 4, "x")) == 4, "fewer than there are strata"
+    assert audit.pick(frame, 500, "abc") == sorted(frame)
+    assert len(audit.pick(dict.fromkeys(range(9), ""), 4, "x")) == 4
+    assert len(audit.pick({n: str(n) for n in range(9)}, 4, "x")) == 4, "fewer than there are strata"
 
 
 def test_a_sample_is_drawn_again_from_what_it_says(closed: Campaign, audrey: Person) -> None:
-    first = auditing.draw(closed.pk, by=audrey, wanted=2, strata="risk")
-    again = auditing.draw(closed.pk, by=audrey, wanted=2, strata="risk", seed=first.seed)
+    first = audit.draw(closed.pk, by=audrey, wanted=2, strata="risk")
+    again = audit.draw(closed.pk, by=audrey, wanted=2, strata="risk", seed=first.seed)
     assert [row["item"] for row in workpapers.rows(first)] == [row["item"] for row in workpapers.rows(again)]
     assert (first.frame, first.frame_sha256) == (4, again.frame_sha256)
     event = timeline.about(f"campaign:{closed.slug}").filter(action=Action.AUDIT_SAMPLE_DRAWN).first()
     assert event
     assert (event.detail["seed"], len(event.detail["items"])) == (first.seed, 2)
     for wrong in ({"wanted": 0}, {"wanted": 501}, {"wanted": 1, "strata": "mood"}, {"wanted": 1, "seed": "x" * 65}):
-        with pytest.raises(auditing.BadSample):
-            auditing.draw(closed.pk, by=audrey, **wrong)
+        with pytest.raises(audit.BadSample):
+            audit.draw(closed.pk, by=audrey, **wrong)
 
 
 def test_no_auditor_tests_a_review_in_which_she_answered(company: Company, closed: Campaign) -> None:
@@ -92,9 +94,9 @@ def test_no_auditor_tests_a_review_in_which_she_answered(company: Company, close
     roles.give(company.sofia, "auditor", by=ada, reason="She changed sides.")
     twin = people.edit(make.person("sofia-too", roles=["auditor"]), email=company.sofia.email, by=SYSTEM)
     for who in (company.sofia, twin):
-        with pytest.raises(auditing.NotTheAuditor):
-            auditing.draw(closed.pk, by=who, wanted=1)
-    assert auditing.draw(closed.pk, by=make.person("audrey", roles=["auditor"]), wanted=1).frame == 4
+        with pytest.raises(audit.NotTheAuditor):
+            audit.draw(closed.pk, by=who, wanted=1)
+    assert audit.draw(closed.pk, by=make.person("audrey", roles=["auditor"]), wanted=1).frame == 4
 
 
 def test_no_auditor_tests_a_review_that_she_ran_or_signed_off_through_whichever_account(
@@ -103,34 +105,34 @@ def test_no_auditor_tests_a_review_that_she_ran_or_signed_off_through_whichever_
     ran_it = people.edit(make.person("ana-too", roles=["auditor"]), email="ana@example.com", by=SYSTEM)
     people.edit(company.ana, email="ana@example.com", by=SYSTEM)
     day = clock.now() + timedelta(days=1)
-    with pytest.raises(auditing.NotTheAuditor):
-        auditing.draw(closed.pk, by=ran_it, wanted=1)
+    with pytest.raises(audit.NotTheAuditor):
+        audit.draw(closed.pk, by=ran_it, wanted=1)
     for to, by in ((ran_it, company.resa), (ran_it, company.ana)):
-        with pytest.raises(auditing.BadShare):
-            auditing.share(closed.pk, auditor=to, expires_at=day, by=by, reason="The yearly audit.")
+        with pytest.raises(audit.BadShare):
+            audit.share(closed.pk, auditor=to, expires_at=day, by=by, reason="The yearly audit.")
 
     signed = make.security("rita")
-    shared = auditing.share(closed.pk, auditor=signed, expires_at=day, by=company.resa, reason="To look.")
-    auditing.draw(closed.pk, by=signed, wanted=1)
-    auditing.end_share(shared.pk, by=company.resa, reason="She signs it off instead.")
+    shared = audit.share(closed.pk, auditor=signed, expires_at=day, by=company.resa, reason="To look.")
+    audit.draw(closed.pk, by=signed, wanted=1)
+    audit.end_share(shared.pk, by=company.resa, reason="She signs it off instead.")
     pack = {"sealed_at": clock.now(), "statement": "x", "key_id": "k", "sha256": "0" * 64, "files": [], "content": b"x"}
     EvidencePack.objects.create(campaign=closed, signed_off_by=signed, tie_out={}, **pack)
-    with pytest.raises(auditing.BadShare):
-        auditing.share(closed.pk, auditor=signed, expires_at=day, by=company.resa, reason="The yearly audit.")
-    assert auditing.draw(closed.pk, by=audrey, wanted=1).frame == 4
+    with pytest.raises(audit.BadShare):
+        audit.share(closed.pk, auditor=signed, expires_at=day, by=company.resa, reason="The yearly audit.")
+    assert audit.draw(closed.pk, by=audrey, wanted=1).frame == 4
 
 
 def test_the_last_mark_counts_all_stay_and_the_workpaper_has_no_formula(
     company: Company, closed: Campaign, audrey: Person
 ) -> None:
-    sample = auditing.draw(closed.pk, by=audrey, wanted=1)
+    sample = audit.draw(closed.pk, by=audrey, wanted=1)
     (sampled,) = SampledItem.objects.filter(sample=sample)
     with pytest.raises(ReasonRequired):
-        auditing.mark(sampled.pk, by=audrey, finding="exception")
-    with pytest.raises(auditing.NotTheAuditor):
-        auditing.mark(sampled.pk, by=company.ana, finding="pass")
-    auditing.mark(sampled.pk, by=audrey, finding="query", note="=HYPERLINK(1)")
-    auditing.mark(sampled.pk, by=audrey, finding="pass", note="@seen")
+        audit.mark(sampled.pk, by=audrey, finding="exception")
+    with pytest.raises(audit.NotTheAuditor):
+        audit.mark(sampled.pk, by=company.ana, finding="pass")
+    audit.mark(sampled.pk, by=audrey, finding="query", note="=HYPERLINK(1)")
+    audit.mark(sampled.pk, by=audrey, finding="pass", note="@seen")
     (row,) = workpapers.rows(sample)
     assert (row["finding"], row["note"], len(row["earlier"])) == ("pass", "@seen", 1)
     table = list(csv.reader(io.StringIO(workpapers.as_csv(sample), newline="")))
@@ -143,21 +145,21 @@ def test_a_question_is_due_in_a_working_day_and_answered_once_by_the_owner(
 ) -> None:
     friday = next(day for day in (clock.now() + timedelta(days=n) for n in range(7)) if day.weekday() == FRIDAY)
     monkeypatch.setattr(clock, "now", lambda: friday)
-    asked = auditing.ask(closed.pk, by=audrey, text="Why is item 1 kept?", item_id=closed.items.get(number=1).pk)
+    asked = audit.ask(closed.pk, by=audrey, text="Why is item 1 kept?", item_id=closed.items.get(number=1).pk)
     assert asked.due_at == friday + timedelta(days=3), "monday"
-    with pytest.raises(auditing.NotTheAnswerer):
-        auditing.answer(asked.pk, by=company.resa, text="No idea.")
-    auditing.answer(asked.pk, by=company.ana, text="It posts invoices.")
+    with pytest.raises(audit.NotTheAnswerer):
+        audit.answer(asked.pk, by=company.resa, text="No idea.")
+    audit.answer(asked.pk, by=company.ana, text="It posts invoices.")
     with pytest.raises(questioning.QuestionAnswered):
-        auditing.answer(asked.pk, by=company.ana, text="And more.")
+        audit.answer(asked.pk, by=company.ana, text="And more.")
     for event in Event.objects.filter(action__in=[Action.AUDIT_QUESTION_ASKED, Action.AUDIT_QUESTION_ANSWERED]):
         hearing.tell(event)
     told = Notice.objects.filter(url=f"/reviews/{closed.slug}/audit/")
     assert sorted(told.values_list("person__login", flat=True)) == ["ana", "audrey"]
     with pytest.raises(NotFound):
-        auditing.ask(closed.pk, by=audrey, text="?", item_id=uuid4())
-    with pytest.raises(auditing.NotTheAuditor):
-        auditing.ask(closed.pk, by=company.sofia, text="?")
+        audit.ask(closed.pk, by=audrey, text="?", item_id=uuid4())
+    with pytest.raises(audit.NotTheAuditor):
+        audit.ask(closed.pk, by=company.sofia, text="?")
 
 
 def test_evidence_is_shared_for_a_while_with_who_had_no_part_in_it(
@@ -172,26 +174,26 @@ def test_evidence_is_shared_for_a_while_with_who_had_no_part_in_it(
         (company.ana, {}),
         (outside, {"expires_at": clock.now() + timedelta(days=91)}),
     ):
-        with pytest.raises(auditing.BadShare):
-            auditing.share(closed.pk, auditor=who, **{**shared, **wrong})  # type: ignore[arg-type]
+        with pytest.raises(audit.BadShare):
+            audit.share(closed.pk, auditor=who, **{**shared, **wrong})  # type: ignore[arg-type]
     under_way = worlds.campaign(company, slug="next", start=False)
-    with pytest.raises(sealing.NotClosed):
-        auditing.share(under_way.pk, auditor=outside, **shared)  # type: ignore[arg-type]
-    made = auditing.share(closed.pk, auditor=outside, **shared)  # type: ignore[arg-type]
-    with pytest.raises(auditing.SharedAlready):
-        auditing.share(closed.pk, auditor=outside, **shared)  # type: ignore[arg-type]
+    with pytest.raises(seal.NotClosed):
+        audit.share(under_way.pk, auditor=outside, **shared)  # type: ignore[arg-type]
+    made = audit.share(closed.pk, auditor=outside, **shared)  # type: ignore[arg-type]
+    with pytest.raises(audit.SharedAlready):
+        audit.share(closed.pk, auditor=outside, **shared)  # type: ignore[arg-type]
     assert api.proven(outside).get(address).status_code == 200
     assert api.of(outside).get("/api/v1/campaigns/next").status_code == 404, "this review, and nothing else"
     looked = timeline.about(f"campaign:{closed.slug}").filter(action=Action.EVIDENCE_LOOKED_AT)
     assert [(event.actor, event.detail["what"]) for event in looked] == [("person:olga", "evidence.json")]
-    auditing.draw(closed.pk, by=outside, wanted=1)
+    audit.draw(closed.pk, by=outside, wanted=1)
     monkeypatch.setattr(clock, "now", lambda: until)
     assert api.proven(outside).get(address).status_code == 404, "it is over by itself"
-    with pytest.raises(auditing.NotTheAuditor):
-        auditing.draw(closed.pk, by=outside, wanted=1)
-    auditing.end_share(made.pk, by=company.ana, reason="Done.")
+    with pytest.raises(audit.NotTheAuditor):
+        audit.draw(closed.pk, by=outside, wanted=1)
+    audit.end_share(made.pk, by=company.ana, reason="Done.")
     with pytest.raises(NotFound):
-        auditing.end_share(made.pk, by=company.ana, reason="Done.")
+        audit.end_share(made.pk, by=company.ana, reason="Done.")
 
 
 def test_it_goes_by_api(company: Company, closed: Campaign, audrey: Person) -> None:
@@ -243,11 +245,11 @@ def test_it_goes_by_pages_and_each_view_of_an_auditor_is_written_down(
 
 @pytest.mark.parametrize("table", ["auditsample", "sampleditem", "auditmark", "auditquestion", "evidenceshare"])
 def test_nothing_of_it_is_deleted_or_rewritten(company: Company, closed: Campaign, audrey: Person, table: str) -> None:
-    sample = auditing.draw(closed.pk, by=audrey, wanted=1)
-    auditing.mark(SampledItem.objects.get(sample=sample).pk, by=audrey, finding="pass")
-    auditing.ask(closed.pk, by=audrey, text="Why?")
+    sample = audit.draw(closed.pk, by=audrey, wanted=1)
+    audit.mark(SampledItem.objects.get(sample=sample).pk, by=audrey, finding="pass")
+    audit.ask(closed.pk, by=audrey, text="Why?")
     until = clock.now() + timedelta(days=1)
-    auditing.share(closed.pk, auditor=company.mallory, expires_at=until, by=company.ana, reason="An audit.")
+    audit.share(closed.pk, auditor=company.mallory, expires_at=until, by=company.ana, reason="An audit.")
     column = {
         "auditsample": "seed = 'x'",
         "sampleditem": "stratum = 'x'",

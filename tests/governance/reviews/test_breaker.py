@@ -11,9 +11,10 @@ import pytest
 from audit import clock
 from entitlements import agents
 from entitlements.models import Client, Grant
-from governance import reviews
 from governance.models import Campaign, NoAnswer, UsageDay
-from governance.reviews import deadlines, previewing
+from governance.reviews.deadlines import deadlines
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch, preview
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -42,10 +43,10 @@ def test_the_breaker_trips_at_its_real_bounds_and_not_below_them() -> None:
     worlds.campaign(company, slug="rehearsal")
 
     def why(slug: str) -> list[str]:
-        made = reviews.make(
+        made = campaigns.make(
             slug, name=slug, due_at=day + timedelta(days=9), scope={"agents": ["research-bot"]}, by=company.ana
         )
-        reviews.activate(made.pk, by=company.ana)
+        launch.activate(made.pk, by=company.ana)
         return deadlines.effect(made).too_much()
 
     assert why("a-fifth-and-a-thousand-calls-a-day") == []
@@ -92,7 +93,7 @@ def test_what_an_agent_holds_and_calls_counts_once_where_it_or_its_clients_stop(
     campaign = begin(company, kind, **scope)
     found = deadlines.effect(campaign)
     assert (found.grants, found.calls, found.too_much()) == (2, calls, ["calls"])
-    seen = previewing.preview(scope, reviews.Manner(kind=kind), by=company.ana)
+    seen = preview.preview(scope, campaigns.Manner(kind=kind), by=company.ana)
     assert (seen.silent_grants, seen.silent_calls) == (found.grants, found.calls)
 
 
@@ -103,12 +104,12 @@ def test_what_stopped_with_agents_and_clients_within_a_day_counts_for_the_next_d
     company, calls = busy
     monkeypatch.setattr(deadlines, "MOST_CALLS_A_DAY", calls)
     first = begin(company, kind, agents=["research-bot"])
-    later = reviews.make(
+    later = campaigns.make(
         "later", name="Later", due_at=clock.now() + 2 * LATE, scope={"agents": ["other-1"]}, by=company.ana
     )
-    reviews.activate(later.pk, by=company.ana)
+    launch.activate(later.pk, by=company.ana)
     at(LATE)
-    reviews.apply_due()
+    deadlines.apply_due()
     assert set(NoAnswer.objects.filter(item__campaign=first).values_list("calls_a_day", flat=True)) == {calls}
     gone = 2 if kind == "ownership" else 0
     assert deadlines._stopped_lately() == (2, calls, gone)
@@ -122,16 +123,16 @@ def test_what_several_deadlines_stop_within_a_day_counts_together(at: Move, monk
     worlds.campaign(company, slug="rehearsal")
     due = clock.now() + timedelta(days=14)
     for bot in bots:
-        made = reviews.make(bot.slug, name=bot.slug, due_at=due, scope={"agents": [bot.slug]}, by=company.ana)
-        reviews.activate(made.pk, by=company.ana)
+        made = campaigns.make(bot.slug, name=bot.slug, due_at=due, scope={"agents": [bot.slug]}, by=company.ana)
+        launch.activate(made.pk, by=company.ana)
     Campaign.objects.filter(slug="rehearsal").update(due_at=due + MONTHS)
     for bound in ("MOST_SHARE", "MOST_GRANTS"):
         monkeypatch.setattr(deadlines, bound, 1)
     at(LATE)
-    assert reviews.apply_due() == 1
+    assert deadlines.apply_due() == 1
     held = list(Campaign.objects.filter(deadline_held__isnull=False))
     assert [each.deadline_held["why"] for each in held if each.deadline_held] == [["grants"], ["grants"]]
-    reviews.release(held[0].pk, by=company.ana, reason="They had their time.")
-    assert reviews.apply_due() == 1
+    deadlines.release(held[0].pk, by=company.ana, reason="They had their time.")
+    assert deadlines.apply_due() == 1
     assert deadlines.effect(held[1]).lately[0] == 1, "what its owner let go was nobody's surprise"
     assert sorted(states().values()) == ["active", "suspended", "suspended"]

@@ -9,7 +9,8 @@ from audit import clock
 from entitlements.models import Tool
 from governance import charts
 from governance.models import Campaign, UsageDay
-from governance.reviews import Answer, covering
+from governance.reviews.items.answer import Answer
+from governance.reviews.usage import coverage
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -110,7 +111,7 @@ def test_a_form_that_means_nothing_says_so_in_the_preview_and_drafts_nothing(
 def test_a_large_review_begins_once_its_name_is_typed(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     worlds.granted(company)
     worlds.campaign(company, start=False)
-    monkeypatch.setattr("governance.console.queries.launch.TYPED_FROM", 0)
+    monkeypatch.setattr("governance.reviews.staging.queries.launch.TYPED_FROM", 0)
     ana = visits.as_(company.ana)
     assert ana.post("/reviews/q4/activate/", {"typed": "fourth"}, secure=True).status_code == 400
     ana.post("/reviews/q4/activate/", {"typed": "Fourth quarter"}, secure=True)
@@ -125,13 +126,13 @@ def test_coverage_counts_what_a_person_kept_in_time_and_weighs_it_by_risk(
     worlds.granted(company)
     helper = make.agent("helper", sponsor=company.sofia)
     make.grant(helper, worlds.low(company), people=[company.bob], lasts=timedelta(days=89))
-    assert covering.coverage().percent == 0
+    assert coverage.coverage().percent == 0
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, helper), Answer("certify"))])
-    seen = covering.coverage()
+    seen = coverage.coverage()
     assert (seen.percent, seen.risks) == (11, (("critical", 1, 0), ("low", 1, 1)))
     page = visits.text(visits.as_(company.ana).get("/reviews/", secure=True))
     assert "11 % of the access in force was reviewed by a person in time" in page
     assert "access in force" not in visits.text(visits.as_(company.sofia).get("/reviews/", secure=True))
     at(timedelta(hours=9))
-    assert covering.coverage().percent == 100, "what has ended is not asked about"
+    assert coverage.coverage().percent == 100, "what has ended is not asked about"

@@ -11,10 +11,13 @@ import pytest
 from audit import clock
 from entitlements.errors import ReasonRequired
 from entitlements.models import Grant, Tool
-from governance import reviews
 from governance.models import Campaign, Draft, NewerSignal, ReviewDecision, ReviewItem, Suggestion, UsageDay
-from governance.reviews import Answer, bulk, suggesting
-from governance.reviews.errors import BadBulk
+from governance.reviews.campaigns import close
+from governance.reviews.decisions import bulk, submission
+from governance.reviews.items import errors as item_errors
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import BadBulk
+from governance.reviews.suggestions import suggestions
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance.companies import Company
@@ -48,7 +51,7 @@ def _review() -> tuple[Company, Campaign, dict[str, ReviewItem]]:
     first = worlds.campaign(company, slug="first")
     items = ReviewItem.objects.filter(campaign=first).exclude(agent=company.bot).exclude(agent__slug="three")
     worlds.answer(first, company.sofia, [(each, KEEP) for each in items])
-    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = worlds.campaign(company)
     return company, campaign, {item.agent_slug: item for item in ReviewItem.objects.filter(campaign=campaign)}
 
@@ -72,7 +75,7 @@ def test_keeping_in_bulk_is_for_what_is_alike_and_unchanged_alone(
     }
     cut = bulk.preview(campaign, asked[:1], Answer("reduce", "unused"), by=company.sofia)
     assert cut.barred == {asked[0]: bulk.Bar.NOTHING_SUGGESTED}
-    with pytest.raises(reviews.BadAnswer):
+    with pytest.raises(item_errors.BadAnswer):
         bulk.preview(campaign, [uuid4() for _ in range(201)], Answer("revoke", "unused"), by=company.sofia)
     Grant.objects.filter(agent__slug="one").update(version=7)
     assert bulk.preview(campaign, asked[:1], KEEP, by=company.sam).barred == {asked[0]: bulk.Bar.NOT_YOURS}
@@ -88,7 +91,7 @@ def test_what_was_found_since_the_review_began_is_kept_by_itself(
     tool.update(state=Tool.State.QUARANTINED)
     assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).barred == {one.pk: bulk.Bar.FOUND}
     tool.update(state=Tool.State.APPROVED)
-    told = {"item": one, "verdict": "look", "score": 0, "version": suggesting.VERSION, "seen_at": clock.now()}
+    told = {"item": one, "verdict": "look", "score": 0, "version": suggestions.VERSION, "seen_at": clock.now()}
     newer = NewerSignal.objects.create(**told, reasons=[{"signal": "F2", "weight": 0}], stands=True)
     assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).barred == {one.pk: bulk.Bar.FOUND}
     NewerSignal.objects.filter(pk=newer.pk).update(stands=False)
@@ -108,13 +111,13 @@ def test_what_is_confirmed_is_drafted_under_one_number_and_nothing_else(
         bulk.commit(campaign, shown.token + "x", by=company.sofia, count=2)
     with pytest.raises(BadBulk):  # looked at in one review, and confirmed in another
         bulk.commit(Campaign.objects.get(slug="first"), shown.token, by=company.sofia, count=2)
-    reviews.save_draft(items["two"].pk, KEEP, by=company.sofia, rev=0)
+    submission.save_draft(items["two"].pk, KEEP, by=company.sofia, rev=0)
 
     done = bulk.commit(campaign, shown.token, by=company.sofia, count=2)
 
     assert (done.drafted, [str(each.code) for each in done.refused.values()]) == ([items["one"].pk], ["stale"])
     assert {draft.bulk_op for draft in Draft.objects.filter(verb="revoke")} == {done.bulk_op}
-    reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
     assert ReviewDecision.objects.get(verb="revoke").bulk_op == done.bulk_op
 
 
@@ -135,13 +138,13 @@ def test_no_more_than_fifty_are_kept_and_only_with_a_reason(
     review: tuple[Company, Campaign, dict[str, ReviewItem]],
 ) -> None:
     company, campaign, items = review
-    with pytest.raises(reviews.BadAnswer):
+    with pytest.raises(item_errors.BadAnswer):
         bulk.preview(campaign, [uuid4() for _ in range(51)], KEEP, by=company.sofia)
     with pytest.raises(ReasonRequired):
         bulk.preview(campaign, [items["one"].pk], Answer("certify"), by=company.sofia)
-    with pytest.raises(reviews.BadAnswer):
+    with pytest.raises(item_errors.BadAnswer):
         bulk.preview(campaign, [], KEEP, by=company.sofia)
-    with pytest.raises(reviews.BadAnswer):
+    with pytest.raises(item_errors.BadAnswer):
         bulk.preview(campaign, [items["one"].pk], Answer("abstain", "not_mine"), by=company.sofia)
 
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from governance import reviews
 from governance.models import Campaign
-from governance.reviews import calendar
+from governance.reviews.campaigns import pause
+from governance.reviews.deadlines import calendar
 from tests import shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -58,13 +58,13 @@ def test_a_date_that_moves_and_a_review_that_ends_replace_the_entry(company: Com
     _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     before = _read(calendar.due(campaign))
-    reviews.pause(campaign.pk, by=company.ana, reason="Month end.")
+    pause.pause(campaign.pk, by=company.ana, reason="Month end.")
     at(timedelta(days=2))
-    moved = _read(calendar.due(reviews.resume(campaign.pk, by=company.ana)))
+    moved = _read(calendar.due(pause.resume(campaign.pk, by=company.ana)))
     assert moved["UID"] == before["UID"]
     assert int(moved["SEQUENCE"]) > int(before["SEQUENCE"])
     assert moved["DTEND"] > before["DTEND"]
-    assert _read(calendar.due(reviews.cancel(campaign.pk, by=company.ana, reason="No.")))["STATUS"] == "CANCELLED"
+    assert _read(calendar.due(pause.cancel(campaign.pk, by=company.ana, reason="No.")))["STATUS"] == "CANCELLED"
 
 
 def test_no_name_adds_a_line_or_hides_something_and_no_letter_is_torn_apart(company: Company) -> None:

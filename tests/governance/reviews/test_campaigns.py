@@ -14,10 +14,20 @@ from audit.context import Principal
 from entitlements import grants, people
 from entitlements.errors import ReasonRequired, Stale
 from entitlements.models import Grant, Role
-from governance import approvals, asking, ownership, requests, reviewing, reviews
+from governance import approvals, asking, ownership, requests
+from governance.deciders import review_rules
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
-from governance.reviews import Answer, removing
-from governance.reviews.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
+from governance.reviews.campaigns import close, sweeps
+from governance.reviews.decisions import submission as submission_actions
+from governance.reviews.evidence import record
+from governance.reviews.items import errors as item_errors
+from governance.reviews.items import visibility
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
+from governance.reviews.population import campaigns
+from governance.reviews.remediation import remediation
+from governance.reviews.reviewers import assignment as assignment_actions
+from governance.reviews.staging import launch
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -42,10 +52,10 @@ def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it(company: C
     assert (worst.risk, mild.risk, worst.subjects) == ("critical", "low", ["person:alice"])
     submission = worlds.answer(campaign, company.sofia, [(worst, worlds.REMOVE), (mild, Answer("certify"))])
     for removal in submission.removals:
-        reviews.prove(removal)
+        remediation.prove(removal)
     grant.refresh_from_db()
     assert grant.state == "suspended"  # it may still be taken back
-    reviews.close(campaign.pk, by=company.ana, reason="All answered.")
+    close.close(campaign.pk, by=company.ana, reason="All answered.")
 
     campaign.refresh_from_db()
     grant.refresh_from_db()
@@ -81,8 +91,8 @@ def test_the_population_is_hashed_row_by_row_and_as_a_whole_in_any_time_zone(com
     assert told["expires_at"] == grant.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     assert (told["agent"], told["subjects"], told["entitlement"]) == ("research-bot", ["person:alice"], "clock:use")
     assert {line["tool"] for line in told["lines"]} == {"now", "convert", "remove", "wipe"}
-    assert row.row_sha256 == reviewing.row_digest(row.payload)
-    assert campaign.population_sha256 == reviewing.population_digest([row.row_sha256])
+    assert row.row_sha256 == review_rules.row_digest(row.payload)
+    assert campaign.population_sha256 == review_rules.population_digest([row.row_sha256])
 
 
 def test_grants_of_one_agent_at_one_system_for_the_same_people_are_one_item_and_other_people_another(
@@ -120,20 +130,20 @@ def test_a_scope_names_systems_and_agents_that_exist(company: Company) -> None:
     ]
     for wrong in scopes:
         with pytest.raises(BadScope):
-            reviews.make("wrong", name="Wrong", due_at=due, scope=wrong, by=company.ana)
+            campaigns.make("wrong", name="Wrong", due_at=due, scope=wrong, by=company.ana)
 
-    campaign = reviews.make("clock-only", name="Clock", due_at=due, scope={"systems": ["clock"]}, by=company.ana)
-    reviews.activate(campaign.pk, by=company.ana)
+    campaign = campaigns.make("clock-only", name="Clock", due_at=due, scope={"systems": ["clock"]}, by=company.ana)
+    launch.activate(campaign.pk, by=company.ana)
 
     assert worlds.item(campaign).agent == company.bot
     with pytest.raises(NameTaken):
-        reviews.make("clock-only", name="Again", due_at=due, by=company.ana)
+        campaigns.make("clock-only", name="Again", due_at=due, by=company.ana)
 
 
 def test_a_campaign_over_nothing_does_not_begin(company: Company) -> None:
     grant = worlds.granted(company)
     Grant.objects.filter(pk=grant.pk).update(expires_at=clock.now())
-    with pytest.raises(reviews.NothingToReview):
+    with pytest.raises(item_errors.NothingToReview):
         worlds.campaign(company)
     assert Campaign.objects.get().state == "draft"
 
@@ -141,17 +151,17 @@ def test_a_campaign_over_nothing_does_not_begin(company: Company) -> None:
 def test_drafts_are_kept_with_a_revision_and_two_windows_are_told_apart(company: Company) -> None:
     worlds.granted(company)
     item = worlds.item(worlds.campaign(company))
-    first = reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
-    second = reviews.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=first.rev)
+    first = submission_actions.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+    second = submission_actions.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=first.rev)
     assert (first.rev, second.rev, second.verb) == (1, 2, "revoke")
     for stale in (0, 1, 3):
         with pytest.raises(Stale):
-            reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=stale)
+            submission_actions.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=stale)
     with pytest.raises(NotTheReviewer):
-        reviews.save_draft(item.pk, worlds.KEEP, by=company.sam, rev=0)
+        submission_actions.save_draft(item.pk, worlds.KEEP, by=company.sam, rev=0)
     for wrong in (Answer("approve"), Answer("certify", "unused"), Answer("revoke", "business_need")):
         with pytest.raises(BadAnswer):
-            reviews.save_draft(item.pk, wrong, by=company.sofia, rev=2)
+            submission_actions.save_draft(item.pk, wrong, by=company.sofia, rev=2)
     assert ReviewDecision.objects.count() == 0
 
 
@@ -166,28 +176,28 @@ def test_a_submission_decides_everything_or_nothing(company: Company) -> None:
 
     assert ReviewDecision.objects.count() == 0
     assert set(ReviewItem.objects.values_list("state", flat=True)) == {"in_review"}
-    assert [draft.verb for draft in reviews.drafts_of(campaign, company.sofia)] == ["certify", "certify"]
+    assert [draft.verb for draft in submission_actions.drafts_of(campaign, company.sofia)] == ["certify", "certify"]
 
 
 def test_what_is_confirmed_is_what_was_read(company: Company) -> None:
     worlds.granted(company)
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
-    reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
-    tag = reviews.drafts_tag(campaign, company.sofia)
-    reviews.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=1)
+    submission_actions.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+    tag = submission_actions.drafts_tag(campaign, company.sofia)
+    submission_actions.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=1)
     with pytest.raises(Stale):
-        reviews.submit(campaign.pk, by=company.sofia, via=UI, tag=tag)
+        submission_actions.submit(campaign.pk, by=company.sofia, via=UI, tag=tag)
     assert ReviewDecision.objects.count() == 0
 
 
 def test_access_that_ended_meanwhile_needs_no_decision(company: Company) -> None:
     grant = worlds.granted(company)
     campaign = worlds.campaign(company)
-    reviews.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
+    submission_actions.save_draft(worlds.item(campaign).pk, worlds.KEEP, by=company.sofia, rev=0)
     grants.revoke(grant.pk, by=company.ana.principal, reason="gone")
 
-    reviews.close(campaign.pk, by=company.ana, reason="Nothing is left.")
+    close.close(campaign.pk, by=company.ana, reason="Nothing is left.")
 
     assert worlds.item(campaign).state == "superseded"
     campaign.refresh_from_db()
@@ -198,18 +208,18 @@ def test_access_that_ended_meanwhile_needs_no_decision(company: Company) -> None
 def test_closing_waits_for_outcomes_and_no_answer_is_said_on_purpose(company: Company) -> None:
     grant = worlds.granted(company)
     campaign = worlds.campaign(company)
-    with pytest.raises(reviews.ItemsOpen) as refusal:
-        reviews.close(campaign.pk, by=company.ana, reason="Too late.")
+    with pytest.raises(item_errors.ItemsOpen) as refusal:
+        close.close(campaign.pk, by=company.ana, reason="Too late.")
     assert refusal.value.detail == {"open": 1}
     with pytest.raises(ReasonRequired):
-        reviews.close(campaign.pk, by=company.ana, reason=" ", without_answer=True)
+        close.close(campaign.pk, by=company.ana, reason=" ", without_answer=True)
 
-    reviews.close(campaign.pk, by=company.ana, reason="Too late.", without_answer=True)
+    close.close(campaign.pk, by=company.ana, reason="Too late.", without_answer=True)
 
     grant.refresh_from_db()
     assert (worlds.item(campaign).state, grant.state) == ("no_response", "active")
-    with pytest.raises(reviews.NotUnderWay):
-        reviews.submit(campaign.pk, by=company.sofia, via=UI)
+    with pytest.raises(item_errors.NotUnderWay):
+        submission_actions.submit(campaign.pk, by=company.sofia, via=UI)
 
 
 def test_calls_are_counted_from_the_record_where_every_call_is_seen_and_nowhere_else(company: Company) -> None:
@@ -254,8 +264,8 @@ def test_somebody_who_leaves_is_replaced_and_the_trace_says_so(company: Company)
     assert worlds.live(item).reviewer == company.sofia
     people.disable(company.sofia, by=company.ana.principal, reason="left")
 
-    assert reviews.reassign_leavers() == 1
-    assert reviews.reassign_leavers() == 0
+    assert assignment_actions.reassign_leavers() == 1
+    assert assignment_actions.reassign_leavers() == 0
 
     now = worlds.live(item)
     assert (now.reviewer, now.resolution["rule"]) == (company.sam, "system_owner")
@@ -273,10 +283,10 @@ def test_an_unresolved_item_waits_visibly_until_somebody_is_named(company: Compa
     assert (waits.reviewer, waits.resolution["rule"]) == (None, "unresolved")
     assert waits.resolution["skipped"] == [{"who": "sam", "why": "benefits"}]
     for who in (company.sam, company.otto):
-        with pytest.raises(reviews.ConflictOfInterest):
-            reviews.reassign(item.pk, who, by=company.ana, reason="please")
+        with pytest.raises(item_errors.ConflictOfInterest):
+            assignment_actions.reassign(item.pk, who, by=company.ana, reason="please")
 
-    reviews.reassign(item.pk, company.mona, by=company.ana, reason="She knows the agent.")
+    assignment_actions.reassign(item.pk, company.mona, by=company.ana, reason="She knows the agent.")
 
     worlds.answer(campaign, company.mona, [(item, Answer("certify"))])
     item.refresh_from_db()
@@ -292,7 +302,7 @@ def test_a_removal_is_proven_only_when_no_call_passes_and_another_grant_is_named
 
     (removal,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
     assert Remediation.objects.get().state == "applied"
-    proven = reviews.prove(removal)
+    proven = remediation.prove(removal)
 
     assert (proven.state, proven.verified_at is not None) == ("verified", True)
     assert proven.probe is not None
@@ -311,14 +321,14 @@ def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(
         broken.setattr(grants, "suspend", lambda *_, **__: None)
         broken.setattr(grants, "revoke", lambda *_, **__: None)
         (removal,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
-        assert reviews.prove(removal).state == "failed"
-        reviews.close(campaign.pk, by=company.ana, reason="All answered.")
+        assert remediation.prove(removal).state == "failed"
+        close.close(campaign.pk, by=company.ana, reason="All answered.")
     campaign.refresh_from_db()
     assert campaign.state == "closing"
-    assert reviews.prove_due() == 0
+    assert sweeps.prove_due() == 0
     grants.revoke(grant.pk, by=company.ana.principal, reason="put right")
     at(timedelta(minutes=6))
-    assert reviews.prove_due() == 1
+    assert sweeps.prove_due() == 1
     campaign.refresh_from_db()
     assert campaign.state == "closed"
 
@@ -327,15 +337,15 @@ def test_a_queued_removal_is_carried_out_by_the_sweep(company: Company, monkeypa
     grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     with monkeypatch.context() as later:
-        later.setattr(removing, "_apply", lambda *_: None)
+        later.setattr(remediation, "_apply", lambda *_: None)
         (removal,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
     assert Remediation.objects.get().state == "queued"
 
-    assert reviews.prove_due() == 1
+    assert sweeps.prove_due() == 1
 
     grant.refresh_from_db()
     assert (grant.state, Remediation.objects.get().state) == ("suspended", "verified")
-    assert reviews.prove(removal).attempts == 1
+    assert remediation.prove(removal).attempts == 1
 
 
 def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population(company: Company) -> None:
@@ -343,12 +353,12 @@ def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population(
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     (removal,) = worlds.answer(campaign, company.sofia, [(item, Answer("revoke", "unused", "=1+1"))]).removals
-    assert reviews.evidence(campaign).tie_out["removals_not_proven"] == 1
-    reviews.prove(removal)
-    reviews.close(campaign.pk, by=company.ana, reason="done")
+    assert record.evidence(campaign).tie_out["removals_not_proven"] == 1
+    remediation.prove(removal)
+    close.close(campaign.pk, by=company.ana, reason="done")
     campaign.refresh_from_db()
 
-    found = reviews.evidence(campaign)
+    found = record.evidence(campaign)
 
     assert set(found.tie_out.values()) == {0}
     (row,) = found.rows()
@@ -368,7 +378,7 @@ def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population(
     copy.pk, copy.campaign, copy.payload = None, other, copy.payload + " "
     copy.save()
     wrong = {"population_rows_missing": -1, "population_rows_changed": 1, "population_hash_differs": 1}
-    assert {name: n for name, n in reviews.evidence(other).tie_out.items() if n} == wrong
+    assert {name: n for name, n in record.evidence(other).tie_out.items() if n} == wrong
 
 
 def test_who_sees_a_campaign(company: Company) -> None:
@@ -376,10 +386,10 @@ def test_who_sees_a_campaign(company: Company) -> None:
     campaign = worlds.campaign(company)
     auditor = make.person("audrey", roles=[Role.AUDITOR])
     for who in (company.ana, company.sofia, auditor, None):
-        assert list(reviews.campaigns_visible_to(who)) == [campaign]
+        assert list(visibility.campaigns_visible_to(who)) == [campaign]
     for who in (company.mallory, company.otto, company.alice):
-        assert not reviews.campaigns_visible_to(who).exists()
-        assert not reviews.items_visible_to(who).exists()
+        assert not visibility.campaigns_visible_to(who).exists()
+        assert not visibility.items_visible_to(who).exists()
 
 
 def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got(company: Company) -> None:

@@ -6,8 +6,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from governance.models import ReviewDecision
-from governance.reviews import care
-from governance.reviews.care import Care
+from governance.reviews.quality import care
+from governance.reviews.quality.care import Care
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
@@ -62,9 +62,9 @@ def test_answers_are_counted_and_those_taken_back_are_not() -> None:
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     ReviewDecision.objects.get()
     assert (care.of(campaign).answers, care.of(campaign).kept, care.of(campaign, company.sam).answers) == (1, 1, 0)
-    from governance import reviews  # noqa: PLC0415 - the verb alone
+    from governance.reviews.decisions import recall  # noqa: PLC0415 - the verb alone
 
-    reviews.recall(item.pk, by=company.sofia)
+    recall.recall(item.pk, by=company.sofia)
     assert care.of(campaign).answers == 0
 
 

@@ -13,9 +13,11 @@ from audit.context import SYSTEM
 from entitlements import people
 from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.models import Person
-from governance import reviewing, reviews
+from governance.deciders import review_rules
 from governance.models import Assignment, Campaign, ReviewItem
-from governance.reviews import Answer, claiming, errors
+from governance.reviews.items import errors
+from governance.reviews.items.answer import Answer
+from governance.reviews.reviewers import claim
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.companies import Company
@@ -39,12 +41,12 @@ def review() -> Review:
 def test_whoever_runs_reviews_takes_what_waits_for_nobody_and_that_is_said(review: Review) -> None:
     company, campaign, item = review
     before = worlds.live(item)
-    reviews.claim(item.pk, by=company.ana, reason="I know the desk.")
+    claim.claim(item.pk, by=company.ana, reason="I know the desk.")
     after = worlds.live(item)
     before.refresh_from_db()
     assert (before.state, before.replaced_by) == ("reassigned", after)
     said = {name: after.resolution[name] for name in ("chosen", "rule", "by", "engine")}
-    assert said == {"chosen": "ana", "rule": "claimed", "by": "person:ana", "engine": reviewing.ENGINE}
+    assert said == {"chosen": "ana", "rule": "claimed", "by": "person:ana", "engine": review_rules.ENGINE}
     event = timeline.of("item", item.pk).get(action=Action.REVIEW_CLAIMED)
     assert (event.actor, event.reason, event.detail["to"]) == ("person:ana", "I know the desk.", "ana")
     worlds.answer(campaign, company.ana, [(item, worlds.REMOVE)])
@@ -54,24 +56,24 @@ def test_whoever_runs_reviews_takes_what_waits_for_nobody_and_that_is_said(revie
 
 def test_what_somebody_has_or_what_is_over_is_not_taken(review: Review) -> None:
     company, campaign, item = review
-    reviews.claim(item.pk, by=company.ana)
+    claim.claim(item.pk, by=company.ana)
     rita = make.person("rita", roles=["analyst"])
     for who in (rita, company.ana):
-        with pytest.raises(claiming.ItemTaken):
-            reviews.claim(item.pk, by=who)
+        with pytest.raises(claim.ItemTaken):
+            claim.claim(item.pk, by=who)
     worlds.answer(campaign, company.ana, [(item, worlds.REMOVE)])
-    with pytest.raises(claiming.ItemTaken):
-        reviews.claim(item.pk, by=rita)
+    with pytest.raises(claim.ItemTaken):
+        claim.claim(item.pk, by=rita)
     assert Assignment.objects.filter(item=item).count() == 2
 
 
 def test_who_only_reads_or_does_not_see_it_takes_nothing(review: Review) -> None:
     company, _campaign, item = review
     with pytest.raises(Forbidden):
-        reviews.claim(item.pk, by=make.person("audrey", roles=["auditor"]))
+        claim.claim(item.pk, by=make.person("audrey", roles=["auditor"]))
     for who in (company.sofia, company.sam, company.mona):
         with pytest.raises(NotFound):
-            reviews.claim(item.pk, by=who)
+            claim.claim(item.pk, by=who)
     assert worlds.live(item).reviewer is None
 
 
@@ -83,20 +85,20 @@ def test_nobody_takes_what_they_are_not_independent_of(review: Review, login: st
         Person.objects.filter(login="twin").update(email=Person.objects.get(login="otto").email)
     who = Person.objects.get(login=login)
     people.assign_role(who, "security", by=SYSTEM, reason="made for a test")
-    assert claiming.may_claim([worlds.live(item)], who) == set()
+    assert claim.may_claim([worlds.live(item)], who) == set()
     with pytest.raises(errors.ConflictOfInterest):
-        reviews.claim(item.pk, by=who)
+        claim.claim(item.pk, by=who)
     assert client.of(who).post(f"/api/v1/review-items/{item.pk}/claim", {}).json()["code"] == "conflict_of_interest"
-    assert claiming.may_claim([worlds.live(item)], company.ana) == {item.pk}
+    assert claim.may_claim([worlds.live(item)], company.ana) == {item.pk}
 
 
 def test_who_could_not_judge_it_does_not_take_it_again(review: Review) -> None:
     company, campaign, item = review
-    reviews.claim(item.pk, by=company.ana)
+    claim.claim(item.pk, by=company.ana)
     worlds.answer(campaign, company.ana, [(item, Answer("abstain", "dont_understand"))])
     Assignment.objects.filter(item=item, state="assigned").update(reviewer=None)
     with pytest.raises(errors.ConflictOfInterest) as refused:
-        reviews.claim(item.pk, by=company.ana)
+        claim.claim(item.pk, by=company.ana)
     assert refused.value.detail["why"] == "could_not_judge"
 
 
@@ -130,7 +132,7 @@ def test_of_two_who_take_it_at_once_one_has_it_and_the_other_is_told(review: Rev
         def take(who: Person, told: list[str] = told, ready: threading.Barrier = ready) -> None:
             ready.wait()
             try:
-                reviews.claim(item.pk, by=who)
+                claim.claim(item.pk, by=who)
                 told.append("has it")
             except DomainError as refusal:
                 told.append(refusal.code)

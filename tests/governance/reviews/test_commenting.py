@@ -12,10 +12,15 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements.errors import Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person
-from governance import narrowing, reviews
+from governance import narrowing
 from governance.models import Assignment, Campaign, EvidenceSealing, ReviewComment, ReviewItem
-from governance.reviews import commenting, errors
-from governance.reviews.pack import sealing
+from governance.reviews.campaigns import close
+from governance.reviews.discussion import comments
+from governance.reviews.items import errors
+from governance.reviews.pack import seal
+from governance.reviews.population import campaigns
+from governance.reviews.reviewers import assignment
+from governance.reviews.staging import launch
 from tests import databases, make
 from tests.entitlements.api import client
 from tests.governance.companies import Company
@@ -36,10 +41,10 @@ def review() -> Review:
 
 def test_a_comment_says_who_said_what_and_decides_nothing(review: Review) -> None:
     company, _campaign, item = review
-    made = reviews.comment(item.pk, by=company.sofia, text=" Ask the sales desk. ")
+    made = comments.comment(item.pk, by=company.sofia, text=" Ask the sales desk. ")
     event = timeline.of("item", item.pk).get(action=Action.REVIEW_COMMENTED)
     assert (event.actor, event.reason) == ("person:sofia", "Ask the sales desk.")
-    assert event.detail == {"comment": str(made.pk), "sha256": commenting.digest("Ask the sales desk.")}
+    assert event.detail == {"comment": str(made.pk), "sha256": comments.digest("Ask the sales desk.")}
     assert f"comment:{made.pk}" in event.about
     item.refresh_from_db()
     assert (item.state, worlds.live(item).reviewer) == ("in_review", company.sofia)
@@ -48,44 +53,44 @@ def test_a_comment_says_who_said_what_and_decides_nothing(review: Review) -> Non
 def test_whoever_answers_owns_or_runs_it_comments_and_nobody_else(review: Review) -> None:
     company, _campaign, item = review
     for person in (company.sofia, company.ana, make.person("secure", roles=["security"])):
-        reviews.comment(item.pk, by=person, text="Seen.")
+        comments.comment(item.pk, by=person, text="Seen.")
     with pytest.raises(Forbidden):
-        reviews.comment(item.pk, by=make.person("audrey", roles=["auditor"]), text="Seen.")
+        comments.comment(item.pk, by=make.person("audrey", roles=["auditor"]), text="Seen.")
     for person in (company.mona, company.otto, company.alice):
         with pytest.raises(NotFound):
-            reviews.comment(item.pk, by=person, text="Seen.")
-    reviews.reassign(item.pk, company.sam, by=company.ana, reason="She is on leave.")
+            comments.comment(item.pk, by=person, text="Seen.")
+    assignment.reassign(item.pk, company.sam, by=company.ana, reason="She is on leave.")
     with pytest.raises(NotFound):
-        reviews.comment(item.pk, by=company.sofia, text="It was mine.")
+        comments.comment(item.pk, by=company.sofia, text="It was mine.")
     assert ReviewComment.objects.count() == 3
 
 
 def test_what_says_nothing_or_too_much_is_no_comment(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
     company, _campaign, item = review
     with pytest.raises(ReasonRequired):
-        reviews.comment(item.pk, by=company.sofia, text=" \n")
+        comments.comment(item.pk, by=company.sofia, text=" \n")
     with pytest.raises(narrowing.ReasonTooLong):
-        reviews.comment(item.pk, by=company.sofia, text="x" * 2001)
-    monkeypatch.setattr(commenting, "MOST", 1)
-    reviews.comment(item.pk, by=company.sofia, text="First.")
-    with pytest.raises(commenting.TooManyComments):
-        reviews.comment(item.pk, by=company.sofia, text="Second.")
+        comments.comment(item.pk, by=company.sofia, text="x" * 2001)
+    monkeypatch.setattr(comments, "MOST", 1)
+    comments.comment(item.pk, by=company.sofia, text="First.")
+    with pytest.raises(comments.TooManyComments):
+        comments.comment(item.pk, by=company.sofia, text="Second.")
 
 
 def test_nothing_is_said_before_a_review_begins_or_once_it_is_signed_off(review: Review) -> None:
     company, campaign, item = review
-    draft = reviews.make("next", name="Next", due_at=campaign.due_at, by=company.ana)
-    reviews.stage_now(draft.pk, by=company.ana)
+    draft = campaigns.make("next", name="Next", due_at=campaign.due_at, by=company.ana)
+    launch.stage_now(draft.pk, by=company.ana)
     with pytest.raises(errors.NotUnderWay):
-        reviews.comment(worlds.item(draft).pk, by=company.ana, text="Early.")
+        comments.comment(worlds.item(draft).pk, by=company.ana, text="Early.")
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     if worlds.waiting_for(campaign, company.sam):
         worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
-    reviews.close(campaign.pk, by=company.ana, reason="It is over.")
-    reviews.comment(item.pk, by=company.ana, text="Closed, and not sealed.")
-    sealing.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
-    with pytest.raises(sealing.BeingSealed):
-        reviews.comment(item.pk, by=company.ana, text="Late.")
+    close.close(campaign.pk, by=company.ana, reason="It is over.")
+    comments.comment(item.pk, by=company.ana, text="Closed, and not sealed.")
+    seal.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
+    with pytest.raises(seal.BeingSealed):
+        comments.comment(item.pk, by=company.ana, text="Late.")
     with pytest.raises(DatabaseError, match="stays as it is"), transaction.atomic():
         _insert(item, company.ana.pk)
 
@@ -107,7 +112,7 @@ def test_the_database_takes_no_comment_of_who_has_left_and_rewrites_none(
     Person.objects.filter(pk=gone.pk).update(is_active=False, disabled_at=clock.now())
     with pytest.raises(DatabaseError, match="only an active person"), transaction.atomic():
         _insert(item, gone.pk)
-    reviews.comment(item.pk, by=company.sofia, text="As it was said.")
+    comments.comment(item.pk, by=company.sofia, text="As it was said.")
     for statement in ("UPDATE governance_reviewcomment SET text = 'x'", "DELETE FROM governance_reviewcomment"):
         with pytest.raises(DatabaseError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
@@ -121,11 +126,11 @@ def test_whoever_signs_off_waits_for_a_comment_that_is_being_made(review: Review
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     if worlds.waiting_for(campaign, company.sam):
         worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
-    reviews.close(campaign.pk, by=company.ana, reason="It is over.")
+    close.close(campaign.pk, by=company.ana, reason="It is over.")
     order: list[str] = []
 
     def sign_off() -> None:
-        sealing.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
+        seal.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
         order.append("signed off")
         connection.close()
 

@@ -7,7 +7,8 @@ import pytest
 from audit import clock
 from entitlements.models import AgentVersion, Grant, GrantLine, Tool, ToolVersion
 from governance.models import ReviewItem
-from governance.reviews import Answer, comparing
+from governance.reviews.items.answer import Answer
+from governance.reviews.suggestions import changes_since
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -33,17 +34,17 @@ def _now(company: Company) -> ReviewItem:
 def test_what_a_person_kept_and_nothing_changed_is_the_same() -> None:
     company, _ = _kept_before()
     item = _now(company)
-    since = comparing.since(item)
+    since = changes_since.since(item)
     assert since is not None
     assert (since.is_same, since.decision.verb) == (True, "certify")
-    assert comparing.unchanged([item.pk]) == {item.pk}
+    assert changes_since.unchanged([item.pk]) == {item.pk}
 
 
 def test_what_nobody_kept_before_is_compared_with_nothing() -> None:
     company, _ = worlds.found()
     item = _now(company)
-    assert comparing.since(item) is None
-    assert comparing.unchanged([item.pk]) == set()
+    assert changes_since.since(item) is None
+    assert changes_since.unchanged([item.pk]) == set()
 
 
 def test_a_line_added_and_one_limited_anew_are_named() -> None:
@@ -52,11 +53,11 @@ def test_a_line_added_and_one_limited_anew_are_named() -> None:
     GrantLine.objects.filter(grant=grant).update(limits={"zone": {"one_of": ["UTC"]}})
     GrantLine.objects.create(grant=grant, tool=more)
     item = _now(company)
-    since = comparing.since(item)
+    since = changes_since.since(item)
     assert since is not None
     assert [line.tool for line in since.added] == ["wipe_all"]
     assert [(line.is_limited_anew, line.is_redefined) for line in since.changed] == [(True, False)]
-    assert comparing.unchanged([item.pk]) == set()
+    assert changes_since.unchanged([item.pk]) == set()
 
 
 def test_a_cut_is_what_the_next_review_begins_from() -> None:
@@ -68,7 +69,7 @@ def test_a_cut_is_what_the_next_review_begins_from() -> None:
     worlds.answer(first, company.sofia, [(item, some)])
     worlds.answer(first, company.sam, [(item, worlds.KEEP)])
     assert grant.lines.count() == 2
-    since = comparing.since(_now(company))
+    since = changes_since.since(_now(company))
     assert since is not None
     assert (since.added, since.removed) == ((), ())
 
@@ -77,7 +78,7 @@ def test_another_sponsor_and_other_people_are_named() -> None:
     company, _ = _kept_before()
     company.bot.sponsor = company.mona
     company.bot.save()
-    since = comparing.since(_now(company))
+    since = changes_since.since(_now(company))
     assert since is not None
     assert since.facts == (("sponsor", "sofia", "mona"),)
 
@@ -90,7 +91,7 @@ def test_another_definition_is_told_apart() -> None:
         tool=tool, definition=raw, sha256="a" * 64, seen_at=now, approved_at=now
     )
     tool.save()
-    since = comparing.since(_now(company))
+    since = changes_since.since(_now(company))
     assert since is not None
     assert [line.is_redefined for line in since.changed] == [True]
 
@@ -100,7 +101,7 @@ def test_another_model_than_when_it_was_kept_is_named_once_it_is_reported() -> N
     then, now = clock.now() - timedelta(days=1), clock.now()
     for model, at in (("small-1", then), ("small-2", now)):
         AgentVersion.objects.create(agent=company.bot, model=model, source="ci", reported_at=at, reported_by="ci")
-    since = comparing.since(_now(company))
+    since = changes_since.since(_now(company))
     assert since is not None
     assert since.facts == (("model", "small-1", "small-2"),)
     page = visits.text(

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from audit import clock
-from governance import reviews
 from governance.models import Campaign, CampaignTemplate
-from governance.reviews import recurring
-from governance.reviews.pack import period
+from governance.reviews.campaigns import close
+from governance.reviews.pack_tables import period
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch
+from governance.reviews.templates import templates
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -39,14 +41,14 @@ def company() -> Company:
 
 
 def _begun(company: Company, slug: str, template: CampaignTemplate | None = None, **scope: Any) -> Campaign:  # noqa: ANN401
-    made = reviews.make(slug, name=slug, due_at=clock.now() + timedelta(days=14), scope=scope, by=company.ana)
+    made = campaigns.make(slug, name=slug, due_at=clock.now() + timedelta(days=14), scope=scope, by=company.ana)
     Campaign.objects.filter(pk=made.pk).update(template=template)
-    return reviews.activate(made.pk, by=company.ana)
+    return launch.activate(made.pk, by=company.ana)
 
 
 def _closed(company: Company, campaign: Campaign) -> Campaign:
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     campaign.refresh_from_db()
     return campaign
 
@@ -67,7 +69,7 @@ def test_a_review_of_a_part_does_not_cut_short_the_period_of_the_next_of_the_who
 def test_reviews_of_one_template_follow_upon_one_another_though_its_scope_was_changed(
     company: Company, at: Move
 ) -> None:
-    template = recurring.save("systems", name="Systems", by=company.ana)
+    template = templates.save("systems", name="Systems", by=company.ana)
     before = _closed(company, _begun(company, "before", template, agents=[company.bot.slug]))
     at(timedelta(hours=1))
     assert period.of(_begun(company, "after", template, systems=["clock"]))[0] == before.closed_at

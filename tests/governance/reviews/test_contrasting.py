@@ -8,10 +8,12 @@ import pytest
 
 from audit import clock
 from entitlements.models import Agent
-from governance import plots, reviews
-from governance.console.queries import contrasting as shown
+from governance import plots
 from governance.models import Campaign
-from governance.reviews import contrasting
+from governance.reviews.population import campaigns
+from governance.reviews.quality import comparison
+from governance.reviews.reports.queries import comparison as shown
+from governance.reviews.staging import launch
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -30,8 +32,8 @@ def two(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign, Campaign, l
     bots = [make.agent(f"bot-{n}", sponsor=company.sofia, owner=company.otto) for n in range(4)]
     for bot in bots[:3]:
         make.grant(bot, offer, people=[company.alice])
-    drafted = reviews.make("q3", name="Third quarter", due_at=clock.now() + timedelta(days=14), by=company.ana)
-    first = reviews.activate(drafted.pk, by=company.ana)
+    drafted = campaigns.make("q3", name="Third quarter", due_at=clock.now() + timedelta(days=14), by=company.ana)
+    first = launch.activate(drafted.pk, by=company.ana)
     answers = [worlds.REMOVE, worlds.KEEP, worlds.KEEP]
     worlds.answer(
         first, company.sofia, [(worlds.item(first, bot), said) for bot, said in zip(bots, answers, strict=False)]
@@ -49,10 +51,10 @@ def two(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign, Campaign, l
 
 def test_both_reviews_are_told_apart_item_by_item(two: tuple[Company, Campaign, Campaign, list[Agent]]) -> None:
     _company, first, second, _bots = two
-    assert contrasting.before(second) == first
-    assert contrasting.before(first) is None
+    assert comparison.before(second) == first
+    assert comparison.before(first) is None
 
-    seen = contrasting.contrast(second, first)
+    seen = comparison.contrast(second, first)
 
     assert seen.counts == {"added": 1, "removed": 1, "changed": 1, "same": 1}
     assert {what: [each.name for each in rows] for what, rows in seen.differences.items()} == {

@@ -15,10 +15,14 @@ from audit.models import Event
 from entitlements import facts, grants, policy
 from entitlements.models import Grant, Person, Tool
 from entitlements.snapshot import Call
-from governance import reviews
 from governance.models import Campaign, Remediation, ReviewLine
-from governance.reviews import Answer, probing, replaying
-from governance.reviews.pack import contents
+from governance.reviews.evidence import record
+from governance.reviews.items.answer import Answer
+from governance.reviews.pack_tables import contents
+from governance.reviews.population import campaigns
+from governance.reviews.remediation import remediation, verification
+from governance.reviews.staging import launch
+from governance.reviews.usage import replay
 from tests import make
 from tests.entitlements.oauth import worlds as oauth
 from tests.governance import companies
@@ -68,7 +72,7 @@ def test_a_replayed_cut_denies_exactly_the_calls_that_it_said() -> None:
     for _ in range(3):
         call(bobs, "remove", "bob")
     assert denied_now() == {}
-    foretold = replaying.of_grant(grant, ["remove", "wipe"], {})
+    foretold = replay.of_grant(grant, ["remove", "wipe"], {})
     assert (foretold.calls, foretold.denied, foretold.covered) == (13, 4, ("wipe",))
 
     campaign = worlds.campaign(company)
@@ -93,12 +97,12 @@ def test_what_is_removed_is_denied_to_calls_tokens_and_exchanges() -> None:
 
     assert seen()["active"] is True
     ana = make.analyst()
-    campaign = reviews.make("q4", name="Q4", due_at=clock.now() + worlds.MONTH, by=ana)
-    reviews.activate(campaign.pk, by=ana)
+    campaign = campaigns.make("q4", name="Q4", due_at=clock.now() + worlds.MONTH, by=ana)
+    launch.activate(campaign.pk, by=ana)
     item = worlds.item(campaign)
     done = worlds.answer(campaign, world.agent.sponsor, [(item, worlds.REMOVE)])
 
-    assert reviews.prove(done.removals[0]).state == Remediation.State.VERIFIED
+    assert remediation.prove(done.removals[0]).state == Remediation.State.VERIFIED
     proof = Remediation.objects.get().probe
     assert proof is not None
     assert [(each["allowed"], each["code"]) for each in proof["calls"]] == [(False, "grant_suspended")]
@@ -111,12 +115,12 @@ def test_what_is_removed_is_denied_to_calls_tokens_and_exchanges() -> None:
 
 def test_a_removal_is_not_proven_while_a_token_can_still_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     world, ana = oauth.world(), make.analyst()
-    campaign = reviews.make("q4", name="Q4", due_at=clock.now() + worlds.MONTH, by=ana)
-    reviews.activate(campaign.pk, by=ana)
+    campaign = campaigns.make("q4", name="Q4", due_at=clock.now() + worlds.MONTH, by=ana)
+    launch.activate(campaign.pk, by=ana)
     with monkeypatch.context() as broken:
         broken.setattr(grants, "suspend", lambda *_, **__: None)
         done = worlds.answer(campaign, world.agent.sponsor, [(worlds.item(campaign), worlds.REMOVE)])
-    failed = reviews.prove(done.removals[0])
+    failed = remediation.prove(done.removals[0])
     assert failed.state == Remediation.State.FAILED
     assert failed.probe is not None
     assert [(each["issued"], each["holds"]) for each in failed.probe["exchanges"]] == [(True, False)]
@@ -133,36 +137,36 @@ def _for_many(tools: int) -> tuple[Company, Campaign]:
 def test_everybody_is_asked_for_and_every_tool() -> None:
     company, campaign = _for_many(10)
     (cut,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
-    proof = reviews.prove(cut).probe
+    proof = remediation.prove(cut).probe
     assert proof is not None
     tried = {"calls": 300, "of": 300, "people": 30, "of_people": 30, "tokens": 0, "of_tokens": 0}
     assert (proof["holds"], proof["tried"]) == (True, tried)
     assert (len(proof["calls"]), len(proof["exchanges"])) == (200, 30)
-    (row,) = reviews.evidence(campaign).rows()
+    (row,) = record.evidence(campaign).rows()
     assert (row["removal"], row["untried"]) == ("verified", 0)
 
 
 def test_what_is_not_as_decided_is_found_and_kept_however_much_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     company, campaign = _for_many(2)
-    monkeypatch.setattr(probing, "_MOST_KEPT", 1)
+    monkeypatch.setattr(verification, "_MOST_KEPT", 1)
     item = worlds.item(campaign)
     kept, dropped = item.lines.order_by("tool__name", "pk")
     said = Answer("reduce", "unused", "Nobody calls it.", kept=(kept.pk,))
     (cut,) = worlds.answer(campaign, company.sofia, [(item, said)]).removals
     Grant.objects.get().lines.create(tool=dropped.tool)
-    proof = reviews.prove(cut).probe
+    proof = remediation.prove(cut).probe
     assert proof is not None
     assert [(each["tool"], each["holds"]) for each in proof["calls"]] == [(dropped.tool.name, False)]
 
 
 def test_a_proof_of_a_part_says_so_in_the_list_on_the_page_and_in_the_pack(monkeypatch: pytest.MonkeyPatch) -> None:
     company, campaign = _for_many(2)
-    monkeypatch.setattr(probing, "_MOST_CALLS", 50)
+    monkeypatch.setattr(verification, "_MOST_CALLS", 50)
     (cut,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
-    proof = reviews.prove(cut).probe
+    proof = remediation.prove(cut).probe
     assert proof is not None
     assert (proof["tried"]["people"], proof["tried"]["of_people"]) == (25, 30)
-    (row,) = reviews.evidence(campaign).rows()
+    (row,) = record.evidence(campaign).rows()
     (told,) = contents.TABLES["06_remediation"].rows(campaign)
     assert (row["untried"], told["untried"]) == (10, 10)
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))

@@ -16,10 +16,16 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements import agents, grants
 from entitlements.models import Grant, Person
-from governance import reviewing, reviews, tasks
+from governance import tasks
+from governance.deciders import review_rules
 from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, ReviewLine
-from governance.reviews import deadlines, removing
-from governance.reviews.errors import DeadlineAtWork, DeadlineNotHeld, NotSuspendedHere, NotTheOwner
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.items import errors as item_errors
+from governance.reviews.items.errors import DeadlineAtWork, DeadlineNotHeld, NotSuspendedHere, NotTheOwner
+from governance.reviews.population import campaigns
+from governance.reviews.remediation import remediation
+from governance.reviews.staging import launch
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -41,7 +47,7 @@ def overdue(at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaig
     helper = make.agent("helper", sponsor=company.sofia)
     make.grant(helper, worlds.low(company), people=[company.bob], lasts=MONTHS)
     first = worlds.campaign(company, slug="first")
-    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = worlds.campaign(company)
     assert not campaign.is_rehearsal
     monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
@@ -57,8 +63,8 @@ def test_low_risk_is_kept_and_flagged_and_the_rest_stops_and_ends_a_fortnight_la
     overdue: tuple[Company, Campaign], at: Move
 ) -> None:
     _, campaign = overdue
-    assert reviews.apply_due() == 2
-    assert reviews.apply_due() == 0
+    assert deadlines.apply_due() == 2
+    assert deadlines.apply_due() == 0
     assert states() == {"research-bot": "suspended", "helper": "active"}
     did = dict(NoAnswer.objects.filter(item__campaign=campaign).values_list("item__agent__slug", "did"))
     assert did == {"research-bot": "suspend", "helper": "keep_flagged"}
@@ -66,45 +72,45 @@ def test_low_risk_is_kept_and_flagged_and_the_rest_stops_and_ends_a_fortnight_la
     assert timeline.of("campaign", "q4").filter(action=Action.REVIEW_NOT_ANSWERED).count() == 2
 
     at(timedelta(days=13))
-    assert reviews.revoke_due() == 0
+    assert deadlines.revoke_due() == 0
     at(timedelta(days=1))
-    assert (reviews.revoke_due(), reviews.revoke_due()) == (1, 0)
+    assert (deadlines.revoke_due(), deadlines.revoke_due()) == (1, 0)
     assert states() == {"research-bot": "revoked", "helper": "active"}
 
 
 def test_nothing_happens_before_two_working_days_are_over(overdue: tuple[Company, Campaign], at: Move) -> None:
     _, campaign = overdue
-    at(reviewing.business_days(campaign.due_at, 2) - timedelta(seconds=1))
-    assert reviews.apply_due() == 0
+    at(review_rules.business_days(campaign.due_at, 2) - timedelta(seconds=1))
+    assert deadlines.apply_due() == 0
     at(timedelta(seconds=1))
-    assert reviews.apply_due() == 2
+    assert deadlines.apply_due() == 2
 
 
 def test_saturday_and_sunday_are_no_working_days() -> None:
     friday = datetime(2026, 11, 27, 12, tzinfo=UTC)
-    assert reviewing.business_days(friday, 2) == datetime(2026, 12, 1, 12, tzinfo=UTC)
+    assert review_rules.business_days(friday, 2) == datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 
 def test_the_owner_alone_closes_without_answers_and_it_does_what_the_deadline_does(
     overdue: tuple[Company, Campaign], at: Move
 ) -> None:
     company, campaign = overdue
-    end = reviewing.business_days(campaign.due_at, 2)
+    end = review_rules.business_days(campaign.due_at, 2)
     at(end - timedelta(seconds=1))
-    with pytest.raises(reviews.ItemsOpen) as early:
-        reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    with pytest.raises(item_errors.ItemsOpen) as early:
+        close.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
     assert early.value.detail == {"open": 1, "until": end.isoformat()}
     at(timedelta(seconds=1))
     with pytest.raises(NotTheOwner):
-        reviews.close(campaign.pk, by=make.analyst("bea"), reason="over", without_answer=True)
+        close.close(campaign.pk, by=make.analyst("bea"), reason="over", without_answer=True)
 
-    reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
 
     assert states() == {"research-bot": "suspended", "helper": "active"}
     did = dict(NoAnswer.objects.filter(item__campaign=campaign).values_list("item__agent__slug", "did"))
     assert did == {"research-bot": "suspend", "helper": "keep_flagged"}
     at(timedelta(days=14))
-    assert reviews.revoke_due() == 1
+    assert deadlines.revoke_due() == 1
 
 
 @pytest.fixture
@@ -127,7 +133,7 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
 ) -> None:
     _, campaign = many
     with monkeypatch.context() as broken:
-        stop, turns = removing.stop_all, list[int]()
+        stop, turns = remediation.stop_all, list[int]()
 
         def breaks(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever it is called with
             turns.append(1)
@@ -135,13 +141,13 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
                 raise RuntimeError
             return stop(*args, **kwargs)
 
-        broken.setattr(removing, "stop_all", breaks)
+        broken.setattr(remediation, "stop_all", breaks)
         with pytest.RaisesGroup(RuntimeError):
-            reviews.apply_due()
+            deadlines.apply_due()
     assert NoAnswer.objects.filter(item__campaign=campaign).count() == 2, "what was through stays"
     assert sorted(states().values()).count("suspended") == 2
 
-    assert reviews.apply_due() == 4
+    assert deadlines.apply_due() == 4
 
     assert {who: state for who, state in states().items() if state == "active"} == {"helper": "active"}
     did = NoAnswer.objects.filter(item__campaign=campaign).values_list("did", flat=True)
@@ -153,7 +159,7 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
 
 def failing(monkeypatch: pytest.MonkeyPatch, slug: str) -> None:
     """Let whatever the deadline stops or revokes of an agent fail."""
-    suspend, revoke = removing.stop_all, grants.revoke
+    suspend, revoke = remediation.stop_all, grants.revoke
 
     def stop_all(items: Sequence[ReviewItem], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it is called
         if any(item.agent_slug == slug for item in items):
@@ -165,7 +171,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, slug: str) -> None:
             raise RuntimeError(slug)
         return revoke(grant_id, **kwargs)
 
-    monkeypatch.setattr(removing, "stop_all", stop_all)
+    monkeypatch.setattr(remediation, "stop_all", stop_all)
     monkeypatch.setattr(grants, "revoke", ends)
 
 
@@ -173,15 +179,15 @@ def test_a_deadline_that_fails_keeps_neither_that_of_another_review_nor_a_revoca
     overdue: tuple[Company, Campaign], at: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company, _ = overdue
-    reviews.apply_due()
+    deadlines.apply_due()
     at(deadlines.UNTIL_REVOKED)
     bots = [make.agent(f"bot-{number}", sponsor=company.sofia) for number in range(2)]
     for bot in bots:
         make.grant(bot, company.use, people=[company.alice], lasts=MONTHS)
-        made = reviews.make(
+        made = campaigns.make(
             bot.slug, name=bot.slug, due_at=clock.now() + LATE, scope={"agents": [bot.slug]}, by=company.ana
         )
-        reviews.activate(made.pk, by=company.ana)
+        launch.activate(made.pk, by=company.ana)
     at(2 * LATE)
     with monkeypatch.context() as broken:
         failing(broken, "bot-0")
@@ -192,14 +198,14 @@ def test_a_deadline_that_fails_keeps_neither_that_of_another_review_nor_a_revoca
 
 @pytest.mark.usefixtures("many")
 def test_a_revocation_that_fails_keeps_no_other_waiting(at: Move, monkeypatch: pytest.MonkeyPatch) -> None:
-    reviews.apply_due()
+    deadlines.apply_due()
     at(deadlines.UNTIL_REVOKED)
     with monkeypatch.context() as broken:
         failing(broken, "bot-0")
         with pytest.RaisesGroup(RuntimeError):
-            reviews.revoke_due()
+            deadlines.revoke_due()
     assert {who for who, state in states().items() if state != "revoked"} == {"helper", "bot-0"}
-    assert reviews.revoke_due() == 1
+    assert deadlines.revoke_due() == 1
 
 
 def test_what_ended_meanwhile_is_no_answer_that_is_missing(many: tuple[Company, Campaign]) -> None:
@@ -209,7 +215,7 @@ def test_what_ended_meanwhile_is_no_answer_that_is_missing(many: tuple[Company, 
         for grant in Grant.objects.filter(agent=item.agent):
             grants.revoke(grant.pk, by=company.ana.principal, reason="gone")
     assert deadlines.effect(campaign).stopped == 5
-    reviews.apply_due()
+    deadlines.apply_due()
     found = dict(campaign.items.values_list("number", "state"))
     assert (found[first.number], found[second.number]) == ("superseded", "superseded")
     assert sorted(found.values()) == [*["no_response"] * 4, *["superseded"] * 2]
@@ -220,11 +226,11 @@ def test_a_review_of_which_more_stops_than_stops_at_once_is_closed_after_its_dea
 ) -> None:
     company, campaign = many
     with pytest.raises(DeadlineAtWork) as refused:
-        reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+        close.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
     assert refused.value.detail == {"open": 5}
     assert set(states().values()) == {"active"}
-    reviews.apply_due()
-    assert reviews.close(campaign.pk, by=company.ana, reason="over").state == "closed"
+    deadlines.apply_due()
+    assert close.close(campaign.pk, by=company.ana, reason="over").state == "closed"
 
 
 def test_a_review_with_more_open_items_than_get_their_outcome_at_once_is_left_to_the_deadline(
@@ -237,11 +243,11 @@ def test_a_review_with_more_open_items_than_get_their_outcome_at_once_is_left_to
     campaign = worlds.campaign(company)
     monkeypatch.setattr(deadlines, "KEPT_AT_ONCE", 2)
     with pytest.raises(DeadlineAtWork) as refused:
-        reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+        close.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
     assert refused.value.detail == {"open": 3}
     at(LATE)
-    reviews.apply_due()
-    assert reviews.close(campaign.pk, by=company.ana, reason="over").state == "closed"
+    deadlines.apply_due()
+    assert close.close(campaign.pk, by=company.ana, reason="over").state == "closed"
 
 
 def test_the_first_campaign_is_a_rehearsal_and_stops_nothing(at: Move) -> None:
@@ -250,7 +256,7 @@ def test_the_first_campaign_is_a_rehearsal_and_stops_nothing(at: Move) -> None:
     campaign = worlds.campaign(company)
     assert campaign.is_rehearsal
     at(LATE)
-    assert reviews.apply_due() == 1
+    assert deadlines.apply_due() == 1
     shown = NoAnswer.objects.get()
     assert (states(), shown.did, shown.grants) == ({"research-bot": "active"}, "rehearsed", [grant.pk])
 
@@ -270,20 +276,20 @@ def test_the_breaker_holds_what_is_too_much_until_the_owner_says_so(
             assert found.too_much() == ["calls"]
         return
     with pytest.raises(DeadlineNotHeld):
-        reviews.release(campaign.pk, by=company.ana, reason="Let it.")
-    assert reviews.apply_due() == 0
+        deadlines.release(campaign.pk, by=company.ana, reason="Let it.")
+    assert deadlines.apply_due() == 0
     campaign.refresh_from_db()
     assert campaign.deadline_held is not None
     assert (campaign.deadline_held["why"], campaign.deadline_held["grants"]) == ([why], 1)
     assert set(states().values()) == {"active"}
-    assert reviews.apply_due() == 0
+    assert deadlines.apply_due() == 0
     assert timeline.of("campaign", "q4").filter(action=Action.REVIEW_DEADLINE_HELD).count() == 1
     with pytest.raises(NotTheOwner):
-        reviews.release(campaign.pk, by=company.rob, reason="Let it.")
+        deadlines.release(campaign.pk, by=company.rob, reason="Let it.")
 
-    reviews.release(campaign.pk, by=company.ana, reason="They had their time.")
+    deadlines.release(campaign.pk, by=company.ana, reason="They had their time.")
 
-    assert reviews.apply_due() == 2
+    assert deadlines.apply_due() == 2
     assert states()["research-bot"] == "suspended"
 
 
@@ -292,7 +298,7 @@ def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
 ) -> None:
     company, campaign = overdue
     agents.rate(company.bot, business_critical=True, by=company.ana.principal, reason="It closes the books.")
-    assert reviews.apply_due() == 0
+    assert deadlines.apply_due() == 0
     campaign.refresh_from_db()
     assert campaign.deadline_held is not None
     assert (campaign.deadline_held["why"], campaign.deadline_held["critical"]) == (
@@ -312,27 +318,27 @@ def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
     assert ana.post("/reviews/q4/release/", why, secure=True)["Location"] == "/reviews/q4/"
 
     assert client.of(company.ana).post("/api/v1/campaigns/q4/release", why).json()["code"] == "deadline_not_held"
-    assert reviews.apply_due() == 2
+    assert deadlines.apply_due() == 2
     assert states()["research-bot"] == "suspended"
 
 
 def test_nothing_is_restored_once_its_fortnight_is_over(overdue: tuple[Company, Campaign], at: Move) -> None:
     company, campaign = overdue
-    reviews.apply_due()
+    deadlines.apply_due()
     at(deadlines.UNTIL_REVOKED)
     with pytest.raises(NotSuspendedHere):
-        reviews.restore(worlds.item(campaign, company.bot).pk, by=company.rob, reason="It is needed.")
+        restore.restore(worlds.item(campaign, company.bot).pk, by=company.rob, reason="It is needed.")
 
 
 def test_a_second_person_restores_in_time_and_nobody_with_a_conflict(
     overdue: tuple[Company, Campaign], at: Move
 ) -> None:
     company, campaign = overdue
-    reviews.apply_due()
+    deadlines.apply_due()
     item = worlds.item(campaign, company.bot)
     for who in (company.sofia, company.otto, company.alice):
-        with pytest.raises(reviews.ConflictOfInterest):
-            reviews.restore(item.pk, by=who, reason="It is needed.")
+        with pytest.raises(item_errors.ConflictOfInterest):
+            restore.restore(item.pk, by=who, reason="It is needed.")
     with pytest.raises(DatabaseError, match="second person"), transaction.atomic():
         NoAnswer.objects.filter(pk=item.pk).update(restored_at=clock.now(), restored_by=company.sofia, reason="x")
     with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
@@ -340,16 +346,16 @@ def test_a_second_person_restores_in_time_and_nobody_with_a_conflict(
 
     Person.objects.filter(login__in=["rob", "resa"]).update(email="rob@example.com")
     Assignment.objects.filter(item=item).update(reviewer=company.resa)
-    with pytest.raises(reviews.ConflictOfInterest):  # another account of whoever was to answer
-        reviews.restore(item.pk, by=Person.objects.get(login="rob"), reason="It is needed.")
+    with pytest.raises(item_errors.ConflictOfInterest):  # another account of whoever was to answer
+        restore.restore(item.pk, by=Person.objects.get(login="rob"), reason="It is needed.")
     Person.objects.filter(login="rob").update(email="")
 
-    reviews.restore(item.pk, by=company.rob, reason="It is needed.")
+    restore.restore(item.pk, by=company.rob, reason="It is needed.")
 
     assert states()["research-bot"] == "active"
     with pytest.raises(NotSuspendedHere):
-        reviews.restore(item.pk, by=company.rob, reason="Again.")
+        restore.restore(item.pk, by=company.rob, reason="Again.")
     at(timedelta(days=15))
-    assert reviews.revoke_due() == 0
+    assert deadlines.revoke_due() == 0
     assert states()["research-bot"] == "active"
     assert ReviewLine.objects.filter(item=item).exists()

@@ -25,9 +25,13 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import grants, impressions
 from entitlements.models import Agent, Person
-from governance import reviews
 from governance.models import Campaign, EvidencePack, Remediation
-from governance.reviews.pack import period, summary, verify
+from governance.reviews.campaigns import close
+from governance.reviews.discussion import comments, questions
+from governance.reviews.pack import summary
+from governance.reviews.pack_check import verify
+from governance.reviews.pack_tables import period
+from governance.reviews.remediation import remediation
 from tests import make
 from tests.architecture import tree
 from tests.audit.make import Archive
@@ -61,20 +65,20 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
     for rows in (Agent.objects, Person.objects.exclude(login="ana"), Campaign.objects):
         rows.update(name=HOSTILE)
     said = replace(worlds.REMOVE, comment="=Nobody uses it.\u2028Nobody\x85will.")
-    reviews.comment(worlds.item(campaign).pk, by=company.sofia, text="+Said to all.\u2028More.")
-    asked = reviews.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="@Sam?")
-    reviews.answer_question(asked.pk, by=company.sam, text="-1, I say.")
+    comments.comment(worlds.item(campaign).pk, by=company.sofia, text="+Said to all.\u2028More.")
+    asked = questions.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="@Sam?")
+    questions.answer(asked.pk, by=company.sam, text="-1, I say.")
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
     for decision in done.removals:
-        reviews.prove(decision)
+        remediation.prove(decision)
     make.grant(make.agent("late-bot", sponsor=company.sofia), company.use, people=[company.bob])
     worlds.let_it_be_final(monkeypatch)
     return company, _end(campaign, company, archive)
 
 
 def _end(campaign: Campaign, company: Company, archive: Archive) -> Campaign:
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
-    reviews.finish_closing(campaign.pk)
+    close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    close.finish_closing(campaign.pk)
     archive.seal()
     campaign.refresh_from_db()
     return campaign

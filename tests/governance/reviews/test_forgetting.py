@@ -15,7 +15,7 @@ from django.db import transaction
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from governance import figures, reviews, tasks
+from governance import figures, tasks
 from governance.models import (
     Assignment,
     Campaign,
@@ -27,8 +27,10 @@ from governance.models import (
     Timing,
     TimingRun,
 )
-from governance.reviews import care, forgetting, timings
-from governance.reviews.pack import contents
+from governance.reviews.campaigns import pause
+from governance.reviews.decisions import attention, recall
+from governance.reviews.pack_tables import contents
+from governance.reviews.quality import care, retention, timings
 from tests import databases
 from tests.audit.make import Archive
 from tests.governance.companies import Company
@@ -79,7 +81,7 @@ def test_nobodys_own_time_is_left_and_the_care_of_all_is_the_same(
     (event,) = timeline.of("campaign", campaign.slug).filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN)
     assert (event.actor, event.reason) == (str(SYSTEM), "How long reviewers looked is kept for thirteen months.")
     assert event.detail == {"assignments": 5, "is_last": True}
-    assert forgetting.due() == []
+    assert retention.due() == []
 
 
 def _day(moment: datetime) -> datetime:
@@ -91,10 +93,10 @@ def test_a_second_run_and_a_later_night_do_nothing_more(review: tuple[Company, C
     tasks.forget_timings()
     rows = list(Timing.objects.values()), list(TimingRun.objects.values())
     tasks.forget_timings()
-    forgetting.forget(campaign.pk)
+    retention.forget(campaign.pk)
     at(timedelta(days=1))
     tasks.forget_timings()
-    forgetting.forget(campaign.pk)
+    retention.forget(campaign.pk)
     assert (list(Timing.objects.values()), list(TimingRun.objects.values())) == rows
     assert timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN).count() == 1
 
@@ -104,18 +106,18 @@ def test_a_killed_worker_loses_nothing_and_the_next_goes_on(
 ) -> None:
     _, campaign = review
     before = care.of(campaign), care.seconds(campaign)
-    monkeypatch.setattr(forgetting, "ITEMS", 2)
+    monkeypatch.setattr(retention, "ITEMS", 2)
     with monkeypatch.context() as patch:
-        patch.setattr(forgetting, "_day", _die)  # after the answers, before the rest of the step
+        patch.setattr(retention, "_day", _die)  # after the answers, before the rest of the step
         with pytest.raises(KeyboardInterrupt):
-            forgetting.forget(campaign.pk)
+            retention.forget(campaign.pk)
     assert ReviewDecision.objects.filter(dwell_ms=None).count() == 0, "a step is whole or not at all"
     assert (Timing.objects.count(), TimingRun.objects.count()) == (0, 0)
 
-    assert forgetting._step(campaign.pk)
+    assert retention._step(campaign.pk)
     assert ReviewDecision.objects.filter(dwell_ms=None).count() == 2
     assert (care.of(campaign), care.seconds(campaign)) == before, "also in between"
-    assert forgetting.due() == [campaign.pk]
+    assert retention.due() == [campaign.pk]
     assert not timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN).exists()
 
     tasks.forget_timings()
@@ -134,9 +136,9 @@ def test_while_one_worker_is_at_it_another_leaves(review: tuple[Company, Campaig
     TimingRun.objects.create(campaign=campaign, begun_at=now)
     with psycopg.connect(databases.addresses().app) as other:
         other.execute("SELECT FROM governance_timingrun FOR UPDATE")
-        forgetting.forget(campaign.pk)
+        retention.forget(campaign.pk)
         assert ReviewDecision.objects.filter(dwell_ms=None).count() == 0
-    forgetting.forget(campaign.pk)
+    retention.forget(campaign.pk)
     assert ReviewDecision.objects.filter(dwell_ms=None).count() == 5
 
 
@@ -159,9 +161,9 @@ def test_what_is_younger_stays_until_its_time_has_come(at: Move) -> None:
     assert (care.of(campaign), care.seconds(campaign)) == before, "put together before the first is forgotten"
     assert [care.of(campaign, person).timed for person in (first[0], last)] == [0, 1]
     run = TimingRun.objects.get()
-    assert (run.is_over, forgetting.due()) == (False, [])
+    assert (run.is_over, retention.due()) == (False, [])
     at(timedelta(days=1))
-    assert forgetting.due() == [campaign.pk], "it is looked at again each night"
+    assert retention.due() == [campaign.pk], "it is looked at again each night"
     tasks.forget_timings()
     told = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN)
     assert [event.detail for event in told] == [{"assignments": 5, "is_last": False}], "a night without is no event"
@@ -172,11 +174,11 @@ def test_a_clock_that_runs_ahead_forgets_nothing_that_the_database_would_keep(at
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     at(timedelta(minutes=1))
-    reviews.looked(item.pk, by=company.sofia, ms=4_000, evidence=True)
+    attention.looked(item.pk, by=company.sofia, ms=4_000, evidence=True)
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     at(longago.AGO)
-    assert forgetting.due() == []
-    forgetting.forget(campaign.pk)
+    assert retention.due() == []
+    retention.forget(campaign.pk)
     assert ReviewDecision.objects.get().dwell_ms == 4_000
 
 
@@ -185,7 +187,7 @@ def test_who_is_still_asked_goes_on_and_the_younger_review_is_left_alone(at: Mov
     company, campaign, sponsors = longago.begun(at)
     longago.answer(campaign, {person: [ms] for person, ms in zip(sponsors[:4], TIMES, strict=False)})
     (waits,) = worlds.waiting_for(campaign, sponsors[4])
-    reviews.looked(waits.item_id, by=sponsors[4], ms=4_000, evidence=True)
+    attention.looked(waits.item_id, by=sponsors[4], ms=4_000, evidence=True)
     at(today)
     worlds.campaign(company, slug="new")
     tasks.forget_timings()
@@ -193,7 +195,7 @@ def test_who_is_still_asked_goes_on_and_the_younger_review_is_left_alone(at: Mov
     assert (waits.dwell_ms, ReviewDecision.objects.filter(dwell_ms__isnull=False).count()) == (4_000, 0)
     assert TimingRun.objects.get().campaign == campaign
     assert not TimingRun.objects.get().is_over
-    reviews.cancel(campaign.pk, by=company.ana, reason="It was forgotten itself.")
+    pause.cancel(campaign.pk, by=company.ana, reason="It was forgotten itself.")
     at(timedelta(days=1))
     tasks.forget_timings()
     waits.refresh_from_db()
@@ -212,7 +214,7 @@ def test_a_review_that_is_under_way_is_never_over(at: Move) -> None:
     assert not TimingRun.objects.get().is_over
     longago.answer(campaign, {sponsors[4]: [6_000]})
     at(timedelta(days=1))
-    assert forgetting.due() == [campaign.pk]
+    assert retention.due() == [campaign.pk]
     assert ReviewDecision.objects.get(decided_by=sponsors[4]).dwell_ms == 6_000
 
 
@@ -331,7 +333,7 @@ def test_answers_that_are_taken_back_are_forgotten_and_not_put_together(at: Move
     _, campaign, sponsors = longago.begun(at)
     longago.answer(campaign, {person: [ms] for person, ms in zip(sponsors, TIMES, strict=True)})
     said = ReviewDecision.objects.get(decided_by=sponsors[0])
-    reviews.recall(said.item_id, by=sponsors[0])
+    recall.recall(said.item_id, by=sponsors[0])
     at(today)
     before = care.of(campaign), care.seconds(campaign)
     assert before[0].timed == 4

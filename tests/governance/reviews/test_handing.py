@@ -9,8 +9,8 @@ import pytest
 from audit.actions import Action
 from audit.models import Event
 from governance.models import Campaign, ReviewItem
-from governance.reviews import handing
-from governance.reviews.errors import BadBulk
+from governance.reviews.items.errors import BadBulk
+from governance.reviews.reviewers import handover
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance.companies import Company
@@ -33,14 +33,14 @@ made_world, review = shared.world(_review)
 
 def test_what_the_other_may_answer_changes_hands_as_it_was_looked_at(review: tuple[Company, Campaign]) -> None:
     company, campaign = review
-    seen = handing.look(campaign, of=company.sofia, to=company.mona)
+    seen = handover.look(campaign, of=company.sofia, to=company.mona)
     own = ReviewItem.objects.get(agent__slug="own")
     assert (len(seen.fits), seen.barred) == (3, {own.pk: "benefits"})
     worlds.answer(campaign, company.sofia, [(ReviewItem.objects.get(agent__slug="one"), worlds.REMOVE)])
     given: Any = {"of": company.sofia, "to": company.mona, "by": company.ana, "reason": "She is away."}
     with pytest.raises(BadBulk):
-        handing.give(campaign, count=3, **given)
-    assert handing.give(campaign, count=2, **given) == 2
+        handover.give(campaign, count=3, **given)
+    assert handover.give(campaign, count=2, **given) == 2
     hands = {
         item.agent_slug: worlds.live(item).reviewer
         for item in ReviewItem.objects.filter(campaign=campaign, state="in_review")
@@ -55,9 +55,9 @@ def test_what_the_other_may_not_answer_hides_none_of_what_comes_after_it(
     company, campaign = review
     ana = visits.as_(company.ana)
     assert "Give open items to somebody else" in visits.text(ana.get("/reviews/q4/", secure=True))
-    monkeypatch.setattr(handing, "MOST", 1)
+    monkeypatch.setattr(handover, "MOST", 1)
     bot = ReviewItem.objects.get(agent=company.bot)  # the riskiest is the first, and alice has it
-    seen = handing.look(campaign, of=company.sofia, to=company.alice)
+    seen = handover.look(campaign, of=company.sofia, to=company.alice)
     assert (len(seen.fits), seen.barred, seen.waiting) == (1, {bot.pk: "benefits"}, 4)
     form = {"of": "sofia", "to": "alice", "reason": "She is away."}
     page = visits.text(ana.post("/reviews/q4/give/", form, secure=True))

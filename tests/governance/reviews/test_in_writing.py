@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from governance import reviews
 from governance.models import ReviewDecision
-from governance.reviews import Answer
-from governance.reviews.errors import WrittenReasonRequired
+from governance.reviews.decisions import submission
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import WrittenReasonRequired
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
@@ -21,5 +21,5 @@ def test_what_is_critical_is_kept_in_writing_and_nothing_else_has_to_be(comment:
     with pytest.raises(WrittenReasonRequired):
         worlds.answer(campaign, company.sofia, [(item, Answer("certify", "mandated", comment))])
     assert not ReviewDecision.objects.exists()
-    reviews.save_draft(item.pk, Answer("certify", "mandated", "The law asks for it."), by=company.sofia, rev=1)
-    assert reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided
+    submission.save_draft(item.pk, Answer("certify", "mandated", "The law asks for it."), by=company.sofia, rev=1)
+    assert submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI).decided

@@ -11,9 +11,12 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Agent, Grant, Person
-from governance import notices, reviews
+from governance import notices
 from governance.models import Assignment, Campaign, EvidencePack, Remediation, RemovalException, ReviewItem
-from governance.reviews.errors import ConflictOfInterest
+from governance.reviews.campaigns import close
+from governance.reviews.decisions import attention
+from governance.reviews.items.errors import ConflictOfInterest
+from governance.reviews.reviewers import assignment
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -54,12 +57,12 @@ def test_whoever_owned_the_agent_when_it_was_taken_decides_nothing_by_handing_it
     company, _, item = review
     Agent.objects.filter(pk=company.bot.pk).update(owner=company.mona, sponsor=company.otto)
     people.disable(company.sofia, by=SYSTEM, reason="left")
-    reviews.reassign_leavers()
+    assignment.reassign_leavers()
     live = worlds.live(item)
     assert live.reviewer == company.sam
     assert live.resolution["skipped"] == [{"who": "otto", "why": "owns_the_agent"}]
     with pytest.raises(ConflictOfInterest):
-        reviews.reassign(item.pk, company.otto, by=company.ana, reason="He knows it.")
+        assignment.reassign(item.pk, company.otto, by=company.ana, reason="He knows it.")
     give(item, company.otto)
     with refused("technical owner"):
         decision(item, company.otto, assignment=live)
@@ -84,7 +87,7 @@ def test_a_second_account_excepts_no_cut_and_signs_nothing_off(review: tuple[Com
     fields = {"reason": "x", "control": "x", "made_at": now, "expires_at": now + timedelta(days=1)}
     with refused("second person"), transaction.atomic():
         RemovalException.objects.create(remediation=Remediation.objects.get(), by=twin, **fields)
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
     campaign.refresh_from_db()
     assert campaign.state == "closed"
     signed = {"sealed_at": now, "statement": "x", "key_id": "k", "sha256": "0" * 64, "files": [], "content": b"x"}
@@ -100,11 +103,11 @@ def test_whoever_mail_does_not_reach_is_replaced_unless_she_has_opened_the_item(
     make.grant(bot, worlds.low(company), people=[company.bob])
     campaign = worlds.campaign(company)
     unseen, seen = worlds.item(campaign, company.bot), worlds.item(campaign, bot)
-    reviews.looked(seen.pk, by=company.sofia)
-    assert reviews.reassign_leavers() == 0
+    attention.looked(seen.pk, by=company.sofia)
+    assert assignment.reassign_leavers() == 0
     notices.mark_bad(company.sofia, by=SYSTEM, reason="No such address.")
 
-    assert (reviews.reassign_leavers(), reviews.reassign_leavers()) == (1, 0)
+    assert (assignment.reassign_leavers(), assignment.reassign_leavers()) == (1, 0)
 
     assert (worlds.live(unseen).reviewer, worlds.live(seen).reviewer) == (company.sam, company.sofia)
     assert worlds.live(unseen).resolution["skipped"] == [{"who": "sofia", "why": "mail_came_back"}]

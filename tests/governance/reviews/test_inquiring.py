@@ -12,11 +12,13 @@ from audit.actions import Action
 from entitlements import catalog
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Client, Person
-from governance import questioning, reviews
+from governance import questioning
 from governance.models import Campaign, Notice, ReviewItem, ReviewQuestion
 from governance.notices import hearing
-from governance.reviews import errors, inquiring
-from governance.reviews.pack import sealing
+from governance.reviews.campaigns import close, pause
+from governance.reviews.discussion import questions
+from governance.reviews.items import errors
+from governance.reviews.pack import seal
 from tests import databases, make, shared
 from tests.entitlements.api import client
 from tests.governance.api.test_agents_ask import token
@@ -41,14 +43,14 @@ made_world, review = shared.world(_review)
 
 def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review) -> None:
     company, campaign, item = review
-    due, asked = campaign.due_at, reviews.ask(item.pk, of=company.otto, by=company.sofia, text=" What for? ")
-    with pytest.raises(inquiring.NotAsked):
-        reviews.answer_question(asked.pk, by=company.sam, text="I know.")
+    due, asked = campaign.due_at, questions.ask(item.pk, of=company.otto, by=company.sofia, text=" What for? ")
+    with pytest.raises(questions.NotAsked):
+        questions.answer(asked.pk, by=company.sam, text="I know.")
     with pytest.raises(ReasonRequired):
-        reviews.answer_question(asked.pk, by=company.otto, text=" ")
-    reviews.answer_question(asked.pk, by=company.otto, text="For the sales desk.")
+        questions.answer(asked.pk, by=company.otto, text=" ")
+    questions.answer(asked.pk, by=company.otto, text="For the sales desk.")
     with pytest.raises(questioning.QuestionAnswered):
-        reviews.answer_question(asked.pk, by=company.otto, text="Or not.")
+        questions.answer(asked.pk, by=company.otto, text="Or not.")
     item.refresh_from_db()
     campaign.refresh_from_db()
     assert (item.state, worlds.live(item).reviewer, campaign.due_at) == ("in_review", company.sofia, due)
@@ -61,27 +63,27 @@ def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review
 
 def test_the_reviewer_alone_asks_and_only_who_answers_for_it(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
     company, campaign, item = review
-    assert {each.login for each in inquiring.who_knows(item, but=company.sofia)} == {"otto", "sam"}
+    assert {each.login for each in questions.who_knows(item, but=company.sofia)} == {"otto", "sam"}
     for of in (company.sofia, company.alice, company.mona):
-        with pytest.raises(inquiring.NotToBeAsked):
-            reviews.ask(item.pk, of=of, by=company.sofia, text="Why?")
+        with pytest.raises(questions.NotToBeAsked):
+            questions.ask(item.pk, of=of, by=company.sofia, text="Why?")
     with pytest.raises(errors.NotTheReviewer):
-        reviews.ask(item.pk, of=company.otto, by=company.ana, text="Why?")
+        questions.ask(item.pk, of=company.otto, by=company.ana, text="Why?")
     with pytest.raises(NotFound):
-        reviews.ask(item.pk, of=company.otto, by=company.mona, text="Why?")
-    monkeypatch.setattr(inquiring, "MOST", 1)
-    reviews.ask(item.pk, of=company.otto, by=company.sofia, text="Why?")
+        questions.ask(item.pk, of=company.otto, by=company.mona, text="Why?")
+    monkeypatch.setattr(questions, "MOST", 1)
+    questions.ask(item.pk, of=company.otto, by=company.sofia, text="Why?")
     with pytest.raises(questioning.TooManyQuestions):
-        reviews.ask(item.pk, of=company.sam, by=company.sofia, text="Why?")
-    reviews.pause(campaign.pk, by=company.ana, reason="Holidays.")
+        questions.ask(item.pk, of=company.sam, by=company.sofia, text="Why?")
+    pause.pause(campaign.pk, by=company.ana, reason="Holidays.")
     with pytest.raises(errors.NotUnderWay):
-        reviews.ask(item.pk, of=company.sam, by=company.sofia, text="Why?")
+        questions.ask(item.pk, of=company.sam, by=company.sofia, text="Why?")
 
 
 def test_whoever_is_asked_is_told_and_finds_it_at_home_and_the_reviewer_is_told_of_the_answer(review: Review) -> None:
     company, _campaign, item = review
     Person.objects.filter(login="sofia").update(name=HOSTILE)
-    asked = reviews.ask(item.pk, of=company.otto, by=company.sofia, text=HOSTILE)
+    asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text=HOSTILE)
     hearing.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
     page = f"/review-questions/{asked.pk}/"
     (told,) = Notice.objects.filter(person=company.otto, url=page)
@@ -133,7 +135,7 @@ def test_it_is_asked_and_answered_over_rest_and_stands_in_the_item(review: Revie
 
 def test_no_agent_and_no_script_asks_or_answers(review: Review) -> None:
     company, _campaign, item = review
-    asked = reviews.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
     catalog.ensure_builtin()
     _, secret = make.client(company.bot, "bot", auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:read"])
     agent = Browser(headers={"Authorization": f"Bearer {token('bot', secret, 'mandate:read')}"})
@@ -168,8 +170,8 @@ def test_the_database_keeps_each_question_as_it_was_asked_and_answered(
     ):
         with pytest.raises((DatabaseError, IntegrityError), match=why), transaction.atomic():
             _insert(item, by, of, answer)
-    asked = reviews.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
-    reviews.answer_question(asked.pk, by=company.otto, text="Sales.")
+    asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    questions.answer(asked.pk, by=company.otto, text="Sales.")
     for statement, why in (
         ("UPDATE governance_reviewquestion SET answer = 'x'", "answered once"),
         ("UPDATE governance_reviewquestion SET text = 'x'", "answered once"),
@@ -183,15 +185,15 @@ def test_the_database_keeps_each_question_as_it_was_asked_and_answered(
 
 def test_once_it_is_signed_off_nobody_answers_any_more(review: Review) -> None:
     company, campaign, item = review
-    asked = reviews.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     if worlds.waiting_for(campaign, company.sam):
         worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
-    assert list(inquiring.waiting_for(company.otto)) == [], "what is decided waits for no answer"
-    reviews.close(campaign.pk, by=company.ana, reason="It is over.")
-    sealing.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
-    with pytest.raises(sealing.BeingSealed):
-        reviews.answer_question(asked.pk, by=company.otto, text="Late.")
+    assert list(questions.waiting_for(company.otto)) == [], "what is decided waits for no answer"
+    close.close(campaign.pk, by=company.ana, reason="It is over.")
+    seal.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
+    with pytest.raises(seal.BeingSealed):
+        questions.answer(asked.pk, by=company.otto, text="Late.")
     with pytest.raises(DatabaseError, match="stays as it is"), transaction.atomic():
         ReviewQuestion.objects.filter(pk=asked.pk).update(answer="x", answered_at=clock.now())
     assert "nobody waits for an answer" in visits.text(visits.as_(company.otto).get(f"/review-questions/{asked.pk}/"))

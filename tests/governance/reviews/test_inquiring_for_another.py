@@ -10,11 +10,11 @@ from django.db import DatabaseError, IntegrityError, transaction
 from audit import clock, timeline
 from audit.actions import Action
 from entitlements.models import Person
-from governance import delegations, reviews
+from governance import delegations
 from governance.models import Campaign, Delegation, Notice, ReviewItem, ReviewQuestion
 from governance.notices import hearing
-from governance.reviews import inquiring
-from governance.reviews.pack import outcomes
+from governance.reviews.discussion import questions
+from governance.reviews.pack_tables import outcomes
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance.companies import Company
@@ -43,14 +43,14 @@ def leave(by: Person, to: Person) -> Delegation:
 
 def ask(review: Review) -> ReviewQuestion:
     company, _, item = review
-    return reviews.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    return questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
 
 
 def test_who_stands_in_answers_and_row_record_and_evidence_say_for_whom(review: Review) -> None:
     company, campaign, item = review
     asked = ask(review)
     leave(company.otto, company.mallory)
-    reviews.answer_question(asked.pk, by=company.mallory, text="For the sales desk.")
+    questions.answer(asked.pk, by=company.mallory, text="For the sales desk.")
     asked.refresh_from_db()
     assert (asked.answered_by, asked.in_place_of, asked.told_by) == (company.mallory, company.otto, company.mallory)
     event = timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED)
@@ -64,7 +64,7 @@ def test_who_stands_in_answers_and_row_record_and_evidence_say_for_whom(review: 
 def test_who_is_asked_answers_for_herself_and_what_was_answered_before_is_hers(review: Review) -> None:
     company, campaign, item = review
     asked = ask(review)
-    reviews.answer_question(asked.pk, by=company.otto, text="Sales.")
+    questions.answer(asked.pk, by=company.otto, text="Sales.")
     asked.refresh_from_db()
     assert (asked.answered_by, asked.in_place_of) == (company.otto, None)
     assert "in_place_of" not in timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED).detail
@@ -78,19 +78,19 @@ def test_who_is_asked_answers_for_herself_and_what_was_answered_before_is_hers(r
 def test_nobody_stands_in_before_after_or_for_another_nor_answers_what_they_asked(review: Review) -> None:
     company, _, _ = review
     asked = ask(review)
-    with pytest.raises(inquiring.NotAsked):
-        reviews.answer_question(asked.pk, by=company.mallory, text="x")
+    with pytest.raises(questions.NotAsked):
+        questions.answer(asked.pk, by=company.mallory, text="x")
     over = leave(company.otto, company.mallory)
     delegations.end(over.pk, by=company.otto, reason="I am back.")
     leave(company.sam, company.bob)
     for person in (company.mallory, company.bob):
-        with pytest.raises(inquiring.NotAsked):
-            reviews.answer_question(asked.pk, by=person, text="x")
-        assert list(inquiring.waiting_for(person)) == []
+        with pytest.raises(questions.NotAsked):
+            questions.answer(asked.pk, by=person, text="x")
+        assert list(questions.waiting_for(person)) == []
     leave(company.otto, company.sofia)
-    with pytest.raises(inquiring.NotAsked):
-        reviews.answer_question(asked.pk, by=company.sofia, text="I answer myself.")
-    assert list(inquiring.waiting_for(company.sofia)) == []
+    with pytest.raises(questions.NotAsked):
+        questions.answer(asked.pk, by=company.sofia, text="I answer myself.")
+    assert list(questions.waiting_for(company.sofia)) == []
 
 
 def test_a_second_account_of_whoever_asks_answers_in_no_place(review: Review) -> None:
@@ -100,9 +100,9 @@ def test_a_second_account_of_whoever_asks_answers_in_no_place(review: Review) ->
     Person.objects.filter(pk__in=[other.pk, company.sofia.pk]).update(email="sofia@company.example")
     other.refresh_from_db()
     leave(company.otto, other)
-    with pytest.raises(inquiring.NotAsked):
-        reviews.answer_question(asked.pk, by=other, text="x")
-    assert list(inquiring.waiting_for(other)) == []
+    with pytest.raises(questions.NotAsked):
+        questions.answer(asked.pk, by=other, text="x")
+    assert list(questions.waiting_for(other)) == []
 
 
 def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Review) -> None:
@@ -163,5 +163,5 @@ def test_the_database_takes_an_answer_only_of_who_is_asked_or_stands_in(review: 
     Person.objects.filter(pk=company.otto.pk).update(is_active=False, disabled_at=clock.now())
     with pytest.raises(DatabaseError, match="only an active person"), transaction.atomic():
         row.update(answer="x", answered_at=clock.now(), answered_by=company.mallory)
-    with pytest.raises(inquiring.NotAsked):
-        reviews.answer_question(asked.pk, by=company.mallory, text="x")
+    with pytest.raises(questions.NotAsked):
+        questions.answer(asked.pk, by=company.mallory, text="x")

@@ -12,14 +12,18 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import people, serving
 from entitlements.models import Entitlement, Grant, Tool
-from governance import reviews
 from governance.models import (
     NoAnswer,
     ReviewDecision,
     ReviewItem,
 )
-from governance.reviews import Answer, Manner
-from governance.reviews.errors import BadAnswer, BadManner, BadScope, ConflictOfInterest
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.decisions import recall, submission
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import BadAnswer, BadManner, BadScope, ConflictOfInterest
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.reviewers import assignment
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -44,7 +48,7 @@ def test_findings_takes_in_what_has_one_and_asks_the_owner_of_the_system(tmp_pat
     assert list(item.population.values_list("grant", flat=True)) == [found.pk]
     assert worlds.live(item).reviewer == company.sam
     assert remove(campaign, company.sam, item).state == "verified"
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     assert ties_out(campaign, tmp_path)
     clean.refresh_from_db()
     assert clean.state == Grant.State.ACTIVE
@@ -88,7 +92,7 @@ def test_whom_an_agent_acts_for_never_keeps_that_alone(shared: tuple[Company, Gr
     item = of(campaign, "research-bot:clock:alice")
     worlds.answer(campaign, company.alice, [(item, KEEP)])
     with pytest.raises(ConflictOfInterest):
-        reviews.reassign(item.pk, company.alice, by=company.ana, reason="She knows best.")
+        assignment.reassign(item.pk, company.alice, by=company.ana, reason="She knows best.")
     with refused("their own"):
         decide(item, company.alice, stage=2)
     with refused("each of its stages"), transaction.atomic():
@@ -107,7 +111,7 @@ def test_who_no_longer_wants_it_leaves_a_shared_grant_and_the_others_go_on(share
     assert [each.person for each in grant.subjects.select_related("person")] == [company.bob]
     grant.refresh_from_db()
     assert grant.state == Grant.State.ACTIVE
-    reviews.recall(item.pk, by=company.alice)
+    recall.recall(item.pk, by=company.alice)
     assert set(grant.subjects.values_list("person", flat=True)) == {company.alice.pk, company.bob.pk}
 
 
@@ -121,7 +125,7 @@ def test_a_removed_delegation_is_final_proven_and_ties_out(
         assert remove(campaign, company.alice, of(campaign, key)).state == "verified"
     remove(campaign, company.bob, of(campaign, "research-bot:clock:bob"))
     worlds.let_it_be_final(monkeypatch)
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     alone.refresh_from_db()
     assert alone.state == Grant.State.REVOKED
     assert ties_out(campaign, tmp_path)
@@ -137,7 +141,7 @@ def test_a_delegation_has_no_parts_and_no_earlier_end(shared: tuple[Company, Gra
         Answer("certify", valid_until=clock.now() + worlds.MONTH),
     ):
         with pytest.raises(BadAnswer):
-            reviews.save_draft(item.pk, said, by=company.alice, rev=0)
+            submission.save_draft(item.pk, said, by=company.alice, rev=0)
     with refused("kept or removed as it is"):
         decide(item, company.alice, verb="reduce", limits={str(line.pk): {}}, reason_code="unused")
 
@@ -151,20 +155,20 @@ def test_silence_about_one_person_stops_it_for_her_alone_and_a_second_person_res
     for _ in range(9):
         make.grant(make.agent(), worlds.low(company), lasts=2 * worlds.MONTH)
     first = begin(company, "ownership")
-    reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
     campaign = begin(company, "delegation")
     item = of(campaign, "research-bot:clock:alice")
     remove(campaign, company.bob, of(campaign, "research-bot:clock:bob"), REMOVE)
-    reviews.recall(of(campaign, "research-bot:clock:bob").pk, by=company.bob)
+    recall.recall(of(campaign, "research-bot:clock:bob").pk, by=company.bob)
     later = clock.now() + timedelta(days=20)
     monkeypatch.setattr(clock, "now", lambda: later)
-    reviews.apply_due()
+    deadlines.apply_due()
     done = NoAnswer.objects.get(item=item)
     assert done.did == "suspend"
     assert not grant.subjects.filter(person=company.alice).exists()
     with pytest.raises(ConflictOfInterest):
-        reviews.restore(item.pk, by=company.alice, reason="I want it.")
-    reviews.restore(item.pk, by=company.resa, reason="She was on leave.")
+        restore.restore(item.pk, by=company.alice, reason="I want it.")
+    restore.restore(item.pk, by=company.resa, reason="She was on leave.")
     assert grant.subjects.filter(person=company.alice).exists()
 
 
@@ -188,7 +192,7 @@ def test_keeping_some_of_an_entitlement_drops_the_others_from_it_and_from_what_i
     assert worlds.live(item).reviewer in (company.resa, company.rob)
     worlds.answer(campaign, company.named(str(worlds.live(item).reviewer)), [(item, KEEP)])
     worlds.let_it_be_final(monkeypatch)
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     assert ties_out(campaign, tmp_path)
 
 
@@ -199,7 +203,7 @@ def test_an_entitlement_is_whole_again_when_the_answer_is_taken_back() -> None:
     item = of(campaign, "clock:use")
     kept = tuple(item.lines.filter(tool__name="now").values_list("pk", flat=True))
     remove(campaign, company.sam, item, Answer("reduce", "unused", kept=kept))
-    reviews.recall(item.pk, by=company.sam)
+    recall.recall(item.pk, by=company.sam)
     assert (company.use.lines.count(), grant.lines.count()) == (4, 4)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from governance import reviews
 from governance.models import PopulationRow
-from governance.reviews.pack import contents
+from governance.reviews.campaigns import pause
+from governance.reviews.pack_tables import contents
+from governance.reviews.staging import launch
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -19,8 +20,8 @@ def test_what_never_began_or_was_cancelled_covers_no_late_arrival() -> None:
     make.grant(company.bot, worlds.low(company), people=[company.alice])
     campaign = worlds.campaign(company)
     late = make.grant(make.agent("late-bot", sponsor=company.sofia), company.use, people=[company.bob])
-    reviews.stage_now(worlds.campaign(company, start=False, slug="draft").pk, by=company.ana)
-    reviews.cancel(worlds.campaign(company, slug="over").pk, by=company.ana, reason="It was a mistake.")
+    launch.stage_now(worlds.campaign(company, start=False, slug="draft").pk, by=company.ana)
+    pause.cancel(worlds.campaign(company, slug="over").pk, by=company.ana, reason="It was a mistake.")
     assert PopulationRow.objects.filter(grant=late.pk).count() == 2
     (row,) = contents.TABLES["03_late_arrivals"].rows(campaign)
     assert (row["grant"], row["covered_by"]) == (str(late.pk), "")

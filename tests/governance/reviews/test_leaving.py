@@ -10,9 +10,11 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements import grants
 from entitlements.models import Grant, Person
-from governance import reviews
 from governance.models import Campaign, Remediation, ReviewItem
-from governance.reviews.errors import NothingLeft, StoppedByReview
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.decisions import recall
+from governance.reviews.items.errors import NothingLeft, StoppedByReview
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -77,11 +79,11 @@ def test_who_has_left_for_good_is_neither_opened_again_nor_asked_about(monkeypat
     take(first, company, "alice")
     worlds.let_it_be_final(monkeypatch)
     with pytest.raises(NothingLeft):
-        reviews.reopen(about(first, "alice").pk, by=company.ana, reason="Look again.")
+        recall.reopen(about(first, "alice").pk, by=company.ana, reason="Look again.")
 
     Campaign.objects.filter(pk=second.pk).update(deadline_held={"why": []}, deadline_released_at=clock.now())
     later(monkeypatch, timedelta(days=20))
-    reviews.apply_due()
+    deadlines.apply_due()
 
     assert about(second, "alice").state == "superseded"
     assert about(second, "bob").state == "no_response"
@@ -97,7 +99,7 @@ def test_who_may_still_come_back_is_still_asked_about(monkeypatch: pytest.Monkey
     later(monkeypatch, timedelta(days=5))
     Campaign.objects.filter(pk=first.pk).update(due_at=clock.now() + timedelta(days=9))
     take(first, company, "alice")
-    reviews.apply_due()
+    deadlines.apply_due()
     assert about(second, "alice").state == "no_response"
 
 
@@ -109,12 +111,12 @@ def test_what_one_review_takes_stays_taken_when_another_gives_it_back() -> None:
     take(first, company, "alice")
     take(second, company, "alice")
 
-    reviews.recall(about(first, "alice").pk, by=company.alice)
+    recall.recall(about(first, "alice").pk, by=company.alice)
 
     assert served(grant) == ("active", ["bob"])
     said = timeline.of("item", about(first, "alice").pk).filter(action=Action.REVIEW_RECALLED).get()
     assert said.detail["still_suspended"] == [str(grant.pk)]
-    reviews.recall(about(second, "alice").pk, by=company.alice)
+    recall.recall(about(second, "alice").pk, by=company.alice)
     assert served(grant) == ("active", ["alice", "bob"])
 
 
@@ -125,7 +127,7 @@ def test_who_comes_back_after_the_last_one_left_is_alone_and_stays(monkeypatch: 
     take(campaign, company, "bob")
     assert served(grant) == ("suspended", ["bob"])
 
-    reviews.recall(about(campaign, "alice").pk, by=company.alice)
+    recall.recall(about(campaign, "alice").pk, by=company.alice)
 
     assert served(grant) == ("active", ["alice"])
     worlds.let_it_be_final(monkeypatch)
@@ -140,9 +142,9 @@ def test_both_may_come_back_in_any_order(order: tuple[str, str]) -> None:
     take(campaign, company, "alice")
     take(campaign, company, "bob")
     first, second = order
-    reviews.recall(about(campaign, first).pk, by=company.named(first))
+    recall.recall(about(campaign, first).pk, by=company.named(first))
     assert served(grant) == ("active", [first])
-    reviews.recall(about(campaign, second).pk, by=company.named(second))
+    recall.recall(about(campaign, second).pk, by=company.named(second))
     assert served(grant) == ("active", ["alice", "bob"])
 
 
@@ -153,10 +155,10 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Grant, Campaign]:
     for _ in range(9):
         make.grant(make.agent(), worlds.low(company), lasts=2 * worlds.MONTH)
     first = begin(company, "ownership")
-    reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
     campaign = begin(company, "delegation")
     later(monkeypatch, timedelta(days=20))
-    reviews.apply_due()
+    deadlines.apply_due()
     assert served(grant) == ("suspended", ["bob"])
     return company, grant, campaign
 
@@ -165,11 +167,11 @@ def test_who_is_restored_has_access_and_keeps_it_when_the_other_loses_it_for_goo
     silent: tuple[Company, Grant, Campaign], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company, grant, campaign = silent
-    reviews.restore(about(campaign, "alice").pk, by=company.resa, reason="She was on leave.")
+    restore.restore(about(campaign, "alice").pk, by=company.resa, reason="She was on leave.")
     assert served(grant) == ("active", ["alice"])
 
     later(monkeypatch, timedelta(days=15))
-    assert reviews.revoke_due() == 1
+    assert deadlines.revoke_due() == 1
 
     assert served(grant) == ("active", ["alice"])
 
@@ -179,7 +181,7 @@ def test_the_last_one_is_restored_to_a_grant_that_serves_another_again(
 ) -> None:
     company, grant, campaign = silent
     for login in ("alice", "bob"):
-        reviews.restore(about(campaign, login).pk, by=company.resa, reason="They were on leave.")
+        restore.restore(about(campaign, login).pk, by=company.resa, reason="They were on leave.")
     assert served(grant) == ("active", ["alice", "bob"])
     grants.suspend(grant.pk, by=company.ana.principal, reason="odd")
     assert grants.restore(grant.pk, by=company.rob.principal, reason="fine").state == "active", "no review holds it"
@@ -193,7 +195,7 @@ def test_who_is_restored_to_a_grant_that_somebody_stopped_too_waits_for_them_and
     with pytest.raises(StoppedByReview):
         grants.restore(grant.pk, by=company.rob.principal, reason="fine")
 
-    reviews.restore(about(campaign, "alice").pk, by=company.resa, reason="She was on leave.")
+    restore.restore(about(campaign, "alice").pk, by=company.resa, reason="She was on leave.")
 
     assert served(grant) == ("suspended", ["alice"])
     said = timeline.of("item", about(campaign, "alice").pk).filter(action=Action.REVIEW_ACCESS_RESTORED).get()
@@ -204,13 +206,13 @@ def test_who_is_restored_to_a_grant_that_somebody_stopped_too_waits_for_them_and
 def test_a_person_leaves_a_grant_that_somebody_had_stopped_before(monkeypatch: pytest.MonkeyPatch) -> None:
     company, grant = serving("alice", "bob")
     first = begin(company, "ownership")
-    reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
     campaign = begin(company, "delegation")
     worlds.answer(campaign, company.bob, [(about(campaign, "bob"), worlds.KEEP)])
     worlds.answer(campaign, company.sofia, [(about(campaign, "bob"), worlds.KEEP)])
     grants.suspend(grant.pk, by=company.ana.principal, reason="odd")
     later(monkeypatch, timedelta(days=20))
-    reviews.apply_due()
+    deadlines.apply_due()
     grants.restore(grant.pk, by=company.rob.principal, reason="fine")
     assert served(grant) == ("active", ["bob"])
 
@@ -226,7 +228,7 @@ def test_as_many_people_as_there_are_leave_grants_that_serve_the_same_one_then()
     left = Grant.objects.filter(entitlement=low).values_list("subjects__person__login", "state")
     assert list(left) == [("bob", "active")] * 3
     for name in names:
-        reviews.recall(about(campaign, name).pk, by=company.named(name))
+        recall.recall(about(campaign, name).pk, by=company.named(name))
     held = Grant.objects.filter(entitlement=low, subjects__person__login__in=names)
     assert held.count() == len(names)
 
@@ -240,14 +242,14 @@ def test_who_is_restored_comes_back_to_what_has_not_ended(monkeypatch: pytest.Mo
         lasts=2 * worlds.MONTH,
     )
     first = begin(company, "ownership")
-    reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
     campaign = begin(company, "delegation")
     Campaign.objects.filter(pk=campaign.pk).update(deadline_held={"why": []}, deadline_released_at=clock.now())
     later(monkeypatch, timedelta(days=20))
-    reviews.apply_due()
+    deadlines.apply_due()
     grants.revoke(other.pk, by=company.ana.principal, reason="No longer needed.")
 
-    assert reviews.restore(about(campaign, "alice").pk, by=company.resa, reason="She was on leave.") == []
+    assert restore.restore(about(campaign, "alice").pk, by=company.resa, reason="She was on leave.") == []
 
     assert served(grant) == ("active", ["alice"])
     assert served(other)[0] == "revoked"

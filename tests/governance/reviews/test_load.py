@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from entitlements import people
-from governance import reviews
 from governance.models import Campaign, ReviewItem
+from governance.reviews.reviewers import assignment
+from governance.reviews.staging import launch
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -23,7 +24,7 @@ def test_nobody_gets_more_than_the_cap_and_the_trace_says_so(company: Company) -
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     draft = worlds.campaign(company, start=False)
     Campaign.objects.filter(pk=draft.pk).update(load_cap=1)
-    reviews.activate(draft.pk, by=company.ana)
+    launch.activate(draft.pk, by=company.ana)
     worst, mild = (worlds.live(each) for each in ReviewItem.objects.order_by("number"))
     assert (worst.reviewer, mild.reviewer) == (company.sofia, company.sam)
     assert mild.resolution["skipped"] == [{"who": "sofia", "why": "has_enough_to_review"}]
@@ -35,7 +36,7 @@ def test_the_cap_holds_at_the_second_stage_too_and_for_who_takes_a_place(company
         make.grant(make.agent(name, sponsor=company.sofia, owner=company.otto), company.use, people=[company.alice])
     draft = worlds.campaign(company, start=False)
     Campaign.objects.filter(pk=draft.pk).update(load_cap=2)
-    campaign = reviews.activate(draft.pk, by=company.ana)
+    campaign = launch.activate(draft.pk, by=company.ana)
     hers, his = (worlds.waiting_for(campaign, who) for who in (company.sofia, company.sam))
     assert (len(hers), len(his)) == (2, 1)
 
@@ -45,7 +46,7 @@ def test_the_cap_holds_at_the_second_stage_too_and_for_who_takes_a_place(company
     assert (one.stage, one.reviewer, other.reviewer) == (2, company.sam, company.resa)
     assert {"who": "sam", "why": "has_enough_to_review"} in other.resolution["skipped"]
     people.disable(company.sam, by=company.resa.principal, reason="He has left.")
-    reviews.reassign_leavers()
+    assignment.reassign_leavers()
     left = worlds.live(his[0].item)
     assert left.reviewer is None
     assert {"who": "sofia", "why": "has_enough_to_review"} in left.resolution["skipped"]

@@ -11,11 +11,16 @@ import pytest
 from audit import clock
 from entitlements import people
 from entitlements.models import Grant, Revocation
-from governance import reviews, tasks
-from governance.console.queries import plotting
+from governance import tasks
 from governance.models import Campaign, Remediation, UsageDay
-from governance.reviews import Answer, measuring
-from governance.reviews.measuring import Measures
+from governance.reviews.items.answer import Answer
+from governance.reviews.population import campaigns
+from governance.reviews.quality import measures
+from governance.reviews.quality.measures import Measures
+from governance.reviews.remediation import remediation
+from governance.reviews.reports.queries import plots as plots_queries
+from governance.reviews.reviewers import assignment
+from governance.reviews.staging import launch
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance.companies import Company
@@ -46,11 +51,11 @@ def test_items_are_in_time_late_passed_on_and_nobodys(review: tuple[Company, Cam
     assert (before.due, before.in_time_percent, before.items) == (0, None, 3)
 
     worlds.answer(campaign, company.sofia, [(campaign.items.get(agent__slug="one"), worlds.KEEP)])
-    reviews.reassign(campaign.items.get(agent__slug="two").pk, company.resa, by=company.ana, reason="She knows it.")
+    assignment.reassign(campaign.items.get(agent__slug="two").pk, company.resa, by=company.ana, reason="She knows it.")
     assert (Measures.of(campaign).in_time_percent, Measures.of(campaign).handed) == (100, 1)
     people.disable(company.sam, by=company.resa.principal, reason="He has left.")
     people.disable(company.sofia, by=company.resa.principal, reason="She has left.")
-    reviews.reassign_leavers()
+    assignment.reassign_leavers()
     assert Measures.of(campaign).nobodys == 1
 
     at(timedelta(days=15))
@@ -66,7 +71,7 @@ def test_what_is_removed_is_proven_and_what_is_given_again_within_thirty_days_is
     gone = [campaign.items.get(agent__slug=name) for name in ("one", "two")]
     worlds.answer(campaign, company.sofia, [(each, worlds.REMOVE) for each in gone])
     for cut in Remediation.objects.all():
-        reviews.prove(cut.pk)
+        remediation.prove(cut.pk)
     at(timedelta(days=3))
     offer = Grant.objects.get(agent=gone[0].agent).entitlement
     make.grant(gone[0].agent, offer)  # for nobody, and for others: that is no regret
@@ -121,9 +126,9 @@ def test_what_is_left_out_is_no_part_of_what_was_granted_and_used() -> None:
     make.grant(make.agent("out", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     out = {"where": {"field": "agent.slug", "op": "eq", "value": "out"}, "reason": "It goes next week."}
     due, scope = clock.now() + timedelta(days=9), {"exclude": [out]}
-    made = reviews.make("q4", name="Q4", due_at=due, scope=scope, by=company.ana)
-    campaign = reviews.activate(made.pk, by=company.ana)
-    heat = plotting.heat(campaign)
+    made = campaigns.make("q4", name="Q4", due_at=due, scope=scope, by=company.ana)
+    campaign = launch.activate(made.pk, by=company.ana)
+    heat = plots_queries.heat(campaign)
     assert heat is not None
     assert (Measures.of(campaign).lines, Measures.of(campaign).lines_left) == (heat.granted, heat.granted) == (4, 4)
 
@@ -142,7 +147,7 @@ def test_the_page_says_it_and_of_many_items_what_a_worker_counted(
     said = api.of(company.ana).get("/api/v1/campaigns/q4/measures").json()
     assert (said["counts"]["removed"], said["in_time_percent"], said["as_of"]) == (1, 100, None)
     assert api.of(company.sofia).get("/api/v1/campaigns/q4/measures").status_code == 403
-    monkeypatch.setattr(measuring, "MANY", 1)
+    monkeypatch.setattr(measures, "MANY", 1)
     assert api.of(company.ana).get("/api/v1/campaigns/q4/measures").status_code == 404
     assert "How it went" not in visits.text(ana.get("/reviews/q4/"))
     tasks.count_figures()

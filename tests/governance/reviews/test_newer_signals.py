@@ -15,10 +15,11 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Grant, Tool
-from governance import reviews, tasks
+from governance import tasks
 from governance.models import Campaign, NewerSignal, ReviewDecision, ReviewItem, SignalRun, Suggestion, UsageDay
-from governance.reviews import newer
-from governance.reviews.pack import contents
+from governance.reviews.campaigns import pause
+from governance.reviews.newer_signals import newer_signals
+from governance.reviews.pack_tables import contents
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -82,7 +83,7 @@ def test_a_sponsor_who_left_and_calls_that_came_are_newer_and_the_frozen_suggest
     told = NewerSignal.objects.get()
     names = set(told.item.lines.filter(pk__in=told.kept).values_list("tool__name", flat=True))
     assert (told.verdict, names, told.stands) == ("reduce", {"now", "convert"}, True)
-    assert [each["signal"] for each in newer.unlike(told.reasons, frozen["reasons"])] == ["F1"]
+    assert [each["signal"] for each in newer_signals.unlike(told.reasons, frozen["reasons"])] == ["F1"]
     assert Suggestion.objects.values().get() == frozen
     (event,) = timeline.of("campaign", campaign.slug).filter(action=Action.CAMPAIGN_SIGNALS_RENEWED)
     assert event.detail == {"items": 1, "newer": 1}
@@ -121,17 +122,17 @@ def test_what_was_newer_is_not_any_more_and_an_answer_keeps_the_frozen_version(
 
 def test_only_what_is_open_and_under_way_is_weighed_again(begun: tuple[Company, Campaign, Grant], at: Move) -> None:
     company, campaign, _ = begun
-    reviews.pause(campaign.pk, by=company.ana, reason="Holidays.")
+    pause.pause(campaign.pk, by=company.ana, reason="Holidays.")
     tomorrow(at)
     people.disable(company.sofia, by=SYSTEM, reason="left")
-    assert newer.due() == []
-    newer.weigh_again(campaign.pk)
+    assert newer_signals.due() == []
+    newer_signals.weigh_again(campaign.pk)
     assert not SignalRun.objects.exists()
     item = worlds.item(campaign)
     row = {"item": item, "verdict": "keep", "score": 0, "version": "x", "seen_at": clock.now()}
     with pytest.raises(DatabaseError, match="waits for an answer"), transaction.atomic():
         NewerSignal.objects.create(**row)
-    reviews.resume(campaign.pk, by=company.ana)
+    pause.resume(campaign.pk, by=company.ana)
     made = NewerSignal.objects.create(**row)
     ReviewItem.objects.filter(pk=item.pk).update(state="superseded")
     with pytest.raises(DatabaseError, match="waits for an answer"), transaction.atomic():
@@ -150,20 +151,20 @@ def test_a_worker_goes_on_where_the_last_one_came_to_and_asks_no_more_for_more_i
     second = worlds.campaign(company, slug="late")
     tomorrow(at)
     people.disable(company.mona, by=SYSTEM, reason="left")
-    monkeypatch.setattr(newer, "ITEMS", 2)
-    peers = newer._step(second.pk, None)
+    monkeypatch.setattr(newer_signals, "ITEMS", 2)
+    peers = newer_signals._step(second.pk, None)
     run = SignalRun.objects.get(campaign=second)
     assert (run.upto, run.looked, run.done_at) == (2, 2, None), "a worker was killed here"
     with CaptureQueriesContext(connection) as two:
-        newer._step(second.pk, peers)
-    assert second.pk in newer.due()
-    newer.weigh_again(second.pk)
+        newer_signals._step(second.pk, peers)
+    assert second.pk in newer_signals.due()
+    newer_signals.weigh_again(second.pk)
     run = SignalRun.objects.get(campaign=second)
     assert (run.looked, run.newer, run.done_at is not None) == (4, 3, True)
     tomorrow(at)
-    monkeypatch.setattr(newer, "ITEMS", 4)
+    monkeypatch.setattr(newer_signals, "ITEMS", 4)
     with CaptureQueriesContext(connection) as four:
-        newer._step(second.pk, peers)
+        newer_signals._step(second.pk, peers)
     assert len(four) <= len(two) + 1, "as many statements for more items"
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from audit.actions import Action
 from audit.models import Event
-from governance import reviews
 from governance.models import Notice
 from governance.notices import hearing
-from governance.reviews.errors import NobodyToRemind, NotUnderWay
+from governance.reviews.deadlines import nudge
+from governance.reviews.items.errors import NobodyToRemind, NotUnderWay
+from governance.reviews.staging import launch
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -46,12 +47,12 @@ def test_whoever_has_items_left_is_reminded_once_a_day_and_whoever_has_answered_
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sam, [(worlds.item(campaign, other), worlds.KEEP)])
 
-    assert reviews.remind(campaign.pk, by=company.ana) == 1
-    reviews.remind(campaign.pk, by=company.ana)
+    assert nudge.remind(campaign.pk, by=company.ana) == 1
+    nudge.remind(campaign.pk, by=company.ana)
     _heard()
     assert _told() == ["sofia"]
     at(timedelta(days=1))
-    reviews.remind(campaign.pk, by=company.ana)
+    nudge.remind(campaign.pk, by=company.ana)
     _heard()
     assert _told() == ["sofia", "sofia"]
 
@@ -60,11 +61,11 @@ def test_nobody_is_reminded_of_a_review_that_is_not_under_way_or_has_nothing_lef
     _grant = worlds.granted(company)
     campaign = worlds.campaign(company, start=False)
     with pytest.raises(NotUnderWay):
-        reviews.remind(campaign.pk, by=company.ana)
-    reviews.activate(campaign.pk, by=company.ana)
+        nudge.remind(campaign.pk, by=company.ana)
+    launch.activate(campaign.pk, by=company.ana)
     campaign.items.update(state="superseded")
     with pytest.raises(NobodyToRemind):
-        reviews.remind(campaign.pk, by=company.ana)
+        nudge.remind(campaign.pk, by=company.ana)
 
 
 def test_an_analyst_reminds_and_pauses_from_home_and_nobody_else_finds_the_buttons(company: Company) -> None:

@@ -7,10 +7,10 @@ import pytest
 from audit.context import SYSTEM
 from entitlements import grants
 from entitlements.models import Grant
-from governance import reviews
 from governance.models import Assignment, Campaign, ReviewItem
-from governance.reviews import ending
-from governance.reviews.errors import TooLateToRecall
+from governance.reviews.deadlines import undecided
+from governance.reviews.decisions import recall, submission
+from governance.reviews.items.errors import TooLateToRecall
 from tests import shared
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -38,12 +38,12 @@ def test_an_answer_to_what_got_an_outcome_by_itself_is_not_taken_back(
     assert "/recall/" in visits.text(sofia.get("/reviews/q4/work/?view=answered", secure=True))
     if over == "superseded":
         grants.revoke(Grant.objects.get().pk, by=company.resa.principal, reason="The project is over.")
-        ending.supersede(campaign)
+        undecided.supersede(campaign)
     else:
-        ending.leave_unanswered(campaign, by=SYSTEM, reason="Nobody answered.")
+        undecided.leave_unanswered(campaign, by=SYSTEM, reason="Nobody answered.")
 
     with pytest.raises(TooLateToRecall):
-        reviews.recall(item.pk, by=company.sofia)
+        recall.recall(item.pk, by=company.sofia)
 
     item.refresh_from_db()
     assert item.state == over
@@ -53,8 +53,8 @@ def test_an_answer_to_what_got_an_outcome_by_itself_is_not_taken_back(
 
 def test_a_draft_about_what_is_over_is_nobodys_to_submit(review: tuple[Company, Campaign, ReviewItem]) -> None:
     company, campaign, item = review
-    reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+    submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
     ReviewItem.objects.update(state=ReviewItem.State.NO_RESPONSE)  # as an answer taken back too late once left it
 
-    assert not reviews.drafts_of(campaign, company.sofia).exists()
+    assert not submission.drafts_of(campaign, company.sofia).exists()
     assert visits.as_(company.sofia).get("/reviews/q4/submit/", secure=True).status_code == 200

@@ -12,14 +12,17 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import agents, people, roles
 from entitlements.models import Agent, ApiToken, Client, Role
-from governance import reviews
 from governance.models import (
     NoAnswer,
     OfficeProposal,
     ReviewDecision,
 )
-from governance.reviews import Answer
-from governance.reviews.errors import ConflictOfInterest, TooLateToRecall
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines
+from governance.reviews.decisions import recall, submission
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import ConflictOfInterest, TooLateToRecall
+from governance.reviews.reviewers import assignment
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -48,7 +51,7 @@ def test_a_sponsor_is_asked_about_her_agent_and_removing_it_retires_it(
     worlds.let_it_be_final(monkeypatch)
     company.bot.refresh_from_db()
     assert company.bot.status == "retired"
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     assert ties_out(campaign, tmp_path)
 
 
@@ -82,7 +85,7 @@ def test_a_removed_agent_works_again_when_the_answer_is_taken_back(company: Comp
     campaign = begin(company, "ownership")
     item = of(campaign, "research-bot")
     remove(campaign, company.sofia, item)
-    reviews.recall(item.pk, by=company.sofia)
+    recall.recall(item.pk, by=company.sofia)
     company.bot.refresh_from_db()
     assert company.bot.status == "active"
 
@@ -99,7 +102,7 @@ def test_an_agent_that_is_not_hers_gets_an_heir_asked_and_the_next_in_the_chain(
 def test_the_technical_owner_does_not_keep_the_agent(company: Company) -> None:
     item = of(begin(company, "ownership"), "research-bot")
     with pytest.raises(ConflictOfInterest):
-        reviews.reassign(item.pk, company.otto, by=company.ana, reason="He runs it.")
+        assignment.reassign(item.pk, company.otto, by=company.ana, reason="He runs it.")
     with refused("technical owner"):
         decide(item, company.otto)
 
@@ -107,7 +110,7 @@ def test_the_technical_owner_does_not_keep_the_agent(company: Company) -> None:
 def test_an_agent_that_was_retired_meanwhile_is_no_longer_asked_about(company: Company) -> None:
     campaign = begin(company, "ownership")
     agents.retire(company.bot, by=SYSTEM, reason="gone")
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.", without_answer=True)
+    close.close(campaign.pk, by=company.ana, reason="All is answered.", without_answer=True)
     assert of(campaign, "research-bot").state == "superseded"
 
 
@@ -129,7 +132,7 @@ def test_the_owner_of_a_secret_is_asked_first_and_the_token_endpoint_refuses_it_
     assert cut.state == "verified"
     assert authenticates("research-bot-ci", secret) == (401, "client_disabled")
     worlds.let_it_be_final(monkeypatch)
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     assert ties_out(campaign, tmp_path)
 
 
@@ -151,7 +154,7 @@ def test_a_client_works_again_when_the_answer_is_taken_back(company: Company) ->
     campaign = begin(company, "credential")
     item = of(campaign, "research-bot-ci")
     remove(campaign, company.otto, item)
-    reviews.recall(item.pk, by=company.otto)
+    recall.recall(item.pk, by=company.otto)
     client.refresh_from_db()
     assert client.status == Client.Status.ACTIVE
 
@@ -166,8 +169,8 @@ def test_a_personal_token_that_its_owner_removes_opens_nothing_and_cannot_be_tak
     assert remove(campaign, company.alice, item).state == "verified"
     assert Browser().get("/api/v1/agents", headers={"Authorization": f"Bearer {token}"}).status_code == 401
     with pytest.raises(TooLateToRecall):
-        reviews.recall(item.pk, by=company.alice)
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+        recall.recall(item.pk, by=company.alice)
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     assert ties_out(campaign, tmp_path)
 
 
@@ -182,7 +185,7 @@ def test_a_role_is_asked_of_the_manager_and_opens_nothing_once_removed(company: 
     assert worlds.live(item).reviewer == company.mona
     assert remove(campaign, company.mona, item).state == "verified"
     assert not company.mallory.has_role(Role.ANALYST)
-    reviews.close(campaign.pk, by=company.ana, reason="The others are a rehearsal.", without_answer=True)
+    close.close(campaign.pk, by=company.ana, reason="The others are a rehearsal.", without_answer=True)
     assert ties_out(campaign, tmp_path)
 
 
@@ -190,7 +193,7 @@ def test_nobody_certifies_their_own_role(company: Company) -> None:
     item = of(begin(company, "console_access"), "resa:security")
     assert worlds.live(item).reviewer == company.rob
     with pytest.raises(ConflictOfInterest):
-        reviews.reassign(item.pk, company.resa, by=company.ana, reason="She knows best.")
+        assignment.reassign(item.pk, company.resa, by=company.ana, reason="She knows best.")
     with refused("their own"):
         decide(item, company.resa)
 
@@ -201,14 +204,14 @@ def test_the_last_platform_admin_keeps_the_role_whatever_is_answered_and_silence
 ) -> None:
     admin = make.person("ada", roles=[Role.ADMIN])
     first = begin(company, "ownership")
-    reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
     campaign = begin(company, "console_access")
     item = of(campaign, "ada:admin")
-    reviews.save_draft(item.pk, REMOVE, by=company.named(str(worlds.live(item).reviewer)), rev=0)
+    submission.save_draft(item.pk, REMOVE, by=company.named(str(worlds.live(item).reviewer)), rev=0)
     with pytest.raises(roles.LastAdmin):
-        reviews.submit(campaign.pk, by=company.named(str(worlds.live(item).reviewer)), via=ReviewDecision.Via.UI)
+        submission.submit(campaign.pk, by=company.named(str(worlds.live(item).reviewer)), via=ReviewDecision.Via.UI)
     later = clock.now() + timedelta(days=20)
     monkeypatch.setattr(clock, "now", lambda: later)
-    reviews.apply_due()
+    deadlines.apply_due()
     assert admin.has_role(Role.ADMIN)
     assert set(NoAnswer.objects.filter(item__campaign=campaign).values_list("did", flat=True)) == {"keep_flagged"}

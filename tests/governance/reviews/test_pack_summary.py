@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PageObject, PdfReader, mult
 
-from governance.reviews.pack import describing, summary
+from governance.reviews.pack import description, summary
 from tests.architecture import tree
 
 RUNS = '#read("/etc/passwd") #{1 + 1} *x* _y_ $ x^2 $ <label> @ref `code` = head -- ... \\u{41} // c /* d */ [x]'
@@ -276,6 +276,6 @@ def test_the_program_that_a_pack_names_is_another_when_anything_of_it_is(name: s
     file = tmp_path / "governance" / name
     file.parent.mkdir()
     file.write_text("one")
-    before = describing.source_sha256(tmp_path)
+    before = description.source_sha256(tmp_path)
     file.write_text("two")
-    assert describing.source_sha256(tmp_path) != before
+    assert description.source_sha256(tmp_path) != before

@@ -13,7 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from python_calamine import CalamineWorkbook
 
-from governance.reviews.pack import building, verify, workbook
+from governance.reviews.pack import build, workbook
+from governance.reviews.pack_check import verify
 
 MADE = datetime(2026, 11, 27, 12, tzinfo=UTC)
 ROWS: list[dict[str, Any]] = [
@@ -42,7 +43,7 @@ TOLD: list[list[object]] = [
 
 
 def _written(folder: Path, **tables: list[dict[str, Any]]) -> CalamineWorkbook:
-    counts = {name: building._write(folder, name, rows) for name, rows in tables.items()}
+    counts = {name: build._write(folder, name, rows) for name, rows in tables.items()}
     workbook.write(folder, counts | {"events_without_csv": 3}, MADE)
     return CalamineWorkbook.from_path(folder / workbook.NAME)
 

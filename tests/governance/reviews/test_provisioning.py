@@ -9,12 +9,14 @@ from django.db import DatabaseError, transaction
 
 from audit import clock
 from entitlements.models import Grant, Person
-from governance import approvals, delegations, reviews
+from governance import approvals, delegations
 from governance.models import Approval, Campaign, ReviewDecision, ReviewItem
-from governance.reviews import claiming
-from governance.reviews.campaigns import Manner
-from governance.reviews.errors import ConflictOfInterest
-from governance.reviews.pack import tables
+from governance.reviews.items.errors import ConflictOfInterest
+from governance.reviews.pack_tables import tables
+from governance.reviews.population import campaigns
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.reviewers import assignment, claim
+from governance.reviews.staging import launch
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -43,8 +45,8 @@ def given_by_sam(company: Company, *, by: Person | None = None) -> Grant:
 
 def begun(company: Company, manner: Manner = OWNERS) -> tuple[Campaign, ReviewItem]:
     due = clock.now() + timedelta(days=14)
-    made = reviews.make("q4", name="Fourth quarter", due_at=due, manner=manner, by=company.ana)
-    campaign = reviews.activate(made.pk, by=company.ana, acknowledged=True)
+    made = campaigns.make("q4", name="Fourth quarter", due_at=due, manner=manner, by=company.ana)
+    campaign = launch.activate(made.pk, by=company.ana, acknowledged=True)
     return campaign, worlds.item(campaign)
 
 
@@ -132,10 +134,10 @@ def test_nobody_names_him_by_hand_and_he_claims_nothing(company: Company) -> Non
     given_by_sam(company)
     _, item = begun(company)
     with pytest.raises(ConflictOfInterest) as refused:
-        reviews.reassign(item.pk, company.sam, by=company.ana, reason="He knows it.")
+        assignment.reassign(item.pk, company.sam, by=company.ana, reason="He knows it.")
     assert refused.value.detail["why"] == "gave_it_at_their_system"
-    assert claiming.may_claim([worlds.live(item)], company.sam) == set()
-    reviews.reassign(item.pk, company.mona, by=company.ana, reason="She knows it.")
+    assert claim.may_claim([worlds.live(item)], company.sam) == set()
+    assignment.reassign(item.pk, company.mona, by=company.ana, reason="She knows it.")
     assert worlds.live(item).resolution["provisions"] is False
 
 

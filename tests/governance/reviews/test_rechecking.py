@@ -15,11 +15,13 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Person, RoleAssignment
-from governance import delegations, reviews, tasks
+from governance import delegations, tasks
 from governance.models import Campaign, Notice, SpotCheck
 from governance.notices import hearing
-from governance.reviews import auditing, rechecking, spotchecking
-from governance.reviews.pack import sealing
+from governance.reviews.campaigns import close
+from governance.reviews.evidence import audit
+from governance.reviews.pack import seal
+from governance.reviews.spot_checks import replacement, spot_checks
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance.console import visits
@@ -44,11 +46,11 @@ def test_who_leaves_is_replaced_at_once_in_what_she_has_not_answered_and_is_told
 ) -> None:
     checked = _checked()
     company, (first, second, third) = checked.company, checked.checks
-    spotchecking.answer(first.pk, by=company.sam, verb="certify")
+    spot_checks.answer(first.pk, by=company.sam, verb="certify")
     with django_capture_on_commit_callbacks(execute=True):
         people.disable(company.sam, by=company.resa.principal, reason="He has left.")
     assert [check.checker for check in checked.checks] == [company.sam, company.mona, company.mona]
-    assert rechecking.replace_checkers() == 0
+    assert replacement.replace_checkers() == 0
     (was,) = checked.checks[1].resolution["instead_of"]
     assert (was["who"], was["why"], checked.checks[1].resolution["rule"]) == ("sam", "inactive", "manager")
     (event,) = timeline.of("spot_check", second.pk)
@@ -58,9 +60,9 @@ def test_who_leaves_is_replaced_at_once_in_what_she_has_not_answered_and_is_told
         hearing.tell(timeline.of("spot_check", each.pk)[0])
     assert Notice.objects.get(person=company.mona, url="/spot-checks/").sentence.startswith("You are asked to check")
     assert not Notice.objects.filter(person=company.ana, sentence__startswith="Nobody is left").exists()
-    spotchecking.answer(second.pk, by=company.mona, verb="certify")
-    with pytest.raises(spotchecking.NotTheChecker):
-        spotchecking.answer(third.pk, by=company.sam, verb="certify")
+    spot_checks.answer(second.pk, by=company.mona, verb="certify")
+    with pytest.raises(spot_checks.NotTheChecker):
+        spot_checks.answer(third.pk, by=company.sam, verb="certify")
 
 
 def _leaves(checked: Checked, *gone: Person) -> None:
@@ -75,12 +77,12 @@ def _reads_every_review(checked: Checked) -> None:
 
 def _gets_the_evidence(checked: Checked) -> None:
     until = clock.now() + WEEK
-    with pytest.raises(auditing.BadShare):  # nobody gives it to who has a part in it: so it is given to another account
-        auditing.share(
+    with pytest.raises(audit.BadShare):  # nobody gives it to who has a part in it: so it is given to another account
+        audit.share(
             checked.campaign.pk, auditor=checked.company.sam, expires_at=until, by=checked.company.ana, reason="?"
         )
     twin = make.person("sam-two")
-    auditing.share(checked.campaign.pk, auditor=twin, expires_at=until, by=checked.company.ana, reason="The audit.")
+    audit.share(checked.campaign.pk, auditor=twin, expires_at=until, by=checked.company.ana, reason="The audit.")
     Person.objects.filter(pk=twin.pk).update(email=checked.company.sam.email)
 
 
@@ -105,14 +107,14 @@ def test_who_is_not_independent_any_more_is_replaced_by_the_sweep(happens: objec
     assert {check.checker for check in checked.checks} == {checked.company.mona}
     (event,) = timeline.of("spot_check", checked.checks[0].pk)
     assert event.reason == "The checker is not independent any more."
-    assert rechecking.replace_checkers() == 0
+    assert replacement.replace_checkers() == 0
 
 
 def test_where_nobody_is_left_it_says_so_and_whoever_runs_the_review_sees_it() -> None:
     checked = _checked()
     _leaves(checked, checked.company.mona, checked.company.sam)
     assert {check.checker for check in checked.checks} == {None}
-    found = spotchecking.result(checked.campaign)
+    found = spot_checks.result(checked.campaign)
     assert found is not None
     assert (found.sampled, found.open, found.nobody) == (3, 0, 3)
     for check in checked.checks:
@@ -122,7 +124,7 @@ def test_where_nobody_is_left_it_says_so_and_whoever_runs_the_review_sees_it() -
     assert "nobody to check 3" in visits.text(visits.as_(checked.company.ana).get("/reviews/q4/", secure=True))
     told = api.of(checked.company.ana).get("/api/v1/campaigns/q4/spot-checks", secure=True).json()
     assert (told["nobody"], told["open"]) == (3, 0)
-    sealing.seal(checked.campaign.pk, by=checked.company.ana, statement=worlds.SIGNED)
+    seal.seal(checked.campaign.pk, by=checked.company.ana, statement=worlds.SIGNED)
 
 
 def test_nothing_changes_once_it_is_due_and_the_database_lets_nobody_else_check_for_no_reason(
@@ -148,11 +150,11 @@ def test_nothing_changes_once_it_is_due_and_the_database_lets_nobody_else_check_
         with monkeypatch.context() as patch:
             patch.setattr(clock, "now", lambda: late)
             people.disable(checked.company.sam, by=checked.company.resa.principal, reason="He has left.")
-            assert rechecking.replace_checkers() == 0
+            assert replacement.replace_checkers() == 0
     assert {check.checker for check in checked.checks} == {checked.company.sam}
     with pytest.raises(DatabaseError, match="only where its checker"), transaction.atomic():
         SpotCheck.objects.filter(pk=second.pk).update(checker=checked.company.mona, asked_at=late)
-    assert rechecking.replace_checkers() == 3, "it was not due by the real clock"
+    assert replacement.replace_checkers() == 3, "it was not due by the real clock"
 
 
 def test_nobody_gets_more_than_one_person_gets() -> None:
@@ -161,7 +163,7 @@ def test_nobody_gets_more_than_one_person_gets() -> None:
     waiting = worlds.waiting_for(checked.campaign, checked.company.sofia)
     worlds.answer(checked.campaign, checked.company.sofia, [(each.item, worlds.KEEP) for each in waiting])
     Campaign.objects.filter(pk=checked.campaign.pk).update(load_cap=2)
-    reviews.close(checked.campaign.pk, by=checked.company.ana, reason="The quarter is over.")
+    close.close(checked.campaign.pk, by=checked.company.ana, reason="The quarter is over.")
     asked = Counter(check.checker for check in checked.checks)
     assert asked == {checked.company.sam: 2, checked.company.mona: 1}
     _leaves(checked, checked.company.sam)

@@ -12,12 +12,14 @@ from django.db import IntegrityError, transaction
 from audit import clock, timeline
 from audit.actions import Action
 from entitlements.errors import Stale
-from governance import reviews, tasks
+from governance import tasks
 from governance.models import Campaign, CampaignTemplate, PopulationRow, SpotPlan
-from governance.reviews import recurring, spotplanning
-from governance.reviews.campaigns import Manner
-from governance.reviews.errors import BadCadence, BadScope, NameTaken, TemplateStopped
-from governance.reviews.recurring import Rhythm
+from governance.reviews.items.errors import BadCadence, BadScope, NameTaken, TemplateStopped
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.spot_checks import plan as plan_actions
+from governance.reviews.staging import launch
+from governance.reviews.templates import templates
+from governance.reviews.templates.templates import Rhythm
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -34,10 +36,10 @@ type Move = Callable[[datetime | timedelta], datetime]
 
 
 def test_periods_follow_each_other_by_the_calendar() -> None:
-    assert [recurring.period(each, date(2026, 11, 30)) for each in recurring.MONTHS] == [
+    assert [templates.period(each, date(2026, 11, 30)) for each in templates.MONTHS] == [
         "2026-11", "2026-q4", "2026-h2", "2026"
     ]  # fmt: skip
-    assert [recurring.following(each, date(2026, 11, 30)) for each in recurring.MONTHS] == [
+    assert [templates.following(each, date(2026, 11, 30)) for each in templates.MONTHS] == [
         date(2026, 12, 30), date(2027, 2, 28), date(2027, 5, 30), date(2027, 11, 30)
     ]  # fmt: skip
 
@@ -46,7 +48,7 @@ def test_a_beat_that_strikes_twice_makes_one_campaign_and_the_next_period_anothe
     worlds.granted(company)
     make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
     today = clock.now().date()
-    recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
+    templates.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
     for _ in range(2):
         assert tasks.launch_recurring() is None
     made = Campaign.objects.get()
@@ -59,7 +61,7 @@ def test_a_beat_that_strikes_twice_makes_one_campaign_and_the_next_period_anothe
 
     make.grant(make.agent("newer", sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
     at(timedelta(days=32))
-    assert recurring.launch_due() == 1
+    assert templates.launch_due() == 1
     second = Campaign.objects.get(state="staging")
     tasks.stage_campaign(str(second.pk))
     assert PopulationRow.objects.filter(campaign=second, grant__agent__slug="newer").exists(), "the scope is read anew"
@@ -71,27 +73,27 @@ def test_what_cannot_be_made_says_why_and_waits_for_somebody_to_start_it(company
     worlds.granted(company)
     system = make.system("gone")
     today = clock.now().date()
-    recurring.save("x", name="X", scope={"systems": ["gone"]}, rhythm=Rhythm("monthly", today), by=company.ana)
+    templates.save("x", name="X", scope={"systems": ["gone"]}, rhythm=Rhythm("monthly", today), by=company.ana)
     type(system).objects.filter(pk=system.pk).update(slug="renamed")
-    assert recurring.launch_due() == 0
+    assert templates.launch_due() == 0
     held = CampaignTemplate.objects.get()
     assert (held.refused, Campaign.objects.exists()) == (BadScope.code, False)
     at(timedelta(days=40))
-    assert recurring.launch_due() == 0
+    assert templates.launch_due() == 0
     with pytest.raises(BadScope):
-        recurring.start("x", by=company.ana)
+        templates.start("x", by=company.ana)
     type(system).objects.filter(pk=system.pk).update(slug="gone")
-    assert recurring.start("x", by=company.ana).state == "draft"
+    assert templates.start("x", by=company.ana).state == "draft"
     assert CampaignTemplate.objects.get().refused == ""
 
 
 def test_a_template_whose_owner_left_makes_nothing(company: Company) -> None:
     worlds.granted(company)
-    recurring.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
+    templates.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
     company.ana.is_active, company.ana.disabled_at = False, clock.now()
     company.ana.save()
-    assert recurring.launch_due() == 0
-    assert CampaignTemplate.objects.get().refused == recurring.OWNER_LEFT
+    assert templates.launch_due() == 0
+    assert CampaignTemplate.objects.get().refused == templates.OWNER_LEFT
 
 
 def test_what_recurs_is_cancelled_if_it_could_not_begin_before_it_was_due(company: Company, at: Move) -> None:
@@ -99,16 +101,16 @@ def test_what_recurs_is_cancelled_if_it_could_not_begin_before_it_was_due(compan
     worlds.granted(company)
     make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
     today = clock.now().date()
-    recurring.save("late", name="Late", rhythm=Rhythm("yearly", today, 20), by=company.ana)
-    recurring.launch_due()
+    templates.save("late", name="Late", rhythm=Rhythm("yearly", today, 20), by=company.ana)
+    templates.launch_due()
     late = Campaign.objects.get()
     tasks.stage_campaign(str(late.pk))
     at(timedelta(days=21))
-    recurring.save("new", name="New", rhythm=Rhythm("yearly", clock.now().date(), 20), by=company.ana)
-    recurring.launch_due()
+    templates.save("new", name="New", rhythm=Rhythm("yearly", clock.now().date(), 20), by=company.ana)
+    templates.launch_due()
     new = Campaign.objects.get(state="staging")
     tasks.stage_campaign(str(new.pk))
-    recurring.launch_due()
+    templates.launch_due()
     late.refresh_from_db()
     new.refresh_from_db()
     assert (late.state, new.state) == ("cancelled", "active")
@@ -119,8 +121,8 @@ def test_one_that_fails_keeps_no_other_from_recurring(company: Company, monkeypa
     worlds.granted(company)
     today = clock.now().date()
     for name in ("a", "b"):
-        recurring.save(name, name=name.upper(), rhythm=Rhythm("yearly", today, 20), by=company.ana)
-    begin = recurring._begin
+        templates.save(name, name=name.upper(), rhythm=Rhythm("yearly", today, 20), by=company.ana)
+    begin = templates._begin
 
     def broken(held: CampaignTemplate, now: str) -> None:
         if held.slug == "a":
@@ -128,33 +130,33 @@ def test_one_that_fails_keeps_no_other_from_recurring(company: Company, monkeypa
             raise RuntimeError(message)
         begin(held, now)
 
-    monkeypatch.setattr(recurring, "_begin", broken)
+    monkeypatch.setattr(templates, "_begin", broken)
     with pytest.RaisesGroup(RuntimeError):
-        recurring.launch_due()
+        templates.launch_due()
     assert list(Campaign.objects.values_list("template__slug", flat=True)) == ["b"]
 
 
 def test_a_stopped_template_makes_nothing(company: Company) -> None:
     worlds.granted(company)
-    recurring.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
-    recurring.stop("x", by=company.ana)
-    assert recurring.launch_due() == 0
-    for verb in (recurring.start, recurring.stop):
+    templates.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
+    templates.stop("x", by=company.ana)
+    assert templates.launch_due() == 0
+    for verb in (templates.start, templates.stop):
         with pytest.raises(TemplateStopped):
             verb("x", by=company.ana)
 
 
 def test_a_template_that_means_nothing_is_refused(company: Company) -> None:
     with pytest.raises(BadScope):  # a kind without systems
-        recurring.save(
+        templates.save(
             "x", name="X", scope={"systems": ["clock"]}, manner=Manner(kind="console_access"), by=company.ana
         )
     for wrong in (Rhythm("weekly"), Rhythm("monthly"), Rhythm("none", date(2026, 1, 1)), Rhythm(days=0)):
         with pytest.raises(BadCadence):
-            recurring.save("x", name="X", rhythm=wrong, by=company.ana)
-    recurring.save("x", name="X", by=company.ana)
+            templates.save("x", name="X", rhythm=wrong, by=company.ana)
+    templates.save("x", name="X", by=company.ana)
     with pytest.raises(NameTaken):
-        recurring.save("x", name="X", by=company.ana)
+        templates.save("x", name="X", by=company.ana)
 
 
 def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it(company: Company) -> None:
@@ -175,24 +177,24 @@ def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it(company
     ana.post("/reviews/templates/quarterly/stop/", secure=True)
     assert "Stopped" in visits.text(ana.get("/reviews/templates/", secure=True))
     assert visits.as_(company.sofia).get("/reviews/templates/", secure=True).status_code == 403
-    assert reviews.activate(second.pk, by=company.ana).state == "active"
+    assert launch.activate(second.pk, by=company.ana).state == "active"
 
 
 def test_each_review_of_a_template_has_its_spot_checks_and_each_its_own_seed(company: Company, at: Move) -> None:
     worlds.granted(company)
     today = clock.now().date()
-    recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20, 15, 5), by=company.ana)
-    assert recurring.launch_due() == 1
+    templates.save("access", name="Access", rhythm=Rhythm("monthly", today, 20, 15, 5), by=company.ana)
+    assert templates.launch_due() == 1
     at(timedelta(days=32))
-    assert recurring.launch_due() == 1
-    recurring.start("access", by=company.ana)
+    assert templates.launch_due() == 1
+    templates.start("access", by=company.ana)
     plans = list(SpotPlan.objects.all())
     assert [(plan.share, plan.days, plan.made_by) for plan in plans] == [(15, 5, company.ana)] * 3
     assert len({plan.seed for plan in plans}) == 3
     for plan in plans:
         timeline.of("campaign", plan.campaign.slug).get(action=Action.CAMPAIGN_SPOT_CHECKS_ON)
-    recurring.save("plain", name="Plain", by=company.ana)
-    recurring.start("plain", by=company.ana)
+    templates.save("plain", name="Plain", by=company.ana)
+    templates.start("plain", by=company.ana)
     assert SpotPlan.objects.count() == 3
 
 
@@ -204,10 +206,10 @@ def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(com
         Rhythm(spot_share=5, spot_days=29),
         Rhythm(spot_days=0),
     ):
-        with pytest.raises(spotplanning.BadSpotChecks):
-            recurring.save("x", name="X", rhythm=wrong, by=company.ana)
-    with pytest.raises(spotplanning.BadSpotChecks):
-        recurring.save("x", name="X", manner=Manner(kind="micro"), rhythm=Rhythm(spot_share=5), by=company.ana)
+        with pytest.raises(plan_actions.BadSpotChecks):
+            templates.save("x", name="X", rhythm=wrong, by=company.ana)
+    with pytest.raises(plan_actions.BadSpotChecks):
+        templates.save("x", name="X", manner=Manner(kind="micro"), rhythm=Rhythm(spot_share=5), by=company.ana)
     ana, machine = visits.as_(company.ana), api.of(company.ana)
     due = (clock.now() + timedelta(days=20)).date().isoformat()
     form = {"name": "Paged", "due": due, "cadence": "none", "template": "yes", "spot_share": "25"}
@@ -240,7 +242,7 @@ def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(com
 def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever_did(company: Company) -> None:
     worlds.granted(company)
     today = clock.now().date()
-    made = recurring.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
+    made = templates.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
     address, other = "/api/v1/campaign-templates/access", make.analyst("olga")
     asked = {"days": 30, "strategies": {"low": "all_must_keep"}, "reason": "More time."}
     assert api.of(other).patch(address, asked).status_code == 428
@@ -255,8 +257,8 @@ def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever
     told = timeline.about("template:access").get(action=Action.CAMPAIGN_TEMPLATE_CHANGED)
     assert told.detail["changed"]["days"] == {"before": 20, "after": 30}
     with pytest.raises(Stale):
-        recurring.edit(
-            "access", name="A", scope={}, manner=Manner(), rhythm=recurring.BY_HAND, version=made.version, by=other
+        templates.edit(
+            "access", name="A", scope={}, manner=Manner(), rhythm=templates.BY_HAND, version=made.version, by=other
         )
 
 
@@ -264,9 +266,9 @@ def test_a_template_is_changed_by_its_page_which_keeps_what_it_has_no_words_for(
     worlds.granted(company)
     where = {"field": "tool.risk", "op": "gte", "value": "high"}
     plain: dict[str, Any] = {"systems": [company.system.slug], "where": where}
-    recurring.save("plain", name="Plain", scope=plain, by=company.ana)
+    templates.save("plain", name="Plain", scope=plain, by=company.ana)
     odd = {"where": {"not": {"field": "agent.slug", "op": "eq", "value": "x"}}}
-    recurring.save("odd", name="Odd", scope=odd, by=company.ana)
+    templates.save("odd", name="Odd", scope=odd, by=company.ana)
     page = visits.as_(company.ana)
     shown = page.get("/reviews/templates/plain/edit/").content.decode()
     assert 'value="high" selected' in shown

@@ -11,7 +11,6 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import clock
 from entitlements.models import Agent, Person
-from governance import reviews
 from governance.models import (
     Assignment,
     Campaign,
@@ -24,6 +23,7 @@ from governance.models import (
     ReviewLine,
     TakenBack,
 )
+from governance.reviews.campaigns import close, sweeps
 from tests import databases, make, shared
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -80,7 +80,7 @@ def test_whoever_benefits_decides_nothing_by_name_or_by_group(review: tuple[Comp
         decision(item, company.alice)
     team = make.agent("team-bot", sponsor=company.sofia)
     make.grant(team, worlds.low(company), groups=[make.group(company.bob)])
-    reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
     other = worlds.item(worlds.campaign(company, slug="next"), team)
     give(other, company.bob)
     with refused("benefit"):
@@ -291,7 +291,7 @@ def test_a_campaign_closes_with_every_outcome_and_every_removal_proven(
     Campaign.objects.update(state="closing")
     with refused("every removal is proven"), transaction.atomic():
         Campaign.objects.update(state="closed", closed_at=clock.now())
-    assert reviews.prove_due() == 1
+    assert sweeps.prove_due() == 1
     campaign.refresh_from_db()
     assert campaign.state == "closed"
     with refused("stays as it is"):

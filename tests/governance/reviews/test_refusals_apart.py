@@ -9,13 +9,14 @@ from django.db import transaction
 
 from audit import clock
 from entitlements.models import Grant
-from governance import approvals, reviews
+from governance import approvals
 from governance.models import (
     AccessRequest,
     Assignment,
     Campaign,
     ReviewItem,
 )
+from governance.reviews.campaigns import close
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -32,7 +33,7 @@ def test_nothing_is_decided_before_a_campaign_begins_or_after_it_closes(company:
     worlds.granted(company)
     campaign = worlds.campaign(company)
     item, live = worlds.item(campaign), worlds.live(worlds.item(campaign))
-    reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
     with refused("under way"), transaction.atomic():
         decision(item, company.sofia, assignment=live)
     draft = worlds.campaign(company, start=False, slug="next")

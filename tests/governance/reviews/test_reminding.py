@@ -10,11 +10,14 @@ import pytest
 from audit import clock, timeline
 from audit.actions import Action
 from entitlements.models import Person
-from governance import delegations, reviews
+from governance import delegations
 from governance.models import Campaign, Notice
 from governance.notices import hearing
-from governance.reviews import reminding
-from governance.reviews.pack import period
+from governance.reviews.campaigns import pause
+from governance.reviews.deadlines import reminders
+from governance.reviews.decisions import submission
+from governance.reviews.pack_tables import period
+from governance.reviews.staging import launch
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -31,24 +34,24 @@ DAY = timedelta(days=1)
     ("lasts", "after", "reached"),
     [
         (30, 6.9, None),
-        (30, 7, (reminding.AHEAD, 1)),
-        (30, 20.9, (reminding.AHEAD, 2)),
-        (30, 26.9, (reminding.AHEAD, 3)),
-        (30, 27, (reminding.NUDGE, 0)),
-        (30, 28.9, (reminding.NUDGE, 0)),
-        (30, 29, (reminding.TOMORROW, 0)),
-        (30, 30, (reminding.DUE, 0)),
-        (30, 31, (reminding.LATE, 1)),
-        (30, 37.5, (reminding.LATE, 7)),
+        (30, 7, (reminders.AHEAD, 1)),
+        (30, 20.9, (reminders.AHEAD, 2)),
+        (30, 26.9, (reminders.AHEAD, 3)),
+        (30, 27, (reminders.NUDGE, 0)),
+        (30, 28.9, (reminders.NUDGE, 0)),
+        (30, 29, (reminders.TOMORROW, 0)),
+        (30, 30, (reminders.DUE, 0)),
+        (30, 31, (reminders.LATE, 1)),
+        (30, 37.5, (reminders.LATE, 7)),
         (2, 0.9, None),
-        (2, 1, (reminding.TOMORROW, 0)),
+        (2, 1, (reminders.TOMORROW, 0)),
         (1, 0.5, None),
     ],
 )
 def test_steps_follow_the_due_date_and_none_lies_before_the_beginning(
     lasts: float, after: float, reached: tuple[str, int] | None
 ) -> None:
-    assert reminding.step(BEGAN, BEGAN + lasts * DAY, BEGAN + after * DAY) == reached
+    assert reminders.step(BEGAN, BEGAN + lasts * DAY, BEGAN + after * DAY) == reached
 
 
 @pytest.fixture
@@ -63,8 +66,8 @@ def review(at: Move) -> tuple[Company, Campaign, Move]:
 def _told() -> dict[str, str]:
     """Remind, and return what each person was told by it, once the clock strikes twice."""
     before = set(Notice.objects.values_list("pk", flat=True))
-    reminding.remind()
-    reminding.remind()
+    reminders.remind()
+    reminders.remind()
     new = Notice.objects.exclude(pk__in=before).select_related("person")
     assert len({notice.person for notice in new}) == len(new), "somebody was told twice"
     return {notice.person.login: notice.sentence for notice in new}
@@ -76,10 +79,10 @@ def test_the_days_that_are_drawn_are_those_on_which_a_step_is_reached(lasts: int
     due, found, before = began + timedelta(days=lasts), set[date](), None
     for hour in range(24 * lasts + 1):
         now = began + timedelta(hours=hour)
-        if (reached := reminding.step(began, due, now)) is not None and reached != before:
+        if (reached := reminders.step(began, due, now)) is not None and reached != before:
             found.add(now.date())
         before = reached
-    assert reminding.days(began, due) == sorted(found)
+    assert reminders.days(began, due) == sorted(found)
 
 
 def test_each_step_tells_whoever_has_items_left_once_and_nobody_who_is_done(
@@ -107,10 +110,10 @@ def test_each_step_tells_whoever_has_items_left_once_and_nobody_who_is_done(
             "sofia": f"Was due on {day}, and you have not answered all of it: Fourth quarter.",
             "ana": "Fourth quarter is overdue: 1 item is open.",
         }
-    reviews.pause(campaign.pk, by=company.ana, reason="Month end.")
+    pause.pause(campaign.pk, by=company.ana, reason="Month end.")
     at(DAY)
     assert _told() == {}
-    reviews.resume(campaign.pk, by=company.ana)
+    pause.resume(campaign.pk, by=company.ana)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     at(DAY)
     assert _told() == {}
@@ -120,10 +123,10 @@ def test_what_its_page_foretells_before_a_launch_is_what_reviewers_then_hear(at:
     company, _grant = worlds.found()
     at(timedelta())
     campaign = worlds.campaign(company, start=False)
-    foretold = reminding.foretold(campaign, clock.now())
+    foretold = reminders.foretold(campaign, clock.now())
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert [sentence for _day, sentence in foretold if sentence not in page] == []
-    reviews.activate(campaign.pk, by=company.ana)
+    launch.activate(campaign.pk, by=company.ana)
     hearing.tell(timeline.of("campaign", "q4").get(action=Action.CAMPAIGN_ACTIVATED))
     heard = [(clock.now().date(), notice.sentence) for notice in Notice.objects.filter(person=company.sofia)]
     while len(heard) < len(foretold):
@@ -160,10 +163,10 @@ def test_three_days_before_mail_goes_at_once_to_whoever_has_opened_nothing(
     company, campaign, at = review
     other = make.agent("other", sponsor=company.sam)
     make.grant(other, worlds.low(company))
-    reviews.cancel(campaign.pk, by=company.ana, reason="Another begins.")
+    pause.cancel(campaign.pk, by=company.ana, reason="Another begins.")
     campaign = worlds.campaign(company, slug="q5")
-    reviews.save_draft(worlds.item(campaign, other).pk, worlds.KEEP, by=company.sam, rev=0)
+    submission.save_draft(worlds.item(campaign, other).pk, worlds.KEEP, by=company.sam, rev=0)
     at(11 * DAY)
-    reminding.remind()
+    reminders.remind()
     told = Notice.objects.filter(sentence__startswith="Due in three days").values_list("person__login", "urgent")
     assert set(told) == {("sofia", True), ("sam", False)}

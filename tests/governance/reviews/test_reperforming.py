@@ -19,9 +19,14 @@ from audit.context import SYSTEM
 from entitlements import agents, clients, grants, people, serving, vault
 from entitlements.catalog import bundles
 from entitlements.models import Grant, Person, Role, Tool
-from governance import ownership, reviews
+from governance import ownership
 from governance.models import Assignment, Campaign
-from governance.reviews.pack import grantsthen, reperforming, verify
+from governance.reviews.campaigns import close
+from governance.reviews.pack import reperformance
+from governance.reviews.pack_check import verify
+from governance.reviews.pack_tables import past_grants
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch
 from tests import make
 from tests.audit.make import Archive
 from tests.governance import companies
@@ -61,7 +66,7 @@ def _sealed(company: Company, folder: Path, campaign: Campaign | None = None, *,
             worlds.answer(campaign, person, rows)
     if cut:
         grants.revoke(Grant.objects.get(agent=company.bot).pk, by=company.sofia.principal, reason="After the review.")
-    reviews.close(campaign.pk, by=company.ana, reason="The quarter is over.")
+    close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
     archive.seal()
     file = folder / "pack.zip"
     file.write_bytes(b"".join(worlds.sealed(campaign, company.resa).archive()))
@@ -80,7 +85,7 @@ def test_the_record_alone_gives_the_same_population(company: Company, tmp_path: 
     with zipfile.ZipFile(file) as pack:
         scope = json.loads(pack.read("02_scope_and_parameters.json"))
         packed = {row["grant"] for row in verify.rows(pack.read("03_population.jsonl"))}
-    held = grantsthen.as_of(grantsthen.read(scope["snapshot_at"]))
+    held = past_grants.as_of(past_grants.read(scope["snapshot_at"]))
     assert held.keys() == packed
     assert sorted((terms["state"], terms["version"], len(terms["lines"])) for terms in held.values()) == [
         ("active", 1, 4),
@@ -114,7 +119,7 @@ def test_what_was_changed_beside_the_record_is_found(company: Company, tmp_path:
     with pytest.raises(CommandError):
         _said(file)
     with zipfile.ZipFile(file) as pack:
-        found = "\n".join(reperforming.reperform(pack).differences)
+        found = "\n".join(reperformance.reperform(pack).differences)
     assert f"{changed.pk}: lines is" in found
     assert f"{unseen.pk} is in the pack, and by the record not in force" in found
     assert f"{hidden.pk}: expires_at is" in found
@@ -122,20 +127,20 @@ def test_what_was_changed_beside_the_record_is_found(company: Company, tmp_path:
 
 
 def test_a_scope_is_kept_to_and_what_it_should_have_had_is_named(company: Company, tmp_path: Path) -> None:
-    made = reviews.make(
+    made = campaigns.make(
         "few",
         name="Few",
         due_at=clock.now() + timedelta(days=14),
         scope={"agents": [company.bot.slug], "where": {"field": "tool.risk", "op": "gte", "value": "high"}},
         by=company.ana,
     )
-    file = _sealed(company, tmp_path, reviews.activate(made.pk, by=company.ana))
+    file = _sealed(company, tmp_path, launch.activate(made.pk, by=company.ana))
     assert "1 grants in the pack, 1 by the record, 3 others" in _said(file)
     with zipfile.ZipFile(file) as pack:
         scope = json.loads(pack.read("02_scope_and_parameters.json"))
-    missing = grantsthen.as_of(grantsthen.read(scope["snapshot_at"]))
-    assert len(reperforming._within(scope, missing)) == 1
-    assert len(reperforming._within({**scope, "scope": {}}, missing)) == 4
+    missing = past_grants.as_of(past_grants.read(scope["snapshot_at"]))
+    assert len(reperformance._within(scope, missing)) == 1
+    assert len(reperformance._within({**scope, "scope": {}}, missing)) == 4
 
 
 def _kept(company: Company, kind: str, folder: Path, **scope: Any) -> tuple[Path, Campaign]:  # noqa: ANN401
@@ -146,7 +151,7 @@ def _kept(company: Company, kind: str, folder: Path, **scope: Any) -> tuple[Path
         for person in Person.objects.filter(pk__in=list(waiting.values_list("reviewer", flat=True))):
             worlds.answer(campaign, person, [(row.item, worlds.KEEP) for row in worlds.waiting_for(campaign, person)])
     archive = Archive(folder, Ed25519PrivateKey.generate())
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     archive.seal()
     file = folder / f"{kind}.zip"
     file.write_bytes(b"".join(worlds.sealed(campaign, make.security()).archive()))
@@ -155,7 +160,7 @@ def _kept(company: Company, kind: str, folder: Path, **scope: Any) -> tuple[Path
 
 def _differences(file: Path) -> list[str]:
     with zipfile.ZipFile(file) as pack:
-        return reperforming.reperform(pack).differences
+        return reperformance.reperform(pack).differences
 
 
 def test_who_left_a_shared_grant_or_came_back_is_followed(tmp_path: Path) -> None:
@@ -171,7 +176,7 @@ def test_who_left_a_shared_grant_or_came_back_is_followed(tmp_path: Path) -> Non
     assert "2 grants in the pack, 2 by the record, 0 others" in _said(file)
     with zipfile.ZipFile(file) as pack:
         scope = json.loads(pack.read("02_scope_and_parameters.json"))
-    held = grantsthen.as_of(grantsthen.read(scope["snapshot_at"]))
+    held = past_grants.as_of(past_grants.read(scope["snapshot_at"]))
     assert sorted((terms["version"], terms["subjects"]) for terms in held.values()) == [
         (2, ["person:bob"]),
         (3, ["person:alice", "person:bob"]),
@@ -262,7 +267,7 @@ def test_credentials_of_some_systems_and_agents_keep_to_them(tmp_path: Path) -> 
     assert "2 credentials in the pack, 2 by the record, 2 others" in _said(file)
     with zipfile.ZipFile(file) as pack:
         scope = json.loads(pack.read("02_scope_and_parameters.json"))
-        _, derived, within = reperforming._sides(scope, [])
+        _, derived, within = reperformance._sides(scope, [])
     assert sorted(name.partition(":")[0] for name in within(derived)) == ["client inside", "upstream_secret clock"]
 
 

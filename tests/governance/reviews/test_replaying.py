@@ -7,10 +7,11 @@ import pytest
 from audit import clock
 from audit.actions import Action
 from entitlements.models import Grant, Tool
-from governance import reviews
 from governance.models import UsageDay
-from governance.reviews import Answer, replaying
-from governance.reviews.replaying import UnknownLine
+from governance.reviews.decisions import submission
+from governance.reviews.items.answer import Answer
+from governance.reviews.usage import replay
+from governance.reviews.usage.replay import UnknownLine
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits
@@ -33,16 +34,16 @@ def test_a_cut_denies_the_calls_of_the_dropped_tools_and_only_those_that_nothing
     used(grant, "convert", 100)
     used(grant, "convert", 999, days=95)
 
-    nothing = replaying.of_grant(grant, ["remove", "wipe"], {})
+    nothing = replay.of_grant(grant, ["remove", "wipe"], {})
     assert (nothing.calls, nothing.denied, nothing.visible) == (4500, 0, True)
-    some = replaying.of_grant(grant, ["convert", "wipe"], {})
+    some = replay.of_grant(grant, ["convert", "wipe"], {})
     assert (some.denied, dict(some.tools)) == (100, {"convert": 100, "wipe": 0})
 
     convert = Tool.objects.get(name="convert")
     other = make.grant(company.bot, make.entitlement(company.system, convert), people=[company.bob])
-    assert replaying.of_grant(grant, ["convert"], {}).denied == 100, "for other people is no cover"
+    assert replay.of_grant(grant, ["convert"], {}).denied == 100, "for other people is no cover"
     make.grant(company.bot, make.entitlement(company.system, convert), people=[company.alice])
-    covered = replaying.of_grant(grant, ["convert"], {})
+    covered = replay.of_grant(grant, ["convert"], {})
     assert (covered.denied, covered.covered) == (0, ("convert",))
     assert other.pk != grant.pk
 
@@ -52,11 +53,11 @@ def test_tighter_limits_on_what_the_record_does_not_keep_are_not_decided() -> No
     used(grant, "now", 7)
     used(grant, "convert", 5)
     same = grant.lines.get(tool__name="convert").limits
-    assert replaying.of_grant(grant, [], {"convert": same}).undecided == 0
-    tighter = replaying.of_grant(grant, [], {"convert": {"timezone": {"one_of": ["Europe/Paris"]}}})
+    assert replay.of_grant(grant, [], {"convert": same}).undecided == 0
+    tighter = replay.of_grant(grant, [], {"convert": {"timezone": {"one_of": ["Europe/Paris"]}}})
     assert (tighter.calls, tighter.denied, tighter.undecided) == (12, 0, 5)
     with pytest.raises(UnknownLine):
-        replaying.of_grant(grant, ["nothing"], {})
+        replay.of_grant(grant, ["nothing"], {})
 
 
 def test_a_tighter_bound_is_replayed_on_the_numbers_of_recorded_calls() -> None:
@@ -68,15 +69,15 @@ def test_a_tighter_bound_is_replayed_on_the_numbers_of_recorded_calls() -> None:
     test_usage.call(grant)  # before there was a bound
     test_usage.call(grant, action=Action.CALL_DENIED, amount=900)
 
-    lower = replaying.of_grant(grant, [], {"now": {"amount": {"max": 50}}})
+    lower = replay.of_grant(grant, [], {"now": {"amount": {"max": 50}}})
     assert (lower.calls, lower.denied, lower.undecided, dict(lower.tools)) == (5, 1, 1, {"now": 1})
-    both = replaying.of_grant(grant, [], {"now": {"amount": {"max": 50}, "to": {"equals": "x"}}})
+    both = replay.of_grant(grant, [], {"now": {"amount": {"max": 50}, "to": {"equals": "x"}}})
     assert (both.denied, both.undecided) == (1, 4)
-    assert replaying.of_grant(grant, [], {"now": bounded}).undecided == 0
+    assert replay.of_grant(grant, [], {"now": bounded}).undecided == 0
     other = make.grant(
         company.bot, make.entitlement(company.system, grant.lines.get(tool__name="now").tool), people=[company.alice]
     )
-    beside = replaying.of_grant(grant, [], {"now": {"amount": {"max": 50}}})
+    beside = replay.of_grant(grant, [], {"now": {"amount": {"max": 50}}})
     assert (beside.denied, beside.undecided) == (0, 2), "another access may let it pass"
     Grant.objects.filter(pk=other.pk).update(state=Grant.State.SUSPENDED)
 
@@ -84,7 +85,7 @@ def test_a_tighter_bound_is_replayed_on_the_numbers_of_recorded_calls() -> None:
     lines = {line.tool.name: line.pk for line in item.lines.filter(grant=grant).select_related("tool")}
     kept, caps = tuple(lines.values()), {lines["now"]: {"amount": {"max": 10}}}
     tighter = Answer("reduce", "risk", kept=kept, limits=caps)
-    reviews.save_draft(item.pk, tighter, by=company.sofia, rev=0)
+    submission.save_draft(item.pk, tighter, by=company.sofia, rev=0)
     sofia = visits.as_(company.sofia)
     says = "3 of 5 calls would have been denied; of 1 more the record cannot tell"
     assert says in visits.text(sofia.get("/reviews/q4/submit/", secure=True))
@@ -97,10 +98,10 @@ def test_an_item_is_replayed_over_the_lines_it_would_keep() -> None:
     used(grant, "convert", 5)
     item = worlds.item(worlds.campaign(company))
     lines = {line.tool.name: line for line in item.lines.select_related("tool")}
-    told = replaying.of_lines(lines.values(), [lines["now"].pk])
+    told = replay.of_lines(lines.values(), [lines["now"].pk])
     assert (told.calls, told.denied) == (12, 5)
     grant.lines.get(tool__name="convert").delete()
-    assert replaying.of_lines(lines.values(), [lines["now"].pk]).denied == 0
+    assert replay.of_lines(lines.values(), [lines["now"].pk]).denied == 0
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,8 +15,12 @@ from audit.actions import Action
 from entitlements import people
 from entitlements.errors import DomainError
 from entitlements.models import Grant, Person
-from governance import reviews
 from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
+from governance.reviews.campaigns import close
+from governance.reviews.decisions import recall, submission
+from governance.reviews.population import campaigns
+from governance.reviews.reviewers import assignment
+from governance.reviews.staging import launch
 from scripts.devservers import until
 from tests import make, shared
 from tests.governance.companies import Company
@@ -52,16 +56,16 @@ def drafted(round_: int, company: Company) -> Campaign:
         bot = make.agent(f"bot-{round_}-{number}", sponsor=company.sofia)
         make.grant(bot, company.use, people=[company.alice], lasts=timedelta(days=60))
     slugs = [f"bot-{round_}-{number}" for number in range(5)]
-    campaign = reviews.make(
+    campaign = campaigns.make(
         f"round-{round_}",
         name="Round",
         due_at=clock.now() + timedelta(days=1),
         scope={"agents": slugs},
         by=company.ana,
     )
-    reviews.activate(campaign.pk, by=company.ana)
+    launch.activate(campaign.pk, by=company.ana)
     for place, item in enumerate(ReviewItem.objects.filter(campaign=campaign)):
-        reviews.save_draft(item.pk, worlds.REMOVE if place % 2 else worlds.KEEP, by=company.sofia, rev=0)
+        submission.save_draft(item.pk, worlds.REMOVE if place % 2 else worlds.KEEP, by=company.sofia, rev=0)
     return campaign
 
 
@@ -70,7 +74,7 @@ def test_two_submissions_at_once_decide_each_item_once() -> None:
     for round_ in range(ROUNDS):
         campaign = drafted(round_, company)
 
-        told = at_once(*[lambda pk=campaign.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI)] * 2)
+        told = at_once(*[lambda pk=campaign.pk: submission.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI)] * 2)
 
         assert sorted(told) == ["done", "nothing_to_submit"]
         assert ReviewDecision.objects.filter(item__campaign=campaign).count() == 5
@@ -86,8 +90,8 @@ def test_closing_while_somebody_submits_leaves_no_item_with_two_outcomes(at: Cal
         at(timedelta(days=6))  # after the due date and its grace
 
         submitted, closed = at_once(
-            lambda pk=campaign.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI),  # type: ignore[misc]
-            lambda pk=campaign.pk: reviews.close(pk, by=company.ana, reason="over", without_answer=True),  # type: ignore[misc]
+            lambda pk=campaign.pk: submission.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI),  # type: ignore[misc]
+            lambda pk=campaign.pk: close.close(pk, by=company.ana, reason="over", without_answer=True),  # type: ignore[misc]
         )
 
         assert closed == "done"
@@ -102,7 +106,7 @@ def test_two_windows_that_save_the_same_draft_are_told_apart() -> None:
     company, _ = worlds.found()
     item = worlds.item(worlds.campaign(company))
 
-    told = at_once(*[lambda: reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)] * 2)
+    told = at_once(*[lambda: submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)] * 2)
 
     assert sorted(told) == ["done", "stale"]
 
@@ -112,7 +116,7 @@ def test_whoever_is_disabled_first_decides_nothing() -> None:
     campaign = drafted(0, company)
 
     submitted, disabled = at_once(
-        lambda: reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI),
+        lambda: submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI),
         lambda: people.disable(company.sofia, by=company.ana.principal, reason="left"),
     )
 
@@ -126,11 +130,11 @@ def test_taking_back_while_the_second_person_answers_waits_in_no_circle() -> Non
         campaign = worlds.campaign(company, slug=f"round-{round_}")
         item = worlds.item(campaign)
         worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
-        reviews.save_draft(item.pk, worlds.KEEP, by=company.sam, rev=0)
+        submission.save_draft(item.pk, worlds.KEEP, by=company.sam, rev=0)
 
         recalled, submitted = at_once(
-            lambda pk=item.pk: reviews.recall(pk, by=company.sofia),  # type: ignore[misc]
-            lambda pk=campaign.pk: reviews.submit(pk, by=company.sam, via=ReviewDecision.Via.UI),  # type: ignore[misc]
+            lambda pk=item.pk: recall.recall(pk, by=company.sofia),  # type: ignore[misc]
+            lambda pk=campaign.pk: submission.submit(pk, by=company.sam, via=ReviewDecision.Via.UI),  # type: ignore[misc]
         )
 
         assert (recalled, submitted) in {("done", "nothing_to_submit"), ("too_late_to_recall", "done")}
@@ -146,8 +150,8 @@ def test_who_left_is_replaced_while_a_review_closes_and_neither_waits_for_the_ot
         Person.objects.filter(pk=company.sofia.pk).update(is_active=False, disabled_at=clock.now())
 
         passed_on, ended = at_once(
-            reviews.reassign_leavers,
-            lambda pk=campaign.pk: reviews.close(pk, by=company.ana, reason="over", without_answer=True),  # type: ignore[misc]
+            assignment.reassign_leavers,
+            lambda pk=campaign.pk: close.close(pk, by=company.ana, reason="over", without_answer=True),  # type: ignore[misc]
         )
 
         assert (passed_on, ended) == ("done", "done")
@@ -161,11 +165,11 @@ def test_whoever_answered_the_first_stage_names_nobody_for_the_second() -> None:
     for round_ in range(ROUNDS):
         campaign = worlds.campaign(company, slug=f"round-{round_}")
         item = worlds.item(campaign)
-        reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+        submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
 
         submitted, handed = at_once(
-            lambda pk=campaign.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI),  # type: ignore[misc]
-            lambda pk=item.pk: reviews.hand_on(pk, company.resa, by=company.sofia, reason="She knows it."),  # type: ignore[misc]
+            lambda pk=campaign.pk: submission.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI),  # type: ignore[misc]
+            lambda pk=item.pk: assignment.hand_on(pk, company.resa, by=company.sofia, reason="She knows it."),  # type: ignore[misc]
         )
 
         assert (submitted, handed) in {("done", "not_the_reviewer"), ("nothing_to_submit", "done")}
@@ -180,14 +184,14 @@ def test_the_same_access_answered_in_three_reviews_at_once_gets_one_outcome_in_e
         asked = []
         for name in "abc":
             until, scope = clock.now() + timedelta(days=1), {"agents": [bot.slug for bot in bots]}
-            made = reviews.make(f"{name}-{round_}", name="Same", due_at=until, scope=scope, by=company.ana)
-            reviews.activate(made.pk, by=company.ana)
+            made = campaigns.make(f"{name}-{round_}", name="Same", due_at=until, scope=scope, by=company.ana)
+            launch.activate(made.pk, by=company.ana)
             asked.append(made)
             for item in ReviewItem.objects.filter(campaign=made):
-                reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+                submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
 
         told = at_once(
-            *(lambda pk=each.pk: reviews.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI) for each in asked)
+            *(lambda pk=each.pk: submission.submit(pk, by=company.sofia, via=ReviewDecision.Via.UI) for each in asked)
         )
 
         assert set(told) <= {"done", "nothing_to_submit"}
@@ -203,19 +207,19 @@ def test_an_item_that_is_busy_holds_up_no_decision_and_is_settled_once_it_is_fre
     bot = make.agent("busy", sponsor=company.sofia)
     make.grant(bot, worlds.low(company), people=[company.alice], lasts=timedelta(days=60))
     here, there = (
-        reviews.make(
+        campaigns.make(
             name, name=name, due_at=clock.now() + timedelta(days=1), scope={"agents": ["busy"]}, by=company.ana
         )
         for name in ("here", "there")
     )
     for each in (here, there):
-        reviews.activate(each.pk, by=company.ana)
-    reviews.save_draft(worlds.item(here).pk, worlds.KEEP, by=company.sofia, rev=0)
+        launch.activate(each.pk, by=company.ana)
+    submission.save_draft(worlds.item(here).pk, worlds.KEEP, by=company.sofia, rev=0)
 
     with ThreadPoolExecutor(1) as lane:
         with transaction.atomic():
             ReviewItem.objects.select_for_update().get(campaign=there)
-            done = lane.submit(at_once, lambda: reviews.submit(here.pk, by=company.sofia, via=ReviewDecision.Via.UI))
+            done = lane.submit(at_once, lambda: submission.submit(here.pk, by=company.sofia, via=ReviewDecision.Via.UI))
             assert until(ReviewDecision.objects.filter(item__campaign=here).exists, 20)
             assert worlds.item(there).state == "in_review"
         assert done.result() == ["done"]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from entitlements.words import Risk
-from governance import reviewing
-from governance.reviewing import Around, Verb
-from governance.reviewing import Bar as Why
+from governance.deciders import review_rules
+from governance.deciders.review_rules import Around, Verb
+from governance.deciders.review_rules import Bar as Why
 
 EVERYBODY = Around(
     sponsor="sofia",
@@ -53,7 +53,7 @@ EVERYBODY = Around(
 def test_the_chain_is_sponsor_system_owner_manager_nobody(
     around: Around, reviewer: str | None, rule: str, skipped: list[tuple[str, Why]]
 ) -> None:
-    choice = reviewing.resolve(around, {})
+    choice = review_rules.resolve(around, {})
     assert (choice.reviewer, choice.rule) == (reviewer, rule)
     assert [(skip.who, skip.why) for skip in choice.skipped] == skipped
 
@@ -111,7 +111,7 @@ PASSED = [("sofia", Why.REQUESTED_IT), ("sam", Why.REQUESTED_IT), ("mona", Why.R
 def test_after_the_chain_who_has_least_of_the_group_then_who_runs_it_and_each_bar_holds_for_them(
     around: Around, load: dict[str, int], reviewer: str | None, rule: str, skipped: list[tuple[str, Why]]
 ) -> None:
-    choice = reviewing.resolve(around, load)
+    choice = review_rules.resolve(around, load)
     assert (choice.reviewer, choice.rule) == (reviewer, rule)
     assert [(skip.who, skip.why) for skip in choice.skipped] == [*PASSED, *skipped]
 
@@ -130,7 +130,7 @@ def test_who_owns_the_system_answers_alone_unless_it_was_hers_to_give_and_the_tr
     rule: str,
     provisions: bool,  # noqa: FBT001
 ) -> None:
-    choice = reviewing.resolve(around, {})
+    choice = review_rules.resolve(around, {})
     assert (choice.rule, choice.provisions) == (rule, provisions)
 
 
@@ -152,7 +152,7 @@ def test_a_reason_is_needed_to_cut_to_keep_what_is_of_high_risk_and_to_keep_agai
     verdict: str,
     needed: bool,  # noqa: FBT001
 ) -> None:
-    assert reviewing.needs_reason(verb, risk, verdict) is needed
+    assert review_rules.needs_reason(verb, risk, verdict) is needed
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_reason_is_needed_to_cut_to_keep_what_is_of_high_risk_and_to_keep_agai
     ],
 )
 def test_only_keeping_what_is_critical_needs_words(verb: Verb, risk: Risk, needed: bool) -> None:  # noqa: FBT001
-    assert reviewing.needs_words(verb, risk) is needed
+    assert review_rules.needs_words(verb, risk) is needed
 
 
 @pytest.mark.parametrize(
@@ -180,12 +180,12 @@ def test_only_keeping_what_is_critical_needs_words(verb: Verb, risk: Risk, neede
     ],
 )
 def test_ten_letters_or_digits_are_words(comment: str, written: bool) -> None:  # noqa: FBT001
-    assert reviewing.is_written(comment) is written
+    assert review_rules.is_written(comment) is written
 
 
 @pytest.mark.parametrize("hostile", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\u200b=1", "\uff1d1"])
 def test_no_cell_begins_like_a_formula(hostile: str) -> None:
-    assert reviewing.cell(hostile) == f"'{hostile}"
+    assert review_rules.cell(hostile) == f"'{hostile}"
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -207,7 +207,7 @@ def test_no_cell_begins_like_a_formula(hostile: str) -> None:
 )
 def test_no_cell_begins_like_a_formula_whatever_a_program_takes_for_its_end(hostile: str, separator: str) -> None:
     written = io.StringIO()
-    cells = ["before", reviewing.cell(hostile), "after;"]
+    cells = ["before", review_rules.cell(hostile), "after;"]
     csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cells)
     for row in csv.reader(io.StringIO(written.getvalue(), newline=""), delimiter=separator):
         for cell in row:
@@ -215,7 +215,7 @@ def test_no_cell_begins_like_a_formula_whatever_a_program_takes_for_its_end(host
 
 
 def test_other_cells_stay_as_they_are() -> None:
-    assert [reviewing.cell(value) for value in ("plain; a=1", 3, None, "a=1", "", "no\x00nul")] == [
+    assert [review_rules.cell(value) for value in ("plain; a=1", 3, None, "a=1", "", "no\x00nul")] == [
         "plain; a=1",
         "3",
         "",
@@ -226,5 +226,5 @@ def test_other_cells_stay_as_they_are() -> None:
 
 
 def test_a_population_digest_depends_on_the_order() -> None:
-    assert reviewing.population_digest(["a", "b"]) != reviewing.population_digest(["b", "a"])
-    assert reviewing.population_digest(["ab"]) != reviewing.population_digest(["a", "b"])
+    assert review_rules.population_digest(["a", "b"]) != review_rules.population_digest(["b", "a"])
+    assert review_rules.population_digest(["ab"]) != review_rules.population_digest(["a", "b"])

@@ -10,8 +10,9 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements.models import Entitlement, Grant, Tool
 from governance.models import AccessRequest, UsageDay
-from governance.reviews import replaying, rightsizing
-from governance.reviews.rightsizing import UsedMeanwhile
+from governance.reviews.usage import replay as replay_actions
+from governance.reviews.usage import right_sizing
+from governance.reviews.usage.right_sizing import UsedMeanwhile
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -37,8 +38,8 @@ def used(grant: Grant, name: str, calls: int = 5, days: int = 3) -> None:
     UsageDay.objects.create(**row, calls=calls, last_at=at)
 
 
-def proposed() -> dict[Grant, rightsizing.Proposal]:
-    return {each.grant: each for each in rightsizing.proposals(rightsizing.larger(Grant.objects.order_by("pk")))}
+def proposed() -> dict[Grant, right_sizing.Proposal]:
+    return {each.grant: each for each in right_sizing.proposals(right_sizing.larger(Grant.objects.order_by("pk")))}
 
 
 def test_only_what_is_certainly_unused_is_proposed() -> None:
@@ -70,7 +71,7 @@ def test_what_a_renewal_goes_on_from_counts_as_its_age_and_its_use() -> None:
     AccessRequest.objects.filter(pk=asked.pk).update(renews=before)
     [told] = proposed().values()
     assert (told.grant, told.keep) == (now, ("remove",))
-    replay = replaying.of_grant(now, ["remove"], {})
+    replay = replay_actions.of_grant(now, ["remove"], {})
     assert (replay.calls, replay.denied, replay.full) == (7, 7, True)
 
 
@@ -80,16 +81,16 @@ def test_a_person_lets_it_go_and_what_was_used_meanwhile_stays() -> None:
     used(grant, "now")
     used(grant, "wipe", 1, days=0)
     with pytest.raises(UsedMeanwhile):
-        rightsizing.apply(grant, ["remove", "wipe"], by=company.sofia, reason="unused")
+        right_sizing.apply(grant, ["remove", "wipe"], by=company.sofia, reason="unused")
 
-    rightsizing.apply(grant, ["convert", "remove"], by=company.sofia, reason="unused")
+    right_sizing.apply(grant, ["convert", "remove"], by=company.sofia, reason="unused")
 
     assert sorted(grant.lines.values_list("tool__name", flat=True)) == ["now", "wipe"]
     event = timeline.of("grant", str(grant.pk)).get(action=Action.GRANT_REDUCED)
     assert (event.actor, event.detail["dropped"]) == ("person:sofia", ["convert", "remove"])
     assert proposed() == {}
     whole = held(company)
-    rightsizing.apply(whole, ["now", "convert", "remove", "wipe"], by=company.sofia, reason="unused")
+    right_sizing.apply(whole, ["now", "convert", "remove", "wipe"], by=company.sofia, reason="unused")
     whole.refresh_from_db()
     assert whole.state == "revoked"
 

@@ -8,10 +8,16 @@ from django.db import IntegrityError, transaction
 
 from audit import clock
 from entitlements.models import Grant, Tool
-from governance import approvals, renewing, reviews
+from governance import approvals, renewing
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, UsageDay
-from governance.reviews import Answer, Manner, scoping, usage
-from governance.reviews.errors import BadManner, BadScope
+from governance.reviews.campaigns import close
+from governance.reviews.evidence import record
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import BadManner, BadScope
+from governance.reviews.population import campaigns, scopes
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.staging import launch
+from governance.reviews.usage import usage
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -28,10 +34,10 @@ DUE = timedelta(days=14)
 def begin(
     company: Company, scope: dict[str, Any] | None = None, *, slug: str = "q4", manner: Manner | None = None
 ) -> Campaign:
-    made = reviews.make(
+    made = campaigns.make(
         slug, name="A", due_at=clock.now() + DUE, scope=scope, manner=manner or Manner(), by=company.ana
     )
-    return reviews.activate(made.pk, by=company.ana)
+    return launch.activate(made.pk, by=company.ana)
 
 
 def when(field: str, op: str, value: object) -> dict[str, object]:
@@ -77,8 +83,8 @@ def test_a_condition_takes_in_the_grants_it_says(company: Company, where: dict[s
         denied=0,
         last_at=now,
     )
-    scope = scoping.check({"where": where})
-    found = scoping.matching(scope, Campaign.Kind.AGENT_OWNER, now)
+    scope = scopes.check({"where": where})
+    found = scopes.matching(scope, Campaign.Kind.AGENT_OWNER, now)
     assert set(found.values_list("agent__slug", flat=True)) == names
     if names:
         taken = PopulationRow.objects.filter(campaign=begin(company, {"where": where}))
@@ -98,7 +104,7 @@ def test_calls_before_a_renewal_count_and_where_none_are_seen_no_number_is_known
     make.grant(make.agent("unseen"), make.entitlement(past, make.tool(past)), people=[company.bob])
 
     def found(where: dict[str, Any]) -> set[str]:
-        rows = scoping.matching({"where": where}, Campaign.Kind.AGENT_OWNER, clock.now())
+        rows = scopes.matching({"where": where}, Campaign.Kind.AGENT_OWNER, clock.now())
         return set(rows.values_list("agent__slug", flat=True))
 
     assert found(when("grant.calls_90d", "eq", 0)) == set()
@@ -129,7 +135,7 @@ def test_calls_before_a_renewal_count_and_where_none_are_seen_no_number_is_known
 )
 def test_anything_else_is_no_scope(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadScope):
-        scoping.check(wrong)
+        scopes.check(wrong)
 
 
 def test_what_is_left_out_stays_in_the_population_with_its_reason(company: Company) -> None:
@@ -144,7 +150,7 @@ def test_what_is_left_out_stays_in_the_population_with_its_reason(company: Compa
     assert (items["helper"].state, items["helper"].exclusion_reason) == ("excluded", "Reviewed by 100 % of its users.")
     assert (items["research-bot"].state, campaign.population_rows) == ("in_review", 2)
     assert not Assignment.objects.filter(item=items["helper"]).exists()
-    assert {row["outcome"] for row in reviews.evidence(campaign).rows()} == {"excluded", "in_review"}
+    assert {row["outcome"] for row in record.evidence(campaign).rows()} == {"excluded", "in_review"}
     with pytest.raises(IntegrityError), transaction.atomic():
         ReviewItem.objects.filter(pk=items["research-bot"].pk).update(state="excluded")
 
@@ -173,7 +179,7 @@ def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_fo
     assert worlds.item(early, helper).state == "in_review", "until its review is over an answer can be taken back"
     for person in (company.sofia, company.sam):
         worlds.answer(first, person, [(worlds.item(first, company.bot), worlds.KEEP)])
-    reviews.close(first.pk, by=company.ana, reason="All is answered.")
+    close.close(first.pk, by=company.ana, reason="All is answered.")
 
     again = begin(company, slug="q2", manner=delta)
     item = worlds.item(again, helper)

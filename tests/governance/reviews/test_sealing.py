@@ -18,8 +18,9 @@ from entitlements import recordkeys, signing
 from entitlements.errors import ReasonRequired
 from governance import tasks
 from governance.models import Campaign, EvidencePack, EvidencePiece, EvidenceSealing
-from governance.reviews import auditing
-from governance.reviews.pack import sealing, verify
+from governance.reviews.evidence import audit
+from governance.reviews.pack import seal
+from governance.reviews.pack_check import verify
 from tests import databases, make
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
@@ -35,23 +36,23 @@ SIGNED = worlds.SIGNED
 
 def test_sealing_waits_for_the_end_for_another_person_and_for_words(closed: tuple[Company, Campaign]) -> None:
     company, campaign = closed
-    with pytest.raises(sealing.SignedOffByReviewer):
-        sealing.seal(campaign.pk, by=company.sofia, statement=SIGNED)
+    with pytest.raises(seal.SignedOffByReviewer):
+        seal.seal(campaign.pk, by=company.sofia, statement=SIGNED)
     company.mallory.email = company.sofia.email.upper()
-    with pytest.raises(sealing.SignedOffByReviewer):  # another account of whoever answered
-        sealing.seal(campaign.pk, by=company.mallory, statement=SIGNED)
+    with pytest.raises(seal.SignedOffByReviewer):  # another account of whoever answered
+        seal.seal(campaign.pk, by=company.mallory, statement=SIGNED)
     with pytest.raises(ReasonRequired):
-        sealing.seal(campaign.pk, by=company.ana, statement="  ")
+        seal.seal(campaign.pk, by=company.ana, statement="  ")
     under_way = worlds.campaign(company, slug="next", start=False)
-    with pytest.raises(sealing.NotClosed):
-        sealing.seal(under_way.pk, by=company.ana, statement=SIGNED)
+    with pytest.raises(seal.NotClosed):
+        seal.seal(under_way.pk, by=company.ana, statement=SIGNED)
     with acting(trace="5ea1" * 8):
-        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    with pytest.raises(sealing.BeingSealed):
-        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert [sealing.carry_on(campaign.pk), sealing.carry_on(campaign.pk)] == [True, False]
-    with pytest.raises(sealing.AlreadySealed):
-        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+        seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    with pytest.raises(seal.BeingSealed):
+        seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    assert [seal.carry_on(campaign.pk), seal.carry_on(campaign.pk)] == [True, False]
+    with pytest.raises(seal.AlreadySealed):
+        seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
     about = timeline.about(f"campaign:{campaign.slug}")
     told = about.filter(action__in=[Action.EVIDENCE_SEALED, Action.EVIDENCE_SEALING])
     assert sorted(told.values_list("action", "trace")) == [
@@ -63,13 +64,13 @@ def test_sealing_waits_for_the_end_for_another_person_and_for_words(closed: tupl
 def test_the_newest_events_have_to_be_in_the_sealed_record(archive: Archive) -> None:
     company = companies.found()
     campaign = worlds.closed(company)
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert not sealing.carry_on(campaign.pk)
+    seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    assert not seal.carry_on(campaign.pk)
     run = EvidenceSealing.objects.get()
-    assert (run.step, run.refused, sealing.unfinished()) == ("record", "", [campaign.pk])
+    assert (run.step, run.refused, seal.unfinished()) == ("record", "", [campaign.pk])
     archive.seal()
-    assert sealing.carry_on(campaign.pk)
-    assert sealing.unfinished() == []
+    assert seal.carry_on(campaign.pk)
+    assert seal.unfinished() == []
 
 
 @pytest.mark.parametrize("room", [0, 30_000])
@@ -78,33 +79,33 @@ def test_where_there_is_no_room_for_it_the_sealing_is_refused_and_says_so(
 ) -> None:
     """Else it would be begun anew for ever, and nobody would know. The system itself refuses to write more here."""
     company, campaign = closed
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
-        assert not sealing.carry_on(campaign.pk)
+        assert not seal.carry_on(campaign.pk)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert EvidenceSealing.objects.get().refused == sealing.NoRoom.code
-    assert (sealing.unfinished(), EvidencePack.objects.exists()) == ([], False)
+    assert EvidenceSealing.objects.get().refused == seal.NoRoom.code
+    assert (seal.unfinished(), EvidencePack.objects.exists()) == ([], False)
     assert "no room for putting the pack together" in visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/"))
     failed = timeline.about("campaign:q4").get(action=Action.EVIDENCE_SEALING_FAILED)
-    assert failed.code == sealing.NoRoom.code
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert sealing.carry_on(campaign.pk)
+    assert failed.code == seal.NoRoom.code
+    seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    assert seal.carry_on(campaign.pk)
 
 
 def test_a_pack_that_its_own_program_finds_wrong_is_refused_and_signed_off_anew(
     closed: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company, campaign = closed
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
     with monkeypatch.context() as during:
         during.setattr(signing, "sign_bytes", lambda *_: b"no signature")
-        assert not sealing.carry_on(campaign.pk)
+        assert not seal.carry_on(campaign.pk)
     assert not EvidencePack.objects.exists()
     run = EvidenceSealing.objects.get()
-    assert (run.refused, sealing.unfinished()) == ("evidence_does_not_tie_out", [])
+    assert (run.refused, seal.unfinished()) == ("evidence_does_not_tie_out", [])
     page = visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/evidence/"))
     assert "the evidence does not add up" in page
     assert "the signature on the manifest does not fit" in page
@@ -118,18 +119,18 @@ def test_what_is_told_while_a_pack_is_built_is_in_the_next_one(
 ) -> None:
     company, campaign = closed
     olga, until, sign = make.person("olga"), clock.now() + timedelta(days=1), signing.sign_bytes
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
 
     def meanwhile(key: str, data: bytes) -> bytes:
-        auditing.share(campaign.pk, auditor=olga, expires_at=until, by=company.ana, reason="The yearly audit.")
+        audit.share(campaign.pk, auditor=olga, expires_at=until, by=company.ana, reason="The yearly audit.")
         return sign(key, data)
 
     with monkeypatch.context() as during:
         during.setattr(signing, "sign_bytes", meanwhile)
-        assert not sealing.carry_on(campaign.pk)
+        assert not seal.carry_on(campaign.pk)
     assert (EvidencePack.objects.count(), EvidencePiece.objects.count()) == (0, 0)
     archive.seal()
-    assert sealing.carry_on(campaign.pk)
+    assert seal.carry_on(campaign.pk)
     rows = verify.rows(opened(EvidencePack.objects.get())["13_audit_events.jsonl"])
     assert Action.EVIDENCE_SHARED in {json.loads(row["body"])["action"] for row in rows}
 
@@ -137,19 +138,19 @@ def test_what_is_told_while_a_pack_is_built_is_in_the_next_one(
 def test_one_worker_at_a_time_is_at_any_pack(closed: tuple[Company, Campaign], roles: databases.Addresses) -> None:
     """So that another is left for whatever else there is to do, however long one takes and however many wait."""
     company, campaign = closed
-    sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+    seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
     with psycopg.connect(roles.app) as other:
-        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [sealing._ONE])
-        assert not sealing.carry_on(campaign.pk)
-    assert (sealing.unfinished(), EvidencePack.objects.exists()) == ([campaign.pk], False)
-    assert sealing.carry_on(campaign.pk)
+        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [seal._ONE])
+        assert not seal.carry_on(campaign.pk)
+    assert (seal.unfinished(), EvidencePack.objects.exists()) == ([campaign.pk], False)
+    assert seal.carry_on(campaign.pk)
 
 
 def test_an_archive_is_kept_in_pieces_and_handed_out_whole(
     closed: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company, campaign = closed
-    monkeypatch.setattr(sealing, "PIECE", 1000)
+    monkeypatch.setattr(seal, "PIECE", 1000)
     pack = worlds.sealed(campaign, company.ana)
     assert pack.pieces.count() > 10
     assert hashlib.sha256(b"".join(pack.archive())).hexdigest() == pack.sha256
@@ -200,9 +201,9 @@ def test_a_process_that_dies_while_it_seals_leaves_nothing_and_sealing_again_suc
 
     with monkeypatch.context() as during:
         during.setattr(signing, "sign_bytes", die)
-        sealing.seal(campaign.pk, by=company.ana, statement=SIGNED)
+        seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
         with pytest.raises(DatabaseError):
-            sealing.carry_on(campaign.pk)
+            seal.carry_on(campaign.pk)
     connection.close()
     told = timeline.about(f"campaign:{campaign.slug}").filter(action=Action.EVIDENCE_SEALED)
     assert (EvidencePack.objects.count(), told.count()) == (0, 0)

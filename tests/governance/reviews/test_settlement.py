@@ -13,11 +13,19 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements import grants
 from entitlements.models import Agent, Grant
-from governance import microreviews, reviews
-from governance.microreviews import causes
 from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
-from governance.reviews import Answer, campaigns, covering, ending, tallies
-from governance.reviews.evidence import Evidence
+from governance.reviews.campaigns import sweeps
+from governance.reviews.deadlines import undecided
+from governance.reviews.decisions import recall, submission
+from governance.reviews.event_triggered import causes, settlement, start
+from governance.reviews.evidence.record import Evidence
+from governance.reviews.items import tallies
+from governance.reviews.items.answer import Answer
+from governance.reviews.population import campaigns
+from governance.reviews.remediation import remediation
+from governance.reviews.reviewers import assignment
+from governance.reviews.staging import launch
+from governance.reviews.usage import coverage
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -58,14 +66,14 @@ def begun(company: Company, slug: str, **manner: object) -> Campaign:
     """Begin a review of everything."""
     due = clock.now() + timedelta(days=14)
     how = campaigns.Manner(**manner)  # type: ignore[arg-type]
-    made = reviews.make(slug, name=slug, due_at=due, manner=how, by=company.ana)
-    return reviews.activate(made.pk, by=company.ana)
+    made = campaigns.make(slug, name=slug, due_at=due, manner=how, by=company.ana)
+    return launch.activate(made.pk, by=company.ana)
 
 
 def triggered(company: Company, kind: str) -> Campaign:
     """Begin an event-triggered review of all that research-bot holds."""
     causes.note(kind, company.bot, {})
-    assert microreviews.open_due() == 1
+    assert start.open_due() == 1
     return Campaign.objects.get(trigger__kind=kind)
 
 
@@ -95,7 +103,7 @@ def test_one_keep_settles_every_review_but_the_one_under_sox(world: World, where
         assert event.detail["decided_in"] == decided.item.campaign.slug
         (row,) = Evidence(item.campaign).rows()
         assert (row["carried_from"], row["event"]) == (f"{decided.item.campaign.slug}:{decided.pk}", str(event.uuid))
-        assert tallies.outcomes(item.campaign) == ending.outcomes(item.campaign) == {"carried_forward": 1}
+        assert tallies.outcomes(item.campaign) == undecided.outcomes(item.campaign) == {"carried_forward": 1}
 
 
 def test_one_removal_settles_them_and_what_is_under_sox_ends_with_the_access(world: World, at: Move) -> None:
@@ -106,10 +114,10 @@ def test_one_removal_settles_them_and_what_is_under_sox_ends_with_the_access(wor
         world.quarterly.slug,
         world.moved.slug,
     }
-    reviews.prove(decided.pk)
+    remediation.prove(decided.pk)
     at(timedelta(minutes=16))
-    reviews.prove_due()
-    assert ending.supersede(world.sox) == 1
+    sweeps.prove_due()
+    assert undecided.supersede(world.sox) == 1
 
 
 def test_a_removal_of_a_later_day_and_an_abstention_settle_nothing(world: World) -> None:
@@ -126,7 +134,7 @@ def test_no_answer_settles_an_item_whose_reviewer_would_have_a_conflict_there(wo
     owned_by_sam = triggered(world.company, "denials")
     Agent.objects.filter(pk=world.company.bot.pk).update(owner=otto)
     for of in (world.moved, world.ends):
-        reviews.reassign(worlds.item(of).pk, sam, by=world.company.ana, reason="He knows it.")
+        assignment.reassign(worlds.item(of).pk, sam, by=world.company.ana, reason="He knows it.")
 
     worlds.answer(world.moved, sam, [(worlds.item(world.moved), worlds.REMOVE)])
 
@@ -142,7 +150,9 @@ def test_who_could_not_judge_an_item_does_not_settle_it_from_elsewhere(world: Wo
 
 
 def test_what_somebody_was_named_for_by_hand_is_for_that_person_to_answer(world: World) -> None:
-    reviews.reassign(worlds.item(world.ends).pk, world.company.rob, by=world.company.ana, reason="An independent look.")
+    assignment.reassign(
+        worlds.item(world.ends).pk, world.company.rob, by=world.company.ana, reason="An independent look."
+    )
     world.answer(world.moved)
     assert world.open == {"ends", "sox"}
 
@@ -193,11 +203,11 @@ def test_what_asks_about_more_than_was_decided_stays_open(world: World) -> None:
 
 
 def test_what_was_settled_opens_again_with_the_decision_and_her_draft_is_there(world: World) -> None:
-    draft = reviews.save_draft(worlds.item(world.ends).pk, worlds.KEEP, by=world.company.sofia, rev=0)
+    draft = submission.save_draft(worlds.item(world.ends).pk, worlds.KEEP, by=world.company.sofia, rev=0)
     world.answer(world.moved, worlds.REMOVE)
     assert world.open == {"sox"}
 
-    reviews.recall(worlds.item(world.moved).pk, by=world.company.sofia, reason="The wrong one.")
+    recall.recall(worlds.item(world.moved).pk, by=world.company.sofia, reason="The wrong one.")
 
     assert world.open == {"quarterly", "sox", "moved", "ends"}
     assert worlds.live(worlds.item(world.ends)).draft == draft
@@ -206,22 +216,22 @@ def test_what_was_settled_opens_again_with_the_decision_and_her_draft_is_there(w
     assert timeline.of("item", item).filter(action=Action.REVIEW_REOPENED).count() == 1
     assert tallies.outcomes(world.ends) == {"in_review": 1}
     world.answer(world.quarterly)
-    reviews.reopen(worlds.item(world.quarterly).pk, by=world.company.ana, reason="Ask again.")
+    recall.reopen(worlds.item(world.quarterly).pk, by=world.company.ana, reason="Ask again.")
     assert world.open == {"quarterly", "sox", "moved", "ends"}
 
 
 def test_a_decision_taken_back_after_a_settled_review_ended_counts_for_no_coverage(world: World, at: Move) -> None:
     world.answer(world.quarterly)
-    assert microreviews.settle_due() == 0, "it can still be taken back"
+    assert settlement.settle_due() == 0, "it can still be taken back"
     at(timedelta(minutes=16))
-    assert microreviews.settle_due() == 2
-    assert covering.coverage().percent == 100
+    assert settlement.settle_due() == 2
+    assert coverage.coverage().percent == 100
 
-    reviews.reopen(worlds.item(world.quarterly).pk, by=world.company.ana, reason="Ask again.")
+    recall.reopen(worlds.item(world.quarterly).pk, by=world.company.ana, reason="Ask again.")
 
     assert {Campaign.objects.get(pk=each.pk).state for each in (world.moved, world.ends)} == {"closed"}
     assert world.open == {"quarterly", "sox"}
-    assert covering.coverage().percent == 0
+    assert coverage.coverage().percent == 0
 
 
 def test_the_database_settles_nothing_under_sox_with_a_conflict_or_by_what_no_longer_stands(world: World) -> None:
@@ -232,7 +242,7 @@ def test_the_database_settles_nothing_under_sox_with_a_conflict_or_by_what_no_lo
     Agent.objects.filter(pk=world.company.bot.pk).update(owner=world.company.sofia)
     with pytest.raises(DatabaseError, match="technical owner never certifies"), transaction.atomic():
         other.update(state="carried_forward", carried_from=decided)
-    reviews.recall(worlds.item(world.moved).pk, by=world.company.sofia)
+    recall.recall(worlds.item(world.moved).pk, by=world.company.sofia)
     with pytest.raises(DatabaseError, match="a decision that stands"), transaction.atomic():
         other.update(state="carried_forward", carried_from=decided)
 

@@ -13,10 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import clock
-from governance import reviews
 from governance.models import SpotCheck, SpotPlan
-from governance.reviews import spotchecking
-from governance.reviews.pack import verify
+from governance.reviews.campaigns import sweeps
+from governance.reviews.pack_check import verify
+from governance.reviews.spot_checks import spot_checks
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
 from tests.governance.console import visits
@@ -58,7 +58,7 @@ def test_who_checks_reads_the_answer_nowhere_before_she_gave_hers(checked: Check
     mona = checked.company.mona
     assert visits.as_(mona).get(f"/spot-checks/{check.pk}/", secure=True).status_code == 404
     assert api.of(mona).get(f"/api/v1/spot-checks/{check.pk}", secure=True).status_code == 404
-    spotchecking.answer(check.pk, by=sam, verb="certify")
+    spot_checks.answer(check.pk, by=sam, verb="certify")
     assert "review.decided" in told()
 
 
@@ -68,11 +68,11 @@ def test_the_evidence_has_every_check_and_adds_up_offline(tmp_path: Path, monkey
     checked = end(under_way(share=60), removed=2)
     first, second, *_ = checked.checks
     assert len(checked.checks) == 7, "of eight kept five, and of two removed two"
-    spotchecking.answer(first.pk, by=checked.company.sam, verb="revoke", reason_code="risk", comment="=1+1")
-    spotchecking.answer(second.pk, by=checked.company.sam, verb="abstain", reason_code="need_info")
+    spot_checks.answer(first.pk, by=checked.company.sam, verb="revoke", reason_code="risk", comment="=1+1")
+    spot_checks.answer(second.pk, by=checked.company.sam, verb="abstain", reason_code="need_info")
     late = clock.now() + WEEK
     monkeypatch.setattr(clock, "now", lambda: late)
-    reviews.prove_due()
+    sweeps.prove_due()
     archive.seal()
     pack = worlds.sealed(checked.campaign, checked.company.ana)
     with zipfile.ZipFile(io.BytesIO(b"".join(pack.archive()))) as opened:
@@ -119,7 +119,7 @@ def test_the_same_by_page_and_rest(checked: Checked) -> None:
     ana, owner = visits.as_(company.ana), api.of(company.ana)
     found = owner.get("/api/v1/campaigns/q4/spot-checks", secure=True).json()
     assert (found["sampled"], found["answered"], found["open"], len(found["checks"])) == (10, 2, 8, 10)
-    differ = spotchecking.to_follow_up(checked.campaign)
+    differ = spot_checks.to_follow_up(checked.campaign)
     assert f"{len(differ)} of 10 checks would keep less" in visits.text(ana.get("/", secure=True))
     page = visits.text(ana.get("/reviews/q4/", secure=True))
     assert "Ask again" in page

@@ -18,11 +18,20 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person, RoleAssignment
-from governance import approvals, microreviews
+from governance import approvals
 from governance.models import Notice, ReviewItem, ReviewTrigger, SpotCheck, SpotPlan
 from governance.notices import hearing
-from governance.reviews import auditing, care, checkers, errors, reminding, spotchecking, spotplanning
-from governance.reviews.pack import sealing, verify
+from governance.reviews.deadlines import reminders
+from governance.reviews.event_triggered import follow_up, start
+from governance.reviews.event_triggered import words as event_triggered_words
+from governance.reviews.evidence import audit
+from governance.reviews.items import errors
+from governance.reviews.pack import seal
+from governance.reviews.pack_check import verify
+from governance.reviews.quality import care
+from governance.reviews.reviewers import checkers
+from governance.reviews.spot_checks import plan as plan_actions
+from governance.reviews.spot_checks import spot_checks
 from tests import databases, make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -45,16 +54,16 @@ def test_they_are_switched_on_once_before_a_review_ends_and_the_seed_is_not_told
     assert (plan.share, plan.days, event.actor) == (10, 7, "person:ana")
     assert event.detail["seed_sha256"] == hashlib.sha256(plan.seed.encode()).hexdigest()
     assert plan.seed not in event.body
-    with pytest.raises(spotplanning.SpotChecksOn):
-        spotplanning.switch_on(checked.campaign.pk, by=checked.company.ana)
+    with pytest.raises(plan_actions.SpotChecksOn):
+        plan_actions.switch_on(checked.campaign.pk, by=checked.company.ana)
     end(checked)
     other = worlds.campaign(checked.company, slug="other")
     for share, days in ((0, 7), (101, 7), (10, 0), (10, 29)):
-        with pytest.raises(spotplanning.BadSpotChecks):
-            spotplanning.switch_on(other.pk, by=checked.company.ana, share=share, days=days)
+        with pytest.raises(plan_actions.BadSpotChecks):
+            plan_actions.switch_on(other.pk, by=checked.company.ana, share=share, days=days)
     end(Checked(checked.company, other))
     with pytest.raises(errors.NotUnderWay):
-        spotplanning.switch_on(other.pk, by=checked.company.ana)
+        plan_actions.switch_on(other.pk, by=checked.company.ana)
     assert not SpotCheck.objects.filter(item__campaign=other).exists()
 
 
@@ -86,7 +95,7 @@ def test_what_is_picked_is_what_the_seed_picks_and_no_answer_more_is_read(monkey
     checked = under_way(agents=40, share=5)
     other = make.grant(make.agent("others-bot", sponsor=checked.company.mona), worlds.low(checked.company))
     later = worlds.campaign(checked.company, slug="later")
-    spotplanning.switch_on(later.pk, by=checked.company.ana, share=5)
+    plan_actions.switch_on(later.pk, by=checked.company.ana, share=5)
     worlds.answer(later, checked.company.mona, [(worlds.item(later, other.agent), worlds.KEEP)])
     end(Checked(checked.company, later), removed=15)
     plan = SpotPlan.objects.get(campaign=later)
@@ -105,7 +114,7 @@ def test_what_is_picked_is_what_the_seed_picks_and_no_answer_more_is_read(monkey
     for most, hasty, plan.share, plan.seed in product((500, 5), hasty_ones, shares, seeds):
         monkeypatch.setattr(verify, "MOST_CHECKED", most)
         with connection.execute_wrapper(count):
-            frame, picked = spotplanning.pick(plan, hasty)
+            frame, picked = plan_actions.pick(plan, hasty)
         assert set(picked) == verify.asked_again(plan.seed, plan.share, answers, hasty)
         assert (frame, list(picked), read.pop(), read) == (41, sorted(picked), len(picked), [])
 
@@ -117,40 +126,40 @@ def test_nobody_who_is_not_independent_or_sees_the_answer_checks_it_and_then_it_
     (check,) = checked.checks
     assert check.checker is None
     assert {skip["who"]: skip["why"] for skip in check.resolution["skipped"]}["sam"] == "sees_the_answer"
-    found = spotchecking.result(checked.campaign)
+    found = spot_checks.result(checked.campaign)
     assert found is not None
     assert (found.sampled, found.nobody, found.open, found.is_over) == (1, 1, 0, True)
-    assert sealing.answered_in(checked.campaign, checked.company.sam) is False
+    assert seal.answered_in(checked.campaign, checked.company.sam) is False
 
 
 def test_a_check_is_answered_once_in_time_by_whoever_is_asked_and_still_blind(
     checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sam, (check, other, third, *_) = checked.company.sam, checked.checks
-    with pytest.raises(spotchecking.NotTheChecker):
-        spotchecking.answer(check.pk, by=checked.company.mona, verb="certify")
+    with pytest.raises(spot_checks.NotTheChecker):
+        spot_checks.answer(check.pk, by=checked.company.mona, verb="certify")
     with pytest.raises(ReasonRequired):
-        spotchecking.answer(check.pk, by=sam, verb="revoke")
+        spot_checks.answer(check.pk, by=sam, verb="revoke")
     with pytest.raises(errors.BadAnswer):
-        spotchecking.answer(check.pk, by=sam, verb="revoke", reason_code="business_need")
+        spot_checks.answer(check.pk, by=sam, verb="revoke", reason_code="business_need")
     with pytest.raises(NotFound):
-        spotchecking.answer(checked.campaign.pk, by=sam, verb="certify")
-    spotchecking.answer(check.pk, by=sam, verb="revoke", reason_code="unused", comment="Nobody calls it.")
-    with pytest.raises(spotchecking.SpotCheckAnswered):
-        spotchecking.answer(check.pk, by=sam, verb="certify")
+        spot_checks.answer(checked.campaign.pk, by=sam, verb="certify")
+    spot_checks.answer(check.pk, by=sam, verb="revoke", reason_code="unused", comment="Nobody calls it.")
+    with pytest.raises(spot_checks.SpotCheckAnswered):
+        spot_checks.answer(check.pk, by=sam, verb="certify")
     (event,) = timeline.of("spot_check", check.pk)
     assert (event.actor, event.reason, event.detail["verb"]) == ("person:sam", "Nobody calls it.", "revoke")
     audits(sam)
     with pytest.raises(errors.ConflictOfInterest) as refused:
-        spotchecking.answer(other.pk, by=sam, verb="certify")
+        spot_checks.answer(other.pk, by=sam, verb="certify")
     assert refused.value.detail["why"] == "sees_the_answer"
     RoleAssignment.objects.filter(person=sam).delete()
-    spotchecking.answer(other.pk, by=sam, verb="certify")
+    spot_checks.answer(other.pk, by=sam, verb="certify")
     late = clock.now() + WEEK
     monkeypatch.setattr(clock, "now", lambda: late)
-    with pytest.raises(spotchecking.SpotCheckOver):
-        spotchecking.answer(third.pk, by=sam, verb="certify")
-    found = spotchecking.result(checked.campaign)
+    with pytest.raises(spot_checks.SpotCheckOver):
+        spot_checks.answer(third.pk, by=sam, verb="certify")
+    found = spot_checks.result(checked.campaign)
     assert found is not None
     assert (found.sampled, found.answered, found.unanswered, found.open, found.nobody) == (10, 2, 8, 0, 0)
 
@@ -188,7 +197,7 @@ def test_the_database_refuses_a_checker_who_is_not_independent_and_another_answe
     with connection.cursor() as cursor:
         cursor.execute("SELECT governance_spot_conflict(%s, %s)", [check.item_id, twin.pk])
         assert cursor.fetchone() == ("who was asked about an item does not check its answer",)
-    spotchecking.answer(check.pk, by=company.sam, verb="certify")
+    spot_checks.answer(check.pk, by=company.sam, verb="certify")
     late = clock.now() + timedelta(days=8)
     once, whole, why = "answered once, and followed up once", "is_answered_whole", "followed_up_with_a_reason"
     changes: list[tuple[SpotCheck, dict[str, Any], str]] = [
@@ -221,61 +230,61 @@ def test_the_database_refuses_a_checker_who_is_not_independent_and_another_answe
 def test_whoever_runs_the_review_asks_again_or_leaves_it_and_no_access_changes_before(checked: Checked) -> None:
     company, checks = checked.company, [each for each in checked.checks if said(each) == "certify"]
     for each in checks[:2]:
-        spotchecking.answer(each.pk, by=company.sam, verb="revoke", reason_code="unused", comment="Nobody calls it.")
+        spot_checks.answer(each.pk, by=company.sam, verb="revoke", reason_code="unused", comment="Nobody calls it.")
     (cut,) = [each for each in checked.checks if said(each) == "revoke"][:1]
-    spotchecking.answer(cut.pk, by=company.sam, verb="certify")
-    assert [each.pk for each in spotchecking.to_follow_up(checked.campaign)] == [each.pk for each in checks[:2]]
+    spot_checks.answer(cut.pk, by=company.sam, verb="certify")
+    assert [each.pk for each in spot_checks.to_follow_up(checked.campaign)] == [each.pk for each in checks[:2]]
     assert all(row.grant and row.grant.ended_at is None for each in checks[:2] for row in each.item.population.all())
     (event, *_) = timeline.of("spot_check", checks[0].pk)
     hearing.tell(event)
     assert Notice.objects.get(person=company.ana, url="/reviews/q4/").sentence.startswith("A spot check would take")
     with pytest.raises(errors.NotTheOwner):
-        microreviews.follow_up(checks[0].pk, by=company.resa, how="left", reason="No.")
+        follow_up.follow_up(checks[0].pk, by=company.resa, how="left", reason="No.")
     with pytest.raises(ReasonRequired):
-        microreviews.follow_up(checks[0].pk, by=company.ana, how="left", reason=" ")
-    with pytest.raises(microreviews.NothingToFollowUp):
-        microreviews.follow_up(cut.pk, by=company.ana, how="left", reason="It was removed.")
-    microreviews.follow_up(checks[0].pk, by=company.ana, how="asked_again", reason="Two people differ.")
-    microreviews.follow_up(checks[1].pk, by=company.ana, how="left", reason="It is seasonal.")
-    with pytest.raises(microreviews.NothingToFollowUp):
-        microreviews.follow_up(checks[1].pk, by=company.ana, how="asked_again", reason="Or not.")
+        follow_up.follow_up(checks[0].pk, by=company.ana, how="left", reason=" ")
+    with pytest.raises(follow_up.NothingToFollowUp):
+        follow_up.follow_up(cut.pk, by=company.ana, how="left", reason="It was removed.")
+    follow_up.follow_up(checks[0].pk, by=company.ana, how="asked_again", reason="Two people differ.")
+    follow_up.follow_up(checks[1].pk, by=company.ana, how="left", reason="It is seasonal.")
+    with pytest.raises(follow_up.NothingToFollowUp):
+        follow_up.follow_up(checks[1].pk, by=company.ana, how="asked_again", reason="Or not.")
     with pytest.raises(DatabaseError, match="followed up once"), transaction.atomic():
         SpotCheck.objects.filter(pk=checks[1].pk).update(followed_because="Another reason.")
-    assert spotchecking.to_follow_up(checked.campaign) == []
-    assert microreviews.open_due() == 1
+    assert spot_checks.to_follow_up(checked.campaign) == []
+    assert start.open_due() == 1
     trigger = ReviewTrigger.objects.get(kind="spot_check")
-    assert (trigger.agent, [str(each) for each in microreviews.happened(trigger)[0].notes]) == (
+    assert (trigger.agent, [str(each) for each in event_triggered_words.happened(trigger)[0].notes]) == (
         checks[0].item.agent,
         ["Nobody calls it."],
     )
-    assert "Fourth quarter" in microreviews.happened(trigger)[0].said
+    assert "Fourth quarter" in event_triggered_words.happened(trigger)[0].said
 
 
 def test_each_sees_her_own_agreement_when_all_are_over_and_others_see_all_together(
     checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, *rest = checked.checks
-    spotchecking.answer(first.pk, by=checked.company.sam, verb="abstain", reason_code="dont_understand")
-    assert spotchecking.own(checked.campaign, checked.company.sofia) is None, "not while some are open"
+    spot_checks.answer(first.pk, by=checked.company.sam, verb="abstain", reason_code="dont_understand")
+    assert spot_checks.own(checked.campaign, checked.company.sofia) is None, "not while some are open"
     for each in rest:
         verb = said(each)
         reason = "unused" if verb != "certify" else ""
-        spotchecking.answer(each.pk, by=checked.company.sam, verb=verb, reason_code=reason)
-    hers = spotchecking.own(checked.campaign, checked.company.sofia)
+        spot_checks.answer(each.pk, by=checked.company.sam, verb=verb, reason_code=reason)
+    hers = spot_checks.own(checked.campaign, checked.company.sofia)
     assert hers is not None
-    assert (hers.n, hers.percent, spotchecking.own(checked.campaign, checked.company.mona)) == (9, 100, None)
+    assert (hers.n, hers.percent, spot_checks.own(checked.campaign, checked.company.mona)) == (9, 100, None)
     assert monkeypatch is not None
 
 
 def test_the_evidence_waits_for_spot_checks_until_they_are_due_and_the_reminder_comes_once(
     checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(sealing.SpotChecksOpen):
-        sealing.seal(checked.campaign.pk, by=checked.company.ana, statement=worlds.SIGNED)
+    with pytest.raises(seal.SpotChecksOpen):
+        seal.seal(checked.campaign.pk, by=checked.company.ana, statement=worlds.SIGNED)
     soon = clock.now() + timedelta(days=5)
     monkeypatch.setattr(clock, "now", lambda: soon)
-    assert (reminding.remind(), reminding.remind()) == (1, 0)
+    assert (reminders.remind(), reminders.remind()) == (1, 0)
     late = clock.now() + WEEK
     monkeypatch.setattr(clock, "now", lambda: late)
-    assert sealing.seal(checked.campaign.pk, by=checked.company.ana, statement=worlds.SIGNED) is not None
-    assert auditing.had_part_in(checked.campaign, checked.company.sam), "who checks is no auditor of it"
+    assert seal.seal(checked.campaign.pk, by=checked.company.ana, statement=worlds.SIGNED) is not None
+    assert audit.had_part_in(checked.campaign, checked.company.sam), "who checks is no auditor of it"

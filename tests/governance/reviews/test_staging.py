@@ -16,7 +16,7 @@ from audit.actions import Action
 from entitlements import grants
 from entitlements.errors import ReasonRequired
 from entitlements.models import Grant
-from governance import reviews, tasks
+from governance import tasks
 from governance.models import (
     Assignment,
     Campaign,
@@ -27,8 +27,11 @@ from governance.models import (
     SnapshotRow,
     Suggestion,
 )
-from governance.reviews import launching, stepping
-from governance.reviews.errors import (
+from governance.reviews.campaigns import close, pause
+from governance.reviews.deadlines import deadlines
+from governance.reviews.decisions import submission
+from governance.reviews.items import visibility
+from governance.reviews.items.errors import (
     DuePassed,
     NotAcknowledged,
     NotADraft,
@@ -38,6 +41,8 @@ from governance.reviews.errors import (
     NotUnderWay,
     SnapshotTooOld,
 )
+from governance.reviews.reviewers import assignment
+from governance.reviews.staging import launch, staging
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -51,7 +56,7 @@ type Move = Callable[[datetime | timedelta], datetime]
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, list[Grant]]:
     """Five items, of which two are staged at a time."""
-    monkeypatch.setattr(stepping, "ITEMS", 2)
+    monkeypatch.setattr(staging, "ITEMS", 2)
     company, grant = worlds.found()
     bundle = worlds.low(company)
     more = [make.grant(make.agent(f"helper-{n}", sponsor=company.sofia), bundle) for n in range(4)]
@@ -73,11 +78,11 @@ def test_a_campaign_is_staged_in_steps_and_each_may_be_taken_by_another_worker(
 ) -> None:
     company, _ = fleet
     campaign = worlds.campaign(company, start=False)
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     seen = []
-    while reviews.advance(campaign.pk):
+    while staging.advance(campaign.pk):
         run = CampaignStaging.objects.get()
-        seen.append((run.step, run.upto, stepping.progress(run)))
+        seen.append((run.step, run.upto, staging.progress(run)))
 
     through = ["population", "suggestions"]
     assert [step for step, *_ in seen] == [
@@ -88,21 +93,21 @@ def test_a_campaign_is_staged_in_steps_and_each_may_be_taken_by_another_worker(
     assert held(campaign) == [5, 5, 8, 5, 5]
     campaign.refresh_from_db()
     assert (campaign.state, campaign.population_rows) == ("staged", 5)
-    assert not reviews.advance(campaign.pk), "it is through"
-    assert reviews.unfinished() == []
+    assert not staging.advance(campaign.pk), "it is through"
+    assert staging.unfinished() == []
 
 
 def test_a_step_that_fails_in_the_middle_leaves_nothing_and_is_taken_anew(fleet: tuple[Company, list[Grant]]) -> None:
     company, _ = fleet
     campaign = worlds.campaign(company, start=False)
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     for _ in range(3):
-        reviews.advance(campaign.pk)
+        staging.advance(campaign.pk)
     before = held(campaign)
-    with patch.object(stepping, "_through", side_effect=RuntimeError), pytest.raises(RuntimeError):
-        reviews.advance(campaign.pk)
+    with patch.object(staging, "_through", side_effect=RuntimeError), pytest.raises(RuntimeError):
+        staging.advance(campaign.pk)
     assert held(campaign) == before
-    assert reviews.unfinished() == [campaign.pk]
+    assert staging.unfinished() == [campaign.pk]
     tasks.stage_campaign(str(campaign.pk))
     assert held(campaign) == [5, 5, 8, 5, 5]
 
@@ -110,9 +115,9 @@ def test_a_step_that_fails_in_the_middle_leaves_nothing_and_is_taken_anew(fleet:
 def test_what_changes_while_a_population_is_taken_does_not_change_it(fleet: tuple[Company, list[Grant]]) -> None:
     company, (first, *_) = fleet
     campaign = worlds.campaign(company, start=False)
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     while CampaignStaging.objects.get().step != "population":
-        reviews.advance(campaign.pk)
+        staging.advance(campaign.pk)
     read_at = CampaignStaging.objects.get().taken_at
     grants.revoke(first.pk, by=company.ana.principal, reason="gone")
     make.grant(make.agent("later", sponsor=company.sofia), worlds.low(company))
@@ -128,11 +133,11 @@ def test_what_changes_while_a_population_is_taken_does_not_change_it(fleet: tupl
 def test_a_staging_that_is_cancelled_or_begun_anew_leaves_nothing_aside(fleet: tuple[Company, list[Grant]]) -> None:
     company, _ = fleet
     campaign = worlds.campaign(company, start=False)
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     for _ in range(3):
-        reviews.advance(campaign.pk)
+        staging.advance(campaign.pk)
     assert (held(campaign)[0], SnapshotRow.objects.count()) == (2, 3)
-    reviews.cancel(campaign.pk, by=company.ana, reason="The wrong scope.")
+    pause.cancel(campaign.pk, by=company.ana, reason="The wrong scope.")
     assert not SnapshotRow.objects.exists()
 
 
@@ -140,7 +145,7 @@ def test_a_staging_that_an_earlier_version_began_goes_on(fleet: tuple[Company, l
     """It had nothing to keep aside, and its population came first."""
     company, _ = fleet
     campaign = worlds.campaign(company, start=False)
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     CampaignStaging.objects.update(step="population")
     tasks.stage_campaign(str(campaign.pk))
     assert held(campaign) == [5, 5, 8, 5, 5]
@@ -151,10 +156,10 @@ def test_a_staging_that_an_earlier_version_began_goes_on(fleet: tuple[Company, l
 def test_staging_again_takes_the_access_of_that_moment_and_doubles_nothing(fleet: tuple[Company, list[Grant]]) -> None:
     company, (first, *_) = fleet
     campaign = worlds.campaign(company, start=False)
-    before = reviews.stage_now(campaign.pk, by=company.ana).population_sha256
+    before = launch.stage_now(campaign.pk, by=company.ana).population_sha256
     grants.revoke(first.pk, by=company.ana.principal, reason="gone")
 
-    again = reviews.stage_now(campaign.pk, by=company.ana)
+    again = launch.stage_now(campaign.pk, by=company.ana)
 
     assert held(campaign) == [4, 4, 4, 4, 4]
     assert again.population_rows == 4
@@ -165,7 +170,7 @@ def test_staging_again_takes_the_access_of_that_moment_and_doubles_nothing(fleet
 def test_a_campaign_of_nothing_goes_back_to_being_a_draft_and_says_why(fleet: tuple[Company, list[Grant]]) -> None:
     company, held_by = fleet
     campaign = worlds.campaign(company, start=False)
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     for each in held_by:
         grants.revoke(each.pk, by=company.ana.principal, reason="gone")
     tasks.stage_campaign(str(campaign.pk))
@@ -178,15 +183,15 @@ def test_a_large_draft_is_staged_before_it_begins(
 ) -> None:
     company, _ = fleet
     campaign = worlds.campaign(company, start=False)
-    monkeypatch.setattr(launching, "AT_ONCE", 4)
+    monkeypatch.setattr(launch, "AT_ONCE", 4)
     with pytest.raises(NotStaged):
-        reviews.activate(campaign.pk, by=company.ana)
-    reviews.stage(campaign.pk, by=company.ana)
+        launch.activate(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     with pytest.raises(NotStaged):
-        reviews.activate(campaign.pk, by=company.ana)
+        launch.activate(campaign.pk, by=company.ana)
     tasks.stage_campaign(str(campaign.pk))
-    assert reviews.activate(campaign.pk, by=company.ana).state == "active"
-    for verb in (reviews.activate, reviews.stage):
+    assert launch.activate(campaign.pk, by=company.ana).state == "active"
+    for verb in (launch.activate, launch.stage):
         with pytest.raises(NotADraft):
             verb(campaign.pk, by=company.ana)
 
@@ -195,33 +200,33 @@ def test_what_was_staged_a_day_ago_is_not_launched(at: Move) -> None:
     company, _ = worlds.found()
     make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=5))
     campaign = worlds.campaign(company, start=False)
-    reviews.stage_now(campaign.pk, by=company.ana)
+    launch.stage_now(campaign.pk, by=company.ana)
     at(timedelta(hours=25))
     with pytest.raises(SnapshotTooOld):
-        reviews.activate(campaign.pk, by=company.ana)
-    reviews.stage_now(campaign.pk, by=company.ana)
-    assert reviews.activate(campaign.pk, by=company.ana).state == "active"
+        launch.activate(campaign.pk, by=company.ana)
+    launch.stage_now(campaign.pk, by=company.ana)
+    assert launch.activate(campaign.pk, by=company.ana).state == "active"
 
 
 def test_items_of_nobody_are_acknowledged_or_given_to_somebody_before_a_launch() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company, start=False)
-    reviews.stage_now(campaign.pk, by=company.ana)
+    launch.stage_now(campaign.pk, by=company.ana)
     Assignment.objects.update(reviewer=None)
     with pytest.raises(NotAcknowledged):
-        reviews.activate(campaign.pk, by=company.ana)
-    reviews.reassign(worlds.item(campaign).pk, company.sofia, by=company.ana, reason="She knows it.")
-    assert reviews.activate(campaign.pk, by=company.ana).state == "active"
+        launch.activate(campaign.pk, by=company.ana)
+    assignment.reassign(worlds.item(campaign).pk, company.sofia, by=company.ana, reason="She knows it.")
+    assert launch.activate(campaign.pk, by=company.ana).state == "active"
 
 
 def test_nobody_is_asked_before_a_campaign_begins() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company, start=False)
-    reviews.stage_now(campaign.pk, by=company.ana)
-    assert not reviews.campaigns_visible_to(company.sofia).exists()
-    assert not reviews.items_visible_to(company.sofia).exists()
-    reviews.activate(campaign.pk, by=company.ana)
-    assert reviews.campaigns_visible_to(company.sofia).exists()
+    launch.stage_now(campaign.pk, by=company.ana)
+    assert not visibility.campaigns_visible_to(company.sofia).exists()
+    assert not visibility.items_visible_to(company.sofia).exists()
+    launch.activate(campaign.pk, by=company.ana)
+    assert visibility.campaigns_visible_to(company.sofia).exists()
 
 
 def test_a_paused_campaign_takes_no_answer_and_is_due_later_when_it_goes_on(at: Move) -> None:
@@ -229,43 +234,43 @@ def test_a_paused_campaign_takes_no_answer_and_is_due_later_when_it_goes_on(at: 
     campaign = worlds.campaign(company)
     item, due = worlds.item(campaign), campaign.due_at
     with pytest.raises(ReasonRequired):
-        reviews.pause(campaign.pk, by=company.ana, reason=" ")
-    reviews.pause(campaign.pk, by=company.ana, reason="The quarter closes.")
+        pause.pause(campaign.pk, by=company.ana, reason=" ")
+    pause.pause(campaign.pk, by=company.ana, reason="The quarter closes.")
     with pytest.raises(NotUnderWay):
-        reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+        submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
     at(timedelta(days=30))
-    assert reviews.apply_due() == 0
-    gone_on = reviews.resume(campaign.pk, by=company.ana)
+    assert deadlines.apply_due() == 0
+    gone_on = pause.resume(campaign.pk, by=company.ana)
     assert timedelta(days=30) <= gone_on.due_at - due < timedelta(days=30, minutes=5)
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     with pytest.raises(NotPaused):
-        reviews.resume(campaign.pk, by=company.ana)
+        pause.resume(campaign.pk, by=company.ana)
 
 
 def test_a_cancelled_campaign_stays_listed_with_its_reason_and_waits_for_nobody() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company)
-    reviews.cancel(campaign.pk, by=company.ana, reason="The wrong scope.")
+    pause.cancel(campaign.pk, by=company.ana, reason="The wrong scope.")
     campaign.refresh_from_db()
     assert (campaign.state, campaign.state_reason) == ("cancelled", "The wrong scope.")
-    assert not reviews.waiting_for(company.sofia).exists()
-    assert campaign in reviews.campaigns_visible_to(company.ana)
+    assert not visibility.waiting_for(company.sofia).exists()
+    assert campaign in visibility.campaigns_visible_to(company.ana)
     with pytest.raises(NotUnderWay):
-        reviews.cancel(campaign.pk, by=company.ana, reason="again")
+        pause.cancel(campaign.pk, by=company.ana, reason="again")
 
 
 def test_a_draft_and_what_is_staged_may_be_cancelled_and_what_is_closing_may_not() -> None:
     company, _ = worlds.found()
     draft = worlds.campaign(company, start=False, slug="draft")
     staged = worlds.campaign(company, start=False, slug="staged")
-    reviews.stage_now(staged.pk, by=company.ana)
+    launch.stage_now(staged.pk, by=company.ana)
     for each in (draft, staged):
-        assert reviews.cancel(each.pk, by=company.ana, reason="no").state == "cancelled"
+        assert pause.cancel(each.pk, by=company.ana, reason="no").state == "cancelled"
     over = worlds.campaign(company, slug="over")
     worlds.answer(over, company.sofia, [(worlds.item(over), worlds.REMOVE)])
-    assert reviews.close(over.pk, by=company.ana, reason="done").state in ("closing", "closed")
+    assert close.close(over.pk, by=company.ana, reason="done").state in ("closing", "closed")
     with pytest.raises(NotUnderWay):
-        reviews.cancel(over.pk, by=company.ana, reason="no")
+        pause.cancel(over.pk, by=company.ana, reason="no")
 
 
 def refused(said: str) -> Any:  # noqa: ANN401
@@ -295,14 +300,14 @@ def test_the_database_begins_no_draft_stages_nothing_without_its_snapshot_and_en
 def test_the_database_lets_a_population_be_put_away_only_while_it_is_taken_anew() -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company, start=False)
-    reviews.stage_now(campaign.pk, by=company.ana)
+    launch.stage_now(campaign.pk, by=company.ana)
     kept = (Assignment, Suggestion, ReviewLine, PopulationRow, ReviewItem)
     for model in kept:
         with refused("never changed or deleted"), transaction.atomic():
             model.objects.all()._raw_delete("default")
     with refused("never changed or deleted"), transaction.atomic():
         PopulationRow.objects.update(payload="{}")
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     with refused("never changed or deleted"), transaction.atomic():
         PopulationRow.objects.update(payload="{}")
     for model in kept:
@@ -317,10 +322,10 @@ def test_what_is_due_already_does_not_begin(at: Move, staged: bool) -> None:  # 
     campaign = worlds.campaign(company, start=False)
     at(timedelta(days=14, minutes=-30))
     if staged:
-        reviews.stage_now(campaign.pk, by=company.ana)
+        launch.stage_now(campaign.pk, by=company.ana)
     at(timedelta(hours=1))
     with pytest.raises(DuePassed):
-        reviews.activate(campaign.pk, by=company.ana)
+        launch.activate(campaign.pk, by=company.ana)
     page = visits.as_(company.ana).get("/reviews/q4/").content.decode()
     assert "Its due date has passed" in page
     assert '/reviews/q4/activate/"' not in page
@@ -334,7 +339,7 @@ def test_what_is_due_already_does_not_begin(at: Move, staged: bool) -> None:  # 
 def test_a_long_staging_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     company, _ = worlds.found()
     campaign = worlds.campaign(company, start=False)
-    reviews.stage(campaign.pk, by=company.ana)
+    launch.stage(campaign.pk, by=company.ana)
     waiting = [str(campaign.pk)]
     monkeypatch.setattr(tasks, "TURN_SECONDS", 0)
     monkeypatch.setattr(tasks.stage_campaign, "delay", waiting.append)
@@ -347,11 +352,11 @@ def test_a_long_staging_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_checked_as_a_whole_leaves_no_other_statement_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stepping, "MANY", 1)
+    monkeypatch.setattr(staging, "MANY", 1)
     company, _ = worlds.found()
     campaign = worlds.campaign(company, start=False)
     with transaction.atomic(), connection.cursor() as cursor, CaptureQueriesContext(connection) as seen:
-        assert reviews.stage_now(campaign.pk, by=company.ana).state == "staged"
+        assert launch.stage_now(campaign.pk, by=company.ana).state == "staged"
         cursor.execute("SHOW enable_nestloop")
         assert cursor.fetchone() == ("on",)
     asked = [each["sql"] for each in seen.captured_queries]

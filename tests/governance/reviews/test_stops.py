@@ -12,10 +12,13 @@ from audit.actions import Action
 from entitlements import agents, clients, grants
 from entitlements.independence import SecondPersonNeeded
 from entitlements.models import Agent, Client, Grant, Person
-from governance import reviews
 from governance.models import Campaign, NoAnswer, Remediation
-from governance.reviews import deadlines
-from governance.reviews.errors import StoppedByReview
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.decisions import recall
+from governance.reviews.items import errors as item_errors
+from governance.reviews.items.errors import StoppedByReview
+from governance.reviews.remediation import exceptions
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -33,11 +36,11 @@ def silent(at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Grant]:
     company = companies.found()
     grant = make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=60))
     first = worlds.campaign(company, slug="first")
-    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     worlds.campaign(company)
     monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
     at(timedelta(days=19))
-    assert reviews.apply_due() == 1
+    assert deadlines.apply_due() == 1
     return company, grant
 
 
@@ -55,7 +58,7 @@ def test_what_the_deadline_suspended_comes_back_through_the_review_alone(
             grants.restore(grant.pk, by=who.principal, reason="needed")
     assert state(grant) == "suspended"
 
-    reviews.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
+    restore.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
 
     assert state(grant) == "active"
 
@@ -67,7 +70,7 @@ def test_what_a_reviewer_removed_comes_back_by_taking_the_answer_back_alone() ->
     with pytest.raises(StoppedByReview):
         grants.restore(grant.pk, by=company.rob.principal, reason="needed")
 
-    reviews.recall(worlds.item(campaign).pk, by=company.sofia)
+    recall.recall(worlds.item(campaign).pk, by=company.sofia)
 
     assert state(grant) == "active"
 
@@ -79,7 +82,7 @@ def test_a_stop_that_came_before_a_removal_waits_for_the_review_too() -> None:
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     with pytest.raises(StoppedByReview):
         grants.restore(grant.pk, by=company.rob.principal, reason="needed")
-    reviews.recall(worlds.item(campaign).pk, by=company.sofia)
+    recall.recall(worlds.item(campaign).pk, by=company.sofia)
     assert state(grant) == "suspended"
     assert grants.restore(grant.pk, by=company.rob.principal, reason="it was fine").state == "active"
 
@@ -91,7 +94,7 @@ def test_taking_an_answer_back_leaves_the_stop_that_somebody_else_made_meanwhile
     worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
     grants.suspend(grant.pk, by=company.ana.principal, reason="stolen key")
 
-    reviews.recall(item.pk, by=company.sofia)
+    recall.recall(item.pk, by=company.sofia)
 
     assert (state(grant), Remediation.objects.get().state) == ("suspended", "withdrawn")
     said = timeline.of("grant", grant.pk).filter(action=Action.REVIEW_RECALLED).get()
@@ -106,7 +109,7 @@ def test_putting_back_what_the_deadline_stopped_leaves_the_stop_of_somebody_else
 ) -> None:
     company, grant = silent(at, monkeypatch)
     grants.suspend(grant.pk, by=company.ana.principal, reason="stolen key")
-    reviews.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
+    restore.restore(NoAnswer.objects.get(did="suspend").pk, by=company.rob, reason="needed")
     assert state(grant) == "suspended"
 
 
@@ -117,8 +120,8 @@ def test_whoever_benefits_by_now_does_not_take_back_what_cut() -> None:
     worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
     grant.subjects.create(person=company.sofia)
 
-    with pytest.raises(reviews.ConflictOfInterest):
-        reviews.recall(item.pk, by=company.sofia)
+    with pytest.raises(item_errors.ConflictOfInterest):
+        recall.recall(item.pk, by=company.sofia)
 
     assert state(grant) == "suspended"
 
@@ -130,12 +133,12 @@ def test_whoever_runs_a_review_opens_no_cut_again_that_is_about_her_own() -> Non
     worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
     grant.subjects.create(person=company.ana)
 
-    with pytest.raises(reviews.ConflictOfInterest):
-        reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+    with pytest.raises(item_errors.ConflictOfInterest):
+        recall.reopen(item.pk, by=company.ana, reason="Look again.")
 
     assert state(grant) == "suspended"
     grant.subjects.filter(person=company.ana).delete()
-    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+    recall.reopen(item.pk, by=company.ana, reason="Look again.")
     assert state(grant) == "active"
 
 
@@ -146,9 +149,9 @@ def test_whoever_has_a_conflict_does_not_except_a_cut() -> None:
     Remediation.objects.filter(pk=cut).update(state="failed")
     until = clock.now() + timedelta(days=30)
     for who in (company.otto, company.alice):
-        with pytest.raises(reviews.ConflictOfInterest):
-            reviews.make_exception(cut, control="watched", expires_at=until, by=who, reason="vendor")
-    assert reviews.make_exception(cut, control="watched", expires_at=until, by=company.rob, reason="vendor").pk
+        with pytest.raises(item_errors.ConflictOfInterest):
+            exceptions.make(cut, control="watched", expires_at=until, by=who, reason="vendor")
+    assert exceptions.make(cut, control="watched", expires_at=until, by=company.rob, reason="vendor").pk
 
 
 # what is no grant
@@ -172,11 +175,11 @@ def unanswered(kind: str, at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Co
     make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=60))
     make.client(company.bot, "desk", auth=Client.Auth.CLIENT_SECRET_BASIC)
     first = worlds.campaign(company, slug="first")
-    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = begin(company, kind)
     monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
     at(timedelta(days=19))
-    reviews.apply_due()
+    deadlines.apply_due()
     return company, campaign
 
 
@@ -202,7 +205,7 @@ def test_what_is_no_grant_and_was_stopped_by_a_review_comes_back_through_it_alon
     company, campaign = unanswered(kind, at, monkeypatch)
     with pytest.raises(StoppedByReview):
         start(thing(), company.rob)
-    reviews.restore(of(campaign, key).pk, by=company.rob, reason="needed")
+    restore.restore(of(campaign, key).pk, by=company.rob, reason="needed")
     assert thing().status == "active"
 
 
@@ -214,7 +217,7 @@ def test_putting_back_what_is_no_grant_leaves_the_stop_that_somebody_made_meanwh
     stopped = thing().status
     stop(thing(), company.resa)
 
-    reviews.restore(of(campaign, key).pk, by=company.rob, reason="needed")
+    restore.restore(of(campaign, key).pk, by=company.rob, reason="needed")
 
     assert thing().status == stopped
     said = timeline.of("item", of(campaign, key).pk).filter(action=Action.REVIEW_ACCESS_RESTORED).get()
@@ -239,7 +242,7 @@ def test_taking_an_answer_back_leaves_the_stop_of_what_is_no_grant_that_somebody
         start(thing(), company.rob)
     stopped = thing().status
     stop(thing(), company.resa)
-    reviews.recall(item.pk, by=by)
+    recall.recall(item.pk, by=by)
     assert thing().status == stopped
     start(thing(), company.rob)
     assert thing().status == "active"
@@ -250,5 +253,5 @@ def test_what_two_reviews_stopped_is_let_go_by_the_second(at: Move, monkeypatch:
     Campaign.objects.filter(pk=campaign.pk).update(slug="silent")
     second = begin(company, "ownership")
     remove(second, company.sofia, of(second, "research-bot"))
-    reviews.restore(of(campaign, "research-bot").pk, by=company.rob, reason="needed")
+    restore.restore(of(campaign, "research-bot").pk, by=company.rob, reason="needed")
     assert bot().status == "suspended"

@@ -12,12 +12,19 @@ from django.db import DatabaseError, connection, transaction
 from audit import clock, timeline
 from audit.actions import Action
 from entitlements.models import Grant
-from governance import reviewing, reviews
+from governance.deciders import review_rules
 from governance.models import Campaign, NoAnswer, ReviewDecision, ReviewItem
-from governance.reviews import deadlines, previewing, recurring
-from governance.reviews.campaigns import Manner
-from governance.reviews.errors import BadManner
-from governance.reviews.pack import describing
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines
+from governance.reviews.decisions import submission
+from governance.reviews.items import answer
+from governance.reviews.items import errors as item_errors
+from governance.reviews.items.errors import BadManner
+from governance.reviews.pack import description
+from governance.reviews.population import campaigns
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.staging import launch, preview
+from governance.reviews.templates import templates
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -42,10 +49,10 @@ made_world, company = shared.world(_company)
 
 
 def begun(company: Company, strategies: dict[str, str]) -> tuple[Campaign, ReviewItem]:
-    made = reviews.make(
+    made = campaigns.make(
         "q4", name="Q4", due_at=clock.now() + timedelta(days=14), manner=Manner(strategies=strategies), by=company.ana
     )
-    campaign = reviews.activate(made.pk, by=company.ana)
+    campaign = launch.activate(made.pk, by=company.ana)
     return campaign, worlds.item(campaign)
 
 
@@ -73,11 +80,11 @@ def test_two_people_are_asked_where_that_is_chosen_and_either_removes(company: C
 def test_where_all_must_keep_nothing_is_kept_in_part_by_verb_page_or_database(company: Company) -> None:
     campaign, item = begun(company, WHOLE)
     lines = list(item.lines.values_list("pk", flat=True))
-    some = reviews.Answer("reduce", "unused", kept=(lines[0],))
-    shorter = reviews.Answer("certify", "business_need", valid_until=clock.now() + timedelta(hours=2))
+    some = answer.Answer("reduce", "unused", kept=(lines[0],))
+    shorter = answer.Answer("certify", "business_need", valid_until=clock.now() + timedelta(hours=2))
     for said in (some, shorter):
-        with pytest.raises(reviews.BadAnswer):
-            reviews.save_draft(item.pk, said, by=company.sofia, rev=0)
+        with pytest.raises(item_errors.BadAnswer):
+            submission.save_draft(item.pk, said, by=company.sofia, rev=0)
     page = visits.as_(company.sofia).get("/reviews/q4/work/").content.decode()
     assert f'name="until:{item.pk}" min=' not in page
     assert 'value="reduce" disabled' in page.replace("\n", " ")
@@ -101,13 +108,13 @@ def test_where_all_must_keep_silence_of_one_stops_even_what_is_of_low_risk(
     assert (found.stopped, found.kept) == (1, 0)
     later = clock.now() + timedelta(days=30)
     monkeypatch.setattr(clock, "now", lambda: later)
-    assert reviews.apply_due() == 1
+    assert deadlines.apply_due() == 1
     assert NoAnswer.objects.get(item=item).did == NoAnswer.Did.REHEARSED, "the first review only shows it"
 
 
 def test_a_preview_says_what_silence_stops_by_what_is_chosen(company: Company) -> None:
-    usual = previewing.preview({}, Manner(), by=company.ana)
-    whole = previewing.preview({}, Manner(strategies=WHOLE), by=company.ana)
+    usual = preview.preview({}, Manner(), by=company.ana)
+    whole = preview.preview({}, Manner(strategies=WHOLE), by=company.ana)
     assert (usual.silent_grants, whole.silent_grants) == (0, 1)
 
 
@@ -117,7 +124,7 @@ def test_what_is_of_high_risk_is_never_one_persons_by_verb_api_or_database(
 ) -> None:
     due = clock.now() + timedelta(days=14)
     with pytest.raises(BadManner):
-        reviews.make("q4", name="Q4", due_at=due, manner=Manner(strategies=wrong), by=company.ana)
+        campaigns.make("q4", name="Q4", due_at=due, manner=Manner(strategies=wrong), by=company.ana)
     asked = {"slug": "q4", "name": "Q4", "due_at": due.isoformat(), "strategies": wrong}
     assert api.of(company.ana).post("/api/v1/campaigns", asked).status_code == 400
     made = worlds.campaign(company, start=False, slug="other")
@@ -135,20 +142,20 @@ def test_what_was_chosen_stays_once_a_campaign_began_and_is_shown_wherever_it_is
         "high": "any_deny_denies",
         "critical": "all_must_keep",
     }
-    assert reviewing.strategies(campaign.strategies) == all_of_them
+    assert review_rules.strategies(campaign.strategies) == all_of_them
     assert api.of(company.ana).get("/api/v1/campaigns/q4").json()["strategies"] == all_of_them
     assert "both must keep all of it" in visits.text(visits.as_(company.ana).get("/reviews/q4/"))
-    said = describing.scope(campaign)
+    said = description.scope(campaign)
     assert said["strategies"] == all_of_them
     assert "This is a rehearsal: nothing does." in visits.text(visits.as_(company.ana).get("/reviews/q4/"))
-    assert "medium: one person decides" in describing.control(campaign, said).decode()
+    assert "medium: one person decides" in description.control(campaign, said).decode()
     made = timeline.about("campaign:q4").get(action=Action.CAMPAIGN_MADE)
     assert made.detail["strategies"] == all_of_them
 
 
 def test_the_page_says_by_risk_what_silence_does(company: Company) -> None:
     first, _item = begun(company, {})
-    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = worlds.campaign(company, slug="next")
     for sees in (campaign, worlds.campaign(company, slug="draft", start=False)):
         page = visits.text(visits.as_(company.ana).get(f"/reviews/{sees.slug}/"))
@@ -163,8 +170,8 @@ def test_a_form_a_template_and_another_like_it_go_by_what_was_chosen(company: Co
     filled = {"name": "Whole", "kind": "agent_owner", "due": due, "who_low": "all_must_keep", "cadence": "none"}
     page = visits.as_(company.ana)
     assert page.post("/reviews/new/", {**filled, "template": "yes"}).status_code == 302
-    started = recurring.start("whole", by=company.ana)
-    again = recurring.duplicate(started, "again", name="Again", due_at=started.due_at, by=company.ana)
+    started = templates.start("whole", by=company.ana)
+    again = templates.duplicate(started, "again", name="Again", due_at=started.due_at, by=company.ana)
     for campaign in (started, again):
         assert campaign.strategies["low"] == "all_must_keep"
     shown = api.of(company.ana).get("/api/v1/campaign-templates/whole").json()["strategies"]

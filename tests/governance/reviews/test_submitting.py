@@ -14,10 +14,11 @@ from audit.actions import Action
 from entitlements import grants
 from entitlements.errors import Stale
 from entitlements.models import Grant
-from governance import reviews
-from governance.api.campaigns import Submissions
 from governance.models import Campaign, ReviewDecision, ReviewItem
-from governance.reviews.errors import Outdated
+from governance.reviews.campaigns.api.campaigns import Submissions
+from governance.reviews.decisions import submission
+from governance.reviews.items import errors as item_errors
+from governance.reviews.items.errors import Outdated
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -42,7 +43,7 @@ def review() -> tuple[Company, Campaign, list[ReviewItem]]:
     campaign = worlds.campaign(company)
     items = [worlds.item(campaign, grant.agent) for grant in Grant.objects.order_by("agent__slug")]
     for item in items:
-        reviews.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
+        submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)
     return company, campaign, items
 
 
@@ -62,9 +63,9 @@ def test_what_ended_meanwhile_is_named_and_the_other_answers_count(
 ) -> None:
     company, campaign, (early, late) = review
     ended(early, company)
-    tag = reviews.drafts_tag(campaign, company.sofia)
+    tag = submission.drafts_tag(campaign, company.sofia)
 
-    done = reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI, tag=tag)
+    done = submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI, tag=tag)
 
     assert [each.item for each in done.decided] == [late]
     assert (done.ended, done.superseded) == ([early], 1)
@@ -79,12 +80,12 @@ def test_where_all_of_it_ended_that_stands_and_nothing_is_refused(
     for item in items:
         ended(item, company)
 
-    done = reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    done = submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
 
     assert (done.decided, done.ended) == ([], items)
     assert {state(item) for item in items} == {"superseded"}
-    with pytest.raises(reviews.NothingToSubmit):
-        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    with pytest.raises(item_errors.NothingToSubmit):
+        submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
 
 
 def test_the_page_says_what_ended_meanwhile(review: tuple[Company, Campaign, list[ReviewItem]]) -> None:
@@ -119,11 +120,11 @@ def test_a_draft_that_changed_after_it_was_read_is_still_refused(
 ) -> None:
     company, campaign, (early, late) = review
     ended(early, company)
-    tag = reviews.drafts_tag(campaign, company.sofia)
-    reviews.save_draft(late.pk, worlds.REMOVE, by=company.sofia, rev=1)
+    tag = submission.drafts_tag(campaign, company.sofia)
+    submission.save_draft(late.pk, worlds.REMOVE, by=company.sofia, rev=1)
 
     with pytest.raises(Stale):
-        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI, tag=tag)
+        submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI, tag=tag)
 
 
 def test_an_answer_that_does_not_fit_any_more_is_named_with_why(
@@ -131,12 +132,12 @@ def test_an_answer_that_does_not_fit_any_more_is_named_with_why(
 ) -> None:
     company, campaign, (early, late) = review
     soon = clock.now() + timedelta(days=1)
-    reviews.save_draft(early.pk, replace(worlds.KEEP, valid_until=soon), by=company.sofia, rev=1)
-    reviews.save_draft(late.pk, replace(worlds.REMOVE, effective_at=soon), by=company.sofia, rev=1)
+    submission.save_draft(early.pk, replace(worlds.KEEP, valid_until=soon), by=company.sofia, rev=1)
+    submission.save_draft(late.pk, replace(worlds.REMOVE, effective_at=soon), by=company.sofia, rev=1)
     at(timedelta(days=2))
 
     with pytest.raises(Outdated) as refusal:
-        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+        submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
 
     told = {each["item"]: each["field"] for each in refusal.value.detail["answers"]}  # type: ignore[attr-defined]
     assert told == {str(early.pk): "valid_until", str(late.pk): "effective_at"}
@@ -149,7 +150,7 @@ def test_an_earlier_end_that_is_none_any_more_is_shown_before_anything_is_submit
     company, _, (early, _late) = review
     grant = Grant.objects.get(pk__in=early.population.values("grant"))
     until = grant.expires_at - timedelta(days=1)
-    reviews.save_draft(early.pk, replace(worlds.KEEP, valid_until=until), by=company.sofia, rev=1)
+    submission.save_draft(early.pk, replace(worlds.KEEP, valid_until=until), by=company.sofia, rev=1)
     keep = {line.tool.name: line.limits for line in grant.lines.all()}
     sooner = grant.expires_at - timedelta(days=2)
     with transaction.atomic():
@@ -164,7 +165,7 @@ def test_an_earlier_end_that_is_none_any_more_is_shown_before_anything_is_submit
     answer = client.of(company.sofia).post("/api/v1/campaigns/q4/submissions")
     assert (answer.status_code, answer.json()["code"]) == (409, "review_answer_outdated")
     assert [each["item"] for each in answer.json()["facts"]["answers"]] == [str(early.pk)]
-    reviews.save_draft(early.pk, worlds.KEEP, by=company.sofia, rev=2)
+    submission.save_draft(early.pk, worlds.KEEP, by=company.sofia, rev=2)
     assert client.of(company.sofia).post("/api/v1/campaigns/q4/submissions").status_code == 201
 
 
@@ -174,12 +175,12 @@ def test_what_is_drafted_after_it_was_weighed_is_not_submitted_without_a_proof(m
     make.grant(low, worlds.low(company), people=[company.alice])
     campaign = worlds.campaign(company)
     critical = worlds.item(campaign, company.bot)
-    reviews.save_draft(worlds.item(campaign, low).pk, worlds.KEEP, by=company.sofia, rev=0)
+    submission.save_draft(worlds.item(campaign, low).pk, worlds.KEEP, by=company.sofia, rev=0)
     weigh = Submissions.weigh
 
     def weigh_then_draft(self: Submissions, *, weighs: bool) -> None:
         weigh(self, weighs=weighs)
-        reviews.save_draft(critical.pk, worlds.REMOVE, by=company.sofia, rev=0)
+        submission.save_draft(critical.pk, worlds.REMOVE, by=company.sofia, rev=0)
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(Submissions, "weigh", weigh_then_draft)

@@ -12,12 +12,16 @@ from audit import chain, clock
 from audit.context import SYSTEM
 from entitlements import agentversions, clients, definitions, people
 from entitlements.models import Agent, Client, Grant, Person, Tool, ToolVersion
-from governance import reviews
-from governance.microreviews import reaching
 from governance.models import AccessRequest, ReviewDecision, ReviewItem, Suggestion, UsageDay
-from governance.reviews import Answer, bulk, suggesting
-from governance.reviews.campaigns import Manner
-from governance.reviews.suggesting import judge
+from governance.reviews.campaigns import pause
+from governance.reviews.decisions import bulk
+from governance.reviews.event_triggered import reach
+from governance.reviews.items.answer import Answer
+from governance.reviews.population import campaigns
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.staging import launch
+from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions.suggestions import judge
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -126,7 +130,7 @@ def test_what_is_used_is_kept_and_the_rest_suggested_for_removal_with_the_frozen
 
     told = Suggestion.objects.get(item__campaign=campaign)
     kept = set(told.item.lines.filter(pk__in=told.kept).values_list("tool__name", flat=True))
-    assert (told.verdict, kept, told.version) == ("reduce", {"now", "convert"}, suggesting.VERSION)
+    assert (told.verdict, kept, told.version) == ("reduce", {"now", "convert"}, suggestions.VERSION)
     assert {each["signal"] for each in told.reasons} == {"U1", "R1"}
     assert told.inputs_sha256 == hashlib.sha256(chain.canonical(told.inputs)).hexdigest()
     again = judge(told.inputs)
@@ -139,10 +143,10 @@ def test_to_keep_some_is_suggested_only_of_what_has_parts(manner: Manner, monkey
     company, grant = old_company()
     used(grant, "now", 12)
     until = clock.now() + timedelta(days=14)
-    made = reviews.make("q4", name="Q4", due_at=until, manner=manner, by=company.ana)
+    made = campaigns.make("q4", name="Q4", due_at=until, manner=manner, by=company.ana)
     with monkeypatch.context() as earlier:
-        earlier.setattr(suggesting, "judge", lambda inputs: judge({**inputs, "parts": True}))
-        campaign = reviews.activate(made.pk, by=company.ana)
+        earlier.setattr(suggestions, "judge", lambda inputs: judge({**inputs, "parts": True}))
+        campaign = launch.activate(made.pk, by=company.ana)
     item = worlds.item(campaign)
     by = Person.objects.get(review_assignments__item=item)
     assert item.suggestion.verdict == "reduce"  # as the release before said it
@@ -208,7 +212,7 @@ def test_a_decision_keeps_what_was_suggested_and_by_which_version() -> None:
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, helper), Answer("certify"))])
     decision = ReviewDecision.objects.get()
-    assert (decision.suggestion, decision.reco_version) == ("unknown", suggesting.VERSION)
+    assert (decision.suggestion, decision.reco_version) == ("unknown", suggestions.VERSION)
 
 
 @pytest.mark.django_db
@@ -217,7 +221,7 @@ def test_what_an_earlier_table_suggested_is_answered_as_its_suggestion(monkeypat
     helper = make.agent("helper", sponsor=company.sofia)
     make.grant(helper, worlds.low(company), people=[company.bob])
     with monkeypatch.context() as earlier:
-        earlier.setattr(suggesting, "VERSION", "reco@0.9.0")
+        earlier.setattr(suggestions, "VERSION", "reco@0.9.0")
         campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, helper), Answer("certify"))])
     assert ReviewDecision.objects.get().reco_version == "reco@0.9.0"
@@ -250,8 +254,8 @@ def test_a_review_that_never_began_or_was_cancelled_hides_nothing_that_is_new() 
     company, _ = old_company()
     worlds.campaign(company)
     make.grant(make.agent("newer", sponsor=company.sofia), worlds.low(company), people=[company.bob])
-    reviews.stage_now(worlds.campaign(company, start=False, slug="draft").pk, by=company.ana)
-    reviews.cancel(worlds.campaign(company, slug="over").pk, by=company.ana, reason="It was a mistake.")
+    launch.stage_now(worlds.campaign(company, start=False, slug="draft").pk, by=company.ana)
+    pause.cancel(worlds.campaign(company, slug="over").pk, by=company.ana, reason="It was a mistake.")
     third = worlds.campaign(company, slug="third")
     assert "N1" in _signals(worlds.item(third, Agent.objects.get(slug="newer")))
     fourth = worlds.campaign(company, slug="fourth")
@@ -264,10 +268,10 @@ def test_a_shared_secret_is_as_old_as_its_last_rotation() -> None:
     client, _secret = make.client(grant.agent, auth=Client.Auth.CLIENT_SECRET_BASIC)
     Client.objects.filter(pk=client.pk).update(updated=clock.now() - timedelta(days=400))
     campaign = worlds.campaign(company)
-    items, peers = [worlds.item(campaign).pk], suggesting.peers_of(campaign)
+    items, peers = [worlds.item(campaign).pk], suggestions.peers_of(campaign)
 
     def is_old() -> bool:
-        return bool(suggesting.gather(items, clock.now(), peers)[0][1]["old_secret"])
+        return bool(suggestions.gather(items, clock.now(), peers)[0][1]["old_secret"])
 
     assert is_old()
     clients.rotate_secret(client, by=grant.agent.sponsor.principal, reason="a year is long")
@@ -294,8 +298,8 @@ def test_a_grown_schema_another_model_and_a_longer_reach_since_the_last_review_a
 
     assert {"F1", "F1+", "F2", "B1"} <= _signals(second)
     told = second.suggestion.inputs
-    assert told["blast_before"] == begun["blast"] <= told["blast"] - suggesting.FARTHER
-    assert told["blast"] == reaching.score(Grant.objects.filter(agent=company.bot, ended_at=None), company.bot)
+    assert told["blast_before"] == begun["blast"] <= told["blast"] - suggestions.FARTHER
+    assert told["blast"] == reach.score(Grant.objects.filter(agent=company.bot, ended_at=None), company.bot)
 
 
 @pytest.mark.django_db

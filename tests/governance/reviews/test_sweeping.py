@@ -13,9 +13,10 @@ from django.conf import settings
 from audit import clock, timeline
 from audit.actions import Action
 from entitlements.models import Grant
-from governance import reviews, tasks
+from governance import tasks
 from governance.models import Campaign, Remediation, RemovalException
-from governance.reviews import probing, removing
+from governance.reviews.decisions import recall
+from governance.reviews.remediation import exceptions, remediation, verification
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -42,7 +43,7 @@ def test_a_removal_that_fails_stops_no_other_and_is_told(
 ) -> None:
     _, (first, second) = two_removals(company)
     at(timedelta(minutes=20))
-    prove = removing.prove
+    prove = remediation.prove
 
     def broken(decision: UUID) -> Remediation:
         if decision == first:
@@ -51,7 +52,7 @@ def test_a_removal_that_fails_stops_no_other_and_is_told(
         return prove(decision)
 
     with monkeypatch.context() as patch:
-        patch.setattr(removing, "prove", broken)
+        patch.setattr(remediation, "prove", broken)
         with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="nobody thought of this")):
             tasks.prove_removals()
     assert Remediation.objects.get(pk=second).finished_at is not None
@@ -67,15 +68,15 @@ def test_an_exception_ends_with_the_removal_that_is_taken_back(
     """And what it stood for is never due to be proven again."""
     campaign, (first, second) = two_removals(company)
     with monkeypatch.context() as broken:
-        broken.setattr(probing, "_calls", lambda *_, **__: [])  # nobody can say what the tools answer now
-        assert reviews.prove(first).state == "failed"
+        broken.setattr(verification, "_calls", lambda *_, **__: [])  # nobody can say what the tools answer now
+        assert remediation.prove(first).state == "failed"
     until = clock.now() + timedelta(days=2)
-    reviews.make_exception(first, control="watched", expires_at=until, by=company.ana, reason="vendor")
+    exceptions.make(first, control="watched", expires_at=until, by=company.ana, reason="vendor")
     item = campaign.items.get(decisions=first)
     if way == "recalled":
-        reviews.recall(item.pk, by=company.sofia)
+        recall.recall(item.pk, by=company.sofia)
     else:
-        reviews.reopen(item.pk, by=company.ana, reason="It is needed after all.")
+        recall.reopen(item.pk, by=company.ana, reason="It is needed after all.")
     assert RemovalException.objects.get().ended_at is not None
     assert timeline.of("decision", first).filter(action=Action.REMOVAL_EXCEPTION_ENDED).count() == 1
 
@@ -88,7 +89,7 @@ def test_an_exception_ends_with_the_removal_that_is_taken_back(
 def test_an_exception_that_outlived_its_removal_ends_alone(company: Company, at: Move) -> None:
     """As installations may hold one from before."""
     campaign, (first, second) = two_removals(company)
-    reviews.recall(campaign.items.get(decisions=first).pk, by=company.sofia)
+    recall.recall(campaign.items.get(decisions=first).pk, by=company.sofia)
     now = clock.now()
     until = {"made_at": now, "expires_at": now + timedelta(days=1)}
     RemovalException.objects.create(remediation_id=first, by=company.ana, reason="vendor", control="watched", **until)

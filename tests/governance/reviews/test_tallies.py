@@ -14,10 +14,17 @@ from django.db import connection, connections, transaction
 from audit import clock
 from entitlements import grants, people
 from entitlements.models import Agent, Person
-from governance import invariants, reviews
-from governance.console.queries import reviews as pages
+from governance import invariants
 from governance.models import Assignment, AssignmentTally, Campaign, ItemTally, ReviewDecision, ReviewItem
-from governance.reviews import Answer, ending, tallies
+from governance.reviews.campaigns import close, pause, sweeps
+from governance.reviews.campaigns.queries import campaigns as pages
+from governance.reviews.deadlines import deadlines, undecided
+from governance.reviews.decisions import recall, submission
+from governance.reviews.items import tallies
+from governance.reviews.items.answer import Answer
+from governance.reviews.population import campaigns
+from governance.reviews.reviewers import assignment
+from governance.reviews.staging import launch, staging
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -30,7 +37,7 @@ type Move = Callable[[datetime | timedelta], datetime]
 def check(campaign: Campaign) -> None:
     """Compare what is kept with a recount."""
     campaign.refresh_from_db()
-    assert tallies.outcomes(campaign) == ending.outcomes(campaign)
+    assert tallies.outcomes(campaign) == undecided.outcomes(campaign)
     items = ReviewItem.objects.filter(campaign=campaign)
     decided = items.filter(current_decision__isnull=False).values_list("current_decision__decided_at", flat=True)
     asked = items.exclude(state__in=["excluded", "carried_forward"]).count()
@@ -64,12 +71,12 @@ def test_what_is_kept_equals_a_recount_after_every_verb(at: Move) -> None:
     bots = fleet(company)
     campaign = worlds.campaign(company, start=False)
     assert tallies.outcomes(campaign) == {}
-    reviews.stage_now(campaign.pk, by=company.ana)
+    launch.stage_now(campaign.pk, by=company.ana)
     check(campaign)
-    reviews.stage_now(campaign.pk, by=company.ana)
+    launch.stage_now(campaign.pk, by=company.ana)
     check(campaign)
     assert sum(tallies.outcomes(campaign).values()) == 7
-    reviews.activate(campaign.pk, by=company.ana, acknowledged=True)
+    launch.activate(campaign.pk, by=company.ana, acknowledged=True)
     item = {bot: worlds.item(campaign, bot) for bot in [*bots, company.bot]}
 
     def say(who: Person, *said: tuple[Agent, Answer]) -> None:
@@ -78,50 +85,50 @@ def test_what_is_kept_equals_a_recount_after_every_verb(at: Move) -> None:
 
     say(company.sofia, (bots[0], worlds.KEEP), (bots[1], worlds.REMOVE), (company.bot, worlds.KEEP))
     say(company.sofia, (bots[2], Answer("abstain", "not_mine")))
-    reviews.recall(item[bots[0]].pk, by=company.sofia)
+    recall.recall(item[bots[0]].pk, by=company.sofia)
     check(campaign)
     at(timedelta(days=1))
-    reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.API)
+    submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.API)
     check(campaign)
-    reviews.reopen(item[bots[0]].pk, by=company.ana, reason="Look again.")
+    recall.reopen(item[bots[0]].pk, by=company.ana, reason="Look again.")
     check(campaign)
-    reviews.reassign(item[bots[0]].pk, company.bob, by=company.ana, reason="He knows it.")
+    assignment.reassign(item[bots[0]].pk, company.bob, by=company.ana, reason="He knows it.")
     check(campaign)
     people.disable(company.bob, by=company.ana.principal, reason="left")
-    assert reviews.reassign_leavers()
+    assert assignment.reassign_leavers()
     check(campaign)
     tallies.put_together()
     check(campaign)
     grants.revoke(bots[3].grants.get().pk, by=company.ana.principal, reason="Not needed.")
     say(company.sofia, (bots[4], worlds.KEEP))
-    reviews.pause(campaign.pk, by=company.ana, reason="A holiday.")
-    reviews.resume(campaign.pk, by=company.ana, reason="It is over.")
+    pause.pause(campaign.pk, by=company.ana, reason="A holiday.")
+    pause.resume(campaign.pk, by=company.ana, reason="It is over.")
     at(timedelta(days=40))
-    reviews.apply_due()
+    deadlines.apply_due()
     check(campaign)
     assert tallies.outcomes(campaign)["no_response"]
-    reviews.prove_due()
-    reviews.close(campaign.pk, by=company.ana, reason="Over.")
+    sweeps.prove_due()
+    close.close(campaign.pk, by=company.ana, reason="Over.")
     check(campaign)
-    assert {part.name: part.count for part in pages.progress(campaign) if part.count} == ending.outcomes(campaign)
+    assert {part.name: part.count for part in pages.progress(campaign) if part.count} == undecided.outcomes(campaign)
 
 
 def test_what_is_carried_forward_or_cancelled_while_it_is_staged_is_counted_too() -> None:
     company, _ = worlds.found()
     bots = fleet(company, 2)
     worlds.answer(first := worlds.campaign(company), company.sofia, [(worlds.item(first, bots[0]), worlds.KEEP)])
-    reviews.cancel(first.pk, by=company.ana, reason="What is answered stays so.")
-    due, manner = clock.now() + timedelta(days=9), reviews.Manner(mode="delta", carry_days=100)
-    delta = reviews.make("delta", name="Delta", due_at=due, manner=manner, by=company.ana)
-    reviews.activate(delta.pk, by=company.ana)
+    pause.cancel(first.pk, by=company.ana, reason="What is answered stays so.")
+    due, manner = clock.now() + timedelta(days=9), campaigns.Manner(mode="delta", carry_days=100)
+    delta = campaigns.make("delta", name="Delta", due_at=due, manner=manner, by=company.ana)
+    launch.activate(delta.pk, by=company.ana)
     check(delta)
     assert tallies.outcomes(delta) == {"carried_forward": 1, "in_review": 2}
 
-    reviews.stage(reviews.make("off", name="Off", due_at=due, by=company.ana).pk, by=company.ana)
+    launch.stage(campaigns.make("off", name="Off", due_at=due, by=company.ana).pk, by=company.ana)
     off = Campaign.objects.get(slug="off")
     while ReviewItem.objects.filter(campaign=off).count() == 0:
-        reviews.advance(off.pk)
-    reviews.cancel(off.pk, by=company.ana, reason="Not now.")
+        staging.advance(off.pk)
+    pause.cancel(off.pk, by=company.ana, reason="Not now.")
     check(off)
     assert tallies.outcomes(off) == {"in_review": 3}
 
@@ -178,16 +185,16 @@ def test_who_submits_waits_for_nobody_elses_counts() -> None:
     Agent.objects.filter(pk=bots[1].pk).update(sponsor=company.bob)
     campaign = worlds.campaign(company)
     for bot, who in zip(bots, (company.sofia, company.bob), strict=True):
-        reviews.save_draft(worlds.item(campaign, bot).pk, worlds.KEEP, by=who, rev=0)
+        submission.save_draft(worlds.item(campaign, bot).pk, worlds.KEEP, by=who, rev=0)
 
     def second() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '2s'")
-            reviews.submit(campaign.pk, by=company.bob, via=ReviewDecision.Via.UI)
+            submission.submit(campaign.pk, by=company.bob, via=ReviewDecision.Via.UI)
         connections.close_all()
 
     with transaction.atomic():
-        reviews.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+        submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
         other = threading.Thread(target=second)
         other.start()
         other.join()

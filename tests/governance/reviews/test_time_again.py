@@ -9,9 +9,12 @@ import pytest
 
 from audit import clock
 from entitlements.models import Grant
-from governance import reviewing, reviews
+from governance.deciders import review_rules
 from governance.models import Campaign, ReviewDecision, ReviewItem
-from governance.reviews import deadlines
+from governance.reviews.campaigns import close, pause
+from governance.reviews.deadlines import deadlines
+from governance.reviews.decisions import recall, submission
+from governance.reviews.items import errors as item_errors
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -28,7 +31,7 @@ def answered(at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campai
     company = companies.found()
     make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=60))
     first = worlds.campaign(company, slug="first")
-    reviews.close(first.pk, by=company.ana, reason="over", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = worlds.campaign(company)
     monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
     item = worlds.item(campaign)
@@ -46,16 +49,16 @@ def test_what_is_opened_again_after_the_deadline_has_two_working_days_of_its_own
     answered: tuple[Company, Campaign, ReviewItem], at: Move
 ) -> None:
     company, campaign, item = answered
-    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
-    end = reviewing.business_days(clock.now(), 2)
-    assert reviews.apply_due() == 0
-    with pytest.raises(reviews.ItemsOpen) as early:
-        reviews.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
+    recall.reopen(item.pk, by=company.ana, reason="Look again.")
+    end = review_rules.business_days(clock.now(), 2)
+    assert deadlines.apply_due() == 0
+    with pytest.raises(item_errors.ItemsOpen) as early:
+        close.close(campaign.pk, by=company.ana, reason="over", without_answer=True)
     assert early.value.detail == {"open": 1, "until": end.isoformat()}
     at(end - timedelta(seconds=1))
-    assert reviews.apply_due() == 0
+    assert deadlines.apply_due() == 0
     at(timedelta(seconds=1))
-    assert reviews.apply_due() == 1
+    assert deadlines.apply_due() == 1
     item.refresh_from_db()
     assert (item.state, Grant.objects.get().state) == ("no_response", "suspended")
 
@@ -64,17 +67,17 @@ def test_of_answers_that_are_recalled_after_the_deadline_the_first_alone_gives_t
     answered: tuple[Company, Campaign, ReviewItem], at: Move
 ) -> None:
     company, campaign, item = answered
-    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
+    recall.reopen(item.pk, by=company.ana, reason="Look again.")
     hour = timedelta(hours=1)
-    first = reviewing.business_days(at(hour), 2)
+    first = review_rules.business_days(at(hour), 2)
     by = worlds.live(item).reviewer
     assert by is not None
     worlds.answer(campaign, by, [(item, worlds.KEEP)])
-    reviews.recall(item.pk, by=by)
+    recall.recall(item.pk, by=by)
     assert deadlines.time_again(campaign) == {item.pk: first}
     at(hour)
-    reviews.submit(campaign.pk, by=by, via=ReviewDecision.Via.UI)
-    reviews.recall(item.pk, by=by)
+    submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.UI)
+    recall.recall(item.pk, by=by)
     assert deadlines.time_again(campaign) == {item.pk: first}
 
 
@@ -82,11 +85,11 @@ def test_a_pause_takes_nothing_of_the_time_that_is_given_again(
     answered: tuple[Company, Campaign, ReviewItem], at: Move
 ) -> None:
     company, campaign, item = answered
-    reviews.reopen(item.pk, by=company.ana, reason="Look again.")
-    reviews.pause(campaign.pk, by=company.ana, reason="The plant stands still.")
+    recall.reopen(item.pk, by=company.ana, reason="Look again.")
+    pause.pause(campaign.pk, by=company.ana, reason="The plant stands still.")
     resumed = at(timedelta(days=9))
-    campaign = reviews.resume(campaign.pk, by=company.ana)
+    campaign = pause.resume(campaign.pk, by=company.ana)
     assert deadlines.grace_ends(campaign) < resumed
-    assert reviews.apply_due() == 0
-    at(reviewing.business_days(resumed, 2))
-    assert reviews.apply_due() == 1
+    assert deadlines.apply_due() == 0
+    at(review_rules.business_days(resumed, 2))
+    assert deadlines.apply_due() == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.reviews import timings
+from governance.reviews.quality import timings
 
 EVEN = dict.fromkeys(range(5), 4)
 

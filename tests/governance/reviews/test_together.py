@@ -11,10 +11,11 @@ import pytest
 
 from audit import clock
 from entitlements.models import Grant
-from governance import reviews
 from governance.models import Campaign, ReviewItem
-from governance.reviews import Answer
-from governance.reviews.pack import contents
+from governance.reviews.campaigns import close
+from governance.reviews.evidence import record
+from governance.reviews.items.answer import Answer
+from governance.reviews.pack_tables import contents
 from tests.governance.companies import Company
 from tests.governance.console import visits
 from tests.governance.reviews import kinds, worlds
@@ -59,7 +60,7 @@ def test_a_limit_of_the_first_stands_beside_what_the_second_dropped(
         ("now", "remove", "wipe"), "removed"
     )
     worlds.let_it_be_final(monkeypatch)
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     assert kinds.ties_out(campaign, tmp_path)
 
 
@@ -76,16 +77,16 @@ def test_the_earliest_end_counts_whichever_answer_named_it(
         company.sam,
         [(item, Answer("certify", "seasonal", "It is needed a little longer.", valid_until=later))],
     )
-    (row,) = reviews.evidence(campaign).rows()
+    (row,) = record.evidence(campaign).rows()
     assert (row["outcome"], row["valid_until"], row["removal"]) == ("certify", sooner.isoformat(), "applied")
-    assert reviews.evidence(campaign).tie_out["removals_not_proven"] == 2
+    assert record.evidence(campaign).tie_out["removals_not_proven"] == 2
     assert {row["valid_until"][:19] for row in _decided(campaign).values()} == {sooner.isoformat()[:19]}
     worlds.let_it_be_final(monkeypatch)
     assert Grant.objects.get().expires_at == sooner
-    (row,) = reviews.evidence(campaign).rows()
+    (row,) = record.evidence(campaign).rows()
     assert row["removal"] == "verified"
     assert row["proof_event"]
-    assert reviews.evidence(campaign).tie_out["removals_not_proven"] == 0
+    assert record.evidence(campaign).tie_out["removals_not_proven"] == 0
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
     assert '<span class="sub">ends <time datetime="' in page
 
@@ -99,9 +100,9 @@ def test_a_cut_of_the_first_is_to_be_proven_though_the_second_keeps_the_rest(
         campaign, company.sofia, [(item, Answer("certify", "seasonal", "It is needed until then.", valid_until=until))]
     )
     worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
-    (row,) = reviews.evidence(campaign).rows()
+    (row,) = record.evidence(campaign).rows()
     assert (row["valid_until"], row["removal"]) == (until.isoformat(), "applied")
-    assert reviews.evidence(campaign).tie_out["removals_not_proven"] == 1
+    assert record.evidence(campaign).tie_out["removals_not_proven"] == 1
 
 
 def test_what_the_first_removed_is_said_where_the_second_said_nothing(
@@ -113,5 +114,5 @@ def test_what_the_first_removed_is_said_where_the_second_said_nothing(
     assert {tool: row["outcome"] for tool, row in said.items()} == {
         "now": "in_review", "convert": "in_review", "remove": "removed", "wipe": "removed",
     }  # fmt: skip
-    (row,) = reviews.evidence(campaign).rows()
+    (row,) = record.evidence(campaign).rows()
     assert (row["outcome"], row["removal"]) == ("in_review", "applied")

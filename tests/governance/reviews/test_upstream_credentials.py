@@ -14,8 +14,10 @@ from audit.actions import Action
 from entitlements import vault
 from entitlements.gateway import directory
 from entitlements.models import Secret, Tool
-from governance import reviews
 from governance.models import Campaign, NoAnswer, ReviewItem, UsageDay
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines
+from governance.reviews.decisions import recall
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -82,7 +84,7 @@ def test_a_removal_withholds_it_at_once_is_proven_and_forgets_it_when_final(
     assert not Secret.objects.exists()
     told = timeline.of("system", "clock").filter(action__startswith="secret.").order_by("at")
     assert [each.action for each in told] == [Action.SECRET_SET, Action.SECRET_WITHHELD, Action.SECRET_FORGOTTEN]
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.")
+    close.close(campaign.pk, by=company.ana, reason="All is answered.")
     assert ties_out(campaign, tmp_path)
 
 
@@ -91,7 +93,7 @@ def test_it_is_sent_again_when_the_answer_is_taken_back(kept: tuple[Company, str
     campaign = begin(company, "credential")
     item = of(campaign, key)
     remove(campaign, company.sam, item)
-    reviews.recall(item.pk, by=company.sam)
+    recall.recall(item.pk, by=company.sam)
     assert sent(company)
 
 
@@ -110,7 +112,7 @@ def test_one_that_was_changed_before_an_answer_is_no_longer_asked_about(kept: tu
     company, key = kept
     campaign = begin(company, "credential")
     vault.set_secret(company.system, kind="bearer", value="another-5678", by=company.sam.principal)
-    reviews.close(campaign.pk, by=company.ana, reason="All is answered.", without_answer=True)
+    close.close(campaign.pk, by=company.ana, reason="All is answered.", without_answer=True)
     assert of(campaign, key).state == "superseded"
 
 
@@ -130,10 +132,10 @@ def test_a_scope_takes_in_those_of_its_systems_or_of_what_its_agents_hold(kept: 
 def test_silence_withholds_none(kept: tuple[Company, str], monkeypatch: pytest.MonkeyPatch) -> None:
     company, _ = kept
     first = begin(company, "ownership")
-    reviews.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
+    close.close(first.pk, by=company.ana, reason="A rehearsal.", without_answer=True)
     begin(company, "credential")
     later = clock.now() + timedelta(days=20)
     monkeypatch.setattr(clock, "now", lambda: later)
-    reviews.apply_due()
+    deadlines.apply_due()
     assert set(NoAnswer.objects.values_list("did", flat=True)) == {"keep_flagged"}
     assert sent(company)

@@ -14,8 +14,9 @@ from audit.context import Principal
 from audit.models import Cursor
 from entitlements.models import Grant, GrantLine
 from governance.models import ReviewLine, UsageDay
-from governance.reviews import replaying, usage
-from governance.tightening import Used
+from governance.reviews.usage import replay as replay_actions
+from governance.reviews.usage import usage
+from governance.reviews.usage.tighter_limits import Used
 from tests import make
 from tests.audit.make import Archive
 from tests.entitlements.api import client
@@ -183,7 +184,7 @@ def test_calls_of_the_first_day_of_the_window_are_replayed_as_they_are_counted(a
     archive.seal()
     usage.roll_up()
     at(early + usage.WINDOW + timedelta(hours=8))
-    replay = replaying.of_grant(grant, [], {"now": {"amount": {"max": 1_000}}})
+    replay = replay_actions.of_grant(grant, [], {"now": {"amount": {"max": 1_000}}})
     assert (replay.calls, replay.undecided) == (1, 0)
 
 

@@ -13,11 +13,16 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Role
-from governance import agentcalls, microreviews, overrides, reviews
-from governance.microreviews import causes
+from governance import agentcalls, overrides
 from governance.models import CombinationException, NoAnswer, ReviewDecision, ReviewItem, ReviewTrigger
-from governance.reviews import Answer, bulk, deadlines, violations
-from governance.reviews.errors import ViolationOpen
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import deadlines
+from governance.reviews.decisions import bulk, submission
+from governance.reviews.event_triggered import answer as answer_actions
+from governance.reviews.event_triggered import causes, start
+from governance.reviews.items import violations
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import ViolationOpen
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
@@ -44,7 +49,7 @@ class World:
             bundle = make.entitlement(system, *tools, scope=f"{slug}:use")
             make.grant(self.company.bot, bundle, people=[self.company.bob], lasts=timedelta(days=60))
         first = worlds.campaign(self.company, slug="first")
-        reviews.close(first.pk, by=self.company.ana, reason="over", without_answer=True)
+        close.close(first.pk, by=self.company.ana, reason="over", without_answer=True)
         self.before = worlds.campaign(self.company, slug="before")
         self.rule = rule(sides=SIDES)
         self.campaign = worlds.campaign(self.company)
@@ -59,12 +64,12 @@ class World:
 
     def draft(self, slug: str, answer: Answer, review: str = "q4", rev: int = 0) -> None:
         """Draft an answer as the sponsor."""
-        reviews.save_draft(self.item(slug, review).pk, answer, by=self.company.sofia, rev=rev)
+        submission.save_draft(self.item(slug, review).pk, answer, by=self.company.sofia, rev=rev)
 
-    def submit(self, review: str = "q4") -> reviews.Submission:
+    def submit(self, review: str = "q4") -> submission.Submission:
         """Submit as the sponsor."""
         campaign = {"q4": self.campaign, "before": self.before}[review]
-        return reviews.submit(campaign.pk, by=self.company.sofia, via=ReviewDecision.Via.API)
+        return submission.submit(campaign.pk, by=self.company.sofia, via=ReviewDecision.Via.API)
 
     def excepted(self, days: float = 30) -> CombinationException:
         """Except the agent, as security."""
@@ -98,7 +103,7 @@ def test_keeping_it_is_refused_with_what_to_do_as_a_draft_and_when_it_is_submitt
         world.draft("bank", worlds.KEEP, review)
     assert f"/reviews/{review}/items/{item.pk}/#exception" in refused.value.message
     assert "revoke it, or ask security for an exception" in refused.value.message
-    reviews.save_draft(item.pk, worlds.KEEP, by=world.company.sofia, rev=0, alone=False)
+    submission.save_draft(item.pk, worlds.KEEP, by=world.company.sofia, rev=0, alone=False)
     with pytest.raises(ViolationOpen):
         world.submit(review)
     assert not ReviewDecision.objects.exists()
@@ -129,7 +134,7 @@ def test_an_exception_that_the_reviewer_gave_does_not_count_for_her_answer(world
     world.draft("bank", worlds.KEEP)
     world.submit()
     with pytest.raises(ViolationOpen) as refused:
-        reviews.save_draft(world.item("bank").pk, worlds.KEEP, by=sam, rev=0)
+        submission.save_draft(world.item("bank").pk, worlds.KEEP, by=sam, rev=0)
     assert refused.value.detail["own_exception"] is True
     assert "You gave the exception that covers it" in visits.text(visits.as_(sam).get("/reviews/q4/work/"))
 
@@ -175,7 +180,7 @@ def test_what_an_agent_does_for_one_that_calls_it_counts_as_well(world: World) -
     in_force = rule("pay-and-note", [{"tools": ["pay"]}, {"tools": ["note"]}])
     campaign = worlds.campaign(world.company, slug="later")
     with pytest.raises(ViolationOpen) as refused:
-        reviews.save_draft(worlds.item(campaign, helper).pk, worlds.KEEP, by=world.company.sofia, rev=0)
+        submission.save_draft(worlds.item(campaign, helper).pk, worlds.KEEP, by=world.company.sofia, rev=0)
     assert (refused.value.detail["agent"], refused.value.detail["policy"]) == ("research-bot", in_force.name)
 
 
@@ -199,14 +204,14 @@ def test_the_deadline_stops_it_though_its_tools_are_of_low_risk(
 
 def test_an_event_triggered_review_refuses_it_and_its_page_says_where_to_ask(world: World) -> None:
     causes.note(causes.Kind.COMBINATION, world.company.bot, {"rule": "now-and-pay"}, at=clock.now())
-    microreviews.open_due()
+    start.open_due()
     small = ReviewTrigger.objects.get().campaign
     assert small is not None
     items = frozenset(small.items.values_list("pk", flat=True))
-    said = microreviews.Said("certify", items, why_keep="business_need", comment="The team needs it every day.")
+    said = answer_actions.Said("certify", items, why_keep="business_need", comment="The team needs it every day.")
     with pytest.raises(ViolationOpen):
-        microreviews.answer(small.pk, said, by=world.company.sofia, via=ReviewDecision.Via.UI)
-    assert microreviews.weighs(small.pk, world.company.sofia)
+        answer_actions.answer(small.pk, said, by=world.company.sofia, via=ReviewDecision.Via.UI)
+    assert answer_actions.weighs(small.pk, world.company.sofia)
     page = visits.text(visits.as_(world.company.sofia).get(f"/small-reviews/{small.slug}/"))
     assert "/#exception" in page
 

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from audit import clock
 from governance import tasks
 from governance.models import Campaign, ReviewDecision, Timing, TimingRun
-from governance.reviews import forgetting
+from governance.reviews.quality import retention
 from tests import databases
 from tests.audit.make import Archive
 from tests.governance.companies import Company
@@ -60,7 +60,7 @@ def test_no_role_may_change_more_of_a_decision(review: tuple[Company, Campaign],
         assert _tried(role, "DELETE FROM governance_reviewdecision") == never
     for each in [allowed, *REFUSED]:
         assert "permission denied" in _tried(roles.seal, table + each)
-    forgetting.forget(campaign.pk)
+    retention.forget(campaign.pk)
     for role in (roles.app, roles.owner):
         assert _tried(role, table + allowed) == never, "nothing is there to forget"
         assert _tried(role, table + "SET dwell_ms = 5000") == never, "and it never comes back"

@@ -19,11 +19,11 @@ from audit.actions import Action
 from entitlements import grants, locks
 from entitlements.locks import Lock
 from entitlements.models import Grant
-from governance import reviews, tightening
 from governance.models import Draft, ReviewDecision
-from governance.reviews import rightsizing
-from governance.reviews.rightsizing import UsedMeanwhile
-from governance.tightening import Tightening
+from governance.reviews.decisions import submission
+from governance.reviews.usage import right_sizing, tighter_limits
+from governance.reviews.usage.right_sizing import UsedMeanwhile
+from governance.reviews.usage.tighter_limits import Tightening
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -64,7 +64,7 @@ def test_a_limit_far_above_its_use_is_proposed_lower_with_its_numbers_and_its_re
     [told] = proposed().values()
 
     assert (told.grant, told.drop, told.keep) == (grant, ("convert", "remove", "wipe"), ("now",))
-    assert list(rightsizing.larger(Grant.objects.all())) == [grant], "the database goes by the same rule"
+    assert list(right_sizing.larger(Grant.objects.all())) == [grant], "the database goes by the same rule"
     assert told.tighten == (Tightening("now", "amount", 10_000, 420, 3, 1_000),)
     assert (told.replay.calls, told.replay.denied, told.replay.undecided) == (3, 0, 0)
 
@@ -76,16 +76,16 @@ def test_a_limit_alone_is_reason_enough_to_be_listed_and_calls_without_its_numbe
         for name in UNUSED:
             used(each, name)
     call(unsure)  # before there was a bound, or without the argument: what was asked then is not known
-    assert list(proposed()) == list(rightsizing.larger(Grant.objects.all())) == [grant]
+    assert list(proposed()) == list(right_sizing.larger(Grant.objects.all())) == [grant]
 
 
 @trying(max_examples=200)
 @given(st.one_of(st.integers(1, 2**53), st.floats(min_value=1e-6, max_value=1e15).map(lambda n: round(n, 6) or 1e-6)))
-def test_the_database_rounds_as_the_rule_does(most: tightening.Figure) -> None:
+def test_the_database_rounds_as_the_rule_does(most: tighter_limits.Figure) -> None:
     least = 2 * Decimal(str(most))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {rightsizing.ROUNDED.format(least='%s::numeric')}", [least])
-        assert cursor.fetchone() == (Decimal(str(tightening.bound(most, 10**20))),)
+        cursor.execute(f"SELECT {right_sizing.ROUNDED.format(least='%s::numeric')}", [least])
+        assert cursor.fetchone() == (Decimal(str(tighter_limits.bound(most, 10**20))),)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_tools_go_limits_are_lowered_or_both_in_one_event(drop: list[str], tight
     company = companies.found()
     grant = paying(company)
 
-    rightsizing.apply(grant, drop, tighten, by=company.sofia, reason="far above its use")
+    right_sizing.apply(grant, drop, tighten, by=company.sofia, reason="far above its use")
 
     assert sorted(grant.lines.values_list("tool__name", flat=True)) == left
     most = tighten["now"]["amount"] if tighten else 10_000
@@ -128,7 +128,7 @@ def test_what_is_not_proposed_is_refused_whole(tighten: Any) -> None:  # noqa: A
     company = companies.found()
     grant = paying(company)
     with pytest.raises(UsedMeanwhile) as refused:
-        rightsizing.apply(grant, ["now"] if not tighten else UNUSED, tighten, by=company.sofia, reason="r")
+        right_sizing.apply(grant, ["now"] if not tighten else UNUSED, tighten, by=company.sofia, reason="r")
     assert refused.value.detail["tighten"] == [{"tool": "now", "argument": "amount", "proposed": 1_000}]
     assert (limit(grant), grant.lines.count()) == (10_000, 4)
 
@@ -138,12 +138,12 @@ def test_a_larger_number_used_meanwhile_is_refused_and_a_smaller_one_is_not() ->
     grant = paying(company)
     call(grant, amount=501)
     with pytest.raises(UsedMeanwhile):
-        rightsizing.apply(grant, [], TO_1000, by=company.sofia, reason="r")
-    rightsizing.apply(grant, [], {"now": {"amount": 2_000}}, by=company.sofia, reason="r")
+        right_sizing.apply(grant, [], TO_1000, by=company.sofia, reason="r")
+    right_sizing.apply(grant, [], {"now": {"amount": 2_000}}, by=company.sofia, reason="r")
     assert limit(grant) == 2_000
     other = paying(company)
     call(other, amount=500)
-    rightsizing.apply(other, [], TO_1000, by=company.sofia, reason="r")
+    right_sizing.apply(other, [], TO_1000, by=company.sofia, reason="r")
     assert limit(other) == 1_000
 
 
@@ -173,7 +173,7 @@ def test_what_happens_while_it_waits_for_the_grant_counts(meanwhile: str) -> Non
         running = other.submit(hold)
         assert is_held.wait(10)
         try:
-            rightsizing.apply(grant, [], TO_1000, by=company.sofia, reason="r")
+            right_sizing.apply(grant, [], TO_1000, by=company.sofia, reason="r")
         except UsedMeanwhile as refusal:
             codes.append(refusal.code)
         running.result()
@@ -264,7 +264,7 @@ def test_beside_an_item_a_lower_limit_is_offered_and_drafted_with_every_tool_kep
     page = visits.text(sofia.get(address, secure=True))
     assert "lower:" not in page, "as drafted the limit is near its use"
     assert "As you drafted it: 0 of 3 calls would have been denied." in page
-    reviews.submit(item.campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
+    submission.submit(item.campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
     assert (limit(grant), grant.lines.count()) == (1_000, 4)
 
 

@@ -10,10 +10,15 @@ import pytest
 
 from audit import clock
 from entitlements.models import Agent, Entitlement, Grant, Person, System
-from governance import reviews
 from governance.models import Assignment, AuditSample, Campaign, EvidencePack, ReviewDecision, ReviewItem
-from governance.reviews import Answer, auditing, spotplanning
-from governance.reviews.pack import sealing
+from governance.reviews.campaigns import close, sweeps
+from governance.reviews.decisions import submission
+from governance.reviews.evidence import audit
+from governance.reviews.items.answer import Answer
+from governance.reviews.pack import seal
+from governance.reviews.population import campaigns
+from governance.reviews.spot_checks import plan
+from governance.reviews.staging import launch
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -41,8 +46,8 @@ def low(company: Company) -> Entitlement:
 
 def campaign(company: Company, *, start: bool = True, slug: str = "q4") -> Campaign:
     """Draft a campaign over everything, and begin it unless told not to."""
-    made = reviews.make(slug, name="Fourth quarter", due_at=clock.now() + timedelta(days=14), by=company.ana)
-    return reviews.activate(made.pk, by=company.ana) if start else made
+    made = campaigns.make(slug, name="Fourth quarter", due_at=clock.now() + timedelta(days=14), by=company.ana)
+    return launch.activate(made.pk, by=company.ana) if start else made
 
 
 def item(of: Campaign, agent: Agent | None = None) -> ReviewItem:
@@ -61,18 +66,18 @@ def live(of: ReviewItem) -> Assignment:
     return Assignment.objects.get(item=of, state=Assignment.State.ASSIGNED)
 
 
-def answer(of: Campaign, by: Person, answers: Sequence[tuple[ReviewItem, Answer]]) -> reviews.Submission:
+def answer(of: Campaign, by: Person, answers: Sequence[tuple[ReviewItem, Answer]]) -> submission.Submission:
     """Draft these answers and submit them."""
     for each, said in answers:
-        reviews.save_draft(each.pk, said, by=by, rev=0)
-    return reviews.submit(of.pk, by=by, via=ReviewDecision.Via.UI)
+        submission.save_draft(each.pk, said, by=by, rev=0)
+    return submission.submit(of.pk, by=by, via=ReviewDecision.Via.UI)
 
 
 def let_it_be_final(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the time to take answers back pass, and make final what is due."""
     later = clock.now() + timedelta(minutes=16)
     monkeypatch.setattr(clock, "now", lambda: later)
-    reviews.prove_due()
+    sweeps.prove_due()
 
 
 def waiting_for(of: Campaign, person: Person) -> list[Assignment]:
@@ -89,16 +94,16 @@ def closed(company: Company) -> Campaign:
     make.grant(company.bot, low(company), people=[company.alice])
     made = campaign(company)
     answer(made, company.sofia, [(item(made), KEEP)])
-    reviews.close(made.pk, by=company.ana, reason="The quarter is over.")
-    reviews.finish_closing(made.pk)
+    close.close(made.pk, by=company.ana, reason="The quarter is over.")
+    close.finish_closing(made.pk)
     made.refresh_from_db()
     return made
 
 
 def sealed(of: Campaign, by: Person) -> EvidencePack:
     """Sign a closed campaign off, and do what a worker does then."""
-    sealing.seal(of.pk, by=by, statement=SIGNED)
-    assert sealing.carry_on(of.pk)
+    seal.seal(of.pk, by=by, statement=SIGNED)
+    assert seal.carry_on(of.pk)
     return EvidencePack.objects.get(campaign=of)
 
 
@@ -109,11 +114,11 @@ def spot_checked(system: System, *, sponsor: Person, by: Person, agents: int = 1
     for slug in slugs:
         make.grant(Agent.objects.get(slug=slug), entitlement)
     scope, until = {"agents": slugs}, clock.now() + timedelta(days=14)
-    made = reviews.make("checked", name="Checked", due_at=until, scope=scope, by=by)
-    spotplanning.switch_on(made.pk, by=by, share=100)
-    reviews.activate(made.pk, by=by)
+    made = campaigns.make("checked", name="Checked", due_at=until, scope=scope, by=by)
+    plan.switch_on(made.pk, by=by, share=100)
+    launch.activate(made.pk, by=by)
     answer(made, sponsor, [(each.item, KEEP) for each in waiting_for(made, sponsor)])
-    return reviews.close(made.pk, by=by, reason="It is over.")
+    return close.close(made.pk, by=by, reason="It is over.")
 
 
 def audited(system: System, *, sponsor: Person, person: Person, by: Person) -> AuditSample:
@@ -121,11 +126,11 @@ def audited(system: System, *, sponsor: Person, person: Person, by: Person) -> A
     agent = make.agent("audited-bot", sponsor=sponsor)
     make.grant(agent, make.entitlement(system, make.tool(system)), people=[person])
     scope, until = {"agents": [agent.slug]}, clock.now() + timedelta(days=14)
-    made = reviews.make("audited", name="Audited", due_at=until, scope=scope, by=by)
-    reviews.activate(made.pk, by=by)
+    made = campaigns.make("audited", name="Audited", due_at=until, scope=scope, by=by)
+    launch.activate(made.pk, by=by)
     answer(made, sponsor, [(item(made), KEEP)])
-    reviews.close(made.pk, by=by, reason="It is over.")
+    close.close(made.pk, by=by, reason="It is over.")
     olga = make.person("olga")
-    auditing.share(made.pk, auditor=olga, expires_at=until, by=by, reason="The yearly audit.")
-    auditing.ask(made.pk, by=olga, text="Why is it kept?")
-    return auditing.draw(made.pk, by=olga, wanted=1)
+    audit.share(made.pk, auditor=olga, expires_at=until, by=by, reason="The yearly audit.")
+    audit.ask(made.pk, by=olga, text="Why is it kept?")
+    return audit.draw(made.pk, by=olga, wanted=1)

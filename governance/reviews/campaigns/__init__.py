@@ -1,0 +1,1 @@
+"""Campaigns: made, launched, paused, closed."""

@@ -1,0 +1,378 @@
+"""What comes in and goes out at the addresses of access reviews."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from entitlements.api import preconditions
+from entitlements.api.fields import Shown, Slug, Strict, Text
+from entitlements.models import Person
+from governance import delegations
+from governance.deciders import review_rules
+from governance.models import (
+    Assignment,
+    Campaign,
+    CampaignStaging,
+    Draft,
+    NewerSignal,
+    Remediation,
+    ReviewComment,
+    ReviewDecision,
+    ReviewItem,
+    ReviewLine,
+    ReviewQuestion,
+    Suggestion,
+)
+from governance.reviews.decisions import submission
+from governance.reviews.discussion.api.bodies import CommentShown, ItemQuestionShown
+from governance.reviews.items import tallies
+from governance.reviews.newer_signals import newer_signals
+from governance.reviews.staging import staging as staging_actions
+
+from .manner import MannerAsked, Scope, Strategies
+
+_REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN})
+
+
+class CampaignAsked(MannerAsked):
+    """A campaign to draft."""
+
+    slug = Slug()
+    name = Text(max_length=200)
+    due_at = serializers.DateTimeField()
+    scope = Scope(required=False, default=dict)
+    kind = serializers.ChoiceField(
+        choices=[kind for kind in Campaign.Kind.choices if kind[0] != Campaign.Kind.MICRO],
+        required=False,
+        default=Campaign.Kind.AGENT_OWNER,
+    )
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class Beginning(Strict):
+    """Why, if there is something to say; `acknowledge_unresolved`: it was seen that some items have no reviewer."""
+
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+    acknowledge_unresolved = serializers.BooleanField(required=False, default=False)
+
+
+class Ending(Strict):
+    """Why a campaign ends. `without_answer`: its owner says that open items stay without one, once time is up."""
+
+    reason = Text(max_length=500)
+    without_answer = serializers.BooleanField(required=False, default=False)
+
+
+class DraftAsked(Strict):
+    """What the reviewer means to answer; an empty verb takes it back."""
+
+    verb = serializers.ChoiceField(choices=[*review_rules.Verb], allow_blank=True)
+    reason_code = serializers.ChoiceField(choices=_REASONS, allow_blank=True, required=False, default="")
+    comment = Text(max_length=2000, allow_blank=True, required=False, default="")
+    kept = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), max_length=1000, required=False, default=list
+    )
+    limits = serializers.DictField(child=serializers.DictField(), required=False, default=dict)
+    valid_until = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    effective_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+    def validate_limits(self, value: dict[str, Any]) -> dict[int, Any]:
+        """Take tighter limits by the number of their line."""
+        if not all(line.isascii() and line.isdigit() and len(line) < 19 for line in value):  # noqa: PLR2004 - 2^63
+            raise serializers.ValidationError("Name lines by their numbers.")
+        return {int(line): caps for line, caps in value.items()}
+
+
+class Handing(Strict):
+    """Who is to answer instead, and why."""
+
+    to = Text(max_length=64)
+    reason = Text(max_length=500)
+
+
+class StagingShown(Shown):
+    """How far a staging has come; `refused` is the code for which the campaign is a draft again."""
+
+    step = serializers.ChoiceField(choices=CampaignStaging.Step.choices)
+    percent = serializers.SerializerMethodField()
+    items = serializers.IntegerField()
+    refused = serializers.CharField()
+
+    def get_percent(self, run: CampaignStaging) -> int:
+        """Return a whole number of a hundred."""
+        return staging_actions.progress(run)
+
+
+class CampaignShown(Shown):
+    """A campaign, the hash of its population, and how far it has come."""
+
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices)
+    mode = serializers.ChoiceField(choices=Campaign.Mode.choices)
+    framework = serializers.ChoiceField(choices=Campaign.Framework.choices)
+    carry_days = serializers.IntegerField()
+    strategies = serializers.SerializerMethodField()
+    fallback_group = serializers.CharField(source="fallback_group.slug", default="")
+    asks_owner = serializers.BooleanField()
+    state = serializers.ChoiceField(choices=Campaign.State.choices)
+    owner = serializers.CharField(source="owner.login")
+    scope = serializers.JSONField()
+    due_at = serializers.DateTimeField()
+    created_at = serializers.DateTimeField()
+    snapshot_at = serializers.DateTimeField(allow_null=True)
+    population_rows = serializers.IntegerField(allow_null=True)
+    population_sha256 = serializers.CharField()
+    staging = serializers.SerializerMethodField()
+    state_reason = serializers.CharField()
+    paused_at = serializers.DateTimeField(allow_null=True)
+    closed_at = serializers.DateTimeField(allow_null=True)
+    is_rehearsal = serializers.BooleanField()
+    load_cap = serializers.IntegerField(allow_null=True)
+    deadline_held = serializers.DictField(allow_null=True)
+    deadline_released_at = serializers.DateTimeField(allow_null=True)
+    outcomes = serializers.SerializerMethodField()
+    drafts_etag = serializers.SerializerMethodField()
+
+    @extend_schema_field(Strategies)
+    def get_strategies(self, campaign: Campaign) -> dict[str, str]:
+        """Say by risk who answers, and what their answers come to."""
+        return review_rules.strategies(campaign.strategies)
+
+    def get_drafts_etag(self, campaign: Campaign) -> str | None:
+        """Name the caller's own drafts as they are; null in lists and for a script."""
+        person = self.context.get("person")
+        return f'"{submission.drafts_tag(campaign, person)}"' if person is not None else None
+
+    @extend_schema_field(StagingShown(allow_null=True))
+    def get_staging(self, campaign: Campaign) -> dict[str, Any] | None:
+        """Say how far the staging has come; null before it was asked for."""
+        run = CampaignStaging.objects.filter(campaign=campaign).first()
+        return StagingShown(run).data if run else None
+
+    def get_outcomes(self, campaign: Campaign) -> dict[str, int]:
+        """Count the items by outcome."""
+        return tallies.outcomes(campaign)
+
+
+class ReviewLineShown(Shown):
+    """One tool, with its calls in the ninety days before; null where calls are not visible."""
+
+    id = serializers.IntegerField()
+    tool = serializers.CharField(source="tool.name")
+    sentence = serializers.CharField(source="tool.sentence")
+    risk = serializers.CharField(source="tool.risk")
+    grant = serializers.UUIDField(source="grant_id", allow_null=True)
+    limits = serializers.JSONField()
+    usage_grade = serializers.ChoiceField(choices=ReviewLine.Grade.choices)
+    calls = serializers.IntegerField(source="calls_window", allow_null=True)
+    denied = serializers.IntegerField(source="denied_window", allow_null=True)
+    last_call_at = serializers.DateTimeField(allow_null=True)
+
+
+class DraftShown(Shown):
+    """A reviewer's draft; send `etag` as If-Match to change it."""
+
+    verb = serializers.CharField()
+    reason_code = serializers.CharField()
+    comment = serializers.CharField()
+    kept = serializers.ListField(child=serializers.IntegerField(), source="kept_lines")
+    limits = serializers.JSONField()
+    valid_until = serializers.DateTimeField(allow_null=True)
+    effective_at = serializers.DateTimeField(allow_null=True)
+    bulk_op = serializers.UUIDField(allow_null=True)
+    saved_at = serializers.DateTimeField()
+    etag = serializers.SerializerMethodField()
+
+    def get_etag(self, draft: Draft) -> str:
+        """Return the revision."""
+        return preconditions.etag(draft.rev)
+
+
+class DecisionShown(Shown):
+    """An answer that counts."""
+
+    id = serializers.UUIDField()
+    stage = serializers.IntegerField()
+    verb = serializers.CharField()
+    kept = serializers.ListField(child=serializers.IntegerField(), source="kept_lines")
+    limits = serializers.JSONField()
+    valid_until = serializers.DateTimeField(allow_null=True)
+    effective_at = serializers.DateTimeField(allow_null=True)
+    reason_code = serializers.CharField()
+    comment = serializers.CharField()
+    decided_by = serializers.CharField(source="decided_by.login")
+    decided_at = serializers.DateTimeField()
+    via = serializers.ChoiceField(choices=ReviewDecision.Via.choices)
+
+
+class SuggestionShown(Shown):
+    """What a review suggests; `kept` are the lines that a reduction keeps."""
+
+    verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
+    score = serializers.IntegerField()
+    kept = serializers.ListField(child=serializers.IntegerField())
+    reasons = serializers.ListField(child=serializers.DictField())
+    version = serializers.CharField()
+
+
+class NewerSignalShown(Shown):
+    """What would have been suggested at `seen_at`, where that differs; information beside the frozen suggestion."""
+
+    verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
+    score = serializers.IntegerField()
+    kept = serializers.ListField(child=serializers.IntegerField())
+    reasons = serializers.ListField(child=serializers.DictField())
+    new_reasons = serializers.SerializerMethodField()
+    version = serializers.CharField()
+    seen_at = serializers.DateTimeField()
+
+    def get_new_reasons(self, told: NewerSignal) -> list[dict[str, Any]]:
+        """List the reasons that were not there when the campaign began."""
+        return [dict(each) for each in newer_signals.unlike(told.reasons, told.item.suggestion.reasons)]
+
+
+class ItemShown(Shown):
+    """What one agent may do at one system for one set of people, or another thing by `key`, and what was answered."""
+
+    id = serializers.UUIDField()
+    campaign = serializers.CharField(source="campaign.slug")
+    number = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=ReviewItem.Subject.choices, source="subject_kind")
+    key = serializers.CharField(source="subject_key")
+    name = serializers.CharField()
+    agent = serializers.CharField(source="agent.slug", allow_null=True)
+    system = serializers.CharField(source="system.slug", allow_null=True)
+    holder = serializers.CharField(source="holder.login", allow_null=True)
+    subjects = serializers.ListField(child=serializers.CharField())
+    risk = serializers.CharField()
+    state = serializers.ChoiceField(choices=ReviewItem.State.choices)
+    exclusion_reason = serializers.CharField()
+    lines = serializers.SerializerMethodField()
+    stage = serializers.SerializerMethodField()
+    suggestion = serializers.SerializerMethodField()
+    newer_signal = serializers.SerializerMethodField()
+    reviewer = serializers.SerializerMethodField()
+    draft = serializers.SerializerMethodField()
+    decision = serializers.SerializerMethodField()
+    comments = serializers.SerializerMethodField()
+    questions = serializers.SerializerMethodField()
+
+    def get_lines(self, item: ReviewItem) -> list[dict[str, Any]]:
+        """List the tools by name."""
+        lines: list[ReviewLine] = sorted(item.lines.all(), key=lambda line: line.tool.name)
+        return [ReviewLineShown(line).data for line in lines]
+
+    def get_stage(self, item: ReviewItem) -> int:
+        """Return which answer is asked for or came last: the first, or the second where the risk is high."""
+        last = self._last(item)
+        return last.stage if last else 1
+
+    def get_suggestion(self, item: ReviewItem) -> dict[str, Any] | None:
+        """Return what the fixed rules suggested when the campaign began, with what each signal weighed."""
+        told: Suggestion | None = getattr(item, "suggestion", None)
+        return SuggestionShown(told).data if told else None
+
+    def get_newer_signal(self, item: ReviewItem) -> dict[str, Any] | None:
+        """Return what would be suggested by now, where that is another thing than was frozen."""
+        told: NewerSignal | None = getattr(item, "newer_signal", None)
+        return NewerSignalShown(told).data if told and told.stands else None
+
+    def get_reviewer(self, item: ReviewItem) -> str | None:
+        """Return who answers or answered; null where nobody could be found."""
+        last = self._last(item)
+        return last.reviewer.login if last and last.reviewer else None
+
+    def get_draft(self, item: ReviewItem) -> dict[str, Any] | None:
+        """Return the caller's own draft; nobody sees another's."""
+        last, person = self._last(item), self.context.get("person")
+        hers = last is not None and person is not None and last.reviewer_id in {person.pk, *self._places(person)}
+        draft = getattr(last, "draft", None) if hers else None
+        return DraftShown(draft).data if draft and item.state == ReviewItem.State.IN_REVIEW else None
+
+    def get_decision(self, item: ReviewItem) -> dict[str, Any] | None:
+        """Return the answer that counts."""
+        return DecisionShown(item.current_decision).data if item.current_decision else None
+
+    @extend_schema_field(CommentShown(many=True))
+    def get_comments(self, item: ReviewItem) -> list[dict[str, Any]]:
+        """List what was said about it, oldest first."""
+        said: list[ReviewComment] = sorted(item.comments.all(), key=lambda each: (each.at, each.pk))
+        return [CommentShown(each).data for each in said]
+
+    @extend_schema_field(ItemQuestionShown(many=True))
+    def get_questions(self, item: ReviewItem) -> list[dict[str, Any]]:
+        """List what reviewers asked about it, oldest first."""
+        asked: list[ReviewQuestion] = sorted(item.questions.all(), key=lambda each: (each.asked_at, each.pk))
+        return [ItemQuestionShown(each).data for each in asked]
+
+    def _places(self, person: Person) -> set[int]:
+        """Return in whose places the caller answers, read once an answer."""
+        kept = cast("dict[str, Any]", self.context)
+        if "places" not in kept:
+            kept["places"] = set(delegations.places_of(person).values_list("pk", flat=True))
+        places: set[int] = kept["places"]
+        return places
+
+    def _last(self, item: ReviewItem) -> Assignment | None:
+        last: list[Assignment] = [each for each in item.assignments.all() if each.replaced_by_id is None]
+        return max(last, key=lambda each: (each.state == Assignment.State.ASSIGNED, each.stage), default=None)
+
+
+class RemovalShown(Shown):
+    """A removal on its way to its proof."""
+
+    decision = serializers.UUIDField(source="decision_id")
+    action = serializers.CharField()
+    state = serializers.ChoiceField(choices=Remediation.State.choices)
+    applied_at = serializers.DateTimeField(allow_null=True)
+    final_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    verified_at = serializers.DateTimeField(allow_null=True)
+    residual_until = serializers.DateTimeField(allow_null=True)
+    probe = serializers.JSONField()
+
+
+class DecidedShown(Shown):
+    """One decision of a submission."""
+
+    item = serializers.UUIDField()
+    decision = serializers.UUIDField()
+    verb = serializers.CharField()
+
+
+class SubmissionShown(Shown):
+    """What became of the drafts, item by item, and whether each removal is proven.
+
+    `ended` are the items of which nothing was in force any more: they were drafted and are not answered. `settled` are
+    items of other reviews about the same access, which these decisions settle too.
+    """
+
+    decided = DecidedShown(many=True)
+    superseded = serializers.IntegerField()
+    ended = serializers.ListField(child=serializers.UUIDField())
+    settled = serializers.ListField(child=serializers.UUIDField())
+    removals = RemovalShown(many=True)
+
+
+class EvidenceShown(Shown):
+    """The evidence of a campaign: each item with who decided what when, and the frozen population with its hashes."""
+
+    campaign = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    state = serializers.CharField()
+    owner = serializers.CharField()
+    scope = serializers.JSONField()
+    scope_sha256 = serializers.CharField()
+    snapshot_at = serializers.CharField(allow_null=True)
+    population_rows = serializers.IntegerField(allow_null=True)
+    population_sha256 = serializers.CharField()
+    outcomes = serializers.DictField(child=serializers.IntegerField())
+    tie_out = serializers.DictField(child=serializers.IntegerField())
+    rows = serializers.ListField(child=serializers.DictField())
+    population = serializers.ListField(child=serializers.DictField())

@@ -1,0 +1,353 @@
+"""Access reviews over REST: campaigns, items, a reviewer's drafts and submissions, the evidence."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar
+
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import preconditions
+from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.fields import Nothing
+from entitlements.api.matrix import Matrix
+from entitlements.api.preconditions import PreconditionRequired
+from entitlements.errors import Stale
+from entitlements.models import Person
+from entitlements.words import Risk
+from governance.api.matrix import MATRIX
+from governance.api.requests import IF_MATCH, UnknownName
+from governance.models import Campaign, ReviewDecision, ReviewItem
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import calendar
+from governance.reviews.decisions import submission
+from governance.reviews.evidence import audit, record
+from governance.reviews.items import answer as answer_actions
+from governance.reviews.items import errors as item_errors
+from governance.reviews.items import item_links, visibility
+from governance.reviews.population import campaigns as campaigns_actions
+from governance.reviews.remediation import remediation
+from governance.reviews.reviewers import assignment
+from governance.reviews.staging import launch
+
+from .bodies import (
+    Beginning,
+    CampaignAsked,
+    CampaignShown,
+    DraftAsked,
+    DraftShown,
+    Ending,
+    EvidenceShown,
+    Handing,
+    ItemShown,
+    RemovalShown,
+    SubmissionShown,
+)
+from .manner import manner_of
+
+
+class OfReviews(Endpoint):
+    """What the addresses of reviews share: finding what the caller sees, and who answers."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+
+    def reviewer(self) -> Person:
+        """Return the person at first hand. Raises MayNotReview: no machine decides, whomever it acts for."""
+        if self.caller.human is None:
+            raise item_errors.MayNotReview
+        return self.caller.human
+
+    def campaigns(self) -> QuerySet[Campaign]:
+        """Return the campaigns that the caller sees."""
+        if self.caller.agent is not None:
+            return Campaign.objects.none()
+        return visibility.campaigns_visible_to(self.caller.human)
+
+    def items(self) -> QuerySet[ReviewItem]:
+        """Return the items that the caller sees."""
+        if self.caller.agent is not None:
+            return ReviewItem.objects.none()
+        return visibility.items_visible_to(self.caller.human).prefetch_related(
+            "lines__tool",
+            "assignments__reviewer",
+            "assignments__draft",
+            "suggestion",
+            "newer_signal",
+            "comments__by",
+            "questions__asked_by",
+            "questions__asked_of",
+            "questions__answered_by",
+        )
+
+    def campaign(self, slug: str) -> Campaign:
+        """Find a campaign that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        self.about = [f"campaign:{slug}"]
+        return self.find(self.campaigns(), slug=slug)
+
+    def readable(self, slug: str) -> Campaign:
+        """Find a campaign whose evidence the caller may read. Raises NotFound, Forbidden."""
+        found = self.campaign(slug)
+        if self.caller.human is not None:
+            audit.check_reads(found, self.caller.human)
+        return found
+
+    def evidence_of(self, slug: str, what: str) -> Campaign:
+        """Find a campaign whose evidence the caller may read; what an auditor looks at is written down."""
+        found = self.readable(slug)
+        if self.caller.human is not None:
+            audit.looked(found, self.caller.human, what)
+        return found
+
+    def item(self, pk: object) -> ReviewItem:
+        """Find an item that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        found = self.find(self.items(), pk=pk)
+        self.about = item_links.about(found)
+        return found
+
+    def told_item(self, item: ReviewItem) -> Response:
+        """Answer with an item."""
+        return Response(ItemShown(item, context={"person": self.caller.human}).data)
+
+    def told_campaign(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
+        """Answer with a campaign as it is now."""
+        found = Campaign.objects.select_related("owner", "fallback_group").get(pk=campaign.pk)
+        return tagged(CampaignShown(found, context={"person": self.caller.human}).data, found.version, status=status)
+
+
+class EvidenceFile(OfReviews):
+    """A file of the evidence of a campaign: whoever may not read it is told so before a proof is asked."""
+
+    def look_first(self) -> None:
+        """Find the campaign of the address."""
+        self.readable(self.kwargs["key"])
+
+
+class CampaignFilter(filters.FilterSet):
+    """Filters of campaigns."""
+
+    state = filters.ChoiceFilter(choices=Campaign.State.choices)
+    kind = filters.ChoiceFilter(choices=Campaign.Kind.choices)
+
+    class Meta:
+        model = Campaign
+        fields: ClassVar[list[str]] = []
+
+
+class Campaigns(OfReviews, Listing):
+    """GET and POST /campaigns."""
+
+    serializer_class = CampaignShown
+    filterset_class = CampaignFilter
+    ordering = ("-created_at", "-id")
+
+    def rows(self) -> QuerySet[Campaign]:
+        """Return the visible campaigns; small reviews, which are many, only where they are asked for by their kind."""
+        small = self.request.query_params.get("kind") == Campaign.Kind.MICRO
+        return self.campaigns() if small else self.campaigns().exclude(kind=Campaign.Kind.MICRO)
+
+    @extend_schema(responses=CampaignShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List campaigns, the newest first."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(CampaignShown(page, many=True).data)
+
+    @extend_schema(request=CampaignAsked, responses={201: CampaignShown})
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Draft a campaign; activating it takes the population."""
+        body = self.body(CampaignAsked)
+        made = campaigns_actions.make(
+            body["slug"],
+            name=body["name"],
+            due_at=body["due_at"],
+            scope=body["scope"],
+            manner=manner_of(body),
+            by=self.reviewer(),
+            reason=body["reason"],
+        )
+        return self.told_campaign(made, HTTPStatus.CREATED)
+
+
+class OneCampaign(OfReviews):
+    """GET /campaigns/{slug}."""
+
+    @extend_schema(responses=CampaignShown)
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Show one campaign."""
+        return self.told_campaign(self.campaign(key))
+
+
+class Activate(OfReviews):
+    """POST /campaigns/{slug}/activate."""
+
+    @extend_schema(request=Beginning, responses=CampaignShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Begin what is staged; a draft of a few thousand accesses is staged on the way."""
+        campaign, body = self.campaign(key), self.body(Beginning)
+        preconditions.respect(self.request, campaign.version)
+        launch.activate(
+            campaign.pk, by=self.reviewer(), reason=body["reason"], acknowledged=body["acknowledge_unresolved"]
+        )
+        return self.told_campaign(campaign)
+
+
+class Close(OfReviews):
+    """POST /campaigns/{slug}/close."""
+
+    @extend_schema(request=Ending, responses=CampaignShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """End a campaign whose items all have an outcome, or say that the open ones stay without an answer."""
+        campaign, body = self.campaign(key), self.body(Ending)
+        preconditions.respect(self.request, campaign.version)
+        close.close(campaign.pk, by=self.reviewer(), **body)
+        return self.told_campaign(campaign)
+
+
+class Submissions(OfReviews):
+    """POST /campaigns/{slug}/submissions. If-Match may name the drafts as they were read (`drafts_etag`)."""
+
+    durable = True
+
+    @extend_schema(request=None, responses={201: SubmissionShown}, parameters=[IF_MATCH])
+    def post(self, request: Request, key: str) -> Response:
+        """Submit all of one's drafts: everything is decided and removed in one transaction, then proven."""
+        campaign, by = self.campaign(key), self.reviewer()
+        self.body(Nothing)
+        given = request.headers.get("If-Match", "*").strip()
+        weighs = submission.drafts_of(campaign, by).filter(assignment__item__risk=Risk.CRITICAL).exists()
+        self.weigh(weighs=weighs)
+        tag = None if given == "*" else given.strip('"')
+        done = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag, proven=weighs)
+        proven = [remediation.prove(decision) for decision in done.removals]
+        return Response(
+            {
+                "decided": [
+                    {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided
+                ],
+                "superseded": done.superseded,
+                "ended": [str(each.pk) for each in done.ended],
+                "settled": [str(each.pk) for each in done.settled],
+                "removals": [RemovalShown(each).data for each in proven],
+            },
+            status=HTTPStatus.CREATED,
+        )
+
+
+class Evidence(EvidenceFile):
+    """GET /campaigns/{slug}/evidence."""
+
+    @extend_schema(responses=EvidenceShown)
+    def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
+        """Answer with who decided what when, what came of it, and the frozen population with its hashes."""
+        kept = record.evidence(self.evidence_of(key, "evidence.json"))
+        return StreamingHttpResponse(kept.as_json(), content_type="application/json")
+
+
+class EvidenceTable(EvidenceFile):
+    """GET /campaigns/{slug}/evidence.csv."""
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
+        """Answer with the list as a table in which no cell is a formula."""
+        campaign = self.evidence_of(key, "evidence.csv")
+        answer = StreamingHttpResponse(record.evidence(campaign).as_csv(), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.csv"'
+        return answer
+
+
+class DueDate(OfReviews):
+    """GET /campaigns/{slug}/due.ics."""
+
+    @extend_schema(responses={(200, "text/calendar"): OpenApiTypes.STR})
+    def get(self, request: Request, key: str) -> HttpResponse:  # noqa: ARG002 - as above
+        """Answer with the day on which it is due, for a calendar."""
+        campaign = self.campaign(key)
+        named = {"Content-Disposition": f'attachment; filename="due-{campaign.slug}.ics"'}
+        return HttpResponse(calendar.due(campaign), content_type=calendar.TYPE, headers=named)
+
+
+class ItemFilter(filters.FilterSet):
+    """Filters of items, by names."""
+
+    campaign = filters.CharFilter(method="of_campaign")
+    state = filters.ChoiceFilter(choices=ReviewItem.State.choices)
+    agent = filters.CharFilter(field_name="agent__slug")
+    system = filters.CharFilter(field_name="system__slug")
+    reviewer = filters.CharFilter(method="of_reviewer")
+
+    class Meta:
+        model = ReviewItem
+        fields: ClassVar[list[str]] = []
+
+    def of_campaign(self, rows: QuerySet[ReviewItem], _name: str, slug: str) -> QuerySet[ReviewItem]:
+        """Keep those of one campaign, named by its key, so that they are read in the order in which they lie."""
+        return rows.filter(campaign=Campaign.objects.filter(slug=slug).values_list("pk", flat=True).first())
+
+    def of_reviewer(self, rows: QuerySet[ReviewItem], _name: str, login: str) -> QuerySet[ReviewItem]:
+        """Keep what this person answers or answered."""
+        return rows.filter(assignments__reviewer__login=login, assignments__replaced_by=None)
+
+
+class Items(OfReviews, Listing):
+    """GET /review-items."""
+
+    serializer_class = ItemShown
+    filterset_class = ItemFilter
+    ordering = ("campaign_id", "number")
+
+    def rows(self) -> QuerySet[ReviewItem]:
+        """Return the visible items."""
+        return self.items()
+
+    @extend_schema(responses=ItemShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """List items, the riskiest of each campaign first."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(ItemShown(page, many=True, context={"person": self.caller.human}).data)
+
+
+class OneItem(OfReviews):
+    """GET /review-items/{id}."""
+
+    @extend_schema(responses=ItemShown)
+    def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Show one item."""
+        return self.told_item(self.item(key))
+
+
+class ItemDraft(OfReviews):
+    """PUT /review-items/{id}/draft. If-Match names the revision that was read, `"0"` where there is none yet."""
+
+    @extend_schema(request=DraftAsked, responses=DraftShown)
+    def put(self, request: Request, key: object) -> Response:
+        """Keep what one means to answer; it is no decision before it is submitted."""
+        item, body, by = self.item(key), self.body(DraftAsked), self.reviewer()
+        given = request.headers.get("If-Match")
+        if given is None:
+            raise PreconditionRequired
+        digits = given.strip().removeprefix('"').removesuffix('"')
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 - a revision
+            raise Stale
+        draft = submission.save_draft(
+            item.pk, answer_actions.Answer(**{**body, "kept": tuple(body["kept"])}), by=by, rev=int(digits)
+        )
+        return tagged(DraftShown(draft).data, draft.rev)
+
+
+class Reassign(OfReviews):
+    """POST /review-items/{id}/reassign."""
+
+    @extend_schema(request=Handing, responses=ItemShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Let somebody else answer, whom nothing stands against."""
+        item, body = self.item(key), self.body(Handing)
+        to = Person.objects.filter(login=body["to"]).first()
+        if to is None:
+            raise UnknownName(field="to", name=body["to"])
+        assignment.reassign(item.pk, to, by=self.reviewer(), reason=body["reason"])
+        return self.told_item(self.item(key))

@@ -1,0 +1,277 @@
+"""Reviews: the list, a new one, one campaign with its progress, its end and its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audit import clock
+from entitlements.api import visibility
+from entitlements.errors import DomainError, Forbidden, Malformed
+from entitlements.models import Person
+from governance import charts
+from governance.api.matrix import MATRIX
+from governance.console import doors, filling, paging
+from governance.console.queries import overview, picking
+from governance.models import Assignment, Campaign, SpotPlan
+from governance.reviews.campaigns import close as close_actions
+from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.deadlines import deadlines
+from governance.reviews.event_triggered import follow_up
+from governance.reviews.event_triggered import queries as event_triggered_queries
+from governance.reviews.items import visibility as visibility_actions
+from governance.reviews.population import campaigns, scope_words
+from governance.reviews.quality import care, measures, timings
+from governance.reviews.reports.queries import plots as plots_queries
+from governance.reviews.reports.queries import results as results_queries
+from governance.reviews.reports.queries import trends as trends_queries
+from governance.reviews.reviewers import assignment, claim
+from governance.reviews.spot_checks import plan as plan_actions
+from governance.reviews.spot_checks import spot_checks
+from governance.reviews.staging import preview
+from governance.reviews.staging.queries import launch
+from governance.reviews.templates import queries as template_queries
+from governance.reviews.templates import templates
+from governance.reviews.usage import coverage
+
+_USUAL: Final = timedelta(days=30)
+"""How long a review usually runs."""
+_MOST_LOADS: Final = 12
+
+
+def may(request: HttpRequest, name: str, method: str = "POST") -> bool:
+    """Say whether the person's roles let them in."""
+    return bool(MATRIX[name, method].roles & doors.caller(request).roles)
+
+
+def permit(request: HttpRequest, name: str, method: str = "POST") -> None:
+    """Raise Forbidden unless the person's roles let them in."""
+    if not may(request, name, method):
+        raise Forbidden
+
+
+def found(request: HttpRequest, slug: str) -> Campaign:
+    """Find a campaign that the person sees, and remember what a refusal is about."""
+    doors.about(request, f"campaign:{slug}")
+    return doors.find(visibility_actions.campaigns_visible_to(doors.person(request)), slug=slug)
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List campaigns; what waits for the person stands beside each."""
+    person, is_small = doors.person(request), request.GET.get("kind") == Campaign.Kind.MICRO
+    rows, small = visibility_actions.campaigns_visible_to(person), Q(kind=Campaign.Kind.MICRO)
+    page = paging.page(request, rows.filter(small if is_small else ~small), ("-created_at", "-id"))
+    waits = visibility_actions.waiting_for(person).order_by().values_list("item__campaign")
+    counts = dict(waits.annotate(n=Count("pk")))
+    lines: Sequence[overview.Line | event_triggered_queries.SmallLine]
+    lines = event_triggered_queries.lines(page.rows) if is_small else [overview.line(each) for each in page.rows]
+    shown = {
+        "page": page,
+        "campaigns": [{"line": each, "waits": counts.get(each.campaign.pk, 0)} for each in lines],
+        "may_make": may(request, "campaigns"),
+        "may_run": may(request, "campaign-pause"),
+        "sees_care": may(request, "campaign-evidence", "GET"),
+        "is_small": is_small,
+        "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),
+    }
+    return render(request, "console/reviews/list.html", shown if is_small else {**shown, **_coverage(request)})
+
+
+def _coverage(request: HttpRequest) -> dict[str, Any]:
+    """Return the headline, for whoever may read evidence."""
+    if not may(request, "campaign-evidence", "GET"):
+        return {}
+    rates = {"cut_rates": trends_queries.cut_rates(), "trends": True}
+    access = coverage.access()
+    if access is None:
+        return {"is_counting": True, **rates}
+    seen = access.coverage
+    shares = [("", 100 * kept // held, "fine" if kept == held else "many") for _risk, held, kept in seen.risks]
+    bars = charts.bars(shares, 100)
+    rows = [(*row, bar) for row, bar in zip(seen.risks, bars, strict=True)]
+    return {
+        "access": access,
+        "coverage": seen,
+        "coverage_rows": rows,
+        "trend": trends_queries.coverage(access),
+        **rates,
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def new(request: HttpRequest) -> HttpResponse:
+    """Draft a campaign, or show what it would be: the form asks for that as it changes, and by a button."""
+    permit(request, "campaigns")
+    problem: DomainError | None = None
+    seen: preview.Preview | None = None
+    form = template_queries.Form("", "", (clock.now() + _USUAL).date().isoformat(), {}, campaigns.Manner())
+    try:
+        if request.method == "POST":
+            form = template_queries.read(request.POST)
+            if "template" in request.POST:
+                _keep(request, form)
+                return redirect("/reviews/templates/")
+            if "preview" not in request.POST:
+                return redirect(f"/reviews/{_make(request, form).slug}/")
+        seen = preview.preview(form.scope, form.manner, by=doors.person(request))
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        problem = refusal
+    told = {
+        "problem": problem,
+        "form": form,
+        "kinds": template_queries.KINDS,
+        "systems": visibility.systems(doors.caller(request)).order_by("name"),
+        "given": request.POST or {"due": form.due, "kind": form.manner.kind},
+        "ticked": request.POST.getlist("system"),
+        "choices": template_queries.choices(form.manner.strategies),
+        "groups": picking.groups(),
+        **_shown(seen),
+    }
+    return render(request, "console/reviews/new.html", told)
+
+
+def _keep(request: HttpRequest, form: template_queries.Form) -> None:
+    if not form.slug:
+        raise Malformed(_("Give the review a name with letters or digits."))
+    rhythm = template_queries.rhythm(request.POST, clock.now())
+    by = doors.person(request)
+    templates.save(form.slug[:48], name=form.name[:180], scope=form.scope, manner=form.manner, rhythm=rhythm, by=by)
+
+
+def _make(request: HttpRequest, form: template_queries.Form) -> Campaign:
+    if not form.slug:
+        raise Malformed(_("Give the review a name with letters or digits."))
+    by = doors.person(request)
+    return campaigns.make(form.slug, name=form.name, due_at=form.due_at, scope=form.scope, manner=form.manner, by=by)
+
+
+def _shown(seen: preview.Preview | None) -> dict[str, Any]:
+    """Return what the panel of a preview shows."""
+    if seen is None:
+        return {"preview": None}
+    loads = [(load.name or _("Nobody yet"), load.items, load.level) for load in seen.loads[:_MOST_LOADS]]
+    bars = charts.bars(loads, preview.MANY)
+    return {"preview": seen, "bars": bars, "loads": list(zip(seen.loads, bars, strict=False)), "width": charts.WIDTH}
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show how far a campaign has come, whom it waits for, and what may be done next."""
+    campaign, person = found(request, slug), doors.person(request)
+    parts = read.progress(campaign)
+    sees_all = may(request, "campaign-evidence", "GET") or campaign.owner == person
+    reviewers, others = read.reviewers(campaign) if sees_all else ([], 0)
+    told: dict[str, Any] = {
+        "campaign": campaign,
+        "covers": scope_words.covers(campaign),
+        "person": person,
+        "parts": parts,
+        "width": read.WIDTH,
+        "answered": read.answered(parts),
+        "items": sum(part.count for part in parts),
+        "open": parts[-1].count,
+        "sees_all": sees_all,
+        "strategies": template_queries.said(campaign) if sees_all else [],
+        "grace_ends": deadlines.grace_ends(campaign),
+        "reviewers": reviewers,
+        "other_reviewers": others,
+        "unresolved": (unresolved := read.unresolved(campaign) if sees_all else []),
+        "nobodys": campaigns.unresolved(campaign) if unresolved else 0,
+        "people": filling.people() if reviewers and campaign.state == Campaign.State.ACTIVE else [],
+        "asked_twice": sum(row["all"] for row in reviewers) > sum(part.count for part in parts) and not others,
+        "claimable": claim.may_claim(unresolved, person) if campaign.state == Campaign.State.ACTIVE else set(),
+        "over": read.over(campaign) if sees_all else [],
+        "mine": read.assigned(campaign, person).exists(),
+        "waits": visibility_actions.waiting_for(person).filter(item__campaign=campaign).count(),
+        "may_run": may(request, "campaign-close"),
+        "may_evidence": may(request, "campaign-evidence", "GET") or visibility_actions.shared_with(person, campaign),
+    }
+    told |= _spotted(campaign, person, sees_all=sees_all, may_run=told["may_run"])
+    if campaign.state in Campaign.BEGAN:
+        told |= _pictures(request, campaign, reviewers, person, sees_all=sees_all)
+    if campaign.state in Campaign.BEFORE:
+        told |= launch.told(campaign, count="differ" in request.GET)
+        seen = told.get("seen") or (preview.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
+        told |= _shown(seen) if sees_all else {}
+    return render(request, "console/reviews/campaign.html", told)
+
+
+def _spotted(campaign: Campaign, person: Person, *, sees_all: bool, may_run: bool) -> dict[str, Any]:
+    """Return what spot checks came to, to a reviewer only what is of her own answers; and whether they may begin."""
+    plan = SpotPlan.objects.filter(campaign=campaign).first()
+    told: dict[str, Any] = {"spot_plan": plan, "own_spot": spot_checks.own(campaign, person) if plan else None}
+    if plan is None or not sees_all:
+        return told | {"may_spot": may_run and plan is None and plan_actions.may_begin(campaign)}
+    disagree = spot_checks.to_follow_up(campaign)
+    again = {check.pk for check in disagree if follow_up.may_ask_again(check.item)}
+    return told | {"spot": spot_checks.result(campaign), "disagree": disagree, "may_ask": again}
+
+
+def _pictures(
+    request: HttpRequest, campaign: Campaign, reviewers: list[dict[str, Any]], person: Person, *, sees_all: bool
+) -> dict[str, Any]:
+    """Return the plots of a campaign and how it was answered; to a reviewer only what is her own."""
+    own = care.of(campaign, person)
+    told: dict[str, Any] = {
+        "own": own if own.answers else None,
+        "own_seconds": care.seconds(campaign, person),
+        "together": timings.together(campaign),
+    }
+    if not sees_all:
+        return told
+    cared = {**care.told(campaign), "measured": measures.known(campaign)}
+    answering = cared.pop("reviewers")
+    is_asked = "blast" in request.GET or not care.is_many(campaign)
+    return told | {
+        "burn": plots_queries.burn_down(campaign),
+        "proven": plots_queries.remediation(campaign),
+        "heat": plots_queries.heat(campaign),
+        "reviewers": [{**row, "bar": bar} for row, bar in zip(reviewers, plots_queries.loads(reviewers), strict=True)],
+        **cared,
+        "careful": results_queries.care_of_reviewers(answering, named=settings.REVIEW_CARE_BY_NAME),
+        "blast": results_queries.blast_radius(campaign) if is_asked else None,
+        "may_count_blast": not is_asked,
+    }
+
+
+@require_POST
+@doors.page
+def close(request: HttpRequest, slug: str) -> HttpResponse:
+    """End a campaign."""
+    campaign = found(request, slug)
+    permit(request, "campaign-close")
+    close_actions.close(
+        campaign.pk,
+        by=doors.person(request),
+        reason=doors.reason(request),
+        without_answer="without_answer" in request.POST,
+    )
+    doors.done(request, _("The review is closed."))
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Name somebody to answer an item."""
+    campaign = found(request, slug)
+    permit(request, "review-item-reassign")
+    doors.find(Assignment.objects.filter(item__campaign=campaign), item=item, state=Assignment.State.ASSIGNED)
+    to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
+    assignment.reassign(item, to, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("%(name)s answers it now.") % {"name": to.name})
+    return redirect(f"/reviews/{slug}/")

@@ -1,0 +1,133 @@
+"""The life of a review: staged and launched, held and gone on with, cancelled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from entitlements.errors import Malformed
+from entitlements.models import Person
+from governance import tasks
+from governance.console import doors
+from governance.models import Campaign, CampaignStaging, ReviewItem
+from governance.reviews.campaigns import pause as pause_actions
+from governance.reviews.deadlines import calendar, nudge
+from governance.reviews.reviewers import handover
+from governance.reviews.staging import launch as launch_actions
+from governance.reviews.staging import preview
+from governance.reviews.staging.queries import launch
+
+from .campaigns import found, permit
+
+
+@require_POST
+@doors.page
+def stage(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have a campaign staged by a worker."""
+    campaign = found(request, slug)
+    permit(request, "campaign-stage")
+    launch_actions.stage(campaign.pk, by=doors.person(request))
+    transaction.on_commit(partial(tasks.stage_campaign.delay, str(campaign.pk)), robust=True)
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def activate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Begin a campaign; a small draft is staged on the way."""
+    campaign = found(request, slug)
+    permit(request, "campaign-activate")
+    person = doors.person(request)
+    with transaction.atomic():
+        seen_all = "acknowledged" in request.POST
+        if campaign.state == Campaign.State.DRAFT and preview.grants_of(campaign) <= launch_actions.AT_ONCE:
+            launch_actions.stage_now(campaign.pk, by=person)
+            seen_all = True  # the page of a draft says whose items nobody has
+        run = CampaignStaging.objects.filter(campaign=campaign).exclude(summary={}).first()
+        typed = request.POST.get("typed", "").strip()
+        if run and launch.must_type(preview.Preview.from_json(run.summary)) and typed != campaign.name:
+            raise Malformed(_("Type the name of the review to begin it: it is large, or access would stop."))
+        begun = launch_actions.activate(campaign.pk, by=person, acknowledged=seen_all)
+    doors.done(request, _("The review has begun with %(n)d accesses.") % {"n": begun.population_rows or 0})
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_safe
+@doors.page
+def due(request: HttpRequest, slug: str) -> HttpResponse:
+    """Hand out the day on which a review is due, for a calendar."""
+    named = {"Content-Disposition": f'attachment; filename="due-{slug}.ics"'}
+    return HttpResponse(calendar.due(found(request, slug)), content_type=calendar.TYPE, headers=named)
+
+
+@require_POST
+@doors.page
+def pause(request: HttpRequest, slug: str) -> HttpResponse:
+    """Hold a campaign."""
+    campaign = found(request, slug)
+    permit(request, "campaign-pause")
+    pause_actions.pause(campaign.pk, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("The review is paused. Nobody answers until it goes on."))
+    return redirect(doors.back(request, f"/reviews/{slug}/"))
+
+
+@require_POST
+@doors.page
+def remind(request: HttpRequest, slug: str) -> HttpResponse:
+    """Remind whoever has items left to answer."""
+    campaign = found(request, slug)
+    permit(request, "campaign-remind")
+    n = nudge.remind(campaign.pk, by=doors.person(request))
+    said = ngettext("%(n)d reviewer of “%(name)s” is reminded.", "%(n)d reviewers of “%(name)s” are reminded.", n)
+    doors.done(request, said % {"n": n, "name": campaign.name})
+    return redirect(doors.back(request, f"/reviews/{slug}/"))
+
+
+@require_POST
+@doors.page
+def resume(request: HttpRequest, slug: str) -> HttpResponse:
+    """Go on with a campaign."""
+    campaign = found(request, slug)
+    permit(request, "campaign-resume")
+    pause_actions.resume(campaign.pk, by=doors.person(request))
+    doors.done(request, _("The review goes on."))
+    return redirect(doors.back(request, f"/reviews/{slug}/"))
+
+
+@require_POST
+@doors.page
+def cancel(request: HttpRequest, slug: str) -> HttpResponse:
+    """Cancel a campaign."""
+    campaign = found(request, slug)
+    permit(request, "campaign-cancel")
+    pause_actions.cancel(campaign.pk, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("The review is cancelled. It stays listed."))
+    return redirect(f"/reviews/{slug}/")
+
+
+@require_POST
+@doors.page
+def give(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say which of a reviewer's open items another may answer, and give them once that was read."""
+    campaign = found(request, slug)
+    permit(request, "campaign-reassign")
+    login, everybody, why = request.POST.get("of", "").strip(), Person.objects.all(), doors.reason(request)
+    of = doors.find(everybody, login=login) if login else None
+    to = doors.find(everybody, login=request.POST.get("to", "").strip())
+    count = request.POST.get("count", "")
+    if count.isascii() and count.isdigit() and len(count) <= len(str(handover.MOST)):
+        given = handover.give(campaign, of=of, to=to, count=int(count), by=doors.person(request), reason=why)
+        told = ngettext("%(name)s answers %(n)d item now.", "%(name)s answers %(n)d items now.", given)
+        doors.done(request, told % {"n": given, "name": to.name})
+        return redirect(f"/reviews/{slug}/")
+    seen = handover.look(campaign, of=of, to=to)
+    rows = ReviewItem.objects.filter(pk__in=seen.barred).select_related("agent", "system").order_by("number")
+    barred = [(item, seen.barred[item.pk].value) for item in rows[: handover.MOST]]
+    told_of = {"campaign": campaign, "of": of, "to": to, "why": why, "seen": seen, "barred": barred}
+    return render(request, "console/reviews/give.html", told_of)

@@ -1,0 +1,117 @@
+"""The views of the workbench: the same items by risk, system, agent or tool, with what is unchanged last."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Case, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.utils.translation import gettext_lazy as _
+
+from governance.models import ReviewItem, ReviewLine
+from governance.reviews.suggestions import changes_since
+
+from .campaigns import Row
+
+VIEWS: Final = {
+    "risk": _("Riskiest first"),
+    "system": _("By system"),
+    "agent": _("By agent"),
+    "tool": _("By riskiest tool"),
+}
+UNCHANGED: Final = "unchanged"
+_FEW: Final = 500
+"""Up to how many items of one reviewer are looked at together, to say how many each group has and what is unchanged."""
+_ORDERS: Final = {
+    "risk": ("late", "number", "id"),
+    "system": ("system__name", "number", "id"),
+    "agent": ("agent__name", "number", "id"),
+    "tool": ("lead", "number", "id"),
+}
+
+
+@dataclass(slots=True)
+class Group:
+    """Rows of one heading; `count` is how many it has on all pages, None where that was not counted."""
+
+    key: str
+    rows: list[Row] = field(default_factory=list)
+    count: int | None = None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether it holds what nothing is new about."""
+        return self.key == UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way through the items: how they are ordered, and under which heading each stands."""
+
+    name: str
+    rows: QuerySet[ReviewItem]
+    order: tuple[str, ...]
+    unchanged: frozenset[UUID]
+    counts: Counter[str]
+
+    def groups(self, rows: Sequence[Row]) -> list[Group]:
+        """Put the rows of a page under their headings."""
+        found: list[Group] = []
+        for row in rows:
+            key = self.key(row.item)
+            if not found or found[-1].key != key:
+                found.append(Group(key, count=self.counts.get(key)))
+            found[-1].rows.append(row)
+        return found
+
+    def key(self, item: ReviewItem) -> str:
+        """Say under which heading an item stands."""
+        if self.name == "risk":
+            return UNCHANGED if item.pk in self.unchanged else item.risk
+        if self.name == "tool":
+            return str(getattr(item, "lead", ""))
+        thing: Any = item.system if self.name == "system" else item.agent
+        return thing.name if thing else str(item.get_subject_kind_display())
+
+
+def matching(rows: QuerySet[ReviewItem], words: str) -> QuerySet[ReviewItem]:
+    """Return the items whose agent, system or tools have these words in their names."""
+    for word in words.split()[:5]:
+        tools = ReviewLine.objects.filter(tool__name__icontains=word).values("item")
+        named = (
+            Q(agent__name__icontains=word)
+            | Q(agent__slug__icontains=word)
+            | Q(system__name__icontains=word)
+            | Q(label__icontains=word)
+        )
+        rows = rows.filter(named | Q(pk__in=tools))
+    return rows
+
+
+def view(name: str, rows: QuerySet[ReviewItem], count: int) -> View:
+    """Order the items of a reviewer by one of the views; an unknown one is the first."""
+    name = name if name in VIEWS else "risk"
+    if name == "tool":
+        rank = Case(*(When(tool__risk=risk, then=place) for place, risk in enumerate(_RISKS)), default=len(_RISKS))
+        lead = ReviewLine.objects.filter(item=OuterRef("pk")).order_by(rank, "tool__name").values("tool__name")[:1]
+        rows = rows.annotate(lead=Subquery(lead))
+    few = count <= _FEW
+    unchanged: frozenset[UUID] = frozenset()
+    if name == "risk":
+        if few:
+            calm = rows.exclude(suggestion__verdict__in=_TO_SEE)  # what is suggested against is not folded away
+            unchanged = frozenset(changes_since.unchanged(list(calm.order_by().values_list("pk", flat=True))))
+        late = Case(When(pk__in=unchanged, then=Value(1)), default=Value(0), output_field=IntegerField())
+        rows = rows.annotate(late=late)
+    made = View(name, rows, _ORDERS[name], unchanged, Counter())
+    if few:
+        plain = rows.prefetch_related(None).select_related("agent", "system")
+        made.counts.update(made.key(item) for item in plain)
+    return made
+
+
+_RISKS: Final = ("critical", "high", "medium", "low")
+_TO_SEE: Final = ("revoke", "reduce", "look")

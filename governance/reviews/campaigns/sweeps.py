@@ -1,0 +1,43 @@
+"""What is found again whatever was lost: cuts to be proven or made final, and campaigns that waited for them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Q
+
+from audit import clock
+from governance.models import Remediation
+from governance.reviews.items import best_effort
+from governance.reviews.remediation import exceptions
+from governance.reviews.remediation import remediation as remediation_actions
+
+from . import close
+
+_STATE = Remediation.State
+
+
+def prove_due(limit: int = 100) -> int:
+    """Prove what is due to be proven or final, oldest first, and close what waited for it; returns how many.
+
+    One that fails keeps nobody from the next. Raises an ExceptionGroup of what went wrong, after all were tried.
+    """
+    try:
+        exceptions.end_due()
+    finally:
+        done = _prove(limit)
+    return done
+
+
+def _prove(limit: int) -> int:
+    now = clock.now()
+    unproven = ~Q(state__in=Remediation.DONE) & Q(not_before__lte=now)
+    unfinished = Q(finished_at=None, final_at__lte=now) & ~Q(state__in=(_STATE.EXCEPTED, _STATE.WITHDRAWN))
+    due = Remediation.objects.filter(unproven | unfinished).order_by("not_before")
+    ids = list(due.values_list("decision", flat=True)[:limit])
+    return len(best_effort.each(ids, _prove_one))
+
+
+def _prove_one(decision_id: UUID) -> None:
+    remediation = remediation_actions.prove(decision_id)
+    close.finish_closing(remediation.decision.item.campaign_id)

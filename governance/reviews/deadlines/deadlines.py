@@ -1,0 +1,367 @@
+"""What happens to items that nobody answers: kept and flagged, or stopped, with a breaker before too much stops.
+
+Low risk is kept and counts as not reviewed, unless everybody must keep it or it has an open SoD violation. Anything
+else is suspended two working days after the due date, and revoked fourteen days later unless a second person restores
+it. The first campaign of an installation is a rehearsal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Max, Q
+
+from audit import clock, log, timeline
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import grants, locks
+from entitlements.errors import ReasonRequired
+from entitlements.locks import Lock
+from entitlements.models import Agent, Grant, Person
+from entitlements.words import Risk
+from governance.deciders import review_rules
+from governance.models import Campaign, NoAnswer, ReviewItem, TakenBack
+from governance.reviews.items import best_effort, holds, violations
+from governance.reviews.items.errors import DeadlineNotHeld, NotTheOwner
+from governance.reviews.kinds import subjects
+from governance.reviews.population import campaigns
+from governance.reviews.remediation import one_person, remediation
+
+from . import undecided
+
+GRACE_DAYS: Final = 2
+"""Working days between the due date and what happens without an answer."""
+UNTIL_REVOKED: Final = timedelta(days=14)
+MOST_SHARE, MOST_GRANTS, MOST_CALLS_A_DAY = 0.2, 25, 1000
+"""What the deadline stops by itself; above any of these, or for a business-critical agent, it waits for a word."""
+_WINDOW_DAYS: Final = 90
+AT_ONCE: Final = 500
+"""How many items stop in one transaction, which holds a lock for each of their grants."""
+KEPT_AT_ONCE: Final = 20_000
+"""How many items get another outcome in one transaction."""
+_OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the deadline would do now: how many items are kept and flagged, how many stop, and what stops with them.
+
+    `grants` made `calls` a day; `critical` names the agents that the business cannot do without and that would lose
+    something. `lately`: how many grants, with how many calls a day, deadlines stopped within a day by themselves, since
+    many count as one, and how many of those grants are therefore not among the active ones now.
+    """
+
+    kept: int
+    stopped: int
+    grants: int
+    calls: int
+    critical: list[str]
+    lately: tuple[int, int, int] = (0, 0, 0)
+
+    def too_much(self) -> list[str]:
+        """Say why this is more than stops without somebody's word; empty when it is not."""
+        active = Grant.objects.filter(
+            state=Grant.State.ACTIVE, ended_at=None, agent__status=Agent.Status.ACTIVE
+        ).count()
+        stops, calls = self.grants + self.lately[0], self.calls + self.lately[1]
+        bounds = (
+            ("share", stops > MOST_SHARE * (active + self.lately[2])),
+            ("grants", stops > MOST_GRANTS),
+            ("calls", calls > MOST_CALLS_A_DAY),
+            ("business_critical", bool(self.critical)),
+        )
+        return [name for name, is_over in bounds if is_over]
+
+    def told(self) -> dict[str, Any]:
+        """Return it for the record."""
+        return {"kept": self.kept, "grants": self.grants, "calls_a_day": self.calls, "critical": self.critical}
+
+
+_LOSING: Final = """
+WITH silent AS (
+    SELECT id, agent_id, subject_kind, risk FROM governance_reviewitem
+    WHERE campaign_id = %(campaign)s AND state = 'in_review' AND id <> ALL(%(but)s::uuid[])
+        AND (%(items)s::uuid[] IS NULL OR id = ANY(%(items)s::uuid[]))
+), stopped AS (
+    SELECT * FROM silent WHERE NOT (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
+        OR id = ANY(%(violating)s::uuid[])
+), losing AS (
+    SELECT s.id, s.agent_id, g.id AS grant_id, CASE s.subject_kind WHEN 'delegation' THEN s.id END AS one
+    FROM stopped s JOIN governance_populationrow p ON p.item_id = s.id
+    JOIN entitlements_grant g ON g.id = p.grant_id AND g.state = 'active' WHERE s.subject_kind = ANY(%(of_grants)s)
+    UNION ALL
+    SELECT s.id, s.agent_id, g.id, NULL FROM stopped s JOIN entitlements_grant g ON g.agent_id = s.agent_id
+    AND g.state = 'active' JOIN entitlements_agent a ON a.id = g.agent_id AND a.status = 'active'
+    WHERE s.subject_kind <> ALL(%(of_grants)s)
+), called AS (
+    SELECT s.id, NULL::bigint AS agent_id, ceil(sum(l.calls_window) / %(days)s::numeric)::int AS calls
+    FROM stopped s JOIN governance_reviewline l ON l.item_id = s.id GROUP BY s.id
+    UNION ALL
+    SELECT l.id, l.agent_id, ceil(sum(u.calls) / %(days)s::numeric)::int
+    FROM (SELECT DISTINCT l.id, l.agent_id FROM losing l JOIN stopped s ON s.id = l.id
+          WHERE s.subject_kind <> ALL(%(of_grants)s)) l
+    JOIN governance_usageday u ON u.agent_id = l.agent_id
+        AND u.day > (%(now)s::timestamptz AT TIME ZONE 'UTC')::date - %(days)s
+    GROUP BY l.id, l.agent_id
+)
+"""
+_EFFECT: Final = f"""{_LOSING}
+SELECT (SELECT count(*) FROM silent) - (SELECT count(*) FROM stopped), (SELECT count(*) FROM stopped),
+       (SELECT count(DISTINCT (grant_id, one)) FROM losing),
+       (SELECT coalesce(sum(calls), 0)::bigint
+        FROM (SELECT max(calls) AS calls FROM called GROUP BY agent_id, CASE WHEN agent_id IS NULL THEN id END) c),
+       ARRAY(SELECT DISTINCT a.slug FROM losing l JOIN entitlements_agent a ON a.id = l.agent_id
+             WHERE a.business_critical ORDER BY 1)
+"""  # noqa: S608 - made of constants
+
+_CALLED: Final = f"{_LOSING} SELECT id, calls FROM called"  # noqa: S608 - made of constants
+
+
+def effect(campaign: Campaign, but: Iterable[UUID] = ()) -> Effect:
+    """Say what would happen if nobody answered any more; nothing is changed, and however much it is, it is counted.
+
+    `but` leaves out items that have time of their own.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_EFFECT, _silent(campaign, but=but))
+        kept, stopped, held, calls, critical = cursor.fetchone()
+    return Effect(kept, stopped, held, calls, critical, _stopped_lately() if stopped else (0, 0, 0))
+
+
+def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, but: Iterable[UUID] = ()) -> dict[str, Any]:
+    return {
+        "campaign": campaign.pk,
+        "items": items,
+        "but": list(but),
+        "kept_risks": [risk for risk in Risk if review_rules.is_kept_by_silence(risk, campaign.strategies)],
+        "kept_kinds": [subject for subject, kind in subjects.SUBJECTS.items() if not kind.is_stopped_by_silence],
+        "of_grants": list(_OF_GRANTS),
+        "violating": violations.in_campaign(campaign),
+        "days": _WINDOW_DAYS,
+        "now": clock.now(),
+    }
+
+
+def _stopped_lately() -> tuple[int, int, int]:
+    """Count what stopped without anybody's word; what the owner of a campaign let go counts for nobody else.
+
+    An agent stopped with all that it holds, once, whether it was stopped itself or some of its clients.
+    """
+    rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
+    rows = rows.filter(item__campaign__deadline_released_at=None)
+    of_grants = rows.filter(item__subject_kind__in=_OF_GRANTS).values_list("grants", "before", "calls_a_day")
+    told = [(len(grants) + len(before), calls) for grants, before, calls in of_grants]
+    others = rows.exclude(item__subject_kind__in=_OF_GRANTS).values("item__agent").order_by("item__agent")
+    agents = dict(others.annotate(most=Max("calls_a_day")).values_list("item__agent", "most"))
+    held = Grant.objects.filter(agent__in=[each for each in agents if each], state=Grant.State.ACTIVE)
+    stopped = sum(n for n, _ in told) + held.count()
+    gone = sum(n for n, _ in told) + held.exclude(agent__status=Agent.Status.ACTIVE).count()
+    return stopped, sum(calls for _, calls in told) + sum(agents.values()), gone
+
+
+def grace_ends(campaign: Campaign) -> datetime:
+    """Say when the time to answer is over for good."""
+    return review_rules.business_days(campaign.due_at, GRACE_DAYS)
+
+
+def time_again(campaign: Campaign) -> dict[UUID, datetime]:
+    """Say until when items have time that were opened again, or whose answer was recalled, after the due date.
+
+    Each has the working days of the grace once more. Of recalls only the first since it was opened counts, or whoever
+    answers could hold an item open for as long as they like. After a pause it begins once more, since nobody answered.
+    """
+    rows = TakenBack.objects.filter(decision__item__campaign=campaign, decision__item__state=ReviewItem.State.IN_REVIEW)
+    rows = rows.filter(Q(kind=TakenBack.Kind.REOPEN) | Q(at__gt=campaign.due_at)).order_by("at")
+    since, recalled = dict[UUID, datetime](), set[UUID]()
+    for item, kind, at in rows.values_list("decision__item", "kind", "at"):
+        if kind == TakenBack.Kind.REOPEN:
+            recalled.discard(item)
+        elif item in recalled:
+            continue
+        else:
+            recalled.add(item)
+        since[item] = at
+    resumed = timeline.of("campaign", campaign.slug).filter(action=Action.CAMPAIGN_RESUMED).last() if since else None
+    ends = {
+        item: review_rules.business_days(max(at, resumed.at) if resumed else at, GRACE_DAYS)
+        for item, at in since.items()
+    }
+    return {item: end for item, end in ends.items() if end > clock.now()}
+
+
+def apply_due() -> int:
+    """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome by it.
+
+    A campaign that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
+    """
+    now = clock.now()
+    waiting = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now)
+    waiting = waiting.filter(items__state=ReviewItem.State.IN_REVIEW).distinct()
+    due = [each for each in waiting if grace_ends(each) <= now]
+    ready = [each.pk for each in due if each.deadline_held is None or each.deadline_released_at]
+    return sum(best_effort.each(ready, lambda campaign_id: sum(_apply(campaign_id))))
+
+
+def _apply(campaign_id: UUID) -> Iterator[int]:
+    """Go through a campaign some items at a time, each time in a transaction of its own; yields how many."""
+    while done := _apply_some(campaign_id):
+        yield done
+
+
+@transaction.atomic
+def _apply_some(campaign_id: UUID) -> int:
+    campaign = campaigns.locked(campaign_id)
+    if campaign.state != Campaign.State.ACTIVE:
+        return 0
+    again = time_again(campaign)
+    if not campaign.is_rehearsal and campaign.deadline_released_at is None:
+        undecided.supersede(campaign)
+        found = effect(campaign, again)
+        if why := found.too_much():
+            held = {**found.told(), "why": why, "at": clock.now().isoformat()}
+            campaigns.save(campaign, deadline_held=held)
+            log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
+            return 0
+    return carry_out(campaign, again, by=SYSTEM, reason=_said(campaign))
+
+
+def _said(campaign: Campaign) -> str:
+    return f"Nobody answered for it in the review {campaign.slug}."
+
+
+def carry_out(campaign: Campaign, but: Iterable[UUID] = (), *, by: Principal, reason: str) -> int:
+    """Give the next items that nobody answered their outcome: what stops first, a few at a time, then what is kept.
+
+    `but` leaves out items that have time of their own. Within the caller's transaction, which is bounded so; returns
+    how many items got an outcome, zero when none is left.
+    """
+    asked = _silent(campaign)
+    is_kept = Q(risk__in=asked["kept_risks"]) | Q(subject_kind__in=asked["kept_kinds"])
+    is_kept &= ~Q(pk__in=asked["violating"])
+    open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).exclude(
+        pk__in=list(but)
+    )
+    stopping = open_items.none() if campaign.is_rehearsal else open_items.exclude(is_kept)
+    ids = list(stopping.order_by("number").values_list("pk", flat=True)[:AT_ONCE])
+    stops_now = bool(ids)
+    ids = ids or list(open_items.order_by("number").values_list("pk", flat=True)[:KEPT_AT_ONCE])
+    gone = undecided.supersede(campaign, ids)
+    if stops_now:
+        rows = open_items.filter(pk__in=ids).select_related("campaign", "agent", "system", "holder")
+        _stop(list(rows.order_by("number")), _said(campaign))
+    else:
+        _write_down(campaign, ids)
+    return gone + undecided.leave_unanswered(campaign, ids, by=by, reason=reason)
+
+
+def _write_down(campaign: Campaign, ids: Sequence[UUID]) -> None:
+    """Write down what of some items is kept, and in a rehearsal what would have stopped."""
+    asked = _silent(campaign, ids)
+    with connection.cursor() as cursor:
+        for statement in (_FLAG, _REHEARSE) if campaign.is_rehearsal else (_FLAG,):
+            cursor.execute(statement, asked)
+
+
+def _stop(items: Sequence[ReviewItem], said: str) -> None:
+    """Stop what some items are about, and write down what that was."""
+    calls = _calls_a_day(items)
+    held = remediation.grants_of(item.pk for item in items if subjects.of(item) is None)
+    stopped = remediation.stop_all([item for item in items if subjects.of(item) is None], held, by=SYSTEM, reason=said)
+    cut = subjects.Cut(SYSTEM, said)
+    stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := subjects.of(item)) is not None}
+    now = clock.now()
+    NoAnswer.objects.bulk_create(
+        NoAnswer(
+            item=item,
+            did=NoAnswer.Did.SUSPENDED,
+            at=now,
+            grants=[UUID(name) for name, was in stopped[item.pk].items() if _is_suspension(was)],
+            before={name: was for name, was in stopped[item.pk].items() if not _is_suspension(was)},
+            calls_a_day=calls.get(item.pk, 0),
+            revoke_at=now + UNTIL_REVOKED,
+        )
+        for item in items
+    )
+
+
+def _calls_a_day(items: Sequence[ReviewItem]) -> dict[UUID, int]:
+    """Say how often a day what some items of one campaign are about is called, as long as it is not stopped."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CALLED, _silent(items[0].campaign, [item.pk for item in items]))
+        return {item: calls or 0 for item, calls in cursor.fetchall()}
+
+
+_FLAG: Final = f"""{_LOSING}
+INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)
+SELECT id, 'keep_flagged', %(now)s, '{{}}', 0, '' FROM silent
+WHERE (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s)) AND id <> ALL(%(violating)s::uuid[])
+"""  # noqa: S608 - made of constants
+_REHEARSE: Final = f"""{_LOSING}
+INSERT INTO governance_noanswer (item_id, did, at, grants, calls_a_day, reason)
+SELECT s.id, 'rehearsed', %(now)s, coalesce(l.grants, '{{}}'), coalesce(c.calls, 0), '' FROM stopped s
+LEFT JOIN (SELECT id, array_agg(grant_id ORDER BY grant_id) AS grants FROM losing GROUP BY id) l ON l.id = s.id
+LEFT JOIN called c ON c.id = s.id
+"""  # noqa: S608 - made of constants
+
+
+def _is_suspension(was: object) -> bool:
+    return isinstance(was, dict) and holds.SUSPENDED in was
+
+
+@transaction.atomic
+def release(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
+    """Let a deadline that was held take its course, as the owner of the campaign; the next sweep carries it out.
+
+    Raises NotFound, ReasonRequired, NotTheOwner, DeadlineNotHeld.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    campaign = campaigns.locked(campaign_id)
+    if campaign.owner_id != by.pk:
+        raise NotTheOwner
+    if campaign.state != Campaign.State.ACTIVE or campaign.deadline_held is None or campaign.deadline_released_at:
+        raise DeadlineNotHeld
+    campaigns.save(campaign, deadline_released_at=clock.now())
+    about, held = campaigns.about(campaign), campaign.deadline_held
+    log.record(Action.REVIEW_DEADLINE_RELEASED, about=about, by=by.principal, reason=reason, detail=held)
+    return campaign
+
+
+def revoke_due() -> int:
+    """Revoke what was suspended for want of an answer and restored by nobody in time; returns how many items.
+
+    One that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
+    """
+    due = NoAnswer.objects.filter(revoke_at__lte=clock.now(), restored_at=None, revoked_at=None)
+    ids = list(due.order_by("revoke_at").values_list("pk", flat=True))
+    return sum(best_effort.each(ids, _revoke))
+
+
+@transaction.atomic
+def _revoke(item_id: UUID) -> int:
+    rows = NoAnswer.objects.select_for_update(of=("self",)).select_related("item__campaign", "item__holder")
+    row = rows.get(pk=item_id)
+    if row.restored_at or row.revoked_at:
+        return 0
+    locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
+    is_hers = row.item.subject_kind == ReviewItem.Subject.DELEGATION
+    said = f"Nobody answered for it in the review {row.item.campaign.slug}, nor restored it in time."
+    for grant in still_suspended(row):
+        if is_hers:
+            one_person.finish(row.item, grant, by=SYSTEM, reason=said)
+        else:
+            grants.revoke(grant, by=SYSTEM, reason=said)
+    row.revoked_at = clock.now()
+    row.save(update_fields=["revoked_at"])
+    return 1
+
+
+def still_suspended(row: NoAnswer) -> list[UUID]:
+    """Return what the deadline suspended and nobody put back or ended since."""
+    rows = Grant.objects.filter(pk__in=row.grants, state=Grant.State.SUSPENDED)
+    return list(rows.order_by("pk").values_list("pk", flat=True))

@@ -1,0 +1,39 @@
+"""Reminding by hand: whoever still has items to answer in a campaign is told once more, at most once a day."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from audit import log
+from audit.actions import Action
+from entitlements.models import Person
+from governance.models import Assignment, Campaign, ReviewItem
+from governance.reviews.items.errors import NobodyToRemind, NotUnderWay
+from governance.reviews.population import campaigns
+
+
+def still_to_answer(campaign: Campaign) -> QuerySet[Person]:
+    """Return who has items of a campaign to answer now."""
+    waiting = Assignment.objects.filter(
+        item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED
+    )
+    return Person.objects.filter(pk__in=waiting.values("reviewer"), is_active=True)
+
+
+@transaction.atomic
+def remind(campaign_id: UUID, *, by: Person, reason: str = "") -> int:
+    """Remind everybody who has items left; says how many. The notices of the event tell each at most once a day.
+
+    Raises NotFound, NotUnderWay, NobodyToRemind.
+    """
+    campaign = campaigns.locked(campaign_id)
+    if campaign.state != Campaign.State.ACTIVE:
+        raise NotUnderWay
+    if not (count := still_to_answer(campaign).count()):
+        raise NobodyToRemind
+    detail = {"reviewers": count}
+    log.record(Action.CAMPAIGN_REMINDED, about=campaigns.about(campaign), by=by.principal, reason=reason, detail=detail)
+    return count

@@ -1,0 +1,105 @@
+"""Putting back in force what stopped because nobody answered: by a second person, within fourteen days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from entitlements import grants, independence, locks
+from entitlements.errors import NotFound, ReasonRequired
+from entitlements.locks import Lock
+from entitlements.models import Grant, Person
+from governance.deciders import review_rules
+from governance.models import Assignment, NoAnswer, ReviewItem
+from governance.reviews.items import holds, item_links
+from governance.reviews.items.errors import ConflictOfInterest, NotSuspendedHere
+from governance.reviews.kinds import subjects
+from governance.reviews.remediation import one_person
+from governance.reviews.reviewers import assignment, item_people
+
+from . import deadlines
+
+
+@transaction.atomic
+def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
+    """Put back all that the deadline suspended of an item. Nobody who was to answer it does, nor who has a conflict.
+
+    What somebody else stopped as well stays stopped, and the record says so; returns the grants, or the key of what is
+    no grant, for which that is so.
+    Raises ReasonRequired, NotFound, NotSuspendedHere, ConflictOfInterest, and what the verb on grants raises.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    rows = NoAnswer.objects.select_for_update(of=("self",)).select_related("item__campaign", "item__agent")
+    row = (
+        rows.select_related("item__campaign", "item__agent", "item__system", "item__holder").filter(pk=item_id).first()
+    )
+    if row is None:
+        raise NotFound
+    now = clock.now()
+    if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
+        raise NotSuspendedHere
+    people = dict(item_people.of_items([item_id], review_rules.SECOND))[item_id]  # her own is nobody's to restore
+    why = assignment.against(by, people)
+    accounts = independence.accounts_of(by)
+    if why is None and Assignment.objects.filter(item=item_id, reviewer__in=accounts).exists():
+        why = review_rules.Bar.ANSWERED_ALREADY
+    if why is not None:
+        raise ConflictOfInterest(who=by.login, why=why.value)
+    taken = _taken(row)
+    locks.exclusive(*((Lock.GRANT, grant) for grant in taken))
+    stopped = deadlines.still_suspended(row)
+    row.restored_at, row.restored_by, row.reason = now, by, reason[:500]
+    try:
+        with transaction.atomic():
+            row.save(update_fields=["restored_at", "restored_by", "reason"])
+    except IntegrityError as error:
+        raise ConflictOfInterest(who=by.login) from error
+    if row.item.subject_kind == ReviewItem.Subject.DELEGATION:
+        left = _bring_back(row, taken, by=by, reason=reason)
+    else:
+        left = _start(stopped, by=by, reason=reason) or _put_back(row, by=by, reason=reason)
+    about = item_links.about(row.item, taken)
+    detail = {"still_suspended": left} if left else {}
+    log.record(Action.REVIEW_ACCESS_RESTORED, about=about, by=by.principal, reason=reason, detail=detail)
+    return left
+
+
+def _start(stopped: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
+    """Restore grants that the deadline suspended; returns those that somebody else stopped too."""
+    left = []
+    for grant in stopped:
+        if grants.stopped_by(grant) - {str(SYSTEM)} or holds.stands(grant):
+            left.append(str(grant))
+        else:
+            grants.restore(grant, by=by.principal, reason=reason)
+    return left
+
+
+def _put_back(row: NoAnswer, *, by: Person, reason: str) -> list[str]:
+    """Put back what the deadline took away and that is no grant; returns its key where somebody else stopped it too."""
+    kind = subjects.of(row.item)
+    if kind is None or kind.undo is None:
+        return []
+    is_back = kind.undo(row.item, row.before, subjects.Cut(by.principal, reason, undoes=SYSTEM))
+    return [] if is_back else [row.item.subject_key]
+
+
+def _taken(row: NoAnswer) -> list[UUID]:
+    """Return the grants that the deadline stopped, or took a person off."""
+    return sorted({*row.grants, *(UUID(grant) for grant in row.before if subjects.of(row.item) is None)})
+
+
+def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
+    """Let grants serve a person again; returns those that do not, or do not work, and have not ended."""
+    open_grants = Grant.objects.filter(pk__in=taken, ended_at=None).order_by("pk").values_list("pk", flat=True)
+    return [
+        str(each)
+        for each in open_grants
+        if not one_person.put_back(row.item, each, {str(SYSTEM)}, by=by.principal, reason=reason)
+    ]

@@ -1,0 +1,1 @@
+"""Decisions of reviewers: drafts, bulk decisions, submission, recall."""

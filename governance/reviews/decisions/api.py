@@ -1,0 +1,228 @@
+"""Access reviews over REST, what follows an answer: taking back, opening again, restoring, excepting; and in bulk."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.bulk import Outcome
+from entitlements.api.fields import Nothing, Shown, Strict, Text
+from entitlements.errors import DomainError
+from entitlements.models import Person
+from governance.api.requests import UnknownName
+from governance.deciders import review_rules
+from governance.models import Remediation
+from governance.reviews.campaigns.api.bodies import CampaignShown, Handing, ItemShown, RemovalShown
+from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.decisions import bulk, recall
+from governance.reviews.items import answer as answer_actions
+from governance.reviews.remediation import exceptions, remediation
+from governance.reviews.reviewers import assignment, claim
+
+_REASONS = sorted({*review_rules.KEEP, *review_rules.DROP})
+
+
+class Why(Strict):
+    """Why."""
+
+    reason = Text(max_length=500)
+
+
+class MaybeWhy(Strict):
+    """Why, if there is something to say."""
+
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class CutExceptionAsked(Why):
+    """Until when a cut that failed stands open, why, and what keeps the risk down meanwhile."""
+
+    control = Text(max_length=500)
+    expires_at = serializers.DateTimeField()
+
+
+class BulkAsked(Strict):
+    """One answer for many items; to keep some takes for each item what is suggested for it."""
+
+    items = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=200)
+    verb = serializers.ChoiceField(choices=[*bulk.MOST])
+    reason_code = serializers.ChoiceField(choices=_REASONS)
+    comment = Text(max_length=2000, allow_blank=True, required=False, default="")
+
+
+class BarredShown(Shown):
+    """An item that is answered by itself, and why."""
+
+    item = serializers.UUIDField()
+    why = serializers.ChoiceField(choices=[*bulk.Bar])
+
+
+class BulkShown(Shown):
+    """Which items the answer fits, and the token that drafts it; it lasts ten minutes."""
+
+    verb = serializers.CharField()
+    eligible = serializers.ListField(child=serializers.UUIDField())
+    barred = BarredShown(many=True)
+    token = serializers.CharField()
+
+
+class BulkConfirmed(Strict):
+    """The token of what was looked at; a cut says again how many items it is."""
+
+    token = serializers.CharField(max_length=40000)
+    count = serializers.IntegerField(min_value=1, max_value=200, required=False, allow_null=True, default=None)
+
+
+class DraftedShown(Outcome):
+    """What became of one item."""
+
+    item = serializers.UUIDField()
+
+
+class BulkDoneShown(Shown):
+    """What became of each item."""
+
+    bulk_op = serializers.UUIDField()
+    results = DraftedShown(many=True)
+
+
+class Claim(OfReviews):
+    """POST /review-items/{id}/claim."""
+
+    @extend_schema(request=MaybeWhy, responses=ItemShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
+        """Take an item that has no reviewer; whoever comes second is refused (`item_taken`)."""
+        item, body = self.item(key), self.body(MaybeWhy)
+        claim.claim(item.pk, by=self.reviewer(), reason=body["reason"])
+        return self.told_item(self.item(key))
+
+
+class HandOn(OfReviews):
+    """POST /review-items/{id}/hand-on."""
+
+    @extend_schema(request=Handing, responses={204: None})
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
+        """Give an item that one is asked about to somebody in its chain; it is theirs to see from then on."""
+        item, body = self.item(key), self.body(Handing)
+        to = Person.objects.filter(login=body["to"]).first()
+        if to is None:
+            raise UnknownName(field="to", name=body["to"])
+        assignment.hand_on(item.pk, to, by=self.reviewer(), reason=body["reason"])
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class Recall(OfReviews):
+    """POST /review-items/{id}/recall."""
+
+    @extend_schema(request=MaybeWhy, responses=ItemShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
+        """Take one's own answer back, within fifteen minutes; what it cut works again."""
+        item, body = self.item(key), self.body(MaybeWhy)
+        recall.recall(item.pk, by=self.reviewer(), reason=body["reason"])
+        return self.told_item(self.item(key))
+
+
+class Reopen(OfReviews):
+    """POST /review-items/{id}/reopen."""
+
+    @extend_schema(request=Why, responses=ItemShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Open a decided item again, as the owner of its campaign."""
+        item, body = self.item(key), self.body(Why)
+        recall.reopen(item.pk, by=self.reviewer(), reason=body["reason"])
+        return self.told_item(self.item(key))
+
+
+class Restore(OfReviews):
+    """POST /review-items/{id}/restore."""
+
+    @extend_schema(request=Why, responses=ItemShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Put back what stopped because nobody answered, as a second person."""
+        item, body = self.item(key), self.body(Why)
+        restore.restore(item.pk, by=self.reviewer(), reason=body["reason"])
+        return self.told_item(self.item(key))
+
+
+class Release(OfReviews):
+    """POST /campaigns/{slug}/release."""
+
+    @extend_schema(request=Why, responses=CampaignShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Let a deadline that was held take its course, as the owner of the campaign."""
+        campaign, body = self.campaign(key), self.body(Why)
+        deadlines.release(campaign.pk, by=self.reviewer(), reason=body["reason"])
+        return self.told_campaign(campaign)
+
+
+class OfCuts(OfReviews):
+    """What acts on one cut."""
+
+    def cut(self, key: object) -> Remediation:
+        """Find a cut among the visible items, and remember what a refusal is about. Raises NotFound."""
+        self.about = [f"decision:{key}"]
+        rows: QuerySet[Remediation] = Remediation.objects.filter(decision__item__in=self.items())
+        return self.find(rows, pk=key)
+
+
+class Retry(OfCuts):
+    """POST /review-cuts/{decision}/retry."""
+
+    @extend_schema(request=None, responses=RemovalShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Prove a cut once more, now."""
+        self.reviewer()
+        cut = self.cut(key)
+        self.body(Nothing)
+        return Response(RemovalShown(remediation.prove(cut.pk)).data)
+
+
+class Except(OfCuts):
+    """POST /review-cuts/{decision}/except."""
+
+    @extend_schema(request=CutExceptionAsked, responses={201: RemovalShown})
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Let a cut that failed stand open until a day, as a second person."""
+        cut, body = self.cut(key), self.body(CutExceptionAsked)
+        exceptions.make(cut.pk, by=self.reviewer(), **body)
+        cut.refresh_from_db()
+        return Response(RemovalShown(cut).data, status=HTTPStatus.CREATED)
+
+
+class BulkPreview(OfReviews):
+    """POST /campaigns/{slug}/bulk-preview."""
+
+    @extend_schema(request=BulkAsked, responses=BulkShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Say which of the items one answer fits, and why the others need one of their own."""
+        campaign, body = self.campaign(key), self.body(BulkAsked)
+        answer = answer_actions.Answer(body["verb"], body["reason_code"], body["comment"])
+        shown = bulk.preview(campaign, body["items"], answer, by=self.reviewer())
+        barred = [{"item": str(item), "why": why.value} for item, why in shown.barred.items()]
+        told = {"verb": shown.verb, "eligible": list(map(str, shown.eligible)), "barred": barred, "token": shown.token}
+        return Response(told)
+
+
+class Bulk(OfReviews):
+    """POST /campaigns/{slug}/bulk."""
+
+    durable = True
+
+    @extend_schema(request=BulkConfirmed, responses={207: BulkDoneShown})
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Draft one answer for what was looked at; each item by itself, and nothing counts before it is submitted."""
+        campaign, body = self.campaign(key), self.body(BulkConfirmed)
+        done = bulk.commit(campaign, body["token"], by=self.reviewer(), count=body["count"])
+        results = [{"item": str(pk), "status": HTTPStatus.OK, "state": "drafted"} for pk in done.drafted]
+        results += [_refused(str(pk), refusal) for pk, refusal in done.refused.items()]
+        return Response({"bulk_op": str(done.bulk_op), "results": results}, status=HTTPStatus.MULTI_STATUS)
+
+
+def _refused(item: str, refusal: DomainError) -> dict[str, object]:
+    return {"item": item, "status": refusal.status, "code": str(refusal.code), "detail": str(refusal.message)}

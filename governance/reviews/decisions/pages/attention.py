@@ -1,0 +1,97 @@
+"""What a reviewer does beside an item: her look at its evidence is noted, some is kept with limits, it is handed on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from entitlements.errors import Malformed
+from entitlements.models import Person
+from governance.console import doors, limiting
+from governance.deciders import review_rules
+from governance.models import ReviewItem
+from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.campaigns.queries import item as item_queries
+from governance.reviews.decisions import attention, submission
+from governance.reviews.items.answer import Answer
+from governance.reviews.reviewers import assignment
+from governance.reviews.usage import tighter_limits
+
+_DIGITS: Final = 9
+
+
+@require_POST
+@doors.page
+def looked(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Note that the evidence was on the reviewer's screen, and for how long; without script she says so herself."""
+    found(request, slug)
+    ms = request.POST.get("ms", "0")
+    if not (ms.isascii() and ms.isdigit() and len(ms) <= _DIGITS):
+        raise Malformed
+    seen = attention.looked(item, by=doors.person(request), ms=int(ms), evidence="evidence" in request.POST)
+    if "back" in request.POST:
+        return redirect(f"/reviews/{slug}/work/#item-{item}")
+    return JsonResponse({"opened": seen.evidence_opened_at is not None})
+
+
+@require_POST
+@doors.page
+def narrow(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Draft keeping some of an item: the ticked lines, and those that are limited further."""
+    campaign, person = found(request, slug), doors.person(request)
+    rows = ReviewItem.objects.filter(pk=item, campaign=campaign)
+    doors.find(read.live(campaign, person), item=item)
+    (row,) = read.rows(list(read.seen(rows, person)), person)
+    kept = tuple(line["row"].pk for line in row.lines if str(line["row"].pk) in request.POST.getlist("keep"))
+    limits = {
+        each.line["row"].pk: said
+        for each in item_queries.narrowing(row, row.draft)
+        if each.line["row"].pk in kept and (said := _limits(request, each))
+    }
+    answer = Answer(
+        review_rules.Verb.REDUCE,
+        request.POST.get("reason", ""),
+        request.POST.get("comment", "").strip()[:2000],
+        kept,
+        limits,
+        row.draft.valid_until if row.draft else None,
+    )
+    submission.save_draft(item, answer, by=person, rev=row.rev)
+    doors.done(request, _("Keeping some of %(name)s is drafted.") % {"name": row.name})
+    return redirect(f"/reviews/{slug}/work/#item-{item}")
+
+
+def _limits(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, Any]:
+    """Return the limits that a line would have; nothing where they are those it has.
+
+    A lower limit that is ticked counts where its field says nothing else. Raises Malformed and LimitMalformed.
+    """
+    held: dict[str, Any] = each.line["row"].limits
+    changed = limiting.read(each.fields, each.limits, request.POST.getlist)
+    wanted = tighter_limits.tightened(each.limits, _ticked(request, each)) | changed
+    return {} if wanted == held else wanted
+
+
+def _ticked(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, tighter_limits.Figure]:
+    given = {name: request.POST.get(f"lower:{each.line['row'].pk}:{name}") for name in each.limits}
+    ticked = {name: tighter_limits.read(text) for name, text in given.items() if text}
+    if None in ticked.values():
+        raise Malformed
+    return {name: most for name, most in ticked.items() if most is not None}
+
+
+@require_POST
+@doors.page
+def hand_on(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Give an item to somebody else in its chain, with a reason."""
+    found(request, slug)
+    to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
+    assignment.hand_on(item, to, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("%(name)s answers it now.") % {"name": to.name})
+    return redirect(f"/reviews/{slug}/work/")

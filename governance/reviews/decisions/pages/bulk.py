@@ -1,0 +1,106 @@
+"""Several items with one answer: which of them it fits and why not the others, then drafts of those it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from entitlements.errors import DomainError, Malformed, NotFound
+from governance.console import doors
+from governance.console.tags import REASONS
+from governance.deciders import review_rules
+from governance.models import Campaign, ReviewItem
+from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.decisions import bulk
+from governance.reviews.decisions.bulk import Bar
+from governance.reviews.items.answer import Answer
+
+_WHY: Final = {
+    Bar.NOT_YOURS: gettext_lazy("Not yours to answer, or answered already"),
+    Bar.TOO_RISKY: gettext_lazy("Its risk is high: keep it by itself"),
+    Bar.UNSEEN: gettext_lazy("Its calls are not visible to us"),
+    Bar.OTHER_TOOLS: gettext_lazy("It has other tools than the first of these"),
+    Bar.NOT_SUGGESTED: gettext_lazy("Keeping it is not suggested"),
+    Bar.VIOLATION: gettext_lazy("Its agent violates an SoD policy with it: answer it by itself"),
+    Bar.FOUND: gettext_lazy("Something was found about it since the review began: look at it by itself"),
+    Bar.CHANGED: gettext_lazy("It changed since it was last kept, or nobody kept it before"),
+    Bar.NOTHING_SUGGESTED: gettext_lazy("Nothing is suggested to be taken from it"),
+}
+_CODES: Final = {"certify": review_rules.KEEP, "reduce": review_rules.DROP, "revoke": review_rules.DROP}
+
+
+@require_POST
+@doors.page
+def many(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask for the reason, say which items an answer fits, and draft it for them."""
+    campaign, person = found(request, slug), doors.person(request)
+    mine = read.assigned(campaign, person)
+    if not mine.exists():
+        raise NotFound
+    if "token" in request.POST:
+        return _commit(request, campaign)
+    answer = Answer(
+        request.POST.get("verb", ""), request.POST.get("reason", ""), request.POST.get("comment", "").strip()[:2000]
+    )
+    picked = _picked(request)
+    told: dict[str, Any] = {"campaign": campaign, "answer": answer, "picked": picked, "verbs": list(_CODES)}
+    told["reasons"] = [(code, REASONS[code]) for code in _CODES.get(answer.verb, ())]
+    told["most"] = bulk.MOST.get(review_rules.Verb(answer.verb)) if answer.verb in _CODES else None
+    told["lately"] = read.said_lately(person)
+    if answer.verb in _CODES and picked:
+        try:
+            if answer.reason_code:
+                seen = bulk.preview(campaign, picked, answer, by=person)
+                told |= {"preview": seen, **_seen(mine, seen.eligible, seen.barred)}
+            else:
+                told |= _seen(mine, *bulk.fits(campaign, picked, review_rules.Verb(answer.verb), by=person))
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            told["problem"] = refusal
+            return render(request, "console/reviews/bulk.html", told, status=refusal.status)
+    return render(request, "console/reviews/bulk.html", told)
+
+
+def _picked(request: HttpRequest) -> list[UUID]:
+    """Return the items that a form names. Raises Malformed."""
+    try:
+        return list(dict.fromkeys(UUID(name) for name in request.POST.getlist("pick")))
+    except ValueError as error:
+        raise Malformed from error
+
+
+def _seen(mine: QuerySet[ReviewItem], eligible: Iterable[UUID], barred: Mapping[UUID, Bar]) -> dict[str, Any]:
+    """Return what is shown of the items: which of them the answer fits, and why not the others."""
+    asked = [*eligible, *barred]
+    rows = mine.filter(pk__in=asked).select_related("agent", "system").prefetch_related("lines")
+    items = {item.pk: item for item in rows.order_by("number")}
+    fits = [items[pk] for pk in eligible if pk in items]
+    people = {name for item in fits for name in item.subjects}
+    return {
+        "is_seen": True,
+        "fits": fits,
+        "barred": [(items[pk], _WHY[why]) for pk, why in barred.items() if pk in items],
+        "people": len(people),
+        "calls": sum(line.calls_window or 0 for item in fits for line in item.lines.all()),
+    }
+
+
+def _commit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    count = request.POST.get("count", "").strip()
+    typed = int(count) if count.isascii() and count.isdigit() and len(count) <= len("200") else None
+    done = bulk.commit(campaign, request.POST["token"], by=doors.person(request), count=typed)
+    drafted = len(done.drafted)
+    told = ngettext("%(n)d answer is drafted.", "%(n)d answers are drafted.", drafted) % {"n": drafted}
+    if done.refused:
+        told = f"{told} " + _("%(n)d changed meanwhile and were left as they are.") % {"n": len(done.refused)}
+    doors.done(request, told)
+    return redirect(f"/reviews/{campaign.slug}/work/")

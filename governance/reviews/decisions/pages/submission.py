@@ -1,0 +1,215 @@
+"""Submitting: what one's answers will do, said before it is done; then it is done, and each removal is proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods
+
+from entitlements.errors import DomainError
+from entitlements.models import Person
+from entitlements.words import Risk
+from governance.console import doors
+from governance.console.tags import REASONS
+from governance.deciders import review_rules
+from governance.models import Campaign, Draft, ReviewDecision
+from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.decisions import submission
+from governance.reviews.items import validity
+from governance.reviews.remediation import remediation
+from governance.reviews.usage import replay as replay_actions
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def submit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say what submitting will do; then do it, and prove the removals."""
+    campaign, person = found(request, slug), doors.person(request)
+    drafts = read.drafted(campaign, person)
+    problem: DomainError | None = None
+    if request.method == "POST":
+        weighs = any(each.assignment.item.risk == Risk.CRITICAL for each in drafts)
+        doors.prove(request, "campaign-submissions", weighs=weighs)
+        try:
+            done = submission.submit(
+                campaign.pk,
+                by=person,
+                via=ReviewDecision.Via.UI,
+                tag=request.POST.get("tag", ""),
+                amr=proofs(request),
+                proven=weighs,
+            )
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            proven = [remediation.prove(decision) for decision in done.removals]
+            doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
+            return redirect(f"/reviews/{slug}/")
+    told = _summary(campaign, drafts, request, problem)
+    return render(request, "console/reviews/submit.html", told, status=problem.status if problem else 200)
+
+
+def proofs(request: HttpRequest) -> list[str]:
+    """Name how the person proved who she is, as her sign-in says."""
+    said = request.session.get("account_authentication_methods", [])
+    return sorted({str(proof.get("method", ""))[:32] for proof in said if proof.get("method")})
+
+
+def told_of(done: submission.Submission, proven: int) -> str:
+    """Say what became of a submission, and which items had ended before they were answered."""
+    decided, removals, ended = len(done.decided), len(done.removals), len(done.ended)
+    told = [ngettext("%(n)d answer counts now.", "%(n)d answers count now.", decided) % {"n": decided}]
+    if removals:
+        told.append(_("You can take them back for 15 minutes."))
+        told.append(_("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals})
+    if done.settled:
+        same = ngettext(
+            "%(n)d item of another review asked about the same access, and is decided too.",
+            "%(n)d items of other reviews asked about the same access, and are decided too.",
+            len(done.settled),
+        )
+        told.append(same % {"n": len(done.settled)})
+    if ended:
+        names = ", ".join(item.name for item in done.ended[:_NAMED])
+        said = ngettext(
+            "%(n)d item was not answered, since its access has ended meanwhile: %(names)s.",
+            "%(n)d items were not answered, since their access has ended meanwhile: %(names)s.",
+            ended,
+        )
+        told.append(said % {"n": ended, "names": names if ended <= _NAMED else f"{names}, ..."})
+    return " ".join(told)
+
+
+_NAMED: Final = 5
+"""How many items one sentence names."""
+
+
+_OUTDATED: Final = {
+    "valid_until": gettext_lazy("its earlier end is past or too near, or not earlier than its end any more"),
+    "effective_at": gettext_lazy("the day of its removal is past or too near"),
+    "kept": gettext_lazy("other tools are left of it"),
+}
+_OTHERWISE: Final = gettext_lazy("the answer does not go with it any more")
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One drafted answer beside its item."""
+
+    draft: Draft
+    row: read.Row
+    amiss: str = ""
+    person: Person | None = None
+
+    @property
+    def why(self) -> object:
+        """The reason in words; empty where none was given."""
+        return REASONS.get(self.draft.reason_code, "")
+
+    @property
+    def outdated(self) -> object:
+        """Why it does not fit its item any more; empty where it does."""
+        return _OUTDATED.get(self.amiss, _OTHERWISE) if self.amiss else ""
+
+    @property
+    def drafted_by(self) -> str:
+        """The name of whoever drafted it, where that is not who submits it."""
+        other = self.draft.saved_by
+        return other.name if other is not None and other != self.person else ""
+
+    @property
+    def dropped(self) -> list[dict[str, Any]]:
+        """The lines that the answer takes away."""
+        keeps = self.draft.verb in (review_rules.Verb.CERTIFY, review_rules.Verb.ABSTAIN)
+        return [] if keeps else [line for line in self.row.lines if line["row"].pk not in self.draft.kept_lines]
+
+    @property
+    def calls(self) -> int:
+        """How often the tools were called that it takes away."""
+        return sum(line["row"].calls_window or 0 for line in self.dropped)
+
+    @cached_property
+    def replay(self) -> replay_actions.Replay | None:
+        """What its tighter limits would have done; None where it has none."""
+        lines = [line["row"] for line in self.row.lines]
+        return replay_actions.of_draft(self.draft, lines) if self.draft.limits else None
+
+    @property
+    def is_against(self) -> bool:
+        """Whether it goes against what is suggested."""
+        return review_rules.contradicts(self.draft.verb, self.row.verdict)
+
+    @property
+    def lacks_reason(self) -> bool:
+        """Whether it needs a reason and has none."""
+        verb = review_rules.Verb(self.draft.verb)
+        needed = review_rules.needs_reason(verb, Risk(self.row.item.risk), self.row.verdict)
+        return needed and not self.draft.reason_code
+
+    @property
+    def lacks_words(self) -> bool:
+        """Whether it needs a reason in the reviewer's own words and has none."""
+        verb = review_rules.Verb(self.draft.verb)
+        return review_rules.needs_words(verb, Risk(self.row.item.risk)) and not review_rules.is_written(
+            self.draft.comment
+        )
+
+
+def _summary(
+    campaign: Campaign, drafts: list[Draft], request: HttpRequest, problem: DomainError | None
+) -> dict[str, Any]:
+    person = doors.person(request)
+    mine = read.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
+    items = {row.item.pk: row for row in read.rows(list(mine), person)}
+    amiss = validity.outdated(drafts)
+    rows = [
+        _Said(each, items[pk], amiss.get(pk, ""), person) for each in drafts if (pk := each.assignment.item_id) in items
+    ]
+    order = [review_rules.Verb.REVOKE, review_rules.Verb.REDUCE, review_rules.Verb.CERTIFY, review_rules.Verb.ABSTAIN]
+    rows.sort(key=lambda each: order.index(review_rules.Verb(each.draft.verb)))
+    by_verb = {verb.value: [each for each in rows if each.draft.verb == verb] for verb in order}
+    cut = [*by_verb["revoke"], *by_verb["reduce"]]
+    return {
+        "campaign": campaign,
+        "problem": problem,
+        "rows": rows,
+        "removed": [each for each in by_verb["revoke"] if each.draft.effective_at is None],
+        "later": [each for each in by_verb["revoke"] if each.draft.effective_at],
+        "reduced": by_verb["reduce"],
+        "cut": cut,
+        "kept": len(by_verb["certify"]),
+        "passed": len(by_verb["abstain"]),
+        "label": _label({verb: len(said) for verb, said in by_verb.items()}),
+        "people": len({name for each in cut for name in each.row.item.subjects}),
+        "calls": sum(each.calls for each in cut),
+        "all_calls": sum(each.row.calls for each in cut),
+        "against": [each for each in rows if each.is_against],
+        "blind": sum(not each.row.is_seen for each in cut),
+        "outdated": [each for each in rows if each.amiss],
+        "missing": [each for each in rows if each.lacks_reason or each.lacks_words],
+        "tag": submission.drafts_tag(campaign, person),
+    }
+
+
+def _label(counts: dict[str, int]) -> str:
+    """Say on the button what it does."""
+    if counts["certify"] == sum(counts.values()):
+        return ngettext("Keep %(n)d access", "Keep %(n)d accesses", counts["certify"]) % {"n": counts["certify"]}
+    if not counts["reduce"] and not counts["abstain"]:
+        return _("Keep %(kept)d, remove %(removed)d") % {"kept": counts["certify"], "removed": counts["revoke"]}
+    parts = (
+        (_("keep %(n)d"), counts["certify"]),
+        (_("keep part of %(n)d"), counts["reduce"]),
+        (_("remove %(n)d"), counts["revoke"]),
+        (_("pass on %(n)d"), counts["abstain"]),
+    )
+    said = ", ".join(text % {"n": count} for text, count in parts if count)
+    return said[:1].upper() + said[1:]

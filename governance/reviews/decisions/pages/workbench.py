@@ -1,0 +1,220 @@
+"""The workbench: a reviewer's items with their use beside them, and drafts that are kept as they change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.utils.dateparse import parse_date
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from audit import clock
+from entitlements import strict
+from entitlements.errors import DomainError, Malformed, NotFound
+from governance.console import doors, paging
+from governance.console.tags import REASONS
+from governance.deciders import review_rules
+from governance.models import Campaign, Draft, ReviewItem
+from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.campaigns.queries import groups as groups_queries
+from governance.reviews.decisions import attention, submission
+from governance.reviews.decisions import recall as recall_actions
+from governance.reviews.items import answer as answer_actions
+from governance.reviews.items import subject_words
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.errors import ViolationOpen
+
+SIZE: Final = 60
+"""How many items stand on one page."""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def work(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the reviewer's items; without script the whole page is saved at once."""
+    campaign, person = found(request, slug), doors.person(request)
+    items = read.assigned(campaign, person)
+    if not items.exists():
+        raise NotFound
+    if campaign.kind == Campaign.Kind.MICRO:
+        return redirect(f"/small-reviews/{slug}/")
+    if request.method == "POST":
+        return _save_page(request, campaign)
+    view = request.GET.get("view", "")
+    waiting, answered = read.to_answer(campaign, person), read.answered_by(campaign, person)
+    words, left = request.GET.get("q", "").strip()[:100], waiting.count()
+    told: dict[str, Any] = {
+        "campaign": campaign,
+        "question": subject_words.QUESTIONS.get(campaign.kind),
+        "view": view,
+        "all": items.count(),
+        "open": left,
+        "answered": answered.count(),
+        "is_open": campaign.state == Campaign.State.ACTIVE,
+        "q": words,
+    }
+    if view == "answered":
+        page = paging.page(request, answered, ("number", "id"), SIZE)
+        told |= {"page": page, "rows": read.rows(page.rows, person)}
+    else:
+        told |= _to_answer(request, groups_queries.view(view, groups_queries.matching(waiting, words), left), campaign)
+    return render(request, "console/reviews/work.html", told)
+
+
+def _to_answer(request: HttpRequest, seen: groups_queries.View, campaign: Campaign) -> dict[str, Any]:
+    """Return what the grid shows: its rows under their headings, and what its forms offer."""
+    person = doors.person(request)
+    page, drafts = paging.page(request, seen.rows, seen.order, SIZE), submission.drafts_of(campaign, person)
+    rows = read.rows(page.rows, person)
+    return {
+        "page": page,
+        "rows": rows,
+        "groups": seen.groups(rows),
+        "view": seen.name,
+        "views": groups_queries.VIEWS,
+        "drafted": drafts.count(),
+        "saved_at": drafts.order_by("-saved_at").values_list("saved_at", flat=True).first(),
+        "reasons": _Reasons(),
+        "soonest": (clock.now() + timedelta(days=1)).date().isoformat(),
+        "latest": (clock.now() + answer_actions.LATEST - timedelta(days=1)).date().isoformat(),
+        "lately": read.said_lately(person),
+    }
+
+
+class _Reasons(dict[str, SafeString]):
+    """The reasons to choose from, by the one that is chosen: drawn once for a page, however many rows it has."""
+
+    def __missing__(self, chosen: str) -> SafeString:
+        told = {"keep": review_rules.KEEP, "drop": review_rules.DROP, "abstain": review_rules.ABSTAIN}
+        named = {verb: [(code, REASONS[code]) for code in codes] for verb, codes in told.items()}
+        self[chosen] = drawn = render_to_string("console/reviews/reasons.html", {**named, "chosen": chosen})
+        return drawn
+
+
+def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    """Save every row of the form that differs from what is kept; one that somebody changed meanwhile is named."""
+    person, stale, saved = doors.person(request), 0, 0
+    open_violations: list[str] = []
+    mine = {str(row.item.pk): row for row in read.rows(list(read.to_answer(campaign, person)), person)}
+    for name in request.POST.getlist("item"):
+        row = mine.get(name)
+        if row is None or row.item.state != ReviewItem.State.IN_REVIEW:
+            continue
+        try:
+            answer = _answer(request, name, row.draft)
+            if answer == _kept(row.draft):
+                continue
+            submission.save_draft(row.item.pk, answer, by=person, rev=_rev(request, name))
+            saved += 1
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            if isinstance(refusal, ViolationOpen):
+                open_violations.append(refusal.message)
+            else:
+                stale += 1
+    if stale:
+        doors.done(
+            request, _("Some answers could not be kept: they changed elsewhere, or have the wrong reason or day.")
+        )
+    for message in dict.fromkeys(open_violations):
+        doors.done(request, message)
+    if "submit" in request.POST:
+        return redirect(f"/reviews/{campaign.slug}/submit/")
+    doors.done(request, ngettext("%(n)d answer is kept.", "%(n)d answers are kept.", saved) % {"n": saved})
+    return redirect(request.get_full_path())
+
+
+def _kept(draft: Draft | None) -> Answer:
+    return answer_actions.drafted(draft) if draft else Answer()
+
+
+def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
+    """Read one answer of the form. Ticked lines count only where some are kept. Raises Malformed.
+
+    The form of the grid has no limits: those that were drafted beside the item stay while their lines do, and its
+    script sends them along, so that they come back with an answer that is undone.
+    """
+    given = {part: request.POST.get(f"{part}:{name}", "").strip() for part in ("verb", "reason", "comment", "until")}
+    lines = [doors.number(line) for line in request.POST.getlist(f"keep:{name}")]
+    if -1 in lines:
+        raise Malformed
+    verb = given["verb"]
+    kept = tuple(sorted(lines)) if verb == review_rules.Verb.REDUCE else ()
+    until = None
+    if given["until"] and verb in review_rules.STRICTNESS:
+        try:
+            day = parse_date(given["until"])
+        except ValueError as error:
+            raise Malformed from error
+        until = datetime.combine(day, time.max, UTC) if day else None
+    limits = {line: caps for line, caps in _limits(request.POST.get(f"limits:{name}", ""), draft) if line in kept}
+    days = (None, until) if verb == review_rules.Verb.REVOKE else (until, None)
+    return Answer(verb, given["reason"], given["comment"][:2000], kept, limits, *days)
+
+
+def _limits(sent: str, draft: Draft | None) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    """Return the limits that were sent, or else those of the draft, each with its line. Raises Malformed."""
+    if not sent:
+        return _kept(draft).limits.items()
+    try:
+        told = [(int(line), dict(caps)) for line, caps in json.loads(sent).items()]
+        json.dumps(told, allow_nan=False)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise Malformed from error
+    if not strict.is_storable(told):
+        raise Malformed
+    return told
+
+
+def _rev(request: HttpRequest, name: str) -> int:
+    rev = doors.number(request.POST.get(f"rev:{name}", "0"), digits=9)
+    if rev == -1:
+        raise Malformed
+    return rev
+
+
+@require_POST
+@doors.page
+def draft(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Keep one answer as it is changed; a script asks, and gets the next revision or what stands in the way."""
+    campaign, person = found(request, slug), doors.person(request)
+    name = str(item)
+    held = Draft.objects.filter(assignment__in=read.live(campaign, person), assignment__item=item).first()
+    try:
+        kept = submission.save_draft(item, _answer(request, name, held), by=person, rev=_rev(request, name))
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        told = {"code": refusal.code, "message": str(refusal.message), **_elsewhere(held)}
+        return JsonResponse(told, status=refusal.status)
+    ms = request.POST.get("ms", "")
+    if ms.isascii() and ms.isdigit() and len(ms) < 10:  # noqa: PLR2004 - milliseconds
+        attention.looked(item, by=person, ms=int(ms))
+    count = submission.drafts_of(campaign, person).count()
+    return JsonResponse({"rev": kept.rev, "saved_at": kept.saved_at.isoformat(), "drafted": count})
+
+
+def _elsewhere(held: Draft | None) -> dict[str, Any]:
+    """Say what stands instead of what somebody wanted to keep, so that she can confirm hers over it."""
+    if held is None:
+        return {"rev": 0}
+    return {"rev": held.rev, "verb": held.verb, "saved_at": held.saved_at.isoformat()}
+
+
+@require_POST
+@doors.page
+def recall(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Take one's own answer back; it is a draft again."""
+    found(request, slug)
+    recall_actions.recall(item, by=doors.person(request))
+    doors.done(request, _("The answer is taken back: it is a draft again, and what it cut works."))
+    return redirect(f"/reviews/{slug}/work/#item-{item}")

@@ -1,0 +1,1 @@
+"""Comments and questions beside an item; they decide nothing."""

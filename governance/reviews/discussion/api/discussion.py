@@ -1,0 +1,121 @@
+"""What people say and ask about items of reviews, over REST; it decides nothing."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.endpoints import Listing
+from entitlements.api.fields import Strict, Text
+from entitlements.models import Person
+from governance.api.requests import UnknownName
+from governance.models import ReviewQuestion
+from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.discussion import comments
+from governance.reviews.discussion import questions as questions_actions
+
+from .bodies import CommentShown, ItemQuestionShown
+
+
+class TextSaid(Strict):
+    """What somebody says."""
+
+    text = Text(max_length=2000)
+
+
+class ItemQuestionAsked(TextSaid):
+    """A question, and who is asked: who answers for the agent, or owns the system."""
+
+    of = Text(max_length=64)
+
+
+class Comment(OfReviews):
+    """POST /review-items/{id}/comment."""
+
+    @extend_schema(request=TextSaid, responses={201: CommentShown})
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say something about an item, as whoever answers it or runs reviews."""
+        item, body = self.item(key), self.body(TextSaid)
+        made = comments.comment(item.pk, by=self.reviewer(), text=body["text"])
+        return Response(CommentShown(made).data, status=HTTPStatus.CREATED)
+
+
+class Ask(OfReviews):
+    """POST /review-items/{id}/ask."""
+
+    @extend_schema(request=ItemQuestionAsked, responses={201: ItemQuestionShown})
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Ask somebody who knows about an item that waits for one's answer; it stays open."""
+        item, body = self.item(key), self.body(ItemQuestionAsked)
+        of = Person.objects.filter(login=body["of"]).first()
+        if of is None:
+            raise UnknownName(field="of", name=body["of"])
+        made = questions_actions.ask(item.pk, of=of, by=self.reviewer(), text=body["text"])
+        return Response(ItemQuestionShown(made).data, status=HTTPStatus.CREATED)
+
+
+class QuestionFilter(filters.FilterSet):
+    """Filters of questions about items."""
+
+    answered = filters.BooleanFilter(field_name="answered_at", lookup_expr="isnull", exclude=True)
+    asked_of = filters.CharFilter(field_name="asked_of__login")
+
+    class Meta:
+        model = ReviewQuestion
+        fields: ClassVar[list[str]] = []
+
+
+class OfQuestions(OfReviews):
+    """What the addresses of questions share."""
+
+    def questions(self) -> QuerySet[ReviewQuestion]:
+        """Return the questions that the caller sees."""
+        if self.caller.agent is not None:
+            return ReviewQuestion.objects.none()
+        return questions_actions.visible_to(self.caller.human)
+
+
+class Questions(OfQuestions, Listing):
+    """GET /review-questions."""
+
+    serializer_class = ItemQuestionShown
+    filterset_class = QuestionFilter
+    ordering = ("-asked_at", "-id")
+
+    def rows(self) -> QuerySet[ReviewQuestion]:
+        """Return the visible ones."""
+        return self.questions()
+
+    @extend_schema(responses=ItemQuestionShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """List questions about items, the newest first."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(ItemQuestionShown(page, many=True).data)
+
+
+class OneQuestion(OfQuestions):
+    """GET /review-questions/{id}."""
+
+    @extend_schema(responses=ItemQuestionShown)
+    def get(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Show one question."""
+        return Response(ItemQuestionShown(self.find(self.questions(), pk=key)).data)
+
+
+class Answer(OfQuestions):
+    """POST /review-questions/{id}/answer."""
+
+    @extend_schema(request=TextSaid, responses=ItemQuestionShown)
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Answer what one is asked about an item, once; the item stays open."""
+        found = self.find(self.questions(), pk=key)
+        self.about = [f"campaign:{found.item.campaign.slug}", f"item:{found.item_id}"]
+        made = questions_actions.answer(found.pk, by=self.reviewer(), text=self.body(TextSaid)["text"])
+        return Response(ItemQuestionShown(made).data)

@@ -1,0 +1,105 @@
+"""Saying something about an item, which decides nothing: it stays beside the item, and goes into the evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements.errors import DomainError, Forbidden, NotFound
+from entitlements.models import Person, Role
+from governance import questioning
+from governance.models import Assignment, Campaign, EvidencePack, EvidenceSealing, ReviewComment, ReviewItem
+from governance.reviews.items import item_links, visibility
+from governance.reviews.items.errors import NotUnderWay
+from governance.reviews.items.visibility import hers
+from governance.reviews.pack.seal import AlreadySealed, BeingSealed
+
+MOST: Final = 200
+"""Comments on one item; more is a conversation, and belongs elsewhere."""
+_RUN: Final = (Role.ANALYST, Role.SECURITY)
+
+
+class TooManyComments(DomainError):
+    """There are two hundred comments on this item already: talk to each other."""
+
+    code, status = "too_many_comments", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def comment(item_id: UUID, *, by: Person, text: str) -> ReviewComment:
+    """Say something about an item, as whoever answers it or runs reviews; it stays until the evidence is sealed.
+
+    Raises NotFound for what `by` does not see, Forbidden for who only reads it, ReasonRequired without a text,
+    narrowing.ReasonTooLong, TooManyComments, and what `talked_about` raises.
+    """
+    said = questioning.words(text)
+    item = open_to_talk(item_id, by)
+    if not may_comment(item, by):
+        raise Forbidden
+    if item.comments.count() >= MOST:
+        raise TooManyComments
+    made = ReviewComment.objects.create(item=item, by=by, text=said, at=clock.now())
+    log.record(
+        Action.REVIEW_COMMENTED,
+        about=[*item_links.about(item), f"comment:{made.pk}"],
+        by=by.principal,
+        reason=made.text,
+        detail={"comment": str(made.pk), "sha256": digest(made.text)},
+    )
+    return made
+
+
+def may_comment(item: ReviewItem, person: Person) -> bool:
+    """Whether somebody who sees an item has a say about it: who answers it, owns its review, or runs reviews.
+
+    An auditor reads.
+    """
+    if person.has_role(*_RUN) or item.campaign.owner_id == person.pk:
+        return person.is_active
+    asked = Assignment.objects.filter(hers(person), item=item).exclude(state=Assignment.State.REASSIGNED)
+    return person.is_active and asked.exists()
+
+
+def is_open(campaign: Campaign) -> bool:
+    """Whether something may still be said about the items of a review: from its beginning until it is sealed."""
+    return campaign.state in Campaign.BEGAN and not _sealings(campaign).exists()
+
+
+def open_to_talk(item_id: UUID, by: Person) -> ReviewItem:
+    """Find an item that somebody sees and that is still talked about; nobody seals its review meanwhile.
+
+    Raises NotFound, and what `talked_about` raises.
+    """
+    item = visibility.items_visible_to(by).filter(pk=item_id).first()
+    if item is None:
+        raise NotFound
+    item.campaign = talked_about(item.campaign_id)
+    return item
+
+
+def talked_about(campaign_id: UUID) -> Campaign:
+    """Lock a review about whose items something may still be said. Raises NotUnderWay, AlreadySealed, BeingSealed."""
+    campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
+    if campaign.state not in Campaign.BEGAN:
+        raise NotUnderWay
+    if EvidencePack.objects.filter(campaign=campaign).exists():
+        raise AlreadySealed
+    if _sealings(campaign).exists():
+        raise BeingSealed
+    return campaign
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of what was said, in UTF-8, by which the evidence compares it with the record."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sealings(campaign: Campaign) -> QuerySet[EvidenceSealing]:
+    return EvidenceSealing.objects.filter(campaign=campaign, refused="")

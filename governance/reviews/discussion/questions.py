@@ -1,0 +1,153 @@
+"""A reviewer asks somebody who knows: who answers for the agent, or owns the system. It decides nothing.
+
+The item stays open and its deadline stays where it is; whoever is asked answers once, on a page of its own, or
+whoever stands in for her does, which the answer says.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements import independence
+from entitlements.errors import DomainError, NotFound
+from entitlements.models import Person
+from governance import delegations, questioning
+from governance.models import Assignment, Campaign, ReviewItem, ReviewQuestion
+from governance.reviews.items import item_links, visibility
+from governance.reviews.items.errors import NotTheReviewer, NotUnderWay
+from governance.reviews.items.visibility import hers
+
+from .comments import digest, open_to_talk, talked_about
+
+MOST: Final = 20
+"""Questions about one item; more is a conversation, and belongs elsewhere."""
+
+
+class NotToBeAsked(DomainError):
+    """A reviewer asks who answers for the agent or owns the system, and is active; nobody asks themselves."""
+
+    code, status = "not_to_be_asked", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NotAsked(DomainError):
+    """Only whoever is asked answers the question, or whoever stands in for her and did not ask it."""
+
+    code, status = "not_asked", HTTPStatus.FORBIDDEN
+
+
+@transaction.atomic
+def ask(item_id: UUID, *, of: Person, by: Person, text: str) -> ReviewQuestion:
+    """Ask somebody who knows about an item that waits for one's own answer.
+
+    Raises what `open_to_talk` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `questioning` raises.
+    """
+    said = questioning.words(text)
+    item = open_to_talk(item_id, by)
+    if not Assignment.objects.filter(hers(by), item=item, state=Assignment.State.ASSIGNED).exists():
+        raise NotTheReviewer
+    if item.campaign.state != Campaign.State.ACTIVE:
+        raise NotUnderWay
+    if of not in who_knows(item, but=by):
+        raise NotToBeAsked(who=of.login)
+    questioning.check_count(item.questions.count(), MOST)
+    made = ReviewQuestion.objects.create(item=item, asked_by=by, asked_of=of, text=said, asked_at=clock.now())
+    _record(Action.REVIEW_QUESTION_ASKED, made, by, said)
+    return made
+
+
+@transaction.atomic
+def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
+    """Answer what one is asked about an item, or for whom one stands in, once, until the review is signed off.
+
+    The item stays as it is.
+    Raises NotFound, NotAsked, NotUnderWay, AlreadySealed, BeingSealed, and what `questioning` raises.
+    """
+    said = questioning.words(text)
+    rows = ReviewQuestion.objects.select_for_update(of=("self",)).select_related("item", "asked_by", "asked_of")
+    question = rows.filter(pk=question_id).first()
+    if question is None:
+        raise NotFound
+    if not may_answer(question, by):
+        raise NotAsked
+    talked_about(question.item.campaign_id)
+    questioning.check_unanswered(question)
+    question.answer, question.answered_by, question.answered_at = said, by, clock.now()
+    question.save(update_fields=["answer", "answered_by", "answered_at"])
+    _record(Action.REVIEW_QUESTION_ANSWERED, question, by, said)
+    return question
+
+
+def may_answer(question: ReviewQuestion, person: Person) -> bool:
+    """Whether somebody is asked, or stands in now for who is; nobody answers what they asked, by whichever account."""
+    if independence.same_human(question.asked_by, person):
+        return False
+    is_hers = person.pk == question.asked_of_id
+    return is_hers or delegations.places_of(person).filter(pk=question.asked_of_id).exists()
+
+
+def who_knows(item: ReviewItem, *, but: Person) -> list[Person]:
+    """Return whom a reviewer may ask about an item, by name: who answers for its agent, and who owns its system."""
+    agent, system = item.agent, item.system
+    knows = [*((agent.sponsor, agent.owner, agent.backup) if agent else ()), *((system.owner,) if system else ())]
+    mine = independence.accounts_of(but)
+    found = {each.pk: each for each in knows if each is not None and each.is_active and each not in mine}
+    return sorted(found.values(), key=lambda each: (each.name, each.pk))
+
+
+def visible_to(who: Person | None) -> QuerySet[ReviewQuestion]:
+    """Return the questions that somebody may read: what she is asked or asked, and those about items that she sees.
+
+    So too what is asked of those for whom she stands in now, and what she answered in a place.
+    """
+    rows = ReviewQuestion.objects.select_related(
+        "item__campaign", "item__agent", "item__system", "asked_by", "asked_of", "answered_by"
+    )
+    if who is not None and not who.is_active:
+        return rows.none()
+    seen = Q(item__in=visibility.items_visible_to(who).order_by().values("pk"))
+    if who is None:
+        return rows.filter(seen)
+    return rows.filter(_asked_of(who) | Q(asked_by=who) | Q(answered_by=who) | seen)
+
+
+def waiting_for(who: Person) -> QuerySet[ReviewQuestion]:
+    """Return what somebody, or for whom she stands in, is asked about items that still wait, the longest first."""
+    rows = ReviewQuestion.objects.filter(_asked_of(who), answer="", item__state=ReviewItem.State.IN_REVIEW)
+    rows = rows.exclude(asked_by__in=[each.pk for each in independence.accounts_of(who)])
+    under_way = rows.filter(item__campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED])
+    told = ("item__campaign", "item__agent", "item__system", "asked_by", "asked_of")
+    return under_way.select_related(*told).order_by("asked_at")
+
+
+def _asked_of(who: Person) -> Q:
+    """Select what waits for somebody's own word, or for that of somebody for whom she stands in now."""
+    return Q(asked_of__in=[who.pk, *delegations.places_of(who).values_list("pk", flat=True)])
+
+
+def _record(action: Action, question: ReviewQuestion, by: Person, said: str) -> None:
+    people = list(dict.fromkeys([question.asked_by, question.asked_of, by]))
+    place = question.in_place_of
+    log.record(
+        action,
+        about=[
+            *item_links.about(question.item),
+            f"question:{question.pk}",
+            *(f"person:{each.login}" for each in people),
+        ],
+        by=by.principal,
+        reason=said,
+        detail={
+            "question": str(question.pk),
+            "asked_by": question.asked_by.login,
+            "asked_of": question.asked_of.login,
+            "sha256": digest(said),
+            **({"in_place_of": place.login} if place else {}),
+        },
+    )

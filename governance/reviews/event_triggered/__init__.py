@@ -1,0 +1,1 @@
+"""Event-triggered reviews: something happened, and one person is asked about it."""

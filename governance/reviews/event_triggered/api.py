@@ -1,0 +1,185 @@
+"""Small reviews over REST: what happened, one answer for all that somebody is asked, and a little more time."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.endpoints import Listing
+from entitlements.api.fields import Shown, Strict, Text
+from governance.deciders import review_rules
+from governance.models import Campaign, ReviewDecision, ReviewTrigger
+from governance.reviews.campaigns.api.bodies import ItemShown, RemovalShown
+from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.decisions.api import Why
+from governance.reviews.event_triggered import answer, visibility
+from governance.reviews.event_triggered import words as event_triggered_words
+from governance.reviews.remediation import remediation
+
+
+class HappenedShown(Shown):
+    """One thing that happened, in words. `notes` are words that others wrote."""
+
+    said = serializers.CharField()
+    at = serializers.DateTimeField(allow_null=True)
+    notes = serializers.ListField(child=serializers.CharField())
+    sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+
+
+class MicroReviewShown(Shown):
+    """A small review: its campaign by slug, what it is about, and until when it is to be answered."""
+
+    slug = serializers.CharField(source="campaign.slug")
+    cause = serializers.ChoiceField(choices=ReviewTrigger.Kind.choices, source="kind")
+    agent = serializers.CharField(source="agent.slug")
+    state = serializers.ChoiceField(choices=Campaign.State.choices, source="campaign.state")
+    due_at = serializers.DateTimeField(source="campaign.due_at")
+    opened_at = serializers.DateTimeField()
+    happened_at = serializers.DateTimeField()
+    postponed = serializers.IntegerField()
+    happened = serializers.SerializerMethodField()
+
+    @extend_schema_field(HappenedShown(many=True))
+    def get_happened(self, trigger: ReviewTrigger) -> list[dict[str, Any]]:
+        """Say what happened."""
+        return list(HappenedShown(event_triggered_words.happened(trigger), many=True).data)
+
+
+class MicroReviewInFull(MicroReviewShown):
+    """The same with the items that the caller sees, each with its lines."""
+
+    items = serializers.SerializerMethodField()
+
+    @extend_schema_field(ItemShown(many=True))
+    def get_items(self, _trigger: ReviewTrigger) -> list[dict[str, Any]]:
+        """Show its items."""
+        return list(ItemShown(self.context["items"], many=True, context=self.context).data)
+
+
+class MicroAnswerAsked(Strict):
+    """One answer for all `items` that the caller read. To keep some is to name the lines that stay.
+
+    What is not named goes on waiting. `why_keep` goes with what stays as it is, `why_drop` with what is cut, `why_not`
+    with not being able to judge.
+    """
+
+    verb = serializers.ChoiceField(choices=[*review_rules.Verb])
+    items = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=1000)
+    why_keep = serializers.ChoiceField(choices=[*review_rules.KEEP], required=False, allow_blank=True, default="")
+    why_drop = serializers.ChoiceField(choices=[*review_rules.DROP], required=False, allow_blank=True, default="")
+    why_not = serializers.ChoiceField(choices=[*review_rules.ABSTAIN], required=False, allow_blank=True, default="")
+    comment = Text(max_length=2000, allow_blank=True, required=False, default="")
+    kept = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), max_length=1000, required=False, default=list
+    )
+
+
+class MicroAnswered(Shown):
+    """What was decided, the cuts with their proofs, and the items of other reviews that are settled by it."""
+
+    decided = serializers.ListField(child=serializers.DictField())
+    settled = serializers.ListField(child=serializers.UUIDField())
+    removals = RemovalShown(many=True)
+
+
+class MicroFilter(filters.FilterSet):
+    """Filters of small reviews."""
+
+    cause = filters.ChoiceFilter(choices=ReviewTrigger.Kind.choices, field_name="kind")
+    agent = filters.CharFilter(field_name="agent__slug")
+    state = filters.ChoiceFilter(choices=Campaign.State.choices, field_name="campaign__state")
+
+    class Meta:
+        model = ReviewTrigger
+        fields: ClassVar[list[str]] = []
+
+
+class OfMicroReviews(OfReviews):
+    """What the addresses of small reviews share."""
+
+    def triggers(self) -> QuerySet[ReviewTrigger]:
+        """Return the small reviews that the caller sees."""
+        if self.caller.agent is not None:
+            return ReviewTrigger.objects.none()
+        return visibility.visible_to(self.caller.human)
+
+    def trigger(self, slug: str) -> ReviewTrigger:
+        """Find one that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        self.about = [f"campaign:{slug}"]
+        return self.find(self.triggers(), campaign__slug=slug)
+
+    def told(self, slug: str) -> Response:
+        """Answer with a small review as it is now."""
+        found = self.trigger(slug)
+        items = list(self.items().filter(campaign=found.campaign_id).order_by("number"))
+        return Response(MicroReviewInFull(found, context={"items": items, "person": self.caller.human}).data)
+
+
+class MicroReviews(OfMicroReviews, Listing):
+    """GET /micro-reviews."""
+
+    serializer_class = MicroReviewShown
+    filterset_class = MicroFilter
+    ordering = ("-happened_at", "-id")
+
+    def rows(self) -> QuerySet[ReviewTrigger]:
+        """Return the visible ones."""
+        return self.triggers()
+
+    @extend_schema(responses=MicroReviewShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List small reviews, the newest first."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(MicroReviewShown(page, many=True).data)
+
+
+class OneMicroReview(OfMicroReviews):
+    """GET /micro-reviews/{slug}."""
+
+    @extend_schema(responses=MicroReviewInFull)
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Show a small review with its items."""
+        return self.told(key)
+
+
+class MicroAnswer(OfMicroReviews):
+    """POST /micro-reviews/{slug}/answer."""
+
+    durable = True
+
+    @extend_schema(request=MicroAnswerAsked, responses={201: MicroAnswered})
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Answer what one read: it is decided and cut in one transaction, then proven."""
+        found, body = self.trigger(key), self.body(MicroAnswerAsked)
+        body["abstain"], body["kept"] = body.pop("why_not"), frozenset(body["kept"])
+        body["items"] = frozenset(body["items"])
+        by, via = self.reviewer(), ReviewDecision.Via.API
+        weighs = answer.weighs(_campaign(found), by)
+        self.weigh(weighs=weighs)
+        done = answer.answer(_campaign(found), answer.Said(**body), by=by, via=via, proven=weighs)
+        decided = [{"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided]
+        removals = [RemovalShown(remediation.prove(cut)).data for cut in done.removals]
+        told = {"decided": decided, "settled": [str(each.pk) for each in done.settled], "removals": removals}
+        return Response(told, status=HTTPStatus.CREATED)
+
+
+class MicroPostpone(OfMicroReviews):
+    """POST /micro-reviews/{slug}/postpone."""
+
+    @extend_schema(request=Why, responses=MicroReviewInFull)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Put it off by fourteen days; twice at most."""
+        found, body = self.trigger(key), self.body(Why)
+        answer.postpone(_campaign(found), by=self.reviewer(), reason=body["reason"])
+        return self.told(key)
+
+
+def _campaign(found: ReviewTrigger) -> Any:  # noqa: ANN401 - a key; what is visible has a campaign
+    return found.campaign_id

@@ -1,0 +1,76 @@
+"""What whoever runs a review does about a spot check that would take more away: ask again, or leave it, with a reason.
+
+The review is closed by then, and its answers stay; a small review asks about what is still in force, with what the
+check said. Nothing changes before somebody answers that.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from uuid import UUID
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.models import Person
+from governance.models import ReviewItem, SpotCheck
+from governance.reviews.deadlines import undecided
+from governance.reviews.items import item_links
+from governance.reviews.items.errors import NotTheOwner
+
+from . import causes
+from .causes import Kind
+
+
+class NothingToFollowUp(DomainError):
+    """The spot check would take nothing more away, was followed up already, or nothing is left to ask about."""
+
+    code, status = "nothing_to_follow_up", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def follow_up(check_id: UUID, *, by: Person, how: str, reason: str) -> SpotCheck:
+    """Follow a spot check up, once, as the owner of its review: `asked_again` or `left`.
+
+    Raises NotFound, ReasonRequired, NotTheOwner, NothingToFollowUp.
+    """
+    rows = SpotCheck.objects.select_for_update(of=("self",)).select_related(
+        "item__campaign__owner", "item__agent", "item__system", "item__holder", "item__current_decision"
+    )
+    if (check := rows.filter(pk=check_id).first()) is None:
+        raise NotFound
+    if check.item.campaign.owner_id != by.pk:
+        raise NotTheOwner
+    if not reason.strip():
+        raise ReasonRequired
+    if how not in SpotCheck.Followed.values or not SpotCheck.to_follow_up().filter(pk=check.pk).exists():
+        raise NothingToFollowUp
+    if how == SpotCheck.Followed.ASKED_AGAIN:
+        _ask_again(check)
+    check.followed, check.followed_because = how, reason.strip()[:500]
+    check.followed_by, check.followed_at = by, clock.now()
+    check.save(update_fields=["followed", "followed_because", "followed_by", "followed_at"])
+    log.record(
+        Action.SPOT_CHECK_FOLLOWED_UP,
+        about=[*item_links.about(check.item), f"spot_check:{check.pk}"],
+        by=by.principal,
+        reason=check.followed_because,
+        detail={"how": how, "verb": check.verb},
+    )
+    return check
+
+
+def _ask_again(check: SpotCheck) -> None:
+    """Have somebody asked about what is left of the access. Raises NothingToFollowUp where nothing is."""
+    if not may_ask_again(check.item) or check.item.agent is None:
+        raise NothingToFollowUp
+    live = check.item.population.filter(grant__ended_at=None).values_list("grant", flat=True)
+    told = {"check": str(check.pk), "review": check.item.campaign.name, "verb": check.verb, "reason": check.comment}
+    causes.note(Kind.SPOT_CHECK, check.item.agent, told, grants=live)
+
+
+def may_ask_again(item: ReviewItem) -> bool:
+    """Whether a small review can ask about an item: it is access, and some of it is in force."""
+    return item.subject_kind == ReviewItem.Subject.ACCESS and undecided.is_left(item)

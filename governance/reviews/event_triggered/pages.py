@@ -1,0 +1,131 @@
+"""A small review: one page with what happened, what it concerns, and one answer for all of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from audit.actions import Action
+from audit.models import Event
+from entitlements.errors import DomainError, Malformed, NotFound
+from entitlements.models import Person
+from governance.console import doors
+from governance.console.tags import REASONS
+from governance.deciders import review_rules
+from governance.models import Campaign, ReviewDecision, ReviewTrigger
+from governance.models.microreviews import MOST_POSTPONED
+from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.decisions import attention
+from governance.reviews.decisions.pages.submission import proofs, told_of
+from governance.reviews.event_triggered import answer
+from governance.reviews.event_triggered import words as event_triggered_words
+from governance.reviews.event_triggered.causes import MANNERS
+from governance.reviews.items import visibility
+from governance.reviews.remediation import remediation
+
+_CALLS: Final = 10
+_DIGITS: Final = 9
+_SHOWN: Final = 200
+"""How many items the page shows, and so are answered at once; what is left comes when they are."""
+_PARTS: Final = ("why_keep", "why_drop", "abstain", "comment")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a small review, and take the answer of whoever is asked."""
+    campaign, person = found(request, slug), doors.person(request)
+    trigger = ReviewTrigger.objects.select_related("agent").filter(campaign=campaign).first()
+    if trigger is None:
+        raise NotFound
+    problem: DomainError | None = None
+    if request.method == "POST":
+        try:
+            return _act(request, campaign)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+    waiting = read.to_answer(campaign, person)
+    rows = read.rows(list(waiting[:_SHOWN]), person)
+    answered = read.rows(list(read.answered_by(campaign, person)), person)
+    told: dict[str, Any] = {
+        "campaign": campaign,
+        "trigger": trigger,
+        "happened": event_triggered_words.happened(trigger),
+        "rows": rows,
+        "answered": answered,
+        "calls": _calls(campaign, person),
+        "needs_reason": any(row.needs_reason for row in rows),
+        "needs_words": any(row.needs_words for row in rows),
+        "keep": [(code, REASONS[code]) for code in review_rules.KEEP],
+        "drop": [(code, REASONS[code]) for code in review_rules.DROP],
+        "abstain": [(code, REASONS[code]) for code in review_rules.ABSTAIN],
+        "usual": request.POST.get("why_drop", MANNERS[trigger.kind].drop),
+        "ticked": request.POST.getlist("keep"),
+        "posted": request.POST.getlist("item"),
+        "more": max(0, waiting.count() - len(rows)) if len(rows) == _SHOWN else 0,
+        "may_postpone": bool(rows) and trigger.postponed < MOST_POSTPONED,
+        "lines": sum(len(row.lines) for row in rows),
+        "problem": problem,
+        "given": request.POST,
+        "is_open": campaign.state == Campaign.State.ACTIVE,
+    }
+    return render(request, "console/reviews/one.html", told, status=problem.status if problem else 200)
+
+
+def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    by = doors.person(request)
+    if "postpone" in request.POST:
+        answer.postpone(campaign.pk, by=by, reason=doors.reason(request))
+        doors.done(request, _("You are asked again: it is due fourteen days later."))
+        return redirect(f"/small-reviews/{campaign.slug}/")
+    said = _said(request)
+    for item in said.items:
+        ms = doors.number(request.POST.get(f"ms:{item}", ""), _DIGITS)
+        if ms > 0 and read.live(campaign, by).filter(item=item).exists():
+            attention.looked(item, by=by, ms=ms)
+    weighs = answer.weighs(campaign.pk, by)
+    doors.prove(request, "micro-review-answer", weighs=weighs)
+    via, amr = ReviewDecision.Via.UI, proofs(request)
+    done = answer.answer(campaign.pk, said, by=by, via=via, amr=amr, proven=weighs)
+    proven = [remediation.prove(cut) for cut in done.removals]
+    doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
+    return redirect(f"/small-reviews/{campaign.slug}/")
+
+
+def _said(request: HttpRequest) -> answer.Said:
+    """Read the form. Raises Malformed."""
+    verb, lines = request.POST.get("verb", ""), [doors.number(line) for line in request.POST.getlist("keep")]
+    items = _items(request)
+    if verb.startswith("abstain:"):
+        return answer.Said("abstain", items, abstain=verb.partition(":")[2], comment=_text(request, "comment"))
+    if verb not in tuple(review_rules.STRICTNESS) or -1 in lines:
+        raise Malformed
+    parts = {part: _text(request, part) for part in _PARTS}
+    return answer.Said(verb, items, **parts, kept=frozenset(lines))
+
+
+def _items(request: HttpRequest) -> frozenset[UUID]:
+    """Return the items that were on the page. Raises Malformed."""
+    try:
+        return frozenset(UUID(name) for name in request.POST.getlist("item"))
+    except ValueError as error:
+        raise Malformed from error
+
+
+def _text(request: HttpRequest, name: str) -> str:
+    return request.POST.get(name, "").strip()[:2000]
+
+
+def _calls(campaign: Campaign, person: Person) -> list[Event]:
+    """Return the last calls under what somebody sees of it, allowed and denied."""
+    seen = campaign.population.filter(item__in=visibility.items_visible_to(person).values("pk"))
+    grants = [f"grant:{pk}" for pk in seen.order_by("item__number", "grant").values_list("grant", flat=True)[:50]]
+    rows = Event.objects.filter(links__overlap=grants, action__in=[Action.CALL_ALLOWED, Action.CALL_DENIED])
+    return list(rows.order_by("-at")[:_CALLS])

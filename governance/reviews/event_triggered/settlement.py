@@ -1,0 +1,91 @@
+"""The end of a small review: what follows from its answers elsewhere, and that it closes by itself.
+
+Both wait until no answer can be taken back any more.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from audit import clock
+from governance import approvalrules, dormancy
+from governance.deciders.review_rules import RECALL, Verb
+from governance.models import Campaign, PopulationRow, ReviewDecision, ReviewItem, ReviewTrigger, RuleApproval
+from governance.reviews.campaigns import close
+from governance.reviews.deadlines import undecided
+from governance.reviews.decisions import settlement
+from governance.reviews.items import best_effort
+from governance.reviews.population import campaigns
+
+from .causes import Kind
+
+
+def settle_due(limit: int = 200) -> int:
+    """Close small reviews of which every item has an outcome that stands; returns how many."""
+    settlement.reopen_due()
+    _end_what_is_gone(limit)
+    items = ReviewItem.objects.filter(campaign=OuterRef("pk"))
+    recent = clock.now() - RECALL
+    lately = ReviewDecision.objects.filter(item__campaign=OuterRef("pk"), decided_at__gt=recent)
+    elsewhere = items.filter(carried_from__decided_at__gt=recent)
+    rows = Campaign.objects.filter(kind=Campaign.Kind.MICRO, state=Campaign.State.ACTIVE)
+    done = rows.filter(~Exists(items.filter(state=ReviewItem.State.IN_REVIEW)) & ~Exists(lately) & ~Exists(elsewhere))
+    ids = list(done.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
+    return sum(best_effort.each(ids, _settle))
+
+
+def _end_what_is_gone(limit: int) -> None:
+    """Ask nobody any longer about access that ended meanwhile."""
+    alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
+    rows = ReviewItem.objects.filter(~Exists(alive), state=ReviewItem.State.IN_REVIEW)
+    rows = rows.filter(campaign__kind=Campaign.Kind.MICRO, campaign__state=Campaign.State.ACTIVE)
+    for pk in rows.order_by().values_list("campaign", flat=True).distinct()[:limit]:
+        with transaction.atomic():
+            undecided.supersede(campaigns.locked(pk))
+
+
+@transaction.atomic
+def _settle(campaign_id: UUID) -> int:
+    if not close.close_answered(campaign_id):
+        return 0
+    trigger = ReviewTrigger.objects.select_related("agent").get(campaign=campaign_id)
+    here = Q(item__campaign=campaign_id, item__current_decision__isnull=False)
+    carried = ReviewItem.objects.filter(campaign=campaign_id, carried_from__isnull=False).values("carried_from")
+    said = list(
+        ReviewDecision.objects.filter(here | Q(pk__in=carried), taken_back=None)
+        .exclude(verb=Verb.ABSTAIN)
+        .select_related("decided_by")
+        .order_by("-decided_at")
+    )
+    if said and trigger.kind == Kind.DORMANT:
+        _keep_in_use(trigger, said)
+    if said and trigger.kind == Kind.BY_RULE:
+        _look(trigger, said)
+    return 1
+
+
+def _keep_in_use(trigger: ReviewTrigger, said: list[ReviewDecision]) -> None:
+    """Count an agent of which something was kept as needed, which is what an answer on its own page says too."""
+    kept = next((each for each in said if each.verb != Verb.REVOKE), None)
+    if kept is None:
+        return
+    try:
+        with transaction.atomic():
+            dormancy.keep(trigger.agent, by=kept.decided_by, reason=_why(kept))
+    except dormancy.NotDormant:  # it was used, or kept there, meanwhile
+        return
+
+
+def _look(trigger: ReviewTrigger, said: list[ReviewDecision]) -> None:
+    """Let the answer be the look that whoever a rule spared owes: one look, wherever it was taken."""
+    verdict = RuleApproval.Verdict.REVOKE if said[0].verb == Verb.REVOKE else RuleApproval.Verdict.KEEP
+    pk, by = UUID(trigger.facts[0]["rule_approval"]), said[0].decided_by
+    if not approvalrules.stands_behind(pk, by):  # nobody looks at what their own rule approved: others are told
+        approvalrules.looked_at(pk, by=by, verdict=verdict, reason=_why(said[0]))
+
+
+def _why(said: ReviewDecision) -> str:
+    return (said.comment or said.reason_code or "Kept in a review.")[:500]

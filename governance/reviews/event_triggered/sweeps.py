@@ -1,0 +1,135 @@
+"""What no single event says: sweeps over use, over access that rules approved, and over access that ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
+
+from audit import clock
+from entitlements.models import Agent, Grant
+from governance import approvalrules
+from governance.models import AccessRequest, ReviewTrigger
+from governance.reviews.items import best_effort
+
+from . import causes
+from .causes import Kind
+
+ENDS_WITHIN: Final = timedelta(days=14)
+_LONG: Final = timedelta(days=60)
+"""Access that lasts no longer than this is asked about by nobody before it ends: it is short on purpose."""
+AT_ONCE: Final = 500
+"""How many causes one sweep notes; the next goes on with what was not noted yet."""
+_DAYS_BACK: Final = 7
+FEWEST_DENIED, TIMES_USUAL = 20, 5
+"""So many denials a day, and so many times the mean of the fortnight before, are a spike."""
+
+_FIRST_USE: Final = """
+SELECT a.slug, y.slug || '/' || t.name, t.action, array_remove(array_agg(DISTINCT u.grant_id), NULL), sum(u.calls),
+       min(u.day)
+FROM governance_usageday u JOIN entitlements_tool t ON t.id = u.tool_id AND t.action IN ('delete', 'execute')
+JOIN entitlements_system y ON y.id = t.system_id JOIN entitlements_agent a ON a.id = u.agent_id
+WHERE u.calls > 0 AND u.day > %(since)s AND NOT EXISTS (SELECT FROM governance_usageday o
+    WHERE o.agent_id = u.agent_id AND o.tool_id = u.tool_id AND o.calls > 0 AND o.day <= %(since)s)
+GROUP BY 1, 2, 3 ORDER BY 1, 2
+"""
+_SPIKE: Final = """
+SELECT a.slug, d.denied, coalesce(b.denied, 0) FROM (
+    SELECT agent_id, sum(denied) AS denied FROM governance_usageday WHERE day = %(day)s GROUP BY 1
+    HAVING sum(denied) >= %(fewest)s
+) d JOIN entitlements_agent a ON a.id = d.agent_id LEFT JOIN (
+    SELECT agent_id, sum(denied) AS denied FROM governance_usageday WHERE day < %(day)s AND day >= %(before)s GROUP BY 1
+) b USING (agent_id)
+WHERE d.denied * 14 >= %(times)s * coalesce(b.denied, 0) ORDER BY 1
+"""
+
+
+def find() -> int:
+    """Note everything that sweeps find; says how many causes are new or grew. Again finds nothing again.
+
+    Raises an ExceptionGroup of the sweeps that failed, after the others.
+    """
+    return sum(best_effort.each((first_uses, looks_due, spikes, ending), lambda sweep: sweep()))
+
+
+def first_uses() -> int:
+    """Note agents that lately used a tool that deletes or executes for the first time."""
+    noted, day = 0, (clock.now() - timedelta(days=_DAYS_BACK)).date()
+    for slug, tool, action, grants, calls, first in _rows(_FIRST_USE, since=day):
+        agent = Agent.objects.get(slug=slug)
+        if causes.known(Kind.IRREVERSIBLE_USE, agent, tool=tool):
+            continue
+        live = _still(grants)
+        told = {"tool": tool, "action": action, "calls": int(calls), "day": first.isoformat()}
+        if live:
+            causes.note(Kind.IRREVERSIBLE_USE, agent, told, grants=live)
+            noted += 1
+    return noted
+
+
+def spikes() -> int:
+    """Note agents of which many more calls were denied today or yesterday than is usual."""
+    noted, today = 0, clock.now().date()
+    for day in (today - timedelta(days=1), today):
+        asked = {"day": day, "before": day - timedelta(days=14), "fewest": FEWEST_DENIED, "times": TIMES_USUAL}
+        for slug, denied, before in _rows(_SPIKE, **asked):
+            agent = Agent.objects.get(slug=slug)
+            if causes.known(Kind.DENIALS, agent, day=day.isoformat()) or not causes.in_force(agent):
+                continue
+            told = {"day": day.isoformat(), "denied": int(denied), "usual": int(before) // 14}
+            causes.note(Kind.DENIALS, agent, told)
+            noted += 1
+    return noted
+
+
+def looks_due() -> int:
+    """Note access that a rule approved a week ago and nobody has looked at."""
+    noted = 0
+    live = Grant.objects.filter(pk=OuterRef("request__grant_id"), ended_at=None)
+    owed = approvalrules.due().filter(Exists(live), ~Exists(_noted(Kind.BY_RULE, "request__grant_id")))
+    for each in owed[:AT_ONCE]:
+        grant = Grant.objects.filter(request_id=each.request_id, ended_at=None).select_related("agent").first()
+        if grant is None:
+            continue
+        told = {"rule_approval": str(each.pk), "what": each.request.entitlement.name, "reason": each.rule.reason}
+        causes.note(Kind.BY_RULE, grant.agent, told, grants=[grant.pk])
+        noted += 1
+    return noted
+
+
+def ending() -> int:
+    """Note access of long standing that ends within a fortnight, and that nobody asks to renew."""
+    now, noted = clock.now(), 0
+    renewed = AccessRequest.objects.exclude(renews=None).values("renews")
+    rows = Grant.objects.filter(
+        Q(expires_at__gte=F("starts_at") + _LONG),
+        state=Grant.State.ACTIVE,
+        expires_at__gt=now + timedelta(days=9),  # time to answer before it ends by itself
+        expires_at__lte=now + ENDS_WITHIN,
+    ).exclude(pk__in=renewed)
+    rows = rows.filter(~Exists(_noted(Kind.ENDS_SOON, "pk"))).select_related("agent", "entitlement")
+    for grant in rows.order_by("expires_at", "pk")[:AT_ONCE]:
+        told = {"what": grant.entitlement.name, "day": f"{grant.expires_at:%Y-%m-%d}", "grant": str(grant.pk)}
+        causes.note(Kind.ENDS_SOON, grant.agent, told, grants=[grant.pk])
+        noted += 1
+    return noted
+
+
+def _noted(kind: str, grant: str) -> QuerySet[ReviewTrigger]:
+    """Return the causes of a kind about the grant that a column of other rows names."""
+    subject = Concat(Value("grant:"), Cast(OuterRef(grant), TextField()))
+    return ReviewTrigger.objects.filter(kind=kind, subject=subject)
+
+
+def _still(grants: list[UUID]) -> list[UUID]:
+    return list(Grant.objects.filter(pk__in=grants, ended_at=None).values_list("pk", flat=True))
+
+
+def _rows(statement: str, **values: Any) -> list[Any]:  # noqa: ANN401 - what the driver adapts
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())

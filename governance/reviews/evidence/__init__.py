@@ -1,0 +1,1 @@
+"""Evidence of reviews, and an auditor's work on it."""

@@ -1,0 +1,112 @@
+"""The evidence of a closed review over REST: have it sealed, see how far that is, and fetch the sealed pack."""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from django.db import transaction
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.fields import Shown, Strict, Text
+from entitlements.errors import NotFound
+from governance import tasks
+from governance.models import EvidencePack, EvidenceSealing
+from governance.reviews.campaigns.api.campaigns import EvidenceFile, OfReviews
+from governance.reviews.pack import seal
+
+
+class SealAsked(Strict):
+    """What one signs off, in one's own words: complete, independent reviewers, removals done or excepted, kept."""
+
+    statement = Text(max_length=2000)
+
+
+class FileShown(Shown):
+    """One file of a pack."""
+
+    name = serializers.CharField()
+    sha256 = serializers.CharField()
+    rows = serializers.IntegerField(allow_null=True)
+
+
+class PackShown(Shown):
+    """A sealed pack; the archive itself is at `evidence.zip`."""
+
+    sha256 = serializers.CharField()
+    key = serializers.CharField(source="key_id")
+    sealed_at = serializers.DateTimeField()
+    stamped_at = serializers.DateTimeField(allow_null=True)
+    signed_off_by = serializers.CharField(source="signed_off_by.login")
+    statement = serializers.CharField()
+    tie_out = serializers.DictField(child=serializers.IntegerField())
+    files = FileShown(many=True)
+
+
+class SealingShown(Shown):
+    """How far a sealing has come; `refused` says why there is no pack, `differences` what did not add up."""
+
+    step = serializers.ChoiceField(choices=EvidenceSealing.Step.choices)
+    percent = serializers.SerializerMethodField()
+    rows = serializers.IntegerField()
+    asked_by = serializers.CharField(source="asked_by.login")
+    asked_at = serializers.DateTimeField()
+    statement = serializers.CharField()
+    refused = serializers.CharField()
+    differences = serializers.DictField()
+    pack = serializers.SerializerMethodField()
+
+    def get_percent(self, run: EvidenceSealing) -> int:
+        """Return a whole number of a hundred."""
+        return seal.progress(run)
+
+    @extend_schema_field(PackShown(allow_null=True))
+    def get_pack(self, run: EvidenceSealing) -> dict[str, Any] | None:
+        """Show the pack; null before it is kept."""
+        kept = EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=run.campaign_id)
+        return PackShown(pack).data if (pack := kept.first()) else None
+
+
+class Seal(OfReviews):
+    """POST /campaigns/{slug}/seal."""
+
+    @extend_schema(request=SealAsked, responses={202: SealingShown})
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Sign off a closed review, and have its evidence kept for good.
+
+        A worker does it; read `sealing` until its step is `done`, or `refused` says why there is no pack.
+        """
+        campaign, body = self.campaign(key), self.body(SealAsked)
+        run = seal.seal(campaign.pk, by=self.reviewer(), statement=body["statement"])
+        transaction.on_commit(partial(tasks.seal_evidence.delay, str(campaign.pk)), robust=True)
+        return Response(SealingShown(run).data, status=HTTPStatus.ACCEPTED)
+
+
+class Sealing(OfReviews):
+    """GET /campaigns/{slug}/sealing."""
+
+    @extend_schema(responses=SealingShown)
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Say how far the sealing has come, and show the pack when it is done."""
+        runs = EvidenceSealing.objects.select_related("asked_by")
+        return Response(SealingShown(self.find(runs, campaign=self.evidence_of(key, "sealing"))).data)
+
+
+class PackFile(EvidenceFile):
+    """GET /campaigns/{slug}/evidence.zip."""
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
+        """Answer with the sealed pack, byte for byte as it was kept."""
+        pack = EvidencePack.objects.filter(campaign=self.evidence_of(key, "evidence.zip")).first()
+        if pack is None:
+            raise NotFound
+        answer = StreamingHttpResponse(pack.archive(), content_type="application/zip")
+        answer["Content-Disposition"] = f'attachment; filename="evidence-{key}.zip"'
+        return answer

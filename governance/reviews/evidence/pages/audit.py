@@ -1,0 +1,189 @@
+"""An auditor's work on a closed review: samples with what was found, questions, and with whom it is shared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from audit import clock
+from entitlements.errors import Forbidden, Malformed
+from entitlements.models import Person
+from governance.api.matrix import MATRIX
+from governance.console import doors
+from governance.models import AuditQuestion, AuditSample, Campaign, EvidenceShare, SampledItem
+from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.evidence import audit, workpapers
+from governance.reviews.items import visibility
+
+_MOST = 200
+
+
+def readable(request: HttpRequest, slug: str, what: str) -> Campaign:
+    """Find a review whose evidence the person may read; what an auditor looks at is written down."""
+    campaign, person = found(request, slug), doors.person(request)
+    audit.check_reads(campaign, person)
+    audit.looked(campaign, person, what)
+    return campaign
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def workspace(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show samples, questions and shares of a review, and do what its forms ask."""
+    if request.method == "POST":
+        campaign = found(request, slug)
+        _ACTS.get(request.POST.get("do", ""), _unknown)(request, campaign)
+        return redirect(f"/reviews/{slug}/audit/")
+    campaign, person, now = readable(request, slug, "workspace"), doors.person(request), clock.now()
+    samples = AuditSample.objects.filter(campaign=campaign).select_related("drawn_by").order_by("-drawn_at", "-id")
+    asked = AuditQuestion.objects.filter(campaign=campaign).select_related("asked_by", "answered_by", "item__agent")
+    shares = EvidenceShare.objects.filter(campaign=campaign, ended_at=None, expires_at__gt=now)
+    told: dict[str, Any] = {
+        "campaign": campaign,
+        "now": now,
+        "samples": [(sample, _progress(sample)) for sample in samples[:_MOST]],
+        "questions": asked.order_by("-asked_at", "-id")[:_MOST],
+        "shares": shares.select_related("auditor", "by").order_by("expires_at"),
+        "strata": AuditSample.Strata.choices,
+        "may_audit": campaign.state == Campaign.State.CLOSED and audit.may_test(campaign, person),
+        "may_share": campaign.state == Campaign.State.CLOSED and _may_share(request),
+        "is_owner": campaign.owner == person,
+        "latest": (now + EvidenceShare.LONGEST).date().isoformat(),
+    }
+    return render(request, "console/reviews/audit.html", told)
+
+
+def _may_share(request: HttpRequest) -> bool:
+    return bool(MATRIX["campaign-shares", "POST"].roles & doors.caller(request).roles)
+
+
+def _progress(sample: AuditSample) -> dict[str, int]:
+    rows = workpapers.rows(sample)
+    counted = {name: sum(row["finding"] == name for row in rows) for name in ("pass", "exception", "query", "")}
+    return {
+        "total": len(rows),
+        "passed": counted["pass"],
+        "exceptions": counted["exception"],
+        "queries": counted["query"],
+    }
+
+
+def _unknown(_request: HttpRequest, _campaign: Campaign) -> None:
+    raise Malformed
+
+
+def _draw(request: HttpRequest, campaign: Campaign) -> None:
+    made = audit.draw(
+        campaign.pk,
+        by=doors.person(request),
+        wanted=doors.number(request.POST.get("wanted", ""), digits=3),
+        strata=request.POST.get("strata", ""),
+        seed=request.POST.get("seed", ""),
+    )
+    doors.done(request, _("Drawn with the seed %(seed)s.") % {"seed": made.seed})
+
+
+def _ask(request: HttpRequest, campaign: Campaign) -> None:
+    text = request.POST.get("text", "").strip()[:2000]
+    audit.ask(campaign.pk, by=doors.person(request), text=text)
+    doors.done(request, _("Asked. An answer is due in one working day."))
+
+
+def _answer(request: HttpRequest, campaign: Campaign) -> None:
+    question = doors.find(AuditQuestion.objects.filter(campaign=campaign), pk=_uuid(request, "question"))
+    audit.answer(question.pk, by=doors.person(request), text=request.POST.get("text", "").strip()[:2000])
+    doors.done(request, _("Answered."))
+
+
+def _share(request: HttpRequest, campaign: Campaign) -> None:
+    if not _may_share(request):
+        raise Forbidden
+    doors.prove(request, "campaign-shares")
+    try:
+        day = parse_date(request.POST.get("until", ""))
+    except ValueError as error:
+        raise Malformed from error
+    if day is None:
+        raise Malformed
+    auditor = Person.objects.filter(login=request.POST.get("auditor", "").strip()).first()
+    if auditor is None:
+        raise Malformed(_("Nobody has this login."))
+    audit.share(
+        campaign.pk,
+        auditor=auditor,
+        expires_at=datetime.combine(day, time(), UTC),
+        by=doors.person(request),
+        reason=doors.reason(request),
+    )
+    doors.done(request, _("Shared until that day."))
+
+
+def _end_share(request: HttpRequest, campaign: Campaign) -> None:
+    if not _may_share(request):
+        raise Forbidden
+    share = doors.find(EvidenceShare.objects.filter(campaign=campaign), pk=_uuid(request, "share"))
+    audit.end_share(share.pk, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("No longer shared."))
+
+
+def _uuid(request: HttpRequest, name: str) -> UUID:
+    try:
+        return UUID(request.POST.get(name, ""))
+    except ValueError as error:
+        raise Malformed from error
+
+
+_ACTS = {"draw": _draw, "ask": _ask, "answer": _answer, "share": _share, "end-share": _end_share}
+
+
+def _sample(request: HttpRequest, pk: UUID) -> AuditSample:
+    rows = AuditSample.objects.filter(campaign__in=visibility.campaigns_visible_to(doors.person(request)))
+    return doors.find(rows.select_related("drawn_by", "campaign__owner"), pk=pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, sample: UUID) -> HttpResponse:
+    """Show the items of a sample, each with a way to its story, and what was found; keep what is found."""
+    drawn = _sample(request, sample)
+    campaign = drawn.campaign
+    if request.method == "POST":
+        row = doors.find(
+            SampledItem.objects.filter(sample=drawn), item__number=doors.number(request.POST.get("item", ""))
+        )
+        finding, note = request.POST.get("finding", ""), request.POST.get("note", "").strip()[:2000]
+        audit.mark(row.pk, by=doors.person(request), finding=finding, note=note)
+        doors.done(request, _("Kept."))
+        return redirect(f"/audit/samples/{sample}/#item-{row.item.number}")
+    readable(request, campaign.slug, "sample")
+    told = {
+        "campaign": campaign,
+        "sample": drawn,
+        "rows": workpapers.rows(drawn),
+        "progress": _progress(drawn),
+        "may_audit": audit.may_test(campaign, doors.person(request)),
+    }
+    return render(request, "console/reviews/sample.html", told)
+
+
+@require_safe
+@doors.page
+def workpaper(request: HttpRequest, sample: UUID, form: str) -> HttpResponse:
+    """Hand a workpaper out as a table or as JSON."""
+    drawn = _sample(request, sample)
+    readable(request, drawn.campaign.slug, f"workpaper.{form}")
+    answer: HttpResponse
+    if form == "csv":
+        answer = HttpResponse(workpapers.as_csv(drawn), content_type="text/csv; charset=utf-8")
+    else:
+        said = workpapers.as_json(drawn)
+        answer = JsonResponse(said, json_dumps_params={"indent": 2, "ensure_ascii": False})
+    answer["Content-Disposition"] = f'attachment; filename="workpaper-{sample}.{form}"'
+    return answer

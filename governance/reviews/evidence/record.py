@@ -1,0 +1,328 @@
+"""The evidence of a campaign: who decided what when and why, what came of it, and which events say so."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count, Model, Q, QuerySet
+
+from audit.actions import Action
+from audit.models import Event
+from governance.deciders import review_rules
+from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews.deadlines import undecided
+from governance.reviews.items import outcome
+from governance.reviews.remediation import verification
+
+COLUMNS: Final = (
+    "number",
+    "item",
+    "kind",
+    "name",
+    "agent",
+    "system",
+    "subjects",
+    "tools",
+    "risk",
+    "outcome",
+    "reason_code",
+    "comment",
+    "decided_by",
+    "decided_at",
+    "via",
+    "valid_until",
+    "answers",
+    "reviewer",
+    "reviewer_rule",
+    "skipped",
+    "grants",
+    "removal",
+    "removed_at",
+    "proven_at",
+    "residual_until",
+    "event",
+    "proof_event",
+    "untried",
+    "carried_from",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The list, row by row, with what ties it to its population; it is read some thousand rows at a time."""
+
+    campaign: Campaign
+
+    @property
+    def tie_out(self) -> dict[str, int]:
+        """Return the differences between what must be equal; all are zero in a complete list."""
+        return tie_out(self.campaign)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Read what became of each item."""
+        for items in _parts(listed(self.campaign), "number"):
+            yield from shown(items)
+
+    def population(self) -> Iterator[dict[str, str]]:
+        """Read the frozen population with its hashes."""
+        for rows in _parts(PopulationRow.objects.filter(campaign=self.campaign).order_by("seq"), "seq"):
+            for row in rows:
+                yield {"seq": str(row.seq), "payload": row.payload, "row_sha256": row.row_sha256}
+
+    def head(self) -> dict[str, Any]:
+        """Return what is said of the campaign as a whole."""
+        campaign = self.campaign
+        return {
+            "campaign": campaign.slug,
+            "name": campaign.name,
+            "kind": campaign.kind,
+            "state": campaign.state,
+            "owner": campaign.owner.login,
+            "scope": campaign.scope,
+            "scope_sha256": campaign.scope_sha256,
+            "snapshot_at": campaign.snapshot_at.isoformat() if campaign.snapshot_at else None,
+            "population_rows": campaign.population_rows,
+            "population_sha256": campaign.population_sha256,
+            "outcomes": undecided.outcomes(campaign),
+            "tie_out": self.tie_out,
+        }
+
+    def as_json(self) -> Iterator[str]:
+        """Write all of it for a machine, raw: one object, whose rows stand on a line each."""
+        yield json.dumps(self.head(), ensure_ascii=False)[:-1]
+        for name, rows in (("rows", self.rows()), ("population", self.population())):
+            yield f', "{name}": ['
+            for place, row in enumerate(rows):
+                yield (",\n" if place else "\n") + json.dumps(row, ensure_ascii=False)
+            yield "]"
+        yield "}\n"
+
+    def as_csv(self) -> Iterator[str]:
+        """Write the list for a spreadsheet, in which no cell is a formula."""
+        yield _line(COLUMNS)
+        for row in self.rows():
+            yield _line([review_rules.cell(_flat(row[name])) for name in COLUMNS])
+
+
+def _line(cells: Sequence[object]) -> str:
+    written = io.StringIO()
+    csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cells)
+    return written.getvalue()
+
+
+def _parts[M: Model](rows: QuerySet[M], key: str) -> Iterator[list[M]]:
+    """Read rows by a number, some thousand at a time, so that a million of them are never held at once."""
+    after = 0
+    while part := list(rows.filter(**{f"{key}__gt": after})[:_AT_ONCE]):
+        yield part
+        after = getattr(part[-1], key)
+
+
+_AT_ONCE: Final = 2000
+
+
+def _flat(value: object) -> object:
+    if isinstance(value, list):
+        return "; ".join(each if isinstance(each, str) else json.dumps(each, sort_keys=True) for each in value)
+    return value
+
+
+def evidence(campaign: Campaign) -> Evidence:
+    """Return the evidence of a campaign, which is read where it is asked for its rows."""
+    return Evidence(campaign)
+
+
+def listed(campaign: Campaign) -> QuerySet[ReviewItem]:
+    """Return the items in the order of the list."""
+    return ReviewItem.objects.filter(campaign=campaign).order_by("number")
+
+
+def shown(items: Collection[ReviewItem]) -> list[dict[str, Any]]:
+    """Return the rows of some items alone, which costs the same however many the campaign has."""
+    ids = [item.pk for item in items]
+    if not ids:
+        return []
+    links = [f"decision:{item.current_decision_id}" for item in items if item.current_decision_id]
+    links += [f"item:{item.pk}" for item in items if item.current_decision_id is None and item.state in _ENDED]
+    removals = outcome.removals(ids)
+    links += [f"decision:{each.pk}" for of_item in removals.values() for each in of_item]
+    return list(_rows(ReviewItem.objects.filter(pk__in=ids).order_by("number"), removals, links))
+
+
+_ENDED: Final = (ReviewItem.State.NO_RESPONSE, ReviewItem.State.SUPERSEDED, ReviewItem.State.CARRIED_FORWARD)
+
+
+def tie_out(campaign: Campaign) -> dict[str, int]:
+    """Return the differences between what must be equal, which the database adds up; all are zero when it is so."""
+    cuts = outcome.standing().filter(outcome.CUTS, item__campaign=campaign)  # also those of an earlier stage
+    made, proven = Q(remediation__isnull=False), Q(remediation__state__in=_PROVEN)
+    counted = cuts.aggregate(missing=Count("pk", filter=~made), unproven=Count("pk", filter=~proven))
+    waiting = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, current_decision=None)
+    with connection.cursor() as cursor:
+        cursor.execute(_POPULATION, [campaign.pk])
+        count, changed, digest = cursor.fetchone()
+    return {
+        "population_rows_missing": (campaign.population_rows or 0) - count,
+        "population_rows_changed": changed,
+        "population_hash_differs": int(digest != campaign.population_sha256),
+        "items_without_outcome": waiting.count(),
+        "removals_without_remediation": counted["missing"],
+        "removals_not_proven": counted["unproven"],
+    }
+
+
+_PROVEN: Final = (Remediation.State.VERIFIED, Remediation.State.EXCEPTED)
+_POPULATION: Final = """
+SELECT count(*), count(*) FILTER (WHERE encode(sha256(convert_to(payload, 'UTF8')), 'hex') <> row_sha256),
+    encode(sha256(convert_to(coalesce(string_agg(row_sha256 || E'\\n', '' ORDER BY seq), ''), 'UTF8')), 'hex')
+FROM governance_populationrow WHERE campaign_id = %s
+"""
+"""How many rows there are, how many do not fit their hash, and the hash over all."""
+
+
+def _rows(
+    items: QuerySet[ReviewItem], removals: Mapping[UUID, Sequence[Remediation]], links: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Return the rows of items; `links` are those of the record's events that may say something of them."""
+    tools, grants, assigned, events = _tools(items), _grants(items), _assigned(items), _events(links)
+    answers, come_to = _answers(items), outcome.of([item.pk for item in items])
+    people = ("current_decision__decided_by", "carried_from__item__campaign")
+    for item in items.select_related("agent", "system", *people):
+        decision, assignment = item.current_decision, assigned.get(item.pk)
+        resolution = assignment.resolution if assignment else {}
+        yield {
+            "number": item.number,
+            "item": str(item.pk),
+            "kind": item.subject_kind,
+            "name": item.name,
+            "agent": item.agent_slug,
+            "system": item.system_slug,
+            "subjects": item.subjects,
+            "tools": tools[item.pk],
+            "risk": item.risk,
+            "outcome": decision.verb if decision else item.state,
+            **_said(decision, otherwise=item.exclusion_reason),
+            "valid_until": _moment(come_to[item.pk].valid_until if item.pk in come_to else None),
+            "answers": answers[item.pk],
+            "reviewer": assignment.reviewer.login if assignment and assignment.reviewer else None,
+            "reviewer_rule": resolution.get("rule", ""),
+            "skipped": [f"{skip['who']}: {skip['why']}" for skip in resolution.get("skipped", [])],
+            "grants": grants[item.pk],
+            **_removed(removals.get(item.pk, ()), events),
+            "event": events.get((_OUTCOME, f"decision:{decision.pk}" if decision else f"item:{item.pk}"), ""),
+            "carried_from": item.carried_at,
+        }
+
+
+def _removed(removals: Sequence[Remediation], events: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """Say how far the removals of an item are: as far as the one that is least far; the last moment of each kind.
+
+    `untried` are the calls and tokens that lay beyond what the proofs try.
+    """
+    if not removals:
+        return dict.fromkeys(("removal", "removed_at", "proven_at", "residual_until", "proof_event", "untried"), "")
+    open_ = [each for each in removals if each.state not in _PROVEN]
+    least = open_[0] if open_ else removals[-1]
+    return {
+        "removal": least.state,
+        "removed_at": _last(each.applied_at for each in removals),
+        "proven_at": "" if open_ else _last(each.verified_at for each in removals),
+        "residual_until": _last(each.residual_until for each in removals),
+        "proof_event": "" if open_ else events.get((_PROOF, f"decision:{least.pk}"), ""),
+        "untried": sum(verification.untried(each.probe) for each in removals),
+    }
+
+
+def _last(moments: Iterable[datetime | None]) -> str:
+    return _moment(max((each for each in moments if each), default=None))
+
+
+def _said(decision: ReviewDecision | None, *, otherwise: str) -> dict[str, Any]:
+    return {
+        "reason_code": decision.reason_code if decision else "",
+        "comment": decision.comment if decision else otherwise,
+        "decided_by": decision.decided_by.login if decision else "",
+        "decided_at": _moment(decision.decided_at if decision else None),
+        "via": decision.via if decision else "",
+    }
+
+
+def _moment(at: Any) -> str:  # noqa: ANN401 - a moment or None
+    return at.isoformat() if at else ""
+
+
+def _ids(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem, Any]:
+    return items.order_by().values("pk")
+
+
+def _tools(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
+    found: dict[Any, list[str]] = defaultdict(list)
+    lines = ReviewLine.objects.filter(item__in=_ids(items)).order_by("tool__name")
+    for item, name, grade, calls in lines.values_list("item", "tool__name", "usage_grade", "calls_window"):
+        found[item].append(f"{name} ({calls} calls)" if grade == "A" else f"{name} (calls not visible)")
+    return found
+
+
+def _answers(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
+    """Return every answer that was given to each item, those taken back and those of who could not judge included."""
+    found: dict[Any, list[str]] = defaultdict(list)
+    said = ReviewDecision.objects.filter(item__in=_ids(items)).order_by("decided_at", "stage")
+    for item, stage, verb, who, why, kind, comment in said.values_list(
+        "item", "stage", "verb", "decided_by__login", "reason_code", "taken_back__kind", "comment"
+    ):
+        back = {"recall": ", taken back", "reopen": ", opened again"}.get(kind or "", "")
+        found[item].append(
+            f"stage {stage}: {verb} by {who}"
+            + (f" ({why})" if why else "")
+            + back
+            + (f": {comment}" if comment else "")
+        )
+    return found
+
+
+def _grants(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
+    found: dict[Any, list[str]] = defaultdict(list)
+    rows = PopulationRow.objects.filter(item__in=_ids(items), grant__isnull=False)
+    for item, grant in rows.order_by("seq").values_list("item", "grant"):
+        found[item].append(str(grant))
+    return found
+
+
+def _assigned(items: QuerySet[ReviewItem]) -> dict[Any, Assignment]:
+    """Return the last assignment of each item."""
+    rows = Assignment.objects.filter(item__in=_ids(items), replaced_by=None).select_related("reviewer")
+    return {row.item_id: row for row in rows.order_by("assigned_at")}
+
+
+_OUTCOME, _PROOF = "outcome", "proof"
+_ABOUT: Final = {
+    Action.REVIEW_DECIDED: (_OUTCOME, "decision:"),
+    Action.REVIEW_NOT_ANSWERED: (_OUTCOME, "item:"),
+    Action.REVIEW_SETTLED: (_OUTCOME, "item:"),
+    Action.REVIEW_SUPERSEDED: (_OUTCOME, "item:"),
+    Action.REMOVAL_VERIFIED: (_PROOF, "decision:"),
+}
+
+
+def _events(links: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Find the event of each outcome and of each proof.
+
+    A hundred links at a time are found by their index; for some thousand the database would read every event.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for some in batched(links, 100):
+        told = Event.objects.filter(links__overlap=list(some), action__in=[str(name) for name in _ABOUT])
+        for action, about, uuid in told.values_list("action", "links", "uuid"):
+            kind, prefix = _ABOUT[Action(action)]
+            found |= {(kind, link): str(uuid) for link in about if link.startswith(prefix)}
+    return found

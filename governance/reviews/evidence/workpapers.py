@@ -1,0 +1,85 @@
+"""An auditor's workpaper: one sample with what was found, in a form that leaves Mandate."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from governance.deciders import review_rules
+from governance.models import AuditQuestion, AuditSample, EvidencePack
+
+from . import audit
+
+
+def rows(sample: AuditSample) -> list[dict[str, Any]]:
+    """Return each item of a sample with its outcome and every mark."""
+    return [_row(each) for each in audit.sampled(sample)]
+
+
+def _row(each: Any) -> dict[str, Any]:  # noqa: ANN401 - a sampled item with its marks
+    item, marks = each.item, sorted(each.marks.all(), key=lambda mark: mark.pk)
+    said, last = item.current_decision, marks[-1] if marks else None
+    return {
+        "item": item.number,
+        "id": str(item.pk),
+        "stratum": each.stratum,
+        "agent": item.agent.slug if item.agent else "",
+        "system": item.system.slug if item.system else "",
+        "risk": item.risk,
+        "outcome": said.verb if said else item.state,
+        "decided_by": said.decided_by.login if said else "",
+        "decided_at": said.decided_at.isoformat() if said else "",
+        "finding": last.finding if last else "",
+        "note": last.note if last else "",
+        "marked_by": last.by.login if last else "",
+        "marked_at": last.at.isoformat() if last else "",
+        "earlier": [
+            f"{mark.at.isoformat()} {mark.by.login}: {mark.finding} {mark.note}".strip() for mark in marks[:-1]
+        ],
+    }
+
+
+def as_json(sample: AuditSample) -> dict[str, Any]:
+    """Return the whole workpaper: how the sample was drawn, of which pack, what was found, and the questions."""
+    campaign = sample.campaign
+    pack = EvidencePack.objects.filter(campaign=campaign).values_list("sha256", flat=True).first()
+    questions = AuditQuestion.objects.filter(campaign=campaign).select_related("asked_by", "answered_by", "item")
+    return {
+        "id": str(sample.pk),
+        "campaign": campaign.slug,
+        "pack_sha256": pack or "",
+        "seed": sample.seed,
+        "wanted": sample.wanted,
+        "strata": sample.strata,
+        "frame": sample.frame,
+        "frame_sha256": sample.frame_sha256,
+        "drawn_by": sample.drawn_by.login,
+        "drawn_at": sample.drawn_at.isoformat(),
+        "items": rows(sample),
+        "questions": [
+            {
+                "item": question.item.number if question.item else None,
+                "asked_by": question.asked_by.login,
+                "asked_at": question.asked_at.isoformat(),
+                "due_at": question.due_at.isoformat(),
+                "text": question.text,
+                "answer": question.answer,
+                "answered_by": question.answered_by.login if question.answered_by else "",
+                "answered_at": question.answered_at.isoformat() if question.answered_at else "",
+            }
+            for question in questions.order_by("asked_at")
+        ],
+    }
+
+
+def as_csv(sample: AuditSample) -> str:
+    """Return the items for a spreadsheet, in which no cell is a formula; each row names the seed."""
+    written = io.StringIO()
+    table = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    for number, row in enumerate(rows(sample)):
+        told = {"campaign": sample.campaign.slug, "seed": sample.seed, **row, "earlier": "; ".join(row["earlier"])}
+        if number == 0:
+            table.writerow(told)
+        table.writerow([review_rules.cell(value) for value in told.values()])
+    return written.getvalue()

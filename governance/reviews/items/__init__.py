@@ -1,0 +1,1 @@
+"""Review items: what a review is about, who sees it, and how far it has come."""

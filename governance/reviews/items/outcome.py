@@ -1,0 +1,65 @@
+"""What the answers to an item come to together: the lines that all of them keep, the last limit, the earliest end.
+
+The strictest answer is the outcome; what an answer of another stage took away stays away all the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from governance.deciders.review_rules import Verb
+from governance.models import Remediation, ReviewDecision
+
+CUTS: Final = Q(verb__in=[Verb.REVOKE, Verb.REDUCE]) | Q(valid_until__isnull=False)
+"""Which answers take something away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The answers that count for an item, by stage; each was given on what the one before it had left."""
+
+    answers: Sequence[ReviewDecision] = ()
+
+    def keeps(self, line: int) -> bool:
+        """Whether every answer keeps a line."""
+        return all(line in each.kept_lines for each in self.answers)
+
+    def limits(self, line: int) -> Mapping[str, Any]:
+        """Return the limits that a line has by the answers; empty where none tightened it."""
+        told = [each.limits[str(line)] for each in self.answers if str(line) in each.limits]
+        return told[-1] if told else {}
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """When what is kept ends by the answers, if they say so."""
+        return min((each.valid_until for each in self.answers if each.valid_until), default=None)
+
+
+def standing() -> QuerySet[ReviewDecision]:
+    """Return the answers that count: neither taken back nor of somebody who could not judge."""
+    return ReviewDecision.objects.filter(taken_back=None).exclude(verb=Verb.ABSTAIN)
+
+
+def of(items: Collection[UUID]) -> dict[UUID, Together]:
+    """Return what the answers of each item come to; of those without one, nothing."""
+    found: dict[UUID, list[ReviewDecision]] = defaultdict(list)
+    for each in standing().filter(item__in=items).order_by("stage"):
+        found[each.item_id].append(each)
+    return {item: Together(answers) for item, answers in found.items()}
+
+
+def removals(items: Collection[UUID]) -> dict[UUID, list[Remediation]]:
+    """Return the removals of each item that were not taken back, by stage: also that of an answer before the last."""
+    found: dict[UUID, list[Remediation]] = defaultdict(list)
+    rows = Remediation.objects.filter(decision__item__in=items, decision__taken_back=None)
+    rows = rows.exclude(state=Remediation.State.WITHDRAWN).select_related("decision")
+    for each in rows.order_by("decision__stage"):
+        found[each.decision.item_id].append(each)
+    return found

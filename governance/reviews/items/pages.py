@@ -1,0 +1,202 @@
+"""One item of a review: what was answered and cut, and what may still be done about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from audit import clock, timeline
+from entitlements.errors import Forbidden, Malformed
+from entitlements.models import Person
+from governance.api.matrix import MATRIX
+from governance.console import doors
+from governance.console.tags import REASONS
+from governance.deciders import review_rules
+from governance.models import (
+    Assignment,
+    Campaign,
+    NoAnswer,
+    PopulationRow,
+    Remediation,
+    ReviewDecision,
+    ReviewItem,
+)
+from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.campaigns.queries import item as item_queries
+from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.decisions import recall
+from governance.reviews.discussion import comments, questions
+from governance.reviews.evidence import audit
+from governance.reviews.items import violation_queries, visibility
+from governance.reviews.remediation import exceptions, remediation
+from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers import claim as claim_actions
+
+_MOST_TOLD: Final = 100
+_ACTS: Final = {
+    "reopen": "review-item-reopen",
+    "restore": "review-item-restore",
+    "retry": "review-cut-retry",
+    "except": "review-cut-except",
+}
+
+
+def _may(request: HttpRequest, act: str) -> bool:
+    return bool(MATRIX[_ACTS[act], "POST"].roles & doors.caller(request).roles)
+
+
+def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
+    """Find an item that somebody sees. Raises NotFound."""
+    campaign = found(request, slug)
+    return doors.find(visibility.items_visible_to(doors.person(request)), pk=pk, campaign=campaign)
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Show an item's evidence and every answer to it, its cuts with their proofs, and what the deadline did.
+
+    The workbench asks for the evidence alone, as a part of its own page.
+    """
+    row, person = item_of(request, slug, item), doors.person(request)
+    beside = _beside(row, person)
+    if "beside" in request.GET:
+        return render(request, "console/reviews/beside.html", beside | {"campaign": row.campaign, "is_part": True})
+    said = ReviewDecision.objects.filter(item=row).select_related(
+        "decided_by", "assignment__reviewer", "taken_back__by", "remediation"
+    )
+    failed = Remediation.objects.filter(decision__item=row, state=Remediation.State.FAILED).first()
+    is_owners = row.state == ReviewItem.State.DECIDED and row.campaign.owner_id == person.pk
+    told: dict[str, Any] = {
+        "campaign": row.campaign,
+        "item": row,
+        "answers": said.order_by("decided_at", "stage"),
+        "asked": (asked := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()),
+        "deadline": (deadline := NoAnswer.objects.filter(item=row).select_related("restored_by").first()),
+        "failed": failed if _may(request, "retry") else None,
+        "may_except": _may(request, "except"),
+        "may_reopen": is_owners and row.campaign.state == "active" and _may(request, "reopen"),
+        "may_claim": asked and row.campaign.state == "active" and row.pk in claim_actions.may_claim([asked], person),
+        "may_restore": deadline is not None and _is_stopped(deadline) and _may(request, "restore"),
+        "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
+        "story": _story(row, person),
+        "uncovered": (uncovered := [each for each in beside["row"].violations if not each.is_covered or each.is_own]),
+        "security": violation_queries.security() if uncovered else [],
+        "may_give": bool(MATRIX["combination-exceptions", "POST"].roles & doors.caller(request).roles),
+        **beside,
+    }
+    audit.looked(row.campaign, person, f"item {row.number}")
+    return render(request, "console/reviews/item.html", told)
+
+
+def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
+    """Return the evidence beside an item, and for whoever answers it the forms that go with it."""
+    seen = item_queries.of(read.seen(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
+    mine = item_queries.mine(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
+    told: dict[str, Any] = {
+        "detail": seen,
+        "row": seen.row,
+        "mine": mine,
+        "questions": row.questions.select_related("asked_by", "asked_of", "answered_by").order_by("asked_at", "pk"),
+        "comments": row.comments.select_related("by").order_by("at", "pk"),
+        "may_comment": comments.is_open(row.campaign) and comments.may_comment(row, person),
+    }
+    if mine:
+        form = item_queries.narrowing(seen.row, seen.row.draft) if seen.row.may_end else []
+        told |= {
+            "narrowing": form,
+            "lowered": item_queries.lowered(form),
+            "drop": [(code, REASONS[code]) for code in review_rules.DROP],
+            "knows": questions.who_knows(row, but=person),
+            "successors": assignment.successors(row.pk, by=person),
+        }
+    return told
+
+
+def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
+    """Return how an item came to be, for whoever reads evidence: the population, who was asked and why, the events."""
+    if not person.has_role(*audit.READERS) and not visibility.shared_with(person, row.campaign):
+        return None
+    return {
+        "taken": PopulationRow.objects.filter(item=row).order_by("seq")[:_MOST_TOLD],
+        "asked": Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_TOLD],
+        "events": timeline.of("item", row.pk)[:_MOST_TOLD],
+    }
+
+
+def _is_stopped(deadline: NoAnswer) -> bool:
+    is_settled = deadline.restored_at or deadline.revoked_at
+    return not is_settled and deadline.revoke_at is not None and deadline.revoke_at > clock.now()
+
+
+@require_POST
+@doors.page
+def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Take an item that has no reviewer, and go to answer it."""
+    row = item_of(request, slug, item)
+    claim_actions.claim(row.pk, by=doors.person(request), reason=request.POST.get("reason", "").strip()[:500])
+    doors.done(request, _("The item is yours to answer."))
+    return redirect(f"/reviews/{slug}/work/#item-{item}")
+
+
+@require_POST
+@doors.page
+def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Open the item again, restore what stopped, prove a cut once more or except it."""
+    row, name, by = item_of(request, slug, item), request.POST.get("do", ""), doors.person(request)
+    if not any(_may(request, each) for each in ([name] if name in _ACTS else _ACTS)):
+        raise Forbidden
+    if name not in _ACTS:
+        raise Malformed
+    if name == "reopen":
+        recall.reopen(row.pk, by=by, reason=doors.reason(request))
+        doors.done(request, _("The item is open again."))
+    elif name == "restore":
+        left = restore.restore(row.pk, by=by, reason=doors.reason(request))
+        said = _("This review lets it go. It stays stopped, since somebody else or another review stopped it too.")
+        doors.done(request, said if left else _("The access works again."))
+    else:
+        _cut(request, row, name)
+    return redirect(f"/reviews/{slug}/items/{item}/")
+
+
+def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
+    failed = doors.find(Remediation.objects.filter(decision__item=row), state=Remediation.State.FAILED)
+    if name == "retry":
+        proven = remediation.prove(failed.pk).state == Remediation.State.VERIFIED
+        doors.done(request, _("The cut is proven.") if proven else _("The cut is still not proven."))
+        return
+    try:
+        day = parse_date(request.POST.get("until", ""))
+    except ValueError as error:
+        raise Malformed from error
+    if day is None:
+        raise Malformed
+    exceptions.make(
+        failed.pk,
+        by=doors.person(request),
+        reason=doors.reason(request),
+        control=request.POST.get("control", "").strip()[:500],
+        expires_at=datetime.combine(day, time(), UTC),
+    )
+    doors.done(request, _("The cut is excepted until that day."))
+
+
+@require_POST
+@doors.page
+def release(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let a deadline that was held take its course."""
+    campaign = found(request, slug)
+    if not MATRIX["campaign-release", "POST"].roles & doors.caller(request).roles:
+        raise Forbidden
+    deadlines.release(campaign.pk, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, _("What nobody answered for is stopped within a quarter of an hour."))
+    return redirect(f"/reviews/{slug}/")

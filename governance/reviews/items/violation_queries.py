@@ -1,0 +1,51 @@
+"""The SoD violations that an item of a review takes part in, as its pages show them, and who gives exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from entitlements.models import Person, Role
+from governance.models import ReviewItem
+from governance.reviews.items import violations
+from governance.separation import Completed
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An SoD violation that an item takes part in: the policy, the exception that covers it, and where to ask for one.
+
+    `is_own`: the reader gave the exception, so it does not count for her answer.
+    """
+
+    policy: str
+    sentence: str
+    agent: str
+    link: str
+    form: str
+    is_covered: bool
+    is_own: bool
+    given_by: str = ""
+    until: datetime | None = None
+
+
+def security() -> list[Person]:
+    """Return who may give an exception, by name."""
+    return list(Person.objects.holding(Role.SECURITY).filter(is_active=True).order_by("name"))
+
+
+def shown(item: ReviewItem, known: Completed, accounts: Collection[int]) -> Violation:
+    """Return a violation as the page shows it to a reader with these accounts."""
+    given = known.exception
+    return Violation(
+        policy=known.rule.name,
+        sentence=known.rule.sentence,
+        agent=known.agent.name,
+        link=violations.link(item),
+        form=f"/rules/{known.rule.pk}/?agent={known.agent.slug}",
+        is_covered=given is not None,
+        is_own=given is not None and given.given_by_id in accounts,
+        given_by=given.given_by.name if given else "",
+        until=given.expires_at if given else None,
+    )

@@ -1,0 +1,156 @@
+"""Open SoD violations of what a review asks about: which items have one, and whether an answer may keep it.
+
+An item takes part in a violation when one of its tools stands on a side of a policy that the agent, or an agent that
+may call it, violates. An exception that another person gave covers it while it lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from entitlements.models import Person
+from entitlements.words import Risk
+from governance import combinations, separation
+from governance.deciders.review_rules import Verb
+from governance.models import Campaign, CombinationException, Draft, ReviewItem, ReviewLine
+from governance.separation import Completed
+
+from . import validity
+from .errors import ViolationOpen
+
+LEVEL: Final = Risk.CRITICAL
+"""The risk level of every open violation (decision 0053)."""
+SUBJECTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
+"""The items whose tools an agent holds: to keep one is to certify what the agent does with them."""
+
+type Lines = Mapping[UUID, Collection[int]]
+
+_IN_CAMPAIGN: Final = """
+SELECT DISTINCT i.id FROM governance_reviewitem i JOIN governance_reviewline l ON l.item_id = i.id
+WHERE i.campaign_id = %(campaign)s AND i.state = 'in_review' AND i.subject_kind = ANY(%(kinds)s)
+  AND (i.agent_id, l.tool_id) IN (SELECT * FROM unnest(%(agents)s::bigint[], %(tools)s::bigint[]))"""
+
+
+def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()) -> dict[UUID, list[Completed]]:
+    """Return the violations that the kept lines of each item take part in now, with or without an exception.
+
+    `cut` names lines of items that count as taken away.
+    """
+    of_agent = {item.pk: item.agent_id for item in items if item.subject_kind in SUBJECTS and item.agent_id}
+    asked = {line for pk in of_agent for line in kept.get(pk, ())}
+    if not asked:
+        return {}
+    gone = ReviewLine.objects.filter(pk__in=cut, grant__isnull=False).values_list("grant", "tool") if cut else ()
+    broken = separation.violations({agent for agent in of_agent.values() if agent}, cut=list(gone))
+    if not broken:
+        return {}
+    lines = ReviewLine.objects.filter(pk__in=asked).select_related("tool__system")
+    held = {line.pk: separation.as_held(line.tool) for line in lines}
+    result = dict[UUID, list[Completed]]()
+    for pk, agent in of_agent.items():
+        tools = [held[line] for line in kept.get(pk, ()) if line in held]
+        if touched := [each for each in broken.get(agent or 0, ()) if _takes_part(each, tools)]:
+            result[pk] = touched
+    return result
+
+
+def _takes_part(violation: Completed, tools: Sequence[combinations.Held]) -> bool:
+    return combinations.touches(combinations.read(violation.rule.sides), tools)
+
+
+def is_open(violations: Iterable[Completed]) -> bool:
+    """Whether one of them has no exception."""
+    return any(each.exception is None for each in violations)
+
+
+def level(item: ReviewItem, violations: Iterable[Completed]) -> Risk:
+    """Return the risk level of an item: of its tools when it was staged, or of a violation that is open now."""
+    frozen = Risk(item.risk)
+    return max(frozen, LEVEL, key=lambda risk: risk.rank) if is_open(violations) else frozen
+
+
+def pairs() -> dict[str, list[int]]:
+    """Return each agent and tool that takes part in an open violation, as the statements of staging take them."""
+    found = separation.open_pairs()
+    return {"open_agents": [agent for agent, _tool in found], "open_tools": [tool for _agent, tool in found]}
+
+
+def in_campaign(campaign: Campaign) -> list[UUID]:
+    """Return the items of a campaign that wait for an answer and have an open violation now."""
+    if not (found := separation.open_pairs()):
+        return []
+    values: dict[str, Any] = {"campaign": campaign.pk, "kinds": list(SUBJECTS)}
+    values |= {"agents": [agent for agent, _tool in found], "tools": [tool for _agent, tool in found]}
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_CAMPAIGN, values)
+        return [item for (item,) in cursor.fetchall()]
+
+
+def check(
+    drafts: Sequence[Draft], answering: Mapping[UUID, Collection[Person]], only: UUID | None = None
+) -> dict[UUID, list[CombinationException]]:
+    """Refuse an answer that keeps an open violation; return the exceptions that let the others pass, by item.
+
+    What the drafts cut counts as taken away. `answering` names every account of the people who answer an item: an
+    exception that one of them gave does not count. `only` checks the answer to one item. Raises ViolationOpen.
+    """
+    items = {draft.assignment.item_id: draft.assignment.item for draft in drafts}
+    left = validity.lines_left(items)
+    kept = {draft.assignment.item_id: _kept(draft, left) for draft in drafts}
+    cut = {line for pk, lines in left.items() if _is_cut_now(items[pk], drafts) for line in set(lines) - kept[pk]}
+    asked = [item for pk, item in items.items() if only in (None, pk)]
+    passed = dict[UUID, list[CombinationException]]()
+    for pk, violations in of_items(asked, kept, cut).items():
+        accounts = {each.pk for each in answering[pk]}
+        for each in violations:
+            if each.exception is None or each.exception.given_by_id in accounts:
+                raise refusal(items[pk], each)
+        passed[pk] = list({each.exception.pk: each.exception for each in violations if each.exception}.values())
+    return passed
+
+
+def _kept(draft: Draft, left: Mapping[UUID, Sequence[int]]) -> set[int]:
+    if draft.verb == Verb.CERTIFY:
+        return set(left[draft.assignment.item_id])
+    return set(draft.kept_lines) if draft.verb == Verb.REDUCE else set()
+
+
+def _is_cut_now(item: ReviewItem, drafts: Sequence[Draft]) -> bool:
+    """Whether an answer takes tools from the agent at once; a delegation that ends may go on for other people."""
+    verbs = (Verb.REVOKE, Verb.REDUCE)
+    return item.subject_kind == ReviewItem.Subject.ACCESS and any(
+        draft.verb in verbs and draft.effective_at is None for draft in drafts if draft.assignment.item_id == item.pk
+    )
+
+
+def link(item: ReviewItem) -> str:
+    """Return the address that says who gives an exception for an item, and where they give it."""
+    return f"/reviews/{item.campaign.slug}/items/{item.pk}/#exception"
+
+
+def refusal(item: ReviewItem, violation: Completed) -> ViolationOpen:
+    """Return the refusal to keep an item with this violation: what it is, and what to do next."""
+    names = {"agent": violation.agent.name, "policy": violation.rule.name, "link": link(item)}
+    if violation.exception is None:
+        message = _(
+            "You cannot keep this: %(agent)s violates the SoD policy %(policy)s. Keep some without the tools of one "
+            "side, revoke it, or ask security for an exception with a mitigating control and an end date: %(link)s"
+        )
+    else:
+        message = _(
+            "You cannot keep this: %(agent)s violates the SoD policy %(policy)s, and you gave the exception from it "
+            "yourself. Keep some without the tools of one side, revoke it, or leave it to another reviewer."
+        )
+    return ViolationOpen(
+        message % names,
+        item=str(item.pk),
+        agent=violation.agent.slug,
+        policy=violation.rule.name,
+        exception_at=link(item),
+        own_exception=violation.exception is not None,
+    )

@@ -1,0 +1,70 @@
+"""Who sees which campaigns and items: analysts, auditors, security all; a reviewer hers; an auditor what is shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from audit import clock
+from entitlements.models import Person
+from governance import delegations, requests
+from governance.models import Assignment, Campaign, EvidenceShare, ReviewItem
+
+
+def hers(by: Person) -> Q:
+    """Select the assignments that somebody may answer: her own, and those of whoever left their place to her.
+
+    Named one by one, so that they are found by their index: an alternative of a subquery reads every assignment.
+    """
+    return Q(reviewer__in=[by.pk, *delegations.places_of(by).values_list("pk", flat=True)])
+
+
+def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
+    """Return the campaigns that somebody may see; None is a script, whose scope lets it read."""
+    rows = Campaign.objects.select_related("owner", "fallback_group")
+    if who is None or who.has_role(*requests.SEE_EVERYTHING):
+        return rows
+    assigned = _asked(who).values("item__campaign")
+    return rows.filter(Q(owner=who) | Q(pk__in=assigned) | Q(pk__in=_shared(who))) if who.is_active else rows.none()
+
+
+def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
+    """Return the items that somebody may see: her own to answer, those of her campaigns, or all."""
+    rows = ReviewItem.objects.select_related(
+        "agent__sponsor", "system", "holder", "campaign", "current_decision__decided_by"
+    )
+    if who is None or who.has_role(*requests.SEE_EVERYTHING):
+        return rows
+    if not who.is_active:
+        return rows.none()
+    mine = _asked(who).exclude(state=Assignment.State.REASSIGNED).values("item")
+    whole = Campaign.objects.filter(Q(owner=who) | Q(pk__in=_shared(who)))
+    if not whole.exists():
+        return rows.filter(pk__in=mine)  # an alternative beside it would read the items of everybody
+    return rows.filter(Q(campaign__in=whole) | Q(pk__in=mine))
+
+
+def shared_with(who: Person, campaign: Campaign) -> bool:
+    """Whether the evidence of a campaign is shared with somebody now."""
+    return who.is_active and _shared(who).filter(campaign=campaign).exists()
+
+
+def _shared(who: Person) -> QuerySet[EvidenceShare, Any]:
+    live = EvidenceShare.objects.filter(auditor=who, ended_at=None, expires_at__gt=clock.now())
+    return live.values("campaign")
+
+
+def _asked(who: Person) -> QuerySet[Assignment]:
+    """Return what somebody is or was to answer; before a campaign begins nobody is asked."""
+    return Assignment.objects.filter(hers(who)).exclude(item__campaign__state__in=Campaign.BEFORE)
+
+
+def waiting_for(who: Person) -> QuerySet[Assignment]:
+    """Return what waits for somebody's answer in campaigns under way."""
+    return Assignment.objects.filter(
+        hers(who),
+        state=Assignment.State.ASSIGNED,
+        item__state=ReviewItem.State.IN_REVIEW,
+        item__campaign__state=Campaign.State.ACTIVE,
+    )

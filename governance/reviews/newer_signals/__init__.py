@@ -1,0 +1,1 @@
+"""Newer signals: open items weighed again each night, as information."""

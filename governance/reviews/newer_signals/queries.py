@@ -1,0 +1,135 @@
+"""What a page says of a review's suggestion: the verdict, its reasons in words, and what the cut would have done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from governance import charts
+from governance.models import NewerSignal, ReviewLine, Suggestion
+from governance.reviews.newer_signals import newer_signals
+
+_VERDICTS: Final[Mapping[str, tuple[str, str, Any]]] = {
+    "revoke": ("bad", "cross", gettext_lazy("Remove")),
+    "reduce": ("warn", "half", gettext_lazy("Keep some")),
+    "look": ("warn", "triangle", gettext_lazy("Look closer")),
+    "keep": ("good", "check", gettext_lazy("Keep")),
+    "unknown": ("calm", "ring", gettext_lazy("Not enough data")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A suggestion as a page shows it; `replay` is empty where no cut is suggested."""
+
+    tone: str
+    shape: str
+    word: Any
+    reasons: list[str]
+    replay: str
+    kept: frozenset[int]
+    version: str
+
+
+def _names(said: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, said.get("names", [])))
+
+
+_WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "U1": lambda said: (
+        ngettext("%(n)d tool was not called in 90 days.", "%(n)d tools were not called in 90 days.", said["n"]) % said
+    ),
+    "U2": lambda _said: _("Nothing of it was called in 90 days."),
+    "U3": lambda said: _("%(times)d calls were refused that no access covers.") % said,
+    "D1": lambda _said: _("No token was asked for in 45 days."),
+    "O1": lambda _said: _("The agent's sponsor has left."),
+    "F1": lambda said: _("Changed since it was approved: %(names)s.") % {"names": _names(said)},
+    "F1+": lambda said: _("Takes in more than was approved: %(names)s.") % {"names": _names(said)},
+    "F2": lambda _said: _("The agent runs another model, prompt or client since a person last looked."),
+    "C1": lambda said: _("The agent holds what a rule forbids together: %(names)s.") % {"names": _names(said)},
+    "R1": lambda _said: _("It can delete things or run commands."),
+    "P1-": lambda said: (
+        _("All %(count)d other agents with this access hold all of it.") % said
+        if said["least"] == 100  # noqa: PLR2004 - per cent
+        else _("Of %(count)d other agents with this access, at least %(least)d %% hold all of it.") % said
+    ),
+    "P1+": lambda said: _("Of %(count)d other agents with this access, only %(least)d %% hold some of it.") % said,
+    "K1": lambda _said: _("A shared secret of the agent is older than a year."),
+    "N1": lambda _said: _("It is new since the last review."),
+    "A1": lambda _said: _("No person ever approved it."),
+    "B1": lambda said: (
+        _("The agent reaches far: %(now)d of 100.") % said
+        if said["before"] is None
+        else _("The agent reaches far: %(now)d of 100, and %(before)d at the last review.") % said
+    ),
+    "S1": lambda _said: _("A person said within a year that it is used in a season."),
+    "H1": lambda _said: _("A person kept it with a reason within a year."),
+}
+
+
+def advice(told: Suggestion, lines: Sequence[ReviewLine]) -> Advice:
+    """Put a stored suggestion in words, over the lines of its item."""
+    tone, shape, word = _VERDICTS[told.verdict]
+    if told.verdict == Suggestion.Verdict.REDUCE:
+        word = _("Keep %(kept)d of %(all)d") % {"kept": len(told.kept), "all": len(lines)}
+    return Advice(tone, shape, word, _words(told.reasons), _replay(told, lines), frozenset(told.kept), told.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """What would be suggested by now, as a page shows it: `came` and `went` are reasons, against what was frozen."""
+
+    tone: str
+    shape: str
+    word: Any
+    came: list[str]
+    went: list[str]
+    at: datetime
+
+
+def newer_signal(told: NewerSignal, frozen: Suggestion, lines: Sequence[ReviewLine]) -> Newer:
+    """Put what an item was weighed to last in words, beside what its review began with."""
+    tone, shape, word = _VERDICTS[told.verdict]
+    if told.verdict == Suggestion.Verdict.REDUCE:
+        word = _("Keep %(kept)d of %(all)d") % {"kept": len(told.kept), "all": len(lines)}
+    came, went = newer_signals.unlike(told.reasons, frozen.reasons), newer_signals.unlike(frozen.reasons, told.reasons)
+    return Newer(tone, shape, word, _words(came), _words(went), told.seen_at)
+
+
+def _words(reasons: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [_WORDS[each["signal"]](each) for each in reasons if each["signal"] in _WORDS]
+
+
+def _replay(told: Suggestion, lines: Sequence[ReviewLine]) -> str:
+    """Say how many of the calls that were counted when the review began the suggested cut would have denied."""
+    if told.verdict not in (Suggestion.Verdict.REDUCE, Suggestion.Verdict.REVOKE):
+        return ""
+    if any(line.calls_window is None for line in lines):
+        return _("What was called cannot be seen: calls go past our gateway.")
+    calls = sum(line.calls_window or 0 for line in lines)
+    if not calls:
+        return _("No call was made in the 90 days before, so none would have been denied.")
+    denied = sum(line.calls_window or 0 for line in lines if line.pk not in told.kept)
+    return _("%(denied)d of %(calls)d calls in the 90 days before would have been denied.") % {
+        "denied": denied,
+        "calls": calls,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """The calls of thirteen weeks as small columns, and in words."""
+
+    path: str
+    label: str
+
+
+def spark(weeks: Sequence[int]) -> Spark:
+    """Draw the calls of the last weeks."""
+    label = _("Calls in each of the last 13 weeks, the oldest first: %(weeks)s") % {"weeks": ", ".join(map(str, weeks))}
+    return Spark(charts.outline(charts.spark(weeks)), label)

@@ -1,0 +1,1 @@
+"""The program that checks an evidence pack without its maker."""

@@ -1,0 +1,267 @@
+"""The tables of what came of a review: what was decided, said and not answered, cuts, exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import batched
+from typing import Final
+
+from django.db.models import QuerySet
+
+from governance.models import (
+    Campaign,
+    NewerSignal,
+    NoAnswer,
+    Remediation,
+    RemovalException,
+    ReviewComment,
+    ReviewDecision,
+    ReviewLine,
+    ReviewQuestion,
+)
+from governance.reviews.items import outcome
+from governance.reviews.newer_signals import newer_signals as newer_signals_actions
+from governance.reviews.remediation import verification
+
+from .tables import Row, Table, utc
+
+
+def _decisions(campaign: Campaign) -> QuerySet[ReviewLine]:
+    lines = ReviewLine.objects.filter(item__campaign=campaign).select_related(
+        "item__agent", "item__system", "tool", "item__current_decision__decided_by"
+    )
+    return lines.order_by("item__number", "grant", "tool__name")
+
+
+def decisions(rows: Iterable[ReviewLine]) -> Iterator[Row]:
+    """Each line of each item under the answers that count: kept, removed, or without an answer.
+
+    The answer shown is the strictest. Whether the line is kept, its limits and its end are what all stages come to.
+    """
+    for some in batched(rows, 500):
+        answers = outcome.of({line.item_id for line in some})
+        for line in some:
+            said, all_ = line.item.current_decision, answers.get(line.item_id, outcome.Together())
+            yield {
+                "item": line.item.number,
+                "agent": line.item.agent_slug,
+                "system": line.item.system_slug,
+                "grant": str(line.grant_id or ""),
+                "tool": line.tool.name,
+                "usage_grade": line.usage_grade,
+                "calls": line.calls_window,
+                "denied": line.denied_window,
+                "outcome": _outcome(line, all_),
+                "limits": all_.limits(line.pk) if all_.keeps(line.pk) else {},
+                **(_said(said) if said else dict.fromkeys(_SAID, "")),
+                "valid_until": utc(all_.valid_until if all_.keeps(line.pk) else None),
+            }
+
+
+def _outcome(line: ReviewLine, answers: outcome.Together) -> str:
+    if not answers.keeps(line.pk):
+        return "removed"
+    return "kept" if line.item.current_decision else line.item.state
+
+
+_SAID: Final = (
+    "decision",
+    "stage",
+    "verb",
+    "reason_code",
+    "comment",
+    "decided_by",
+    "via",
+    "amr",
+    "decided_at",
+    "valid_until",
+    "effective_at",
+    "suggestion",
+    "suggested_by",
+    "bulk_op",
+)
+
+
+def _said(said: ReviewDecision) -> Row:
+    values = (
+        str(said.pk),
+        said.stage,
+        said.verb,
+        said.reason_code,
+        said.comment,
+        said.decided_by.login,
+        said.via,
+        list(said.amr),
+        utc(said.decided_at),
+        utc(said.valid_until),
+        utc(said.effective_at),
+        said.suggestion,
+        said.reco_version,
+        str(said.bulk_op or ""),
+    )
+    return dict(zip(_SAID, values, strict=True))
+
+
+def _history(campaign: Campaign) -> QuerySet[ReviewDecision]:
+    rows = ReviewDecision.objects.filter(item__campaign=campaign)
+    return rows.select_related("item", "decided_by", "taken_back").order_by("decided_at", "pk")
+
+
+def history(rows: Iterable[ReviewDecision]) -> Iterator[Row]:
+    """Every answer ever given, also those that were abstentions, taken back or of an earlier stage."""
+    for said in rows:
+        back = getattr(said, "taken_back", None)
+        yield {
+            "item": said.item.number,
+            **_said(said),
+            "supersedes": str(said.supersedes_id or ""),
+            "counts": said.item.current_decision_id == said.pk,
+            "taken_back": back.kind if back else "",
+            "taken_back_at": utc(back.at if back else None),
+            "taken_back_because": back.reason if back else "",
+        }
+
+
+def _newer(campaign: Campaign) -> QuerySet[NewerSignal]:
+    rows = NewerSignal.objects.filter(item__campaign=campaign)
+    return rows.select_related("item__suggestion").order_by("item__number")
+
+
+def newer_signals(rows: Iterable[NewerSignal]) -> Iterator[Row]:
+    """What was suggested when an item was last weighed while open: information, since answers go by what was frozen."""
+    for row in rows:
+        frozen = row.item.suggestion
+        yield {
+            "item": row.item.number,
+            "item_id": str(row.item_id),
+            "suggestion": frozen.verdict,
+            "suggested_by": frozen.version,
+            "seen_at": utc(row.seen_at),
+            "stands": row.stands,
+            "verdict": row.verdict,
+            "kept_lines": list(row.kept),
+            "score": row.score,
+            "new_reasons": newer_signals_actions.unlike(row.reasons, frozen.reasons),
+            "reasons": row.reasons,
+            "version": row.version,
+        }
+
+
+def _unanswered(campaign: Campaign) -> QuerySet[NoAnswer]:
+    rows = NoAnswer.objects.filter(item__campaign=campaign)
+    return rows.select_related("item", "restored_by").order_by("item__number")
+
+
+def unanswered(rows: Iterable[NoAnswer]) -> Iterator[Row]:
+    """What the deadline did about items that nobody answered."""
+    for row in rows:
+        yield {
+            "item": row.item.number,
+            "item_id": str(row.item_id),
+            "did": row.did,
+            "at": utc(row.at),
+            "grants": [str(grant) for grant in row.grants],
+            "calls_a_day": row.calls_a_day,
+            "revoke_at": utc(row.revoke_at),
+            "revoked_at": utc(row.revoked_at),
+            "restored_at": utc(row.restored_at),
+            "restored_by": row.restored_by.login if row.restored_by else "",
+            "reason": row.reason,
+        }
+
+
+def _remediation(campaign: Campaign) -> QuerySet[Remediation]:
+    rows = Remediation.objects.filter(decision__item__campaign=campaign).select_related("decision__item")
+    return rows.order_by("decision__item__number", "pk")
+
+
+def remediation(rows: Iterable[Remediation]) -> Iterator[Row]:
+    """Each cut, when it worked, when it was proven, and until when a token issued before could still be read."""
+    for row in rows:
+        yield {
+            "item": row.decision.item.number,
+            "decision": str(row.pk),
+            "action": row.action,
+            "state": row.state,
+            "not_before": utc(row.not_before),
+            "due_at": utc(row.due_at),
+            "applied_at": utc(row.applied_at),
+            "verified_at": utc(row.verified_at),
+            "finished_at": utc(row.finished_at),
+            "residual_until": utc(row.residual_until),
+            "attempts": row.attempts,
+            "before": row.before,
+            "untried": verification.untried(row.probe),
+            "probe": row.probe,
+        }
+
+
+def _exceptions(campaign: Campaign) -> QuerySet[RemovalException]:
+    rows = RemovalException.objects.filter(remediation__decision__item__campaign=campaign)
+    return rows.select_related("by", "remediation__decision__item").order_by("made_at", "pk")
+
+
+def exceptions(rows: Iterable[RemovalException]) -> Iterator[Row]:
+    """Each cut that was excepted for a while, with who answers for it and what stands in for it."""
+    for row in rows:
+        yield {
+            "item": row.remediation.decision.item.number,
+            "decision": str(row.remediation_id),
+            "by": row.by.login,
+            "reason": row.reason,
+            "control": row.control,
+            "made_at": utc(row.made_at),
+            "expires_at": utc(row.expires_at),
+            "ended_at": utc(row.ended_at),
+        }
+
+
+def _comments(campaign: Campaign) -> QuerySet[ReviewComment]:
+    rows = ReviewComment.objects.filter(item__campaign=campaign)
+    return rows.select_related("item", "by").order_by("item__number", "at", "pk")
+
+
+def comments(rows: Iterable[ReviewComment]) -> Iterator[Row]:
+    """What was said about each item, which decided nothing."""
+    for said in rows:
+        yield {
+            "item": said.item.number,
+            "comment": str(said.pk),
+            "by": said.by.login,
+            "at": utc(said.at),
+            "text": said.text,
+        }
+
+
+def _questions(campaign: Campaign) -> QuerySet[ReviewQuestion]:
+    rows = ReviewQuestion.objects.filter(item__campaign=campaign)
+    people = ("asked_by", "asked_of", "answered_by")
+    return rows.select_related("item", *people).order_by("item__number", "asked_at", "pk")
+
+
+def questions(rows: Iterable[ReviewQuestion]) -> Iterator[Row]:
+    """What reviewers asked about items before they answered, and what they were told; it decided nothing."""
+    for asked in rows:
+        yield {
+            "item": asked.item.number,
+            "question": str(asked.pk),
+            "asked_by": asked.asked_by.login,
+            "asked_of": asked.asked_of.login,
+            "asked_at": utc(asked.asked_at),
+            "text": asked.text,
+            "answer": asked.answer,
+            "answered_by": asked.told_by.login if asked.told_by else "",
+            "answered_at": utc(asked.answered_at),
+        }
+
+
+TABLES: Final = {
+    "05_comments": Table(_comments, comments, ("by",), "comment:{comment}"),
+    "05_decisions": Table(_decisions, decisions, ("system", "usage_grade", "outcome"), "decision:{decision}"),
+    "05_history": Table(_history, history, ("stage", "verb", "via", "taken_back"), "decision:{decision}"),
+    "05_newer_signals": Table(_newer, newer_signals, ("suggestion", "verdict", "stands")),
+    "05_questions": Table(_questions, questions, ("asked_of",), "question:{question}"),
+    "05_unanswered": Table(_unanswered, unanswered, ("did",), "item:{item_id}"),
+    "06_remediation": Table(_remediation, remediation, ("action", "state"), "decision:{decision}"),
+    "07_exceptions": Table(_exceptions, exceptions, ("by",), "decision:{decision}"),
+}

@@ -1,0 +1,184 @@
+"""What agents, clients, tokens, credentials, entitlements and roles there were at a moment, by the record alone.
+
+Each kind of thing is followed through its events by one function, which keeps what the record tells of it. What is not
+there at that moment (retired, disabled, over) is left out at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+
+from audit import timeline
+from audit.actions import Action
+from audit.models import Event
+from governance import cursors
+from governance.models import Campaign
+
+from . import past_grants
+
+type Things = dict[str, dict[str, Any]]
+"""Of one kind, by key: what a pack says of each too, and what only tells whether it was there, under `_`."""
+type _About = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    actions: tuple[Action, ...]
+    apply: Callable[[Things, Event, _About], None]
+
+
+def as_of(kind: str, moment: datetime) -> dict[str, Things]:
+    """Return what a review of a kind could take in at a moment, by kind of thing and key."""
+    return {name: _there(_FOLLOWED[name], moment) for name in _TAKEN[kind]}
+
+
+@transaction.atomic
+def _there(followed: _Followed, moment: datetime) -> Things:
+    held: Things = {}
+    told = Event.objects.filter(action__in=followed.actions, at__lte=moment).order_by(*timeline.ORDER)
+    for event in cursors.in_parts(told):
+        followed.apply(held, event, past_grants.links(event.about))
+    return {key: said for key, said in held.items() if said["_there"] and not _is_over(said, moment)}
+
+
+def _is_over(said: Mapping[str, Any], moment: datetime) -> bool:
+    return bool(said.get("expires_at")) and past_grants.read(said["expires_at"]) <= moment
+
+
+_STATES: Final[Mapping[str, str]] = {Action.AGENT_ACTIVATED: "active", Action.AGENT_SUSPENDED: "suspended"}
+_OFFICES: Final[Mapping[str, str]] = {
+    Action.AGENT_SPONSOR_CHANGED: "sponsor",
+    Action.AGENT_OWNER_CHANGED: "owner",
+    Action.AGENT_BACKUP_CHANGED: "backup",
+}
+
+
+def _agent(held: Things, event: Event, about: _About) -> None:
+    key, detail = about["agent"][0], event.detail
+    if event.action == Action.AGENT_REGISTERED:
+        said = {name: detail[name] for name in ("purpose", "sponsor", "owner")}
+        first = "staged" if detail.get("staged") else "active"
+        held[key] = {**said, "agent_kind": detail["kind"], "backup": None, "state": first, "_first": first}
+        held[key]["_there"] = True
+    elif key not in held:
+        return
+    elif event.action in _OFFICES:
+        held[key][_OFFICES[event.action]] = detail["to"]
+    elif event.action == Action.AGENT_EDITED:
+        held[key]["purpose"] = detail.get("purpose", {"to": held[key]["purpose"]})["to"]
+    elif event.action == Action.AGENT_RETIRED:
+        held[key]["_there"] = False
+    else:
+        held[key]["state"] = _STATES.get(event.action, held[key]["_first"])  # restored to what it was in use as
+        if event.action == Action.AGENT_ACTIVATED:
+            held[key]["_first"] = "active"
+
+
+def _client(held: Things, event: Event, about: _About) -> None:
+    key, detail = about["client"][0], event.detail
+    if event.action == Action.CLIENT_REGISTERED:
+        agent = about.get("agent", [None])[0]
+        held[key] = {"agent": agent, "auth": detail["auth"], "scopes": detail["api_scopes"], "_there": True}
+    elif key in held:
+        held[key]["_there"] = event.action == Action.CLIENT_ENABLED
+
+
+def _token(held: Things, event: Event, about: _About) -> None:
+    if event.action == Action.RECORD_RESTORED:  # ends every token of a person
+        held.clear()
+        return
+    key, detail = str(event.detail["number"]), event.detail
+    if event.action == Action.API_TOKEN_MADE:
+        said = {name: detail[name] for name in ("label", "expires_at")}
+        held[key] = {**said, "person": about["person"][0], "_there": True}
+    else:
+        held.pop(key, None)
+
+
+def _upstream(held: Things, event: Event, about: _About) -> None:
+    system, detail = about["system"][0], event.detail
+    if event.action in (Action.SECRET_SET, Action.SYSTEM_EDITED):  # one at a time; elsewhere it is forgotten
+        if event.action == Action.SECRET_SET or detail.get("credential_forgotten"):
+            for key in [key for key, said in held.items() if said["system"] == system]:
+                del held[key]
+        if event.action == Action.SECRET_SET:
+            key = f"{system}:{detail['fingerprint']}"
+            held[key] = {"system": system, "sent_as": detail["kind"], "header": detail["header"], "_there": True}
+        return
+    key = f"{system}:{detail['fingerprint']}"
+    if key in held:
+        held[key]["_there"] = event.action == Action.SECRET_GIVEN_BACK
+
+
+def _entitlement(held: Things, event: Event, about: _About) -> None:
+    key, detail = about["entitlement"][0], event.detail
+    if event.action == Action.ENTITLEMENT_MADE:
+        held[key] = {"system": about["system"][0], "_there": True}
+    elif key not in held:
+        return
+    said = held[key]
+    said["_there"] = detail.get("enabled", said["_there"])
+    if "lines" in detail:
+        said["tools"], said["limits"] = sorted(detail["lines"]), dict(detail["lines"])
+    if "added" in detail:
+        said["tools"] = sorted({*said["tools"], *detail["added"]} - {*detail["removed"]})
+    if detail.get("rule") is not None:
+        said.pop("limits", None)  # by a rule, what each starts from follows the tool: the record tells the rule alone
+
+
+def _role(held: Things, event: Event, about: _About) -> None:
+    key = f"{about['person'][0]}:{event.detail['role']}"
+    given = event.action == Action.PERSON_ROLE_ASSIGNED
+    held[key] = {"expires_at": event.detail.get("expires_at"), "_there": given}
+
+
+_FOLLOWED: Final[Mapping[str, _Followed]] = {
+    "agent": _Followed(
+        (
+            Action.AGENT_REGISTERED,
+            Action.AGENT_ACTIVATED,
+            Action.AGENT_SUSPENDED,
+            Action.AGENT_RESTORED,
+            Action.AGENT_RETIRED,
+            Action.AGENT_EDITED,
+            *(Action(action) for action in _OFFICES),
+        ),
+        _agent,
+    ),
+    "client": _Followed(
+        (
+            Action.CLIENT_REGISTERED,
+            Action.CLIENT_ENABLED,
+            Action.CLIENT_DISABLED,
+            Action.CLIENT_CLOSED,
+            Action.CLIENT_DELETED,
+        ),
+        _client,
+    ),
+    "api_token": _Followed((Action.API_TOKEN_MADE, Action.API_TOKEN_REVOKED, Action.RECORD_RESTORED), _token),
+    "upstream_secret": _Followed(
+        (
+            Action.SECRET_SET,
+            Action.SECRET_WITHHELD,
+            Action.SECRET_GIVEN_BACK,
+            Action.SECRET_FORGOTTEN,
+            Action.SYSTEM_EDITED,
+        ),
+        _upstream,
+    ),
+    "entitlement": _Followed((Action.ENTITLEMENT_MADE, Action.ENTITLEMENT_EDITED), _entitlement),
+    "role": _Followed((Action.PERSON_ROLE_ASSIGNED, Action.PERSON_ROLE_REMOVED, Action.PERSON_ROLE_ENDED), _role),
+}
+_TAKEN: Final[Mapping[str, tuple[str, ...]]] = {
+    Campaign.Kind.OWNERSHIP: ("agent",),
+    Campaign.Kind.CREDENTIAL: ("client", "api_token", "upstream_secret"),
+    Campaign.Kind.ENTITLEMENT_DEFINITION: ("entitlement",),
+    Campaign.Kind.CONSOLE_ACCESS: ("role", "api_token"),
+}
+KINDS: Final = frozenset(_TAKEN)
+"""The kinds of reviews that take in other things than grants."""

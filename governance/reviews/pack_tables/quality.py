@@ -1,0 +1,68 @@
+"""The table of how a review was answered, by risk. People are not named: who looks at care looks at all together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Count, F, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
+
+from governance.models import Campaign, ReviewDecision
+from governance.reviews.quality import timings
+
+from .tables import Row, Table
+
+_KEPT, _CUT = Q(verb="certify"), Q(verb__in=["reduce", "revoke"])
+_AGAINST: Final = (_KEPT & Q(suggestion__in=["revoke", "reduce"])) | (_CUT & Q(suggestion="keep"))
+_TIMED: Final = timings.COUNTS & Q(dwell_ms__isnull=False)
+_BY_ANSWER, _TOGETHER, _FORGOTTEN = "by answer", "put together after thirteen months", "forgotten after thirteen months"
+
+
+def _quality(campaign: Campaign) -> QuerySet[Any, Any]:
+    rows = ReviewDecision.objects.filter(item__campaign=campaign)
+    unseen = Q(bulk_op__isnull=False) & ~Q(evidence_opened=True)
+    counted = rows.order_by("item__risk").values(risk=F("item__risk"), campaign=F("item__campaign"))
+    return counted.annotate(
+        answers=Count("pk"),
+        kept=Count("pk", filter=_KEPT),
+        cut=Count("pk", filter=_CUT),
+        could_not_judge=Count("pk", filter=Q(verb="abstain")),
+        answers_taken_back=Count("pk", filter=Q(taken_back__isnull=False)),
+        in_bulk=Count("pk", filter=Q(bulk_op__isnull=False)),
+        in_bulk_unseen=Count("pk", filter=unseen),
+        evidence_opened=Count("pk", filter=Q(evidence_opened=True)),
+        against_suggestion=Count("pk", filter=_AGAINST),
+        kept_against_suggestion_without_comment=Count("pk", filter=_AGAINST & _KEPT & Q(comment="")),
+        after_due=Count("pk", filter=Q(decided_at__gt=F("item__campaign__due_at"))),
+        timed=Count("pk", filter=_TIMED),
+        fast=Count("pk", filter=_TIMED & timings.hasty()),
+        median_ms=Coalesce(timings.Median("dwell_ms", filter=_TIMED), Value(0.0)),
+    )
+
+
+def quality(rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
+    """How the answers to items of each risk were given; `timed` is how many that count say how long they took.
+
+    `timing` says whether each answer still does, or all were put together after thirteen months; then a risk that too
+    few people answered has none.
+    """
+    for row in rows:
+        told = {name: value for name, value in row.items() if name != "campaign"}
+        told["median_ms"] = round(told["median_ms"])
+        yield {**told, **_timing(row["campaign"], row["risk"]), "fast_below_ms": timings.FAST_MS.get(row["risk"], 0)}
+
+
+def _timing(campaign: UUID, risk: str) -> Row:
+    """Return what stands in the place of times that were put together."""
+    together = timings.together_of(campaign)
+    if together is None:
+        return {"timing": _BY_ANSWER}
+    row = together.rows.get(risk)
+    if row is None:
+        return {"timed": "", "fast": "", "median_ms": "", "timing": _FORGOTTEN}
+    return {"timed": row.timed, "fast": row.fast, "median_ms": round(row.median_ms), "timing": _TOGETHER}
+
+
+TABLES: Final = {"09_quality": Table(_quality, quality, ("risk",))}

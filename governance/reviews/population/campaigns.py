@@ -1,0 +1,146 @@
+"""What the life of a campaign begins with: a draft. `launching` stages and begins it, then `pausing`, `closing`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import chain, clock, log
+from audit.actions import Action
+from entitlements.errors import NotFound
+from entitlements.models import Person
+from governance.deciders import review_rules
+from governance.models import Assignment, Campaign, CampaignTemplate, ReviewItem
+from governance.reviews.items.errors import BadManner, DueTooLate, DueTooSoon, NameTaken
+from governance.reviews.reviewers import fallback
+
+from . import other_things, scopes
+
+_CARRYING: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
+"""The kinds of which answers may be carried forward; the others ask everything each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a campaign that a person makes goes about it: its kind, and for how many days an answer may be carried on.
+
+    SOX lets no answer be carried; for PCI DSS one may be half a year old. `strategies` says by risk who answers.
+    `fallback_group` and then the owner, where she `asks_owner`, are asked where the chain of the kind finds nobody.
+    """
+
+    kind: str = Campaign.Kind.AGENT_OWNER
+    mode: str = Campaign.Mode.FULL
+    framework: str = Campaign.Framework.NONE
+    carry_days: int = 0
+    strategies: Mapping[str, str] = field(default_factory=dict)
+    fallback_group: str = ""
+    asks_owner: bool = False
+
+    @classmethod
+    def of(cls, held: Campaign | CampaignTemplate) -> Self:
+        """Return how a campaign, or what a template makes, goes about it."""
+        group = held.fallback_group.slug if held.fallback_group else ""
+        return cls(held.kind, held.mode, held.framework, held.carry_days, held.strategies, group, held.asks_owner)
+
+    def columns(self) -> dict[str, Any]:
+        """Return it as a campaign or a template holds it. Raises FallbackUnfit."""
+        return {**asdict(self), "fallback_group": fallback.fit(self.fallback_group)}
+
+    def check(self) -> None:
+        """Raise BadManner for what no campaign can be, FallbackUnfit for a group that cannot be asked."""
+        most = {Campaign.Framework.NONE: 366, Campaign.Framework.PCI: 183, Campaign.Framework.SOX: 0}
+        known = self.kind in Campaign.Kind and self.mode in Campaign.Mode and self.framework in Campaign.Framework
+        longest = most[Campaign.Framework(self.framework)] if known else 0
+        delta = self.kind in _CARRYING and 0 < self.carry_days <= longest
+        fits = delta if self.mode == Campaign.Mode.DELTA else self.carry_days == 0
+        if not known or not fits:
+            raise BadManner(carry_days_at_most=longest)
+        if not review_rules.may_choose(self.strategies):
+            raise BadManner(field="strategies")
+        fallback.fit(self.fallback_group)
+
+
+FULL: Final = Manner()
+LONGEST: Final = timedelta(days=366)
+"""How long before its due date a campaign is made at most."""
+
+
+def about(campaign: Campaign) -> list[str]:
+    """Return the links by which the record of a campaign is found again."""
+    return [f"campaign:{campaign.slug}", f"person:{campaign.owner.login}"]
+
+
+@transaction.atomic
+def make(
+    slug: str,
+    *,
+    name: str,
+    due_at: datetime,
+    scope: Mapping[str, Any] | None = None,
+    manner: Manner = FULL,
+    by: Person,
+    reason: str = "",
+) -> Campaign:
+    """Draft a campaign over all access in force, or what a scope takes in (`scoping`).
+
+    Raises NameTaken, BadScope, BadManner, FallbackUnfit, DueTooSoon, DueTooLate.
+    """
+    now = clock.now()
+    if due_at <= now:
+        raise DueTooSoon
+    if due_at > now + LONGEST:
+        raise DueTooLate
+    checked = scopes.check(scope or {})
+    manner.check()
+    other_things.check(checked, manner.kind)
+    try:
+        with transaction.atomic():
+            campaign = Campaign.objects.create(
+                slug=slug,
+                name=name,
+                **{**manner.columns(), "strategies": review_rules.strategies(manner.strategies)},
+                owner=by,
+                scope=checked,
+                scope_sha256=hashlib.sha256(chain.canonical(checked)).hexdigest(),
+                due_at=due_at,
+                created_at=now,
+            )
+    except IntegrityError as error:
+        raise NameTaken from error
+    log.record(
+        Action.CAMPAIGN_MADE,
+        about=about(campaign),
+        by=by.principal,
+        reason=reason,
+        detail={"name": name, **asdict(Manner.of(campaign)), "scope": checked, "due_at": due_at.isoformat()},
+    )
+    return campaign
+
+
+def locked(campaign_id: UUID) -> Campaign:
+    """Hold a campaign alone. Raises NotFound."""
+    campaign = Campaign.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=campaign_id).first()
+    if campaign is None:
+        raise NotFound
+    return campaign
+
+
+def save(campaign: Campaign, **fields: object) -> None:
+    """Save these fields of a campaign that is held alone."""
+    for name, value in fields.items():
+        setattr(campaign, name, value)
+    campaign.version += 1
+    campaign.save(update_fields=[*fields, "version"])
+
+
+def unresolved(campaign: Campaign) -> int:
+    """Count the items that wait for a reviewer to be named."""
+    return Assignment.objects.filter(
+        item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=None
+    ).count()

@@ -1,0 +1,254 @@
+"""What a campaign looks at, as a small typed language: conditions over a list of fields, never free SQL.
+
+A scope is an object, each part optional: `systems` and `agents` by slug, `where` a condition, `exclude` a list of
+conditions with a reason. A condition is {"field": ..., "op": ..., "value": ...}, or {"and": [...]}, {"or": [...]},
+{"not": {...}}. A condition on `tool.*` or `person` holds for a grant of which some tool or person fits. It is read anew
+whenever a campaign begins; what is excluded stays in the population, with its reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from entitlements.models import Agent, Grant, GrantLine, GrantSubject, System
+from entitlements.words import Risk
+from governance.models import Campaign
+from governance.reviews.items.errors import BadScope
+from governance.reviews.usage import usage
+
+from . import open_findings
+
+_DEEPEST, _MOST_CONDITIONS, _MOST_VALUES, _LONGEST, _LARGEST = 6, 50, 200, 200, 1_000_000
+_TEXT: Final = frozenset({"eq", "in", "isnull"})
+_NUMBER: Final = frozenset({"eq", "gte", "lte"})
+_SOME: Final = frozenset({"has", "eq", "in"})
+_RANKED: Final = frozenset({"has", "eq", "in", "gte", "lte"})
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PRIVILEGED: Final = {"field": "tool.risk", "op": "gte", "value": "high"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: the column it reads, the operators it knows, and whether some tool or person of a grant has it."""
+
+    column: str
+    ops: frozenset[str]
+    of: str = "grant"
+
+
+FIELDS: Final[Mapping[str, Field]] = {
+    "agent.slug": Field("agent__slug", _TEXT),
+    "agent.kind": Field("agent__kind", _TEXT),
+    "agent.status": Field("agent__status", _TEXT),
+    "agent.sponsor": Field("agent__sponsor__login", _TEXT),
+    "agent.owner": Field("agent__owner__login", _TEXT),
+    "system.slug": Field("entitlement__system__slug", _TEXT),
+    "system.kind": Field("entitlement__system__kind", _TEXT),
+    "system.owner": Field("entitlement__system__owner__login", _TEXT),
+    "entitlement.scope": Field("entitlement__scope", _TEXT),
+    "grant.id": Field("pk", frozenset({"eq", "in"}), "grant_id"),
+    "grant.state": Field("state", _TEXT),
+    "grant.age_days": Field("starts_at", _NUMBER, "age"),
+    "grant.expires_in_days": Field("expires_at", _NUMBER, "rest"),
+    "grant.calls_90d": Field("calls", _NUMBER, "calls"),
+    "tool.name": Field("tool__name", _SOME, "tool"),
+    "tool.action": Field("tool__action", _SOME, "tool"),
+    "tool.data_class": Field("tool__data_class", _SOME, "tool"),
+    "tool.state": Field("tool__state", _SOME, "tool"),
+    "tool.risk": Field("tool__risk", _RANKED, "tool"),
+    "person": Field("person__login", _SOME, "person"),
+}
+_SIGNS: Final = {"eq": "=", "gte": ">=", "lte": "<="}
+_CALLED: Final = f"""
+WITH RECURSIVE chain AS ({
+    usage.chain(
+        "SELECT id, starts_at, request_id FROM entitlements_grant WHERE ended_at IS NULL OR ended_at > %s::timestamptz"
+    )
+}) SELECT c.grant_id FROM chain c LEFT JOIN governance_usageday u ON u.grant_id = c.member AND u.day >= %s
+GROUP BY 1 HAVING coalesce(sum(u.calls), 0) {{op}} %s
+"""  # noqa: S608 - made of constants
+"""The grants with so many calls, those under what they renew included."""
+OF_ACCESS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
+"""The kinds of campaigns that take in access by its terms alone, which stay known once it has ended."""
+_NAMED: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
+
+
+def check(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a scope as it is stored. Raises BadScope, which names the part that is wrong."""
+    checked: dict[str, Any] = {}
+    for part, said in scope.items():
+        if part in _NAMED:
+            checked[part] = _names(part, said)
+        elif part == "where":
+            checked[part] = _condition(said)
+        elif part == "exclude" and isinstance(said, list) and len(said) <= _MOST_CONDITIONS:
+            checked[part] = [_exclusion(each) for each in said]
+        else:
+            raise BadScope(field=str(part)[:64])
+    return checked
+
+
+def _names(part: str, said: object) -> list[str]:
+    if not isinstance(said, list) or not all(isinstance(name, str) for name in said):
+        raise BadScope(field=part)
+    known = set(_NAMED[part]().filter(slug__in=said).values_list("slug", flat=True))
+    if not said or known != set(said):
+        raise BadScope(field=part, unknown=sorted(set(said) - known)[:20])
+    return sorted(known)
+
+
+def _exclusion(said: object) -> dict[str, Any]:
+    if not isinstance(said, dict) or set(said) != {"where", "reason"}:
+        raise BadScope(field="exclude")
+    reason = said["reason"]
+    if not isinstance(reason, str) or not reason.strip() or len(reason) > _LONGEST:
+        raise BadScope(field="exclude.reason")
+    return {"where": _condition(said["where"]), "reason": reason.strip()}
+
+
+def _condition(said: object) -> dict[str, Any]:
+    left = [_MOST_CONDITIONS]
+    return _read(said, 0, left)
+
+
+def _read(said: object, depth: int, left: list[int]) -> dict[str, Any]:
+    left[0] -= 1
+    if not isinstance(said, dict) or depth > _DEEPEST or left[0] < 0:
+        raise BadScope(field="where")
+    match said:
+        case {"and": list() as parts, **rest} if parts and not rest:
+            return {"and": [_read(part, depth + 1, left) for part in parts]}
+        case {"or": list() as parts, **rest} if parts and not rest:
+            return {"or": [_read(part, depth + 1, left) for part in parts]}
+        case {"not": part, **rest} if not rest:
+            return {"not": _read(part, depth + 1, left)}
+        case {"field": str() as name, "op": str() as op, "value": value, **rest} if not rest and name in FIELDS:
+            _check_value(name, op, value)
+            return {"field": name, "op": op, "value": value}
+    raise BadScope(field=str(said.get("field", "where"))[:64])
+
+
+def _check_value(name: str, op: str, value: object) -> None:
+    """Raise BadScope unless the field knows the operator and the value is of its type."""
+    field = FIELDS[name]
+    values = value if op == "in" and isinstance(value, list) else [value]
+    if field.ops == _NUMBER:
+        fits = type(value) is int and 0 <= value <= _LARGEST
+    elif op == "isnull":
+        fits = isinstance(value, bool)
+    elif (op == "in") != isinstance(value, list):
+        fits = False
+    else:
+        fits = 0 < len(values) <= _MOST_VALUES and all(
+            isinstance(each, str) and 0 < len(each) <= _LONGEST for each in values
+        )
+        if field.of == "grant_id":
+            fits = fits and all(_UUID.fullmatch(str(each)) for each in values)
+        if name == "tool.risk":
+            fits = fits and all(each in set(Risk) for each in values)
+    if op not in field.ops or not fits:
+        raise BadScope(field=name, op=op[:16])
+
+
+def matching(scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Grant]:
+    """Return the grants in force that a checked scope takes in, what it excludes included."""
+    return _within(Grant.objects.filter(ended_at=None, expires_at__gt=now), scope, kind, now)
+
+
+def over(campaign: Campaign, told: Collection[UUID] | None = None) -> QuerySet[Grant]:
+    """Return the grants that a campaign of access would have taken in, had they not ended within the window before.
+
+    With `told` those are meant whatever their rows say of their end: the record named them.
+    """
+    taken = campaign.snapshot_at
+    if taken is None or campaign.kind not in OF_ACCESS:
+        return Grant.objects.none()
+    rows = Grant.objects.filter(ended_at__gt=taken - usage.WINDOW, ended_at__lte=taken)
+    rows = rows if told is None else Grant.objects.filter(pk__in=told)
+    return _within(rows, campaign.scope, campaign.kind, taken)
+
+
+def _within(rows: QuerySet[Grant], scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Grant]:
+    if scope.get("systems"):
+        rows = rows.filter(entitlement__system__slug__in=scope["systems"])
+    if scope.get("agents"):
+        rows = rows.filter(agent__slug__in=scope["agents"])
+    if scope.get("where"):
+        rows = rows.filter(compiled(scope["where"], now))
+    if kind == Campaign.Kind.PRIVILEGED_TOOLS:
+        rows = rows.filter(compiled(PRIVILEGED, now))
+    if kind == Campaign.Kind.FINDINGS:
+        rows = rows.filter(open_findings.open_findings())
+    return rows
+
+
+def compiled(said: Mapping[str, Any], now: datetime, *, turned: bool = False) -> Q:
+    """Turn a checked condition, or its contrary (`turned`), into one over grants.
+
+    What is not known fits neither: of calls that go past our gateway neither a number is true nor its contrary.
+    """
+    if "not" in said:
+        return compiled(said["not"], now, turned=not turned)
+    if "and" in said or "or" in said:
+        parts = [compiled(part, now, turned=turned) for part in said.get("and", said.get("or"))]
+        joined = parts[0]
+        for part in parts[1:]:
+            joined = joined & part if ("and" in said) is not turned else joined | part
+        return joined
+    field = FIELDS[said["field"]]
+    condition = _one(field, said["op"], said["value"], now)
+    condition = ~condition if turned else condition
+    return condition & _is_seen() if field.of == "calls" else condition
+
+
+def _is_seen() -> Q:
+    """Name the grants of which each call passes our gateway."""
+    past = GrantLine.objects.filter(grant=OuterRef("pk")).exclude(tool__system__kind__in=usage.GATEWAY)
+    return ~Q(Exists(past))
+
+
+def _one(field: Field, op: str, value: Any, now: datetime) -> Q:  # noqa: ANN401 - checked by `_check_value`
+    if field.of == "age":
+        return _days(field.column, op, now - timedelta(days=value), turned=True)
+    if field.of == "rest":
+        return _days(field.column, op, now + timedelta(days=value), turned=False)
+    if field.of == "calls":
+        since = now - usage.WINDOW
+        return Q(pk__in=RawSQL(_CALLED.format(op=_SIGNS[op]), [since, since.date(), value]))  # noqa: S611 - constants
+    if field.of == "tool":
+        return Q(Exists(GrantLine.objects.filter(_lookup(field.column, op, value), grant=OuterRef("pk"))))
+    if field.of == "person":
+        named = _lookup("person__login", op, value) | _lookup("group__slug", op, value)
+        return Q(Exists(GrantSubject.objects.filter(named, grant=OuterRef("pk"))))
+    return _lookup(field.column, op, value)
+
+
+def _lookup(column: str, op: str, value: Any) -> Q:  # noqa: ANN401 - as above
+    if op in ("gte", "lte"):  # risks alone are ranked
+        bound = Risk(value).rank
+        fitting = [risk.value for risk in Risk if (risk.rank >= bound if op == "gte" else risk.rank <= bound)]
+        return Q(**{f"{column}__in": fitting})
+    return Q(**{f"{column}__{ {'eq': 'exact', 'has': 'exact'}.get(op, op) }": value})
+
+
+def _days(column: str, op: str, bound: datetime, *, turned: bool) -> Q:
+    """Compare a time with a bound; an age grows as its beginning moves back, so its comparison is turned round."""
+    if op == "eq":
+        return Q(**{f"{column}__gt": bound - timedelta(days=1), f"{column}__lte": bound})
+    return Q(**{f"{column}__{('lte' if op == 'gte' else 'gte') if turned else op}": bound})
+
+
+def as_sql(rows: QuerySet[Any], prefix: str) -> tuple[str, dict[str, Any]]:
+    """Return the statement that selects the ids of some rows, with named parameters that begin with `prefix`."""
+    sql, values = rows.order_by().values("pk").query.sql_with_params()
+    names = iter(range(len(values)))
+    named = re.sub(r"%(%|s)", lambda found: "%%" if found[1] == "%" else f"%({prefix}{next(names)})s", sql)
+    return named, {f"{prefix}{number}": value for number, value in enumerate(values)}

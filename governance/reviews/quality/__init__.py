@@ -1,0 +1,1 @@
+"""How well reviews are answered: care, timings, measures, comparison of two reviews."""

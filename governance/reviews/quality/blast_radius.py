@@ -1,0 +1,73 @@
+"""What a review did to how far each agent reaches: the blast radius of what was reviewed of it, before and after."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Count, Q, QuerySet
+
+from entitlements.models import Grant
+from governance import blast, outlook
+from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
+from governance.reviews.items import validity
+
+MOST_AGENTS: Final = 30
+"""How many agents are told of: those of which most was cut; how many more there are is said beside it."""
+_BY_ANSWER: Final = Q(current_decision__verb__in=["reduce", "revoke"])
+_BY_SILENCE: Final = Q(no_answer__did=NoAnswer.Did.SUSPENDED, no_answer__restored_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The blast radius of what was reviewed of one agent, before and after."""
+
+    name: str
+    slug: str
+    before: int
+    after: int
+
+
+def changes(campaign: Campaign) -> tuple[list[Change], int]:
+    """Set what the reviewed access of each agent weighed against what is left of it; nothing before a cut.
+
+    The largest change comes first, and beside it how many agents are not told of. What ended meanwhile or was left out
+    is on neither side. Fixed in statements, whatever the campaign's size.
+    """
+    items = ReviewItem.objects.filter(campaign=campaign, subject_kind=ReviewItem.Subject.ACCESS)
+    items = items.exclude(state__in=[ReviewItem.State.EXCLUDED, ReviewItem.State.SUPERSEDED])
+    cut = items.filter(pk__in=_cut(campaign))
+    agents = list(cut.order_by().values("agent").annotate(n=Count("pk")).order_by("-n", "agent")[: MOST_AGENTS + 1])
+    if not agents:
+        return [], 0
+    hidden = cut.values("agent").distinct().count() - MOST_AGENTS if len(agents) > MOST_AGENTS else 0
+    rows = _changes(items.filter(agent__in=[row["agent"] for row in agents[:MOST_AGENTS]]))
+    return sorted(rows, key=lambda row: (row.after - row.before, -row.before, row.name)), hidden
+
+
+def _cut(campaign: Campaign) -> QuerySet[ReviewItem, Any]:
+    """Select what was cut by an answer, or for want of one: each sought from what did it, which is the lesser part."""
+    items = ReviewItem.objects.filter(campaign=campaign).order_by().values("pk")
+    return items.filter(_BY_ANSWER).union(items.filter(_BY_SILENCE))
+
+
+def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
+    left = validity.lines_left(items.values_list("pk", flat=True))
+    gone = set(
+        items.filter(_BY_ANSWER | _BY_SILENCE).exclude(current_decision__verb="reduce").values_list("pk", flat=True)
+    )
+    people = outlook.people_acted_for(
+        Grant.objects.filter(pk__in=ReviewLine.objects.filter(item__in=items).values("grant"))
+    )
+    named = ("item__agent__name", "item__agent__slug", "item__agent__kind", "tool__action", "tool__data_class")
+    before, after = defaultdict[tuple[str, str], list[float]](list), defaultdict[tuple[str, str], list[float]](list)
+    for line, item, grant, name, slug, kind, action, data in ReviewLine.objects.filter(item__in=items).values_list(
+        "pk", "item", "grant", *named
+    ):
+        weighs = outlook.weight(action, data, people.get(grant, 0), kind=kind)
+        before[name, slug].append(weighs)
+        if item not in gone and line in left[item]:
+            after[name, slug].append(weighs)
+    scores = {agent: (blast.score(weights), blast.score(after[agent])) for agent, weights in before.items()}
+    return [Change(*agent, was, now) for agent, (was, now) in scores.items()]

@@ -1,0 +1,1 @@
+"""Remediation: decisions carried out, verified, or excepted."""

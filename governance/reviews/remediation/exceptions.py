@@ -1,0 +1,93 @@
+"""A cut that cannot be proven: tried again by hand, or excepted until a day by a second person who answers for that."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements.errors import NotFound, ReasonRequired
+from entitlements.models import Person
+from governance.deciders import review_rules
+from governance.models import Remediation, RemovalException
+from governance.reviews.items import best_effort, item_links
+from governance.reviews.items.errors import ConflictOfInterest, ExceptionTooLong, NotFailed
+from governance.reviews.reviewers import assignment, item_people
+
+
+@transaction.atomic
+def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, reason: str) -> RemovalException:
+    """Let a cut that failed stand open until a day; `control` says what keeps the risk down meanwhile.
+
+    Raises ReasonRequired, NotFound, NotFailed, ExceptionTooLong, ConflictOfInterest for whoever decided the cut
+    or may not judge the item.
+    """
+    if not reason.strip() or not control.strip():
+        raise ReasonRequired
+    remediation = _held(decision_id)
+    if remediation.state != Remediation.State.FAILED:
+        raise NotFailed
+    item = remediation.decision.item_id
+    why = assignment.against(by, dict(item_people.of_items([item], review_rules.SECOND))[item])
+    if why is not None:
+        raise ConflictOfInterest(who=by.login, why=why.value)
+    now = clock.now()
+    if not now < expires_at <= now + RemovalException.LONGEST:
+        raise ExceptionTooLong
+    try:
+        with transaction.atomic():
+            made = RemovalException.objects.create(
+                remediation=remediation, by=by, reason=reason, control=control, made_at=now, expires_at=expires_at
+            )
+    except IntegrityError as error:
+        raise ConflictOfInterest(who=by.login) from error
+    remediation.state = Remediation.State.EXCEPTED
+    remediation.save(update_fields=["state"])
+    detail = {"control": control, "expires_at": expires_at.isoformat()}
+    log.record(Action.REMOVAL_EXCEPTED, about=_about(remediation), by=by.principal, reason=reason, detail=detail)
+    return made
+
+
+def end_due() -> int:
+    """End the exceptions whose day has come: their cuts are due to be proven again. Returns how many."""
+    due = RemovalException.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at", "pk")
+    return len(best_effort.each(list(due.values_list("remediation", flat=True)[:500]), _end))
+
+
+@transaction.atomic
+def _end(decision_id: UUID) -> None:
+    remediation = _held(decision_id)
+    if not _stop(remediation, by=SYSTEM, reason="The time of the exception is over."):
+        return  # somebody else was quicker
+    if remediation.state == Remediation.State.EXCEPTED:
+        remediation.state, remediation.not_before = Remediation.State.FAILED, clock.now()
+        remediation.save(update_fields=["state", "not_before"])
+
+
+def end_with(remediation: Remediation, *, by: Principal) -> None:
+    """End the exception of a cut that was taken back, within the caller's transaction: nothing is left to except."""
+    _stop(remediation, by=by, reason="The removal was taken back.")
+
+
+def _stop(remediation: Remediation, *, by: Principal, reason: str) -> bool:
+    standing = RemovalException.objects.filter(remediation=remediation, ended_at=None)
+    if not standing.update(ended_at=clock.now()):
+        return False
+    log.record(Action.REMOVAL_EXCEPTION_ENDED, about=_about(remediation), by=by, reason=reason)
+    return True
+
+
+def _held(decision_id: UUID) -> Remediation:
+    rows = Remediation.objects.select_for_update(of=("self",)).select_related("decision__item__campaign")
+    found = rows.select_related("decision__item__agent", "decision__item__system").filter(pk=decision_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _about(remediation: Remediation) -> list[str]:
+    return [*item_links.about(remediation.decision.item), f"decision:{remediation.decision_id}"]

@@ -1,0 +1,319 @@
+"""Cuts: they work in the transaction of the decision, are proven at once, and become final after the time to recall.
+
+A removal of a later day waits for it, also while its campaign is closing, and is final then.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max, Q
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import grantbatches, grants, locks
+from entitlements.errors import NotFound
+from entitlements.locks import Lock
+from entitlements.models import Grant, IssuedToken
+from governance.deciders.review_rules import RECALL, Verb
+from governance.models import Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews.items import holds as holds_actions
+from governance.reviews.items import item_links
+from governance.reviews.kinds import subjects
+
+from . import one_person, verification
+
+WITHIN: Final = timedelta(days=3)
+"""How soon a cut has to be proven; it is a matter of milliseconds unless something is broken."""
+_AGAIN: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
+_STATE = Remediation.State
+
+
+def grants_of(items: Iterable[UUID]) -> dict[UUID, list[UUID]]:
+    """Return the grants of each item."""
+    found: dict[UUID, list[UUID]] = defaultdict(list)
+    rows = PopulationRow.objects.filter(item__in=list(items), grant__isnull=False).order_by("seq")
+    for item, grant in rows.values_list("item_id", "grant_id"):
+        if grant is not None:
+            found[item].append(grant)
+    return found
+
+
+def cuts(decision: ReviewDecision) -> bool:
+    """Whether a decision takes anything away."""
+    return decision.verb in (Verb.REVOKE, Verb.REDUCE) or decision.valid_until is not None
+
+
+def queue_and_apply(decisions: Sequence[ReviewDecision]) -> None:
+    """Queue what each decision takes away and let it work, unless it is of a later day, in the caller's transaction."""
+    if not decisions:
+        return
+    now = clock.now()
+    queued = [
+        Remediation(
+            decision=each,
+            action=each.verb if each.verb != Verb.CERTIFY else "time_box",
+            not_before=each.effective_at or (now if each.verb != Verb.CERTIFY else now + RECALL),
+            due_at=(each.effective_at or now) + WITHIN,
+            final_at=each.effective_at or (now + RECALL if _can_be_undone(each) else None),
+        )
+        for each in decisions
+    ]
+    Remediation.objects.bulk_create(queued)
+    working = [each for each in queued if each.decision.effective_at is None]
+    held = grants_of(each.decision.item_id for each in working)
+    locks.exclusive(*((Lock.GRANT, grant) for of_item in held.values() for grant in of_item))
+    for remediation in working:
+        _apply(remediation, held[remediation.decision.item_id])
+
+
+def _can_be_undone(decision: ReviewDecision) -> bool:
+    kind = subjects.of(decision.item)
+    return kind is None or kind.undo is not None
+
+
+def _apply(remediation: Remediation, held: Sequence[UUID]) -> None:
+    """Let a cut work, so that it can be undone: a removal suspends, a reduction narrows. Twice cuts nothing twice."""
+    kind = subjects.of(remediation.decision.item)
+    if kind is None:
+        _cut_grants(remediation, held)
+    else:
+        remediation.before = kind.cut(remediation.decision.item, _meant(remediation))
+    remediation.state, remediation.applied_at = _STATE.APPLIED, clock.now()
+    remediation.save(update_fields=["state", "applied_at", "residual_until", "before"])
+
+
+def _meant(remediation: Remediation) -> subjects.Cut:
+    return verification.meant(remediation.decision, _said(remediation))
+
+
+def _cut_grants(remediation: Remediation, held: Sequence[UUID]) -> None:
+    decision, said = remediation.decision, _said(remediation)
+    by = decision.decided_by.principal
+    last = IssuedToken.objects.filter(draws_on__grant__in=held, revoked_at=None, expires_at__gt=clock.now())
+    if decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
+        last = last.filter(person=decision.item.holder)
+    remediation.residual_until = last.aggregate(last=Max("expires_at"))["last"]
+    keep = _keep(decision) if decision.verb == Verb.REDUCE else {}
+    for grant in Grant.objects.filter(pk__in=held, ended_at=None).prefetch_related("lines__tool").order_by("pk"):
+        left = _narrowed(grant, keep.get(grant.pk, {}))
+        if decision.verb == Verb.CERTIFY or (left == _lines(grant) and decision.verb == Verb.REDUCE):
+            continue
+        if left:
+            remediation.before[str(grant.pk)] = grants.reduce(grant.pk, left, by=by, reason=said)
+        else:
+            remediation.before[str(grant.pk)] = stop(decision.item, grant, by=by, reason=said)
+
+
+def stop(item: ReviewItem, grant: Grant, *, by: Principal, reason: str) -> dict[str, Any]:
+    """Stop a grant for whom an item is about, and say what was before: for all, or for one of the people it serves."""
+    if item.subject_kind == ReviewItem.Subject.DELEGATION:
+        return one_person.take_off(item, grant, by=by, reason=reason)
+    if grant.state != Grant.State.ACTIVE:
+        return {holds_actions.SUSPENDED: False}
+    grants.suspend(grant.pk, by=by, reason=reason)
+    return {holds_actions.SUSPENDED: True, "version": grant.version + 1}
+
+
+def stop_all(
+    items: Iterable[ReviewItem], held: Mapping[UUID, Sequence[UUID]], *, by: Principal, reason: str
+) -> dict[UUID, dict[str, Any]]:
+    """Stop the grants of many items, as `stop` does for one; says of each item what was before.
+
+    What serves an item's people alone stops by one statement, the rest grant by grant.
+    """
+    items = list(items)
+    of_all = [pk for item in items if item.subject_kind == ReviewItem.Subject.ACCESS for pk in held.get(item.pk, ())]
+    locks.exclusive(*((Lock.GRANT, grant) for grants_ in held.values() for grant in grants_))
+    versions = grantbatches.suspend_all(of_all, by=by, reason=reason)
+    before: dict[UUID, dict[str, Any]] = {}
+    for item in items:
+        if item.subject_kind == ReviewItem.Subject.ACCESS:
+            before[item.pk] = {
+                str(pk): {holds_actions.SUSPENDED: True, "version": versions[pk]}
+                if pk in versions
+                else {holds_actions.SUSPENDED: False}
+                for pk in held.get(item.pk, ())
+            }
+        else:
+            rows = Grant.objects.filter(pk__in=held.get(item.pk, ()), ended_at=None).order_by("pk")
+            before[item.pk] = {str(grant.pk): stop(item, grant, by=by, reason=reason) for grant in rows}
+    return before
+
+
+def _said(remediation: Remediation) -> str:
+    decision = remediation.decision
+    word = {"revoke": "Removed", "reduce": "Reduced"}.get(decision.verb, "Shortened")
+    said = f"{word} in the review {decision.item.campaign.slug}: {decision.reason_code}. {decision.comment}"
+    return said.strip()[:500]
+
+
+def _keep(decision: ReviewDecision) -> dict[UUID, dict[str, dict[str, Any] | None]]:
+    """Return what a reduction keeps of each grant: tools, with tighter limits where it has some."""
+    kept: dict[UUID, dict[str, dict[str, Any] | None]] = defaultdict(dict)
+    for line in ReviewLine.objects.filter(pk__in=decision.kept_lines).select_related("tool"):
+        if line.grant_id:
+            kept[line.grant_id][line.tool.name] = decision.limits.get(str(line.pk))
+    return kept
+
+
+def _lines(grant: Grant) -> dict[str, dict[str, Any]]:
+    return {line.tool.name: line.limits for line in grant.lines.all()}
+
+
+def _narrowed(grant: Grant, keep: Mapping[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    """Return which lines of a grant stay: what it has now and what is kept, whichever is less."""
+    return {
+        name: caps if keep[name] is None else keep[name] or {} for name, caps in _lines(grant).items() if name in keep
+    }
+
+
+def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[str, tuple[int, int]]) -> list[str]:
+    """Put back what a cut took away that is not final yet, within the caller's transaction.
+
+    Whoever took it away puts it back by recalling the answer, which the product carries out. Raises what the verbs on
+    grants raise; a grant that ended meanwhile stays ended, and one that somebody else or another review stopped too
+    stays stopped: those are returned, or the key of what is no grant. `under` says of each grant on which version the
+    cut above this one was made, and which it has now that that one is undone; it grows.
+    """
+    remediation.state = _STATE.WITHDRAWN
+    remediation.save(update_fields=["state"])  # first: from here on the cut stands in nobody's way
+    if (kind := subjects.of(remediation.decision.item)) is not None:
+        made_by = remediation.decision.decided_by.principal
+        cut = subjects.Cut(by, reason, undoes=made_by)
+        is_back = kind.undo is not None and kind.undo(remediation.decision.item, remediation.before, cut)
+        return [] if is_back else [remediation.decision.item.subject_key]
+    own, left = {str(remediation.decision.decided_by.principal)}, []
+    still = {
+        str(pk) for pk in Grant.objects.filter(pk__in=remediation.before, ended_at=None).values_list("pk", flat=True)
+    }
+    for grant, before in remediation.before.items():
+        if grant not in still:
+            continue
+        if remediation.decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
+            if not one_person.put_back(remediation.decision.item, UUID(grant), own, by=by, reason=reason):
+                left.append(grant)
+            continue
+        made_on, now = under.get(grant, (0, 0))
+        if holds_actions.SUSPENDED in before:
+            if (
+                not before[holds_actions.SUSPENDED]
+                or grants.stopped_by(UUID(grant)) - own
+                or holds_actions.stands(UUID(grant))
+            ):
+                left.append(grant)
+                continue
+            back = grants.restore(UUID(grant), by=by, reason=reason)
+        else:
+            same = {**before, "version": now} if made_on == before["version"] else before
+            back = grants.undo_reduction(UUID(grant), same, by=by, reason=reason)
+        under[grant] = (before["version"] - 1, back.version)
+    return left
+
+
+def working(item: ReviewItem, held: Collection[str]) -> set[str]:
+    """Return which of some grants work, for whom an item is about; none of what is no grant."""
+    if subjects.of(item) is not None:
+        return set()
+    rows = Grant.objects.filter(pk__in=held).exclude(state=Grant.State.SUSPENDED)
+    if item.subject_kind == ReviewItem.Subject.DELEGATION:
+        rows = rows.filter(Q(subjects__person=item.holder) | Q(ended_at__isnull=False))
+    return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+
+def _finish(remediation: Remediation, held: Sequence[UUID]) -> None:
+    """Make a cut final: what it suspended ends, and what it shortened gets its earlier end."""
+    kind = subjects.of(remediation.decision.item)
+    if kind is not None and kind.finish is not None:
+        kind.finish(remediation.decision.item, _meant(remediation))
+    decision, said = remediation.decision, _said(remediation)
+    by = decision.decided_by.principal
+    until = decision.valid_until
+    for grant in Grant.objects.filter(pk__in=held, ended_at=None).prefetch_related("lines__tool").order_by("pk"):
+        suspended = holds_actions.SUSPENDED in remediation.before.get(str(grant.pk), {})
+        if suspended and decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
+            one_person.finish(decision.item, grant.pk, by=by, reason=said)
+        elif suspended or (until and until <= clock.now()):
+            grants.revoke(grant.pk, by=by, reason=said)
+        elif until and until < grant.expires_at:
+            grants.reduce(grant.pk, _lines(grant), expires_at=until, by=by, reason=said)
+    remediation.finished_at = clock.now()
+
+
+@transaction.atomic
+def prove(decision_id: UUID) -> Remediation:
+    """Decide again, on facts read now, every call that a cut took away, and keep the answers as its proof.
+
+    What was queued is carried out first, and what can no longer be recalled is made final. Proving again what is proven
+    changes nothing, nor does proving a removal before its day. Raises NotFound.
+    """
+    rows = Remediation.objects.select_for_update(of=("self",)).select_related("decision__item__campaign")
+    found = rows.select_related("decision__item__agent", "decision__item__system", "decision__decided_by")
+    remediation = found.filter(pk=decision_id).first()
+    if remediation is None:
+        raise NotFound
+    if remediation.decision.effective_at and remediation.decision.effective_at > clock.now():
+        return remediation
+    campaign = remediation.decision.item.campaign
+    is_over = (
+        campaign.state not in (Campaign.State.ACTIVE, Campaign.State.PAUSED)
+        or (remediation.final_at or clock.now()) <= clock.now()
+    )
+    due = remediation.final_at is not None and remediation.finished_at is None and is_over
+    if remediation.state in (_STATE.WITHDRAWN, _STATE.EXCEPTED) or (remediation.state == _STATE.VERIFIED and not due):
+        return remediation
+    item = remediation.decision.item
+    held = grants_of([item.pk])[item.pk]
+    locks.exclusive(*((Lock.GRANT, grant) for grant in held))
+    if remediation.state == _STATE.QUEUED:
+        _apply(remediation, held)
+    if due:
+        _finish(remediation, held)
+    if remediation.action == "time_box" and remediation.finished_at is None:
+        return remediation
+    _keep_proof(remediation, held, finished=due)
+    return remediation
+
+
+def _keep_proof(remediation: Remediation, held: Sequence[UUID], *, finished: bool) -> None:
+    was = remediation.state
+    proof, now = verification.probe(remediation), clock.now()
+    holds = bool(proof["holds"])
+    remediation.probe = proof
+    remediation.state = _STATE.VERIFIED if holds else _STATE.FAILED
+    remediation.verified_at = (remediation.verified_at or now) if holds else None
+    remediation.not_before = now + _AGAIN[min(remediation.attempts, len(_AGAIN) - 1)]
+    remediation.attempts += 1
+    remediation.save()
+    about = [*item_links.about(remediation.decision.item, held), f"decision:{remediation.decision_id}"]
+    detail = {
+        "action": remediation.action,
+        "calls": proof["tried"]["calls"],
+        "tokens": len(proof["tokens"]),
+        "attempt": remediation.attempts,
+    }
+    if not holds:
+        log.record(Action.REMOVAL_FAILED, about=about, by=SYSTEM, outcome="failure", detail=detail)
+    elif was != _STATE.VERIFIED:
+        log.record(Action.REMOVAL_VERIFIED, about=about, by=SYSTEM, detail=detail)
+    if finished:
+        log.record(Action.REMOVAL_FINISHED, about=about, by=SYSTEM, detail=detail)
+
+
+def finish(campaign: Campaign, most: int = 200) -> None:
+    """Make final what nobody can take back any more, since its campaign is closing; the sweep does what is left."""
+    now = clock.now()
+    held = Remediation.objects.filter(
+        decision__item__campaign=campaign, decision__effective_at=None, finished_at=None, final_at__gt=now
+    )
+    open_ = held.exclude(state__in=(_STATE.WITHDRAWN, _STATE.EXCEPTED))
+    ids = list(open_.order_by("not_before").values_list("decision", flat=True))
+    Remediation.objects.filter(pk__in=ids).update(final_at=now)
+    for decision_id in ids[:most]:
+        prove(decision_id)

@@ -1,0 +1,213 @@
+"""The proof of a cut: each call that it took away is decided once more, on facts read now, and each kept tool is there.
+
+Of a removal also the tokens that stood on it are asked after, as introspection does, and a new one is asked for.
+
+Nothing is sent to any system: the function that decides here is the one that decides in the gateway. A call that
+another grant covers is not what was cut: it is kept as such, and named, so that nobody reads more into the cut.
+
+Everybody is asked for and every tool, as far as a bound; what lies beyond it is counted, so that a proof of a part says
+so. Of more answers than can be read some are kept: whatever is not as it was decided before all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from audit import clock
+from entitlements import facts, jws, limits, policy, presented
+from entitlements.models import Client, Grant, GrantLine, IssuedToken, Membership, Person
+from entitlements.snapshot import AgentFacts, Call, Issuance
+from entitlements.words import Flow
+from governance.deciders.review_rules import Verb
+from governance.models import Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews.kinds import subjects
+
+_MOST_CALLS, _MOST_TOKENS, _MOST_KEPT = 10_000, 200, 200
+_DENIED: Final = "denied"
+_KEPT: Final = "kept"
+_ENDS: Final = "ends"
+
+
+def probe(remediation: Remediation) -> dict[str, Any]:
+    """Say what every tool of a decision's item answers now; `holds` when all of it is as was decided."""
+    decision = remediation.decision
+    item = decision.item
+    if (kind := subjects.of(item)) is not None:
+        answers = kind.probe(item, meant(decision))
+        told = {"calls": _shown(answers), "tokens": [], "exchanges": [], "position": None}
+        tried = {"calls": len(answers), "of": len(answers)}
+        holds = all(each["holds"] for each in answers)
+        return {"holds": holds, **told, "tried": tried, "probed_at": clock.now().isoformat()}
+    everybody, lines = _people(item), list(_lines(item))
+    people = everybody[: max(1, _MOST_CALLS // max(len(lines), 1))]
+    known = facts.load(item.agent_slug, item.system_slug, _known(people))
+    calls = (
+        [] if known is None else _calls(decision, known, people, lines, is_final=remediation.finished_at is not None)
+    )
+    removed = decision.verb == Verb.REVOKE
+    standing, tokens = _tokens(item) if removed else (0, [])
+    exchanges = _exchanges(item, known, people) if removed and known is not None else []
+    wrong = [told for told in (*calls, *exchanges) if not told["holds"]]
+    alive = [token for token in tokens if token["alive"]]
+    return {
+        "holds": bool(calls) and not wrong and not alive,
+        "calls": _shown(calls),
+        "tokens": tokens,
+        "exchanges": _shown(exchanges),
+        "tried": {
+            "calls": len(people) * len(lines),
+            "of": len(everybody) * len(lines),
+            "people": len(people),
+            "of_people": len(everybody),
+            "tokens": len(tokens),
+            "of_tokens": standing,
+        },
+        "position": known.position if known else None,
+        "probed_at": clock.now().isoformat(),
+    }
+
+
+def untried(probe: Mapping[str, Any] | None) -> int:
+    """Count the calls and tokens that a proof did not try; none where it tried all, or an earlier release kept it."""
+    tried: dict[str, int] = (probe or {}).get("tried", {})
+    return (tried.get("of", 0) - tried.get("calls", 0)) + (tried.get("of_tokens", 0) - tried.get("tokens", 0))
+
+
+def _shown(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Choose which answers are kept: those that are not as was decided, then others, in the order of asking."""
+    first = sorted(range(len(answers)), key=lambda place: (answers[place]["holds"], place))[:_MOST_KEPT]
+    return [answers[place] for place in sorted(first)]
+
+
+def meant(decision: ReviewDecision, reason: str = "") -> subjects.Cut:
+    """Say what a decision takes away of a thing that is no grant."""
+    kept: frozenset[int] | None = None
+    if decision.verb != Verb.REVOKE:
+        lines = ReviewLine.objects.filter(pk__in=decision.kept_lines)
+        kept = frozenset(lines.values_list("tool_id", flat=True))
+    return subjects.Cut(decision.decided_by.principal, reason, kept)
+
+
+def _people(item: ReviewItem) -> list[str | None]:
+    """Return everybody whom an item is about, each once; nobody where it is the agent alone."""
+    people: list[str | None] = [name[7:] for name in item.subjects if name.startswith("person:")]
+    groups = [name[6:] for name in item.subjects if name.startswith("group:")]
+    if groups:
+        people += (
+            Membership.objects.filter(group__slug__in=groups).order_by("pk").values_list("person__login", flat=True)
+        )
+    return list(dict.fromkeys(people)) or [None]
+
+
+def _known(people: Sequence[str | None]) -> list[tuple[str, bool]]:
+    logins = [who for who in people if who]
+    return list(Person.objects.filter(login__in=logins).values_list("login", "is_active"))
+
+
+def _lines(item: ReviewItem) -> QuerySet[ReviewLine]:
+    return ReviewLine.objects.filter(item=item).select_related("tool").order_by("tool__name", "pk")
+
+
+def _calls(
+    decision: ReviewDecision,
+    known: AgentFacts,
+    people: Sequence[str | None],
+    lines: Sequence[ReviewLine],
+    *,
+    is_final: bool,
+) -> list[dict[str, Any]]:
+    """Decide each line of the item for each person: what was cut is denied, what was kept is still there."""
+    item = decision.item
+    client = _client(item)
+    held: dict[tuple[UUID | None, int], dict[str, Any]] = {
+        (line.grant_id, line.tool_id): line.limits
+        for line in GrantLine.objects.filter(grant__in=item.population.values("grant"), grant__state="active")
+    }
+    answers = []
+    for person in people:
+        for line in lines:
+            kept = decision.verb != Verb.REVOKE and line.pk in decision.kept_lines
+            call = Call(item.agent_slug, client, person, item.system_slug, line.tool.name, {})
+            told = _decided(call, known, line, until=None)
+            expected = _KEPT if kept else _DENIED
+            holds = not told["still_there"]
+            if kept:
+                now = held.get((line.grant_id, line.tool_id))
+                holds = told["still_there"] == (now is not None) and _is_tight(decision, line, now)
+            answers.append({**told, "expected": expected, "holds": holds})
+            if kept and is_final and decision.valid_until:
+                later = _decided(call, known, line, until=decision.valid_until)
+                answers.append({**later, "expected": _ENDS, "holds": not later["still_there"]})
+    return answers
+
+
+def _client(item: ReviewItem) -> str:
+    return Client.objects.filter(agent=item.agent).order_by("pk").values_list("client_id", flat=True).first() or ""
+
+
+def _exchanges(item: ReviewItem, known: AgentFacts, people: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Ask for each person, as whoever issues tokens does, for all that was removed: nothing of it carries a token."""
+    removed = {str(grant) for grant in item.population.values_list("grant", flat=True)}
+    scopes = frozenset(item.population.values_list("grant__entitlement__scope", flat=True))
+    client, answers = _client(item), []
+    for person in people:
+        flow = Flow.TOKEN_EXCHANGE if person else Flow.CLIENT_CREDENTIALS
+        wish = Issuance(flow, item.agent_slug, client, person, item.system_slug, scopes, 60.0, begins_session=True)
+        verdict = policy.may_issue(wish, known, clock.now().timestamp())
+        stands_on = set(verdict.issue.grants) if verdict.issue else set()
+        told = {"person": person, "issued": bool(stands_on), "code": str(verdict.code)}
+        answers.append({**told, "holds": not stands_on & removed})
+    return answers
+
+
+def _is_tight(decision: ReviewDecision, line: ReviewLine, now: dict[str, Any] | None) -> bool:
+    decided = decision.limits.get(str(line.pk))
+    return now is None or decided is None or limits.tightens(decided, now)
+
+
+def _decided(call: Call, known: AgentFacts, line: ReviewLine, *, until: datetime | None) -> dict[str, Any]:
+    """Decide one call. A denial for its arguments alone proves nothing, so the facts are asked for the grant too."""
+    at = (until or clock.now()).timestamp()
+    verdict = policy.reachable(call, known, at)
+    grant = str(line.grant_id)
+    lines = known.lines.get((call.system, call.tool, call.person), ())
+    there = any(each.grant == grant and not each.suspended and each.expires > at for each in lines)
+    return {
+        "person": call.person,
+        "tool": call.tool,
+        "allowed": verdict.allowed,
+        "code": str(verdict.code),
+        "grant": grant if there else verdict.grant if verdict.allowed else None,
+        "still_there": there,
+    }
+
+
+def _tokens(item: ReviewItem) -> tuple[int, list[dict[str, Any]]]:
+    """Ask, as introspection does, after the tokens at this system that stood on what was removed and nothing else.
+
+    Returns how many there are, and what was said of those asked after.
+    """
+    removed = item.population.values("grant")
+    system = item.system_slug
+    drew = IssuedToken.objects.filter(draws_on__grant__in=removed, expires_at__gt=clock.now(), revoked_at=None)
+    if item.subject_kind == ReviewItem.Subject.DELEGATION:
+        drew = drew.filter(person=item.holder)
+    others = IssuedToken.objects.filter(draws_on__grant__in=Grant.objects.filter(ended_at=None).exclude(pk__in=removed))
+    rows = drew.filter(system__slug=system).exclude(pk__in=others.values("pk")).distinct().order_by("pk")
+    asked = [
+        {"jti": str(jti), "alive": _alive(jti, system)} for jti in rows.values_list("pk", flat=True)[:_MOST_TOKENS]
+    ]
+    return len(asked) if len(asked) < _MOST_TOKENS else rows.count(), asked
+
+
+def _alive(jti: UUID, system: str) -> bool:
+    try:
+        presented.live({"jti": str(jti)}, system)
+    except jws.BadToken:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Reports on reviews: plots, trends, results, and two reviews compared."""

@@ -1,0 +1,91 @@
+"""What the plots over time are drawn from: coverage by risk, cuts by review, changes of tools by day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+from django.db.models import Count, Exists, OuterRef
+from django.db.models.functions import TruncDate
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit import clock
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.models import ToolVersion
+from entitlements.words import Risk
+from governance import plots
+from governance.models import Campaign
+from governance.reviews.items import tallies
+from governance.reviews.quality import care
+from governance.reviews.usage import coverage as coverage_actions
+
+MOST_CAMPAIGNS: Final = 12
+_RISKS: Final = {
+    Risk.LOW: gettext_lazy("Low risk"),
+    Risk.MEDIUM: gettext_lazy("Medium risk"),
+    Risk.HIGH: gettext_lazy("High risk"),
+    Risk.CRITICAL: gettext_lazy("Critical risk"),
+}
+WEEKS: Final = 26
+"""How far back the calendar of changes goes."""
+
+
+def coverage(access: coverage_actions.Access) -> plots.Plot | None:
+    """Draw how much was reviewed in time at the end of each of twelve months, by risk; nothing before two are known."""
+    months = access.history
+    if sum(seen.percent is not None for _month, seen in months) < 2:  # noqa: PLR2004 - a line has two ends
+        return None
+    by_risk = [(str(_RISKS[risk]), [seen.share(risk) for _month, seen in months]) for risk in reversed(Risk)]
+    held = [(word, shares) for word, shares in by_risk if any(share is not None for share in shares)]
+    everything = (_("All, weighted by risk"), [seen.percent for _month, seen in months])
+    return plots.lines([month for month, _seen in months], [everything, *held], coverage_actions.ENOUGH, _("Month"))
+
+
+def cut_rates() -> plots.Plot | None:
+    """Draw which share of its answers each of the last reviews removed or cut, the oldest first; nothing without two.
+
+    Small reviews are left out: each of them has one answer.
+    """
+    began = Campaign.objects.filter(state__in=Campaign.BEGAN).exclude(kind=Campaign.Kind.MICRO)
+    last = {each.pk: each for each in began.order_by("-snapshot_at", "pk")[:MOST_CAMPAIGNS]}
+    told = tallies.decided(last.values())
+    found = [(last[pk], told[pk]) for pk in reversed(last) if pk in told]
+    if len(found) < 2:  # noqa: PLR2004 - one is no trend
+        return None
+    all_of = [sum(row.values()) for _campaign, row in found]
+    shares = {
+        verb: [100 * row.get(verb, 0) // n for (_campaign, row), n in zip(found, all_of, strict=True)]
+        for verb in ("revoke", "reduce")
+    }
+    drawn = plots.columns(
+        [campaign.snapshot_at.strftime("%Y-%m") if campaign.snapshot_at else "" for campaign, _row in found],
+        [(_("Removed"), shares["revoke"]), (_("Kept in part"), shares["reduce"])],
+        _("Month"),
+        most=100,
+        levels=(care.LEAST_CUT, care.MOST_CUT),
+    )
+    table = tuple(
+        (campaign.name, str(n), f"{shares['revoke'][at]} %", f"{shares['reduce'][at]} %")
+        for at, ((campaign, _row), n) in enumerate(zip(found, all_of, strict=True))
+    )
+    return replace(drawn, heads=(_("Review"), _("Answered"), _("Removed"), _("Kept in part")), rows=table, top="100 %")
+
+
+def changes(caller: Caller) -> plots.Plot | None:
+    """Draw on which days of half a year tools that somebody sees were offered otherwise than before; nothing without.
+
+    The first definition of a tool is no change, and one that comes back is none that was not seen.
+    """
+    today = clock.now().date()
+    first = today - timedelta(days=today.weekday(), weeks=WEEKS - 1)
+    since = datetime.combine(first, time(), UTC)
+    before = ToolVersion.objects.filter(tool=OuterRef("tool"), seen_at__lt=OuterRef("seen_at"))
+    rows = ToolVersion.objects.filter(
+        Exists(before), tool__in=visibility.tools(caller).values("pk"), seen_at__gte=since
+    )
+    by_day = rows.annotate(day=TruncDate("seen_at", tzinfo=UTC)).order_by().values_list("day").annotate(n=Count("pk"))
+    days = [(day, n) for day, n in by_day if day is not None]
+    return plots.calendar(days, first, today, (_("Day"), _("Changed tools"))) if days else None

@@ -1,0 +1,1 @@
+"""Reviewer assignment: who is asked to decide, and who takes over."""

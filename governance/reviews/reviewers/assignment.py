@@ -1,0 +1,284 @@
+"""Who answers each stage of an item: resolved when it comes up, again when a reviewer leaves, or named by hand."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from datetime import datetime
+from itertools import batched
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.db import connection, transaction
+from django.db.models import Count, Q, QuerySet
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import independence
+from entitlements.errors import NotFound, ReasonRequired
+from entitlements.models import Person
+from governance import cursors, delegations
+from governance.deciders import review_rules
+from governance.deciders.review_rules import Around, Found
+from governance.models import Assignment, Campaign, ReviewItem
+from governance.reviews.items import item_links, tallies
+from governance.reviews.items.errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
+
+from . import item_people
+
+_AT_ONCE: Final = 2000
+_COPY: Final = "COPY governance_assignment (id, item_id, stage, reviewer_id, state, resolution, assigned_at) FROM STDIN"
+
+
+def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None, load: Counter[str] | None = None) -> int:
+    """Assign each item of a campaign that is being staged, or those of some numbers; returns how many found nobody.
+
+    Whoever goes on in steps hands in the `load` of each reviewer so far, which grows.
+    """
+    unresolved, load = 0, _load(campaign) if load is None else load
+    items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, number__gt=after)
+    items = items if upto is None else items.filter(number__lte=upto)
+    for ids in batched(cursors.in_parts(items.order_by("number").values_list("pk", flat=True)), _AT_ONCE):
+        unresolved += _ask(ids, 1, load=load, cap=campaign.load_cap)
+    return unresolved
+
+
+def _load(campaign: Campaign) -> Counter[str]:
+    """Count what each reviewer has of a campaign so far."""
+    rows = Assignment.objects.filter(item__campaign=campaign, reviewer__isnull=False).order_by()
+    return Counter(dict(rows.values_list("reviewer__login").annotate(n=Count("pk"))))
+
+
+def ask_next(items: Iterable[UUID], stage: int) -> None:
+    """Ask whoever is next in the chain of a stage, where nobody answered it or somebody could not judge.
+
+    The items are of one campaign, and nobody gets more of it than one person gets, at whichever stage.
+    """
+    if ids := list(items):
+        campaign = Campaign.objects.get(items=ids[0])
+        _ask(ids, stage, load=_kept_load(campaign), cap=campaign.load_cap)
+
+
+def _kept_load(campaign: Campaign) -> Counter[str]:
+    """Return the same load once a campaign has begun: what is kept of it, since there may be a million items."""
+    return Counter({row["login"]: row["all"] for row in tallies.reviewers(campaign) if row["login"]})
+
+
+def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None) -> int:
+    """Assign one stage of some items; `load` counts what each reviewer got, and grows. Returns how many got nobody.
+
+    Where the people are the same, so is whom the chain comes to: that is found once, until somebody has as much as one
+    person gets. Of a group, who has least is taken anew for each item.
+    """
+    now, rows = clock.now(), []
+    busy = _full(load, cap)
+    made: dict[Around, _Choosing] = {}
+    for item_id, people in item_people.of_items(ids, stage):
+        if people not in made:
+            made[people] = _Choosing(review_rules.find(replace(people, busy=busy) if busy else people), now, load)
+        who, why = made[people].of(load)
+        if who:
+            load[who] += 1
+            if load[who] == cap:
+                busy |= {who}
+                made.clear()
+        rows.append((item_id, who, why))
+    known = dict(Person.objects.filter(login__in={who for _, who, _ in rows if who}).values_list("login", "pk"))
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copied:
+        for item, who, why in rows:
+            copied.write_row((uuid4(), item, stage, known.get(who or ""), "assigned", why, now))
+    return sum(who is None for _, who, _ in rows)
+
+
+class _Choosing:
+    """Who of those found has least, item by item: a heap of what each had when last looked at, which only grows."""
+
+    def __init__(self, found: Found, now: datetime, load: Counter[str]) -> None:
+        """Begin with what each of those found has."""
+        self._found, self._now = found, now
+        self._least = [(load[who], who) for who in found.people]
+        self._told: dict[str | None, str] = {}
+        heapq.heapify(self._least)
+
+    def of(self, load: Counter[str]) -> tuple[str | None, str]:
+        """Return who is asked, None for nobody, and what is written down of it."""
+        while self._least and self._least[0][0] != load[self._least[0][1]]:
+            heapq.heapreplace(self._least, (load[self._least[0][1]], self._least[0][1]))
+        who = self._least[0][1] if self._least else None
+        if who not in self._told:
+            self._told[who] = json.dumps(self._found.choice(who).as_evidence(self._now))
+        return who, self._told[who]
+
+
+@transaction.atomic
+def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment:
+    """Let another person answer an item. Raises NotFound, ReasonRequired, NotUnderWay, ConflictOfInterest."""
+    if not reason.strip():
+        raise ReasonRequired
+    old = locked(item_id)
+    people = dict(item_people.of_items([item_id], old.stage))[item_id]
+    to.refresh_from_db(fields=["is_active"])
+    why = against(to, people)
+    if why is not None:
+        raise ConflictOfInterest(who=to.login, why=why.value)
+    return pass_to(old, to, by_hand(to, review_rules.ASSIGNED, people, by=by), by=by.principal, reason=reason)
+
+
+def by_hand(to: Person, rule: str, people: Around, *, by: Person) -> dict[str, Any]:
+    """Return what is stored of a reviewer whom no chain found: by which rule, and who said so."""
+    return {
+        "chosen": to.login,
+        "rule": rule,
+        "skipped": [],
+        "provisions": to.login == people.system_owner,
+        "by": str(by.principal),
+        "evaluated_at": clock.now().isoformat(),
+        "engine": review_rules.ENGINE,
+    }
+
+
+def successors(item_id: UUID, *, by: Person) -> list[Person]:
+    """Return whom a reviewer may hand an item on to: who is in its chain, and nothing stands against."""
+    live = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
+    if live is None:
+        return []
+    people = dict(item_people.of_items([item_id], live.stage))[item_id]
+    chain = {who for rule in (*review_rules.rules(people.kind), *people.last) for who in people.holders(rule) if who}
+    rows = Person.objects.filter(login__in=chain - people.abstained, is_active=True).exclude(pk=by.pk)
+    rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
+    return [each for each in rows.order_by("name") if against(each, people) is None]
+
+
+@transaction.atomic
+def hand_on(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment:
+    """Give an item that one is asked about to somebody in its chain, with a reason.
+
+    Raises NotFound, NotTheReviewer, ReasonRequired, NotUnderWay, ConflictOfInterest.
+    """
+    hold([item_id])  # whose it is may change while somebody else answers it
+    mine = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED)
+    if not mine.filter(Q(reviewer=by) | Q(reviewer__in=delegations.places_of(by))).exists():
+        raise NotTheReviewer
+    if to not in successors(item_id, by=by):
+        raise ConflictOfInterest(who=to.login)
+    return reassign(item_id, to, by=by, reason=reason)
+
+
+def hold(items: Iterable[UUID]) -> None:
+    """Hold items alone, and before them their campaign together with others.
+
+    The campaign, its items by their numbers, who is asked about them: whoever changes some of it holds it in this
+    order, so that of two who meet one waits for the other, and never each for the other.
+    """
+    ids = list(items)
+    with connection.cursor() as cursor:
+        cursor.execute(_CAMPAIGNS, [ids])
+    list(ReviewItem.objects.filter(pk__in=ids).order_by("number").select_for_update().values_list("pk"))
+
+
+_CAMPAIGNS: Final = """
+SELECT 1 FROM governance_campaign WHERE id IN (SELECT campaign_id FROM governance_reviewitem WHERE id = ANY(%s::uuid[]))
+FOR SHARE
+"""
+
+
+def locked(item_id: UUID) -> Assignment:
+    """Lock an item, and who is to answer it now, or that nobody was found. Raises NotFound, NotUnderWay."""
+    hold([item_id])
+    live = Assignment.objects.select_for_update(of=("self",)).select_related(
+        "item__campaign", "item__agent", "item__system", "reviewer"
+    )
+    old = live.filter(item=item_id, state=Assignment.State.ASSIGNED, item__state=ReviewItem.State.IN_REVIEW).first()
+    if old is None:
+        raise NotFound
+    if old.item.campaign.state not in (Campaign.State.STAGED, Campaign.State.ACTIVE, Campaign.State.PAUSED):
+        raise NotUnderWay
+    return old
+
+
+def against(person: Person, people: Around, accounts: Sequence[Person] | None = None) -> review_rules.Bar | None:
+    """Say why somebody may not answer, through whichever account; None when nothing stands against her."""
+    for each in independence.accounts_of(person) if accounts is None else accounts:
+        others = {each.login} if each != person or person.is_active else set[str]()
+        if (why := review_rules.conflict(each.login, with_active(people, others))) is not None:
+            return why
+    return None
+
+
+def with_active(people: Around, also: AbstractSet[str]) -> Around:
+    """Return the same people, with some more known to be active."""
+    return replace(people, active=people.active | also)
+
+
+def pass_to(
+    old: Assignment,
+    to: Person | None,
+    resolution: dict[str, Any],
+    *,
+    by: Principal,
+    reason: str,
+    action: Action = Action.REVIEW_REASSIGNED,
+) -> Assignment:
+    """Let somebody else answer, or nobody, with how that came about; what was stays beside it."""
+    Assignment.objects.filter(pk=old.pk).update(state=Assignment.State.REASSIGNED)
+    new = Assignment.objects.create(
+        item=old.item, stage=old.stage, reviewer=to, resolution=resolution, assigned_at=clock.now()
+    )
+    Assignment.objects.filter(pk=old.pk).update(replaced_by=new)
+    people = [f"person:{who.login}" for who in (old.reviewer, to) if who]
+    log.record(
+        action,
+        about=[*item_links.about(old.item), *people],
+        by=by,
+        reason=reason,
+        detail={"from": old.reviewer.login if old.reviewer else None, "to": to.login if to else None, **resolution},
+    )
+    return new
+
+
+def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
+    """Find another reviewer for open items whose reviewer (`who`, or any) has left; returns how many changed hands.
+
+    So too where mail to her came back and she has not opened the item: nobody knows whether she will.
+    """
+    live = Assignment.objects.filter(state=Assignment.State.ASSIGNED, item__campaign__state=Campaign.State.ACTIVE)
+    live = live.filter(reviewer__login=who) if who else live
+    unreachable = list(Person.objects.filter(item_people.came_back()).values_list("pk", flat=True))
+    lost = (
+        (live.filter(reviewer__is_active=False), "The reviewer has left."),
+        (live.filter(reviewer__in=unreachable, opened_at=None), "Mail to the reviewer came back."),
+    )
+    return sum(_pass_on(rows, limit, reason) for rows, reason in lost)
+
+
+def _full(load: Counter[str], cap: int | None) -> frozenset[str]:
+    return frozenset(who for who, count in load.items() if cap is not None and count >= cap)
+
+
+def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
+    changed = 0
+    for item_id in list(rows.values_list("item", flat=True)[:limit]):
+        try:
+            changed += _pass_one_on(rows, item_id, reason)
+        except (NotFound, NotUnderWay):
+            continue  # it was answered, or its campaign paused or closed, since it was looked at
+    return changed
+
+
+@transaction.atomic
+def _pass_one_on(rows: QuerySet[Assignment], item_id: UUID, reason: str) -> bool:
+    """Ask whoever is next about one item, or nobody. Raises NotFound, NotUnderWay."""
+    old = locked(item_id)
+    if not rows.filter(pk=old.pk).exists():
+        return False  # somebody else was quicker
+    people = dict(item_people.of_items([item_id], old.stage))[item_id]
+    load = _kept_load(old.item.campaign)
+    choice = review_rules.resolve(replace(people, busy=_full(load, old.item.campaign.load_cap)), load)
+    to = Person.objects.filter(login=choice.reviewer or "").first()
+    pass_to(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
+    return True

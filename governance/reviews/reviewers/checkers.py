@@ -1,0 +1,118 @@
+"""Who checks an answer: found along the chain of the review, and neither asked about the item nor able to see it.
+
+What keeps a reviewer from an item keeps her from checking it, and so does having been asked about it, having said yes
+to the access at any time, and seeing what was answered: by a role that reads every review, by running this one, by
+standing in for somebody, or by another account. Who sees the answer is not blind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import replace
+from itertools import batched
+from typing import Final
+from uuid import UUID
+
+from django.db import connection
+
+from entitlements import independence
+from entitlements.models import Person
+from governance.deciders import review_rules
+from governance.deciders.review_rules import SPOT_CHECK, Around, Bar, Choice
+from governance.models import Assignment, ReviewDecision, SpotCheck
+from governance.reviews.items import visibility
+
+from . import assignment, item_people
+
+_AT_ONCE: Final = 500
+_APPROVED: Final = """
+SELECT DISTINCT p.item_id, b.login FROM governance_populationrow p JOIN entitlements_grant g ON g.id = p.grant_id
+JOIN governance_approval v ON v.request_id = g.request_id AND v.answer = 'approved'
+JOIN entitlements_person b ON b.id IN (v.by_id, v.in_place_of_id) WHERE p.item_id = ANY(%s::uuid[])
+"""
+
+
+def find(
+    items: Sequence[UUID], *, load: Counter[str], cap: int | None, known: MutableMapping[str, Person]
+) -> Iterator[tuple[UUID, Person | None, Choice]]:
+    """Yield for each item who checks its answer and how she was found; nobody where nobody is independent enough.
+
+    `load` counts what each was asked, and grows; nobody gets more than `cap`. `known` keeps whoever was looked up.
+    """
+    for some in batched(items, _AT_ONCE):
+        voices = _Voices(some)
+        for item, people in of_items(some):
+            busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
+            choice = _choose(item, replace(people, busy=busy), load, known, voices)
+            if choice.reviewer:
+                load[choice.reviewer] += 1
+            yield item, known[choice.reviewer] if choice.reviewer else None, choice
+
+
+def of_items(items: Sequence[UUID]) -> list[tuple[UUID, Around]]:
+    """Read the people around the answers of some items, as they are now."""
+    asked, approved = defaultdict[UUID, set[str]](set), defaultdict[UUID, set[str]](set)
+    for model, person in ((Assignment, "reviewer__login"), (ReviewDecision, "decided_by__login")):
+        for item, login in model._default_manager.filter(item__in=items).values_list("item", person):  # noqa: SLF001 - either of two
+            asked[item] |= {login} - {None}
+    with connection.cursor() as cursor:
+        cursor.execute(_APPROVED, [list(items)])
+        for item, login in cursor.fetchall():
+            approved[item].add(login)
+    return [
+        (item, replace(people, answered=people.answered | asked[item], approvers=people.approvers | approved[item]))
+        for item, people in item_people.of_items(items, SPOT_CHECK)
+    ]
+
+
+class _Voices:
+    """The accounts of people and which of some items they see: read once a person, since a few come up all the time."""
+
+    def __init__(self, items: Sequence[UUID]) -> None:
+        """Begin with nobody."""
+        self._items, self._read = items, dict[str, tuple[list[Person], set[UUID]]]()
+
+    def against(self, person: Person, item: UUID, people: Around) -> Bar | None:
+        """Say why somebody does not check an answer, through whichever account; None when nothing stands against it."""
+        if person.login not in self._read:
+            accounts, sees = independence.accounts_of(person), set[UUID]()
+            for each in accounts:
+                sees |= set(visibility.items_visible_to(each).filter(pk__in=self._items).values_list("pk", flat=True))
+            self._read[person.login] = accounts, sees
+        accounts, sees = self._read[person.login]
+        why = assignment.against(person, people, accounts)
+        return why or (Bar.SEES_IT if item in sees else None)
+
+
+def _choose(
+    item: UUID, people: Around, load: Counter[str], known: MutableMapping[str, Person], voices: _Voices
+) -> Choice:
+    """Take the first whom nothing stands against, and pass over whoever the rules alone do not know of."""
+    while True:
+        choice = review_rules.resolve(people, load)
+        who = choice.reviewer
+        if who is None:
+            return choice
+        if who not in known:
+            known[who] = Person.objects.get(login=who)
+        why = voices.against(known[who], item, people)
+        if why is None:
+            return choice
+        sees = {who} if why == Bar.SEES_IT else set[str]()
+        people = replace(people, sees=people.sees | sees, answered=people.answered | ({who} - sees))
+
+
+def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Bar]]:
+    """Yield each of some open checks whose checker may not make it any more, with why."""
+    for some in batched(checks, _AT_ONCE):
+        items = [each.item_id for each in some]
+        voices, people = _Voices(items), dict(of_items(items))
+        for each in some:
+            if each.checker and (why := voices.against(each.checker, each.item_id, people[each.item_id])) is not None:
+                yield each, why
+
+
+def against(person: Person, item: UUID, people: Around) -> Bar | None:
+    """Say why somebody does not check an answer, through whichever account; None when nothing stands against her."""
+    return _Voices([item]).against(person, item, people)

@@ -1,0 +1,1 @@
+"""Spot checks: some decisions are made again by another reviewer."""

@@ -1,0 +1,237 @@
+"""Spot checks over REST: switched on and counted, answered by whoever is asked, followed up by who runs the review."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.endpoints import Listing
+from entitlements.api.fields import Shown, Strict, Text
+from governance.deciders import review_rules
+from governance.models import Campaign, ReviewLine, SpotCheck
+from governance.reviews.campaigns.api.bodies import ReviewLineShown, SuggestionShown
+from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.event_triggered import follow_up
+from governance.reviews.spot_checks import plan as plan_actions
+from governance.reviews.spot_checks import spot_checks
+
+_REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN})
+
+
+class SpotPlanAsked(Strict):
+    """How many of a hundred answers are checked, and in how many days."""
+
+    share = serializers.IntegerField(min_value=1, max_value=100, required=False, default=plan_actions.SHARE)
+    days = serializers.IntegerField(min_value=1, max_value=plan_actions.LONGEST, required=False, default=7)
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class AgreementShown(Shown):
+    """How many of those that judge agree; `kappa` (Cohen's) is null where it is not defined."""
+
+    n = serializers.IntegerField()
+    agree = serializers.IntegerField()
+    percent = serializers.IntegerField(allow_null=True)
+    kappa = serializers.FloatField(allow_null=True)
+    is_low = serializers.BooleanField()
+
+
+class DoneCheckShown(Shown):
+    """A check beside the answer, as whoever reads the evidence sees it."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField(source="item.number")
+    item = serializers.UUIDField(source="item_id")
+    answer = serializers.CharField(source="item.current_decision.verb")
+    checker = serializers.CharField(source="checker.login", default=None, allow_null=True)
+    verb = serializers.CharField()
+    reason_code = serializers.CharField()
+    comment = serializers.CharField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+    followed = serializers.CharField()
+    followed_because = serializers.CharField()
+
+
+class SpotPlanShown(Shown):
+    """The spot checks of a review: the digest of the seed at once, the seed when they are drawn, and what they came to.
+
+    `sampled` is `answered`, `open`, `unanswered` and `nobody` (was independent enough) together.
+    """
+
+    share = serializers.IntegerField()
+    days = serializers.IntegerField()
+    seed_sha256 = serializers.CharField()
+    seed = serializers.CharField()
+    drawn_at = serializers.DateTimeField(allow_null=True)
+    due_at = serializers.DateTimeField(allow_null=True)
+    frame = serializers.IntegerField(allow_null=True)
+    sampled = serializers.IntegerField()
+    answered = serializers.IntegerField()
+    open = serializers.IntegerField()
+    unanswered = serializers.IntegerField()
+    nobody = serializers.IntegerField()
+    could_not_judge = serializers.IntegerField()
+    agreement = AgreementShown()
+    checks = DoneCheckShown(many=True)
+
+
+class CheckedItemShown(Shown):
+    """What is to be judged, as it was when the review began; what was answered, and by whom, is not in it."""
+
+    name = serializers.CharField()
+    kind = serializers.CharField(source="subject_kind")
+    agent = serializers.CharField(source="agent_slug")
+    system = serializers.CharField(source="system_slug")
+    subjects = serializers.ListField(child=serializers.CharField())
+    risk = serializers.CharField()
+    lines = serializers.SerializerMethodField()
+    suggestion = serializers.SerializerMethodField()
+
+    def get_lines(self, item: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a review item
+        """List the tools by name, all of them, whatever was answered."""
+        lines: list[ReviewLine] = sorted(item.lines.all(), key=lambda line: line.tool.name)
+        return [ReviewLineShown(line).data for line in lines]
+
+    def get_suggestion(self, item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - as above
+        """Return what the fixed rules suggested when the review began."""
+        told = getattr(item, "suggestion", None)
+        return SuggestionShown(told).data if told else None
+
+
+class SpotCheckShown(Shown):
+    """One check of the caller's, with her own answer and nobody else's."""
+
+    id = serializers.UUIDField()
+    review = serializers.CharField(source="plan.campaign.name")
+    asked_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(source="plan.due_at")
+    item = CheckedItemShown()
+    verb = serializers.CharField()
+    reason_code = serializers.CharField()
+    comment = serializers.CharField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+
+
+class SpotAnswerAsked(Strict):
+    """What one would have answered; everything but keeping needs a reason."""
+
+    verb = serializers.ChoiceField(choices=[*review_rules.Verb])
+    reason_code = serializers.ChoiceField(choices=_REASONS, allow_blank=True, required=False, default="")
+    comment = Text(max_length=2000, allow_blank=True, required=False, default="")
+
+
+class FollowUpAsked(Strict):
+    """Whether a small review asks again, or it is left as it is, and why."""
+
+    how = serializers.ChoiceField(choices=SpotCheck.Followed.choices)
+    reason = Text(max_length=500)
+
+
+class CampaignSpotChecks(OfReviews):
+    """GET and POST /campaigns/{slug}/spot-checks."""
+
+    @extend_schema(responses=SpotPlanShown)
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say how answers of a review are checked, and what came of it; 404 where they are not."""
+        campaign = self.evidence_of(key, "spot checks")
+        self.find(Campaign.objects.exclude(spot_plan=None), pk=campaign.pk)
+        return Response(_told(campaign))
+
+    @extend_schema(request=SpotPlanAsked, responses={201: SpotPlanShown})
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Let some answers be checked by somebody else once the review ends; it cannot be taken back."""
+        campaign, body = self.campaign(key), self.body(SpotPlanAsked)
+        plan_actions.switch_on(campaign.pk, by=self.reviewer(), **body)
+        return Response(_told(campaign), status=HTTPStatus.CREATED)
+
+
+def _told(campaign: Campaign) -> dict[str, Any]:
+    found = spot_checks.result(campaign)
+    if found is None:
+        return {}
+    plan = found.plan
+    told = {name: getattr(plan, name) for name in ("share", "days", "seed_sha256", "drawn_at", "due_at", "frame")}
+    checks = plan.checks.select_related("item__current_decision", "checker").order_by("item__number")
+    seed = plan.seed if plan.drawn_at else ""
+    shown: dict[str, Any] = SpotPlanShown({**told, "seed": seed, **found.as_json(), "checks": list(checks)}).data
+    return shown
+
+
+class SpotCheckFilter(filters.FilterSet):
+    """Filters of one's spot checks."""
+
+    answered = filters.BooleanFilter(field_name="answered_at", lookup_expr="isnull", exclude=True)
+
+    class Meta:
+        model = SpotCheck
+        fields: ClassVar[list[str]] = []
+
+
+class OfSpotChecks(OfReviews):
+    """What the addresses of one's spot checks share."""
+
+    def checks(self) -> QuerySet[SpotCheck]:
+        """Return what the caller is or was asked to check."""
+        rows = spot_checks.visible_to(self.caller.human if self.caller.agent is None else None)
+        return rows.select_related("item__suggestion").prefetch_related("item__lines__tool")
+
+
+class SpotChecks(OfSpotChecks, Listing):
+    """GET /spot-checks."""
+
+    serializer_class = SpotCheckShown
+    filterset_class = SpotCheckFilter
+    ordering = ("asked_at", "id")
+
+    def rows(self) -> QuerySet[SpotCheck]:
+        """Return the caller's."""
+        return self.checks()
+
+    @extend_schema(responses=SpotCheckShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """List what one is asked to check, the oldest first, without what was answered."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(SpotCheckShown(page, many=True).data)
+
+
+class OneSpotCheck(OfSpotChecks):
+    """GET /spot-checks/{id}."""
+
+    @extend_schema(responses=SpotCheckShown)
+    def get(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Show one of one's spot checks."""
+        return Response(SpotCheckShown(self.find(self.checks(), pk=key)).data)
+
+
+class AnswerSpotCheck(OfSpotChecks):
+    """POST /spot-checks/{id}/answer."""
+
+    @extend_schema(request=SpotAnswerAsked, responses=SpotCheckShown)
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Say once what one would have answered; it changes no access."""
+        found, body = self.find(self.checks(), pk=key), self.body(SpotAnswerAsked)
+        self.about = [f"spot_check:{found.pk}"]
+        spot_checks.answer(found.pk, by=self.reviewer(), **body)
+        return Response(SpotCheckShown(self.checks().get(pk=found.pk)).data)
+
+
+class FollowUpSpotCheck(OfReviews):
+    """POST /spot-checks/{id}/follow-up."""
+
+    @extend_schema(request=FollowUpAsked, responses=DoneCheckShown)
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Ask again about what a check would have taken away, or leave it, as the owner of the review."""
+        rows = SpotCheck.objects.select_related("item__current_decision", "item__campaign", "checker")
+        found, body = self.find(rows.filter(item__campaign__in=self.campaigns()), pk=key), self.body(FollowUpAsked)
+        self.about = [f"campaign:{found.item.campaign.slug}", f"spot_check:{found.pk}"]
+        follow_up.follow_up(found.pk, by=self.reviewer(), **body)
+        found.refresh_from_db()
+        return Response(DoneCheckShown(found).data)

@@ -1,0 +1,164 @@
+"""Spot checks: switched on while a review is under way, and drawn when it ends, so that no answer changes afterwards.
+
+Of what was kept a share is drawn by a seed that was settled when they were switched on and is told when they are
+drawn: its digest is in the record before anybody knows the answers. As much is drawn of what was cut, so that being
+asked does not tell what was answered, and so that agreement is more than a count (`agreement`). Where an answerer's
+care is low (`care`), a quarter of hers is drawn: she is looked at more closely, and nothing else follows from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Collection
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements.errors import DomainError
+from entitlements.models import Person
+from governance.models import Campaign, SpotCheck, SpotPlan
+from governance.reviews.items.errors import NotUnderWay
+from governance.reviews.pack_check import verify
+from governance.reviews.population import campaigns
+from governance.reviews.quality import care
+from governance.reviews.reviewers import checkers
+
+SHARE: Final = 10
+"""How many of a hundred answers are drawn unless somebody says otherwise."""
+DAYS: Final = 7
+LONGEST: Final = 28
+"""How many days there are to answer unless somebody says otherwise, and at most."""
+_OPEN: Final = (*Campaign.BEFORE, Campaign.State.ACTIVE, Campaign.State.PAUSED)
+
+
+class BadSpotChecks(DomainError):
+    """Spot checks are of one to a hundred per cent, due in one to 28 days, and not of a small review."""
+
+    code, status = "spot_checks_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class SpotChecksOn(DomainError):
+    """The review has spot checks already; what was said of them stays."""
+
+    code, status = "spot_checks_on", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def switch_on(campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = DAYS, reason: str = "") -> SpotPlan:
+    """Let some answers of a review be checked once it ends; until then the digest of the seed is told, and stays.
+
+    Raises NotFound, BadSpotChecks, NotUnderWay (it has ended), SpotChecksOn.
+    """
+    campaign = campaigns.locked(campaign_id)
+    check(share, days, campaign.kind)
+    if campaign.state not in _OPEN:
+        raise NotUnderWay
+    if SpotPlan.objects.filter(campaign=campaign).exists():
+        raise SpotChecksOn
+    seed = secrets.token_hex(32)
+    made = SpotPlan.objects.create(
+        campaign=campaign,
+        share=share,
+        days=days,
+        seed=seed,
+        seed_sha256=hashlib.sha256(seed.encode()).hexdigest(),
+        made_by=by,
+        made_at=clock.now(),
+    )
+    detail = {"share": share, "days": days, "seed_sha256": made.seed_sha256}
+    log.record(
+        Action.CAMPAIGN_SPOT_CHECKS_ON, about=campaigns.about(campaign), by=by.principal, reason=reason, detail=detail
+    )
+    return made
+
+
+def check(share: int, days: int, kind: str) -> None:
+    """Raise BadSpotChecks for what no review of a kind has."""
+    if not (1 <= share <= 100 and 1 <= days <= LONGEST) or kind == Campaign.Kind.MICRO:  # noqa: PLR2004 - per cent
+        raise BadSpotChecks
+
+
+def may_begin(campaign: Campaign) -> bool:
+    """Whether spot checks could be switched on for a review."""
+    return campaign.state in _OPEN and campaign.kind != Campaign.Kind.MICRO
+
+
+def pick(plan: SpotPlan, hasty: Collection[str]) -> tuple[int, dict[int, UUID]]:
+    """Pick what is asked again; returns from how many answers, and the items by number, the first number first.
+
+    The same as `verify.asked_again`, with which anybody picks it again, by one statement that holds no more here than
+    what it picks. Of the answers of whoever is `hasty` it is a quarter.
+    """
+    asked: dict[str, Any] = {
+        "campaign": plan.campaign_id,
+        "seed": f"{plan.seed}:",
+        "share": plan.share,
+        "quarter": verify.QUARTER,
+        "hasty": list(hasty),
+        "most": verify.MOST_CHECKED,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_PICKED, asked)
+        rows = cursor.fetchall()
+    return rows[0][0] if rows else 0, {number: item for _frame, number, item in sorted(rows)}
+
+
+_PICKED: Final = """
+WITH answered AS (
+    SELECT i.id, i.number, p.login, d.verb = 'certify' AS kept,
+           sha256(convert_to(%(seed)s || i.number, 'UTF8')) AS digest
+    FROM governance_reviewitem i JOIN governance_reviewdecision d ON d.id = i.current_decision_id
+    JOIN entitlements_person p ON p.id = d.decided_by_id WHERE i.campaign_id = %(campaign)s
+), placed AS (
+    SELECT id, number, digest, login, count(*) OVER () AS frame,
+           row_number() OVER (PARTITION BY kept ORDER BY digest) AS place, count(*) OVER (PARTITION BY kept) AS alike,
+           row_number() OVER (PARTITION BY login, kept ORDER BY digest) AS own_place,
+           count(*) OVER (PARTITION BY login, kept) AS own_alike
+    FROM answered
+)
+SELECT frame, number, id FROM placed
+WHERE place <= (alike * %(share)s + 99) / 100
+OR login = ANY(%(hasty)s) AND own_place <= (own_alike * %(quarter)s + 99) / 100
+ORDER BY digest LIMIT %(most)s
+"""
+
+
+def draw(campaign: Campaign, *, by: Principal) -> None:
+    """Draw the spot checks of a review that ends, where it has some, and ask somebody else about each.
+
+    The campaign is held alone, and closing. Of no answers nothing is drawn; who is asked, or that nobody is independent
+    enough, is kept with each.
+    """
+    plan = SpotPlan.objects.select_for_update(of=("self",)).filter(campaign=campaign, drawn_at=None).first()
+    if plan is None:
+        return
+    hasty = [each.login for each in care.by_reviewer(campaign) if each.care.level == "low"]
+    frame, picked = pick(plan, hasty if plan.share < verify.QUARTER else ())
+    now = clock.now()
+    plan.drawn_at, plan.due_at, plan.frame = now, now + timedelta(days=plan.days), frame
+    plan.save(update_fields=["drawn_at", "due_at", "frame"])
+    items = list(picked.values())
+    known, load = dict[str, Person](), Counter[str]()
+    checks = [
+        SpotCheck(plan=plan, item_id=item, checker=who, resolution=choice.as_evidence(now), asked_at=now)
+        for item, who, choice in checkers.find(items, load=load, cap=campaign.load_cap, known=known)
+    ]
+    SpotCheck.objects.bulk_create(checks)
+    detail = {
+        "seed": plan.seed,
+        "seed_sha256": plan.seed_sha256,
+        "share": plan.share,
+        "frame": plan.frame,
+        "items": list(picked),
+        "nobody": sum(each.checker is None for each in checks),
+        "due_at": plan.due_at.isoformat(),
+    }
+    log.record(Action.CAMPAIGN_SPOT_CHECKS_DRAWN, about=campaigns.about(campaign), by=by, detail=detail)

@@ -1,0 +1,67 @@
+"""Finding another checker where one has left or is not independent any more, until a spot check is due.
+
+As with reviewers: along the same chain, with nobody where nobody is left, and what was stays beside it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Count
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from governance.deciders.review_rules import Bar
+from governance.models import SpotCheck, SpotPlan
+from governance.reviews.items import item_links
+from governance.reviews.reviewers import checkers
+
+
+def replace_checkers(*, who: str | None = None) -> int:
+    """Find another checker of each open check whose checker (`who`, or any) cannot any more; says how many changed."""
+    changed = 0
+    for plan in SpotPlan.objects.filter(due_at__gt=clock.now()).select_related("campaign").order_by("due_at"):
+        rows = SpotCheck.objects.filter(plan=plan, answered_at=None, checker__isnull=False)
+        rows = rows.filter(checker__login=who) if who else rows
+        checks = list(rows.select_related("checker").order_by("item__number"))
+        changed += sum(_replace(plan, check.pk) for check, _why in list(checkers.unfit(checks)))
+    return changed
+
+
+def _replace(plan: SpotPlan, check_id: UUID) -> bool:
+    """Ask somebody else, or nobody; nothing where she answered meanwhile, or the database sees nothing against her."""
+    try:
+        with transaction.atomic():
+            locked = SpotCheck.objects.select_for_update(of=("self",)).select_related(
+                "checker", "item__campaign", "item__agent", "item__system", "item__holder"
+            )
+            check = locked.filter(pk=check_id, answered_at=None, checker__isnull=False).first()
+            found = list(checkers.unfit([check])) if check else []
+            if check is None or not found:
+                return False
+            _ask_another(plan, check, found[0][1])
+    except IntegrityError:
+        return False  # the next sweep looks again
+    return True
+
+
+def _ask_another(plan: SpotPlan, check: SpotCheck, why: Bar) -> None:
+    now, before = clock.now(), check.checker
+    counted = SpotCheck.objects.filter(plan=plan, checker__isnull=False).order_by().values_list("checker__login")
+    load = Counter(dict(counted.annotate(n=Count("pk"))))
+    ((_item, to, choice),) = checkers.find([check.item_id], load=load, cap=plan.campaign.load_cap, known={})
+    was = {"who": before.login if before else "", "why": why.value, "asked_at": check.asked_at.isoformat()}
+    told = {**choice.as_evidence(now), "instead_of": [*check.resolution.get("instead_of", []), was]}
+    check.checker, check.resolution, check.asked_at = to, told, now
+    check.save(update_fields=["checker", "resolution", "asked_at"])
+    people = [f"person:{each.login}" for each in (before, to) if each]
+    log.record(
+        Action.SPOT_CHECK_REASSIGNED,
+        about=[*item_links.about(check.item), f"spot_check:{check.pk}", *people],
+        by=SYSTEM,
+        reason="The checker has left." if why == Bar.INACTIVE else "The checker is not independent any more.",
+        detail={"from": was["who"], "to": to.login if to else None, **told},
+    )

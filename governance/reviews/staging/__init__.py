@@ -1,0 +1,1 @@
+"""Before a campaign begins: staged by a worker, previewed, launched."""

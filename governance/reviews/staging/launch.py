@@ -1,0 +1,147 @@
+"""Beginning a campaign: staged by a worker, looked at, then launched. What is small is staged at once on the way.
+
+Launching changes nobody's access; it asks the reviewers. A snapshot is launched while it is less than a day old.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements.models import Person
+from governance.models import Campaign, CampaignStaging, PopulationRow
+from governance.reviews.items.errors import (
+    DuePassed,
+    NotAcknowledged,
+    NotADraft,
+    NothingToReview,
+    NotStaged,
+    SnapshotTooOld,
+)
+from governance.reviews.population import campaigns, scopes
+
+from . import staging
+
+AT_ONCE: Final = 5_000
+"""How many grants are staged on the way where somebody begins a draft without staging it first."""
+FRESH: Final = timedelta(hours=24)
+_STATE = Campaign.State
+
+
+@transaction.atomic
+def stage(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
+    """Have a draft staged, or take the population of what is staged anew; a worker goes on from here.
+
+    Raises NotFound, NotADraft.
+    """
+    campaign = campaigns.locked(campaign_id)
+    if campaign.state not in (_STATE.DRAFT, _STATE.STAGED):
+        raise NotADraft
+    before = {"population_sha256": campaign.population_sha256} if campaign.population_sha256 else {}
+    now = clock.now()
+    campaigns.save(campaign, state=_STATE.STAGING, snapshot_at=None, population_rows=None, population_sha256="")
+    CampaignStaging.objects.update_or_create(
+        campaign=campaign,
+        defaults={
+            "step": CampaignStaging.Step.CLEARING,
+            "upto": 0,
+            "items": 0,
+            "rows": 0,
+            "sha256": "",
+            "carried": 0,
+            "taken_at": None,
+            "asked_by": by,
+            "asked_at": now,
+            "moved_at": now,
+            "refused": "",
+            "summary": {},
+        },
+    )
+    log.record(
+        Action.CAMPAIGN_STAGING, about=campaigns.about(campaign), by=by.principal, reason=reason, detail={**before}
+    )
+    return campaign
+
+
+@transaction.atomic
+def stage_now(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
+    """Stage a campaign here and now, as the worker does. Raises NotFound, NotADraft, NothingToReview."""
+    stage(campaign_id, by=by, reason=reason)
+    while staging.advance(campaign_id):
+        pass
+    campaign = campaigns.locked(campaign_id)
+    if campaign.state != _STATE.STAGED:
+        raise NothingToReview
+    return campaign
+
+
+@transaction.atomic
+def activate(campaign_id: UUID, *, by: Person, reason: str = "", acknowledged: bool = False) -> Campaign:
+    """Begin a staged campaign; a draft that is small is staged on the way, and then nothing has to be acknowledged.
+
+    Items for which nobody is left wait, visibly, for somebody to be named; `acknowledged` says that they were seen.
+    Raises NotFound, NotADraft, DuePassed, NotStaged, NothingToReview, SnapshotTooOld, NotAcknowledged.
+    """
+    campaign = campaigns.locked(campaign_id)
+    if campaign.state in Campaign.BEFORE and is_overdue(campaign, clock.now()):
+        raise DuePassed
+    if campaign.state == _STATE.DRAFT:
+        if scopes.matching(campaign.scope, campaign.kind, clock.now()).count() > AT_ONCE:
+            raise NotStaged(at_most=AT_ONCE)
+        campaign, acknowledged = stage_now(campaign_id, by=by, reason=reason), True
+    if campaign.state == _STATE.STAGING:
+        raise NotStaged
+    if campaign.state != _STATE.STAGED:
+        raise NotADraft
+    if is_stale(campaign, clock.now()):
+        raise SnapshotTooOld
+    unresolved = campaigns.unresolved(campaign)
+    if unresolved and not acknowledged:
+        raise NotAcknowledged(unresolved=unresolved)
+    is_first = is_rehearsal()
+    campaigns.save(campaign, state=_STATE.ACTIVE, is_rehearsal=is_first)
+    log.record(
+        Action.CAMPAIGN_ACTIVATED,
+        about=campaigns.about(campaign),
+        by=by.principal,
+        reason=reason,
+        detail={
+            "population": campaign.population_rows,
+            "population_sha256": campaign.population_sha256,
+            "unresolved": unresolved,
+            "is_rehearsal": is_first,
+            "scope_sha256": campaign.scope_sha256,
+            "snapshot_at": campaign.snapshot_at.isoformat() if campaign.snapshot_at else None,
+        },
+    )
+    return campaign
+
+
+def differs(campaign: Campaign) -> tuple[int, int]:
+    """Count what is within the scope now and was not staged, and what was staged and has ended since."""
+    taken = PopulationRow.objects.filter(campaign=campaign)
+    since = scopes.matching(campaign.scope, campaign.kind, clock.now()).filter(starts_at__gte=campaign.snapshot_at)
+    return (
+        since.exclude(pk__in=taken.values("grant")).count(),
+        taken.filter(grant__ended_at__isnull=False).count(),
+    )
+
+
+def is_rehearsal() -> bool:
+    """Whether the next campaign to begin is the first of this installation, in which nothing stops."""
+    return not Campaign.objects.filter(state__in=Campaign.BEGAN).exclude(kind=Campaign.Kind.MICRO).exists()
+
+
+def is_stale(campaign: Campaign, now: datetime) -> bool:
+    """Whether what was staged is too old to be launched."""
+    return campaign.snapshot_at is not None and campaign.snapshot_at < now - FRESH
+
+
+def is_overdue(campaign: Campaign, now: datetime) -> bool:
+    """Whether its due date passed before it began: nobody could answer in time, and the deadline would strike."""
+    return campaign.due_at <= now

@@ -1,0 +1,52 @@
+"""What the page of a campaign shows before it begins: how far its staging is, and what stands before its launch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from audit import clock
+from governance.console.queries import syncs
+from governance.models import Campaign, CampaignStaging
+from governance.reviews.deadlines import reminders
+from governance.reviews.population import campaigns
+from governance.reviews.staging import launch, preview, staging
+
+TYPED_FROM: Final = 500
+"""From how many items on a review begins only once its name is typed."""
+
+
+def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
+    """Return what the page of a campaign that has not begun shows; `count` what is costly as well."""
+    run = CampaignStaging.objects.filter(campaign=campaign).first()
+    if campaign.state == Campaign.State.STAGING and run is not None:
+        return {"run": run, "percent": staging.progress(run)}
+    if campaign.state != Campaign.State.STAGED or run is None:
+        grants = preview.grants_of(campaign)
+        return {
+            "run": run,
+            "is_overdue": launch.is_overdue(campaign, clock.now()),
+            "small": grants <= launch.AT_ONCE,
+            "must_type": grants > TYPED_FROM,
+            "foretold": reminders.foretold(campaign, clock.now()),
+        }
+    seen = preview.Preview.from_json(run.summary)
+    seen = replace(seen, nobodys=preview.nobodys(campaign)) if seen.unresolved else seen
+    small = seen.grants <= preview.LARGEST
+    late = [each for each in syncs.last() if each.is_silent or each.is_paused]
+    return {
+        "run": run,
+        "seen": seen,
+        "is_overdue": launch.is_overdue(campaign, clock.now()),
+        "is_stale": launch.is_stale(campaign, clock.now()),
+        "unresolved_now": campaigns.unresolved(campaign),
+        "late": late,
+        "difference": launch.differs(campaign) if small or count else None,
+        "must_type": must_type(seen),
+        "foretold": reminders.foretold(campaign, clock.now()),
+    }
+
+
+def must_type(seen: preview.Preview) -> bool:
+    """Whether somebody has to type the name: where it is large, or where something would stop without an answer."""
+    return seen.items > TYPED_FROM or bool(seen.silent_grants and not launch.is_rehearsal())

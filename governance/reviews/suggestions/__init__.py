@@ -1,0 +1,1 @@
+"""Suggestions beside items: facts frozen with the population, weighed by one table."""

@@ -1,0 +1,1 @@
+"""Campaign templates: reviews that recur."""

@@ -1,0 +1,223 @@
+"""Campaigns that are made again, over REST: templates, and a campaign with the criteria of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import preconditions
+from entitlements.api.endpoints import Listing, tagged
+from entitlements.api.fields import Shown, Slug, Strict, Text
+from governance.deciders import review_rules
+from governance.models import Campaign, CampaignTemplate
+from governance.reviews.campaigns.api.bodies import CampaignShown
+from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.campaigns.api.manner import MannerAsked, Scope, Strategies, manner_of
+from governance.reviews.decisions.api import MaybeWhy
+from governance.reviews.population import campaigns
+from governance.reviews.spot_checks import plan
+from governance.reviews.templates import templates
+
+
+class TemplateAsked(MannerAsked):
+    """The criteria to keep, and how often they recur; `first_on` is the day of the first campaign.
+
+    `spot_share` per cent of the answers of each campaign are checked by somebody else within `spot_days`; 0 is none.
+    """
+
+    slug = Slug()
+    name = Text(max_length=180)
+    scope = Scope(required=False, default=dict)
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
+    cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices, required=False, default="none")
+    first_on = serializers.DateField(required=False, allow_null=True, default=None)
+    days = serializers.IntegerField(min_value=1, max_value=templates.LONGEST, required=False, default=30)
+    spot_share = serializers.IntegerField(min_value=0, max_value=100, required=False, default=0)
+    spot_days = serializers.IntegerField(min_value=1, max_value=plan.LONGEST, required=False, default=plan.DAYS)
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class TemplateChanged(Strict):
+    """What a template shall make from now on; what is left out stays. `next_on` is the day of the next campaign."""
+
+    name = Text(max_length=180, required=False)
+    scope = Scope(required=False)
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False)
+    mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False)
+    framework = serializers.ChoiceField(choices=Campaign.Framework.choices, required=False)
+    carry_days = serializers.IntegerField(min_value=0, max_value=366, required=False)
+    strategies = Strategies(required=False)
+    fallback_group = Text(max_length=64, required=False, allow_blank=True)
+    asks_owner = serializers.BooleanField(required=False)
+    cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices, required=False)
+    next_on = serializers.DateField(required=False, allow_null=True)
+    days = serializers.IntegerField(min_value=1, max_value=templates.LONGEST, required=False)
+    spot_share = serializers.IntegerField(min_value=0, max_value=100, required=False)
+    spot_days = serializers.IntegerField(min_value=1, max_value=plan.LONGEST, required=False)
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class TemplateShown(Shown):
+    """A template; `refused` is the code for which it makes nothing until somebody starts it by hand."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    owner = serializers.CharField(source="owner.login")
+    scope = serializers.JSONField()
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices)
+    mode = serializers.ChoiceField(choices=Campaign.Mode.choices)
+    framework = serializers.ChoiceField(choices=Campaign.Framework.choices)
+    carry_days = serializers.IntegerField()
+    strategies = serializers.SerializerMethodField()
+    fallback_group = serializers.CharField(source="fallback_group.slug", default="")
+    asks_owner = serializers.BooleanField()
+    cadence = serializers.ChoiceField(choices=CampaignTemplate.Cadence.choices)
+    next_on = serializers.DateField(allow_null=True)
+    days = serializers.IntegerField()
+    spot_share = serializers.IntegerField()
+    spot_days = serializers.IntegerField()
+    refused = serializers.CharField()
+    stopped_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(Strategies)
+    def get_strategies(self, held: CampaignTemplate) -> dict[str, str]:
+        """Say by risk who answers, and what their answers come to."""
+        return review_rules.strategies(held.strategies)
+
+
+class DuplicateAsked(Strict):
+    """The name of the campaign that is made, and when it is due."""
+
+    slug = Slug()
+    name = Text(max_length=200)
+    due_at = serializers.DateTimeField()
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class TemplateFilter(filters.FilterSet):
+    """Filters of templates."""
+
+    cadence = filters.ChoiceFilter(choices=CampaignTemplate.Cadence.choices)
+
+    class Meta:
+        model = CampaignTemplate
+        fields: ClassVar[list[str]] = []
+
+
+class Templates(OfReviews, Listing):
+    """GET and POST /campaign-templates."""
+
+    serializer_class = TemplateShown
+    filterset_class = TemplateFilter
+    ordering = ("slug",)
+
+    def rows(self) -> QuerySet[CampaignTemplate]:
+        """Return all of them."""
+        return CampaignTemplate.objects.select_related("owner", "fallback_group")
+
+    @extend_schema(responses=TemplateShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List templates by their short names."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(TemplateShown(page, many=True).data)
+
+    @extend_schema(request=TemplateAsked, responses={201: TemplateShown})
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Keep the criteria of a campaign; one that recurs is made, staged and launched by itself from its day on."""
+        body = self.body(TemplateAsked)
+        saved = templates.save(
+            body["slug"],
+            name=body["name"],
+            scope=body["scope"],
+            manner=manner_of(body),
+            rhythm=_rhythm(body, "first_on"),
+            by=self.reviewer(),
+            reason=body["reason"],
+        )
+        return Response(TemplateShown(saved).data, status=HTTPStatus.CREATED)
+
+
+class OneTemplate(OfReviews):
+    """GET and PATCH /campaign-templates/{slug}."""
+
+    @extend_schema(responses=TemplateShown)
+    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Show one template."""
+        found = self._found(key)
+        return tagged(TemplateShown(found).data, found.version)
+
+    @extend_schema(request=TemplateChanged, responses=TemplateShown)
+    def patch(self, request: Request, key: str) -> Response:
+        """Change what it makes from now on, from the version that If-Match names; whoever does so runs it from then."""
+        found = self._found(key)
+        preconditions.require(request, found.version)
+        asked = self.body(TemplateChanged)
+        said: dict[str, Any] = {name: getattr(found, name) for name in _EDITED} | asdict(campaigns.Manner.of(found))
+        said |= {name: value for name, value in asked.items() if name in said}
+        changed = templates.edit(
+            key,
+            name=said["name"],
+            scope=said["scope"],
+            manner=manner_of(said),
+            rhythm=_rhythm(said, "next_on"),
+            version=found.version,
+            by=self.reviewer(),
+            reason=asked["reason"],
+        )
+        return tagged(TemplateShown(changed).data, changed.version)
+
+    def _found(self, key: str) -> CampaignTemplate:
+        self.about = [f"template:{key}"]
+        return self.find(CampaignTemplate.objects.select_related("owner", "fallback_group"), slug=key)
+
+
+_EDITED: Final = ("name", "scope", "cadence", "next_on", "days", "spot_share", "spot_days")
+
+
+def _rhythm(said: Mapping[str, Any], begins: str) -> templates.Rhythm:
+    checked = said["spot_share"], said["spot_days"]
+    return templates.Rhythm(said["cadence"], said[begins], said["days"], *checked)
+
+
+class StartTemplate(OfReviews):
+    """POST /campaign-templates/{slug}/start."""
+
+    @extend_schema(request=MaybeWhy, responses={201: CampaignShown})
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Draft a campaign from a template, due after its days."""
+        self.about = [f"template:{key}"]
+        made = templates.start(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
+        return self.told_campaign(made, HTTPStatus.CREATED)
+
+
+class StopTemplate(OfReviews):
+    """POST /campaign-templates/{slug}/stop."""
+
+    @extend_schema(request=MaybeWhy, responses=TemplateShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Let a template make nothing any more."""
+        self.about = [f"template:{key}"]
+        stopped = templates.stop(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
+        return Response(TemplateShown(stopped).data)
+
+
+class Duplicate(OfReviews):
+    """POST /campaigns/{slug}/duplicate."""
+
+    @extend_schema(request=DuplicateAsked, responses={201: CampaignShown})
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Draft a campaign with the criteria of this one, read anew when it is staged."""
+        campaign, body = self.campaign(key), self.body(DuplicateAsked)
+        made = templates.duplicate(
+            campaign, body["slug"], name=body["name"], due_at=body["due_at"], by=self.reviewer(), reason=body["reason"]
+        )
+        return self.told_campaign(made, HTTPStatus.CREATED)

@@ -1,0 +1,211 @@
+"""What the form of a new review means: its fields as a scope and a manner, and both in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from typing import Any, Final
+
+from django.http import QueryDict
+from django.utils.dateparse import parse_date
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from entitlements.errors import Malformed
+from entitlements.words import Risk
+from governance.deciders import review_rules
+from governance.models import Campaign, CampaignTemplate
+from governance.reviews.deadlines import deadlines
+from governance.reviews.items.errors import BadCadence, DueTooSoon
+from governance.reviews.population import scope_words
+from governance.reviews.population.campaigns import Manner
+from governance.reviews.staging import launch
+from governance.reviews.templates.templates import MONTHS, Rhythm, following
+
+KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
+    "agent_owner": (
+        gettext_lazy("Agents, by sponsor"),
+        gettext_lazy("Each agent's sponsor says what it still needs; else the owner of the system, then the manager."),
+    ),
+    "resource_owner": (
+        gettext_lazy("Systems, by owner"),
+        gettext_lazy("The owner of each system says what agents may still do there; else the agent's sponsor."),
+    ),
+    "privileged_tools": (
+        gettext_lazy("Tools of high risk"),
+        gettext_lazy("Only access with a tool of high or critical risk; the owner of the system answers first."),
+    ),
+    "findings": (
+        gettext_lazy("Access with open findings"),
+        gettext_lazy("A tool that changed, an agent that nobody answers for or uses, or a forbidden combination."),
+    ),
+    "delegation": (
+        gettext_lazy("Whom agents act for"),
+        gettext_lazy("Each person is asked first about the agents that act for her, then who answers for the agent."),
+    ),
+    "ownership": (
+        gettext_lazy("Agents themselves"),
+        gettext_lazy("Each sponsor is asked: still yours, purpose still true? Removing an agent retires it."),
+    ),
+    "credential": (
+        gettext_lazy("Secrets, keys and tokens"),
+        gettext_lazy("Who looks after a credential is asked first, then who answers for the agent, or the manager."),
+    ),
+    "entitlement_definition": (
+        gettext_lazy("What entitlements contain"),
+        gettext_lazy("The owner of each system unticks the tools that an entitlement should no longer contain."),
+    ),
+    "console_access": (
+        gettext_lazy("Roles and tokens in Mandate itself"),
+        gettext_lazy("The manager is asked, else another platform admin or security. Leave the scope empty."),
+    ),
+}
+STRATEGIES: Final[Mapping[str, Any]] = {
+    review_rules.Strategy.FIRST_DECIDES: gettext_lazy("one person decides"),
+    review_rules.Strategy.ANY_DENY_DENIES: gettext_lazy(
+        "two people; either may remove it, else the stricter answer wins"
+    ),
+    review_rules.Strategy.ALL_MUST_KEEP: gettext_lazy("two people; both must keep all of it, and silence stops it"),
+}
+"""What may be chosen for a risk, in words."""
+_LONGEST: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What somebody filled in so far. `echo` says in words what the review looks at."""
+
+    name: str
+    slug: str
+    due: str
+    scope: dict[str, Any]
+    manner: Manner
+    echo: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def due_at(self) -> datetime:
+        """The end of the day named. Raises DueTooSoon."""
+        try:
+            day = parse_date(self.due)
+        except ValueError:
+            day = None
+        if day is None:
+            raise DueTooSoon
+        return datetime.combine(day, time.max, UTC)
+
+
+def read(sent: QueryDict) -> Form:
+    """Read the form. Raises Malformed for a number that is none; names and fields are checked by the verbs."""
+    name = sent.get("name", "").strip()[:_LONGEST]
+    conditions = _conditions(sent)
+    scope: dict[str, Any] = {}
+    if systems := sent.getlist("system"):
+        scope["systems"] = systems
+    if conditions:
+        scope["where"] = conditions[0] if len(conditions) == 1 else {"and": conditions}
+    if left_out := sent.get("left_out", "").split():
+        why = sent.get("left_out_reason", "").strip()[:_LONGEST]
+        scope["exclude"] = [{"where": {"field": "agent.slug", "op": "in", "value": left_out}, "reason": why}]
+    delta = sent.get("mode") == Campaign.Mode.DELTA
+    manner = Manner(
+        kind=sent.get("kind", Campaign.Kind.AGENT_OWNER),
+        mode=Campaign.Mode.DELTA if delta else Campaign.Mode.FULL,
+        framework=sent.get("framework", Campaign.Framework.NONE),
+        carry_days=(number(sent, "carry_days") or 0) if delta else 0,
+        strategies={str(risk): said for risk in Risk if (said := sent.get(f"who_{risk}"))},
+        fallback_group=sent.get("fallback_group", "").strip(),
+        asks_owner="asks_owner" in sent,
+    )
+    return Form(
+        name, slugify(name)[:64], sent.get("due", ""), scope, manner, scope_words.sentence(scope, manner.kind), sent
+    )
+
+
+def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, Any]]]]:
+    """Return for each risk what is chosen for it, and what may be: high risk and above is never one person's."""
+    now = review_rules.strategies(chosen) if review_rules.may_choose(chosen) else review_rules.strategies({})
+    return [
+        (
+            risk,
+            now[risk],
+            [(name, words) for name, words in STRATEGIES.items() if review_rules.may_choose({risk: name})],
+        )
+        for risk in Risk
+    ]
+
+
+def said(campaign: Campaign) -> list[tuple[str, Any, Any]]:
+    """Say for each risk, the highest first, who answers, what their answers come to, and what silence does."""
+    chosen = reversed(review_rules.strategies(campaign.strategies).items())
+    return [(risk, STRATEGIES[name], _silence(campaign, Risk(risk))) for risk, name in chosen]
+
+
+def _silence(campaign: Campaign, risk: Risk) -> str:
+    if campaign.kind in _KEPT_KINDS or review_rules.is_kept_by_silence(risk, campaign.strategies):
+        return _("It is kept, and counts as not reviewed.")
+    if campaign.is_rehearsal or (
+        campaign.state in Campaign.BEFORE and campaign.kind != Campaign.Kind.MICRO and launch.is_rehearsal()
+    ):
+        return _("It would stop. This is a rehearsal: nothing does.")
+    days = deadlines.UNTIL_REVOKED.days
+    return _("It stops; %(n)d days later it ends, unless a second person restores it.") % {"n": days}
+
+
+_KEPT_KINDS: Final = (Campaign.Kind.ENTITLEMENT_DEFINITION, Campaign.Kind.CONSOLE_ACCESS)
+"""The kinds of which silence stops nothing, whatever the risk (`deadlines`)."""
+
+
+def rhythm(sent: QueryDict, now: datetime) -> Rhythm:
+    """Read how often a template recurs, from today on, and how many days its reviewers have: as many as now."""
+    cadence = sent.get("cadence", "none")
+    if cadence not in {"none", *MONTHS}:
+        raise BadCadence
+    days = (Form("", "", sent.get("due", ""), {}, Manner()).due_at - now).days
+    first_on = None if cadence == "none" else following(cadence, now.date())
+    return Rhythm(cadence, first_on, max(1, days), number(sent, "spot_share") or 0)
+
+
+def given(held: CampaignTemplate) -> dict[str, Any] | None:
+    """Return what somebody would have filled in for a template; None where its scope is in words no form has."""
+    scope, fields = held.scope, QueryDict(mutable=True)
+    named = {("tool.risk", "gte"): "risk", ("grant.age_days", "gte"): "older", ("tool.action", "has"): "action"}
+    where = scope.get("where") or {}
+    for each in where.get("and", [where] if where else []):
+        asked = (each.get("field"), each.get("op"))
+        fields[named.get(asked, "unused")] = str(each.get("value")) if asked in named else "yes"
+    fields.setlist("system", scope.get("systems", []))
+    for said in scope.get("exclude", []):
+        value = said["where"].get("value")
+        fields["left_out"] = " ".join(value) if isinstance(value, list) else ""
+        fields["left_out_reason"] = said["reason"]
+    try:
+        is_same = read(fields).scope == scope
+    except Malformed:
+        is_same = False
+    return {**fields.dict(), "systems": fields.getlist("system")} if is_same else None
+
+
+def _conditions(sent: QueryDict) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if risk := sent.get("risk", ""):
+        found.append({"field": "tool.risk", "op": "gte", "value": risk})
+    if (older := number(sent, "older")) is not None:
+        found.append({"field": "grant.age_days", "op": "gte", "value": older})
+    if action := sent.get("action", ""):
+        found.append({"field": "tool.action", "op": "has", "value": action})
+    if sent.get("unused"):
+        found.append({"field": "grant.calls_90d", "op": "eq", "value": 0})
+    return found
+
+
+def number(sent: QueryDict, name: str) -> int | None:
+    """Read a whole number, or nothing. Raises Malformed."""
+    text = sent.get(name, "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 7):  # noqa: PLR2004 - no number of days is longer
+        raise Malformed(_("Write days as a whole number."))
+    return int(text)

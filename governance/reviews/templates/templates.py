@@ -1,0 +1,278 @@
+"""Campaigns from templates: by hand, or by themselves, one for each period however often the clock strikes.
+
+The criteria are read anew each time. What recurs is made, staged and launched in the name of the template's owner;
+items that find no reviewer wait in it, visibly, as in any other.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements.errors import DomainError, NotFound, Stale
+from entitlements.models import Person
+from governance.models import Campaign, CampaignTemplate
+from governance.reviews.campaigns import pause
+from governance.reviews.items import best_effort
+from governance.reviews.items.errors import BadCadence, NameTaken, TemplateStopped
+from governance.reviews.population import campaigns, other_things, scopes
+from governance.reviews.population.campaigns import FULL, Manner
+from governance.reviews.spot_checks import plan
+from governance.reviews.staging import launch
+
+_Cadence = CampaignTemplate.Cadence
+MONTHS: Final[Mapping[str, int]] = {
+    _Cadence.MONTHLY: 1,
+    _Cadence.QUARTERLY: 3,
+    _Cadence.HALF_YEARLY: 6,
+    _Cadence.YEARLY: 12,
+}
+LONGEST: Final = 180
+OWNER_LEFT: Final = "owner_left"
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often a template recurs, from which day on, and how many days its reviewers have.
+
+    `spot_share` per cent of their answers are checked by somebody else within `spot_days`; 0 is none.
+    """
+
+    cadence: str = _Cadence.NONE
+    first_on: date | None = None
+    days: int = 30
+    spot_share: int = 0
+    spot_days: int = plan.DAYS
+
+    def check(self, kind: str) -> None:
+        """Raise BadCadence for what cannot recur, BadSpotChecks for what no review of a kind has."""
+        if self.spot_share or self.spot_days != plan.DAYS:
+            plan.check(self.spot_share or plan.SHARE, self.spot_days, kind)
+        known = self.cadence in _Cadence and 1 <= self.days <= LONGEST
+        if not known or (self.cadence == _Cadence.NONE) != (self.first_on is None):
+            raise BadCadence
+
+
+BY_HAND: Final = Rhythm()
+_TOLD: Final = ("cadence", "days", "spot_share", "spot_days")
+
+
+def period(cadence: str, day: date) -> str:
+    """Name the month, quarter, half-year or year in which a day lies."""
+    match MONTHS[cadence]:
+        case 1:
+            return f"{day.year}-{day.month:02}"
+        case 12:
+            return str(day.year)
+        case months:
+            return f"{day.year}-{'q' if months < 6 else 'h'}{(day.month - 1) // months + 1}"  # noqa: PLR2004 - a half-year
+
+
+def following(cadence: str, day: date) -> date:
+    """Return the same day of the next period, or the last one of a shorter month."""
+    ahead = day.month - 1 + MONTHS[cadence]
+    year, month = day.year + ahead // 12, ahead % 12 + 1
+    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+@transaction.atomic
+def save(
+    slug: str,
+    *,
+    name: str,
+    scope: Mapping[str, Any] | None = None,
+    manner: Manner = FULL,
+    rhythm: Rhythm = BY_HAND,
+    by: Person,
+    reason: str = "",
+) -> CampaignTemplate:
+    """Keep the criteria of a campaign to be made again.
+
+    Raises NameTaken, BadScope, BadManner, FallbackUnfit, BadCadence, BadSpotChecks.
+    """
+    checked = scopes.check(scope or {})
+    manner.check()
+    other_things.check(checked, manner.kind)
+    rhythm.check(manner.kind)
+    try:
+        with transaction.atomic():
+            made = CampaignTemplate.objects.create(
+                slug=slug,
+                name=name,
+                scope=checked,
+                owner=by,
+                cadence=rhythm.cadence,
+                next_on=rhythm.first_on,
+                days=rhythm.days,
+                spot_share=rhythm.spot_share,
+                spot_days=rhythm.spot_days,
+                created_at=clock.now(),
+                **manner.columns(),
+            )
+    except IntegrityError as error:
+        raise NameTaken from error
+    told = {**asdict(manner), **{name: getattr(rhythm, name) for name in _TOLD}}
+    detail = {"name": name, **told, "scope": checked, "first_on": str(rhythm.first_on or "")}
+    log.record(Action.CAMPAIGN_TEMPLATE_SAVED, about=_about(made), by=by.principal, reason=reason, detail=detail)
+    return made
+
+
+@transaction.atomic
+def edit(
+    slug: str,
+    *,
+    name: str,
+    scope: Mapping[str, Any],
+    manner: Manner,
+    rhythm: Rhythm,
+    version: int,
+    by: Person,
+    reason: str = "",
+) -> CampaignTemplate:
+    """Change what a template makes from now on; what came of it stays. Whoever changes it runs it from then on.
+
+    Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadManner, FallbackUnfit,
+    BadCadence, BadSpotChecks.
+    """
+    held = _held(slug)
+    if held.version != version:
+        raise Stale(version=held.version)
+    checked = scopes.check(scope)
+    manner.check()
+    other_things.check(checked, manner.kind)
+    rhythm.check(manner.kind)
+    before = _told(held)
+    for field, value in manner.columns().items():
+        setattr(held, field, value)
+    held.name, held.scope, held.owner = name, checked, by
+    held.cadence, held.next_on, held.days = rhythm.cadence, rhythm.first_on, rhythm.days
+    held.spot_share, held.spot_days = rhythm.spot_share, rhythm.spot_days
+    held.refused, held.version = "", held.version + 1
+    held.save()
+    after = _told(held)
+    changed = {
+        field: {"before": before[field], "after": said} for field, said in after.items() if said != before[field]
+    }
+    log.record(
+        Action.CAMPAIGN_TEMPLATE_CHANGED,
+        about=_about(held),
+        by=by.principal,
+        reason=reason,
+        detail={"changed": changed},
+    )
+    return held
+
+
+def _told(held: CampaignTemplate) -> dict[str, Any]:
+    """Say what a template makes, for the record."""
+    rhythm = {**{name: getattr(held, name) for name in _TOLD}, "next_on": str(held.next_on or "")}
+    return {"name": held.name, "owner": held.owner.login, "scope": held.scope, **asdict(Manner.of(held)), **rhythm}
+
+
+@transaction.atomic
+def stop(slug: str, *, by: Person, reason: str = "") -> CampaignTemplate:
+    """Let a template make nothing any more; what came of it goes on. Raises NotFound, TemplateStopped."""
+    held = _held(slug)
+    held.stopped_at = clock.now()
+    held.save(update_fields=["stopped_at"])
+    log.record(Action.CAMPAIGN_TEMPLATE_STOPPED, about=_about(held), by=by.principal, reason=reason)
+    return held
+
+
+@transaction.atomic
+def start(slug: str, *, by: Person, reason: str = "") -> Campaign:
+    """Draft a campaign from a template, by hand. Raises NotFound, TemplateStopped and what `campaigns.make` raises."""
+    held = _held(slug)
+    if held.refused:
+        held.refused = ""
+        held.save(update_fields=["refused"])
+    count = Campaign.objects.filter(template=held).count() + 1
+    return _make(held, f"{held.slug}-{count}-{clock.now():%Y%m%d}", held.name, by=by, reason=reason)
+
+
+def launch_due() -> int:
+    """Make and stage what recurs today, and launch what was staged of it; returns how many campaigns were made."""
+    today = clock.now().astimezone(UTC).date()
+    due = CampaignTemplate.objects.filter(stopped_at=None, refused="", next_on__lte=today)
+    try:
+        made = best_effort.each(
+            due.order_by("next_on", "pk").values_list("pk", flat=True), lambda pk: _recur(pk, today)
+        )
+    finally:
+        ready = Campaign.objects.filter(state=Campaign.State.STAGED).exclude(period="")
+        best_effort.each(ready.select_related("owner").order_by("created_at", "pk"), _launch)
+    return sum(made)
+
+
+def _recur(pk: int, today: date) -> int:
+    with transaction.atomic():
+        held = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").get(pk=pk)
+        if held.stopped_at or held.refused or held.next_on is None or held.next_on > today:
+            return 0  # another beat was quicker
+        now = period(held.cadence, held.next_on)
+        held.next_on = following(held.cadence, held.next_on)
+        try:
+            with transaction.atomic():
+                _begin(held, now)
+        except DomainError as refusal:
+            held.refused = refusal.code
+        if not held.owner.is_active:
+            held.refused = OWNER_LEFT
+        held.save(update_fields=["next_on", "refused"])
+        return int(not held.refused)
+
+
+def _begin(held: CampaignTemplate, now: str) -> None:
+    if not held.owner.is_active:
+        return
+    reason = f"It recurs: {held.get_cadence_display().lower()}."
+    made = _make(held, f"{held.slug}-{now}", f"{held.name} {now}", by=held.owner, reason=reason, now=now)
+    launch.stage(made.pk, by=held.owner, reason=reason)
+
+
+def _launch(campaign: Campaign) -> None:
+    if not campaign.owner.is_active:
+        return
+    if launch.is_overdue(campaign, clock.now()):
+        pause.cancel(campaign.pk, by=campaign.owner, reason="Its due date passed before it could begin.")
+        return
+    if launch.is_stale(campaign, clock.now()):
+        launch.stage(campaign.pk, by=campaign.owner, reason="What was taken is too old.")
+        return
+    launch.activate(campaign.pk, by=campaign.owner, reason="It recurs.", acknowledged=True)
+
+
+def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
+    due = datetime.combine((clock.now() + timedelta(days=held.days)).date(), time.max, UTC)
+    made = campaigns.make(slug, name=name, due_at=due, scope=held.scope, manner=Manner.of(held), by=by, reason=reason)
+    Campaign.objects.filter(pk=made.pk).update(template=held, period=now)
+    if held.spot_share:
+        plan.switch_on(made.pk, by=by, share=held.spot_share, days=held.spot_days, reason=reason)
+    return made
+
+
+@transaction.atomic
+def duplicate(campaign: Campaign, slug: str, *, name: str, due_at: datetime, by: Person, reason: str = "") -> Campaign:
+    """Draft a campaign with the criteria of another. Raises what `campaigns.make` raises."""
+    same = {"scope": campaign.scope, "manner": Manner.of(campaign)}
+    return campaigns.make(slug, name=name, due_at=due_at, **same, by=by, reason=reason)
+
+
+def _held(slug: str) -> CampaignTemplate:
+    held = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").filter(slug=slug).first()
+    if held is None:
+        raise NotFound
+    if held.stopped_at:
+        raise TemplateStopped
+    return held
+
+
+def _about(held: CampaignTemplate) -> list[str]:
+    return [f"template:{held.slug}", f"person:{held.owner.login}"]

@@ -1,0 +1,1 @@
+"""Use of access, and right-sizing by it."""

@@ -1,0 +1,111 @@
+"""What a change would have done to recorded calls, over REST."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import visibility
+from entitlements.api.endpoints import Endpoint
+from entitlements.api.fields import Shown, Strict
+from entitlements.api.matrix import Matrix
+from governance.api.bodies import Limits, Names
+from governance.api.matrix import MATRIX
+from governance.models import Campaign
+from governance.reviews.campaigns.api.manner import MannerAsked, Scope, manner_of
+from governance.reviews.items import errors as item_errors
+from governance.reviews.staging import preview
+from governance.reviews.usage import replay
+
+
+class ReductionAsked(Strict):
+    """A cut of one grant: tools to take away, and other limits by tool."""
+
+    grant = serializers.UUIDField()
+    drop = Names(required=False, default=list)
+    limits = Limits(required=False, default=dict)
+
+
+class ReductionShown(Shown):
+    """What the cut would have done.
+
+    `undecided` calls went to a tool whose limits change, and what was recorded cannot tell. Numbers are null
+    where calls go past our gateway.
+    """
+
+    since = serializers.DateTimeField()
+    visible = serializers.BooleanField()
+    full_window = serializers.BooleanField()
+    calls = serializers.IntegerField(allow_null=True)
+    would_be_denied = serializers.IntegerField(allow_null=True)
+    undecided = serializers.IntegerField(allow_null=True)
+    still_covered = serializers.ListField(child=serializers.CharField())
+    denied_by_tool = serializers.DictField(child=serializers.IntegerField())
+
+
+class Reduction(Endpoint):
+    """POST /simulate/reduction."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+
+    @extend_schema(request=ReductionAsked, responses=ReductionShown)
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say how many of the calls of the last ninety days the cut would have denied. Nothing is changed."""
+        body = self.body(ReductionAsked)
+        grant = self.find(visibility.grants(self.caller), pk=body["grant"])
+        return Response(ReductionShown(replay.of_grant(grant, body["drop"], body["limits"]).as_json()).data)
+
+
+class PreviewAsked(MannerAsked):
+    """A campaign as it would be drafted."""
+
+    scope = Scope(required=False, default=dict)
+    kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
+
+
+class LoadShown(Shown):
+    """How much one reviewer would get; an empty login stands for what nobody can be found for."""
+
+    login = serializers.CharField()
+    items = serializers.IntegerField()
+    minutes = serializers.IntegerField()
+    level = serializers.ChoiceField(choices=["fine", "many", "too_many"])
+
+
+class PreviewShown(Shown):
+    """What the campaign would be. Where `staged` is false the population is too large for a look and only counted."""
+
+    grants = serializers.IntegerField()
+    staged = serializers.BooleanField()
+    items = serializers.IntegerField()
+    excluded = serializers.IntegerField()
+    carried_forward = serializers.IntegerField(source="carried")
+    new = serializers.IntegerField()
+    gone = serializers.IntegerField()
+    compared_with = serializers.CharField(source="last")
+    unresolved = serializers.IntegerField()
+    readable_percent = serializers.IntegerField(source="readable")
+    grants_suspended_without_answer = serializers.IntegerField(source="silent_grants")
+    calls_a_day_of_those = serializers.IntegerField(source="silent_calls")
+    risks = serializers.DictField(child=serializers.IntegerField())
+    systems = serializers.DictField(child=serializers.IntegerField())
+    suggestions = serializers.DictField(child=serializers.IntegerField(), source="verdicts")
+    reviewers = LoadShown(many=True, source="loads")
+
+
+class CampaignPreview(Endpoint):
+    """POST /campaigns/preview."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+
+    @extend_schema(request=PreviewAsked, responses=PreviewShown)
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say what a campaign would look at and whom it would ask if it began now. Nothing is kept."""
+        body, human = self.body(PreviewAsked), self.caller.human
+        if human is None:
+            raise item_errors.MayNotReview
+        return Response(PreviewShown(preview.preview(body["scope"], manner_of(body), by=human)).data)
