@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class AuditConfig(AppConfig):
-    """The record; `manage.py migrate` gives the roles their rights on it (`governance/sql_files.py`)."""
+    """The record; `manage.py migrate` gives the roles their rights on it (`governance/database/sql_files.py`)."""
 
     name = "audit"
     label = "audit"

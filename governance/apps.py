@@ -14,7 +14,7 @@ class GovernanceConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the start-up checks and what ties people to grants; make the task queue the one of `delay()`."""
-        import_module("governance.checks")
+        import_module("governance.operations.checks")
         import_module("governance.celery")
         import_module("governance.ties").register()
 

@@ -23,7 +23,7 @@ def trust_no_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
 @signals.task_prerun.connect
 def measure_the_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     """Measure before a job; where the clock stays unknown a job that asks for the time fails, and is done later."""
-    from governance import health  # noqa: PLC0415 - as above
+    from governance.operations import health  # noqa: PLC0415 - as above
 
     health.knows_the_time()
 

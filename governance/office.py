@@ -15,7 +15,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from entitlements.errors import DomainError
-from governance.console import doors, stepup
+from governance.console import doors
+from governance.sign_in import step_up
 
 
 class Office(AdminSite):
@@ -49,7 +50,7 @@ class Office(AdminSite):
 
         def proven(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             try:
-                stepup.demand(request)
+                step_up.demand(request)
             except DomainError as refusal:
                 return doors.refused(request, refusal)
             return view(request, *args, **kwargs)

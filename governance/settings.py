@@ -29,7 +29,7 @@ TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
 NODE_ID = env.text("NODE_ID")
 PRIVATE_NETWORKS = env.networks("PRIVATE_NETWORKS")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
-# High-risk access is refused until the set-up page's first lines are green (governance/readiness.py).
+# High-risk access is refused until the set-up page's first lines are green (governance/setup/readiness.py).
 SETUP_FIRST = True
 METRICS_TOKEN = env.secret("METRICS_TOKEN", at_least=20 if env.text("METRICS_TOKEN") else 0)
 
@@ -69,7 +69,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "governance.health.KnownTime",
+    "governance.operations.health.KnownTime",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -138,7 +138,8 @@ REDIS_URL = env.redis_url("REDIS_URL")
 
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 
-# How long an agent goes unused before it is shown as such, asked about, and stopped (`governance/dormancy.py`).
+# How long an agent goes unused before it is shown as such, asked about, and stopped
+# (`governance/ownership/dormancy.py`).
 DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
 
 # The greatest age of a sign-in that an ID token may tell of, wherever one comes in (`entitlements/idtokens.py`).
@@ -175,7 +176,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_ADAPTER = "governance.console.signin.Door"
+ACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.Door"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "login"
 ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
 ACCOUNT_LOGIN_METHODS = {"username"}
@@ -186,17 +187,17 @@ ACCOUNT_RATE_LIMITS = {"login": "", "login_failed": ""}
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
-MFA_ADAPTER = "governance.console.signin.SecondFactor"
+MFA_ADAPTER = "governance.sign_in.allauth_adapter.SecondFactor"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RATE_LIMITS = {"webauthn_login": ""}  # a signature is not guessed, and a stranger must not use up the attempts
 MFA_FORMS = {
-    "authenticate": "governance.console.signin.CodeForm",
-    "reauthenticate": "governance.console.signin.CodeAgainForm",
+    "authenticate": "governance.sign_in.allauth_adapter.CodeForm",
+    "reauthenticate": "governance.sign_in.allauth_adapter.CodeAgainForm",
 }
 MFA_TOTP_ISSUER = "Mandate"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
-SOCIALACCOUNT_ADAPTER = "governance.console.signin.CompanyDoor"
+SOCIALACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.CompanyDoor"
 SOCIALACCOUNT_AUTO_SIGNUP = False
 SOCIALACCOUNT_LOGIN_ON_GET = True  # the policy lets no form lead to another site, not even through a redirect
 SOCIALACCOUNT_STORE_TOKENS = False
@@ -204,7 +205,7 @@ OIDC_ISSUER = env.text("OIDC_ISSUER")
 SOCIALACCOUNT_PROVIDERS = env.company_sign_in()
 
 SESSION_IDLE_SECONDS = 60 * 60
-SESSION_ENGINE = "governance.console.sessions"
+SESSION_ENGINE = "governance.sign_in.sessions"
 SESSION_COOKIE_AGE = 12 * 60 * 60  # the absolute limit, kept by `governance.console.middleware` like the idle one
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_NAME = "__Host-session" if IS_HTTPS else "session"
@@ -214,7 +215,7 @@ CSRF_COOKIE_NAME = "__Host-csrf" if IS_HTTPS else "csrf"
 CSRF_COOKIE_SECURE = IS_HTTPS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Strict"
-CSRF_FAILURE_VIEW = "governance.console.views.errors.csrf"
+CSRF_FAILURE_VIEW = "governance.console.errors.csrf"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # ----------------------------------------------------------------------------------------------------- hardening

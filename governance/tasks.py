@@ -25,20 +25,17 @@ from governance.reviews.templates import templates
 from governance.reviews.usage import coverage as coverage_actions
 from governance.reviews.usage import usage
 
-from . import (
-    approvalrules,
-    approvals,
-    coverage,
-    dormancy,
-    emergency,
-    figures,
-    leavers,
-    notices,
-    overrides,
-    reminding,
-    requests,
-)
-from .console import sessions
+from .approvals import approvals, auto_approval, reminders
+from .break_glass import break_glass
+from .charts import figures
+from .coverage_map import coverage_map
+from .mail import outbox
+from .notices import listener
+from .ownership import dormancy, leavers
+from .requests import requests
+from .sign_in import sessions
+from .sod import exceptions
+from .webhooks import delivery
 
 TURN_SECONDS: Final = 30.0
 _WHOLE_REVIEW: Final = {"soft_time_limit": 6 * 3600, "time_limit": 6 * 3600 + 60}
@@ -77,21 +74,21 @@ def reroute_requests() -> None:
 def escalate_requests() -> None:
     """Ask the next in line as well where nobody answered in half the time, and remind whoever is asked to look."""
     approvals.escalate_due()
-    reminding.remind()
+    reminders.remind()
 
 
 @shared_task(ignore_result=True)
 def end_exceptions() -> None:
     """End exceptions from rules on combinations whose time is over, and suspend what those that ended covered."""
-    while overrides.expire_due():
+    while exceptions.expire_due():
         pass
-    overrides.settle()
+    exceptions.settle()
 
 
 @shared_task(ignore_result=True)
 def open_emergency_reviews() -> None:
     """Have somebody look at emergency access that is over."""
-    while emergency.open_reviews():
+    while break_glass.open_reviews():
         pass
 
 
@@ -159,7 +156,7 @@ def open_micro_reviews() -> None:
 @shared_task(ignore_result=True)
 def look_for_causes() -> None:
     """Sweep for what no event alone says, such as a first use; and tell of what waits to be looked at elsewhere."""
-    _each(sweeps.find, _open_causes, approvalrules.tell_due)
+    _each(sweeps.find, _open_causes, auto_approval.tell_due)
 
 
 def _each(*steps: Callable[[], object]) -> None:
@@ -225,7 +222,7 @@ def count_figures() -> None:
     """Count what takes too long to be counted with every look, so that pages show it with its time."""
     if not coverage_actions.is_quick():
         figures.keep(coverage_actions.FIGURE, coverage_actions.count)
-        figures.keep(coverage.FIGURE, coverage.count)
+        figures.keep(coverage_map.FIGURE, coverage_map.count)
     care.count_due()
     measures.count_due()
 
@@ -247,21 +244,21 @@ def remind_reviewers() -> None:
 @shared_task(ignore_result=True)
 def tell_people() -> None:
     """Tell what the record says has happened since, and write down the mails of the day that are due."""
-    while notices.listen():
+    while listener.listen():
         pass
-    notices.remind()
-    notices.post_digests()
+    listener.remind()
+    outbox.post_digests()
 
 
 @shared_task(ignore_result=True)
 def send_notices() -> None:
     """Send the mail that is due, one after the other, until none is. Two at once share the work."""
-    while notices.send_one():
+    while outbox.send_one():
         pass
 
 
 @shared_task(ignore_result=True)
 def post_webhooks() -> None:
     """Send the messages to endpoints that are due, until none is. Two at once share the work."""
-    while notices.post_one():
+    while delivery.post_one():
         pass

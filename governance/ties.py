@@ -10,24 +10,26 @@ from entitlements.models import Person
 from governance.reviews.items import holds
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import replacement, spot_checks
+from governance.sod.api import reclassification as reclassification_api
 
-from . import approvalrules, approvals, requests, separation
-from .api import reclassing
+from .approvals import approvals, auto_approval
 from .models import AccessRequest, Approval
+from .requests import requests
+from .sod import check
 
 
 def register() -> None:
-    """Answer every hook of the floor below, once, when the process starts; `checks.py` sees that none is missing."""
+    """Answer every hook of the floor below, once, when the process starts; `checks` sees that none is missing."""
     visibility.TIES.register("answered", answered)
     visibility.HIDDEN.register("spot checks", spot_checks.hidden_from)
-    grants.GUARD.register("combinations", separation.check)
-    clients.GUARD.register("combinations", separation.check_scopes)
-    tools.BEFORE_CLASSING.register("combinations", reclassing.check)
+    grants.GUARD.register("combinations", check.check)
+    clients.GUARD.register("combinations", check.check_scopes)
+    tools.BEFORE_CLASSING.register("combinations", reclassification_api.check)
     grants.START_GUARD.register("reviews", holds.check)
     agents.START_GUARD.register("reviews", holds.check_agent)
     clients.START_GUARD.register("reviews", holds.check_client)
     people.WHEN_DISABLED.register("approvals", find_others)
-    requests.WHEN_SUBMITTED.register("rules", approvalrules.consider)
+    requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
 
 

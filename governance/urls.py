@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from . import health, metrics
+from .operations import health, metrics
 
 # In the order of traffic: Django tries each pattern in turn, and the console's many would cost a token request 3 ms.
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,7 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("governance.console.urls")),
 ]
 
-handler400 = "governance.console.views.errors.bad_request"
-handler403 = "governance.console.views.errors.forbidden"
-handler404 = "governance.console.views.errors.not_found"
-handler500 = "governance.console.views.errors.failed"
+handler400 = "governance.console.errors.bad_request"
+handler403 = "governance.console.errors.forbidden"
+handler404 = "governance.console.errors.not_found"
+handler500 = "governance.console.errors.failed"

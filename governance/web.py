@@ -4,7 +4,7 @@ from governance.wsgi import application as answering  # isort: skip - it sets Dj
 
 from django.conf import settings
 
-from governance.console import sessions
 from governance.front import Front
+from governance.sign_in import sessions
 
 application = Front(answering, cookie=settings.SESSION_COOKIE_NAME, is_issued=sessions.is_issued)

@@ -14,7 +14,7 @@ _application = get_wsgi_application()
 
 from audit import clock  # noqa: E402 - needs the settings
 from entitlements import hooks  # noqa: E402 - needs the settings
-from governance import health  # noqa: E402 - needs the settings
+from governance.operations import health  # noqa: E402 - needs the settings
 
 hooks.require_all()
 clock.require_measured()

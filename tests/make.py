@@ -24,8 +24,9 @@ from entitlements.models import (
     Tool,
     ToolVersion,
 )
-from governance import asking, requests
+from governance.eligibility import eligibility
 from governance.models import AccessRequest
+from governance.requests import requests
 
 PUBLIC_KEY = {
     "kty": "EC",
@@ -202,7 +203,7 @@ def request(
     lasts: timedelta = timedelta(hours=8),
 ) -> AccessRequest:
     """Ask for an entitlement through the verb, by default with all its tools."""
-    ask = asking.Ask(
+    ask = eligibility.Ask(
         lasts=lasts,
         reason="needed for a test",
         people=tuple(people),

@@ -13,14 +13,15 @@ from entitlements.api.bulk import MOST, Bulk, NamedAgent, NamedGrant, Outcome
 from entitlements.api.fields import Lasts, Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.api.people import known_person
-from governance import ownership, requests
+from governance.approvals.api import AnswersAsked, RequestResultsShown
 from governance.models import AccessRequest, OfficeProposal
+from governance.ownership import ownership
+from governance.ownership.api import first_hand, visible
+from governance.requests import requests
+from governance.requests.api.bodies import Asked, Limits, Names
+from governance.requests.api.requests import OfRequests, version_of
 
-from .answering import AnswersAsked, RequestResultsShown
-from .bodies import Asked, Limits, Names
 from .matrix import MATRIX
-from .ownership import first_hand, visible
-from .requests import OfRequests, version_of
 
 
 class RequestsAsked(Strict):

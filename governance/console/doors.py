@@ -23,8 +23,9 @@ from entitlements.api.caller import Caller
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.models import Person
+from governance.sign_in import step_up
 
-from . import matrix, stepup
+from . import matrix
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 """A view; `page` makes doors of them."""
@@ -55,7 +56,7 @@ def _come_in(request: HttpRequest) -> None:
     if not permissions.lets_in(row, caller(request)):
         raise Forbidden
     if row.proven == ALWAYS:
-        stepup.demand(request)
+        step_up.demand(request)
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
@@ -147,7 +148,7 @@ def prove(request: HttpRequest, name: str, method: str = "POST", *, weighs: bool
     """Ask for a fresh proof where the API's row of this act does; the page names the row. Raises as stepup.demand."""
     proven = matrix.asked(*_named(request), (name, method)).proven
     if proven == ALWAYS or (proven == WEIGHTY and weighs):
-        stepup.demand(request)
+        step_up.demand(request)
 
 
 def reason(request: HttpRequest) -> str:

@@ -11,12 +11,12 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements import guardrails
 from entitlements.models import Guardrail, Role
-from governance import readiness
+from governance.home_page.queries import waiting
 from governance.models import Notice
 from governance.reviews.items import visibility
+from governance.setup import readiness
 
 from . import doors, keys
-from .queries import waiting
 
 THEMES: Final = ("auto", "light", "dark")
 

@@ -22,8 +22,7 @@ from entitlements.limits import LimitMalformed
 from entitlements.models import Person, SourcedPerson
 from governance.deciders import review_rules
 from governance.models import Draft
-
-from .queries import syncs
+from governance.people import queries as people_queries
 
 register = template.Library()
 
@@ -150,7 +149,7 @@ def shape(name: str) -> SafeString:
 
 @register.simple_tag
 def drawing(svg: str) -> SafeString:
-    """Show a plot: drawn by `governance/plots.py` from numbers, with nothing in it that anybody wrote."""
+    """Show a plot: drawn by `governance/charts/plots.py` from numbers, with nothing in it that anybody wrote."""
     return mark_safe(svg)  # noqa: S308 - our own drawing; its few names are escaped there
 
 
@@ -182,7 +181,7 @@ def risk(level: str) -> SafeString:
 @register.inclusion_tag("console/last_sync.html")
 def last_sync() -> dict[str, Any]:
     """Say which directories tell who works here, and when each of them was last heard."""
-    return {"syncs": syncs.last()}
+    return {"syncs": people_queries.last()}
 
 
 @register.filter

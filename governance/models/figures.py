@@ -1,4 +1,4 @@
-"""Numbers that take seconds to count: kept with the time of which they are (`governance/figures.py`)."""
+"""Numbers that take seconds to count: kept with the time of which they are (`governance/charts/figures.py`)."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements import independence
 from entitlements.models import Person
-from governance import delegations
 from governance.models import Campaign, ReviewQuestion
 from governance.models.notices import Kind
+from governance.out_of_office import delegations
 
-from .told import Teller, Told, key
+from .audience import Teller, Told, key
 
 
 def _asked_about(event: Event) -> Iterator[Told]:

@@ -13,11 +13,11 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements import credentials
 from entitlements.models import Agent, ClientCredential, Grant, PeopleSource, Person, Role
-from governance import overrides
 from governance.models import AdoptionBatch
 from governance.models.notices import Kind
+from governance.sod import exceptions
 
-from .told import Teller, Told, key
+from .audience import Teller, Told, key
 
 
 def _unneeded(event: Event) -> Iterator[Told]:
@@ -40,7 +40,7 @@ def _suspended(event: Event) -> Iterator[Told]:
     rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
     if (grant := rows.filter(pk=key(event, "grant")).first()) is None:
         return
-    over = event.reason.startswith(overrides.OVER)
+    over = event.reason.startswith(exceptions.OVER)
     told = {"agent": grant.agent.name, "what": grant.entitlement.name}
     said = _("Suspended until somebody restores it: %(what)s of %(agent)s.") % told
     if over:

@@ -25,7 +25,7 @@ from entitlements import provisioning
 from entitlements.errors import Malformed, NotFound, Stale
 from entitlements.models import PeopleSource, SourcedGroup, SourcedPerson
 
-from . import filters, translating
+from . import filters, resources
 from .door import answer, body, door, failed, plain
 from .shapes import CONFIG, MOST_RESULTS, PERSON, POLICY, PROVIDER, EnterpriseUser, Group, Person
 
@@ -50,7 +50,7 @@ def users(request: HttpRequest, source: PeopleSource) -> HttpResponse:
     asked = PERSON.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
     if asked.active is None:
         asked.active = True
-    return _shown(request, provisioning.add_person(source, translating.said(asked)), status=HTTPStatus.CREATED)
+    return _shown(request, provisioning.add_person(source, resources.said(asked)), status=HTTPStatus.CREATED)
 
 
 @door
@@ -67,8 +67,8 @@ def user(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
         raise NotFound
     if request.method == "GET":
         return _shown(request, entry)
-    wanted = cast("Person", _wanted(request, translating.person(entry)))
-    said, expected = translating.said(wanted), _expected(request) or entry.version
+    wanted = cast("Person", _wanted(request, resources.person(entry)))
+    said, expected = resources.said(wanted), _expected(request) or entry.version
     return _shown(request, provisioning.change_person(source, key, said, expected=expected))
 
 
@@ -98,7 +98,7 @@ def group(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
         raise NotFound
     if request.method == "GET":
         return _shown(request, entry)
-    wanted = cast("Group", _wanted(request, translating.group(entry)))
+    wanted = cast("Group", _wanted(request, resources.group(entry)))
     expected = _expected(request) or entry.version
     return _shown(request, provisioning.change_group(source, key, **_of_group(wanted), expected=expected))
 
@@ -144,7 +144,7 @@ def _described(thing: Resource[Any]) -> dict[str, Any]:
     document: dict[str, Any] = thing.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
     kind = type(thing).__name__
     where = kind if kind == "ServiceProviderConfig" else f"{kind}s/{document['id']}"
-    document["meta"] = {"resourceType": kind, "location": translating.address("", "")[:-3] + f"/{where}"}
+    document["meta"] = {"resourceType": kind, "location": resources.address("", "")[:-3] + f"/{where}"}
     return document
 
 
@@ -187,15 +187,15 @@ def _shown(request: HttpRequest, entry: Entry, *, status: int = HTTPStatus.OK) -
     found = _resource(entry, members=_wants_members(chosen))
     document = found.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=chosen)
     response = answer(document, status=status)
-    response["ETag"] = translating.version(entry)
-    response["Location"] = translating.address("User" if isinstance(entry, SourcedPerson) else "Group", entry.pk)
+    response["ETag"] = resources.version(entry)
+    response["Location"] = resources.address("User" if isinstance(entry, SourcedPerson) else "Group", entry.pk)
     return response
 
 
 def _resource(entry: Entry, *, members: bool) -> Resource[Any]:
     if isinstance(entry, SourcedPerson):
-        return translating.person(entry)
-    return translating.group(entry, members=members)
+        return resources.person(entry)
+    return resources.group(entry, members=members)
 
 
 def _wants_members(chosen: ResponseParameters[Any]) -> bool:

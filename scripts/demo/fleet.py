@@ -27,7 +27,7 @@ from audit import clock  # noqa: E402
 from audit.models import Pending  # noqa: E402
 from entitlements import catalog, changes, classing  # noqa: E402
 from entitlements.models import Person, System, Tool  # noqa: E402
-from governance import policies  # noqa: E402
+from governance.approval_policies import policies  # noqa: E402
 from scripts.demo import bulkload, cast, fleetrows, making  # noqa: E402
 
 OLD: Final = timedelta(days=400)

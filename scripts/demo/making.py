@@ -18,9 +18,10 @@ from audit import clock
 from audit.context import SYSTEM, Principal
 from entitlements import agents, catalog, clients, people, vault
 from entitlements.models import Agent, Client, Entitlement, Group, Person, Role, Secret, System
-from governance import approvals, requests
-from governance.asking import Ask
+from governance.approvals import approvals
+from governance.eligibility.eligibility import Ask
 from governance.models import AccessRequest, Approval
+from governance.requests import requests
 from scripts.demo import cast
 
 LONGEST: Final = timedelta(days=366)

@@ -16,9 +16,10 @@ from django.db import transaction
 from audit import clock
 from entitlements import catalog, classing, grantbatches, people
 from entitlements.models import Agent, Entitlement, Grant, System
-from governance import approvalrules, combinationrules, combinations, dormancy, leavers, overrides
-from governance.asking import Ask
+from governance.approvals import auto_approval
+from governance.eligibility.eligibility import Ask
 from governance.models import Campaign, CombinationRule, ReviewDecision, ReviewItem, SpotCheck
+from governance.ownership import dormancy, leavers
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns import sweeps as sweeps_actions
 from governance.reviews.decisions import submission
@@ -29,6 +30,8 @@ from governance.reviews.remediation import remediation
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import plan, spot_checks
 from governance.reviews.staging import launch
+from governance.sod import exceptions, policies
+from governance.sod import rules as sod_rules
 from scripts.demo import cast, company, history, making, office
 from scripts.demo.making import days_ago, who
 
@@ -162,14 +165,14 @@ def _make_rules() -> None:
     """Put the rules on combinations in force, over what was given before; and one that approves without a person."""
     rob, resa = who("rob"), who("resa")
     with days_ago(company.RULES):
-        for rule in combinations.STARTERS:
+        for rule in sod_rules.STARTERS:
             reason = "We begin with the rules that everybody needs."
-            made = combinationrules.propose(
+            made = policies.propose(
                 rule.name, sentence=rule.sentence, sides=[dict(side) for side in rule.sides], by=rob, reason=reason
             )
-            combinationrules.publish(made.pk, by=resa, reason="Agreed.")
+            policies.publish(made.pk, by=resa, reason="Agreed.")
     with days_ago(company.RULES - 1):
-        overrides.give(
+        exceptions.give(
             CombinationRule.objects.get(name="code-and-deployment").pk,
             Agent.objects.get(slug="release-bot"),
             control="Milan reads every release before it goes out.",
@@ -181,10 +184,10 @@ def _make_rules() -> None:
         scope = Entitlement.objects.get(scope=company.BY_RULE.scope)
         until = clock.now() + timedelta(days=180)
         reason = "Reading tickets harms nobody."
-        ruled = approvalrules.propose(
+        ruled = auto_approval.propose(
             scope, longest=timedelta(days=60), kinds=["shared"], expires_at=until, by=rob, reason=reason
         )
-        approvalrules.confirm(ruled.pk, by=resa, reason="Agreed, for half a year.")
+        auto_approval.confirm(ruled.pk, by=resa, reason="Agreed, for half a year.")
     _given(company.BY_RULE)
 
 

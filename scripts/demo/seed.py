@@ -32,9 +32,9 @@ from audit.models import Pending  # noqa: E402
 from entitlements import addresses, catalog, classing, people, signing, trust, upstream  # noqa: E402
 from entitlements.errors import DomainError  # noqa: E402
 from entitlements.models import Person, Role, System, TrustedIssuer  # noqa: E402
-from governance import setup  # noqa: E402
-from governance.asking import Ask  # noqa: E402
+from governance.eligibility.eligibility import Ask  # noqa: E402
 from governance.reviews.usage import usage  # noqa: E402
+from governance.setup import setup  # noqa: E402
 from scripts.demo import cast, company, making, planting, world  # noqa: E402
 from scripts.demo.making import days_ago, who  # noqa: E402
 

@@ -16,12 +16,15 @@ DOOR_ROOMS = {"governance.console", "governance.scim", "governance.cli", "entitl
 EXCEPTIONS = {
     # What lays out a page or an answer asks the kit of its door: what a person may do next, fields, pages of a list.
     ("entitlements.gateway.app", "entitlements.gateway.pages"),
-    ("governance.reviews.campaigns.queries.item", "governance.console.limiting"),
-    ("governance.reviews.campaigns.queries.item", "governance.console.queries.requests"),
-    ("governance.reviews.campaigns.queries.item", "governance.console.queries.suggesting"),
-    ("governance.reviews.campaigns.queries.item", "governance.console.sidebyside"),
+    ("governance.audit_log.queries.events", "governance.console.doors"),
+    ("governance.catalog.queries.systems", "governance.console.side_by_side"),
+    ("governance.catalog.queries.triage", "governance.console.doors"),
+    ("governance.requests.queries", "governance.console.limit_fields"),
+    ("governance.reviews.campaigns.queries.item", "governance.console.limit_fields"),
+    ("governance.reviews.campaigns.queries.item", "governance.console.side_by_side"),
     ("governance.reviews.campaigns.queries.item", "governance.console.tags"),
-    ("governance.reviews.staging.queries.launch", "governance.console.queries.syncs"),
+    ("governance.setup.queries", "governance.console.doors"),
+    ("governance.sign_in.allauth_adapter", "governance.console.middleware"),
 }
 
 

@@ -12,7 +12,7 @@ from audit.context import SYSTEM
 from entitlements import catalog, peoplefiles
 from entitlements.catalog import importing
 from governance import tasks
-from governance.adoption import batches
+from governance.onboarding import batches
 from tests.attacks.texts import SPOILS, Answer, Case, Json
 from tests.governance.console import addresses as pages
 from tests.governance.scim.directory import Directory

@@ -21,16 +21,18 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import impressions
 from entitlements.models import Agent, Person, SeenAgent, Tool, Workflow
-from governance import logs, notices
+from governance import logs
 from governance.cli import output
 from governance.cli.exits import Ended, Exit
 from governance.console import matrix, middleware
+from governance.mail import letters, preferences
 from governance.models import AuditSample, Delivery, Notice, ReviewDecision, ReviewLine, Webhook, WebhookMessage
 from governance.models.notices import Kind
-from governance.notices import hooks, letters, preferences
+from governance.notices import queue
 from governance.reviews.decisions import submission
 from governance.reviews.evidence import audit, workpapers
 from governance.reviews.items.answer import Answer
+from governance.webhooks import webhooks
 from tests import shared
 from tests.attacks import hostile
 from tests.entitlements.api import client as api
@@ -135,7 +137,7 @@ def test_a_mail_is_text_that_leads_to_us_alone(channel: str) -> None:
     with transaction.atomic():
         for number, said in enumerate([hostile.text(), hostile.long(), "a www.evil.example", "b evil.example/x"]):
             key = f"mail {number}"
-            notices.queue(Kind.AGENT_STOPPED, [bob], sentence=said, about="agent:x", url="/agents/x/", dedupe=key)
+            queue.queue(Kind.AGENT_STOPPED, [bob], sentence=said, about="agent:x", url="/agents/x/", dedupe=key)
     now, mine = clock.now(), list(Notice.objects.filter(dedupe__startswith="mail").order_by("dedupe"))
     sent = Delivery(channel=channel, dedupe="y", person=bob, next_at=now, made_at=now)
     mail = letters.write(sent, mine, preferences.of(bob)).message()
@@ -152,12 +154,12 @@ def test_a_mail_is_text_that_leads_to_us_alone(channel: str) -> None:
 
 def test_an_endpoint_and_a_chat_are_told_nothing_that_anybody_wrote(world: addresses.World) -> None:
     for form in Webhook.Form.values:
-        hooks.make(f"to-{form}", url="https://hooks.example.org/x", form=form, events=[*hooks.EVENTS], by=SYSTEM)
+        webhooks.make(f"to-{form}", url="https://hooks.example.org/x", form=form, events=[*webhooks.EVENTS], by=SYSTEM)
     about = [f"agent:{world.company.bot.slug}", f"tool:clock/{hostile.LOOKALIKE}|<!channel>"]
     with transaction.atomic():
         said = {"reason": hostile.text(), "detail": {"name": hostile.text()}}
         log.record(Action.AGENT_SUSPENDED, about=about, by=SYSTEM, **said)  # type: ignore[arg-type]
-        hooks.note(Event.objects.filter(action=Action.AGENT_SUSPENDED).latest("at"))
+        webhooks.note(Event.objects.filter(action=Action.AGENT_SUSPENDED).latest("at"))
     told = {
         each.webhook.form: each.body
         for each in WebhookMessage.objects.select_related("webhook").exclude(event="webhook.test")

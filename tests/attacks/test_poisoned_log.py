@@ -14,8 +14,8 @@ from audit import log, redaction
 from audit.actions import Action
 from audit.models import Event
 from entitlements.models import Role
-from governance import invariants, metrics
 from governance.models import UsageDay
+from governance.operations import invariants, metrics
 from tests import make
 from tests.attacks import survey
 from tests.audit.make import ANA, Archive

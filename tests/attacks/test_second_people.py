@@ -12,8 +12,9 @@ from audit.context import SYSTEM, Principal
 from entitlements import agents, catalog, grants, guardrails
 from entitlements.independence import SecondPersonNeeded
 from entitlements.models import Agent, Guardrail, Person
-from governance import approvals, ownership
+from governance.approvals import approvals
 from governance.models import AccessRequest, Approval
+from governance.ownership import ownership
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits

@@ -21,8 +21,9 @@ from django.test import Client as Browser
 from audit.context import SYSTEM
 from entitlements import people, ratelimits, vault
 from entitlements.models import Client, Person, Role
-from governance import firstadmin, logs
-from governance.console import sessions
+from governance import logs
+from governance.setup import first_admin
+from governance.sign_in import sessions
 from tests import make, second_factor
 from tests.entitlements.api import client as api
 from tests.entitlements.oauth.worlds import World
@@ -137,7 +138,7 @@ def test_no_secret_of_a_journey_is_left_anywhere(world: World, said: io.StringIO
     _, secrets["client secret"] = make.client(world.agent, "basic", auth=Client.Auth.CLIENT_SECRET_BASIC)
     secrets["api token"] = people.make_api_token(person, "script", by=SYSTEM)
     api.of(person).get("/api/v1/agents", headers={"authorization": f"Bearer {secrets['api token']}"})
-    _, secrets["invitation"] = firstadmin.invite("new@example.org", by=SYSTEM, reason="x", again=True)
+    _, secrets["invitation"] = first_admin.invite("new@example.org", by=SYSTEM, reason="x", again=True)
     Browser().get(f"/welcome/{secrets['invitation']}/")
     Browser().post(f"/welcome/{secrets['invitation']}/", {"new_password": "x", "again": "y"})
     made = api.of(person).post(

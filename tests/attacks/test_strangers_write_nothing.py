@@ -16,7 +16,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from governance.console import sessions
+from governance.sign_in import sessions
 from tests import make
 
 pytestmark = pytest.mark.django_db

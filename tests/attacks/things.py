@@ -12,10 +12,12 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import rolemaps, signing
 from entitlements.models import IssuedToken, SigningKey, TrustedIssuer
-from governance import agentcalls, policies, questions
+from governance.approval_policies import policies
+from governance.approvals import questions
 from governance.models import AuditQuestion, EvidenceShare, ReviewDecision, WebhookMessage
 from governance.reviews.items.answer import Answer
 from governance.reviews.templates import templates
+from governance.sod import agent_calls
 from tests import make
 from tests.governance.console import addresses
 from tests.governance.reviews import worlds
@@ -92,7 +94,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
     return {
-        "agent-calls/key": agentcalls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
+        "agent-calls/key": agent_calls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
         "keys/key": SigningKey.objects.filter(state="active").earliest("kid").kid,
         "requests/question": question.pk,
         "review-cuts/key": _cut(world).pk,

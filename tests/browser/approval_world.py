@@ -7,7 +7,8 @@ from datetime import timedelta
 from audit import clock
 from entitlements.models import Agent, Entitlement, Person, Tool
 from entitlements.words import Risk
-from governance import approvalrules, policies
+from governance.approval_policies import policies
+from governance.approvals import auto_approval
 from governance.deciders import request_rules
 from governance.models import ApprovalPolicy, ApprovalRule, RuleApproval
 from tests import make
@@ -24,7 +25,7 @@ def policies_and_rules() -> ApprovalPolicy:
     first = policies.publish(use, stages, by=resa, confirmed_by=rob, reason="Two see more than one.")
     policies.propose(None, stages, answer_within=timedelta(days=3), by=resa, reason="The auditors asked for more eyes.")
     rule = _ruled(use, ana, "Only reads.")
-    approvalrules.confirm(rule.pk, by=resa, reason="Harmless.")
+    auto_approval.confirm(rule.pk, by=resa, reason="Harmless.")
     _ruled(Entitlement.objects.get(scope="crm:use"), resa, "Asked for every day.")
     harmless = Tool.objects.filter(entitlements=use, action="read", risk="low").values_list("name")
     make.request(use, Agent.objects.get(slug="dunning"), by=otto, people=[bob], tools=[name for (name,) in harmless])
@@ -34,4 +35,4 @@ def policies_and_rules() -> ApprovalPolicy:
 
 def _ruled(use: Entitlement, by: Person, reason: str) -> ApprovalRule:
     ends, longest = clock.now() + timedelta(days=90), timedelta(days=7)
-    return approvalrules.propose(use, kinds=["shared"], longest=longest, expires_at=ends, by=by, reason=reason)
+    return auto_approval.propose(use, kinds=["shared"], longest=longest, expires_at=ends, by=by, reason=reason)

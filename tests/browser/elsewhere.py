@@ -11,8 +11,8 @@ from joserfc.jwk import ECKey
 from audit import clock
 from entitlements import clients
 from entitlements.models import Agent, Person, System, Workflow
-from governance.adoption import batches
 from governance.models import AdoptionBatch, AuditSample, ReviewItem
+from governance.onboarding import batches
 from governance.reviews.discussion import comments
 from governance.reviews.discussion import questions as questions_actions
 from governance.reviews.reviewers import assignment

@@ -8,7 +8,9 @@ from allauth.mfa.models import Authenticator
 
 from entitlements import grants
 from entitlements.models import Agent, Entitlement, Person
-from governance import asking, emergency, questions
+from governance.approvals import questions
+from governance.break_glass import break_glass
+from governance.eligibility import eligibility
 from governance.models import AccessRequest, EmergencyGrant
 from tests import make
 
@@ -17,11 +19,11 @@ def emergency_given() -> EmergencyGrant:
     """Let rob give access in an emergency, and let it be over and wait for its review."""
     rob, bob = Person.objects.get(login="rob"), Person.objects.get(login="bob")
     Authenticator.objects.create(user=rob, type=Authenticator.Type.TOTP, data={})
-    ask = asking.Ask(timedelta(minutes=30), "The wiki tells everybody the wrong number to call.", (bob,))
+    ask = eligibility.Ask(timedelta(minutes=30), "The wiki tells everybody the wrong number to call.", (bob,))
     agent, use = Agent.objects.get(slug="onboarding"), Entitlement.objects.get(system__slug="wiki")
-    given = emergency.give(agent, use, ask, by=rob)
+    given = break_glass.give(agent, use, ask, by=rob)
     grants.revoke(given.grant_id, by=rob.principal, reason="Corrected.")
-    emergency.open_reviews()
+    break_glass.open_reviews()
     return given
 
 

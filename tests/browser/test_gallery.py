@@ -21,7 +21,7 @@ from django.urls.converters import get_converters
 from audit.context import SYSTEM
 from entitlements.models import Client, Grant, Revocation
 from governance.models import ReviewItem
-from governance.notices import hooks
+from governance.webhooks import webhooks
 from tests.browser import approval_world, campaigns, elsewhere, emergencies, small, world
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
@@ -159,10 +159,10 @@ def _is_shown(name: str) -> bool:
 
 def _webhook() -> str:
     """Add an endpoint to which a test waits to be sent; returns its short name."""
-    made, _secret = hooks.make(
+    made, _secret = webhooks.make(
         "ops", url="https://hooks.example.org/x", form="slack", events=["agent.suspended"], by=SYSTEM
     )
-    hooks.say_test(made, by=SYSTEM)
+    webhooks.say_test(made, by=SYSTEM)
     return made.slug
 
 

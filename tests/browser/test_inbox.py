@@ -20,16 +20,16 @@ def _told(company: None) -> None:  # noqa: ARG001 - the company is there
 
     from audit import clock  # noqa: PLC0415
     from entitlements.models import Person  # noqa: PLC0415
-    from governance import notices  # noqa: PLC0415
     from governance.models import Delivery  # noqa: PLC0415
     from governance.models.notices import Kind  # noqa: PLC0415
+    from governance.notices import queue  # noqa: PLC0415
 
     sofia, now = Person.objects.get(login="sofia"), clock.now()
     said: dict[str, Any] = {"about": "agent:expense-bot", "url": "/agents/expense-bot/"}
     with transaction.atomic():
         hostile = "<img src=x onerror=alert(1)> " + "w" * 120 + " was stopped."
-        notices.queue(Kind.AGENT_STOPPED, [sofia], sentence=hostile, dedupe="1", urgent=True, **said)
-        notices.queue(Kind.GRANT_ENDING, [sofia], sentence="Access ends.", dedupe="2", **said)
+        queue.queue(Kind.AGENT_STOPPED, [sofia], sentence=hostile, dedupe="1", urgent=True, **said)
+        queue.queue(Kind.GRANT_ENDING, [sofia], sentence="Access ends.", dedupe="2", **said)
     Delivery.objects.create(
         channel="urgent", dedupe="x", person=sofia, state="dead", next_at=now, made_at=now, answer="550 no such user"
     )

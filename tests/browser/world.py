@@ -29,7 +29,8 @@ from entitlements.models import (
     Tool,
 )
 from entitlements.revocation import Target
-from governance import approvals, asking, combinationrules, combinations, delegations, overrides, ownership, requests
+from governance.approvals import approvals
+from governance.eligibility import eligibility
 from governance.models import (
     AccessRequest,
     Approval,
@@ -39,10 +40,15 @@ from governance.models import (
     OfficeProposal,
     ReviewItem,
 )
+from governance.out_of_office import delegations
+from governance.ownership import ownership
+from governance.requests import requests
 from governance.reviews.decisions import submission
 from governance.reviews.items.answer import Answer
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
+from governance.sod import exceptions, policies
+from governance.sod import rules as sod_rules
 from tests import make
 
 HOSTILE: Final = (
@@ -233,7 +239,7 @@ def _grants(bots: Mapping[str, Agent], uses: Mapping[str, Entitlement], everybod
 
 def _requests(bots: Mapping[str, Agent], uses: Mapping[str, Entitlement], everybody: Mapping[str, Person]) -> None:
     otto, alice, bob = everybody["otto"], everybody["alice"], everybody["bob"]
-    ask = asking.Ask(
+    ask = eligibility.Ask(
         lasts=timedelta(days=30),
         reason="Month end: about 300 invoices wait to be matched, and two people are on leave.",
         people=(alice,),
@@ -329,20 +335,20 @@ def rules() -> list[CombinationRule]:
     """Put a rule in force that an agent breaks, by an exception, and that a request would break; propose another."""
     ana, resa, rob = (Person.objects.get(login=login) for login in ("ana", "resa", "rob"))
     sides = [{"systems": ["erp"], "actions": ["write"]}, {"tools": ["delete_*"]}]
-    first = combinationrules.propose(
+    first = policies.propose(
         "book-and-delete",
         sentence="Books invoices and deletes them.",
         sides=sides,
         by=ana,
         reason="The auditors asked.",
     )
-    combinationrules.publish(first.pk, by=resa, reason="Seen.")
+    policies.publish(first.pk, by=resa, reason="Seen.")
     first.refresh_from_db()
     ends, helper = clock.now() + timedelta(days=20), Agent.objects.get(slug="expense-bot")
-    overrides.give(first.pk, helper, control="Two people read each.", expires_at=ends, by=rob, reason="A pilot.")
-    begin = combinations.STARTERS[0]
+    exceptions.give(first.pk, helper, control="Two people read each.", expires_at=ends, by=rob, reason="A pilot.")
+    begin = sod_rules.STARTERS[0]
     flows = [dict(side) for side in begin.sides]
-    return [first, combinationrules.propose(begin.name, sentence=begin.sentence, sides=flows, by=resa, reason="Safer.")]
+    return [first, policies.propose(begin.name, sentence=begin.sentence, sides=flows, by=resa, reason="Safer.")]
 
 
 def asked_of_sofia() -> OfficeProposal:

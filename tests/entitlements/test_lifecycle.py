@@ -14,9 +14,10 @@ from audit import clock, timeline
 from audit.context import SYSTEM
 from entitlements import agents, clients, facts, lifecycle, tasks
 from entitlements.models import Agent, Client, Grant, IssuedToken
-from governance import approvals, asking
+from governance.approvals import approvals
+from governance.eligibility import eligibility
 from governance.models import Notice
-from governance.notices import hearing
+from governance.notices import listener
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -46,9 +47,9 @@ def test_nothing_is_asked_for_or_approved_for_an_agent_that_is_not_in_use() -> N
     company = companies.found()
     asked = company.ask("now")
     _restaged(company.bot)
-    with pytest.raises(asking.AgentStaged):
+    with pytest.raises(eligibility.AgentStaged):
         approvals.approve(asked.pk, by=company.sofia)
-    with pytest.raises(asking.AgentStaged):
+    with pytest.raises(eligibility.AgentStaged):
         company.ask("convert")
     assert not Grant.objects.exists()
     found = facts.load(company.bot.slug, company.system.slug)
@@ -183,7 +184,7 @@ def test_its_sponsor_and_owner_are_told_before_a_client_is_closed_and_then(at: A
     for days in (31, 92, 183):
         _days(at, client, days)
     for event in timeline.of("client", "c"):
-        hearing.tell(event)
+        listener.tell(event)
     told = list(Notice.objects.exclude(kind="credential").order_by("made_at").values_list("person__login", "sentence"))
     assert {login for login, _sentence in told} == {"otto", bot.sponsor.login}
     assert len(told) == 4

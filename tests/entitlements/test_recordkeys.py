@@ -16,7 +16,7 @@ from audit.models import Event
 from entitlements import addresses, changes, jws, publickeys, recordkeys, revocation, signing, tasks
 from entitlements.models import Revocation, Role, SigningKey
 from entitlements.recordkeys import Standing
-from governance import restoring
+from governance.operations import after_restore
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits
@@ -154,7 +154,7 @@ def test_after_a_restore_receipts_of_before_are_as_good_as_they_were(at: Clock) 
     now = at(timedelta())
     stopped = stop()
     at(now + timedelta(hours=1))
-    restoring.after_restore(by=SYSTEM, reason="disk lost")
+    after_restore.after_restore(by=SYSTEM, reason="disk lost")
     assert revocation.receipt_standing(stopped) is Standing.VALID
     assert key_set()[kid_of(stopped)]["revoked"]["reason"] == "superseded"
 

@@ -15,7 +15,7 @@ from audit.context import SYSTEM
 from entitlements import people, roles, tasks
 from entitlements.api import caller
 from entitlements.models import Person, Role, RoleAssignment
-from governance import delegations
+from governance.out_of_office import delegations
 from tests import make
 from tests.entitlements.api import client as api
 

@@ -14,9 +14,11 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import errors, people
 from entitlements.models import Grant, Tool
-from governance import approvalrules, approvals, combinationrules, requests
+from governance.approvals import approvals, auto_approval
 from governance.models import AccessRequest, Approval, ApprovalRule, Notice, RuleApproval
-from governance.notices import hearing
+from governance.notices import listener
+from governance.requests import requests
+from governance.sod import policies
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -30,11 +32,11 @@ made_world, company = shared.world(companies.found)
 
 def propose(company: Company, **fields: object) -> ApprovalRule:
     given = {"longest": timedelta(days=1), "kinds": ["shared"], "expires_at": clock.now() + MONTH, **fields}
-    return approvalrules.propose(company.use, by=company.ana, reason="It only tells the time.", **given)  # type: ignore[arg-type]
+    return auto_approval.propose(company.use, by=company.ana, reason="It only tells the time.", **given)  # type: ignore[arg-type]
 
 
 def in_force(company: Company, **fields: object) -> ApprovalRule:
-    return approvalrules.confirm(propose(company, **fields).pk, by=company.resa, reason="Harmless.")
+    return auto_approval.confirm(propose(company, **fields).pk, by=company.resa, reason="Harmless.")
 
 
 def test_a_request_within_a_rule_becomes_a_grant_at_once_in_nobodys_name(company: Company) -> None:
@@ -50,7 +52,7 @@ def test_a_request_within_a_rule_becomes_a_grant_at_once_in_nobodys_name(company
     assert [event.action for event in about] == ["request.submitted", "approval.given_by_rule", "grant.issued"]
     by_rule = about.get(action=Action.APPROVAL_GIVEN_BY_RULE)
     assert (by_rule.actor, by_rule.detail["rule"]) == (str(SYSTEM), str(rule.pk))
-    hearing.tell(by_rule)
+    listener.tell(by_rule)
     assert "Approved by a rule" in Notice.objects.get(person=company.otto).sentence
 
 
@@ -58,8 +60,8 @@ def _combine(company: Company) -> None:
     bank = make.system("bank")
     make.grant(company.bot, make.entitlement(bank, make.tool(bank, "x")))
     sides = [{"tools": ["now"]}, {"tools": ["x"]}]
-    rule = combinationrules.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="why")
-    combinationrules.publish(rule.pk, by=company.resa, reason="yes")
+    rule = policies.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="why")
+    policies.publish(rule.pk, by=company.resa, reason="yes")
 
 
 def _deny(company: Company) -> None:
@@ -109,20 +111,20 @@ def test_two_people_make_a_rule_within_bounds_and_it_can_be_ended(company: Compa
         {"expires_at": clock.now()},
     ]
     for wrong in wrongs:
-        with pytest.raises(approvalrules.OutOfBounds):
+        with pytest.raises(auto_approval.OutOfBounds):
             propose(company, **wrong)
     rule = propose(company)
     assert company.ask("now", people=[company.bob]).state == "in_approval"
     with pytest.raises(errors.Forbidden):
-        approvalrules.confirm(rule.pk, by=company.ana, reason="Mine.")
+        auto_approval.confirm(rule.pk, by=company.ana, reason="Mine.")
     ApprovalRule.objects.update(proposed_by=company.resa)
-    with pytest.raises(approvalrules.OwnRule):
-        approvalrules.confirm(rule.pk, by=company.resa, reason="Mine.")
-    approvalrules.confirm(rule.pk, by=company.rob, reason="Yes.")
-    approvalrules.end(rule.pk, by=company.ana, reason="Too much.")
+    with pytest.raises(auto_approval.OwnRule):
+        auto_approval.confirm(rule.pk, by=company.resa, reason="Mine.")
+    auto_approval.confirm(rule.pk, by=company.rob, reason="Yes.")
+    auto_approval.end(rule.pk, by=company.ana, reason="Too much.")
     assert company.ask("now").state == "in_approval"
-    with pytest.raises(approvalrules.RuleNotWaiting):
-        approvalrules.withdraw(rule.pk, by=company.ana, reason="Again.")
+    with pytest.raises(auto_approval.RuleNotWaiting):
+        auto_approval.withdraw(rule.pk, by=company.ana, reason="Again.")
 
 
 def test_the_database_lets_no_rule_answer_beyond_its_bounds(company: Company) -> None:
@@ -138,30 +140,30 @@ def test_somebody_looks_at_it_a_week_later_once_and_may_take_it_back(company: Co
     in_force(company)
     request = company.ask("now")
     found = RuleApproval.objects.get()
-    assert not approvalrules.due().exists()
+    assert not auto_approval.due().exists()
     RuleApproval.objects.update(look_from=clock.now())
-    assert approvalrules.tell_due() == 1
-    assert approvalrules.tell_due() == 0
+    assert auto_approval.tell_due() == 1
+    assert auto_approval.tell_due() == 0
     assert "look at it" in Notice.objects.get(person=company.rob).sentence
-    assert [approvalrules.due(who).count() for who in (company.ana, company.resa, company.rob)] == [0, 0, 1]
+    assert [auto_approval.due(who).count() for who in (company.ana, company.resa, company.rob)] == [0, 0, 1]
     twin = people.edit(make.security("resa-too"), email="resa@example.org", by=SYSTEM)
-    assert not approvalrules.due(twin).exists()
+    assert not auto_approval.due(twin).exists()
     with pytest.raises(errors.Forbidden):
-        approvalrules.look(found.pk, by=company.sofia, verdict="keep", reason="Fine.")
+        auto_approval.look(found.pk, by=company.sofia, verdict="keep", reason="Fine.")
     make_analyst = make.analyst("otto-too")
     AccessRequest.objects.update(owner_then=make_analyst)
     with pytest.raises(approvals.OwnerMayNotApprove):
-        approvalrules.look(found.pk, by=make_analyst, verdict="keep", reason="Fine.")
+        auto_approval.look(found.pk, by=make_analyst, verdict="keep", reason="Fine.")
     RuleApproval.objects.update(look_from=clock.now() + timedelta(seconds=9))
-    with pytest.raises(approvalrules.TooEarly):
-        approvalrules.look(found.pk, by=company.rob, verdict="keep", reason="Fine.")
+    with pytest.raises(auto_approval.TooEarly):
+        auto_approval.look(found.pk, by=company.rob, verdict="keep", reason="Fine.")
     for behind in (company.ana, company.resa):
-        with pytest.raises(approvalrules.OwnRule):
-            approvalrules.look(found.pk, by=behind, verdict="revoke", reason="Mine.")
-    approvalrules.look(found.pk, by=company.rob, verdict="revoke", reason="Nobody knows why.")
+        with pytest.raises(auto_approval.OwnRule):
+            auto_approval.look(found.pk, by=behind, verdict="revoke", reason="Mine.")
+    auto_approval.look(found.pk, by=company.rob, verdict="revoke", reason="Nobody knows why.")
     assert Grant.objects.get(request_id=request.pk).state == "revoked"
-    assert not approvalrules.due().exists()
-    with pytest.raises(approvalrules.LookedAt):
-        approvalrules.look(found.pk, by=company.rob, verdict="revoke", reason="Late.")
+    assert not auto_approval.due().exists()
+    with pytest.raises(auto_approval.LookedAt):
+        auto_approval.look(found.pk, by=company.rob, verdict="revoke", reason="Late.")
     assert company.ask("now").state == "in_approval"
     assert requests.waiting_ids()

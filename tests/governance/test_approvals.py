@@ -12,10 +12,13 @@ from audit.context import SYSTEM
 from entitlements import agents, errors, grants, people
 from entitlements.models import Agent, Grant, Membership, Person, System, Tool
 from entitlements.words import Risk
-from governance import approvals, asking, narrowing, policies, requests
+from governance.approval_policies import policies
+from governance.approvals import approvals
 from governance.deciders import request_rules
+from governance.eligibility import eligibility, narrowing
+from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest, Approval, ApprovalPolicy
-from governance.narrowing import Narrowing
+from governance.requests import requests
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -106,7 +109,7 @@ FORBIDDEN: list[tuple[str, Callable[[Company], tuple[AccessRequest, Person]], st
 
 
 def _by_agent_for(company: Company, user: Person) -> AccessRequest:
-    ask = asking.Ask(timedelta(hours=1), "was denied", people=(user,), tools=frozenset({"now"}))
+    ask = eligibility.Ask(timedelta(hours=1), "was denied", people=(user,), tools=frozenset({"now"}))
     return requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=user)
 
 
@@ -278,12 +281,12 @@ def test_a_tool_that_became_riskier_needs_more_people_or_goes(company: Company) 
 
 
 GONE: list[tuple[str, Callable[[Company], object], type[errors.DomainError]]] = [
-    ("agent", lambda c: agents.suspend(c.bot, by=SYSTEM, reason="odd"), asking.AgentNotActive),
-    ("sponsor", lambda c: people.disable(c.sofia, by=SYSTEM, reason="left"), asking.SponsorDisabled),
-    ("user", lambda c: people.disable(c.alice, by=SYSTEM, reason="left"), asking.PersonDisabled),
-    ("system", lambda _: System.objects.update(status="disabled"), asking.SystemDisabled),
-    ("entitlement", lambda c: type(c.use).objects.update(enabled=False), asking.EntitlementDisabled),
-    ("tool", lambda _: Tool.objects.update(state="quarantined"), asking.ToolNotApproved),
+    ("agent", lambda c: agents.suspend(c.bot, by=SYSTEM, reason="odd"), eligibility.AgentNotActive),
+    ("sponsor", lambda c: people.disable(c.sofia, by=SYSTEM, reason="left"), eligibility.SponsorDisabled),
+    ("user", lambda c: people.disable(c.alice, by=SYSTEM, reason="left"), eligibility.PersonDisabled),
+    ("system", lambda _: System.objects.update(status="disabled"), eligibility.SystemDisabled),
+    ("entitlement", lambda c: type(c.use).objects.update(enabled=False), eligibility.EntitlementDisabled),
+    ("tool", lambda _: Tool.objects.update(state="quarantined"), eligibility.ToolNotApproved),
     ("grant held", lambda c: make.grant(c.bot, c.use, people=[c.alice]), grants.AlreadyHeld),
 ]
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from governance import blast
-from governance.blast import Reach, Right
+from governance.blast_radius import blast_radius
+from governance.blast_radius.blast_radius import Reach, Right
 
 READS = Right("read", "internal", Reach.ONE, attended=True)
 
@@ -29,12 +29,12 @@ READS = Right("read", "internal", Reach.ONE, attended=True)
     ],
 )
 def test_each_factor_multiplies_and_the_unknown_counts_as_the_worst(changed: dict[str, object], heavier: float) -> None:
-    assert blast.weight(READS) == 1
-    assert blast.weight(replace(READS, **changed)) == pytest.approx(heavier)  # type: ignore[arg-type]
+    assert blast_radius.weight(READS) == 1
+    assert blast_radius.weight(replace(READS, **changed)) == pytest.approx(heavier)  # type: ignore[arg-type]
 
 
 def test_nobody_by_name_reaches_as_far_as_a_whole_organisation() -> None:
-    assert [blast.reach(people) for people in (0, 1, 2, 25, 26)] == [
+    assert [blast_radius.reach(people) for people in (0, 1, 2, 25, 26)] == [
         Reach.EVERYBODY,
         Reach.ONE,
         Reach.TEAM,
@@ -44,8 +44,8 @@ def test_nobody_by_name_reaches_as_far_as_a_whole_organisation() -> None:
 
 
 def test_the_number_is_nothing_for_nothing_grows_with_each_line_and_ends_at_a_hundred() -> None:
-    assert blast.score([]) == 0
-    assert blast.score([1]) == 7
-    assert blast.score([1] * 9) == 22
-    assert blast.score([288]) == 54
-    assert blast.score([1e9]) == 100
+    assert blast_radius.score([]) == 0
+    assert blast_radius.score([1]) == 7
+    assert blast_radius.score([1] * 9) == 22
+    assert blast_radius.score([288]) == 54
+    assert blast_radius.score([1e9]) == 100

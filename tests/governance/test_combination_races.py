@@ -12,7 +12,7 @@ from django.db import connections
 from audit.context import SYSTEM
 from entitlements.errors import DomainError
 from entitlements.models import Agent
-from governance import agentcalls, combinationrules, separation
+from governance.sod import agent_calls, check, policies
 from tests import make, shared
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -40,8 +40,8 @@ def at_once(*verbs: Callable[[], object]) -> list[str]:
 
 def rule() -> None:
     sides = [{"tools": ["see"]}, {"tools": ["pay"]}]
-    proposed = combinationrules.propose("pair", sentence="x", sides=sides, by=make.analyst(), reason="a test")
-    combinationrules.publish(proposed.pk, by=make.security(), reason="seen")
+    proposed = policies.propose("pair", sentence="x", sides=sides, by=make.analyst(), reason="a test")
+    policies.publish(proposed.pk, by=make.security(), reason="seen")
 
 
 def test_two_grants_at_once_do_not_complete_a_combination() -> None:
@@ -52,7 +52,7 @@ def test_two_grants_at_once_do_not_complete_a_combination() -> None:
         agent = make.agent()
         answers = at_once(lambda a=agent: make.grant(a, see), lambda a=agent: make.grant(a, pay))  # type: ignore[misc]
         assert answers == ["combination_completed", "done"]
-        assert separation.held_now(agent) == []
+        assert check.held_now(agent) == []
 
 
 def test_a_grant_and_a_call_at_once_do_not_complete_a_combination() -> None:
@@ -64,7 +64,7 @@ def test_a_grant_and_a_call_at_once_do_not_complete_a_combination() -> None:
         make.grant(caller, see)
         answers = at_once(
             lambda a=callee: make.grant(a, pay),  # type: ignore[misc]
-            lambda a=caller, b=callee: agentcalls.allow(a, b, by=SYSTEM, reason="hands work on"),  # type: ignore[misc]
+            lambda a=caller, b=callee: agent_calls.allow(a, b, by=SYSTEM, reason="hands work on"),  # type: ignore[misc]
         )
         assert answers == ["combination_completed", "done"]
-        assert separation.held_now(Agent.objects.get(pk=caller.pk)) == []
+        assert check.held_now(Agent.objects.get(pk=caller.pk)) == []

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from entitlements.words import Risk
-from governance import combinations
-from governance.combinations import Held
+from governance.sod import rules as sod_rules
+from governance.sod.rules import Held
 
-TRIFECTA = combinations.read(list(combinations.STARTERS[0].sides))
+TRIFECTA = sod_rules.read(list(sod_rules.STARTERS[0].sides))
 
 
 def held(name: str = "read", *, system: str = "mail", risk: Risk = Risk.LOW, **fields: Any) -> Held:  # noqa: ANN401 - of any field
@@ -20,23 +20,23 @@ def held(name: str = "read", *, system: str = "mail", risk: Risk = Risk.LOW, **f
 def test_one_tool_of_every_side_completes_a_combination() -> None:
     reads = held("search_mail", flows=frozenset({"reads_private", "ingests_untrusted"}))
     sends = held("post", flows=frozenset({"egress_external"}))
-    assert combinations.completed(TRIFECTA, [reads]) is None
-    assert combinations.completed(TRIFECTA, [reads, sends]) == ((reads,), (reads,), (sends,))
+    assert sod_rules.completed(TRIFECTA, [reads]) is None
+    assert sod_rules.completed(TRIFECTA, [reads, sends]) == ((reads,), (reads,), (sends,))
 
 
 def test_one_tool_may_stand_on_every_side() -> None:
     browser = held("browse", flows=frozenset({"reads_private", "ingests_untrusted", "egress_external"}))
-    assert combinations.completed(TRIFECTA, [browser]) is not None
+    assert sod_rules.completed(TRIFECTA, [browser]) is not None
 
 
 @pytest.mark.parametrize(("risk", "counts"), [(Risk.LOW, False), (Risk.MEDIUM, False), (Risk.HIGH, True)])
 def test_a_flow_nobody_knows_counts_as_there_from_high_risk_on(risk: Risk, counts: bool) -> None:  # noqa: FBT001
     unsure = held("run", risk=risk, unsure=frozenset({"reads_private", "ingests_untrusted", "egress_external"}))
-    assert (combinations.completed(TRIFECTA, [unsure]) is not None) is counts
+    assert (sod_rules.completed(TRIFECTA, [unsure]) is not None) is counts
 
 
 def test_all_selectors_of_a_side_must_fit() -> None:
-    (side, _other) = combinations.read(
+    (side, _other) = sod_rules.read(
         [
             {"systems": ["ma*"], "tools": ["*VENDOR*"], "actions": ["write"], "data_classes": ["internal"]},
             {"tools": ["x"]},
@@ -51,11 +51,11 @@ def test_all_selectors_of_a_side_must_fit() -> None:
 
 def test_what_an_agent_may_do_in_mandate_counts_only_where_a_side_names_it() -> None:
     console = held("mandate:write", system="mandate", action="write", risk=Risk.HIGH)
-    named, anything = combinations.read(list(combinations.STARTERS[3].sides))
+    named, anything = sod_rules.read(list(sod_rules.STARTERS[3].sides))
     assert named.fits(console)
     assert not anything.fits(console)
-    assert combinations.completed((named, anything), [console]) is None
-    assert combinations.completed((named, anything), [console, held()]) is not None
+    assert sod_rules.completed((named, anything), [console]) is None
+    assert sod_rules.completed((named, anything), [console, held()]) is not None
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_what_an_agent_may_do_in_mandate_counts_only_where_a_side_names_it() -> 
     ],
 )
 def test_a_rule_that_does_not_say_what_it_means_is_refused(sides: object) -> None:
-    with pytest.raises(combinations.SidesMalformed):
-        combinations.read(sides)
+    with pytest.raises(sod_rules.SidesMalformed):
+        sod_rules.read(sides)
 
 
 def test_every_starter_can_be_read() -> None:
-    assert all(len(combinations.read(list(each.sides))) >= 2 for each in combinations.STARTERS)
+    assert all(len(sod_rules.read(list(each.sides))) >= 2 for each in sod_rules.STARTERS)
 
 
 def test_a_pattern_cannot_run_away() -> None:
-    (side, _other) = combinations.read([{"tools": ["*a" * 32]}, {"tools": ["x"]}])
+    (side, _other) = sod_rules.read([{"tools": ["*a" * 32]}, {"tools": ["x"]}])
     assert not side.fits(held("a" * 31 + "b" * 97))

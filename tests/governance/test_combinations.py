@@ -15,10 +15,13 @@ from audit.context import SYSTEM
 from entitlements import clients, grants
 from entitlements.errors import Forbidden
 from entitlements.models import Agent, Client, Entitlement, Grant, Person
-from governance import agentcalls, approvals, combinationrules, combinations, overrides, requests, separation
+from governance.approvals import approvals
+from governance.eligibility.narrowing import Narrowing
 from governance.models import AgentCall, CombinationException, CombinationRule
-from governance.narrowing import Narrowing
-from governance.separation import CombinationCompleted
+from governance.requests import requests
+from governance.sod import agent_calls, check, exceptions, policies
+from governance.sod import rules as sod_rules
+from governance.sod.check import CombinationCompleted
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -30,10 +33,10 @@ SIDES: list[dict[str, Any]] = [{"tools": ["now"]}, {"tools": ["pay"]}]
 
 def rule(name: str = "now-and-pay", sides: list[dict[str, Any]] | None = None, *, on: bool = True) -> CombinationRule:
     """Put a rule in force: one proposes, another publishes."""
-    proposed = combinationrules.propose(
+    proposed = policies.propose(
         name, sentence="Tells the time and pays.", sides=sides or SIDES, on=on, by=make.analyst(), reason="a test"
     )
-    return combinationrules.publish(proposed.pk, by=make.security(), reason="seen")
+    return policies.publish(proposed.pk, by=make.security(), reason="seen")
 
 
 def paying() -> Entitlement:
@@ -44,7 +47,7 @@ def paying() -> Entitlement:
 def excepted(
     rule: CombinationRule, agent: Agent, by: Person | None = None, *, days: float = 30
 ) -> CombinationException:
-    return overrides.give(
+    return exceptions.give(
         rule.pk,
         agent,
         control="Every payment is looked at by hand.",
@@ -75,7 +78,7 @@ def test_what_is_not_in_force_completes_nothing(state: str) -> None:
     elif state == "suspended":
         grants.suspend(held.pk, by=SYSTEM, reason="paused")
     if state == "proposed":
-        combinationrules.propose("x", sentence="x", sides=SIDES, by=company.ana, reason="a test")
+        policies.propose("x", sentence="x", sides=SIDES, by=company.ana, reason="a test")
     else:
         rule(on=state != "off")
     assert make.grant(company.bot, company.use).state == Grant.State.ACTIVE
@@ -103,7 +106,7 @@ def test_the_request_says_what_it_would_complete_and_no_approval_passes_it() -> 
     with pytest.raises(CombinationCompleted):
         approvals.approve(request.pk, by=company.sofia)
     excepted(made, company.bot, company.rob)
-    assert separation.of_request(request)[0].exception is not None
+    assert check.of_request(request)[0].exception is not None
     assert approvals.approve(request.pk, by=company.sofia).grant_id is not None
 
 
@@ -120,37 +123,37 @@ def test_an_agent_holds_what_those_hold_that_it_may_call_over_any_number_of_step
     company, pay = companies.found(), paying()
     middle, last = make.agent("middle"), make.agent("last")
     for caller, callee in ((company.bot, middle), (middle, last), (last, company.bot)):
-        agentcalls.allow(caller, callee, by=SYSTEM, reason="hands work on")
+        agent_calls.allow(caller, callee, by=SYSTEM, reason="hands work on")
     make.grant(company.bot, company.use)
     rule()
     with pytest.raises(CombinationCompleted):
         make.grant(last, pay)
     for call in AgentCall.objects.all():
-        agentcalls.end(call.pk, by=SYSTEM, reason="no more")
+        agent_calls.end(call.pk, by=SYSTEM, reason="no more")
     make.grant(last, pay)
     with pytest.raises(CombinationCompleted) as refused:
-        agentcalls.allow(company.bot, last, by=SYSTEM, reason="hands work on")
+        agent_calls.allow(company.bot, last, by=SYSTEM, reason="hands work on")
     assert refused.value.detail["holder"] == "research-bot"
-    assert agentcalls.allow(middle, last, by=SYSTEM, reason="harmless").ended_at is None
+    assert agent_calls.allow(middle, last, by=SYSTEM, reason="harmless").ended_at is None
     with pytest.raises(CombinationCompleted):
-        agentcalls.allow(company.bot, middle, by=SYSTEM, reason="over one step more")
+        agent_calls.allow(company.bot, middle, by=SYSTEM, reason="over one step more")
 
 
 def test_an_agent_calls_another_once_and_never_itself() -> None:
     one, other = make.agent(), make.agent()
-    with pytest.raises(agentcalls.CallsItself):
-        agentcalls.allow(one, one, by=SYSTEM, reason="x")
-    made = agentcalls.allow(one, other, by=SYSTEM, reason="x")
-    with pytest.raises(agentcalls.CallAllowed):
-        agentcalls.allow(one, other, by=SYSTEM, reason="x")
-    agentcalls.end(made.pk, by=SYSTEM, reason="x")
-    with pytest.raises(agentcalls.CallEnded):
-        agentcalls.end(made.pk, by=SYSTEM, reason="x")
+    with pytest.raises(agent_calls.CallsItself):
+        agent_calls.allow(one, one, by=SYSTEM, reason="x")
+    made = agent_calls.allow(one, other, by=SYSTEM, reason="x")
+    with pytest.raises(agent_calls.CallAllowed):
+        agent_calls.allow(one, other, by=SYSTEM, reason="x")
+    agent_calls.end(made.pk, by=SYSTEM, reason="x")
+    with pytest.raises(agent_calls.CallEnded):
+        agent_calls.end(made.pk, by=SYSTEM, reason="x")
 
 
 def test_what_an_agent_may_do_in_mandate_counts_beside_its_grants() -> None:
     company = companies.found()
-    starter = combinations.STARTERS[3]
+    starter = sod_rules.STARTERS[3]
     rule(starter.name, [dict(side) for side in starter.sides])
     make.client(company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:write"])
     with pytest.raises(CombinationCompleted):
@@ -159,24 +162,24 @@ def test_what_an_agent_may_do_in_mandate_counts_beside_its_grants() -> None:
 
 def test_one_person_proposes_a_rule_and_another_publishes_it() -> None:
     ana, resa = make.analyst(), make.security()
-    proposed = combinationrules.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
-    with pytest.raises(combinationrules.OwnProposal):
-        combinationrules.publish(proposed.pk, by=ana, reason="me")
+    proposed = policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
+    with pytest.raises(policies.OwnProposal):
+        policies.publish(proposed.pk, by=ana, reason="me")
     other = make.security()
     Person.objects.filter(pk__in=[ana.pk, other.pk]).update(email="ana@example.com")
-    with pytest.raises(combinationrules.OwnProposal):
-        combinationrules.publish(proposed.pk, by=Person.objects.get(pk=other.pk), reason="me, by another account")
+    with pytest.raises(policies.OwnProposal):
+        policies.publish(proposed.pk, by=Person.objects.get(pk=other.pk), reason="me, by another account")
     with pytest.raises(Forbidden):
-        combinationrules.publish(proposed.pk, by=make.person(roles=["auditor"]), reason="me")
-    with pytest.raises(combinationrules.AlreadyProposed):
-        combinationrules.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
-    combinationrules.publish(proposed.pk, by=resa, reason="yes")
-    off = combinationrules.propose("pair", sentence="x", sides=SIDES, on=False, by=resa, reason="too strict")
-    assert [each.number for each in separation.in_force()] == [1]
-    combinationrules.publish(off.pk, by=ana, reason="yes")
-    assert separation.in_force() == []
-    with pytest.raises(combinationrules.NotProposed):
-        combinationrules.withdraw(off.pk, by=ana, reason="no")
+        policies.publish(proposed.pk, by=make.person(roles=["auditor"]), reason="me")
+    with pytest.raises(policies.AlreadyProposed):
+        policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
+    policies.publish(proposed.pk, by=resa, reason="yes")
+    off = policies.propose("pair", sentence="x", sides=SIDES, on=False, by=resa, reason="too strict")
+    assert [each.number for each in check.in_force()] == [1]
+    policies.publish(off.pk, by=ana, reason="yes")
+    assert check.in_force() == []
+    with pytest.raises(policies.NotProposed):
+        policies.withdraw(off.pk, by=ana, reason="no")
     assert [event.action for event in timeline.about("combination_rule:pair").order_by("at")] == [
         "combination_rule.proposed",
         "combination_rule.published",
@@ -187,7 +190,7 @@ def test_one_person_proposes_a_rule_and_another_publishes_it() -> None:
 
 def test_the_database_knows_that_nobody_publishes_their_own_rule() -> None:
     ana = make.analyst()
-    proposed = combinationrules.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
+    proposed = policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
     with pytest.raises(IntegrityError, match="nobody_publishes_the_combination_rule_they_proposed"):
         CombinationRule.objects.filter(pk=proposed.pk).update(
             state="published", published_by=ana, published_at=clock.now()
@@ -203,7 +206,7 @@ def test_nobody_excepts_what_they_answer_for_asked_for_or_benefit_from(who: str)
     by = Person.objects.get(login=who)
     if who != "asker":
         by.roles.create(role="security")
-    with pytest.raises(overrides.OwnException):
+    with pytest.raises(exceptions.OwnException):
         excepted(made, company.bot, by)
     with pytest.raises(IntegrityError, match="nobody"), transaction.atomic():
         CombinationException.objects.create(
@@ -222,10 +225,10 @@ def test_an_exception_is_security_s_alone_and_ends_within_180_days() -> None:
     with pytest.raises(Forbidden):
         excepted(made, company.bot, company.ana)
     for days in (-1.0, 0.0, 180.1):
-        with pytest.raises(overrides.ExceptionTooLong):
+        with pytest.raises(exceptions.ExceptionTooLong):
             excepted(made, company.bot, days=days)
     given = excepted(made, company.bot, days=180)
-    with pytest.raises(overrides.ExceptionGiven):
+    with pytest.raises(exceptions.ExceptionGiven):
         excepted(made, company.bot)
     with pytest.raises(IntegrityError, match="given once"), transaction.atomic():
         CombinationException.objects.filter(pk=given.pk).update(expires_at=clock.now() + timedelta(days=179))
@@ -250,7 +253,7 @@ def test_an_exception_holds_for_one_version_of_a_rule() -> None:
     rule(sides=[*SIDES, {"tools": ["convert"]}])
     with pytest.raises(CombinationCompleted):
         make.grant(company.bot, company.use)
-    with pytest.raises(overrides.RuleNotInForce):
+    with pytest.raises(exceptions.RuleNotInForce):
         excepted(made, make.agent())
 
 
@@ -261,10 +264,10 @@ def test_when_an_exception_ends_the_newest_access_that_it_covered_is_suspended(
     excepted(made, company.bot, days=1)
     first = make.grant(company.bot, pay, lasts=timedelta(days=20))
     second = make.grant(company.bot, company.use, lasts=timedelta(days=20))
-    assert (overrides.expire_due(), overrides.settle()) == (0, 0)
+    assert (exceptions.expire_due(), exceptions.settle()) == (0, 0)
     at(timedelta(days=1, seconds=1))
-    assert (overrides.expire_due(), overrides.settle()) == (1, 1)
-    assert (overrides.expire_due(), overrides.settle()) == (0, 0)
+    assert (exceptions.expire_due(), exceptions.settle()) == (1, 1)
+    assert (exceptions.expire_due(), exceptions.settle()) == (0, 0)
     states = dict(Grant.objects.values_list("pk", "state"))
     assert (states[first.pk], states[second.pk]) == ("active", "suspended")
     about = [event.action for event in timeline.about("agent:research-bot").order_by(*timeline.ORDER)]
@@ -273,7 +276,7 @@ def test_when_an_exception_ends_the_newest_access_that_it_covered_is_suspended(
         grants.restore(second.pk, by=SYSTEM, reason="again")
     excepted(made, company.bot)
     grants.restore(second.pk, by=SYSTEM, reason="excepted anew")
-    assert overrides.settle() == 0
+    assert exceptions.settle() == 0
 
 
 def test_an_exception_can_end_before_its_time() -> None:
@@ -281,10 +284,10 @@ def test_an_exception_can_end_before_its_time() -> None:
     given = excepted(made, company.bot)
     make.grant(company.bot, pay)
     make.grant(company.bot, company.use)
-    overrides.end(given.pk, by=company.resa, reason="the control failed")
-    assert overrides.settle() == 1
-    with pytest.raises(overrides.ExceptionEnded):
-        overrides.end(given.pk, by=company.resa, reason="again")
+    exceptions.end(given.pk, by=company.resa, reason="the control failed")
+    assert exceptions.settle() == 1
+    with pytest.raises(exceptions.ExceptionEnded):
+        exceptions.end(given.pk, by=company.resa, reason="again")
 
 
 def test_who_would_break_a_rule_is_known_before_it_is_in_force() -> None:
@@ -292,15 +295,15 @@ def test_who_would_break_a_rule_is_known_before_it_is_in_force() -> None:
     other, caller = make.agent("other", owner=company.otto), make.agent("caller")
     make.grant(company.bot, company.use)
     make.grant(other, pay)
-    assert separation.who_would_break(SIDES) == (0, [])
-    assert [(split.owner, split.agents) for split in separation.splits(SIDES)] == [("otto", ("other", "research-bot"))]
+    assert check.who_would_break(SIDES) == (0, [])
+    assert [(split.owner, split.agents) for split in check.splits(SIDES)] == [("otto", ("other", "research-bot"))]
     for callee in (company.bot, other):
-        agentcalls.allow(caller, callee, by=SYSTEM, reason="hands work on")
-    count, shown = separation.who_would_break(SIDES)
+        agent_calls.allow(caller, callee, by=SYSTEM, reason="hands work on")
+    count, shown = check.who_would_break(SIDES)
     assert (count, [broken.agent.slug for broken in shown]) == (1, ["caller"])
     rule()
-    assert [each.rule.name for each in separation.held_now(caller)] == ["now-and-pay"]
-    assert separation.held_now(other) == []
+    assert [each.rule.name for each in check.held_now(caller)] == ["now-and-pay"]
+    assert check.held_now(other) == []
 
 
 def test_a_client_gets_no_scopes_that_complete_a_combination_with_what_its_agent_or_a_caller_holds() -> None:
@@ -316,10 +319,10 @@ def test_a_client_gets_no_scopes_that_complete_a_combination_with_what_its_agent
     with pytest.raises(CombinationCompleted):
         make.client(company.bot, auth=secret, api_scopes=["mandate:write"])
     with pytest.raises(CombinationCompleted):
-        agentcalls.allow(boss, company.bot, by=SYSTEM, reason="It reports.")
+        agent_calls.allow(boss, company.bot, by=SYSTEM, reason="It reports.")
     for client in Client.objects.filter(agent=boss):
         clients.disable(client, by=SYSTEM, reason="Then not.")
-    agentcalls.allow(boss, company.bot, by=SYSTEM, reason="It reports.")
+    agent_calls.allow(boss, company.bot, by=SYSTEM, reason="It reports.")
     with pytest.raises(CombinationCompleted):
         clients.enable(early, by=SYSTEM, reason="Again.")
     early.refresh_from_db()
@@ -330,6 +333,6 @@ def test_who_would_break_counts_what_an_agent_may_do_in_mandate() -> None:
     company: Company = companies.found()
     make.client(company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:write", "mandate:read"])
     make.grant(company.bot, company.use)
-    starter = combinations.STARTERS[3]
-    count, shown = separation.who_would_break([dict(side) for side in starter.sides])
+    starter = sod_rules.STARTERS[3]
+    count, shown = check.who_would_break([dict(side) for side in starter.sides])
     assert (count, str(shown[0].sides[0][0])) == (1, "mandate/mandate:write")

@@ -14,8 +14,10 @@ from audit.context import SYSTEM
 from entitlements import people
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Agent, Grant, Person, Role
-from governance import approvals, delegations, requests
+from governance.approvals import approvals
 from governance.models import Approval, Delegation
+from governance.out_of_office import delegations
+from governance.requests import requests
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

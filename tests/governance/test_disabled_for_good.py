@@ -13,7 +13,7 @@ from audit.models import Event
 from entitlements import people, peoplefiles, revocation
 from entitlements.models import ApiToken, PeopleSource, Person, Role
 from entitlements.revocation import Target
-from governance import firstadmin
+from governance.setup import first_admin
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance.console import visits
@@ -110,14 +110,14 @@ def test_what_was_left_by_a_release_that_ended_nothing_ends_when_the_person_is_e
 
 def test_an_invitation_of_before_opens_nothing() -> None:
     alice = make.person(LOGIN)
-    token = firstadmin.make_link(alice, by=SYSTEM, reason="Welcome.")
+    token = first_admin.make_link(alice, by=SYSTEM, reason="Welcome.")
     people.disable(alice, by=SYSTEM, reason="Left.")
     people.enable(alice, by=SYSTEM, reason="Back.")
 
-    for use in (firstadmin.holder, lambda link: firstadmin.accept(link, "correct horse battery staple")):
-        with pytest.raises(firstadmin.InvitationSpent):
+    for use in (first_admin.holder, lambda link: first_admin.accept(link, "correct horse battery staple")):
+        with pytest.raises(first_admin.InvitationSpent):
             use(token)
-    assert firstadmin.holder(firstadmin.make_link(alice, by=SYSTEM, reason="Again.")) == alice
+    assert first_admin.holder(first_admin.make_link(alice, by=SYSTEM, reason="Again.")) == alice
 
 
 def test_sessions_of_whoever_was_never_disabled_are_those_of_before() -> None:

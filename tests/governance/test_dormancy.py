@@ -9,8 +9,9 @@ from audit.context import SYSTEM
 from entitlements import agents
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent, IssuedToken
-from governance import dormancy, tasks
+from governance import tasks
 from governance.models import Dormancy
+from governance.ownership import dormancy
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies

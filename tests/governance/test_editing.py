@@ -13,21 +13,15 @@ from audit.models import Event
 from entitlements import grants
 from entitlements.errors import ReasonRequired, Stale
 from entitlements.models import Grant
-from governance import (
-    appealing,
-    approvals,
-    candidates,
-    editing,
-    invariants,
-    narrowing,
-    questioning,
-    questions,
-    reassigning,
-    requests,
-)
-from governance.editing import Change
+from governance.approvals import approvals, question_rules, questions, reassign
+from governance.eligibility import narrowing
+from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest, Approval
-from governance.narrowing import Narrowing
+from governance.operations import invariants
+from governance.request_changes import appeal as appeal_actions
+from governance.request_changes import edit
+from governance.request_changes.edit import Change
+from governance.requests import candidates, requests
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -45,7 +39,7 @@ def _detail(action: Action) -> dict[str, object]:
 def test_an_edit_voids_what_was_approved_and_everybody_answers_anew(company: Company) -> None:
     asked = company.ask("now", "remove")
     approvals.approve(asked.pk, by=company.sofia)
-    edited = editing.edit(asked.pk, Change(tools=frozenset({"remove"}), lasts=timedelta(hours=2)), by=company.otto)
+    edited = edit.edit(asked.pk, Change(tools=frozenset({"remove"}), lasts=timedelta(hours=2)), by=company.otto)
     assert (edited.version, edited.lasts, edited.asked_lasts) == (3, timedelta(hours=2), timedelta(hours=2))
     assert waiting(edited) == {"sponsor": ["sofia"], "system_owner": ["sam"]}
     assert _detail(Action.REQUEST_EDITED)["voided"] == ["sofia"]
@@ -62,13 +56,13 @@ def test_an_edit_may_ask_for_more_within_the_entitlement_and_needs_whoever_more_
     asked = company.ask("now")
     assert waiting(asked) == {"sponsor": ["sofia"]}
     limits = {"convert": {"timezone": {"one_of": ["Europe/Rome"]}}}
-    edited = editing.edit(asked.pk, Change(tools=frozenset({"convert", "wipe"}), limits=limits), by=company.otto)
+    edited = edit.edit(asked.pk, Change(tools=frozenset({"convert", "wipe"}), limits=limits), by=company.otto)
     assert (edited.risk, set(waiting(edited))) == ("critical", {"sponsor", "system_owner", "security"})
     assert edited.lines.get(tool__name="convert").limits == limits["convert"]
     with pytest.raises(grants.OutsideEntitlement):
-        editing.edit(asked.pk, Change(tools=frozenset({"elsewhere"})), by=company.otto)
+        edit.edit(asked.pk, Change(tools=frozenset({"elsewhere"})), by=company.otto)
     with pytest.raises(grants.OutsideEntitlement):
-        editing.edit(asked.pk, Change(limits={"convert": {"timezone": {"one_of": ["Asia/Tokyo"]}}}), by=company.otto)
+        edit.edit(asked.pk, Change(limits={"convert": {"timezone": {"one_of": ["Asia/Tokyo"]}}}), by=company.otto)
 
 
 def test_who_may_edit_what_when(company: Company) -> None:
@@ -76,17 +70,17 @@ def test_who_may_edit_what_when(company: Company) -> None:
     change = Change(reason="For the audit.")
     for by in (company.sofia, company.alice, company.ana):
         with pytest.raises(requests.NotTheRequester):
-            editing.edit(asked.pk, change, by=by)
+            edit.edit(asked.pk, change, by=by)
     with pytest.raises(Stale):
-        editing.edit(asked.pk, change, by=company.otto, expected_version=9)
-    with pytest.raises(editing.NothingChanged):
-        editing.edit(asked.pk, Change(), by=company.otto)
-    editing.edit(asked.pk, change, by=company.otto)
+        edit.edit(asked.pk, change, by=company.otto, expected_version=9)
+    with pytest.raises(edit.NothingChanged):
+        edit.edit(asked.pk, Change(), by=company.otto)
+    edit.edit(asked.pk, change, by=company.otto)
     with pytest.raises(Stale):
         approvals.approve(asked.pk, by=company.sofia, expected_version=1)
     approvals.approve(asked.pk, by=company.sofia)
     with pytest.raises(requests.Decided):
-        editing.edit(asked.pk, Change(reason="Late."), by=company.otto)
+        edit.edit(asked.pk, Change(reason="Late."), by=company.otto)
     answered = Approval.objects.filter(request=asked, answer="approved")
     with pytest.raises(IntegrityError), transaction.atomic():
         answered.update(answer="void", by=None)
@@ -102,7 +96,7 @@ def test_an_approver_asks_back_and_whoever_asked_answers_once(company: Company) 
     with pytest.raises(requests.NotTheRequester):
         questions.answer(asked.pk, question.pk, by=company.sofia, text="Mine.")
     questions.answer(asked.pk, question.pk, by=company.otto, text="The one for the quarter.")
-    with pytest.raises(questioning.QuestionAnswered):
+    with pytest.raises(question_rules.QuestionAnswered):
         questions.answer(asked.pk, question.pk, by=company.otto, text="No, another.")
     told = Event.objects.filter(action__in=[Action.REQUEST_QUESTION_ASKED, Action.REQUEST_QUESTION_ANSWERED])
     assert sorted((each.actor, each.reason) for each in told) == [
@@ -114,13 +108,13 @@ def test_an_approver_asks_back_and_whoever_asked_answers_once(company: Company) 
 def test_an_answer_is_passed_on_to_somebody_who_may_give_it(company: Company) -> None:
     asked = company.ask("now")
     for to in (company.otto, company.alice, company.mallory, company.sofia):
-        with pytest.raises(reassigning.NotEligible):
-            reassigning.reassign(asked.pk, by=company.sofia, to=to, reason="On leave.")
+        with pytest.raises(reassign.NotEligible):
+            reassign.reassign(asked.pk, by=company.sofia, to=to, reason="On leave.")
     with pytest.raises(approvals.NotAnApprover):
-        reassigning.reassign(asked.pk, by=company.mona, to=company.sam, reason="Not mine.")
+        reassign.reassign(asked.pk, by=company.mona, to=company.sam, reason="Not mine.")
     with pytest.raises(ReasonRequired):
-        reassigning.reassign(asked.pk, by=company.sofia, to=company.sam, reason="")
-    reassigning.reassign(asked.pk, by=company.sofia, to=company.sam, reason="On leave.")
+        reassign.reassign(asked.pk, by=company.sofia, to=company.sam, reason="")
+    reassign.reassign(asked.pk, by=company.sofia, to=company.sam, reason="On leave.")
     assert waiting(asked) == {"sponsor": ["sam"]}
     assert _detail(Action.APPROVAL_REASSIGNED) == {"stage": "sponsor", "to": "sam"}
     assert approvals.reroute(asked.pk, reason="Nightly.") is False
@@ -131,24 +125,24 @@ def test_an_answer_is_passed_on_to_somebody_who_may_give_it(company: Company) ->
 
 def test_nobody_who_is_needed_for_another_part_is_passed_this_one(company: Company) -> None:
     asked = company.ask("remove")
-    with pytest.raises(reassigning.NotEligible):
-        reassigning.reassign(asked.pk, by=company.sofia, to=company.sam, reason="On leave.")
-    reassigning.reassign(asked.pk, by=company.sofia, to=company.resa, reason="On leave.")
+    with pytest.raises(reassign.NotEligible):
+        reassign.reassign(asked.pk, by=company.sofia, to=company.sam, reason="On leave.")
+    reassign.reassign(asked.pk, by=company.sofia, to=company.resa, reason="On leave.")
     assert waiting(asked) == {"sponsor": ["resa"], "system_owner": ["sam"]}
 
 
 def test_a_denial_is_appealed_once_and_answered_by_others_with_security(company: Company) -> None:
     asked = company.ask("now")
-    with pytest.raises(appealing.NothingToAppeal):
-        appealing.appeal(asked.pk, by=company.otto, reason="Too slow.")
+    with pytest.raises(appeal_actions.NothingToAppeal):
+        appeal_actions.appeal(asked.pk, by=company.otto, reason="Too slow.")
     approvals.deny(asked.pk, by=company.sofia, reason="No.", because="not_needed")
     assert _detail(Action.APPROVAL_DENIED)["because"] == "not_needed"
     with pytest.raises(requests.NotTheRequester):
-        appealing.appeal(asked.pk, by=company.alice, reason="I need it.")
-    appeal = appealing.appeal(asked.pk, by=company.otto, reason="The quarter ends.")
+        appeal_actions.appeal(asked.pk, by=company.alice, reason="I need it.")
+    appeal = appeal_actions.appeal(asked.pk, by=company.otto, reason="The quarter ends.")
     assert waiting(appeal) == {"sponsor": ["sam"], "security": ["resa", "rob"]}
-    with pytest.raises(appealing.AppealedAlready):
-        appealing.appeal(asked.pk, by=company.otto, reason="Again.")
+    with pytest.raises(appeal_actions.AppealedAlready):
+        appeal_actions.appeal(asked.pk, by=company.otto, reason="Again.")
     with pytest.raises(candidates.AnsweredBefore):
         approvals.approve(appeal.pk, by=company.sofia)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -156,14 +150,14 @@ def test_a_denial_is_appealed_once_and_answered_by_others_with_security(company:
             answer="approved", by=company.sofia, answered_at=clock.now()
         )
     approvals.deny(appeal.pk, by=company.resa, reason="No.")
-    with pytest.raises(appealing.NothingToAppeal):
-        appealing.appeal(appeal.pk, by=company.otto, reason="Once more.")
+    with pytest.raises(appeal_actions.NothingToAppeal):
+        appeal_actions.appeal(appeal.pk, by=company.otto, reason="Once more.")
 
 
 def test_what_was_narrowed_is_appealed_while_less_is_in_force(company: Company) -> None:
     asked = company.ask("now", "convert")
     approvals.approve(asked.pk, by=company.sofia, narrow=Narrowing(frozenset({"now"})))
-    appeal = appealing.appeal(asked.pk, by=company.otto, reason="Both are needed.")
+    appeal = appeal_actions.appeal(asked.pk, by=company.otto, reason="Both are needed.")
     assert sorted(line.tool.name for line in appeal.lines.all()) == ["convert", "now"]
     for by in (company.sam, company.resa):
         approvals.approve(appeal.pk, by=by)
@@ -171,20 +165,20 @@ def test_what_was_narrowed_is_appealed_while_less_is_in_force(company: Company) 
     assert states == {asked.pk: "revoked", appeal.pk: "active"}
     fine = make.request(company.use, company.bot, by=company.otto, people=[company.bob], tools=["now"])
     approvals.approve(fine.pk, by=company.sofia)
-    with pytest.raises(appealing.NothingToAppeal):
-        appealing.appeal(fine.pk, by=company.otto, reason="More.")
+    with pytest.raises(appeal_actions.NothingToAppeal):
+        appeal_actions.appeal(fine.pk, by=company.otto, reason="More.")
 
 
 def test_whoever_asked_gives_back_what_came_of_it(company: Company) -> None:
     asked = company.ask("now")
-    with pytest.raises(appealing.NothingToGiveBack):
-        appealing.give_back(asked.pk, by=company.otto, reason="No use.")
+    with pytest.raises(appeal_actions.NothingToGiveBack):
+        appeal_actions.give_back(asked.pk, by=company.otto, reason="No use.")
     approvals.approve(asked.pk, by=company.sofia)
     with pytest.raises(requests.NotTheRequester):
-        appealing.give_back(asked.pk, by=company.alice, reason="No use.")
-    assert appealing.give_back(asked.pk, by=company.otto, reason="Too little to be of use.").state == "revoked"
-    with pytest.raises(appealing.NothingToGiveBack):
-        appealing.give_back(asked.pk, by=company.otto, reason="Again.")
+        appeal_actions.give_back(asked.pk, by=company.alice, reason="No use.")
+    assert appeal_actions.give_back(asked.pk, by=company.otto, reason="Too little to be of use.").state == "revoked"
+    with pytest.raises(appeal_actions.NothingToGiveBack):
+        appeal_actions.give_back(asked.pk, by=company.otto, reason="Again.")
     assert AccessRequest.objects.get().state == "approved"
 
 
@@ -193,4 +187,4 @@ def test_a_renewal_is_not_edited_beyond_the_grant(company: Company) -> None:
     asked = company.ask("now")
     AccessRequest.objects.filter(pk=asked.pk).update(renews=held)
     with pytest.raises(narrowing.Wider):
-        editing.edit(asked.pk, Change(tools=frozenset({"now", "convert"})), by=company.otto)
+        edit.edit(asked.pk, Change(tools=frozenset({"now", "convert"})), by=company.otto)

@@ -16,9 +16,12 @@ from audit.models import Event
 from entitlements import grants
 from entitlements.errors import DomainError, Forbidden, ReasonRequired
 from entitlements.models import Grant, Person
-from governance import agentcalls, asking, combinationrules, emergency, readiness, separation
+from governance.break_glass import break_glass
+from governance.eligibility import eligibility
 from governance.models import CombinationException, EmergencyGrant, Notice
-from governance.notices import hearing
+from governance.notices import listener
+from governance.setup import readiness
+from governance.sod import agent_calls, check, policies
 from tests import make, shared
 from tests.governance import companies
 
@@ -39,13 +42,13 @@ made_world, company = shared.world(_company)
 def give(company: companies.Company, by: Person, *tools: str, **said: Any) -> EmergencyGrant:  # noqa: ANN401 - what `emergency.give` takes
     lasts = said.pop("lasts", timedelta(hours=1))
     people = said.pop("people", (company.alice,))
-    ask = asking.Ask(lasts, REASON, people, tuple(said.pop("groups", ())), frozenset(tools or ("now",)))
-    return emergency.give(company.bot, company.use, ask, by=by, **said)
+    ask = eligibility.Ask(lasts, REASON, people, tuple(said.pop("groups", ())), frozenset(tools or ("now",)))
+    return break_glass.give(company.bot, company.use, ask, by=by, **said)
 
 
 def over(found: EmergencyGrant) -> None:
     grants.revoke(found.grant_id, by=found.given_by.principal, reason="No longer needed.")
-    assert emergency.open_reviews() == 1
+    assert break_glass.open_reviews() == 1
 
 
 def test_one_person_gives_access_at_once_and_everybody_is_told(company: companies.Company) -> None:
@@ -56,7 +59,7 @@ def test_one_person_gives_access_at_once_and_everybody_is_told(company: companie
     event = Event.objects.get(action=Action.EMERGENCY_DECLARED)
     assert (event.actor, event.reason) == ("person:ana", REASON)
     assert {f"grant:{grant.pk}", f"emergency:{found.pk}", "agent:research-bot"} <= set(event.about)
-    hearing.tell(event)
+    listener.tell(event)
     told = Notice.objects.filter(urgent=True, url=f"/emergencies/{found.pk}/")
     assert set(told.values_list("person__login", flat=True)) == {"resa", "rob", "sofia", "otto", "sam", "alice"}
 
@@ -66,8 +69,8 @@ def test_one_person_gives_access_at_once_and_everybody_is_told(company: companie
     [
         ("mallory", Forbidden),
         ("sofia", Forbidden),
-        ("rob", emergency.OwnEmergency),
-        ("resa", emergency.OwnEmergency),
+        ("rob", break_glass.OwnEmergency),
+        ("resa", break_glass.OwnEmergency),
         ("sam", None),
     ],
 )
@@ -77,7 +80,7 @@ def test_nobody_gives_it_for_an_agent_of_theirs_or_without_the_role(
     company.bot.backup = company.rob
     company.bot.save()
     other = make.agent(owner=company.resa)
-    agentcalls.allow(other, company.bot, by=company.ana.principal, reason="It hands work over.")
+    agent_calls.allow(other, company.bot, by=company.ana.principal, reason="It hands work over.")
     if refusal is None:
         give(company, company.named(login))
     else:
@@ -89,18 +92,18 @@ def test_nobody_gives_it_for_an_agent_of_theirs_or_without_the_role(
 def test_nobody_gives_it_to_be_served_or_after_they_asked_for_it(company: companies.Company) -> None:
     group = make.group(company.rob)
     for by, said in ((company.resa, {"people": (company.resa,)}), (company.rob, {"groups": (group,), "people": ()})):
-        with pytest.raises(emergency.OwnEmergency):
+        with pytest.raises(break_glass.OwnEmergency):
             give(company, by, **said)
     company.ask("now", by=company.ana)
-    with pytest.raises(emergency.OwnEmergency):
+    with pytest.raises(break_glass.OwnEmergency):
         give(company, company.ana)
 
 
 def test_a_second_factor_is_needed_and_an_hour_is_the_most(company: companies.Company) -> None:
-    with pytest.raises(emergency.EmergencyTooLong):
+    with pytest.raises(break_glass.EmergencyTooLong):
         give(company, company.ana, lasts=timedelta(hours=1, seconds=1))
     Authenticator.objects.filter(user=company.ana).update(type=Authenticator.Type.RECOVERY_CODES)
-    with pytest.raises(emergency.SecondFactorNeeded):
+    with pytest.raises(break_glass.SecondFactorNeeded):
         give(company, company.ana)
 
 
@@ -132,9 +135,9 @@ def test_it_goes_beyond_a_rule_on_combinations_only_by_naming_it(company: compan
     bank = make.system("bank")
     make.grant(company.bot, make.entitlement(bank, make.tool(bank, "pay")), people=[company.alice])
     sides = [{"tools": ["now"]}, {"tools": ["pay"]}]
-    rule = combinationrules.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="x")
-    combinationrules.publish(rule.pk, by=company.rob, reason="x")
-    with pytest.raises(separation.CombinationCompleted):
+    rule = policies.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="x")
+    policies.publish(rule.pk, by=company.rob, reason="x")
+    with pytest.raises(check.CombinationCompleted):
         give(company, company.resa, combinations=["another"])
     found = give(company, company.resa, combinations=["pair"])
     assert found.exceeded == ["combination pair of research-bot"]
@@ -143,39 +146,39 @@ def test_it_goes_beyond_a_rule_on_combinations_only_by_naming_it(company: compan
 
 def test_the_review_is_forced_and_until_then_there_is_no_further_one(company: companies.Company) -> None:
     found = give(company, company.resa)
-    with pytest.raises(emergency.ReviewOwed):
+    with pytest.raises(break_glass.ReviewOwed):
         give(company, company.resa, "convert")
-    assert emergency.open_reviews() == 0
-    with pytest.raises(emergency.EmergencyNotOver):
-        emergency.review(found.pk, by=company.rob, verdict="justified", reason="Seen.")
+    assert break_glass.open_reviews() == 0
+    with pytest.raises(break_glass.EmergencyNotOver):
+        break_glass.review(found.pk, by=company.rob, verdict="justified", reason="Seen.")
     over(found)
     found.refresh_from_db()
     ended = found.grant.ended_at
     assert ended is not None
     assert found.review_by == ended + timedelta(days=2)
-    hearing.tell(Event.objects.get(action=Action.EMERGENCY_OVER))
+    listener.tell(Event.objects.get(action=Action.EMERGENCY_OVER))
     assert [each.person.login for each in Notice.objects.filter(urgent=True)] == ["rob"]
-    assert [list(emergency.to_review(each)) for each in (company.rob, company.resa, company.ana)] == [[found], [], []]
+    assert [list(break_glass.to_review(each)) for each in (company.rob, company.resa, company.ana)] == [[found], [], []]
     company.bot.backup = make.security("bess")
     company.bot.save()
     for by, reason, refusal in (
-        (company.resa, "Mine.", emergency.OwnEmergency),
-        (company.bot.backup, "Ours.", emergency.OwnEmergency),
+        (company.resa, "Mine.", break_glass.OwnEmergency),
+        (company.bot.backup, "Ours.", break_glass.OwnEmergency),
         (company.ana, "No.", Forbidden),
         (company.rob, " ", ReasonRequired),
     ):
         with pytest.raises(refusal):
-            emergency.review(found.pk, by=by, verdict="justified", reason=reason)
-    emergency.review(found.pk, by=company.rob, verdict="not_justified", reason="A request would have done.")
+            break_glass.review(found.pk, by=by, verdict="justified", reason=reason)
+    break_glass.review(found.pk, by=company.rob, verdict="not_justified", reason="A request would have done.")
     event = Event.objects.get(action=Action.EMERGENCY_REVIEWED)
     assert (event.actor, event.detail["verdict"]) == ("person:rob", "not_justified")
-    with pytest.raises(emergency.EmergencyReviewed):
-        emergency.review(found.pk, by=company.rob, verdict="justified", reason="On second thoughts.")
+    with pytest.raises(break_glass.EmergencyReviewed):
+        break_glass.review(found.pk, by=company.rob, verdict="justified", reason="On second thoughts.")
     assert give(company, company.resa, "convert").verdict == ""
 
 
 def test_who_sees_it(company: companies.Company) -> None:
     found = give(company, company.ana)
     seen = {login for login in ("sofia", "otto", "sam", "alice", "resa", "bob", "mallory")
-            if emergency.visible_to(company.named(login)).filter(pk=found.pk).exists()}  # fmt: skip
+            if break_glass.visible_to(company.named(login)).filter(pk=found.pk).exists()}  # fmt: skip
     assert seen == {"sofia", "otto", "sam", "alice", "resa"}

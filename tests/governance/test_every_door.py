@@ -10,9 +10,10 @@ from django.db.models import QuerySet
 
 from audit import clock
 from entitlements.models import Grant, Person
-from governance import approvals, requests
+from governance.approvals import approvals
+from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest, Approval, RequestLine
-from governance.narrowing import Narrowing
+from governance.requests import requests
 from tests import shared
 from tests.entitlements.api import client as api
 from tests.governance import companies

@@ -10,7 +10,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import grants
 from entitlements.models import Grant
-from governance import approvals
+from governance.approvals import approvals
 from governance.models import AccessRequest, EmergencyGrant
 from tests import make, shared
 from tests.entitlements.api import client as api

@@ -14,7 +14,7 @@ from audit.models import Event
 from entitlements import agents, clients, grants, hooks, people
 from entitlements.api import tools, visibility
 from entitlements.api.caller import Caller
-from governance import requests
+from governance.requests import requests
 from tests import make
 from tests.architecture import tree
 from tests.governance import companies

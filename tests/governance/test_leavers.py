@@ -9,8 +9,9 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import agents, people
 from entitlements.models import Agent, Change, Person
-from governance import leavers, ownership, tasks
+from governance import tasks
 from governance.models import OfficeProposal
+from governance.ownership import leavers, ownership
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -9,8 +9,8 @@ from django.db import transaction
 
 from audit import log
 from audit.actions import Action
-from governance import narrowest
-from governance.narrowest import Choice, Past, Peers
+from governance.request_suggestions import narrowest
+from governance.request_suggestions.narrowest import Choice, Past, Peers
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits

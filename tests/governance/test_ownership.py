@@ -9,8 +9,11 @@ from entitlements import agents, people
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.independence import OwnAppointment
 from entitlements.models import Agent, Change, Grant
-from governance import approvals, asking, ownership, requests
+from governance.approvals import approvals
+from governance.eligibility import eligibility
 from governance.models import AccessRequest
+from governance.ownership import ownership
+from governance.requests import requests
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -101,7 +104,7 @@ def test_a_personal_agent_that_acts_for_its_user_keeps_its_sponsor(company: Comp
 
 def test_an_agent_whose_sponsor_left_asks_for_nothing_until_it_has_another(company: Company) -> None:
     people.disable(company.sofia, by=SYSTEM, reason="left")
-    with pytest.raises(asking.SponsorDisabled):
+    with pytest.raises(eligibility.SponsorDisabled):
         company.ask()
     ownership.change_sponsor(company.bot, company.mona, by=company.ana.principal, reason="sofia left")
     assert waiting(company.ask()) == {"sponsor": ["mona"]}
@@ -152,19 +155,19 @@ def test_weighty_access_needs_a_sponsor_and_another_person(company: Company) -> 
         return make.request(company.use, alone, by=company.ana, people=[company.alice], tools=[tool])
 
     ask("now")
-    with pytest.raises(asking.TwoPeopleRequired):
+    with pytest.raises(eligibility.TwoPeopleRequired):
         ask("remove")
     Agent.objects.filter(pk=alone.pk).update(backup=company.mona)
     request = ask("remove")
     people.disable(company.mona, by=SYSTEM, reason="left")
     approvals.approve(request.pk, by=company.sofia)
-    with pytest.raises(asking.TwoPeopleRequired):
+    with pytest.raises(eligibility.TwoPeopleRequired):
         approvals.approve(request.pk, by=company.sam)
 
 
 def test_an_agent_of_weighty_access_is_not_left_to_one_person(company: Company) -> None:
     make.grant(company.bot, company.use, people=[company.alice])
-    with pytest.raises(asking.TwoPeopleRequired):
+    with pytest.raises(eligibility.TwoPeopleRequired):
         ownership.change_owner(company.bot, company.sofia, by=company.otto.principal, reason="all hers")
     Agent.objects.filter(pk=company.bot.pk).update(backup=company.bob)
     assert ownership.change_owner(company.bot, company.sofia, by=company.otto.principal, reason="all hers").owner

@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from governance import charts, plots
+from governance.charts import geometry, plots
 
 HOSTILE = '"><script>alert(1)</script>'
 
 
-def _burn() -> charts.BurnDown:
+def _burn() -> geometry.BurnDown:
     first = date(2026, 11, 1)
-    return charts.burn_down(10, [(first, 4), (date(2026, 11, 3), 6)], first, date(2026, 11, 3), date(2026, 11, 11))
+    return geometry.burn_down(10, [(first, 4), (date(2026, 11, 3), 6)], first, date(2026, 11, 3), date(2026, 11, 11))
 
 
 def test_a_burn_down_says_what_was_open_and_ends_when_it_is_due() -> None:
@@ -27,7 +27,7 @@ def test_a_burn_down_says_what_was_open_and_ends_when_it_is_due() -> None:
 def test_days_of_reminders_are_ticks_and_rows_of_the_table() -> None:
     first, due = date(2026, 11, 1), date(2026, 11, 11)
     told = [date(2026, 10, 30), date(2026, 11, 2), date(2026, 11, 8), date(2026, 11, 12)]
-    burn = charts.burn_down(4, [(first, 1)], first, date(2026, 11, 3), due, told)
+    burn = geometry.burn_down(4, [(first, 1)], first, date(2026, 11, 3), due, told)
     assert (burn.reminders, burn.ticks) == (tuple(told[1:3]), (60.0, 420.0)), "those outside are not in it"
     plot = plots.burn_down(burn, ("Day", "Open", "Reviewers"), "reminded")
     assert [row for row in plot.rows if row[2]] == [("2026-11-02", "3", "reminded"), ("2026-11-08", "", "reminded")]
@@ -103,4 +103,4 @@ def test_a_drawing_is_well_formed_needs_no_style_and_holds_nothing_that_anybody_
 
 @pytest.mark.parametrize(("count", "shade"), [(0, 0), (1, 1), (9, 1), (10, 2), (100, 3), (100_000, 3)])
 def test_more_calls_are_darker(count: int, shade: int) -> None:
-    assert charts.shade(count) == shade
+    assert geometry.shade(count) == shade

@@ -15,10 +15,13 @@ from entitlements.errors import DomainError
 from entitlements.independence import OwnAppointment
 from entitlements.models import Person
 from entitlements.words import Risk
-from governance import approvals, candidates, narrowing, policies, requests
+from governance.approval_policies import policies
+from governance.approvals import approvals
 from governance.deciders import request_rules
+from governance.eligibility import narrowing
 from governance.models import AccessRequest, Approval, Notice
-from governance.notices import hearing
+from governance.notices import listener
+from governance.requests import candidates, requests
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -129,7 +132,7 @@ def test_after_half_the_time_the_next_is_asked_as_well_once_and_it_is_recorded(c
     assert request.approvals.get().resolution["widened"] == "system_owner"
     event = Event.objects.filter(action=Action.APPROVAL_ESCALATED).get()
     assert event.detail == {"waiting_for": {"sponsor": ["sam", "sofia"]}}
-    hearing.tell(event)
+    listener.tell(event)
     assert set(Notice.objects.values_list("person__login", flat=True)) == {"sam", "sofia"}
     assert not approvals.escalate_due()
     assert not approvals.reroute(request.pk, reason="what was widened stays so")

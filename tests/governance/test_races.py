@@ -19,8 +19,12 @@ from audit.context import SYSTEM
 from entitlements import agents, grants, people
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Grant, Person
-from governance import approvals, delegations, ownership, renewing, requests
+from governance.approvals import approvals
 from governance.models import AccessRequest, Approval, Delegation
+from governance.out_of_office import delegations
+from governance.ownership import ownership
+from governance.request_changes import renewal as renewal_actions
+from governance.requests import requests
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -234,7 +238,7 @@ def test_a_grant_is_renewed_once_and_never_twice_open(racers: Racers) -> None:
         grant = Grant.objects.get(request_id=request.pk)
 
         def renew(grant: Grant = grant) -> object:
-            return renewing.renew(grant.pk, by=company.otto, lasts=timedelta(hours=1), reason="still needed")
+            return renewal_actions.renew(grant.pk, by=company.otto, lasts=timedelta(hours=1), reason="still needed")
 
         assert sorted(racers.at_once(renew, renew)) == ["done", "renewal_waits"]
         renewal = AccessRequest.objects.get(renews=grant)

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from governance import approvals, delegations, reminding
+from governance.approvals import approvals, reminders
 from governance.models import AccessRequest, Notice
+from governance.out_of_office import delegations
 from tests.governance import companies
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +23,7 @@ def test_reminders_come_after_two_days_then_daily_and_stop_with_the_answer_or_th
     def at(days: float) -> list[str]:
         AccessRequest.objects.update(asked_at=now - timedelta(days=days), answer_by=now + timedelta(days=7 - days))
         Notice.objects.all().update(about="told")
-        reminding.remind()
+        reminders.remind()
         return sorted(Notice.objects.exclude(about="told").values_list("person__login", flat=True))
 
     assert at(1.9) == []
@@ -32,4 +33,4 @@ def test_reminders_come_after_two_days_then_daily_and_stop_with_the_answer_or_th
     assert at(3.1) == ["mona", "sam"]
     assert "Still waits for you" in Notice.objects.filter(person=company.sam).latest("made_at").sentence
     AccessRequest.objects.update(asked_at=now - timedelta(days=8), answer_by=now - timedelta(seconds=1))
-    assert reminding.remind() == 0
+    assert reminders.remind() == 0

@@ -13,9 +13,12 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import grants, people
 from entitlements.models import Grant
-from governance import approvals, asking, narrowing, renewing, requests
+from governance.approvals import approvals
+from governance.eligibility import eligibility, narrowing
+from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest
-from governance.narrowing import Narrowing
+from governance.request_changes import renewal
+from governance.requests import requests
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -36,7 +39,7 @@ def held(company: Company, *tools: str) -> Grant:
 
 
 def renew(company: Company, grant: Grant, **what: Any) -> AccessRequest:  # noqa: ANN401
-    return renewing.renew(grant.pk, **{"by": company.otto, "lasts": WEEK, "reason": "still needed", **what})
+    return renewal.renew(grant.pk, **{"by": company.otto, "lasts": WEEK, "reason": "still needed", **what})
 
 
 def test_the_last_answer_ends_the_old_grant_and_begins_the_new_one_in_one_step(company: Company, freeze: Any) -> None:  # noqa: ANN401
@@ -73,12 +76,12 @@ def test_a_tool_that_may_no_longer_be_asked_for_is_left_out(company: Company) ->
 
 def test_only_access_in_force_that_ends_soon_is_renewed_and_by_one_request_at_a_time(company: Company) -> None:
     late = make.grant(company.bot, company.use, people=[company.bob], lasts=timedelta(days=15))
-    with pytest.raises(renewing.NotRenewable):
+    with pytest.raises(renewal.NotRenewable):
         renew(company, late)
     old = held(company, "now")
     first = renew(company, old)
-    assert not renewing.may_renew(old)
-    with pytest.raises(renewing.RenewedAlready):
+    assert not renewal.may_renew(old)
+    with pytest.raises(renewal.RenewedAlready):
         renew(company, old)
     with pytest.raises(IntegrityError, match="one_request_at_a_time"), transaction.atomic():
         AccessRequest.objects.create(
@@ -91,7 +94,7 @@ def test_only_access_in_force_that_ends_soon_is_renewed_and_by_one_request_at_a_
     requests.cancel(first.pk, company.otto)
     renew(company, old)
     grants.suspend(old.pk, by=SYSTEM, reason="odd")
-    with pytest.raises(renewing.NotRenewable):
+    with pytest.raises(renewal.NotRenewable):
         renew(company, old)
 
 
@@ -126,13 +129,13 @@ def test_nobody_renews_for_an_agent_that_they_do_not_answer_for_nor_approves_the
 
 def test_what_was_denied_is_asked_for_again_as_it_was_asked_then(company: Company) -> None:
     asked = company.ask("now", "convert")
-    with pytest.raises(asking.MayNotAsk):
-        renewing.ask_again(asked.pk, by=company.mallory, reason="please")
-    with pytest.raises(renewing.StillOpen):
-        renewing.ask_again(asked.pk, by=company.otto, reason="please")
+    with pytest.raises(eligibility.MayNotAsk):
+        renewal.ask_again(asked.pk, by=company.mallory, reason="please")
+    with pytest.raises(renewal.StillOpen):
+        renewal.ask_again(asked.pk, by=company.otto, reason="please")
     requests.narrow(asked.pk, company.otto, Narrowing(frozenset({"now"})))
     approvals.deny(asked.pk, by=company.sofia, reason="not now")
-    again = renewing.ask_again(asked.pk, by=company.otto, reason="now it is")
+    again = renewal.ask_again(asked.pk, by=company.otto, reason="now it is")
     assert sorted(line.tool.name for line in again.lines.all()) == ["convert", "now"]
     assert (again.state, again.lasts, list(again.people.all())) == ("in_approval", asked.asked_lasts, [company.alice])
     with pytest.raises(IntegrityError, match="never deleted"), transaction.atomic():

@@ -12,10 +12,11 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import agents, errors, grants, people
 from entitlements.models import Agent, Person, Tool
-from governance import asking, candidates, narrowing, requests
-from governance.asking import Ask
+from governance.eligibility import eligibility, narrowing
+from governance.eligibility.eligibility import Ask
+from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest, Approval
-from governance.narrowing import Narrowing
+from governance.requests import candidates, requests
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -81,12 +82,12 @@ PAIRS: list[tuple[str, Callable[[Company], Any], type[errors.DomainError]]] = [
         lambda c: make.request(c.use, c.bot, by=c.otto, people=[c.alice], lasts=timedelta(0)),
         errors.Malformed,
     ),
-    ("nobody to act for", lambda c: c.ask(people=[]), asking.PeopleDoNotFit),
-    ("by a stranger for somebody else", lambda c: c.ask(by=c.mallory), asking.MayNotAsk),
-    ("by a stranger for two", lambda c: c.ask(by=c.mallory, people=[c.mallory, c.alice]), asking.MayNotAsk),
-    ("by the system owner", lambda c: c.ask(by=c.sam), asking.MayNotAsk),
-    ("by another agent", lambda c: c.ask(by=make.agent()), asking.MayNotAsk),
-    ("by the agent, for whom it pleases", lambda c: c.ask(by=c.bot), asking.MayNotAsk),
+    ("nobody to act for", lambda c: c.ask(people=[]), eligibility.PeopleDoNotFit),
+    ("by a stranger for somebody else", lambda c: c.ask(by=c.mallory), eligibility.MayNotAsk),
+    ("by a stranger for two", lambda c: c.ask(by=c.mallory, people=[c.mallory, c.alice]), eligibility.MayNotAsk),
+    ("by the system owner", lambda c: c.ask(by=c.sam), eligibility.MayNotAsk),
+    ("by another agent", lambda c: c.ask(by=make.agent()), eligibility.MayNotAsk),
+    ("by the agent, for whom it pleases", lambda c: c.ask(by=c.bot), eligibility.MayNotAsk),
 ]
 
 
@@ -125,20 +126,20 @@ def test_an_agent_may_ask_for_the_user_whose_session_it_is_in(company: Company) 
 
     assert (request.requested_as, request.requested_by) == ("agent:research-bot", company.sofia)
     assert waiting(request) == {"sponsor": ["sam"]}  # sofia stands behind the ask
-    with pytest.raises(asking.MayNotAsk):
+    with pytest.raises(eligibility.MayNotAsk):
         requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
 
 
 def test_a_service_agent_acts_for_nobody(company: Company) -> None:
     service = make.agent(kind=Agent.Kind.SERVICE, sponsor=company.sofia, owner=company.otto)
-    with pytest.raises(asking.PeopleDoNotFit):
+    with pytest.raises(eligibility.PeopleDoNotFit):
         make.request(company.use, service, by=company.otto, people=[company.alice])
     assert make.request(company.use, service, by=service, tools=["now"]).people.count() == 0
 
 
 def test_a_personal_agent_acts_for_its_sponsor_alone_and_the_manager_stands_in(company: Company) -> None:
     own = make.agent(kind=Agent.Kind.PERSONAL, sponsor=company.alice, owner=company.otto)
-    with pytest.raises(asking.PeopleDoNotFit):
+    with pytest.raises(eligibility.PeopleDoNotFit):
         make.request(company.use, own, by=company.alice, people=[company.alice, company.bob])
 
     request = make.request(company.use, own, by=company.alice, people=[company.alice], tools=["now"])
@@ -171,17 +172,17 @@ def test_with_nobody_left_to_approve_the_request_is_refused_and_says_who_was_pas
 
 def test_a_suspended_agent_and_a_disabled_person_get_nothing(company: Company) -> None:
     agents.suspend(company.bot, by=SYSTEM, reason="odd")
-    with pytest.raises(asking.AgentNotActive):
+    with pytest.raises(eligibility.AgentNotActive):
         company.ask()
     agents.restore(company.bot, by=SYSTEM, reason="fine")
     people.disable(company.alice, by=SYSTEM, reason="left")
-    with pytest.raises(asking.PersonDisabled):
+    with pytest.raises(eligibility.PersonDisabled):
         company.ask()
 
 
 def test_a_tool_that_waits_for_review_is_not_given(company: Company) -> None:
     Tool.objects.filter(name="now").update(state=Tool.State.PENDING)
-    with pytest.raises(asking.ToolNotApproved):
+    with pytest.raises(eligibility.ToolNotApproved):
         company.ask("now")
 
 
@@ -212,7 +213,7 @@ def test_an_agent_on_its_own_may_ask_for_the_user_for_whom_it_was_denied(company
     request = requests.submit(company.bot, company.use, after(denial, company.alice), by=company.bot)
 
     assert (request.requested_as, request.requested_by) == ("agent:research-bot", company.alice)
-    with pytest.raises(asking.MayNotAsk):
+    with pytest.raises(eligibility.MayNotAsk):
         requests.submit(company.bot, company.use, after(denial, company.bob), by=company.bot)
 
 
@@ -224,14 +225,14 @@ def test_only_a_denial_of_the_agent_itself_counts(company: Company) -> None:
         denied(company.bot, "system:clock", outcome="success"),
     ]
     for denial in others:
-        with pytest.raises(asking.DenialUnknown):
+        with pytest.raises(eligibility.DenialUnknown):
             requests.submit(company.bot, company.use, after(denial, company.alice), by=company.otto)
 
 
 def test_an_old_denial_is_no_longer_known(company: Company, at: Callable[[timedelta], Any]) -> None:
     denial = denied(company.bot, "system:clock")
     at(timedelta(days=1, seconds=1))
-    with pytest.raises(asking.DenialUnknown):
+    with pytest.raises(eligibility.DenialUnknown):
         requests.submit(company.bot, company.use, after(denial, company.alice), by=company.otto)
 
 

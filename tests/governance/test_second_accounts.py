@@ -15,9 +15,15 @@ from entitlements.errors import DomainError
 from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Agent, Person, Role, TrustedIssuer
 from entitlements.words import Risk
-from governance import appealing, approvalrules, approvals, asking, emergency, overrides, ownership, policies
+from governance.approval_policies import policies
+from governance.approvals import approvals, auto_approval
+from governance.break_glass import break_glass
 from governance.deciders import request_rules
+from governance.eligibility import eligibility
 from governance.models import Approval, EmergencyGrant
+from governance.ownership import ownership
+from governance.request_changes import appeal as appeal_actions
+from governance.sod import exceptions
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -54,10 +60,10 @@ def publish_policy(company: Company) -> object:
 def confirm_rule(company: Company) -> object:
     ends = clock.now() + timedelta(days=9)
     day = timedelta(days=1)
-    rule = approvalrules.propose(
+    rule = auto_approval.propose(
         company.use, longest=day, kinds=["shared"], expires_at=ends, by=company.ana, reason="Harmless."
     )
-    return approvalrules.confirm(rule.pk, by=company.resa, reason="Yes.")
+    return auto_approval.confirm(rule.pk, by=company.resa, reason="Yes.")
 
 
 def confirm_mapping(company: Company) -> object:
@@ -76,8 +82,8 @@ def review_emergency(company: Company) -> object:
     grant = make.grant(company.bot, company.use, people=[company.alice])
     given = {"given_by": company.rob, "given_at": now - day, "ends_at": now - day + timedelta(minutes=9)}
     found = EmergencyGrant.objects.create(grant=grant, reason="Fire.", exceeded=[], review_by=now, **given)
-    assert not emergency.to_review(company.resa).exists()
-    return emergency.review(found.pk, by=company.resa, verdict="justified", reason="Fine.")
+    assert not break_glass.to_review(company.resa).exists()
+    return break_glass.review(found.pk, by=company.resa, verdict="justified", reason="Fine.")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_a_second_account_confirms_nothing(company: Company, verb: Callable[[Com
 
 @pytest.mark.parametrize("office", ["owner", "asked", "served"])
 def test_whoever_answers_for_an_agent_by_another_account_is_concerned(company: Company, office: str) -> None:
-    assert not overrides.is_concerned(company.resa, company.bot)
+    assert not exceptions.is_concerned(company.resa, company.bot)
     rob = company.rob
     if office == "owner":
         company.bot.owner = rob
@@ -107,7 +113,7 @@ def test_whoever_answers_for_an_agent_by_another_account_is_concerned(company: C
         company.ask(by=company.otto, people=[rob])
     else:
         make.grant(company.bot, company.use, people=[rob])
-    assert overrides.is_concerned(company.resa, company.bot)
+    assert exceptions.is_concerned(company.resa, company.bot)
 
 
 def test_nobody_gives_an_office_to_another_account_of_theirs() -> None:
@@ -150,7 +156,7 @@ def test_a_second_account_of_the_sponsor_is_not_the_second_who_answers_for_an_ag
     held = make.grant(company.bot, company.use, people=[company.alice])
     Person.objects.filter(login__in=["sofia", "otto"]).update(email="Sofia@example.com")
     bot = Agent.objects.get()
-    with pytest.raises(asking.TwoPeopleRequired):
+    with pytest.raises(eligibility.TwoPeopleRequired):
         make.request(company.use, bot, by=company.ana, people=[company.bob], tools=["remove"])
     Agent.objects.update(status="staged", activated_at=None)
     with pytest.raises(agents.TwoMustAnswer):
@@ -218,6 +224,6 @@ def test_the_database_knows_the_second_account_of_whoever_answered_what_is_appea
     company = companies.found()
     denied = company.ask("now")
     approvals.deny(denied.pk, by=company.sofia, reason="Not now.")
-    appeal = appealing.appeal(denied.pk, by=company.otto, reason="Look again.")
+    appeal = appeal_actions.appeal(denied.pk, by=company.otto, reason="Look again.")
     with pytest.raises(IntegrityError, match="the appeal of what they answered"), transaction.atomic():
         appeal.approvals.update(answer="approved", by=second_account(company.sofia), answered_at=clock.now())

@@ -15,7 +15,8 @@ from django.core.checks import Tags, run_checks
 from django.db import connection
 
 from entitlements.models import TrustedIssuer
-from governance import checks, logs
+from governance import logs
+from governance.operations import checks
 from tests import databases
 from tests.architecture import tree
 

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from audit.context import SYSTEM
 from entitlements import people
-from governance import invariants, metrics, tasks
+from governance import tasks
 from governance.celery import app
+from governance.operations import invariants, metrics
 from tests import databases, make
 from tests.governance import companies
 from tests.governance.companies import waiting

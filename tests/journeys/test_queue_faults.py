@@ -28,7 +28,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import grants, ratelimits, sealing, tasks
 from entitlements.models import Grant
-from governance import invariants
+from governance.operations import invariants
 from tests import databases, make
 from tests.benchmarks.processes import family
 from tests.entitlements.gateway import world

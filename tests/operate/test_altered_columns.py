@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance import invariants
+from governance.operations import invariants
 from tests.audit import make as record
 
 

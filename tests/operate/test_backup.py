@@ -23,7 +23,7 @@ from audit.models import Event
 from entitlements import agents, jws, people, presented
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import ApiToken, IssuedToken, Session, SigningKey
-from governance import restoring
+from governance.operations import after_restore
 from scripts import devstack
 from tests.architecture import tree
 from tests.entitlements.gateway import world
@@ -159,4 +159,4 @@ def test_after_a_restore_no_key_token_session_or_sign_in_lives() -> None:
 
 def test_a_restore_says_why() -> None:
     with pytest.raises(ReasonRequired):
-        restoring.after_restore(by=SYSTEM, reason=" ")
+        after_restore.after_restore(by=SYSTEM, reason=" ")

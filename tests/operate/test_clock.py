@@ -14,7 +14,8 @@ from audit import clock
 from audit.models import Event
 from entitlements import grantbatches
 from entitlements.models import Grant
-from governance import celery, env, health
+from governance import celery, env
+from governance.operations import health
 from scripts.devservers import free_port, until
 from tests import databases, make
 from tests.architecture import tree

@@ -22,8 +22,10 @@ from audit.models import Event
 from entitlements import agents, clients, guardrails, people, revocation, signing, vault
 from entitlements.models import ApiToken, GatewayNode, Grant, IssuedToken, Revocation, TokenGrant
 from entitlements.revocation import Target
-from governance import approvals, invariants, requests
+from governance.approvals import approvals
 from governance.models import AccessRequest, ReviewItem
+from governance.operations import invariants
+from governance.requests import requests
 from tests import databases, make
 from tests.audit import make as record
 from tests.governance import companies

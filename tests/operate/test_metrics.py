@@ -15,7 +15,8 @@ from audit import clock, refusals
 from audit.context import SYSTEM
 from entitlements.errors import NotFound
 from entitlements.models import GatewayNode
-from governance import env, health, metrics
+from governance import env
+from governance.operations import health, metrics
 from tests import databases, make
 from tests.architecture import tree
 

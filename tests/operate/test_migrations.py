@@ -23,8 +23,9 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from psycopg.errors import LockNotAvailable, UndefinedTable
 
-from governance import health, sql_files, squashes
+from governance.database import sql_files, squashes
 from governance.management.commands import migrate
+from governance.operations import health
 from tests.architecture import tree
 from tests.operate import release
 

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from audit.models import StrangerCount
 from entitlements.gateway.http import Request
-from governance import checks
+from governance.operations import checks
 from tests.architecture import tree
 
 PROXY, CLIENT = "172.31.254.2", "203.0.113.9"

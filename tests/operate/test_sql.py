@@ -16,9 +16,10 @@ from psycopg.errors import LockNotAvailable
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit import roles
-from governance import health, sql_files, squashes
+from governance.database import sql_files, squashes
+from governance.database.sql_files import SqlFile
 from governance.management.commands import migrate
-from governance.sql_files import SqlFile
+from governance.operations import health
 from tests.architecture import tree
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])

@@ -19,7 +19,7 @@ from audit.context import SYSTEM
 from audit.models import Event, Pending
 from entitlements import agents, catalog, grants, people
 from entitlements.models import Agent, Entitlement, Grant, GrantSubject, Person, Tool
-from governance import invariants
+from governance.operations import invariants
 from tests import make
 from tests.benchmarks import lists
 

@@ -15,8 +15,8 @@ from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
 from entitlements.models import Person
-from governance import invariants
 from governance.models import Assignment, Campaign, ReviewItem, ReviewTrigger
+from governance.operations import invariants
 from governance.reviews.spot_checks import spot_checks
 from scripts.demo import company
 from tests import databases

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.context import SYSTEM
 from entitlements.errors import DomainError
-from governance import restoring
+from governance.operations import after_restore
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def handle(self, *_: object, reason: str, **__: object) -> None:
         """Do it, and say how much was ended."""
         try:
-            ended = restoring.after_restore(by=SYSTEM, reason=reason)
+            ended = after_restore.after_restore(by=SYSTEM, reason=reason)
         except DomainError as refusal:
             raise CommandError(refusal.message) from refusal
         for what, count in asdict(ended).items():

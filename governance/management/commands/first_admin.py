@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from audit.context import SYSTEM
 from entitlements.errors import DomainError
-from governance import firstadmin
+from governance.setup import first_admin
 
 
 class Command(BaseCommand):
@@ -30,13 +30,13 @@ class Command(BaseCommand):
         try:
             validate_email(email)
             reason = "the operator asked for it again" if again else "the first administrator"
-            person, token = firstadmin.invite(email, by=SYSTEM, reason=reason, again=again)
+            person, token = first_admin.invite(email, by=SYSTEM, reason=reason, again=again)
         except ValidationError as problem:
             raise CommandError(f"{email!r} is no e-mail address.") from problem
         except DomainError as refusal:
             raise CommandError(refusal.message) from refusal
         self.stdout.write(f"{settings.CONSOLE_URL}{reverse('welcome', args=[token])}")
-        minutes = int(firstadmin.GOOD_FOR.total_seconds() // 60)
+        minutes = int(first_admin.GOOD_FOR.total_seconds() // 60)
         self.stderr.write(
             f"For {person.login}: good once, for {minutes} minutes. Whoever has it becomes {person.login}."
         )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit import clock
-from governance import invariants
+from governance.operations import invariants
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-from governance import sql_files, squashes
+from governance.database import sql_files, squashes
 
 TRIES: Final = 60
 BETWEEN_SECONDS: Final = 1.0

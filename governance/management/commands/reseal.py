@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.context import SYSTEM
 from entitlements.errors import DomainError
-from governance import resealing
+from governance.operations import key_rotation
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *_: object, reason: str, **__: object) -> None:
         """Do it, and say how much was sealed anew."""
         try:
-            done = resealing.reseal(by=SYSTEM, reason=reason)
+            done = key_rotation.reseal(by=SYSTEM, reason=reason)
         except InvalidTag as problem:
             raise CommandError("A subject's key lies under neither of the two key-encryption keys.") from problem
         except DomainError as refusal:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from audit import clock
 from governance.models import Campaign
-from governance.notices import queueing
+from governance.notices import queue
 
 TYPE: Final = "text/calendar; charset=utf-8"
 _LINE: Final = 75
@@ -61,7 +61,7 @@ def _moment(at: datetime) -> str:
 
 def _text(said: str) -> str:
     """Write words that others chose: on one line, nothing hidden, nothing that ends the value (section 3.3.11)."""
-    told = queueing.plain(said)
+    told = queue.plain(said)
     for each in ("\\", ";", ","):
         told = told.replace(each, f"\\{each}")
     return told

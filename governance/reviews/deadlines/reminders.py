@@ -19,9 +19,10 @@ from django.utils.translation import ngettext
 
 from audit import clock
 from entitlements.models import Person
-from governance import delegations, notices
 from governance.models import Assignment, Campaign, Notice, SpotPlan
 from governance.models.notices import Kind
+from governance.notices import audience, queue
+from governance.out_of_office import delegations
 from governance.reviews.items import tallies
 
 _WEEK, _DAY = timedelta(days=7), timedelta(days=1)
@@ -56,7 +57,7 @@ def foretold(campaign: Campaign, now: datetime) -> list[tuple[date, str]]:
     """Say what its reviewers will be told on which day if a review began now, and while they have not answered."""
     steps = sorted(_steps(now, campaign.due_at))
     return [
-        (now.date(), notices.review_begins(campaign.name)),
+        (now.date(), audience.review_begins(campaign.name)),
         *((at.date(), _said(campaign, name)) for at, name in steps),
         ((campaign.due_at + _DAY).date(), _said(campaign, LATE)),
     ]
@@ -87,7 +88,7 @@ def _remind_of_checks(plan: SpotPlan, now: datetime) -> int:
         return 0
     waiting = Person.objects.filter(spot_checks__plan=plan, spot_checks__answered_at=None, is_active=True).distinct()
     said = _("Spot checks of a review still wait for you, until %(day)s: %(review)s.")
-    return notices.queue(
+    return queue.queue(
         Kind.REVIEW_WAITING,
         waiting,
         about=_about(plan.campaign),
@@ -160,7 +161,7 @@ def _queue(
     campaign: Campaign, said: str, people: Iterable[Person], reached: tuple[str, int], *, urgent: bool = False
 ) -> int:
     is_micro = campaign.kind == Campaign.Kind.MICRO
-    return notices.queue(
+    return queue.queue(
         Kind.REVIEW_WAITING,
         people,
         about=_about(campaign),
@@ -176,7 +177,7 @@ def _tell_manager(campaign: Campaign, reviewer: Person) -> int:
     if reviewer.manager is None:
         return 0
     told = {"name": reviewer.name, "review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
-    return notices.queue(
+    return queue.queue(
         Kind.REVIEW_WAITING,
         [reviewer.manager],
         about=_about(campaign),
@@ -188,7 +189,7 @@ def _tell_manager(campaign: Campaign, reviewer: Person) -> int:
 
 def _tell_owner(campaign: Campaign, days: int, left: int) -> int:
     said = ngettext("%(review)s is overdue: %(n)d item is open.", "%(review)s is overdue: %(n)d items are open.", left)
-    return notices.queue(
+    return queue.queue(
         Kind.REVIEW_WAITING,
         [campaign.owner],
         about=_about(campaign),

@@ -14,9 +14,9 @@ from entitlements.api.bulk import Outcome
 from entitlements.api.fields import Nothing, Shown, Strict, Text
 from entitlements.errors import DomainError
 from entitlements.models import Person
-from governance.api.requests import UnknownName
 from governance.deciders import review_rules
 from governance.models import Remediation
+from governance.requests.api.requests import UnknownName
 from governance.reviews.campaigns.api.bodies import CampaignShown, Handing, ItemShown, RemovalShown
 from governance.reviews.campaigns.api.campaigns import OfReviews
 from governance.reviews.deadlines import deadlines, restore

@@ -14,7 +14,7 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.models import Person, Role
-from governance import questioning
+from governance.approvals import question_rules
 from governance.models import Assignment, Campaign, EvidencePack, EvidenceSealing, ReviewComment, ReviewItem
 from governance.reviews.items import item_links, visibility
 from governance.reviews.items.errors import NotUnderWay
@@ -39,7 +39,7 @@ def comment(item_id: UUID, *, by: Person, text: str) -> ReviewComment:
     Raises NotFound for what `by` does not see, Forbidden for who only reads it, ReasonRequired without a text,
     narrowing.ReasonTooLong, TooManyComments, and what `talked_about` raises.
     """
-    said = questioning.words(text)
+    said = question_rules.words(text)
     item = open_to_talk(item_id, by)
     if not may_comment(item, by):
         raise Forbidden

@@ -18,8 +18,9 @@ from audit.actions import Action
 from entitlements import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.models import Person
-from governance import delegations, questioning
+from governance.approvals import question_rules
 from governance.models import Assignment, Campaign, ReviewItem, ReviewQuestion
+from governance.out_of_office import delegations
 from governance.reviews.items import item_links, visibility
 from governance.reviews.items.errors import NotTheReviewer, NotUnderWay
 from governance.reviews.items.visibility import hers
@@ -48,7 +49,7 @@ def ask(item_id: UUID, *, of: Person, by: Person, text: str) -> ReviewQuestion:
 
     Raises what `open_to_talk` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `questioning` raises.
     """
-    said = questioning.words(text)
+    said = question_rules.words(text)
     item = open_to_talk(item_id, by)
     if not Assignment.objects.filter(hers(by), item=item, state=Assignment.State.ASSIGNED).exists():
         raise NotTheReviewer
@@ -56,7 +57,7 @@ def ask(item_id: UUID, *, of: Person, by: Person, text: str) -> ReviewQuestion:
         raise NotUnderWay
     if of not in who_knows(item, but=by):
         raise NotToBeAsked(who=of.login)
-    questioning.check_count(item.questions.count(), MOST)
+    question_rules.check_count(item.questions.count(), MOST)
     made = ReviewQuestion.objects.create(item=item, asked_by=by, asked_of=of, text=said, asked_at=clock.now())
     _record(Action.REVIEW_QUESTION_ASKED, made, by, said)
     return made
@@ -69,7 +70,7 @@ def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
     The item stays as it is.
     Raises NotFound, NotAsked, NotUnderWay, AlreadySealed, BeingSealed, and what `questioning` raises.
     """
-    said = questioning.words(text)
+    said = question_rules.words(text)
     rows = ReviewQuestion.objects.select_for_update(of=("self",)).select_related("item", "asked_by", "asked_of")
     question = rows.filter(pk=question_id).first()
     if question is None:
@@ -77,7 +78,7 @@ def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
     if not may_answer(question, by):
         raise NotAsked
     talked_about(question.item.campaign_id)
-    questioning.check_unanswered(question)
+    question_rules.check_unanswered(question)
     question.answer, question.answered_by, question.answered_at = said, by, clock.now()
     question.save(update_fields=["answer", "answered_by", "answered_at"])
     _record(Action.REVIEW_QUESTION_ANSWERED, question, by, said)

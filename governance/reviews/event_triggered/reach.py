@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 
 from audit import clock
 from entitlements.models import Agent, Grant, GrantLine
-from governance import blast, outlook
+from governance.blast_radius import blast_radius, preview
 from governance.models import AccessRequest
 
 ENOUGH: Final = 15
@@ -84,9 +84,9 @@ def _since(agent: Agent, live: QuerySet[Grant], looked: datetime, now: datetime)
 
 def score(held: QuerySet[Grant], agent: Agent) -> int:
     """Return the blast radius of an agent with some of its grants."""
-    people = outlook.people_acted_for(held)
+    people = preview.people_acted_for(held)
     lines = GrantLine.objects.filter(grant__in=held).select_related("tool")
-    return blast.score(
-        outlook.weight(line.tool.action, line.tool.data_class, people.get(line.grant_id, 0), kind=agent.kind)
+    return blast_radius.score(
+        preview.weight(line.tool.action, line.tool.data_class, people.get(line.grant_id, 0), kind=agent.kind)
         for line in lines
     )

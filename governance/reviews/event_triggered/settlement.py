@@ -11,9 +11,10 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from audit import clock
-from governance import approvalrules, dormancy
+from governance.approvals import auto_approval
 from governance.deciders.review_rules import RECALL, Verb
 from governance.models import Campaign, PopulationRow, ReviewDecision, ReviewItem, ReviewTrigger, RuleApproval
+from governance.ownership import dormancy
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import undecided
 from governance.reviews.decisions import settlement
@@ -83,8 +84,8 @@ def _look(trigger: ReviewTrigger, said: list[ReviewDecision]) -> None:
     """Let the answer be the look that whoever a rule spared owes: one look, wherever it was taken."""
     verdict = RuleApproval.Verdict.REVOKE if said[0].verb == Verb.REVOKE else RuleApproval.Verdict.KEEP
     pk, by = UUID(trigger.facts[0]["rule_approval"]), said[0].decided_by
-    if not approvalrules.stands_behind(pk, by):  # nobody looks at what their own rule approved: others are told
-        approvalrules.looked_at(pk, by=by, verdict=verdict, reason=_why(said[0]))
+    if not auto_approval.stands_behind(pk, by):  # nobody looks at what their own rule approved: others are told
+        auto_approval.looked_at(pk, by=by, verdict=verdict, reason=_why(said[0]))
 
 
 def _why(said: ReviewDecision) -> str:

@@ -12,7 +12,7 @@ from django.db.models.functions import Cast, Concat
 
 from audit import clock
 from entitlements.models import Agent, Grant
-from governance import approvalrules
+from governance.approvals import auto_approval
 from governance.models import AccessRequest, ReviewTrigger
 from governance.reviews.items import best_effort
 
@@ -90,7 +90,7 @@ def looks_due() -> int:
     """Note access that a rule approved a week ago and nobody has looked at."""
     noted = 0
     live = Grant.objects.filter(pk=OuterRef("request__grant_id"), ended_at=None)
-    owed = approvalrules.due().filter(Exists(live), ~Exists(_noted(Kind.BY_RULE, "request__grant_id")))
+    owed = auto_approval.due().filter(Exists(live), ~Exists(_noted(Kind.BY_RULE, "request__grant_id")))
     for each in owed[:AT_ONCE]:
         grant = Grant.objects.filter(request_id=each.request_id, ended_at=None).select_related("agent").first()
         if grant is None:

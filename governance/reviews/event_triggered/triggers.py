@@ -19,8 +19,8 @@ from audit import clock, stream
 from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements.models import Agent, Grant, GrantSubject, Person
-from governance import separation
 from governance.models import CombinationRule
+from governance.sod import check
 
 from . import causes
 from .causes import Kind
@@ -177,24 +177,24 @@ def _granted(event: Event) -> None:
 def _combined(event: Event) -> None:
     """An agent may stand on all sides of a rule now: by what it got, whom it may call, or an exception."""
     for agent in _agents(event):
-        for each in separation.callers(agent):
+        for each in check.callers(agent):
             _note_combinations(event, each)
 
 
 def _ruled(event: Event) -> None:
     """A rule was published, or what a tool does was judged anew: whoever holds both sides is asked about."""
-    for rule in separation.in_force():
+    for rule in check.in_force():
         if _keys(event, "combination_rule") in ([], [rule.name]):
             _note_holders(event, rule)
 
 
 def _note_holders(event: Event, rule: CombinationRule) -> None:
-    for broken in separation.everybody_breaking(rule.sides):
+    for broken in check.everybody_breaking(rule.sides):
         _note_combination(event, broken.agent, rule, broken.sides)
 
 
 def _note_combinations(event: Event, agent: Agent) -> None:
-    for each in separation.held_now(agent):
+    for each in check.held_now(agent):
         _note_combination(event, each.agent, each.rule, each.sides)
 
 

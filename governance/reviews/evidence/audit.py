@@ -22,7 +22,7 @@ from audit.actions import Action
 from entitlements import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person, Role
-from governance import questioning
+from governance.approvals import question_rules
 from governance.deciders import review_rules
 from governance.models import (
     AuditMark,
@@ -248,11 +248,11 @@ def ask(campaign_id: UUID, *, by: Person, text: str, item_id: UUID | None = None
 
     Raises NotFound, NotTheAuditor, and what `questioning` raises.
     """
-    campaign, text = _closed(campaign_id), questioning.words(text)
+    campaign, text = _closed(campaign_id), question_rules.words(text)
     _check_auditor(campaign, by)
     if item_id is not None and not ReviewItem.objects.filter(pk=item_id, campaign=campaign).exists():
         raise NotFound
-    questioning.check_count(AuditQuestion.objects.filter(campaign=campaign).count(), MOST_QUESTIONS)
+    question_rules.check_count(AuditQuestion.objects.filter(campaign=campaign).count(), MOST_QUESTIONS)
     now = clock.now()
     made = AuditQuestion.objects.create(
         campaign=campaign,
@@ -271,14 +271,14 @@ def ask(campaign_id: UUID, *, by: Person, text: str, item_id: UUID | None = None
 @transaction.atomic
 def answer(question_id: UUID, *, by: Person, text: str) -> AuditQuestion:
     """Answer a question about one's review, once. Raises NotFound, NotTheAnswerer, and what `questioning` raises."""
-    text = questioning.words(text)
+    text = question_rules.words(text)
     rows = AuditQuestion.objects.select_for_update(of=("self",)).select_related("campaign", "asked_by")
     question = rows.filter(pk=question_id).first()
     if question is None:
         raise NotFound
     if question.campaign.owner_id != by.pk:
         raise NotTheAnswerer
-    questioning.check_unanswered(question)
+    question_rules.check_unanswered(question)
     question.answer, question.answered_by, question.answered_at = text, by, clock.now()
     question.save(update_fields=["answer", "answered_by", "answered_at"])
     detail = {"question": str(question.pk), "asked_by": question.asked_by.login}

@@ -9,7 +9,7 @@ from datetime import datetime
 from entitlements.models import Person, Role
 from governance.models import ReviewItem
 from governance.reviews.items import violations
-from governance.separation import Completed
+from governance.sod.check import Completed
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 
 from entitlements.models import Person
 from entitlements.words import Risk
-from governance import combinations, separation
 from governance.deciders.review_rules import Verb
 from governance.models import Campaign, CombinationException, Draft, ReviewItem, ReviewLine
-from governance.separation import Completed
+from governance.sod import check as check_actions
+from governance.sod import rules as sod_rules
+from governance.sod.check import Completed
 
 from . import validity
 from .errors import ViolationOpen
@@ -46,11 +47,11 @@ def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()
     if not asked:
         return {}
     gone = ReviewLine.objects.filter(pk__in=cut, grant__isnull=False).values_list("grant", "tool") if cut else ()
-    broken = separation.violations({agent for agent in of_agent.values() if agent}, cut=list(gone))
+    broken = check_actions.violations({agent for agent in of_agent.values() if agent}, cut=list(gone))
     if not broken:
         return {}
     lines = ReviewLine.objects.filter(pk__in=asked).select_related("tool__system")
-    held = {line.pk: separation.as_held(line.tool) for line in lines}
+    held = {line.pk: check_actions.as_held(line.tool) for line in lines}
     result = dict[UUID, list[Completed]]()
     for pk, agent in of_agent.items():
         tools = [held[line] for line in kept.get(pk, ()) if line in held]
@@ -59,8 +60,8 @@ def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()
     return result
 
 
-def _takes_part(violation: Completed, tools: Sequence[combinations.Held]) -> bool:
-    return combinations.touches(combinations.read(violation.rule.sides), tools)
+def _takes_part(violation: Completed, tools: Sequence[sod_rules.Held]) -> bool:
+    return sod_rules.touches(sod_rules.read(violation.rule.sides), tools)
 
 
 def is_open(violations: Iterable[Completed]) -> bool:
@@ -76,13 +77,13 @@ def level(item: ReviewItem, violations: Iterable[Completed]) -> Risk:
 
 def pairs() -> dict[str, list[int]]:
     """Return each agent and tool that takes part in an open violation, as the statements of staging take them."""
-    found = separation.open_pairs()
+    found = check_actions.open_pairs()
     return {"open_agents": [agent for agent, _tool in found], "open_tools": [tool for _agent, tool in found]}
 
 
 def in_campaign(campaign: Campaign) -> list[UUID]:
     """Return the items of a campaign that wait for an answer and have an open violation now."""
-    if not (found := separation.open_pairs()):
+    if not (found := check_actions.open_pairs()):
         return []
     values: dict[str, Any] = {"campaign": campaign.pk, "kinds": list(SUBJECTS)}
     values |= {"agents": [agent for agent, _tool in found], "tools": [tool for _agent, tool in found]}

@@ -8,8 +8,9 @@ from django.db.models import Q, QuerySet
 
 from audit import clock
 from entitlements.models import Person
-from governance import delegations, requests
 from governance.models import Assignment, Campaign, EvidenceShare, ReviewItem
+from governance.out_of_office import delegations
+from governance.requests import requests
 
 
 def hers(by: Person) -> Q:

@@ -14,8 +14,8 @@ from audit.context import SYSTEM
 from entitlements import agents
 from entitlements.errors import DomainError
 from entitlements.models import Agent
-from governance import ownership
 from governance.models import ReviewDecision, ReviewItem
+from governance.ownership import ownership
 from governance.reviews.items import holds
 
 from . import token_requests

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from governance import charts
+from governance.charts import geometry
 from governance.models import NewerSignal, ReviewLine, Suggestion
 from governance.reviews.newer_signals import newer_signals
 
@@ -132,4 +132,4 @@ class Spark:
 def spark(weeks: Sequence[int]) -> Spark:
     """Draw the calls of the last weeks."""
     label = _("Calls in each of the last 13 weeks, the oldest first: %(weeks)s") % {"weeks": ", ".join(map(str, weeks))}
-    return Spark(charts.outline(charts.spark(weeks)), label)
+    return Spark(geometry.outline(geometry.spark(weeks)), label)

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import typst
 
-from governance import charts, plots
+from governance.charts import geometry, plots
 from governance.reviews.pack_check import verify
 
 _TEMPLATE: Final = Path(__file__).with_name("summary.typ").read_bytes()
@@ -168,7 +168,7 @@ def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
     first, due, last = (_day(scope[name]) for name in ("snapshot_at", "due_at", "closed_at"))
     if not days or last < first:
         return []
-    laid = charts.burn_down(total, sorted(days.items()), first, last, due)
+    laid = geometry.burn_down(total, sorted(days.items()), first, last, due)
     left = dict(laid.days)
     caption = "Dashed is the straight line to the day they were due, which stands upright."
     words = f"A line of the open items: {total} on {first}, {left[last]} on {last}. They were due on {due}."
@@ -201,7 +201,7 @@ def _proofs(folder: verify.Folder) -> list[Block]:
     spans = proven_after(folder)
     if not spans:
         return []
-    plot = plots.within(spans, charts.PROOF_LIMIT, ("Within", "Proven"), charts.PROOF_STEPS)
+    plot = plots.within(spans, geometry.PROOF_LIMIT, ("Within", "Proven"), geometry.PROOF_STEPS)
     caption = "The share that was proven within which time, up to the limit of seven days; time by its logarithm."
     words = f"A line that climbs as cuts are proven: {', '.join(f'{done} within {word}' for word, done in plot.rows)}."
     return [

@@ -8,31 +8,31 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from entitlements.models import SeenAgent
-from governance import reconciling
+from governance.coverage_map import reconciliation
 from governance.models import Campaign
 
 from .tables import Row, Table, utc
 
 
 def _ours(_campaign: Campaign) -> QuerySet[Any, Any]:
-    return reconciling.ours()
+    return reconciliation.ours()
 
 
 def ours(rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
     """Each agent of ours, known here alone, or elsewhere as well: by which source, first and last when."""
-    return (_row(reconciling.of_ours(row)) for row in rows)
+    return (_row(reconciliation.of_ours(row)) for row in rows)
 
 
 def _elsewhere(_campaign: Campaign) -> QuerySet[SeenAgent]:
-    return reconciling.elsewhere()
+    return reconciliation.elsewhere()
 
 
 def elsewhere(rows: Iterable[SeenAgent]) -> Iterator[Row]:
     """Each agent that was seen elsewhere and is none of ours in use."""
-    return (_row(reconciling.of_theirs(row)) for row in rows)
+    return (_row(reconciliation.of_theirs(row)) for row in rows)
 
 
-def _row(each: reconciling.Compared) -> Row:
+def _row(each: reconciliation.Compared) -> Row:
     return {
         "known": each.known,
         "agent": each.agent,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db.models import Exists, F, OuterRef, Q
 
 from entitlements.models import GrantLine, Tool
-from governance import separation
 from governance.models import CombinationRule, Dormancy
+from governance.sod import check
 
 
 def open_findings() -> Q:
@@ -20,11 +20,11 @@ def open_findings() -> Q:
     orphaned = Q(agent__sponsor__is_active=False) | Q(agent__owner__is_active=False)
     dormant = Q(agent__dormancy__step__gt=Dormancy.Step.IN_USE)
     found = Q(Exists(changed)) | orphaned | dormant
-    for rule in separation.in_force():
+    for rule in check.in_force():
         found |= _breaking(rule)
     return found
 
 
 def _breaking(rule: CombinationRule) -> Q:
     """Select what an agent holds that breaks a rule without an exception."""
-    return Q(agent__in=separation.breaking(rule))
+    return Q(agent__in=check.breaking(rule))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import Count, Q, QuerySet
 
 from entitlements.models import Grant
-from governance import blast, outlook
+from governance.blast_radius import blast_radius, preview
 from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
 from governance.reviews.items import validity
 
@@ -57,7 +57,7 @@ def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
     gone = set(
         items.filter(_BY_ANSWER | _BY_SILENCE).exclude(current_decision__verb="reduce").values_list("pk", flat=True)
     )
-    people = outlook.people_acted_for(
+    people = preview.people_acted_for(
         Grant.objects.filter(pk__in=ReviewLine.objects.filter(item__in=items).values("grant"))
     )
     named = ("item__agent__name", "item__agent__slug", "item__agent__kind", "tool__action", "tool__data_class")
@@ -65,9 +65,11 @@ def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
     for line, item, grant, name, slug, kind, action, data in ReviewLine.objects.filter(item__in=items).values_list(
         "pk", "item", "grant", *named
     ):
-        weighs = outlook.weight(action, data, people.get(grant, 0), kind=kind)
+        weighs = preview.weight(action, data, people.get(grant, 0), kind=kind)
         before[name, slug].append(weighs)
         if item not in gone and line in left[item]:
             after[name, slug].append(weighs)
-    scores = {agent: (blast.score(weights), blast.score(after[agent])) for agent, weights in before.items()}
+    scores = {
+        agent: (blast_radius.score(weights), blast_radius.score(after[agent])) for agent, weights in before.items()
+    }
     return [Change(*agent, was, now) for agent, (was, now) in scores.items()]

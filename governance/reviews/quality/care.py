@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Count, F, Q, QuerySet
 
 from entitlements.models import Person
-from governance import figures
+from governance.charts import figures
 from governance.deciders import review_rules
 from governance.models import Campaign, ReviewDecision, TimingRun
 from governance.reviews.items import tallies

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from django.db import connection
 
 from audit import clock
-from governance import figures
+from governance.charts import figures
 from governance.models import Campaign
 from governance.reviews.items import tallies
 

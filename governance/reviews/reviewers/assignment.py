@@ -22,10 +22,11 @@ from audit.context import SYSTEM, Principal
 from entitlements import independence
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
-from governance import cursors, delegations
+from governance import cursors
 from governance.deciders import review_rules
 from governance.deciders.review_rules import Around, Found
 from governance.models import Assignment, Campaign, ReviewItem
+from governance.out_of_office import delegations
 from governance.reviews.items import item_links, tallies
 from governance.reviews.items.errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
 

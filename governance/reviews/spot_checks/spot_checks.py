@@ -16,8 +16,8 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Person
-from governance import narrowing
 from governance.deciders.review_rules import Verb
+from governance.eligibility import narrowing
 from governance.models import Campaign, SpotCheck, SpotPlan
 from governance.reviews.items import item_links
 from governance.reviews.items.answer import Answer

@@ -18,9 +18,11 @@ from uuid import UUID
 from django.db import connection
 
 from audit import chain
-from governance import combinations, cursors, separation
+from governance import cursors
 from governance.models import Campaign, ReviewItem, Suggestion
 from governance.reviews.usage import signals, usage
+from governance.sod import check
+from governance.sod import rules as sod_rules
 
 VERSION: Final = "reco@1.2.0"
 WEIGHTS: Final[Mapping[str, int]] = {
@@ -285,12 +287,12 @@ def _lines(
 
 def _combinations(agents: set[int]) -> dict[int, list[str]]:
     """Name the rules of which an agent holds all that they forbid to hold together."""
-    rules = separation.in_force()
+    rules = check.in_force()
     if not rules:
         return {}
-    held, read = separation.held_by(agents), {rule.name: combinations.read(rule.sides) for rule in rules}
+    held, read = check.held_by(agents), {rule.name: sod_rules.read(rule.sides) for rule in rules}
     return {
-        agent: [name for name, sides in read.items() if combinations.completed(sides, tools)]
+        agent: [name for name, sides in read.items() if sod_rules.completed(sides, tools)]
         for agent, tools in held.items()
     }
 

@@ -14,8 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Malformed, NotFound
-from governance.console import doors
-from governance.console.queries import picking
+from governance.console import choices, doors
 from governance.models import CampaignTemplate
 from governance.reviews.campaigns.pages.campaigns import found, may, permit
 from governance.reviews.templates import queries as template_queries
@@ -73,7 +72,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
             template_queries.read(request.POST).manner.strategies if request.POST else held.strategies
         ),
         "cadences": CampaignTemplate.Cadence.choices,
-        "groups": picking.groups(),
+        "groups": choices.groups(),
     }
     return render(request, "console/reviews/template.html", told, status=problem.status if problem else None)
 

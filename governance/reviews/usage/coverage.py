@@ -17,7 +17,7 @@ from django.db import connection
 from audit import clock
 from entitlements.models import Grant
 from entitlements.words import Risk
-from governance import figures
+from governance.charts import figures
 
 from . import usage
 

@@ -11,7 +11,7 @@ from audit import timeline
 from audit.actions import Action
 from entitlements import catalog
 from entitlements.models import Client
-from governance import approvals
+from governance.approvals import approvals
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World, wait_until
 from tests.governance.api.test_agents_ask import token

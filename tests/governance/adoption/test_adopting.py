@@ -17,11 +17,11 @@ from entitlements.errors import ReasonRequired
 from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Agent, Client, Grant, Group, Membership, Person, SeenAgent, Workflow
 from entitlements.words import Risk
-from governance import policies
-from governance.adoption import batches, moving
+from governance.approval_policies import policies
 from governance.deciders import request_rules
 from governance.models import AdoptedAgent, AdoptionBatch, Notice, SeenAccess
-from governance.notices import hearing
+from governance.notices import listener
+from governance.onboarding import batches, move
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -96,7 +96,7 @@ def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
 def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
     batch = look(company)
     batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
-    hearing.tell(Event.objects.get(action=Action.ADOPTION_SPONSORS_ASKED))
+    listener.tell(Event.objects.get(action=Action.ADOPTION_SPONSORS_ASKED))
     told = Notice.objects.get(url=f"/adoption/{batch.pk}/")
     assert (told.person, told.kind) == (company.mona, "office_proposed")
 
@@ -253,12 +253,12 @@ def test_cutting_over_and_rolling_back_leave_who_and_when(company: Company) -> N
     batches.confirm(batch, by=company.ana, reason="yes")
     agent = Agent.objects.get(slug="desk-helper")
     assert Workflow.objects.get(agent=agent).state == "adopted"
-    moving.cut_over(agent, by=company.ana, reason="Its client has the new address.")
+    move.cut_over(agent, by=company.ana, reason="Its client has the new address.")
     row = Workflow.objects.get(agent=agent)
     assert (row.state, row.changed_by, row.adopted_from) == ("governed", "person:ana", batch.pk)
-    with pytest.raises(moving.NothingToMove):
-        moving.cut_over(agent, by=company.ana, reason="again")
-    ended = moving.roll_back(agent, by=company.ana, reason="The client broke.")
+    with pytest.raises(move.NothingToMove):
+        move.cut_over(agent, by=company.ana, reason="again")
+    ended = move.roll_back(agent, by=company.ana, reason="The client broke.")
     assert len(ended) == 2
     assert not Grant.objects.filter(agent=agent, ended_at=None).exists()
     agent.refresh_from_db()
@@ -274,7 +274,7 @@ def test_rolling_back_stops_no_agent_that_was_ours_before(company: Company) -> N
     batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="x")
     batches.answer(batch, accept=True, by=company.sofia)
     batches.confirm(batch, by=company.ana, reason="yes")
-    moving.roll_back(company.bot, by=company.ana, reason="no")
+    move.roll_back(company.bot, by=company.ana, reason="no")
     company.bot.refresh_from_db()
     assert (company.bot.status, Grant.objects.get(ended_at=None)) == ("active", kept)
 

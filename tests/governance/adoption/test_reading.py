@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from governance.adoption import reading
-from governance.adoption.reading import Source
+from governance.onboarding import files
+from governance.onboarding.files import Source
 
 
 def test_a_table_names_agents_systems_tools_and_people() -> None:
-    found = reading.read(
+    found = files.read(
         b"Agent;Owner;System;Tools;User;Last used\n"
         b"Mail helper;olga;mail;search,read;alice;2026-11-01T08:00:00Z\n"
         b";;mail;search;bob;\n"
@@ -34,13 +34,13 @@ def test_a_client_configuration_gives_systems_without_tools_and_without_secrets(
     config = b"""{"mcpServers": {
         "Mail": {"url": "https://mail.example/mcp?key=s3cret", "headers": {"x": "s3cret"}}, // own
     }}"""
-    found = reading.read(config, agent="Desk helper")
+    found = files.read(config, agent="Desk helper")
     assert [(each.agent, each.system, each.address, each.tools) for each in found.sightings] == [
         ("Desk helper", "mail", "https://mail.example/mcp", ())
     ]
     assert "s3cret" not in repr(found)
-    with pytest.raises(reading.AgentNotNamed):
-        reading.read(config)
+    with pytest.raises(files.AgentNotNamed):
+        files.read(config)
 
 
 OKTA = [
@@ -63,7 +63,7 @@ ENTRA = {
     ("export", "people"), [(OKTA, {"alice@example.org", "bob@example.org"}), (ENTRA, {"alice"})], ids=["okta", "entra"]
 )
 def test_applications_of_a_provider_are_agents_with_people_and_groups(export: object, people: set[str]) -> None:
-    found = reading.read(json.dumps(export).encode())
+    found = files.read(json.dumps(export).encode())
     assert found.source is Source.PROVIDER
     assert {each.agent for each in found.sightings} == {"Mail helper"}
     assert {each.person for each in found.sightings} - {""} == people
@@ -84,7 +84,7 @@ def test_a_log_of_calls_is_counted_by_agent_system_and_person() -> None:
         {"client_id": "mail", "server": "mail", "tool": "send", "user": "bob"},
     ]
     lines = [json.dumps(call) for call in calls]
-    found = reading.read("\n".join([*lines, "{broken", '{"tool": "x"}']).encode())
+    found = files.read("\n".join([*lines, "{broken", '{"tool": "x"}']).encode())
     assert found.source is Source.LOG
     assert [(each.row, each.person, each.tools, each.calls) for each in found.sightings] == [
         (1, "alice", ("search", "send"), 2),
@@ -96,21 +96,21 @@ def test_a_log_of_calls_is_counted_by_agent_system_and_person() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"name,value\n1,2\n", b"[1, 2]", b"\xff\xfe,agent", b'{"a": 1}'])
 def test_what_is_none_of_these_is_refused(content: bytes) -> None:
-    with pytest.raises(reading.NotReadable):
-        reading.read(content, agent="x")
+    with pytest.raises(files.NotReadable):
+        files.read(content, agent="x")
 
 
 def test_a_file_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MOST_ROWS", 2)
-    with pytest.raises(reading.TooMuch):
-        reading.read(b"agent\n1\n2\n3\n")
-    with pytest.raises(reading.TooMuch):
-        reading.read(b"x" * (reading.LARGEST + 1))
+    monkeypatch.setattr(files, "MOST_ROWS", 2)
+    with pytest.raises(files.TooMuch):
+        files.read(b"agent\n1\n2\n3\n")
+    with pytest.raises(files.TooMuch):
+        files.read(b"x" * (files.LARGEST + 1))
 
 
 @pytest.mark.parametrize(
     "said", ["0001-01-01T00:00:00+14:00", "1999-12-31", "2000-01-01T23:59:00Z", "9999-12-31T23:59:59-14:00", "never"]
 )
 def test_a_moment_that_cannot_be_is_none(said: str) -> None:
-    (one,) = reading.read(f"agent,system,last_used\nDesk,clock,{said}\n".encode()).sightings
+    (one,) = files.read(f"agent,system,last_used\nDesk,clock,{said}\n".encode()).sightings
     assert one.last_used is None

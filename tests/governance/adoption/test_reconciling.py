@@ -10,7 +10,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import agents
 from entitlements.models import Person, SeenAgent
-from governance import reconciling
+from governance.coverage_map import reconciliation
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance.console import visits
@@ -56,4 +56,4 @@ def test_the_page_begins_with_what_is_not_known_here(audrey: Person) -> None:
     assert "Applications of an identity provider" in first
     assert "here-bot" in visits.text(page.get("/adoption/compare/?known=here"))
     assert page.get("/adoption/compare/?known=nowhere").status_code == 400
-    assert reconciling.listed("both", 1)[0].known == "both"
+    assert reconciliation.listed("both", 1)[0].known == "both"

@@ -12,7 +12,7 @@ from audit import context, log, timeline
 from audit.actions import Action
 from entitlements import agents, catalog
 from entitlements.models import Client
-from governance import approvals
+from governance.approvals import approvals
 from tests import make
 from tests.governance import companies
 

@@ -9,9 +9,9 @@ import pytest
 from audit import timeline
 from audit.actions import Action
 from entitlements.models import Grant, Person
-from governance import requests
+from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest
-from governance.narrowing import Narrowing
+from governance.requests import requests
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

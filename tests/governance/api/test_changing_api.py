@@ -8,7 +8,7 @@ import pytest
 
 from audit.models import Event
 from governance.models import Notice
-from governance.notices import hearing
+from governance.notices import listener
 from tests import shared
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -27,7 +27,7 @@ def _told(login: str) -> list[str]:
 
 def _tell() -> None:
     Notice.objects.all().delete()
-    hearing.tell(Event.objects.order_by("at", "sequence").last())  # type: ignore[arg-type]
+    listener.tell(Event.objects.order_by("at", "sequence").last())  # type: ignore[arg-type]
 
 
 def test_a_request_is_changed_asked_about_and_passed_on(company: Company) -> None:

@@ -8,7 +8,7 @@ from audit.models import Event
 from entitlements import grants
 from entitlements.api.proving import HEADER
 from entitlements.models import Grant
-from governance import emergency
+from governance.break_glass import break_glass
 from tests import second_factor
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -45,7 +45,7 @@ def test_it_is_declared_with_a_code_that_counts_once_and_reviewed_by_another() -
     said = {"verdict": "justified", "reason": "Nothing else would have helped."}
     assert rob.post(f"{path}/review", said, format="json").json()["code"] == "emergency_not_over"
     grants.revoke(Grant.objects.get().pk, by=company.resa.principal, reason="Done.")
-    emergency.open_reviews()
+    break_glass.open_reviews()
     assert resa.post(f"{path}/review", said, format="json").json()["code"] == "own_emergency"
     assert rob.post(f"{path}/review", said, format="json").json()["verdict"] == "justified"
     assert rob.get(f"{URL}?open=true").json()["results"] == []

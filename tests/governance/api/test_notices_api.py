@@ -6,9 +6,9 @@ import pytest
 from django.db import transaction
 
 from entitlements.models import Person, Role
-from governance import notices
 from governance.models import Delivery, Notice
 from governance.models.notices import Kind
+from governance.notices import queue
 from tests import make
 from tests.entitlements.api import client
 
@@ -21,7 +21,7 @@ def ana() -> Person:
     person = make.analyst("ana")
     for n in range(3):
         with transaction.atomic():
-            notices.queue(
+            queue.queue(
                 Kind.AGENT_STOPPED, [person], about="agent:x", sentence=f"No. {n}", url="/agents/x/", dedupe=f"{n}"
             )
     return person

@@ -15,9 +15,9 @@ from entitlements.api import proving
 from entitlements.api.matrix import ALWAYS, WEIGHTY
 from entitlements.models import Client as Registered
 from entitlements.models import Person
-from governance.api.requests import Approve
 from governance.console.matrix import API
 from governance.models import Approval
+from governance.requests.api.requests import Approve
 from tests import make, second_factor
 from tests.entitlements.api import client
 from tests.entitlements.api.test_authentication import _access_token, _script, _with

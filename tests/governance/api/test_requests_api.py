@@ -8,7 +8,8 @@ from audit import timeline
 from audit.actions import Action
 from entitlements.api import caller as callers
 from entitlements.models import Agent, Grant, Person
-from governance import approvals, narrowing
+from governance.approvals import approvals
+from governance.eligibility import narrowing
 from governance.models import AccessRequest
 from tests import make
 from tests.entitlements.api import client

@@ -12,8 +12,9 @@ from audit import timeline
 from audit.actions import Action
 from audit.models import Event
 from entitlements.models import Agent, Grant, Person
-from governance import approvals, ownership
+from governance.approvals import approvals
 from governance.models import AccessRequest, OfficeProposal
+from governance.ownership import ownership
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

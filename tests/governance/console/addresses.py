@@ -18,21 +18,12 @@ from audit.context import SYSTEM
 from entitlements import clients, people, sessions, sources
 from entitlements.catalog import importing
 from entitlements.models import ApiToken, Client, Grant, Revocation, SeenAgent, Session, Workflow
-from governance import (
-    agentcalls,
-    approvalrules,
-    asking,
-    combinationrules,
-    delegations,
-    emergency,
-    notices,
-    overrides,
-    ownership,
-    policies,
-)
-from governance.adoption import batches
+from governance.approval_policies import policies
+from governance.approvals import auto_approval
+from governance.break_glass import break_glass
 from governance.console import urls
 from governance.deciders import request_rules
+from governance.eligibility import eligibility
 from governance.models import (
     Campaign,
     CombinationException,
@@ -45,10 +36,16 @@ from governance.models import (
     Webhook,
 )
 from governance.models.notices import Kind
-from governance.notices import hooks
+from governance.notices import queue
+from governance.onboarding import batches
+from governance.out_of_office import delegations
+from governance.ownership import ownership
 from governance.reviews.discussion import questions
 from governance.reviews.event_triggered import causes, start
 from governance.reviews.templates import templates
+from governance.sod import agent_calls, exceptions
+from governance.sod import policies as policies_actions
+from governance.webhooks import webhooks
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -111,7 +108,7 @@ def world() -> World:
         "grants/pk": grant.pk,
         "rules/pk": _excepted(company).rule_id,
         "emergencies/pk": _declared(company).pk,
-        "agent-calls/pk": agentcalls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
+        "agent-calls/pk": agent_calls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
         "exceptions/pk": CombinationException.objects.get().pk,
         **_waits(company),
         "people/login": company.bob.login,
@@ -153,16 +150,16 @@ def _checked(company: companies.Company) -> dict[str, object]:
 
 def _excepted(company: companies.Company) -> CombinationException:
     sides = [{"tools": ["now"]}, {"tools": ["elsewhere"]}]
-    rule = combinationrules.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="a sample")
-    combinationrules.publish(rule.pk, by=company.resa, reason="seen")
+    rule = policies_actions.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="a sample")
+    policies_actions.publish(rule.pk, by=company.resa, reason="seen")
     ends = clock.now() + timedelta(days=1)
-    return overrides.give(rule.pk, company.bot, control="Looked at.", expires_at=ends, by=company.rob, reason="why")
+    return exceptions.give(rule.pk, company.bot, control="Looked at.", expires_at=ends, by=company.rob, reason="why")
 
 
 def _declared(company: companies.Company) -> EmergencyGrant:
     Authenticator.objects.create(user=company.rob, type=Authenticator.Type.TOTP, data={})
-    ask = asking.Ask(timedelta(hours=1), "It burns.", (company.alice,), tools=frozenset({"now"}))
-    return emergency.give(company.bot, company.use, ask, by=company.rob)
+    ask = eligibility.Ask(timedelta(hours=1), "It burns.", (company.alice,), tools=frozenset({"now"}))
+    return break_glass.give(company.bot, company.use, ask, by=company.rob)
 
 
 def _brought(company: companies.Company) -> dict[str, object]:
@@ -196,12 +193,12 @@ def _proposed(company: companies.Company) -> dict[str, object]:
     """Let one policy and one rule be proposed, and something be approved by a rule that is looked at by now."""
     proposal = policies.propose(None, request_rules.DEFAULT_POLICY, by=company.resa, reason="a sample")
     terms = {"kinds": ["shared"], "longest": timedelta(days=1), "expires_at": clock.now() + timedelta(days=9)}
-    rule = approvalrules.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
-    approvalrules.confirm(rule.pk, by=company.resa, reason="seen")
+    rule = auto_approval.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
+    auto_approval.confirm(rule.pk, by=company.resa, reason="seen")
     company.ask("now", people=[company.bob])
     RuleApproval.objects.update(look_from=clock.now())
-    approvalrules.end(rule.pk, by=company.ana, reason="a sample")
-    waits = approvalrules.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
+    auto_approval.end(rule.pk, by=company.ana, reason="a sample")
+    waits = auto_approval.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
     return {
         "settings/proposal": proposal.pk,
         "settings/rule": waits.pk,
@@ -218,10 +215,10 @@ def _lent(company: companies.Company) -> Delegation:
 
 def _hook() -> Webhook:
     """Add an endpoint; nothing is sent to it."""
-    made, _ = hooks.make(
+    made, _ = webhooks.make(
         "ops", url="https://hooks.example.org/x", form="standard", events=["agent.suspended"], by=SYSTEM
     )
-    hooks.say_test(made, by=SYSTEM)
+    webhooks.say_test(made, by=SYSTEM)
     return made
 
 
@@ -234,7 +231,7 @@ def _mailed(company: companies.Company) -> Delivery:
     with transaction.atomic():
         about, url = f"agent:{company.bot.slug}", f"/agents/{company.bot.slug}/"
         said = "research-bot was stopped."
-        notices.queue(Kind.AGENT_STOPPED, [company.bob], about=about, sentence=said, url=url, dedupe="x")
+        queue.queue(Kind.AGENT_STOPPED, [company.bob], about=about, sentence=said, url=url, dedupe="x")
     Notice.objects.filter(person=company.bob).update(delivery=made)
     return made
 

@@ -12,7 +12,7 @@ from audit.context import SYSTEM
 from entitlements import agents, agentversions, lifecycle, people
 from entitlements.api.caller import Caller
 from entitlements.models import Agent, Client, IssuedToken, PeopleSource, RoleAssignment, SourcedPerson
-from governance.console.queries import agents as read
+from governance.agents.queries import agents as read
 from governance.models import UsageDay
 from tests import make, shared
 from tests.governance import companies

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit import clock
-from governance import policies
+from governance.approval_policies import policies
 from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 from tests import make, shared
 from tests.governance import companies

@@ -11,8 +11,8 @@ from django.test import Client
 from audit import clock
 from entitlements import people
 from entitlements.models import Person
-from governance import delegations
 from governance.models import Delegation
+from governance.out_of_office import delegations
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company

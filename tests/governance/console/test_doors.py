@@ -14,7 +14,8 @@ from audit import clock
 from audit.models import Event
 from entitlements import people, sealing
 from entitlements.models import ApiToken, Guardrail, Role
-from governance.console import middleware, signin
+from governance.console import middleware
+from governance.sign_in import allauth_adapter
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
@@ -140,7 +141,7 @@ def test_an_unknown_address_of_the_api_answers_machines_in_their_own_words() -> 
 
 
 def test_secrets_of_second_factors_are_sealed_at_rest() -> None:
-    adapter = signin.SecondFactor()
+    adapter = allauth_adapter.SecondFactor()
     kept = adapter.encrypt("JBSWY3DPEHPK3PXP")
     assert "JBSWY3DPEHPK3PXP" not in kept
     assert adapter.decrypt(kept) == "JBSWY3DPEHPK3PXP"

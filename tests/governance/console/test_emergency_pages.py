@@ -10,7 +10,7 @@ from django.test import Client
 
 from entitlements import grants
 from entitlements.models import Person
-from governance import emergency
+from governance.break_glass import break_glass
 from governance.models import EmergencyGrant
 from tests import shared
 from tests.governance import companies
@@ -58,7 +58,7 @@ def test_it_is_declared_after_a_proof_and_reviewed_by_another_of_security(compan
     assert [line.tool.name for line in found.grant.lines.all()] == ["now"]
     assert "without approval" in visits.text(resa.get(f"/grants/{found.grant_id}/"))
     grants.revoke(found.grant_id, by=company.resa.principal, reason="Done.")
-    emergency.open_reviews()
+    break_glass.open_reviews()
     assert f"/emergencies/{found.pk}/" in visits.text(rob.get("/"))
     said = {"verdict": "not_justified", "reason": "A request would have done."}
     assert resa.post(f"/emergencies/{found.pk}/", said).status_code == 403

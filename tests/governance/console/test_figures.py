@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from governance import figures, tasks
+from governance import tasks
+from governance.charts import figures
 from governance.models import Figure
 from governance.reviews.quality import care
 from tests import make

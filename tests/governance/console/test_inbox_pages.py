@@ -7,9 +7,9 @@ from django.db import transaction
 
 from audit.models import Event
 from entitlements.models import Person, Role
-from governance import notices
 from governance.models import Delivery, Notice, NoticeSettings
 from governance.models.notices import Kind
+from governance.notices import queue
 from tests import make
 from tests.governance.console import visits
 
@@ -24,9 +24,7 @@ def ana() -> Person:
 
 def tell(person: Person, sentence: str) -> Notice:
     with transaction.atomic():
-        notices.queue(
-            Kind.AGENT_STOPPED, [person], about="agent:x", sentence=sentence, url="/agents/x/", dedupe=sentence
-        )
+        queue.queue(Kind.AGENT_STOPPED, [person], about="agent:x", sentence=sentence, url="/agents/x/", dedupe=sentence)
     return Notice.objects.get(person=person, dedupe=sentence)
 
 

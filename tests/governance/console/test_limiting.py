@@ -9,7 +9,7 @@ import pytest
 
 from entitlements import limits
 from entitlements.limits import LimitMalformed
-from governance.console import limiting
+from governance.console import limit_fields
 
 DEFINITION: dict[str, Any] = {
     "inputSchema": {
@@ -44,13 +44,13 @@ def _given(**values: str | Sequence[str]) -> Callable[[str], Sequence[str]]:
 
 
 def _read(current: Mapping[str, Any], **values: str | Sequence[str]) -> dict[str, Any]:
-    found = limiting.fields("t", DEFINITION, current)
+    found = limit_fields.fields("t", DEFINITION, current)
     named = {f"limit:t:{name}": value for name, value in values.items()}
-    return limiting.read(found, current, _given(**named))
+    return limit_fields.read(found, current, _given(**named))
 
 
 def test_only_what_a_simple_field_can_say_becomes_a_field() -> None:
-    assert [field.argument for field in limiting.fields("t", DEFINITION, {})] == [
+    assert [field.argument for field in limit_fields.fields("t", DEFINITION, {})] == [
         *("amount", "zone", "note", "nested.deep", "dry", "level", "tags", "tags", "rows", "link")
     ]
 
@@ -98,7 +98,7 @@ def test_what_is_no_finite_number_is_refused(no_number: str) -> None:
 
 def test_a_limit_beyond_simple_fields_is_left_as_it_is() -> None:
     current = {"note": {"under": ["/srv"]}}
-    assert [field.argument for field in limiting.fields("t", DEFINITION, current)][:3] == [
+    assert [field.argument for field in limit_fields.fields("t", DEFINITION, current)][:3] == [
         "amount",
         "zone",
         "nested.deep",

@@ -15,8 +15,8 @@ from django.urls import resolve
 from entitlements.api.caller import SEE_EVERYTHING
 from entitlements.api.revocations import KINDS
 from entitlements.models import Agent, Grant, Person, Role, Session, System
-from governance import requests
 from governance.console import matrix, shell
+from governance.requests import requests
 from tests import make, shared
 from tests.architecture import tree
 from tests.governance.console import addresses, visits

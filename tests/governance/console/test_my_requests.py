@@ -7,7 +7,7 @@ import re
 import pytest
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from governance import approvals
+from governance.approvals import approvals
 from tests import shared
 from tests.governance import companies
 from tests.governance.console import visits

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from governance.console.queries import overview
+from governance.home_page.queries import overview
 from governance.models import Campaign, Remediation
 from governance.reviews.deadlines import deadlines
 from governance.reviews.items.answer import Answer

@@ -13,7 +13,7 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.api import caller
 from entitlements.models import Client, IssuedToken, Tool, ToolVersion
-from governance import plots, tokenhealth
+from governance.charts import plots
 from governance.models import ReviewLine, UsageDay
 from governance.reviews.deadlines import reminders
 from governance.reviews.items.answer import Answer
@@ -21,6 +21,7 @@ from governance.reviews.quality import care
 from governance.reviews.reports.queries import results as results_queries
 from governance.reviews.reports.queries import trends as trends_queries
 from governance.reviews.usage import coverage
+from governance.token_health import token_health
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -54,13 +55,13 @@ def test_the_lives_of_tokens_and_the_ages_of_credentials_are_drawn_as_they_are()
     client, _secret = make.client(company.bot, "reader", auth=Client.Auth.CLIENT_SECRET_BASIC)
     make.client(company.bot, "signer")
     ana = caller.of(company.ana)
-    assert tokenhealth.lifetimes(ana) is None
+    assert token_health.lifetimes(ana) is None
     for seconds in (60, 61, 300, 300):
         _token(client, timedelta(seconds=seconds), now)
     _token(client, timedelta(seconds=300), now, kind="id_jag")
     _token(client, timedelta(seconds=300), now - timedelta(days=8))
 
-    lives = tokenhealth.lifetimes(ana)
+    lives = token_health.lifetimes(ana)
 
     assert lives is not None
     assert _columns(lives, 0) == {"1 min": 1, "2 min": 1, "5 min": 2}
@@ -75,7 +76,7 @@ def test_the_lives_of_tokens_and_the_ages_of_credentials_are_drawn_as_they_are()
     )
 
     Client.objects.filter(pk=client.pk).update(updated=now - timedelta(days=400))
-    ages = tokenhealth.ages(ana)
+    ages = token_health.ages(ana)
     assert ages is not None
     assert (_columns(ages, 0), _columns(ages, 1)) == ({"more": 1}, {"1 d": 1})
     assert ages.rows[-1] == ("more", "1", "0", "0")
@@ -90,7 +91,7 @@ def test_what_past_the_gateway_nobody_knows_is_a_finding_that_leads_where_it_is_
     company = companies.found()
     vendor = make.system("vendor", owner=company.sam, kind="mcp")
     make.grant(company.bot, make.entitlement(vendor, make.tool(vendor)), people=[company.alice])
-    found = tokenhealth.findings(caller.of(company.ana))
+    found = token_health.findings(caller.of(company.ana))
     assert [each.about for each in found] == ["vendor: native token"]
     page = visits.as_(company.ana).get(found[0].address, secure=True)
     assert (page.status_code, "vendor" in visits.text(page)) == (200, True)

@@ -9,8 +9,8 @@ import pytest
 from audit import timeline
 from entitlements import classing
 from entitlements.models import Person, Tool
-from governance import agentcalls, combinationrules, overrides, separation
 from governance.models import CombinationRule
+from governance.sod import agent_calls, check, exceptions, policies
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -34,11 +34,11 @@ made_world, company = shared.world(_company)
 
 def rule(company: Company, **second: list[str]) -> CombinationRule:
     """Put in force that nobody tells the time and has what the second side says."""
-    proposed = combinationrules.propose(
+    proposed = policies.propose(
         "pair", sentence="Tells the time and deletes.", sides=[{"tools": ["now"]}, second], on=True, by=company.ana,
         reason="a test",
     )  # fmt: skip
-    return combinationrules.publish(proposed.pk, by=company.resa, reason="seen")
+    return policies.publish(proposed.pk, by=company.resa, reason="seen")
 
 
 def form(action: str = "delete", **more: str) -> dict[str, str]:
@@ -86,17 +86,17 @@ def test_an_agent_with_an_exception_is_not_warned_of(company: Company) -> None:
     published = rule(company, actions=["delete"])
     tool = Tool.objects.select_related("system").get(name="remove")
     tool.action = "delete"
-    assert [each.agent for each in separation.by_classing(tool)] == [company.bot]
+    assert [each.agent for each in check.by_classing(tool)] == [company.bot]
     given = excepted(published, company.bot, company.rob)
-    assert separation.by_classing(tool) == []
-    overrides.end(given.pk, by=company.rob, reason="over")
-    assert len(separation.by_classing(tool)) == 1
+    assert check.by_classing(tool) == []
+    exceptions.end(given.pk, by=company.rob, reason="over")
+    assert len(check.by_classing(tool)) == 1
 
 
 def test_it_counts_agents_that_the_person_does_not_see(company: Company) -> None:
     rule(company, actions=["delete"])
     caller = make.agent("caller-bot")
-    agentcalls.allow(caller, company.bot, by=company.ana.principal, reason="It hands work over.")
+    agent_calls.allow(caller, company.bot, by=company.ana.principal, reason="It hands work over.")
     page = visits.text(visits.as_(company.sam).post(PAGE, form()))
     assert ("caller-bot" in page, "1 agent that you do not see" in page) == (False, True)
     assert "<li>research-bot: Tells the time and deletes." in page
@@ -138,7 +138,7 @@ def test_rest_says_the_same_and_approves_what_was_accepted_alone(company: Compan
 
 def test_rest_counts_agents_that_the_caller_does_not_see(company: Company) -> None:
     rule(company, actions=["delete"])
-    agentcalls.allow(make.agent("caller-bot"), company.bot, by=company.ana.principal, reason="It hands work over.")
+    agent_calls.allow(make.agent("caller-bot"), company.bot, by=company.ana.principal, reason="It hands work over.")
 
     facts = by_rest(company.sam, many=False)["facts"]
 

@@ -12,8 +12,8 @@ from audit import timeline
 from audit.actions import Action
 from entitlements import clients, people
 from entitlements.models import Agent, Client, ClientCredential
-from governance import ownership
 from governance.models import OfficeProposal
+from governance.ownership import ownership
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits

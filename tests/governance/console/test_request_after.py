@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from entitlements.models import Grant
-from governance import approvals
+from governance.approvals import approvals
+from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest, RequestQuestion
-from governance.narrowing import Narrowing
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting

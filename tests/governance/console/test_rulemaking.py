@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from governance import combinationrules
 from governance.models import AgentCall, CombinationRule
+from governance.sod import policies
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -84,8 +84,8 @@ def test_what_is_no_rule_is_refused_beside_its_field(ana: Client, change: dict[s
 
 
 def test_a_call_is_looked_at_refused_where_it_completes_a_combination_and_ended(company: Company, ana: Client) -> None:
-    rule = combinationrules.propose("pair", sentence="Looks and pays.", sides=SIDES, by=company.ana, reason="why")
-    combinationrules.publish(rule.pk, by=company.resa, reason="yes")
+    rule = policies.propose("pair", sentence="Looks and pays.", sides=SIDES, by=company.ana, reason="why")
+    policies.publish(rule.pk, by=company.resa, reason="yes")
     form = {"caller": "research-bot", "callee": "payer", "reason": "Invoices."}
     looked = visits.text(ana.post("/agent-calls/", {**form, "verb": "look"}))
     assert "bank/pay" in looked

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from entitlements.models import Role
-from governance import combinationrules
 from governance.models import CombinationException, CombinationRule
+from governance.sod import policies
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -67,12 +67,12 @@ def test_whoever_sees_no_rules_finds_no_page(company: Company) -> None:
 def test_the_page_of_a_request_says_which_combination_it_would_complete(company: Company) -> None:
     asked = company.ask("now")
     sides = [{"tools": ["now"], "actions": ["read", "write"]}, {"systems": ["clock"]}]
-    rule = combinationrules.propose("pair", sentence="Looks and waits.", sides=sides, by=company.ana, reason="why")
+    rule = policies.propose("pair", sentence="Looks and waits.", sides=sides, by=company.ana, reason="why")
     shown = visits.text(visits.as_(company.resa).get("/rules/"))
     assert "named <strong>now</strong>, that <strong>reads or changes things</strong>" in shown
     assert "can carry data outside" in shown
     assert "Looks and waits." not in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
-    combinationrules.publish(rule.pk, by=company.resa, reason="yes")
+    policies.publish(rule.pk, by=company.resa, reason="yes")
     assert "Looks and waits." in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
     answer = visits.as_(company.sofia).post(
         f"/requests/{asked.pk}/", {"verb": "approve", "version": "1", "tool": "now"}

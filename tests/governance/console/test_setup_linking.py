@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from entitlements import trust
 from entitlements.models import Identity, Person, TrustedIssuer
-from governance.console import signin
+from governance.sign_in import allauth_adapter
 from tests import make
 from tests.governance import setups
 
@@ -38,7 +38,7 @@ def come_back(person: Person, session: SessionStore, *, nonce: str = "ours") -> 
         connect=lambda _request, whom: taken.append(whom.login),
     )
     with contextlib.suppress(ImmediateHttpResponse):
-        signin.CompanyDoor().pre_social_login(request, login)
+        allauth_adapter.CompanyDoor().pre_social_login(request, login)
     return taken
 
 
@@ -50,7 +50,7 @@ def session(ada: Person, settings: Settings) -> SessionStore:
     trust.begin(setups.ISSUER, purpose=purpose, jwks_uri=f"{setups.ISSUER}/jwks", by=ada.principal)
     request = RequestFactory().get("/")
     request.session, request.user = SessionStore(), ada
-    signin.allow_link(request)
+    allauth_adapter.allow_link(request)
     return request.session
 
 

@@ -17,8 +17,8 @@ from audit import clock
 from audit.models import Event
 from entitlements import egress, upstream
 from entitlements.models import Person, Role, Tool, TrustedIssuer
-from governance import setup
 from governance.models import Invitation, SetupCheck
+from governance.setup import setup
 from tests import make
 from tests.governance import setups
 from tests.governance.console import visits

@@ -16,8 +16,8 @@ from pytest_django.fixtures import Settings
 from audit.context import SYSTEM
 from entitlements import people, trust
 from entitlements.models import Person, TrustedIssuer
-from governance.console import signin
 from governance.env import BadEnvironmentError, company_sign_in
+from governance.sign_in import allauth_adapter
 from tests import make, second_factor
 from tests.governance.console import visits
 
@@ -108,7 +108,7 @@ def _company_login(subject: str, settings: Settings) -> None:
         user=None,
         connect=lambda _request, person: connected.append(person),
     )
-    signin.CompanyDoor().pre_social_login(request, login)
+    allauth_adapter.CompanyDoor().pre_social_login(request, login)
     assert [person.login for person in connected] == ["carol"]
 
 

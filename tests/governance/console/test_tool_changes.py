@@ -8,7 +8,7 @@ from audit.models import Event
 from entitlements import catalog
 from entitlements.models import Tool
 from governance.models import Notice
-from governance.notices import hearing
+from governance.notices import listener
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -77,7 +77,7 @@ def test_one_is_stopped_or_approved_from_the_list_as_it_was_read(company: Compan
 
 def test_the_owner_hears_of_a_text_that_changed_though_nothing_stopped(company: Company) -> None:
     for event in Event.objects.order_by("at", "sequence"):
-        hearing.tell(event)
+        listener.tell(event)
     told = {notice.person.login: (notice.sentence, notice.urgent) for notice in Notice.objects.select_related("person")}
     assert told["mona"] == ("book of office is stopped until somebody looks at it.", True)
     assert told["sam"] == ("The texts of now of clock changed. Agents are served it as it was approved.", False)

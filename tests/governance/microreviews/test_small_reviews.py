@@ -16,7 +16,7 @@ from audit.context import SYSTEM
 from entitlements import grants
 from entitlements.errors import Stale
 from entitlements.models import Grant, Person, Tool
-from governance import approvalrules, dormancy
+from governance.approvals import auto_approval
 from governance.models import (
     Campaign,
     Dormancy,
@@ -27,7 +27,8 @@ from governance.models import (
     ReviewTrigger,
     RuleApproval,
 )
-from governance.notices import hearing
+from governance.notices import listener
+from governance.ownership import dormancy
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall, submission
 from governance.reviews.event_triggered import answer, causes, settlement, start, sweeps
@@ -79,10 +80,10 @@ def confirmed(company: Company) -> None:
     """Put a rule of ana and resa in force, by which reading the clock needs no person."""
     month, why = timedelta(days=30), "It only tells the time."
     until = clock.now() + MONTHS
-    rule = approvalrules.propose(
+    rule = auto_approval.propose(
         company.use, longest=month, kinds=["shared"], expires_at=until, by=company.ana, reason=why
     )
-    approvalrules.confirm(rule.pk, by=company.resa, reason="Harmless.")
+    auto_approval.confirm(rule.pk, by=company.resa, reason="Harmless.")
 
 
 def test_one_answer_keeps_all_of_it_and_the_review_ends_by_itself_once_it_stands(
@@ -325,7 +326,7 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
     at(timedelta(days=1, minutes=1))
     assert (sweeps.looks_due(), sweeps.looks_due()) == (1, 0)
     assert start.open_due() == 1
-    assert approvalrules.tell_due() == 0, "whoever is asked here is not told of it elsewhere"
+    assert auto_approval.tell_due() == 0, "whoever is asked here is not told of it elsewhere"
     campaign = ReviewTrigger.objects.get().campaign
     assert campaign is not None
 
@@ -337,7 +338,7 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
 
     look = RuleApproval.objects.get()
     assert (look.verdict, look.looked_by, look.finding) == ("keep", company.sofia, "Still read daily.")
-    assert not approvalrules.due().exists()
+    assert not auto_approval.due().exists()
 
 
 def test_access_by_rule_that_ended_unlooked_or_was_told_of_keeps_no_other_from_being_asked_about(
@@ -356,9 +357,9 @@ def test_access_by_rule_that_ended_unlooked_or_was_told_of_keeps_no_other_from_b
     monkeypatch.setattr(sweeps, "AT_ONCE", 1)
     assert sweeps.looks_due() == 1
     assert ReviewTrigger.objects.get().grants == [second]
-    assert approvalrules.tell_due() > 0, "of the one that ended"
+    assert auto_approval.tell_due() > 0, "of the one that ended"
     with CaptureQueriesContext(connection) as queries:
-        assert approvalrules.tell_due() == 0
+        assert auto_approval.tell_due() == 0
     assert not any("INSERT" in each["sql"] for each in queries), "it is not walked through again"
 
 
@@ -378,7 +379,7 @@ def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(a
     at(timedelta(minutes=16))
     settlement.settle_due()
     assert RuleApproval.objects.get().verdict == ""
-    assert approvalrules.tell_due() > 0
+    assert auto_approval.tell_due() > 0
 
 
 def test_access_that_ends_meanwhile_is_asked_about_no_longer(low: tuple[Company, Campaign, list[Grant]]) -> None:
@@ -396,7 +397,7 @@ def test_whoever_is_asked_is_told_once_with_the_way_to_the_page(low: tuple[Compa
     event = timeline.of("campaign", campaign.slug).get(action=Action.CAMPAIGN_ACTIVATED)
     assert (event.actor, event.detail["cause"]) == (str(SYSTEM), "new_office")
     for _times in range(2):
-        hearing.tell(event)
+        listener.tell(event)
     told = Notice.objects.get(person=company.sofia)
     assert told.url == f"/small-reviews/{campaign.slug}/"
     assert Tool.objects.exists()

@@ -18,12 +18,15 @@ from audit.models import Event
 from entitlements import agentversions, catalog, grants, people
 from entitlements.catalog import seen
 from entitlements.models import Agent, Grant, Tool
-from governance import approvals, combinationrules, dormancy, ownership, renewing, separation
+from governance.approvals import approvals
 from governance.models import CombinationRule, ReviewDecision, ReviewTrigger, UsageDay
+from governance.ownership import dormancy, ownership
+from governance.request_changes import renewal
 from governance.reviews.campaigns import sweeps
 from governance.reviews.event_triggered import answer, causes, start, triggers
 from governance.reviews.event_triggered import sweeps as sweeps_actions
 from governance.reviews.event_triggered import words as event_triggered_words
+from governance.sod import check, policies
 from tests import make
 from tests.audit.make import Archive
 from tests.governance import companies
@@ -166,7 +169,7 @@ def test_a_tool_that_was_used_before_the_last_week_is_no_first_use() -> None:
 def rule(company: Company) -> CombinationRule:
     """Publish that nobody reads the clock and wipes it."""
     sides = [{"tools": ["now"]}, {"tools": ["wipe"]}]
-    proposed = combinationrules.propose(
+    proposed = policies.propose(
         "pair",
         sentence="Reads the clock and wipes it.",
         sides=sides,
@@ -174,7 +177,7 @@ def rule(company: Company) -> CombinationRule:
         by=company.resa,
         reason="a test",
     )
-    return combinationrules.publish(proposed.pk, by=company.rob, reason="seen")
+    return policies.publish(proposed.pk, by=company.rob, reason="seen")
 
 
 def test_a_combination_is_asked_about_when_a_rule_finds_it_and_only_once_for_its_wording(heard: Hear) -> None:
@@ -194,7 +197,7 @@ def test_each_agent_that_holds_a_forbidden_combination_is_asked_about_however_ma
     other = make.agent("other-bot", sponsor=company.sofia)
     make.grant(other, company.use, people=[company.bob])
     heard()
-    monkeypatch.setattr(separation, "MOST_SHOWN", 1)
+    monkeypatch.setattr(check, "MOST_SHOWN", 1)
     rule(company)
     heard()
     asked = ReviewTrigger.objects.filter(kind="combination").values_list("agent__slug", flat=True)
@@ -203,11 +206,11 @@ def test_each_agent_that_holds_a_forbidden_combination_is_asked_about_however_ma
 
 def test_a_combination_that_another_classing_of_a_tool_completes_is_asked_about(heard: Hear) -> None:
     company, _ = worlds.found()
-    proposed = combinationrules.propose(
+    proposed = policies.propose(
         "pair", sentence="Reads and deletes.", sides=[{"tools": ["now"]}, {"actions": ["delete"]}], on=True,
         by=company.resa, reason="a test",
     )  # fmt: skip
-    combinationrules.publish(proposed.pk, by=company.rob, reason="seen")
+    policies.publish(proposed.pk, by=company.rob, reason="seen")
     assert "combination" not in heard()
     wipe = Tool.objects.select_related("seen").get(name="wipe")
     assert wipe.seen is not None
@@ -325,7 +328,7 @@ def test_weighty_access_that_is_renewed_by_itself_is_no_rise(heard: Hear) -> Non
     assert "reach_grew" in heard(), "it is weighty"
     ReviewTrigger.objects.update(state="dropped")
     held = Grant.objects.get(request_id=asked.pk)
-    again = renewing.renew(held.pk, by=company.otto, lasts=timedelta(days=7), reason="still needed")
+    again = renewal.renew(held.pk, by=company.otto, lasts=timedelta(days=7), reason="still needed")
     approvals.approve(again.pk, by=company.sofia)
     assert Grant.objects.filter(request_id=again.pk, ended_at=None).exists()
     assert "reach_grew" not in heard()

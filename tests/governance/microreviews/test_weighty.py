@@ -10,7 +10,7 @@ from audit import timeline
 from audit.actions import Action
 from entitlements.errors import ReasonRequired, Stale
 from governance.models import Campaign, Notice, ReviewDecision, ReviewTrigger
-from governance.notices import hearing
+from governance.notices import listener
 from governance.reviews.event_triggered import answer, causes, start
 from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.answer import Said
@@ -87,7 +87,7 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
     assert item.state == "in_review"
     assert second in (company.sam, company.resa, company.rob)
 
-    hearing.tell(timeline.of("campaign", campaign.slug).get(action=Action.REVIEW_DECIDED))
+    listener.tell(timeline.of("campaign", campaign.slug).get(action=Action.REVIEW_DECIDED))
 
     assert Notice.objects.get(person=second).url == f"/small-reviews/{campaign.slug}/"
     assert second is not None

@@ -14,11 +14,13 @@ from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements import agents, grants
 from entitlements.catalog import tools
-from governance import approvals, notices, ownership, requests
+from governance.approvals import approvals
+from governance.eligibility.narrowing import Narrowing
 from governance.models import Notice
-from governance.narrowing import Narrowing
-from governance.notices import hearing
-from governance.notices.told import Told
+from governance.notices import listener
+from governance.notices.audience import Told
+from governance.ownership import ownership
+from governance.requests import requests
 from governance.reviews.items import answer
 from tests import make
 from tests.audit import make as records
@@ -37,7 +39,7 @@ def company() -> Company:
 def told() -> dict[str, tuple[str, ...]]:
     """Read the whole record, and return what each person finds in their inbox, the latest last."""
     for event in Event.objects.order_by("at", "sequence"):
-        hearing.tell(event)
+        listener.tell(event)
     found: dict[str, tuple[str, ...]] = {}
     for notice in Notice.objects.order_by("made_at", "pk").select_related("person"):
         found[notice.person.login] = (*found.get(notice.person.login, ()), notice.sentence)
@@ -93,7 +95,7 @@ def test_an_event_that_cannot_be_told_keeps_nobody_from_the_next(
     def breaks(_event: Event) -> list[Told]:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(hearing._TELLERS, Action.AGENT_SUSPENDED, breaks)
+    monkeypatch.setitem(listener._TELLERS, Action.AGENT_SUSPENDED, breaks)
     company.ask()
     agents.suspend(company.bot, by=company.ana.principal, reason="odd")
     proposal = ownership.propose(company.bot, "backup", company.mona, by=company.ana.principal, reason="leaves")
@@ -107,9 +109,9 @@ def test_those_who_answer_hear_once_that_long_access_ends_within_a_week(
     make.grant(company.bot, company.use, people=[company.alice], lasts=timedelta(days=30))
     short = make.entitlement(company.system)
     make.grant(company.bot, short, lasts=timedelta(days=8))
-    assert notices.remind() == 0
+    assert listener.remind() == 0
     at(timedelta(days=24))
-    assert [notices.remind(), notices.remind()] == [2, 0]
+    assert [listener.remind(), listener.remind()] == [2, 0]
     assert set(Notice.objects.values_list("person__login", flat=True)) == {"sofia", "otto"}
 
 
@@ -121,22 +123,22 @@ def test_what_was_sealed_since_is_told_once_by_however_many_workers_that_die(
     company = companies.found()
     company.ask(people=[company.bob])  # before anybody listened
     archive.seal()
-    assert hearing.listen() == 0
+    assert listener.listen() == 0
     company.ask()
-    assert hearing.listen() == 0, "what is not sealed is not told"
+    assert listener.listen() == 0, "what is not sealed is not told"
     archive.seal()
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(hearing, "_queue", killed)
+        patch.setattr(listener, "_queue", killed)
         with pytest.raises(KeyboardInterrupt):
-            hearing.listen()
-    assert [hearing.listen() > 0, hearing.listen()] == [True, 0]
+            listener.listen()
+    assert [listener.listen() > 0, listener.listen()] == [True, 0]
     assert Notice.objects.filter(kind="request_waiting").count() == 1
     Cursor.objects.update(position=0)
-    hearing.listen()
+    listener.listen()
     assert Notice.objects.filter(kind="request_waiting").count() == 2, "each request once, though one was read twice"
 
 
@@ -151,7 +153,7 @@ def test_an_answer_in_a_review_is_told_to_whom_its_item_asks_next_and_to_no_othe
     second = worlds.live(mine).reviewer
     assert second is not None
 
-    hearing.tell(Event.objects.get(action=Action.REVIEW_DECIDED))
+    listener.tell(Event.objects.get(action=Action.REVIEW_DECIDED))
 
     assert [notice.person for notice in Notice.objects.all()] == [second]
 
@@ -161,5 +163,5 @@ def test_whom_an_item_asks_after_somebody_could_not_judge_is_told(company: Compa
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     worlds.answer(campaign, company.sofia, [(item, answer.Answer("abstain", "not_mine"))])
-    hearing.tell(Event.objects.get(action=Action.REVIEW_ABSTAINED))
+    listener.tell(Event.objects.get(action=Action.REVIEW_ABSTAINED))
     assert [notice.person for notice in Notice.objects.all()] == [worlds.live(item).reviewer]

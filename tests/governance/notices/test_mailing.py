@@ -14,10 +14,11 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.models import Person
-from governance import notices, tasks
+from governance import tasks
+from governance.mail import letters, outbox, preferences
 from governance.models import Delivery, Notice
 from governance.models.notices import Kind
-from governance.notices import letters, outbox, preferences
+from governance.notices import queue
 from tests import make
 from tests.governance.notices.sinks import Sink, sink
 
@@ -41,7 +42,7 @@ def ana() -> Person:
 
 def tell(whom: Person, sentence: str = "Something happened.", *, kind: Kind = Kind.REQUEST_WAITING) -> None:
     with transaction.atomic():
-        notices.queue(
+        queue.queue(
             kind,
             [whom],
             about="agent:x",
@@ -107,7 +108,7 @@ def test_the_rest_comes_once_a_day_at_the_hour_where_the_person_lives(ana: Perso
 def test_what_was_read_in_the_inbox_is_not_mailed(ana: Person, server: Sink, at: Clock) -> None:
     at(datetime(2026, 6, 1, 7, tzinfo=UTC))
     tell(ana)
-    assert notices.mark_read(ana) == 1
+    assert queue.mark_read(ana) == 1
     at(timedelta(days=1))
     send()
     assert server.messages == []
@@ -190,20 +191,20 @@ def test_what_is_not_taken_is_tried_again_later_and_later_then_given_up_and_can_
     tell(ana, kind=Kind.AGENT_STOPPED)
     gaps = []
     for _ in range(outbox.MOST_ATTEMPTS):
-        assert notices.send_one()
-        assert not notices.send_one(), "it waits"
+        assert outbox.send_one()
+        assert not outbox.send_one(), "it waits"
         gaps.append(Delivery.objects.get().next_at - clock.now())
         at(Delivery.objects.get().next_at)
     found = Delivery.objects.get()
     assert [found.state, found.attempts, found.answer] == ["dead", 10, "451 later"]
     assert all(timedelta(minutes=2**n) <= gap < timedelta(minutes=1.5 * 2**n) for n, gap in enumerate(gaps[:8]))
     assert gaps[9] < timedelta(hours=9)
-    assert not notices.send_one()
+    assert not outbox.send_one()
 
     server.answer = "250 ok"
-    notices.replay(found.pk, by=SYSTEM)
+    outbox.replay(found.pk, by=SYSTEM)
     with pytest.raises(outbox.NotGivenUp):
-        notices.replay(found.pk, by=SYSTEM)
+        outbox.replay(found.pk, by=SYSTEM)
     send()
     assert len(server.messages) == 1
     assert Event.objects.filter(action__in=["delivery.given_up", "delivery.replayed"]).count() == 2
@@ -241,10 +242,10 @@ def test_a_worker_killed_before_it_sent_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(letters, "write", killed)
         with pytest.raises(KeyboardInterrupt):
-            notices.send_one()
-    assert not notices.send_one()
+            outbox.send_one()
+    assert not outbox.send_one()
     at(timedelta(minutes=2))
-    assert notices.send_one()
+    assert outbox.send_one()
     assert len(server.messages) == 1
 
 

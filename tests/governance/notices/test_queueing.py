@@ -6,9 +6,9 @@ from django.db import IntegrityError, transaction
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Person
-from governance import notices
 from governance.models import Notice
 from governance.models.notices import Kind
+from governance.notices import queue
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ def ana() -> Person:
 
 def tell(*whom: Person, sentence: str = "Something waits.", url: str = "/requests/", dedupe: str = "once") -> int:
     with transaction.atomic():
-        return notices.queue(Kind.REQUEST_WAITING, whom, about="request:1", sentence=sentence, url=url, dedupe=dedupe)
+        return queue.queue(Kind.REQUEST_WAITING, whom, about="request:1", sentence=sentence, url=url, dedupe=dedupe)
 
 
 def test_each_person_who_is_here_is_told_the_same_once(ana: Person) -> None:
@@ -37,7 +37,7 @@ def test_each_person_who_is_here_is_told_the_same_once(ana: Person) -> None:
 
 def test_what_did_not_happen_is_not_told(ana: Person) -> None:
     with transaction.atomic():
-        notices.queue(Kind.AGENT_STOPPED, [ana], about="agent:x", sentence="Stopped.", url="/agents/x/", dedupe="x")
+        queue.queue(Kind.AGENT_STOPPED, [ana], about="agent:x", sentence="Stopped.", url="/agents/x/", dedupe="x")
         transaction.set_rollback(True)
     assert not Notice.objects.exists()
 

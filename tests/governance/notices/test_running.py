@@ -10,7 +10,7 @@ import pytest
 from audit.models import Event
 from entitlements import people
 from governance.models import Notice, Remediation
-from governance.notices import hearing
+from governance.notices import listener
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines
 from governance.reviews.remediation import remediation, verification
@@ -31,7 +31,7 @@ type Move = Callable[[datetime | timedelta], datetime]
 
 def _told(login: str, word: str) -> list[Notice]:
     for event in Event.objects.order_by("at", "sequence"):
-        hearing.tell(event)
+        listener.tell(event)
     return list(Notice.objects.filter(person__login=login, sentence__contains=word))
 
 

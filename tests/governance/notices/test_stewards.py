@@ -13,10 +13,16 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import acceptance, clients, grants, sources
 from entitlements.models import Person, Role
-from governance import appealing, approvals, delegations, dormancy, ownership, tasks
+from governance import tasks
+from governance.approvals import approvals
+from governance.mail import outbox, preferences
 from governance.models import Delivery, Notice
-from governance.notices import hearing, hooks, outbox, preferences
-from governance.notices.hooks import EVENTS
+from governance.notices import listener
+from governance.out_of_office import delegations
+from governance.ownership import dormancy, ownership
+from governance.request_changes import appeal as appeal_actions
+from governance.webhooks import webhooks
+from governance.webhooks.webhooks import EVENTS
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -40,7 +46,7 @@ def server(settings: Settings) -> Iterator[Sink]:
 
 def told() -> dict[str, set[str]]:
     for event in Event.objects.order_by("at", "sequence"):
-        hearing.tell(event)
+        listener.tell(event)
     found: dict[str, set[str]] = {}
     for notice in Notice.objects.select_related("person"):
         found.setdefault(notice.person.login, set()).add(notice.sentence)
@@ -92,7 +98,7 @@ def test_the_mail_of_the_day_waits_for_the_end_of_quiet_hours(company: Company, 
     at(evening)
     company.ask()
     for event in Event.objects.order_by("at", "sequence"):
-        hearing.tell(event)
+        listener.tell(event)
     at(evening + timedelta(hours=9, minutes=30))
     tasks.tell_people()
     assert Delivery.objects.get(person=company.sofia).next_at.hour == 7
@@ -161,7 +167,7 @@ def test_who_may_accept_a_credential_hears_of_it_and_who_asked_of_the_answer(com
 def test_whoever_denied_hears_what_others_said_on_appeal(company: Company) -> None:
     request = company.ask()
     approvals.deny(request.pk, by=company.sofia, reason="no")
-    appeal = appealing.appeal(request.pk, by=company.otto, reason="We need it.")
+    appeal = appeal_actions.appeal(request.pk, by=company.otto, reason="We need it.")
     while appeal.state == "in_approval":
         waits = Person.objects.filter(approvals_waiting__request=appeal, approvals_waiting__answer="waiting")
         appeal = approvals.approve(appeal.pk, by=waits.order_by("pk")[0])
@@ -170,4 +176,4 @@ def test_whoever_denied_hears_what_others_said_on_appeal(company: Company) -> No
 
 def test_other_programs_can_be_told_of_an_emergency() -> None:
     assert {"emergency.declared", "emergency.over", "emergency.reviewed"} <= set(map(str, EVENTS))
-    assert hooks._PAGES["emergency"] == "emergencies"
+    assert webhooks._PAGES["emergency"] == "emergencies"

@@ -17,10 +17,12 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import agents, egress, sealing
 from entitlements.models import Role
-from governance import resealing, tasks
+from governance import tasks
+from governance.mail import outbox
 from governance.models import Webhook, WebhookMessage
-from governance.notices import hooks, outbox, posting
-from governance.notices.hearing import tell_endpoints
+from governance.notices.listener import tell_endpoints
+from governance.operations import key_rotation
+from governance.webhooks import delivery, webhooks
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits
@@ -41,7 +43,7 @@ def there(settings: Settings) -> Iterator[Receiver]:
 
 
 def add(there: Receiver, form: str = "standard", slug: str = "ops") -> tuple[Webhook, str]:
-    return hooks.make(slug, url=there.url, form=form, events=WANTED, by=SYSTEM)
+    return webhooks.make(slug, url=there.url, form=form, events=WANTED, by=SYSTEM)
 
 
 def stop_an_agent() -> Event:
@@ -81,14 +83,14 @@ def test_an_event_is_told_once_signed_and_by_a_link_alone(there: Receiver, setti
 def test_after_a_rotation_both_secrets_sign_for_a_day(there: Receiver, at: Clock) -> None:
     at(timedelta())
     made, old = add(there)
-    new = hooks.rotate(made, by=SYSTEM)
+    new = webhooks.rotate(made, by=SYSTEM)
     stop_an_agent()
-    posting.post_one()
+    delivery.post_one()
     assert [is_signed(each, *there.taken[0]) for each in (old, new)] == [True, True]
 
     at(timedelta(hours=25))
-    hooks.say_test(made, by=SYSTEM)
-    posting.post_one()
+    webhooks.say_test(made, by=SYSTEM)
+    delivery.post_one()
     assert [is_signed(each, *there.taken[1]) for each in (old, new)] == [False, True]
 
 
@@ -99,18 +101,18 @@ def test_what_is_not_taken_is_tried_later_then_given_up_and_replayed(there: Rece
     stop_an_agent()
     there.answer = answer
     for _ in range(outbox.MOST_ATTEMPTS):
-        assert posting.post_one()
-        assert not posting.post_one(), "it waits"
+        assert delivery.post_one()
+        assert not delivery.post_one(), "it waits"
         at(WebhookMessage.objects.get().next_at)
     found = WebhookMessage.objects.get()
     assert [found.state, found.attempts, found.answer] == ["dead", 10, str(answer)]
     assert Event.objects.filter(action="delivery.given_up").count() == 1
 
     there.answer = 200
-    posting.replay(found.pk, by=SYSTEM)
+    delivery.replay(found.pk, by=SYSTEM)
     with pytest.raises(outbox.NotGivenUp):
-        posting.replay(found.pk, by=SYSTEM)
-    assert posting.post_one()
+        delivery.replay(found.pk, by=SYSTEM)
+    assert delivery.post_one()
     ids = {headers["webhook-id"] for headers, _ in there.taken}
     assert [len(ids), WebhookMessage.objects.get().state] == [1, "sent"], "the same message each time"
 
@@ -118,19 +120,19 @@ def test_what_is_not_taken_is_tried_later_then_given_up_and_replayed(there: Rece
 def test_a_410_stops_the_endpoint_until_a_person_starts_it(there: Receiver) -> None:
     made, _ = add(there)
     stop_an_agent()
-    waiting = hooks.say_test(made, by=SYSTEM)
+    waiting = webhooks.say_test(made, by=SYSTEM)
     there.answer = 410
     tasks.post_webhooks()
 
     made.refresh_from_db()
     assert [len(there.taken), made.enabled] == [1, False]
-    with pytest.raises(hooks.WebhookStopped):
-        hooks.say_test(made, by=SYSTEM)
-    with pytest.raises(hooks.WebhookStopped):
-        posting.replay(waiting.pk, by=SYSTEM)
-    hooks.start(made, by=SYSTEM, reason="It is back.")
+    with pytest.raises(webhooks.WebhookStopped):
+        webhooks.say_test(made, by=SYSTEM)
+    with pytest.raises(webhooks.WebhookStopped):
+        delivery.replay(waiting.pk, by=SYSTEM)
+    webhooks.start(made, by=SYSTEM, reason="It is back.")
     there.answer = 200
-    posting.replay(waiting.pk, by=SYSTEM)
+    delivery.replay(waiting.pk, by=SYSTEM)
     tasks.post_webhooks()
     assert len(there.taken) == 2
 
@@ -139,7 +141,7 @@ def test_a_410_stops_the_endpoint_until_a_person_starts_it(there: Receiver) -> N
 def test_a_chat_gets_a_line_with_a_link(there: Receiver, settings: Settings, form: str, part: str) -> None:
     add(there, form)
     stop_an_agent()
-    posting.post_one()
+    delivery.post_one()
     [(headers, body)] = there.taken
     assert f"{settings.CONSOLE_URL}/agents/research-bot/" in str(json.loads(body)[part])
     assert not any(name.startswith("webhook-") for name in headers)
@@ -150,22 +152,22 @@ def test_a_chat_gets_a_line_with_a_link(there: Receiver, settings: Settings, for
 )
 def test_an_address_inside_or_without_tls_is_refused(url: str) -> None:
     with pytest.raises(egress.ForbiddenAddress):
-        hooks.make("ops", url=url, form="standard", events=WANTED, by=SYSTEM)
+        webhooks.make("ops", url=url, form="standard", events=WANTED, by=SYSTEM)
 
 
 def test_address_and_secret_lie_sealed_and_are_sealed_anew(there: Receiver, settings: Settings) -> None:
     made, secret = add(there)
-    hooks.rotate(made, by=SYSTEM)
+    webhooks.rotate(made, by=SYSTEM)
     everything = str([list(rows.values_list()) for rows in (Webhook.objects.all(), Event.objects.all())])
     assert "kept-to-itself" not in everything
     assert secret not in everything
     replace(settings)
-    resealing.reseal(by=SYSTEM, reason="yearly")
+    key_rotation.reseal(by=SYSTEM, reason="yearly")
     made.refresh_from_db()
     begin, kept = sealing.beginning(), (made.sealed_url, made.sealed_secret, made.sealed_previous)
     assert all(bytes(each or b"").startswith(begin) for each in kept)
     stop_an_agent()
-    posting.post_one()
+    delivery.post_one()
     assert is_signed(secret, *there.taken[0])
 
 

@@ -13,8 +13,8 @@ from audit.actions import Action
 from entitlements import facts, grants, people
 from entitlements.errors import NotFound
 from entitlements.models import Agent, Grant
-from governance import delegations
 from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.out_of_office import delegations
 from governance.reviews.campaigns import close, sweeps
 from governance.reviews.decisions import recall, submission
 from governance.reviews.items import errors as item_errors

@@ -17,7 +17,7 @@ from audit.models import Event
 from entitlements import people, roles
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
-from governance import questioning
+from governance.approvals import question_rules
 from governance.models import (
     AuditMark,
     AuditQuestion,
@@ -28,7 +28,7 @@ from governance.models import (
     Notice,
     SampledItem,
 )
-from governance.notices import hearing
+from governance.notices import listener
 from governance.reviews.campaigns import close
 from governance.reviews.evidence import audit, workpapers
 from governance.reviews.items.answer import Answer
@@ -150,10 +150,10 @@ def test_a_question_is_due_in_a_working_day_and_answered_once_by_the_owner(
     with pytest.raises(audit.NotTheAnswerer):
         audit.answer(asked.pk, by=company.resa, text="No idea.")
     audit.answer(asked.pk, by=company.ana, text="It posts invoices.")
-    with pytest.raises(questioning.QuestionAnswered):
+    with pytest.raises(question_rules.QuestionAnswered):
         audit.answer(asked.pk, by=company.ana, text="And more.")
     for event in Event.objects.filter(action__in=[Action.AUDIT_QUESTION_ASKED, Action.AUDIT_QUESTION_ANSWERED]):
-        hearing.tell(event)
+        listener.tell(event)
     told = Notice.objects.filter(url=f"/reviews/{closed.slug}/audit/")
     assert sorted(told.values_list("person__login", flat=True)) == ["ana", "audrey"]
     with pytest.raises(NotFound):

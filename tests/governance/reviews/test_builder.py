@@ -7,7 +7,7 @@ import pytest
 
 from audit import clock
 from entitlements.models import Tool
-from governance import charts
+from governance.charts import geometry
 from governance.models import Campaign, UsageDay
 from governance.reviews.items.answer import Answer
 from governance.reviews.usage import coverage
@@ -56,16 +56,16 @@ def test_the_workbench_shows_the_suggestion_its_reasons_the_weeks_and_what_the_c
 
 def test_plots_are_geometry_with_the_numbers_they_draw() -> None:
     first = date(2026, 11, 2)
-    plot = charts.burn_down(4, [(first, 1), (date(2026, 11, 4), 2)], first, date(2026, 11, 4), date(2026, 11, 6))
+    plot = geometry.burn_down(4, [(first, 1), (date(2026, 11, 4), 2)], first, date(2026, 11, 4), date(2026, 11, 6))
     assert [left for _, left in plot.days] == [3, 3, 1]
     assert (plot.line.split()[0], plot.line.split()[-1], plot.ideal) == (
         "0.0,0.0",
         "300.0,120.0",
         "0.0,0.0 600.0,160.0",
     )
-    assert [bar.width for bar in charts.bars([("a", 5, "fine"), ("b", 10, "many")])] == [300.0, 600.0]
-    assert charts.spark([0, 1, 400])[1][2] == 2.0, "what is not nothing is seen"
-    assert charts.outline(charts.spark([0, 1, 400])) == "M26 18h4v2h-4zM52 0h4v20h-4z"
+    assert [bar.width for bar in geometry.bars([("a", 5, "fine"), ("b", 10, "many")])] == [300.0, 600.0]
+    assert geometry.spark([0, 1, 400])[1][2] == 2.0, "what is not nothing is seen"
+    assert geometry.outline(geometry.spark([0, 1, 400])) == "M26 18h4v2h-4zM52 0h4v20h-4z"
 
 
 def test_the_form_previews_what_it_says_and_drafts_exactly_that(company: Company) -> None:

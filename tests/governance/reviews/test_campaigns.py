@@ -14,9 +14,12 @@ from audit.context import Principal
 from entitlements import grants, people
 from entitlements.errors import ReasonRequired, Stale
 from entitlements.models import Grant, Role
-from governance import approvals, asking, ownership, requests
+from governance.approvals import approvals
 from governance.deciders import review_rules
+from governance.eligibility import eligibility
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.ownership import ownership
+from governance.requests import requests
 from governance.reviews.campaigns import close, sweeps
 from governance.reviews.decisions import submission as submission_actions
 from governance.reviews.evidence import record
@@ -393,7 +396,7 @@ def test_who_sees_a_campaign(company: Company) -> None:
 
 
 def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got(company: Company) -> None:
-    ask = asking.Ask(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
+    ask = eligibility.Ask(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
     asked = requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
     approvals.approve(asked.pk, by=company.sofia)
     ownership.change_owner(company.bot, company.bob, by=company.ana.principal, reason="Otto moved.")

@@ -12,7 +12,7 @@ from audit import clock, timeline
 from audit.actions import Action
 from entitlements.errors import Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person
-from governance import narrowing
+from governance.eligibility import narrowing
 from governance.models import Assignment, Campaign, EvidenceSealing, ReviewComment, ReviewItem
 from governance.reviews.campaigns import close
 from governance.reviews.discussion import comments

@@ -8,7 +8,7 @@ import pytest
 
 from audit import clock
 from entitlements.models import Agent
-from governance import plots
+from governance.charts import plots
 from governance.models import Campaign
 from governance.reviews.population import campaigns
 from governance.reviews.quality import comparison

@@ -15,7 +15,8 @@ from django.db import transaction
 from audit import clock, timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from governance import figures, tasks
+from governance import tasks
+from governance.charts import figures
 from governance.models import (
     Assignment,
     Campaign,

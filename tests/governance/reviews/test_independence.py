@@ -11,7 +11,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Agent, Grant, Person
-from governance import notices
+from governance.mail import outbox
 from governance.models import Assignment, Campaign, EvidencePack, Remediation, RemovalException, ReviewItem
 from governance.reviews.campaigns import close
 from governance.reviews.decisions import attention
@@ -105,7 +105,7 @@ def test_whoever_mail_does_not_reach_is_replaced_unless_she_has_opened_the_item(
     unseen, seen = worlds.item(campaign, company.bot), worlds.item(campaign, bot)
     attention.looked(seen.pk, by=company.sofia)
     assert assignment.reassign_leavers() == 0
-    notices.mark_bad(company.sofia, by=SYSTEM, reason="No such address.")
+    outbox.mark_bad(company.sofia, by=SYSTEM, reason="No such address.")
 
     assert (assignment.reassign_leavers(), assignment.reassign_leavers()) == (1, 0)
 

@@ -12,9 +12,9 @@ from audit.actions import Action
 from entitlements import catalog
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Client, Person
-from governance import questioning
+from governance.approvals import question_rules
 from governance.models import Campaign, Notice, ReviewItem, ReviewQuestion
-from governance.notices import hearing
+from governance.notices import listener
 from governance.reviews.campaigns import close, pause
 from governance.reviews.discussion import questions
 from governance.reviews.items import errors
@@ -49,7 +49,7 @@ def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review
     with pytest.raises(ReasonRequired):
         questions.answer(asked.pk, by=company.otto, text=" ")
     questions.answer(asked.pk, by=company.otto, text="For the sales desk.")
-    with pytest.raises(questioning.QuestionAnswered):
+    with pytest.raises(question_rules.QuestionAnswered):
         questions.answer(asked.pk, by=company.otto, text="Or not.")
     item.refresh_from_db()
     campaign.refresh_from_db()
@@ -73,7 +73,7 @@ def test_the_reviewer_alone_asks_and_only_who_answers_for_it(review: Review, mon
         questions.ask(item.pk, of=company.otto, by=company.mona, text="Why?")
     monkeypatch.setattr(questions, "MOST", 1)
     questions.ask(item.pk, of=company.otto, by=company.sofia, text="Why?")
-    with pytest.raises(questioning.TooManyQuestions):
+    with pytest.raises(question_rules.TooManyQuestions):
         questions.ask(item.pk, of=company.sam, by=company.sofia, text="Why?")
     pause.pause(campaign.pk, by=company.ana, reason="Holidays.")
     with pytest.raises(errors.NotUnderWay):
@@ -84,7 +84,7 @@ def test_whoever_is_asked_is_told_and_finds_it_at_home_and_the_reviewer_is_told_
     company, _campaign, item = review
     Person.objects.filter(login="sofia").update(name=HOSTILE)
     asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text=HOSTILE)
-    hearing.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
+    listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
     page = f"/review-questions/{asked.pk}/"
     (told,) = Notice.objects.filter(person=company.otto, url=page)
     assert "\u202e" not in told.sentence
@@ -95,7 +95,7 @@ def test_whoever_is_asked_is_told_and_finds_it_at_home_and_the_reviewer_is_told_
     assert "&lt;script&gt;window" in shown
     assert otto.post(page, {"text": "=For the sales desk."})["Location"] == page
     assert page not in visits.text(otto.get("/"))
-    hearing.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
+    listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
     assert Notice.objects.filter(person=company.sofia, url=f"/reviews/q4/items/{item.pk}/").count() == 1
     assert "=For the sales desk." in visits.text(visits.as_(company.sofia).get(f"/reviews/q4/items/{item.pk}/?beside"))
 

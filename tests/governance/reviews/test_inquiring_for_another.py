@@ -10,9 +10,9 @@ from django.db import DatabaseError, IntegrityError, transaction
 from audit import clock, timeline
 from audit.actions import Action
 from entitlements.models import Person
-from governance import delegations
 from governance.models import Campaign, Delegation, Notice, ReviewItem, ReviewQuestion
-from governance.notices import hearing
+from governance.notices import listener
+from governance.out_of_office import delegations
 from governance.reviews.discussion import questions
 from governance.reviews.pack_tables import outcomes
 from tests import make, shared
@@ -110,7 +110,7 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     leave(company.otto, company.mallory)
     asked = ask(review)
     page = f"/review-questions/{asked.pk}/"
-    hearing.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
+    listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
     sentences = {told.person.login: told.sentence for told in Notice.objects.filter(url=page)}
     assert set(sentences) == {"otto", "mallory"}
     assert "in whose place you answer" in sentences["mallory"]
@@ -120,7 +120,7 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     assert mallory.post(page, {"text": "Sales."})["Location"] == page
     assert page not in visits.text(mallory.get("/"))
     assert f"in place of {company.otto.name}" in visits.text(visits.as_(company.otto).get(page))
-    hearing.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
+    listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
     (heard,) = Notice.objects.filter(person=company.sofia, url=f"/reviews/q4/items/{item.pk}/")
     assert heard.sentence.startswith(company.mallory.name)
     beside = visits.text(visits.as_(company.sofia).get(f"/reviews/q4/items/{item.pk}/?beside"))

@@ -6,8 +6,8 @@ import pytest
 
 from audit import clock
 from entitlements.errors import NotFound, ReasonRequired
-from governance import delegations
 from governance.models import Assignment, ReviewDecision
+from governance.out_of_office import delegations
 from governance.reviews.decisions import attention, recall, submission
 from governance.reviews.items import errors
 from governance.reviews.reviewers import assignment

@@ -10,7 +10,7 @@ import pytest
 from audit.actions import Action
 from audit.models import Event
 from governance.models import Notice
-from governance.notices import hearing
+from governance.notices import listener
 from governance.reviews.deadlines import nudge
 from governance.reviews.items.errors import NobodyToRemind, NotUnderWay
 from governance.reviews.staging import launch
@@ -30,7 +30,7 @@ type Move = Callable[[datetime | timedelta], datetime]
 
 def _heard() -> None:
     for event in Event.objects.filter(action=Action.CAMPAIGN_REMINDED):
-        hearing.tell(event)
+        listener.tell(event)
 
 
 def _told() -> list[str]:

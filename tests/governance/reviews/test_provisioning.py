@@ -9,8 +9,9 @@ from django.db import DatabaseError, transaction
 
 from audit import clock
 from entitlements.models import Grant, Person
-from governance import approvals, delegations
+from governance.approvals import approvals
 from governance.models import Approval, Campaign, ReviewDecision, ReviewItem
+from governance.out_of_office import delegations
 from governance.reviews.items.errors import ConflictOfInterest
 from governance.reviews.pack_tables import tables
 from governance.reviews.population import campaigns

@@ -15,9 +15,10 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Person, RoleAssignment
-from governance import delegations, tasks
+from governance import tasks
 from governance.models import Campaign, Notice, SpotCheck
-from governance.notices import hearing
+from governance.notices import listener
+from governance.out_of_office import delegations
 from governance.reviews.campaigns import close
 from governance.reviews.evidence import audit
 from governance.reviews.pack import seal
@@ -57,7 +58,7 @@ def test_who_leaves_is_replaced_at_once_in_what_she_has_not_answered_and_is_told
     assert (event.action, event.actor) == (Action.SPOT_CHECK_REASSIGNED, str(SYSTEM))
     assert (event.reason, event.detail["from"], event.detail["to"]) == ("The checker has left.", "sam", "mona")
     for each in (second, third):
-        hearing.tell(timeline.of("spot_check", each.pk)[0])
+        listener.tell(timeline.of("spot_check", each.pk)[0])
     assert Notice.objects.get(person=company.mona, url="/spot-checks/").sentence.startswith("You are asked to check")
     assert not Notice.objects.filter(person=company.ana, sentence__startswith="Nobody is left").exists()
     spot_checks.answer(second.pk, by=company.mona, verb="certify")
@@ -118,7 +119,7 @@ def test_where_nobody_is_left_it_says_so_and_whoever_runs_the_review_sees_it() -
     assert found is not None
     assert (found.sampled, found.open, found.nobody) == (3, 0, 3)
     for check in checked.checks:
-        hearing.tell(timeline.of("spot_check", check.pk)[0])
+        listener.tell(timeline.of("spot_check", check.pk)[0])
     notice = Notice.objects.get(person=checked.company.ana, sentence__startswith="Nobody is left to check")
     assert notice.url == "/reviews/q4/#spot-checks"
     assert "nobody to check 3" in visits.text(visits.as_(checked.company.ana).get("/reviews/q4/", secure=True))

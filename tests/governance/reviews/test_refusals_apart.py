@@ -9,7 +9,7 @@ from django.db import transaction
 
 from audit import clock
 from entitlements.models import Grant
-from governance import approvals
+from governance.approvals import approvals
 from governance.models import (
     AccessRequest,
     Assignment,

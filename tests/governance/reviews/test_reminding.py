@@ -10,9 +10,9 @@ import pytest
 from audit import clock, timeline
 from audit.actions import Action
 from entitlements.models import Person
-from governance import delegations
 from governance.models import Campaign, Notice
-from governance.notices import hearing
+from governance.notices import listener
+from governance.out_of_office import delegations
 from governance.reviews.campaigns import pause
 from governance.reviews.deadlines import reminders
 from governance.reviews.decisions import submission
@@ -127,7 +127,7 @@ def test_what_its_page_foretells_before_a_launch_is_what_reviewers_then_hear(at:
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert [sentence for _day, sentence in foretold if sentence not in page] == []
     launch.activate(campaign.pk, by=company.ana)
-    hearing.tell(timeline.of("campaign", "q4").get(action=Action.CAMPAIGN_ACTIVATED))
+    listener.tell(timeline.of("campaign", "q4").get(action=Action.CAMPAIGN_ACTIVATED))
     heard = [(clock.now().date(), notice.sentence) for notice in Notice.objects.filter(person=company.sofia)]
     while len(heard) < len(foretold):
         at(timedelta(hours=12))

@@ -19,8 +19,8 @@ from audit.context import SYSTEM
 from entitlements import agents, clients, grants, people, serving, vault
 from entitlements.catalog import bundles
 from entitlements.models import Grant, Person, Role, Tool
-from governance import ownership
 from governance.models import Assignment, Campaign
+from governance.ownership import ownership
 from governance.reviews.campaigns import close
 from governance.reviews.pack import reperformance
 from governance.reviews.pack_check import verify

@@ -8,8 +8,9 @@ from django.db import IntegrityError, transaction
 
 from audit import clock
 from entitlements.models import Grant, Tool
-from governance import approvals, renewing
+from governance.approvals import approvals
 from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, UsageDay
+from governance.request_changes import renewal
 from governance.reviews.campaigns import close
 from governance.reviews.evidence import record
 from governance.reviews.items.answer import Answer
@@ -97,7 +98,7 @@ def test_calls_before_a_renewal_count_and_where_none_are_seen_no_number_is_known
     old, today = Grant.objects.get(request_id=asked.pk), clock.now()
     row = {"agent": company.bot, "grant": old, "tool": Tool.objects.get(name="now"), "last_at": today}
     UsageDay.objects.create(**row, day=today.date(), calls=5, denied=0)
-    again = renewing.renew(old.pk, by=company.otto, lasts=timedelta(days=7), reason="still needed")
+    again = renewal.renew(old.pk, by=company.otto, lasts=timedelta(days=7), reason="still needed")
     approvals.approve(again.pk, by=company.sofia)
     new = Grant.objects.get(request_id=again.pk, ended_at=None)
     past = make.system("elsewhere", kind="mcp")

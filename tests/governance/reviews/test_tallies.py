@@ -14,8 +14,8 @@ from django.db import connection, connections, transaction
 from audit import clock
 from entitlements import grants, people
 from entitlements.models import Agent, Person
-from governance import invariants
 from governance.models import Assignment, AssignmentTally, Campaign, ItemTally, ReviewDecision, ReviewItem
+from governance.operations import invariants
 from governance.reviews.campaigns import close, pause, sweeps
 from governance.reviews.campaigns.queries import campaigns as pages
 from governance.reviews.deadlines import deadlines, undecided

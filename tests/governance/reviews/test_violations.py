@@ -13,7 +13,6 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements import people
 from entitlements.models import Role
-from governance import agentcalls, overrides
 from governance.models import CombinationException, NoAnswer, ReviewDecision, ReviewItem, ReviewTrigger
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines
@@ -23,6 +22,7 @@ from governance.reviews.event_triggered import causes, start
 from governance.reviews.items import violations
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ViolationOpen
+from governance.sod import agent_calls, exceptions
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
@@ -73,7 +73,7 @@ class World:
 
     def excepted(self, days: float = 30) -> CombinationException:
         """Except the agent, as security."""
-        return overrides.give(
+        return exceptions.give(
             self.rule.pk,
             self.company.bot,
             control="Every payment is looked at by hand.",
@@ -130,7 +130,7 @@ def test_an_exception_that_the_reviewer_gave_does_not_count_for_her_answer(world
     sam = world.company.sam
     people.assign_role(sam, Role.SECURITY, by=SYSTEM, reason="made for a test")
     until = clock.now() + timedelta(days=30)
-    overrides.give(world.rule.pk, world.company.bot, control="He looks.", expires_at=until, by=sam, reason="quarter")
+    exceptions.give(world.rule.pk, world.company.bot, control="He looks.", expires_at=until, by=sam, reason="quarter")
     world.draft("bank", worlds.KEEP)
     world.submit()
     with pytest.raises(ViolationOpen) as refused:
@@ -146,7 +146,7 @@ def test_an_exception_that_is_over_lets_nothing_pass(
     given = world.excepted(days=1)
     world.draft("bank", worlds.KEEP)
     if over == "ended":
-        overrides.end(given.pk, by=world.company.rob, reason="over")
+        exceptions.end(given.pk, by=world.company.rob, reason="over")
     else:
         at(timedelta(days=2))
     with pytest.raises(ViolationOpen):
@@ -175,7 +175,7 @@ def test_what_an_agent_does_for_one_that_calls_it_counts_as_well(world: World) -
         make.agent("helper-bot", sponsor=world.company.sofia),
         make.system("notes", owner=world.company.sam),
     )
-    agentcalls.allow(world.company.bot, helper, by=make.analyst().principal, reason="It notes.")
+    agent_calls.allow(world.company.bot, helper, by=make.analyst().principal, reason="It notes.")
     make.grant(helper, make.entitlement(system, make.tool(system, "note")), people=[world.company.bob])
     in_force = rule("pay-and-note", [{"tools": ["pay"]}, {"tools": ["note"]}])
     campaign = worlds.campaign(world.company, slug="later")

@@ -10,7 +10,6 @@ from rest_framework import serializers
 from entitlements.api import preconditions
 from entitlements.api.fields import Shown, Slug, Strict, Text
 from entitlements.models import Person
-from governance import delegations
 from governance.deciders import review_rules
 from governance.models import (
     Assignment,
@@ -26,6 +25,7 @@ from governance.models import (
     ReviewQuestion,
     Suggestion,
 )
+from governance.out_of_office import delegations
 from governance.reviews.decisions import submission
 from governance.reviews.discussion.api.bodies import CommentShown, ItemQuestionShown
 from governance.reviews.items import tallies

@@ -22,8 +22,8 @@ from entitlements.errors import Stale
 from entitlements.models import Person
 from entitlements.words import Risk
 from governance.api.matrix import MATRIX
-from governance.api.requests import IF_MATCH, UnknownName
 from governance.models import Campaign, ReviewDecision, ReviewItem
+from governance.requests.api.requests import IF_MATCH, UnknownName
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import calendar
 from governance.reviews.decisions import submission

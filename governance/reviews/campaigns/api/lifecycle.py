@@ -15,8 +15,8 @@ from entitlements.api import preconditions
 from entitlements.api.fields import Shown, Text
 from entitlements.models import Person
 from governance import tasks
-from governance.api.requests import UnknownName
 from governance.deciders import review_rules
+from governance.requests.api.requests import UnknownName
 from governance.reviews.campaigns import pause
 from governance.reviews.deadlines import nudge
 from governance.reviews.decisions.api import MaybeWhy, Why

@@ -18,10 +18,10 @@ from audit import clock
 from entitlements.api import visibility
 from entitlements.errors import DomainError, Forbidden, Malformed
 from entitlements.models import Person
-from governance import charts
 from governance.api.matrix import MATRIX
-from governance.console import doors, filling, paging
-from governance.console.queries import overview, picking
+from governance.charts import geometry
+from governance.console import choices, doors, form_fields, paging
+from governance.home_page.queries import overview
 from governance.models import Assignment, Campaign, SpotPlan
 from governance.reviews.campaigns import close as close_actions
 from governance.reviews.campaigns.queries import campaigns as read
@@ -98,7 +98,7 @@ def _coverage(request: HttpRequest) -> dict[str, Any]:
         return {"is_counting": True, **rates}
     seen = access.coverage
     shares = [("", 100 * kept // held, "fine" if kept == held else "many") for _risk, held, kept in seen.risks]
-    bars = charts.bars(shares, 100)
+    bars = geometry.bars(shares, 100)
     rows = [(*row, bar) for row, bar in zip(seen.risks, bars, strict=True)]
     return {
         "access": access,
@@ -137,7 +137,7 @@ def new(request: HttpRequest) -> HttpResponse:
         "given": request.POST or {"due": form.due, "kind": form.manner.kind},
         "ticked": request.POST.getlist("system"),
         "choices": template_queries.choices(form.manner.strategies),
-        "groups": picking.groups(),
+        "groups": choices.groups(),
         **_shown(seen),
     }
     return render(request, "console/reviews/new.html", told)
@@ -163,8 +163,8 @@ def _shown(seen: preview.Preview | None) -> dict[str, Any]:
     if seen is None:
         return {"preview": None}
     loads = [(load.name or _("Nobody yet"), load.items, load.level) for load in seen.loads[:_MOST_LOADS]]
-    bars = charts.bars(loads, preview.MANY)
-    return {"preview": seen, "bars": bars, "loads": list(zip(seen.loads, bars, strict=False)), "width": charts.WIDTH}
+    bars = geometry.bars(loads, preview.MANY)
+    return {"preview": seen, "bars": bars, "loads": list(zip(seen.loads, bars, strict=False)), "width": geometry.WIDTH}
 
 
 @require_safe
@@ -191,7 +191,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "other_reviewers": others,
         "unresolved": (unresolved := read.unresolved(campaign) if sees_all else []),
         "nobodys": campaigns.unresolved(campaign) if unresolved else 0,
-        "people": filling.people() if reviewers and campaign.state == Campaign.State.ACTIVE else [],
+        "people": form_fields.people() if reviewers and campaign.state == Campaign.State.ACTIVE else [],
         "asked_twice": sum(row["all"] for row in reviewers) > sum(part.count for part in parts) and not others,
         "claimable": claim.may_claim(unresolved, person) if campaign.state == Campaign.State.ACTIVE else set(),
         "over": read.over(campaign) if sees_all else [],

@@ -14,7 +14,7 @@ from audit import clock
 from entitlements import independence
 from entitlements.models import Grant, Person
 from entitlements.words import Risk
-from governance import charts, plots
+from governance.charts import geometry, plots
 from governance.deciders import review_rules
 from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews.deadlines import reminders
@@ -83,14 +83,14 @@ def answered(parts: Sequence[Part]) -> int:
     return min(round(share), 99) if still_open else 100
 
 
-def burn_down(campaign: Campaign) -> charts.BurnDown | None:
+def burn_down(campaign: Campaign) -> geometry.BurnDown | None:
     """Return what was open on each day since the campaign began, up to today or its end; nothing before it began."""
     if campaign.snapshot_at is None:
         return None
     total, done = tallies.by_day(campaign)
     last = campaign.closing_at or clock.now()
     told = reminders.days(campaign.snapshot_at, campaign.due_at)
-    return charts.burn_down(total, done, campaign.snapshot_at.date(), last.date(), campaign.due_at.date(), told)
+    return geometry.burn_down(total, done, campaign.snapshot_at.date(), last.date(), campaign.due_at.date(), told)
 
 
 def reviewers(campaign: Campaign) -> tuple[list[dict[str, Any]], int]:

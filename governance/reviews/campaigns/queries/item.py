@@ -15,11 +15,11 @@ from audit import clock
 from audit.models import Event
 from entitlements import definitions
 from entitlements.models import Grant, GrantLine, Person
-from governance.console import limiting, sidebyside
-from governance.console.queries import suggesting
-from governance.console.queries.requests import pinned
+from governance.console import limit_fields, side_by_side
 from governance.console.tags import within
 from governance.models import AccessRequest, Assignment, Draft, ReviewDecision, ReviewItem, ReviewLine
+from governance.request_suggestions import queries as request_suggestion_queries
+from governance.requests.queries import pinned
 from governance.reviews.items import outcome
 from governance.reviews.suggestions import changes_since
 from governance.reviews.usage import replay, right_sizing, tighter_limits, usage
@@ -58,7 +58,7 @@ class Detail:
     suggested: replay.Replay | None
     drafted: replay.Replay | None
     since: changes_since.Since | None
-    changes: list[sidebyside.Change]
+    changes: list[side_by_side.Change]
     flows: list[Box]
     asked: list[AccessRequest]
     before: list[ReviewDecision]
@@ -117,33 +117,33 @@ def _say_ranges(row: read.Row, grants: Sequence[UUID]) -> None:
         line["use"], line["ranges"] = use, use.ranges if use else None
 
 
-def _changes(since: changes_since.Since) -> list[sidebyside.Change]:
+def _changes(since: changes_since.Since) -> list[side_by_side.Change]:
     """Put the differences in words and side by side: added, taken away, defined or limited anew, and who and what."""
     told = [_line("+", line) for line in since.added] + [_line("-", line) for line in since.removed]
     told += [_line("~", line) for line in since.changed]
-    facts = tuple(sidebyside.row(str(_FACTS[name]), before or None, now or None) for name, before, now in since.facts)
+    facts = tuple(side_by_side.row(str(_FACTS[name]), before or None, now or None) for name, before, now in since.facts)
     if facts:
-        told.append(sidebyside.Change("~", _("The agent"), (), facts))
+        told.append(side_by_side.Change("~", _("The agent"), (), facts))
     return told
 
 
-def _line(sign: str, line: changes_since.Line) -> sidebyside.Change:
+def _line(sign: str, line: changes_since.Line) -> side_by_side.Change:
     """Set one tool side by side: its limits where they differ, and its definition where the server changed it."""
     sides = ["; ".join(limits(each)) for each in (line.limits_before, line.limits_now)]
     about = _("May be called with")
     if sign != "~":
         only = (None, sides[1]) if sign == "+" else (sides[0], None)
-        return sidebyside.Change(sign, line.tool, (), (sidebyside.row(about, *only),))
+        return side_by_side.Change(sign, line.tool, (), (side_by_side.row(about, *only),))
     sentences: tuple[str, ...] = ()
-    rows: tuple[sidebyside.Row, ...] = ()
+    rows: tuple[side_by_side.Row, ...] = ()
     same = 0
     if line.is_redefined:
         before, now = line.before or {}, line.now or {}
         sentences = tuple(definitions.difference(before or None, now or None))
-        rows, same = sidebyside.definitions(before, now)
+        rows, same = side_by_side.definitions(before, now)
     if line.is_limited_anew:
-        rows = (sidebyside.row(about, *sides), *rows)
-    return sidebyside.Change(sign, line.tool, sentences, rows, same)
+        rows = (side_by_side.row(about, *sides), *rows)
+    return side_by_side.Change(sign, line.tool, sentences, rows, same)
 
 
 def limits(written: Mapping[str, Any]) -> list[str]:
@@ -160,7 +160,7 @@ def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Box]:
     tools = {line.tool_id: line.tool for line in held}
     mine = {line.tool_id for line in lines}
     boxes = []
-    for name, label in suggesting.LABELS.items():
+    for name, label in request_suggestion_queries.LABELS.items():
         has = [tool for tool in tools.values() if getattr(tool, name)]
         unsure = [tool.name for tool in tools.values() if getattr(tool, name) is None and tool.risk in _RISKY]
         elsewhere = [f"{tool.name} ({tool.system.name})" for tool in has if tool.pk not in mine]
@@ -198,7 +198,7 @@ class Narrowing:
 
     line: dict[str, Any]
     limits: Mapping[str, Any]
-    fields: list[limiting.Field]
+    fields: list[limit_fields.Field]
     opened: bool
     lower: Sequence[Tightening] = ()
 
@@ -211,7 +211,7 @@ def narrowing(row: read.Row, draft: Draft | None) -> list[Narrowing]:
     for line in row.lines:
         tool, pk = line["row"].tool, str(line["row"].pk)
         now = held.get(pk, line["row"].limits)
-        fields = limiting.fields(f"{pk}", pinned(tool), now)
+        fields = limit_fields.fields(f"{pk}", pinned(tool), now)
         use = line.get("use")
         lower = right_sizing.could_tighten(tool.name, now, use) if use else ()
         made.append(Narrowing(line, now, fields, pk in held, lower))

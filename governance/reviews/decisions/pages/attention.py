@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from entitlements.errors import Malformed
 from entitlements.models import Person
-from governance.console import doors, limiting
+from governance.console import doors, limit_fields
 from governance.deciders import review_rules
 from governance.models import ReviewItem
 from governance.reviews.campaigns.pages.campaigns import found
@@ -73,7 +73,7 @@ def _limits(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, Any
     A lower limit that is ticked counts where its field says nothing else. Raises Malformed and LimitMalformed.
     """
     held: dict[str, Any] = each.line["row"].limits
-    changed = limiting.read(each.fields, each.limits, request.POST.getlist)
+    changed = limit_fields.read(each.fields, each.limits, request.POST.getlist)
     wanted = tighter_limits.tightened(each.limits, _ticked(request, each)) | changed
     return {} if wanted == held else wanted
 

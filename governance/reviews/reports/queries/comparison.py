@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy
 
-from governance import plots
+from governance.charts import plots
 from governance.reviews.campaigns.queries.campaigns import OUTCOMES
 from governance.reviews.quality.comparison import MOST, Contrast
 

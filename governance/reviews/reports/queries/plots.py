@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from governance import charts, plots
+from governance.charts import geometry, plots
 from governance.models import Campaign, Remediation, ReviewItem, ReviewLine
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.usage import coverage as coverage_actions
@@ -40,7 +40,9 @@ def remediation(campaign: Campaign) -> plots.Plot | None:
         for verified, since in proven.values_list("verified_at", due)
         if verified
     ]
-    return plots.within(spans, charts.PROOF_LIMIT, (_("Within"), _("Proven")), charts.PROOF_STEPS) if spans else None
+    return (
+        plots.within(spans, geometry.PROOF_LIMIT, (_("Within"), _("Proven")), geometry.PROOF_STEPS) if spans else None
+    )
 
 
 def coverage(access: coverage_actions.Access) -> plots.Plot | None:
@@ -123,7 +125,7 @@ def _cell(lines: Sequence[_Use]) -> Cell:
     if any(line.usage_grade != ReviewLine.Grade.CALLS for line in lines):
         return Cell("unseen", 0, 0, 0)
     calls, denied = (sum(getattr(line, name) or 0 for line in lines) for name in _COUNTS)
-    return Cell("used" if calls else "unused", calls, denied, charts.shade(calls))
+    return Cell("used" if calls else "unused", calls, denied, geometry.shade(calls))
 
 
 def loads(reviewers: Sequence[dict[str, object]]) -> list[str]:

@@ -16,7 +16,7 @@ from entitlements.api import visibility
 from entitlements.api.caller import Caller
 from entitlements.models import ToolVersion
 from entitlements.words import Risk
-from governance import plots
+from governance.charts import plots
 from governance.models import Campaign
 from governance.reviews.items import tallies
 from governance.reviews.quality import care

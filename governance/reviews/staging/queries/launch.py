@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from audit import clock
-from governance.console.queries import syncs
 from governance.models import Campaign, CampaignStaging
+from governance.people import queries as people_queries
 from governance.reviews.deadlines import reminders
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch, preview, staging
@@ -33,7 +33,7 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
     seen = preview.Preview.from_json(run.summary)
     seen = replace(seen, nobodys=preview.nobodys(campaign)) if seen.unresolved else seen
     small = seen.grants <= preview.LARGEST
-    late = [each for each in syncs.last() if each.is_silent or each.is_paused]
+    late = [each for each in people_queries.last() if each.is_silent or each.is_paused]
     return {
         "run": run,
         "seen": seen,

@@ -19,9 +19,9 @@ from entitlements.api.fields import Shown, Strict, Text
 from entitlements.api.grants import GrantShown
 from entitlements.api.matrix import Matrix
 from entitlements.models import Grant
-from governance.api.bodies import Names, Number
 from governance.api.matrix import MATRIX
 from governance.models import UsageDay
+from governance.requests.api.bodies import Names, Number
 from governance.reviews.items import errors as item_errors
 from governance.reviews.usage import right_sizing, usage
 

@@ -1,0 +1,227 @@
+"""Agents: the list, one agent from all sides, starting it again, ending one of its sessions."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from entitlements import agents, lifecycle, sessions
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.errors import ReasonRequired
+from entitlements.models import Agent
+from governance.agents.queries import access_map as access_map_queries
+from governance.agents.queries import agents as read
+from governance.audit_log.queries import events as events_queries
+from governance.clients.queries import credentials
+from governance.console import doors, paging
+from governance.models import Dormancy, OfficeProposal
+from governance.ownership import dormancy
+from governance.reviews.event_triggered import visibility as visibility_actions
+from governance.revocations.pages import stop_several as stop_several_pages
+from governance.sod import check
+
+TABS: Final = {
+    "access": gettext_lazy("Access"),
+    "timeline": gettext_lazy("Timeline"),
+    "tokens": gettext_lazy("Tokens & sessions"),
+    "people": gettext_lazy("People it acts for"),
+    "versions": gettext_lazy("Versions"),
+    "reviews": gettext_lazy("Reviews"),
+}
+
+MEANINGS: Final = {
+    Agent.Kind.PERSONAL: gettext_lazy("For its sponsor alone."),
+    Agent.Kind.SHARED: gettext_lazy("For several people, each under their own name."),
+    Agent.Kind.SERVICE: gettext_lazy("On its own, for nobody."),
+    Agent.Kind.EPHEMERAL: gettext_lazy("For one task; it ends by itself."),
+}
+"""For whom agents of each kind work."""
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List agents; the filters stand in the address."""
+    caller = doors.caller(request)
+    page = paging.page(request, read.listed(caller, request.GET.dict()), ("slug",))
+    told = {
+        "page": page,
+        "filters": request.GET,
+        "states": Agent.Status.choices,
+        "kinds": Agent.Kind.choices,
+        "systems": visibility.systems(caller).order_by("slug"),
+        "may_add": doors.may(caller, "agents", None),
+        "stoppable": stop_several_pages.stoppable(caller, "agent", page.rows),
+        "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system", "needs")),
+    }
+    return render(request, "console/agents.html", told)
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show one agent, on the tab that the address names."""
+    caller = doors.caller(request)
+    agent = doors.find(visibility.agents(caller), slug=slug)
+    tab = request.GET.get("tab", "access")
+    tab = tab if tab in TABS else "access"
+    told = {
+        "agent": agent,
+        "tabs": TABS,
+        "tab": tab,
+        "proposals": agent.proposals.filter(state=OfficeProposal.State.WAITING).select_related("person"),
+        "unused": Dormancy.objects.filter(
+            agent=agent, agent__status=Agent.Status.ACTIVE, step__gt=Dormancy.Step.IN_USE
+        ).first(),
+        "asks_if_needed": visibility_actions.asks_if_needed(doors.person(request)).filter(agent=agent).first(),
+        "may_keep": doors.may(caller, "agent-keep", agent),
+        "may_activate": agent.status == Agent.Status.STAGED and doors.may(caller, "agent-activate", agent),
+        "may_retire": agent.status != Agent.Status.RETIRED and doors.may(caller, "agent-retire", agent),
+        "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
+        "may_edit": doors.may(caller, "agent", agent, "PATCH"),
+        "may_rate": doors.may(caller, "agent-criticality", agent, "PUT"),
+        "may_add_client": doors.may(caller, "clients", agent),
+        "waiting_credentials": credentials.of_agent(caller, agent),
+        "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
+        **_behind(caller, agent, tab, request),
+    }
+    return render(request, "console/agent.html", told)
+
+
+def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dict[str, Any]:
+    match tab:
+        case "timeline":
+            return {"timeline": events_queries.about(f"agent:{agent.slug}", request)}
+        case "tokens":
+            return read.tokens(caller, agent)
+        case "people":
+            return read.people(caller, agent)
+        case "versions":
+            return read.versions(agent)
+        case "reviews":
+            return read.reviewed(caller, agent)
+    seen = (
+        visibility_actions.visible_to(caller.human).filter(pk__in=visibility_actions.open_of(agent))
+        if caller.human
+        else []
+    )
+    held = read.access(caller, agent)
+    return {
+        **held,
+        "map": access_map_queries.access_map(agent, held["grants"]),
+        "combinations": check.held_now(agent),
+        "asked_about": seen,
+    }
+
+
+@require_POST
+@doors.page
+def restore(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let a stopped agent work again; slow to start, so a reason is needed."""
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    doors.about(request, f"agent:{slug}")
+    doors.permit(request, "agent-restore", agent)
+    if not doors.reason(request):
+        raise ReasonRequired
+    agents.restore(agent, by=doors.person(request).principal, reason=doors.reason(request))
+    doors.done(request, _("%(name)s works again. Its old tokens stay dead.") % {"name": agent.name})
+    return redirect(f"/agents/{slug}/")
+
+
+@require_POST
+@doors.page
+def activate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Put a staged agent into use: its sponsor says that they answer for it."""
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    doors.about(request, f"agent:{slug}")
+    doors.permit(request, "agent-activate", agent)
+    if not doors.reason(request):
+        raise ReasonRequired
+    agents.activate(agent, by=doors.person(request).principal, reason=doors.reason(request))
+    doors.done(request, _("%(name)s is in use, and you answer for it.") % {"name": agent.name})
+    return redirect(f"/agents/{slug}/")
+
+
+@require_POST
+@doors.page
+def rate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say whether the business cannot do without an agent."""
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    doors.about(request, f"agent:{slug}")
+    doors.permit(request, "agent-criticality", agent, "PUT")
+    critical, by = request.POST.get("critical") == "yes", doors.person(request).principal
+    agents.rate(agent, business_critical=critical, by=by, reason=doors.reason(request))
+    said = _("No review stops %(name)s by itself any more.") if critical else _("A review may stop %(name)s by itself.")
+    doors.done(request, said % {"name": agent.name})
+    return redirect(f"/agents/{slug}/")
+
+
+@require_POST
+@doors.page
+def needed(request: HttpRequest, slug: str) -> HttpResponse:
+    """Keep an unused agent, or end it for good; both with a reason."""
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    doors.about(request, f"agent:{slug}")
+    by, reason = doors.person(request), doors.reason(request)
+    doors.permit(request, "agent-retire" if "retire" in request.POST else "agent-keep", agent)
+    if not reason:
+        raise ReasonRequired
+    if "retire" in request.POST:
+        agents.retire(agent, by=by.principal, reason=reason)
+        doors.done(request, _("%(name)s is retired: no token any more, and no call.") % {"name": agent.name})
+    else:
+        dormancy.keep(agent, by=by, reason=reason)
+        doors.done(request, _("%(name)s is kept. That counts as a use.") % {"name": agent.name})
+    return redirect(f"/agents/{slug}/")
+
+
+@require_POST
+@doors.page
+def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
+    """End one session, and every token of it."""
+    found = doors.find(visibility.sessions(doors.caller(request)), pk=session)
+    doors.about(request, f"session:{session}", f"agent:{found.agent.slug}")
+    doors.permit(request, "session-end", found)
+    sessions.end(
+        session, by=doors.person(request).principal, reason=doors.reason(request) or _("Ended in the console.")
+    )
+    doors.done(request, _("The session has ended, and with it its tokens."))
+    return redirect(doors.back(request, f"/agents/{found.agent.slug}/?tab=tokens"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def kinds(request: HttpRequest) -> HttpResponse:
+    """Show which kinds of agents may be registered, and take another word on one of them."""
+    if request.method == "POST":
+        kind, allowed, by = request.POST.get("kind", ""), "allow" in request.POST, doors.person(request).principal
+        doors.permit(request, "kind-of-agents", None, "PUT")
+        lifecycle.rule_kind(kind, allowed=allowed, by=by, reason=doors.reason(request))
+        doors.done(request, _("That holds for agents registered from now on."))
+        return redirect(reverse("agent-kinds-page"))
+    told = {
+        "kinds": [(kind.value, kind.label, MEANINGS[kind], lifecycle.kinds()[kind]) for kind in Agent.Kind],
+        "may_change": doors.may(doors.caller(request), "kind-of-agents", None, "PUT"),
+        "ephemeral_hours": int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600),
+        "clients": {step: length.days for step, length in settings.CLIENT_IDLE_AFTER.items()},
+        "dormant": {step: length.days for step, length in settings.DORMANT_AFTER.items()},
+    }
+    return render(request, "console/agents/kinds.html", told)
+
+
+@require_safe
+@doors.page
+def mine(request: HttpRequest) -> HttpResponse:
+    """Show who acts for the person, where, and since when; any employee may look."""
+    told = read.acting_for(doors.person(request))
+    page = paging.page(request, told["grants"], ("agent__slug", "id"))
+    return render(request, "console/my_agents.html", {"page": page, "sessions": told["sessions"]})

@@ -1,0 +1,237 @@
+"""Registering an agent, editing it, and naming who answers for it: a sponsor and a technical owner, both still here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from audit import clock
+from entitlements import agents, lifecycle
+from entitlements.api import visibility
+from entitlements.models import Agent, Person
+from governance.console import doors, form_fields
+from governance.models import OfficeProposal
+from governance.ownership import ownership
+from governance.ownership.api import visible
+
+_RESERVED: Final = frozenset({"add"})
+_FIELDS: Final = {
+    "slug_taken": "slug",
+    "sponsor_required": "sponsor",
+    "agent_kind_not_allowed": "kind",
+    "agent_end_refused": "hours",
+    "sponsor_is_the_user": "sponsor",
+    "owner_required": "owner",
+    "reason_required": "reason",
+}
+
+
+class _Described(forms.Form):
+    """What an agent is called, and what it is for."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
+    purpose = forms.CharField(
+        label=gettext_lazy("What is it for?"),
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=gettext_lazy("One sentence. Whoever approves its access reads it, and so does every review."),
+    )
+
+
+class AddForm(_Described):
+    """A new agent."""
+
+    field_order = ("name", "slug", "kind", "hours", "purpose", "sponsor", "owner")
+
+    slug = forms.RegexField(
+        r"^[a-z0-9][a-z0-9-]{0,63}\Z",
+        label=gettext_lazy("Short name"),
+        max_length=64,
+        required=False,
+        help_text=gettext_lazy("Its name in the record, so it never changes. Left empty, it is made of the name."),
+    )
+    kind = forms.ChoiceField(
+        label=gettext_lazy("For whom does it work?"),
+        choices=[
+            (Agent.Kind.PERSONAL, gettext_lazy("Personal: for its sponsor alone")),
+            (Agent.Kind.SHARED, gettext_lazy("Shared: for several people, each under their own name")),
+            (Agent.Kind.SERVICE, gettext_lazy("Service: on its own, for nobody")),
+            (Agent.Kind.EPHEMERAL, gettext_lazy("Ephemeral: for one task, until it ends by itself")),
+        ],
+        widget=forms.RadioSelect,
+        initial=Agent.Kind.SHARED,
+    )
+    hours = forms.IntegerField(
+        label=gettext_lazy("Hours until it ends, if it is ephemeral"),
+        required=False,
+        min_value=1,
+        widget=forms.NumberInput(attrs={"class": "short"}),
+    )
+    sponsor = form_fields.PersonField(
+        label=gettext_lazy("Sponsor"),
+        help_text=gettext_lazy("The login of the person who answers for it, and says whether it is still needed."),
+    )
+    owner = form_fields.PersonField(
+        label=gettext_lazy("Technical owner"),
+        required=False,
+        help_text=gettext_lazy("The login of the person who runs it. They never approve access for it."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's
+        super().__init__(*args, **kwargs)
+        allowed, kind = lifecycle.allowed_kinds(), self.fields["kind"]
+        kind.choices = [each for each in kind.choices if each[0] in allowed]  # type: ignore[attr-defined]
+        longest = int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600)
+        self.fields["hours"].help_text = _("At most %(hours)s. Leave it empty for every other kind.") % {
+            "hours": longest
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Make the short name, and the end."""
+        given = super().clean() or {}
+        hours = given.pop("hours", None)
+        try:
+            given["ends_at"] = clock.now() + timedelta(hours=hours) if hours else None
+        except OverflowError:
+            self.add_error("hours", forms.ValidationError(agents.EndRefused.__doc__ or "", "agent_end_refused"))
+        slug = given.get("slug") or slugify(given.get("name", ""))[:64].strip("-")
+        if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
+            self.add_error("slug", forms.ValidationError(_("Choose another short name."), "invalid"))
+        return {**given, "slug": slug}
+
+
+class EditForm(_Described):
+    """What can be changed of an agent by itself."""
+
+    version = form_fields.VersionField()
+
+
+class PeopleForm(forms.Form):
+    """Who answers for an agent."""
+
+    sponsor = form_fields.PersonField(label=gettext_lazy("Sponsor"))
+    owner = form_fields.PersonField(label=gettext_lazy("Technical owner"), required=False)
+    backup = form_fields.PersonField(
+        label=gettext_lazy("Backup owner"),
+        required=False,
+        help_text=gettext_lazy("Asked to take over when sponsor or owner leave."),
+    )
+    reason = forms.CharField(label=gettext_lazy("Why does it change?"), max_length=500)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Register an agent with the human who answers for it."""
+    doors.permit(request, "agents", None)
+    form = AddForm(request.POST) if request.method == "POST" else AddForm()
+    if request.method == "POST":
+        by = doors.person(request).principal
+        made = form_fields.submit(request, form, lambda given: agents.register(**given, by=by), _FIELDS)
+        if made is not None:
+            doors.done(request, _("Registered. Next, register the client with which it signs in."))
+            return redirect(f"/agents/{made.slug}/")
+    told = {
+        "title": _("Add agent"),
+        "crumbs": [("/agents/", _("Agents"))],
+        "lead": _("An agent may do nothing until somebody asks for access, and the people responsible approve."),
+        "away": "/agents/",
+        "act": _("Add this agent"),
+        "people": form_fields.people(),
+    }
+    return form_fields.show(request, "console/form.html", form, told)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change name and purpose of an agent, from the version that was shown."""
+    agent = _found(request, slug)
+    doors.permit(request, "agent", agent, "PATCH")
+    form = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
+    if request.method == "POST":
+        form = EditForm(request.POST)
+        by = doors.person(request).principal
+        if form_fields.submit(request, form, lambda given: agents.edit(agent, by=by, **given), _FIELDS) is not None:
+            doors.done(request, _("Saved."))
+            return redirect(f"/agents/{slug}/")
+    return _show(request, agent, form, _people_form(agent))
+
+
+@require_http_methods(["POST"])
+@doors.page
+def appoint(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask other people to answer for an agent; nothing changes before they accept."""
+    agent = _found(request, slug)
+    for office in OfficeProposal.Office.values:
+        doors.permit(request, f"agent-{office}", agent)
+    form = PeopleForm(request.POST)
+    if form_fields.submit(request, form, lambda given: _propose(request, agent, given), _FIELDS) is not None:
+        doors.done(request, _("Asked. Nothing changes before they accept."))
+        return redirect(f"/agents/{slug}/")
+    described = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
+    return _show(request, agent, described, form)
+
+
+def _propose(request: HttpRequest, agent: Agent, given: dict[str, Any]) -> Agent:
+    """Ask whoever is not in the office yet. Raises what the verb raises."""
+    by = doors.person(request).principal
+    for office in OfficeProposal.Office.values:
+        person: Person | None = given[office]
+        if person is not None and person != getattr(agent, office):
+            ownership.propose(agent, office, person, by=by, reason=given["reason"])
+    return agent
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show what somebody is asked to answer for, and take the answer."""
+    proposal = doors.find(visible(doors.caller(request)), pk=pk)
+    doors.about(request, *ownership.about(proposal))
+    if request.method == "POST" and "accept" in request.POST:
+        doors.permit(request, "proposal-accept", proposal)
+        ownership.accept(pk, by=doors.person(request))
+        doors.done(request, _("You answer for %(name)s from now on.") % {"name": proposal.agent.name})
+        return redirect(f"/agents/{proposal.agent.slug}/")
+    if request.method == "POST":
+        doors.permit(request, "proposal-decline", proposal)
+        ownership.decline(pk, by=doors.person(request), reason=doors.reason(request))
+        doors.done(request, _("You declined. Whoever asked you finds somebody else."))
+        return redirect("/")
+    mine = proposal.person_id == doors.person(request).pk and proposal.state == OfficeProposal.State.WAITING
+    asker = Person.objects.filter(login=proposal.proposed_by.removeprefix("person:")).first()
+    told = {"proposal": proposal, "agent": proposal.agent, "mine": mine, "asker": asker or proposal.proposed_by}
+    return render(request, "console/proposal.html", told)
+
+
+def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: PeopleForm) -> HttpResponse:
+    wrong = appointing if appointing.errors else form
+    told = {
+        "agent": agent,
+        "described": form,
+        "appointing": appointing,
+        "may_appoint": doors.may(doors.caller(request), "agent-sponsor", agent),
+        "people": form_fields.people(),
+    }
+    return form_fields.show(request, "console/agent_edit.html", wrong, told)
+
+
+def _people_form(agent: Agent) -> PeopleForm:
+    held = {office: getattr(agent, office) for office in OfficeProposal.Office.values}
+    return PeopleForm(initial={office: person.login if person else "" for office, person in held.items()})
+
+
+def _found(request: HttpRequest, slug: str) -> Agent:
+    doors.about(request, f"agent:{slug}")
+    return doors.find(visibility.agents(doors.caller(request)), slug=slug)

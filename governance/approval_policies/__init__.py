@@ -1,0 +1,1 @@
+"""Approval policies and auto-approval rules, proposed by one person and confirmed by another."""

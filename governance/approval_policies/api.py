@@ -1,0 +1,338 @@
+"""Who must approve, and which rules approve without a person, over REST: proposed by one, confirmed by another."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import Max, Q, QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import visibility
+from entitlements.api.endpoints import Listing, Look, Resource
+from entitlements.api.fields import Lasts, Shown, Slug, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.models import Agent, Entitlement, Group
+from governance.api.matrix import MATRIX
+from governance.approval_policies import policies
+from governance.approvals import auto_approval
+from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
+from governance.sod.api.policies import Do, first_hand
+
+
+class StageSaid(Strict):
+    """One stage: `sponsor`, `system_owner`, `security` or `group:<slug>`, and how many people it needs."""
+
+    stage = Text(max_length=80)
+    people = serializers.IntegerField(min_value=1, max_value=5, default=1)
+
+
+class StagesSaid(Strict):
+    """The stages by risk."""
+
+    low = StageSaid(many=True)
+    medium = StageSaid(many=True)
+    high = StageSaid(many=True)
+    critical = StageSaid(many=True)
+
+
+class _Stages(Shown):
+    entitlement = serializers.CharField(source="entitlement.scope", default=None, allow_null=True)
+    stages = serializers.SerializerMethodField()
+    answer_within = Lasts()
+
+    def get_stages(self, found: ApprovalPolicy | PolicyProposal) -> dict[str, list[dict[str, Any]]]:
+        """Say by risk which stages, with how many people each."""
+        return policies.said(found.stages)
+
+
+class PolicyShown(_Stages):
+    """One version of an approval policy; without an entitlement it is the default."""
+
+    id = serializers.IntegerField()
+    number = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField()
+
+
+class PolicyProposalShown(_Stages):
+    """A next version as somebody proposed it, and what became of it."""
+
+    id = serializers.UUIDField()
+    reason = serializers.CharField()
+    state = serializers.ChoiceField(choices=PolicyProposal.State.choices)
+    proposed_by = serializers.CharField(source="proposed_by.login")
+    proposed_at = serializers.DateTimeField()
+    decided_by = serializers.CharField(source="decided_by.login", default=None, allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    policy = serializers.IntegerField(source="policy_id", allow_null=True)
+
+
+class PolicyProposalAsked(Strict):
+    """The next version of the policy of an entitlement, or of the default without one; another person confirms it."""
+
+    entitlement = Text(max_length=128, required=False, allow_null=True, default=None)
+    stages = StagesSaid()
+    answer_within = Lasts(required=False, default=policies.ANSWER_WITHIN)
+    reason = Text(max_length=500)
+
+
+class ApprovalRuleShown(Shown):
+    """A rule that approves without a person: only low risk, only reading."""
+
+    id = serializers.UUIDField()
+    entitlement = serializers.CharField(source="entitlement.scope")
+    longest = Lasts()
+    kinds = serializers.ListField(child=serializers.CharField())
+    group = serializers.CharField(source="group.slug", default=None, allow_null=True)
+    expires_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    state = serializers.ChoiceField(choices=ApprovalRule.State.choices)
+    proposed_by = serializers.CharField(source="proposed_by.login")
+    proposed_at = serializers.DateTimeField()
+    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
+    confirmed_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    end_reason = serializers.CharField()
+
+
+class ApprovalRuleAsked(Strict):
+    """What a rule shall approve: which entitlement, how long at most, for which kinds of agents, whom they act for."""
+
+    entitlement = Text(max_length=128)
+    longest = Lasts()
+    kinds = serializers.ListField(child=serializers.ChoiceField(choices=Agent.Kind.choices), max_length=4)
+    group = Slug(required=False, allow_null=True, default=None)
+    expires_at = serializers.DateTimeField()
+    reason = Text(max_length=500)
+
+
+class RuleApprovalShown(Shown):
+    """What a rule approved, and what a person found who looked at it."""
+
+    id = serializers.UUIDField()
+    rule = serializers.UUIDField(source="rule_id")
+    request = serializers.UUIDField(source="request_id")
+    grant = serializers.UUIDField(source="request.grant_id")
+    agent = serializers.CharField(source="request.agent.slug")
+    entitlement = serializers.CharField(source="request.entitlement.scope")
+    approved_at = serializers.DateTimeField()
+    look_from = serializers.DateTimeField()
+    verdict = serializers.CharField()
+    looked_by = serializers.CharField(source="looked_by.login", default=None, allow_null=True)
+    looked_at = serializers.DateTimeField(allow_null=True)
+    finding = serializers.CharField()
+
+
+class LookAsked(Strict):
+    """Whether it stays, and why."""
+
+    verdict = serializers.ChoiceField(choices=RuleApproval.Verdict.choices)
+    reason = Text(max_length=500)
+
+
+class PolicyFilter(filters.FilterSet):
+    """Filters of the list; `current` leaves the newest version of each."""
+
+    entitlement = filters.CharFilter(field_name="entitlement__scope")
+    current = filters.BooleanFilter(method="newest")
+
+    class Meta:
+        model = ApprovalPolicy
+        fields: ClassVar[list[str]] = []
+
+    def newest(self, rows: QuerySet[ApprovalPolicy], _name: str, wanted: bool) -> QuerySet[ApprovalPolicy]:  # noqa: FBT001 - the framework's signature
+        """Leave the newest versions, or those that they replaced."""
+        newest = ApprovalPolicy.objects.order_by().values("entitlement").annotate(newest=Max("pk")).values("newest")
+        return rows.filter(Q(pk__in=newest) if wanted else ~Q(pk__in=newest))
+
+
+class ProposalFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    entitlement = filters.CharFilter(field_name="entitlement__scope")
+    state = filters.ChoiceFilter(choices=PolicyProposal.State.choices)
+
+    class Meta:
+        model = PolicyProposal
+        fields: ClassVar[list[str]] = []
+
+
+class ApprovalRuleFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    entitlement = filters.CharFilter(field_name="entitlement__scope")
+    state = filters.ChoiceFilter(choices=ApprovalRule.State.choices)
+
+    class Meta:
+        model = ApprovalRule
+        fields: ClassVar[list[str]] = []
+
+
+class RuleApprovalFilter(filters.FilterSet):
+    """Filters of the list; `open` leaves what nobody has looked at."""
+
+    rule = filters.UUIDFilter()
+    agent = filters.CharFilter(field_name="request__agent__slug")
+    open = filters.BooleanFilter(field_name="looked_at", lookup_expr="isnull")
+
+    class Meta:
+        model = RuleApproval
+        fields: ClassVar[list[str]] = []
+
+
+class _Policies(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = PolicyShown
+
+    def rows(self) -> QuerySet[ApprovalPolicy]:
+        return ApprovalPolicy.objects.select_related("entitlement")
+
+
+class Policies(_Policies, Listing):
+    """List who must approve: every version, the newest first."""
+
+    filterset_class = PolicyFilter
+    ordering = ("-created_at", "-id")
+
+
+class OnePolicy(_Policies, Look):
+    """Show one version."""
+
+
+class _Proposals(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = PolicyProposalShown
+
+    def rows(self) -> QuerySet[PolicyProposal]:
+        return PolicyProposal.objects.select_related("entitlement", "proposed_by", "decided_by")
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return policies.about(found)
+
+
+class PolicyProposals(_Proposals, Listing):
+    """List what was proposed, or propose the next version of a policy."""
+
+    filterset_class = ProposalFilter
+    ordering = ("-proposed_at", "-id")
+    asked = PolicyProposalAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Propose a version."""
+        asked = self.body(PolicyProposalAsked)
+        scope, stages = asked.pop("entitlement"), policies.read(asked.pop("stages"))
+        found: Entitlement | None = None
+        if scope is not None:
+            self.about = [f"entitlement:{scope}"]
+            found = self.find(visibility.entitlements(self.caller), scope=scope)
+        made = policies.propose(found, stages, by=first_hand(self), **asked)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class OnePolicyProposal(_Proposals, Look):
+    """Show what was proposed."""
+
+
+class ConfirmPolicy(_Proposals, Do):
+    """Put it in force, as somebody else than who proposed it."""
+
+    verb = staticmethod(policies.confirm)
+
+
+class WithdrawPolicy(_Proposals, Do):
+    """Drop it."""
+
+    verb = staticmethod(policies.withdraw)
+
+
+class _ApprovalRules(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = ApprovalRuleShown
+
+    def rows(self) -> QuerySet[ApprovalRule]:
+        return ApprovalRule.objects.select_related("entitlement", "group", "proposed_by", "confirmed_by")
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return auto_approval.about(found)
+
+
+class ApprovalRules(_ApprovalRules, Listing):
+    """List the rules that approve without a person, or propose one."""
+
+    filterset_class = ApprovalRuleFilter
+    ordering = ("-proposed_at", "-id")
+    asked = ApprovalRuleAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Propose a rule."""
+        asked = self.body(ApprovalRuleAsked)
+        slug = asked.pop("group")
+        group = self.find(Group.objects.all(), slug=slug) if slug is not None else None
+        found = self.find(visibility.entitlements(self.caller), scope=asked.pop("entitlement"))
+        self.about = [f"entitlement:{found.scope}"]
+        made = auto_approval.propose(found, group=group, by=first_hand(self), **asked)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class OneApprovalRule(_ApprovalRules, Look):
+    """Show one rule."""
+
+
+class ConfirmApprovalRule(_ApprovalRules, Do):
+    """Put a rule in force, as somebody else than who proposed it."""
+
+    verb = staticmethod(auto_approval.confirm)
+
+
+class WithdrawApprovalRule(_ApprovalRules, Do):
+    """Drop a proposed rule."""
+
+    verb = staticmethod(auto_approval.withdraw)
+
+
+class EndApprovalRule(_ApprovalRules, Do):
+    """Let a rule approve nothing more."""
+
+    verb = staticmethod(auto_approval.end)
+
+
+class _RuleApprovals(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = RuleApprovalShown
+
+    def rows(self) -> QuerySet[RuleApproval]:
+        return RuleApproval.objects.select_related("request__agent", "request__entitlement", "looked_by")
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"request:{found.request_id}", f"agent:{found.request.agent.slug}"]
+
+
+class RuleApprovals(_RuleApprovals, Listing):
+    """List what rules approved."""
+
+    filterset_class = RuleApprovalFilter
+    ordering = ("-approved_at", "-id")
+
+
+class OneRuleApproval(_RuleApprovals, Look):
+    """Show what a rule approved."""
+
+
+class LookAtRuleApproval(_RuleApprovals):
+    """Say what one found who looked at it."""
+
+    asked = LookAsked
+
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Keep it, or take it back."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        asked = self.body(LookAsked)
+        auto_approval.look(found.pk, by=first_hand(self), **asked)
+        return self.again(found)

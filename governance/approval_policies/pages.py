@@ -1,0 +1,318 @@
+"""Who must approve, which rules approve without a person, and what those approved: looked at, proposed, confirmed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audit import clock
+from entitlements.api import visibility
+from entitlements.errors import Malformed, NotFound
+from entitlements.models import Agent, Entitlement, Group
+from entitlements.words import Risk
+from governance.approval_policies import policies
+from governance.approvals import auto_approval
+from governance.console import choices, doors, form_fields, paging
+from governance.deciders import request_rules
+from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
+
+HERE: Final = "/settings/approvals/"
+_MOST_SHOWN: Final = 50
+_GROUPS: Final = "groups-to-pick"
+_OFFICES: Final = {
+    "sponsor": gettext_lazy("the agent's sponsor"),
+    "system_owner": gettext_lazy("the system's owner"),
+    "security": gettext_lazy("somebody of security"),
+}
+
+
+def words(stages: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]]:
+    """Say for each risk who must answer."""
+    return [(risk.value, [_who(*each) for each in Counter(stages.get(risk, ())).items()]) for risk in Risk]
+
+
+def _who(stage: str, people: int) -> str:
+    if stage.startswith(request_rules.GROUP):
+        names = {"n": people, "group": stage.removeprefix(request_rules.GROUP)}
+        return ngettext("%(n)d of the group %(group)s", "%(n)d of the group %(group)s", people) % names
+    if people > 1:
+        return _("%(n)d people of security") % {"n": people}
+    return str(_OFFICES.get(stage, stage))
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """Show what is in force, what waits for a second person, and what rules approved."""
+    caller = doors.caller(request)
+    policies.ensure_default()
+    newest = ApprovalPolicy.objects.order_by("entitlement", "-number").distinct("entitlement").values("pk")
+    current = ApprovalPolicy.objects.filter(pk__in=newest).select_related("entitlement__system")
+    found = ApprovalRule.objects.filter(state__in=["proposed", "in_force"], expires_at__gt=clock.now())
+    rows = found.select_related("entitlement__system", "group", "proposed_by", "confirmed_by").order_by("-proposed_at")
+    page = paging.page(request, current, ("created_at", "id"))
+    told = {
+        "page": page,
+        "policies": [(each, words(each.stages)) for each in page.rows],
+        "proposals": [_proposal(each) for each in _waiting().order_by("proposed_at")[:_MOST_SHOWN]],
+        "rules": list(rows[:_MOST_SHOWN]),
+        "looks": list(auto_approval.due(caller.human)[:_MOST_SHOWN])
+        if doors.may(caller, "rule-approvals", None, "GET")
+        else [],
+        "me": doors.person(request),
+        "may_propose": doors.may(caller, "policy-proposals", None),
+        "may_rule": doors.may(caller, "approval-rules", None),
+        "may_confirm_rule": doors.may(caller, "approval-rule-confirm", None),
+    }
+    return render(request, "console/approvals.html", told)
+
+
+def _waiting() -> Any:  # noqa: ANN401 - rows of proposals
+    rows = PolicyProposal.objects.filter(state=PolicyProposal.State.PROPOSED)
+    return rows.select_related("entitlement__system", "proposed_by")
+
+
+def _proposal(proposal: PolicyProposal) -> dict[str, Any]:
+    """Say what a proposal changes: risk by risk who must answer now, and who then."""
+    now = policies.current_for(proposal.entitlement) if proposal.entitlement else policies.ensure_default()
+    pairs = zip(words(now.stages), words(proposal.stages), strict=True)
+    return {
+        "row": proposal,
+        "now": now,
+        "changes": [(risk, before, after) for (risk, before), (_risk, after) in pairs],
+    }
+
+
+@require_safe
+@doors.page
+def history(request: HttpRequest, policy: int) -> HttpResponse:
+    """Show every version of a policy, the newest first."""
+    one = doors.find(ApprovalPolicy.objects.select_related("entitlement__system"), pk=policy)
+    rows = ApprovalPolicy.objects.filter(entitlement=one.entitlement).order_by("-number")
+    versions = [
+        (each, words(each.stages))
+        for each in rows.select_related("proposal__decided_by", "proposal__proposed_by")[:_MOST_SHOWN]
+    ]
+    return render(request, "console/approval_history.html", {"policy": one, "versions": versions})
+
+
+class PolicyForm(forms.Form):
+    """Who must answer, risk by risk; what the product itself asks for is always there."""
+
+    entitlement = forms.CharField(
+        label=gettext_lazy("For which entitlement?"),
+        help_text=gettext_lazy("Its scope. Empty: for all that have no policy of their own."),
+        max_length=128,
+        required=False,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
+    )
+    days = forms.IntegerField(label=gettext_lazy("How many days is there to answer?"), min_value=1, max_value=30)
+    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
+        super().__init__(*args, **kwargs)
+        picks = {"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}
+        for risk, least in request_rules.DEFAULT_POLICY.items():
+            owner = forms.BooleanField(label=gettext_lazy("The system's owner"), required=False)
+            owner.disabled = "system_owner" in least
+            self.fields[f"{risk}_system_owner"] = owner
+            self.fields[f"{risk}_security"] = forms.IntegerField(
+                label=gettext_lazy("People of security"), min_value=int("security" in least), max_value=5
+            )
+            self.fields[f"{risk}_group"] = forms.SlugField(
+                label=gettext_lazy("A group"), required=False, max_length=64, widget=forms.TextInput(attrs=picks)
+            )
+            self.fields[f"{risk}_people"] = forms.IntegerField(
+                label=gettext_lazy("People of the group"), min_value=1, max_value=5
+            )
+        for field in self.fields.values():
+            if isinstance(field.widget, forms.NumberInput):
+                field.widget.attrs["class"] = "short"
+
+    def risks(self) -> list[tuple[str, list[Any]]]:
+        """Return the fields of each risk."""
+        parts = ("system_owner", "security", "group", "people")
+        return [(risk.value, [self[f"{risk}_{part}"] for part in parts]) for risk in Risk]
+
+
+def _initial(policy: ApprovalPolicy) -> dict[str, Any]:
+    """Fill the form with what is in force. Raises Malformed for a policy with more groups than the form can say."""
+    filled: dict[str, Any] = {"days": max(1, policy.answer_within.days)}
+    for risk in Risk:
+        asked = Counter(policy.stages.get(risk, ()))
+        groups = [stage for stage in asked if stage.startswith(request_rules.GROUP)]
+        if len(groups) > 1:
+            raise Malformed(_("This policy names several groups at one risk: change it by the API."))
+        filled[f"{risk}_system_owner"] = asked["system_owner"] > 0
+        filled[f"{risk}_security"] = asked["security"]
+        filled[f"{risk}_group"] = groups[0].removeprefix(request_rules.GROUP) if groups else ""
+        filled[f"{risk}_people"] = asked[groups[0]] if groups else 1
+    return filled
+
+
+def _stages(given: Mapping[str, Any]) -> request_rules.Policy:
+    return {
+        risk: (
+            "sponsor",
+            *(["system_owner"] if given[f"{risk}_system_owner"] else []),
+            *["security"] * given[f"{risk}_security"],
+            *(
+                [f"{request_rules.GROUP}{given[f'{risk}_group']}"] * given[f"{risk}_people"]
+                if given[f"{risk}_group"]
+                else []
+            ),
+        )
+        for risk in Risk
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def propose(request: HttpRequest) -> HttpResponse:
+    """Propose who must approve; a second person confirms it."""
+    by = doors.person(request)
+    found = _entitlement(request, request.GET.get("entitlement", ""))
+    now = policies.current_for(found) if found else policies.ensure_default()
+    initial = {**_initial(now), "entitlement": found.scope if found else ""}
+    form = PolicyForm(request.POST if request.method == "POST" else None, initial=initial)
+    if request.method == "POST":
+
+        def act(given: dict[str, Any]) -> PolicyProposal:
+            doors.permit(request, "policy-proposals", None)
+            whose, within = _entitlement(request, given["entitlement"]), timedelta(days=given["days"])
+            return policies.propose(whose, _stages(given), answer_within=within, by=by, reason=given["reason"])
+
+        if form_fields.submit(request, form, act, {"not_found": "entitlement"}) is not None:
+            doors.done(request, _("Proposed. Another person confirms it."))
+            return redirect(HERE)
+    told = {"groups": choices.groups(), "least": request_rules.DEFAULT_POLICY}
+    return form_fields.show(request, "console/approval_propose.html", form, told)
+
+
+def _entitlement(request: HttpRequest, scope: str) -> Entitlement | None:
+    """Find what a policy is for; None for the default. Raises NotFound."""
+    if not scope.strip():
+        return None
+    return doors.find(visibility.entitlements(doors.caller(request)), scope=scope.strip())
+
+
+@require_POST
+@doors.page
+def decide(request: HttpRequest, proposal: UUID) -> HttpResponse:
+    """Confirm what another person proposed, or drop it."""
+    found = doors.find(PolicyProposal.objects.select_related("entitlement"), pk=proposal)
+    doors.about(request, *policies.about(found))
+    if request.POST.get("verb") == "confirm":
+        doors.permit(request, "policy-proposal-confirm", found)
+        doors.prove(request, "policy-proposal-confirm")
+        policies.confirm(found.pk, by=doors.person(request), reason=doors.reason(request))
+        doors.done(request, _("In force for all that is asked from now on."))
+    else:
+        doors.permit(request, "policy-proposal-withdraw", found)
+        policies.withdraw(found.pk, by=doors.person(request), reason=doors.reason(request))
+        doors.done(request, _("Withdrawn."))
+    return redirect(HERE)
+
+
+class RuleForm(forms.Form):
+    """What shall need no person: only reading, only at low risk."""
+
+    entitlement = forms.CharField(
+        label=gettext_lazy("Which entitlement?"),
+        help_text=gettext_lazy("Its scope. Of its tools only those that read, at low risk, are approved so."),
+        max_length=128,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
+    )
+    kinds = forms.MultipleChoiceField(
+        label=gettext_lazy("For agents of which kind?"),
+        choices=Agent.Kind.choices,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    group = forms.SlugField(
+        label=gettext_lazy("Only for people of the group"),
+        required=False,
+        max_length=64,
+        widget=forms.TextInput(attrs={"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    days = forms.IntegerField(
+        label=gettext_lazy("Access of how many days at most?"), min_value=1, max_value=90, initial=30
+    )
+    ends = forms.IntegerField(
+        label=gettext_lazy("In how many days does the rule end?"), min_value=1, max_value=366, initial=180
+    )
+    reason = forms.CharField(label=gettext_lazy("Why needs it no person?"), max_length=500)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def propose_rule(request: HttpRequest) -> HttpResponse:
+    """Propose a rule that approves without a person; a second person confirms it."""
+    form = RuleForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST":
+
+        def act(given: dict[str, Any]) -> ApprovalRule:
+            doors.permit(request, "approval-rules", None)
+            found = _entitlement(request, given["entitlement"])
+            if found is None:
+                raise NotFound
+            return auto_approval.propose(
+                found,
+                longest=timedelta(days=given["days"]),
+                kinds=given["kinds"],
+                group=doors.find(Group.objects.all(), slug=given["group"]) if given["group"] else None,
+                expires_at=clock.now() + timedelta(days=given["ends"]),
+                by=doors.person(request),
+                reason=given["reason"],
+            )
+
+        if form_fields.submit(request, form, act, {"approval_rule_out_of_bounds": "days"}) is not None:
+            doors.done(request, _("Proposed. Somebody of security confirms it."))
+            return redirect(HERE)
+    return form_fields.show(request, "console/approval_rule.html", form, {"groups": choices.groups()})
+
+
+@require_POST
+@doors.page
+def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
+    """Confirm a rule, drop it, or end it."""
+    found = doors.find(ApprovalRule.objects.select_related("entitlement"), pk=rule)
+    doors.about(request, *auto_approval.about(found))
+    verbs: dict[str, tuple[Any, str]] = {
+        "confirm": (auto_approval.confirm, _("In force from now on.")),
+        "withdraw": (auto_approval.withdraw, _("Withdrawn.")),
+        "end": (auto_approval.end, _("It approves nothing more. What it approved stays.")),
+    }
+    verb = request.POST.get("verb", "")
+    if verb not in verbs:
+        raise Malformed
+    doors.permit(request, f"approval-rule-{verb}", found)
+    doors.prove(request, f"approval-rule-{verb}")
+    act, said = verbs[verb]
+    act(found.pk, by=doors.person(request), reason=doors.reason(request))
+    doors.done(request, said)
+    return redirect(HERE)
+
+
+@require_POST
+@doors.page
+def look(request: HttpRequest, approval: UUID) -> HttpResponse:
+    """Say of access that a rule gave whether it stays."""
+    found = doors.find(RuleApproval.objects.select_related("request__agent"), pk=approval)
+    doors.about(request, f"request:{found.request_id}", f"agent:{found.request.agent.slug}")
+    doors.permit(request, "rule-approval-look", found)
+    verdict = request.POST.get("verb", "")
+    if verdict not in RuleApproval.Verdict.values:
+        raise Malformed
+    auto_approval.look(found.pk, by=doors.person(request), verdict=verdict, reason=doors.reason(request))
+    doors.done(request, _("Taken back.") if verdict == RuleApproval.Verdict.REVOKE else _("Kept."))
+    return redirect(doors.back(request, HERE))

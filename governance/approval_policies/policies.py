@@ -1,0 +1,293 @@
+"""The verbs on approval policies: which stages a request needs by risk, in numbered versions that stay readable."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import independence, locks
+from entitlements.errors import DomainError, Forbidden
+from entitlements.locks import Lock
+from entitlements.models import Entitlement, Group, Person, Role
+from entitlements.words import Risk
+from governance.deciders import request_rules
+from governance.models import ApprovalPolicy, PolicyProposal
+from governance.proposals import proposals
+
+MAY: Final = (Role.ADMIN, Role.SECURITY)
+"""Who proposes and confirms who must approve."""
+ANSWER_WITHIN: Final = timedelta(days=7)
+SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=30)
+type Said = Mapping[str, Sequence[Mapping[str, Any]]]
+"""A policy as people write it: by risk, stages with how many people each needs."""
+
+
+class Unusable(DomainError):
+    """The approval policy cannot be used, so nothing can be asked under it; a platform admin has to publish another."""
+
+    code, status = "approval_policy_unusable", HTTPStatus.CONFLICT
+
+
+class SecondPersonRequired(DomainError):
+    """An approval policy changes only when a second person confirms it."""
+
+    code, status = "second_person_required", HTTPStatus.FORBIDDEN
+
+
+class TimeToAnswer(DomainError):
+    """There is between an hour and 30 days to answer."""
+
+    code, status = "answer_time_out_of_bounds", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class GroupUnknown(DomainError):
+    """A stage names a group that there is not, or in which nobody is who could answer."""
+
+    code, status = "approval_group_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class AlreadyProposed(DomainError):
+    """Another version of this policy waits already: confirm or withdraw that one first."""
+
+    code, status = "approval_policy_proposed_already", HTTPStatus.CONFLICT
+
+
+class NotProposed(DomainError):
+    """What was proposed waits no longer."""
+
+    code, status = "approval_policy_not_proposed", HTTPStatus.CONFLICT
+
+
+def current_for(entitlement: Entitlement) -> ApprovalPolicy:
+    """Return the newest policy of an entitlement, or the newest default where it has none of its own."""
+    own = ApprovalPolicy.objects.filter(entitlement=entitlement).order_by("-number").first()
+    return own or ensure_default()
+
+
+def ensure_default() -> ApprovalPolicy:
+    """Return the newest default policy; the first one is made from the product's own rule when there is none."""
+    newest = ApprovalPolicy.objects.filter(entitlement=None).order_by("-number").first()
+    return newest or _make_default()
+
+
+@transaction.atomic
+def _make_default() -> ApprovalPolicy:
+    locks.exclusive((Lock.REQUEST, "approval-policy:default"))
+    newest = ApprovalPolicy.objects.filter(entitlement=None).order_by("-number").first()
+    return newest or _create(
+        None, request_rules.DEFAULT_POLICY, ANSWER_WITHIN, by=SYSTEM, reason="The product's own rule."
+    )
+
+
+@transaction.atomic
+def propose(
+    entitlement: Entitlement | None,
+    stages: request_rules.Policy,
+    *,
+    answer_within: timedelta = ANSWER_WITHIN,
+    by: Person,
+    reason: str,
+) -> PolicyProposal:
+    """Propose the next version for an entitlement, or the default for None; a second person confirms it.
+
+    Raises Forbidden unless a platform admin or security approver does it, ReasonRequired, TimeToAnswer, GroupUnknown,
+    AlreadyProposed, rules.PolicyTooWeak, rules.PolicyMalformed.
+    """
+    _check(stages, answer_within, by, reason)
+    _alone(entitlement)
+    try:
+        with transaction.atomic():
+            proposal = PolicyProposal.objects.create(
+                entitlement=entitlement,
+                stages=_written(stages),
+                answer_within=answer_within,
+                reason=reason,
+                proposed_by=by,
+                proposed_at=clock.now(),
+            )
+    except IntegrityError as error:
+        raise AlreadyProposed from error
+    _record(Action.APPROVAL_POLICY_PROPOSED, proposal, by, reason)
+    return proposal
+
+
+def _check(stages: request_rules.Policy, answer_within: timedelta, by: Person, reason: str) -> None:
+    proposals.check(by, reason, MAY)
+    if not SHORTEST <= answer_within <= LONGEST:
+        raise TimeToAnswer
+    request_rules.check_policy(stages)
+    request_rules.check_grows(stages)
+    for slug, count in _groups(stages).items():
+        group = Group.objects.filter(slug=slug).first()
+        if group is None or group.people.filter(is_active=True).count() < count:
+            raise GroupUnknown(group=slug)
+
+
+def _groups(stages: request_rules.Policy) -> Counter[str]:
+    """Say of how many people of each group a policy wants an answer at most."""
+    most: Counter[str] = Counter()
+    for named in stages.values():
+        most |= Counter(
+            stage.removeprefix(request_rules.GROUP) for stage in named if stage.startswith(request_rules.GROUP)
+        )
+    return most
+
+
+@transaction.atomic
+def confirm(proposal_id: UUID, *, by: Person, reason: str) -> ApprovalPolicy:
+    """Put what another proposed in force, as it can be now. Requests already made keep the policy they have.
+
+    Raises NotFound, Forbidden, ReasonRequired, NotProposed, SecondPersonRequired, and what `propose` refuses.
+    """
+    proposals.check(by, reason, MAY)
+    proposal = _PROPOSALS.held(proposal_id, PolicyProposal.State.PROPOSED)
+    _PROPOSALS.second(proposal, by)
+    stages = {Risk(risk): tuple(named) for risk, named in proposal.stages.items()}
+    _check(stages, proposal.answer_within, by, reason)
+    policy = publish(
+        proposal.entitlement,
+        stages,
+        answer_within=proposal.answer_within,
+        by=proposal.proposed_by,
+        confirmed_by=by,
+        reason=reason,
+    )
+    _decide(proposal, PolicyProposal.State.CONFIRMED, by, policy=policy)
+    return policy
+
+
+@transaction.atomic
+def withdraw(proposal_id: UUID, *, by: Person, reason: str) -> PolicyProposal:
+    """Drop what was proposed. Raises NotFound, Forbidden, ReasonRequired, NotProposed."""
+    proposals.check(by, reason, MAY)
+    proposal = _PROPOSALS.held(proposal_id, PolicyProposal.State.PROPOSED)
+    _decide(proposal, PolicyProposal.State.WITHDRAWN, by)
+    _record(Action.APPROVAL_POLICY_WITHDRAWN, proposal, by, reason)
+    return proposal
+
+
+def _decide(proposal: PolicyProposal, state: str, by: Person, *, policy: ApprovalPolicy | None = None) -> None:
+    proposal.state, proposal.decided_by, proposal.decided_at, proposal.policy = state, by, clock.now(), policy
+    proposal.save(update_fields=["state", "decided_by", "decided_at", "policy"])
+
+
+def _alone(entitlement: Entitlement | None) -> None:
+    locks.exclusive((Lock.REQUEST, f"approval-policy:{entitlement.pk if entitlement else 'default'}"))
+
+
+_PROPOSALS: Final = proposals.Proposed(
+    lambda: PolicyProposal.objects.select_related("entitlement", "proposed_by"),
+    lambda proposal: _alone(proposal.entitlement),
+    over=NotProposed,
+    own=SecondPersonRequired,
+)
+
+
+def about(proposal: PolicyProposal) -> list[str]:
+    """Return the links by which the record of a proposal is found again."""
+    entitlement = proposal.entitlement
+    return [f"approval_policy_proposal:{proposal.pk}", *([f"entitlement:{entitlement.scope}"] if entitlement else [])]
+
+
+def _record(action: Action, proposal: PolicyProposal, by: Person, reason: str) -> None:
+    detail = {"stages": proposal.stages, "answer_within_seconds": int(proposal.answer_within.total_seconds())}
+    log.record(action, about=about(proposal), by=by.principal, reason=reason, detail=detail)
+
+
+@transaction.atomic
+def publish(
+    entitlement: Entitlement | None,
+    stages: request_rules.Policy,
+    *,
+    answer_within: timedelta = ANSWER_WITHIN,
+    by: Person,
+    confirmed_by: Person,
+    reason: str,
+) -> ApprovalPolicy:
+    """Publish the next version for an entitlement, or the default for None. Requests already made keep theirs.
+
+    Raises rules.PolicyTooWeak when it asks for less than the product does, rules.PolicyMalformed, Forbidden and
+    SecondPersonRequired unless two different people, each a platform admin or security approver, stand behind it.
+    """
+    request_rules.check_policy(stages)
+    if independence.same_human(by, confirmed_by):
+        raise SecondPersonRequired
+    if not all(person.has_role(*MAY) for person in (by, confirmed_by)):
+        raise Forbidden
+    _alone(entitlement)
+    return _create(entitlement, stages, answer_within, by=by.principal, reason=reason, confirmed_by=confirmed_by)
+
+
+def _create(
+    entitlement: Entitlement | None,
+    stages: request_rules.Policy,
+    answer_within: timedelta,
+    *,
+    by: Principal,
+    reason: str,
+    confirmed_by: Person | None = None,
+) -> ApprovalPolicy:
+    last = ApprovalPolicy.objects.filter(entitlement=entitlement).order_by("-number").first()
+    said = _written(stages)
+    policy = ApprovalPolicy.objects.create(
+        entitlement=entitlement,
+        number=last.number + 1 if last else 1,
+        stages=said,
+        answer_within=answer_within,
+        created_at=clock.now(),
+        created_by=str(by),
+    )
+    about = [f"approval_policy:{policy.pk}", *([f"entitlement:{entitlement.scope}"] if entitlement else [])]
+    log.record(
+        Action.APPROVAL_POLICY_PUBLISHED,
+        about=[*about, *([f"person:{confirmed_by.login}"] if confirmed_by else [])],
+        by=confirmed_by.principal if confirmed_by else by,
+        reason=reason,
+        detail={
+            "number": policy.number,
+            "stages": said,
+            "answer_within_seconds": int(answer_within.total_seconds()),
+            "proposed_by": str(by),
+            "confirmed_by": confirmed_by.login if confirmed_by else None,
+        },
+    )
+    return policy
+
+
+def stages_of(policy: ApprovalPolicy) -> request_rules.Policy:
+    """Read the stages as the rules want them. Raises Unusable when they cannot be understood or ask for too little."""
+    try:
+        read: request_rules.Policy = {Risk(risk): tuple(named) for risk, named in policy.stages.items()}
+        request_rules.check_policy(read)
+    except (AttributeError, TypeError, ValueError, request_rules.PolicyTooWeak, request_rules.PolicyMalformed) as error:
+        raise Unusable(policy=str(policy)) from error
+    return read
+
+
+def _written(stages: request_rules.Policy) -> dict[str, list[str]]:
+    return {risk.value: [str(stage) for stage in stages[risk]] for risk in Risk}
+
+
+def said(stages: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
+    """Write stored stages as people do: by risk, each stage once with how many people it needs."""
+    return {
+        risk.value: [{"stage": stage, "people": count} for stage, count in Counter(stages.get(risk, ())).items()]
+        for risk in Risk
+    }
+
+
+def read(given: Said) -> request_rules.Policy:
+    """Read what people wrote; what a stage may be and how many it may need is for `rules.check_policy` to say."""
+    return {
+        risk: tuple(each["stage"] for each in given.get(risk, ()) for _ in range(each.get("people", 1)))
+        for risk in Risk
+    }

@@ -1,0 +1,1 @@
+"""Approvals: who must approve a request, and who did."""

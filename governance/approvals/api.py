@@ -1,0 +1,89 @@
+"""Several requests answered at once: each as it was read, for itself, by the rules of one (207, RFC 4918)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import proving
+from entitlements.api.bulk import MOST, Bulk, Outcome
+from entitlements.api.fields import Shown, Strict, Text
+from entitlements.errors import ReasonRequired
+from governance.approvals import approvals
+from governance.models import Approval
+from governance.requests.api.requests import OfRequests, first_hand, version_of
+
+
+class NamedRequest(Strict):
+    """A request, and the `etag` that it had when it was read: what is answered is what was read."""
+
+    id = serializers.UUIDField()
+    etag = Text(max_length=64)
+
+
+class AnswersAsked(Strict):
+    """Requests to answer, and why."""
+
+    items = serializers.ListField(child=NamedRequest(), min_length=1, max_length=MOST)
+    reason = Text(max_length=2000, required=False, allow_blank=True, default="")
+
+
+class DenialsAsked(AnswersAsked):
+    """Requests to deny, and why: a word for it, and a reason."""
+
+    because = serializers.ChoiceField(choices=Approval.Because.choices, required=False, default="")
+
+
+class RequestResultShown(Outcome):
+    """What became of one request: 200 with its state and the grant that it became, or a problem."""
+
+    id = serializers.UUIDField()
+    grant = serializers.UUIDField(allow_null=True, default=None)
+
+
+class RequestResultsShown(Shown):
+    """What became of each, in the order in which they were named."""
+
+    results = RequestResultShown(many=True)
+
+
+class _Answers(OfRequests, Bulk):
+    asked, shown, names = AnswersAsked, RequestResultsShown, ("id",)
+
+
+class ApproveRequests(_Answers):
+    """Approve requests as they were read: each for itself, with what became of it."""
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Approve them."""
+        return self.each(**self.body(AnswersAsked))
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Approve one."""
+        self.seen(named["id"])
+        version, by = version_of(said["etag"]), first_hand(self)
+        answered = approvals.approve(named["id"], by=by, expected_version=version, reason=said["reason"])
+        self.weigh(weighs=answered.risk in proving.HIGH)  # without a proof it is undone
+        return {"state": answered.state, "grant": answered.grant_id}
+
+
+class DenyRequests(_Answers):
+    """Deny requests as they were read, with a reason: each for itself, with what became of it."""
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Deny them."""
+        asked = self.body(DenialsAsked)
+        if not asked["reason"].strip():
+            raise ReasonRequired
+        return self.each(**asked)
+
+    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+        """Deny one."""
+        self.seen(named["id"])
+        version, by = version_of(said["etag"]), first_hand(self)
+        words = {name: said[name] for name in ("reason", "because") if name in said}
+        answered = approvals.deny(named["id"], by=by, expected_version=version, **words)
+        return {"state": answered.state}

@@ -1,0 +1,359 @@
+"""Explicit rules that approve a request without a person, and the person who looks at it a week later.
+
+A rule is proposed by one person and confirmed by another, ends by itself, and is bounded by the product: low risk,
+reading only, nothing that completes a combination, no renewal, nothing that was denied or taken back lately. What does
+not fit waits for people, as every request does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Exists, Max, OuterRef, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
+from django.utils.translation import gettext as _
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from entitlements import grants, independence, locks
+from entitlements.errors import DomainError, NotFound
+from entitlements.locks import Lock
+from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role
+from entitlements.words import Risk
+from governance.deciders import request_rules
+from governance.models import AccessRequest, Approval, ApprovalRule, Campaign, Notice, ReviewTrigger, RuleApproval
+from governance.models.approvalrules import LONGEST_BY_RULE, LONGEST_RULE
+from governance.models.notices import Kind
+from governance.notices import queue
+from governance.proposals import proposals
+from governance.requests import candidates, requests
+from governance.sod import check
+
+from . import approvals
+
+type Verdict = RuleApproval.Verdict
+State = ApprovalRule.State
+MAY_PROPOSE: Final = (Role.ANALYST, Role.SECURITY)
+MAY_CONFIRM: Final = (Role.SECURITY,)
+STAGE: Final = "rule"
+"""The stage of an answer that a rule gave."""
+LOOK_AFTER: Final = timedelta(days=7)
+_REMEMBERED: Final = timedelta(days=90)
+"""How long after a denial, or after access by rule was taken back, the same agent's next request needs a person."""
+_OWN: Final = {request_rules.Why.REQUESTED_IT, request_rules.Why.BENEFITS, request_rules.Why.OWNS_THE_AGENT}
+
+
+class OutOfBounds(DomainError):
+    """A rule lets an agent of at least one kind read for at most 90 days, and no longer than the entitlement allows.
+
+    It ends within a year.
+    """
+
+    code, status = "approval_rule_out_of_bounds", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class OwnRule(DomainError):
+    """Nobody confirms the rule that they proposed, nor looks at what their rule approved; another person does."""
+
+    code, status = "own_approval_rule", HTTPStatus.FORBIDDEN
+
+
+class RuleNotWaiting(DomainError):
+    """The rule is confirmed, withdrawn or ended already."""
+
+    code, status = "approval_rule_decided", HTTPStatus.CONFLICT
+
+
+class LookedAt(DomainError):
+    """Somebody has looked at it already."""
+
+    code, status = "rule_approval_looked_at_already", HTTPStatus.CONFLICT
+
+
+class TooEarly(DomainError):
+    """What a rule approved is kept from a week afterwards on, and taken back at any time."""
+
+    code, status = "rule_approval_too_early", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def propose(
+    entitlement: Entitlement,
+    *,
+    longest: timedelta,
+    kinds: Collection[str],
+    group: Group | None = None,
+    expires_at: datetime,
+    by: Person,
+    reason: str,
+) -> ApprovalRule:
+    """Propose a rule for an entitlement; it approves nothing until another person confirms it.
+
+    `kinds` are the kinds of agents it is for; with `group` only its members are acted for. Raises Forbidden,
+    ReasonRequired, OutOfBounds.
+    """
+    proposals.check(by, reason, MAY_PROPOSE)
+    now = clock.now()
+    known = set(kinds) <= set(Agent.Kind.values)
+    if not (kinds and known and timedelta(0) < longest <= min(LONGEST_BY_RULE, entitlement.longest)):
+        raise OutOfBounds
+    if not now < expires_at <= now + LONGEST_RULE:
+        raise OutOfBounds
+    rule = ApprovalRule.objects.create(
+        entitlement=entitlement,
+        longest=longest,
+        kinds=sorted(kinds),
+        group=group,
+        expires_at=expires_at,
+        reason=reason,
+        proposed_by=by,
+        proposed_at=now,
+    )
+    _record(Action.APPROVAL_RULE_PROPOSED, rule, by, reason)
+    return rule
+
+
+@transaction.atomic
+def confirm(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
+    """Put a proposed rule in force, as a second person.
+
+    Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting, OwnRule, and OutOfBounds where its time is over by now.
+    """
+    proposals.check(by, reason, MAY_CONFIRM)
+    rule = _FOUND.held(rule_id, State.PROPOSED)
+    _FOUND.second(rule, by)
+    if rule.expires_at <= clock.now():
+        raise OutOfBounds
+    rule.state, rule.confirmed_by, rule.confirmed_at = State.IN_FORCE, by, clock.now()
+    rule.save(update_fields=["state", "confirmed_by", "confirmed_at"])
+    _record(Action.APPROVAL_RULE_CONFIRMED, rule, by, reason)
+    return rule
+
+
+@transaction.atomic
+def withdraw(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
+    """Drop a proposed rule. Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting."""
+    proposals.check(by, reason, MAY_PROPOSE)
+    return _over(_FOUND.held(rule_id, State.PROPOSED), State.WITHDRAWN, Action.APPROVAL_RULE_WITHDRAWN, by, reason)
+
+
+@transaction.atomic
+def end(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
+    """Let a rule approve nothing more; what it approved stays.
+
+    Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting.
+    """
+    proposals.check(by, reason, MAY_PROPOSE)
+    return _over(_FOUND.held(rule_id, State.IN_FORCE), State.ENDED, Action.APPROVAL_RULE_ENDED, by, reason)
+
+
+_FOUND: Final = proposals.Proposed(
+    lambda: ApprovalRule.objects.select_related("entitlement", "group", "proposed_by"),
+    lambda rule: locks.exclusive((Lock.REQUEST, f"approval-rule:{rule.pk}")),
+    over=RuleNotWaiting,
+    own=OwnRule,
+)
+"""A rule is held alone: what it is approving now waits, or sees what becomes of it."""
+
+
+def _over(rule: ApprovalRule, state: State, action: Action, by: Person, reason: str) -> ApprovalRule:
+    rule.state, rule.ended_at, rule.end_reason = state, clock.now(), reason
+    rule.save(update_fields=["state", "ended_at", "end_reason"])
+    _record(action, rule, by, reason)
+    return rule
+
+
+def about(rule: ApprovalRule) -> list[str]:
+    """Return the links by which the record of a rule is found again."""
+    return [f"approval_rule:{rule.pk}", f"entitlement:{rule.entitlement.scope}"]
+
+
+def _record(action: Action, rule: ApprovalRule, by: Person, reason: str) -> None:
+    log.record(action, about=about(rule), by=by.principal, reason=reason, detail=bounds(rule))
+
+
+def bounds(rule: ApprovalRule) -> dict[str, Any]:
+    """Say what a rule lets through, for the record."""
+    return {
+        "longest_seconds": int(rule.longest.total_seconds()),
+        "kinds": rule.kinds,
+        "group": rule.group.slug if rule.group else None,
+        "expires_at": rule.expires_at.isoformat(),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ a rule answers
+
+
+def consider(request: AccessRequest) -> None:
+    """Approve a request that was just made, if a rule covers it; else it waits for people as every request does."""
+    if not _rules(request).exists():
+        return
+    try:
+        with transaction.atomic():
+            _approve(request.pk)
+    except DomainError:  # such as access that came meanwhile: people see it when they answer
+        return
+    request.refresh_from_db()
+
+
+def _rules(request: AccessRequest) -> QuerySet[ApprovalRule]:
+    """Return the rules in force that a request fits by its own row."""
+    if request.risk != Risk.LOW or request.renews_id is not None or request.appeals_id is not None:
+        return ApprovalRule.objects.none()
+    rows = ApprovalRule.objects.filter(
+        entitlement=request.entitlement, state=State.IN_FORCE, expires_at__gt=clock.now(), longest__gte=request.lasts
+    )
+    fitting = rows.filter(kinds__contains=[request.agent.kind]).order_by("confirmed_at")
+    return fitting.select_related("entitlement", "group", "proposed_by", "confirmed_by")
+
+
+def _approve(request_id: UUID) -> None:
+    request = requests.locked(request_id)
+    locks.shared((Lock.REQUEST, f"approval-rule:{pk}") for pk in _rules(request).values_list("pk", flat=True))
+    rule = next((rule for rule in _rules(request) if _fits(rule, request)), None)
+    if rule is None or not _is_harmless(request):
+        return
+    now, grant_id = clock.now(), uuid4()
+    requests.void(request)
+    last = request.approvals.aggregate(last=Max("position"))["last"] or 0
+    Approval.objects.create(
+        request=request,
+        position=last + 1,
+        stage=STAGE,
+        answer=Approval.Answer.APPROVED,
+        rule=rule,
+        answered_at=now,
+        reason=rule.reason,
+        resolution={"chosen": [], "rule": STAGE, "skipped": [], "evaluated_at": now.isoformat()},
+    )
+    RuleApproval.objects.create(request=request, rule=rule, approved_at=now, look_from=now + LOOK_AFTER)
+    detail = {"stage": STAGE, "rule": str(rule.pk), **bounds(rule), "state": AccessRequest.State.APPROVED}
+    links = [*requests.about(request), f"grant:{grant_id}", f"approval_rule:{rule.pk}"]
+    with requests.within(request):
+        log.record(Action.APPROVAL_GIVEN_BY_RULE, about=links, by=SYSTEM, reason=rule.reason, detail=detail)
+        approvals.issue(request, grant_id, by=SYSTEM)
+
+
+def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
+    """Whether those acted for are in the rule's group, and neither of the two behind it gains by this request."""
+    people = list(request.people.all())
+    if rule.group is not None:
+        inside = rule.group.people.filter(pk__in=[person.pk for person in people]).count()
+        if not people or inside < len(people) or request.groups.exists():
+            return False
+    around = candidates.around_request(request)
+    behind = (each for person in _behind(rule) for each in independence.accounts_of(person))
+    return not any(request_rules.conflict(each.login, _as_active(around, each.login)) in _OWN for each in behind)
+
+
+def _behind(rule: ApprovalRule) -> list[Person]:
+    return [person for person in (rule.proposed_by, rule.confirmed_by) if person]
+
+
+def _as_active(around: request_rules.Surroundings, login: str) -> request_rules.Surroundings:
+    return replace(around, active=around.active | {login})
+
+
+def _is_harmless(request: AccessRequest) -> bool:
+    """Whether it only reads, at low risk, completes no combination, and nobody said no to the like lately."""
+    tools = [line.tool for line in request.lines.filter(kept=True).select_related("tool")]
+    if not tools or any(tool.risk != Risk.LOW or tool.action != "read" for tool in tools):
+        return False
+    same = AccessRequest.objects.filter(agent=request.agent, entitlement=request.entitlement)
+    since = clock.now() - _REMEMBERED
+    denied = same.filter(state=AccessRequest.State.DENIED, decided_at__gt=since)
+    taken_back = same.filter(by_rule__verdict=RuleApproval.Verdict.REVOKE, by_rule__looked_at__gt=since)
+    return not (denied.exists() or taken_back.exists() or check.of_request(request))
+
+
+# ------------------------------------------------------------------------------------------------ a person looks
+
+
+@transaction.atomic
+def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApproval:
+    """Say of access that a rule gave whether it stays; `revoke` takes it back in the same transaction.
+
+    Raises NotFound, Forbidden, ReasonRequired, LookedAt, OwnRule for the two behind the rule, TooEarly for `keep`
+    before the week is over, and what stands against the person who looks, as against whoever approves.
+    """
+    proposals.check(by, reason, MAY_PROPOSE)
+    rows = RuleApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner")
+    found = rows.filter(pk=approval_id).first()
+    if found is None:
+        raise NotFound
+    approvals.check_conflict(by, _as_active(candidates.around_request(found.request), by.login))
+    if stands_behind(found.pk, by):
+        raise OwnRule
+    if verdict != RuleApproval.Verdict.REVOKE and clock.now() < found.look_from:
+        raise TooEarly
+    if not looked_at(found.pk, by=by, verdict=verdict, reason=reason):
+        raise LookedAt
+    live = Grant.objects.filter(request_id=found.request_id, ended_at=None).first()
+    if verdict == RuleApproval.Verdict.REVOKE and live is not None:
+        grants.revoke(live.pk, by=by.principal, reason=reason)
+    found.refresh_from_db()
+    return found
+
+
+def stands_behind(approval_id: UUID, by: Person) -> bool:
+    """Whether somebody proposed or confirmed the rule that approved something, under whichever account."""
+    rows = RuleApproval.objects.select_related("rule__proposed_by", "rule__confirmed_by")
+    return any(independence.same_human(by, each) for each in _behind(rows.get(pk=approval_id).rule))
+
+
+@transaction.atomic
+def looked_at(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> bool:
+    """Write down that somebody looked at what a rule approved; says whether they were the first."""
+    said = {"verdict": RuleApproval.Verdict(verdict), "looked_by": by, "looked_at": clock.now(), "finding": reason}
+    if not RuleApproval.objects.filter(pk=approval_id, verdict="").update(**said):
+        return False
+    found = RuleApproval.objects.select_related("request__agent", "request__entitlement__system").get(pk=approval_id)
+    detail = {"verdict": verdict, "rule": str(found.rule_id)}
+    links = [*requests.about(found.request), f"grant:{found.request.grant_id}", f"approval_rule:{found.rule_id}"]
+    log.record(Action.APPROVAL_RULE_LOOKED_AT, about=links, by=by.principal, reason=reason, detail=detail)
+    return True
+
+
+def due(person: Person | None = None) -> QuerySet[RuleApproval]:
+    """Return what nobody has looked at a week after a rule approved it, the oldest first; of other people's rules."""
+    open_ones = RuleApproval.objects.filter(verdict="", look_from__lte=clock.now())
+    if person is not None:
+        own = independence.accounts_of(person)
+        open_ones = open_ones.exclude(rule__proposed_by__in=own).exclude(rule__confirmed_by__in=own)
+    around = open_ones.select_related(
+        "request__agent", "request__entitlement", "rule__proposed_by", "rule__confirmed_by"
+    )
+    return around.order_by("look_from")
+
+
+def tell_due() -> int:
+    """Tell analysts and security of what is due, but not of their own rules nor where a small review asks; how many."""
+    told = 0
+    lookers = list(Person.objects.holding(*MAY_PROPOSE))
+    asked = ReviewTrigger.objects.filter(kind=ReviewTrigger.Kind.BY_RULE).exclude(state=ReviewTrigger.State.DROPPED)
+    asked = asked.exclude(campaign__state__in=[Campaign.State.CLOSING, Campaign.State.CLOSED, Campaign.State.CANCELLED])
+    elsewhere = {subject.removeprefix("grant:") for subject in asked.values_list("subject", flat=True)}
+    said = Concat(Value("rule approval "), Cast(OuterRef("pk"), TextField()))
+    untold = due().filter(~Exists(Notice.objects.filter(person__in=lookers, dedupe=said)))  # nobody may ever look
+    for each in untold.iterator(chunk_size=500):
+        if str(each.request.grant_id) in elsewhere:
+            continue
+        with transaction.atomic():
+            told += queue.queue(
+                Kind.REVIEW_WAITING,
+                [who for who in lookers if not any(independence.same_human(who, own) for own in _behind(each.rule))],
+                about=f"request:{each.request_id}",
+                sentence=_("A rule approved %(what)s for %(agent)s a week ago: look at it.")
+                % {"what": each.request.entitlement.name, "agent": each.request.agent.name},
+                url="/settings/approvals/",
+                dedupe=f"rule approval {each.pk}",
+            )
+    return told

@@ -1,0 +1,71 @@
+"""The verbs of asking back: somebody whom a request waits for asks, whoever asked for the access answers."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements.errors import NotFound
+from entitlements.models import Person
+from governance.eligibility.eligibility import Asker
+from governance.models import RequestQuestion
+from governance.requests import requests
+
+from . import approvals, question_rules
+
+MOST: Final = 20
+"""Questions about one request; more is a conversation, and belongs elsewhere."""
+
+
+@transaction.atomic
+def ask(request_id: UUID, *, by: Person, text: str) -> RequestQuestion:
+    """Ask whoever asked for the access something about it, as somebody whom it waits for; the time to answer goes on.
+
+    Raises what `questioning` raises, and what `approvals.approve` raises about person and state.
+    """
+    text = question_rules.words(text)
+    request = requests.locked(request_id, also=by)
+    approvals.stage_for(request, by, None)
+    question_rules.check_count(request.questions.count(), MOST)
+    made = RequestQuestion.objects.create(request=request, asked_by=by, text=text, asked_at=clock.now())
+    with requests.within(request):
+        log.record(
+            Action.REQUEST_QUESTION_ASKED,
+            about=requests.about(request),
+            by=by.principal,
+            reason=text,
+            detail={"question": str(made.pk)},
+        )
+    return made
+
+
+@transaction.atomic
+def answer(request_id: UUID, question_id: UUID, *, by: Asker, text: str) -> RequestQuestion:
+    """Answer a question about what one asked for, once.
+
+    Raises NotFound, requests.NotTheRequester, Decided, Overdue, and what `questioning` raises.
+    """
+    text = question_rules.words(text)
+    request = requests.locked(request_id)
+    if not requests.asked_by(request, by):
+        raise requests.NotTheRequester
+    requests.check_open(request, None)
+    question = RequestQuestion.objects.filter(request=request, pk=question_id).first()
+    if question is None:
+        raise NotFound
+    question_rules.check_unanswered(question)
+    question.answer, question.answered_as, question.answered_at = text, str(by.principal), clock.now()
+    question.save(update_fields=["answer", "answered_as", "answered_at"])
+    with requests.within(request):
+        log.record(
+            Action.REQUEST_QUESTION_ANSWERED,
+            about=requests.about(request),
+            by=by.principal,
+            reason=text,
+            detail={"question": str(question.pk), "asked_by": question.asked_by.login},
+        )
+    return question

@@ -1,0 +1,96 @@
+"""The audit explorer, from any identifier; and the search behind the command bar."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from audit import timeline
+from audit.models import Checkpoint, Event
+from entitlements.api import relations
+from entitlements.api.caller import Caller
+from entitlements.api.record import READERS
+from entitlements.api.revocations import KINDS
+from entitlements.errors import NotFound
+from governance.audit_log.queries import events as events_queries
+from governance.audit_log.queries import search as search_queries
+from governance.console import doors
+from governance.requests import requests
+
+
+@require_safe
+@doors.page
+def explorer(request: HttpRequest) -> HttpResponse:
+    """Show everything about one thing as one line of time; readers of the record see all of it without naming one."""
+    caller = doors.caller(request)
+    link = request.GET.get("about", "").strip()[:300]
+    reads_all = caller.has(*READERS)
+    told: dict[str, Any] = {"about": link, "may_read_all": reads_all, "timeline": None}
+    told["checkpoint"] = Checkpoint.objects.order_by("-size").first() if reads_all else None
+    if link and ":" not in link:
+        return redirect(f"/search/?{urlencode({'q': link})}") if not _is_uuid(link) else _named_by_id(caller, link)
+    if link:
+        check(caller, link)
+        events = _event(link) if link.startswith("event:") else timeline.about(link)
+        told["timeline"] = events_queries.page(events, request, here=events_queries.link_to(link).address)
+    elif reads_all:
+        told["timeline"] = events_queries.page(None, request)
+    return render(request, "console/audit.html", told)
+
+
+def _named_by_id(caller: Caller, text: str) -> HttpResponse:
+    hits = search_queries.by(caller, text)
+    return redirect(hits[0].address if hits else f"/audit/?about=trace:{UUID(text).hex}")
+
+
+def _event(link: str) -> QuerySet[Event]:
+    uuid = link.partition(":")[2]
+    return Event.objects.filter(uuid=uuid) if _is_uuid(uuid) else Event.objects.none()
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def check(caller: Caller, link: str) -> None:
+    """Let readers of the record read all, everybody else what is about a thing that is theirs. Raises NotFound."""
+    if caller.has(*READERS) or link == str(caller.principal):
+        return
+    kind, _colon, key = link.partition(":")
+    if kind == "request" and _is_uuid(key) and caller.human:
+        if requests.visible_to(caller.human).filter(pk=key).exists():
+            return
+        raise NotFound
+    known = KINDS.get(kind)
+    if known is None or (known.is_uuid and not _is_uuid(key)):
+        raise NotFound
+    where: dict[str, object] = {known.lookup: key}
+    if kind == "tool":
+        system, _slash, name = key.partition("/")
+        where = {"system__slug": system, "name": name}
+    thing = doors.find(known.rows(caller), **where)
+    if kind in ("system", "tool") and not relations.of(caller, thing):
+        raise NotFound
+
+
+@require_safe
+@doors.page
+def search(request: HttpRequest) -> HttpResponse:
+    """Find by name or identifier: a page of its own, and the list of the command bar."""
+    text = request.GET.get("q", "")
+    hits = search_queries.by(doors.caller(request), text)
+    told = {"q": text, "hits": hits, "title": _("Search")}
+    if request.headers.get("HX-Request"):
+        return render(request, "console/search.html#hits", told)
+    return render(request, "console/search.html", told)

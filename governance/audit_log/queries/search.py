@@ -1,0 +1,112 @@
+"""What the command bar and the search page find: names and identifiers, of what the person may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from audit.models import Event
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.api.record import READERS
+from entitlements.models import Revocation
+from governance.requests import requests
+from governance.reviews.items import visibility as visibility_actions
+
+_EACH: Final = 6
+_SHORTEST: Final = 2
+_LONGEST: Final = 200
+_PLACES: Final = (
+    (_("Request access"), "/requests/new/"),
+    (_("Requests that wait for you"), "/requests/?waiting=me"),
+    (_("Reviews"), "/reviews/"),
+    (_("Agents"), "/agents/"),
+    (_("Agents that act for me"), "/my-agents/"),
+    (_("Access that ends within a week"), "/grants/?ending=week"),
+    (_("Systems & tools"), "/systems/"),
+    (_("Connect a client"), "/connect/"),
+    (_("Emergencies"), "/emergencies/"),
+    (_("Stop everything"), "/stop/everything/"),
+    (_("Stops and their receipts"), "/stop/"),
+    (_("Audit"), "/audit/"),
+    (_("Settings"), "/settings/"),
+    (_("How you sign in"), "/settings/sign-in/"),
+)
+"""Where the command bar leads by the beginning of a word; each page says for itself who may not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One thing found."""
+
+    kind: Any
+    name: str
+    more: str
+    address: str
+
+
+def by(caller: Caller, text: str) -> list[Hit]:
+    """Find what a text names; an identifier leads straight to the one thing it names."""
+    text = text.strip()[:_LONGEST]
+    if len(text) < _SHORTEST:
+        return []
+    uuid = _uuid(text)
+    return list(_by_id(caller, uuid) if uuid else _by_name(caller, text))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text.partition(":")[2] or text)
+    except ValueError:
+        return None
+
+
+def _by_id(caller: Caller, key: UUID) -> Iterator[Hit]:
+    short = str(key)[:8]
+    if grant := visibility.grants(caller).filter(pk=key).first():
+        yield Hit(_("Access"), f"{grant.agent.name}: {grant.entitlement.name}", short, f"/grants/{key}/")
+    if caller.human and (asked := requests.visible_to(caller.human).filter(pk=key).first()):
+        yield Hit(_("Request"), f"{asked.agent.name}: {asked.entitlement.name}", short, f"/requests/{key}/")
+    if session := visibility.sessions(caller).filter(pk=key).first():
+        yield Hit(_("Session"), str(session.agent.name), short, f"/audit/?about=session:{key}")
+    if token := visibility.tokens(caller).filter(pk=key).first():
+        yield Hit(_("Token"), token.system.name, short, f"/audit/?about=token:{key}")
+    if caller.sees_everything and Revocation.objects.filter(pk=key).exists():
+        yield Hit(_("Receipt of a stop"), short, "", f"/stop/receipts/{key}/")
+    if caller.has(*READERS):
+        if event := Event.objects.filter(uuid=key).first():
+            yield Hit(_("Event"), event.action, event.actor, f"/audit/?about=event:{key}")
+        if Event.objects.filter(trace=key.hex).exists():
+            yield Hit(_("Trace"), key.hex, "", f"/audit/?about=trace:{key.hex}")
+
+
+def _places(text: str) -> Iterator[Hit]:
+    for label, address in _PLACES:
+        if any(word.startswith(text.casefold()) for word in (str(label).casefold(), *str(label).casefold().split())):
+            yield Hit(_("Go to"), str(label), "", address)
+
+
+def _by_name(caller: Caller, text: str) -> Iterator[Hit]:
+    yield from _places(text)
+    named = Q(slug__icontains=text) | Q(name__icontains=text)
+    for agent in visibility.agents(caller).filter(named).order_by("slug")[:_EACH]:
+        yield Hit(_("Agent"), agent.name, agent.slug, f"/agents/{agent.slug}/")
+    for system in visibility.systems(caller).filter(named).order_by("slug")[:_EACH]:
+        yield Hit(_("System"), system.name, system.slug, f"/systems/{system.slug}/")
+    for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
+        yield Hit(_("Tool"), tool.sentence or tool.name, tool.name, f"/systems/{tool.system.slug}/tools/{tool.name}/")
+    for person in visibility.people(caller).filter(Q(login__icontains=text) | Q(name__icontains=text))[:_EACH]:
+        yield Hit(_("Person"), person.name, person.login, f"/people/{person.login}/")
+    if caller.human:
+        for review in (
+            visibility_actions.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]
+        ):
+            yield Hit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
+    entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
+    for each in entitlements.order_by("scope")[:_EACH]:
+        yield Hit(_("Can be asked for"), each.name, each.scope, f"/systems/{each.system.slug}/?tab=entitlements")

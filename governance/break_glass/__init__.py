@@ -1,0 +1,1 @@
+"""Break-glass access, and its review afterwards."""

@@ -1,0 +1,154 @@
+"""Access given in an emergency, over REST: declare one with a fresh proof, look at it, review it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import Model, QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import visibility
+from entitlements.api.endpoints import Listing, Look, Resource
+from entitlements.api.fields import Lasts, Shown, Slug, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.errors import Forbidden
+from entitlements.models import Group, Person
+from governance.api.matrix import MATRIX
+from governance.break_glass import break_glass
+from governance.eligibility import eligibility
+from governance.models import EmergencyGrant
+from governance.requests.api.bodies import Limits, Names
+from governance.requests.api.requests import named
+
+
+class EmergencyAsked(Strict):
+    """What to give at once, to whom, for how long, why.
+
+    `combinations` names rules that it completes and `before_setup` says that the set-up lacks something: nothing else
+    is exceeded.
+    """
+
+    agent = Slug()
+    entitlement = Text(max_length=128)
+    people = Names(required=False, default=list)
+    groups = Names(required=False, default=list)
+    tools = Names(required=False, allow_null=True, default=None)
+    limits = Limits(required=False, default=dict)
+    lasts = Lasts(required=False, default=timedelta(hours=1))
+    combinations = Names(required=False, default=list)
+    before_setup = serializers.BooleanField(required=False, default=False)
+    reason = Text(max_length=500)
+
+
+class VerdictAsked(Strict):
+    """Whether an emergency was justified, and why one thinks so."""
+
+    verdict = serializers.ChoiceField(choices=EmergencyGrant.Verdict.choices)
+    reason = Text(max_length=500)
+
+
+class EmergencyShown(Shown):
+    """Access that one person gave in an emergency, and what was said of it afterwards."""
+
+    id = serializers.UUIDField()
+    grant = serializers.UUIDField(source="grant_id")
+    agent = serializers.CharField(source="grant.agent.slug")
+    entitlement = serializers.CharField(source="grant.entitlement.scope")
+    given_by = serializers.CharField(source="given_by.login")
+    given_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    exceeded = serializers.ListField(child=serializers.CharField())
+    review_by = serializers.DateTimeField(allow_null=True)
+    verdict = serializers.CharField()
+    reviewed_by = serializers.CharField(source="reviewed_by.login", default=None, allow_null=True)
+    reviewed_at = serializers.DateTimeField(allow_null=True)
+    finding = serializers.CharField()
+
+
+class EmergencyFilter(filters.FilterSet):
+    """Filters by names, never by row numbers."""
+
+    agent = filters.CharFilter(field_name="grant__agent__slug")
+    open = filters.BooleanFilter(method="not_reviewed")
+
+    class Meta:
+        model = EmergencyGrant
+        fields: ClassVar[list[str]] = []
+
+    def not_reviewed(self, rows: QuerySet[EmergencyGrant], _name: str, wanted: bool) -> QuerySet[EmergencyGrant]:  # noqa: FBT001 - the framework's signature
+        """Keep what nobody has reviewed yet, or only what somebody has."""
+        return rows.filter(verdict="") if wanted else rows.exclude(verdict="")
+
+
+class _Emergencies(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = EmergencyShown
+
+    def rows(self) -> QuerySet[EmergencyGrant]:
+        """Return what the caller sees."""
+        if self.caller.human is None:
+            return break_glass.all_of_them() if self.caller.is_script else EmergencyGrant.objects.none()
+        return break_glass.visible_to(self.caller.human)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        """Return the links of an emergency."""
+        return break_glass.about(found)
+
+    def who(self) -> Person:
+        """Return the person at first hand: no machine declares or reviews an emergency. Raises Forbidden."""
+        if self.caller.human is None:
+            raise Forbidden
+        return self.caller.human
+
+
+class Emergencies(_Emergencies, Listing):
+    """List emergencies, or declare one."""
+
+    filterset_class = EmergencyFilter
+    ordering = ("-given_at", "-id")
+    asked = EmergencyAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Give access at once."""
+        body, by = self.body(EmergencyAsked), self.who()
+        agent = self.find(visibility.agents(self.caller), slug=body["agent"])
+        entitlement = self.find(visibility.entitlements(self.caller), scope=body["entitlement"])
+        self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
+        ask = eligibility.Ask(
+            lasts=body["lasts"],
+            reason=body["reason"],
+            people=tuple(_each(Person.objects.all(), "people", "login", body)),
+            groups=tuple(_each(Group.objects.all(), "groups", "slug", body)),
+            tools=None if body["tools"] is None else frozenset(body["tools"]),
+            limits=body["limits"],
+        )
+        said = {name: body[name] for name in ("combinations", "before_setup")}
+        made = break_glass.give(agent, entitlement, ask, by=by, **said)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class OneEmergency(_Emergencies, Look):
+    """Show one emergency."""
+
+
+class ReviewEmergency(_Emergencies):
+    """Say of an emergency that is over whether it was justified, as somebody of security who has no part in it."""
+
+    asked = VerdictAsked
+
+    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
+        """Review it."""
+        found, by = self.found(), self.who()
+        self.about = self.links(found)
+        return self.again(break_glass.review(found.pk, by=by, **self.body(VerdictAsked)))
+
+
+def _each[M: Model](rows: QuerySet[M], field: str, key: str, body: dict[str, Any]) -> list[M]:
+    return named(rows, field, key, body[field])

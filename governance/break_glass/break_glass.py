@@ -1,0 +1,300 @@
+"""The verbs of an emergency: one person gives access at once, for an hour at most; another looks at it when it is over.
+
+docs/decisions/0014 says who may, for whom never, and what an emergency may go beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.draft import BadEvent
+from audit.redaction import Unrepresentable
+from entitlements import grants, independence, locks
+from entitlements.api.caller import SEE_EVERYTHING
+from entitlements.api.proving import has_second_factor
+from entitlements.errors import DomainError, Forbidden, NotFound, NotRecordable, ReasonRequired
+from entitlements.locks import Lock
+from entitlements.models import Agent, Entitlement, Membership, Person, Role, Tool
+from entitlements.words import Risk
+from governance.deciders import request_rules
+from governance.eligibility import eligibility, narrowing
+from governance.eligibility.eligibility import Ask
+from governance.models import AccessRequest, EmergencyGrant
+from governance.models.emergency import LONGEST_EMERGENCY
+from governance.setup import readiness
+from governance.sod import check, exceptions
+
+MAY: Final = (Role.SECURITY, Role.ANALYST)
+"""Who declares an emergency at any system; besides them a system's owner at hers."""
+REVIEWERS: Final = (Role.SECURITY,)
+ANSWER_WITHIN: Final = timedelta(days=2)
+SETUP: Final = "setup"
+_ASKED_LATELY: Final = timedelta(days=30)
+"""Whoever asked for the same within this time gives it to nobody in an emergency: that would be for oneself."""
+_CONTROL: Final = "Given in an emergency for an hour at most, and reviewed afterwards."
+
+type Verdict = EmergencyGrant.Verdict
+
+
+class SecondFactorNeeded(DomainError):
+    """Only somebody with an authenticator app or a passkey declares an emergency, and proves it then."""
+
+    code, status = "second_factor_needed", HTTPStatus.FORBIDDEN
+
+
+class OwnEmergency(DomainError):
+    """Nobody gives or reviews emergency access for an agent that they answer for, asked for, or benefit from."""
+
+    code, status = "own_emergency", HTTPStatus.FORBIDDEN
+
+
+class EmergencyTooLong(DomainError):
+    """Emergency access lasts an hour at most."""
+
+    code, status = "emergency_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ReviewOwed(DomainError):
+    """Your last emergency is not reviewed yet; until it is, somebody else declares the next."""
+
+    code, status = "emergency_review_owed", HTTPStatus.CONFLICT
+
+
+class EmergencyNotOver(DomainError):
+    """The emergency access is still in force: it is reviewed when it is over, or stopped now."""
+
+    code, status = "emergency_not_over", HTTPStatus.CONFLICT
+
+
+class EmergencyReviewed(DomainError):
+    """Somebody has reviewed it already."""
+
+    code, status = "emergency_reviewed_already", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def give(
+    agent: Agent,
+    entitlement: Entitlement,
+    ask: Ask,
+    *,
+    by: Person,
+    combinations: Collection[str] = (),
+    before_setup: bool = False,
+) -> EmergencyGrant:
+    """Give access at once, within an entitlement, without an approval. The door has had the second factor proven.
+
+    `combinations` names the rules that it completes, and `before_setup` says that the set-up lacks something: what is
+    not said is not exceeded. Raises Forbidden, SecondFactorNeeded, OwnEmergency, ReviewOwed, EmergencyTooLong, what the
+    checks in `asking` raise, readiness.SetupIncomplete, separation.CombinationCompleted, NotRecordable, and what
+    grants.issue raises.
+    """
+    narrowing.check_size(ask.limits, ask.reason)
+    _lock(agent, entitlement, ask, by)
+    agent = Agent.objects.select_related("sponsor", "owner", "backup").get(pk=agent.pk)
+    entitlement = Entitlement.objects.select_related("system__owner").get(pk=entitlement.pk)
+    _check_giver(by, agent, entitlement, ask)
+    if not timedelta(0) < ask.lasts <= LONGEST_EMERGENCY:
+        raise EmergencyTooLong
+    eligibility.check_people(agent, ask.people, ask.groups)
+    eligibility.check_in_force(agent, entitlement, Person.objects.filter(pk__in=[each.pk for each in ask.people]))
+    lines = eligibility.lines(entitlement, ask)
+    eligibility.check_two_people(agent, (tool.risk for tool in lines))
+    now = clock.now()
+    exceeded = _exceed(agent, lines, ask, by=by, combinations=combinations, before_setup=before_setup)
+    made = EmergencyGrant(
+        given_by=by, given_at=now, ends_at=now + ask.lasts, reason=ask.reason, exceeded=exceeded, id=uuid4()
+    )
+    terms = grants.Terms(
+        lines, now, made.ends_at, ask.people, ask.groups, extra_links=(f"emergency:{made.pk}",), beside=True
+    )
+    try:
+        made.grant = grants.issue(agent, entitlement, terms, by=by.principal, reason=ask.reason)
+        _store(made)
+        said = {"lasts_seconds": int(ask.lasts.total_seconds()), "exceeded": exceeded, "lines": sorted(map(str, lines))}
+        log.record(Action.EMERGENCY_DECLARED, about=about(made), by=by.principal, reason=ask.reason, detail=said)
+    except (BadEvent, Unrepresentable) as error:
+        raise NotRecordable from error
+    return made
+
+
+def _store(made: EmergencyGrant) -> None:
+    try:
+        with transaction.atomic():
+            made.save(force_insert=True)
+    except IntegrityError as error:
+        raise ReviewOwed from error
+
+
+def _lock(agent: Agent, entitlement: Entitlement, ask: Ask, by: Person) -> None:
+    """Hold what the grant depends on together with issuers, as the last approval of a request does."""
+    people = {by.pk, agent.sponsor_id, *(person.pk for person in ask.people)}
+    tools = entitlement.lines.values_list("tool_id", flat=True)
+    locks.shared(
+        [
+            (Lock.AGENT, agent.pk),
+            (Lock.SYSTEM, entitlement.system_id),
+            *((Lock.PERSON, person) for person in people),
+            *((Lock.TOOL, tool) for tool in tools),
+        ]
+    )
+
+
+def givable(person: Person, among: QuerySet[Entitlement]) -> QuerySet[Entitlement]:
+    """Return the entitlements for which somebody may declare an emergency, before it is asked for which agent."""
+    return among if person.has_role(*MAY) else among.filter(system__owner=person, system__owner__is_active=True)
+
+
+def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: Ask) -> None:
+    by.refresh_from_db(fields=["is_active"])
+    if not givable(by, Entitlement.objects.filter(pk=entitlement.pk)).exists():
+        raise Forbidden
+    if not has_second_factor(by):
+        raise SecondFactorNeeded
+    accounts = independence.accounts_of(by)
+    served = (
+        not {*ask.people}.isdisjoint(accounts)
+        or Membership.objects.filter(person__in=accounts, group__in=ask.groups).exists()
+    )
+    lately = AccessRequest.objects.filter(
+        agent=agent, entitlement=entitlement, requested_by__in=accounts, asked_at__gte=clock.now() - _ASKED_LATELY
+    )
+    if served or lately.exists() or is_concerned(by, agent):
+        raise OwnEmergency
+    if owed(by):
+        raise ReviewOwed
+
+
+def is_concerned(person: Person, agent: Agent) -> bool:
+    """Whether somebody answers for, asked for or is served by an agent, or one that may have it work (promise 6)."""
+    return any(exceptions.is_concerned(person, each) for each in check.callers(agent))
+
+
+def owed(person: Person) -> bool:
+    """Whether an emergency that this person declared is not reviewed yet."""
+    return EmergencyGrant.objects.filter(given_by__in=independence.accounts_of(person), verdict="").exists()
+
+
+def _exceed(
+    agent: Agent,
+    lines: Mapping[Tool, Any],
+    ask: Ask,
+    *,
+    by: Person,
+    combinations: Collection[str],
+    before_setup: bool,
+) -> list[str]:
+    """Go beyond what was said, and only beyond what has to be; return what that is. Raises what stands in the way."""
+    exceeded = []
+    try:
+        readiness.check_allows(request_rules.highest(Risk(tool.risk) for tool in lines))
+    except readiness.SetupIncomplete:
+        if not before_setup:
+            raise
+        exceeded.append(SETUP)
+    check.alone()
+    for each in check.would_complete(agent, lines):
+        if each.exception is None and each.rule.name in combinations:
+            ends = clock.now() + ask.lasts
+            exceptions.cover(each.rule, each.agent, control=_CONTROL, expires_at=ends, by=by, reason=ask.reason)
+            exceeded.append(f"combination {each.rule.name} of {each.agent.slug}")
+    return exceeded
+
+
+@transaction.atomic
+def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> EmergencyGrant:
+    """Say of an emergency that is over whether it was justified, as somebody of security who has no part in it.
+
+    Raises NotFound, Forbidden, OwnEmergency, ReasonRequired, EmergencyNotOver, EmergencyReviewed.
+    """
+    rows = EmergencyGrant.objects.select_for_update(of=("self",)).select_related(*_AROUND)
+    if (found := rows.filter(pk=emergency_id).first()) is None:
+        raise NotFound
+    if not by.has_role(*REVIEWERS):
+        raise Forbidden
+    is_giver = independence.same_human(found.given_by, by)
+    if is_giver or is_concerned(by, found.grant.agent) or _was_served(by, found):
+        raise OwnEmergency
+    if not reason.strip():
+        raise ReasonRequired
+    if not is_over(found):
+        raise EmergencyNotOver
+    if found.verdict:
+        raise EmergencyReviewed
+    found.verdict, found.finding = EmergencyGrant.Verdict(verdict), reason
+    found.reviewed_by, found.reviewed_at = by, clock.now()
+    found.save(update_fields=["verdict", "finding", "reviewed_by", "reviewed_at"])
+    detail = {"verdict": found.verdict, "given_by": found.given_by.login}
+    log.record(Action.EMERGENCY_REVIEWED, about=about(found), by=by.principal, reason=reason, detail=detail)
+    return found
+
+
+def _was_served(person: Person, found: EmergencyGrant) -> bool:
+    accounts = independence.accounts_of(person)
+    return found.grant.subjects.filter(Q(person__in=accounts) | Q(group__people__in=accounts)).exists()
+
+
+def is_over(found: EmergencyGrant) -> bool:
+    """Whether the access has ended, by its time or before."""
+    return found.grant.ended_at is not None or found.ends_at <= clock.now()
+
+
+@transaction.atomic
+def open_reviews(limit: int = 100) -> int:
+    """Open the review of up to `limit` emergencies that are over, and return how many. Skips what somebody holds."""
+    over = Q(grant__ended_at__isnull=False) | Q(ends_at__lte=clock.now())
+    rows = EmergencyGrant.objects.filter(over, verdict="", review_by=None).select_related(*_AROUND)
+    due = list(rows.order_by("ends_at").select_for_update(of=("self",), skip_locked=True)[:limit])
+    for found in due:
+        found.review_by = (found.grant.ended_at or found.ends_at) + ANSWER_WITHIN
+        found.save(update_fields=["review_by"])
+        detail = {"review_by": found.review_by.isoformat()}
+        log.record(Action.EMERGENCY_OVER, about=about(found), by=SYSTEM, reason="The access is over.", detail=detail)
+    return len(due)
+
+
+_AROUND: Final = ("given_by", "reviewed_by", "grant__agent", "grant__entitlement__system")
+
+
+def visible_to(person: Person) -> QuerySet[EmergencyGrant]:
+    """Return the emergencies somebody may see: her own, of her agents and systems, for her; some roles see all."""
+    rows = all_of_them()
+    if person.has_role(*SEE_EVERYTHING):
+        return rows
+    offices = Q(grant__agent__sponsor=person) | Q(grant__agent__owner=person) | Q(grant__agent__backup=person)
+    mine = Q(given_by=person) | offices | Q(grant__entitlement__system__owner=person)
+    served = Q(grant__subjects__person=person) | Q(grant__subjects__group__people=person)
+    return (
+        rows.filter(pk__in=EmergencyGrant.objects.filter(mine | served).values("pk"))
+        if person.is_active
+        else rows.none()
+    )
+
+
+def all_of_them() -> QuerySet[EmergencyGrant]:
+    """Return every emergency, for those who may see everything."""
+    return EmergencyGrant.objects.select_related(*_AROUND)
+
+
+def to_review(person: Person) -> QuerySet[EmergencyGrant]:
+    """Return what waits for a review by somebody of security, the most urgent first."""
+    if not person.has_role(*REVIEWERS):
+        return EmergencyGrant.objects.none()
+    waiting = EmergencyGrant.objects.filter(verdict="", review_by__isnull=False)
+    waiting = waiting.exclude(given_by__in=independence.accounts_of(person))
+    return waiting.select_related(*_AROUND).order_by("review_by")
+
+
+def about(found: EmergencyGrant) -> list[str]:
+    """Return the links by which the record of an emergency is found again."""
+    return [f"emergency:{found.pk}", *grants.about(found.grant)]

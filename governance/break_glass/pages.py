@@ -1,0 +1,162 @@
+"""Access in an emergency: the list, declaring one in two steps on one address, one of them and its review."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from entitlements.api import visibility
+from entitlements.errors import DomainError, NotFound
+from entitlements.models import Agent, Entitlement, Role, Tool
+from governance.audit_log.queries import events as events_queries
+from governance.break_glass import break_glass
+from governance.console import doors, paging
+from governance.eligibility import eligibility
+from governance.models import EmergencyGrant
+from governance.requests import queries as read
+from governance.requests.pages.ask import limit_fields, limits_of, named_groups, named_people, sent_lasts
+from governance.requests.pages.requests import lasts
+from governance.setup import readiness
+from governance.sign_in import step_up
+from governance.sod import check
+
+LENGTHS: Final = tuple(timedelta(minutes=each) for each in (15, 30, 60))
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List the emergencies that the person may see, the newest first."""
+    person = doors.person(request)
+    told = {
+        "page": paging.page(request, break_glass.visible_to(person), ("-given_at", "-id")),
+        "may_declare": _may_declare(request),
+    }
+    return render(request, "console/emergencies.html", told)
+
+
+def _may_declare(request: HttpRequest) -> bool:
+    person = doors.person(request)
+    return person.has_role(*break_glass.MAY) or person.owned_systems.exists()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def declare(request: HttpRequest) -> HttpResponse:
+    """Declare one: first for which agent and what, then the rest. It is given once it is proven who does it."""
+    person, named = doors.person(request), request.POST if request.method == "POST" else request.GET
+    agent = visibility.agents(doors.caller(request)).filter(slug=named.get("agent", "").strip()).first()
+    offered = break_glass.givable(person, read.entitlements_to_ask_for(doors.caller(request)))
+    entitlement = offered.filter(scope=named.get("entitlement", "")).first()
+    problem: DomainError | None = None
+    if request.method == "POST":
+        if agent is None or entitlement is None:
+            raise NotFound
+        doors.about(request, f"agent:{agent.slug}", f"entitlement:{entitlement.scope}")
+        try:
+            made = _give(request, agent, entitlement)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            doors.done(request, _("Given. Security and everybody whom it concerns are told now."))
+            return redirect(f"/emergencies/{made.pk}/")
+    told = {
+        "agent": agent,
+        "entitlement": entitlement,
+        "entitlements": list(offered.prefetch_related(None)),
+        "wanted": named.get("agent", ""),
+        "problem": problem,
+        "given": named,
+        "factor": step_up.has_second_factor(person),
+        "owed": break_glass.owed(person),
+        **(_rest(request, agent, entitlement) if agent and entitlement else {}),
+    }
+    return render(request, "console/emergency_declare.html", told, status=problem.status if problem else 200)
+
+
+def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> EmergencyGrant:
+    given = request.POST
+    service = agent.kind == Agent.Kind.SERVICE
+    ask = eligibility.Ask(
+        lasts=lasts(request) or timedelta(0),
+        reason=doors.reason(request),
+        people=() if service else named_people(given.get("people", "")),
+        groups=() if service else named_groups(given.get("groups", "")),
+        tools=frozenset(given.getlist("tool")),
+        limits=limits_of(request, entitlement),
+    )
+    return break_glass.give(
+        agent,
+        entitlement,
+        ask,
+        by=doors.person(request),
+        combinations=given.getlist("combination"),
+        before_setup="before_setup" in given,
+    )
+
+
+def _rest(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
+    """Return what the second step shows, with what a refused form had said."""
+    ticked = request.POST.getlist("tool")
+    lines = [
+        {
+            "tool": line.tool,
+            "row": line,
+            "fields": limit_fields(line, request.POST or None),
+            "ticked": line.tool.name in ticked,
+        }
+        for line in entitlement.lines.select_related("tool__approved").order_by("tool__name")
+        if line.tool.state == Tool.State.APPROVED
+    ]
+    return {
+        "lines": lines,
+        "lengths": LENGTHS,
+        "lasts": sent_lasts(request) or LENGTHS[-1],
+        "for_nobody": agent.kind == Agent.Kind.SERVICE,
+        "missing": readiness.missing(),
+        "combinations": _completes(agent, [line["tool"] for line in lines]),
+    }
+
+
+def _completes(agent: Agent, tools: Sequence[Any]) -> list[dict[str, Any]]:
+    """Say which rules could be broken by giving any of these tools, each once."""
+    found = [each for each in check.would_complete(agent, tools) if each.exception is None]
+    return [
+        {"name": name, "sentence": said}
+        for name, said in {each.rule.name: each.rule.sentence for each in found}.items()
+    ]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show one emergency; somebody of security who has no part in it says there whether it was justified."""
+    person = doors.person(request)
+    found = doors.find(break_glass.visible_to(person), pk=pk)
+    if request.method == "POST":
+        doors.about(request, *break_glass.about(found))
+        doors.permit(request, "emergency-review", found)
+        verdict = request.POST.get("verdict", "")
+        if verdict not in EmergencyGrant.Verdict.values:
+            raise NotFound
+        break_glass.review(pk, by=person, verdict=verdict, reason=doors.reason(request))
+        doors.done(request, _("Kept. Whoever gave it is told what you found."))
+        return redirect(f"/emergencies/{pk}/")
+    over = break_glass.is_over(found)
+    told = {
+        "found": found,
+        "lines": found.grant.lines.select_related("tool"),
+        "over": over,
+        "may_review": over and not found.verdict and person.pk != found.given_by_id and person.has_role(Role.SECURITY),
+        "may_stop": not over and doors.may(doors.caller(request), "grant-revoke", found.grant),
+        "timeline": events_queries.about(f"emergency:{pk}", request),
+    }
+    return render(request, "console/emergency.html", told)

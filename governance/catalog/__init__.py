@@ -1,0 +1,1 @@
+"""Systems, tools and entitlements as the console shows them."""

@@ -1,0 +1,39 @@
+"""The catalogue: everything that somebody can ask for, searched by words, before anything is asked."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from entitlements.api import visibility
+from entitlements.catalog import searching
+from governance.catalog.queries import catalogue as read
+from governance.console import doors, paging
+from governance.requests import queries as asking
+
+_PAGE = 20
+_LONGEST_SEARCH = 200
+
+
+@require_safe
+@doors.page
+def catalogue(request: HttpRequest) -> HttpResponse:
+    """List what can be asked for, grouped by system; with an agent chosen, also who would answer."""
+    caller, person = doors.caller(request), doors.person(request)
+    choice = asking.choice(asking.agents_to_ask_for(person, caller))
+    named = asking.agents_to_ask_for(person, caller).filter(slug=request.GET.get("agent", ""))
+    agent = choice.agents[0] if len(choice.agents) == 1 else named.first()
+    rows = asking.entitlements_to_ask_for(caller, request.GET.get("system", ""))
+    text = request.GET.get("q", "").strip()[:_LONGEST_SEARCH]
+    page = paging.page(request, searching.search(rows, text), ("scope",), _PAGE)
+    told = {
+        "page": page,
+        "offers": read.offers(page.rows, agent, person),
+        "choice_of_agents": choice,
+        "agent": agent,
+        "systems": visibility.systems(caller).filter(status="active").order_by("slug"),
+        "filters": request.GET,
+        "filtered": any(request.GET.get(name) for name in ("q", "system")),
+    }
+    return render(request, "console/catalogue.html", told)

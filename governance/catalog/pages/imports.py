@@ -1,0 +1,98 @@
+"""Importing a catalogue: send a file, look at what it would change, say yes, follow it, read what stayed out."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from entitlements.api import visibility
+from entitlements.api.imports import begin
+from entitlements.catalog import importing
+from entitlements.models import CatalogueImport
+from governance.console import doors, form_fields
+
+_WHERE = dict.fromkeys(("import_not_a_catalogue", "import_too_large", "import_empty", "malformed_call"), "file")
+
+
+class ImportForm(forms.Form):
+    """A file, and who will own the systems that are new."""
+
+    file = forms.FileField(
+        label=gettext_lazy("File"),
+        help_text=gettext_lazy("JSON, of at most 8 MB: a list of systems, or the configuration of an MCP client."),
+        error_messages={"required": form_fields.NEEDED},
+        max_length=200,
+    )
+    owner = form_fields.PersonField(
+        label=gettext_lazy("Owner of the systems that are new"), error_messages={"required": form_fields.NEEDED}
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Take a file and look at it. Nothing is changed yet."""
+    if request.method != "POST":
+        form = ImportForm(initial={"owner": doors.person(request).login})
+        return _ask(request, form)
+    form = ImportForm(request.POST, request.FILES)
+
+    def look(given: dict[str, Any]) -> CatalogueImport:
+        doors.permit(request, "imports", None)
+        file = given["file"]
+        by = doors.person(request).principal
+        return importing.look_at(file.read(), file_name=file.name, owner=given["owner"], by=by)
+
+    looked = form_fields.submit(request, form, look, _WHERE)
+    return _ask(request, form) if looked is None else redirect(f"/systems/import/{looked.pk}/")
+
+
+def _ask(request: HttpRequest, form: ImportForm) -> HttpResponse:
+    return form_fields.show(request, "console/import.html", form, {"people": form_fields.people()})
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show an import: what it would change, how far it has come, or what became of it."""
+    return _show(request, doors.find(visibility.imports(doors.caller(request)), pk=pk))
+
+
+def _show(request: HttpRequest, found: CatalogueImport) -> HttpResponse:
+    counts = found.counts
+    rows = [
+        (_("Systems that are new"), counts.get("systems_new", 0)),
+        (_("Systems that are known, and keep their name, owner and address"), counts.get("systems_known", 0)),
+        (_("Tools that are new, and wait for a review"), counts.get("tools_new", 0)),
+        (_("Tools that changed, and go through the rule of changed definitions"), counts.get("tools_changed", 0)),
+        (_("Tools that are the same"), counts.get("tools_same", 0)),
+        (_("Systems that are left alone"), counts.get("left_alone", 0)),
+        (_("Rows that are refused"), counts.get("refused", 0)),
+    ]
+    told = {
+        "found": found,
+        "rows": rows,
+        "waits": found.state == CatalogueImport.State.PREVIEW,
+        "runs": found.state == CatalogueImport.State.RUNNING,
+        "may_confirm": doors.may(doors.caller(request), "import-confirm", found),
+    }
+    return render(request, "console/import_one.html", told)
+
+
+@require_POST
+@doors.page
+def start(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Say yes to what was shown."""
+    found = doors.find(visibility.imports(doors.caller(request)), pk=pk)
+    doors.about(request, f"import:{found.pk}")
+    doors.permit(request, "import-confirm", found)
+    begin(found, by=doors.person(request).principal)
+    doors.done(request, _("The import has begun. Nothing is approved by it."))
+    return redirect(f"/systems/import/{found.pk}/")

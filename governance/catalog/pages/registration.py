@@ -1,0 +1,215 @@
+"""Registering a system and editing it: where it listens, who owns it, what opens it. Each step is kept."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django import forms
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from entitlements import catalog, vault
+from entitlements.api import visibility
+from entitlements.errors import DomainError, Forbidden
+from entitlements.models import Person, Secret, System
+from governance.console import doors, form_fields
+
+EXAMPLES: Final = (
+    "https://mcp.example.com/mcp",
+    "https://tools.example.com:8443/mcp",
+    "https://erp.example.com/api/mcp",
+)
+_RESERVED: Final = frozenset({"add", "import"})
+"""What stands in the place of a name in the addresses of pages."""
+_FIELDS: Final = {
+    "system_slug_taken": "slug",
+    "system_malformed": "upstream_url",
+    "forbidden_address": "upstream_url",
+    "credential_malformed": "secret",
+    "not_the_owner": "secret",
+    "unknown_person": "owner",
+    "own_appointment": "owner",
+    "reason_required": "reason",
+}
+
+
+class NotTheOwner(DomainError):
+    """Only the system's owner or a platform admin stores what opens it; leave it empty, and they store it later."""
+
+    code, status = "not_the_owner", HTTPStatus.FORBIDDEN
+
+
+class _Address(forms.Form):
+    """What a system is called, where it listens, and who owns it."""
+
+    upstream_url = forms.CharField(
+        label=gettext_lazy("Address"),
+        max_length=500,
+        widget=forms.URLInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
+        help_text=gettext_lazy("Where its MCP endpoint listens, over https. Redirects are not followed."),
+    )
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
+    owner = form_fields.PersonField(
+        label=gettext_lazy("Owner"),
+        help_text=gettext_lazy("The login of the person who answers for it and approves access to it."),
+    )
+
+
+def _secret(label: Any, *, required: bool) -> forms.CharField:  # noqa: ANN401 - a lazy translation
+    """Make the field of a credential, which only goes in."""
+    return forms.CharField(
+        label=label,
+        required=required,
+        strip=False,
+        max_length=8192,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=gettext_lazy("Goes into the vault. It is never shown again."),
+    )
+
+
+class AddForm(_Address):
+    """A new system."""
+
+    slug = forms.RegexField(
+        r"^[a-z0-9][a-z0-9-]{0,62}\Z",
+        label=gettext_lazy("Short name"),
+        max_length=63,
+        required=False,
+        help_text=gettext_lazy("Part of its address here, so it never changes. Left empty, it is made of the name."),
+    )
+    kind = forms.ChoiceField(
+        choices=[(value, label) for value, label in System.Kind.choices if value in System.SERVED],
+        initial=System.Kind.MCP_GATEWAY,
+        error_messages={"required": form_fields.NEEDED},
+    )
+    sign_in = forms.ChoiceField(
+        label=gettext_lazy("How we sign in there"),
+        choices=[("none", gettext_lazy("Not at all")), ("bearer", gettext_lazy("With a bearer secret"))],
+        initial="none",
+        widget=forms.RadioSelect,
+    )
+    secret = _secret(gettext_lazy("Secret"), required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Make the short name; see that a secret and the sign-in with one come together."""
+        given = super().clean() or {}
+        slug = given.get("slug") or slugify(given.get("name", ""))[:63].strip("-")
+        if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
+            self.add_error("slug", forms.ValidationError(_("Choose another short name."), "system_malformed"))
+        if bool(given.get("secret")) != (given.get("sign_in") == "bearer"):
+            self.add_error("secret", forms.ValidationError(_("A secret goes with the sign-in by one."), "required"))
+        return {**given, "slug": slug}
+
+
+class EditForm(_Address):
+    """What can be changed of a system."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Why"),
+        max_length=500,
+        required=False,
+        help_text=gettext_lazy(
+            "Needed for another owner or address. At another address nothing can be called until you have asked it for "
+            "its tools and approved them again."
+        ),
+    )
+    version = form_fields.VersionField()
+
+
+class SecretForm(forms.Form):
+    """What opens a system."""
+
+    secret = _secret(gettext_lazy("New secret"), required=True)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Register a system; what it offers is asked for on its own page, as often as it takes."""
+    doors.permit(request, "systems", None)
+    form = AddForm(request.POST or None, initial={"owner": doors.person(request).login})
+    if request.method == "POST":
+        form = AddForm(request.POST)
+        made = form_fields.submit(request, form, lambda given: _register(request, given), _FIELDS)
+        if made is not None:
+            doors.done(request, _("Registered. Next, ask it for its tools."))
+            return redirect(f"/systems/{made.slug}/")
+    told = {
+        "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value != "builtin"],
+        "examples": EXAMPLES,
+        "people": form_fields.people(),
+    }
+    return form_fields.show(request, "console/system_add.html", form, told)
+
+
+@transaction.atomic
+def _register(request: HttpRequest, given: dict[str, Any]) -> System:
+    by = doors.person(request).principal
+    made = catalog.register_system(
+        given["slug"], name=given["name"], kind=given["kind"], owner=given["owner"],
+        upstream_url=given["upstream_url"], by=by,
+    )  # fmt: skip
+    if given["secret"]:
+        _store(request, made, given["secret"])
+    return made
+
+
+def _store(request: HttpRequest, system: System, secret: str) -> Secret:
+    doors.prove(request, "system-secret", "PUT")
+    try:
+        doors.permit(request, "system-secret", system, "PUT")
+    except Forbidden as refusal:
+        raise NotTheOwner from refusal
+    return vault.set_secret(system, kind=Secret.Kind.BEARER, value=secret, by=doors.person(request).principal)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change name, address or owner of a system, from the version that was shown."""
+    caller = doors.caller(request)
+    system = doors.find(visibility.systems(caller).exclude(kind=System.Kind.BUILTIN), slug=slug)
+    doors.about(request, f"system:{slug}")
+    doors.permit(request, "system", system, "PATCH")
+    known = {"upstream_url": system.upstream_url, "name": system.name, "owner": system.owner, "version": system.version}
+    form = EditForm(initial={**known, "owner": _login(system.owner)})
+    if request.method == "POST":
+        form = EditForm(request.POST)
+        if form_fields.submit(request, form, lambda given: _edit(request, system, given), _FIELDS) is not None:
+            doors.done(request, _("Saved."))
+            return redirect(f"/systems/{slug}/")
+    told = {
+        "system": system,
+        "secret": Secret.objects.filter(system=system).first(),
+        "may_store": doors.may(caller, "system-secret", system, "PUT"),
+        "secret_form": SecretForm(),
+        "people": form_fields.people(),
+    }
+    return form_fields.show(request, "console/system_edit.html", form, told)
+
+
+def _edit(request: HttpRequest, system: System, given: dict[str, Any]) -> System:
+    changed = {name: given[name] for name in ("name", "upstream_url", "owner")}
+    by, said = doors.person(request).principal, {"version": given["version"], "reason": given["reason"]}
+    return catalog.edit_system(system, by=by, **said, **changed)
+
+
+@require_POST
+@doors.page
+def secret(request: HttpRequest, slug: str) -> HttpResponse:
+    """Store what opens the system, in the place of what was stored before."""
+    system = doors.find(visibility.systems(doors.caller(request)), slug=slug)
+    doors.about(request, f"system:{slug}")
+    _store(request, system, request.POST.get("secret", ""))
+    doors.done(request, _("Stored. It is never shown again."))
+    return redirect(f"/systems/{slug}/")
+
+
+def _login(person: Person | None) -> str:
+    return person.login if person else ""

@@ -1,0 +1,160 @@
+"""Looking through a system's tools: approve one or keep it stopped, approve the harmless ones at once, stop several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from entitlements import catalog
+from entitlements.api import visibility
+from entitlements.errors import DomainError, Malformed, ReasonRequired
+from entitlements.models import System, Tool
+from governance.catalog.pages import systems
+from governance.catalog.queries import systems as read
+from governance.catalog.queries import triage as waiting
+from governance.console import doors, paging
+from governance.reviews.reports.queries import trends as trends_queries
+
+_MOST: Final = 25
+"""How many changed tools a page shows, each with its difference."""
+
+
+@require_POST
+@doors.page
+def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
+    """Approve the reading tools of low risk that were shown, each with the definition that was shown.
+
+    A tool with an undecided flow label is refused for itself, and does not hold up the others.
+    """
+    caller, system = doors.caller(request), _system(request, slug)
+    doors.permit(request, "tool-approve", system)
+    shown = dict(each.split(" ", 1) for each in request.POST.getlist("tool") if " " in each)
+    found = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown])
+    approvals = [replace(each, sha256=shown[each.tool.name]) for each in found.approvals]
+    for tool in found.undecided:
+        refusal = catalog.FlowsUndecided(tool=tool.name)
+        doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
+        messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
+    done = catalog.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
+    doors.done(request, _("%(n)d tools approved.") % {"n": len(done)})
+    return redirect(f"/systems/{slug}/")
+
+
+@require_POST
+@doors.page
+def approve_unchanged(request: HttpRequest, slug: str) -> HttpResponse:
+    """Approve at once what another address offers exactly as it was approved at the one before."""
+    system = _system(request, slug)
+    doors.permit(request, "tool-approve", system)
+    reason = _("Offered at the new address exactly as it was approved.")
+    done = catalog.approve_unchanged(system, by=doors.person(request).principal, reason=reason)
+    doors.done(request, ngettext("%(n)d tool approved.", "%(n)d tools approved.", len(done)) % {"n": len(done)})
+    return redirect(f"/systems/{slug}/")
+
+
+@require_POST
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Approve a tool as it is offered now, in the words given; or keep it stopped until somebody starts it again."""
+    system = _system(request, slug)
+    name = request.POST.get("tool", "")
+    tool = doors.find(visibility.tools(doors.caller(request)).filter(system=system), name=name)
+    doors.about(request, f"tool:{slug}/{name}", f"system:{slug}")
+    try:
+        done = _decide(request, tool)
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return systems.show(request, system, refusal)
+    doors.done(request, done)
+    return redirect(f"/systems/{slug}/#h-waiting")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def changes(request: HttpRequest) -> HttpResponse:
+    """List the tools of all systems that are offered otherwise than approved, and say of one what becomes of it."""
+    caller, problem = doors.caller(request), None
+    if request.method == "POST":
+        slug, name = request.POST.get("system", ""), request.POST.get("tool", "")
+        tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
+        doors.about(request, f"tool:{slug}/{name}", f"system:{slug}")
+        try:
+            done = _decide(request, tool)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            doors.done(request, done)
+            return redirect("/tool-changes/")
+    rows = visibility.tools(caller).filter(catalog.changed(), seen__isnull=False)
+    if (state := request.GET.get("state")) in (Tool.State.QUARANTINED, Tool.State.APPROVED):
+        rows = rows.filter(state=state)
+    page = paging.page(request, rows, ("system__slug", "name"), _MOST)
+    given = request.POST.dict() if problem else {}
+    told = {
+        "page": page,
+        "changes": waiting.drifted(caller, page.rows, given),
+        "filters": request.GET,
+        "calendar": trends_queries.changes(caller),
+        "problem": problem,
+        "actions": Tool.Does.choices,
+        "risks": Tool.Risk.choices,
+        "data_classes": systems.DATA_CLASSES,
+    }
+    return render(request, "console/tool_changes.html", told, status=problem.status if problem else 200)
+
+
+def _decide(request: HttpRequest, tool: Tool) -> str:
+    by, verb, reason = doors.person(request).principal, request.POST.get("verb"), doors.reason(request)
+    if verb == "approve":
+        systems.approve(request, tool)
+        return _("%(name)s is approved, exactly as you read it.") % {"name": tool.name}
+    if verb == "keep":
+        doors.permit(request, "tool-disable", tool)
+        catalog.disable_tool(tool, by=by, reason=reason or _("Looked at, and kept stopped."))
+        return _("%(name)s stays stopped.") % {"name": tool.name}
+    if verb == "quarantine":
+        doors.permit(request, "tool-quarantine", tool)
+        catalog.quarantine(tool, by=by, reason=reason or _("It changed since it was approved."))
+        return _("%(name)s is stopped until somebody looks at it.") % {"name": tool.name}
+    raise Malformed
+
+
+@require_POST
+@doors.page
+def stop(request: HttpRequest, slug: str) -> HttpResponse:
+    """Stop the ticked tools, each for itself: one that cannot be stopped does not hold up the others."""
+    system = _system(request, slug)
+    doors.permit(request, "tool-disable", system)
+    reason, names = doors.reason(request), request.POST.getlist("tool")
+    try:
+        if not reason:
+            raise ReasonRequired
+        if not names:
+            raise Malformed(_("Tick at least one tool."))
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return systems.show(request, system, refusal)
+    by, stopped = doors.person(request).principal, 0
+    for tool in visibility.tools(doors.caller(request)).filter(system=system, name__in=names):
+        try:
+            catalog.disable_tool(tool, by=by, reason=reason)
+        except DomainError as refusal:
+            doors.record(request, refusal, [f"tool:{slug}/{tool.name}"])
+            messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
+        else:
+            stopped += 1
+    doors.done(request, ngettext("%(n)d tool is stopped.", "%(n)d tools are stopped.", stopped) % {"n": stopped})
+    return redirect(f"/systems/{slug}/")
+
+
+def _system(request: HttpRequest, slug: str) -> System:
+    doors.about(request, f"system:{slug}")
+    return doors.find(visibility.systems(doors.caller(request)), slug=slug)

@@ -1,0 +1,86 @@
+"""What the catalogue reads: what can be asked for, what it lets an agent do, and who would have to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from entitlements.models import Agent, Entitlement, Person, Tool
+from entitlements.words import Risk
+from governance.approval_policies import policies
+from governance.deciders import request_rules
+from governance.eligibility import eligibility
+from governance.requests import candidates
+from governance.requests.queries import question
+
+_FIRST: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One thing to ask for. `stages`: each question, with the names of those who would answer; None when nobody may."""
+
+    entitlement: Entitlement
+    tools: list[Tool]
+    risk: str
+    stages: list[tuple[Any, list[str]]] | None
+
+    @property
+    def first(self) -> list[Tool]:
+        """Return the tools that are shown at once."""
+        return self.tools[:_FIRST]
+
+    @property
+    def rest(self) -> list[Tool]:
+        """Return those behind a click."""
+        return self.tools[_FIRST:]
+
+
+def offers(found: Sequence[Entitlement], agent: Agent | None, person: Person) -> list[Offer]:
+    """Describe entitlements, each with who would answer a request for all of it by this person for this agent."""
+    described = [_offer(each, agent, person) for each in found]
+    logins = {login for _tools, _risk, stages in described for _stage, who in stages or () for login in who}
+    names = dict(Person.objects.filter(login__in=logins).values_list("login", "name"))
+    return [
+        Offer(
+            each,
+            tools,
+            risk,
+            None
+            if stages is None
+            else [(question(stage), sorted(names[login] for login in who if login in names)) for stage, who in stages],
+        )
+        for each, (tools, risk, stages) in zip(found, described, strict=True)
+    ]
+
+
+type _Stages = list[tuple[str, frozenset[str]]]
+
+
+def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tuple[list[Tool], str, _Stages | None]:
+    tools = [line.tool for line in entitlement.lines.all() if line.tool.state == Tool.State.APPROVED]
+    risk = request_rules.highest(Risk(tool.risk) for tool in tools)
+    policy = policies.stages_of(policies.current_for(entitlement))
+    personal = agent is not None and agent.kind == Agent.Kind.PERSONAL
+    stages = request_rules.stages_for(policy, risk, personal=personal)
+    tools.sort(key=lambda tool: (-Risk(tool.risk).rank, tool.sentence))
+    if agent is None:
+        return tools, risk, [(stage, frozenset()) for stage in stages]
+    acted_for = _acted_for(agent, person)
+    around = candidates.around(
+        agent, entitlement.system, requesters={person.login}, people=acted_for, groups=(), stages=stages
+    )
+    found = request_rules.resolve(stages, around)
+    if isinstance(found, request_rules.Unresolved):
+        return tools, risk, None
+    return tools, risk, [(each.stage, each.chosen) for each in found]
+
+
+def _acted_for(agent: Agent, person: Person) -> tuple[Person, ...]:
+    """Say for whom this person would ask, as far as that is known before they say it."""
+    if agent.kind == Agent.Kind.PERSONAL:
+        return (agent.sponsor,)
+    if agent.kind == Agent.Kind.SERVICE or eligibility.answers_for(person, agent):
+        return ()
+    return (person,)

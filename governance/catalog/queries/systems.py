@@ -1,0 +1,137 @@
+"""What the pages of systems and tools read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, F, Q, QuerySet
+
+from entitlements import definitions, impressions
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.impressions import Sign
+from entitlements.models import GrantLine, System, Tool
+from governance.console import side_by_side
+from governance.request_suggestions import queries as request_suggestion_queries
+
+WAITING = (Tool.State.PENDING, Tool.State.QUARANTINED)
+
+
+def to_look_at(prefix: str = "") -> Q:
+    """Select the tools that somebody has to look at: those that wait, and those served under a text that changed."""
+    waits = Q(**{f"{prefix}state__in": WAITING})
+    served = Q(**{f"{prefix}state": Tool.State.APPROVED, f"{prefix}seen__isnull": False})
+    return waits | (served & ~Q(**{f"{prefix}seen": F(f"{prefix}approved")}))
+
+
+def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[System]:
+    """Return the systems that the filters leave, each with its tools counted."""
+    rows = visibility.systems(caller).annotate(
+        tools_approved=Count("tools", filter=Q(tools__state=Tool.State.APPROVED)),
+        tools_waiting=Count("tools", filter=to_look_at("tools__")),
+    )
+    if text := wanted.get("q", "").strip():
+        rows = rows.filter(Q(slug__icontains=text) | Q(name__icontains=text))
+    if kind := wanted.get("kind"):
+        rows = rows.filter(kind=kind)
+    if wanted.get("tools") == "waiting":
+        rows = rows.filter(tools_waiting__gt=0)
+    return rows
+
+
+def tools_of(caller: Caller, system: System, wanted: Mapping[str, str]) -> list[Tool]:
+    """Return the tools of a system, those that wait first, with the agents that hold each counted."""
+    rows = visibility.tools(caller).filter(system=system)
+    if text := wanted.get("q", "").strip():
+        rows = rows.filter(Q(name__icontains=text) | Q(sentence__icontains=text))
+    for name in ("state", "risk"):
+        if value := wanted.get(name):
+            rows = rows.filter(**{name: value})
+    tools = list(rows)
+    # That the grant is of the system is known from its line, and said again for whoever plans the query.
+    count_holders(tools, GrantLine.objects.filter(grant__entitlement__system=system))
+    order = {state: place for place, state in enumerate(("quarantined", "pending", "approved", "disabled", "removed"))}
+    return sorted(tools, key=lambda tool: (order.get(tool.state, 9), tool.name))
+
+
+def count_holders(tools: Sequence[Tool], lines: QuerySet[GrantLine]) -> None:
+    """Say of each tool how many agents hold it, as `held`."""
+    live = lines.filter(tool__in=tools, grant__ended_at=None)
+    held = dict(live.values("tool").annotate(n=Count("grant__agent", distinct=True)).values_list("tool", "n"))
+    for tool in tools:
+        vars(tool)["held"] = held.get(tool.pk, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A definition as a person reads it: its parts as text, and what hides in them."""
+
+    title: str
+    description: str
+    arguments: list[tuple[str, str, bool]]
+    raw: str
+    sha256: str
+    signs: dict[Sign, int]
+
+
+def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
+    """Take a raw definition apart. Everything in it was written by a stranger."""
+    schema = raw.get("inputSchema")
+    found = schema.get("properties") if isinstance(schema, Mapping) else None
+    properties: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    required = schema.get("required") if isinstance(schema, Mapping) else None
+    must = set(map(str, required)) if isinstance(required, list) else set()
+    signs: dict[Sign, int] = {}
+    for finding in impressions.inspect(raw):
+        signs[finding.sign] = signs.get(finding.sign, 0) + finding.count
+    return Definition(
+        str(raw.get("title") or ""),
+        str(raw.get("description") or ""),
+        [(name, _said(argument), name in must) for name, argument in properties.items()],
+        json.dumps(definitions.reviewed(raw), indent=2, ensure_ascii=False)[:50_000],
+        sha256,
+        signs,
+    )
+
+
+def _said(argument: object) -> str:
+    if not isinstance(argument, Mapping):
+        return "anything"
+    kind = argument.get("type")
+    said = kind if isinstance(kind, str) else "value"
+    if isinstance(choices := argument.get("enum"), list):
+        said += ": " + ", ".join(map(str, choices[:12])) + (", …" if len(choices) > 12 else "")  # noqa: PLR2004
+    described = argument.get("description")
+    return f"{said}; {described}" if isinstance(described, str) and described else said
+
+
+def of_tool(tool: Tool) -> dict[str, Any]:
+    """Return a tool in words, and who holds it."""
+    held = GrantLine.objects.filter(tool=tool, grant__ended_at=None)
+    rows = held.select_related("grant__agent", "grant__entitlement").order_by("-pk")[:50]
+    return {**words_of(tool), "holders": list(rows)}
+
+
+def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[side_by_side.Change]:
+    """Set the approved definition beside the one that is offered; nothing where they are one."""
+    if approved is None or seen is None or tool.approved_id == tool.seen_id:
+        return []
+    rows, same = side_by_side.definitions(approved, seen)
+    return [side_by_side.Change("~", tool.name, tuple(definitions.difference(approved, seen)), rows, same)]
+
+
+def words_of(tool: Tool) -> dict[str, Any]:
+    """Return both definitions of a tool in words, their difference, and what we would suggest."""
+    approved = tool.approved.definition if tool.approved else None
+    seen = tool.seen.definition if tool.seen else None
+    return {
+        "approved": readable(tool.approved.definition, tool.approved.sha256) if tool.approved else None,
+        "seen": readable(tool.seen.definition, tool.seen.sha256) if tool.seen else None,
+        "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
+        "difference": definitions.difference(approved, seen) if approved and seen else [],
+        "sides": _sides(tool, approved, seen),
+        **request_suggestion_queries.of(tool),
+    }

@@ -1,0 +1,170 @@
+"""What waits at a system: tools to look at one by one, those to approve at once, and the next act of setting it up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+
+from entitlements import catalog, classing
+from entitlements.api.caller import Caller
+from entitlements.catalog import moving
+from entitlements.models import Entitlement, GrantLine, System, Tool
+from entitlements.reaching import Stage
+from governance.console import doors
+from governance.request_suggestions import queries as request_suggestion_queries
+
+from . import systems
+
+MOST: Final = 25
+"""How many tools are shown to be looked at in full; the rest wait in the list."""
+
+FIXES: Final = {
+    Stage.ADDRESS: (
+        _("The address is not one that we connect to."),
+        _("It begins with https:// and holds neither a user name nor a fragment."),
+    ),
+    Stage.NAME: (
+        _("The name in the address is not found."),
+        _("Check how it is spelt, and that it is known outside of your own network."),
+    ),
+    Stage.PRIVATE: (
+        _("The address leads into a private network, and is refused."),
+        _("Use a public name, or have an operator name this network in PRIVATE_NETWORKS."),
+    ),
+    Stage.CONNECTING: (
+        _("Nothing listens at the address."),
+        _("Check the port, that the server runs, and that a firewall lets us through."),
+    ),
+    Stage.TLS: (
+        _("No secure connection came about (TLS)."),
+        _("Check that it speaks https, and that its certificate is valid for this name."),
+    ),
+    Stage.TIMEOUT: (
+        _("It did not answer in time."),
+        _("Check that the server is not overloaded, then try again."),
+    ),
+    Stage.SIGN_IN: (
+        _("It does not let us in (401 or 403)."),
+        _("Store a secret that it accepts, or check what the secret is allowed to see."),
+    ),
+    Stage.TOO_LARGE: (
+        _("Its answer is too large."),
+        _("It lists more than we take in; split it into several systems."),
+    ),
+    Stage.NOT_MCP: (
+        _("What answers there does not speak MCP."),
+        _("Give the address of the MCP endpoint itself, often ending in /mcp; redirects are not followed."),
+    ),
+}
+"""What went wrong at each stage, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of setting a system up. The first that is not done is the next act."""
+
+    name: Any
+    address: str = ""
+    act: Any = ""
+    done: bool = False
+    posts: bool = False
+
+
+def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
+    """Return the steps from an address to something that can be asked for; none once that is there, or it is ours."""
+    may = doors.may(caller, "system-discover", system)
+    bundled = Entitlement.objects.filter(system=system).exists()
+    found = system.discovered_at is not None
+    if system.kind == System.Kind.BUILTIN or not may or (bundled and found):
+        return []
+    here = f"/systems/{system.slug}/"
+    approved = any(tool.state == Tool.State.APPROVED for tool in tools)
+    waiting = any(tool.state in systems.WAITING for tool in tools)
+    return [
+        Step(_("Registered: its address and its owner"), f"{here}edit/", _("Change"), done=True),
+        Step(_("Tools listed by the server itself"), f"{here}discover/", _("Test and list tools"), found, posts=True),
+        Step(_("Tools approved"), "#h-waiting" if waiting else "", _("Look at what waits"), approved),
+        Step(
+            _("Something that can be asked for"), f"{here}entitlements/add/" if approved else "", _("Make it"), bundled
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What only a move to another address stopped: to approve at once, and with an undecided label."""
+
+    tools: list[Tool]
+    undecided: list[Tool]
+
+
+def unchanged(system: System, tools: Sequence[Tool]) -> Unchanged:
+    """Return what only a move to another address stopped, and is offered there exactly as it was approved."""
+    same = [tool for tool in tools if tool.state == Tool.State.QUARANTINED and tool.approved_id == tool.seen_id]
+    moved = moving.unchanged(system) if same else []
+    undecided = [tool for tool in moved if catalog.undecided(tool, {})]
+    return Unchanged([tool for tool in moved if tool not in undecided], undecided)
+
+
+@dataclass(frozen=True, slots=True)
+class Easy:
+    """The tools that were never approved, read, and have low risk: to approve at once, and with an undecided label."""
+
+    approvals: list[catalog.Approval]
+    undecided: list[Tool]
+
+
+def easy(tools: Sequence[Tool]) -> Easy:
+    """Find what can be approved at once, as the rules of today class it; stored suggestions may be of older rules."""
+    found = Easy([], [])
+    for tool in tools:
+        if (tool.state, tool.action, tool.risk) != ("pending", "read", "low") or not tool.sentence or tool.seen is None:
+            continue
+        now = classing.suggest(tool.seen.definition)
+        if (now.action, now.risk) != ("read", "low"):
+            continue
+        if None in now.flows.values():
+            found.undecided.append(tool)
+        else:
+            said = (tool.sentence, tool.action, tool.risk, now.data_class, now.flows)
+            found.approvals.append(catalog.Approval(tool, tool.seen.sha256, *said))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A tool that waits for somebody to look at it, with what they need to see."""
+
+    tool: Tool
+    words: dict[str, Any]
+    given: dict[str, str]
+    may: bool = True
+
+    @property
+    def changed(self) -> bool:
+        """Whether it was approved before, and is another now."""
+        return self.tool.approved_id is not None
+
+
+def drifted(caller: Caller, tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
+    """Return tools of several systems whose definition changed, each with whether the caller may say what becomes."""
+    systems.count_holders(tools, GrantLine.objects.all())
+    named = (given.get("system"), given.get("tool"))
+    return [
+        _waiting(tool, given if named == (tool.system.slug, tool.name) else {}, doors.may(caller, "tool-approve", tool))
+        for tool in tools
+    ]
+
+
+def waiting(tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
+    """Return the first of the tools that wait, changed ones before new; `given` is what a form said about one."""
+    rows = [tool for tool in tools if tool.state in systems.WAITING and tool.seen][:MOST]
+    return [_waiting(tool, given if given.get("tool") == tool.name else {}) for tool in rows]
+
+
+def _waiting(tool: Tool, given: dict[str, str], may: bool = True) -> Waiting:  # noqa: FBT001, FBT002 - as in the row
+    words = systems.words_of(tool)
+    return Waiting(tool, words | {"flows": request_suggestion_queries.refilled(words["flows"], given)}, given, may)

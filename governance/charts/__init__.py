@@ -1,0 +1,1 @@
+"""Plots as drawings, and figures counted now and then."""

@@ -1,0 +1,1 @@
+"""Clients of agents and their credentials, as the console shows them."""

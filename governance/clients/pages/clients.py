@@ -1,0 +1,207 @@
+"""The clients of an agent: register one, show its secret once, rotate it, start it again."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from audit import clock
+from entitlements import clients, credentials, strict
+from entitlements.api import visibility
+from entitlements.api.clients import ClientAsked
+from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
+from entitlements.models import Agent, Client, ClientCredential, Person
+from governance.console import doors, form_fields
+
+from . import credentials as waiting
+
+_RESERVED: Final = frozenset({"add"})
+_FIELDS: Final = {"client_id_taken": "client_id", "private_key_given": "jwks", "bad_key": "jwks"}
+_METHODS: Final = (
+    (Client.Auth.PRIVATE_KEY_JWT, gettext_lazy("It signs with a key of its own (private_key_jwt): the strongest")),
+    (Client.Auth.CLIENT_SECRET_BASIC, gettext_lazy("A secret that both know (client_secret_basic), shown once")),
+    (Client.Auth.NONE, gettext_lazy("Nothing: a program on somebody's machine, sent back to an address")),
+)
+
+
+class AddForm(forms.Form):
+    """A new client. What it says is checked by what checks it in the API."""
+
+    client_id = forms.CharField(
+        label=gettext_lazy("Client identifier"),
+        max_length=99,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
+        help_text=gettext_lazy("What it calls itself when it signs in. Letters, digits, dots, hyphens."),
+    )
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200, required=False)
+    auth = forms.ChoiceField(
+        label=gettext_lazy("How it proves who it is"),
+        choices=_METHODS,
+        widget=forms.RadioSelect,
+        initial=Client.Auth.PRIVATE_KEY_JWT,
+    )
+    jwks = forms.CharField(
+        label=gettext_lazy("Its public keys (a JSON key set)"),
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "class": "mono"}),
+        help_text=gettext_lazy('Only with a key of its own. Public parts alone: {"keys": [{"kty": "EC", …}]}'),
+    )
+    redirect_uris = forms.CharField(
+        label=gettext_lazy("Addresses it may be sent back to, one a line"),
+        required=False,
+        max_length=10_000,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text=gettext_lazy("For clients in which people sign in. A public client needs one."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Read keys and addresses, and check everything as the API does."""
+        given = super().clean() or {}
+        if self.errors:
+            return given
+        asked: dict[str, Any] = {
+            **{name: given[name] for name in ("client_id", "name", "auth")},
+            "jwks": self._keys(given["jwks"]),
+            "redirect_uris": given["redirect_uris"].split(),
+        }
+        if given["client_id"] in _RESERVED:
+            self.add_error("client_id", forms.ValidationError(_("Choose another identifier."), "invalid"))
+        if given["auth"] == Client.Auth.NONE and not asked["redirect_uris"]:
+            self.add_error("redirect_uris", forms.ValidationError(_("A public client needs an address."), "required"))
+        checked = ClientAsked(data=asked)
+        if not self.errors and not checked.is_valid():
+            for name, problems in checked.errors.items():
+                said = problems if isinstance(problems, list) else ["; ".join(map(str, problems.values()))]
+                for problem in said:
+                    self.add_error(name, forms.ValidationError(str(problem), getattr(problem, "code", "invalid")))
+        return asked
+
+    def _keys(self, text: str) -> dict[str, Any] | None:
+        if not text.strip():
+            return None
+        try:
+            found = strict.loads(text.encode())
+        except strict.NotStrictJson:
+            found = None
+        if not isinstance(found, dict) or not strict.is_storable(found):
+            self.add_error("jwks", forms.ValidationError(_("This is no JSON object."), "invalid"))
+            return None
+        return found
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest, slug: str) -> HttpResponse:
+    """Register a client of an agent; a secret is shown in the answer, this once."""
+    agent = _agent(request, slug)
+    doors.permit(request, "clients", agent)
+    form = AddForm(request.POST) if request.method == "POST" else AddForm(initial={"client_id": slug})
+    if request.method == "POST":
+        by = doors.person(request).principal
+        made = form_fields.submit(request, form, lambda given: clients.register(agent=agent, by=by, **given), _FIELDS)
+        if made is not None:
+            return _made(request, made)
+    told = {
+        "title": _("Add client"),
+        "crumbs": [("/agents/", _("Agents")), (f"/agents/{slug}/", agent.name)],
+        "lead": _lead(agent, by=doors.person(request)),
+        "away": f"/agents/{slug}/?tab=tokens",
+        "act": _("Register this client"),
+    }
+    return form_fields.show(request, "console/form.html", form, told)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, slug: str, client_id: str) -> HttpResponse:
+    """Show a client; rotate its secret, or start it again. It is stopped on the page of stops, with a receipt."""
+    agent = _agent(request, slug)
+    client = doors.find(visibility.clients(doors.caller(request)).filter(agent=agent), client_id=client_id)
+    doors.about(request, f"client:{client_id}", f"agent:{slug}")
+    if request.method != "POST":
+        return _show(request, client)
+    try:
+        return _change(request, client)
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return _show(request, client, problem=refusal)
+
+
+def _change(request: HttpRequest, client: Client) -> HttpResponse:
+    by, verb, reason = doors.person(request).principal, request.POST.get("verb"), doors.reason(request)
+    if verb not in ("rotate", "enable"):
+        raise Malformed
+    doors.permit(request, "client-secret" if verb == "rotate" else "client-enable", client)
+    if not reason:
+        raise ReasonRequired
+    if verb == "rotate":
+        doors.prove(request, "client-secret")
+        return _made(request, clients.rotate_secret(client, by=by, reason=reason))
+    clients.enable(client, by=by, reason=reason)
+    doors.done(request, _("The client works again, with new tokens only."))
+    return redirect(_address(client))
+
+
+def _made(request: HttpRequest, made: clients.Registered) -> HttpResponse:
+    """Show what came of asking for a client or a secret, and the secret this once."""
+    if made.waiting is not None and made.secret is None:
+        doors.done(request, _("Asked. It works once the sponsor or an owner of the agent accepts it."))
+        return redirect(reverse("credential-page", args=[made.waiting.pk]))
+    if made.waiting is not None:
+        return waiting.show(request, made.waiting, secret=made.secret or "")
+    client = made.client
+    if client is None:  # neither works nor waits: a mistake of ours
+        raise NotFound
+    if made.secret is None:
+        doors.done(request, _("Registered. It can sign in with what it proves itself by."))
+        return redirect(_address(client))
+    return _show(request, client, secret=made.secret)
+
+
+def _lead(agent: Agent, *, by: Person) -> str:
+    """Say what a client is, and to who is not responsible for the agent, that it waits for acceptance."""
+    lead = _("The program with which %(name)s signs in.") % {"name": agent.name}
+    if by in credentials.responsible(agent):
+        return lead
+    names = ", ".join(person.name for person in credentials.responsible(agent))
+    return lead + " " + _("It works once one of these people accepts it: %(names)s.") % {"names": names}
+
+
+def _show(
+    request: HttpRequest, client: Client, *, secret: str = "", problem: DomainError | None = None
+) -> HttpResponse:
+    caller = doors.caller(request)
+    has_secret = client.auth == Client.Auth.CLIENT_SECRET_BASIC
+    active = client.status == Client.Status.ACTIVE
+    told = {
+        "client": client,
+        "agent": client.agent,
+        "secret": secret,
+        "problem": problem,
+        "keys": [str(key.get("kid") or key.get("kty") or "?") for key in client.jwks.get("keys", [])],
+        "addresses": str(client.redirect_uris).split(),
+        "waiting": visibility.client_credentials(caller)
+        .filter(client_id=client.client_id, state=ClientCredential.State.WAITING, answer_by__gt=clock.now())
+        .first(),
+        "may_rotate": has_secret and not secret and doors.may(caller, "client-secret", client),
+        "may_stop": active and doors.may(caller, "client-disable", client),
+        "may_start": not active and client.idle != Client.Idle.DELETED and doors.may(caller, "client-enable", client),
+    }
+    return render(request, "console/client.html", told, status=problem.status if problem else 200)
+
+
+def _agent(request: HttpRequest, slug: str) -> Agent:
+    doors.about(request, f"agent:{slug}")
+    return doors.find(visibility.agents(doors.caller(request)), slug=slug)
+
+
+def _address(client: Client) -> str:
+    return f"/agents/{client.agent.slug if client.agent else ''}/clients/{client.client_id}/"

@@ -1,0 +1,1 @@
+"""The coverage map: by which path each agent reaches each system."""

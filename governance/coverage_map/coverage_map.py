@@ -1,0 +1,214 @@
+"""The coverage map: each agent at each system by its path, and what holds on that path - or that nobody knows.
+
+By the gateway each call is seen (A); with a native token only that one was issued (B); what goes past us is not seen at
+all (C). What nobody said is unknown, and never a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements import sessions
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
+from entitlements.models import Agent, Grant, PathTerms, Person, SeenAgent, System, Workflow
+from governance.charts import figures
+
+Path, Basis, Bypass = PathTerms.Path, PathTerms.Basis, PathTerms.Bypass
+GRADES: Final = {Path.GATEWAY: "A", Path.NATIVE: "B", Path.KNOWN: "C"}
+FIGURE: Final = "agents-visible-per-call"
+"""The name under which the headline is kept where there are many workflows."""
+STOP_SECONDS: Final = 2
+"""Promise 2: how long a call may still pass at the gateway after a stop was acknowledged."""
+LONGEST: Final = 366 * 24 * 3600
+_SAID: Final = ("token_seconds", "session_seconds", "reauthentication_seconds", "stop_seconds")
+COMPARED: Final = ("token_seconds", "session_seconds", "stop_seconds")
+
+
+class PathIsOurs(DomainError):
+    """On the path by the gateway all times are ours; only whether the way round is closed can be said."""
+
+    code, status = "path_is_ours", HTTPStatus.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds on one path to one system; None where nobody knows."""
+
+    token_basis: str = Basis.UNKNOWN
+    token_seconds: int | None = None
+    session_seconds: int | None = None
+    reauthentication_seconds: int | None = None
+    stop_seconds: int | None = None
+    bypass: str = Bypass.NO
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not fit together: two paths to one system that differ, or a path still used after a move."""
+
+    system: System
+    what: str
+    governed: int | None = None
+    known: int | None = None
+    agents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """How much of the estate is seen per call: agents all of whose workflows are, and workflows by path.
+
+    `as_of` is None where it was counted just now.
+    """
+
+    agents: int
+    visible: int
+    paths: Mapping[str, int]
+    as_of: datetime | None = None
+
+    @property
+    def percent(self) -> int | None:
+        """The share of agents, rounded down so that all means all; None without agents."""
+        return 100 * self.visible // self.agents if self.agents else None
+
+
+_PATH: Final = Case(
+    When(~Q(state=Workflow.State.GOVERNED), then=Value(Path.KNOWN.value)),
+    When(system__kind=System.Kind.MCP, then=Value(Path.NATIVE.value)),
+    When(system__kind__in=System.SERVED, then=Value(Path.GATEWAY.value)),
+    default=Value(Path.KNOWN.value),
+    output_field=CharField(),
+)
+
+
+def rows(caller: Caller) -> QuerySet[Workflow]:
+    """Return the workflows that somebody sees, each with its path: what is granted now, and what was seen elsewhere."""
+    found = _rows()
+    return found if caller.sees_everything else found.filter(agent__in=visibility.agents(caller).values("pk"))
+
+
+def _rows() -> QuerySet[Workflow]:
+    grants = Grant.objects.filter(agent=OuterRef("agent"), entitlement__system=OuterRef("system"), ended_at=None)
+    found = Workflow.objects.select_related("agent__sponsor", "seen", "system").annotate(path=_PATH)
+    return found.exclude(agent__status=Agent.Status.RETIRED).filter(Q(origin=Workflow.Origin.SEEN) | Exists(grants))
+
+
+def headline(caller: Caller) -> Headline:
+    """Count agents and workflows that somebody sees. An agent seen at no known system counts as not visible.
+
+    Of many workflows that somebody sees all of, it is what a worker counted, as of then.
+    """
+    if not caller.sees_everything:
+        return Headline(*_count(rows(caller)))
+    kept = None if figures.is_quick(Workflow) else figures.kept(FIGURE)
+    return Headline(**kept.value, as_of=kept.as_of) if kept else Headline(**count())
+
+
+def count() -> dict[str, Any]:
+    """Count all agents and workflows, in the form in which it is kept."""
+    agents, visible, paths = _count(_rows())
+    agents += SeenAgent.objects.filter(agent=None, workflows=None).count()
+    return {"agents": agents, "visible": visible, "paths": paths}
+
+
+def _count(found: QuerySet[Workflow]) -> tuple[int, int, dict[str, int]]:
+    seen = found.select_related(None).order_by()
+    paths = {each["by"]: each["n"] for each in seen.values(by=_PATH).annotate(n=Count("pk"))}
+    each = seen.values("agent", "seen").annotate(past=Count("pk", filter=~Q(path=Path.GATEWAY)))
+    return each.count(), each.filter(past=0).count(), {path.value: paths.get(path.value, 0) for path in Path}
+
+
+def gaps(caller: Caller) -> QuerySet[Workflow]:
+    """Return what could be governed next: last used first, then what nobody answers for."""
+    known = rows(caller).filter(~Q(state=Workflow.State.GOVERNED))
+    return known.order_by(F("last_used_at").desc(nulls_last=True), "pk")
+
+
+def terms(found: Iterable[Workflow]) -> dict[tuple[int, str], Terms]:
+    """Return what holds on the paths of these workflows, by system and path."""
+    listed = list(found)
+    systems = {row.system_id: row.system for row in listed}
+    said = {(each.system_id, each.path): each for each in PathTerms.objects.filter(system__in=systems)}
+    return {
+        (system.pk, path.value): _terms(system, path.value, said.get((system.pk, path.value)))
+        for system in systems.values()
+        for path in Path
+    }
+
+
+def _terms(system: System, path: str, said: PathTerms | None) -> Terms:
+    absolute = int(sessions.ABSOLUTE.total_seconds())
+    bypass = said.bypass if said else Bypass.NO
+    if path == Path.GATEWAY:
+        return Terms(Basis.DECLARED, system.token_seconds, absolute, absolute, STOP_SECONDS, bypass)
+    given = {name: getattr(said, name, None) for name in _SAID}
+    if path == Path.NATIVE:  # a new token needs a session of ours; one that was issued lives as long as its issuer says
+        given["session_seconds"] = given["session_seconds"] or absolute
+        given["stop_seconds"] = given["stop_seconds"] or given["token_seconds"]
+    return Terms(said.token_basis if said else Basis.UNKNOWN, **given, bypass=bypass)
+
+
+def findings(caller: Caller, limit: int = 100) -> list[Finding]:
+    """Compare the governed path with the one past us wherever a system has both, and name what moved and did not."""
+    seen = rows(caller)
+    past = seen.filter(~Q(state=Workflow.State.GOVERNED)).values("system")
+    both = (
+        seen.filter(state=Workflow.State.GOVERNED, system__in=past)
+        .order_by("system__slug", "pk")
+        .distinct("system__slug")
+    )
+    found: list[Finding] = []
+    listed = list(both.select_related("system")[:limit])
+    said = terms(listed)
+    for row in listed:
+        if row.path == Path.KNOWN:  # type: ignore[attr-defined]  # annotated by rows()
+            continue
+        governed, known = said[row.system_id, row.path], said[row.system_id, Path.KNOWN]  # type: ignore[attr-defined]
+        pairs = [(name, getattr(governed, name), getattr(known, name)) for name in COMPARED]
+        found += [Finding(row.system, name, ours, theirs) for name, ours, theirs in pairs if ours != theirs]
+    moved = seen.filter(origin=Workflow.Origin.SEEN, state=Workflow.State.GOVERNED, last_used_at__gt=F("changed_at"))
+    found += [
+        Finding(row.system, "still_used", agents=(row.agent.slug,) if row.agent else ())
+        for row in moved.order_by("pk")[:limit]
+    ]
+    return found[:limit]
+
+
+@transaction.atomic
+def describe(system: System, path: str, *, by: Person, reason: str, **said: Any) -> PathTerms:  # noqa: ANN401 - seconds and words
+    """Say what holds on one path to a system: token life with its basis, session, re-authentication, stop, way round.
+
+    Raises ReasonRequired, Malformed, NotFound, PathIsOurs.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    if path not in Path.values or set(said) - {*_SAID, "token_basis", "bypass"}:
+        raise Malformed
+    if path == Path.GATEWAY and set(said) - {"bypass"}:
+        raise PathIsOurs
+    basis = said.get("token_basis", Basis.UNKNOWN)
+    if basis not in Basis.values or said.get("bypass", Bypass.NO) not in Bypass.values:
+        raise Malformed
+    if (said.get("token_seconds") is None) != (basis == Basis.UNKNOWN):
+        raise Malformed("A token life is declared or measured, or it is unknown and no time.")
+    if any(value is not None and not 0 < value <= LONGEST for name, value in said.items() if name in _SAID):
+        raise Malformed("A time is at least one second and at most a year.")
+    if not System.objects.select_for_update().filter(pk=system.pk).exists():
+        raise NotFound
+    given = {name: said.get(name) for name in _SAID}
+    fields = {**given, "token_basis": basis, "bypass": said.get("bypass", Bypass.NO)}
+    about = {"said_by": str(by.principal), "said_at": clock.now(), "reason": reason}
+    made, _ = PathTerms.objects.update_or_create(system=system, path=path, defaults={**fields, **about})
+    detail = {"path": path, **{name.replace("token_", "token_life_"): value for name, value in fields.items()}}
+    log.record(Action.PATH_DESCRIBED, about=[f"system:{system.slug}"], by=by.principal, reason=reason, detail=detail)
+    return made

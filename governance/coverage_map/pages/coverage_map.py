@@ -1,0 +1,192 @@
+"""The coverage map: how much is seen per call, each agent at each system by its path, and what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from entitlements.api import visibility
+from entitlements.errors import Malformed, NotFound
+from entitlements.models import Agent, PathTerms, System, Workflow
+from governance.console import doors, paging
+from governance.coverage_map import coverage_map
+from governance.coverage_map.api import coverage_map as api
+from governance.onboarding import move
+from governance.reviews.campaigns.queries.campaigns import WIDTH, Part
+
+MOST_IN_CSV: Final = 10_000
+PATHS: Final = (
+    ("gateway", gettext_lazy("Gateway: each call is seen")),
+    ("native", gettext_lazy("Native token: issuance is seen")),
+    ("known", gettext_lazy("Known, not governed: nothing is seen")),
+)
+DIFFER: Final = {
+    "token_seconds": gettext_lazy("Token life"),
+    "session_seconds": gettext_lazy("Session limit"),
+    "stop_seconds": gettext_lazy("A stop holds within"),
+    "still_used": gettext_lazy("Used past us after it was moved"),
+}
+TIMES: Final = (
+    ("token_seconds", gettext_lazy("Token life")),
+    ("session_seconds", gettext_lazy("Session limit")),
+    ("reauthentication_seconds", gettext_lazy("Signs in again after")),
+    ("stop_seconds", gettext_lazy("A stop holds within")),
+)
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """Show the map; the filters stand in the address."""
+    caller = doors.caller(request)
+    head = coverage_map.headline(caller)
+    page = paging.page(request, _rows(request), ("pk",))
+    told = {
+        "head": head,
+        "parts": _parts(head),
+        "page": page,
+        "rows": [_told(row) for row in api.told(page.rows)],
+        "filters": request.GET,
+        "paths": PATHS,
+        "systems": visibility.systems(caller).exclude(kind=System.Kind.BUILTIN).order_by("slug")[:500],
+        "filtered": any(request.GET.get(name) for name in ("q", "path", "system", "state")),
+        "states": Workflow.State.choices,
+        "findings": _findings(coverage_map.findings(caller)),
+        "next": coverage_map.gaps(caller).first(),
+        "may_add": doors.may(caller, "systems", None),
+        "may_adopt": doors.may(caller, "adoptions", None),
+    }
+    return render(request, "console/coverage/map.html", told)
+
+
+def _rows(request: HttpRequest) -> QuerySet[Workflow]:
+    rows = coverage_map.rows(doors.caller(request))
+    if text := request.GET.get("q", "").strip():
+        rows = rows.filter(
+            Q(agent__slug__icontains=text) | Q(agent__name__icontains=text) | Q(seen__name__icontains=text)
+        )
+    for name, field in (("path", "path"), ("system", "system__slug"), ("state", "state")):
+        if value := request.GET.get(name):
+            rows = rows.filter(**{field: value})
+    return rows
+
+
+def _parts(head: coverage_map.Headline) -> list[Part]:
+    everything = sum(head.paths.values()) or 1
+    parts, start = [], 0.0
+    for name, label in PATHS:
+        count = head.paths[name]
+        width = WIDTH * count / everything
+        parts.append(Part(name, label, count, 100 * count / everything, start, width))
+        start += width
+    return parts
+
+
+def _findings(found: Iterable[coverage_map.Finding]) -> list[tuple[System, list[Any]]]:
+    """Put what does not fit together by system, each with both times."""
+    by_system: dict[System, list[Any]] = {}
+    for each in found:
+        said = (DIFFER[each.what], each, _span(each.governed), _span(each.known))
+        by_system.setdefault(each.system, []).append(said)
+    return list(by_system.items())
+
+
+def _span(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, **{name.removesuffix("_seconds"): _span(row[name]) for name, _label in TIMES}}
+
+
+@require_safe
+@doors.page
+def table(request: HttpRequest) -> HttpResponse:
+    """Send what the filters leave as a table."""
+    answer = HttpResponse(
+        api.as_csv(_rows(request).order_by("pk")[:MOST_IN_CSV]), content_type="text/csv; charset=utf-8"
+    )
+    answer["Content-Disposition"] = 'attachment; filename="coverage.csv"'
+    return answer
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, number: int) -> HttpResponse:
+    """Show one workflow and what holds on its path; move it, undo it, or say what holds."""
+    caller = doors.caller(request)
+    row = doors.find(coverage_map.rows(caller), pk=number)
+    doors.about(request, f"system:{row.system.slug}", *([f"agent:{row.agent.slug}"] if row.agent else []))
+    if request.method == "POST":
+        doors.done(request, _act(request, row))
+        return redirect(f"/coverage/{number}/")
+    path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
+    said = PathTerms.objects.filter(system=row.system, path=path).first()
+    adopted = row.adopted_from is not None and row.agent is not None
+    told = {
+        "row": row,
+        "told": _told(api.told([row])[0]),
+        "path": dict(PATHS)[path],
+        "times": [(label, _span(api.told([row])[0][name]), name) for name, label in TIMES],
+        "said": said,
+        "ours": path == PathTerms.Path.GATEWAY,
+        "bases": PathTerms.Basis.choices,
+        "bypasses": PathTerms.Bypass.choices,
+        "may_cut_over": adopted
+        and row.state == Workflow.State.ADOPTED
+        and doors.may(caller, "agent-cut-over", row.agent),
+        "may_undo": adopted and doors.may(caller, "agent-adoption-undo", row.agent),
+        "may_describe": doors.may(caller, "system-paths", row.system),
+        "batch": row.adopted_from,
+    }
+    return render(request, "console/coverage/one.html", told)
+
+
+def _act(request: HttpRequest, row: Workflow) -> str:
+    by, reason = doors.person(request), doors.reason(request)
+    match request.POST.get("act"):
+        case "cut-over":
+            agent = _agent(row)
+            doors.permit(request, "agent-cut-over", agent)
+            move.cut_over(agent, row.system, by=by, reason=reason)
+            return _("It goes by the governed path from now on.")
+        case "undo":
+            agent = _agent(row)
+            doors.permit(request, "agent-adoption-undo", agent)
+            move.roll_back(agent, by=by, reason=reason)
+            return _("Undone: the adopted access has ended.")
+        case "describe":
+            doors.permit(request, "system-paths", row.system)
+            path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
+            coverage_map.describe(row.system, path, by=by, reason=reason, **_said(request, path))
+            return _("Noted, with your name.")
+    raise Malformed
+
+
+def _agent(row: Workflow) -> Agent:
+    if row.agent is None:
+        raise NotFound
+    return row.agent
+
+
+def _said(request: HttpRequest, path: str) -> dict[str, Any]:
+    """Read the form: times in minutes, empty where nobody knows. Raises Malformed."""
+    said: dict[str, Any] = {"bypass": request.POST.get("bypass", "")}
+    if path == PathTerms.Path.GATEWAY:
+        return said
+    for name, _label in TIMES:
+        given = request.POST.get(name, "").strip()
+        if given and not (given.isascii() and given.isdecimal() and len(given) <= 6):  # noqa: PLR2004 - minutes
+            raise Malformed(_("Times are whole minutes."))
+        if given:
+            said[name] = int(given) * 60
+    said["token_basis"] = request.POST.get("token_basis", "") if "token_seconds" in said else PathTerms.Basis.UNKNOWN
+    return said

@@ -1,0 +1,82 @@
+"""Agents compared with what is seen elsewhere: known here and there, here alone, or there alone, with source and date.
+
+Elsewhere is what files brought: applications of an identity provider, configuration of clients, tables of access (as a
+vendor exports them), logs of calls. `last_call_at` is from our own record, by the gateway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
+
+from entitlements.models import Agent, SeenAgent
+from governance.models import AdoptionBatch, UsageDay
+
+BOTH, HERE, THERE = "both", "here", "there"
+SOURCES: Final = dict(AdoptionBatch.Source.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One agent on one side or both; `agent` is its short name here, `seen_as` what it is called elsewhere."""
+
+    known: str
+    agent: str
+    seen_as: str
+    state: str
+    source: str
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
+    last_call_at: datetime | None
+
+
+def ours() -> QuerySet[Agent, Any]:
+    """Return each agent of ours that is not retired, once for each name under which it was seen elsewhere."""
+    used = UsageDay.objects.filter(agent=OuterRef("pk")).order_by().values("agent").annotate(at=Max("last_at"))
+    rows = Agent.objects.exclude(status=Agent.Status.RETIRED).order_by("slug", "seen_as__name")
+    return rows.values(
+        "slug",
+        "status",
+        seen=F("seen_as__name"),
+        source=F("seen_as__source"),
+        first=F("seen_as__first_seen_at"),
+        last=F("seen_as__last_seen_at"),
+        call=Subquery(used.values("at")),
+    )
+
+
+def elsewhere() -> QuerySet[SeenAgent]:
+    """Return what was seen elsewhere and is no agent of ours in use."""
+    rows = SeenAgent.objects.filter(Q(agent=None) | Q(agent__status=Agent.Status.RETIRED))
+    return rows.select_related("agent").order_by("name", "pk")
+
+
+def of_ours(row: dict[str, Any]) -> Compared:
+    """Say of an agent of ours whether it was seen elsewhere as well."""
+    known = BOTH if row["seen"] else HERE
+    seen = (row["seen"] or "", row["status"], row["source"] or "", row["first"], row["last"], row["call"])
+    return Compared(known, row["slug"], *seen)
+
+
+def of_theirs(row: SeenAgent) -> Compared:
+    """Say of what was seen elsewhere that it is no agent of ours in use; one that is retired here is named."""
+    slug = row.agent.slug if row.agent else ""
+    return Compared(THERE, slug, row.name, row.state, row.source, row.first_seen_at, row.last_seen_at, None)
+
+
+def counts() -> dict[str, int]:
+    """Count agents by where they are known."""
+    live = Agent.objects.exclude(status=Agent.Status.RETIRED)
+    seen = live.filter(pk__in=SeenAgent.objects.filter(agent__isnull=False).values("agent")).count()
+    return {BOTH: seen, HERE: live.count() - seen, THERE: elsewhere().count()}
+
+
+def listed(known: str, most: int) -> list[Compared]:
+    """Return up to so many agents that are known so."""
+    if known == THERE:
+        return [of_theirs(row) for row in elsewhere()[:most]]
+    rows = ours().filter(seen_as__isnull=known == HERE)
+    return [of_ours(row) for row in rows[:most]]

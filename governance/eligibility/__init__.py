@@ -1,0 +1,1 @@
+"""Eligibility: what may be requested, by whom, and what is held already."""

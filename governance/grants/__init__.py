@@ -1,0 +1,1 @@
+"""Grants as the console shows them."""

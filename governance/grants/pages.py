@@ -1,0 +1,93 @@
+"""Grants: who may do what, until when; one of them with its whole story."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from entitlements import grants
+from entitlements.api import visibility
+from entitlements.errors import ReasonRequired
+from entitlements.models import Grant
+from governance.audit_log.queries import events as events_queries
+from governance.console import doors, paging
+from governance.eligibility import eligibility
+from governance.grants import queries as read
+from governance.request_changes import renewal
+from governance.requests import queries as request_queries
+from governance.reviews.usage import queries as usage_queries
+from governance.revocations.pages import stop_several as stop_several_pages
+from governance.revocations.queries import verification as verification_queries
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List grants; the filters stand in the address."""
+    caller = doors.caller(request)
+    page = paging.page(request, read.listed(caller, request.GET.dict()), ("-created_at", "-id"))
+    told = {
+        "page": page,
+        "stoppable": stop_several_pages.stoppable(caller, "grant", page.rows),
+        "filters": request.GET,
+        "states": Grant.State.choices,
+        "systems": visibility.systems(caller).order_by("slug"),
+        "filtered": any(request.GET.get(name) for name in ("agent", "system", "person", "state", "ending")),
+    }
+    return render(request, "console/grants.html", told)
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show one grant; with `prove`, each of its calls decided now."""
+    caller = doors.caller(request)
+    grant = doors.find(visibility.grants(caller), pk=pk)
+    is_open = grant.ended_at is None
+    usage_queries.with_use([grant])
+    told = {
+        "grant": grant,
+        "may_revoke": is_open and doors.may(caller, "grant-revoke", grant),
+        "may_suspend": grant.state == Grant.State.ACTIVE and doors.may(caller, "grant-suspend", grant),
+        "may_restore": grant.state == Grant.State.SUSPENDED and doors.may(caller, "grant-restore", grant),
+        "may_renew": renewal.may_renew(grant) and eligibility.answers_for(doors.person(request), grant.agent),
+        "lengths": request_queries.lengths(grant.entitlement.longest, grant.expires_at - grant.starts_at),
+        "lasts": grant.expires_at - grant.starts_at,
+        "timeline": events_queries.about(f"grant:{pk}", request),
+        "probes": verification_queries.of_grant(grant) if "prove" in request.GET else None,
+    }
+    return render(request, "console/grant.html", told)
+
+
+@require_POST
+@doors.page
+def suspend(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Pause a grant."""
+    grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
+    doors.about(request, f"grant:{pk}")
+    doors.permit(request, "grant-suspend", grant)
+    grants.suspend(pk, by=doors.person(request).principal, reason=_reason(request))
+    doors.done(request, _("The access is paused. It can be resumed until it ends."))
+    return redirect(f"/grants/{pk}/")
+
+
+@require_POST
+@doors.page
+def restore(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Let a paused grant work again until its old end."""
+    grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
+    doors.about(request, f"grant:{pk}")
+    doors.permit(request, "grant-restore", grant)
+    grants.restore(pk, by=doors.person(request).principal, reason=_reason(request))
+    doors.done(request, _("The access works again."))
+    return redirect(f"/grants/{pk}/")
+
+
+def _reason(request: HttpRequest) -> str:
+    if not (reason := doors.reason(request)):
+        raise ReasonRequired
+    return reason

@@ -1,0 +1,1 @@
+"""Mail to people: written down first, tried until it leaves."""

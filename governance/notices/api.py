@@ -1,0 +1,223 @@
+"""Notices over REST: one's inbox and when one is mailed; for administrators what was mailed, and sending it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.endpoints import Act, Endpoint, Listing, Resource
+from entitlements.api.fields import Nothing, Shown, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.errors import Forbidden
+from entitlements.models import Person
+from governance.api.matrix import MATRIX
+from governance.mail import outbox, preferences
+from governance.models import Delivery, Notice, NoticeSettings
+from governance.models.notices import Kind
+from governance.notices import queue
+
+_LAST_HOUR = 23
+
+
+class NoticeShown(Shown):
+    """One thing that the caller is told; `url` is a path of the console."""
+
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    about = serializers.CharField()
+    sentence = serializers.CharField()
+    url = serializers.CharField()
+    urgent = serializers.BooleanField()
+    made_at = serializers.DateTimeField()
+    read_at = serializers.DateTimeField(allow_null=True)
+
+
+class NoticeFilter(filters.FilterSet):
+    """Filters by kind, and by whether it was read."""
+
+    kind = filters.ChoiceFilter(choices=Kind.choices)
+    unread = filters.BooleanFilter(field_name="read_at", lookup_expr="isnull")
+
+    class Meta:
+        model = Notice
+        fields: ClassVar[list[str]] = []
+
+
+class SettingsAsked(Strict):
+    """When and of what the caller is mailed. Hours are those of the time zone; no quiet hours are two nulls."""
+
+    time_zone = Text(max_length=64)
+    digest_hour = serializers.IntegerField(min_value=0, max_value=_LAST_HOUR)
+    quiet_from = serializers.IntegerField(min_value=0, max_value=_LAST_HOUR, allow_null=True)
+    quiet_until = serializers.IntegerField(min_value=0, max_value=_LAST_HOUR, allow_null=True)
+    not_mailed = serializers.ListField(child=serializers.ChoiceField(choices=Kind.choices), max_length=50)
+
+
+class SettingsShown(Shown):
+    """When and of what the caller is mailed; `bad_address` is one that mail came back from."""
+
+    time_zone = serializers.CharField()
+    digest_hour = serializers.IntegerField()
+    quiet_from = serializers.IntegerField(allow_null=True)
+    quiet_until = serializers.IntegerField(allow_null=True)
+    not_mailed = serializers.ListField(child=serializers.CharField())
+    bad_address = serializers.CharField()
+
+
+class Read(Shown):
+    """How many notices were unread before."""
+
+    read = serializers.IntegerField()
+
+
+class DeliveryShown(Shown):
+    """One mail: to whom, how far it came, and what the mail server said last."""
+
+    id = serializers.UUIDField()
+    channel = serializers.ChoiceField(choices=Delivery.Channel.choices)
+    person = serializers.CharField(source="person.login")
+    state = serializers.ChoiceField(choices=Delivery.State.choices)
+    attempts = serializers.IntegerField()
+    next_at = serializers.DateTimeField()
+    answer = serializers.CharField()
+    made_at = serializers.DateTimeField()
+    sent_at = serializers.DateTimeField(allow_null=True)
+
+
+class DeliveryFilter(filters.FilterSet):
+    """Filters by person, channel and state."""
+
+    person = filters.CharFilter(field_name="person__login")
+    channel = filters.ChoiceFilter(choices=Delivery.Channel.choices)
+    state = filters.ChoiceFilter(choices=Delivery.State.choices)
+
+    class Meta:
+        model = Delivery
+        fields: ClassVar[list[str]] = []
+
+
+class _OnesOwn(Endpoint):
+    matrix: ClassVar[Matrix] = MATRIX
+
+    def person(self) -> Person:
+        """Return whose inbox it is. Raises Forbidden for what is nobody."""
+        if self.caller.human is None:
+            raise Forbidden
+        return self.caller.human
+
+
+class _OfNotices(_OnesOwn, Resource):
+    shown: ClassVar[type[Shown]] = NoticeShown
+
+    def rows(self) -> QuerySet[Notice]:
+        return Notice.objects.filter(person=self.caller.human) if self.caller.human else Notice.objects.none()
+
+    def links(self, found: Notice) -> list[str]:
+        return [found.about]
+
+
+class Notices(_OfNotices, Listing):
+    """GET /notices."""
+
+    filterset_class = NoticeFilter
+    ordering = ("-made_at", "-id")
+
+
+class ReadOne(_OfNotices):
+    """POST /notices/{id}/read."""
+
+    @extend_schema(request=None, responses=NoticeShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say that one was read; saying it again changes nothing."""
+        found = self.found()
+        self.body(Nothing)
+        queue.mark_read(self.person(), found.pk)
+        return self.again(found)
+
+
+class ReadAll(_OnesOwn):
+    """POST /notices/read."""
+
+    @extend_schema(request=None, responses=Read)
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Say that all were read."""
+        self.body(Nothing)
+        return Response({"read": queue.mark_read(self.person())})
+
+
+class Settings(_OnesOwn):
+    """GET and PUT /notice-settings."""
+
+    @extend_schema(responses=SettingsShown)
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Show when and of what the caller is mailed."""
+        return Response(SettingsShown(preferences.of(self.person())).data)
+
+    @extend_schema(request=SettingsAsked, responses=SettingsShown)
+    def put(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Choose anew. Mail about safety cannot be switched off."""
+        person = self.person()
+        kept = preferences.change(person, **self.body(SettingsAsked), by=self.principal)
+        return Response(SettingsShown(kept).data)
+
+
+class Deliveries(Listing):
+    """GET /deliveries."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = DeliveryShown
+    filterset_class = DeliveryFilter
+    ordering = ("-made_at", "-id")
+
+    def rows(self) -> QuerySet[Delivery]:
+        """Return all mails."""
+        return Delivery.objects.select_related("person")
+
+
+class Replay(Act):
+    """POST /deliveries/{id}/replay."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = DeliveryShown
+
+    def rows(self) -> QuerySet[Delivery]:
+        """Return all mails."""
+        return Delivery.objects.select_related("person")
+
+    def links(self, found: Delivery) -> list[str]:
+        """Return the links of the mail and of whom it is for."""
+        return [f"delivery:{found.pk}", f"person:{found.person.login}"]
+
+    @staticmethod
+    def verb(found: Delivery, **said: Any) -> Delivery:  # noqa: ANN401 - by and reason
+        """Try it anew."""
+        return outbox.replay(found.pk, **said)
+
+
+class Bounced(Act):
+    """POST /people/{login}/bounced."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = SettingsShown
+    lookup = "login"
+    verb: ClassVar[Callable[..., NoticeSettings]] = staticmethod(outbox.mark_bad)
+
+    def rows(self) -> QuerySet[Person]:
+        """Return everybody."""
+        return Person.objects.all()
+
+    def links(self, found: Person) -> list[str]:
+        """Return the link of the person."""
+        return [f"person:{found.login}"]
+
+    def again(self, found: Person, **kwargs: Any) -> Response:  # noqa: ANN401 - as the base's
+        """Answer with the settings as they are then."""
+        return Response(SettingsShown(preferences.of(found)).data, status=HTTPStatus.OK, **kwargs)

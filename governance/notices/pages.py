@@ -1,0 +1,144 @@
+"""The inbox, when one is mailed, and for administrators the mail that was sent or not."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from governance.console import doors, form_fields, paging
+from governance.mail import outbox, preferences
+from governance.models import Delivery, Notice, NoticeSettings
+from governance.models.notices import Kind
+from governance.notices import queue
+
+_FIELDS: Final = {
+    "unknown_time_zone": "time_zone",
+    "bad_hours": "quiet_from",
+    "cannot_be_switched_off": "not_mailed",
+}
+_HOURS: Final = [(hour, f"{hour:02}:00") for hour in range(24)]
+
+
+class SettingsForm(forms.Form):
+    """When and of what somebody is mailed."""
+
+    time_zone = forms.CharField(
+        label=gettext_lazy("Time zone"),
+        max_length=64,
+        widget=forms.TextInput(attrs={"list": "zones", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    digest_hour = forms.TypedChoiceField(label=gettext_lazy("Mail of the day at"), choices=_HOURS, coerce=int)
+    quiet_from = forms.TypedChoiceField(
+        label=gettext_lazy("Quiet from"),
+        choices=[("", gettext_lazy("never")), *_HOURS],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        help_text=gettext_lazy("Urgent mail waits for the end of quiet hours, unless it is about safety."),
+    )
+    quiet_until = forms.TypedChoiceField(
+        label=gettext_lazy("Quiet until"),
+        choices=[("", gettext_lazy("never")), *_HOURS],
+        coerce=int,
+        empty_value=None,
+        required=False,
+    )
+    not_mailed = forms.MultipleChoiceField(
+        label=gettext_lazy("Do not mail me that"),
+        choices=[(kind.value, kind.label) for kind in Kind if kind not in preferences.SAFETY],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text=gettext_lazy("All of it is in your inbox in any case. What is about safety is always mailed."),
+    )
+
+
+@require_safe
+@doors.page
+def inbox(request: HttpRequest) -> HttpResponse:
+    """List what the person was told, the newest first. Looking changes nothing."""
+    rows = Notice.objects.filter(person=doors.person(request))
+    unread = request.GET.get("show") == "unread"
+    if unread:
+        rows = rows.filter(read_at=None)
+    told = {"page": paging.page(request, rows, ("-made_at", "-id")), "unread": unread}
+    return render(request, "console/inbox/list.html", told)
+
+
+@require_POST
+@doors.page
+def read(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Say that one was read."""
+    person = doors.person(request)
+    found = doors.find(Notice.objects.filter(person=person), pk=pk)
+    queue.mark_read(person, found.pk)
+    return redirect(doors.back(request, "/inbox/"))
+
+
+@require_POST
+@doors.page
+def read_all(request: HttpRequest) -> HttpResponse:
+    """Say that all were read."""
+    queue.mark_read(doors.person(request))
+    return redirect("/inbox/")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def settings(request: HttpRequest) -> HttpResponse:
+    """Show and keep when and of what the person is mailed."""
+    person = doors.person(request)
+    chosen = preferences.of(person)
+    form = SettingsForm(request.POST) if request.method == "POST" else SettingsForm(initial=_initial(chosen))
+    if request.method == "POST":
+        kept = form_fields.submit(
+            request, form, lambda given: preferences.change(person, **given, by=person.principal), _FIELDS
+        )
+        if kept is not None:
+            doors.done(request, _("Kept."))
+            return redirect("/settings/notices/")
+    told = {
+        "person": person,
+        "came_back": bool(chosen.bad_address) and chosen.bad_address == person.email,
+        "is_mailed": outbox.is_on(),
+        "zones": sorted(preferences.zones()),
+    }
+    return form_fields.show(request, "console/inbox/settings.html", form, told)
+
+
+def _initial(chosen: NoticeSettings) -> dict[str, Any]:
+    return {name: getattr(chosen, name) for name in SettingsForm.base_fields}
+
+
+@require_safe
+@doors.page
+def deliveries(request: HttpRequest) -> HttpResponse:
+    """List mails, the newest first."""
+    rows = Delivery.objects.select_related("person")
+    state = request.GET.get("state", "")
+    if state in Delivery.State.values:
+        rows = rows.filter(state=state)
+    told = {
+        "page": paging.page(request, rows, ("-made_at", "-id")),
+        "states": Delivery.State.choices,
+        "state": state,
+        "is_mailed": outbox.is_on(),
+    }
+    return render(request, "console/inbox/deliveries.html", told)
+
+
+@require_POST
+@doors.page
+def replay(request: HttpRequest, delivery: UUID) -> HttpResponse:
+    """Try a mail anew that was given up."""
+    doors.permit(request, "delivery-replay", None)
+    doors.about(request, f"delivery:{delivery}")
+    outbox.replay(delivery, by=doors.person(request).principal, reason=doors.reason(request))
+    doors.done(request, _("It is tried again within seconds."))
+    return redirect("/settings/deliveries/")

@@ -1,0 +1,62 @@
+"""The verb that tells people something, in the transaction of what happened: it is told if and only if it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from audit import clock
+from entitlements import impressions
+from entitlements.models import Person
+from governance.mail import outbox
+from governance.models import Notice
+from governance.models.notices import Kind
+
+LONGEST: Final = 500
+
+
+def queue(
+    kind: Kind, people: Iterable[Person], *, about: str, sentence: str, url: str, dedupe: str, urgent: bool = False
+) -> int:
+    """Put a notice into the inbox of each person who is here; says for how many it was new. Call it inside a verb.
+
+    `about` is a link "kind:id", `url` a path of the console, and `dedupe` names what happened (an event's id, or
+    "grant:7 ends"): the same person is told the same once, however often this is called. `urgent` mails it at once.
+    Foreign names in the sentence are made harmless. Needs a transaction.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("Notices are queued in the transaction of what they tell.")
+    now, told = clock.now(), plain(sentence)
+    notices = [
+        Notice(
+            person=person,
+            kind=Kind(kind),
+            about=about[:200],
+            sentence=told,
+            url=url,
+            urgent=urgent,
+            dedupe=dedupe,
+            made_at=now,
+        )
+        for person in {person.pk: person for person in people if person.is_active}.values()
+    ]
+    Notice.objects.bulk_create(notices, ignore_conflicts=True)
+    new = Notice.objects.filter(pk__in=[notice.pk for notice in notices]).select_related("person__notice_settings")
+    if urgent:
+        for notice in new:
+            outbox.post_at_once(notice)
+    return len(new)
+
+
+def mark_read(person: Person, notice_id: UUID | None = None) -> int:
+    """Say that a person has read one of their notices, or all; says how many were unread."""
+    unread = Notice.objects.filter(person=person, read_at=None)
+    return (unread if notice_id is None else unread.filter(pk=notice_id)).update(read_at=clock.now())
+
+
+def plain(text: str) -> str:
+    """Return a text on one line without what a reader cannot see or what turns it around, cut to what a row holds."""
+    return "".join(each for each in " ".join(text.split()) if not impressions.hidden(each))[:LONGEST]

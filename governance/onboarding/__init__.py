@@ -1,0 +1,1 @@
+"""Onboarding of running agents: files of existing access read, matched, accepted, moved."""

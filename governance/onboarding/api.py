@@ -1,0 +1,392 @@
+"""Adoption of access that exists elsewhere, over REST: send a file, ask sponsors, answer, say yes; move and undo."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import seenagents
+from entitlements.api import imports, visibility
+from entitlements.api.agents import AgentShown
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.api.people import known_person
+from entitlements.errors import Forbidden, NotFound
+from entitlements.models import Agent, Person, SeenAgent, System
+from governance.api.matrix import MATRIX
+from governance.models import AdoptedAgent, AdoptionBatch
+from governance.onboarding import batches, files, move
+from governance.onboarding import grants as grants_actions
+
+
+class BatchShown(Shown):
+    """One file of access: how much was read of it, what was refused, and how far it has come."""
+
+    id = serializers.UUIDField()
+    source = serializers.ChoiceField(choices=AdoptionBatch.Source.choices)  # type: ignore[assignment]  # a field's word
+    file_name = serializers.CharField()
+    sha256 = serializers.CharField()
+    size = serializers.IntegerField()
+    lines_read = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=AdoptionBatch.State.choices)
+    brought_by = serializers.CharField(source="brought_by.login")
+    made_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    problems = imports.ProblemShown(many=True)
+    problems_left_out = serializers.IntegerField()
+
+
+class PieceShown(Shown):
+    """One grant that would be made."""
+
+    entitlement = serializers.CharField()
+    tools = serializers.ListField(child=serializers.CharField())
+    people = serializers.IntegerField()
+    groups = serializers.IntegerField()
+    logins = serializers.ListField(child=serializers.CharField())
+    group_slugs = serializers.ListField(child=serializers.CharField())
+
+
+class LeftShown(Shown):
+    """What needs a request instead, and how many lines say so."""
+
+    code = serializers.CharField()
+    system = serializers.CharField()
+    tool = serializers.CharField()
+    lines = serializers.IntegerField()
+    message = serializers.CharField()
+
+
+class AdoptedAgentShown(Shown):
+    """One agent of a file, by what it was matched, who is asked, and what would be made of its lines."""
+
+    id = serializers.IntegerField(source="pk")
+    name = serializers.CharField(source="seen.name")
+    client_id = serializers.CharField(source="seen.client_id")
+    agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
+    because = serializers.CharField(source="seen.because")
+    sponsor = serializers.CharField(source="sponsor.login", allow_null=True, default=None)
+    wanted = serializers.CharField()
+    state = serializers.ChoiceField(choices=AdoptedAgent.State.choices)
+    problem = serializers.CharField()
+    grants = PieceShown(many=True)
+    left = LeftShown(many=True)
+
+
+class AccessFileAsked(Strict):
+    """A file, as `text` or in a form as `file`. `agent` names whose a client configuration is."""
+
+    text = Text(max_length=files.LARGEST, trim_whitespace=False)
+    file_name = Text(max_length=200, required=False)
+    agent = Text(max_length=200, required=False)
+
+
+class SponsorOf(Strict):
+    """Who shall answer for one agent of the file."""
+
+    id = serializers.IntegerField(min_value=1, max_value=2**53)
+    sponsor = Text(max_length=64)
+
+
+class SponsorsAsked(Strict):
+    """One sponsor for all, one by agent, or whom the file names."""
+
+    sponsor = Text(max_length=64, required=False)
+    each = serializers.ListField(child=SponsorOf(), max_length=1000, required=False)
+    reason = Text(max_length=500)
+
+
+class Answer(Strict):
+    """Whether one answers for one's agents of the file: all of them, or `agents` by id."""
+
+    accept = serializers.BooleanField()
+    agents = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**53), required=False)
+    reason = Text(max_length=500, required=False)
+
+
+class OutcomeShown(Shown):
+    """What was adopted, and by agent the rules that refused a grant."""
+
+    agents = serializers.IntegerField()
+    grants = serializers.IntegerField()
+    refused = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
+
+
+class SeenAgentShown(Shown):
+    """An agent that was seen in a file or a log, and what was decided about it."""
+
+    id = serializers.IntegerField(source="pk")
+    name = serializers.CharField()
+    client_id = serializers.CharField()
+    state = serializers.ChoiceField(choices=SeenAgent.State.choices)
+    agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
+    because = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a field's word
+    first_seen_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField()
+    decided_by = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class MatchAsked(Reason):
+    """Which agent of ours it is, and why."""
+
+    agent = Slug()
+
+
+class MoveAsked(Reason):
+    """At which system, or at all; and why."""
+
+    system = Slug(required=False)
+
+
+class SeenFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    state = filters.ChoiceFilter(choices=SeenAgent.State.choices)
+    name = filters.CharFilter(lookup_expr="icontains")
+
+    class Meta:
+        model = SeenAgent
+        fields: ClassVar[list[str]] = []
+
+
+class BatchFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    state = filters.ChoiceFilter(choices=AdoptionBatch.State.choices)
+
+    class Meta:
+        model = AdoptionBatch
+        fields: ClassVar[list[str]] = []
+
+
+class AdoptedFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    state = filters.ChoiceFilter(choices=AdoptedAgent.State.choices)
+
+    class Meta:
+        model = AdoptedAgent
+        fields: ClassVar[list[str]] = []
+
+
+def shown(rows: list[AdoptedAgent]) -> list[AdoptedAgent]:
+    """Add to agents of a file what would be made of their lines."""
+    plans = batches.plans(rows)
+    logins, slugs = grants_actions.named(plans.values())
+    for row in rows:
+        plan = plans[row.pk]
+        row.grants = [  # type: ignore[attr-defined]  # what is shown of the plan
+            {
+                "entitlement": piece.entitlement.scope,
+                "tools": [line.tool.name for line in piece.lines],
+                "people": len(piece.people),
+                "groups": len(piece.groups),
+                "logins": sorted(logins[pk] for pk in piece.people),
+                "group_slugs": sorted(slugs[pk] for pk in piece.groups),
+            }
+            for piece in plan.pieces
+        ]
+        row.left = plan.said()  # type: ignore[attr-defined]  # as above
+    return rows
+
+
+class _Batches(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = BatchShown
+
+    def rows(self) -> QuerySet[AdoptionBatch]:
+        return batches.files(self.caller.human, everything=self.caller.sees_everything)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return batches.about(found)
+
+    def person(self) -> Person:
+        """Return who acts. Raises Forbidden for scripts and agents: people adopt."""
+        if self.caller.human is None:
+            raise Forbidden
+        return self.caller.human
+
+
+class Adoptions(_Batches, Listing):
+    """List files of access, newest first; or send one: it is read and matched, and nothing of it is in force."""
+
+    parser_classes = (imports.JSON, imports.Form)  # type: ignore[assignment]  # wider than the base's
+    filterset_class = BatchFilter
+    asked = AccessFileAsked
+    answers = HTTPStatus.CREATED
+    ordering = ("-made_at", "-id")
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Look at a file. The same content again answers with the batch of before."""
+        asked = self.body(AccessFileAsked)
+        name = asked.get("file_name") or "access"
+        batch = batches.look_at(asked["text"].encode(), file_name=name, agent=asked.get("agent", ""), by=self.person())
+        return self.again(batch, status=HTTPStatus.CREATED)
+
+
+class OneAdoption(_Batches, Look):
+    """Show one file of access."""
+
+
+class AdoptionAgents(Listing):
+    """List the agents of a file, with what would be made of their lines."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = AdoptedAgentShown
+    filterset_class = AdoptedFilter
+
+    def rows(self) -> QuerySet[AdoptedAgent]:
+        """Return those that the caller sees. Raises NotFound where that is none of the file."""
+        rows = AdoptedAgent.objects.filter(batch=self.kwargs["key"]).select_related("seen", "agent", "sponsor", "batch")
+        seen = batches.visible(rows, self.caller.human, everything=self.caller.sees_everything)
+        if not self.caller.sees_everything and not seen.exists():
+            raise NotFound
+        return seen
+
+    def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
+        """Answer one page."""
+        page = shown(self.paginate_queryset(self.filter_queryset(self.rows())) or [])
+        return self.get_paginated_response(AdoptedAgentShown(page, many=True).data)
+
+
+class AdoptionAsk(_Batches):
+    """Ask sponsors to answer for the agents of a file. Nothing is active before they accept."""
+
+    asked = SponsorsAsked
+
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Ask them."""
+        found, by = self.found(), self.person()
+        self.about = self.links(found)
+        asked = self.body(SponsorsAsked)
+        sponsor = known_person(asked["sponsor"]) if "sponsor" in asked else None
+        each = {one["id"]: known_person(one["sponsor"]) for one in asked.get("each", [])}
+        batches.ask(found, sponsor=sponsor, each=each, by=by, reason=asked["reason"])
+        return self.again(found)
+
+
+class AdoptionAnswer(_Batches):
+    """Accept or decline to answer for one's agents of a file."""
+
+    asked = Answer
+
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Answer for all of them, or for some."""
+        found, by = self.found(), self.person()
+        self.about = self.links(found)
+        asked = self.body(Answer)
+        batches.answer(found, accept=asked["accept"], only=asked.get("agents"), by=by, reason=asked.get("reason", ""))
+        return self.again(found)
+
+
+class AdoptionConfirm(_Batches):
+    """Say yes to what sponsors accepted: the listed lines become adopted grants."""
+
+    shown = OutcomeShown
+    asked = Reason
+
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Adopt it."""
+        found, by = self.found(), self.person()
+        self.about = self.links(found)
+        return self.show(batches.confirm(found, by=by, reason=self.body(Reason)["reason"]))
+
+
+class _Agents(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown = AgentShown
+    lookup = "slug"
+
+    def rows(self) -> QuerySet[Agent]:
+        return visibility.agents(self.caller)
+
+    def acted(self) -> tuple[Agent, Person]:
+        """Return the agent that is moved, and who moves it. Raises Forbidden for scripts and agents."""
+        found = self.found()
+        self.about = [f"agent:{found.slug}"]
+        if self.caller.human is None:
+            raise Forbidden
+        return found, self.caller.human
+
+
+class CutOver(_Agents):
+    """Say that an agent goes by the governed path now, where its access was adopted."""
+
+    asked = MoveAsked
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Move it, at one system or at all."""
+        found, by = self.acted()
+        asked = self.body(MoveAsked)
+        system = System.objects.filter(slug=asked["system"]).first() if "system" in asked else None
+        if "system" in asked and system is None:
+            raise NotFound
+        move.cut_over(found, system, by=by, reason=asked["reason"])
+        return self.again(found)
+
+
+class RollBack(_Agents):
+    """Undo an adoption: its grants end, and the paths are known and not governed again."""
+
+    asked = Reason
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Undo it."""
+        found, by = self.acted()
+        move.roll_back(found, by=by, reason=self.body(Reason)["reason"])
+        return self.again(found)
+
+
+class _Seen(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = SeenAgentShown
+
+    def rows(self) -> QuerySet[SeenAgent]:
+        rows = SeenAgent.objects.select_related("agent")
+        return rows if self.caller.sees_everything else rows.none()
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return seenagents.about(found)
+
+
+class SeenAgents(_Seen, Listing):
+    """List agents that were seen somewhere, last seen first."""
+
+    filterset_class = SeenFilter
+    ordering = ("-last_seen_at", "-id")
+
+
+class SeenMatch(_Seen):
+    """Say that what was seen is an agent of ours."""
+
+    asked = MatchAsked
+
+    def post(self, request: Request, key: int) -> Response:  # noqa: ARG002 - as above
+        """Match it."""
+        found, asked = self.found(), self.body(MatchAsked)
+        self.about = self.links(found)
+        agent = self.find(visibility.agents(self.caller), slug=asked["agent"])
+        seenagents.match(found, agent, by=self.principal, reason=asked["reason"])
+        return self.again(found)
+
+
+class SeenBlock(_Seen, Act):
+    """Block a name: it stays listed, and no client registers under it."""
+
+    verb = seenagents.block
+
+
+class SeenUnblock(_Seen, Act):
+    """Let a blocked name in again, as somebody else than who blocked it."""
+
+    verb = seenagents.unblock

@@ -1,0 +1,173 @@
+"""Adopting access that exists elsewhere: bring a file, ask sponsors, answer, say yes; decide about what was seen."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from entitlements import seenagents
+from entitlements.api import visibility
+from entitlements.errors import Malformed, NotFound
+from entitlements.models import Person, SeenAgent
+from governance.console import doors, form_fields, paging
+from governance.models import AdoptedAgent, AdoptionBatch
+from governance.onboarding import api, batches
+
+_ABOUT: Final = dict.fromkeys(
+    ("adoption_not_readable", "adoption_too_large", "adoption_empty", "malformed"), "file"
+) | {"adoption_agent_not_named": "agent"}
+
+
+class FileForm(forms.Form):
+    """A file of access that exists, and whose it is where it does not say so."""
+
+    file = forms.FileField(
+        label=gettext_lazy("File"),
+        help_text=gettext_lazy("CSV or JSON, of at most 8 MB."),
+        error_messages={"required": form_fields.NEEDED},
+        max_length=200,
+    )
+    agent = forms.CharField(
+        label=gettext_lazy("Agent"),
+        help_text=gettext_lazy("Only for the configuration of a client: whose it is."),
+        required=False,
+        max_length=200,
+    )
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List agents that were seen and nobody answers for, and the files that were brought."""
+    caller = doors.caller(request)
+    state = request.GET.get("state", SeenAgent.State.UNMATCHED)
+    seen = SeenAgent.objects.select_related("agent").prefetch_related("workflows__system")
+    seen = seen if caller.sees_everything else seen.none()
+    told = {
+        "page": paging.page(request, seen.filter(state=state), ("-last_seen_at", "-id")),
+        "state": state,
+        "states": SeenAgent.State.choices,
+        "files": batches.files(caller.human, everything=caller.sees_everything).order_by("-made_at", "-id")[:20],
+        "may_bring": doors.may(caller, "adoptions", None),
+        "seen_all": doors.may(caller, "seen-agents-compared", None, "GET"),
+        "may_match": doors.may(caller, "seen-agent-match", None),
+        "may_block": doors.may(caller, "seen-agent-block", None),
+    }
+    return render(request, "console/adoption/list.html", told)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Take a file and look at it. Nothing is in force by that."""
+    if request.method != "POST":
+        return form_fields.show(request, "console/adoption/add.html", FileForm(), {})
+    form = FileForm(request.POST, request.FILES)
+
+    def look(given: dict[str, Any]) -> AdoptionBatch:
+        doors.permit(request, "adoptions", None)
+        file = given["file"]
+        return batches.look_at(file.read(), file_name=file.name, agent=given["agent"], by=doors.person(request))
+
+    looked = form_fields.submit(request, form, look, _ABOUT)
+    if looked is None:
+        return form_fields.show(request, "console/adoption/add.html", form, {})
+    return redirect(f"/adoption/{looked.pk}/")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show what a file says and what would be made of it; ask, answer, or say yes."""
+    caller, person = doors.caller(request), doors.person(request)
+    batch = doors.find(batches.files(caller.human, everything=caller.sees_everything), pk=pk)
+    doors.about(request, *batches.about(batch))
+    if request.method == "POST":
+        doors.done(request, _act(request, batch, person))
+        return redirect(f"/adoption/{batch.pk}/")
+    rows = AdoptedAgent.objects.filter(batch=batch).select_related("batch", "seen", "agent", "sponsor")
+    page = paging.page(request, batches.visible(rows, caller.human, everything=caller.sees_everything), ("pk",))
+    api.shown(page.rows)
+    states = set(rows.values_list("state", flat=True))
+    told = {
+        "batch": batch,
+        "page": page,
+        "mine": rows.filter(state=AdoptedAgent.State.ASKED, sponsor=person).count(),
+        "may_ask": bool(states & set(batches.OPEN)) and doors.may(caller, "adoption-ask", batch),
+        "may_confirm": AdoptedAgent.State.ACCEPTED in states and doors.may(caller, "adoption-confirm", batch),
+        "people": form_fields.people(),
+    }
+    return render(request, "console/adoption/one.html", told)
+
+
+def _act(request: HttpRequest, batch: AdoptionBatch, person: Person) -> str:
+    """Do what the pressed button says; returns what to say of it."""
+    reason = doors.reason(request)
+    match request.POST.get("act"):
+        case "ask":
+            doors.permit(request, "adoption-ask", batch)
+            named = {name.removeprefix("sponsor-"): request.POST.get(name, "") for name in request.POST}
+            each = {
+                doors.number(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()
+            }
+            login = request.POST.get("sponsor", "")
+            asked = batches.ask(
+                batch, sponsor=_person(login) if login.strip() else None, each=each, by=person, reason=reason
+            )
+            count = len(asked)
+            return ngettext("One sponsor answer is asked for.", "%(n)d sponsor answers are asked for.", count) % {
+                "n": count
+            }
+        case "accept" | "decline" as act:
+            doors.permit(request, "adoption-answer", batch)
+            batches.answer(batch, accept=act == "accept", by=person, reason=reason)
+            return _("Accepted. An analyst says yes next.") if act == "accept" else _("Declined.")
+        case "confirm":
+            doors.permit(request, "adoption-confirm", batch)
+            done = batches.confirm(batch, by=person, reason=reason)
+            return _("Adopted: %(agents)d agents with %(grants)d grants. They end within 30 days.") % {
+                "agents": done.agents,
+                "grants": done.grants,
+            }
+    raise Malformed
+
+
+def _person(login: str) -> Person:
+    found = Person.objects.filter(login=login.strip()).first()
+    if found is None:
+        raise NotFound(_("Nobody has this login."))
+    return found
+
+
+@require_POST
+@doors.page
+def decide(request: HttpRequest, number: int) -> HttpResponse:
+    """Say which agent of ours was seen, block its name, or let it in again."""
+    caller = doors.caller(request)
+    seen = doors.find(SeenAgent.objects.select_related("agent"), pk=number)
+    doors.about(request, *seenagents.about(seen))
+    by, reason = doors.person(request).principal, doors.reason(request)
+    match request.POST.get("act"):
+        case "match":
+            doors.permit(request, "seen-agent-match", seen)
+            agent = doors.find(visibility.agents(caller), slug=request.POST.get("agent", "").strip())
+            seenagents.match(seen, agent, by=by, reason=reason)
+            doors.done(request, _("It is %(name)s from now on.") % {"name": agent.name})
+        case "block":
+            doors.permit(request, "seen-agent-block", seen)
+            seenagents.block(seen, by=by, reason=reason)
+            doors.done(request, _("Blocked. No client registers under this name."))
+        case "unblock":
+            doors.permit(request, "seen-agent-unblock", seen)
+            seenagents.unblock(seen, by=by, reason=reason)
+            doors.done(request, _("No longer blocked."))
+        case _other:
+            raise Malformed
+    return redirect("/adoption/")

@@ -1,0 +1,1 @@
+"""Operations: health, metrics, invariants, start-up checks, restore, key rotation."""

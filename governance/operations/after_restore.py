@@ -1,0 +1,58 @@
+"""What must be done once after a backup was restored: whatever opened something before opens nothing any more."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from django.contrib.sessions.models import Session as SignIn
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements import changes
+from entitlements.errors import ReasonRequired
+from entitlements.models import Agent, ApiToken, Client, GatewayNode, IssuedToken, Session, SigningKey
+from governance.models import Invitation
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many of each were ended."""
+
+    keys: int
+    tokens: int
+    sessions: int
+    personal_tokens: int
+    sign_ins: int
+
+
+@transaction.atomic
+def after_restore(*, by: Principal, reason: str) -> Ended:
+    """End every key, token, session and sign-in that the backup brought back. Grants stay as the backup has them.
+
+    What was stopped after the backup was taken cannot be known here: that is why everything starts from new keys and
+    new sign-ins. New keys are made on first use. Raises ReasonRequired.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    now, why = clock.now(), f"restored from a backup: {reason}"[:500]
+    sign_ins, _ = SignIn.objects.all().delete()
+    Invitation.objects.filter(used_at=None, expires_at__gt=now).update(expires_at=now)
+    GatewayNode.objects.all().delete()
+    Agent.objects.update(tokens_valid_after=now)
+    Client.objects.update(tokens_valid_after=now)
+    ended = Ended(
+        keys=SigningKey.objects.exclude(state=SigningKey.State.WITHDRAWN).update(
+            state=SigningKey.State.WITHDRAWN, sealed_private=b"", withdrawn_at=now
+        ),
+        tokens=IssuedToken.objects.filter(revoked_at=None, expires_at__gt=now).update(
+            revoked_at=now, revoke_reason=why
+        ),
+        sessions=Session.objects.filter(ended_at=None).update(ended_at=now, end_reason=why),
+        personal_tokens=ApiToken.objects.filter(revoked_at=None).update(revoked_at=now),
+        sign_ins=sign_ins,
+    )
+    log.record(Action.RECORD_RESTORED, by=by, reason=reason, detail=asdict(ended))
+    changes.note(changes.Kind.KEY, "key:all")
+    return ended

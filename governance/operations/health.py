@@ -1,0 +1,124 @@
+"""Whether the web process lives, and whether it can serve: for load balancers and supervisors, without sign-in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from audit import clock
+from entitlements import sealing, signing
+from entitlements.errors import DomainError
+from governance.database import sql_files, squashes
+
+MEASURE_EVERY: Final = 30.0
+MEASURE_AGAIN: Final = 1.0
+"""Seconds between two measurements of the clock, while it is right and while it is not."""
+INSIDE: Final = frozenset({"/healthz", "/readyz"})
+CLOCK: Final = "This machine's clock is more than a second from the database's. Nothing was changed; set the clock."
+
+_seen: set[str] = set()
+"""What was found once and cannot go away while this process lives."""
+
+
+def knows_the_time() -> bool:
+    """Say whether this process may act on what time it is; measures its offset to the database's clock now and then."""
+    if not clock.is_strict():
+        return True
+    if clock.offset_age() > (MEASURE_EVERY if clock.is_known() else MEASURE_AGAIN):
+        measure_clock()
+    return clock.is_known()
+
+
+def measure_clock() -> None:
+    """Take the database's clock as the truth; one that does not answer changes nothing."""
+    with contextlib.suppress(Error), connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        clock.set_offset(cursor.fetchone()[0])
+
+
+class KnownTime:
+    """Middleware: where the time is not known nothing is decided, issued or shown; every deadline depends on it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer 503 while this machine's clock is more than a second from the database's, or nobody knows."""
+        if request.path in INSIDE or knows_the_time():
+            return self.get_response(request)
+        said = {"error": "temporarily_unavailable", "code": clock.ClockUnknown.code, "detail": CLOCK}
+        return JsonResponse(said, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
+
+
+@login_not_required
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer as long as the process does."""
+    del request
+    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+
+@login_not_required
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Name what is missing to serve; 503 while anything is. The queue is not needed to serve."""
+    del request
+    lacks = missing()
+    status = HTTPStatus.SERVICE_UNAVAILABLE if lacks else HTTPStatus.OK
+    answer = JsonResponse({"ready": not lacks, "missing": lacks}, status=status)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def refuse_lost_keys() -> None:
+    """End the process, with a sentence, when the key-encryption key does not open what the database holds.
+
+    A database that does not answer says nothing about the key: `/readyz` tells of it.
+    """
+    try:
+        signing.check_keys()
+    except sealing.SealBroken as broken:
+        raise SystemExit(
+            f"{broken.message} Set KEY_ENCRYPTION_KEY to the key that this database was used with, "
+            "or KEY_ENCRYPTION_KEY_PREVIOUS while you replace it. Without that key signing keys, upstream credentials, "
+            "second factors and personal data cannot be read: docs/operate/keys.md."
+        ) from broken
+    except Error:
+        pass
+    finally:
+        connection.close()
+
+
+def missing() -> list[str]:
+    """Name what this process lacks: `database`, `migrations` and `sql` that are applied, `keys` that open, `clock`."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if "migrations" not in _seen:
+            executor = MigrationExecutor(connection)
+            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            if plan or squashes.half_applied(connection):
+                return ["migrations"]
+            _seen.add("migrations")
+        if "sql" not in _seen:
+            if not sql_files.are_applied(connection):
+                return ["sql"]
+            _seen.add("sql")
+        if "keys" not in _seen:
+            signing.check_keys()
+            _seen.add("keys")
+        if not knows_the_time():
+            return ["clock"]
+    except Error:
+        return ["database"]
+    except DomainError:
+        return ["keys"]
+    return []

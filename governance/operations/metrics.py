@@ -1,0 +1,161 @@
+"""The numbers of the whole installation for Prometheus, read from the database and the queue when it asks.
+
+The web process holds no counters of its own: there are several of them, and the record counts better. What one gateway
+node knows about itself it tells at its own `/metrics`. Names and meanings: `docs/operate/monitoring.md`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+import redis
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from audit import bodies, clock
+from entitlements import monitoring
+from governance.operations import invariants
+
+WINDOW: Final = timedelta(minutes=5)
+RECHECK_SECONDS: Final = 60.0
+"""The invariants are asked this seldom, however often somebody asks for the numbers."""
+QUEUE: Final = "celery"
+
+_EVENTS: Final = f"""
+SELECT action, {bodies.as_jsonb("body")} ->> 'code' AS code, count(*) FROM events
+WHERE at > %s GROUP BY 1, 2
+"""  # noqa: S608 - made of constants
+_SEALING: Final = """
+SELECT (SELECT count(*) FROM pending), (SELECT extract(epoch FROM %(now)s - min(at)) FROM pending),
+       (SELECT extract(epoch FROM %(now)s - max(signed_at)) FROM checkpoints)
+"""
+_FEED: Final = """
+SELECT n.id, extract(epoch FROM clock_timestamp() - n.polled_at),
+       (SELECT coalesce(max(seq), 0) FROM entitlements_change) - n.position
+FROM entitlements_gatewaynode n WHERE n.stopped_at IS NULL AND n.polled_at > clock_timestamp() - interval '10 minutes'
+"""
+_OVERDUE: Final = """
+SELECT 'grant_expiry', extract(epoch FROM %(now)s - min(expires_at)) FROM entitlements_grant
+ WHERE ended_at IS NULL AND expires_at <= %(now)s
+UNION ALL
+SELECT 'request_expiry', extract(epoch FROM %(now)s - min(answer_by)) FROM governance_accessrequest
+ WHERE state = 'in_approval' AND answer_by <= %(now)s
+UNION ALL
+SELECT 'receipt', extract(epoch FROM %(now)s - min(committed_at)) FROM entitlements_revocation WHERE receipt = ''
+"""
+
+_MONTHS: Final = """
+SELECT coalesce(min(ahead) FILTER (WHERE to_regclass('events_' || to_char(month, 'YYYY_MM')) IS NULL), 61) - 1
+  FROM generate_series(1, 60) AS ahead,
+       LATERAL (SELECT date_trunc('month', %(now)s AT TIME ZONE 'UTC') + make_interval(months => ahead)) AS m (month)
+"""
+
+
+@login_not_required
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer with the numbers to whoever knows METRICS_TOKEN; 404 where there is none, but for the demo."""
+    if refused := monitoring.refusal(request.headers.get("Authorization", "")):
+        return HttpResponse(status=refused, headers={"WWW-Authenticate": "Bearer"})
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Numbers())
+    try:
+        said = generate_latest(registry)
+    except Error:
+        return HttpResponse("no database\n", status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain")
+    return HttpResponse(said, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class _Numbers:
+    """What Prometheus collects."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the numbers as they are now."""
+        yield _labelled(
+            "mandate_events_5m",
+            "Events of the last five minutes, by action and, for refusals, code.",
+            ["action", "code"],
+            [((action, code), count) for action, code, count in _rows(_EVENTS, [clock.now() - WINDOW])],
+        )
+        pending, lag, age = _rows(_SEALING, {"now": clock.now()})[0]
+        yield GaugeMetricFamily("mandate_sealing_pending", "Events that wait to be sealed.", value=pending)
+        yield GaugeMetricFamily("mandate_sealing_lag_seconds", "Age of the oldest of them.", value=float(lag or 0))
+        yield GaugeMetricFamily("mandate_checkpoint_age_seconds", "Since the last checkpoint.", value=float(age or 0))
+        nodes = _rows(_FEED)
+        yield _labelled(
+            "mandate_node_lease_age_seconds",
+            "Since each node's last poll, as the database saw it.",
+            ["node"],
+            [((name,), age) for name, age, _ in nodes],
+        )
+        yield _labelled(
+            "mandate_node_feed_lag",
+            "Changes that each node has not applied yet.",
+            ["node"],
+            [((name,), behind) for name, _, behind in nodes],
+        )
+        yield _labelled(
+            "mandate_overdue_seconds",
+            "How long the oldest due piece of work waits for the worker.",
+            ["work"],
+            [((work,), late or 0) for work, late in _rows(_OVERDUE, {"now": clock.now()})],
+        )
+        yield GaugeMetricFamily("mandate_event_months_ahead", "Months to come with a partition.", value=months_ahead())
+        length = queue_length()
+        yield GaugeMetricFamily("mandate_queue_up", "Whether the queue answers.", value=float(length is not None))
+        yield GaugeMetricFamily("mandate_queue_length", "Messages that wait in it.", value=float(length or 0))
+        yield _labelled(
+            "mandate_invariant_violations",
+            "What breaks each invariant, over the last hour.",
+            ["invariant"],
+            [((number,), count) for number, count in _violations()],
+        )
+
+
+def months_ahead() -> int:
+    """Return how many months in a row after this one have a partition of events."""
+    ((months,),) = _rows(_MONTHS, {"now": clock.now()})
+    return int(months)
+
+
+def queue_length() -> int | None:
+    """Return how many messages wait; None when the queue does not answer."""
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL.reveal(), socket_timeout=0.5, socket_connect_timeout=0.5) as queue:
+            return int(queue.llen(QUEUE))
+    except redis.RedisError:
+        return None
+
+
+_known: list[tuple[float, list[tuple[str, int]]]] = []
+
+
+def _violations() -> list[tuple[str, int]]:
+    if not _known or time.monotonic() - _known[0][0] > RECHECK_SECONDS:
+        found = [(each.invariant.id, each.count) for each in invariants.check(clock.now() - timedelta(hours=1))]
+        _known[:] = [(time.monotonic(), found)]
+    return _known[0][1]
+
+
+def _labelled(
+    name: str, meaning: str, labels: Sequence[str], values: Sequence[tuple[tuple[str, ...], Any]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, meaning, labels=labels)
+    for named, value in values:
+        family.add_metric(named, float(value))
+    return family
+
+
+def _rows(query: str, values: Any = None) -> list[tuple[Any, ...]]:  # noqa: ANN401 - what the driver takes
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return list(cursor.fetchall())

@@ -1,0 +1,112 @@
+"""Answering in another's place, over REST: list, look, make, end. A person leaves only their own place."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.endpoints import Listing, Look, Resource
+from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.errors import Forbidden
+from entitlements.models import Person
+from governance.api.matrix import MATRIX
+from governance.models import Delegation
+from governance.out_of_office import delegations
+
+
+class DelegationAsked(Strict):
+    """Who is to answer in the caller's place, from when until when, and why."""
+
+    delegate = Text(max_length=64)
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    reason = Text(max_length=500)
+
+
+class EndAsked(Strict):
+    """Why it ends."""
+
+    reason = Text(max_length=500)
+
+
+class DelegationShown(Shown):
+    """Who answers in whose place, from when until when; `ended_at` where it was taken back."""
+
+    id = serializers.UUIDField()
+    delegator = serializers.CharField(source="delegator.login")
+    delegate = serializers.CharField(source="delegate.login")
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    made_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class DelegationFilter(filters.FilterSet):
+    """Filters by logins."""
+
+    delegator = filters.CharFilter(field_name="delegator__login")
+    delegate = filters.CharFilter(field_name="delegate__login")
+
+    class Meta:
+        model = Delegation
+        fields: ClassVar[list[str]] = []
+
+
+class _OfDelegations(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = DelegationShown
+
+    def rows(self) -> QuerySet[Delegation]:
+        if self.caller.is_script:
+            return Delegation.objects.select_related("delegator", "delegate")
+        if self.caller.human is None:
+            return Delegation.objects.none()
+        return delegations.visible_to(self.caller.human)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return delegations.about(found)
+
+    def at_first_hand(self) -> Person:
+        """Return the person who acts. Raises Forbidden: no machine lends anybody's voice."""
+        if self.caller.human is None:
+            raise Forbidden
+        return self.caller.human
+
+
+class Delegations(_OfDelegations, Listing):
+    """GET and POST /delegations."""
+
+    filterset_class = DelegationFilter
+    ordering = ("-made_at", "-id")
+
+    @extend_schema(request=DelegationAsked, responses={201: DelegationShown})
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Let somebody answer in the caller's place; what waits already is theirs to answer as well."""
+        body, by = self.body(DelegationAsked), self.at_first_hand()
+        made = delegations.make(delegations.known(body.pop("delegate")), by=by, **body)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class OneDelegation(_OfDelegations, Look):
+    """GET /delegations/{id}."""
+
+
+class EndDelegation(_OfDelegations):
+    """POST /delegations/{id}/end."""
+
+    @extend_schema(request=EndAsked, responses=DelegationShown)
+    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
+        """Take it back, or give it back; answers that were given stay."""
+        found = self.found()
+        self.about = self.links(found)
+        delegations.end(found.pk, by=self.at_first_hand(), reason=self.body(EndAsked)["reason"])
+        return self.again(found)

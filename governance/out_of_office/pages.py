@@ -1,0 +1,87 @@
+"""Who answers in whose place: one's own delegations, made and taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from audit import clock
+from entitlements.models import Person
+from governance.console import doors, form_fields
+from governance.models import Delegation
+from governance.out_of_office import delegations
+
+_FIELDS = {"delegate_unfit": "delegate", "delegation_too_long": "ends_at", "delegation_in_ring": "delegate"}
+
+
+class DelegationForm(forms.Form):
+    """Who, from when, until when, why. Times are in UTC."""
+
+    delegate = forms.CharField(
+        label=gettext_lazy("Who answers in your place?"),
+        help_text=gettext_lazy("The login of a colleague."),
+        max_length=64,
+        widget=forms.TextInput(attrs={"list": form_fields.PEOPLE, "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    starts_at = forms.DateTimeField(
+        label=gettext_lazy("From (UTC)"),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    ends_at = forms.DateTimeField(
+        label=gettext_lazy("Until (UTC)"),
+        help_text=gettext_lazy("At most 90 days later."),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """Show who answers in one's place and in whose places one answers; let somebody answer."""
+    person = doors.person(request)
+    form = DelegationForm(request.POST) if request.method == "POST" else DelegationForm(initial=_now())
+    if request.method == "POST":
+        made = form_fields.submit(request, form, lambda given: _make(given, person), _FIELDS)
+        if made is not None:
+            doors.done(request, _("%(name)s answers in your place then.") % {"name": made.delegate.name})
+            return redirect("/settings/delegations/")
+    offered = form_fields.people() if doors.caller(request).sees_everything else []
+    return form_fields.show(request, "console/delegations.html", form, {**_told(person), "people": offered})
+
+
+@require_POST
+@doors.page
+def end(request: HttpRequest, delegation: UUID) -> HttpResponse:
+    """End a delegation from or to oneself."""
+    person = doors.person(request)
+    found = doors.find(delegations.visible_to(person), pk=delegation)
+    doors.about(request, *delegations.about(found))
+    delegations.end(found.pk, by=person, reason=doors.reason(request))
+    doors.done(request, _("It is over. Answers that were given stay."))
+    return redirect("/settings/delegations/")
+
+
+def _make(given: dict[str, Any], by: Person) -> Delegation:
+    return delegations.make(delegations.known(given.pop("delegate")), by=by, **given)
+
+
+def _now() -> dict[str, Any]:
+    return {"starts_at": clock.now().replace(second=0, microsecond=0)}
+
+
+def _told(person: Person) -> dict[str, Any]:
+    rows = Delegation.objects.select_related("delegator", "delegate").order_by("-made_at")
+    still = {"ended_at": None, "ends_at__gt": clock.now()}
+    return {
+        "given": rows.filter(delegator=person, **still),
+        "held": rows.filter(delegate=person, **still),
+        "past": rows.filter(delegator=person).exclude(**still)[:20],
+    }

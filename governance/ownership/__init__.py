@@ -1,0 +1,1 @@
+"""Ownership of agents: proposals, leavers, dormant agents."""

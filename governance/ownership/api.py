@@ -1,0 +1,180 @@
+"""Who answers for an agent, over REST: somebody proposes a person, who accepts or declines at first hand."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import visibility
+from entitlements.api.agents import AgentShown
+from entitlements.api.caller import Caller
+from entitlements.api.endpoints import Listing, Look, Resource
+from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.api.people import known_person
+from entitlements.errors import Forbidden
+from entitlements.models import Agent, Person
+from governance.api.matrix import MATRIX
+from governance.models import OfficeProposal
+from governance.ownership import dormancy, ownership
+
+
+class Named(Strict):
+    """Who is asked, and why."""
+
+    person = Text(max_length=64)
+    reason = Text(max_length=500)
+
+
+class ProposalShown(Shown):
+    """Who was asked to take which office of which agent, by whom and until when, and what became of it."""
+
+    id = serializers.UUIDField()
+    agent = serializers.CharField(source="agent.slug")
+    office = serializers.ChoiceField(choices=OfficeProposal.Office.choices)
+    person = serializers.CharField(source="person.login")
+    proposed_by = serializers.CharField()
+    reason = serializers.CharField()
+    state = serializers.ChoiceField(choices=OfficeProposal.State.choices)
+    proposed_at = serializers.DateTimeField()
+    answer_by = serializers.DateTimeField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+
+
+class ProposalFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    state = filters.ChoiceFilter(choices=OfficeProposal.State.choices)
+    agent = filters.CharFilter(field_name="agent__slug")
+    person = filters.CharFilter(field_name="person__login")
+
+    class Meta:
+        model = OfficeProposal
+        fields: ClassVar[list[str]] = []
+
+
+def visible(caller: Caller) -> QuerySet[OfficeProposal]:
+    """Proposals: those to oneself, and those about the agents that one sees."""
+    rows = OfficeProposal.objects.select_related("agent", "person")
+    about = rows.filter(agent__in=visibility.agents(caller).values("pk"))
+    return about | rows.filter(person=caller.human) if caller.human else about
+
+
+def first_hand(caller: Caller) -> Person:
+    """Return who calls. Raises Forbidden for a script or an agent: only people answer for an agent."""
+    if caller.human is None:
+        raise Forbidden
+    return caller.human
+
+
+class _Agents(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    lookup = "slug"
+
+    def rows(self) -> QuerySet[Agent]:
+        return visibility.agents(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"agent:{found.slug}"]
+
+
+class _Propose(_Agents):
+    shown = ProposalShown
+    asked = Named
+    answers = HTTPStatus.CREATED
+    office: ClassVar[OfficeProposal.Office]
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Ask the person, who has a week to answer. Nothing changes before they have accepted."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        asked = self.body(Named)
+        made = ownership.propose(
+            found, type(self).office, known_person(asked["person"]), by=self.principal, reason=asked["reason"]
+        )
+        return self.show(made, status=HTTPStatus.CREATED)
+
+
+class Sponsor(_Propose):
+    """Ask another person to answer for an agent."""
+
+    office = OfficeProposal.Office.SPONSOR
+
+
+class Owner(_Propose):
+    """Ask somebody to become its technical owner, who then never approves for this agent."""
+
+    office = OfficeProposal.Office.OWNER
+
+
+class Backup(_Propose):
+    """Ask somebody to stand in for its technical owner."""
+
+    office = OfficeProposal.Office.BACKUP
+
+
+class Keep(_Agents):
+    """Say that an unused agent is still needed."""
+
+    shown = AgentShown
+    asked = Reason
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Keep it, with a reason; that counts as a use."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        dormancy.keep(found, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
+        return self.again(found)
+
+
+class _Proposals(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown = ProposalShown
+
+    def rows(self) -> QuerySet[OfficeProposal]:
+        return visible(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - as above
+        return ownership.about(found)
+
+
+class Proposals(_Proposals, Listing):
+    """List who was asked to answer for agents, newest first."""
+
+    filterset_class = ProposalFilter
+    ordering = ("-proposed_at", "-id")
+
+
+class OneProposal(_Proposals, Look):
+    """Show who was asked to answer for an agent."""
+
+
+class Accept(_Proposals):
+    """Take the office. What waits for answers goes to the right people in the same step."""
+
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Accept what one was asked to do."""
+        found = self.found()
+        self.about = self.links(found)
+        ownership.accept(found.pk, by=first_hand(self.caller))
+        return self.again(found)
+
+
+class Decline(_Proposals):
+    """Refuse the office, with a reason."""
+
+    asked = Reason
+
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
+        """Decline what one was asked to do."""
+        found = self.found()
+        self.about = self.links(found)
+        ownership.decline(found.pk, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
+        return self.again(found)

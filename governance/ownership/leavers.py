@@ -1,0 +1,78 @@
+"""What follows when somebody who answers for agents leaves: an heir is asked, and after a week the agents stop."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from audit import clock
+from audit.context import SYSTEM
+from entitlements import agents
+from entitlements.errors import DomainError
+from entitlements.models import Agent, Person
+from governance.models import OfficeProposal
+
+from . import ownership
+
+logger = logging.getLogger(__name__)
+_OFFICES: Final = ("sponsor", "owner")
+"""Whose leaving needs an heir; a backup who leaves is only shown, since nothing hangs on them yet."""
+_NOBODY: Final = "Who answered for it left a week ago, and nobody took over."
+
+
+def orphaned(office: str) -> QuerySet[Agent]:
+    """Return the agents, not retired, whose holder of an office has left."""
+    rows = Agent.objects.exclude(status=Agent.Status.RETIRED).filter(**{f"{office}__is_active": False})
+    return rows.select_related("sponsor__manager", "owner__manager", "backup")
+
+
+def propose_heirs(limit: int = 200) -> int:
+    """Ask an heir for up to `limit` offices whose holder left; says how many were asked. Asks nobody twice.
+
+    The heir is the backup owner, or else the manager of who left. Whoever declined is passed over.
+    """
+    asked = 0
+    for office in _OFFICES:
+        for agent in _without_heir(office)[:limit]:
+            asked += _ask(agent, office)
+    return asked
+
+
+def _without_heir(office: str) -> QuerySet[Agent]:
+    """Return the agents for which somebody can be asked now, and is not."""
+    since = OfficeProposal.objects.filter(agent=OuterRef("pk"), office=office)
+    answered = since.filter(proposed_at__gte=OuterRef(f"{office}__disabled_at"))
+    manager = f"{office}__manager"
+    possible = (Q(backup__is_active=True) & ~Exists(answered.filter(person=OuterRef("backup")))) | (
+        Q(**{f"{manager}__is_active": True}) & ~Exists(answered.filter(person=OuterRef(manager)))
+    )
+    rows = orphaned(office).filter(possible).exclude(Exists(since.filter(state=OfficeProposal.State.WAITING)))
+    if office == "sponsor":  # a personal agent goes with its user
+        rows = rows.exclude(kind=Agent.Kind.PERSONAL)
+    return rows.order_by("pk")
+
+
+def _ask(agent: Agent, office: str) -> bool:
+    left: Person = getattr(agent, office)
+    before = OfficeProposal.objects.filter(agent=agent, office=office, proposed_at__gte=left.disabled_at)
+    passed = set(before.values_list("person", flat=True))
+    heirs = [heir for heir in (agent.backup, left.manager) if heir and heir.is_active and heir.pk not in passed]
+    try:
+        for heir in heirs[:1]:
+            ownership.propose(agent, office, heir, by=SYSTEM, reason=f"{left.login} has left.")
+    except DomainError as refusal:  # it changed since it was read; the next round looks again
+        logger.info("no heir asked", extra={"agent": agent.slug, "code": str(refusal.code)})
+        return False
+    return bool(heirs)
+
+
+def suspend_orphans(limit: int = 100) -> int:
+    """Stop up to `limit` agents whose sponsor or owner left a week ago and whom nobody took over; says how many.
+
+    Decisions deny such an agent already, by themselves; this makes it visible, and its people are told of the stop.
+    """
+    before = clock.now() - ownership.TO_ANSWER
+    gone = Q(sponsor__disabled_at__lte=before) | Q(owner__disabled_at__lte=before)
+    return len(agents.suspend_all(Agent.objects.filter(gone), by=SYSTEM, reason=_NOBODY, limit=limit))

@@ -1,0 +1,240 @@
+"""Who answers for an agent: somebody proposes a person, who accepts or declines. Nobody holds an office unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements import agents, changes, independence, locks
+from entitlements.agents import SponsorRequired
+from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.locks import Lock
+from entitlements.models import Agent, Grant, Person
+from governance.approvals import approvals
+from governance.eligibility import eligibility
+from governance.models import AccessRequest, OfficeProposal
+from governance.requests import requests
+
+TO_ANSWER: Final = timedelta(days=7)
+"""How long somebody has to say whether they will answer for an agent."""
+_CHANGED: Final = {
+    "sponsor": Action.AGENT_SPONSOR_CHANGED,
+    "owner": Action.AGENT_OWNER_CHANGED,
+    "backup": Action.AGENT_BACKUP_CHANGED,
+}
+
+
+class SponsorIsTheUser(DomainError):
+    """A personal agent that acts for its user, or asks to, cannot pass to another sponsor."""
+
+    code, status = "sponsor_is_the_user", HTTPStatus.CONFLICT
+
+
+class OwnerRequired(DomainError):
+    """The technical owner, and who stands in for them, have to be active."""
+
+    code, status = "owner_required", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class AgentRetired(DomainError):
+    """The agent is retired; nobody answers for it any longer."""
+
+    code, status = "agent_retired", HTTPStatus.CONFLICT
+
+
+class NotAsked(DomainError):
+    """You are not the person who was asked."""
+
+    code, status = "office_not_offered", HTTPStatus.FORBIDDEN
+
+
+class AlreadyAnswered(DomainError):
+    """The proposal was answered, or somebody else was asked since."""
+
+    code, status = "proposal_already_answered", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason: str) -> OfficeProposal:
+    """Ask a person to take an office of an agent, within a week; whoever was asked before need not answer any more.
+
+    Asking the same person twice changes and records nothing. Raises NotFound, ReasonRequired, AgentRetired,
+    SponsorRequired or OwnerRequired when the person is disabled, OwnAppointment for whoever proposes themselves,
+    SponsorIsTheUser for a personal agent that holds a grant or asks for one.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    locks.exclusive((Lock.AGENT, agent.pk))
+    locked = _found(agent)
+    person.refresh_from_db(fields=["is_active"])
+    _check(locked, office, person)
+    independence.check_appointment(person, present=getattr(locked, office), by=by)
+    now = clock.now()
+    before = OfficeProposal.objects.filter(agent=locked, office=office, state=OfficeProposal.State.WAITING).first()
+    if before is not None and before.person_id == person.pk:
+        return before
+    if before is not None:
+        _close(before, OfficeProposal.State.REPLACED)
+    made = OfficeProposal.objects.create(
+        agent=locked,
+        office=office,
+        person=person,
+        proposed_by=str(by),
+        reason=reason,
+        proposed_at=now,
+        answer_by=now + TO_ANSWER,
+    )
+    detail = {"office": office, "to": person.login, "proposal": str(made.pk), "answer_by": made.answer_by.isoformat()}
+    log.record(Action.AGENT_OFFICE_PROPOSED, about=about(made), by=by, reason=reason, detail=detail)
+    return made
+
+
+@transaction.atomic
+def accept(proposal_id: UUID, *, by: Person) -> OfficeProposal:
+    """Take the office that one was asked to take; what waits for answers goes to the right people in the same step.
+
+    Raises NotFound, NotAsked, AlreadyAnswered, and what `change_sponsor` and its like raise about agent and person.
+    """
+    found = OfficeProposal.objects.select_related("agent").filter(pk=proposal_id).first()
+    if found is None:
+        raise NotFound
+    locks.exclusive((Lock.AGENT, found.agent_id))
+    proposal = _waiting_for(proposal_id, by)
+    _close(proposal, OfficeProposal.State.ACCEPTED)
+    _take(found.agent, proposal.office, by, by=by.principal, reason=proposal.reason, proposed_by=proposal.proposed_by)
+    return proposal
+
+
+@transaction.atomic
+def decline(proposal_id: UUID, *, by: Person, reason: str) -> OfficeProposal:
+    """Refuse the office that one was asked to take. Raises ReasonRequired, NotFound, NotAsked, AlreadyAnswered."""
+    if not reason.strip():
+        raise ReasonRequired
+    proposal = _waiting_for(proposal_id, by)
+    _close(proposal, OfficeProposal.State.DECLINED)
+    detail = {"office": proposal.office, "proposal": str(proposal.pk), "proposed_by": proposal.proposed_by}
+    log.record(Action.AGENT_OFFICE_DECLINED, about=about(proposal), by=by.principal, reason=reason, detail=detail)
+    return proposal
+
+
+def about(proposal: OfficeProposal) -> list[str]:
+    """Return the links by which the record of a proposal is found again."""
+    return [f"agent:{proposal.agent.slug}", f"person:{proposal.person.login}"]
+
+
+def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str) -> Agent:
+    """Let another person answer for an agent; what was asked before goes to others. Twice changes and records nothing.
+
+    Raises NotFound, ReasonRequired, AgentRetired, agents.SponsorRequired when the person is disabled, OwnAppointment
+    for whoever appoints themselves, SponsorIsTheUser for a personal agent that still holds a grant or asks for one,
+    asking.TwoPeopleRequired when weighty access would be left to one person.
+    """
+    return _appoint(agent, "sponsor", sponsor, by=by, reason=reason)
+
+
+def change_owner(agent: Agent, owner: Person, *, by: Principal, reason: str) -> Agent:
+    """Name another technical owner, who then never approves for this agent. Doing it twice changes and records nothing.
+
+    Raises NotFound, ReasonRequired, AgentRetired, OwnerRequired when the person is disabled, OwnAppointment for whoever
+    appoints themselves, asking.TwoPeopleRequired.
+    """
+    return _appoint(agent, "owner", owner, by=by, reason=reason)
+
+
+@transaction.atomic
+def _appoint(agent: Agent, office: str, person: Person, *, by: Principal, reason: str) -> Agent:
+    if not reason.strip():
+        raise ReasonRequired
+    locks.exclusive((Lock.AGENT, agent.pk))
+    present: Person | None = getattr(_found(agent), office)
+    if present != person:
+        independence.check_appointment(person, present=present, by=by)
+    return _take(agent, office, person, by=by, reason=reason)
+
+
+def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: str, proposed_by: str = "") -> Agent:
+    """Write the office, with the agent locked by the caller."""
+    waiting = _waiting(agent)
+    requests.lock(waiting, also=person)
+    locked = _found(agent)
+    person.refresh_from_db(fields=["is_active"])
+    before: Person | None = getattr(locked, office)
+    if before == person:
+        return locked
+    _check(locked, office, person)
+    had_two = agents.has_two_people(locked)
+    setattr(locked, office, person)
+    if had_two:  # an agent that has fewer already is better off with anybody
+        eligibility.check_two_people(locked, _held_risks(locked))
+    locked.version += 1
+    locked.save(update_fields=[office, "version"])
+    log.record(
+        _CHANGED[office],
+        about=[f"agent:{locked.slug}", f"person:{person.login}", *([f"person:{before.login}"] if before else [])],
+        by=by,
+        reason=reason,
+        detail={
+            "from": before.login if before else None,
+            "to": person.login,
+            **({"proposed_by": proposed_by} if proposed_by else {}),
+        },
+    )
+    changes.note(changes.Kind.AGENT, f"agent:{locked.slug}", agent_id=locked.pk)
+    for request_id in waiting:
+        approvals.reroute(request_id, by=by, reason="Who answers for the agent has changed.")
+    return locked
+
+
+def _found(agent: Agent) -> Agent:
+    found = Agent.objects.select_related("sponsor", "owner", "backup").filter(pk=agent.pk).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _waiting_for(proposal_id: UUID, by: Person) -> OfficeProposal:
+    rows = OfficeProposal.objects.select_for_update(of=("self",)).select_related("agent", "person")
+    proposal = rows.filter(pk=proposal_id).first()
+    if proposal is None:
+        raise NotFound
+    by.refresh_from_db(fields=["is_active"])
+    if proposal.person_id != by.pk or not by.is_active:
+        raise NotAsked
+    if proposal.state != OfficeProposal.State.WAITING:
+        raise AlreadyAnswered
+    return proposal
+
+
+def _close(proposal: OfficeProposal, state: OfficeProposal.State) -> None:
+    proposal.state, proposal.answered_at = state, clock.now()
+    proposal.save(update_fields=["state", "answered_at"])
+
+
+def _waiting(agent: Agent) -> list[UUID]:
+    """List what waits for answers; with the agent locked nothing is added."""
+    waiting = AccessRequest.objects.filter(agent=agent, state=AccessRequest.State.IN_APPROVAL)
+    return list(waiting.order_by("pk").values_list("pk", flat=True))
+
+
+def _held_risks(agent: Agent) -> Iterable[str]:
+    open_grants = Grant.objects.filter(agent=agent, ended_at=None)
+    return open_grants.values_list("lines__tool__risk", flat=True).distinct()
+
+
+def _check(agent: Agent, office: str, person: Person) -> None:
+    if agent.status == Agent.Status.RETIRED:
+        raise AgentRetired
+    if not person.is_active:
+        raise SponsorRequired if office == "sponsor" else OwnerRequired
+    if office == "sponsor" and agent.kind == Agent.Kind.PERSONAL:
+        open_grants = Grant.objects.filter(agent=agent, ended_at=None).exists()
+        if open_grants or _waiting(agent):
+            raise SponsorIsTheUser

@@ -1,0 +1,1 @@
+"""People, groups, people sources and group mapping."""

@@ -1,0 +1,96 @@
+"""The map from groups at the company's sign-in to roles here, over REST: proposed by one, put in force by a second."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import rolemaps
+from entitlements.api.endpoints import Listing, Resource
+from entitlements.api.fields import Reason, Shown, Text
+from entitlements.api.matrix import Matrix
+from entitlements.models import Role, RoleMapping, TrustedIssuer
+from governance.api.matrix import MATRIX
+from governance.sod.api.policies import Do, first_hand
+
+_ROLES = [(role.value, role.label) for role in Role]
+
+
+class MappingAsked(Reason):
+    """A new row: the issuer, the claim of its ID tokens, the value in it, the role, and why."""
+
+    issuer = Text(max_length=300)
+    claim = Text(max_length=200, default="groups")
+    value = Text(max_length=300)
+    role = serializers.ChoiceField(choices=_ROLES)
+
+
+class MappingShown(Shown):
+    """One row: what gives which role, who proposed it and who put it in force."""
+
+    id = serializers.UUIDField()
+    issuer = serializers.CharField(source="issuer.issuer")
+    claim = serializers.CharField()
+    value = serializers.CharField()
+    role = serializers.ChoiceField(choices=_ROLES)
+    made_at = serializers.DateTimeField()
+    proposed_by = serializers.CharField(source="proposed_by.login")
+    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
+    confirmed_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class MappingFilter(filters.FilterSet):
+    """Filters by role, and by whether a row has ended."""
+
+    role = filters.ChoiceFilter(choices=_ROLES)
+    ended = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull", exclude=True)
+
+    class Meta:
+        model = RoleMapping
+        fields: ClassVar[list[str]] = []
+
+
+class _OfMappings(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = MappingShown
+
+    def rows(self) -> QuerySet[RoleMapping]:
+        return RoleMapping.objects.select_related("issuer", "proposed_by", "confirmed_by")
+
+    def links(self, found: RoleMapping) -> list[str]:
+        return [f"mapping:{found.pk}"]
+
+
+class Mappings(_OfMappings, Listing):
+    """GET and POST /role-mappings."""
+
+    filterset_class = MappingFilter
+    ordering = ("-made_at", "-id")
+    asked = MappingAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Propose a row; it gives nothing before a second person has put it in force."""
+        said = self.body(MappingAsked)
+        identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
+        issuer = self.find(identity, issuer=said.pop("issuer"))
+        return self.again(rolemaps.propose(issuer, **said, by=first_hand(self)), status=HTTPStatus.CREATED)
+
+
+class ConfirmMapping(_OfMappings, Do):
+    """Put a row in force, as a second person; each sign-in from now on is asked."""
+
+    verb = staticmethod(rolemaps.confirm)
+
+
+class EndMapping(_OfMappings, Do):
+    """End a row; every role that it gave is taken away at once."""
+
+    verb = staticmethod(rolemaps.end)

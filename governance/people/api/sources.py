@@ -1,0 +1,199 @@
+"""People sources over REST: connect one, test it, answer what it wants to remove, and take people in by a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import peoplefiles, sources
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import Nothing, Reason, Shown, Slug, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.models import PeopleSource, TrustedIssuer
+from governance.api.matrix import MATRIX
+
+
+class SourceAsked(Strict):
+    """A new source; with `subjects_of` its external ids are subjects at that issuer."""
+
+    slug = Slug()
+    name = Text(max_length=200)
+    subjects_of = Text(max_length=300, allow_null=True, default=None)
+
+
+class SourceShown(Shown):
+    """One source; `token` is filled in when it was made just now."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    subjects_of = serializers.CharField(source="subjects_of.issuer", default=None, allow_null=True)
+    enabled = serializers.BooleanField()
+    seen_at = serializers.DateTimeField(allow_null=True)
+    changed_at = serializers.DateTimeField(allow_null=True)
+    paused_at = serializers.DateTimeField(allow_null=True)
+    token = serializers.SerializerMethodField(allow_null=True)
+
+    def get_token(self, _found: PeopleSource) -> str | None:
+        """Return the token that was made in this request."""
+        token: str | None = self.context.get("token")
+        return token
+
+
+class Checked(Shown):
+    """Whether a source tells who works here; `problems` are codes of what keeps it from that."""
+
+    ok = serializers.BooleanField()
+    problems = serializers.ListField(child=serializers.CharField())
+
+
+class FileAsked(Strict):
+    """A file of people. Without `seen` it is only looked at; with the `digest` of that look it is taken in."""
+
+    csv = serializers.CharField(max_length=peoplefiles.LARGEST, trim_whitespace=False)
+    complete = serializers.BooleanField(default=False)
+    seen = Text(max_length=64, default="", allow_blank=True)
+    reason = Text(max_length=500, default="", allow_blank=True)
+
+
+class FileRowShown(Shown):
+    """One row of a file: what it does, and the code of why it is refused. Row 0 is somebody left out."""
+
+    row = serializers.IntegerField(source="number")
+    login = serializers.CharField(source="said.user_name")
+    name = serializers.CharField(source="said.name")
+    does = serializers.ChoiceField(choices=["add", "change", "same", "remove", "held", "refused"])
+    code = serializers.CharField()
+
+
+class PlanShown(Shown):
+    """What a file would do, or did."""
+
+    applied = serializers.BooleanField()
+    digest = serializers.CharField()
+    counts = serializers.DictField(child=serializers.IntegerField())
+    rows = FileRowShown(many=True)
+
+
+class SourceFilter(filters.FilterSet):
+    """Filters by whether a source is let in."""
+
+    enabled = filters.BooleanFilter()
+
+    class Meta:
+        model = PeopleSource
+        fields: ClassVar[list[str]] = []
+
+
+class _OfSources(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = SourceShown
+    lookup = "slug"
+
+    def rows(self) -> QuerySet[PeopleSource]:
+        return PeopleSource.objects.select_related("subjects_of")
+
+    def links(self, found: PeopleSource) -> list[str]:
+        return [str(found.principal)]
+
+    def with_token(self, found: PeopleSource, token: str, status: int) -> Response:
+        """Answer with a source and the token that was just made."""
+        context = {**self.get_serializer_context(), "token": token}
+        return Response(SourceShown(found, context=context).data, status=status)
+
+
+class Sources(_OfSources, Listing):
+    """GET and POST /people-sources."""
+
+    filterset_class = SourceFilter
+    ordering = ("slug",)
+    asked = SourceAsked
+    answers = HTTPStatus.CREATED
+    shown_once = frozenset({"token"})
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Connect a source; its token is in this answer alone."""
+        said = self.body(SourceAsked)
+        identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
+        issuer = self.find(identity, issuer=said["subjects_of"]) if said["subjects_of"] else None
+        made, token = sources.make(said["slug"], name=said["name"], subjects_of=issuer, by=self.principal)
+        return self.with_token(made, token, HTTPStatus.CREATED)
+
+
+class OneSource(_OfSources, Look):
+    """GET /people-sources/{slug}."""
+
+
+class RotateSource(_OfSources):
+    """POST /people-sources/{slug}/rotate."""
+
+    asked = Reason
+    shown_once = frozenset({"token"})
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Give it another token, shown in this answer alone; the one before opens nothing from now on."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        self.body(Reason)
+        token = sources.rotate(found, by=self.principal)
+        return self.with_token(self.found(), token, HTTPStatus.OK)
+
+
+class TestSource(_OfSources):
+    """POST /people-sources/{slug}/test."""
+
+    @extend_schema(request=None, responses=Checked)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Say whether it tells who works here. Changes nothing."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        self.body(Nothing)
+        problems = sources.check(found)
+        return Response(Checked({"ok": not problems, "problems": problems}).data)
+
+
+class EndSource(_OfSources, Act):
+    """POST /people-sources/{slug}/disable."""
+
+    verb = staticmethod(sources.disable)
+
+
+class LetThrough(_OfSources, Act):
+    """POST /people-sources/{slug}/let-through."""
+
+    durable = True
+    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.let_through)
+
+
+class Refuse(_OfSources, Act):
+    """POST /people-sources/{slug}/keep."""
+
+    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.refuse)
+
+
+class TakeFile(_OfSources):
+    """POST /people-sources/{slug}/file."""
+
+    asked = FileAsked
+    durable = True
+
+    @extend_schema(request=FileAsked, responses=PlanShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Look at a file of people, or take in what was seen; each row is done by itself."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        said = self.body(FileAsked)
+        if said["seen"]:
+            by = {"by": self.principal, "reason": said["reason"]}
+            plan = peoplefiles.apply(found, said["csv"], complete=said["complete"], seen=said["seen"], **by)
+        else:
+            plan = peoplefiles.plan(found, said["csv"], complete=said["complete"], by=self.principal)
+        told = {"applied": bool(said["seen"]), "digest": plan.digest, "counts": plan.counts, "rows": plan.rows}
+        return Response(PlanShown(told).data)

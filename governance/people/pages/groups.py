@@ -1,0 +1,147 @@
+"""Groups of people: the list, one group, who joins and who leaves."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from django import forms
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from entitlements import people
+from entitlements.api import visibility
+from entitlements.api.people import known_person
+from entitlements.errors import DomainError, ReasonRequired
+from entitlements.models import Grant, Group
+from governance.console import doors, form_fields, paging
+
+_RESERVED: Final = frozenset({"add"})
+_FIELDS: Final = {"group_taken": "slug"}
+
+
+class AddForm(forms.Form):
+    """A new group."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
+    slug = forms.RegexField(
+        r"^[a-z0-9][a-z0-9-]{0,63}\Z",
+        label=gettext_lazy("Short name"),
+        max_length=64,
+        required=False,
+        help_text=gettext_lazy("Its name in the record, so it never changes. Left empty, it is made of the name."),
+    )
+
+    def clean(self) -> dict[str, str]:
+        """Make the short name."""
+        given = super().clean() or {}
+        slug = given.get("slug") or slugify(given.get("name", ""))[:64].strip("-")
+        if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
+            self.add_error("slug", forms.ValidationError(_("Choose another short name."), "invalid"))
+        return {**given, "slug": slug}
+
+
+@require_safe
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List the groups that the person sees."""
+    caller = doors.caller(request)
+    rows = visibility.groups(caller).annotate(size=Count("people"))
+    if text := request.GET.get("q", "").strip():
+        rows = rows.filter(name__icontains=text) | rows.filter(slug__icontains=text)
+    told = {
+        "page": paging.page(request, rows, ("slug",)),
+        "filters": request.GET,
+        "filtered": bool(text),
+        "may_add": doors.may(caller, "groups", None),
+    }
+    return render(request, "console/groups.html", told)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Make a group, as yet of nobody."""
+    doors.permit(request, "groups", None)
+    form = AddForm(request.POST) if request.method == "POST" else AddForm()
+    if request.method == "POST":
+        by = doors.person(request).principal
+        made = form_fields.submit(request, form, lambda given: people.make_group(**given, people=[], by=by), _FIELDS)
+        if made is not None:
+            doors.done(request, _("Made. Next, put people into it."))
+            return redirect(f"/groups/{made.slug}/")
+    told = {
+        "title": _("Add group"),
+        "crumbs": [("/people/", _("People and roles")), ("/groups/", _("Groups"))],
+        "lead": _("Access that names a group holds for whoever is in it at the time of each call."),
+        "away": "/groups/",
+        "act": _("Add this group"),
+    }
+    return form_fields.show(request, "console/form.html", form, told)
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show who is in a group, and which access names it."""
+    return _show(request, _group(request, slug))
+
+
+@require_POST
+@doors.page
+def join(request: HttpRequest, slug: str) -> HttpResponse:
+    """Put a person into the group, and so into every access that names it."""
+    return _change(request, slug, "group-join")
+
+
+@require_POST
+@doors.page
+def leave(request: HttpRequest, slug: str) -> HttpResponse:
+    """Take a person out of the group, and so out of every access that names it, at once."""
+    return _change(request, slug, "group-leave")
+
+
+def _change(request: HttpRequest, slug: str, act: str) -> HttpResponse:
+    group, by, login = _group(request, slug), doors.person(request).principal, request.POST.get("person", "").strip()
+    doors.permit(request, act, group)
+    try:
+        if not (reason := doors.reason(request)):
+            raise ReasonRequired
+        person = known_person(login)
+        if act == "group-join":
+            people.join_group(group, person, by=by, reason=reason)
+            doors.done(request, _("%(name)s is in the group.") % {"name": person.name})
+        else:
+            people.leave_group(group, person, by=by, reason=reason)
+            doors.done(request, _("%(name)s has left the group.") % {"name": person.name})
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return _show(request, group, refusal)
+    return redirect(f"/groups/{slug}/")
+
+
+def _show(request: HttpRequest, group: Group, problem: DomainError | None = None) -> HttpResponse:
+    caller = doors.caller(request)
+    told = {
+        "group": group,
+        "problem": problem,
+        "given": request.POST,
+        "members": group.people.select_related("sourced").order_by("name"),
+        "grants": visibility.grants(caller)
+        .filter(ended_at=None, pk__in=Grant.objects.filter(subjects__group=group).values("pk"))
+        .order_by("agent__slug")[:50],
+        "may_join": doors.may(caller, "group-join", group),
+        "may_leave": doors.may(caller, "group-leave", group),
+        "people": form_fields.people() if doors.may(caller, "group-join", group) else [],
+    }
+    return render(request, "console/group.html", told, status=problem.status if problem else HTTPStatus.OK)
+
+
+def _group(request: HttpRequest, slug: str) -> Group:
+    doors.about(request, f"group:{slug}")
+    return doors.find(visibility.groups(doors.caller(request)), slug=slug)

@@ -1,0 +1,192 @@
+"""A person as those see them who may change something: e-mail, manager, roles."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from http import HTTPStatus
+from typing import Any, Final
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from entitlements import people, roles
+from entitlements.api import visibility
+from entitlements.errors import DomainError, Malformed
+from entitlements.models import Person, Role
+from governance.console import doors, form_fields
+
+_RESERVED: Final = frozenset({"add"})
+_FIELDS: Final = {"manager_loop": "manager", "own_appointment": "manager"}
+MEANINGS: Final = {
+    Role.ANALYST: gettext_lazy("Registers systems, tools, agents, people; runs reviews; stops things."),
+    Role.APPROVER: gettext_lazy("Answers requests where a rule names approvers."),
+    Role.SECURITY: gettext_lazy("Answers requests of high risk; stops things, and starts them again."),
+    Role.RESPONDER: gettext_lazy("Stops things, and nothing else."),
+    Role.AUDITOR: gettext_lazy("Reads everything, changes nothing."),
+    Role.ADMIN: gettext_lazy("Runs the product: people, keys, set-up. Decides nothing about access."),
+}
+"""What each role is for, in words."""
+
+
+class EditForm(forms.Form):
+    """What can be changed of a person."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
+    email = forms.EmailField(label=gettext_lazy("E-mail"), max_length=254, required=False)
+    manager = form_fields.PersonField(
+        label=gettext_lazy("Manager"),
+        required=False,
+        help_text=gettext_lazy("The login of the person who answers for them where a rule asks the manager."),
+    )
+
+
+class AddForm(EditForm):
+    """A new person, who then comes in through the company's sign-in or by an invitation."""
+
+    field_order = ("login", "name", "email", "manager")
+
+    login = forms.RegexField(
+        r"^[a-z0-9][a-z0-9-]{0,63}\Z",
+        label=gettext_lazy("Login"),
+        max_length=64,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
+        help_text=gettext_lazy("Lower case letters, digits and hyphens. It is never given to somebody else later."),
+    )
+
+    def clean_login(self) -> str:
+        """Refuse what stands in the place of a login in the addresses of pages."""
+        login = str(self.cleaned_data["login"])
+        if login in _RESERVED:
+            raise forms.ValidationError(_("Choose another login."), "login_taken")
+        return login
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def add(request: HttpRequest) -> HttpResponse:
+    """Add a person, as yet without any role."""
+    doors.permit(request, "people", None)
+    form = AddForm(request.POST) if request.method == "POST" else AddForm()
+    if request.method == "POST":
+        by = doors.person(request).principal
+        made = form_fields.submit(
+            request, form, lambda given: people.register(given.pop("login"), by=by, **given), {"login_taken": "login"}
+        )
+        if made is not None:
+            doors.done(request, _("%(name)s was added.") % {"name": made.name})
+            return redirect(f"/people/{made.login}/")
+    told = {
+        "title": _("Add person"),
+        "crumbs": [("/people/", _("People and roles"))],
+        "lead": _("They come in through the company's sign-in. A role is given afterwards, on their page."),
+        "away": "/people/",
+        "act": _("Add this person"),
+        "people": form_fields.people(),
+    }
+    return form_fields.show(request, "console/form.html", form, told)
+
+
+@require_safe
+@doors.page
+def one(request: HttpRequest, login: str) -> HttpResponse:
+    """Show a person: what they are called, their roles and groups, and what they answer for."""
+    person = doors.find(visibility.people(doors.caller(request)), login=login)
+    return _show(request, person)
+
+
+def _show(request: HttpRequest, person: Person, problem: DomainError | None = None) -> HttpResponse:
+    caller = doors.caller(request)
+    ends = dict(person.roles.current().values_list("role", "expires_at"))
+    giving = _giving(request, person)
+    told: dict[str, Any] = {
+        "person": person,
+        "problem": problem,
+        "held": [
+            (value, label, MEANINGS[Role(value)], value in giving, ends[value])
+            for value, label in Role.choices
+            if value in ends
+        ],
+        "offered": [
+            (value, label, MEANINGS[Role(value)])
+            for value, label in Role.choices
+            if value in giving and ends.get(value, True)  # one with an end is given anew to move it
+        ],
+        "groups": visibility.groups(caller).filter(people=person).order_by("slug"),
+        "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
+        "owns": visibility.agents(caller).filter(owner=person).order_by("slug"),
+        "systems": visibility.systems(caller).filter(owner=person).order_by("slug"),
+        "may_edit": doors.may(caller, "person", person, "PATCH"),
+        "may_stop": person.is_active and doors.may(caller, "person-disable", person),
+        "may_enable": not person.is_active and doors.may(caller, "person-enable", person),
+    }
+    return render(request, "console/person.html", told, status=problem.status if problem else HTTPStatus.OK)
+
+
+def _giving(request: HttpRequest, person: Person) -> set[str]:
+    """Return the roles that whoever looks may give to this person or take; the verbs ask again."""
+    caller = doors.caller(request)
+    if person.pk == doors.person(request).pk or not doors.may(caller, "person-role-give", person):
+        return set()
+    return set(Role.values) if caller.has(Role.ADMIN) else set(caller.roles)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def edit(request: HttpRequest, login: str) -> HttpResponse:
+    """Change name, e-mail or manager of a person."""
+    person = doors.find(visibility.people(doors.caller(request)), login=login)
+    doors.about(request, f"person:{login}")
+    doors.permit(request, "person", person, "PATCH")
+    known = {"name": person.name, "email": person.email, "manager": person.manager.login if person.manager else ""}
+    form = EditForm(request.POST) if request.method == "POST" else EditForm(initial=known)
+    if request.method == "POST":
+        by = doors.person(request).principal
+        if form_fields.submit(request, form, lambda given: people.edit(person, by=by, **given), _FIELDS) is not None:
+            doors.done(request, _("Saved."))
+            return redirect(f"/people/{login}/")
+    told = {
+        "title": _("Edit %(name)s") % {"name": person.name},
+        "crumbs": [("/people/", _("People and roles")), (f"/people/{login}/", person.name)],
+        "away": f"/people/{login}/",
+        "act": _("Save"),
+        "people": form_fields.people(),
+    }
+    return form_fields.show(request, "console/form.html", form, told)
+
+
+@require_POST
+@doors.page
+def change_role(request: HttpRequest, login: str) -> HttpResponse:
+    """Give a person a role, or take one, with a fresh proof of who does it."""
+    person = doors.find(visibility.people(doors.caller(request)), login=login)
+    doors.about(request, f"person:{login}")
+    verb, role, by = request.POST.get("verb"), request.POST.get("role", ""), doors.person(request)
+    doors.permit(request, "person-role-give" if verb == "give" else "person-role-take", person)
+    try:
+        if verb == "give":
+            ends = _end(request.POST.get("until", ""))
+            roles.give(person, role, expires_at=ends, by=by, reason=doors.reason(request))
+            doors.done(request, _("The role is given. It holds from the next click on."))
+        elif verb == "take":
+            roles.take(person, role, by=by, reason=doors.reason(request))
+            doors.done(request, _("The role is taken. It is gone from the next click on."))
+        else:
+            raise Malformed
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return _show(request, person, refusal)
+    return redirect(f"/people/{login}/")
+
+
+def _end(day: str) -> datetime | None:
+    """Read the last day of a role, which ends with it; None when none is said. Raises RoleEndRefused."""
+    if not day:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day), time.max, UTC)
+    except ValueError as error:
+        raise people.RoleEndRefused from error

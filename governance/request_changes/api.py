@@ -1,0 +1,123 @@
+"""What follows an ask, over REST: change it, ask back, pass it on, appeal what became of it, give it back."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.fields import Lasts, Slug, Strict, Text
+from entitlements.api.preconditions import PreconditionRequired
+from entitlements.models import Person
+from governance.approvals import questions, reassign
+from governance.request_changes import appeal, edit
+from governance.requests.api import requests
+from governance.requests.api.bodies import Limits, Names, RequestShown
+from governance.requests.api.requests import IF_MATCH, OfRequests, first_hand
+
+
+class ChangeAsked(Strict):
+    """What a request shall be; what is left out stays. `limits` says by tool all that limits it beyond its bundle."""
+
+    tools = Names(required=False, min_length=1)
+    limits = Limits(required=False)
+    lasts = Lasts(required=False)
+    reason = Text(max_length=2000, required=False)
+
+
+class ReasonAsked(Strict):
+    """Why, in a sentence or two."""
+
+    reason = Text(max_length=2000)
+
+
+class TextAsked(Strict):
+    """A question, or the answer to one."""
+
+    text = Text(max_length=2000)
+
+
+class PassedOn(Strict):
+    """To whom an answer is passed on, and why."""
+
+    to = Slug()
+    reason = Text(max_length=2000)
+
+
+class One(requests.One):
+    """GET and PATCH /requests/{id}. A change says by If-Match what it changes."""
+
+    @extend_schema(request=ChangeAsked, responses=RequestShown, parameters=[IF_MATCH])
+    def patch(self, request: Request, asked: UUID) -> Response:
+        """Change what one asked for while it waits: what was approved of it is void, and everybody answers anew."""
+        self.seen(asked)
+        if "If-Match" not in request.headers:
+            raise PreconditionRequired
+        body, by = self.body(ChangeAsked), self.asker()
+        if "tools" in body:
+            body["tools"] = frozenset(body["tools"])
+        edit.edit(asked, edit.Change(**body), by=by, expected_version=self.version())
+        return self.answer(asked)
+
+
+class Questions(OfRequests):
+    """POST /requests/{id}/questions."""
+
+    @extend_schema(request=TextAsked, responses={201: RequestShown})
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
+        """Ask whoever asked for the access something about it, as somebody whom it waits for."""
+        self.seen(asked)
+        questions.ask(asked, by=first_hand(self), text=self.body(TextAsked)["text"])
+        return self.answer(asked, HTTPStatus.CREATED)
+
+
+class Answer(OfRequests):
+    """POST /requests/{id}/questions/{question}/answer."""
+
+    @extend_schema(request=TextAsked, responses=RequestShown)
+    def post(self, request: Request, asked: UUID, question: UUID) -> Response:  # noqa: ARG002 - as above
+        """Answer a question about what one asked for."""
+        self.seen(asked)
+        questions.answer(asked, question, by=self.asker(), text=self.body(TextAsked)["text"])
+        return self.answer(asked)
+
+
+class Reassign(OfRequests):
+    """POST /requests/{id}/reassign."""
+
+    @extend_schema(request=PassedOn, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """Pass the answer that the request waits for on to another of those who may give it."""
+        self.seen(asked)
+        body, by = self.body(PassedOn), first_hand(self)
+        to = Person.objects.filter(login=body["to"]).first()
+        if to is None:  # nobody learns here who exists
+            raise reassign.NotEligible
+        reassign.reassign(asked, by=by, to=to, reason=body["reason"], expected_version=self.version())
+        return self.answer(asked)
+
+
+class Appeal(OfRequests):
+    """POST /requests/{id}/appeal."""
+
+    @extend_schema(request=ReasonAsked, responses={201: RequestShown})
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """Have others look once more at what was denied or narrowed; security is among them."""
+        self.seen(asked)
+        reason, by = self.body(ReasonAsked)["reason"], self.asker()
+        made = appeal.appeal(asked, by=by, reason=reason, on_behalf_of=self.acts_for(by))
+        return self.answer(made.pk, HTTPStatus.CREATED)
+
+
+class GiveBack(OfRequests):
+    """POST /requests/{id}/give-back."""
+
+    @extend_schema(request=ReasonAsked, responses=RequestShown)
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """End the access that came of one's request."""
+        self.seen(asked)
+        appeal.give_back(asked, by=self.asker(), reason=self.body(ReasonAsked)["reason"])
+        return self.answer(asked)

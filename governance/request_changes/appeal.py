@@ -1,0 +1,115 @@
+"""The verbs of whoever asked and got less, or nothing: give the access back, or have others look at it once more."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from entitlements import grants
+from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.models import Grant, Person
+from governance.eligibility import narrowing
+from governance.eligibility.eligibility import Ask, Asker
+from governance.models import AccessRequest
+from governance.requests import requests
+
+
+class NothingToAppeal(DomainError):
+    """Only what was denied, or approved for less than was asked, is appealed, and no appeal is appealed again."""
+
+    code, status = "nothing_to_appeal", HTTPStatus.CONFLICT
+
+
+class AppealedAlready(DomainError):
+    """The request was appealed once, and is not appealed again."""
+
+    code, status = "appealed_already", HTTPStatus.CONFLICT
+
+
+class NothingToGiveBack(DomainError):
+    """No access came of this request, or it has ended."""
+
+    code, status = "nothing_to_give_back", HTTPStatus.CONFLICT
+
+
+def was_narrowed(request: AccessRequest) -> bool:
+    """Whether less is left of a request than was asked."""
+    less = any(not line.kept or line.limits != line.asked_limits for line in request.lines.all())
+    return less or request.lasts < request.asked_lasts
+
+
+def may_appeal(request: AccessRequest, who: Asker) -> bool:
+    """Whether somebody may appeal what became of their request; for showing a button."""
+    asked = requests.asked_by(request, who)
+    return asked and _is_appealable(request) and not AccessRequest.objects.filter(appeals=request).exists()
+
+
+def _is_appealable(request: AccessRequest) -> bool:
+    narrowed = request.state == AccessRequest.State.APPROVED and was_narrowed(request)
+    return request.appeals_id is None and (narrowed or request.state == AccessRequest.State.DENIED)
+
+
+@transaction.atomic
+def appeal(request_id: UUID, *, by: Asker, reason: str, on_behalf_of: Person | None = None) -> AccessRequest:
+    """Ask that others look once more at what was denied or narrowed, as it was asked then; security is among them.
+
+    Whoever answered the request does not answer its appeal. What was approved meanwhile stays until the appeal is, and
+    then ends. Raises NotFound, requests.NotTheRequester, NothingToAppeal, AppealedAlready, and what requests.submit
+    raises.
+    """
+    old = AccessRequest.objects.select_related("agent", "entitlement").filter(pk=request_id).first()
+    if old is None:
+        raise NotFound
+    if not requests.asked_by(old, by):
+        raise requests.NotTheRequester
+    if not _is_appealable(old):
+        raise NothingToAppeal
+    lines = {line.tool.name: line.asked_limits for line in old.lines.select_related("tool")}
+    ask = Ask(
+        old.asked_lasts,
+        reason,
+        tuple(old.people.all()),
+        tuple(old.groups.all()),
+        tools=frozenset(lines),
+        limits={name: said for name, said in lines.items() if said},
+        renews=_in_force(old),
+        appeals=old,
+    )
+    try:
+        with transaction.atomic():
+            return requests.submit(old.agent, old.entitlement, ask, by=by, on_behalf_of=on_behalf_of)
+    except IntegrityError as error:
+        raise AppealedAlready from error
+
+
+def _in_force(request: AccessRequest) -> Grant | None:
+    return Grant.objects.filter(pk=request.grant_id, state=Grant.State.ACTIVE).first() if request.grant_id else None
+
+
+def may_give_back(request: AccessRequest, who: Asker) -> bool:
+    """Whether somebody may give back what came of their request; for showing a button."""
+    return requests.asked_by(request, who) and _in_force(request) is not None
+
+
+def give_back(request_id: UUID, *, by: Asker, reason: str) -> Grant:
+    """End the access that came of one's request.
+
+    Raises NotFound, requests.NotTheRequester, ReasonRequired and NothingToGiveBack.
+    """
+    narrowing.check_size({}, reason)
+    request = AccessRequest.objects.filter(pk=request_id).first()
+    if request is None:
+        raise NotFound
+    if not requests.asked_by(request, by):
+        raise requests.NotTheRequester
+    if not reason.strip():
+        raise ReasonRequired
+    grant = Grant.objects.filter(pk=request.grant_id).first() if request.grant_id else None
+    try:
+        if grant is not None:
+            return grants.revoke(grant.pk, by=by.principal, reason=reason[:500])
+    except grants.AlreadyEnded as error:
+        raise NothingToGiveBack from error
+    raise NothingToGiveBack

@@ -1,0 +1,131 @@
+"""The verbs that ask for what was asked for before: renew access that ends soon, ask again after a no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import clock
+from entitlements.errors import DomainError, NotFound
+from entitlements.models import Grant, Person, Tool
+from governance.eligibility import narrowing
+from governance.eligibility.eligibility import Ask, Asker, MayNotAsk, check_asker
+from governance.eligibility.narrowing import NOTHING, Narrowing
+from governance.models import AccessRequest
+from governance.requests import requests
+
+SOON: Final = timedelta(days=14)
+"""How long before its end access can be renewed: earlier, what is asked for would be looked at too early."""
+
+
+class NotRenewable(DomainError):
+    """Only access in force that ends within 14 days can be renewed; ask anew for anything else."""
+
+    code, status = "not_renewable", HTTPStatus.CONFLICT
+
+
+class RenewedAlready(DomainError):
+    """A renewal of this access waits for its answers."""
+
+    code, status = "renewal_waits", HTTPStatus.CONFLICT
+
+
+class StillOpen(DomainError):
+    """Only what was denied, withdrawn or not answered in time is asked for again."""
+
+    code, status = "request_not_over", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def renew(
+    grant_id: UUID,
+    *,
+    by: Asker,
+    lasts: timedelta,
+    reason: str,
+    what: Narrowing = NOTHING,
+    on_behalf_of: Person | None = None,
+) -> AccessRequest:
+    """Ask that a grant close to its end goes on: the same or less, for the same people, approved like any request.
+
+    The last approval ends the old grant and begins the new one in one step, so nothing is in between. Tools that may no
+    longer be asked for are left out unless `what` names them. Raises NotFound, NotRenewable, RenewedAlready,
+    narrowing.Wider, narrowing.NothingLeft, and what requests.submit raises.
+    """
+    grant = Grant.objects.select_related("agent", "entitlement").filter(pk=grant_id).first()
+    if grant is None:
+        raise NotFound
+    now = clock.now()
+    if grant.state != Grant.State.ACTIVE or not now < grant.expires_at <= now + SOON:
+        raise NotRenewable
+    held = {line.tool: line.limits for line in grant.lines.select_related("tool")}
+    offered = set(grant.entitlement.lines.values_list("tool_id", flat=True))
+    possible = frozenset(tool.name for tool in held if tool.state == Tool.State.APPROVED and tool.pk in offered)
+    tools = possible if what.tools is None else what.tools
+    left = narrowing.lines({tool.name: limits for tool, limits in held.items()}, Narrowing(tools, what.limits))
+    ask = Ask(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_said(left), renews=grant)
+    return _submit(grant, ask, by=by, on_behalf_of=on_behalf_of)
+
+
+def _submit(like: Grant | AccessRequest, ask: Ask, *, by: Asker, on_behalf_of: Person | None) -> AccessRequest:
+    """Submit for the agent and the entitlement of what there is. Raises RenewedAlready (the database decides)."""
+    try:
+        with transaction.atomic():
+            return requests.submit(like.agent, like.entitlement, ask, by=by, on_behalf_of=on_behalf_of)
+    except IntegrityError as error:
+        raise RenewedAlready from error
+
+
+def ask_again(
+    request_id: UUID, *, by: Asker, lasts: timedelta | None = None, reason: str, on_behalf_of: Person | None = None
+) -> AccessRequest:
+    """Ask once more for what was denied, withdrawn or not answered in time, as it was asked then.
+
+    A renewal renews again, while what it renews is in force. Raises NotFound, StillOpen, RenewedAlready, and what
+    requests.submit raises.
+    """
+    old = AccessRequest.objects.select_related("agent", "entitlement", "renews").filter(pk=request_id).first()
+    if old is None:
+        raise NotFound
+    lines = {line.tool.name: line.asked_limits for line in old.lines.select_related("tool")}
+    people, groups = tuple(old.people.all()), tuple(old.groups.all())
+    renews = old.renews if old.renews and old.renews.state == Grant.State.ACTIVE else None
+    tools, limits = frozenset(lines), _said(lines)
+    ask = Ask(lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews)
+    check_asker(old.agent, ask, by=by, on_behalf_of=on_behalf_of)  # whoever may not ask learns nothing of its state
+    if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
+        raise StillOpen(state=old.state)
+    return _submit(old, ask, by=by, on_behalf_of=on_behalf_of)
+
+
+def may_ask_again(old: AccessRequest, by: Person) -> bool:
+    """Whether a request came to nothing, and a person may ask for the same once more; for showing a button."""
+    if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
+        return False
+    ask = Ask(old.asked_lasts, "", tuple(old.people.all()), tuple(old.groups.all()))
+    try:
+        check_asker(old.agent, ask, by=by, on_behalf_of=None)
+    except MayNotAsk:
+        return False
+    return True
+
+
+def _subjects(grant: Grant) -> tuple[Any, Any]:
+    subjects = list(grant.subjects.select_related("person", "group"))
+    return tuple(each.person for each in subjects if each.person), tuple(each.group for each in subjects if each.group)
+
+
+def _said(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {name: limits for name, limits in lines.items() if limits}
+
+
+def may_renew(grant: Grant) -> bool:
+    """Whether a grant is close enough to its end, in force, and not being renewed already; for showing a button."""
+    soon = grant.state == Grant.State.ACTIVE and grant.expires_at <= clock.now() + SOON
+    waiting = AccessRequest.objects.filter(renews=grant, state=AccessRequest.State.IN_APPROVAL)
+    return soon and grant.ended_at is None and not waiting.exists()

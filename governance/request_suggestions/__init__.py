@@ -1,0 +1,1 @@
+"""What a request could begin with: the narrowest choice, from precedents."""

@@ -1,0 +1,176 @@
+"""What a request could begin with, over REST: the same as the console's form ticks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import visibility
+from entitlements.api.fields import Lasts, Shown
+from entitlements.errors import Malformed
+from entitlements.models import Agent, Entitlement, Grant, Tool
+from entitlements.oauth.door import known_uuid
+from governance.eligibility import eligibility
+from governance.request_suggestions import narrowest, precedents
+from governance.requests.api.requests import OfRequests
+
+
+class LineSuggested(Shown):
+    """A tool that can be asked for: whether to begin with it, how many like agents hold it, and its past calls."""
+
+    tool = serializers.CharField()
+    suggested = serializers.BooleanField()
+    held = serializers.IntegerField()
+    called = serializers.IntegerField()
+    refused = serializers.IntegerField()
+
+
+class DenialShown(Shown):
+    """Why the call was denied. The reasons name arguments and limits, never a value."""
+
+    at = serializers.DateTimeField()
+    code = serializers.CharField()
+    system = serializers.CharField()
+    tool = serializers.CharField()
+    reasons = serializers.ListField(child=serializers.CharField())
+
+
+class NarrowestShown(Shown):
+    """The narrowest that a request could begin with, and why. It is a proposal: what is asked for is said anew.
+
+    `limits` are the entitlement's own for these tools. With `denied_call` it resumes that call, and `people` is whom
+    the call was for; sent on as the `denied_call` of the request, both are in one trace.
+    """
+
+    tools = serializers.ListField(child=serializers.CharField())
+    lasts = Lasts()
+    by_past = serializers.BooleanField()
+    by_peers = serializers.BooleanField()
+    by_purpose = serializers.BooleanField()
+    time_by_peers = serializers.BooleanField()
+    peers = serializers.IntegerField()
+    lines = LineSuggested(many=True)
+    agent = serializers.CharField()
+    entitlement = serializers.CharField()
+    people = serializers.ListField(child=serializers.CharField())
+    limits = serializers.DictField(child=serializers.DictField())
+    denied_call = serializers.UUIDField(allow_null=True)
+    denial = DenialShown(allow_null=True)
+
+
+class AgentNeeded(Malformed):
+    """Say for which agent: you have no personal agent in use, or several."""
+
+    code = "agent_needed"
+
+
+class EntitlementNeeded(Malformed):
+    """Say which entitlement: none that you see holds the denied tool, or several do."""
+
+    code = "entitlement_needed"
+
+
+class Narrowest(OfRequests):
+    """GET /requests/narrowest."""
+
+    parameters: ClassVar[frozenset[str]] = frozenset({"agent", "entitlement", "tool", "denied_call"})
+
+    @extend_schema(
+        responses=NarrowestShown,
+        parameters=[
+            OpenApiParameter("agent", str, description="For which agent: by default who asks, or theirs."),
+            OpenApiParameter(
+                "entitlement", str, description="Of which entitlement, by its scope; without it the one with the tool."
+            ),
+            OpenApiParameter(
+                "denied_call", UUID, description="The `evaluation_id` of a denied call; it names agent and tool."
+            ),
+            OpenApiParameter("tool", str, description="The tool whose call was refused, if it is about one."),
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Suggest the fewest tools and the shortest time to ask for; past calls count for who answers for the agent."""
+        asked, by = request.query_params.dict(), self.asker()
+        denied = self._denied(asked.get("denied_call", ""), by)
+        if denied is not None:
+            asked = {"agent": denied.agent, "tool": denied.tool, **asked}
+        agent = self.find(self._agents(), slug=asked["agent"]) if "agent" in asked else self._own(by)
+        if denied is not None and denied.agent != agent.slug:
+            raise eligibility.DenialUnknown
+        entitlement = self._entitlement(asked, denied)
+        found = precedents.suggest(entitlement, agent, asked.get("tool", ""), by=by)
+        return Response(NarrowestShown(_said(found, agent, entitlement, denied)).data)
+
+    def _denied(self, named: str, by: eligibility.Asker) -> precedents.DeniedCall | None:
+        """Return the denied call that is named, if any. Raises DenialUnknown where the caller may resume none such."""
+        if not named:
+            return None
+        found = precedents.denied_call(known_uuid(named), by=by)
+        if found is None:
+            raise eligibility.DenialUnknown
+        return found
+
+    def _entitlement(self, asked: dict[str, str], denied: precedents.DeniedCall | None) -> Entitlement:
+        """Return the entitlement that is named, or the only one with the denied tool. Raises NotFound."""
+        offered = visibility.entitlements(self.caller).filter(enabled=True, system__status="active")
+        if denied is None or "entitlement" in asked:
+            return self.find(offered, scope=asked.get("entitlement", ""))
+        holding = list(offered.filter(system__slug=denied.system, tools__name=denied.tool)[:2])
+        if len(holding) != 1:
+            raise EntitlementNeeded
+        return holding[0]
+
+    def _own(self, by: eligibility.Asker) -> Agent:
+        """Return the agent that asks, or the one personal agent of the person who does. Raises AgentNeeded."""
+        if isinstance(by, Agent):
+            return by
+        personal = Agent.objects.filter(sponsor=by, kind=Agent.Kind.PERSONAL, status=Agent.Status.ACTIVE)
+        if len(found := list(personal[:2])) != 1:
+            raise AgentNeeded
+        return found[0]
+
+    def _agents(self) -> QuerySet[Agent]:
+        """Return the agents that the caller sees, and those that act for them."""
+        mine = Q(pk__in=visibility.agents(self.caller).values("pk"))
+        if (person := self.caller.human) is not None:
+            mine |= Q(pk__in=Grant.objects.filter(subjects__person=person).values("agent"))
+        return Agent.objects.filter(mine, status=Agent.Status.ACTIVE)
+
+
+def _said(
+    found: precedents.Suggested, agent: Agent, entitlement: Entitlement, denied: precedents.DeniedCall | None
+) -> dict[str, Any]:
+    choice, peers = found.choice, found.peers
+    enough = peers.count >= narrowest.FEW
+    lines = [
+        {
+            "tool": name,
+            "suggested": name in choice.tools,
+            "held": peers.holding.get(name, 0) if enough else 0,
+            "called": found.past.allowed.get(name, 0),
+            "refused": found.past.denied.get(name, 0),
+        }
+        for name in (line.tool.name for line in found.lines if line.tool.state == Tool.State.APPROVED)
+    ]
+    why = {name: getattr(choice, name) for name in ("by_past", "by_peers", "by_purpose", "time_by_peers")}
+    tools = sorted(choice.tools)
+    limits = {line.tool.name: line.limits for line in found.lines if line.tool.name in choice.tools}
+    return {
+        "tools": tools,
+        "lasts": choice.lasts,
+        "peers": peers.count if enough else 0,
+        "lines": lines,
+        "agent": agent.slug,
+        "entitlement": entitlement.scope,
+        "people": [denied.person] if denied and denied.person else [],
+        "limits": limits,
+        "denied_call": denied.pk if denied else None,
+        "denial": denied,
+        **why,
+    }

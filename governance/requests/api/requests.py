@@ -1,0 +1,293 @@
+"""Requests over REST: ask, list, look, approve, deny, narrow, cancel."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import grants
+from entitlements.api import proving, visibility
+from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.matrix import Matrix
+from entitlements.api.preconditions import PreconditionRequired
+from entitlements.errors import DomainError, Stale
+from entitlements.models import Agent, Entitlement, Grant, Group, Person
+from governance.api.matrix import MATRIX
+from governance.approvals import approvals
+from governance.eligibility import eligibility
+from governance.eligibility.narrowing import Narrowing
+from governance.models import AccessRequest, Approval
+from governance.request_changes import renewal
+from governance.requests import requests
+
+from .bodies import AgainAsked, Asked, Denied, Less, RenewalAsked, RequestShown, Said
+
+IF_MATCH: Final = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="The `etag` of the request as it was read."
+)
+_NO_VERSION: Final = -1
+_DIGITS: Final = 18
+"""No version is longer; Python reads no number of thousands of digits."""
+
+
+class UnknownName(DomainError):
+    """Something that the request names does not exist."""
+
+    code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class OfRequests(Endpoint):
+    """An address of requests: who asks, and what they see."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+
+    def asker(self) -> eligibility.Asker:
+        """Return the person or the agent that acts. Raises MayNotAsk for a script, which answers to nobody here."""
+        asker = self.caller.agent or self.caller.human
+        if asker is None:
+            raise eligibility.MayNotAsk
+        return asker
+
+    def visible(self) -> QuerySet[AccessRequest]:
+        """Return what the caller may see."""
+        rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.asker())
+        return rows.select_related("agent", "entitlement__system", "requested_by").prefetch_related(
+            "people",
+            "groups",
+            "lines__tool",
+            "approvals__waiting_for",
+            "approvals__by",
+            "approvals__in_place_of",
+            "questions__asked_by",
+        )
+
+    def answer(self, pk: UUID, status: HTTPStatus = HTTPStatus.OK) -> Response:
+        """Answer with a request as it is now."""
+        found = self.find(self.visible(), pk=pk)
+        return tagged(RequestShown(found, context={"caller": self.caller}).data, found.version, status=status)
+
+    def seen(self, pk: UUID) -> None:
+        """Find a request that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        self.about = requests.about(self.find(self.visible(), pk=pk))
+
+    def ask(self, body: dict[str, Any]) -> AccessRequest:
+        """Ask for what a body says. Raises what requests.submit raises, and UnknownName."""
+        by = self.asker()
+        agent = named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
+        entitlement = named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
+        self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
+        people, groups = self._named_people(agent, body)
+        ask = eligibility.Ask(
+            lasts=body["lasts"],
+            reason=body["reason"],
+            people=people,
+            groups=groups,
+            tools=None if body["tools"] is None else frozenset(body["tools"]),
+            limits=body["limits"],
+            denied_call=body["denied_call"],
+        )
+        return requests.submit(agent, entitlement, ask, by=by, on_behalf_of=self.acts_for(by))
+
+    def held(self, grant: UUID) -> Grant:
+        """Return a grant, and remember its links. Raises NotFound, before anything is said of a body."""
+        found = self.find(visibility.grants(self.caller), pk=grant)
+        self.about = grants.about(found)
+        return found
+
+    def renew(self, found: Grant, body: dict[str, Any]) -> AccessRequest:
+        """Ask that a grant goes on as a body says. Raises what renewing.renew raises."""
+        by = self.asker()
+        what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
+        said = {"lasts": body["lasts"], "reason": body["reason"], "what": what}
+        return renewal.renew(found.pk, by=by, on_behalf_of=self.acts_for(by), **said)
+
+    def acts_for(self, by: eligibility.Asker) -> Person | None:
+        """Return the user in whose session an agent asks; a person asks for themselves."""
+        return self.caller.person if isinstance(by, Agent) else None
+
+    def _named_people(self, agent: Agent, body: dict[str, Any]) -> tuple[tuple[Person, ...], tuple[Group, ...]]:
+        """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotAsk."""
+        by = self.asker()
+        try:
+            people = named(Person.objects.all(), "people", "login", body["people"])
+            groups = named(Group.objects.all(), "groups", "slug", body["groups"])
+        except UnknownName as unknown:
+            if isinstance(by, Person) and eligibility.answers_for(by, agent):
+                raise
+            raise eligibility.MayNotAsk from unknown
+        return tuple(people), tuple(groups)
+
+    def version(self) -> int | None:
+        """Return the version that If-Match names, as `version_of` reads it."""
+        return version_of(self.request.headers.get("If-Match", "*"))
+
+
+def version_of(etag: str) -> int | None:
+    """Return the version that an entity tag names: None for any, one that never is where it is unclear."""
+    given = etag.strip()
+    if given == "*":
+        return None
+    number = given.removeprefix('"').removesuffix('"')
+    exact = number.isascii() and number.isdigit() and len(number) <= _DIGITS and given == f'"{number}"'
+    return int(number) if exact else _NO_VERSION
+
+
+class RequestFilter(filters.FilterSet):
+    """Filters by names, never by row numbers."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    entitlement = filters.CharFilter(field_name="entitlement__scope")
+    system = filters.CharFilter(field_name="entitlement__system__slug")
+    state = filters.ChoiceFilter(choices=AccessRequest.State.choices)
+    waiting_for = filters.CharFilter(method="that_wait_for")
+
+    class Meta:
+        model = AccessRequest
+        fields: ClassVar[list[str]] = []
+
+    def that_wait_for(self, rows: QuerySet[AccessRequest], _name: str, login: str) -> QuerySet[AccessRequest]:
+        """Keep requests of which a stage waits for this person."""
+        stages = Approval.objects.filter(answer=Approval.Answer.WAITING, waiting_for__login=login)
+        return rows.filter(pk__in=stages.values("request"))
+
+
+class Requests(OfRequests, Listing):
+    """GET and POST /requests."""
+
+    serializer_class = RequestShown
+    filterset_class = RequestFilter
+    ordering = ("-asked_at", "-id")
+
+    def rows(self) -> QuerySet[AccessRequest]:
+        """Return the visible requests."""
+        return self.visible()
+
+    @extend_schema(responses=RequestShown(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List requests by agent, entitlement, system, state, and by whom they wait for."""
+        page = self.paginate_queryset(self.filter_queryset(self.rows()))
+        return self.get_paginated_response(RequestShown(page, many=True, context={"caller": self.caller}).data)
+
+    @extend_schema(request=Asked, responses={201: RequestShown})
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Ask for access: as a person, or as an agent for itself."""
+        return self.answer(self.ask(self.body(Asked)).pk, HTTPStatus.CREATED)
+
+
+class One(OfRequests):
+    """GET /requests/{id}."""
+
+    @extend_schema(responses=RequestShown)
+    def get(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
+        """Show one request."""
+        return self.answer(asked)
+
+
+class Approve(OfRequests):
+    """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
+
+    @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:
+        """Approve, taking away first where wished; the last approval issues the grant. Without a proof it is undone."""
+        self.seen(asked)
+        body, by = self.body(Less), first_hand(self)
+        unread = "If-Match" not in request.headers
+        try:
+            answered = approvals.approve(
+                asked,
+                by=by,
+                expected_version=_NO_VERSION if unread else self.version(),
+                narrow=_narrowing(body),
+                reason=body["reason"],
+            )
+        except Stale as stale:
+            if unread:
+                raise PreconditionRequired from stale
+            raise
+        self.weigh(weighs=answered.risk in proving.HIGH)
+        return self.answer(asked)
+
+
+class Deny(OfRequests):
+    """POST /requests/{id}/deny."""
+
+    @extend_schema(request=Denied, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
+        """Deny, with a reason, which ends the request."""
+        self.seen(asked)
+        approvals.deny(asked, by=first_hand(self), expected_version=self.version(), **self.body(Denied))
+        return self.answer(asked)
+
+
+class Narrow(OfRequests):
+    """POST /requests/{id}/narrow."""
+
+    @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """Take away from the request, as the requester or as somebody it waits for."""
+        self.seen(asked)
+        body, by = self.body(Less), self.asker()
+        requests.narrow(asked, by, _narrowing(body), expected_version=self.version(), reason=body["reason"])
+        return self.answer(asked)
+
+
+class Cancel(OfRequests):
+    """POST /requests/{id}/cancel."""
+
+    @extend_schema(request=Said, responses=RequestShown, parameters=[IF_MATCH])
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """Withdraw the request, as whoever asked."""
+        self.seen(asked)
+        reason = self.body(Said)["reason"]
+        requests.cancel(asked, self.asker(), expected_version=self.version(), reason=reason)
+        return self.answer(asked)
+
+
+class Renew(OfRequests):
+    """POST /grants/{id}/renew."""
+
+    @extend_schema(request=RenewalAsked, responses={201: RequestShown})
+    def post(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - as above
+        """Ask that access which ends soon goes on, the same or less of it."""
+        found = self.held(grant)
+        return self.answer(self.renew(found, self.body(RenewalAsked)).pk, HTTPStatus.CREATED)
+
+
+class Again(OfRequests):
+    """POST /requests/{id}/again."""
+
+    @extend_schema(request=AgainAsked, responses={201: RequestShown})
+    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
+        """Ask once more for what was denied, withdrawn or not answered in time."""
+        self.seen(asked)
+        body, by = self.body(AgainAsked), self.asker()
+        made = renewal.ask_again(asked, by=by, on_behalf_of=self.acts_for(by), **body)
+        return self.answer(made.pk, HTTPStatus.CREATED)
+
+
+def first_hand(view: OfRequests) -> Person:
+    """Return the person at first hand who answers. Raises NotAnApprover: no machine approves, whomever it acts for."""
+    if view.caller.human is None:
+        raise approvals.NotAnApprover
+    return view.caller.human
+
+
+def _narrowing(body: dict[str, Any]) -> Narrowing:
+    tools = None if body["tools"] is None else frozenset(body["tools"])
+    return Narrowing(tools, body["limits"], body["lasts"])
+
+
+def named[M: Model](rows: QuerySet[M], field: str, key: str, names: list[str]) -> list[M]:
+    """Find what the body names. Raises UnknownName for the first name that nothing has."""
+    found = {getattr(row, key): row for row in rows.filter(**{f"{key}__in": names})}
+    for name in names:
+        if name not in found:
+            raise UnknownName(field=field, name=name)
+    return list(found.values())

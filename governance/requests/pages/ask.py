@@ -1,0 +1,205 @@
+"""Asking for access: which agent, for what, which tools, within what, for whom, how long, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from entitlements.errors import DomainError, Malformed, NotFound
+from entitlements.models import Agent, Entitlement, EntitlementTool, Group, Person, Tool
+from governance.console import doors
+from governance.console import limit_fields as limit_fields_actions
+from governance.eligibility import eligibility
+from governance.request_suggestions import narrowest, precedents
+from governance.requests import queries as read
+from governance.requests import requests
+from governance.requests.pages.requests import lasts, uuid_of
+
+
+class UnknownLogin(DomainError):
+    """Nobody has this login, and no group this short name."""
+
+    code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def ask(request: HttpRequest) -> HttpResponse:
+    """Ask, in two steps on one address: what for, then the rest. The gateway's links fill in the first step."""
+    person = doors.person(request)
+    agent, entitlement = _chosen(request)
+    problem: DomainError | None = None
+    if request.method == "POST" and agent and entitlement:
+        doors.about(request, f"agent:{agent.slug}", f"entitlement:{entitlement.scope}")
+        try:
+            made = requests.submit(agent, entitlement, _ask(request, agent, entitlement), by=person)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            doors.done(request, _("Asked. You see here whom it waits for."))
+            return redirect(f"/requests/{made.pk}/")
+    told = {**_choices(request), "agent": agent, "entitlement": entitlement, "problem": problem}
+    told |= {"denied": _denied(request), "denied_call": request.POST.get("denied_call", "")}
+    if agent and entitlement:
+        told |= _rest(request, person, agent, entitlement)
+    return render(request, "console/ask.html", told, status=problem.status if problem else 200)
+
+
+def _denied(request: HttpRequest) -> precedents.DeniedCall | None:
+    """Return the denied call that the address or the form names, where the person may see it and it is recent."""
+    named = request.POST if request.method == "POST" else request.GET
+    return precedents.denied_call(uuid_of(named.get("denied_call", "")), by=doors.person(request))
+
+
+def _named(request: HttpRequest) -> Mapping[str, str]:
+    """Return what the form, or the address, names; of an address, what it leaves out is as in its denied call."""
+    if request.method == "POST":
+        return request.POST.dict()
+    denied, given = _denied(request), request.GET.dict()
+    of_call = {"agent": denied.agent, "system": denied.system, "tool": denied.tool} if denied else {}
+    return of_call | {name: value for name, value in given.items() if value}
+
+
+def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:
+    """Find the agent and the entitlement that the address or the form names, of those the person may ask for."""
+    caller, person = doors.caller(request), doors.person(request)
+    named = _named(request)
+    agent = read.agents_to_ask_for(person, caller).filter(slug=named.get("agent", "")).first()
+    offered = read.entitlements_to_ask_for(caller)
+    entitlement = offered.filter(scope=named.get("entitlement", "")).first()
+    if entitlement is None and (tool := named.get("tool")):
+        at = offered.filter(system__slug=named.get("system", ""), tools__name=tool)
+        entitlement = at.first() if at.count() == 1 else None
+    if request.method == "POST" and (agent is None or entitlement is None):
+        raise NotFound
+    return agent, entitlement
+
+
+def _choices(request: HttpRequest) -> dict[str, Any]:
+    caller, person = doors.caller(request), doors.person(request)
+    named = _named(request)
+    system, tool = named.get("system", ""), named.get("tool", "")
+    offered = read.entitlements_to_ask_for(caller, system).prefetch_related(None)  # a name each
+    with_tool = offered.filter(tools__name=tool) if tool else offered
+    return {
+        "choice_of_agents": read.choice(read.agents_to_ask_for(person, caller)),
+        "entitlements": list(with_tool if tool and with_tool.exists() else offered),
+        "wanted": {"agent": named.get("agent", ""), "system": system, "tool": tool},
+    }
+
+
+def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
+    given = request.POST if request.method == "POST" else None
+    denied = _denied(request)
+    wanted = _named(request).get("tool", "") if given is None else ""
+    answers = eligibility.answers_for(person, agent)
+    found = precedents.suggest(entitlement, agent, wanted, by=person)
+    choice, peers, past = found.choice, found.peers, found.past
+    lines = [
+        {
+            "tool": line.tool,
+            "row": line,
+            "fields": limit_fields(line, given),
+            "ticked": line.tool.name in given.getlist("tool") if given else line.tool.name in choice.tools,
+            "can": line.tool.state == Tool.State.APPROVED,
+            "held": peers.holding.get(line.tool.name, 0),
+            "called": past.allowed.get(line.tool.name, 0),
+            "refused": past.denied.get(line.tool.name, 0),
+        }
+        for line in found.lines
+    ]
+    return {
+        "lines": lines,
+        "lengths": read.lengths(entitlement.longest, choice.lasts),
+        "lasts": sent_lasts(request) or choice.lasts,
+        "choice": choice,
+        "peers": peers.count if peers.count >= narrowest.FEW else 0,
+        "given": given or {"people": denied.person if denied else ""},
+        "for_nobody": agent.kind == Agent.Kind.SERVICE,
+        "for_sponsor": agent.kind == Agent.Kind.PERSONAL,
+        "for_me_only": not answers,
+    }
+
+
+def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> eligibility.Ask:
+    given = request.POST
+    return eligibility.Ask(
+        lasts=lasts(request) or timedelta(0),
+        reason=given.get("reason", "").strip()[:2000],
+        people=_people(request, agent),
+        groups=named_groups(given.get("groups", "")) if _answers(request, agent) else (),
+        tools=frozenset(given.getlist("tool")),
+        limits=limits_of(request, entitlement),
+        denied_call=uuid_of(given.get("denied_call", "")),
+    )
+
+
+def limits_of(request: HttpRequest, entitlement: Entitlement) -> dict[str, Any]:
+    """Read the limits that the form gives the ticked tools of an entitlement. Raises LimitMalformed."""
+    kept, limits = frozenset(request.POST.getlist("tool")), {}
+    for line in entitlement.lines.select_related("tool__approved"):
+        if line.tool.name in kept:
+            found = limit_fields_actions.fields(line.tool.name, read.pinned(line.tool), line.limits)
+            if tighter := limit_fields_actions.read(found, line.limits, request.POST.getlist):
+                limits[line.tool.name] = tighter
+    return limits
+
+
+def _answers(request: HttpRequest, agent: Agent) -> bool:
+    return eligibility.answers_for(doors.person(request), agent)
+
+
+def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
+    """Read for whom: a service agent acts for nobody, a personal one for its sponsor; others name people by login.
+
+    Whoever does not answer for the agent asks for herself, and learns of nobody whether they exist.
+    """
+    if agent.kind == Agent.Kind.SERVICE:
+        return ()
+    if agent.kind == Agent.Kind.PERSONAL:
+        return (agent.sponsor,)
+    if not _answers(request, agent):
+        return (doors.person(request),)
+    return named_people(request.POST.get("people", ""))
+
+
+def limit_fields(line: EntitlementTool, given: QueryDict | None) -> list[limit_fields_actions.Field]:
+    """Return the limits that can be set for a line, as a form that was refused had them."""
+    fields = limit_fields_actions.fields(line.tool.name, read.pinned(line.tool), line.limits)
+    return [limit_fields_actions.refilled(field, given.getlist) for field in fields] if given else fields
+
+
+def sent_lasts(request: HttpRequest) -> timedelta | None:
+    """Return the length of time of a form that was refused, if it is one."""
+    try:
+        return lasts(request)
+    except Malformed:
+        return None
+
+
+def named_groups(text: str) -> tuple[Group, ...]:
+    """Find the groups that a text names by their short names. Raises UnknownLogin."""
+    slugs = list(dict.fromkeys(text.replace(",", " ").split()))
+    found = {group.slug: group for group in Group.objects.filter(slug__in=slugs)}
+    for slug in slugs:
+        if slug not in found:
+            raise UnknownLogin(_("No group has the short name %(slug)s.") % {"slug": slug[:64]})
+    return tuple(found[slug] for slug in slugs)
+
+
+def named_people(text: str) -> tuple[Person, ...]:
+    """Find the people that a text names by login. Raises UnknownLogin."""
+    logins = [word for word in text.replace(",", " ").split() if word]
+    found = {person.login: person for person in Person.objects.filter(login__in=logins)}
+    for login in logins:
+        if login not in found:
+            raise UnknownLogin(_("Nobody has the login %(login)s.") % {"login": login[:64]})
+    return tuple(found[login] for login in dict.fromkeys(logins))

@@ -1,0 +1,205 @@
+"""What the pages of requests read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.models import Agent, Entitlement, Grant, Person, Tool
+from governance.console import limit_fields
+from governance.deciders import request_rules
+from governance.models import AccessRequest, RequestLine
+from governance.request_suggestions import narrowest, precedents
+from governance.requests import requests
+
+LENGTHS: Final = tuple(
+    timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
+)
+MOST_TO_CHOOSE: Final = 200
+"""How many agents a list to choose from holds."""
+WHY: Final = {
+    request_rules.Why.INACTIVE.value: _("has left"),
+    request_rules.Why.REQUESTED_IT.value: _("asked for it"),
+    request_rules.Why.BENEFITS.value: _("would be acted for"),
+    request_rules.Why.OWNS_THE_AGENT.value: _("is the technical owner of the agent"),
+    request_rules.Why.CAME_LATER.value: _("came to the office after it was asked"),
+    request_rules.Why.ANSWERED_APPEALED.value: _("answered what is appealed"),
+    request_rules.Why.ANSWERED_ALREADY.value: _("answered another part"),
+    request_rules.Why.NEEDED_ELSEWHERE.value: _("is needed for another part"),
+}
+STAGES: Final = {
+    "sponsor": _("The sponsor: is it still needed?"),
+    "manager": _("The manager: is it still needed?"),
+    "system_owner": _("The system's owner: is it safe?"),
+    "security": _("Security: is the risk bearable?"),
+    "rule": _("A rule that two people made: it approved"),
+}
+
+
+def listed(person: Person, wanted: Mapping[str, str]) -> QuerySet[AccessRequest]:
+    """Return the requests that the filters leave, of those the person may see."""
+    rows = (
+        requests.visible_to(person)
+        .select_related("agent", "entitlement__system", "requested_by")
+        .prefetch_related("approvals__waiting_for")
+    )
+    if wanted.get("asked") == "me":
+        rows = rows.filter(requested_by=person)
+    if wanted.get("waiting") == "me":
+        rows = rows.filter(pk__in=requests.stages_for(person).values("request"))
+    for name, column in {
+        "state": "state", "agent": "agent__slug", "system": "entitlement__system__slug", "risk": "risk",
+    }.items():  # fmt: skip
+        if value := wanted.get(name):
+            rows = rows.filter(**{column: value})
+    return rows
+
+
+def visible(person: Person) -> QuerySet[AccessRequest]:
+    """Return what the person may see, with everything its page shows."""
+    return (
+        requests.visible_to(person)
+        .select_related("agent__sponsor", "agent__owner", "entitlement__system__owner", "requested_by")
+        .prefetch_related("people", "groups", "lines__tool__approved")
+        .prefetch_related("approvals__waiting_for", "approvals__by", "approvals__in_place_of")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A tool that is asked for, as the page shows it."""
+
+    row: RequestLine
+    tool: Tool
+    fields: list[limit_fields.Field]
+    others: int
+    """How many other agents hold the tool now."""
+    called: int = 0
+    refused: int = 0
+    """How often the agent called it lately, and was refused."""
+
+    @property
+    def tightened(self) -> bool:
+        """Whether its limits are no longer those that were asked for."""
+        return bool(self.row.limits != self.row.asked_limits)
+
+
+def lines(request: AccessRequest) -> list[Line]:
+    """Return the tools of a request, those that are left first, the riskiest before the others."""
+    rank = {risk: place for place, risk in enumerate(("critical", "high", "medium", "low"))}
+    rows = sorted(request.lines.all(), key=lambda row: (not row.kept, rank.get(row.tool.risk, 0), row.tool.name))
+    held = _held_by_others(request, [row.tool_id for row in rows])
+    return [
+        Line(
+            row,
+            row.tool,
+            limit_fields.fields(row.tool.name, pinned(row.tool), row.limits),
+            len(held.get(row.tool_id, ())),
+        )
+        for row in rows
+    ]
+
+
+def _held_by_others(request: AccessRequest, tools: list[int]) -> dict[int, set[int]]:
+    held: dict[int, set[int]] = {}
+    others = Grant.objects.filter(ended_at=None, lines__tool__in=tools).exclude(agent=request.agent_id)
+    for tool, agent in others.values_list("lines__tool", "agent"):
+        held.setdefault(tool, set()).add(agent)
+    return held
+
+
+def suggested(request: AccessRequest, lines: Sequence[Line]) -> tuple[narrowest.Choice | None, list[Line]]:
+    """Return the narrowest choice of what is asked, if anything speaks for one, and the lines with past calls."""
+    said = {line.tool.name: line.tool.sentence for line in lines if line.row.kept}
+    called = precedents.past(request.entitlement, request.agent)
+    others = precedents.peers(request.entitlement, request.agent)
+    fits = narrowest.fitting(f"{request.agent.purpose} {request.reason}", said)
+    choice = narrowest.choose(list(said), "", others, usual=request.lasts, past=called, fits=fits)
+    counted = [
+        replace(line, called=called.allowed.get(line.tool.name, 0), refused=called.denied.get(line.tool.name, 0))
+        for line in lines
+    ]
+    return choice if choice.by_past or choice.by_peers or choice.by_purpose else None, counted
+
+
+def pinned(tool: Tool) -> dict[str, Any]:
+    """Return the approved definition of a tool, empty without one."""
+    return tool.approved.definition if tool.approved else {}
+
+
+def lengths(longest: timedelta, current: timedelta | None = None) -> list[timedelta]:
+    """Return the lengths of time to choose from: none longer than allowed, the current one always among them."""
+    found = {length for length in LENGTHS if length <= longest} | ({current} if current else {longest})
+    return sorted(found)
+
+
+def stages(request: AccessRequest) -> list[dict[str, Any]]:
+    """Return the stages in order: the question, who may answer, who was passed over and why, what they said.
+
+    A stage that needs several answers says which of how many each is.
+    """
+    rows = sorted(request.approvals.all(), key=lambda stage: stage.position)
+    alike = {name: [row.position for row in rows if row.stage == name] for name in {row.stage for row in rows}}
+    return [
+        {
+            "approval": stage,
+            "question": question(stage.stage),
+            "place": alike[stage.stage].index(stage.position) + 1,
+            "places": len(alike[stage.stage]),
+            "skipped": [
+                {"who": each["who"], "why": WHY.get(each["why"], each["why"])}
+                for each in stage.resolution.get("skipped", [])
+            ],
+        }
+        for stage in rows
+    ]
+
+
+def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
+    """Return what a stage is asked; a named group by its name."""
+    if stage.startswith(request_rules.GROUP):
+        return gettext("The group %(group)s: does it agree?") % {"group": stage.removeprefix(request_rules.GROUP)}
+    return STAGES.get(stage, stage)
+
+
+def waits_for(request: AccessRequest, person: Person) -> bool:
+    """Whether the request waits for this person, or for one in whose place she answers."""
+    return requests.stages_for(person).filter(request=request).exists()
+
+
+def agents_to_ask_for(person: Person, caller: Caller) -> QuerySet[Agent]:
+    """Return the agents that the person may ask for: an analyst for all, others for their own and any shared one."""
+    active = Agent.objects.filter(status=Agent.Status.ACTIVE).select_related("sponsor", "owner")
+    if caller.has("analyst"):
+        return active.order_by("name")
+    own = visibility.agents(caller).values("pk")
+    held = Grant.objects.filter(subjects__person=person).values("agent")
+    return active.filter(pk__in=own.union(held)).order_by("name")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The agents to choose from: the first by name, and whether there are more, which are then named by hand."""
+
+    agents: list[Agent]
+    has_more: bool
+
+
+def choice(among: QuerySet[Agent]) -> Choice:
+    """Return the agents that a list to choose from can hold."""
+    found = list(among.order_by("slug")[: MOST_TO_CHOOSE + 1])
+    return Choice(sorted(found[:MOST_TO_CHOOSE], key=lambda agent: agent.name), len(found) > MOST_TO_CHOOSE)
+
+
+def entitlements_to_ask_for(caller: Caller, system: str = "") -> QuerySet[Entitlement]:
+    """Return what can be asked for at the systems that the person sees."""
+    rows = visibility.entitlements(caller).filter(enabled=True, system__status="active")
+    return (rows.filter(system__slug=system) if system else rows).order_by("system__name", "name")

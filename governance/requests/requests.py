@@ -1,0 +1,402 @@
+"""The verbs on access requests: submit, narrow, cancel, expire. Answering them is `approvals`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from audit import clock, context, log
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.draft import BadEvent
+from audit.redaction import Unrepresentable
+from entitlements import locks
+from entitlements.errors import DomainError, NotFound, NotRecordable, Stale
+from entitlements.hooks import Hook
+from entitlements.locks import Lock
+from entitlements.models import Agent, Entitlement, Person, Role, Tool
+from entitlements.words import Risk
+from governance.approval_policies import policies
+from governance.deciders import request_rules
+from governance.eligibility import eligibility, holdings, narrowing
+from governance.eligibility.eligibility import Ask, Asker
+from governance.eligibility.narrowing import Narrowing
+from governance.models import AccessRequest, Approval, RequestLine
+from governance.out_of_office import delegations
+from governance.sod import check
+
+from . import candidates
+
+SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
+WHEN_SUBMITTED: Final[Hook[[AccessRequest], None]] = Hook("after a request is submitted", "rules")
+"""What follows in the transaction of every ask."""
+
+
+class Decided(DomainError):
+    """The request is decided already."""
+
+    code, status = "request_decided", HTTPStatus.CONFLICT
+
+
+class Overdue(DomainError):
+    """The time to answer is over; ask again."""
+
+    code, status = "request_expired", HTTPStatus.CONFLICT
+
+
+class NotTheRequester(DomainError):
+    """Only whoever asked can withdraw the request."""
+
+    code, status = "not_the_requester", HTTPStatus.FORBIDDEN
+
+
+class NotInvolved(DomainError):
+    """Only whoever asked, or somebody the request waits for, can narrow it."""
+
+    code, status = "not_involved", HTTPStatus.FORBIDDEN
+
+
+class NothingNarrowed(DomainError):
+    """There is nothing in it that would take anything away."""
+
+    code, status = "nothing_narrowed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@transaction.atomic
+def submit(
+    agent: Agent, entitlement: Entitlement, ask: Ask, *, by: Asker, on_behalf_of: Person | None = None
+) -> AccessRequest:
+    """Ask for access, and find the people who must approve it.
+
+    `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
+    Raises what the checks in `asking` and holdings.beside raise, narrowing.LimitsTooLarge, narrowing.ReasonTooLong,
+    NotRecordable, and candidates.NoApprover when a stage has nobody left: a stage is never skipped.
+    """
+    narrowing.check_size(ask.limits, ask.reason)
+    locks.shared([(Lock.AGENT, agent.pk)])  # who answers for it stays the same until the request can be seen
+    agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
+    denial = eligibility.denial(agent, ask.denied_call)
+    on_behalf_of = on_behalf_of or eligibility.user(by, denial)
+    eligibility.check_asker(agent, ask, by=by, on_behalf_of=on_behalf_of)
+    eligibility.check_people(agent, ask.people, ask.groups)
+    eligibility.check_in_force(agent, entitlement, ask.people)
+    lines = eligibility.lines(entitlement, ask)
+    eligibility.check_two_people(agent, (tool.risk for tool in lines))
+    renews = ask.renews.pk if ask.renews else None
+    holdings.beside(holdings.Place(agent, entitlement, ask.people, ask.groups, renews), lines)
+    policy, now = policies.current_for(entitlement), clock.now()
+    request = AccessRequest(
+        agent=agent,
+        entitlement=entitlement,
+        requested_by=by if isinstance(by, Person) else on_behalf_of,
+        requested_as=str(by.principal),
+        owner_then=agent.owner,
+        sponsor_then=agent.sponsor,
+        manager_then=agent.sponsor.manager,
+        system_owner_then=entitlement.system.owner,
+        asked_lasts=ask.lasts,
+        lasts=ask.lasts,
+        reason=ask.reason,
+        risk=request_rules.highest(Risk(tool.risk) for tool in lines),
+        policy=policy,
+        denied_call=ask.denied_call,
+        renews=ask.renews,
+        appeals=ask.appeals,
+        trace=(denial.trace if denial else context.current().trace)[:32] or uuid4().hex,
+        asked_at=now,
+        answer_by=now + policy.answer_within,
+    )
+    resolved = candidates.resolve_new(request, stages_needed(request), ask.people, ask.groups)
+    _store(request, ask, lines, resolved)
+    with within(request):
+        detail = _said(request, lines, resolved)
+        log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
+    WHEN_SUBMITTED.ask(request)
+    return request
+
+
+def _said(
+    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], resolved: Sequence[request_rules.Resolution]
+) -> dict[str, Any]:
+    """Say for the record what was asked, and who was asked to answer."""
+    return {
+        "lines": {tool.name: limits for tool, limits in lines.items()},
+        "lasts_seconds": int(request.lasts.total_seconds()),
+        "risk": request.risk,
+        "completes": [each.said() for each in check.would_complete(request.agent, lines)],
+        "denied_call": str(request.denied_call) if request.denied_call else None,
+        **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
+        "approvals": [
+            {"stage": each.stage, "waiting_for": sorted(each.chosen), "rule": each.rule} for each in resolved
+        ],
+    }
+
+
+def _as_they_are_now(agent: Agent, entitlement: Entitlement, ask: Ask) -> tuple[Agent, Entitlement, Ask]:
+    """Read again what the caller may have read a while ago."""
+    return (
+        Agent.objects.select_related("sponsor__manager", "owner").get(pk=agent.pk),
+        Entitlement.objects.select_related("system__owner").get(pk=entitlement.pk),
+        replace(ask, people=tuple(Person.objects.filter(pk__in=[person.pk for person in ask.people]))),
+    )
+
+
+def stages_needed(request: AccessRequest) -> tuple[str, ...]:
+    """Say which stages a request needs at its present risk, under the policy it was made under."""
+    if request.policy is None:
+        raise policies.Unusable
+    personal = request.agent.kind == Agent.Kind.PERSONAL
+    stages, appeal = policies.stages_of(request.policy), request.appeals_id is not None
+    return request_rules.stages_for(stages, Risk(request.risk), personal=personal, appeal=appeal)
+
+
+def _store(
+    request: AccessRequest,
+    ask: Ask,
+    lines: Mapping[Tool, Mapping[str, Any]],
+    resolved: Sequence[request_rules.Resolution],
+) -> None:
+    request.save(force_insert=True)
+    request.people.set(ask.people)
+    request.groups.set(ask.groups)
+    RequestLine.objects.bulk_create(
+        RequestLine(request=request, tool=tool, asked_limits=dict(limits), limits=dict(limits))
+        for tool, limits in lines.items()
+    )
+    candidates.wait_for(request, resolved, at=request.asked_at)
+
+
+@contextmanager
+def within(request: AccessRequest) -> Iterator[None]:
+    """Let what is recorded belong to the trace of the request, so that one trace tells of the ask and its answers.
+
+    Raises NotRecordable when an event would be larger or more exact than the record holds.
+    """
+    try:
+        with context.acting(trace=request.trace):
+            yield
+    except (BadEvent, Unrepresentable) as error:
+        raise NotRecordable from error
+
+
+def about(request: AccessRequest) -> list[str]:
+    """Return the links by which the record of a request is found again."""
+    return [
+        f"request:{request.pk}",
+        f"agent:{request.agent.slug}",
+        f"entitlement:{request.entitlement.scope}",
+        f"system:{request.entitlement.system.slug}",
+        *(f"person:{person.login}" for person in request.people.all()),
+        *(f"group:{group.slug}" for group in request.groups.all()),
+        *([f"grant:{request.renews_id}"] if request.renews_id else []),
+    ]
+
+
+def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
+    """Hold a request alone, and everybody that its grant would depend on together with issuers. Raises NotFound.
+
+    `also` is the person who answers, for herself or in another's place. The row is read after the locks, so that it
+    shows what the previous holder committed; its own lock keeps the sweep, which takes no other, away from it.
+    """
+    lock([request_id], also=also)
+    rows = AccessRequest.objects.select_for_update(of=("self",)).select_related(
+        "agent__sponsor__manager",
+        "agent__owner",
+        "entitlement__system__owner",
+        "policy",
+        "requested_by",
+        "owner_then",
+        "sponsor_then",
+        "manager_then",
+        "system_owner_then",
+    )
+    found = rows.filter(pk=request_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def lock(request_ids: Sequence[UUID], *, also: Person | None = None) -> None:
+    """Take the locks of some requests and of what their grants would depend on, all in the one fixed order."""
+    known = AccessRequest.objects.filter(pk__in=request_ids).values_list(
+        "agent_id", "agent__sponsor_id", "entitlement__system_id"
+    )
+    acted_for = Person.objects.filter(requests_for__in=request_ids).values_list("pk", flat=True)
+    tools = RequestLine.objects.filter(request__in=request_ids).values_list("tool_id", flat=True)
+    keys: set[locks.Key] = {(Lock.PERSON, person) for person in acted_for} | {(Lock.TOOL, tool) for tool in tools}
+    for agent, sponsor, system in known:
+        keys |= {(Lock.AGENT, agent), (Lock.PERSON, sponsor), (Lock.SYSTEM, system)}
+    if also:
+        places = delegations.places_of(also).values_list("pk", flat=True)
+        keys |= {(Lock.PERSON, person) for person in (also.pk, *places)}
+    locks.shared(keys)
+    renewed = AccessRequest.objects.filter(pk__in=request_ids).exclude(renews=None).values_list("renews", flat=True)
+    ended = [(Lock.GRANT, grant) for grant in renewed]  # with the last answer the old grant ends
+    locks.exclusive(*ended, *((Lock.REQUEST, request_id) for request_id in request_ids))
+
+
+def check_open(request: AccessRequest, expected_version: int | None) -> None:
+    """Raise Stale, Decided or Overdue unless the request still waits, as the caller saw it."""
+    if expected_version is not None and expected_version != request.version:
+        raise Stale
+    if request.state != AccessRequest.State.IN_APPROVAL:
+        raise Decided(state=request.state)
+    if request.answer_by <= clock.now():
+        raise Overdue
+
+
+def narrowed(request: AccessRequest, by: Narrowing) -> dict[str, Any]:
+    """Take away from an open request what `by` says, and return what was taken; empty when nothing was.
+
+    Raises narrowing.Wider, narrowing.NothingLeft, LimitMalformed. Works the risk out anew from the tools as they are.
+    """
+    rows = {line.tool.name: line for line in request.lines.filter(kept=True).select_related("tool")}
+    left = narrowing.lines({name: line.limits for name, line in rows.items()}, by)
+    lasts = narrowing.time(request.lasts, by)
+    dropped = sorted(rows.keys() - left.keys())
+    tightened = {name: limits for name, limits in left.items() if limits != rows[name].limits}
+    for name, line in rows.items():
+        line.kept, line.limits = name in left, left.get(name, line.limits)
+    RequestLine.objects.bulk_update([rows[name] for name in [*dropped, *tightened]], ["kept", "limits"])
+    taken: dict[str, Any] = {"dropped": dropped} if dropped else {}
+    if tightened:
+        taken["limits"] = tightened
+    if lasts != request.lasts:
+        taken["lasts_seconds"] = int(lasts.total_seconds())
+    request.lasts = lasts
+    request.risk = request_rules.highest(Risk(rows[name].tool.risk) for name in left)
+    return taken
+
+
+def save(request: AccessRequest, **fields: object) -> None:
+    """Write an open request's next version. Raises Stale when somebody else wrote it first."""
+    for name, value in fields.items():
+        setattr(request, name, value)
+    changed = {"lasts": request.lasts, "risk": request.risk, "version": request.version + 1, **fields}
+    same = AccessRequest.objects.filter(pk=request.pk, version=request.version, state=AccessRequest.State.IN_APPROVAL)
+    if not same.update(**changed):
+        raise Stale
+    request.version += 1
+
+
+@transaction.atomic
+def narrow(
+    request_id: UUID, by: Asker, what: Narrowing, *, expected_version: int | None = None, reason: str = ""
+) -> AccessRequest:
+    """Ask for less than before, as the requester or as somebody the request waits for. Answers already given stay.
+
+    Raises NotFound, NotInvolved, Stale, Decided, Overdue, NothingNarrowed, narrowing.Wider, narrowing.NothingLeft,
+    narrowing.LimitsTooLarge, narrowing.ReasonTooLong, NotRecordable.
+    """
+    narrowing.check_size(what.limits, reason)
+    request = locked(request_id)
+    waits = isinstance(by, Person) and stages_for(by).filter(request=request).exists()
+    if not (waits or asked_by(request, by)):
+        raise NotInvolved
+    check_open(request, expected_version)
+    taken = narrowed(request, what)
+    if not taken:
+        raise NothingNarrowed
+    save(request)
+    with within(request):
+        log.record(Action.REQUEST_NARROWED, about=about(request), by=by.principal, reason=reason, detail=taken)
+    return request
+
+
+def asked_by(request: AccessRequest, who: Asker) -> bool:
+    """Whether this person or agent stands behind the ask itself."""
+    return str(who.principal) == request.requested_as or (isinstance(who, Person) and who.pk == request.requested_by_id)
+
+
+@transaction.atomic
+def cancel(request_id: UUID, by: Asker, *, expected_version: int | None = None, reason: str = "") -> AccessRequest:
+    """Withdraw a request. Raises NotFound, NotTheRequester, Stale, Decided, Overdue, narrowing.ReasonTooLong."""
+    narrowing.check_size({}, reason)
+    request = locked(request_id)
+    if not asked_by(request, by):
+        raise NotTheRequester
+    check_open(request, expected_version)
+    void(request)
+    save(request, state=AccessRequest.State.CANCELLED, decided_at=clock.now())
+    with within(request):
+        log.record(Action.REQUEST_CANCELLED, about=about(request), by=by.principal, reason=reason)
+    return request
+
+
+def void(request: AccessRequest, stages: Iterable[str] | None = None) -> None:
+    """Say that the stages that still wait (or these of them) are no longer needed."""
+    waiting = Approval.objects.filter(request=request, answer=Approval.Answer.WAITING)
+    if stages is not None:
+        waiting = waiting.filter(stage__in=list(stages))
+    waiting.update(answer=Approval.Answer.VOID)
+
+
+@transaction.atomic
+def expire_due(limit: int = 1000) -> int:
+    """End up to `limit` requests that nobody answered in time, and return how many. Skips what is being answered."""
+    due = list(_due(clock.now(), limit))
+    ids = [request.pk for request in due]
+    AccessRequest.objects.filter(pk__in=ids).update(state=AccessRequest.State.EXPIRED, decided_at=clock.now())
+    Approval.objects.filter(request__in=ids, answer=Approval.Answer.WAITING).update(answer=Approval.Answer.VOID)
+    log.record_many(
+        Action.REQUEST_EXPIRED,
+        [log.Row(about=about(request), reason="Nobody answered in time.") for request in due],
+        by=SYSTEM,
+    )
+    return len(due)
+
+
+def _due(now: datetime, limit: int) -> QuerySet[AccessRequest]:
+    overdue = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, answer_by__lte=now)
+    return (
+        overdue.order_by("answer_by")
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("agent", "entitlement__system")
+        .prefetch_related("people", "groups")[:limit]
+    )
+
+
+def waiting_ids() -> list[UUID]:
+    """List the requests that wait for an answer, oldest first."""
+    waiting = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL)
+    return list(waiting.order_by("asked_at").values_list("pk", flat=True))
+
+
+def stages_for(person: Person) -> QuerySet[Approval]:
+    """Return the stages that wait for somebody's answer, their own or one in the place of another."""
+    places = Q(waiting_for=person) | Q(waiting_for__in=delegations.places_of(person))
+    waiting = Approval.objects.filter(places, answer=Approval.Answer.WAITING)
+    return waiting.filter(request__state=AccessRequest.State.IN_APPROVAL).distinct()
+
+
+def visible_to(who: Asker) -> QuerySet[AccessRequest]:
+    """Return the requests somebody may see; analysts, auditors and security see all of them.
+
+    Their own asks, what waits for them or they answered, what concerns their agents, their systems or themselves.
+    """
+    everything = AccessRequest.objects.all()
+    if isinstance(who, Agent):
+        return everything.filter(agent=who)
+    if who.has_role(*SEE_EVERYTHING):
+        return everything
+    if not who.is_active:
+        return everything.none()
+    mine = (
+        Q(requested_by=who)
+        | Q(agent__sponsor=who)
+        | Q(agent__owner=who)
+        | Q(entitlement__system__owner=who)
+        | Q(pk__in=Approval.objects.filter(Q(waiting_for=who) | Q(by=who) | Q(in_place_of=who)).values("request"))
+        | Q(pk__in=stages_for(who).values("request"))
+        | Q(pk__in=AccessRequest.people.through.objects.filter(person=who).values("accessrequest"))
+        | Q(pk__in=AccessRequest.groups.through.objects.filter(group__people=who).values("accessrequest"))
+    )
+    return everything.filter(mine)

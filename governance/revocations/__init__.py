@@ -1,0 +1,1 @@
+"""Stopping what is under way: its effect, its receipt, its proof."""

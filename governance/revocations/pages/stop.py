@@ -1,0 +1,164 @@
+"""Stopping: the effect first, then the reason, then the receipt that says who obeyed, and a proof that it holds."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from entitlements import guardrails, revocation
+from entitlements.api import permissions
+from entitlements.api.caller import Caller
+from entitlements.api.matrix import MATRIX
+from entitlements.api.revocations import EVERYTHING, KINDS
+from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.models import Guardrail, Revocation
+from entitlements.revocation import Target
+from governance.audit_log.queries import events as events_queries
+from governance.console import doors
+from governance.revocations.queries import effects
+from governance.revocations.queries import verification as verification_queries
+
+NAMES: Final = {
+    "grant": gettext_lazy("this access"),
+    "agent": gettext_lazy("this agent"),
+    "client": gettext_lazy("this client"),
+    "person": gettext_lazy("this person"),
+    "session": gettext_lazy("this session"),
+    "token": gettext_lazy("this token"),
+    "system": gettext_lazy("this system"),
+    "tool": gettext_lazy("this tool"),
+    "everything": gettext_lazy("everything"),
+}
+TYPED: Final = frozenset({"everything", "system", "person"})
+"""Stops that reach far: their name has to be typed."""
+
+START_AGAIN: Final = MATRIX["revocations-everything-restore", "POST"]
+
+
+class NotTyped(DomainError):
+    """Type the name of what you stop, so that nothing else is stopped by mistake."""
+
+    code, status = "name_not_typed", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@require_safe
+@doors.page
+def overview(request: HttpRequest) -> HttpResponse:
+    """List the latest stops with their receipts."""
+    caller = doors.caller(request)
+    told = {
+        "stops": list(_visible(caller)[:50]),
+        "may_stop_everything": bool(EVERYTHING.roles & caller.roles),
+        "is_stopped": Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
+    }
+    return render(request, "console/stops.html", told)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
+    """Show what a stop would reach; with a reason, stop and lead to the receipt."""
+    doors.about(request, *([] if kind == "everything" else [f"{kind}:{key}"]))
+    thing = _permitted(doors.caller(request), kind, key)
+    told: dict[str, Any] = {
+        "kind": kind,
+        "key": key,
+        "what": NAMES[kind],
+        "thing": thing,
+        "name": name_of(kind, thing, key),
+        "back": doors.back(request, page_of(kind, key)),
+        "typed": kind in TYPED,
+        "effect": effects.of(kind, thing),
+        "residual": revocation.residual(Target(kind, key)),
+        "is_stopped": kind == "everything" and Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
+    }
+    if request.method != "POST":
+        return render(request, "console/stop.html", told)
+    try:
+        if kind in TYPED and request.POST.get("typed", "").strip() != key:
+            raise NotTyped
+        made = revocation.revoke(Target(kind, key), by=doors.person(request).principal, reason=doors.reason(request))
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return render(request, "console/stop.html", {**told, "problem": refusal}, status=refusal.status)
+    return redirect(f"/stop/receipts/{made.pk}/")
+
+
+def _permitted(caller: Caller, kind: str, key: str) -> Any:  # noqa: ANN401 - any row that can be stopped
+    """Find what shall be stopped among what the person sees, and ask the API's row. Raises NotFound, Forbidden."""
+    if kind == "everything":
+        permissions.permit(caller, EVERYTHING, None)
+        return None
+    known = KINDS.get(kind)
+    if known is None:
+        raise NotFound
+    where: dict[str, Any] = {known.lookup: key}
+    if known.is_uuid:
+        try:
+            where = {known.lookup: UUID(key)}
+        except ValueError as error:
+            raise NotFound from error
+    if kind == "tool":
+        system, _slash, name = key.partition("/")
+        where = {"system__slug": system, "name": name}
+    thing = doors.find(known.rows(caller), **where)
+    permissions.permit(caller, known.row, thing)
+    return thing
+
+
+def page_of(kind: str, key: str) -> str:
+    """Return where the thing is shown."""
+    return "/stop/" if kind == "everything" else events_queries.link_to(f"{kind}:{key}").address
+
+
+def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
+    """Return what people call the thing."""
+    if kind == "everything":
+        return _("Everything")
+    if kind == "grant":
+        return f"{thing.agent.name}: {thing.entitlement.name}"
+    if kind in ("session", "token"):
+        who = thing.person.name if thing.person else _("nobody")
+        agent = thing.agent.name if thing.agent else thing.client.name
+        return _("%(agent)s for %(who)s") % {"agent": agent, "who": who}
+    return str(getattr(thing, "name", "") or key)
+
+
+@require_safe
+@doors.page
+def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show who obeyed after how long, what may outlive the stop, and with `prove` the calls decided again."""
+    found = doors.find(_visible(doors.caller(request)), pk=pk)
+    told: dict[str, Any] = {"stop": found, "what": NAMES.get(found.target_type, found.target_type)}
+    told["standing"] = revocation.receipt_standing(found)
+    if "prove" in request.GET:
+        told["probes"] = verification_queries.of_revocation(found)
+        told["holds"] = all(not probe.verdict.allowed for probe in told["probes"])
+        if request.headers.get("HX-Request"):
+            return render(request, "console/receipt.html#proof", told)
+    return render(request, "console/receipt.html", told)
+
+
+def _visible(caller: Caller) -> Any:  # noqa: ANN401 - a queryset of Revocation
+    rows = Revocation.objects.all()
+    return rows if caller.sees_everything else rows.filter(by=str(caller.principal))
+
+
+@require_POST
+@doors.page
+def start_again(request: HttpRequest) -> HttpResponse:
+    """Let what grants allow pass again: a second person, with a reason and a fresh proof of who she is."""
+    caller = doors.caller(request)
+    permissions.permit(caller, START_AGAIN, None)
+    if not doors.reason(request):
+        raise ReasonRequired
+    guardrails.start_again(by=caller.principal, reason=doors.reason(request))
+    doors.done(request, _("Agents work again, within what their access allows."))
+    return redirect("/stop/")

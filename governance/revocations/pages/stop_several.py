@@ -1,0 +1,148 @@
+"""Stopping several rows of a list at once: what it would reach, a reason, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from audit.context import Principal
+from entitlements import agents, grants
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.errors import DomainError, Malformed, ReasonRequired
+from entitlements.models import Agent, Grant
+from governance.console import doors, paging
+from governance.revocations.queries import effects
+
+from .stop import name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One way to stop: the row of the API that lets one, the words of its button, and the verb."""
+
+    row: str
+    label: Any
+    verb: Callable[..., Any]
+    is_last: bool = False
+    """Whether it cannot be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What can be ticked in a list: how it is found, and the ways to stop it."""
+
+    rows: Callable[[Caller], Any]
+    key: str
+    acts: dict[str, Act]
+    page: str
+    title: Any
+
+
+def _on_grant(verb: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda grant, *, by, reason: verb(grant.pk, by=by, reason=reason)
+
+
+KINDS: Final = {
+    "grant": Kind(
+        visibility.grants,
+        "pk",
+        {
+            "pause": Act("grant-suspend", gettext_lazy("Pause them"), _on_grant(grants.suspend)),
+            "remove": Act("grant-revoke", gettext_lazy("Remove them for good"), _on_grant(grants.revoke), is_last=True),
+        },
+        "/grants/",
+        gettext_lazy("Stop this access?"),
+    ),
+    "agent": Kind(
+        visibility.agents,
+        "slug",
+        {"stop": Act("agent-suspend", gettext_lazy("Stop these agents"), agents.suspend)},
+        "/agents/",
+        gettext_lazy("Stop these agents?"),
+    ),
+}
+
+
+def stoppable(caller: Caller, kind: str, rows: list[Any]) -> set[Any]:
+    """Return the keys of the rows of a list that somebody may stop, and that are not stopped yet."""
+    found = KINDS[kind]
+    first = next(iter(found.acts.values())).row
+    return {getattr(each, found.key) for each in rows if _is_live(each) and doors.may(caller, first, each)}
+
+
+def _is_live(thing: Grant | Agent) -> bool:
+    return thing.ended_at is None if isinstance(thing, Grant) else thing.status == Agent.Status.ACTIVE
+
+
+@require_POST
+@doors.page
+def several(request: HttpRequest, kind: str) -> HttpResponse:
+    """Show what stopping the ticked rows would reach; with a way and a reason, stop each for itself."""
+    known = KINDS.get(kind)
+    if known is None:
+        raise Malformed
+    ticked, problem = _ticked(request, known), None
+    act = known.acts.get(request.POST.get("act", ""))
+    if act is not None and ticked:
+        reason = doors.reason(request)
+        if reason:
+            results = [(name_of(kind, thing, ""), thing, _one(request, act, kind, thing, reason)) for thing in ticked]
+            done = sum(not refusal for _name, _thing, refusal in results)
+            return render(request, "console/stopped.html", {"kind": known, "results": results, "done": done})
+        problem = ReasonRequired()
+        doors.record(request, problem, [_link(kind, thing) for thing in ticked])
+    told = {
+        "kind": known,
+        "name": kind,
+        "rows": [
+            (name_of(kind, thing, ""), thing, getattr(thing, known.key), effects.of(kind, thing)) for thing in ticked
+        ],
+        "problem": problem,
+    }
+    wrong = problem.status if problem else HTTPStatus.OK if ticked else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "console/stop_several.html", told, status=wrong)
+
+
+def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
+    """Find what was ticked among what the person sees; one page of a list at most. Raises Malformed."""
+    keys = list(dict.fromkeys(request.POST.getlist("key")))
+    if len(keys) > paging.SIZE:
+        raise Malformed(_("One page of a list at a time."))
+    if known.key == "pk":
+        try:
+            keys = [str(UUID(each)) for each in keys]
+        except ValueError as error:
+            raise Malformed from error
+    found = {
+        str(getattr(each, known.key)): each
+        for each in known.rows(doors.caller(request)).filter(**{f"{known.key}__in": keys})
+    }
+    return [found[each] for each in keys if each in found]
+
+
+def _one(request: HttpRequest, act: Act, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row
+    """Stop one, in a transaction of its own; return why not, which is recorded as for one alone."""
+    by: Principal = doors.person(request).principal
+    try:
+        with transaction.atomic():
+            doors.permit(request, act.row, thing)
+            act.verb(thing, by=by, reason=reason)
+    except DomainError as refusal:
+        doors.record(request, refusal, [_link(kind, thing)])
+        return refusal
+    return None
+
+
+def _link(kind: str, thing: Any) -> str:  # noqa: ANN401 - as above
+    return f"{kind}:{getattr(thing, KINDS[kind].key)}"

@@ -1,0 +1,1 @@
+"""Set-up of an installation, line by line."""

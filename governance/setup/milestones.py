@@ -1,0 +1,102 @@
+"""How far a new installation has come on the way to its first governed call and its end, as rows and record say."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db.models import Min, Q
+from django.utils.translation import gettext as _
+
+from audit.actions import Action
+from audit.models import Event
+from entitlements.models import Agent, Client, Revocation, System, Tool
+from governance.models import SetupCheck
+
+from .readiness import State, Word
+
+_Line: Final = SetupCheck.Line
+
+
+def first_system() -> System | None:
+    """Return the system that has come furthest: with an approved tool, else the first."""
+    rows = System.objects.exclude(kind=System.Kind.BUILTIN).annotate(
+        approved_at=Min("tools__approved__approved_at", filter=Q(tools__state=Tool.State.APPROVED))
+    )
+    return rows.order_by("approved_at", "created_at").first()
+
+
+def system() -> State:
+    """Say whether a system is registered, its tools found, and one of them approved."""
+    found = first_system()
+    if found is None:
+        return State(_Line.SYSTEM, Word.NOT_YET, _("No system is registered yet."))
+    told = {"name": found.name}
+    if found.discovered_at is None:
+        return State(_Line.SYSTEM, Word.NOT_YET, _("%(name)s was not asked for its tools yet.") % told)
+    since = getattr(found, "approved_at", None)
+    if since is None:
+        return State(_Line.SYSTEM, Word.NOT_YET, _("No tool of %(name)s is approved yet.") % told)
+    return State(_Line.SYSTEM, Word.GREEN, _("%(name)s is registered, and tools of it are approved.") % told, since)
+
+
+def first_agent() -> Agent | None:
+    """Return the agent that has come furthest: in use and with a client, else the first."""
+    rows = Agent.objects.annotate(client_at=Min("clients__created", filter=Q(clients__status=Client.Status.ACTIVE)))
+    active = rows.filter(status=Agent.Status.ACTIVE)
+    return active.order_by("client_at", "created_at").first() or rows.order_by("created_at").first()
+
+
+def agent() -> State:
+    """Say whether an agent is in use and has a client."""
+    found = first_agent()
+    if found is None:
+        return State(_Line.AGENT, Word.NOT_YET, _("No agent is registered yet."))
+    told = {"name": found.name}
+    if found.status != Agent.Status.ACTIVE:
+        return State(_Line.AGENT, Word.NOT_YET, _("%(name)s is not in use.") % told)
+    since = getattr(found, "client_at", None)
+    if since is None:
+        return State(_Line.AGENT, Word.NOT_YET, _("%(name)s has no client yet.") % told)
+    return State(_Line.AGENT, Word.GREEN, _("%(name)s is in use and has a client.") % told, since)
+
+
+def first_event(action: Action) -> Event | None:
+    """Return the first event of a kind."""
+    return Event.objects.filter(action=action).order_by("at").first()
+
+
+def client() -> State:
+    """Say whether any client was given a token."""
+    event = first_event(Action.TOKEN_ISSUED)
+    if event is None:
+        return State(_Line.CLIENT, Word.NOT_YET, _("No token was issued yet."))
+    return State(_Line.CLIENT, Word.GREEN, _("A client of %(who)s was given a token.") % {"who": event.actor}, event.at)
+
+
+def call() -> State:
+    """Say whether any call was allowed."""
+    event = first_event(Action.CALL_ALLOWED)
+    if event is None:
+        return State(_Line.CALL, Word.NOT_YET, _("No call was allowed yet."))
+    tool = next((link.removeprefix("tool:") for link in event.about if link.startswith("tool:")), "")
+    told = _("%(who)s called %(tool)s.") % {"who": event.actor, "tool": tool}
+    return State(_Line.CALL, Word.GREEN, told, event.at)
+
+
+def first_stop() -> Revocation | None:
+    """Return the first stop after an allowed call that every node obeyed, with its receipt."""
+    called = first_event(Action.CALL_ALLOWED)
+    if called is None:
+        return None
+    settled = Revocation.objects.filter(committed_at__gt=called.at, missing=[]).exclude(receipt="")
+    return settled.exclude(acknowledged=[]).order_by("committed_at").first()
+
+
+def stop() -> State:
+    """Say whether something was stopped after a call was allowed, and every gateway node said that it obeys."""
+    found = first_stop()
+    if found is None:
+        return State(_Line.STOP, Word.NOT_YET, _("Nothing was stopped after an allowed call yet."))
+    told = {"n": len(found.acknowledged), "what": f"{found.target_type}:{found.target_id}"}
+    sentence = _("%(what)s was stopped, and all %(n)d gateway nodes obeyed.") % told
+    return State(_Line.STOP, Word.GREEN, sentence, found.committed_at)

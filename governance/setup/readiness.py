@@ -1,0 +1,191 @@
+"""Whether an installation may hold weighty access: the company's sign-in, two administrators, a record that leaves it.
+
+Read anew each time from what is there now, so that what is lost is missed at once. docs/decisions/0012 says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.db.models import F, Min
+from django.utils.translation import gettext as _
+
+from audit import anchors, chain, clock
+from audit.models import Checkpoint
+from entitlements import mailboxes
+from entitlements.errors import DomainError
+from entitlements.models import Identity, Person, Role, TrustedIssuer
+from entitlements.words import Risk
+from governance.models import SetupCheck
+
+type Line = SetupCheck.Line
+
+NEEDED: Final = (SetupCheck.Line.SIGN_IN, SetupCheck.Line.SECOND_ADMIN, SetupCheck.Line.ANCHOR)
+"""The lines without which high-risk access is refused."""
+SILENCE: Final = timedelta(minutes=15)
+"""How long nothing may reach the anchor; the sealer publishes every five minutes even when nothing happens."""
+_ADMINISTRATORS: Final = 2
+
+
+class SetupIncomplete(DomainError):
+    """High-risk access waits until the company's sign-in, a second administrator and the anchor are set up."""
+
+    code, status = "setup_incomplete", HTTPStatus.CONFLICT
+
+
+class Word(StrEnum):
+    """How far a line is."""
+
+    GREEN = "green"
+    NOT_YET = "not_yet"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far one line of the set-up page is, since when, and why it is no further."""
+
+    line: Line
+    word: Word
+    sentence: str
+    since: datetime | None = None
+
+    @property
+    def is_green(self) -> bool:
+        """Whether the line is done."""
+        return self.word == Word.GREEN
+
+
+def check_allows(risk: str) -> None:
+    """Let access of this risk come about. Raises SetupIncomplete for high and critical while a needed line lacks."""
+    if Risk(risk).rank >= Risk.HIGH.rank and (lacking := missing()):
+        raise SetupIncomplete(missing=[state.line.value for state in lacking])
+
+
+def missing() -> list[State]:
+    """Return the needed lines that are not green; none where the set-up is taken as done."""
+    if not settings.SETUP_FIRST or is_demo():
+        return []
+    return [state for state in needed() if not state.is_green]
+
+
+def needed() -> list[State]:
+    """Return the states of the lines without which nothing weighty is granted."""
+    return [sign_in(), second_admin(), anchor()]
+
+
+def is_demo() -> bool:
+    """Whether this is a demo that says so; the row alone, without DEMO, opens nothing."""
+    return bool(settings.DEMO) and SetupCheck.objects.filter(line=SetupCheck.Line.DEMO).exists()
+
+
+def last_test(line: Line) -> SetupCheck | None:
+    """Return what the last test of a line said."""
+    return SetupCheck.objects.filter(line=line).select_related("by").first()
+
+
+def sign_in() -> State:
+    """Say whether the company's provider was tested as it is configured now, is trusted, and let somebody in."""
+    line, issuer = SetupCheck.Line.SIGN_IN, settings.OIDC_ISSUER
+    if not issuer:
+        return State(line, Word.NOT_YET, _("OIDC_ISSUER is not set."))
+    tested = last_test(line)
+    if tested is None or tested.subject != issuer:
+        return State(line, Word.NOT_YET, _("%(issuer)s was not tested yet.") % {"issuer": issuer})
+    if not tested.passed:
+        return State(line, Word.FAILED, tested.sentence)
+    if not TrustedIssuer.objects.filter(issuer=issuer, enabled=True, purpose=TrustedIssuer.Purpose.IDENTITY).exists():
+        return State(line, Word.NOT_YET, _("%(issuer)s answers, and is not trusted yet.") % {"issuer": issuer})
+    came = _came_in(issuer)
+    if came is None:
+        return State(line, Word.NOT_YET, _("%(issuer)s is trusted; nobody has come in by it yet.") % {"issuer": issuer})
+    who, when = came
+    return State(line, Word.GREEN, _("%(name)s has come in by it.") % {"name": who}, max(when, tested.since or when))
+
+
+def _came_in(issuer: str) -> tuple[str, datetime] | None:
+    """Return who was the first to come back from the company's sign-in as somebody we know."""
+    known = Identity.objects.filter(
+        issuer__issuer=issuer,
+        issuer__enabled=True,
+        person__is_active=True,
+        person__socialaccount__uid=F("subject"),
+        person__socialaccount__provider="company",
+    )
+    row = known.order_by("person__socialaccount__date_joined").values_list(
+        "person__name", "person__socialaccount__date_joined"
+    )
+    return row.first()
+
+
+def administrators() -> list[tuple[Person, datetime]]:
+    """Return the administrators who can sign in with a second factor, each with when they first had one.
+
+    Of several accounts of one human the first counts.
+    """
+    factors: dict[str, Any] = {
+        "authenticator__type__in": [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN],
+    }
+    rows = Person.objects.holding(Role.ADMIN).filter(**factors).annotate(factor_at=Min("authenticator__created_at"))
+    humans: dict[str, tuple[Person, datetime]] = {}
+    for person in rows.order_by("factor_at"):
+        humans.setdefault(mailboxes.human(person.email, person.login), (person, person.factor_at))
+    return list(humans.values())
+
+
+def second_admin() -> State:
+    """Say whether two administrators have a second factor, so that one can let the other in again."""
+    line, there = SetupCheck.Line.SECOND_ADMIN, administrators()
+    if len(there) < _ADMINISTRATORS:
+        told = _("%(n)d of 2 administrators have a second factor.") % {"n": len(there)}
+        return State(line, Word.NOT_YET, told)
+    names = ", ".join(person.name for person, _when in there)
+    told = _("%(names)s have a second factor.") % {"names": names}
+    return State(line, Word.GREEN, told, there[_ADMINISTRATORS - 1][1])
+
+
+def anchor() -> State:
+    """Say whether the newest checkpoints are outside the database: read from the anchor itself, not from our memory."""
+    line = SetupCheck.Line.ANCHOR
+    if not settings.ANCHOR_FILE:
+        return State(line, Word.NOT_YET, _("ANCHOR_FILE is not set for this process."))
+    try:
+        note = anchors.File(Path(settings.ANCHOR_FILE)).last()
+        kept = chain.Checkpoint.parse(note.partition("\n\n")[0] + "\n") if note else None
+    except (OSError, chain.BadNote) as problem:
+        told = _("The anchor cannot be read: %(problem)s.") % {"problem": problem}
+        return State(line, Word.FAILED, told)
+    if kept is None:
+        return State(line, Word.NOT_YET, _("No checkpoint has reached the anchor yet."))
+    return _compare(kept)
+
+
+def _compare(kept: chain.Checkpoint) -> State:
+    """Hold the anchor's newest checkpoint against the database, allowing for what is on its way."""
+    line, now = SetupCheck.Line.ANCHOR, clock.now()
+    here = Checkpoint.objects.filter(size=kept.size).first()
+    if kept.size and (here is None or bytes(here.root) != kept.root):
+        told = _("The anchor and the database disagree about the first %(n)d events.") % {"n": kept.size}
+        return State(line, Word.FAILED, told)
+    due = Checkpoint.objects.filter(signed_at__lte=now - SILENCE, size__gt=kept.size)
+    if due.exists() or _signed(kept) < now - SILENCE:
+        told = _("No checkpoint has reached the anchor for %(n)d minutes: look at the sealer.")
+        return State(line, Word.FAILED, told % {"n": SILENCE.total_seconds() // 60})
+    began = Checkpoint.objects.order_by("size").values_list("signed_at", flat=True).first()
+    told = _("The anchor has the first %(n)d events.") % {"n": kept.size}
+    return State(line, Word.GREEN, told, began)
+
+
+def _signed(kept: chain.Checkpoint) -> datetime:
+    """Return when a checkpoint says that it was signed; one that does not say is as old as can be."""
+    try:
+        return datetime.fromisoformat(kept.signed_at).astimezone(UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)

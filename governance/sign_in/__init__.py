@@ -1,0 +1,1 @@
+"""Signing in to the console: local accounts, devices, sessions, step-up."""

@@ -1,0 +1,351 @@
+"""Signing in by django-allauth: local accounts by login name, second factors, the company's OpenID Connect provider.
+
+Nobody registers themselves. The company's subject becomes a person by an Identity row of the trusted issuer with the
+same address, never by e-mail. Each visit to the provider carries a state, a PKCE challenge and a nonce of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+import jwt
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.account.internal.decorators import login_not_required
+from allauth.account.internal.flows.login import get_authentication_records, record_authentication
+from allauth.core import context as current
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.forms import AuthenticateForm, BaseAuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp
+from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+
+from audit import client_address, log, refusals
+from audit.actions import Action
+from entitlements import attempts, idtokens, jws, people, ratelimits, rolemaps, sealing, signins
+from entitlements.models import Identity, Person, TrustedIssuer
+from governance.console import middleware
+from governance.models import Invitation
+from governance.operations.key_rotation import SECOND_FACTOR
+
+from . import devices, step_up
+
+AGAIN: Final = "again"
+"""What the address says when a person who is signed in proves at the company who they are."""
+_LINK: Final = "company_account_to_link"
+_LINK_SECONDS: Final = 300
+_CLAIM: Final = "claim"
+_CLOCKS_DIFFER: Final = 30
+"""Seconds by which the company's clock may be behind ours."""
+
+
+class Door(DefaultAccountAdapter):
+    """Local accounts: no sign-up, no mail, each sign-in recorded, each failure counted."""
+
+    error_messages: ClassVar = {
+        **DefaultAccountAdapter.error_messages,
+        "too_many_login_attempts": _(
+            "Too many attempts failed. Wait %d seconds, then try again. A passkey works at once, as does a browser in "
+            "which you signed in before."
+        ),
+    }
+    _attempt = attempts.Attempt()
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth's signature
+        """Nobody registers themselves."""
+        return False
+
+    def is_safe_url(self, url: str) -> bool:
+        """Lead on to our own pages only."""
+        return url_has_allowed_host_and_scheme(url, allowed_hosts=None) and url.startswith("/")
+
+    def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **known: Any) -> HttpResponse | None:  # noqa: ANN401 - as above
+        """Note beside a sign-in at the company when it was there: it may be hours old."""
+        company = (known.get("signal_kwargs") or {}).get("sociallogin")
+        if company is not None:
+            _keep_time(request, company.account.extra_data.get("id_token", {}))
+        answer: HttpResponse | None = super().pre_login(request, user, **known)
+        return answer
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        """Sign in, and record it; of a sign-in at the company also when it was, and which claim says so."""
+        super().login(request, user)
+        if isinstance(user, Person):
+            with transaction.atomic():
+                detail = _company_time(request, user)
+                log.record(Action.PERSON_SIGNED_IN, about=[f"person:{user.login}"], by=user.principal, detail=detail)
+            if Invitation.objects.filter(person=user).exists() and not Authenticator.objects.filter(user=user).exists():
+                request.session[middleware.FACTOR_DUE] = True
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> HttpResponse:  # noqa: ANN401 - as above
+        """Lead on, and know this browser from now on."""
+        response: HttpResponse = super().post_login(request, user, **how)
+        if isinstance(user, Person):
+            devices.remember(response, user)
+        return response
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ANN401 - as above
+        """Count the attempt with a password, which refuses it for a while after too many failures.
+
+        django-allauth's own limits are off: they count by address alone and by login alone.
+        """
+        login = str(credentials.get("username", ""))
+        try:
+            self._attempt = attempts.password(
+                login, client_address.counted_as(_source(request)), _device(request, login)
+            )
+        except ratelimits.TooMany as refusal:
+            raise _wait(self, request, refusal) from refusal
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:  # noqa: ANN401 - as above
+        """Return the person whose password it is; one that was right does not count against anybody."""
+        found: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        if found is not None:
+            self._attempt.succeeded()
+        return found
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ANN401 - as above
+        """Count the failure by source and minute."""
+        del credentials
+        refusals.count_stranger("sign_in_failed", _source(request))
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - as above
+        """Offer the second factor alone to whoever has one: a password is not as good."""
+        ways: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if not step_up.has_second_factor(user):
+            return ways
+        return [way for way in ways if way["id"] != "reauthenticate"]
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send nothing: what concerns a person's security is in the record."""
+
+    def add_message(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as above
+        """Say nothing about signing in and out; the page says it."""
+
+
+class _Counted(BaseAuthenticateForm):
+    """A code of a second factor, each wrong one of which makes the next wait longer."""
+
+    def clean_code(self) -> str:
+        """Check the code. Raises ValidationError."""
+        request, login = current.request, str(self.user.login)
+        try:
+            attempt = attempts.code(login, _device(request, login))
+        except ratelimits.TooMany as refusal:
+            raise _wait(get_adapter(), request, refusal) from refusal
+        code: str = super().clean_code()
+        attempt.succeeded()
+        return code
+
+
+class CodeForm(_Counted, AuthenticateForm):
+    """The code asked for while signing in."""
+
+
+class CodeAgainForm(_Counted, ReauthenticateForm):
+    """The code by which a person proves again who they are."""
+
+
+class SecondFactor(DefaultMFAAdapter):
+    """Seals the secrets of second factors at rest."""
+
+    def encrypt(self, text: str) -> str:
+        """Seal a secret."""
+        return base64.b64encode(sealing.seal(text.encode(), SECOND_FACTOR)).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Open a sealed secret."""
+        return sealing.unseal(base64.b64decode(encrypted_text), SECOND_FACTOR).decode()
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Name ourselves by the public address, never by a Host header."""
+        return {"id": str(urlsplit(settings.CONSOLE_URL).hostname), "name": "Mandate"}
+
+
+class Company(OpenIDConnectProvider):
+    """The company's provider: what is asked of it is ours to say, and never what an address adds."""
+
+    def redirect(
+        self, request: HttpRequest, process: str, next_url: str | None = None, data: object = None, **asked: object
+    ) -> HttpResponse:
+        """Lead to the company's sign-in, which must ask anew when the person proves something."""
+        del asked, data
+        again, nonce = process == AGAIN and request.user.is_authenticated, secrets.token_urlsafe(24)
+        # With `max_age` the provider must say in `auth_time` when the person signed in (OpenID Connect Core 2).
+        usual = {"max_age": str(int(signins.max_age()))}
+        wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0"} if again else usual)
+        answer: HttpResponse = super().redirect(
+            request,
+            AuthProcess.LOGIN,
+            next_url,
+            auth_params=wanted,
+            nonce=nonce,
+            again=again,
+            asked_at=int(time.time()),
+        )
+        return answer
+
+
+class CompanyAnswer(OpenIDConnectOAuth2Adapter):
+    """What comes back from the company's provider: its ID token must be one, recent enough, of a recent sign-in."""
+
+    def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
+        """Return the claims. Raises OAuth2Error for what is no ID token; a sign-in that is too old ends in a page."""
+        claims: dict[str, Any] = super()._decode_id_token(app, id_token)
+        typ = jwt.get_unverified_header(id_token).get("typ")
+        try:
+            idtokens.check(jws.type_of(typ), claims, time.time(), signins.max_age())
+        except idtokens.SignInTooOld as error:
+            raise ImmediateHttpResponse(_too_old(self.request, error)) from error
+        except jws.BadToken as error:
+            refusals.count_stranger(str(error.code), str(self.request.META.get("REMOTE_ADDR", "")))
+            raise OAuth2Error(error.message) from error
+        return claims
+
+
+@login_not_required
+def answer(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Take the company's answer, as allauth's own view does, with our checks of the ID token."""
+    try:
+        view = OAuth2CallbackView.adapter_view(CompanyAnswer(request, provider_id))
+        response: HttpResponse = view(request)
+    except SocialApp.DoesNotExist as error:
+        raise Http404 from error
+    return response
+
+
+class CompanyDoor(DefaultSocialAccountAdapter):
+    """The company's sign-in: its subject must be known as somebody's identity."""
+
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Company:
+        """Return the one provider there is."""
+        return Company(request, app=self.get_app(request, provider=provider, client_id=client_id))
+
+    def list_providers(self, request: HttpRequest) -> list[Company]:
+        """Return it for the sign-in page."""
+        return [Company(request, app=app) for app in self.list_apps(request)]
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:  # noqa: ANN401, ARG002 - as above
+        """Nobody registers themselves."""
+        return False
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:  # noqa: ANN401 - as above
+        """Find the person of the issuer's subject, each time anew. Ends in a page when there is none."""
+        said: Mapping[str, Any] = sociallogin.account.extra_data.get("id_token", {})
+        asked: Mapping[str, Any] = sociallogin.state
+        known = Identity.objects.select_related("person", "issuer").filter(
+            issuer__issuer=settings.OIDC_ISSUER, issuer__enabled=True, subject=sociallogin.account.uid
+        )
+        identity = known.first()
+        if identity is None and _answers(said, asked):
+            identity = _linked(request, sociallogin.account.uid)
+        if not _answers(said, asked) or identity is None or not identity.person.is_active:
+            raise ImmediateHttpResponse(_nobody(request))
+        rolemaps.apply(identity.person, identity.issuer, said)
+        if asked.get("again"):
+            raise ImmediateHttpResponse(_proven(request, identity.person, said, asked))
+        if not sociallogin.is_existing:
+            sociallogin.connect(request, identity.person)
+        elif sociallogin.user.pk != identity.person.pk:
+            raise ImmediateHttpResponse(_nobody(request))
+
+
+def allow_link(request: HttpRequest) -> None:
+    """Let the next sign-in at the company, begun here within five minutes, say which account there is this person's."""
+    request.session[_LINK] = {"person": request.user.pk, "until": time.time() + _LINK_SECONDS}
+
+
+def may_link(request: HttpRequest) -> bool:
+    """Whether that was allowed a moment ago, to the person who is signed in."""
+    allowed = request.session.get(_LINK) or {}
+    return allowed.get("person") == request.user.pk and time.time() < allowed.get("until", 0)
+
+
+def _linked(request: HttpRequest, subject: str) -> Identity | None:
+    """Say once that the subject is the person who asked for it, if its issuer is trusted."""
+    issuer = TrustedIssuer.objects.filter(
+        issuer=settings.OIDC_ISSUER, enabled=True, purpose=TrustedIssuer.Purpose.IDENTITY
+    ).first()
+    if issuer is None or not may_link(request) or not isinstance(request.user, Person):
+        return None
+    del request.session[_LINK]
+    return people.link_identity(request.user, issuer, subject, by=request.user.principal)
+
+
+def _answers(said: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether an ID token is the answer to what we asked (OpenID Connect Core 3.1.3.7): our issuer, our nonce."""
+    return said.get("iss") == settings.OIDC_ISSUER and bool(said.get("nonce")) and said["nonce"] == asked.get("nonce")
+
+
+def _proven(request: HttpRequest, person: Person, said: Mapping[str, Any], asked: Mapping[str, Any]) -> HttpResponse:
+    """Note the proof and go on with what was put aside; the company must have asked the same person after we did."""
+    at = said.get("auth_time")
+    if request.user.pk != person.pk or not isinstance(at, int) or at < asked["asked_at"] - _CLOCKS_DIFFER:
+        return _nobody(request)
+    record_authentication(request, person, signins.COMPANY, reauthenticated=True, **{signins.SIGNED_IN_AT: at})
+    return step_up.go_on(request, str(asked.get("next", "/")))
+
+
+def _keep_time(request: HttpRequest, said: Mapping[str, Any]) -> None:
+    """Write into the session's newest record, which is the company's, when the person signed in there."""
+    proofs = request.session.get(middleware.PROOFS) or []
+    if proofs and proofs[-1].get("method") == signins.COMPANY:
+        signed_in = idtokens.signed_in(said, time.time(), signins.max_age())
+        proofs[-1] |= {signins.SIGNED_IN_AT: signed_in.at, _CLAIM: signed_in.claim}
+        request.session[middleware.PROOFS] = proofs
+
+
+def _company_time(request: HttpRequest, person: Person) -> dict[str, object]:
+    """Return for the record when the person signed in at the company; nothing after a sign-in here."""
+    records = get_authentication_records(request, person)
+    newest: dict[str, Any] = next((each for each in reversed(records) if each.get("method") == signins.COMPANY), {})
+    known = {"at": newest.get(signins.SIGNED_IN_AT), "claim": newest.get(_CLAIM)}
+    return {"sign_in": known} if known["claim"] else {}
+
+
+def _too_old(request: HttpRequest, error: idtokens.SignInTooOld) -> HttpResponse:
+    refusals.count_stranger(str(error.code), _source(request))
+    told = {"code": str(error.code), "hours": round(signins.max_age() / 3600, 1)}
+    return render(request, "console/errors/sign_in_too_old.html", told, status=403)
+
+
+def _nobody(request: HttpRequest) -> HttpResponse:
+    refusals.count_stranger("identity_unknown", _source(request))
+    return render(request, "console/errors/identity_unknown.html", {"code": "identity_unknown"}, status=403)
+
+
+def _source(request: HttpRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _device(request: HttpRequest, login: str) -> str | None:
+    """Return a name of the browser if this login's person is known in it: signed in now, or before."""
+    person = request.user
+    if isinstance(person, Person) and person.login.lower() == login.lower():
+        return f"session {person.pk}"
+    return devices.known(request, login)
+
+
+def _wait(door: Door, request: HttpRequest, refusal: ratelimits.TooMany) -> ValidationError:
+    """Count the refusal, and return what the form says of it."""
+    refusals.count_stranger(refusal.code, _source(request))
+    error: ValidationError = door.validation_error("too_many_login_attempts", refusal.wait)
+    return error

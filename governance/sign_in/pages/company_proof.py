@@ -1,0 +1,25 @@
+"""The page before a proof at the company: a form may lead to no other site, so a link does."""
+
+from __future__ import annotations
+
+from allauth.socialaccount.adapter import get_adapter
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+
+from governance.console import doors
+from governance.sign_in import allauth_adapter
+
+
+@require_safe
+@doors.page
+def at_the_company(request: HttpRequest) -> HttpResponse:
+    """Say why, and lead on to the company's sign-in, which asks anew."""
+    asked = {"process": allauth_adapter.AGAIN, "next": doors.back(request)}
+    told = {
+        "address": f"{reverse('openid_connect_login', args=['company'])}?{urlencode(asked)}",
+        "name": " ".join(provider.name for provider in get_adapter().list_providers(request)),
+    }
+    return render(request, "account/company_again.html", told)

@@ -1,0 +1,371 @@
+"""Combinations that no agent may hold, over REST: rules, who holds one, exceptions, and which agent may call which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api import visibility
+from entitlements.api.endpoints import Listing, Look, Resource
+from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
+from entitlements.api.matrix import Matrix
+from entitlements.classing import DATA_CLASSES, FLOWS
+from entitlements.errors import Forbidden
+from entitlements.models import Agent, Person, Tool
+from governance.api.matrix import MATRIX
+from governance.models import AgentCall, CombinationException, CombinationRule
+from governance.sod import agent_calls, check, exceptions, policies
+from governance.sod import rules as sod_rules
+
+
+def _names() -> serializers.ListField:
+    return serializers.ListField(child=Text(max_length=64), max_length=sod_rules.MOST_PATTERNS, required=False)
+
+
+def _choices(words: Any) -> serializers.ListField:  # noqa: ANN401 - what the framework takes as choices
+    return serializers.ListField(child=serializers.ChoiceField(choices=words), max_length=10, required=False)
+
+
+class SideSaid(Strict):
+    """Which tools stand on a side: all that is said must fit. In names `*` stands for anything."""
+
+    systems = _names()
+    tools = _names()
+    actions = _choices(Tool.Does.choices)
+    risk_at_least = serializers.ChoiceField(choices=Tool.Risk.choices, required=False)
+    data_classes = _choices(DATA_CLASSES)
+    flows = _choices(FLOWS)
+
+
+class RuleShown(Shown):
+    """One version of a rule."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    number = serializers.IntegerField()
+    sentence = serializers.CharField()
+    sides = serializers.ListField(child=SideSaid())
+    on = serializers.BooleanField()
+    state = serializers.ChoiceField(choices=CombinationRule.State.choices)
+    reason = serializers.CharField()
+    proposed_by = serializers.CharField(source="proposed_by.login")
+    proposed_at = serializers.DateTimeField()
+    published_by = serializers.CharField(source="published_by.login", allow_null=True, default=None)
+    published_at = serializers.DateTimeField(allow_null=True)
+
+
+class RuleAsked(Strict):
+    """The first or next version of a rule; another person publishes it."""
+
+    name = Slug()
+    sentence = Text(max_length=300)
+    sides = serializers.ListField(child=SideSaid(), min_length=2, max_length=sod_rules.MOST_SIDES)
+    on = serializers.BooleanField(default=True)
+    reason = Text(max_length=500)
+
+
+class HolderShown(Shown):
+    """An agent that holds a combination, and the tools on each side."""
+
+    agent = serializers.CharField(source="agent.slug")
+    sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+
+
+class SplitShown(Shown):
+    """Agents of one owner that hold a combination together, and none of them alone."""
+
+    owner = serializers.CharField()
+    agents = serializers.ListField(child=serializers.CharField())
+
+
+class HoldersShown(Shown):
+    """Who holds what a rule says, today: how many, and the first of them."""
+
+    count = serializers.IntegerField()
+    agents = HolderShown(many=True)
+    splits = SplitShown(many=True)
+
+
+class CompletedShown(Shown):
+    """A combination that an agent holds, and until when an exception covers it."""
+
+    rule = serializers.CharField()
+    sentence = serializers.CharField()
+    agent = serializers.CharField()
+    sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+    covered_until = serializers.DateTimeField(allow_null=True)
+
+
+class CombinationsShown(Shown):
+    """The combinations that an agent holds."""
+
+    combinations = CompletedShown(many=True)
+
+
+class ExceptionShown(Shown):
+    """An exception of one agent from one version of a rule."""
+
+    id = serializers.UUIDField()
+    rule = serializers.CharField(source="rule.name")
+    rule_version = serializers.IntegerField(source="rule.number")
+    agent = serializers.CharField(source="agent.slug")
+    reason = serializers.CharField()
+    control = serializers.CharField()
+    given_by = serializers.CharField(source="given_by.login")
+    given_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    end_reason = serializers.CharField()
+
+
+class ExceptionAsked(Strict):
+    """A new exception from the version of a rule that is in force; `control` says what makes up for it."""
+
+    rule = serializers.UUIDField()
+    agent = Slug()
+    control = Text(max_length=500)
+    expires_at = serializers.DateTimeField()
+    reason = Text(max_length=500)
+
+
+class CallShown(Shown):
+    """One agent may hand work to another."""
+
+    id = serializers.UUIDField()
+    caller = serializers.CharField(source="caller.slug")
+    callee = serializers.CharField(source="callee.slug")
+    reason = serializers.CharField()
+    made_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class CallAsked(Strict):
+    """Which agent shall hand work to which."""
+
+    caller = Slug()
+    callee = Slug()
+    reason = Text(max_length=500)
+
+
+class RuleFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    name = filters.CharFilter()
+    state = filters.ChoiceFilter(choices=CombinationRule.State.choices)
+
+    class Meta:
+        model = CombinationRule
+        fields: ClassVar[list[str]] = []
+
+
+class ExceptionFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    rule = filters.CharFilter(field_name="rule__name")
+    open = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull")
+
+    class Meta:
+        model = CombinationException
+        fields: ClassVar[list[str]] = []
+
+
+class CallFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    caller = filters.CharFilter(field_name="caller__slug")
+    callee = filters.CharFilter(field_name="callee__slug")
+    open = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull")
+
+    class Meta:
+        model = AgentCall
+        fields: ClassVar[list[str]] = []
+
+
+def first_hand(view: Resource) -> Person:
+    """Return the person who calls. Raises Forbidden for a script or an agent."""
+    if view.caller.human is None:
+        raise Forbidden
+    return view.caller.human
+
+
+class Do(Resource):
+    """An act of a person on one row, with the reason that the record keeps."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    asked = Reason
+    verb: ClassVar[Callable[..., Any]]
+
+    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
+        """Do it, and answer with the row as it is then."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        type(self).verb(found.pk, by=self.actor(), reason=self.body(Reason)["reason"])
+        return self.again(found)
+
+    def actor(self) -> Any:  # noqa: ANN401 - a person, or a principal
+        """Return who acts, as the verb wants it."""
+        return first_hand(self)
+
+
+class _Rules(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = RuleShown
+
+    def rows(self) -> QuerySet[CombinationRule]:
+        return CombinationRule.objects.select_related("proposed_by", "published_by")
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return policies.about(found)
+
+
+class Rules(_Rules, Listing):
+    """List the versions of rules, or propose one."""
+
+    filterset_class = RuleFilter
+    ordering = ("-proposed_at", "-id")
+    asked = RuleAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Propose a version."""
+        asked = self.body(RuleAsked)
+        self.about = [f"combination_rule:{asked['name']}"]
+        sides = [dict(side) for side in asked.pop("sides")]
+        made = policies.propose(asked.pop("name"), sides=sides, by=first_hand(self), **asked)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class OneRule(_Rules, Look):
+    """Show one version of a rule."""
+
+
+class PublishRule(_Rules, Do):
+    """Put a proposed version in force, as somebody else than who proposed it."""
+
+    verb = staticmethod(policies.publish)
+
+
+class WithdrawRule(_Rules, Do):
+    """Drop a proposed version."""
+
+    verb = staticmethod(policies.withdraw)
+
+
+class RuleHolders(_Rules, Look):
+    """Say who holds today what a version of a rule forbids, proposed or in force."""
+
+    shown = HoldersShown
+
+    def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
+        """Look."""
+        rule = self.found()
+        count, broken = check.who_would_break(rule.sides)
+        said = {"count": count, "agents": broken, "splits": check.splits(rule.sides)}
+        return Response(HoldersShown(said).data)
+
+
+class AgentCombinations(Look):
+    """Say which combinations an agent holds, by its own grants and by agents that it may call."""
+
+    matrix: ClassVar[Matrix] = MATRIX
+    shown = CombinationsShown
+    lookup = "slug"
+
+    def rows(self) -> QuerySet[Agent]:
+        """Return the agents that the caller sees."""
+        return visibility.agents(self.caller)
+
+    def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
+        """Look."""
+        held = [each.said() for each in check.held_now(self.found())]
+        return Response(CombinationsShown({"combinations": held}).data)
+
+
+class _Exceptions(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = ExceptionShown
+
+    def rows(self) -> QuerySet[CombinationException]:
+        return CombinationException.objects.select_related("rule", "agent", "given_by")
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return exceptions.about(found)
+
+
+class Exceptions(_Exceptions, Listing):
+    """List the exceptions from rules, or give one."""
+
+    filterset_class = ExceptionFilter
+    ordering = ("-given_at", "-id")
+    asked = ExceptionAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Give an exception."""
+        asked = self.body(ExceptionAsked)
+        agent = self.find(visibility.agents(self.caller), slug=asked.pop("agent"))
+        self.about = [f"agent:{agent.slug}"]
+        given = exceptions.give(asked.pop("rule"), agent, by=first_hand(self), **asked)
+        return self.again(given, status=HTTPStatus.CREATED)
+
+
+class OneException(_Exceptions, Look):
+    """Show one exception."""
+
+
+class EndException(_Exceptions, Do):
+    """End an exception; within a minute what it covered is suspended."""
+
+    verb = staticmethod(exceptions.end)
+
+
+class _Calls(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = CallShown
+
+    def rows(self) -> QuerySet[AgentCall]:
+        seen = visibility.agents(self.caller)
+        rows = AgentCall.objects.select_related("caller", "callee")
+        return rows.filter(caller__in=seen) | rows.filter(callee__in=seen)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return agent_calls.about(found)
+
+
+class Calls(_Calls, Listing):
+    """List which agent may hand work to which, or allow it."""
+
+    filterset_class = CallFilter
+    ordering = ("-made_at", "-id")
+    asked = CallAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Let one agent hand work to another."""
+        asked, seen = self.body(CallAsked), visibility.agents(self.caller)
+        caller, callee = (self.find(seen, slug=asked[name]) for name in ("caller", "callee"))
+        self.about = [f"agent:{caller.slug}", f"agent:{callee.slug}"]
+        made = agent_calls.allow(caller, callee, by=self.principal, reason=asked["reason"])
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class OneCall(_Calls, Look):
+    """Show that one agent may hand work to another."""
+
+
+class EndCall(_Calls, Do):
+    """Let one agent no longer hand work to another."""
+
+    verb = staticmethod(agent_calls.end)
+
+    def actor(self) -> Any:  # noqa: ANN401 - as above
+        """Return the principal."""
+        return self.principal

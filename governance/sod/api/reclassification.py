@@ -1,0 +1,42 @@
+"""Whoever classes a tool otherwise says first that they know what that completes, by the API as on the page."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Sequence
+
+from entitlements import catalog
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.models import Tool
+from governance.sod import check as check_actions
+
+
+def check(caller: Caller, approval: catalog.Approval, accepted: str) -> None:
+    """Refuse what completes combinations, until `accepted` is the digest of just these agents and rules.
+
+    Agents whose access the caller sees are named, the others counted; what else an agent holds is for who sees the
+    agent. Raises separation.ClassingCompletes, with the digest.
+    """
+    if approval.risk not in Tool.Risk.values:
+        return  # the verb says so
+    classed = copy.copy(approval.tool)
+    classed.action, classed.risk, classed.data_class = approval.action, approval.risk, approval.data_class
+    for flow, value in approval.flows.items():
+        setattr(classed, flow, value)
+    completed = check_actions.by_classing(classed)
+    if not completed or accepted == (digest := _digest(completed)):
+        return
+    holders = [each.agent.pk for each in completed]
+    agents = set(visibility.agents(caller).filter(pk__in=holders).values_list("pk", flat=True))
+    known = agents | set(visibility.grants(caller).filter(agent__in=holders).values_list("agent", flat=True))
+    named = [each for each in completed if each.agent.pk in known]
+    said = [each.said() | ({} if each.agent.pk in agents else {"sides": []}) for each in named]
+    raise check_actions.ClassingCompletes(completed=said, others=len(completed) - len(named), accept=digest)
+
+
+def _digest(completed: Sequence[check_actions.Completed]) -> str:
+    """Say which agents would hold which combinations, so that what is accepted is what was shown."""
+    lines = sorted(f"{each.rule.pk} {each.agent.pk}" for each in completed)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""Which agent may hand work to which: what the one could then have done, allowing it, ending it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from entitlements.api import visibility
+from entitlements.models import Agent
+from governance.console import doors, form_fields, paging
+from governance.models import AgentCall
+from governance.sod import agent_calls, check
+
+_NAMES: Final = {"attrs": {"list": "agents-to-pick", "autocapitalize": "none", "spellcheck": "false"}}
+_FIELDS: Final = {"agent_calls_itself": "callee"}
+_MOST_OFFERED: Final = 500
+
+
+class AllowForm(forms.Form):
+    """Two agents, and why the one hands work to the other."""
+
+    caller = forms.SlugField(
+        label=gettext_lazy("Which agent hands on work?"), max_length=64, widget=forms.TextInput(**_NAMES)
+    )
+    callee = forms.SlugField(label=gettext_lazy("To which agent?"), max_length=64, widget=forms.TextInput(**_NAMES))
+    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def listing(request: HttpRequest) -> HttpResponse:
+    """List which agent may call which, by agent; look at what one more would mean, and allow it."""
+    seen = visibility.agents(doors.caller(request))
+    slug = request.GET.get("agent", "")
+    form = AllowForm(request.POST or None, initial={"caller": slug})
+    told: dict[str, Any] = {
+        "may_allow": doors.may(doors.caller(request), "agent-calls", None),
+        "may_end": doors.may(doors.caller(request), "agent-call-end", None),
+        "slug": slug,
+    }
+    if request.method == "POST":
+        form, allows = AllowForm(request.POST), request.POST.get("verb") == "allow"
+
+        def act(given: dict[str, Any]) -> AgentCall | dict[str, Any]:
+            doors.permit(request, "agent-calls", None)
+            doors.about(request, f"agent:{given['caller']}", f"agent:{given['callee']}")
+            caller, callee = (doors.find(seen, slug=given[name]) for name in ("caller", "callee"))
+            if allows:
+                return agent_calls.allow(caller, callee, by=doors.person(request).principal, reason=given["reason"])
+            return _meaning(caller, callee)
+
+        done = form_fields.submit(request, form, act, _FIELDS)
+        if isinstance(done, AgentCall):
+            doors.done(request, _("Allowed. What the one may do, the other can have done."))
+            return redirect(reverse("agent-call-list"))
+        told["meaning"] = done
+    calls = _calls(seen)
+    if slug:
+        calls = calls.filter(Q(caller__slug=slug) | Q(callee__slug=slug))
+    told["page"] = paging.page(request, calls, ("-made_at", "-id"))
+    told["offered"] = seen.order_by("slug").values_list("slug", "name")[:_MOST_OFFERED] if told["may_allow"] else []
+    return form_fields.show(request, "console/agent_calls.html", form, told)
+
+
+def _meaning(caller: Agent, callee: Agent) -> dict[str, Any]:
+    """Say what the caller could have done, and which combinations would then be complete."""
+    held = check.held_by([callee.pk])
+    return {
+        "caller": caller,
+        "callee": callee,
+        "gains": sorted({str(tool) for tool in held.get(callee.pk, ())}),
+        "combinations": check.by_call(caller, callee),
+    }
+
+
+def _calls(seen: QuerySet[Agent]) -> QuerySet[AgentCall]:
+    """Return the calls of which somebody sees an agent."""
+    return AgentCall.objects.filter(Q(caller__in=seen) | Q(callee__in=seen)).select_related("caller", "callee")
+
+
+@require_POST
+@doors.page
+def end(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Let one agent no longer hand work to another."""
+    found = doors.find(_calls(visibility.agents(doors.caller(request))), pk=pk)
+    doors.about(request, *agent_calls.about(found))
+    doors.permit(request, "agent-call-end", found)
+    agent_calls.end(pk, by=doors.person(request).principal, reason=doors.reason(request))
+    doors.done(request, _("Ended. It can have nothing done there any more."))
+    return redirect(reverse("agent-call-list"))

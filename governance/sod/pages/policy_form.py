@@ -1,0 +1,145 @@
+"""An organisation's own rule on combinations: what stands on each side, who would break it today, and proposing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django import forms
+from django.forms.boundfield import BoundField
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from entitlements.classing import DATA_CLASSES
+from entitlements.words import Action, Risk
+from governance.console import doors, form_fields, tags
+from governance.models import CombinationRule
+from governance.request_suggestions import queries as request_suggestion_queries
+from governance.sod import check, policies
+from governance.sod import rules as sod_rules
+
+_NUMBERS: Final = range(1, sod_rules.MOST_SIDES + 1)
+_NAMED: Final = ("systems", "tools")
+_TICKED: Final = ("actions", "data_classes", "flows")
+_OF_RULE: Final = ("name", "sentence", "sides", "reason")
+_NAMES: Final = {"attrs": {"autocapitalize": "none", "spellcheck": "false"}}
+_FIELDS: Final = {"combination_proposed_already": "name"}
+
+
+def _side(number: int) -> dict[str, forms.Field]:
+    """Return the fields that say which tools stand on a side."""
+    names = {
+        "systems": (gettext_lazy("In which systems?"), gettext_lazy("Short names; mail-* is all that begin so.")),
+        "tools": (
+            gettext_lazy("Tools of which names?"),
+            gettext_lazy("As in *create*vendor*; commas between several."),
+        ),
+    }
+    ticked: dict[str, tuple[Any, list[tuple[str, Any]]]] = {
+        "actions": (gettext_lazy("That do what?"), [(each.value, tags.does(each)) for each in Action]),
+        "data_classes": (gettext_lazy("With which data?"), [(each, each) for each in DATA_CLASSES]),
+        "flows": (gettext_lazy("That do all of this?"), list(request_suggestion_queries.LABELS.items())),
+    }
+    risks = [("", gettext_lazy("Any")), *((each.value, each.value) for each in Risk)]
+    made: dict[str, forms.Field] = {
+        name: forms.CharField(
+            label=label, help_text=said, required=False, max_length=800, widget=forms.TextInput(**_NAMES)
+        )
+        for name, (label, said) in names.items()
+    }
+    made |= {
+        name: forms.MultipleChoiceField(
+            label=label, required=False, choices=choices, widget=forms.CheckboxSelectMultiple
+        )
+        for name, (label, choices) in ticked.items()
+    }
+    made["risk_at_least"] = forms.ChoiceField(
+        label=gettext_lazy("Of which risk at least?"), required=False, choices=risks
+    )
+    return {f"{name}-{number}": field for name, field in made.items()}
+
+
+class OwnForm(forms.Form):
+    """A rule: its name, what it says to people, and two to five sides of which no agent may hold a tool each."""
+
+    name = forms.SlugField(
+        label=gettext_lazy("Short name"),
+        help_text=gettext_lazy("One that is in use already makes this its next version."),
+        max_length=64,
+        widget=forms.TextInput(**_NAMES),
+    )
+    sentence = forms.CharField(
+        label=gettext_lazy("What may no agent do together?"),
+        help_text=gettext_lazy("One sentence, as in: Creates vendors and pays them."),
+        max_length=300,
+    )
+    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
+        super().__init__(*args, **kwargs)
+        for number in _NUMBERS:
+            self.fields.update(_side(number))
+
+    def sides(self) -> list[tuple[int, list[BoundField], bool]]:
+        """Return each side with its fields, and whether something is filled in or wrong there."""
+        parts = ((number, [self[name] for name in _side(number)]) for number in _NUMBERS)
+        return [(number, fields, any(field.errors or field.value() for field in fields)) for number, fields in parts]
+
+    def clean(self) -> dict[str, Any]:
+        """Read the sides that say something, as the rules read them, and name the side that cannot be read."""
+        given: dict[str, Any] = super().clean() or {}
+        said = {number: side for number in _NUMBERS if (side := _said(given, number))}
+        given["sides"] = list(said.values())
+        try:
+            sod_rules.read(given["sides"])
+        except sod_rules.SidesMalformed as why:
+            number = list(said)[int(str(why.detail["side"])) - 1] if "side" in why.detail else None
+            field = f"{why.detail.get('field', 'systems')}-{number}" if number else None
+            self.add_error(field, forms.ValidationError(why.message, why.code))
+        return given
+
+
+def _said(given: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return what a side says, without what it leaves open."""
+    side = {name: given.get(f"{name}-{number}") for name in (*_NAMED, *_TICKED, "risk_at_least")}
+    side |= {name: re.findall(r"[^\s,]+", side[name] or "") for name in _NAMED}
+    return {name: said for name, said in side.items() if said}
+
+
+def _filled(rule: CombinationRule) -> dict[str, Any]:
+    """Return what fills in the form from a version of a rule."""
+    told: dict[str, Any] = {"name": rule.name, "sentence": rule.sentence}
+    for number, side in enumerate(rule.sides, start=1):
+        for name, said in side.items():
+            told[f"{name}-{number}"] = ", ".join(said) if name in _NAMED else said
+    return told
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def own(request: HttpRequest) -> HttpResponse:
+    """Fill in a rule, see who would break it today, and propose it; `?like=` begins with one that is there."""
+    doors.permit(request, "combination-rules", None)
+    like = CombinationRule.objects.filter(name=request.GET.get("like", "")).order_by("-number").first()
+    form = OwnForm(request.POST or None, initial=_filled(like) if like else None)
+    told: dict[str, Any] = {"like": like}
+    if request.method == "POST":
+        form = OwnForm(request.POST)
+        proposes, by = request.POST.get("verb") == "propose", doors.person(request)
+
+        def act(given: dict[str, Any]) -> CombinationRule | tuple[int, Any]:
+            if proposes:
+                return policies.propose(**{name: given[name] for name in _OF_RULE}, by=by)
+            return check.who_would_break(given["sides"])
+
+        done = form_fields.submit(request, form, act, _FIELDS)
+        if isinstance(done, CombinationRule):
+            doors.done(request, _("Proposed. Another person puts it in force."))
+            return redirect(f"/rules/{done.pk}/")
+        if done is not None:
+            told["looked"], (told["count"], told["broken"]) = True, done
+    return form_fields.show(request, "console/rule_new.html", form, told)

@@ -1,0 +1,116 @@
+"""The verbs on rules about combinations: one person proposes a version, another publishes it, or it is withdrawn."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from entitlements.errors import DomainError
+from entitlements.models import Person, Role
+from governance.models import CombinationRule
+from governance.proposals import proposals
+
+from . import check
+from . import rules as sod_rules
+
+State = CombinationRule.State
+MAY: Final = (Role.ANALYST, Role.SECURITY)
+"""Who proposes and publishes rules."""
+
+
+class AlreadyProposed(DomainError):
+    """A version of this rule waits already: publish or withdraw that one first."""
+
+    code, status = "combination_proposed_already", HTTPStatus.CONFLICT
+
+
+class NotProposed(DomainError):
+    """The version of the rule waits no longer."""
+
+    code, status = "combination_not_proposed", HTTPStatus.CONFLICT
+
+
+class OwnProposal(DomainError):
+    """Nobody publishes the rule that they proposed; a second person does."""
+
+    code, status = "own_proposal", HTTPStatus.FORBIDDEN
+
+
+_RULES: Final = proposals.Proposed(
+    lambda: CombinationRule.objects.select_related("proposed_by"),
+    lambda _rule: check.alone(),
+    over=NotProposed,
+    own=OwnProposal,
+)
+
+
+@transaction.atomic
+def propose(
+    name: str, *, sentence: str, sides: list[dict[str, Any]], on: bool = True, by: Person, reason: str
+) -> CombinationRule:
+    """Propose the first or next version of a rule; it changes nothing until somebody else publishes it.
+
+    Raises Forbidden, ReasonRequired, combinations.SidesMalformed, AlreadyProposed.
+    """
+    proposals.check(by, reason, MAY)
+    sod_rules.read(sides)
+    check.alone()
+    last = CombinationRule.objects.filter(name=name).order_by("-number").first()
+    try:
+        with transaction.atomic():
+            rule = CombinationRule.objects.create(
+                name=name,
+                number=last.number + 1 if last else 1,
+                sentence=sentence,
+                sides=sides,
+                on=on,
+                reason=reason,
+                proposed_by=by,
+                proposed_at=clock.now(),
+            )
+    except IntegrityError as error:
+        raise AlreadyProposed from error
+    _record(Action.COMBINATION_RULE_PROPOSED, rule, by, reason)
+    return rule
+
+
+@transaction.atomic
+def publish(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
+    """Put a proposed version in force, in the place of the one before. Who holds it already shows as a finding.
+
+    Raises NotFound, Forbidden, ReasonRequired, NotProposed, OwnProposal.
+    """
+    proposals.check(by, reason, MAY)
+    rule = _RULES.held(rule_id, State.PROPOSED)
+    _RULES.second(rule, by)
+    CombinationRule.objects.filter(name=rule.name, state=State.PUBLISHED).update(state=State.REPLACED)
+    rule.state, rule.published_by, rule.published_at = State.PUBLISHED, by, clock.now()
+    rule.save(update_fields=["state", "published_by", "published_at"])
+    _record(Action.COMBINATION_RULE_PUBLISHED, rule, by, reason)
+    return rule
+
+
+@transaction.atomic
+def withdraw(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
+    """Drop a proposed version. Raises NotFound, Forbidden, ReasonRequired, NotProposed."""
+    proposals.check(by, reason, MAY)
+    rule = _RULES.held(rule_id, State.PROPOSED)
+    rule.state = State.WITHDRAWN
+    rule.save(update_fields=["state"])
+    _record(Action.COMBINATION_RULE_WITHDRAWN, rule, by, reason)
+    return rule
+
+
+def about(rule: CombinationRule) -> list[str]:
+    """Return the links by which the record of a rule is found again."""
+    return [f"combination_rule:{rule.name}"]
+
+
+def _record(action: Action, rule: CombinationRule, by: Person, reason: str) -> None:
+    detail = {"number": rule.number, "sentence": rule.sentence, "sides": rule.sides, "on": rule.on}
+    log.record(action, about=about(rule), by=by.principal, reason=reason, detail=detail)

@@ -1,0 +1,1 @@
+"""Token health: what to fix about tokens and credentials."""

@@ -1,0 +1,172 @@
+"""Token health: how long tokens live, how old credentials are, and what to fix first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit import clock
+from entitlements.api import visibility
+from entitlements.api.caller import Caller
+from entitlements.models import ApiToken, Client, IssuedToken, PathTerms, System
+from governance.charts import plots
+from governance.coverage_map import coverage_map
+from governance.reviews.suggestions import suggestions
+
+ISSUED_WITHIN: Final = timedelta(days=7)
+LONGEST: Final = timedelta(seconds=300)
+"""How long a token may live: the database issues none for longer (`access_tokens_live_at_most_300_seconds`)."""
+_LIVES: Final = (
+    (timedelta(seconds=30), "30 s"),
+    (timedelta(minutes=1), "1 min"),
+    (timedelta(minutes=2), "2 min"),
+    (LONGEST, "5 min"),
+    (timedelta(hours=1), "1 h"),
+    (timedelta(days=1), "1 d"),
+)
+_AGES: Final = (
+    (timedelta(days=1), "1 d"),
+    (timedelta(days=7), "7 d"),
+    (timedelta(days=30), "30 d"),
+    (timedelta(days=90), "90 d"),
+    (timedelta(days=180), "180 d"),
+    (suggestions.OLD_SECRET, "1 y"),
+)
+_MOST: Final = 50
+"""How many findings of one kind are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to fix: what it is about, why, where and how it is mended, and of which kind it is."""
+
+    about: str
+    reason: str
+    address: str
+    fix: Any
+    kind: str
+
+
+KINDS: Final = ("old_secret", "life_unknown", "outlives_a_stop", "unused")
+
+
+def lifetimes(caller: Caller) -> plots.Plot | None:
+    """Draw how long the tokens of the last week were to live, in whole seconds, by kind; nothing without any."""
+    since = clock.now() - ISSUED_WITHIN
+    rows = visibility.tokens(caller).select_related(None).filter(issued_at__gte=since)
+    rows = rows.annotate(life=F("expires_at") - F("issued_at"))
+    kinds = [(_("Access tokens"), IssuedToken.Kind.ACCESS_TOKEN), (_("Passes to fetch one"), IssuedToken.Kind.ID_JAG)]
+    bins = _case("life__lt", [step + timedelta(seconds=1) for step, _word in _LIVES])
+    series = [(word, _counted(rows.filter(kind=kind), bins, len(_LIVES))) for word, kind in kinds]
+    return _drawn(series, _LIVES, LONGEST, _("Lives at most"))
+
+
+def ages(caller: Caller) -> plots.Plot | None:
+    """Draw how old the credentials in force are, by kind; nothing without any.
+
+    Personal tokens are those of everybody for whoever sees everything, else one's own.
+    """
+    now = clock.now()
+    live = visibility.clients(caller).select_related(None).filter(status=Client.Status.ACTIVE)
+    personal = ApiToken.objects.filter(revoked_at=None, expires_at__gt=now)
+    personal = personal if caller.sees_everything else personal.filter(person=caller.human)
+    steps = [now - step for step, _word in _AGES]
+    made, created = _case("updated__gte", steps), _case("created_at__gte", steps)
+    n = len(_AGES)
+    series = [
+        (_("Shared secrets"), _counted(live.filter(auth=Client.Auth.CLIENT_SECRET_BASIC), made, n)),
+        (_("Keys"), _counted(live.filter(auth=Client.Auth.PRIVATE_KEY_JWT), made, n)),
+        (_("Personal tokens"), _counted(personal, created, n)),
+    ]
+    return _drawn(series, _AGES, suggestions.OLD_SECRET, _("Not older than"))
+
+
+def _case(column: str, steps: Sequence[timedelta | datetime]) -> Case:
+    """Say into which bin a row falls: the first step that it does not pass, or the one after the last."""
+    whens = [When(**{column: step}, then=Value(number)) for number, step in enumerate(steps)]
+    return Case(*whens, default=Value(len(steps)), output_field=IntegerField())
+
+
+def _counted(rows: QuerySet[Any], bins: Case, many: int) -> list[int]:
+    found = dict(rows.annotate(bin=bins).order_by().values_list("bin").annotate(n=Count("pk")))
+    return [found.get(number, 0) for number in range(many + 1)]
+
+
+def _drawn(
+    series: Sequence[tuple[str, list[int]]], steps: Sequence[tuple[timedelta, str]], limit: timedelta, head: str
+) -> plots.Plot | None:
+    if not any(sum(values) for _word, values in series):
+        return None
+    after = next(number for number, (step, _word) in enumerate(steps, start=1) if step == limit)
+    return plots.columns([*(word for _step, word in steps), _("more")], series, head, limit=after)
+
+
+def findings(caller: Caller) -> list[Finding]:
+    """Name what to fix, the gravest first: old secrets, tokens that outlive a stop, lives unknown, shared secrets."""
+    return [*_old_secrets(caller), *_paths(caller), *_unused(caller)]
+
+
+def _old_secrets(caller: Caller) -> Iterator[Finding]:
+    old = clock.now() - suggestions.OLD_SECRET
+    rows = visibility.clients(caller).filter(
+        status=Client.Status.ACTIVE, auth=Client.Auth.CLIENT_SECRET_BASIC, updated__lte=old, agent__isnull=False
+    )
+    for client in rows.order_by("updated", "pk")[:_MOST]:
+        yield Finding(
+            client.client_id, _("Its shared secret is older than a year."), _client(client), _("Rotate it"), KINDS[0]
+        )
+
+
+def _unused(caller: Caller) -> Iterator[Finding]:
+    rows = visibility.clients(caller).filter(status=Client.Status.ACTIVE, idle=Client.Idle.HIDDEN, agent__isnull=False)
+    for client in rows.order_by("idle_since", "pk")[:_MOST]:
+        yield Finding(
+            client.client_id,
+            _("Nobody uses it, and it still gets tokens."),
+            f"/stop/client/{client.client_id}/",
+            _("Revoke it"),
+            KINDS[3],
+        )
+
+
+def _paths(caller: Caller) -> Iterator[Finding]:
+    """Name the paths past the gateway whose tokens live longer than ours, and those of which nobody knows how long."""
+    past = coverage_map.rows(caller).exclude(Q(path=PathTerms.Path.GATEWAY)).exclude(system__kind=System.Kind.BUILTIN)
+    apart = ("system__slug", "path")  # one row for each path, which rows() annotates
+    listed = list(past.order_by(*apart, "pk").distinct(*apart)[:_MOST])
+    said = coverage_map.terms(listed)
+    for row in listed:
+        lives = said[row.system_id, row.path].token_seconds  # type: ignore[attr-defined]  # annotated by rows()
+        about, address = f"{row.system.name}: {_PATHS[row.path]}", f"/coverage/{row.pk}/"  # type: ignore[attr-defined]
+        if lives is None:
+            yield Finding(
+                about,
+                _("Lifetime unknown: nobody has said how long its tokens live."),
+                address,
+                _("Say how long"),
+                KINDS[1],
+            )
+        elif timedelta(seconds=lives) > LONGEST:
+            yield Finding(
+                about,
+                _("Its tokens outlive a stop: they live for %(n)d minutes.") % {"n": lives // 60},
+                address,
+                _("Narrow it"),
+                KINDS[2],
+            )
+
+
+_PATHS: Final = {
+    PathTerms.Path.NATIVE.value: gettext_lazy("native token"),
+    PathTerms.Path.KNOWN.value: gettext_lazy("past the gateway"),
+}
+
+
+def _client(client: Client) -> str:
+    return f"/agents/{client.agent.slug}/clients/{client.client_id}/" if client.agent else ""

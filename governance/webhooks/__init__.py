@@ -1,0 +1,1 @@
+"""Webhooks: endpoints of other programs and the messages to them."""

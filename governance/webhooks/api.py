@@ -1,0 +1,191 @@
+"""Webhooks over REST: endpoints of other programs, and the messages that left for them or did not."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
+from entitlements.api.matrix import Matrix
+from governance.api.matrix import MATRIX
+from governance.models import Webhook, WebhookMessage
+from governance.webhooks import delivery, webhooks
+
+_EVENTS = [(str(event), str(event)) for event in webhooks.EVENTS]
+
+
+class WebhookAsked(Strict):
+    """A new endpoint: where it listens, how it wants to be told, and of what."""
+
+    slug = Slug()
+    url = Text(max_length=2000)
+    form = serializers.ChoiceField(choices=Webhook.Form.choices, default=Webhook.Form.STANDARD)
+    events = serializers.ListField(child=serializers.ChoiceField(choices=_EVENTS), min_length=1, max_length=50)
+
+
+class WebhookShown(Shown):
+    """One endpoint. Its address beyond the host is never shown; `secret` is filled in when it was made just now."""
+
+    slug = serializers.CharField()
+    form = serializers.ChoiceField(choices=Webhook.Form.choices)
+    host = serializers.CharField()
+    events = serializers.ListField(child=serializers.CharField())
+    enabled = serializers.BooleanField()
+    answer = serializers.CharField()
+    previous_until = serializers.DateTimeField(allow_null=True)
+    made_at = serializers.DateTimeField()
+    secret = serializers.SerializerMethodField(allow_null=True)
+
+    def get_secret(self, _found: Webhook) -> str | None:
+        """Return the secret that was made in this request."""
+        secret: str | None = self.context.get("secret")
+        return secret
+
+
+class MessageShown(Shown):
+    """One message: to which endpoint, how far it came, and what was answered last."""
+
+    id = serializers.UUIDField()
+    webhook = serializers.CharField(source="webhook.slug")
+    event = serializers.CharField()
+    state = serializers.ChoiceField(choices=WebhookMessage.State.choices)
+    attempts = serializers.IntegerField()
+    next_at = serializers.DateTimeField()
+    answer = serializers.CharField()
+    made_at = serializers.DateTimeField()
+    sent_at = serializers.DateTimeField(allow_null=True)
+
+
+class WebhookFilter(filters.FilterSet):
+    """Filters by form, and by whether it is told anything."""
+
+    form = filters.ChoiceFilter(choices=Webhook.Form.choices)
+    enabled = filters.BooleanFilter()
+
+    class Meta:
+        model = Webhook
+        fields: ClassVar[list[str]] = []
+
+
+class MessageFilter(filters.FilterSet):
+    """Filters by endpoint, event and state."""
+
+    webhook = filters.CharFilter(field_name="webhook__slug")
+    event = filters.CharFilter()
+    state = filters.ChoiceFilter(choices=WebhookMessage.State.choices)
+
+    class Meta:
+        model = WebhookMessage
+        fields: ClassVar[list[str]] = []
+
+
+class _OfWebhooks(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = WebhookShown
+    lookup = "slug"
+
+    def rows(self) -> QuerySet[Webhook]:
+        return Webhook.objects.all()
+
+    def links(self, found: Webhook) -> list[str]:
+        return [f"webhook:{found.slug}"]
+
+    def with_secret(self, found: Webhook, secret: str, status: int) -> Response:
+        """Answer with an endpoint and the secret that was just made."""
+        context = {**self.get_serializer_context(), "secret": secret}
+        return Response(WebhookShown(found, context=context).data, status=status)
+
+
+class Webhooks(_OfWebhooks, Listing):
+    """GET and POST /webhooks."""
+
+    filterset_class = WebhookFilter
+    ordering = ("slug",)
+    asked = WebhookAsked
+    answers = HTTPStatus.CREATED
+    shown_once = frozenset({"secret"})
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Add an endpoint; its secret is in this answer alone."""
+        made, secret = webhooks.make(**self.body(WebhookAsked), by=self.principal)
+        return self.with_secret(made, secret, HTTPStatus.CREATED)
+
+
+class OneWebhook(_OfWebhooks, Look):
+    """GET /webhooks/{slug}."""
+
+
+class RotateWebhook(_OfWebhooks):
+    """POST /webhooks/{slug}/rotate."""
+
+    asked = Reason
+    shown_once = frozenset({"secret"})
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Give it another secret, shown in this answer alone; for a day the one before signs as well."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        self.body(Reason)
+        secret = webhooks.rotate(found, by=self.principal)
+        return self.with_secret(self.found(), secret, HTTPStatus.OK)
+
+
+class TestWebhook(_OfWebhooks):
+    """POST /webhooks/{slug}/test."""
+
+    asked = Reason
+
+    @extend_schema(responses=MessageShown)
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Write down a message that says it is a test; how it went is in `/webhook-messages`."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        made = webhooks.say_test(found, by=self.principal, reason=self.body(Reason)["reason"])
+        return Response(MessageShown(made).data)
+
+
+class StopWebhook(_OfWebhooks, Act):
+    """POST /webhooks/{slug}/stop."""
+
+    verb = staticmethod(webhooks.stop)
+
+
+class StartWebhook(_OfWebhooks, Act):
+    """POST /webhooks/{slug}/start."""
+
+    verb = staticmethod(webhooks.start)
+
+
+class _OfMessages(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[Shown]] = MessageShown
+
+    def rows(self) -> QuerySet[WebhookMessage]:
+        return WebhookMessage.objects.select_related("webhook")
+
+    def links(self, found: WebhookMessage) -> list[str]:
+        return [f"delivery:{found.pk}", f"webhook:{found.webhook.slug}"]
+
+
+class Messages(_OfMessages, Listing):
+    """GET /webhook-messages."""
+
+    filterset_class = MessageFilter
+    ordering = ("-made_at", "-id")
+
+
+class ReplayMessage(_OfMessages, Act):
+    """POST /webhook-messages/{id}/replay."""
+
+    @staticmethod
+    def verb(found: WebhookMessage, **said: Any) -> WebhookMessage:  # noqa: ANN401 - by and reason
+        """Try it anew."""
+        return delivery.replay(found.pk, **said)

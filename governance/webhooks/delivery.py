@@ -1,0 +1,105 @@
+"""Messages to endpoints leave: claimed and tried as mail is, until one is taken, or given up after ten times."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import egress
+from entitlements.errors import DomainError, NotFound
+from governance.mail import outbox
+from governance.models import Webhook, WebhookMessage
+
+from . import webhooks
+
+SECONDS: Final = 15.0
+_State = WebhookMessage.State
+
+
+def post_one() -> bool:
+    """Try the message that has waited longest; says whether there was one that is due."""
+    claimed = _claim()
+    if claimed is None:
+        return False
+    body, at = (
+        json.dumps(claimed.body, ensure_ascii=False, separators=(",", ":")).encode(),
+        int(clock.now().timestamp()),
+    )
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Mandate",
+        "webhook-id": str(claimed.pk),
+        "webhook-timestamp": str(at),
+        "webhook-signature": webhooks.signatures(claimed.webhook, str(claimed.pk), at, body),
+    }
+    if claimed.webhook.form != Webhook.Form.STANDARD:  # a chat has no secret to check them with
+        headers = {name: value for name, value in headers.items() if not name.startswith("webhook-")}
+    try:
+        status = asyncio.run(egress.post(webhooks.address(claimed.webhook), body, headers, seconds=SECONDS))
+    except DomainError as problem:
+        _failed(claimed, problem.message)
+        return True
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        _mine(claimed).update(state=_State.SENT, sent_at=clock.now(), answer=str(status))
+    elif status == HTTPStatus.GONE:
+        _mine(claimed).update(state=_State.DEAD, answer=str(status))
+        webhooks.stop(claimed.webhook, by=SYSTEM, reason="It answered 410: nobody wants to hear there any more.")
+    else:
+        _failed(claimed, str(status))
+    return True
+
+
+@transaction.atomic
+def _claim() -> WebhookMessage | None:
+    """Take what is due, and write down when it is tried again if this process says nothing more."""
+    due = WebhookMessage.objects.filter(state=_State.WAITING, webhook__enabled=True, next_at__lte=clock.now())
+    locked = due.order_by("next_at", "pk").select_for_update(of=("self",), skip_locked=True)
+    found = locked.select_related("webhook").first()
+    if found is None:
+        return None
+    found.attempts += 1
+    found.next_at = clock.now() + outbox.wait(found.attempts)
+    found.save(update_fields=["attempts", "next_at"])
+    return found
+
+
+def _mine(claimed: WebhookMessage) -> QuerySet[WebhookMessage]:
+    """Return the row while nobody else has taken it since."""
+    return WebhookMessage.objects.filter(pk=claimed.pk, state=_State.WAITING, attempts=claimed.attempts)
+
+
+@transaction.atomic
+def _failed(claimed: WebhookMessage, answer: str) -> None:
+    if claimed.attempts < outbox.MOST_ATTEMPTS:
+        _mine(claimed).update(answer=answer[:300])
+    elif _mine(claimed).update(state=_State.DEAD, answer=answer[:300]):
+        log.record(Action.DELIVERY_GIVEN_UP, about=_about(claimed), by=SYSTEM, detail={"attempts": claimed.attempts})
+
+
+@transaction.atomic
+def replay(message_id: UUID, *, by: Principal, reason: str = "") -> WebhookMessage:
+    """Try anew what was given up. Raises NotFound, outbox.NotGivenUp, hooks.WebhookStopped."""
+    rows = WebhookMessage.objects.select_for_update(of=("self",)).select_related("webhook")
+    if (found := rows.filter(pk=message_id).first()) is None:
+        raise NotFound
+    if found.state != _State.DEAD:
+        raise outbox.NotGivenUp
+    if not found.webhook.enabled:
+        raise webhooks.WebhookStopped
+    found.state, found.attempts, found.next_at = _State.WAITING, 0, clock.now()
+    found.save(update_fields=["state", "attempts", "next_at"])
+    log.record(Action.DELIVERY_REPLAYED, about=_about(found), by=by, reason=reason)
+    return found
+
+
+def _about(message: WebhookMessage) -> list[str]:
+    return [f"delivery:{message.pk}", f"webhook:{message.webhook.slug}"]
