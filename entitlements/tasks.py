@@ -10,27 +10,24 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 
-from audit import clock, refusals
+from audit import clock
 from audit.context import SYSTEM
+from audit.refusals import refusals
 
-from . import (
-    acceptance,
-    addresses,
-    answers,
-    assertions,
-    catalog,
-    grantbatches,
-    lifecycle,
-    reaching,
-    recordkeys,
-    revocation,
-    roles,
-    signing,
-    upstream,
-)
-from .catalog import importing, rounds
+from . import addresses
+from .agents import lifecycle
+from .api import stored_answers as stored_answers_api
+from .catalog import rounds, seen
+from .catalog_files import imports
+from .clients import acceptance
 from .errors import DomainError
+from .grants import batches
+from .keys import signing
 from .models import Revocation, SigningKey, System
+from .people import roles
+from .revocation import record_keys, revocation
+from .tokens import assertions
+from .upstream import reach, upstream
 
 UNSETTLED = timedelta(seconds=10)
 """After this long nobody waits for the nodes of a revocation any more: whoever did went away."""
@@ -41,7 +38,7 @@ logger = logging.getLogger(__name__)
 @shared_task(ignore_result=True)
 def expire_grants() -> None:
     """Expire until nothing is due. Two at once share the work; a lost message is made up by the next tick."""
-    while grantbatches.expire_due():
+    while batches.expire_due():
         pass
 
 
@@ -80,11 +77,11 @@ def discover_tools(system_id: int) -> None:
     if system is None:
         return
     try:
-        catalog.record_seen(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
+        seen.record_seen(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
-            catalog.record_seen(system, refusal.found, by=SYSTEM, complete=False)
-        stage = reaching.stage(refusal).value
+            seen.record_seen(system, refusal.found, by=SYSTEM, complete=False)
+        stage = reach.stage(refusal).value
         rounds.failed(system, stage)
         logger.warning("discovery failed", extra={"system": system.slug, "code": str(refusal.code), "stage": stage})
 
@@ -102,16 +99,16 @@ def discover_all() -> None:
 @shared_task(ignore_result=True)
 def run_import(import_id: str) -> None:
     """Take a confirmed catalogue in, batch by batch. Whoever dies in between is followed by `resume_imports`."""
-    while importing.go_on(UUID(import_id)):
+    while imports.go_on(UUID(import_id)):
         pass
 
 
 @shared_task(ignore_result=True)
 def resume_imports() -> None:
     """Go on with imports whose worker died or whose message was lost, and forget those that nobody confirmed."""
-    for import_id in importing.abandoned():
+    for import_id in imports.abandoned():
         run_import.delay(str(import_id))
-    importing.forget_previews()
+    imports.forget_previews()
 
 
 @shared_task(ignore_result=True)
@@ -125,7 +122,7 @@ def settle_revocations() -> None:
 def rotate_signing_keys() -> None:
     """Take the step that is due in the life of each issuer's keys."""
     signing.rotate_due(addresses.IDP)
-    for issuer in SigningKey.objects.filter(issuer__in=recordkeys.ISSUERS).values_list("issuer", flat=True).distinct():
+    for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
     # A local server without an address is known and not governed: nothing is issued for it.
     governed = System.objects.exclude(kind=System.Kind.STDIO, upstream_url="")
@@ -143,7 +140,7 @@ def forget_used_assertions() -> None:
 @shared_task(ignore_result=True)
 def forget_idempotent_answers() -> None:
     """Delete the answers that no retry will ask for any more."""
-    while answers.forget_old():
+    while stored_answers_api.forget_old():
         pass
 
 

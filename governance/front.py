@@ -26,7 +26,8 @@ from urllib.parse import unquote_to_bytes
 from django.db import Error, close_old_connections
 from django.http.cookie import parse_cookie
 
-from audit import clock, refusals
+from audit import clock
+from audit.refusals import refusals
 from entitlements.api import problems
 from entitlements.errors import DomainError
 

@@ -10,7 +10,7 @@ from django.core.exceptions import DisallowedHost
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from audit import refusals
+from audit.refusals import refusals
 from entitlements.api import problems
 from entitlements.errors import DomainError
 

@@ -142,17 +142,18 @@ DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 # (`governance/ownership/dormancy.py`).
 DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
 
-# The greatest age of a sign-in that an ID token may tell of, wherever one comes in (`entitlements/idtokens.py`).
+# The greatest age of a sign-in that an ID token may tell of, wherever one comes in
+# (`entitlements/tokens/id_tokens.py`).
 SIGN_IN_MAX_AGE = timedelta(minutes=env.count("SIGN_IN_MAX_AGE_MINUTES"))
 
-# How long an ephemeral agent may exist, and an unused client is kept as it is (`entitlements/lifecycle.py`).
+# How long an ephemeral agent may exist, and an unused client is kept as it is (`entitlements/agents/lifecycle.py`).
 EPHEMERAL_AGENT_LONGEST = timedelta(hours=env.count("EPHEMERAL_AGENT_HOURS"))
 CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE_DAYS", delete="CLIENT_DELETE_DAYS")
 
 # Whether how people answered reviews is shown to others by name (`governance/reviews/quality/care.py`).
 REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
 
-RATE_LIMITS = {  # `entitlements/ratelimits.py` and `attempts.py` say of what
+RATE_LIMITS = {  # `entitlements/ratelimits.py` and `entitlements/people/attempts.py` say of what
     "tokens": env.count("RATE_LIMIT_TOKENS"),
     "api": env.count("RATE_LIMIT_API"),
     "sign_in": env.count("RATE_LIMIT_SIGN_IN"),
@@ -182,7 +183,8 @@ ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # read only by the sign-up that does not exist
 ACCOUNT_EMAIL_VERIFICATION = "none"
-# Its limits by address lock out everybody there, and those by login their person: `entitlements/attempts.py` counts.
+# Its limits by address lock out everybody there, and those by login their person: `entitlements/people/attempts.py`
+# counts.
 ACCOUNT_RATE_LIMITS = {"login": "", "login_failed": ""}
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL

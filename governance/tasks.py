@@ -9,7 +9,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from audit import partitions
+from audit.retention import partitions
 from governance.reviews.campaigns import sweeps as sweeps_actions
 from governance.reviews.deadlines import deadlines
 from governance.reviews.deadlines import reminders as reviewers

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from entitlements import agents, clients, grants, people
-from entitlements.api import tools, visibility
+from entitlements.access import visibility
+from entitlements.agents import agents
+from entitlements.catalog.api import tools
+from entitlements.clients import clients
+from entitlements.grants import grants
 from entitlements.models import Person
+from entitlements.people import people
 from governance.reviews.items import holds
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import replacement, spot_checks

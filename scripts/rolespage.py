@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from entitlements.api import visibility
-from entitlements.api.caller import SEE_EVERYTHING
+from entitlements.access import visibility
+from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.models import Role
 from governance.console import matrix

@@ -9,7 +9,10 @@ from typing import Any
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, clients, definitions, grants, people
+from entitlements.agents import agents
+from entitlements.clients import clients
+from entitlements.definitions import definitions
+from entitlements.grants import grants
 from entitlements.models import (
     Agent,
     Client,
@@ -24,6 +27,7 @@ from entitlements.models import (
     Tool,
     ToolVersion,
 )
+from entitlements.people import people
 from governance.eligibility import eligibility
 from governance.models import AccessRequest
 from governance.requests import requests

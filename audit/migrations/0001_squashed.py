@@ -24,7 +24,7 @@ CREATE INDEX events_by_action ON events (action, at);
 CREATE INDEX events_by_trace ON events (trace, at) WHERE NOT trace = '';
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 
--- A second end of one call is refused: the uuid of an end follows from its call (`entitlements/gateway/records.py`).
+-- A second end of one call is refused: the uuid of an end follows from its call (`entitlements/node/records.py`).
 -- A partitioned table can only be unique together with its partition key, so each partition has an index of its own
 -- (`audit/sql/event_months.sql` makes those of the months); two ends on both sides of midnight between two months are
 -- the gateway's alone to prevent.

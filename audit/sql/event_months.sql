@@ -1,4 +1,4 @@
--- Makes the partitions of `events` for this month and those ahead (`audit/partitions.py` calls it each day). It runs
+-- Makes the partitions of `events` for this month and those ahead (`audit/retention/partitions.py` calls it each day). It runs
 -- with its owner's rights, so that the application needs none, with a fixed search path and one number as its only
 -- input. A month whose events already lie in the default partition stays there: moving them would be a delete.
 -- Attaching, unlike CREATE ... PARTITION OF, does not lock out inserts into other months. A month's own unique index

@@ -13,11 +13,15 @@ from rest_framework.response import Response
 
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
-from entitlements import agents, catalog, grants
+from entitlements.access import visibility
+from entitlements.agents import agents
+from entitlements.catalog import tools as tools_actions
+from entitlements.catalog.api import tools
 from entitlements.errors import DomainError
+from entitlements.grants import grants
 from entitlements.models import Agent, Tool
 
-from . import problems, tools, visibility
+from . import problems
 from .endpoints import Endpoint
 from .fields import Shown, Strict, Text
 
@@ -145,7 +149,7 @@ class DisableTools(_Tools):
 
     def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
         """Disable one."""
-        return catalog.disable_tool(tool, by=self.principal, reason=said["reason"])
+        return tools_actions.disable_tool(tool, by=self.principal, reason=said["reason"])
 
 
 class NamedGrant(Strict):

@@ -23,11 +23,12 @@ from rest_framework.serializers import BaseSerializer
 from audit import context
 from audit.context import Principal
 from entitlements import strict
+from entitlements.access import fresh_proof
+from entitlements.access.authentication import AUTHENTICATION
+from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound
 
-from . import idempotency, paging, permissions, preconditions, problems, proving, throttling
-from .authentication import AUTHENTICATION
-from .caller import Caller
+from . import idempotency, paging, permissions, preconditions, problems, throttling
 from .fields import Reason
 from .matrix import ALWAYS, MATRIX, WEIGHTY, Matrix, Row
 from .parsers import StrictJSON, Unstorable
@@ -237,7 +238,7 @@ class Endpoint(GenericAPIView[Any]):
     def _doubt(self) -> DomainError | None:
         """What is wrong with the proof that came with this request: looked at once, as a code counts once."""
         try:
-            proving.check(self.request, self.caller)
+            fresh_proof.check(self.request, self.caller)
         except DomainError as doubt:
             return doubt
         return None

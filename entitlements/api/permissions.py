@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from entitlements.access import relations
+from entitlements.access.caller import Caller
 from entitlements.errors import Forbidden
 
-from . import relations
-from .caller import Caller
 from .matrix import Matrix, Row
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from audit import context, draft, redaction, refusals
+from audit import context, draft, redaction
 from audit.context import Principal
+from audit.refusals import refusals
 from entitlements.errors import DomainError, NotRecordable
 
 FAILURES: Final = HTTPStatus.INTERNAL_SERVER_ERROR

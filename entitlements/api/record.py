@@ -19,17 +19,19 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit import log, proofs, stream, timeline
+from audit import log, stream
 from audit.actions import Action
-from audit.export import jsonl
+from audit.export import jsonl, timeline
 from audit.models import Checkpoint, Event, Leaf
+from audit.seals import proofs
+from entitlements.access import relations, visibility
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.models import Role
+from entitlements.revocation.api import KINDS
 
-from . import paging, relations, visibility
+from . import paging
 from .endpoints import Endpoint
 from .fields import Shown
-from .revocations import KINDS
 
 READERS: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
 _PLACE: Final = 3

@@ -13,7 +13,9 @@ from drf_spectacular.plumbing import get_doc
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import Serializer
 
-from . import idempotency, permissions, proving
+from entitlements.access import fresh_proof
+
+from . import idempotency, permissions
 from .matrix import ALWAYS, WEIGHTY
 
 PROBLEM: Final = {
@@ -56,7 +58,7 @@ class Schema(AutoSchema):
         row = permissions.row_of(getattr(self.view, "matrix", {}), _names().get(self.path, ""), self.method)
         headers: list[OpenApiParameter | Serializer[Any] | type[Serializer[Any]]] = []
         if row and row.proven:
-            headers.append(_header(proving.HEADER, _PROOFS[row.proven]))
+            headers.append(_header(fresh_proof.HEADER, _PROOFS[row.proven]))
         if self.method == "POST":
             headers.append(_header(idempotency.HEADER, "Repeating a request with the same key repeats its answer."))
         if self.method in ("PATCH", "PUT"):
@@ -130,7 +132,7 @@ def _drop(node: object, name: str) -> None:
 class PersonalTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes personal tokens."""
 
-    target_class = "entitlements.api.authentication.PersonalToken"
+    target_class = "entitlements.access.authentication.PersonalToken"
     name = "personalToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 - its signature
@@ -141,7 +143,7 @@ class PersonalTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
 class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes access tokens of /as/mandate."""
 
-    target_class = "entitlements.api.authentication.AccessToken"
+    target_class = "entitlements.access.authentication.AccessToken"
     name = "accessToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 - as above
@@ -152,7 +154,7 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 class ConsoleSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes the console's session."""
 
-    target_class = "entitlements.api.authentication.ConsoleSession"
+    target_class = "entitlements.access.authentication.ConsoleSession"
     name = "consoleSession"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 - as above

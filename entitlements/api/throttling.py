@@ -7,8 +7,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from entitlements import ratelimits
-
-from .caller import Caller
+from entitlements.access.caller import Caller
 
 
 class PerCaller(BaseThrottle):

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import OuterRef, Subquery
 
 from audit import clock
-from entitlements import classing, definitions
+from entitlements.definitions import classes, definitions
 from entitlements.models import System, Tool, ToolVersion
 
 
@@ -35,7 +35,7 @@ def suggest(tool: Tool, raw: Mapping[str, Any]) -> None:
 
     What nobody has approved yet carries the suggestion in its own columns as well; what a person said stays.
     """
-    said = classing.suggest(raw)
+    said = classes.suggest(raw)
     tool.suggestion = said.said()
     if tool.approved_id is None:
         tool.sentence = said.sentence

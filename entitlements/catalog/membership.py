@@ -12,7 +12,8 @@ from typing import Any, Final, NotRequired, TypedDict
 from audit import log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes, limits
+from entitlements.decisions import limits
+from entitlements.feed import changes
 from entitlements.models import Entitlement, EntitlementTool, Tool
 from entitlements.words import Risk
 

@@ -12,12 +12,15 @@ from django.db import IntegrityError, transaction
 from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import addresses, changes, independence, locks, signing
+from entitlements import addresses
+from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired, Stale
-from entitlements.locks import Lock
+from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
+from entitlements.keys import signing
 from entitlements.models import Person, Secret, System
 
-from . import errors, moving, rounds
+from . import errors, move, rounds
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
@@ -119,7 +122,7 @@ def edit_system(
     links = [f"system:{locked.slug}", *(f"person:{login}" for login in _owners(was, locked) if "owner" in changed)]
     log.record(Action.SYSTEM_EDITED, about=links, by=by, reason=reason, detail=detail)
     if "upstream_url" in changed:
-        moving.quarantine_all(locked, by=by, reason=reason)
+        move.quarantine_all(locked, by=by, reason=reason)
         rounds.soon(locked)
     if changed.keys() & _TIGHTENS:
         changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")

@@ -11,14 +11,16 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes, classing, independence, locks
+from entitlements.conflicts import independence
+from entitlements.definitions import classes
 from entitlements.errors import NotFound
-from entitlements.locks import Lock
+from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
 from entitlements.models import Person, Tool, ToolVersion
 
 from . import errors, membership
 
-_CONFIRMED: Final = ("approved", "state", "sentence", "action", "risk", "data_class", *classing.FLOWS)
+_CONFIRMED: Final = ("approved", "state", "sentence", "action", "risk", "data_class", *classes.FLOWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Approval:
 
 def undecided(tool: Tool, flows: Mapping[str, bool | None]) -> list[str]:
     """Return the flow labels of a tool that are neither yes nor no once `flows` are set."""
-    return [flow for flow in classing.FLOWS if flows.get(flow, getattr(tool, flow)) is None]
+    return [flow for flow in classes.FLOWS if flows.get(flow, getattr(tool, flow)) is None]
 
 
 def about(tool: Tool) -> list[str]:
@@ -80,7 +82,7 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
     tool = _get(approval.tool)
     sentence = approval.sentence.strip()
     if (
-        approval.flows.keys() - set(classing.FLOWS)
+        approval.flows.keys() - set(classes.FLOWS)
         or not sentence
         or approval.action not in Tool.Does.values
         or approval.risk not in Tool.Risk.values
@@ -108,7 +110,7 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
         "action": tool.action,
         "risk": tool.risk,
         "data_class": tool.data_class,
-        **{flow: getattr(tool, flow) for flow in classing.FLOWS},
+        **{flow: getattr(tool, flow) for flow in classes.FLOWS},
     }
     log.record(Action.TOOL_APPROVED, about=about(tool), by=by, reason=reason, detail=detail)
     changes.note(changes.Kind.TOOL, about(tool)[0])

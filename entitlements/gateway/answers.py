@@ -10,12 +10,12 @@ from django.conf import settings
 
 from entitlements import addresses, codes
 from entitlements.codes import Code, Next
-from entitlements.gateway.bearer import Bearer
-from entitlements.gateway.directory import Entry
+from entitlements.decisions.verdicts import Verdict
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
-from entitlements.gateway.refusals import Refused
 from entitlements.models import System
-from entitlements.verdicts import Verdict
+from entitlements.node.bearer import Bearer
+from entitlements.node.directory import Entry
+from entitlements.node.refusals import Refused
 
 DENIAL: Final = "mandate/denial"
 """The `_meta` key under which a denied tool result says what was denied and what would help."""

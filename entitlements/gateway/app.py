@@ -9,12 +9,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from audit import clock
-from entitlements import authzen
 from entitlements.codes import Code
-from entitlements.gateway import answers, mcp, pages
+from entitlements.gateway import answers, authzen, mcp, metadata
 from entitlements.gateway.http import Answer, Disconnected, Receive, Request, Send
-from entitlements.gateway.node import Node
-from entitlements.gateway.refusals import Closed, Refused
+from entitlements.node.node import Node
+from entitlements.node.refusals import Closed, Refused
 
 _METADATA: Final = "/.well-known/oauth-protected-resource/"
 _SLUG: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -83,11 +82,11 @@ class Application:
         elif path == "/healthz":
             answer = Answer(HTTPStatus.OK, b"ok\n", (_TEXT,))
         elif path == "/readyz":
-            answer = pages.readiness(node)
+            answer = metadata.readiness(node)
         elif path == "/metrics":
-            answer = pages.metrics(node, request.header("authorization") or "")
+            answer = metadata.metrics(node, request.header("authorization") or "")
         elif path.startswith(_METADATA) and (slug := mcp_system("/" + path.removeprefix(_METADATA))):
-            answer = await pages.resource_metadata(node, slug)
+            answer = await metadata.resource_metadata(node, slug)
         else:
             answer = Answer.of(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this address."})
         await request.answer(answer)

@@ -10,20 +10,22 @@ from typing import Any, Final
 
 from audit.actions import Action
 from audit.draft import Draft
-from entitlements import codes, egress
+from entitlements import codes
 from entitlements.codes import Code
-from entitlements.gateway import answers, records, relay
-from entitlements.gateway.bearer import Bearer
-from entitlements.gateway.directory import Entry
+from entitlements.decisions.snapshot import Call as Asked
+from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.gateway import answers, relay
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call, check_params
-from entitlements.gateway.node import Node
-from entitlements.gateway.records import About
-from entitlements.gateway.refusals import Closed, Refused
-from entitlements.gateway.snapshots import Held
-from entitlements.gateway.streams import Open
-from entitlements.snapshot import Call as Asked
-from entitlements.verdicts import Effect, Reason, Verdict
+from entitlements.node import records
+from entitlements.node.bearer import Bearer
+from entitlements.node.directory import Entry
+from entitlements.node.node import Node
+from entitlements.node.records import About
+from entitlements.node.refusals import Closed, Refused
+from entitlements.node.snapshots import Held
+from entitlements.node.streams import Open
+from entitlements.upstream import egress
 
 WATCH_AFTER: Final = 0.05
 """Seconds before we look whether a modern client has gone away: most calls are over sooner."""

@@ -14,7 +14,7 @@ import msgspec
 
 from audit import client_address
 from entitlements.codes import Code
-from entitlements.gateway.refusals import Refused
+from entitlements.node.refusals import Refused
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]

@@ -13,20 +13,22 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from entitlements import mcpheaders, policy, sse, upstream
 from entitlements.codes import Code
-from entitlements.gateway import answers, messages, records
-from entitlements.gateway.bearer import Bearer
+from entitlements.decisions import policy
+from entitlements.decisions.snapshot import Call as Asked
+from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.gateway import answers, messages
 from entitlements.gateway.calls import Passage
-from entitlements.gateway.directory import Entry
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
-from entitlements.gateway.node import Node
-from entitlements.gateway.records import About
-from entitlements.gateway.refusals import Closed, Refused
-from entitlements.gateway.streams import Open
-from entitlements.snapshot import Call as Asked
-from entitlements.verdicts import Effect, Verdict
+from entitlements.node import records
+from entitlements.node.bearer import Bearer
+from entitlements.node.directory import Entry
+from entitlements.node.node import Node
+from entitlements.node.records import About
+from entitlements.node.refusals import Closed, Refused
+from entitlements.node.streams import Open
+from entitlements.upstream import mcp_headers, sse, upstream
 
 LIST_SECONDS: Final = 5
 KEEP_ALIVE_SECONDS: Final = 10.0
@@ -130,7 +132,7 @@ async def _dispatch(exchange: Exchange) -> None:
 
 def _check_session(exchange: Exchange) -> None:
     """Find the legacy client's session: 400 without one, 404 when it is dead or another's (GW-16)."""
-    name = exchange.request.header(mcpheaders.SESSION)
+    name = exchange.request.header(mcp_headers.SESSION)
     if exchange.call.method == "initialize":
         return
     if name is None:
@@ -239,7 +241,7 @@ _LEGACY: Final[dict[str, Handler]] = {
 
 
 async def _delete(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
-    name = request.header(mcpheaders.SESSION)
+    name = request.header(mcp_headers.SESSION)
     if name is None:
         await request.answer(_not_allowed())
         return
@@ -251,9 +253,9 @@ async def _delete(node: Node, request: Request, entry: Entry, bearer: Bearer) ->
 
 async def _get(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
     """Hold a legacy client's stream open until it leaves, its session ends or its rights do. Nothing is resumed."""
-    name = request.header(mcpheaders.SESSION)
+    name = request.header(mcp_headers.SESSION)
     if name is None:
-        version = request.header(mcpheaders.VERSION)
+        version = request.header(mcp_headers.VERSION)
         if version is not None and version in upstream.LEGACY:
             raise Refused(
                 Code.MALFORMED_CALL, "The header mcp-session-id is missing.", jsonrpc=messages.INVALID_REQUEST

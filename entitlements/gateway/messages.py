@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from entitlements import mcpheaders, strict, upstream
+from entitlements import strict
 from entitlements.codes import INVALID_PARAMS, Code
 from entitlements.gateway.http import Request, encode
-from entitlements.gateway.refusals import Refused
+from entitlements.node.refusals import Refused
+from entitlements.upstream import mcp_headers, upstream
 
 INVALID_REQUEST: Final = -32600
 PARSE_ERROR: Final = -32700
@@ -69,7 +70,7 @@ def is_modern(call: Call, request: Request) -> bool:
         return True
     if call.method == "initialize" or request.headers.get(b"mcp-session-id"):
         return False
-    version = request.header(mcpheaders.VERSION)
+    version = request.header(mcp_headers.VERSION)
     return version is not None and version not in upstream.LEGACY
 
 
@@ -82,13 +83,13 @@ def check_modern(call: Call, request: Request) -> None:
             f"_meta must hold {upstream.META_VERSION} and {upstream.META_CAPABILITIES}.",
             jsonrpc=INVALID_PARAMS,
         )
-    named = mcpheaders.NAMED_BY.get(call.method)
-    expected: dict[str, object] = {mcpheaders.VERSION: version, mcpheaders.METHOD: call.method}
+    named = mcp_headers.NAMED_BY.get(call.method)
+    expected: dict[str, object] = {mcp_headers.VERSION: version, mcp_headers.METHOD: call.method}
     if named is not None:
-        expected[mcpheaders.NAME] = call.params.get(named)
+        expected[mcp_headers.NAME] = call.params.get(named)
     for header, said in expected.items():
         given = request.header(header)
-        if given is None or mcpheaders.decode(given) != said:
+        if given is None or mcp_headers.decode(given) != said:
             raise Refused(Code.HEADER_MISMATCH, f"The header {header} and the body say different things.")
     check_version(version)
 
@@ -101,7 +102,7 @@ def check_version(version: str) -> None:
 
 def check_legacy(request: Request) -> None:
     """Check the version header of a legacy request; without one it speaks 2025-03-26 (GW-16). Raises Refused."""
-    version = request.header(mcpheaders.VERSION) or _UNSTATED
+    version = request.header(mcp_headers.VERSION) or _UNSTATED
     if version not in upstream.LEGACY:
         check_version(version)
         raise Refused(
@@ -110,11 +111,11 @@ def check_legacy(request: Request) -> None:
         )  # fmt: skip
 
 
-def check_params(call: Call, request: Request, mirrored: Mapping[str, mcpheaders.Path]) -> None:
+def check_params(call: Call, request: Request, mirrored: Mapping[str, mcp_headers.Path]) -> None:
     """Check that Mcp-Param headers repeat the arguments that the approved schema marks (GW-4). Raises Refused."""
-    prefix = mcpheaders.PARAM.encode()
+    prefix = mcp_headers.PARAM.encode()
     given = [(name.decode(), value.decode("latin-1")) for name, value in request.raw if name.startswith(prefix)]
     if not given and not mirrored:
         return
-    if wrong := mcpheaders.contradicting(call.params.get("arguments") or {}, mirrored, given):
+    if wrong := mcp_headers.contradicting(call.params.get("arguments") or {}, mirrored, given):
         raise Refused(Code.HEADER_MISMATCH, f"The header {wrong} and the arguments say different things.")

@@ -15,13 +15,13 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from entitlements import egress, mcpheaders, sse, upstream
 from entitlements.codes import Code
 from entitlements.gateway import answers
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
 from entitlements.gateway.messages import Call
-from entitlements.gateway.refusals import Refused
-from entitlements.gateway.talks import Talk
+from entitlements.node.refusals import Refused
+from entitlements.node.upstreams import Talk
+from entitlements.upstream import egress, mcp_headers, sse, upstream
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
@@ -134,7 +134,7 @@ class Errand:
 
     call: Call
     talk: Talk
-    mirrored: Mapping[str, mcpheaders.Path]
+    mirrored: Mapping[str, mcp_headers.Path]
     trace: str
     params_headers: tuple[tuple[str, str], ...]
     gate: Callable[[], None]
@@ -169,9 +169,9 @@ class Errand:
     def _mirror(self, headers: dict[str, str], params: Mapping[str, Any]) -> None:
         headers.update(self.params_headers)
         for token, path in self.mirrored.items():
-            value = mcpheaders.rendered(params.get("arguments") or {}, path)
+            value = mcp_headers.rendered(params.get("arguments") or {}, path)
             if value is not None:
-                headers[f"Mcp-Param-{token}"] = mcpheaders.encode(value)
+                headers[f"Mcp-Param-{token}"] = mcp_headers.encode(value)
 
     async def _pass_on(self, answer: aiohttp.ClientResponse) -> Ended:
         status = answer.status

@@ -13,9 +13,9 @@ from .catalog import System
 class SigningKey(models.Model):
     """A key of one issuer (`idp`, `as/<system>`): published before use, used, published until its last token died.
 
-    Keys of `receipts` and `evidence` sign what is kept, and stay published for that (`entitlements/recordkeys.py`).
-    `compromised_since` is the moment from which a denied key may have been in other hands; what it signed before
-    counts.
+    Keys of `receipts` and `evidence` sign what is kept, and stay published for that
+    (`entitlements/revocation/record_keys.py`). `compromised_since` is the moment from which a denied key may have
+    been in other hands; what it signed before counts.
     """
 
     class State(models.TextChoices):

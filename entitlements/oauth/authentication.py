@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from audit import clock
-from entitlements import addresses, assertions, callers, clients, jws, publickeys, ratelimits, strict
-from entitlements.callers import Caller, Target
+from entitlements import addresses, ratelimits, strict
+from entitlements.clients import callers, clients
+from entitlements.clients.callers import Caller, Target
+from entitlements.keys import jws, public_keys
 from entitlements.models import Client
+from entitlements.tokens import assertions
 
 from . import forms, refusals
 from .door import Attempt
@@ -99,7 +102,7 @@ def _by_assertion(form: Mapping[str, str], issuer_path: str, slug: str | None) -
         raise refusals.invalid_client("The client assertion's type is missing or not supported.")
     try:
         return _assertion(form, addresses.issuer(issuer_path), slug)
-    except (jws.BadToken, publickeys.BadKey) as error:
+    except (jws.BadToken, public_keys.BadKey) as error:
         raise refusals.invalid_client(error.message) from error
     except assertions.AlreadyUsed as error:
         raise refusals.invalid_client(error.message, error.code) from error
@@ -125,7 +128,7 @@ def _assertion(form: Mapping[str, str], issuer: str, slug: str | None) -> _Found
 @functools.lru_cache(maxsize=10_000)
 def _keys(stored: str) -> tuple[jws.Key, ...]:
     """Read a client's key set; the same text is read once."""
-    return publickeys.read_set(strict.loads(stored.encode()))
+    return public_keys.read_set(strict.loads(stored.encode()))
 
 
 def _same(form: Mapping[str, str], client_id: str) -> None:

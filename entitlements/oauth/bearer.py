@@ -8,21 +8,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from audit import clock, context
-from entitlements import (
-    addresses,
-    assertions,
-    idtokens,
-    issuers,
-    jws,
-    prepared,
-    scopes,
-    signing,
-    signins,
-    tokens,
-)
-from entitlements.callers import Caller, Target
-from entitlements.issuing import Redeemed, SignIn, Subject, Wish
+from entitlements import addresses, prepared
+from entitlements.clients.callers import Caller, Target
+from entitlements.decisions import scopes
+from entitlements.keys import jws, signing
 from entitlements.models import IssuedToken, TrustedIssuer
+from entitlements.people import sign_ins
+from entitlements.tokens import assertions, id_tokens, tokens
+from entitlements.tokens.issue import Redeemed, SignIn, Subject, Wish
+from entitlements.trusted_issuers import issuers
 from entitlements.words import Flow
 
 from . import exchange, refusals
@@ -111,14 +105,14 @@ def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> Check
     else:
         raise refusals.invalid_grant("The assertion's issuer is not trusted here.", "issuer_not_trusted")
     now = clock.now().timestamp()
-    jws.check_times(claims, now, leeway=0.0 if ours else idtokens.LEEWAY, longest=_LONGEST)
+    jws.check_times(claims, now, leeway=0.0 if ours else id_tokens.LEEWAY, longest=_LONGEST)
     if jws.sole_audience(claims) != addresses.issuer(target.issuer_path):
         raise refusals.invalid_grant("The assertion is for another authorization server.", "audience_mismatch")
     if claims.get("client_id") != name:
         raise refusals.invalid_grant("The assertion is for another client.", "client_mismatch")
     if "cnf" in claims:  # a bound assertion taken without its proof would be a bearer one (EMA-R-11)
         raise refusals.invalid_grant("The assertion is bound to a key, which is not supported here.", "proof_invalid")
-    signed_in = idtokens.signed_in(claims, now, signins.max_age())
+    signed_in = id_tokens.signed_in(claims, now, sign_ins.max_age())
     return _own(attempt, claims, caller) if issuer is None else _foreign(claims, caller, issuer, signed_in)
 
 
@@ -139,7 +133,7 @@ def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> Checked
 
 
 def _foreign(
-    claims: Mapping[str, Any], caller: Caller, issuer: issuers.Trusted, signed_in: idtokens.SignedIn
+    claims: Mapping[str, Any], caller: Caller, issuer: issuers.Trusted, signed_in: id_tokens.SignedIn
 ) -> Checked:
     subject = exchange.person_of(issuer, claims)
     scope = claims.get("scope")

@@ -11,12 +11,14 @@ from django.db import transaction
 
 from audit import clock, context, log
 from audit.actions import Action
-from entitlements import guardrails, locks, signins
-from entitlements.callers import Caller
-from entitlements.issuing import NotIssued
-from entitlements.locks import Lock
+from entitlements.clients.callers import Caller
+from entitlements.decisions import guardrails
+from entitlements.decisions.snapshot import Token
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.models import AuthorizationCode, Client
-from entitlements.snapshot import Token
+from entitlements.people import sign_ins
+from entitlements.tokens.issue import NotIssued
 
 from . import refusals, toolkit
 from .door import Attempt
@@ -45,7 +47,7 @@ def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     locks.shared(keys)
     scopes = frozenset(pending.scope.split())
     token = Token(code[:16], pending.created.timestamp(), pending.expires.timestamp(), scopes)
-    verdict = signins.may_sign_in(caller, person.pk, token, clock.now().timestamp())
+    verdict = sign_ins.may_sign_in(caller, person.pk, token, clock.now().timestamp())
     if verdict.issue is None:
         raise NotIssued(verdict, list(attempt.about))
     return _hand_on(attempt, caller, code, auth_time, person.principal)

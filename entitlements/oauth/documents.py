@@ -11,8 +11,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
-from entitlements import addresses, jws, recordkeys, signing
+from entitlements import addresses
+from entitlements.keys import jws, signing
 from entitlements.models import System
+from entitlements.revocation import record_keys as record_keys_actions
 
 from . import authentication, bearer, code, door, exchange
 
@@ -88,7 +90,7 @@ def idp_jwks() -> Mapping[str, Any]:
 @document
 def record_keys() -> Mapping[str, Any]:
     """Publish the keys that signed what is kept: for receipts and evidence packs, never for tokens."""
-    return recordkeys.published()
+    return record_keys_actions.published()
 
 
 @document

@@ -19,13 +19,13 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from audit import clock, context
-from audit import refusals as record
 from audit.actions import Action
 from audit.context import Principal
+from audit.refusals import refusals as record
 from entitlements import addresses, ratelimits
 from entitlements.codes import Code
 from entitlements.errors import DomainError
-from entitlements.issuing import NotIssued
+from entitlements.tokens.issue import NotIssued
 
 from . import forms, refusals
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from entitlements import addresses, scopes, tokens
-from entitlements.callers import Caller, Target
+from entitlements import addresses
+from entitlements.clients.callers import Caller, Target
+from entitlements.decisions import scopes
 from entitlements.models import Client
+from entitlements.tokens import tokens
 
 from . import authentication, bearer, code, door, exchange, refusals
 from .door import Attempt, machine

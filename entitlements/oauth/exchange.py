@@ -8,10 +8,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from audit import clock
-from entitlements import addresses, callers, idtokens, issuers, jws, scopes, sessions, signing, signins, tokens
-from entitlements.callers import Caller, Target
-from entitlements.issuing import SignIn, Subject
+from entitlements import addresses
+from entitlements.clients import callers
+from entitlements.clients.callers import Caller, Target
+from entitlements.decisions import scopes
+from entitlements.keys import jws, signing
 from entitlements.models import Client, Person, TrustedIssuer
+from entitlements.people import sign_ins
+from entitlements.sessions import sessions
+from entitlements.tokens import id_tokens, tokens
+from entitlements.tokens.issue import SignIn, Subject
+from entitlements.trusted_issuers import issuers
 
 from . import door, refusals
 from .door import Attempt
@@ -31,7 +38,7 @@ class Assertion:
     subject: str
     person: Subject
     claims: Mapping[str, Any]
-    signed_in: idtokens.SignedIn
+    signed_in: id_tokens.SignedIn
 
     def sign_in(self, agent: str) -> SignIn:
         """Name the sign-in behind it. Without `auth_time` each ID token is one of its own, at its `iat`."""
@@ -131,7 +138,7 @@ def _check(unverified: jws.Unverified, caller: Caller) -> Assertion:
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
     if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
         raise refusals.invalid_grant("The ID token is bound to a key, which is not supported here.", "proof_invalid")
-    signed_in = idtokens.check(unverified.typ, claims, clock.now().timestamp(), signins.max_age())
+    signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), sign_ins.max_age())
     person = person_of(issuer, claims) if issuer is not None else _own_person(claims)
     name = issuer.issuer if issuer is not None else addresses.issuer(addresses.IDP)
     return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
@@ -189,7 +196,7 @@ def _check_after(claims: Mapping[str, Any], subject: Subject, valid_after: datet
         )
 
 
-def sign_in_of(issuer: str, subject: str, signed_in: idtokens.SignedIn, agent: str) -> SignIn:
+def sign_in_of(issuer: str, subject: str, signed_in: id_tokens.SignedIn, agent: str) -> SignIn:
     """Name one sign-in of one person with one agent, so that the same sign-in continues its session."""
     digest = sessions.sign_in_digest(issuer, subject, signed_in.at, agent)
     return SignIn(digest, datetime.fromtimestamp(signed_in.at, UTC), signed_in.claim)

@@ -12,10 +12,14 @@ from django.http import HttpResponse
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import addresses, jws, presented, scopes, signing, signins, tokens
-from entitlements.callers import Caller
+from entitlements import addresses
+from entitlements.clients.callers import Caller
+from entitlements.decisions import scopes
+from entitlements.decisions.snapshot import Token
+from entitlements.keys import jws, signing
 from entitlements.models import IssuedToken, OAuthAccessToken
-from entitlements.snapshot import Token
+from entitlements.people import sign_ins
+from entitlements.tokens import presented, tokens
 
 from . import authentication
 from .door import Attempt, known_uuid, machine
@@ -108,7 +112,7 @@ def _opaque(token: str, caller: Caller) -> Mapping[str, Any]:
         return INACTIVE
     held = frozenset(row.scope.split())
     live = Token(str(row.pk), row.created.timestamp(), row.expires.timestamp(), held)
-    if not signins.may_sign_in(caller, row.user.pk, live, clock.now().timestamp()).allowed:
+    if not sign_ins.may_sign_in(caller, row.user.pk, live, clock.now().timestamp()).allowed:
         return INACTIVE
     return {
         "active": True,

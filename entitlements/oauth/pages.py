@@ -21,7 +21,7 @@ from oauthlib.openid import Server
 from oauthlib.openid.connect.core.exceptions import LoginRequired
 
 from audit import clock
-from entitlements import signins
+from entitlements.people import sign_ins
 
 from .toolkit import Validator
 
@@ -63,7 +63,7 @@ class Authorize(AuthorizationView):
         return redirect_to_login(_onward(self.request), self.get_login_url())
 
     def _sign_in_again(self, credentials: dict[str, Any]) -> HttpResponse:
-        where = signins.where_to_prove(self.request)
+        where = sign_ins.where_to_prove(self.request)
         if where is None:
             raise _login_required(credentials)
         return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")
@@ -76,8 +76,8 @@ class Authorize(AuthorizationView):
         allow: bool,  # noqa: FBT001 - the toolkit's signature
     ) -> tuple[Any, ...]:
         """Make the code. It keeps when the person signed in, in this browser session and in no other."""
-        auth_time = signins.signed_in_at(request)
-        if allow and _is_too_old(auth_time, signins.max_age()):
+        auth_time = sign_ins.signed_in_at(request)
+        if allow and _is_too_old(auth_time, sign_ins.max_age()):
             raise _login_required(credentials)
         made: tuple[Any, ...] = super().create_authorization_response(
             request, scopes, {**credentials, "auth_time": auth_time}, allow
@@ -122,13 +122,13 @@ def _must_sign_in_again(request: HttpRequest, credentials: dict[str, Any]) -> bo
 
     Raises OAuthToolkitError for a `max_age` that is no number of seconds.
     """
-    asked, oldest = request.GET.get("max_age", ""), signins.max_age()
+    asked, oldest = request.GET.get("max_age", ""), sign_ins.max_age()
     if asked:
         if not (asked.isascii() and asked.isdigit() and len(asked) <= _LONGEST_MAX_AGE):
             error = InvalidRequestError(description="max_age is a number of seconds.", state=credentials.get("state"))
             raise OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
         oldest = min(oldest, float(asked))
-    return "login" in request.GET.get("prompt", "").split() or _is_too_old(signins.signed_in_at(request), oldest)
+    return "login" in request.GET.get("prompt", "").split() or _is_too_old(sign_ins.signed_in_at(request), oldest)
 
 
 def _is_too_old(auth_time: datetime | None, oldest: float) -> bool:

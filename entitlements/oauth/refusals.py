@@ -5,9 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from entitlements import assertions, issuers, sessions
 from entitlements.codes import TABLE, Code
 from entitlements.errors import DomainError
+from entitlements.sessions import sessions
+from entitlements.tokens import assertions
+from entitlements.trusted_issuers import issuers
 
 _WORDS: Final = {
     assertions.AlreadyUsed.code: "invalid_grant",

@@ -17,7 +17,8 @@ from oauthlib.oauth2 import InvalidScopeError
 from oauthlib.openid import Server
 
 from audit import clock
-from entitlements import addresses, signing
+from entitlements import addresses
+from entitlements.keys import signing
 from entitlements.models import AuthorizationCode, Client, OAuthIDToken
 
 ID_TOKEN_SECONDS: Final = 300

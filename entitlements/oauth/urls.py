@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from entitlements import recordkeys
+from entitlements.revocation import record_keys
 
 from . import documents, endpoints, inspection, pages
 
@@ -15,7 +15,7 @@ urlpatterns = [
     path("idp/authorize", pages.Authorize.as_view(), name="idp-authorize"),
     path("idp/token", endpoints.idp_token),
     path("idp/jwks.json", documents.idp_jwks),
-    path(recordkeys.PATH, documents.record_keys),
+    path(record_keys.PATH, documents.record_keys),
     path("idp/introspect", inspection.idp_introspect),
     path("idp/revoke", inspection.idp_revoke),
     path(f"{WELL_KNOWN}/oauth-authorization-server/as/<slug:system>", documents.system_metadata),

@@ -1,4 +1,4 @@
--- The mailbox that an address leads to, as `entitlements/mailboxes.py` has it: accounts of one mailbox are one human's.
+-- The mailbox that an address leads to, as `entitlements/people/mailboxes.py` has it: accounts of one mailbox are one human's.
 -- Which letters are small ones must not depend on the database's locale: pg_c_utf8 is built in from PostgreSQL 17 on,
 -- and an older server has only its own. The index person_by_mailbox is made with this function: a change of what it
 -- returns needs a migration that builds the index again.

@@ -8,11 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api import preconditions, visibility
+from entitlements.access import visibility
+from entitlements.api import preconditions
 from entitlements.api.bulk import MOST, Bulk, NamedAgent, NamedGrant, Outcome
 from entitlements.api.fields import Lasts, Shown, Strict, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.people import known_person
+from entitlements.people.api import known_person
 from governance.approvals.api import AnswersAsked, RequestResultsShown
 from governance.models import AccessRequest, OfficeProposal
 from governance.ownership import ownership

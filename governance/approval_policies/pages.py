@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit import clock
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
 from entitlements.models import Agent, Entitlement, Group
 from entitlements.words import Risk

@@ -14,9 +14,10 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import independence, locks
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.models import Entitlement, Group, Person, Role
 from entitlements.words import Risk
 from governance.deciders import request_rules

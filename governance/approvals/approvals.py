@@ -18,8 +18,9 @@ from django.db.models import DateTimeField, ExpressionWrapper, F
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import grants, independence
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, ReasonRequired, Stale
+from entitlements.grants import grants
 from entitlements.models import Grant, Person, Tool
 from entitlements.words import Risk
 from governance.deciders import request_rules

@@ -22,9 +22,11 @@ from django.utils.translation import gettext as _
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants, independence, locks
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role
 from entitlements.words import Risk
 from governance.deciders import request_rules

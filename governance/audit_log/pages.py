@@ -12,13 +12,13 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from audit import timeline
+from audit.export import timeline
 from audit.models import Checkpoint, Event
-from entitlements.api import relations
-from entitlements.api.caller import Caller
+from entitlements.access import relations
+from entitlements.access.caller import Caller
 from entitlements.api.record import READERS
-from entitlements.api.revocations import KINDS
 from entitlements.errors import NotFound
+from entitlements.revocation.api import KINDS
 from governance.audit_log.queries import events as events_queries
 from governance.audit_log.queries import search as search_queries
 from governance.console import doors

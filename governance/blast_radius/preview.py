@@ -13,8 +13,8 @@ from typing import Final
 from django.db.models import Count, QuerySet
 
 from audit import clock
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.models import Agent, Grant, GrantLine, GrantSubject, Tool
 from governance.models import AccessRequest
 from governance.requests import requests

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Lasts, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix

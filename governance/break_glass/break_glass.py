@@ -19,11 +19,13 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
-from entitlements import grants, independence, locks
-from entitlements.api.caller import SEE_EVERYTHING
-from entitlements.api.proving import has_second_factor
+from entitlements.access.caller import SEE_EVERYTHING
+from entitlements.access.fresh_proof import has_second_factor
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, NotRecordable, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, Membership, Person, Role, Tool
 from entitlements.words import Risk
 from governance.deciders import request_rules

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import DomainError, NotFound
 from entitlements.models import Agent, Entitlement, Role, Tool
 from governance.audit_log.queries import events as events_queries

@@ -17,9 +17,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements import strict
-from entitlements.api import caller as callers
+from entitlements.access import caller as callers
+from entitlements.access.caller import Caller
 from entitlements.api import permissions, problems
-from entitlements.api.caller import Caller
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.models import Person

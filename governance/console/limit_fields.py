@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final
 
-from entitlements.limits import LimitMalformed
+from entitlements.decisions.limits import LimitMalformed
 
 _MOST_FIELDS: Final = 20
 _MOST_CHOICES: Final = 40

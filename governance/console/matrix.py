@@ -3,7 +3,7 @@
 A page does by hand what the API does for machines, so nearly every row is the API's own: `like("agent-restore")` is
 the row of `POST /agents/{key}/restore`, and whoever changes that row changes both. The door (`doors.page`) asks the row
 whether somebody may come in at all; the page asks again about its object (`doors.permit`), and only rows named here.
-What a person may not see is never found, whoever comes in (`entitlements.api.visibility`).
+What a person may not see is never found, whoever comes in (`entitlements.access.visibility`).
 
 To add a page: write its row below, under the name that its address has in `urls.py`, once for each method it takes
 (GET, POST), and run `make reference`, which writes `docs/reference/roles.md`.
@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from entitlements.api.caller import SEE_EVERYTHING
+from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.api.matrix import ALWAYS, Matrix, Row, row
 from entitlements.api.matrix import MATRIX as CATALOGUE
-from entitlements.api.revocations import EVERYTHING, KINDS
 from entitlements.models import Role
 from entitlements.models.people import OFFICE as OFFICE_ROLES
+from entitlements.revocation.api import EVERYTHING, KINDS
 from governance.api.matrix import MATRIX as PROCESSES
 
 API: Final[Matrix] = {**CATALOGUE, **PROCESSES}

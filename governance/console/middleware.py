@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from audit import client_address, clock, context
-from entitlements import impressions
+from entitlements.definitions import impressions
 from governance.front import SIGNED_IN
 
 BEGAN, SEEN, FACTOR_DUE = "visit_began", "visit_seen", "second_factor_due"

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
-from entitlements import guardrails
+from entitlements.decisions import guardrails
 from entitlements.models import Guardrail, Role
 from governance.home_page.queries import waiting
 from governance.models import Notice

@@ -17,8 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from audit import clock
-from entitlements import impressions, limits
-from entitlements.limits import LimitMalformed
+from entitlements.decisions import limits
+from entitlements.decisions.limits import LimitMalformed
+from entitlements.definitions import impressions
 from entitlements.models import Person, SourcedPerson
 from governance.deciders import review_rules
 from governance.models import Draft

@@ -17,11 +17,11 @@ from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, Que
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import sessions
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
 from entitlements.models import Agent, Grant, PathTerms, Person, SeenAgent, System, Workflow
+from entitlements.sessions import sessions
 from governance.charts import figures
 
 Path, Basis, Bypass = PathTerms.Path, PathTerms.Basis, PathTerms.Bypass

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from audit import clock
 from audit.models import Event
-from entitlements import agents, grants
+from entitlements.agents import agents
 from entitlements.codes import Code
 from entitlements.errors import DomainError, Malformed, ReasonRequired
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role, System, Tool
 from entitlements.words import Risk
 from governance.models import AccessRequest

@@ -11,7 +11,8 @@ from uuid import UUID
 from django.conf import settings
 
 from audit import chain, clock
-from entitlements import grants, limits
+from entitlements.decisions import limits
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, Grant, Group, Person, Tool
 
 type Lines = Mapping[Tool, Mapping[str, Any]]

@@ -9,7 +9,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from entitlements import limits
+from entitlements.decisions import limits
 from entitlements.errors import DomainError
 
 type Lines = Mapping[str, Mapping[str, Any]]

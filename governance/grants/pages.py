@@ -9,9 +9,9 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from entitlements import grants
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import ReasonRequired
+from entitlements.grants import grants
 from entitlements.models import Grant
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors, paging

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from django.db.models import QuerySet
 
 from audit import clock
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.models import Grant
 from governance.home_page.queries import waiting
 

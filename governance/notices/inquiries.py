@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.models import Person
 from governance.models import Campaign, ReviewQuestion
 from governance.models.notices import Kind

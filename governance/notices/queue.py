@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from audit import clock
-from entitlements import impressions
+from entitlements.definitions import impressions
 from entitlements.models import Person
 from governance.mail import outbox
 from governance.models import Notice

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements import credentials
+from entitlements.clients import credentials
 from entitlements.models import Agent, ClientCredential, Grant, PeopleSource, Person, Role
 from governance.models import AdoptionBatch
 from governance.models.notices import Kind

@@ -12,15 +12,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import seenagents
-from entitlements.api import imports, visibility
-from entitlements.api.agents import AgentShown
+from entitlements.access import visibility
+from entitlements.agents.api import AgentShown
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.people import known_person
+from entitlements.catalog_files.api import imports
 from entitlements.errors import Forbidden, NotFound
 from entitlements.models import Agent, Person, SeenAgent, System
+from entitlements.people.api import known_person
+from entitlements.unmanaged_agents import unmanaged_agents
 from governance.api.matrix import MATRIX
 from governance.models import AdoptedAgent, AdoptionBatch
 from governance.onboarding import batches, files, move
@@ -356,7 +357,7 @@ class _Seen(Resource):
         return rows if self.caller.sees_everything else rows.none()
 
     def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return seenagents.about(found)
+        return unmanaged_agents.about(found)
 
 
 class SeenAgents(_Seen, Listing):
@@ -376,17 +377,17 @@ class SeenMatch(_Seen):
         found, asked = self.found(), self.body(MatchAsked)
         self.about = self.links(found)
         agent = self.find(visibility.agents(self.caller), slug=asked["agent"])
-        seenagents.match(found, agent, by=self.principal, reason=asked["reason"])
+        unmanaged_agents.match(found, agent, by=self.principal, reason=asked["reason"])
         return self.again(found)
 
 
 class SeenBlock(_Seen, Act):
     """Block a name: it stays listed, and no client registers under it."""
 
-    verb = seenagents.block
+    verb = unmanaged_agents.block
 
 
 class SeenUnblock(_Seen, Act):
     """Let a blocked name in again, as somebody else than who blocked it."""
 
-    verb = seenagents.unblock
+    verb = unmanaged_agents.unblock

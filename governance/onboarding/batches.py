@@ -19,10 +19,15 @@ from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import agents, impressions, independence, locks, offers, seenagents
+from entitlements.agents import agents
+from entitlements.catalog_files import offers
+from entitlements.conflicts import independence
+from entitlements.definitions import impressions
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.models import Agent, Person, SeenAgent, Workflow
+from entitlements.unmanaged_agents import unmanaged_agents
 from governance.models import AdoptedAgent, AdoptionBatch, OfficeProposal, SeenAccess
 from governance.ownership import ownership
 
@@ -249,7 +254,7 @@ def _stage(row: AdoptedAgent, *, by: Person, reason: str) -> Agent:
         staged=True,
         by=by.principal,
     )
-    seenagents.match(row.seen, made, by=by.principal, reason=reason, because="adopted")
+    unmanaged_agents.match(row.seen, made, by=by.principal, reason=reason, because="adopted")
     row.seen.refresh_from_db()
     return made
 

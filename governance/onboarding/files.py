@@ -17,9 +17,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from audit import clock
-from entitlements import impressions, offers, strict
+from entitlements import strict
+from entitlements.catalog_files import offers
+from entitlements.catalog_files.offers import Problem
+from entitlements.definitions import impressions
 from entitlements.errors import DomainError
-from entitlements.offers import Problem
 
 LARGEST: Final = 8 * 1024 * 1024
 MOST_ROWS: Final = 100_000

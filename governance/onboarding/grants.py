@@ -18,9 +18,10 @@ from django.db import transaction
 
 from audit import clock
 from audit.context import Principal
-from entitlements import grants, people
 from entitlements.errors import DomainError
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, EntitlementTool, Grant, Group, Membership, Person, System, Tool
+from entitlements.people import people
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.deciders import request_rules

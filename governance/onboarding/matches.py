@@ -13,9 +13,9 @@ from datetime import datetime
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from entitlements import seenagents
+from entitlements.catalog_files.offers import slug_of
 from entitlements.models import Agent, Client, ClientAlias, Group, Person, SeenAgent, System, Workflow
-from entitlements.offers import slug_of
+from entitlements.unmanaged_agents import unmanaged_agents
 
 from .files import Sighting, Source, key_of
 
@@ -84,7 +84,7 @@ def agents(sightings: Sequence[Sighting], *, source: Source, now: datetime) -> d
         row.last_seen_at = max(row.last_seen_at, used.get(key, row.last_seen_at))
         if row.state == State.UNMATCHED and key in matches:
             row.state, (row.agent, row.because) = State.MATCHED, matches[key]
-            seenagents.move(row, matches[key][0])
+            unmanaged_agents.move(row, matches[key][0])
     SeenAgent.objects.bulk_update(list(rows.values()), ["last_seen_at", "state", "agent", "because"], batch_size=1000)
     return rows
 

@@ -9,9 +9,11 @@ from django.db.models import QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import agents, grants, locks
+from entitlements.agents import agents
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant, Person, System, Workflow
 from governance.models import AdoptedAgent
 

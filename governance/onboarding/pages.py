@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements import seenagents
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
 from entitlements.models import Person, SeenAgent
+from entitlements.unmanaged_agents import unmanaged_agents
 from governance.console import doors, form_fields, paging
 from governance.models import AdoptedAgent, AdoptionBatch
 from governance.onboarding import api, batches
@@ -152,21 +152,21 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
     """Say which agent of ours was seen, block its name, or let it in again."""
     caller = doors.caller(request)
     seen = doors.find(SeenAgent.objects.select_related("agent"), pk=number)
-    doors.about(request, *seenagents.about(seen))
+    doors.about(request, *unmanaged_agents.about(seen))
     by, reason = doors.person(request).principal, doors.reason(request)
     match request.POST.get("act"):
         case "match":
             doors.permit(request, "seen-agent-match", seen)
             agent = doors.find(visibility.agents(caller), slug=request.POST.get("agent", "").strip())
-            seenagents.match(seen, agent, by=by, reason=reason)
+            unmanaged_agents.match(seen, agent, by=by, reason=reason)
             doors.done(request, _("It is %(name)s from now on.") % {"name": agent.name})
         case "block":
             doors.permit(request, "seen-agent-block", seen)
-            seenagents.block(seen, by=by, reason=reason)
+            unmanaged_agents.block(seen, by=by, reason=reason)
             doors.done(request, _("Blocked. No client registers under this name."))
         case "unblock":
             doors.permit(request, "seen-agent-unblock", seen)
-            seenagents.unblock(seen, by=by, reason=reason)
+            unmanaged_agents.unblock(seen, by=by, reason=reason)
             doors.done(request, _("No longer blocked."))
         case _other:
             raise Malformed

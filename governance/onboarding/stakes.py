@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.models import Agent, GrantSubject, Membership, Person
 
 from .grants import Plan

@@ -10,8 +10,8 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import changes
 from entitlements.errors import ReasonRequired
+from entitlements.feed import changes
 from entitlements.models import Agent, ApiToken, Client, GatewayNode, IssuedToken, Session, SigningKey
 from governance.models import Invitation
 

@@ -14,8 +14,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from audit import clock
-from entitlements import sealing, signing
 from entitlements.errors import DomainError
+from entitlements.keys import signing
+from entitlements.secrets import seal
 from governance.database import sql_files, squashes
 
 MEASURE_EVERY: Final = 30.0
@@ -85,7 +86,7 @@ def refuse_lost_keys() -> None:
     """
     try:
         signing.check_keys()
-    except sealing.SealBroken as broken:
+    except seal.SealBroken as broken:
         raise SystemExit(
             f"{broken.message} Set KEY_ENCRYPTION_KEY to the key that this database was used with, "
             "or KEY_ENCRYPTION_KEY_PREVIOUS while you replace it. Without that key signing keys, upstream credentials, "

@@ -16,8 +16,9 @@ from django.db import transaction
 from audit import log, personal_data
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import sealing, signing, vault
 from entitlements.errors import ReasonRequired
+from entitlements.keys import signing
+from entitlements.secrets import seal, vault
 from governance.webhooks import webhooks as webhooks_actions
 
 STEP: Final = 500
@@ -78,9 +79,9 @@ def _second_factors() -> int:
 
 def _reseal_data(row: Authenticator) -> bool:
     sealed = {name: base64.b64decode(row.data[name]) for name in ("secret", "seed") if name in row.data}
-    others = {name: text for name, text in sealed.items() if not text.startswith(sealing.beginning())}
+    others = {name: text for name, text in sealed.items() if not text.startswith(seal.beginning())}
     for name, text in others.items():
-        row.data[name] = base64.b64encode(sealing.reseal(text, SECOND_FACTOR)).decode()
+        row.data[name] = base64.b64encode(seal.reseal(text, SECOND_FACTOR)).decode()
     if others:
         row.save(update_fields=["data"])
     return bool(others)

@@ -15,10 +15,11 @@ from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import locks, roles
 from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.models import Person, Role
+from entitlements.people import roles
 from governance.models import Delegation
 from governance.models.delegations import LONGEST
 

@@ -12,15 +12,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api import visibility
-from entitlements.api.agents import AgentShown
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.agents.api import AgentShown
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Strict, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.people import known_person
 from entitlements.errors import Forbidden
 from entitlements.models import Agent, Person
+from entitlements.people.api import known_person
 from governance.api.matrix import MATRIX
 from governance.models import OfficeProposal
 from governance.ownership import dormancy, ownership

@@ -16,9 +16,10 @@ from django.db import connection, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import agents, locks
+from entitlements.agents import agents
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.models import Agent, Person
 from governance.models import Dormancy
 

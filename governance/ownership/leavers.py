@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents
+from entitlements.agents import agents
 from entitlements.errors import DomainError
 from entitlements.models import Agent, Person
 from governance.models import OfficeProposal

@@ -13,10 +13,12 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import agents, changes, independence, locks
-from entitlements.agents import SponsorRequired
+from entitlements.agents import agents
+from entitlements.agents.agents import SponsorRequired
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
 from entitlements.models import Agent, Grant, Person
 from governance.approvals import approvals
 from governance.eligibility import eligibility

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Model, QuerySet
 
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from entitlements import grants
 from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.grants import grants
 from entitlements.models import Grant, Person
 from governance.eligibility import narrowing
 from governance.eligibility.eligibility import Ask, Asker

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.api.fields import Lasts, Shown
 from entitlements.errors import Malformed
 from entitlements.models import Agent, Entitlement, Grant, Tool

@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.models import Agent, Entitlement, Grant, Person, Tool
 from governance.console import limit_fields
 from governance.deciders import request_rules

@@ -18,10 +18,10 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
-from entitlements import locks
 from entitlements.errors import DomainError, NotFound, NotRecordable, Stale
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.hooks import Hook
-from entitlements.locks import Lock
 from entitlements.models import Agent, Entitlement, Person, Role, Tool
 from entitlements.words import Risk
 from governance.approval_policies import policies

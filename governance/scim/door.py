@@ -15,11 +15,13 @@ from django.views.decorators.csrf import csrf_exempt
 from pydantic import ValidationError
 from scim2_models import Error, SCIMException
 
-from audit import context, refusals
-from entitlements import ratelimits, sources, strict
+from audit import context
+from audit.refusals import refusals
+from entitlements import ratelimits, strict
 from entitlements.api import problems
 from entitlements.errors import DomainError
 from entitlements.models import PeopleSource
+from entitlements.people import sources
 from governance.front import SIGNED_IN
 
 CONTENT: Final = "application/scim+json"

@@ -8,7 +8,7 @@ from django.conf import settings
 from scim2_models import Context, InvalidValueException
 
 from entitlements.models import SourcedGroup, SourcedPerson
-from entitlements.provisioning import Said
+from entitlements.people.provisioning import Said
 
 from .shapes import PERSON, POLICY, EnterpriseUser, Group, Person
 

@@ -1,4 +1,4 @@
-"""SCIM's endpoints: each translates and calls a verb of `entitlements.provisioning`."""
+"""SCIM's endpoints: each translates and calls a verb of `entitlements.people.provisioning`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from scim2_models import (
     SearchRequest,
 )
 
-from entitlements import provisioning
 from entitlements.errors import Malformed, NotFound, Stale
 from entitlements.models import PeopleSource, SourcedGroup, SourcedPerson
+from entitlements.people import provisioning
 
 from . import filters, resources
 from .door import answer, body, door, failed, plain

@@ -15,9 +15,9 @@ from django.db.models import F, Q, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import people
 from entitlements.errors import DomainError
 from entitlements.models import Person, Role
+from entitlements.people import people
 from governance.models import Invitation
 
 GOOD_FOR: Final = timedelta(minutes=15)

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit import clock
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.models import ClientCredential, Entitlement, Grant, Person, Role, System, Tool, TrustedIssuer
 from governance.console import doors
 from governance.models import Invitation, SetupCheck

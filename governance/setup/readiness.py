@@ -17,11 +17,12 @@ from django.conf import settings
 from django.db.models import F, Min
 from django.utils.translation import gettext as _
 
-from audit import anchors, chain, clock
+from audit import chain, clock
 from audit.models import Checkpoint
-from entitlements import mailboxes
+from audit.seals import anchors
 from entitlements.errors import DomainError
 from entitlements.models import Identity, Person, Role, TrustedIssuer
+from entitlements.people import mailboxes
 from entitlements.words import Risk
 from governance.models import SetupCheck
 

@@ -22,9 +22,15 @@ from audit import chain, clock, log
 from audit.actions import Action
 from audit.context import Principal
 from audit.models import Leaf
-from entitlements import definitions, egress, jws, people, publickeys, recordkeys, revocation, strict, trust, upstream
+from entitlements import strict
+from entitlements.definitions import definitions
 from entitlements.errors import DomainError
+from entitlements.keys import jws, public_keys
 from entitlements.models import Agent, Client, Person, Role, Tool, TrustedIssuer
+from entitlements.people import people
+from entitlements.revocation import record_keys, revocation
+from entitlements.trusted_issuers import trust
+from entitlements.upstream import egress, upstream
 from governance.models import Invitation, SetupCheck
 
 from . import first_admin, milestones, readiness
@@ -234,8 +240,8 @@ def _discovered(issuer: str) -> tuple[Mapping[str, Any], list[str]]:
             raise _Failed(_("It says that its name is another one than OIDC_ISSUER."))
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             egress.check_url(str(document.get(name, "")))
-        keys = publickeys.read_set(egress.read_json(document["jwks_uri"]))
-    except (egress.ForbiddenAddress, egress.Unreachable, publickeys.BadKey, strict.NotStrictJson) as problem:
+        keys = public_keys.read_set(egress.read_json(document["jwks_uri"]))
+    except (egress.ForbiddenAddress, egress.Unreachable, public_keys.BadKey, strict.NotStrictJson) as problem:
         raise _Failed(_("%(issuer)s: %(problem)s") % {"issuer": issuer, "problem": problem}) from problem
     offered = document.get("id_token_signing_alg_values_supported")
     algorithms = sorted(key for key in {key.algorithm for key in keys} if not offered or key in offered)
@@ -322,10 +328,12 @@ def _try_stop(_by: Person) -> str:
     if found is None:
         raise _Failed(_("Nothing was stopped after an allowed call yet."))
     try:
-        claims, standing = recordkeys.check(found.receipt, revocation.RECEIPT_TYP, lambda: revocation.settled_at(found))
+        claims, standing = record_keys.check(
+            found.receipt, revocation.RECEIPT_TYP, lambda: revocation.settled_at(found)
+        )
     except jws.BadToken as problem:
         raise _Failed(_("The receipt is not signed by us.")) from problem
-    if standing is recordkeys.Standing.DOUBTFUL:
+    if standing is record_keys.Standing.DOUBTFUL:
         raise _Failed(_("The key of the receipt is denied, and may have been in other hands when it signed."))
     if claims.get("id") != str(found.pk) or claims.get("missing"):
         raise _Failed(_("The receipt is not of this stop, or a node is missing in it."))

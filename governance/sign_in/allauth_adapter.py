@@ -38,10 +38,15 @@ from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
-from audit import client_address, log, refusals
+from audit import client_address, log
 from audit.actions import Action
-from entitlements import attempts, idtokens, jws, people, ratelimits, rolemaps, sealing, signins
+from audit.refusals import refusals
+from entitlements import ratelimits
+from entitlements.keys import jws
 from entitlements.models import Identity, Person, TrustedIssuer
+from entitlements.people import attempts, people, role_maps, sign_ins
+from entitlements.secrets import seal
+from entitlements.tokens import id_tokens
 from governance.console import middleware
 from governance.models import Invitation
 from governance.operations.key_rotation import SECOND_FACTOR
@@ -169,11 +174,11 @@ class SecondFactor(DefaultMFAAdapter):
 
     def encrypt(self, text: str) -> str:
         """Seal a secret."""
-        return base64.b64encode(sealing.seal(text.encode(), SECOND_FACTOR)).decode()
+        return base64.b64encode(seal.seal(text.encode(), SECOND_FACTOR)).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
         """Open a sealed secret."""
-        return sealing.unseal(base64.b64decode(encrypted_text), SECOND_FACTOR).decode()
+        return seal.unseal(base64.b64decode(encrypted_text), SECOND_FACTOR).decode()
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """Name ourselves by the public address, never by a Host header."""
@@ -190,7 +195,7 @@ class Company(OpenIDConnectProvider):
         del asked, data
         again, nonce = process == AGAIN and request.user.is_authenticated, secrets.token_urlsafe(24)
         # With `max_age` the provider must say in `auth_time` when the person signed in (OpenID Connect Core 2).
-        usual = {"max_age": str(int(signins.max_age()))}
+        usual = {"max_age": str(int(sign_ins.max_age()))}
         wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0"} if again else usual)
         answer: HttpResponse = super().redirect(
             request,
@@ -212,8 +217,8 @@ class CompanyAnswer(OpenIDConnectOAuth2Adapter):
         claims: dict[str, Any] = super()._decode_id_token(app, id_token)
         typ = jwt.get_unverified_header(id_token).get("typ")
         try:
-            idtokens.check(jws.type_of(typ), claims, time.time(), signins.max_age())
-        except idtokens.SignInTooOld as error:
+            id_tokens.check(jws.type_of(typ), claims, time.time(), sign_ins.max_age())
+        except id_tokens.SignInTooOld as error:
             raise ImmediateHttpResponse(_too_old(self.request, error)) from error
         except jws.BadToken as error:
             refusals.count_stranger(str(error.code), str(self.request.META.get("REMOTE_ADDR", "")))
@@ -259,7 +264,7 @@ class CompanyDoor(DefaultSocialAccountAdapter):
             identity = _linked(request, sociallogin.account.uid)
         if not _answers(said, asked) or identity is None or not identity.person.is_active:
             raise ImmediateHttpResponse(_nobody(request))
-        rolemaps.apply(identity.person, identity.issuer, said)
+        role_maps.apply(identity.person, identity.issuer, said)
         if asked.get("again"):
             raise ImmediateHttpResponse(_proven(request, identity.person, said, asked))
         if not sociallogin.is_existing:
@@ -300,30 +305,30 @@ def _proven(request: HttpRequest, person: Person, said: Mapping[str, Any], asked
     at = said.get("auth_time")
     if request.user.pk != person.pk or not isinstance(at, int) or at < asked["asked_at"] - _CLOCKS_DIFFER:
         return _nobody(request)
-    record_authentication(request, person, signins.COMPANY, reauthenticated=True, **{signins.SIGNED_IN_AT: at})
+    record_authentication(request, person, sign_ins.COMPANY, reauthenticated=True, **{sign_ins.SIGNED_IN_AT: at})
     return step_up.go_on(request, str(asked.get("next", "/")))
 
 
 def _keep_time(request: HttpRequest, said: Mapping[str, Any]) -> None:
     """Write into the session's newest record, which is the company's, when the person signed in there."""
     proofs = request.session.get(middleware.PROOFS) or []
-    if proofs and proofs[-1].get("method") == signins.COMPANY:
-        signed_in = idtokens.signed_in(said, time.time(), signins.max_age())
-        proofs[-1] |= {signins.SIGNED_IN_AT: signed_in.at, _CLAIM: signed_in.claim}
+    if proofs and proofs[-1].get("method") == sign_ins.COMPANY:
+        signed_in = id_tokens.signed_in(said, time.time(), sign_ins.max_age())
+        proofs[-1] |= {sign_ins.SIGNED_IN_AT: signed_in.at, _CLAIM: signed_in.claim}
         request.session[middleware.PROOFS] = proofs
 
 
 def _company_time(request: HttpRequest, person: Person) -> dict[str, object]:
     """Return for the record when the person signed in at the company; nothing after a sign-in here."""
     records = get_authentication_records(request, person)
-    newest: dict[str, Any] = next((each for each in reversed(records) if each.get("method") == signins.COMPANY), {})
-    known = {"at": newest.get(signins.SIGNED_IN_AT), "claim": newest.get(_CLAIM)}
+    newest: dict[str, Any] = next((each for each in reversed(records) if each.get("method") == sign_ins.COMPANY), {})
+    known = {"at": newest.get(sign_ins.SIGNED_IN_AT), "claim": newest.get(_CLAIM)}
     return {"sign_in": known} if known["claim"] else {}
 
 
-def _too_old(request: HttpRequest, error: idtokens.SignInTooOld) -> HttpResponse:
+def _too_old(request: HttpRequest, error: id_tokens.SignInTooOld) -> HttpResponse:
     refusals.count_stranger(str(error.code), _source(request))
-    told = {"code": str(error.code), "hours": round(signins.max_age() / 3600, 1)}
+    told = {"code": str(error.code), "hours": round(sign_ins.max_age() / 3600, 1)}
     return render(request, "console/errors/sign_in_too_old.html", told, status=403)
 
 

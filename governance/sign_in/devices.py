@@ -1,8 +1,8 @@
 """Known devices: browsers in which a person signed in before, so that strangers cannot keep them from doing it again.
 
 A signed cookie for each person, kept for a year. It opens nothing: it only lets the browser's attempts count by
-themselves (`entitlements/attempts.py`). It ends for good when the person is disabled, and when their password changes;
-also when Django strengthens the hash of the password, until the next sign-in in that browser.
+themselves (`entitlements/people/attempts.py`). It ends for good when the person is disabled, and when their password
+changes; also when Django strengthens the hash of the password, until the next sign-in in that browser.
 """
 
 from __future__ import annotations

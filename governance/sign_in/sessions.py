@@ -25,7 +25,8 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import SuspiciousOperation
 from django.utils import timezone
 
-from entitlements import assertions, sealing
+from entitlements.secrets import seal
+from entitlements.tokens import assertions
 
 _DIGEST_BYTES = 20
 """What the column of Django's table holds as hexadecimal; a name has 165 random bits."""
@@ -72,13 +73,13 @@ class SessionStore(db.SessionStore):
     def encode(self, session_dict: dict[str, Any]) -> str:
         """Seal what the session holds."""
         plain: bytes = self.serializer().dumps(session_dict)
-        return base64.b64encode(sealing.seal(plain, self._place())).decode()
+        return base64.b64encode(seal.seal(plain, self._place())).decode()
 
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
         """Open it; what does not open is an empty session, which is nobody's."""
         try:
-            plain = sealing.unseal(base64.b64decode(session_data), self._place())
-        except (ValueError, sealing.SealBroken):
+            plain = seal.unseal(base64.b64decode(session_data), self._place())
+        except (ValueError, seal.SealBroken):
             return {}
         held: dict[str, Any] = self.serializer().loads(plain)
         return held
@@ -125,8 +126,8 @@ class SessionStore(db.SessionStore):
         text = (self.session_key or "").removeprefix(_IN_COOKIE)
         try:
             sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            kept: dict[str, Any] = self.serializer().loads(sealing.unseal(sealed, _PLACE))
-        except (ValueError, sealing.SealBroken):
+            kept: dict[str, Any] = self.serializer().loads(seal.unseal(sealed, _PLACE))
+        except (ValueError, seal.SealBroken):
             return None
         return kept if 0 <= time.time() - kept["at"] <= STRANGER_SECONDS else None
 
@@ -143,7 +144,7 @@ class SessionStore(db.SessionStore):
 
     def _cookie(self, name: str, held: dict[str, Any]) -> str:
         plain = self.serializer().dumps({"id": name, "at": int(time.time()), "holds": held})
-        return _IN_COOKIE + base64.urlsafe_b64encode(sealing.seal(plain, _PLACE)).decode().rstrip("=")
+        return _IN_COOKIE + base64.urlsafe_b64encode(seal.seal(plain, _PLACE)).decode().rstrip("=")
 
     def _use_up(self) -> None:
         """Let a session of a stranger become a sign-in once: a copy of its cookie repeats no proof."""

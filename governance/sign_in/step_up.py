@@ -14,9 +14,9 @@ from django.shortcuts import redirect
 from django.urls import resolve
 from django.utils.http import urlencode
 
-from entitlements import signins
-from entitlements.api.proving import SignInAgain, has_second_factor, is_fresh
-from entitlements.signins import COMPANY
+from entitlements.access.fresh_proof import SignInAgain, has_second_factor, is_fresh
+from entitlements.people import sign_ins
+from entitlements.people.sign_ins import COMPANY
 
 __all__ = ("COMPANY", "SignInAgain", "demand", "go_on", "has_second_factor", "is_fresh")
 _ASIDE = reauthentication.STATE_SESSION_KEY
@@ -29,7 +29,7 @@ def demand(request: HttpRequest) -> None:
     """
     if is_fresh(request):
         return
-    where, path = signins.where_to_prove(request), request.get_full_path()
+    where, path = sign_ins.where_to_prove(request), request.get_full_path()
     if where is None:
         raise SignInAgain
     request.session.pop(_ASIDE, None)

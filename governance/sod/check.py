@@ -16,10 +16,10 @@ from uuid import UUID
 from django.db import connection
 
 from audit import clock
-from entitlements import locks
-from entitlements.classing import FLOWS
+from entitlements.definitions.classes import FLOWS
 from entitlements.errors import DomainError
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.models import Agent, Tool
 from entitlements.words import Risk
 from governance.models import AccessRequest, CombinationException, CombinationRule

@@ -14,8 +14,9 @@ from django.db.models import Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants, independence
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant, GrantSubject, Person, Role
 from governance.models import AccessRequest, CombinationException, CombinationRule
 from governance.models.combinations import LONGEST_EXCEPTION

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Any, Final
 
-from entitlements.classing import DATA_CLASSES, FLOWS
+from entitlements.definitions.classes import DATA_CLASSES, FLOWS
 from entitlements.errors import DomainError
 from entitlements.words import Action, Risk
 

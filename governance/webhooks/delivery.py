@@ -14,8 +14,8 @@ from django.db.models import QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import egress
 from entitlements.errors import DomainError, NotFound
+from entitlements.upstream import egress
 from governance.mail import outbox
 from governance.models import Webhook, WebhookMessage
 

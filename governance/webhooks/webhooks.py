@@ -27,8 +27,9 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from audit.models import Event
-from entitlements import egress, sealing
 from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.secrets import seal
+from entitlements.upstream import egress
 from governance.models import Webhook, WebhookMessage
 
 PREFIX: Final = "whsec_"
@@ -100,8 +101,8 @@ def make(slug: str, *, url: str, form: str, events: Collection[str], by: Princip
         "form": Webhook.Form(form),
         "host": parts.netloc[:300],
         "events": sorted(map(str, events)),
-        "sealed_url": sealing.seal(url.encode(), _place(slug, "address")),
-        "sealed_secret": sealing.seal(secret.encode(), _place(slug, "secret")),
+        "sealed_url": seal.seal(url.encode(), _place(slug, "address")),
+        "sealed_secret": seal.seal(secret.encode(), _place(slug, "secret")),
         "made_at": clock.now(),
     }
     try:
@@ -119,7 +120,7 @@ def rotate(webhook: Webhook, *, by: Principal) -> str:
     """Give an endpoint another secret and return it, shown this once; the one before signs beside it for a day."""
     locked, secret = lock(webhook), _secret()
     locked.sealed_previous, locked.previous_until = locked.sealed_secret, clock.now() + OVERLAP
-    locked.sealed_secret = sealing.seal(secret.encode(), _place(locked.slug, "secret"))
+    locked.sealed_secret = seal.seal(secret.encode(), _place(locked.slug, "secret"))
     locked.save(update_fields=["sealed_previous", "previous_until", "sealed_secret"])
     log.record(Action.WEBHOOK_SECRET_ROTATED, about=[f"webhook:{locked.slug}"], by=by)
     return secret
@@ -232,7 +233,7 @@ def _body(form: str, event: str, at: datetime, said: str, url: str, about: Mappi
 
 def address(webhook: Webhook) -> str:
     """Return where a message is sent to. Raises SealBroken."""
-    return sealing.unseal(bytes(webhook.sealed_url), _place(webhook.slug, "address")).decode()
+    return seal.unseal(bytes(webhook.sealed_url), _place(webhook.slug, "address")).decode()
 
 
 def signatures(webhook: Webhook, message_id: str, at: int, body: bytes) -> str:
@@ -240,7 +241,7 @@ def signatures(webhook: Webhook, message_id: str, at: int, body: bytes) -> str:
     sealed = [webhook.sealed_secret]
     if webhook.sealed_previous and webhook.previous_until and webhook.previous_until > clock.now():
         sealed.append(webhook.sealed_previous)
-    keys = [sealing.unseal(bytes(each), _place(webhook.slug, "secret")).decode() for each in sealed]
+    keys = [seal.unseal(bytes(each), _place(webhook.slug, "secret")).decode() for each in sealed]
     return " ".join(f"v1,{_signature(key, message_id, at, body)}" for key in keys)
 
 
@@ -262,13 +263,13 @@ def _place(slug: str, what: str) -> str:
 def reseal(most: int) -> int:
     """Seal anew up to `most` endpoints that lie under another key-encryption key; says how many. Raises SealBroken."""
     others = Webhook.objects.annotate(
-        begins=Substr("sealed_secret", 1, sealing.BEGINNING, output_field=BinaryField())
-    ).exclude(begins=sealing.beginning())
+        begins=Substr("sealed_secret", 1, seal.BEGINNING, output_field=BinaryField())
+    ).exclude(begins=seal.beginning())
     rows = others.order_by("pk").select_for_update()[:most]
     for row in rows:
-        row.sealed_url = sealing.reseal(bytes(row.sealed_url), _place(row.slug, "address"))
-        row.sealed_secret = sealing.reseal(bytes(row.sealed_secret), _place(row.slug, "secret"))
+        row.sealed_url = seal.reseal(bytes(row.sealed_url), _place(row.slug, "address"))
+        row.sealed_secret = seal.reseal(bytes(row.sealed_secret), _place(row.slug, "secret"))
         if row.sealed_previous:
-            row.sealed_previous = sealing.reseal(bytes(row.sealed_previous), _place(row.slug, "secret"))
+            row.sealed_previous = seal.reseal(bytes(row.sealed_previous), _place(row.slug, "secret"))
         row.save(update_fields=["sealed_url", "sealed_secret", "sealed_previous"])
     return len(rows)

@@ -25,7 +25,10 @@ from django.db import connection, transaction  # noqa: E402 - the product can be
 
 from audit import clock  # noqa: E402
 from audit.models import Pending  # noqa: E402
-from entitlements import catalog, changes, classing  # noqa: E402
+from entitlements.catalog import entitlements, seen  # noqa: E402
+from entitlements.catalog import tools as tools_actions  # noqa: E402
+from entitlements.definitions import classes  # noqa: E402
+from entitlements.feed import changes  # noqa: E402
 from entitlements.models import Person, System, Tool  # noqa: E402
 from governance.approval_policies import policies  # noqa: E402
 from scripts.demo import bulkload, cast, fleetrows, making  # noqa: E402
@@ -77,11 +80,11 @@ def _system(number: int, owner: Person, analyst: Person) -> System:
     slug, by = f"fleet-{number:03}", analyst.principal
     address = f"https://{slug}.example.com/mcp"
     system = making.registered(slug, f"Department {number}", System.Kind.MCP, owner=owner, url=address, by=by)
-    catalog.record_seen(system, [_definition(name) for names in TOOLS.values() for name in names], by=by)
+    seen.record_seen(system, [_definition(name) for names in TOOLS.values() for name in names], by=by)
     tools = {tool.name: tool for tool in system.tools.select_related("system", "seen")}
-    catalog.approve_tools([_reviewed(tool) for tool in tools.values()], by=by)
+    tools_actions.approve_tools([_reviewed(tool) for tool in tools.values()], by=by)
     for use, names in TOOLS.items():
-        catalog.make_entitlement(
+        entitlements.make_entitlement(
             system,
             f"{slug}:{use}",
             name=f"{use.title()} of department {number}",
@@ -105,16 +108,16 @@ def _sentence(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _reviewed(tool: Tool) -> catalog.Approval:
+def _reviewed(tool: Tool) -> tools_actions.Approval:
     assert tool.seen is not None
-    flows = dict.fromkeys(classing.FLOWS, False)
-    return catalog.Approval(tool, tool.seen.sha256, f"{_sentence(tool.name)}.", "read", "low", flows=flows)
+    flows = dict.fromkeys(classes.FLOWS, False)
+    return tools_actions.Approval(tool, tool.seen.sha256, f"{_sentence(tool.name)}.", "read", "low", flows=flows)
 
 
 def _drift(system: System, analyst: Person) -> None:
     """Let the system offer one tool with another definition: it is quarantined, and somebody has to look at it."""
     offered = [_definition(name, " Also sends it on." * (name == "get_member")) for ns in TOOLS.values() for name in ns]
-    catalog.record_seen(system, offered, by=analyst.principal)
+    seen.record_seen(system, offered, by=analyst.principal)
 
 
 def _run(values: dict[str, Any], tables: str) -> int:

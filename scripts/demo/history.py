@@ -19,12 +19,12 @@ from django.db import connection, transaction
 
 from audit import clock, context, draft, producers, statements
 from audit.actions import Action
-from entitlements import facts, policy
-from entitlements.gateway import records
-from entitlements.gateway.bearer import Bearer
+from entitlements.decisions import facts, policy
+from entitlements.decisions.snapshot import AgentFacts, Call, Token
 from entitlements.models import Client, Grant, IssuedToken, Person, Session, TokenGrant
-from entitlements.sessions import ABSOLUTE
-from entitlements.snapshot import AgentFacts, Call, Token
+from entitlements.node import records
+from entitlements.node.bearer import Bearer
+from entitlements.sessions.sessions import ABSOLUTE
 from scripts.demo.company import Given
 
 WEEKS: Final = 13

@@ -16,8 +16,12 @@ from joserfc.jwk import ECKey
 
 from audit import clock
 from audit.context import SYSTEM, Principal
-from entitlements import agents, catalog, clients, people, vault
+from entitlements.agents import agents
+from entitlements.catalog import entitlements, systems
+from entitlements.clients import clients
 from entitlements.models import Agent, Client, Entitlement, Group, Person, Role, Secret, System
+from entitlements.people import people
+from entitlements.secrets import vault
 from governance.approvals import approvals
 from governance.eligibility.eligibility import Ask
 from governance.models import AccessRequest, Approval
@@ -97,7 +101,7 @@ def client(client_id: str, auth: str, of: Agent | None, **more: Any) -> tuple[Cl
 
 def registered(slug: str, name: str, kind: str, *, owner: Person, url: str, by: Principal) -> System:
     """Register a system. One of a kind that is not served is shown as if an earlier release had registered it."""
-    made = catalog.register_system(slug, name=name, kind=System.Kind.MCP_GATEWAY, owner=owner, upstream_url=url, by=by)
+    made = systems.register_system(slug, name=name, kind=System.Kind.MCP_GATEWAY, owner=owner, upstream_url=url, by=by)
     if kind != made.kind:
         System.objects.filter(pk=made.pk).update(kind=kind)
         made.refresh_from_db()
@@ -118,7 +122,7 @@ def entitlement(scope: str, name: str, sentence: str, lines: Mapping[str, Mappin
     """Bundle tools of one system, with limits by tool name."""
     of = System.objects.get(slug=scope.partition(":")[0])
     tools = {tool: dict(lines[tool.name]) for tool in of.tools.filter(name__in=lines)}
-    return catalog.make_entitlement(
+    return entitlements.make_entitlement(
         of, scope, name=name, sentence=sentence, tools=tools, longest=LONGEST, by=who(cast.ANALYST).principal
     )
 

@@ -14,8 +14,11 @@ from typing import Any, Final
 from django.db import transaction
 
 from audit import clock
-from entitlements import catalog, classing, grantbatches, people
+from entitlements.catalog import seen, tools
+from entitlements.definitions import classes
+from entitlements.grants import batches
 from entitlements.models import Agent, Entitlement, Grant, System
+from entitlements.people import people
 from governance.approvals import auto_approval
 from governance.eligibility.eligibility import Ask
 from governance.models import Campaign, CombinationRule, ReviewDecision, ReviewItem, SpotCheck
@@ -114,18 +117,18 @@ def _system(department: company.Department, offices: Offices) -> None:
     made = making.system(department.slug, department.name, department.owner, url, kind=department.kind, secret=secret)
     by = who(cast.ANALYST).principal
     listed = offices.listed(made) if is_ours else office.offered(made.slug, drifted=False)
-    catalog.record_seen(made, listed, by=by)
+    seen.record_seen(made, listed, by=by)
     said = {offer.name: offer for offer in department.tools}
-    catalog.approve_tools(
+    tools.approve_tools(
         [
-            catalog.Approval(
+            tools.Approval(
                 tool,
                 tool.seen.sha256,
                 said[tool.name].sentence,
                 said[tool.name].action,
                 said[tool.name].risk,
                 said[tool.name].data_class,
-                {flow: flow in said[tool.name].flows for flow in classing.FLOWS},
+                {flow: flow in said[tool.name].flows for flow in classes.FLOWS},
             )
             for tool in made.tools.select_related("seen")
             if tool.seen
@@ -155,7 +158,7 @@ def _use(given: list[tuple[company.Given, Grant]], repository: str) -> None:
     ]
     history.write(used, company.EXCEEDING)
     with days_ago(company.TEMPORARY.ago - company.TEMPORARY.lasts - 0.01):
-        grantbatches.expire_due()
+        batches.expire_due()
 
 
 # ------------------------------------------------------------------------------------------------ what was ruled
@@ -196,7 +199,7 @@ def _drift(offices: Offices) -> None:
     offices.drift()
     with days_ago(company.DRIFTED):
         for system in System.objects.filter(slug__in=company.DRIFT).order_by("slug"):
-            catalog.record_seen(system, offices.listed(system), by=who(cast.ANALYST).principal)
+            seen.record_seen(system, offices.listed(system), by=who(cast.ANALYST).principal)
 
 
 def _leave(login: str, ago: float) -> None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from audit import anchors
+from audit.seals import anchors
 from scripts.demo.layout import ROOT
 from scripts.demo.stage import AGENT, SYSTEM, Stage, check
 

@@ -29,9 +29,15 @@ from django.conf import settings  # noqa: E402 - the product can be imported onl
 from audit import clock  # noqa: E402
 from audit.context import SYSTEM  # noqa: E402
 from audit.models import Pending  # noqa: E402
-from entitlements import addresses, catalog, classing, people, signing, trust, upstream  # noqa: E402
+from entitlements import addresses  # noqa: E402
+from entitlements.catalog import seen, systems, tools  # noqa: E402
+from entitlements.definitions import classes  # noqa: E402
 from entitlements.errors import DomainError  # noqa: E402
+from entitlements.keys import signing  # noqa: E402
 from entitlements.models import Person, Role, System, TrustedIssuer  # noqa: E402
+from entitlements.people import people  # noqa: E402
+from entitlements.trusted_issuers import trust  # noqa: E402
+from entitlements.upstream import upstream  # noqa: E402
 from governance.eligibility.eligibility import Ask  # noqa: E402
 from governance.reviews.usage import usage  # noqa: E402
 from governance.setup import setup  # noqa: E402
@@ -116,7 +122,7 @@ def settle() -> None:
 
 def make_keys(slugs: Iterable[str]) -> None:
     """Make the signing keys now: keys as old as the rest of the world would be due for rotation at once."""
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     for path in (addresses.IDP, *(addresses.issuer_path(slug) for slug in slugs)):
         signing.ensure(path)
 
@@ -184,7 +190,7 @@ def make_systems(told: Mapping[str, Any], office: planting.Offices) -> None:
 def make_system(slug: str, url: str, office: planting.Offices, secret: str | None = None) -> System:
     """Register an MCP server behind the gateway and discover its tools."""
     system = making.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url, secret=secret)
-    found = catalog.record_seen(system, office.listed(system), by=who(cast.ANALYST).principal)
+    found = seen.record_seen(system, office.listed(system), by=who(cast.ANALYST).principal)
     if found.malformed:
         print(f"{slug} offers tools that cannot be read, and they are left out: {found.malformed}")
     return system
@@ -196,9 +202,9 @@ def approve_tools(system: System, words: Mapping[str, cast.Seen]) -> None:
     for tool in system.tools.select_related("seen"):
         said = words[tool.name]
         assert tool.seen is not None
-        flows = dict.fromkeys(classing.FLOWS, False)
-        reviewed.append(catalog.Approval(tool, tool.seen.sha256, said.sentence, said.action, said.risk, flows=flows))
-    catalog.approve_tools(reviewed, by=who(cast.ANALYST).principal)
+        flows = dict.fromkeys(classes.FLOWS, False)
+        reviewed.append(tools.Approval(tool, tool.seen.sha256, said.sentence, said.action, said.risk, flows=flows))
+    tools.approve_tools(reviewed, by=who(cast.ANALYST).principal)
 
 
 def make_grant(wish: cast.Wish) -> None:
@@ -222,7 +228,7 @@ def make_extra(slug: str, url: str, office: planting.Offices) -> None:
 
 def own_words(name: str, definition: Mapping[str, Any]) -> cast.Seen:
     """Describe a tool nobody has described: its name, classified as the product suggests."""
-    suggested = classing.suggest(definition)
+    suggested = classes.suggest(definition)
     return cast.Seen(f"Does {name}.", suggested.action.value, suggested.risk.value)
 
 

@@ -36,7 +36,8 @@ def test_a_module_without_a_place_fails(copy: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("module", "upward"), [("audit/clock.py", "entitlements.errors"), ("entitlements/locks.py", "scripts.devstack")]
+    ("module", "upward"),
+    [("audit/clock.py", "entitlements.errors"), ("entitlements/feed/locks.py", "scripts.devstack")],
 )
 def test_an_import_upward_fails(copy: Path, module: str, upward: str) -> None:
     with (copy / module).open("a") as source:

@@ -15,7 +15,6 @@ DOOR_ROOMS = {"governance.console", "governance.scim", "governance.cli", "entitl
 
 EXCEPTIONS = {
     # What lays out a page or an answer asks the kit of its door: what a person may do next, fields, pages of a list.
-    ("entitlements.gateway.app", "entitlements.gateway.pages"),
     ("governance.audit_log.queries.events", "governance.console.doors"),
     ("governance.catalog.queries.systems", "governance.console.side_by_side"),
     ("governance.catalog.queries.triage", "governance.console.doors"),

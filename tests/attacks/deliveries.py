@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from audit.context import SYSTEM
-from entitlements import catalog, peoplefiles
-from entitlements.catalog import importing
+from entitlements.catalog import seen
+from entitlements.catalog_files import imports
+from entitlements.people import people_files
 from governance import tasks
 from governance.onboarding import batches
 from tests.attacks.texts import SPOILS, Answer, Case, Json
@@ -27,7 +28,7 @@ def files(world: pages.World, directory: Directory) -> Iterator[Case]:
             tool = {"name": "t", "inputSchema": {}, field: value}
             for offered in ({"name": "s1", "tools": [tool]}, {"name": "s1", "tools": [], field: value}):
                 listed = json.dumps([offered]).encode()
-                look = partial(importing.look_at, listed, file_name="a.json", owner=ana, by=ana.principal)
+                look = partial(imports.look_at, listed, file_name="a.json", owner=ana, by=ana.principal)
                 yield Case(f"catalogue {field} {spoil}", partial(Answer.of_act, look))
         for cells in (
             [text, b"clock", b"now", b"alice"],
@@ -39,7 +40,7 @@ def files(world: pages.World, directory: Directory) -> Iterator[Case]:
             yield Case(f"access table {spoil}", partial(Answer.of_act, read))
         if isinstance(value, str) and spoil != "lone surrogate":  # its doors take UTF-8, which holds none
             people_table = f"login,name,email,groups\na@example.org,{value},{value},{value}\n"
-            plan = partial(peoplefiles.plan, directory.source, people_table, complete=False, by=ana.principal)
+            plan = partial(people_files.plan, directory.source, people_table, complete=False, by=ana.principal)
             yield Case(f"people table {spoil}", partial(Answer.of_act, plan))
 
 
@@ -49,11 +50,11 @@ def definitions(world: pages.World) -> Iterator[Case]:
     for spoil, value in SPOILS.items():
         for field in (*usual, "title", "outputSchema", "_meta"):
             offered = {**usual, field: value}
-            see = partial(catalog.record_seen, world.company.system, [offered], by=SYSTEM, complete=False)
+            see = partial(seen.record_seen, world.company.system, [offered], by=SYSTEM, complete=False)
             yield Case(f"tool {field} {spoil}", partial(Answer.of_act, see))
         if isinstance(value, str):
             schema_of = {"type": "object", "properties": {value: {"enum": [value], "description": value}}}
-            see = partial(catalog.record_seen, world.company.system, [{**usual, "inputSchema": schema_of}], by=SYSTEM)
+            see = partial(seen.record_seen, world.company.system, [{**usual, "inputSchema": schema_of}], by=SYSTEM)
             yield Case(f"tool schema {spoil}", partial(Answer.of_act, partial(see, complete=False)))
 
 

@@ -9,7 +9,9 @@ from django.db import transaction
 from audit import log
 from audit.actions import Action
 from audit.context import acting
-from entitlements import catalog, definitions
+from entitlements.catalog import seen
+from entitlements.catalog import tools as tools_actions
+from entitlements.definitions import definitions
 from entitlements.models import (
     Agent,
     Client,
@@ -93,16 +95,16 @@ def _definitions(made: addresses.World) -> None:
         for place, tool in enumerate(tools)
     ]
     by = made.company.ana.principal
-    catalog.record_seen(made.company.system, offered, by=by)
+    seen.record_seen(made.company.system, offered, by=by)
     for tool, raw in zip(tools, offered, strict=True):
         tool.refresh_from_db()
-        approval = catalog.Approval(tool, definitions.digest(raw), text(300), tool.action, tool.risk)
-        catalog.approve_tool(approval, by=by, reason="Read it.")
+        approval = tools_actions.Approval(tool, definitions.digest(raw), text(300), tool.action, tool.risk)
+        tools_actions.approve_tool(approval, by=by, reason="Read it.")
     changed = [
         {"name": "now", "description": "Now " + text(3000), "inputSchema": {"type": "object"}},
         {"name": "other", "description": text(3000), "inputSchema": {"type": "object"}},
     ]
-    catalog.record_seen(made.company.system, [*changed, *(raw for raw in offered if raw["name"] != "now")], by=by)
+    seen.record_seen(made.company.system, [*changed, *(raw for raw in offered if raw["name"] != "now")], by=by)
 
 
 def _record(made: addresses.World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from entitlements import publickeys
+from entitlements.keys import public_keys
 from entitlements.models import Client, Person
 from tests import make
 from tests.entitlements.api import client
@@ -122,7 +122,7 @@ def test_a_key_set_that_is_none_is_refused(keys: dict[str, Any]) -> None:
     "key", [{"kty": "RSA", "alg": {}}, {"kty": "RSA", "alg": []}, {"kty": [], "crv": {}}, {"kty": "EC", "crv": ["x"]}]
 )
 def test_a_key_for_an_algorithm_that_is_no_word_is_for_none(key: dict[str, Any]) -> None:
-    assert publickeys.read_set({"keys": [key]}) == ()
+    assert public_keys.read_set({"keys": [key]}) == ()
 
 
 @pytest.mark.parametrize("method", ["post", "patch", "put"])

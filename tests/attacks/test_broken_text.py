@@ -11,8 +11,10 @@ from joserfc import jwk
 
 from audit.context import SYSTEM
 from audit.models import Event, StrangerCount
-from entitlements import addresses, jws, trust
+from entitlements import addresses
+from entitlements.keys import jws
 from entitlements.models import Client, System, TrustedIssuer
+from entitlements.trusted_issuers import trust
 from tests import make
 from tests.attacks.texts import percent
 from tests.entitlements.api import client as api

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from entitlements import sse
+from entitlements.upstream import sse
 
 MEGABYTE = 1024 * 1024
 

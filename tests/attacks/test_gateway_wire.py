@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import addresses, jws, signing
+from entitlements import addresses
+from entitlements.keys import jws, signing
 from entitlements.models import IssuedToken
 from tests.attacks.test_tokens_elsewhere import forgeries, part
 from tests.entitlements.gateway import world as worlds

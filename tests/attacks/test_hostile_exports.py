@@ -19,7 +19,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import impressions
+from entitlements.definitions import impressions
 from entitlements.models import Agent, Person, SeenAgent, Tool, Workflow
 from governance import logs
 from governance.cli import output

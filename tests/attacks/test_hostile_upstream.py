@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from entitlements import vault
+from entitlements.secrets import vault
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.world import Gateway, World

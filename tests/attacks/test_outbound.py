@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import pytest
 from pytest_django.fixtures import Settings
 
-from audit import timeline
 from audit.context import SYSTEM
-from entitlements import catalog, egress, vault
+from audit.export import timeline
+from entitlements.catalog import systems
+from entitlements.secrets import vault
+from entitlements.upstream import egress
 from tests import make
 from tests.entitlements.api import client
 
@@ -79,6 +81,6 @@ def test_a_system_that_only_moves_to_another_path_keeps_its_credential() -> None
     system = make.system("time", upstream_url="https://time.example/mcp")
     vault.set_secret(system, kind="bearer", value="upstream-secret-0815", by=SYSTEM)
 
-    catalog.edit_system(system, by=SYSTEM, upstream_url="https://time.example/v2/mcp", reason="v2")
+    systems.edit_system(system, by=SYSTEM, upstream_url="https://time.example/v2/mcp", reason="v2")
 
     assert vault.open_for(system) is not None

@@ -9,8 +9,11 @@ from django.db import IntegrityError
 
 from audit import clock
 from audit.context import SYSTEM, Principal
-from entitlements import agents, catalog, grants, guardrails
-from entitlements.independence import SecondPersonNeeded
+from entitlements.agents import agents
+from entitlements.catalog import systems, tools
+from entitlements.conflicts.independence import SecondPersonNeeded
+from entitlements.decisions import guardrails
+from entitlements.grants import grants
 from entitlements.models import Agent, Guardrail, Person
 from governance.approvals import approvals
 from governance.models import AccessRequest, Approval
@@ -71,7 +74,7 @@ def robot(owner: Person | None = None) -> Agent:
 def owns_later(request: AccessRequest, who: Person) -> None:
     """Let somebody become the system's owner after the ask, the way it is done."""
     system = request.entitlement.system
-    catalog.edit_system(system, owner=who, by=make.analyst("bea").principal, reason="sam moves on")
+    systems.edit_system(system, owner=who, by=make.analyst("bea").principal, reason="sam moves on")
 
 
 def test_an_analyst_who_becomes_the_systems_owner_does_not_answer_what_was_asked_before() -> None:
@@ -155,7 +158,7 @@ def test_a_grant_is_not_restored_by_a_script() -> None:
 def test_an_approval_is_no_way_to_start_a_tool_that_was_stopped(owner: bool) -> None:  # noqa: FBT001 - a row of the table
     ana, sam = make.analyst("ana"), make.person("sam")
     tool = make.tool(make.system("clock", owner=sam), "now")
-    catalog.disable_tool(tool, by=ana.principal, reason="odd")
+    tools.disable_tool(tool, by=ana.principal, reason="odd")
     by = sam if owner else ana
     assert tool.seen
     said = {"sha256": tool.seen.sha256, "sentence": "Tells the time.", "action": "read", "risk": "low"}
@@ -180,16 +183,16 @@ def test_nobody_starts_again_what_they_stopped_through_any_verb() -> None:
     tool = make.tool(system)
     grant = make.grant(agent)
     agents.suspend(agent, by=ana, reason="odd")
-    catalog.disable_tool(tool, by=ana, reason="odd")
-    catalog.disable_system(system, by=ana, reason="odd")
+    tools.disable_tool(tool, by=ana, reason="odd")
+    systems.disable_system(system, by=ana, reason="odd")
     grants.suspend(grant.pk, by=ana, reason="odd")
     guardrails.stop_everything(by=ana, reason="odd")
 
     starts: list[Callable[[Principal], object]] = [
         lambda by: guardrails.start_again(by=by, reason="fine"),
         lambda by: agents.restore(agent, by=by, reason="fine"),
-        lambda by: catalog.enable_tool(tool, by=by, reason="fine"),
-        lambda by: catalog.enable_system(system, by=by, reason="fine"),
+        lambda by: tools.enable_tool(tool, by=by, reason="fine"),
+        lambda by: systems.enable_system(system, by=by, reason="fine"),
         lambda by: grants.restore(grant.pk, by=by, reason="fine"),
     ]
     for start in starts:

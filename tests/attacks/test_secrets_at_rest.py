@@ -19,8 +19,10 @@ from django.db import connection
 from django.test import Client as Browser
 
 from audit.context import SYSTEM
-from entitlements import people, ratelimits, vault
+from entitlements import ratelimits
 from entitlements.models import Client, Person, Role
+from entitlements.people import people
+from entitlements.secrets import vault
 from governance import logs
 from governance.setup import first_admin
 from governance.sign_in import sessions

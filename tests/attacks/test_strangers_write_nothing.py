@@ -21,7 +21,7 @@ from tests import make
 
 pytestmark = pytest.mark.django_db
 COUNTED = {"stranger_counts"}
-"""Failures are counted by source and minute: rows that strangers cannot multiply (`audit/refusals.py`)."""
+"""Failures are counted by source and minute: rows that strangers cannot multiply (`audit/refusals/refusals.py`)."""
 WRITTEN = """
 SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables
 WHERE n_tup_ins + n_tup_upd + n_tup_del > 0

@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import catalog, grants, jws, people, signing, trust
+from entitlements.catalog import systems
+from entitlements.grants import grants
+from entitlements.keys import jws, signing
 from entitlements.models import IssuedToken, TrustedIssuer
+from entitlements.people import people
+from entitlements.trusted_issuers import trust
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World
@@ -107,7 +111,7 @@ def test_a_good_token_opens_its_own_doors_alone(world: World) -> None:
 
 
 def test_the_key_of_one_issuer_signs_for_no_other(world: World) -> None:
-    other = catalog.register_system(
+    other = systems.register_system(
         "other", name="O", kind="mcp_gateway", owner=make.person(), upstream_url="https://o.example/mcp", by=SYSTEM
     )
     slug = world.system.slug

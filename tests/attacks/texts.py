@@ -22,10 +22,12 @@ import yaml
 from django.test import Client as Browser
 
 from audit.context import SYSTEM
-from entitlements import addresses, jws, people
+from entitlements import addresses
 from entitlements.errors import DomainError
+from entitlements.keys import jws
 from entitlements.models import Person
 from entitlements.oauth import authentication
+from entitlements.people import people
 from governance.console import matrix
 from tests.architecture import tree
 from tests.attacks import things

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import rolemaps, signing
+from entitlements.keys import signing
 from entitlements.models import IssuedToken, SigningKey, TrustedIssuer
+from entitlements.people import role_maps
 from governance.approval_policies import policies
 from governance.approvals import questions
 from governance.models import AuditQuestion, EvidenceShare, ReviewDecision, WebhookMessage
@@ -89,7 +90,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     )
     issuer = TrustedIssuer.objects.create(issuer="https://login.example.org", purpose="identity", jwks={"keys": []})
     ada = make.person(roles=["admin"])
-    mapped = rolemaps.propose(issuer, "groups", "audit", "responder", by=ada, reason="a sample")
+    mapped = role_maps.propose(issuer, "groups", "audit", "responder", by=ada, reason="a sample")
     asked = UUID(str(world.samples["requests/pk"]))
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 from aiohttp import web
 
-from entitlements import mcpheaders
+from entitlements.upstream import mcp_headers
 from tests.attacks.texts import SPOILS, TEXTS, Case, Json
 from tests.entitlements.gateway import scripted
 from tests.entitlements.gateway.test_authzen import caller, question
@@ -69,7 +69,7 @@ def mcp(node: Gateway, here: World, token: str) -> Iterator[Case]:
     for spoil, text in TEXTS.items():
         if spoil in ("NUL", "non-characters"):  # what a header can carry
             said = _message("tools/call", {"_meta": META, "name": text, "arguments": {}})
-            named = {"Mcp-Name": mcpheaders.encode(text)}
+            named = {"Mcp-Name": mcp_headers.encode(text)}
             send = partial(_send, node, here, token, "tools/call", said, **named)
             yield Case(f"a tool called {spoil}", send, leaves_one=True)
         for header in (

@@ -13,10 +13,11 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import transaction
 
-from audit import anchors, chain, context, log, seals, verify
+from audit import chain, context, log, verify
 from audit.actions import Action
 from audit.export import jsonl
 from audit.models import Event
+from audit.seals import anchors, seals
 
 ROOT = Path(__file__).parents[2]
 ORIGIN = "mandate.test/record"

@@ -10,10 +10,11 @@ from uuid import UUID, uuid4, uuid5
 import psycopg
 import pytest
 
-from audit import batch, clock, context, redaction, refusals, strangers
+from audit import batch, clock, context, redaction
 from audit.actions import Action
 from audit.draft import Draft, draft
 from audit.models import Event, Leaf, Pending
+from audit.refusals import refusals, strangers
 from tests.audit import make
 
 pytestmark = pytest.mark.django_db(transaction=True)

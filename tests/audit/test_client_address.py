@@ -7,8 +7,9 @@ from ipaddress import ip_network
 import pytest
 from pytest_django.fixtures import Settings
 
-from audit import client_address, refusals
+from audit import client_address
 from audit.models import StrangerCount
+from audit.refusals import refusals
 
 PROXY, SECOND = "172.31.254.2", "10.9.0.7"
 

@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from django.db import transaction
 
-from audit import chain, context, erasure, log, personal_data
+from audit import chain, context, log, personal_data
 from audit.actions import Action
 from audit.export import jsonl
 from audit.models import Event, SubjectKey
+from audit.retention import erasure
 from tests.audit import make
 
 pytestmark = pytest.mark.django_db(transaction=True)

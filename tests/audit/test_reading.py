@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
-from audit import clock, context, log, partitions, refusals, stream, timeline
+from audit import clock, context, log, stream
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Cursor, Event, StrangerCount
+from audit.refusals import refusals
+from audit.retention import partitions
 from tests.audit import make
 
 type Clock = Callable[[datetime | timedelta], datetime]

@@ -13,8 +13,9 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import anchors, chain, proofs, sealkey, seals
+from audit import chain
 from audit.models import Checkpoint, Event, Leaf, Pending
+from audit.seals import anchors, proofs, seal_key, seals
 from tests.audit import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,7 +86,7 @@ def test_a_sealer_killed_twice_under_load_loses_nothing_and_doubles_nothing(tmp_
             sealer.wait()
     with process(tmp_path):
         until(lambda: not Pending.objects.exists())
-    key = sealkey.load(tmp_path / "seal.pem")
+    key = seal_key.load(tmp_path / "seal.pem")
     archive = make.Archive(tmp_path, key)
 
     assert Leaf.objects.count() == Event.objects.count() == 24_000
@@ -280,12 +281,12 @@ def test_a_half_written_note_is_not_one_and_the_next_follows_it(tmp_path: Path) 
 
 def test_the_signing_key_is_for_its_owner_alone_and_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "seal.pem"
-    key = sealkey.create(path, "x")
+    key = seal_key.create(path, "x")
 
     assert path.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "keys" / "seal.vkey").read_text().strip() == chain.vkey("x", key.public_key())
     with pytest.raises(FileExistsError):
-        sealkey.create(path, "x")
+        seal_key.create(path, "x")
     path.write_text("no key")
-    with pytest.raises(sealkey.BadSealKey):
-        sealkey.load(path)
+    with pytest.raises(seal_key.BadSealKey):
+        seal_key.load(path)

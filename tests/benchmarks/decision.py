@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from entitlements import limits, policy
-from entitlements.arguments import Schema
-from entitlements.snapshot import AgentFacts, Call, Guardrail, Line, SessionFacts, Token, ToolFacts
-from entitlements.verdicts import Effect
+from entitlements.decisions import limits, policy
+from entitlements.decisions.arguments import Schema
+from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Line, SessionFacts, Token, ToolFacts
+from entitlements.decisions.verdicts import Effect
 from entitlements.words import Action, Risk, Status, ToolState
 from tests.benchmarks import measure
 

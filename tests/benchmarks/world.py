@@ -16,10 +16,14 @@ from django.db import connection, transaction
 from django.test import Client as Browser
 from joserfc import jwk
 
-from audit import seals
 from audit.context import SYSTEM
-from entitlements import addresses, catalog, grantbatches, jws, people
+from audit.seals import seals
+from entitlements import addresses
+from entitlements.catalog import systems
+from entitlements.grants import batches
+from entitlements.keys import jws
 from entitlements.models import Client, Entitlement, Person, Role, System, TrustedIssuer
+from entitlements.people import people
 from tests import make
 from tests.benchmarks import reviewing
 from tests.benchmarks.forms import BEARER, basic, leg_1
@@ -114,7 +118,7 @@ def fleet(count: str) -> dict[str, Any]:
 
     seer = make.person("ana", roles=[Role.ANALYST, Role.SECURITY, Role.AUDITOR])
     _ = Person.objects.filter(login="sam").first() or make.person("sam")
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     began = time.perf_counter()
     events = fleets.fill(int(count), os.environ["MIGRATE_DATABASE_URL"])
     seconds = time.perf_counter() - began
@@ -156,10 +160,10 @@ def sweep(count: str) -> dict[str, Any]:
             plain = time.perf_counter() - began
             transaction.set_rollback(True)
     began, ended = time.perf_counter(), 0
-    while done := grantbatches.expire_due():
+    while done := batches.expire_due():
         ended += done
     seconds, began = time.perf_counter() - began, time.perf_counter()
-    grantbatches.expire_due()
+    batches.expire_due()
     return {"count": ended, "seconds": seconds, "plain": plain, "empty": time.perf_counter() - began}
 
 

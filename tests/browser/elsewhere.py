@@ -9,7 +9,7 @@ from uuid import UUID
 from joserfc.jwk import ECKey
 
 from audit import clock
-from entitlements import clients
+from entitlements.clients import clients
 from entitlements.models import Agent, Person, System, Workflow
 from governance.models import AdoptionBatch, AuditSample, ReviewItem
 from governance.onboarding import batches

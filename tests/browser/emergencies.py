@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from allauth.mfa.models import Authenticator
 
-from entitlements import grants
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, Person
 from governance.approvals import questions
 from governance.break_glass import break_glass

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Agent, Grant, Person
 from governance.break_glass import break_glass
 from governance.models import AccessRequest, Approval, EmergencyGrant

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from entitlements import acceptance
+from entitlements.clients import acceptance
 from entitlements.models import Agent, Client, ClientCredential, Entitlement, Person, System, Tool
 from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.hands import Finger, Keys, Mouse

@@ -25,8 +25,9 @@ AGAIN = 'form[action="/settings/tokens/"]'
 @pytest.fixture
 def provider(settings: Settings, transactional_db: None) -> Iterator[company_idp.Provider]:  # noqa: ARG001
     """Run the company's provider, trust it, and know sofia by its subject."""
-    from entitlements import people, trust  # noqa: PLC0415 - the product can be imported only now
     from entitlements.models import TrustedIssuer  # noqa: PLC0415
+    from entitlements.people import people  # noqa: PLC0415 - the product can be imported only now
+    from entitlements.trusted_issuers import trust  # noqa: PLC0415 - the product can be imported only now
     from tests import make  # noqa: PLC0415
 
     with company_idp.running() as found:
@@ -90,8 +91,8 @@ def test_another_issuers_token_or_a_state_of_another_browser_is_refused_with_a_s
 
 @pytest.mark.usefixtures("provider")
 def test_whoever_is_disabled_here_does_not_come_in_from_there(visitor: Visitor) -> None:
-    from entitlements import people  # noqa: PLC0415
     from entitlements.models import Person  # noqa: PLC0415
+    from entitlements.people import people  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
 
     people.disable(Person.objects.get(login="sofia"), by=make.analyst().principal, reason="Left.")
@@ -150,14 +151,14 @@ def _old(login: str) -> None:
     """Let whatever the person proved be too old."""
     from django.contrib.sessions.models import Session  # noqa: PLC0415
 
-    from entitlements import sealing  # noqa: PLC0415
+    from entitlements.secrets import seal  # noqa: PLC0415
 
     for row in Session.objects.all():
         place = f"session:{row.session_key}"
-        held = json.loads(sealing.unseal(base64.b64decode(row.session_data), place))
+        held = json.loads(seal.unseal(base64.b64decode(row.session_data), place))
         proofs = held.get("account_authentication_methods", [])
         held["account_authentication_methods"] = [{**proof, "at": proof["at"] - 3600} for proof in proofs]
-        row.session_data = base64.b64encode(sealing.seal(json.dumps(held).encode(), place)).decode()
+        row.session_data = base64.b64encode(seal.seal(json.dumps(held).encode(), place)).decode()
         row.save()
     assert login
 
@@ -167,8 +168,9 @@ def test_a_passkey_is_registered_signs_in_despite_strangers_and_proves_it_again(
     carol: None,  # noqa: ARG001
     settings: Settings,
 ) -> None:
-    from entitlements import attempts, ratelimits  # noqa: PLC0415
+    from entitlements import ratelimits  # noqa: PLC0415
     from entitlements.models import ApiToken  # noqa: PLC0415
+    from entitlements.people import attempts  # noqa: PLC0415
 
     _authenticator(visitor)
     visitor.sign_in("carol")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Event
 
 type Said = tuple[str, str, str, str]

@@ -14,8 +14,10 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal, acting
-from entitlements import catalog, guardrails, provisioning, revocation, sessions, signing, sources
-from entitlements.catalog import importing
+from entitlements.catalog import seen
+from entitlements.catalog_files import imports
+from entitlements.decisions import guardrails
+from entitlements.keys import signing
 from entitlements.models import (
     Agent,
     CatalogueImport,
@@ -28,7 +30,10 @@ from entitlements.models import (
     System,
     Tool,
 )
-from entitlements.revocation import Target
+from entitlements.people import provisioning, sources
+from entitlements.revocation import revocation
+from entitlements.revocation.revocation import Target
+from entitlements.sessions import sessions
 from governance.approvals import approvals
 from governance.eligibility import eligibility
 from governance.models import (
@@ -275,7 +280,7 @@ def _trouble(systems: Mapping[str, System], bots: Mapping[str, Agent], everybody
             "inputSchema": {"type": "object"},
         }
     )
-    catalog.record_seen(systems["crm"], changed, by=by)
+    seen.record_seen(systems["crm"], changed, by=by)
     leo = make.person("leo")
     Agent.objects.filter(pk=bots["orphan-bot"].pk).update(owner=leo)
     Person.objects.filter(pk=leo.pk).update(is_active=False, disabled_at=clock.now(), name="Leo Dumont")
@@ -378,7 +383,7 @@ def file_looked_at() -> CatalogueImport:
     """Let ana look at a file that offers systems; one of its rows is refused."""
     ana = Person.objects.get(login="ana")
     offers = b'[{"name": "Payroll"}, {"name": "Travel"}, {"nonsense": true}]'
-    return importing.look_at(offers, file_name="what-we-have.json", owner=ana, by=ana.principal)
+    return imports.look_at(offers, file_name="what-we-have.json", owner=ana, by=ana.principal)
 
 
 def stop_everything(by: Principal) -> None:

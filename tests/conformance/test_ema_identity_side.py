@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import clients, jws, signing
+from entitlements.clients import clients
+from entitlements.keys import jws, signing
 from entitlements.models import Client, IssuedToken, System
 from entitlements.oauth import bearer, exchange
 from tests import make, shared

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import clients, jws, people, signing
+from entitlements.clients import clients
+from entitlements.keys import jws, signing
 from entitlements.models import IssuedToken, TrustedIssuer
 from entitlements.oauth import bearer, documents
+from entitlements.people import people
 from tests import make, shared
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World

@@ -39,7 +39,7 @@ def node(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[
 @pytest.fixture(scope="module")
 def here(node: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:  # noqa: ARG001
     """Pin the time server's tools as it really lists them, and grant one of the two."""
-    from entitlements import upstream  # noqa: PLC0415
+    from entitlements.upstream import upstream  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
     from tests.entitlements.gateway import world  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ def test_the_official_client_reads_an_outage_as_an_error_of_the_protocol(node: G
 
 
 def test_an_agent_that_was_stopped_is_told_so_by_name(node: Gateway, here: World, tmp_path: Path) -> None:
-    from entitlements import agents  # noqa: PLC0415
+    from entitlements.agents import agents  # noqa: PLC0415
 
     del tmp_path
     agents.suspend(here.agent, by=SYSTEM, reason="test")

@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import Final
 
 from entitlements.codes import Code
-from entitlements.limits import NotCovered
-from entitlements.snapshot import UNLIMITED, AgentFacts, Call, Guardrail, Line
-from entitlements.verdicts import Effect
+from entitlements.decisions.limits import NotCovered
+from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call, Guardrail, Line
+from entitlements.decisions.verdicts import Effect
 from entitlements.words import Action, Flow
 from tests.entitlements import worlds
 from tests.entitlements.limit_cases import COVERING, DECLARING, MALFORMED, TIGHTENING, UNUSABLE
@@ -51,7 +51,7 @@ def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, Modul
 
 
 def _copy(name: str, mutant: Mutant | None) -> ModuleType:
-    original = importlib.import_module(f"entitlements.{name}")
+    original = importlib.import_module(f"entitlements.decisions.{name}")
     source = Path(str(original.__file__)).read_text(encoding="utf-8")
     if mutant is not None and mutant.module == name:
         assert source.count(mutant.old) == 1, f"{mutant.old!r} is found {source.count(mutant.old)} times"

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import arguments, definitions, limits
-from entitlements.arguments import Schema
 from entitlements.codes import Code
-from entitlements.definitions import DefinitionMalformed
-from entitlements.verdicts import Verdict
+from entitlements.decisions import arguments, limits
+from entitlements.decisions.arguments import Schema
+from entitlements.decisions.verdicts import Verdict
+from entitlements.definitions import definitions
+from entitlements.definitions.definitions import DefinitionMalformed
 from tests.entitlements import worlds
 from tests.entitlements.limit_cases import DECLARING, UNUSABLE
 from tests.entitlements.worlds import World

@@ -2,11 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import catalog, limits, scopes
-from entitlements.catalog import errors
+from audit.export import timeline
+from entitlements.catalog import entitlements, errors
+from entitlements.decisions import limits, scopes
 from entitlements.errors import Stale
 from tests import make
 
@@ -17,7 +17,7 @@ def test_an_entitlement_bundles_tools_with_limits_and_is_recorded() -> None:
     system = make.system("time")
     now = make.tool(system, "now")
 
-    made = catalog.make_entitlement(
+    made = entitlements.make_entitlement(
         system, "time:read", name="Read the time", tools={now: {"zone": {"one_of": ["UTC"]}}}, by=SYSTEM
     )
 
@@ -34,7 +34,7 @@ def test_what_would_be_no_entitlement_is_refused() -> None:
 
     def made(scope: str = "time:use", **fields: object) -> None:
         values = {"name": "Use", "tools": {now: {}}, "by": SYSTEM, **fields}
-        catalog.make_entitlement(system, scope, **values)  # type: ignore[arg-type]
+        entitlements.make_entitlement(system, scope, **values)  # type: ignore[arg-type]
 
     with pytest.raises(scopes.ScopeMalformed):
         made("git:use")
@@ -59,9 +59,9 @@ def test_what_open_grants_hold_is_not_taken_out_behind_their_back() -> None:
     grant = make.grant(of=entitlement)
 
     with pytest.raises(errors.EntitlementInUse) as refused:
-        catalog.edit_entitlement(entitlement, tools={now: {}}, by=SYSTEM)
+        entitlements.edit_entitlement(entitlement, tools={now: {}}, by=SYSTEM)
     with pytest.raises(errors.EntitlementInUse):
-        catalog.edit_entitlement(entitlement, tools={now: {"zone": {"equals": "UTC"}}, convert: {}}, by=SYSTEM)
+        entitlements.edit_entitlement(entitlement, tools={now: {"zone": {"equals": "UTC"}}, convert: {}}, by=SYSTEM)
 
     assert refused.value.detail == {"tool": "convert", "grant": str(grant.pk)}
     assert entitlement.lines.count() == 2
@@ -72,9 +72,9 @@ def test_editing_without_holders_replaces_the_lines_and_needs_the_version() -> N
     now, convert = make.tool(system, "now"), make.tool(system, "convert")
     entitlement = make.entitlement(system, now, scope="time:use")
 
-    edited = catalog.edit_entitlement(entitlement, tools={convert: {}}, name="Convert", version=1, by=SYSTEM)
+    edited = entitlements.edit_entitlement(entitlement, tools={convert: {}}, name="Convert", version=1, by=SYSTEM)
 
     assert [line.tool for line in edited.lines.all()] == [convert]
     assert (edited.name, edited.version) == ("Convert", 2)
     with pytest.raises(Stale):
-        catalog.edit_entitlement(entitlement, name="Again", version=1, by=SYSTEM)
+        entitlements.edit_entitlement(entitlement, name="Again", version=1, by=SYSTEM)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from audit import timeline
 from audit.context import SYSTEM
-from entitlements import catalog
-from entitlements.catalog import errors
+from audit.export import timeline
+from entitlements.catalog import entitlements, errors
+from entitlements.catalog import tools as tools_actions
 from entitlements.models import Entitlement, System, Tool
 from tests import make
 
@@ -24,7 +24,7 @@ def system() -> System:
 @pytest.fixture
 def reading(system: System) -> Entitlement:
     make.tool(system, "now")
-    return catalog.make_entitlement(system, "time:read", name="Read", rule=READ_ONLY, by=SYSTEM)
+    return entitlements.make_entitlement(system, "time:read", name="Read", rule=READ_ONLY, by=SYSTEM)
 
 
 @pytest.fixture
@@ -32,7 +32,9 @@ def approve(system: System) -> Callable[..., Tool]:
     def one(name: str, action: str = "read", risk: str = "low") -> Tool:
         tool = Tool.objects.filter(system=system, name=name).first() or make.tool(system, name, state="pending")
         assert tool.seen is not None
-        return catalog.approve_tool(catalog.Approval(tool, tool.seen.sha256, "Does it.", action, risk), by=SYSTEM)
+        return tools_actions.approve_tool(
+            tools_actions.Approval(tool, tool.seen.sha256, "Does it.", action, risk), by=SYSTEM
+        )
 
     return one
 
@@ -84,7 +86,7 @@ def test_a_member_that_is_approved_as_graver_leaves_and_grants_keep_it(
 
 
 def test_a_stopped_member_stays_in(reading: Entitlement, approve: Callable[..., Tool]) -> None:
-    catalog.disable_tool(Tool.objects.get(name="now"), by=SYSTEM, reason="It lies.")
+    tools_actions.disable_tool(Tool.objects.get(name="now"), by=SYSTEM, reason="It lies.")
 
     approve("zones")
 
@@ -95,12 +97,12 @@ def test_a_rule_can_be_changed_and_taken_away(reading: Entitlement, approve: Cal
     approve("set_zone", "write", "medium")
     tools: dict[Tool, dict[str, object]] = {Tool.objects.get(name="now"): {}}
     with pytest.raises(errors.EntitlementMalformed):
-        catalog.edit_entitlement(reading, tools=tools, by=SYSTEM)
+        entitlements.edit_entitlement(reading, tools=tools, by=SYSTEM)
 
-    catalog.edit_entitlement(reading, rule={"actions": ["write", "read"], "risk_at_most": "medium"}, by=SYSTEM)
+    entitlements.edit_entitlement(reading, rule={"actions": ["write", "read"], "risk_at_most": "medium"}, by=SYSTEM)
     assert _names(reading) == ["now", "set_zone"]
 
-    catalog.edit_entitlement(reading, rule=None, tools=tools, by=SYSTEM)
+    entitlements.edit_entitlement(reading, rule=None, tools=tools, by=SYSTEM)
     assert _names(reading) == ["now"]
 
 
@@ -116,11 +118,11 @@ def test_a_rule_can_be_changed_and_taken_away(reading: Entitlement, approve: Cal
 )
 def test_what_is_no_rule_is_refused(system: System, rule: dict[str, object]) -> None:
     with pytest.raises(errors.EntitlementMalformed):
-        catalog.make_entitlement(system, "time:read", name="Read", rule=rule, by=SYSTEM)
+        entitlements.make_entitlement(system, "time:read", name="Read", rule=rule, by=SYSTEM)
 
 
 def test_tools_and_a_rule_together_are_refused(system: System) -> None:
     with pytest.raises(errors.EntitlementMalformed):
-        catalog.make_entitlement(
+        entitlements.make_entitlement(
             system, "time:read", name="Read", tools={make.tool(system): {}}, rule=READ_ONLY, by=SYSTEM
         )

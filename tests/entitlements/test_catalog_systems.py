@@ -4,15 +4,16 @@ import pytest
 from django.contrib import admin
 from django.test import RequestFactory
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import catalog, classing
-from entitlements.catalog import errors, importing
+from audit.export import timeline
+from entitlements.catalog import errors, move, seen, systems, tools
+from entitlements.catalog_files import imports
+from entitlements.catalog_files.offers import Offer
+from entitlements.conflicts.independence import OwnAppointment
+from entitlements.definitions import classes
 from entitlements.errors import NotFound, ReasonRequired, Stale
-from entitlements.independence import OwnAppointment
 from entitlements.models import Change, Person, SigningKey, System, Tool
-from entitlements.offers import Offer
 from tests import make
 from tests.entitlements.api import client as api
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def _register(slug: str = "time", **fields: object) -> System:
     values = {"name": "Time", "kind": "mcp_gateway", "owner": make.person(), "upstream_url": "https://time.example/mcp"}
-    return catalog.register_system(slug, by=make.analyst().principal, **{**values, **fields})  # type: ignore[arg-type]
+    return systems.register_system(slug, by=make.analyst().principal, **{**values, **fields})  # type: ignore[arg-type]
 
 
 def test_registering_a_system_gives_its_issuer_a_key_and_says_so_once() -> None:
@@ -60,21 +61,21 @@ def test_disabling_a_system_is_noted_for_the_gateways_and_a_second_time_changes_
     system, ana = _register(), make.analyst("ana")
     noted = Change.objects.count()
 
-    catalog.disable_system(system, by=ana.principal, reason="leak")
-    catalog.disable_system(system, by=ana.principal, reason="leak")
+    systems.disable_system(system, by=ana.principal, reason="leak")
+    systems.disable_system(system, by=ana.principal, reason="leak")
 
     assert System.objects.get(pk=system.pk).status == "disabled"
     assert Change.objects.count() == noted + 1
     events = timeline.of("system", "time").filter(action=Action.SYSTEM_DISABLED)
     assert [(event.actor, event.reason) for event in events] == [("person:ana", "leak")]
-    catalog.enable_system(system, by=make.analyst("bea").principal, reason="fixed")
+    systems.enable_system(system, by=make.analyst("bea").principal, reason="fixed")
     assert System.objects.get(pk=system.pk).status == "active"
 
 
 def test_editing_says_what_was_and_what_is_and_needs_the_version_it_was_made_from() -> None:
     system = _register()
 
-    edited = catalog.edit_system(
+    edited = systems.edit_system(
         system, by=SYSTEM, version=1, upstream_url="https://new.example/mcp", reason="new host"
     )
 
@@ -83,23 +84,23 @@ def test_editing_says_what_was_and_what_is_and_needs_the_version_it_was_made_fro
     assert event is not None
     assert event.detail == {"upstream_url": {"from": "https://time.example/mcp", "to": "https://new.example/mcp"}}
     with pytest.raises(Stale):
-        catalog.edit_system(system, by=SYSTEM, version=1, name="Clock")
+        systems.edit_system(system, by=SYSTEM, version=1, name="Clock")
 
 
 def test_mandate_is_a_system_of_its_own_made_once_and_not_edited() -> None:
-    first, second = catalog.ensure_builtin(), catalog.ensure_builtin()
+    first, second = systems.ensure_builtin(), systems.ensure_builtin()
 
     assert first == second
     assert timeline.of("system", "mandate").count() == 1
     with pytest.raises(errors.BuiltIn):
-        catalog.edit_system(first, by=SYSTEM, name="Other")
+        systems.edit_system(first, by=SYSTEM, name="Other")
 
 
 NEW = "https://elsewhere.example/mcp"
 
 
 def _own(system: System, owner: Person, by: Principal, reason: str = "otto moves on") -> System:
-    return catalog.edit_system(system, owner=owner, by=by, reason=reason)
+    return systems.edit_system(system, owner=owner, by=by, reason=reason)
 
 
 def test_another_owner_or_address_needs_a_reason() -> None:
@@ -107,8 +108,8 @@ def test_another_owner_or_address_needs_a_reason() -> None:
     with pytest.raises(ReasonRequired):
         _own(system, make.person("bob"), make.analyst().principal, reason=" ")
     with pytest.raises(ReasonRequired):
-        catalog.edit_system(system, by=SYSTEM, upstream_url=NEW)
-    catalog.edit_system(system, by=SYSTEM, name="Clock")
+        systems.edit_system(system, by=SYSTEM, upstream_url=NEW)
+    systems.edit_system(system, by=SYSTEM, name="Clock")
 
 
 def test_nobody_makes_themselves_the_owner_of_a_system() -> None:
@@ -135,14 +136,14 @@ def test_the_owner_hands_a_system_on_and_the_record_finds_both() -> None:
 
 def test_at_another_address_nothing_stays_approved_until_it_was_asked_there() -> None:
     system, ana = _register(), make.analyst("ana").principal
-    decided: dict[str, Any] = dict.fromkeys(classing.FLOWS, False)
+    decided: dict[str, Any] = dict.fromkeys(classes.FLOWS, False)
     same, other, off, new = (make.tool(system, name, **decided) for name in ("same", "other", "off", "new"))
-    catalog.disable_tool(off, by=ana, reason="not needed")
+    tools.disable_tool(off, by=ana, reason="not needed")
     Tool.objects.filter(pk=new.pk).update(state="pending", approved=None)
     definitions_there = [same.approved.definition, {**other.approved.definition, "description": "Wipes."}]  # type: ignore[union-attr]
     noted = Change.objects.count()
 
-    catalog.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
+    systems.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
 
     states = dict(Tool.objects.values_list("name", "state"))
     assert states == {"same": "quarantined", "other": "quarantined", "off": "disabled", "new": "pending"}
@@ -153,50 +154,50 @@ def test_at_another_address_nothing_stays_approved_until_it_was_asked_there() ->
     ]
     for tool in (same, new):
         with pytest.raises(errors.DefinitionMoved):
-            catalog.approve_tool(catalog.Approval(tool, same.seen.sha256, "Says so.", "read", "low"), by=ana)  # type: ignore[union-attr]
+            tools.approve_tool(tools.Approval(tool, same.seen.sha256, "Says so.", "read", "low"), by=ana)  # type: ignore[union-attr]
     with pytest.raises(NotFound):
-        catalog.approve_unchanged(system, by=ana, reason="as before")
-    assert catalog.enable_tool(off, by=make.analyst("bea").principal, reason="again").state == "quarantined"
+        move.approve_unchanged(system, by=ana, reason="as before")
+    assert tools.enable_tool(off, by=make.analyst("bea").principal, reason="again").state == "quarantined"
 
     moved = System.objects.get(pk=system.pk)
-    catalog.record_seen(moved, [*definitions_there, off.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+    seen.record_seen(moved, [*definitions_there, off.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
     assert set(Tool.objects.filter(state="approved")) == set()
-    assert [tool.name for tool in catalog.approve_unchanged(moved, by=ana, reason="as before")] == ["same"]
+    assert [tool.name for tool in move.approve_unchanged(moved, by=ana, reason="as before")] == ["same"]
     assert dict(Tool.objects.values_list("name", "state"))["same"] == "approved"
 
 
 def test_what_a_move_stopped_is_not_approved_at_once_with_an_undecided_flow_label() -> None:
     system, ana = _register(), make.analyst("ana").principal
     tool = make.tool(system, "same", reads_private=False, ingests_untrusted=False)
-    catalog.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
-    catalog.record_seen(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+    systems.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
+    seen.record_seen(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
     with pytest.raises(errors.FlowsUndecided):
-        catalog.approve_unchanged(system, by=ana, reason="as before")
+        move.approve_unchanged(system, by=ana, reason="as before")
 
     Tool.objects.update(egress_external=False)
-    assert [each.name for each in catalog.approve_unchanged(system, by=ana, reason="as before")] == ["same"]
+    assert [each.name for each in move.approve_unchanged(system, by=ana, reason="as before")] == ["same"]
 
 
 def test_what_a_person_quarantined_before_the_move_is_not_approved_with_the_rest() -> None:
     system, ana = _register(), make.analyst("ana").principal
     tool = make.tool(system, "odd")
-    catalog.quarantine(tool, by=ana, reason="odd answers")
-    catalog.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
-    catalog.record_seen(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+    tools.quarantine(tool, by=ana, reason="odd answers")
+    systems.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
+    seen.record_seen(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
     with pytest.raises(NotFound):
-        catalog.approve_unchanged(system, by=ana, reason="as before")
+        move.approve_unchanged(system, by=ana, reason="as before")
 
 
 def test_what_the_old_address_offered_is_not_taken_for_what_the_new_one_does() -> None:
     system = _register()
     tool = make.tool(system)
-    catalog.edit_system(System.objects.get(pk=system.pk), by=SYSTEM, upstream_url=NEW, reason="new vendor")
+    systems.edit_system(System.objects.get(pk=system.pk), by=SYSTEM, upstream_url=NEW, reason="new vendor")
 
     with pytest.raises(Stale):
-        catalog.record_seen(system, [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+        seen.record_seen(system, [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("kind", ["http", "stdio", "mcp"])
@@ -220,6 +221,6 @@ def test_a_system_of_a_kind_that_is_not_served_is_registered_at_no_door(kind: st
 
 
 def test_what_an_import_knows_without_governing_it_stays_possible() -> None:
-    made = importing._system(Offer(1, "local", "Local", ""), make.person())
+    made = imports._system(Offer(1, "local", "Local", ""), make.person())
 
     assert (made.kind, made.upstream_url) == ("stdio", "")

@@ -4,16 +4,18 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import catalog, classing
-from entitlements.catalog import Approval, errors
+from audit.export import timeline
+from entitlements.catalog import errors, tools
+from entitlements.catalog import seen as seen_actions
 from entitlements.catalog.seen import ListMalformed
+from entitlements.catalog.tools import Approval
+from entitlements.definitions import classes
 from entitlements.models import Change, System, Tool, ToolVersion
 from tests import make
 
-DECIDED = dict.fromkeys(classing.FLOWS, False)
+DECIDED = dict.fromkeys(classes.FLOWS, False)
 
 pytestmark = pytest.mark.django_db
 
@@ -22,8 +24,8 @@ def _raw(name: str = "get_time", **fields: object) -> dict[str, Any]:
     return {"name": name, "description": "Tells the time. And more.", "inputSchema": {"type": "object"}, **fields}
 
 
-def _see(system: System, *raw: dict[str, Any]) -> catalog.Seen:
-    return catalog.record_seen(system, raw, by=SYSTEM)
+def _see(system: System, *raw: dict[str, Any]) -> seen_actions.Seen:
+    return seen_actions.record_seen(system, raw, by=SYSTEM)
 
 
 def _tool(system: System, name: str = "get_time") -> Tool:
@@ -34,7 +36,7 @@ def _approve(system: System, name: str = "get_time", risk: str = "low") -> Tool:
     tool = _tool(system, name)
     assert tool.seen
     approval = Approval(tool, tool.seen.sha256, "Tells the time.", "read", risk)
-    return catalog.approve_tool(approval, by=make.analyst().principal)
+    return tools.approve_tool(approval, by=make.analyst().principal)
 
 
 def _events(name: str = "get_time") -> list[str]:
@@ -63,7 +65,7 @@ def test_seeing_the_same_again_changes_and_records_nothing(system: System) -> No
     seen = _see(system, _raw())
 
     assert (_events(), Change.objects.count(), _tool(system).version) == before
-    assert seen == catalog.Seen()
+    assert seen == seen_actions.Seen()
 
 
 def test_approving_pins_what_was_read_and_says_who(system: System) -> None:
@@ -72,7 +74,7 @@ def test_approving_pins_what_was_read_and_says_who(system: System) -> None:
     tool = _tool(system)
     assert tool.seen
 
-    catalog.approve_tool(Approval(tool, tool.seen.sha256, "Tells the time.", "read", "low"), by=ana.principal)
+    tools.approve_tool(Approval(tool, tool.seen.sha256, "Tells the time.", "read", "low"), by=ana.principal)
 
     tool = _tool(system)
     assert tool.approved
@@ -88,7 +90,7 @@ def test_what_changed_while_it_was_read_is_not_approved(system: System) -> None:
     _see(system, _raw(description="Tells the time and your secrets."))
 
     with pytest.raises(errors.DefinitionMoved):
-        catalog.approve_tool(Approval(tool, read, "Tells the time.", "read", "low"), by=SYSTEM)
+        tools.approve_tool(Approval(tool, read, "Tells the time.", "read", "low"), by=SYSTEM)
 
     assert _tool(system).state == "pending"
 
@@ -161,23 +163,23 @@ def test_a_tool_that_vanished_is_removed_and_comes_back_only_through_a_review(sy
 def test_a_disabled_tool_stays_disabled_whatever_the_server_does(system: System) -> None:
     _see(system, _raw())
     tool = _approve(system)
-    catalog.disable_tool(tool, by=SYSTEM, reason="not wanted")
+    tools.disable_tool(tool, by=SYSTEM, reason="not wanted")
 
     _see(system)
     _see(system, _raw(description="Come on."))
 
     assert _tool(system).state == "disabled"
     with pytest.raises(errors.ToolInWrongState):
-        catalog.quarantine(tool, by=SYSTEM, reason="odd")
-    assert catalog.enable_tool(tool, by=SYSTEM, reason="wanted").state == "quarantined"
+        tools.quarantine(tool, by=SYSTEM, reason="odd")
+    assert tools.enable_tool(tool, by=SYSTEM, reason="wanted").state == "quarantined"
 
 
 def test_enabling_brings_back_only_the_definition_that_was_approved(system: System) -> None:
     _see(system, _raw())
     tool = _approve(system)
-    catalog.disable_tool(tool, by=SYSTEM, reason="pause")
+    tools.disable_tool(tool, by=SYSTEM, reason="pause")
 
-    assert catalog.enable_tool(tool, by=SYSTEM, reason="go on").state == "approved"
+    assert tools.enable_tool(tool, by=SYSTEM, reason="go on").state == "approved"
 
 
 def test_a_malformed_tool_is_not_taken_in_and_is_named(system: System) -> None:
@@ -215,7 +217,7 @@ def test_a_bulk_approval_is_all_or_nothing(system: System) -> None:
     assert one.seen
 
     with pytest.raises(errors.DefinitionMoved):
-        catalog.approve_tools(
+        tools.approve_tools(
             [
                 Approval(one, one.seen.sha256, "One.", "read", "low", flows=DECIDED),
                 Approval(two, "0" * 64, "Two.", "read", "low", flows=DECIDED),
@@ -226,7 +228,7 @@ def test_a_bulk_approval_is_all_or_nothing(system: System) -> None:
     assert {tool.state for tool in Tool.objects.all()} == {"pending"}
 
 
-@pytest.mark.parametrize("label", classing.FLOWS)
+@pytest.mark.parametrize("label", classes.FLOWS)
 def test_a_tool_with_an_undecided_flow_label_is_approved_alone_and_never_among_others(
     system: System, label: str
 ) -> None:
@@ -239,9 +241,9 @@ def test_a_tool_with_an_undecided_flow_label_is_approved_alone_and_never_among_o
 
     for approvals in ([undecided], [decided, undecided]):
         with pytest.raises(errors.FlowsUndecided) as refused:
-            catalog.approve_tools(approvals, by=SYSTEM)
+            tools.approve_tools(approvals, by=SYSTEM)
         assert refused.value.detail == {"tool": "one", "undecided": [label]}
 
     assert {tool.state for tool in Tool.objects.all()} == {"pending"}
-    assert catalog.approve_tool(undecided, by=SYSTEM).state == "approved"
-    assert [tool.name for tool in catalog.approve_tools([decided], by=SYSTEM)] == ["two"]
+    assert tools.approve_tool(undecided, by=SYSTEM).state == "approved"
+    assert [tool.name for tool in tools.approve_tools([decided], by=SYSTEM)] == ["two"]

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from audit import clock
-from entitlements import changes
+from entitlements.feed import changes
 from entitlements.models import Change, GatewayNode
 from tests import databases, make
 

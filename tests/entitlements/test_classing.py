@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from entitlements import classing, classwords
-from entitlements.classing import DATA_CLASSES, FLOWS, VERSION
+from entitlements.definitions import class_words, classes
+from entitlements.definitions.classes import DATA_CLASSES, FLOWS, VERSION
 from entitlements.words import Action, Risk
 
 GRAVITY = list(Action)
@@ -88,7 +88,7 @@ def tool(name: str, *arguments: str, description: str = "", **annotations: objec
     ],
 )
 def test_a_suggestion_follows_rules_in_plain_sight(raw: dict[str, Any], action: Action, risk: Risk) -> None:
-    suggestion = classing.suggest(raw)
+    suggestion = classes.suggest(raw)
 
     assert (suggestion.action, suggestion.risk) == (action, risk)
     assert all(reason.rule and reason.field and reason.text for reason in suggestion.because)
@@ -111,7 +111,7 @@ def test_a_suggestion_follows_rules_in_plain_sight(raw: dict[str, Any], action: 
 def test_data_and_flows_are_true_false_or_unknown(
     raw: dict[str, Any], data_class: str, flows: tuple[bool | None, ...]
 ) -> None:
-    suggestion = classing.suggest(raw)
+    suggestion = classes.suggest(raw)
 
     assert suggestion.data_class == data_class
     assert tuple(suggestion.flows[name] for name in FLOWS) == flows
@@ -148,7 +148,7 @@ def _places(noun: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("noun", SENSITIVE + PAYING)
 def test_personal_data_and_payments_raise_class_and_risk_wherever_they_are_named(noun: str) -> None:
     for raw in (*_places(noun), *_places(_plural(noun))):
-        suggestion = classing.suggest(raw)
+        suggestion = classes.suggest(raw)
 
         assert suggestion.data_class == "restricted", raw
         assert suggestion.flows["reads_private"] is True, raw
@@ -156,17 +156,17 @@ def test_personal_data_and_payments_raise_class_and_risk_wherever_they_are_named
 
 
 def test_acronyms_are_known_in_the_plural_of_camel_case() -> None:
-    assert classwords.of_name("getIBANsOfSSNs") == ["get", "ibans", "of", "ssns"]
-    assert classing.suggest(tool("getIBANs")).risk is Risk.HIGH
+    assert class_words.of_name("getIBANsOfSSNs") == ["get", "ibans", "of", "ssns"]
+    assert classes.suggest(tool("getIBANs")).risk is Risk.HIGH
 
 
 def test_words_that_only_look_alike_raise_nothing() -> None:
     for raw in (tool("get_card"), tool("get_board", "card_id"), tool("get_time", description="Prints the date.")):
-        assert classing.suggest(raw).risk is Risk.LOW
+        assert classes.suggest(raw).risk is Risk.LOW
 
 
 def test_the_reasons_name_the_word_and_where_it_stood() -> None:
-    said = classing.suggest(tool("get_user", readOnlyHint=False)).said()
+    said = classes.suggest(tool("get_user", readOnlyHint=False)).said()
 
     assert said["version"] == VERSION
     assert [(each["rule"], each["field"], each["word"]) for each in said["because"]] == [
@@ -188,11 +188,11 @@ def test_the_reasons_name_the_word_and_where_it_stood() -> None:
     ],
 )
 def test_a_draft_is_the_first_sentence_unless_the_texts_hide_something(raw: dict[str, Any], sentence: str) -> None:
-    assert classing.draft(raw, classing.suggest(raw).action) == sentence
+    assert classes.draft(raw, classes.suggest(raw).action) == sentence
 
 
 WORDS = sorted(
-    {word for verbs in classwords.VERBS.values() for word in verbs}
+    {word for verbs in class_words.VERBS.values() for word in verbs}
     | {"frob", "user", "all", "secret", "sql", "passport", "iban", "refund", "company", "card", "birth", "date"}
 )
 NAMES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map("_".join)
@@ -209,8 +209,8 @@ HINTS = st.dictionaries(
 @given(NAMES, st.lists(st.sampled_from(WORDS), max_size=3), HINTS)
 @example("convert", ["post"], {"readOnlyHint": False})
 def test_no_hint_ever_makes_a_suggestion_milder(name: str, arguments: list[str], hints: dict[str, Any]) -> None:
-    plain = classing.suggest(tool(name, *arguments))
-    hinted = classing.suggest({**tool(name, *arguments), "annotations": hints})
+    plain = classes.suggest(tool(name, *arguments))
+    hinted = classes.suggest({**tool(name, *arguments), "annotations": hints})
 
     assert GRAVITY.index(hinted.action) >= GRAVITY.index(plain.action)
     assert hinted.risk.rank >= plain.risk.rank
@@ -219,7 +219,7 @@ def test_no_hint_ever_makes_a_suggestion_milder(name: str, arguments: list[str],
 
 @given(NAMES, st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 def test_no_description_makes_milder_what_a_name_says(name: str, description: str) -> None:
-    plain, described = classing.suggest(tool(name)), classing.suggest(tool(name, description=description))
+    plain, described = classes.suggest(tool(name)), classes.suggest(tool(name, description=description))
 
     if plain.because[0].rule != "unknown":
         assert GRAVITY.index(described.action) >= GRAVITY.index(plain.action)
@@ -230,10 +230,10 @@ def test_no_description_makes_milder_what_a_name_says(name: str, description: st
 @example({})
 @example({"name": "-"})
 def test_anything_gets_a_suggestion_and_always_the_same(raw: dict[str, Any]) -> None:
-    said = classing.suggest(raw)
+    said = classes.suggest(raw)
 
-    assert said == classing.suggest(raw)
+    assert said == classes.suggest(raw)
     assert said.data_class in DATA_CLASSES
     assert set(said.flows) == set(FLOWS)
     assert said.because
-    assert 0 < len(said.sentence) <= classing.LONGEST_SENTENCE
+    assert 0 < len(said.sentence) <= classes.LONGEST_SENTENCE

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.context import Principal
-from entitlements import acceptance, agents, callers, clients, credentials, people
+from audit.export import timeline
+from entitlements.agents import agents
+from entitlements.clients import acceptance, callers, clients, credentials
 from entitlements.errors import Forbidden
 from entitlements.models import Agent, Client, ClientCredential, Person
+from entitlements.people import people
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

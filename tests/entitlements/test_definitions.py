@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import definitions
-from entitlements.definitions import Change, Consequence, DefinitionMalformed
+from entitlements.definitions import definitions
+from entitlements.definitions.definitions import Change, Consequence, DefinitionMalformed
 from entitlements.words import Risk
 
 TOOL: dict[str, Any] = {

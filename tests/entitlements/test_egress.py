@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from entitlements import egress, prefixes
+from entitlements.upstream import egress, prefixes
 
 
 @pytest.mark.parametrize(

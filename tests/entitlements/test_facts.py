@@ -9,9 +9,11 @@ from pytest_django import DjangoAssertNumQueries
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import facts, grants, people, policy
+from entitlements.decisions import facts, policy
+from entitlements.decisions.snapshot import AgentFacts, Call
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, GrantSubject, Guardrail, IssuedToken, Person, Session, Tool
-from entitlements.snapshot import AgentFacts, Call
+from entitlements.people import people
 from entitlements.words import Status, ToolState
 from tests import make
 

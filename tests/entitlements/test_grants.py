@@ -7,12 +7,14 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from audit.export import timeline
 from audit.models import Event
-from entitlements import errors, grantbatches, grants
-from entitlements.independence import SecondPersonNeeded
+from entitlements import errors
+from entitlements.conflicts.independence import SecondPersonNeeded
+from entitlements.grants import batches, grants
 from entitlements.models import Change, Grant, Person, Tool
 from tests import make
 
@@ -126,7 +128,7 @@ def test_a_grant_whose_time_is_over_gives_way_to_a_new_one_before_any_sweep(*, s
     events = Event.objects.filter(links__contains=[f"grant:{over.pk}"], action="grant.expired")
     assert [event.actor for event in events] == ["system:mandate"]
     assert Change.objects.filter(subject="grant:expired", agent_id=over.agent_id).count() == 1
-    assert grantbatches.expire_due() == 1  # the other people's is the sweep's, and nothing ends twice
+    assert batches.expire_due() == 1  # the other people's is the sweep's, and nothing ends twice
     assert Grant.objects.get(pk=other.pk).state == "expired"
     assert events.count() == 1
 
@@ -155,9 +157,9 @@ def test_expiring_ends_what_is_due_and_nothing_else() -> None:
     due = [make.grant(starts_at=past, lasts=timedelta(hours=1)) for _ in range(3)]
     living = make.grant()
 
-    assert grantbatches.expire_due(limit=2) == 2
-    assert grantbatches.expire_due(limit=2) == 1
-    assert grantbatches.expire_due() == 0
+    assert batches.expire_due(limit=2) == 2
+    assert batches.expire_due(limit=2) == 1
+    assert batches.expire_due() == 0
 
     states = set(Grant.objects.filter(pk__in=[grant.pk for grant in due]).values_list("state", flat=True))
     assert states == {Grant.State.EXPIRED}

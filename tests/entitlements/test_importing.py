@@ -11,12 +11,15 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Event
-from entitlements import catalog, offers, people
-from entitlements.catalog import errors, importing
+from entitlements.catalog import errors, seen, systems
+from entitlements.catalog import tools as tools_actions
+from entitlements.catalog_files import imports, offers
 from entitlements.models import CatalogueImport, Person, SigningKey, System, Tool, ToolVersion
+from entitlements.people import people
 from tests import make
 from tests.entitlements import catalogues
 from tests.entitlements.catalogues import content
@@ -37,7 +40,7 @@ def ana() -> Person:
 
 
 def look(value: object, owner: Person, by: Person) -> CatalogueImport:
-    return importing.look_at(content(value), file_name="catalogue.json", owner=owner, by=by.principal)
+    return imports.look_at(content(value), file_name="catalogue.json", owner=owner, by=by.principal)
 
 
 def take(value: object, owner: Person, by: Person) -> CatalogueImport:
@@ -45,9 +48,9 @@ def take(value: object, owner: Person, by: Person) -> CatalogueImport:
 
 
 def _take_in(content: bytes, owner: Person, by: Person) -> CatalogueImport:
-    looked = importing.look_at(content, file_name="catalogue.json", owner=owner, by=by.principal)
-    importing.confirm(looked, by=by.principal)
-    while importing.go_on(looked.pk):
+    looked = imports.look_at(content, file_name="catalogue.json", owner=owner, by=by.principal)
+    imports.confirm(looked, by=by.principal)
+    while imports.go_on(looked.pk):
         pass
     looked.refresh_from_db()
     return looked
@@ -141,7 +144,9 @@ def test_a_changed_tool_goes_through_the_rule_of_drift(owner: Person, ana: Perso
     take([{"name": "time", "tools": [raw(), raw("b")]}], owner, ana)
     tool = Tool.objects.get(name="get_time")
     assert tool.seen is not None
-    catalog.approve_tool(catalog.Approval(tool, tool.seen.sha256, "Gets it.", "read", "low"), by=ana.principal)
+    tools_actions.approve_tool(
+        tools_actions.Approval(tool, tool.seen.sha256, "Gets it.", "read", "low"), by=ana.principal
+    )
     changed = raw(annotations={"readOnlyHint": True}, description="Deletes it.")
 
     looked = look([{"name": "time", "tools": [changed]}], owner, ana)
@@ -157,7 +162,7 @@ def test_a_changed_tool_goes_through_the_rule_of_drift(owner: Person, ana: Perso
 
 def test_a_server_that_was_asked_speaks_for_itself(owner: Person, ana: Person) -> None:
     system = make.system("time")
-    catalog.record_seen(system, [raw()], by=ana.principal)
+    seen.record_seen(system, [raw()], by=ana.principal)
 
     done = take([{"name": "time", "tools": [raw(description="Other."), raw("new")]}], owner, ana)
 
@@ -166,7 +171,7 @@ def test_a_server_that_was_asked_speaks_for_itself(owner: Person, ana: Person) -
 
 
 def test_mandate_itself_is_never_changed_by_a_file(owner: Person, ana: Person) -> None:
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
 
     done = take([{"name": "mandate", "tools": [raw()]}], owner, ana)
 
@@ -180,58 +185,58 @@ def test_an_owner_who_left_owns_nothing_new(owner: Person, ana: Person) -> None:
     people.disable(owner, by=ana.principal, reason="She left.")
 
     with pytest.raises(errors.SystemMalformed):
-        importing.confirm(looked, by=ana.principal)
+        imports.confirm(looked, by=ana.principal)
     owner.refresh_from_db()
     with pytest.raises(errors.SystemMalformed):
         look([{"name": "time"}], owner, ana)
 
 
 def test_a_file_of_nothing_is_refused(owner: Person, ana: Person) -> None:
-    with pytest.raises(importing.Empty):
+    with pytest.raises(imports.Empty):
         look(["odd"], owner, ana)
 
 
 def test_a_yes_counts_once(owner: Person, ana: Person) -> None:
     looked = look([{"name": "time"}], owner, ana)
-    importing.confirm(looked, by=ana.principal)
+    imports.confirm(looked, by=ana.principal)
 
-    with pytest.raises(importing.NotWaiting):
-        importing.confirm(looked, by=ana.principal)
+    with pytest.raises(imports.NotWaiting):
+        imports.confirm(looked, by=ana.principal)
 
 
 def test_nothing_is_taken_in_before_the_yes(owner: Person, ana: Person) -> None:
     looked = look([{"name": "time"}], owner, ana)
 
-    assert importing.go_on(looked.pk) is False
+    assert imports.go_on(looked.pk) is False
     assert not System.objects.filter(slug="time")
 
 
 def test_whoever_goes_on_after_a_killed_worker_does_nothing_twice(
     owner: Person, ana: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "_TOOLS_AT_ONCE", 10)
+    monkeypatch.setattr(imports, "_TOOLS_AT_ONCE", 10)
     looked = look(catalogues.systems(6, 24), owner, ana)
-    importing.confirm(looked, by=ana.principal)
-    assert importing.go_on(looked.pk) is True
+    imports.confirm(looked, by=ana.principal)
+    assert imports.go_on(looked.pk) is True
     with monkeypatch.context() as broken:
-        broken.setattr(importing, "_counted", _killed)
+        broken.setattr(imports, "_counted", _killed)
         with pytest.raises(KeyboardInterrupt):
-            importing.go_on(looked.pk)
+            imports.go_on(looked.pk)
     looked.refresh_from_db()
     assert (looked.position, Tool.objects.count()) == (2, 8)
-    assert importing.abandoned() == []
+    assert imports.abandoned() == []
 
-    CatalogueImport.objects.update(touched_at=clock.now() - importing.GIVEN_UP)
-    assert importing.abandoned() == []
-    CatalogueImport.objects.update(touched_at=clock.now() - importing.ABANDONED * 2)
-    assert importing.abandoned() == [looked.pk]
-    while importing.go_on(looked.pk):
+    CatalogueImport.objects.update(touched_at=clock.now() - imports.GIVEN_UP)
+    assert imports.abandoned() == []
+    CatalogueImport.objects.update(touched_at=clock.now() - imports.ABANDONED * 2)
+    assert imports.abandoned() == [looked.pk]
+    while imports.go_on(looked.pk):
         pass
 
     looked.refresh_from_db()
     assert counts(looked) == {"systems_new": 6, "tools_new": 24}
     assert Tool.objects.count() == 24
-    assert importing.go_on(looked.pk) is False
+    assert imports.go_on(looked.pk) is False
 
 
 def _killed(*_: object) -> None:
@@ -240,11 +245,11 @@ def _killed(*_: object) -> None:
 
 def test_a_preview_nobody_said_yes_to_is_forgotten(owner: Person, ana: Person) -> None:
     looked = look([{"name": "time"}], owner, ana)
-    assert importing.forget_previews() == 0
+    assert imports.forget_previews() == 0
 
-    CatalogueImport.objects.update(touched_at=clock.now() - importing.FORGOTTEN * 2)
+    CatalogueImport.objects.update(touched_at=clock.now() - imports.FORGOTTEN * 2)
 
-    assert importing.forget_previews() == 1
+    assert imports.forget_previews() == 1
     assert not CatalogueImport.objects.filter(pk=looked.pk)
 
 

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections
 
-from audit import timeline
 from audit.context import SYSTEM
-from entitlements import catalog
-from entitlements.catalog import importing
+from audit.export import timeline
+from entitlements.catalog import systems
+from entitlements.catalog_files import imports
 from entitlements.models import CatalogueImport, System, Tool
 from tests import make
 from tests.entitlements import catalogues
@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
 def _confirmed(value: object) -> CatalogueImport:
     ana = make.analyst("ana")
-    looked = importing.look_at(catalogues.content(value), file_name="x", owner=make.person("olga"), by=ana.principal)
-    return importing.confirm(looked, by=ana.principal)
+    looked = imports.look_at(catalogues.content(value), file_name="x", owner=make.person("olga"), by=ana.principal)
+    return imports.confirm(looked, by=ana.principal)
 
 
 def test_two_workers_at_once_take_each_system_in_once() -> None:
@@ -28,7 +28,7 @@ def test_two_workers_at_once_take_each_system_in_once() -> None:
 
     def work() -> None:
         while not CatalogueImport.objects.filter(pk=running.pk, state="done").exists():
-            importing.go_on(running.pk)
+            imports.go_on(running.pk)
         connections.close_all()
 
     with ThreadPoolExecutor(2) as lanes:
@@ -44,7 +44,7 @@ def test_two_workers_at_once_take_each_system_in_once() -> None:
 def test_a_worker_leaves_alone_what_another_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     running = _confirmed(catalogues.systems(2, 2))
     inside, go = threading.Event(), threading.Event()
-    take_in = importing._take_in
+    take_in = imports._take_in
 
     def slowly(*args: object, **kwargs: object) -> None:
         inside.set()
@@ -52,14 +52,14 @@ def test_a_worker_leaves_alone_what_another_holds(monkeypatch: pytest.MonkeyPatc
         take_in(*args, **kwargs)  # type: ignore[arg-type]
 
     def work() -> None:
-        importing.go_on(running.pk)
+        imports.go_on(running.pk)
         connections.close_all()
 
-    monkeypatch.setattr(importing, "_take_in", slowly)
+    monkeypatch.setattr(imports, "_take_in", slowly)
     with ThreadPoolExecutor(1) as lanes:
         first = lanes.submit(work)
         assert inside.wait(30)
-        assert importing.go_on(running.pk) is False
+        assert imports.go_on(running.pk) is False
         go.set()
         first.result()
 
@@ -69,13 +69,13 @@ def test_a_worker_leaves_alone_what_another_holds(monkeypatch: pytest.MonkeyPatc
 def test_a_system_that_is_registered_meanwhile_is_known_then(monkeypatch: pytest.MonkeyPatch) -> None:
     running = _confirmed([{"name": "time", "title": "From the file", "tools": [catalogues.tool(0)]}])
     owner = make.person("otto")
-    take_in = importing._take_in
+    take_in = imports._take_in
 
     def late(*args: object, **kwargs: object) -> None:
         if not System.objects.filter(slug="time").exists():
 
             def register() -> None:
-                catalog.register_system(
+                systems.register_system(
                     "time",
                     name="Time",
                     kind="mcp_gateway",
@@ -89,8 +89,8 @@ def test_a_system_that_is_registered_meanwhile_is_known_then(monkeypatch: pytest
                 lanes.submit(register).result()
         take_in(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(importing, "_take_in", late)
-    importing.go_on(running.pk)
+    monkeypatch.setattr(imports, "_take_in", late)
+    imports.go_on(running.pk)
 
     running.refresh_from_db()
     assert (running.state, running.counts["systems_known"], running.counts["tools_new"]) == ("done", 1, 1)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from entitlements import impressions
-from entitlements.impressions import Finding, Sign
+from entitlements.definitions import impressions
+from entitlements.definitions.impressions import Finding, Sign
 
 
 def tool(name: str, *arguments: str, description: str = "", **annotations: object) -> dict[str, Any]:

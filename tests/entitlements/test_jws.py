@@ -10,7 +10,7 @@ import pytest
 from joserfc import jwe, jwk
 from joserfc.jws import JWSRegistry
 
-from entitlements import jws
+from entitlements.keys import jws
 
 PARAMETERS: Any = {"kid": "k", "use": "sig", "alg": "ES256"}
 KEY = jws.Key("k", "ES256", jwk.ECKey.generate_key("P-256", parameters=PARAMETERS))

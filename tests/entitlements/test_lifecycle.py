@@ -10,9 +10,13 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import override_settings
 
-from audit import clock, timeline
+from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, clients, facts, lifecycle, tasks
+from audit.export import timeline
+from entitlements import tasks
+from entitlements.agents import agents, lifecycle
+from entitlements.clients import clients
+from entitlements.decisions import facts
 from entitlements.models import Agent, Client, Grant, IssuedToken
 from governance.approvals import approvals
 from governance.eligibility import eligibility

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import limits
-from entitlements.limits import Covered, LimitMalformed, NotCovered
+from entitlements.decisions import limits
+from entitlements.decisions.limits import Covered, LimitMalformed, NotCovered
 from tests.entitlements.limit_cases import COVERING, MALFORMED, TIGHTENING
 
 

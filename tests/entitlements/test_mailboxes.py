@@ -9,8 +9,8 @@ from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entitlements import independence
-from entitlements.mailboxes import mailbox
+from entitlements.conflicts import independence
+from entitlements.people.mailboxes import mailbox
 from tests import make
 
 SAME = [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared import inbound
 
-from entitlements import mcpheaders, sse
+from entitlements.upstream import mcp_headers, sse
 
 SCHEMA = {
     "type": "object",
@@ -22,15 +22,15 @@ SCHEMA = {
 
 @given(st.text())
 def test_a_header_value_comes_back_as_it_was_and_as_the_sdk_writes_it(text: str) -> None:
-    encoded = mcpheaders.encode(text)
+    encoded = mcp_headers.encode(text)
 
     assert encoded == inbound.encode_header_value(text)
-    assert mcpheaders.decode(encoded) == text == inbound.decode_header_value(encoded)
+    assert mcp_headers.decode(encoded) == text == inbound.decode_header_value(encoded)
 
 
 @pytest.mark.parametrize("value", ["=?base64?QQ?=", "=?base64?QR==?=", "=?base64?/w==?=", "=?base64?a b?="])
 def test_a_damaged_wrapping_equals_nothing(value: str) -> None:
-    assert mcpheaders.decode(value) is None is inbound.decode_header_value(value)
+    assert mcp_headers.decode(value) is None is inbound.decode_header_value(value)
 
 
 @pytest.mark.parametrize(
@@ -45,22 +45,22 @@ def test_a_damaged_wrapping_equals_nothing(value: str) -> None:
     ],
 )
 def test_gw_4_a_schema_with_a_bad_annotation_is_told_apart(schema: dict[str, Any]) -> None:
-    assert mcpheaders.annotated(schema) is None
+    assert mcp_headers.annotated(schema) is None
     assert inbound.find_invalid_x_mcp_header(schema) is not None
 
 
 def test_mirrored_arguments_are_found_and_compared() -> None:
-    wanted = mcpheaders.annotated(SCHEMA)
+    wanted = mcp_headers.annotated(SCHEMA)
 
     assert wanted == {"a": ("a",), "n": ("o", "n")}
     arguments = {"a": "x", "o": {"n": 5}}
-    assert mcpheaders.contradicting(arguments, wanted, [("mcp-param-a", "x"), ("mcp-param-n", "5")]) is None
-    assert mcpheaders.contradicting(arguments, wanted, [("mcp-param-a", "x"), ("mcp-param-n", "6")]) == "mcp-param-n"
-    assert mcpheaders.contradicting(arguments, wanted, [("mcp-param-a", "x")]) == "mcp-param-n"
-    assert mcpheaders.contradicting({"a": "x"}, wanted, [("mcp-param-a", "x"), ("mcp-param-z", "1")]) is None
-    assert mcpheaders.contradicting({}, wanted, [("mcp-param-a", "x")]) == "mcp-param-a"
+    assert mcp_headers.contradicting(arguments, wanted, [("mcp-param-a", "x"), ("mcp-param-n", "5")]) is None
+    assert mcp_headers.contradicting(arguments, wanted, [("mcp-param-a", "x"), ("mcp-param-n", "6")]) == "mcp-param-n"
+    assert mcp_headers.contradicting(arguments, wanted, [("mcp-param-a", "x")]) == "mcp-param-n"
+    assert mcp_headers.contradicting({"a": "x"}, wanted, [("mcp-param-a", "x"), ("mcp-param-z", "1")]) is None
+    assert mcp_headers.contradicting({}, wanted, [("mcp-param-a", "x")]) == "mcp-param-a"
     twice = [("mcp-param-a", "x"), ("mcp-param-a", "x")]
-    assert mcpheaders.contradicting({"a": "x"}, wanted, twice) == "mcp-param-a"
+    assert mcp_headers.contradicting({"a": "x"}, wanted, twice) == "mcp-param-a"
 
 
 @given(st.lists(st.integers(1, 7)), st.sampled_from(["\n", "\r\n", "\r"]))

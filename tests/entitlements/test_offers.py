@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import offers
-from entitlements.offers import Catalogue, Form, Offer, Problem
+from entitlements.catalog_files import offers
+from entitlements.catalog_files.offers import Catalogue, Form, Offer, Problem
 from entitlements.strict import NotStrictJson
 
 SECRET = "sk-live-4242424242424242"

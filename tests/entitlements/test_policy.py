@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import limits, policy
 from entitlements.codes import TABLE, Code, Next
-from entitlements.snapshot import Guardrail, Line
-from entitlements.verdicts import Effect
+from entitlements.decisions import limits, policy
+from entitlements.decisions.snapshot import Guardrail, Line
+from entitlements.decisions.verdicts import Effect
 from entitlements.words import Action, Risk, Status
 from tests.entitlements import worlds
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, Spoiler, World

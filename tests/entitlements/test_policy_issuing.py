@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entitlements.codes import Code, Next
-from entitlements.scopes import Outcome
-from entitlements.snapshot import Line
+from entitlements.decisions.scopes import Outcome
+from entitlements.decisions.snapshot import Line
 from entitlements.words import REDEEMING, Flow, Risk, ToolState
 from tests.entitlements import worlds
 from tests.entitlements.worlds import NOW, PERSON_SPOILERS, SPOILERS, Spoiler, World

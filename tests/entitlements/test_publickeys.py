@@ -13,8 +13,10 @@ from joserfc import jwk
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import clients, issuers, jws, publickeys, trust
+from entitlements.clients import clients
+from entitlements.keys import jws, public_keys
 from entitlements.models import Client, TrustedIssuer
+from entitlements.trusted_issuers import issuers, trust
 from tests import make
 from tests.entitlements.api import client as api
 
@@ -56,7 +58,7 @@ WEAK: Mapping[str, Any] = {
     "neutral Ed25519 point": {"kty": "OKP", "crv": "Ed25519", "x": part(NEUTRAL)},
     "Ed25519 point of order four": {"kty": "OKP", "crv": "Ed25519", "x": part(bytes(32))},
     "Ed25519 point of order eight": {"kty": "OKP", "crv": "Ed25519", "x": part(OF_ORDER_EIGHT)},
-    "larger than any key": {**GOOD, "x5c": ["A" * publickeys.LARGEST_KEY]},
+    "larger than any key": {**GOOD, "x5c": ["A" * public_keys.LARGEST_KEY]},
     "name with NUL": {**GOOD, "kid": "\0"},
     "name that is no text": {**GOOD, "kid": 7},
     "no object": "text",
@@ -85,17 +87,17 @@ FOR_SOMETHING_ELSE: Mapping[str, Any] = {
 @pytest.mark.parametrize("member", [*WEAK.values(), *PRIVATE.values()], ids=[*WEAK, *PRIVATE])
 def test_a_weak_or_private_key_is_refused_and_so_is_the_set_that_holds_it(member: object) -> None:
     for key_set in ({"keys": [member]}, {"keys": [GOOD, member]}):
-        with pytest.raises(publickeys.BadKey):
-            publickeys.read_set(key_set)
-        with pytest.raises(publickeys.BadKey):
-            publickeys.check_registered(key_set)
+        with pytest.raises(public_keys.BadKey):
+            public_keys.read_set(key_set)
+        with pytest.raises(public_keys.BadKey):
+            public_keys.check_registered(key_set)
 
 
 @pytest.mark.parametrize("member", FOR_SOMETHING_ELSE.values(), ids=FOR_SOMETHING_ELSE)
 def test_a_key_for_something_else_is_left_out_of_an_issuers_set_and_never_registered(member: object) -> None:
-    assert [key.kid for key in publickeys.read_set({"keys": [member, GOOD]})] == ["k"]
-    with pytest.raises(publickeys.BadKey):
-        publickeys.check_registered({"keys": [member]})
+    assert [key.kid for key in public_keys.read_set({"keys": [member, GOOD]})] == ["k"]
+    with pytest.raises(public_keys.BadKey):
+        public_keys.check_registered({"keys": [member]})
 
 
 @pytest.mark.parametrize(
@@ -110,9 +112,9 @@ def test_a_key_for_something_else_is_left_out_of_an_issuers_set_and_never_regist
     ],
 )
 def test_a_usable_key_is_read_with_its_one_algorithm(member: Mapping[str, Any], algorithm: str) -> None:
-    publickeys.check_registered({"keys": [member]})
-    assert publickeys.read(member).algorithm == algorithm
-    assert publickeys.read_set({"keys": [member]}, set(jws.ALGORITHMS) - {algorithm}) == ()
+    public_keys.check_registered({"keys": [member]})
+    assert public_keys.read(member).algorithm == algorithm
+    assert public_keys.read_set({"keys": [member]}, set(jws.ALGORITHMS) - {algorithm}) == ()
 
 
 @pytest.mark.parametrize(
@@ -121,13 +123,13 @@ def test_a_usable_key_is_read_with_its_one_algorithm(member: Mapping[str, Any], 
         None, [], {}, {"keys": {}}, {"keys": []},
         {"keys": [GOOD, GOOD]},
         {"keys": [GOOD, dict(ED25519)]},
-        {"keys": [{**GOOD, "kid": str(each)} for each in range(publickeys.MOST_REGISTERED + 1)]},
+        {"keys": [{**GOOD, "kid": str(each)} for each in range(public_keys.MOST_REGISTERED + 1)]},
     ],
     ids=["nothing", "a list", "no keys", "no list", "empty", "one name twice", "no name", "too many"],
 )  # fmt: skip
 def test_a_set_from_which_no_key_could_be_chosen_is_not_registered(key_set: object) -> None:
-    with pytest.raises(publickeys.BadKey):
-        publickeys.check_registered(key_set)
+    with pytest.raises(public_keys.BadKey):
+        public_keys.check_registered(key_set)
 
 
 @pytest.mark.django_db
@@ -137,9 +139,9 @@ def test_no_door_registers_a_client_with_a_weak_key() -> None:
                          (PRIVATE["private"], "private_key_given")]:  # fmt: skip
         answer = api.proven(analyst).post("/api/v1/clients", {"client_id": "c1", "jwks": {"keys": [member]}})
         assert (answer.status_code, answer.json()["code"]) == (422, code)
-        with pytest.raises(publickeys.BadKey):
+        with pytest.raises(public_keys.BadKey):
             clients.register("c1", agent=None, auth=Client.Auth.PRIVATE_KEY_JWT, jwks={"keys": [member]}, by=SYSTEM)
-    with pytest.raises(publickeys.BadKey):
+    with pytest.raises(public_keys.BadKey):
         clients.register("c1", agent=None, auth=Client.Auth.PRIVATE_KEY_JWT, by=SYSTEM)
     assert not Client.objects.exists()
     assert not Event.objects.filter(action="client.registered").exists()
@@ -150,7 +152,7 @@ def test_no_door_registers_a_client_with_a_weak_key() -> None:
 def test_no_issuer_is_trusted_by_a_weak_key_or_by_none_that_it_may_sign_with(purpose: str) -> None:
     for keys, algorithms in [([WEAK["point off its curve"]], []), ([PRIVATE["private"]], []), ([GOOD], ["RS256"]),
                              ([FOR_SOMETHING_ELSE["P-256 with RS256"]], []), ([], [])]:  # fmt: skip
-        with pytest.raises(publickeys.BadKey):
+        with pytest.raises(public_keys.BadKey):
             trust.begin("https://a.example", purpose=purpose, jwks={"keys": keys}, algorithms=algorithms, by=SYSTEM)
     made = trust.begin("https://a.example", purpose=purpose, jwks={"keys": [GOOD]}, by=SYSTEM)
     assert (made.jwks, TrustedIssuer.objects.count()) == ({"keys": [GOOD]}, 1)
@@ -165,5 +167,5 @@ def test_a_weak_key_that_was_stored_before_checks_no_signature() -> None:
     )
     trusted = issuers.trusted("https://a.example", "id_jag")
     assert trusted is not None
-    with pytest.raises(publickeys.BadKey):
+    with pytest.raises(public_keys.BadKey):
         issuers.check(jws.read(jws.sign({"iss": "a"}, key, "JWT")), trusted)

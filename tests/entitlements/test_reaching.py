@@ -13,10 +13,11 @@ from aiohttp import test_utils, web
 from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
-from entitlements import catalog, reaching, upstream
+from entitlements.catalog import seen as seen_actions
 from entitlements.errors import DomainError
-from entitlements.reaching import Stage
-from entitlements.upstream import Target
+from entitlements.upstream import reach, upstream
+from entitlements.upstream.reach import Stage
+from entitlements.upstream.upstream import Target
 from tests import make
 
 pytestmark = [pytest.mark.loopback]
@@ -76,11 +77,11 @@ async def _huge(_: web.Request) -> web.StreamResponse:
     ],
 )
 def test_what_a_server_answers_names_the_stage(answer: Answer, stage: Stage) -> None:
-    assert reaching.stage(_refusal(answer)) is stage
+    assert reach.stage(_refusal(answer)) is stage
 
 
 def test_a_server_without_tls_is_refused_at_that_stage() -> None:
-    assert reaching.stage(_refusal(_page, "https")) is Stage.TLS
+    assert reach.stage(_refusal(_page, "https")) is Stage.TLS
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_an_address_that_leads_nowhere_names_the_stage(url: str, stage: Stage, m
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", found)
     with pytest.raises(DomainError) as raised:
         asyncio.run(upstream.tools(Target(url)))
-    assert reaching.stage(raised.value) is stage
+    assert reach.stage(raised.value) is stage
 
 
 @pytest.mark.django_db
@@ -124,7 +125,7 @@ def test_what_came_of_a_list_before_it_broke_off_is_kept_and_nothing_counts_as_g
 
     refusal = _refusal(answer)
     assert isinstance(refusal, upstream.PartialList)
-    seen = catalog.record_seen(system, refusal.found, by=SYSTEM, complete=False)
+    seen = seen_actions.record_seen(system, refusal.found, by=SYSTEM, complete=False)
 
     held.refresh_from_db()
     system.refresh_from_db()

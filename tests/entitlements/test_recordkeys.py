@@ -13,9 +13,12 @@ from django.test import Client as Browser
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import addresses, changes, jws, publickeys, recordkeys, revocation, signing, tasks
+from entitlements import addresses, tasks
+from entitlements.feed import changes
+from entitlements.keys import jws, public_keys, signing
 from entitlements.models import Revocation, Role, SigningKey
-from entitlements.recordkeys import Standing
+from entitlements.revocation import record_keys, revocation
+from entitlements.revocation.record_keys import Standing
 from governance.operations import after_restore
 from tests import make
 from tests.entitlements.api import client
@@ -54,7 +57,7 @@ def kid_of(stopped: Revocation) -> str:
 def verifies(stopped: Revocation) -> bool:
     """Check a receipt as a stranger does: with the published set alone."""
     signed = jws.read(stopped.receipt)
-    published = publickeys.read_set({"keys": list(key_set().values())})
+    published = public_keys.read_set({"keys": list(key_set().values())})
     return bool(jws.check(signed, jws.choose(signed, published))["id"] == str(stopped.pk))
 
 
@@ -62,12 +65,12 @@ def test_a_receipt_verifies_years_after_its_key_was_retired_and_no_token_does(at
     now = at(timedelta())
     stopped = stop()
     kid = kid_of(stopped)
-    signing.rotate(recordkeys.RECEIPTS, by=SYSTEM, now=True)
+    signing.rotate(record_keys.RECEIPTS, by=SYSTEM, now=True)
     for later in (signing.TAIL + timedelta(minutes=1), timedelta(days=7 * 365)):
         at(now + later)
         assert verifies(stopped)
         assert revocation.receipt_standing(stopped) is Standing.VALID
-        assert recordkeys.check(stopped.receipt, revocation.RECEIPT_TYP, lambda: None)[1] is Standing.VALID
+        assert record_keys.check(stopped.receipt, revocation.RECEIPT_TYP, lambda: None)[1] is Standing.VALID
 
     member = key_set()[kid]
     assert (member["status"], member["issuer"], member["use"]) == ("retired", "receipts", "sig")
@@ -80,13 +83,13 @@ def test_a_receipt_verifies_years_after_its_key_was_retired_and_no_token_does(at
 def test_a_key_of_what_is_kept_signs_no_token(issuer: str) -> None:
     stop()
     now = int(clock.now().timestamp())
-    key = signing._private_key(signing.active_kid(recordkeys.RECEIPTS))
+    key = signing._private_key(signing.active_kid(record_keys.RECEIPTS))
     forged = jws.sign({"iss": addresses.issuer(issuer), "iat": now, "exp": now + 300}, key, "JWT")
     with pytest.raises(jws.BadToken):
         signing.verify(forged, issuer, "jwt")
     documents = [Browser().get(f"/.well-known/{name}/idp").json() for name in ("openid-configuration",)]
-    assert recordkeys.PATH not in str(documents)
-    assert addresses.issuer(recordkeys.RECEIPTS) not in {each["issuer"] for each in documents}
+    assert record_keys.PATH not in str(documents)
+    assert addresses.issuer(record_keys.RECEIPTS) not in {each["issuer"] for each in documents}
 
 
 def test_a_retired_key_of_tokens_that_signed_receipts_is_published_for_them_and_signs_no_token_again(at: Clock) -> None:
@@ -100,7 +103,7 @@ def test_a_retired_key_of_tokens_that_signed_receipts_is_published_for_them_and_
     at(now + timedelta(days=5))
     signing.rotate("idp", by=SYSTEM, now=True)
 
-    said, standing = recordkeys.check(old, revocation.RECEIPT_TYP, lambda: now)
+    said, standing = record_keys.check(old, revocation.RECEIPT_TYP, lambda: now)
     assert (said["id"], standing) == ("r", Standing.VALID)
     with pytest.raises(jws.BadToken):
         signing.verify(token, "idp", "jwt")
@@ -183,8 +186,8 @@ def test_the_api_and_the_page_say_what_a_receipt_is_worth(at: Clock) -> None:
 def test_another_token_or_an_unknown_key_is_no_receipt() -> None:
     stopped = stop()
     with pytest.raises(jws.BadToken):
-        recordkeys.check(stopped.receipt, "jwt", lambda: None)
-    assert recordkeys.standing("nothing", lambda: stopped.committed_at) is Standing.UNKNOWN
+        record_keys.check(stopped.receipt, "jwt", lambda: None)
+    assert record_keys.standing("nothing", lambda: stopped.committed_at) is Standing.UNKNOWN
 
 
 def test_keys_of_what_is_kept_are_rotated_like_the_others(at: Clock) -> None:
@@ -195,4 +198,4 @@ def test_keys_of_what_is_kept_are_rotated_like_the_others(at: Clock) -> None:
     at(now + signing.ROTATE_AFTER + signing.LEAD + timedelta(minutes=2))
     tasks.rotate_signing_keys()
     assert kid_of(stop()) != kid
-    assert not SigningKey.objects.filter(issuer=recordkeys.EVIDENCE).exists()
+    assert not SigningKey.objects.filter(issuer=record_keys.EVIDENCE).exists()

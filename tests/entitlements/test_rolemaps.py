@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import timeline
 from audit.context import SYSTEM
-from entitlements import people, rolemaps, roles, trust
+from audit.export import timeline
 from entitlements.models import Person, Role, RoleMapping, TrustedIssuer
+from entitlements.people import people, role_maps, roles
+from entitlements.trusted_issuers import trust
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -28,8 +29,8 @@ def issuer() -> TrustedIssuer:
 @pytest.fixture
 def row(issuer: TrustedIssuer) -> RoleMapping:
     ada, ann = (make.person(login, roles=[Role.ADMIN]) for login in ("ada", "ann"))
-    made = rolemaps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=ada, reason="They approve.")
-    return rolemaps.confirm(made.pk, by=ann, reason="Seen.")
+    made = role_maps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=ada, reason="They approve.")
+    return role_maps.confirm(made.pk, by=ann, reason="Seen.")
 
 
 def held(person: Person) -> list[str]:
@@ -50,18 +51,18 @@ def held(person: Person) -> list[str]:
 )
 def test_a_group_that_is_named_gives_the_role(row: RoleMapping, claims: dict[str, object], expected: list[str]) -> None:
     carol = make.person("carol")
-    rolemaps.apply(carol, row.issuer, claims)
+    role_maps.apply(carol, row.issuer, claims)
     assert held(carol) == expected
 
 
 def test_the_role_goes_with_the_group_and_roles_by_hand_stay(row: RoleMapping) -> None:
     carol, rob = make.person("carol", roles=[Role.APPROVER]), make.security("rob")
     for person in (carol, rob):
-        rolemaps.apply(person, row.issuer, {"groups": ["SecOps"]})
-        rolemaps.apply(person, row.issuer, {"groups": ["SecOps"]})
+        role_maps.apply(person, row.issuer, {"groups": ["SecOps"]})
+        role_maps.apply(person, row.issuer, {"groups": ["SecOps"]})
     assert [held(carol), held(rob)] == [["approver", "security"], ["security"]]
     for person in (carol, rob):
-        rolemaps.apply(person, row.issuer, {})
+        role_maps.apply(person, row.issuer, {})
     assert [held(carol), held(rob)] == [["approver"], ["security"]]
     told = timeline.about("person:carol").order_by("at").values_list("action", flat=True)
     assert list(told)[-2:] == ["person.role_assigned", "person.role_removed"]
@@ -69,9 +70,9 @@ def test_the_role_goes_with_the_group_and_roles_by_hand_stay(row: RoleMapping) -
 
 def test_what_is_given_by_hand_afterwards_stays_as_well(row: RoleMapping) -> None:
     carol = make.person("carol")
-    rolemaps.apply(carol, row.issuer, {"groups": ["SecOps"]})
+    role_maps.apply(carol, row.issuer, {"groups": ["SecOps"]})
     people.assign_role(carol, Role.SECURITY, by=SYSTEM, reason="by hand")
-    rolemaps.apply(carol, row.issuer, {})
+    role_maps.apply(carol, row.issuer, {})
     assert held(carol) == ["security"]
 
 
@@ -80,9 +81,9 @@ def test_without_another_sign_in_the_role_is_over_after_a_week(
 ) -> None:
     at(timedelta())
     carol = make.person("carol")
-    rolemaps.apply(carol, row.issuer, {"groups": ["SecOps"]})
+    role_maps.apply(carol, row.issuer, {"groups": ["SecOps"]})
     at(timedelta(days=5))
-    rolemaps.apply(carol, row.issuer, {"groups": ["SecOps"]})
+    role_maps.apply(carol, row.issuer, {"groups": ["SecOps"]})
     at(timedelta(days=6))
     assert held(carol) == ["security"]
     at(timedelta(days=2))
@@ -91,41 +92,41 @@ def test_without_another_sign_in_the_role_is_over_after_a_week(
 
 @pytest.mark.parametrize("alone", [Role.ADMIN, Role.AUDITOR])
 def test_the_roles_that_stand_alone_are_neither_given_nor_joined(row: RoleMapping, alone: Role) -> None:
-    with pytest.raises(rolemaps.RoleNotMappable):
-        rolemaps.propose(row.issuer, "groups", "x", alone, by=Person.objects.get(login="ada"), reason="x")
+    with pytest.raises(role_maps.RoleNotMappable):
+        role_maps.propose(row.issuer, "groups", "x", alone, by=Person.objects.get(login="ada"), reason="x")
     with pytest.raises(IntegrityError), transaction.atomic():
         RoleMapping.objects.update(role=alone)
     eve = make.person("eve", roles=[alone])
-    rolemaps.apply(eve, row.issuer, {"groups": ["SecOps"]})
+    role_maps.apply(eve, row.issuer, {"groups": ["SecOps"]})
     assert held(eve) == [alone]
 
 
 def test_a_second_person_puts_it_in_force_and_nobody_gives_what_they_lack(issuer: TrustedIssuer) -> None:
     ada, sue, carol = make.person("ada", roles=[Role.ADMIN]), make.security("sue"), make.person("carol")
     with pytest.raises(roles.RoleNotHeld):
-        rolemaps.propose(issuer, "groups", "x", Role.SECURITY, by=make.analyst("ana"), reason="x")
-    made = rolemaps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=ada, reason="They approve.")
-    with pytest.raises(rolemaps.MappingTaken):
-        rolemaps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=sue, reason="again")
-    with pytest.raises(rolemaps.SecondPersonNeeded):
-        rolemaps.confirm(made.pk, by=ada, reason="me again")
+        role_maps.propose(issuer, "groups", "x", Role.SECURITY, by=make.analyst("ana"), reason="x")
+    made = role_maps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=ada, reason="They approve.")
+    with pytest.raises(role_maps.MappingTaken):
+        role_maps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=sue, reason="again")
+    with pytest.raises(role_maps.SecondPersonNeeded):
+        role_maps.confirm(made.pk, by=ada, reason="me again")
     with pytest.raises(IntegrityError), transaction.atomic():
         RoleMapping.objects.update(confirmed_by=ada, confirmed_at=made.made_at)
-    rolemaps.apply(carol, issuer, {"groups": ["SecOps"]})
+    role_maps.apply(carol, issuer, {"groups": ["SecOps"]})
     assert held(carol) == []
-    rolemaps.confirm(made.pk, by=sue, reason="Seen.")
-    rolemaps.apply(carol, issuer, {"groups": ["SecOps"]})
+    role_maps.confirm(made.pk, by=sue, reason="Seen.")
+    role_maps.apply(carol, issuer, {"groups": ["SecOps"]})
     assert held(carol) == ["security"]
 
-    rolemaps.end(made.pk, by=sue, reason="No longer.")
+    role_maps.end(made.pk, by=sue, reason="No longer.")
     assert held(carol) == []
-    with pytest.raises(rolemaps.MappingOver):
-        rolemaps.end(made.pk, by=ada, reason="again")
+    with pytest.raises(role_maps.MappingOver):
+        role_maps.end(made.pk, by=ada, reason="again")
 
 
 def test_another_issuer_gives_nothing(row: RoleMapping) -> None:
     other = trust.begin("https://other.example.org", purpose=TrustedIssuer.Purpose.IDENTITY, jwks_uri=f"{ISSUER}/jwks",
                         by=make.analyst().principal)  # fmt: skip
     carol = make.person("carol")
-    rolemaps.apply(carol, other, {"groups": [row.value]})
+    role_maps.apply(carol, other, {"groups": [row.value]})
     assert held(carol) == []

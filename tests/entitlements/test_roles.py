@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from entitlements import roles
 from entitlements.models import Person, Role
+from entitlements.people import roles
 from tests import make
 
 pytestmark = pytest.mark.django_db

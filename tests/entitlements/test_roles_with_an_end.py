@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.context import SYSTEM
-from entitlements import people, roles, tasks
-from entitlements.api import caller
+from audit.export import timeline
+from entitlements import tasks
+from entitlements.access import caller
 from entitlements.models import Person, Role, RoleAssignment
+from entitlements.people import people, roles
 from governance.out_of_office import delegations
 from tests import make
 from tests.entitlements.api import client as api

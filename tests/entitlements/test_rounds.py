@@ -8,8 +8,8 @@ from django.conf import settings
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import catalog, tasks
-from entitlements.catalog import rounds
+from entitlements import tasks
+from entitlements.catalog import rounds, seen, systems
 from entitlements.models import System
 from tests import make
 
@@ -39,7 +39,7 @@ def test_what_is_disabled_or_ours_or_local_or_without_address_has_no_turn() -> N
     make.system(status="disabled")
     make.system(kind="stdio")
     System.objects.filter(pk=make.system().pk).update(upstream_url="")
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
 
     assert rounds.take_turns() == []
 
@@ -64,7 +64,7 @@ def test_an_answer_clears_what_failed_before(at: Move) -> None:
     system = make.system()
     rounds.failed(system, "timeout")
 
-    catalog.record_seen(system, [], by=SYSTEM)
+    seen.record_seen(system, [], by=SYSTEM)
 
     system.refresh_from_db()
     assert (system.failures, system.problem, system.ask_again_at) == (0, "", now + EVERY)
@@ -75,7 +75,7 @@ def test_a_system_that_moved_is_asked_in_the_next_round() -> None:
     rounds.take_turns()
     rounds.failed(system, "timeout")
 
-    catalog.edit_system(system, upstream_url="https://elsewhere.example/", by=SYSTEM, reason="It moved.")
+    systems.edit_system(system, upstream_url="https://elsewhere.example/", by=SYSTEM, reason="It moved.")
 
     assert rounds.take_turns() == [system.pk]
     assert System.objects.get(pk=system.pk).problem == ""
@@ -95,7 +95,7 @@ def test_a_round_sends_one_message_a_system_that_expires_with_the_turn(monkeypat
 def test_the_sweep_goes_on_with_an_import_whose_worker_died(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     monkeypatch.setattr(tasks.run_import, "delay", sent.append)
-    monkeypatch.setattr("entitlements.catalog.importing.abandoned", lambda: ["x"])
+    monkeypatch.setattr("entitlements.catalog_files.imports.abandoned", lambda: ["x"])
 
     tasks.resume_imports()
 

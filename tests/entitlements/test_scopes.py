@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import scopes
-from entitlements.scopes import Outcome, ScopeMalformed
+from entitlements.decisions import scopes
+from entitlements.decisions.scopes import Outcome, ScopeMalformed
 
 words = st.sampled_from(["time:read", "time:write", "git:read", "openid", "offline_access"])
 sets = st.frozensets(words)

@@ -12,8 +12,10 @@ from django.core.management import CommandError, call_command
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import addresses, jws, sealing, signing, tasks
+from entitlements import addresses, tasks
+from entitlements.keys import jws, signing
 from entitlements.models import Change, SigningKey
+from entitlements.secrets import seal
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +43,7 @@ def test_the_first_use_makes_the_key_and_its_private_half_is_sealed() -> None:
     assert (row.state, row.issuer, row.algorithm) == ("active", "idp", "ES256")
     assert "d" not in row.public
     assert b'"d"' not in bytes(row.sealed_private)
-    assert b'"d"' in sealing.unseal(bytes(row.sealed_private), f"signing-key:{row.kid}")
+    assert b'"d"' in seal.unseal(bytes(row.sealed_private), f"signing-key:{row.kid}")
     assert signing.verify(signed, "idp", "jwt")["iss"] == addresses.issuer("idp")
     assert f"key:{row.kid}" in Event.objects.get(action="key.made").links
 

@@ -8,10 +8,11 @@ import pytest
 
 from audit import clock
 from audit.context import SYSTEM, Principal
-from entitlements import clients, people
-from entitlements.catalog import bundles
-from entitlements.independence import SecondPersonNeeded
+from entitlements.catalog import entitlements
+from entitlements.clients import clients
+from entitlements.conflicts.independence import SecondPersonNeeded
 from entitlements.models import Client, Entitlement, Person, Role
+from entitlements.people import people
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits
@@ -24,8 +25,8 @@ def entitlement() -> tuple[Callable[[Principal], object], Callable[[Principal], 
     system = make.system("clock")
     made = make.entitlement(system, make.tool(system))
     return (
-        lambda by: bundles.edit_entitlement(made, enabled=False, by=by),
-        lambda by: bundles.edit_entitlement(Entitlement.objects.get(pk=made.pk), enabled=True, by=by),
+        lambda by: entitlements.edit_entitlement(made, enabled=False, by=by),
+        lambda by: entitlements.edit_entitlement(Entitlement.objects.get(pk=made.pk), enabled=True, by=by),
     )
 
 
@@ -76,7 +77,7 @@ def test_other_changes_of_an_entitlement_are_no_stops() -> None:
     stop, start = entitlement()
     stop(one.principal)
     made = Entitlement.objects.get()
-    bundles.edit_entitlement(made, sentence="Tells the time.", by=other.principal)
+    entitlements.edit_entitlement(made, sentence="Tells the time.", by=other.principal)
     with pytest.raises(SecondPersonNeeded):
         start(one.principal)
     start(other.principal)

@@ -6,8 +6,10 @@ from django.conf import settings
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import guardrails, revocation, tasks
+from entitlements import tasks
+from entitlements.decisions import guardrails
 from entitlements.models import Grant, IdempotentAnswer, Revocation, System
+from entitlements.revocation import revocation
 from governance.celery import app
 from tests import make
 

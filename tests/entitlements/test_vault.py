@@ -6,8 +6,8 @@ import pytest
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import sealing, vault
 from entitlements.models import Change, Secret
+from entitlements.secrets import seal, vault
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def test_a_sealed_credential_does_not_open_in_another_row() -> None:
     vault.set_secret(other, kind="bearer", value="another-one", by=SYSTEM)
     Secret.objects.filter(system=other).update(sealed=sealed)
 
-    with pytest.raises(sealing.SealBroken):
+    with pytest.raises(seal.SealBroken):
         vault.open_for(other)
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from entitlements import arguments, limits, policy
 from entitlements.codes import Code
-from entitlements.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, Token, ToolFacts
-from entitlements.verdicts import Effect, Verdict
+from entitlements.decisions import arguments, limits, policy
+from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, Token, ToolFacts
+from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.words import Action, Flow, Risk, Status, ToolState
 
 NOW = 1_800_000_000.0

@@ -12,8 +12,9 @@ from pytest_django.fixtures import Settings
 
 from audit import chain, clock
 from audit.context import SYSTEM
-from entitlements import people, trust
 from entitlements.models import Person, Role, TrustedIssuer
+from entitlements.people import people
+from entitlements.trusted_issuers import trust
 from governance.models import SetupCheck
 from tests import databases, make
 

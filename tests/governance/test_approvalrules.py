@@ -12,8 +12,9 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import errors, people
+from entitlements import errors
 from entitlements.models import Grant, Tool
+from entitlements.people import people
 from governance.approvals import approvals, auto_approval
 from governance.models import AccessRequest, Approval, ApprovalRule, Notice, RuleApproval
 from governance.notices import listener

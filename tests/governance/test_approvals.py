@@ -6,11 +6,15 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import agents, errors, grants, people
+from audit.export import timeline
+from entitlements import errors
+from entitlements.agents import agents
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant, Membership, Person, System, Tool
+from entitlements.people import people
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approvals import approvals

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import clients, grants
+from audit.export import timeline
+from entitlements.clients import clients
 from entitlements.errors import Forbidden
+from entitlements.grants import grants
 from entitlements.models import Agent, Client, Entitlement, Grant, Person
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing

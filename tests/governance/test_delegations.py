@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import people
+from audit.export import timeline
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Agent, Grant, Person, Role
+from entitlements.people import people
 from governance.approvals import approvals
 from governance.models import Approval, Delegation
 from governance.out_of_office import delegations

@@ -10,9 +10,10 @@ from django.test import Client
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import people, peoplefiles, revocation
 from entitlements.models import ApiToken, PeopleSource, Person, Role
-from entitlements.revocation import Target
+from entitlements.people import people, people_files
+from entitlements.revocation import revocation
+from entitlements.revocation.revocation import Target
 from governance.setup import first_admin
 from tests import make
 from tests.entitlements.api import client as api
@@ -66,8 +67,8 @@ class Ways:
     def by_file(self) -> None:
         for active in ("false", "true"):
             text = f"login,name,active\n{LOGIN},Alice,{active}\n"
-            seen = peoplefiles.plan(self.source, text, complete=False, by=self.mona.principal).digest
-            peoplefiles.apply(self.source, text, complete=False, seen=seen, by=self.mona.principal, reason="From HR.")
+            seen = people_files.plan(self.source, text, complete=False, by=self.mona.principal).digest
+            people_files.apply(self.source, text, complete=False, seen=seen, by=self.mona.principal, reason="From HR.")
 
 
 WAYS: list[Callable[[Ways], None]] = [

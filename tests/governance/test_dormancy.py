@@ -3,10 +3,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import agents
+from audit.export import timeline
+from entitlements.agents import agents
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent, IssuedToken
 from governance import tasks

@@ -10,8 +10,8 @@ from django.db import IntegrityError, connection, transaction
 from audit import clock
 from audit.actions import Action
 from audit.models import Event
-from entitlements import grants
 from entitlements.errors import ReasonRequired, Stale
+from entitlements.grants import grants
 from entitlements.models import Grant
 from governance.approvals import approvals, question_rules, questions, reassign
 from governance.eligibility import narrowing

@@ -13,8 +13,8 @@ from pytest_django.fixtures import Settings
 from audit import clock
 from audit.actions import Action
 from audit.models import Event
-from entitlements import grants
 from entitlements.errors import DomainError, Forbidden, ReasonRequired
+from entitlements.grants import grants
 from entitlements.models import Grant, Person
 from governance.break_glass import break_glass
 from governance.eligibility import eligibility

@@ -8,7 +8,7 @@ import pytest
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import grants
+from entitlements.grants import grants
 from entitlements.models import Grant
 from governance.approvals import approvals
 from governance.models import AccessRequest, EmergencyGrant

@@ -11,9 +11,14 @@ from django.core.checks import Tags, run_checks
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, clients, grants, hooks, people
-from entitlements.api import tools, visibility
-from entitlements.api.caller import Caller
+from entitlements import hooks
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.agents import agents
+from entitlements.catalog.api import tools
+from entitlements.clients import clients
+from entitlements.grants import grants
+from entitlements.people import people
 from governance.requests import requests
 from tests import make
 from tests.architecture import tree

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import agents, people
+from audit.export import timeline
+from entitlements.agents import agents
 from entitlements.models import Agent, Change, Person
+from entitlements.people import people
 from governance import tasks
 from governance.models import OfficeProposal
 from governance.ownership import leavers, ownership

@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from audit.context import SYSTEM
-from entitlements import sources
 from entitlements.api.endpoints import Endpoint
+from entitlements.people import sources
 from tests import make
 from tests.entitlements.api import client as api
 

@@ -8,7 +8,7 @@ import pytest
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from audit import clock
-from entitlements.api import caller as callers
+from entitlements.access import caller as callers
 from entitlements.models import Grant
 from governance.approvals import approvals
 from governance.blast_radius import blast_radius, preview

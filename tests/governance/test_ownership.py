@@ -2,13 +2,14 @@ from collections.abc import Callable
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import agents, people
+from audit.export import timeline
+from entitlements.agents import agents
+from entitlements.conflicts.independence import OwnAppointment
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.independence import OwnAppointment
 from entitlements.models import Agent, Change, Grant
+from entitlements.people import people
 from governance.approvals import approvals
 from governance.eligibility import eligibility
 from governance.models import AccessRequest

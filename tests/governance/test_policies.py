@@ -10,10 +10,11 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.models import Event
-from entitlements import clients, people
+from entitlements.clients import clients
+from entitlements.conflicts.independence import OwnAppointment
 from entitlements.errors import DomainError
-from entitlements.independence import OwnAppointment
 from entitlements.models import Person
+from entitlements.people import people
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approvals import approvals

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import agents, grants, people
+from audit.export import timeline
+from entitlements.agents import agents
 from entitlements.errors import DomainError
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant, Person
+from entitlements.people import people
 from governance.approvals import approvals
 from governance.models import AccessRequest, Approval, Delegation
 from governance.out_of_office import delegations

@@ -11,8 +11,9 @@ from django.test import Client
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import grants, people
+from entitlements.grants import grants
 from entitlements.models import Grant
+from entitlements.people import people
 from governance.approvals import approvals
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.narrowing import Narrowing

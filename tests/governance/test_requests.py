@@ -6,12 +6,16 @@ from uuid import uuid4
 import pytest
 from django.db import transaction
 
-from audit import context, log, timeline
+from audit import context, log
 from audit.actions import Action
 from audit.context import SYSTEM
+from audit.export import timeline
 from audit.models import Event
-from entitlements import agents, errors, grants, people
+from entitlements import errors
+from entitlements.agents import agents
+from entitlements.grants import grants
 from entitlements.models import Agent, Person, Tool
+from entitlements.people import people
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import Ask
 from governance.eligibility.narrowing import Narrowing

@@ -10,10 +10,14 @@ from django.db import IntegrityError, transaction
 
 from audit import clock
 from audit.context import SYSTEM, Principal
-from entitlements import agents, catalog, grants, people, rolemaps, trust
+from entitlements.agents import agents
+from entitlements.catalog import systems
+from entitlements.conflicts.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.errors import DomainError
-from entitlements.independence import OwnAppointment, SecondPersonNeeded
+from entitlements.grants import grants
 from entitlements.models import Agent, Person, Role, TrustedIssuer
+from entitlements.people import people, role_maps
+from entitlements.trusted_issuers import trust
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approvals import approvals, auto_approval
@@ -73,8 +77,8 @@ def confirm_mapping(company: Company) -> object:
         jwks_uri="https://login.example.org/jwks",
         by=company.mona.principal,
     )
-    row = rolemaps.propose(made, "groups", "SecOps", Role.SECURITY, by=company.rob, reason="They approve.")
-    return rolemaps.confirm(row.pk, by=company.resa, reason="Yes.")
+    row = role_maps.propose(made, "groups", "SecOps", Role.SECURITY, by=company.rob, reason="They approve.")
+    return role_maps.confirm(row.pk, by=company.resa, reason="Yes.")
 
 
 def review_emergency(company: Company) -> object:
@@ -122,7 +126,7 @@ def test_nobody_gives_an_office_to_another_account_of_theirs() -> None:
     offices: list[Callable[[], object]] = [
         lambda: ownership.propose(company.bot, "owner", twin, by=by, reason="She will do it."),
         lambda: ownership.change_sponsor(company.bot, twin, by=by, reason="She will do it."),
-        lambda: catalog.edit_system(company.system, owner=twin, by=by, reason="She will do it."),
+        lambda: systems.edit_system(company.system, owner=twin, by=by, reason="She will do it."),
     ]
     for give in offices:
         with pytest.raises(OwnAppointment):

@@ -14,8 +14,9 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
-from entitlements import people, trust
 from entitlements.models import Grant
+from entitlements.people import people
+from entitlements.trusted_issuers import trust
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
 from governance.models import SetupCheck

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from audit.context import SYSTEM
-from entitlements import people
+from entitlements.people import people
 from governance import tasks
 from governance.celery import app
 from governance.operations import invariants, metrics

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import limits
+from entitlements.decisions import limits
 from governance.reviews.usage import tighter_limits
 from governance.reviews.usage.tighter_limits import Figure, Tightening, Used
 

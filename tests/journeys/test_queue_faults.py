@@ -26,8 +26,10 @@ from django.test import Client
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import grants, ratelimits, sealing, tasks
+from entitlements import ratelimits, tasks
+from entitlements.grants import grants
 from entitlements.models import Grant
+from entitlements.secrets import seal
 from governance.operations import invariants
 from tests import databases, make
 from tests.benchmarks.processes import family
@@ -120,7 +122,7 @@ def test_nothing_that_lies_in_the_queue_or_in_a_session_is_pickled(queue: redis.
         assert not any(mark in part for mark in PICKLES)
         part.decode("ascii")
     kept = SignIn.objects.get()
-    held = sealing.unseal(base64.b64decode(kept.session_data), f"session:{kept.session_key}")
+    held = seal.unseal(base64.b64decode(kept.session_data), f"session:{kept.session_key}")
     assert isinstance(json.loads(held), dict)
 
 

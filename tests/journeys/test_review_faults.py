@@ -14,8 +14,8 @@ import pytest
 import redis
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from governance import tasks
 from governance.models import (
     Assignment,

@@ -19,7 +19,8 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event, Leaf, Pending
-from entitlements import grants, tasks
+from entitlements import tasks
+from entitlements.grants import grants
 from entitlements.models import Grant, IssuedToken
 from tests import make
 from tests.entitlements.oauth import worlds

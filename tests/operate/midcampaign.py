@@ -12,8 +12,8 @@ from typing import Any
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import people
 from entitlements.models import Entitlement, Person, System
+from entitlements.people import people
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem
 from governance.reviews.campaigns import close, sweeps
 from governance.reviews.decisions import submission

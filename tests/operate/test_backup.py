@@ -20,9 +20,12 @@ from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, jws, people, presented
+from entitlements.agents import agents
 from entitlements.errors import DomainError, ReasonRequired
+from entitlements.keys import jws
 from entitlements.models import ApiToken, IssuedToken, Session, SigningKey
+from entitlements.people import people
+from entitlements.tokens import presented
 from governance.operations import after_restore
 from scripts import devstack
 from tests.architecture import tree

@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 
 from audit import clock
 from audit.models import Event
-from entitlements import grantbatches
+from entitlements.grants import batches
 from entitlements.models import Grant
 from governance import celery, env
 from governance.operations import health
@@ -122,7 +122,7 @@ def test_a_job_ends_no_right_by_a_clock_that_is_off(off: Callable[[timedelta], N
     off(timedelta(days=400))
     celery.measure_the_clock()
     with pytest.raises(clock.ClockUnknown):
-        grantbatches.expire_due()
+        batches.expire_due()
     assert not Grant.objects.exclude(ended_at=None).exists()
 
 

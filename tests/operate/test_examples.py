@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from entitlements.api import plans
+from entitlements.catalog_files.api import plans
 from governance.cli import catalogue
 from tests import make, second_factor
 from tests.architecture import tree

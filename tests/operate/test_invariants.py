@@ -19,9 +19,15 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, clients, guardrails, people, revocation, signing, vault
+from entitlements.agents import agents
+from entitlements.clients import clients
+from entitlements.decisions import guardrails
+from entitlements.keys import signing
 from entitlements.models import ApiToken, GatewayNode, Grant, IssuedToken, Revocation, TokenGrant
-from entitlements.revocation import Target
+from entitlements.people import people
+from entitlements.revocation import revocation
+from entitlements.revocation.revocation import Target
+from entitlements.secrets import vault
 from governance.approvals import approvals
 from governance.models import AccessRequest, ReviewItem
 from governance.operations import invariants

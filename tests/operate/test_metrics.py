@@ -11,8 +11,9 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 
-from audit import clock, refusals
+from audit import clock
 from audit.context import SYSTEM
+from audit.refusals import refusals
 from entitlements.errors import NotFound
 from entitlements.models import GatewayNode
 from governance import env
@@ -112,7 +113,7 @@ def test_a_migration_that_is_not_applied_is_missing(monkeypatch: pytest.MonkeyPa
 
 
 def test_another_key_encryption_key_is_missing(settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    from entitlements import signing  # noqa: PLC0415
+    from entitlements.keys import signing  # noqa: PLC0415
 
     signing.ensure("idp")
     settings.KEY_ENCRYPTION_KEY = env.Secret(b"another" + bytes(25))

@@ -26,9 +26,12 @@ from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit.context import SYSTEM
-from entitlements import changes, grants, people, tasks
-from entitlements.gateway.feed import Feed
+from entitlements import tasks
+from entitlements.feed import changes
+from entitlements.grants import grants
 from entitlements.models import Grant, TrustedIssuer
+from entitlements.node.feed import Feed
+from entitlements.people import people
 from governance.models import EvidencePack
 from governance.reviews.pack import seal
 from scripts.devservers import Account, free_port

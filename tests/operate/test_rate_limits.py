@@ -11,7 +11,8 @@ from django.test import Client
 
 from audit.context import SYSTEM
 from audit.models import Event, StrangerCount
-from entitlements import people, ratelimits
+from entitlements import ratelimits
+from entitlements.people import people
 from governance import env
 from tests import make
 

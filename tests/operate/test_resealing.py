@@ -19,8 +19,9 @@ from django.core.management import CommandError, call_command
 from audit import personal_data
 from audit.context import SYSTEM
 from audit.models import Event, SubjectKey
-from entitlements import sealing, signing, vault
+from entitlements.keys import signing
 from entitlements.models import Secret, SigningKey
+from entitlements.secrets import seal, vault
 from governance import env
 from governance.operations import invariants, key_rotation
 from tests import databases, make
@@ -86,7 +87,7 @@ def test_both_keys_are_read_until_everything_lies_under_the_new_one(sealed: dict
     opens(sealed)
     assert not [each for each in invariants.check(only=["11"]) if each.count]
     settings.KEY_ENCRYPTION_KEY = old
-    with pytest.raises(sealing.SealBroken, match="another KEY_ENCRYPTION_KEY"):
+    with pytest.raises(seal.SealBroken, match="another KEY_ENCRYPTION_KEY"):
         vault.open_for(sealed["system"])
     with pytest.raises(InvalidTag):
         personal_data.openings(sealed["event"])
@@ -176,8 +177,8 @@ def test_whatever_is_sealed_is_sealed_anew_as_well() -> None:
     }
     assert found == {
         "audit/personal_data.py",
-        "entitlements/signing.py",
-        "entitlements/vault.py",
+        "entitlements/keys/signing.py",
+        "entitlements/secrets/vault.py",
         "governance/sign_in/sessions.py",  # a sign-in lives for hours, and is made anew
         "governance/sign_in/allauth_adapter.py",
         "governance/webhooks/webhooks.py",

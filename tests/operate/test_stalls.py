@@ -18,7 +18,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from audit.context import SYSTEM
 from audit.models import StrangerCount
-from entitlements import people
+from entitlements.people import people
 from tests import databases, make
 from tests.attacks.web import web
 from tests.entitlements.gateway import world

@@ -14,11 +14,15 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from audit import chain, timeline
+from audit import chain
 from audit.context import SYSTEM
+from audit.export import timeline
 from audit.models import Event, Pending
-from entitlements import agents, catalog, grants, people
+from entitlements.agents import agents
+from entitlements.catalog import systems
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, Grant, GrantSubject, Person, Tool
+from entitlements.people import people
 from governance.operations import invariants
 from tests import make
 from tests.benchmarks import lists
@@ -35,7 +39,7 @@ def fleet() -> int:
 
     make.analyst("ana")
     make.person("sam")
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     return fleet.fill(AGENTS)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from audit.models import Event
-from entitlements import guardrails, revocation
+from entitlements.decisions import guardrails
 from entitlements.models import Agent, Client, Guardrail, Person, Revocation, System, Tool
-from entitlements.revocation import Target
+from entitlements.revocation import revocation
+from entitlements.revocation.revocation import Target
 from scripts.demo.site.lifting import lift
 from tests import make
 

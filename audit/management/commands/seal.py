@@ -12,7 +12,8 @@ import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import alive, anchors, chain, sealkey, seals
+from audit import alive, chain
+from audit.seals import anchors, seal_key, seals
 
 RECONNECT_AFTER = 1.0
 
@@ -36,10 +37,10 @@ class Command(BaseCommand):
         origin = f"{urlsplit(settings.CONSOLE_URL).netloc}/record"
         key_file = Path(settings.SEAL_KEY_FILE or _refuse("SEAL_KEY_FILE"))
         if init_key or not key_file.exists():
-            key = sealkey.create(key_file, origin)
+            key = seal_key.create(key_file, origin)
             logger.info("seal_key_created", extra={"path": str(key_file)})
         else:
-            key = sealkey.load(key_file)
+            key = seal_key.load(key_file)
         if init_key:
             self.stdout.write(chain.vkey(origin, key.public_key()))
             return
@@ -49,7 +50,7 @@ class Command(BaseCommand):
             try:
                 with _connect() as connection:
                     sealer = seals.begin(connection, origin, key, to, restored_as=restored_as, wait=stop.wait_or_exit)
-                    sealkey.export(key_file, sealer.origin, key)
+                    seal_key.export(key_file, sealer.origin, key)
                     restored_as = ""
                     if once:
                         while sealer.seal_batch():

@@ -10,8 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from entitlements import offers
-from entitlements.catalog import importing
+from entitlements.catalog_files import imports, offers
 from entitlements.errors import DomainError
 from entitlements.models import CatalogueImport, Person
 
@@ -36,7 +35,7 @@ class Command(BaseCommand):
         try:
             with path.open("rb") as file:
                 content = file.read(offers.LARGEST + 1)
-            looked = importing.look_at(content, file_name=path.name, owner=owner, by=by.principal)
+            looked = imports.look_at(content, file_name=path.name, owner=owner, by=by.principal)
             if not options["preview"]:
                 self._take_in(looked, by)
         except DomainError as refusal:
@@ -53,8 +52,8 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({**counted, "problems": looked.problems}))
 
     def _take_in(self, looked: CatalogueImport, by: Person) -> None:
-        importing.confirm(looked, by=by.principal)
-        while importing.go_on(looked.pk):
+        imports.confirm(looked, by=by.principal)
+        while imports.go_on(looked.pk):
             looked.refresh_from_db(fields=["position"])
             self.stderr.write(f"{looked.position} of {looked.systems} systems")
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.context import SYSTEM
-from entitlements import signing
 from entitlements.errors import DomainError
+from entitlements.keys import signing
 from entitlements.models import SigningKey
 
 

@@ -13,11 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements import agents, lifecycle, sessions
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.agents import agents, lifecycle
 from entitlements.errors import ReasonRequired
 from entitlements.models import Agent
+from entitlements.sessions import sessions
 from governance.agents.queries import access_map as access_map_queries
 from governance.agents.queries import agents as read
 from governance.audit_log.queries import events as events_queries

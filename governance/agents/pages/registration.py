@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from audit import clock
-from entitlements import agents, lifecycle
-from entitlements.api import visibility
+from entitlements.access import visibility
+from entitlements.agents import agents, lifecycle
 from entitlements.models import Agent, Person
 from governance.console import doors, form_fields
 from governance.models import OfficeProposal

@@ -9,8 +9,8 @@ from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subque
 from django.db.models.functions import Coalesce, Greatest
 
 from audit import clock
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.models import Agent, AgentVersion, Grant, IssuedToken, Person, Session, ToolVersion
 from governance.models import Assignment, Campaign, UsageDay
 from governance.reviews.items import visibility as visibility_actions

@@ -12,10 +12,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Event, Leaf
-from entitlements.api import paging, visibility
+from entitlements.access import visibility
+from entitlements.api import paging
 from governance.console import doors
 
 SIZE: Final = 50

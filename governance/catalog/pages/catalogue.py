@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from entitlements.api import visibility
-from entitlements.catalog import searching
+from entitlements.access import visibility
+from entitlements.catalog import search
 from governance.catalog.queries import catalogue as read
 from governance.console import doors, paging
 from governance.requests import queries as asking
@@ -26,7 +26,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     agent = choice.agents[0] if len(choice.agents) == 1 else named.first()
     rows = asking.entitlements_to_ask_for(caller, request.GET.get("system", ""))
     text = request.GET.get("q", "").strip()[:_LONGEST_SEARCH]
-    page = paging.page(request, searching.search(rows, text), ("scope",), _PAGE)
+    page = paging.page(request, search.search(rows, text), ("scope",), _PAGE)
     told = {
         "page": page,
         "offers": read.offers(page.rows, agent, person),

@@ -15,11 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from entitlements import catalog
-from entitlements.api import visibility
-from entitlements.catalog import membership
+from entitlements.access import visibility
+from entitlements.catalog import entitlements, membership
+from entitlements.decisions.limits import compile as compile_limits
 from entitlements.errors import DomainError
-from entitlements.limits import compile as compile_limits
 from entitlements.models import Entitlement, System, Tool
 from governance.console import doors, form_fields, limit_fields
 from governance.console.tags import does, spoken
@@ -207,15 +206,15 @@ def _form(found: Entitlement, initial: dict[str, Any], given: QueryDict | None) 
 def _make(request: HttpRequest, system: System, form: forms.Form, given: dict[str, Any]) -> Entitlement:
     scope, by = f"{system.slug}:{given.pop('scope')}", doors.person(request).principal
     if isinstance(form, _RuleFields):
-        return catalog.make_entitlement(system, scope, rule=form.rule(), by=by, **_without_rule(given))
-    return catalog.make_entitlement(system, scope, tools=_picked(request, system, None), by=by, **given)
+        return entitlements.make_entitlement(system, scope, rule=form.rule(), by=by, **_without_rule(given))
+    return entitlements.make_entitlement(system, scope, tools=_picked(request, system, None), by=by, **given)
 
 
 def _edit(request: HttpRequest, found: Entitlement, form: forms.Form, given: dict[str, Any]) -> Entitlement:
     by = doors.person(request).principal
     if isinstance(form, _RuleFields):
-        return catalog.edit_entitlement(found, rule=form.rule(), by=by, **_without_rule(given))
-    return catalog.edit_entitlement(found, tools=_picked(request, found.system, found), by=by, **given)
+        return entitlements.edit_entitlement(found, rule=form.rule(), by=by, **_without_rule(given))
+    return entitlements.edit_entitlement(found, tools=_picked(request, found.system, found), by=by, **given)
 
 
 def _without_rule(given: dict[str, Any]) -> dict[str, Any]:

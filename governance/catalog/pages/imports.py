@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.api import visibility
-from entitlements.api.imports import begin
-from entitlements.catalog import importing
+from entitlements.access import visibility
+from entitlements.catalog_files import imports
+from entitlements.catalog_files.api.imports import begin
 from entitlements.models import CatalogueImport
 from governance.console import doors, form_fields
 
@@ -48,7 +48,7 @@ def add(request: HttpRequest) -> HttpResponse:
         doors.permit(request, "imports", None)
         file = given["file"]
         by = doors.person(request).principal
-        return importing.look_at(file.read(), file_name=file.name, owner=given["owner"], by=by)
+        return imports.look_at(file.read(), file_name=file.name, owner=given["owner"], by=by)
 
     looked = form_fields.submit(request, form, look, _WHERE)
     return _ask(request, form) if looked is None else redirect(f"/systems/import/{looked.pk}/")

@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from entitlements import catalog, vault
-from entitlements.api import visibility
+from entitlements.access import visibility
+from entitlements.catalog import systems
 from entitlements.errors import DomainError, Forbidden
 from entitlements.models import Person, Secret, System
+from entitlements.secrets import vault
 from governance.console import doors, form_fields
 
 EXAMPLES: Final = (
@@ -151,7 +152,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @transaction.atomic
 def _register(request: HttpRequest, given: dict[str, Any]) -> System:
     by = doors.person(request).principal
-    made = catalog.register_system(
+    made = systems.register_system(
         given["slug"], name=given["name"], kind=given["kind"], owner=given["owner"],
         upstream_url=given["upstream_url"], by=by,
     )  # fmt: skip
@@ -197,7 +198,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 def _edit(request: HttpRequest, system: System, given: dict[str, Any]) -> System:
     changed = {name: given[name] for name in ("name", "upstream_url", "owner")}
     by, said = doors.person(request).principal, {"version": given["version"], "reason": given["reason"]}
-    return catalog.edit_system(system, by=by, **said, **changed)
+    return systems.edit_system(system, by=by, **said, **changed)
 
 
 @require_POST

@@ -11,10 +11,13 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements import catalog, impressions, reaching, upstream
-from entitlements.api import visibility
+from entitlements.access import visibility
+from entitlements.catalog import seen, systems
+from entitlements.catalog import tools as tools_actions
+from entitlements.definitions import impressions
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import System, Tool
+from entitlements.upstream import reach, upstream
 from governance.audit_log.queries import events as events_queries
 from governance.catalog.queries import systems as read
 from governance.catalog.queries import triage
@@ -49,7 +52,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def show(
-    request: HttpRequest, system: System, problem: DomainError | None = None, stage: reaching.Stage | None = None
+    request: HttpRequest, system: System, problem: DomainError | None = None, stage: reach.Stage | None = None
 ) -> HttpResponse:
     """Show a system's page, with what was refused and the form as it was filled in."""
     caller = doors.caller(request)
@@ -115,12 +118,12 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
     doors.permit(request, "system-discover", system)
     try:
         offered = asyncio.run(upstream.discover(system))
-        found = catalog.record_seen(system, offered, by=caller.principal)
+        found = seen.record_seen(system, offered, by=caller.principal)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
-            catalog.record_seen(system, refusal.found, by=caller.principal, complete=False)
+            seen.record_seen(system, refusal.found, by=caller.principal, complete=False)
         doors.record(request, refusal)
-        return show(request, system, refusal, reaching.stage(refusal))
+        return show(request, system, refusal, reach.stage(refusal))
     if not offered:
         messages.warning(request, _("The server offers no tools to us. Check what the secret is allowed to see."))
         return redirect(f"/systems/{slug}/")
@@ -148,7 +151,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     doors.permit(request, "system-enable", system)
     if not doors.reason(request):
         raise ReasonRequired
-    catalog.enable_system(system, by=doors.person(request).principal, reason=doors.reason(request))
+    systems.enable_system(system, by=doors.person(request).principal, reason=doors.reason(request))
     doors.done(request, _("%(name)s can be reached again.") % {"name": system.name})
     return redirect(f"/systems/{slug}/")
 
@@ -187,11 +190,11 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     return render(request, "console/tool.html", told, status=status)
 
 
-def approval(request: HttpRequest, found: Tool) -> catalog.Approval:
+def approval(request: HttpRequest, found: Tool) -> tools_actions.Approval:
     """Read what a form says of a tool: which definition was read, what it does, its risk, its data and flows."""
     given = request.POST
     data_class = given.get("data_class", "internal")
-    return catalog.Approval(
+    return tools_actions.Approval(
         found,
         given.get("sha256", ""),
         given.get("sentence", "").strip()[:500],
@@ -210,7 +213,7 @@ def approve(request: HttpRequest, found: Tool) -> None:
     doors.permit(request, "tool-approve", found)
     said = approval(request, found)
     reclassification_api.check(doors.caller(request), said, request.POST.get("combinations", ""))
-    catalog.approve_tool(said, by=doors.person(request).principal, reason=doors.reason(request))
+    tools_actions.approve_tool(said, by=doors.person(request).principal, reason=doors.reason(request))
 
 
 def _change(request: HttpRequest, found: Tool) -> str:
@@ -224,10 +227,10 @@ def _change(request: HttpRequest, found: Tool) -> str:
         raise ReasonRequired
     if verb == "quarantine":
         doors.permit(request, "tool-quarantine", found)
-        catalog.quarantine(found, by=by, reason=doors.reason(request))
+        tools_actions.quarantine(found, by=by, reason=doors.reason(request))
         return _("Nobody can call it until somebody has reviewed it.")
     if verb == "enable":
         doors.permit(request, "tool-enable", found)
-        catalog.enable_tool(found, by=by, reason=doors.reason(request))
+        tools_actions.enable_tool(found, by=by, reason=doors.reason(request))
         return _("The tool can be called again, unless it changed meanwhile.")
     raise DomainError(_("There is no such button."))

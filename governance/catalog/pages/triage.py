@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from entitlements import catalog
-from entitlements.api import visibility
+from entitlements.access import visibility
+from entitlements.catalog import errors as catalog_errors
+from entitlements.catalog import move, seen, tools
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.models import System, Tool
 from governance.catalog.pages import systems
@@ -39,10 +40,10 @@ def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
     found = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown])
     approvals = [replace(each, sha256=shown[each.tool.name]) for each in found.approvals]
     for tool in found.undecided:
-        refusal = catalog.FlowsUndecided(tool=tool.name)
+        refusal = catalog_errors.FlowsUndecided(tool=tool.name)
         doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
         messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
-    done = catalog.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
+    done = tools.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
     doors.done(request, _("%(n)d tools approved.") % {"n": len(done)})
     return redirect(f"/systems/{slug}/")
 
@@ -54,7 +55,7 @@ def approve_unchanged(request: HttpRequest, slug: str) -> HttpResponse:
     system = _system(request, slug)
     doors.permit(request, "tool-approve", system)
     reason = _("Offered at the new address exactly as it was approved.")
-    done = catalog.approve_unchanged(system, by=doors.person(request).principal, reason=reason)
+    done = move.approve_unchanged(system, by=doors.person(request).principal, reason=reason)
     doors.done(request, ngettext("%(n)d tool approved.", "%(n)d tools approved.", len(done)) % {"n": len(done)})
     return redirect(f"/systems/{slug}/")
 
@@ -93,7 +94,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         else:
             doors.done(request, done)
             return redirect("/tool-changes/")
-    rows = visibility.tools(caller).filter(catalog.changed(), seen__isnull=False)
+    rows = visibility.tools(caller).filter(seen.changed(), seen__isnull=False)
     if (state := request.GET.get("state")) in (Tool.State.QUARANTINED, Tool.State.APPROVED):
         rows = rows.filter(state=state)
     page = paging.page(request, rows, ("system__slug", "name"), _MOST)
@@ -118,11 +119,11 @@ def _decide(request: HttpRequest, tool: Tool) -> str:
         return _("%(name)s is approved, exactly as you read it.") % {"name": tool.name}
     if verb == "keep":
         doors.permit(request, "tool-disable", tool)
-        catalog.disable_tool(tool, by=by, reason=reason or _("Looked at, and kept stopped."))
+        tools.disable_tool(tool, by=by, reason=reason or _("Looked at, and kept stopped."))
         return _("%(name)s stays stopped.") % {"name": tool.name}
     if verb == "quarantine":
         doors.permit(request, "tool-quarantine", tool)
-        catalog.quarantine(tool, by=by, reason=reason or _("It changed since it was approved."))
+        tools.quarantine(tool, by=by, reason=reason or _("It changed since it was approved."))
         return _("%(name)s is stopped until somebody looks at it.") % {"name": tool.name}
     raise Malformed
 
@@ -145,7 +146,7 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
     by, stopped = doors.person(request).principal, 0
     for tool in visibility.tools(doors.caller(request)).filter(system=system, name__in=names):
         try:
-            catalog.disable_tool(tool, by=by, reason=reason)
+            tools.disable_tool(tool, by=by, reason=reason)
         except DomainError as refusal:
             doors.record(request, refusal, [f"tool:{slug}/{tool.name}"])
             messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
 
-from entitlements import definitions, impressions
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
-from entitlements.impressions import Sign
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.definitions import definitions, impressions
+from entitlements.definitions.impressions import Sign
 from entitlements.models import GrantLine, System, Tool
 from governance.console import side_by_side
 from governance.request_suggestions import queries as request_suggestion_queries

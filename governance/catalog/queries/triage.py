@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from entitlements import catalog, classing
-from entitlements.api.caller import Caller
-from entitlements.catalog import moving
+from entitlements.access.caller import Caller
+from entitlements.catalog import move
+from entitlements.catalog import tools as tools_actions
+from entitlements.definitions import classes
 from entitlements.models import Entitlement, GrantLine, System, Tool
-from entitlements.reaching import Stage
+from entitlements.upstream.reach import Stage
 from governance.console import doors
 from governance.request_suggestions import queries as request_suggestion_queries
 
@@ -104,8 +105,8 @@ class Unchanged:
 def unchanged(system: System, tools: Sequence[Tool]) -> Unchanged:
     """Return what only a move to another address stopped, and is offered there exactly as it was approved."""
     same = [tool for tool in tools if tool.state == Tool.State.QUARANTINED and tool.approved_id == tool.seen_id]
-    moved = moving.unchanged(system) if same else []
-    undecided = [tool for tool in moved if catalog.undecided(tool, {})]
+    moved = move.unchanged(system) if same else []
+    undecided = [tool for tool in moved if tools_actions.undecided(tool, {})]
     return Unchanged([tool for tool in moved if tool not in undecided], undecided)
 
 
@@ -113,7 +114,7 @@ def unchanged(system: System, tools: Sequence[Tool]) -> Unchanged:
 class Easy:
     """The tools that were never approved, read, and have low risk: to approve at once, and with an undecided label."""
 
-    approvals: list[catalog.Approval]
+    approvals: list[tools_actions.Approval]
     undecided: list[Tool]
 
 
@@ -123,14 +124,14 @@ def easy(tools: Sequence[Tool]) -> Easy:
     for tool in tools:
         if (tool.state, tool.action, tool.risk) != ("pending", "read", "low") or not tool.sentence or tool.seen is None:
             continue
-        now = classing.suggest(tool.seen.definition)
+        now = classes.suggest(tool.seen.definition)
         if (now.action, now.risk) != ("read", "low"):
             continue
         if None in now.flows.values():
             found.undecided.append(tool)
         else:
             said = (tool.sentence, tool.action, tool.risk, now.data_class, now.flows)
-            found.approvals.append(catalog.Approval(tool, tool.seen.sha256, *said))
+            found.approvals.append(tools_actions.Approval(tool, tool.seen.sha256, *said))
     return found
 
 

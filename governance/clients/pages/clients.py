@@ -13,9 +13,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from audit import clock
-from entitlements import clients, credentials, strict
-from entitlements.api import visibility
-from entitlements.api.clients import ClientAsked
+from entitlements import strict
+from entitlements.access import visibility
+from entitlements.clients import clients, credentials
+from entitlements.clients.api.clients import ClientAsked
 from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
 from entitlements.models import Agent, Client, ClientCredential, Person
 from governance.console import doors, form_fields

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from audit import clock
 from entitlements import addresses
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.models import Client
 from governance.clients.queries import connect as read
 from governance.console import doors

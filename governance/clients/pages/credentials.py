@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from entitlements import acceptance, credentials
-from entitlements.api import visibility
+from entitlements.access import visibility
+from entitlements.clients import acceptance, credentials
 from entitlements.errors import DomainError
 from entitlements.models import ClientCredential
 from governance.clients.queries import credentials as read

@@ -10,9 +10,9 @@ from joserfc.jwk import JWKRegistry
 
 from audit import clock
 from audit.context import Principal
-from entitlements import credentials
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.clients import credentials
 from entitlements.models import Agent, ClientCredential, Person
 
 

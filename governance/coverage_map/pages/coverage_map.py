@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
 from entitlements.models import Agent, PathTerms, System, Workflow
 from governance.console import doors, paging

@@ -8,8 +8,8 @@ from typing import Final
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from audit import clock
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.models import Agent, ClientCredential, Grant, Person, System, Tool
 from governance.approvals import auto_approval
 from governance.catalog.queries import systems

@@ -11,11 +11,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import rolemaps
 from entitlements.api.endpoints import Listing, Resource
 from entitlements.api.fields import Reason, Shown, Text
 from entitlements.api.matrix import Matrix
 from entitlements.models import Role, RoleMapping, TrustedIssuer
+from entitlements.people import role_maps
 from governance.api.matrix import MATRIX
 from governance.sod.api.policies import Do, first_hand
 
@@ -81,16 +81,16 @@ class Mappings(_OfMappings, Listing):
         said = self.body(MappingAsked)
         identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
         issuer = self.find(identity, issuer=said.pop("issuer"))
-        return self.again(rolemaps.propose(issuer, **said, by=first_hand(self)), status=HTTPStatus.CREATED)
+        return self.again(role_maps.propose(issuer, **said, by=first_hand(self)), status=HTTPStatus.CREATED)
 
 
 class ConfirmMapping(_OfMappings, Do):
     """Put a row in force, as a second person; each sign-in from now on is asked."""
 
-    verb = staticmethod(rolemaps.confirm)
+    verb = staticmethod(role_maps.confirm)
 
 
 class EndMapping(_OfMappings, Do):
     """End a row; every role that it gave is taken away at once."""
 
-    verb = staticmethod(rolemaps.end)
+    verb = staticmethod(role_maps.end)

@@ -13,11 +13,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import peoplefiles, sources
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Nothing, Reason, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.models import PeopleSource, TrustedIssuer
+from entitlements.people import people_files, sources
 from governance.api.matrix import MATRIX
 
 
@@ -57,7 +57,7 @@ class Checked(Shown):
 class FileAsked(Strict):
     """A file of people. Without `seen` it is only looked at; with the `digest` of that look it is taken in."""
 
-    csv = serializers.CharField(max_length=peoplefiles.LARGEST, trim_whitespace=False)
+    csv = serializers.CharField(max_length=people_files.LARGEST, trim_whitespace=False)
     complete = serializers.BooleanField(default=False)
     seen = Text(max_length=64, default="", allow_blank=True)
     reason = Text(max_length=500, default="", allow_blank=True)
@@ -192,8 +192,8 @@ class TakeFile(_OfSources):
         said = self.body(FileAsked)
         if said["seen"]:
             by = {"by": self.principal, "reason": said["reason"]}
-            plan = peoplefiles.apply(found, said["csv"], complete=said["complete"], seen=said["seen"], **by)
+            plan = people_files.apply(found, said["csv"], complete=said["complete"], seen=said["seen"], **by)
         else:
-            plan = peoplefiles.plan(found, said["csv"], complete=said["complete"], by=self.principal)
+            plan = people_files.plan(found, said["csv"], complete=said["complete"], by=self.principal)
         told = {"applied": bool(said["seen"]), "digest": plan.digest, "counts": plan.counts, "rows": plan.rows}
         return Response(PlanShown(told).data)

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements import people
-from entitlements.api import visibility
-from entitlements.api.people import known_person
+from entitlements.access import visibility
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.models import Grant, Group
+from entitlements.people import people
+from entitlements.people.api import known_person
 from governance.console import doors, form_fields, paging
 
 _RESERVED: Final = frozenset({"add"})

@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements import people, roles
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Role
+from entitlements.people import people, roles
 from governance.console import doors, form_fields
 
 _RESERVED: Final = frozenset({"add"})

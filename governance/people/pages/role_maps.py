@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from entitlements import rolemaps, roles
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Role, RoleMapping, TrustedIssuer
+from entitlements.people import role_maps, roles
 from governance.console import doors, form_fields, paging
 
 _FIELDS: Final = {"mapping_taken": "value", "role_not_mappable": "role", "role_not_held": "role"}
@@ -56,7 +56,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         person = doors.person(request)
         if verb == "propose":
             made = form_fields.submit(
-                request, form, lambda given: rolemaps.propose(given.pop("issuer"), **given, by=person), _FIELDS
+                request, form, lambda given: role_maps.propose(given.pop("issuer"), **given, by=person), _FIELDS
             )
             if made is not None:
                 doors.done(request, _("Proposed. It gives nothing before a second person puts it in force."))
@@ -76,7 +76,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 def _act(request: HttpRequest, verb: str) -> HttpResponse:
-    acts = {"confirm": rolemaps.confirm, "end": rolemaps.end}
+    acts = {"confirm": role_maps.confirm, "end": role_maps.end}
     if verb not in acts:
         raise Malformed
     try:

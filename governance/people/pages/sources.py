@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
-from entitlements import peoplefiles, sources
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import PeopleSource, Role, TrustedIssuer
+from entitlements.people import people_files, sources
 from governance.console import doors, form_fields
 from governance.people import queries as people_queries
 
@@ -121,17 +121,17 @@ def _file(request: HttpRequest, source: PeopleSource, *, take: bool) -> HttpResp
     complete = bool(request.POST.get("complete"))
     if not take:
         sent = request.FILES.get("file")
-        if not isinstance(sent, UploadedFile) or (sent.size or 0) > peoplefiles.LARGEST:
-            raise peoplefiles.FileTooLarge if sent else peoplefiles.FileUnreadable
+        if not isinstance(sent, UploadedFile) or (sent.size or 0) > people_files.LARGEST:
+            raise people_files.FileTooLarge if sent else people_files.FileUnreadable
         try:
             text = sent.read().decode()
         except UnicodeDecodeError as why:
-            raise peoplefiles.FileUnreadable from why
-        plan = peoplefiles.plan(source, text, complete=complete, by=doors.person(request).principal)
+            raise people_files.FileUnreadable from why
+        plan = people_files.plan(source, text, complete=complete, by=doors.person(request).principal)
         return _show(request, source, look={"plan": plan, "text": text, "complete": complete})
     text = request.POST.get("text", "").replace("\r\n", "\n")
     by, seen = doors.person(request).principal, request.POST.get("seen", "")
-    plan = peoplefiles.apply(source, text, complete=complete, seen=seen, by=by, reason=_("By a file, in the console."))
+    plan = people_files.apply(source, text, complete=complete, seen=seen, by=by, reason=_("By a file, in the console."))
     return _show(request, source, look={"plan": plan, "text": "", "complete": complete})
 
 

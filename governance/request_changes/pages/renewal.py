@@ -10,8 +10,8 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from entitlements import grants
-from entitlements.api import visibility
+from entitlements.access import visibility
+from entitlements.grants import grants
 from governance.console import doors
 from governance.request_changes import renewal
 from governance.requests import requests

@@ -8,8 +8,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from entitlements.access.caller import Caller
 from entitlements.api import preconditions
-from entitlements.api.caller import Caller
 from entitlements.api.fields import Lasts, Shown, Strict, Text
 from governance.models import AccessRequest, Approval, RequestLine, RequestQuestion
 

@@ -12,12 +12,12 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import grants
-from entitlements.api import proving, visibility
+from entitlements.access import fresh_proof, visibility
 from entitlements.api.endpoints import Endpoint, Listing, tagged
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
 from entitlements.errors import DomainError, Stale
+from entitlements.grants import grants
 from entitlements.models import Agent, Entitlement, Grant, Group, Person
 from governance.api.matrix import MATRIX
 from governance.approvals import approvals
@@ -211,7 +211,7 @@ class Approve(OfRequests):
             if unread:
                 raise PreconditionRequired from stale
             raise
-        self.weigh(weighs=answered.risk in proving.HIGH)
+        self.weigh(weighs=answered.risk in fresh_proof.HIGH)
         return self.answer(asked)
 
 

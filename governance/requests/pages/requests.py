@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.api import proving, visibility
+from entitlements.access import fresh_proof, visibility
 from entitlements.errors import DomainError, Malformed
 from entitlements.models import Person, Tool
 from governance.approvals import approvals, questions, reassign
@@ -92,7 +92,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "may_ask_again": renewal.may_ask_again(asked, person),
         "may_withdraw": is_open and requests.asked_by(asked, person),
         **_afterwards(asked, person),
-        "needs_proof": asked.risk in proving.HIGH and not step_up.is_fresh(request),
+        "needs_proof": asked.risk in fresh_proof.HIGH and not step_up.is_fresh(request),
         "ticked": ticked,
         "chosen": _chosen(request, asked),
         "timeline": events_queries.about(f"request:{asked.pk}", request),
@@ -156,7 +156,7 @@ def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:
         return _("Withdrawn.")
     if verb != "approve":
         raise Malformed
-    doors.prove(request, "request-approve", weighs=asked.risk in proving.HIGH)
+    doors.prove(request, "request-approve", weighs=asked.risk in fresh_proof.HIGH)
     left = approvals.approve(
         asked.pk, by=person, expected_version=shown, narrow=narrowing(request, asked), reason=reason
     )

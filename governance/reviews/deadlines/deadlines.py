@@ -16,12 +16,14 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Max, Q
 
-from audit import clock, log, timeline
+from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import grants, locks
+from audit.export import timeline
 from entitlements.errors import ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant, Person
 from entitlements.words import Risk
 from governance.deciders import review_rules

@@ -10,9 +10,11 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants, independence, locks
+from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import grants
 from entitlements.models import Grant, Person
 from governance.deciders import review_rules
 from governance.models import Assignment, NoAnswer, ReviewItem

@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import locks
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.models import Person
 from governance.deciders.review_rules import RECALL, Bar
 from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack

@@ -21,7 +21,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from audit import log
 from audit.actions import Action
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.models import Person
 from entitlements.words import Risk
 from governance.deciders import review_rules

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from audit import clock, log
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.models import Person
 from entitlements.words import Risk

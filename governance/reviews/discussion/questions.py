@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.models import Person
 from governance.approvals import question_rules

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person, Role
 from governance.approvals import question_rules

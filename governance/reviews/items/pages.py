@@ -12,7 +12,8 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from audit import clock, timeline
+from audit import clock
+from audit.export import timeline
 from entitlements.errors import Forbidden, Malformed
 from entitlements.models import Person
 from governance.api.matrix import MATRIX

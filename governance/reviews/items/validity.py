@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Max
 
-from entitlements import limits
+from entitlements.decisions import limits
 from governance.deciders.review_rules import Verb
 from governance.models import Draft, PopulationRow, ReviewItem, ReviewLine
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from audit.context import SYSTEM
-from entitlements import agents
+from entitlements.agents import agents
 from entitlements.errors import DomainError
 from entitlements.models import Agent
 from governance.models import ReviewDecision, ReviewItem

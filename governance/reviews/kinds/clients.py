@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from entitlements import clients
+from entitlements.clients import clients
 from entitlements.models import Client
 from governance.models import ReviewItem
 from governance.reviews.items import holds

@@ -10,9 +10,10 @@ from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
-from entitlements import grants, locks
-from entitlements.catalog import bundles
-from entitlements.locks import Lock
+from entitlements.catalog import entitlements
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import grants
 from entitlements.models import Entitlement, Grant, GrantLine, Tool
 from governance.models import ReviewItem
 
@@ -33,7 +34,7 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
     bundle = _of(item)
     locks.exclusive((Lock.SYSTEM, bundle.system_id))  # before any grant, as everybody does
     if cut.kept is None:
-        bundles.edit_entitlement(bundle, enabled=False, by=cut.by)
+        entitlements.edit_entitlement(bundle, enabled=False, by=cut.by)
         return {_BUNDLE: {"enabled": bundle.enabled}}
     reviewed = set(item.lines.values_list("tool", flat=True))
     lines = {line.tool: line.limits for line in bundle.lines.select_related("tool__system")}
@@ -52,9 +53,9 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
         else:
             grants.revoke(grant.pk, by=cut.by, reason=cut.reason)
     if kept:
-        bundles.edit_entitlement(bundle, rule=None, tools=kept, by=cut.by)
+        entitlements.edit_entitlement(bundle, rule=None, tools=kept, by=cut.by)
     else:
-        bundles.edit_entitlement(bundle, enabled=False, by=cut.by)
+        entitlements.edit_entitlement(bundle, enabled=False, by=cut.by)
     return before
 
 
@@ -63,11 +64,11 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
     locks.exclusive((Lock.SYSTEM, bundle.system_id))
     if "lines" in was:
         tools = {tool: was["lines"][str(tool.pk)] for tool in Tool.objects.filter(pk__in=map(int, was["lines"]))}
-        bundle = bundles.edit_entitlement(bundle, tools=tools, enabled=True, by=cut.by)
+        bundle = entitlements.edit_entitlement(bundle, tools=tools, enabled=True, by=cut.by)
         if was["rule"] is not None:
-            bundles.edit_entitlement(bundle, rule=was["rule"], by=cut.by)
+            entitlements.edit_entitlement(bundle, rule=was["rule"], by=cut.by)
     elif was.get("enabled"):
-        bundles.edit_entitlement(bundle, enabled=True, by=cut.by)
+        entitlements.edit_entitlement(bundle, enabled=True, by=cut.by)
     open_ = set(Grant.objects.filter(entitlement=bundle, ended_at=None).values_list("pk", flat=True))
     for name, held in before.items():
         if name != _BUNDLE and UUID(name) in open_:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from entitlements import roles
 from entitlements.errors import NotFound
 from entitlements.models import Person, RoleAssignment, RoleMapping
+from entitlements.people import roles
 from governance.models import ReviewItem
 
 from .kind import Cut, Kind

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from audit import clock
-from entitlements import addresses, callers, facts, policy
+from entitlements import addresses
+from entitlements.clients import callers
+from entitlements.decisions import facts, policy
+from entitlements.decisions.snapshot import AgentFacts, Issuance
 from entitlements.models import Agent, Grant
-from entitlements.snapshot import AgentFacts, Issuance
 from entitlements.words import Flow
 
 

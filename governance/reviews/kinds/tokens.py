@@ -9,9 +9,9 @@ from collections.abc import Collection
 from typing import Any
 
 from audit import clock
-from entitlements import people
 from entitlements.errors import NotFound
 from entitlements.models import ApiToken
+from entitlements.people import people
 from governance.models import ReviewItem
 
 from .kind import Cut, Kind

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from entitlements import vault
 from entitlements.models import Secret, System
+from entitlements.secrets import vault
 from governance.models import ReviewItem
 
 from .kind import Cut, Kind

@@ -25,11 +25,13 @@ from typing import Any, BinaryIO, Final
 from django.db import transaction
 from django.db.models import QuerySet
 
-from audit import chain, proofs
+from audit import chain
 from audit.actions import Action
 from audit.models import Event
-from entitlements import recordkeys, signing
+from audit.seals import proofs
 from entitlements.errors import DomainError
+from entitlements.keys import signing
+from entitlements.revocation import record_keys
 from governance import cursors
 from governance.deciders import review_rules
 from governance.models import Campaign
@@ -40,7 +42,7 @@ from governance.reviews.quality import measures
 
 from . import controls, description, time_stamp
 
-ISSUER: Final = recordkeys.EVIDENCE
+ISSUER: Final = record_keys.EVIDENCE
 """The issuer path whose keys sign packs; their public halves stay published at `/records/jwks.json`."""
 KIND: Final = "application/vnd.in-toto+json"
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)

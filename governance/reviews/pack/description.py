@@ -16,7 +16,7 @@ from django.db import connection
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements import impressions
+from entitlements.definitions import impressions
 from governance.deciders import review_rules
 from governance.models import Campaign, Suggestion
 from governance.reviews.deadlines import undecided

@@ -20,7 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, acting, current
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Person
 from governance.models import (

@@ -25,8 +25,8 @@ from rfc3161_client import (
     decode_timestamp_response,
 )
 
-from entitlements import egress
 from entitlements.errors import DomainError
+from entitlements.upstream import egress
 
 TRIES: Final = 3
 BETWEEN_SECONDS: Final = 2.0

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Event
 from governance import cursors
 

@@ -17,9 +17,10 @@ from django.db.models import Max, Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import grantbatches, grants, locks
 from entitlements.errors import NotFound
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import batches, grants
 from entitlements.models import Grant, IssuedToken
 from governance.deciders.review_rules import RECALL, Verb
 from governance.models import Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
@@ -131,7 +132,7 @@ def stop_all(
     items = list(items)
     of_all = [pk for item in items if item.subject_kind == ReviewItem.Subject.ACCESS for pk in held.get(item.pk, ())]
     locks.exclusive(*((Lock.GRANT, grant) for grants_ in held.values() for grant in grants_))
-    versions = grantbatches.suspend_all(of_all, by=by, reason=reason)
+    versions = batches.suspend_all(of_all, by=by, reason=reason)
     before: dict[UUID, dict[str, Any]] = {}
     for item in items:
         if item.subject_kind == ReviewItem.Subject.ACCESS:

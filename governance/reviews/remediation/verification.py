@@ -19,9 +19,11 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from audit import clock
-from entitlements import facts, jws, limits, policy, presented
+from entitlements.decisions import facts, limits, policy
+from entitlements.decisions.snapshot import AgentFacts, Call, Issuance
+from entitlements.keys import jws
 from entitlements.models import Client, Grant, GrantLine, IssuedToken, Membership, Person
-from entitlements.snapshot import AgentFacts, Call, Issuance
+from entitlements.tokens import presented
 from entitlements.words import Flow
 from governance.deciders.review_rules import Verb
 from governance.models import Remediation, ReviewDecision, ReviewItem, ReviewLine

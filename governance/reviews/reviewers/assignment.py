@@ -19,7 +19,7 @@ from django.db.models import Count, Q, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
 from governance import cursors

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.models import Person
 from governance.deciders import review_rules
 from governance.deciders.review_rules import SPOT_CHECK, Around, Bar, Choice

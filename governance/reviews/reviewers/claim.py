@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import transaction
 
 from audit.actions import Action
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.models import Person, Role
 from governance.deciders import review_rules

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from entitlements import mailboxes
 from entitlements.errors import DomainError
 from entitlements.models import Group
+from entitlements.people import mailboxes
 
 FEWEST: Final = 2
 """How many people a group has at least: one alone would be a person named beforehand."""

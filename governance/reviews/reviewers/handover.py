@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.errors import NotFound
 from entitlements.models import Person
 from governance.deciders.review_rules import Bar

@@ -12,7 +12,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import choices, doors
 from governance.models import CampaignTemplate

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import Malformed
 from governance.console import doors, paging
 from governance.reviews.usage import right_sizing, tighter_limits

@@ -20,7 +20,7 @@ from uuid import UUID
 from django.db import connection
 
 from audit import clock
-from entitlements import limits as argument_limits
+from entitlements.decisions import limits as argument_limits
 from entitlements.errors import DomainError
 from entitlements.models import Grant, GrantLine
 from governance.models import Draft, ReviewLine

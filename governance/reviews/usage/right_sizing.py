@@ -20,9 +20,10 @@ from django.db.models import QuerySet, prefetch_related_objects
 from django.db.models.expressions import RawSQL
 
 from audit import clock
-from entitlements import grants, locks
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.locks import Lock
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import grants
 from entitlements.models import Grant, Person
 from governance.reviews.usage import tighter_limits
 from governance.reviews.usage.tighter_limits import Figure, Tightening

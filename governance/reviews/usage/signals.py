@@ -9,8 +9,8 @@ from typing import Final
 
 from django.db import connection
 
-from entitlements import definitions
-from entitlements.definitions import Change
+from entitlements.definitions import definitions
+from entitlements.definitions.definitions import Change
 from entitlements.models import Tool
 from governance.blast_radius import blast_radius, preview
 

@@ -12,14 +12,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements import guardrails, revocation
+from entitlements.access.caller import Caller
 from entitlements.api import permissions
-from entitlements.api.caller import Caller
 from entitlements.api.matrix import MATRIX
-from entitlements.api.revocations import EVERYTHING, KINDS
+from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.models import Guardrail, Revocation
-from entitlements.revocation import Target
+from entitlements.revocation import revocation
+from entitlements.revocation.api import EVERYTHING, KINDS
+from entitlements.revocation.revocation import Target
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors
 from governance.revocations.queries import effects

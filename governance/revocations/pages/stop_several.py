@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from audit.context import Principal
-from entitlements import agents, grants
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.agents import agents
 from entitlements.errors import DomainError, Malformed, ReasonRequired
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant
 from governance.console import doors, paging
 from governance.revocations.queries import effects

@@ -13,10 +13,10 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from audit import clock
-from entitlements import facts, policy
+from entitlements.decisions import facts, policy
+from entitlements.decisions.snapshot import AgentFacts, Call, Token
+from entitlements.decisions.verdicts import Verdict
 from entitlements.models import Grant, GrantLine, IssuedToken, Person, Revocation, Session
-from entitlements.snapshot import AgentFacts, Call, Token
-from entitlements.verdicts import Verdict
 
 MOST: Final = 40
 

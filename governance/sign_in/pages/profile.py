@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
-from entitlements import people
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import Forbidden, Malformed, ReasonRequired
 from entitlements.models import ApiToken, Role, RoleAssignment
+from entitlements.people import people
 from governance.console import doors, paging
 
 _LASTS: Final = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90)}

@@ -12,11 +12,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
-from entitlements.classing import DATA_CLASSES, FLOWS
+from entitlements.definitions.classes import DATA_CLASSES, FLOWS
 from entitlements.errors import Forbidden
 from entitlements.models import Agent, Person, Tool
 from governance.api.matrix import MATRIX

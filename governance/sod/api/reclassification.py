@@ -6,14 +6,14 @@ import copy
 import hashlib
 from collections.abc import Sequence
 
-from entitlements import catalog
-from entitlements.api import visibility
-from entitlements.api.caller import Caller
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.catalog import tools
 from entitlements.models import Tool
 from governance.sod import check as check_actions
 
 
-def check(caller: Caller, approval: catalog.Approval, accepted: str) -> None:
+def check(caller: Caller, approval: tools.Approval, accepted: str) -> None:
     """Refuse what completes combinations, until `accepted` is the digest of just these agents and rules.
 
     Agents whose access the caller sees are named, the others counted; what else an agent holds is for who sees the

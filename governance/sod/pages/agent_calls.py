@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.models import Agent
 from governance.console import doors, form_fields, paging
 from governance.models import AgentCall

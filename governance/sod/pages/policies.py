@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
 from governance.console import doors, paging, tags
 from governance.models import CombinationException, CombinationRule

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from entitlements.classing import DATA_CLASSES
+from entitlements.definitions.classes import DATA_CLASSES
 from entitlements.words import Action, Risk
 from governance.console import doors, form_fields, tags
 from governance.models import CombinationRule

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from entitlements import agents, catalog, clients, guardrails, people
+from entitlements.agents import agents
+from entitlements.catalog import systems, tools
+from entitlements.clients import clients
+from entitlements.decisions import guardrails
 from entitlements.models import Agent, Client, Guardrail, Person, Revocation, System, Tool
+from entitlements.people import people
 from scripts.demo import cast
 from scripts.demo.stage import AGENT, SYSTEM
 from scripts.demo.visit import AGAIN, REVIEWED
@@ -16,9 +20,9 @@ def lift() -> None:
     for person in Person.objects.filter(login__in=[each.login for each in cast.PEOPLE], is_active=False):
         people.enable(person, by=_another("person", person.login).principal, reason=AGAIN)
     for system in System.objects.exclude(status=System.Status.ACTIVE).filter(slug__in=[SYSTEM, "time", "git"]):
-        catalog.enable_system(system, by=_another("system", system.slug).principal, reason=AGAIN)
+        systems.enable_system(system, by=_another("system", system.slug).principal, reason=AGAIN)
     for tool in Tool.objects.filter(system__slug=SYSTEM, state=Tool.State.DISABLED).select_related("system"):
-        catalog.enable_tool(tool, by=_another("tool", f"{SYSTEM}/{tool.name}").principal, reason=AGAIN)
+        tools.enable_tool(tool, by=_another("tool", f"{SYSTEM}/{tool.name}").principal, reason=AGAIN)
     stopped = Agent.objects.filter(slug__in=[AGENT, *REVIEWED], status=Agent.Status.SUSPENDED)
     for agent in stopped:
         agents.restore(agent, by=_another("agent", agent.slug).principal, reason=AGAIN)

@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from audit.actions import Action
+from audit.export.timeline import ORDER
 from audit.models import Event
-from audit.timeline import ORDER
 from scripts.demo import cast
 from scripts.demo import visit as visits
 from scripts.demo.stage import AGENT, SYSTEM, USER

@@ -9,9 +9,13 @@ from django.test import Client
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import StrangerCount
-from entitlements import agents, catalog, clients, people, signing
+from entitlements.agents import agents
+from entitlements.catalog import systems
+from entitlements.clients import clients
+from entitlements.keys import signing
 from entitlements.models import ApiToken, IssuedToken, Role
 from entitlements.models import Client as OAuthClient
+from entitlements.people import people
 from tests import make
 from tests.entitlements.api import client
 
@@ -25,7 +29,7 @@ def _with(token: str) -> Client:
 
 def _access_token(of: OAuthClient, *, scope: str = "mandate:read", **claims: object) -> str:
     """Issue an access token of /as/mandate the way its token endpoint does: a row, and a signature over its claims."""
-    system = catalog.ensure_builtin()
+    system = systems.ensure_builtin()
     now = clock.now()
     row = IssuedToken.objects.create(
         kind="access_token",

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Event
-from entitlements import classing
+from entitlements.definitions import classes
 from entitlements.models import Person, System, Tool
 from tests import make
 from tests.entitlements.api import client
 
 pytestmark = pytest.mark.django_db
-_DECIDED: dict[str, Any] = dict.fromkeys(classing.FLOWS, False)
+_DECIDED: dict[str, Any] = dict.fromkeys(classes.FLOWS, False)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def _pending(system: System, name: str) -> dict[str, Any]:
 def test_a_tool_with_an_undecided_flow_label_is_refused_for_itself(system: System) -> None:
     decided, silent, undecided = (_pending(system, name) for name in ("decided", "silent", "undecided"))
     undecided["egress_external"] = None
-    silent = {name: value for name, value in silent.items() if name not in classing.FLOWS}
+    silent = {name: value for name, value in silent.items() if name not in classes.FLOWS}
 
     found = _results(make.analyst(), "approve", items=[decided, silent, undecided])
 

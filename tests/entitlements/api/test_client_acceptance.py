@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from entitlements import people
 from entitlements.models import Client, Person
+from entitlements.people import people
 from tests import shared
 from tests.entitlements.api import client
 from tests.governance import companies

@@ -2,9 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from audit import timeline
-from entitlements import catalog, tasks, vault
+from audit.export import timeline
+from entitlements import tasks
+from entitlements.catalog import tools
 from entitlements.models import System, Tool
+from entitlements.secrets import vault
 from tests import make
 from tests.conformance import servers
 from tests.entitlements.api import client
@@ -41,8 +43,8 @@ def test_discovering_a_real_server_finds_its_tools_once_and_approving_them_pins_
     tool = Tool.objects.select_related("seen").get(name="get_current_time")
     assert (tool.state, tool.action, tool.risk) == ("pending", "read", "low")
     assert tool.seen
-    approval = catalog.Approval(tool, tool.seen.sha256, "Tells the time.", "read", "low")
-    assert catalog.approve_tool(approval, by=make.analyst().principal).state == "approved"
+    approval = tools.Approval(tool, tool.seen.sha256, "Tells the time.", "read", "low")
+    assert tools.approve_tool(approval, by=make.analyst().principal).state == "approved"
 
     tasks.discover_tools(system.pk)
 

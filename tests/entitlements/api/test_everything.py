@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
-from entitlements import revocation
+from audit.export import timeline
 from entitlements.models import Guardrail, Revocation
+from entitlements.revocation import revocation
 from tests import make
 from tests.entitlements.api import client
 

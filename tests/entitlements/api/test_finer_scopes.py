@@ -7,9 +7,9 @@ import re
 import pytest
 
 from audit.context import SYSTEM
+from entitlements.access.authentication import AccessToken
+from entitlements.access.caller import Caller, of
 from entitlements.api import matrix, permissions
-from entitlements.api.authentication import AccessToken
-from entitlements.api.caller import Caller, of
 from entitlements.models import Client, Role
 from governance.console.matrix import API
 from tests import make

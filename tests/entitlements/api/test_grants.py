@@ -1,7 +1,7 @@
 import pytest
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Grant, Role
 from tests import make
 from tests.entitlements.api import client

@@ -7,9 +7,11 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from entitlements import offers, tasks, upstream
-from entitlements.egress import Unreachable
+from entitlements import tasks
+from entitlements.catalog_files import offers
 from entitlements.models import CatalogueImport, Person, System, Tool
+from entitlements.upstream import upstream
+from entitlements.upstream.egress import Unreachable
 from tests import make
 from tests.entitlements import catalogues
 from tests.entitlements.api import client
@@ -111,7 +113,7 @@ def test_what_cannot_be_imported_is_refused_with_a_code(
 def test_what_is_too_large_or_not_text_is_refused(ana: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _upload(ana, b"\xff\xfe").json()["code"] == "malformed_call"
     monkeypatch.setattr(offers, "LARGEST", 100)
-    monkeypatch.setattr("entitlements.api.imports._FORM", 1000)
+    monkeypatch.setattr("entitlements.catalog_files.api.imports._FORM", 1000)
     assert _upload(ana, b"[" + b" " * 2000 + b"]").json()["code"] == "import_too_large"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from entitlements import clients
+from entitlements.clients import clients
 from entitlements.models import Client, Person, Role
 from tests import make
 from tests.entitlements.api import client

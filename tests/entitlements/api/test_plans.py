@@ -11,20 +11,21 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.models import QuerySet
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
+from audit.export import timeline
 from audit.models import Event
-from entitlements import catalog, classing
-from entitlements.api.authentication import AccessToken
-from entitlements.api.caller import Caller
+from entitlements.access.authentication import AccessToken
+from entitlements.access.caller import Caller
+from entitlements.catalog import systems, tools
+from entitlements.definitions import classes
 from entitlements.models import Entitlement, Grant, Person, System, Tool
 from scripts.devservers import until
 from tests import make
 from tests.entitlements.api import client
 
 pytestmark = pytest.mark.django_db
-DECIDED: dict[str, Any] = dict.fromkeys(classing.FLOWS, False)
+DECIDED: dict[str, Any] = dict.fromkeys(classes.FLOWS, False)
 PARIS = {"zone": {"one_of": ["Europe/Paris"]}}
 
 
@@ -195,7 +196,7 @@ def test_each_step_needs_the_right_to_the_single_act(ana: Person, sam: Person) -
     assert (
         apply(sam, read, again)["code"] == "forbidden"
     )  # whoever answers for a system does not start what was stopped
-    catalog.disable_tool(Tool.objects.get(name="now"), by=ana.principal, reason="odd")
+    tools.disable_tool(Tool.objects.get(name="now"), by=ana.principal, reason="odd")
     mine = {"tools": {"now": tool("now")}}
     assert apply(ana, plan(ana, mine)["plan"], mine)["code"] == "second_person_required"
     assert plan(sam, {}, other={"name": "Other", "kind": "mcp_gateway", "owner": "sam"})["code"] == "forbidden"
@@ -276,7 +277,7 @@ def test_what_is_not_said_whole_or_not_known_is_refused(ana: Person, said: dict[
 
 
 def test_mandate_itself_is_not_in_the_file(ana: Person) -> None:
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     assert plan(ana, {}, mandate={"name": "Ours"})["code"] == "system_built_in"
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
-from entitlements import signing
+from audit.export import timeline
+from entitlements.keys import signing
 from entitlements.models import Agent, Entitlement, Grant, Role, Secret, System
 from tests import make
 from tests.entitlements.api import client

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from audit import timeline
 from audit.actions import Action
-from entitlements import catalog
+from audit.export import timeline
+from entitlements.catalog import systems
 from entitlements.models import Client
 from governance.approvals import approvals
 from tests import make
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.loopback
 
 
 def test_what_was_denied_is_asked_for_approved_and_then_the_same_call_goes_on(node: Gateway, here: World) -> None:
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     definition = {"name": "convert_time", "description": "Converts.", "inputSchema": {"type": "object"}}
     wanted = make.tool(here.system, "convert_time", definition=definition)
     further = make.entitlement(here.system, wanted, scope=f"{here.system.slug}:convert")

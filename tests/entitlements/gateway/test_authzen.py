@@ -12,7 +12,10 @@ from django.conf import settings
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import addresses, clients, grants, signing
+from entitlements import addresses
+from entitlements.clients import clients
+from entitlements.grants import grants
+from entitlements.keys import signing
 from entitlements.models import Client, IssuedToken, System
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World

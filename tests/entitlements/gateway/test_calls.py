@@ -13,7 +13,8 @@ import httpx2
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import agents, grants
+from entitlements.agents import agents
+from entitlements.grants import grants
 from entitlements.models import Client, IssuedToken, Session, Tool
 from tests import make
 from tests.conformance import servers

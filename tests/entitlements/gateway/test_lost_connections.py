@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection, connections, transaction
 
-from entitlements import changes
+from entitlements.feed import changes
 from tests.entitlements.gateway.world import Gateway, World, build, wait_until
 
 pytestmark = pytest.mark.loopback

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import grants
+from entitlements.grants import grants
 from tests import make
 from tests.conformance import servers
 from tests.entitlements.gateway import world

@@ -20,21 +20,23 @@ from audit import batch, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.draft import Draft
-from entitlements import revocation, upstream
 from entitlements.codes import Code
-from entitlements.gateway import records, relay
-from entitlements.gateway.bearer import Bearer
+from entitlements.decisions.snapshot import Token
+from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.gateway import relay
 from entitlements.gateway.calls import Passage
-from entitlements.gateway.directory import Entry
 from entitlements.gateway.http import Answer, Message, Request
 from entitlements.gateway.messages import Call
-from entitlements.gateway.node import Node
-from entitlements.gateway.snapshots import Held
-from entitlements.gateway.streams import Open, Opened
 from entitlements.models import IssuedToken
-from entitlements.revocation import Target
-from entitlements.snapshot import Token
-from entitlements.verdicts import Effect, Reason, Verdict
+from entitlements.node import records
+from entitlements.node.bearer import Bearer
+from entitlements.node.directory import Entry
+from entitlements.node.node import Node
+from entitlements.node.snapshots import Held
+from entitlements.node.streams import Open, Opened
+from entitlements.revocation import revocation
+from entitlements.revocation.revocation import Target
+from entitlements.upstream import upstream
 from tests.audit import make as record
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.world import Gateway, World

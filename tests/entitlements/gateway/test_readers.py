@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
-from entitlements.gateway import snapshots
-from entitlements.gateway.feed import Feed
-from entitlements.gateway.node import Node
-from entitlements.gateway.refusals import Closed
+from entitlements.node import snapshots
+from entitlements.node.feed import Feed
+from entitlements.node.node import Node
+from entitlements.node.refusals import Closed
 from tests import databases
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -16,9 +16,14 @@ import pytest
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, changes, clients, grants, jws, revocation
+from entitlements.agents import agents
+from entitlements.clients import clients
+from entitlements.feed import changes
+from entitlements.grants import grants
+from entitlements.keys import jws
 from entitlements.models import GatewayNode
-from entitlements.revocation import Target
+from entitlements.revocation import revocation
+from entitlements.revocation.revocation import Target
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import remediation
 from governance.reviews.staging import launch

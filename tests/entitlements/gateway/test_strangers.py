@@ -11,14 +11,14 @@ import httpx2
 import pytest
 
 from entitlements.codes import Code
+from entitlements.decisions.snapshot import Call, Token
 from entitlements.gateway import answers
 from entitlements.gateway.app import mcp_system
-from entitlements.gateway.bearer import Bearers
-from entitlements.gateway.directory import MISSES_A_SECOND, Directory
-from entitlements.gateway.refusals import Refused
-from entitlements.gateway.snapshots import Snapshots
-from entitlements.gateway.streams import STREAMS_OF_A_NODE, STREAMS_OF_A_TOKEN, STREAMS_OF_AN_AGENT, Open, Opened
-from entitlements.snapshot import Call, Token
+from entitlements.node.bearer import Bearers
+from entitlements.node.directory import MISSES_A_SECOND, Directory
+from entitlements.node.refusals import Refused
+from entitlements.node.snapshots import Snapshots
+from entitlements.node.streams import STREAMS_OF_A_NODE, STREAMS_OF_A_TOKEN, STREAMS_OF_AN_AGENT, Open, Opened
 from tests.entitlements.gateway import world
 from tests.entitlements.gateway.test_eras import begin
 from tests.entitlements.gateway.test_wire import error

@@ -21,7 +21,8 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import addresses, signing, vault
+from entitlements import addresses
+from entitlements.keys import signing
 from entitlements.models import (
     Agent,
     Client,
@@ -34,6 +35,7 @@ from entitlements.models import (
     TokenGrant,
     Tool,
 )
+from entitlements.secrets import vault
 from scripts.devservers import free_port
 from tests import make
 

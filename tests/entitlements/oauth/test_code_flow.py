@@ -19,13 +19,16 @@ from django.utils import timezone
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, clients, people, signing
+from entitlements.agents import agents
+from entitlements.clients import clients
+from entitlements.keys import signing
 from entitlements.models import (
     AuthorizationCode,
     Client,
     OAuthAccessToken,
     OAuthRefreshToken,
 )
+from entitlements.people import people
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World

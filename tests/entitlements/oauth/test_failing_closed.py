@@ -7,8 +7,8 @@ import json
 import pytest
 from django.db import InterfaceError, InternalError, OperationalError
 
-from audit import refusals
-from entitlements import signing
+from audit.refusals import refusals
+from entitlements.keys import signing
 from entitlements.oauth import forms
 from tests.entitlements.oauth.worlds import Answer, World
 

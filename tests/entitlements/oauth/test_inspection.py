@@ -8,8 +8,13 @@ import pytest
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, grants, jws, people, presented, sessions, tokens
+from entitlements.agents import agents
+from entitlements.grants import grants
+from entitlements.keys import jws
 from entitlements.models import IssuedToken, Session, Tool
+from entitlements.people import people
+from entitlements.sessions import sessions
+from entitlements.tokens import presented, tokens
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World

@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from django.conf import settings
 
-from entitlements import issuers, jws
+from entitlements.keys import jws
 from entitlements.models import TrustedIssuer
+from entitlements.trusted_issuers import issuers
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World
 
@@ -107,9 +108,9 @@ def test_without_keys_nothing_is_believed_and_with_old_ones_only_for_a_while(
     assert trusting.exchange(subject_token=token).status == 200
     provider.status = 503
     now = time.monotonic()
-    monkeypatch.setattr("entitlements.issuers.time.monotonic", lambda: now + issuers.FRESH_SECONDS + 10)
+    monkeypatch.setattr("entitlements.trusted_issuers.issuers.time.monotonic", lambda: now + issuers.FRESH_SECONDS + 10)
     assert trusting.exchange(subject_token=token).status == 200
-    monkeypatch.setattr("entitlements.issuers.time.monotonic", lambda: now + issuers.STALE_SECONDS + 10)
+    monkeypatch.setattr("entitlements.trusted_issuers.issuers.time.monotonic", lambda: now + issuers.STALE_SECONDS + 10)
     assert trusting.exchange(subject_token=token).error[2] == "issuer_keys_unreachable"
 
 

@@ -11,8 +11,13 @@ from django.db.models import F
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, clients, grants, guardrails, people, sessions
+from entitlements.agents import agents
+from entitlements.clients import clients
+from entitlements.decisions import guardrails
+from entitlements.grants import grants
 from entitlements.models import Entitlement, Grant, IssuedToken, Session, System, Tool
+from entitlements.people import people
+from entitlements.sessions import sessions
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World

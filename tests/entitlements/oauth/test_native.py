@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import catalog
+from entitlements.catalog import tools
 from entitlements.models import EntitlementTool, GrantLine, System, Tool
 from tests import make
 from tests.entitlements.oauth import worlds
@@ -37,7 +37,7 @@ def other_limits(_world: World) -> None:
 
 def stopped(world: World) -> None:
     """Stop a tool of the entitlement."""
-    catalog.quarantine(Tool.objects.get(system=world.system), by=SYSTEM, reason="odd")
+    tools.quarantine(Tool.objects.get(system=world.system), by=SYSTEM, reason="odd")
 
 
 WAYS: list[Callable[[World], None]] = [another_tool, other_limits, stopped]
@@ -67,7 +67,7 @@ def test_a_stopped_tool_of_several_ends_the_scope_of_all(native: World) -> None:
     another_tool(native)
     GrantLine.objects.create(grant=native.grant, tool=Tool.objects.get(name="delete_all"), limits={})
     assert native.exchange().status == 200
-    catalog.disable_tool(Tool.objects.get(name="delete_all"), by=SYSTEM, reason="odd")
+    tools.disable_tool(Tool.objects.get(name="delete_all"), by=SYSTEM, reason="odd")
     assert native.exchange().error == REFUSED
 
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from audit import timeline
 from audit.context import SYSTEM
-from entitlements import clients, jws, presented, revocation
+from audit.export import timeline
+from entitlements.clients import clients
+from entitlements.keys import jws
 from entitlements.models import Agent, Change, Revocation, Session, System
-from entitlements.revocation import Target
+from entitlements.revocation import revocation
+from entitlements.revocation.revocation import Target
+from entitlements.tokens import presented
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World

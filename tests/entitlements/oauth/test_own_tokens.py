@@ -12,8 +12,12 @@ import pytest
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import clients, guardrails, presented, sessions, signing, tokens
+from entitlements.clients import clients
+from entitlements.decisions import guardrails
+from entitlements.keys import signing
 from entitlements.models import Client, IssuedToken, Session, System
+from entitlements.sessions import sessions
+from entitlements.tokens import presented, tokens
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World

@@ -12,7 +12,8 @@ from django.db import connections
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import grants, locks
+from entitlements.feed import locks
+from entitlements.grants import grants
 from entitlements.models import Entitlement, Grant, IssuedToken, TokenGrant
 from tests import databases, make, shared
 from tests.entitlements.oauth import worlds

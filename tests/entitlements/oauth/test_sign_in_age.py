@@ -13,8 +13,9 @@ from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import jws, people, signing
+from entitlements.keys import jws, signing
 from entitlements.models import AuthorizationCode, IssuedToken, Session, TrustedIssuer
+from entitlements.people import people
 from tests import make
 from tests.entitlements.oauth import test_code_flow as flow
 from tests.entitlements.oauth import worlds

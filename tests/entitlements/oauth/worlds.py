@@ -18,7 +18,8 @@ from joserfc import jwk
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import addresses, jws, people
+from entitlements import addresses
+from entitlements.keys import jws
 from entitlements.models import (
     Agent,
     Client,
@@ -32,6 +33,7 @@ from entitlements.models import (
     UsedAssertion,
 )
 from entitlements.oauth import authentication, bearer, exchange
+from entitlements.people import people
 from tests import make
 
 STUB = "https://sso.example.org"

@@ -8,14 +8,16 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
+from audit.export import timeline
 from audit.models import Event
-from entitlements import clients, people, seenagents
+from entitlements.clients import clients
+from entitlements.conflicts.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.errors import ReasonRequired
-from entitlements.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.models import Agent, Client, Grant, Group, Membership, Person, SeenAgent, Workflow
+from entitlements.people import people
+from entitlements.unmanaged_agents import unmanaged_agents
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.deciders import request_rules
@@ -282,16 +284,16 @@ def test_rolling_back_stops_no_agent_that_was_ours_before(company: Company) -> N
 def test_a_blocked_name_stays_listed_and_registers_no_client(company: Company) -> None:
     look(company)
     seen = SeenAgent.objects.get()
-    seenagents.block(seen, by=company.ana.principal, reason="Not allowed here.")
-    with pytest.raises(seenagents.ClientBlocked):
+    unmanaged_agents.block(seen, by=company.ana.principal, reason="Not allowed here.")
+    with pytest.raises(unmanaged_agents.ClientBlocked):
         clients.register(" Desk-1", agent=company.bot, auth=Client.Auth.NONE, by=company.sofia.principal)
     clients.register("desk-2", agent=company.bot, auth=Client.Auth.NONE, by=company.sofia.principal)
-    with pytest.raises(seenagents.SeenOtherwise):
-        seenagents.match(seen, company.bot, by=company.ana.principal, reason="x")
+    with pytest.raises(unmanaged_agents.SeenOtherwise):
+        unmanaged_agents.match(seen, company.bot, by=company.ana.principal, reason="x")
     with pytest.raises(batches.NothingToAsk):
         batches.ask(AdoptionBatch.objects.get(), sponsor=company.mona, each={}, by=company.ana, reason="x")
     with pytest.raises(SecondPersonNeeded):
-        seenagents.unblock(seen, by=company.ana.principal, reason="Oh.")
-    seenagents.unblock(seen, by=company.resa.principal, reason="It is ours.")
-    seenagents.match(seen, company.bot, by=company.ana.principal, reason="It is ours.")
+        unmanaged_agents.unblock(seen, by=company.ana.principal, reason="Oh.")
+    unmanaged_agents.unblock(seen, by=company.resa.principal, reason="It is ours.")
+    unmanaged_agents.match(seen, company.bot, by=company.ana.principal, reason="It is ours.")
     assert Workflow.objects.get(agent=company.bot).state == "known"

@@ -8,7 +8,7 @@ import pytest
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents
+from entitlements.agents import agents
 from entitlements.models import Person, SeenAgent
 from governance.coverage_map import reconciliation
 from tests import make

@@ -8,9 +8,11 @@ import pytest
 from django.db import transaction
 from django.test import Client as Browser
 
-from audit import context, log, timeline
+from audit import context, log
 from audit.actions import Action
-from entitlements import agents, catalog
+from audit.export import timeline
+from entitlements.agents import agents
+from entitlements.catalog import systems
 from entitlements.models import Client
 from governance.approvals import approvals
 from tests import make
@@ -31,7 +33,7 @@ def token(client_id: str, secret: str, scope: str) -> str:
 
 def test_denied_asked_approved_in_one_trace_and_a_stopped_agent_asks_for_nothing() -> None:
     company = companies.found()
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     scopes = ["mandate:request", "mandate:read"]
     _, secret = make.client(company.bot, "bot-client", auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=scopes)
     alice = context.Principal("person", "alice")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Grant, Person
 from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from audit.models import Event
-from entitlements import grants
-from entitlements.api.proving import HEADER
+from entitlements.access.fresh_proof import HEADER
+from entitlements.grants import grants
 from entitlements.models import Grant
 from governance.break_glass import break_glass
 from tests import second_factor

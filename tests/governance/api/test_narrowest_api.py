@@ -12,7 +12,8 @@ from rest_framework.test import APIClient
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import catalog, grants
+from entitlements.catalog import systems
+from entitlements.grants import grants
 from entitlements.models import Client
 from tests import make, shared
 from tests.entitlements.api import client
@@ -64,7 +65,7 @@ def test_it_is_what_like_agents_hold_and_then_what_the_agent_tried_to_call(compa
 
 def test_an_agent_learns_it_of_itself_alone(company: Company) -> None:
     called(company)
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     _, secret = make.client(
         company.bot, "bot-client", auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:request"]
     )
@@ -102,7 +103,7 @@ def test_without_an_agent_it_is_of_the_agent_that_asks_or_of_ones_own(company: C
     assert otto.get(URL, without).json() == his.json()
     make.agent("his-too", kind="personal", sponsor=company.otto, owner=company.bob)
     assert otto.get(URL, without).json()["code"] == "agent_needed", "he has two"
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     auth = Client.Auth.CLIENT_SECRET_BASIC
     _, secret = make.client(company.bot, "bot-client", auth=auth, api_scopes=["mandate:request"])
     called(company)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from audit.models import Event
-from entitlements import peoplefiles, provisioning
 from entitlements.models import Group, PeopleSource, Person, Role
+from entitlements.people import people_files, provisioning
 from tests import make
 from tests.entitlements.api import client
 
@@ -119,14 +119,14 @@ def test_whoever_is_gone_since_a_file_was_seen_is_passed_over(
 ) -> None:
     take(admin, FILE)
     again = FILE.replace("Carol,", "Carola,")
-    before = peoplefiles._done
+    before = people_files._done
 
-    def gone(source: PeopleSource, row: peoplefiles.Row) -> peoplefiles.Row:
+    def gone(source: PeopleSource, row: people_files.Row) -> people_files.Row:
         for entry in source.people.filter(user_name="carol", removed_at=None):
             provisioning.remove_person(source, entry.pk)
         return before(source, row)
 
-    monkeypatch.setattr(peoplefiles, "_done", gone)
+    monkeypatch.setattr(people_files, "_done", gone)
     assert [each["code"] for each in take(admin, again)["rows"]] == ["not_found", ""]
 
 
@@ -159,5 +159,5 @@ def test_only_administrators_come_in(admin: Any) -> None:  # noqa: ANN401 - as a
 
 
 def test_a_file_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch, admin: Any) -> None:  # noqa: ANN401 - as above
-    monkeypatch.setattr(peoplefiles, "MOST", 1)
+    monkeypatch.setattr(people_files, "MOST", 1)
     assert look(admin, FILE)["code"] == "people_file_too_large"

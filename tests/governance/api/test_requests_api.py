@@ -4,9 +4,9 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
-from audit import timeline
 from audit.actions import Action
-from entitlements.api import caller as callers
+from audit.export import timeline
+from entitlements.access import caller as callers
 from entitlements.models import Agent, Grant, Person
 from governance.approvals import approvals
 from governance.eligibility import narrowing

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Event
 from entitlements.models import Agent, Grant, Person
 from governance.approvals import approvals

@@ -13,8 +13,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import catalog, people
+from entitlements.catalog import systems
 from entitlements.models import Agent, GatewayNode, Grant, Person
+from entitlements.people import people
 from governance.cli import main
 from tests import make
 from tests.governance import companies
@@ -152,7 +153,7 @@ def test_agents_are_stopped_and_lists_are_followed_page_by_page(
 def test_a_script_signs_for_itself_and_answers_nothing(
     company: Company, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     key = tmp_path / "key.json"
     ended, (public,), _ = run(None, "make-key", str(key))
     assert (ended, key.stat().st_mode & 0o777, "d" in public["keys"][0]) == (0, 0o600, False)

@@ -15,9 +15,11 @@ from django.urls import URLPattern, URLResolver
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import clients, people, sessions, sources
-from entitlements.catalog import importing
+from entitlements.catalog_files import imports
+from entitlements.clients import clients
 from entitlements.models import ApiToken, Client, Grant, Revocation, SeenAgent, Session, Workflow
+from entitlements.people import people, sources
+from entitlements.sessions import sessions
 from governance.approval_policies import policies
 from governance.approvals import auto_approval
 from governance.break_glass import break_glass
@@ -89,7 +91,7 @@ def world() -> World:
     stop = Revocation.objects.create(
         id=uuid4(), target_type="agent", target_id="elsewhere", by="person:nobody", reason="x", committed_at=clock.now()
     )
-    looked = importing.look_at(
+    looked = imports.look_at(
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
     )
     causes.note("new_office", company.bot, {"to": "sofia"})

@@ -9,9 +9,10 @@ import pytest
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, agentversions, lifecycle, people
-from entitlements.api.caller import Caller
+from entitlements.access.caller import Caller
+from entitlements.agents import agents, lifecycle, versions
 from entitlements.models import Agent, Client, IssuedToken, PeopleSource, RoleAssignment, SourcedPerson
+from entitlements.people import people
 from governance.agents.queries import agents as read
 from governance.models import UsageDay
 from tests import make, shared
@@ -79,7 +80,7 @@ def test_an_ephemeral_agent_is_given_its_end_in_hours_and_a_purpose_is_needed(co
 
 
 def test_the_page_tells_what_an_agent_runs_and_which_clients_nobody_uses(company: companies.Company) -> None:
-    agentversions.report(company.bot, agentversions.Version("opus-4", "c" * 64, source="ci"), by=SYSTEM)
+    versions.report(company.bot, versions.Version("opus-4", "c" * 64, source="ci"), by=SYSTEM)
     make.client(company.bot, "old")
     Client.objects.update(idle="closed", status="disabled", idle_since=clock.now())
     ana = visits.as_(company.ana)

@@ -14,8 +14,9 @@ from joserfc import jwt
 from pytest_django.fixtures import Settings
 
 from audit.models import Event
-from entitlements import people, trust
 from entitlements.models import Person, TrustedIssuer
+from entitlements.people import people
+from entitlements.trusted_issuers import trust
 from tests import make
 from tests.browser import company_idp
 from tests.governance.console import visits

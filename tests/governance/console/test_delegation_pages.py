@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 
 from audit import clock
-from entitlements import people
 from entitlements.models import Person
+from entitlements.people import people
 from governance.models import Delegation
 from governance.out_of_office import delegations
 from tests import shared

@@ -12,8 +12,9 @@ from django.test import Client
 
 from audit import clock
 from audit.models import Event
-from entitlements import people, sealing
 from entitlements.models import ApiToken, Guardrail, Role
+from entitlements.people import people
+from entitlements.secrets import seal
 from governance.console import middleware
 from governance.sign_in import allauth_adapter
 from tests import make, shared
@@ -145,7 +146,7 @@ def test_secrets_of_second_factors_are_sealed_at_rest() -> None:
     kept = adapter.encrypt("JBSWY3DPEHPK3PXP")
     assert "JBSWY3DPEHPK3PXP" not in kept
     assert adapter.decrypt(kept) == "JBSWY3DPEHPK3PXP"
-    with pytest.raises(sealing.SealBroken):
+    with pytest.raises(seal.SealBroken):
         adapter.decrypt(kept[:-8] + "AAAAAAA=")
 
 

@@ -8,7 +8,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
 
-from entitlements import grants
+from entitlements.grants import grants
 from entitlements.models import Person
 from governance.break_glass import break_glass
 from governance.models import EmergencyGrant

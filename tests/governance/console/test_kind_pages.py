@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import people
 from entitlements.models import Client, Role
+from entitlements.people import people
 from governance.models import ReviewItem
 from tests import make
 from tests.governance import companies

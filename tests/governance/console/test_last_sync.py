@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from entitlements import sources
+from entitlements.people import sources
 from governance.models import AdoptedAgent, AdoptionBatch
 from tests import make
 from tests.governance.console import visits

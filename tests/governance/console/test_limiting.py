@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from entitlements import limits
-from entitlements.limits import LimitMalformed
+from entitlements.decisions import limits
+from entitlements.decisions.limits import LimitMalformed
 from governance.console import limit_fields
 
 DEFINITION: dict[str, Any] = {

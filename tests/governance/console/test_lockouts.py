@@ -15,8 +15,9 @@ from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
 from audit.models import Event, StrangerCount
-from entitlements import attempts, people, ratelimits
+from entitlements import ratelimits
 from entitlements.models import Person, Role
+from entitlements.people import attempts, people
 from governance import env
 from tests import make, second_factor
 
@@ -150,7 +151,7 @@ def test_waiting_is_enough_and_asking_meanwhile_makes_it_no_longer(ana: Person, 
     settings.REDIS_URL = env.Secret("redis://127.0.0.1:1/0")
     ratelimits._asked_again_at[0] = float("inf")  # Redis is away, and time is ours
     now = [1000.0]
-    with mock.patch("entitlements.attempts.time.monotonic", side_effect=lambda: now[0]):
+    with mock.patch("entitlements.people.attempts.time.monotonic", side_effect=lambda: now[0]):
         _fail(30, ana.login)
         wait = _wait(_sign_in(Client(), ana.login, source=STRANGER))
         assert 0 < wait <= attempts.LONGEST

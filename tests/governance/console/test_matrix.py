@@ -12,9 +12,9 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
-from entitlements.api.caller import SEE_EVERYTHING
-from entitlements.api.revocations import KINDS
+from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.models import Agent, Grant, Person, Role, Session, System
+from entitlements.revocation.api import KINDS
 from governance.console import matrix, shell
 from governance.requests import requests
 from tests import make, shared

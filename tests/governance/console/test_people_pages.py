@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Person, Role
 from tests import make, shared
 from tests.governance import companies

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.api import caller
+from entitlements.access import caller
 from entitlements.models import Client, IssuedToken, Tool, ToolVersion
 from governance.charts import plots
 from governance.models import ReviewLine, UsageDay

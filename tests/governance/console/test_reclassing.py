@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
-from entitlements import classing
+from audit.export import timeline
+from entitlements.definitions import classes
 from entitlements.models import Person, Tool
 from governance.models import CombinationRule
 from governance.sod import agent_calls, check, exceptions, policies
@@ -111,7 +111,7 @@ def by_rest(person: Person, *, many: bool, accept: str = "") -> dict[str, Any]:
     if not many:
         answer: dict[str, Any] = api.of(person).post("/api/v1/tools/clock/remove/approve", body, format="json").json()
         return answer
-    body |= {"system": "clock", "name": "remove", **dict.fromkeys(classing.FLOWS, "false")}
+    body |= {"system": "clock", "name": "remove", **dict.fromkeys(classes.FLOWS, "false")}
     answer = api.of(person).post("/api/v1/tools/approve", {"items": [body]}, format="json").json()
     (found,) = answer["results"]
     return dict(found)

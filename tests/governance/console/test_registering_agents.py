@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
-from entitlements import clients, people
+from audit.export import timeline
+from entitlements.clients import clients
 from entitlements.models import Agent, Client, ClientCredential
+from entitlements.people import people
 from governance.models import OfficeProposal
 from governance.ownership import ownership
 from tests import make, shared

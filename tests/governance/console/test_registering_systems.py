@@ -9,10 +9,12 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from audit import timeline
 from audit.actions import Action
-from entitlements import catalog, upstream, vault
+from audit.export import timeline
+from entitlements.catalog import entitlements, seen, tools
 from entitlements.models import Entitlement, Secret, System, Tool
+from entitlements.secrets import vault
+from entitlements.upstream import upstream
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -217,7 +219,7 @@ def test_a_tool_that_changed_while_it_was_read_is_not_approved_and_the_words_are
 def test_what_changed_is_told_where_it_waits_and_is_kept_stopped(company: companies.Company) -> None:
     held = [each.seen.definition for each in company.system.tools.exclude(name="wipe") if each.seen]
     other = {"name": "wipe", "description": "Wipes all.", "inputSchema": {"properties": {"all": {"type": "boolean"}}}}
-    catalog.record_seen(company.system, [*held, other], by=company.ana.principal)
+    seen.record_seen(company.system, [*held, other], by=company.ana.principal)
     browser = visits.as_(company.ana)
     page = visits.text(browser.get("/systems/clock/"))
     assert "What changed since it was approved:" in page
@@ -311,7 +313,7 @@ def test_a_limit_that_is_no_number_is_said_and_stays_as_it_was_written(company: 
 
 
 def test_a_bundle_by_rule_keeps_its_rule_when_its_words_are_edited(company: companies.Company) -> None:
-    made = catalog.make_entitlement(
+    made = entitlements.make_entitlement(
         company.system,
         "clock:reads",
         name="Reads",
@@ -353,6 +355,6 @@ def test_a_bundle_by_rule_is_looked_at_before_it_is_made_and_changed(company: co
     assert "convert" in limits
     later = make.tool(company.system, "later", definition={"name": "later", "inputSchema": schema}, state="pending")
     assert later.seen is not None
-    approved = catalog.Approval(later, later.seen.sha256, "Lists later.", "read", "low", "internal")
-    catalog.approve_tool(approved, by=company.sam.principal)
+    approved = tools.Approval(later, later.seen.sha256, "Lists later.", "read", "low", "internal")
+    tools.approve_tool(approved, by=company.sam.principal)
     assert made.lines.get(tool=later).limits == limits["list"]

@@ -13,8 +13,9 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from audit import context, log, timeline
+from audit import context, log
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Event
 from entitlements import addresses
 from governance.models import AccessRequest

@@ -12,8 +12,9 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
-from entitlements import people, trust
 from entitlements.models import Person, Role, RoleMapping, TrustedIssuer
+from entitlements.people import people
+from entitlements.trusted_issuers import trust
 from tests import make
 from tests.browser import company_idp
 from tests.entitlements.api import client

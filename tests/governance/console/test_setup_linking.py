@@ -11,8 +11,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import RequestFactory
 from pytest_django.fixtures import Settings
 
-from entitlements import trust
 from entitlements.models import Identity, Person, TrustedIssuer
+from entitlements.trusted_issuers import trust
 from governance.sign_in import allauth_adapter
 from tests import make
 from tests.governance import setups

@@ -15,8 +15,8 @@ from pytest_django.fixtures import Settings
 
 from audit import clock
 from audit.models import Event
-from entitlements import egress, upstream
 from entitlements.models import Person, Role, Tool, TrustedIssuer
+from entitlements.upstream import egress, upstream
 from governance.models import Invitation, SetupCheck
 from governance.setup import setup
 from tests import make

@@ -8,8 +8,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Person, Role
 from tests import make
 from tests.governance.console import visits

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
+from audit.export import timeline
 from entitlements.models import Agent, Grant
 from tests import make, shared
 from tests.governance import companies

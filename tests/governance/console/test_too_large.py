@@ -6,7 +6,7 @@ import pytest
 
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
-from entitlements import agents
+from entitlements.agents import agents
 from tests.governance import companies
 from tests.governance.console import visits
 

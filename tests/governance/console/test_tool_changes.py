@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit.models import Event
-from entitlements import catalog
+from entitlements.catalog import seen
 from entitlements.models import Tool
 from governance.models import Notice
 from governance.notices import listener
@@ -26,10 +26,10 @@ def _company() -> Company:
     make.tool(other, "book", risk="high")
     texts = [dict(tool.seen.definition) for tool in company.system.tools.order_by("pk") if tool.seen]
     texts[0]["description"] += " And says it nicely."
-    catalog.record_seen(company.system, texts, by=company.ana.principal)
+    seen.record_seen(company.system, texts, by=company.ana.principal)
     schema = {"type": "object", "properties": {"all": {"type": "boolean"}}}
     changed = [{"name": "book", "description": "Does book.", "inputSchema": schema}]
-    catalog.record_seen(other, changed, by=company.ana.principal)
+    seen.record_seen(other, changed, by=company.ana.principal)
     return company
 
 
@@ -37,7 +37,7 @@ made_world, company = shared.world(_company)
 
 
 def states() -> dict[str, str]:
-    return {tool.name: tool.state for tool in Tool.objects.filter(catalog.changed())}
+    return {tool.name: tool.state for tool in Tool.objects.filter(seen.changed())}
 
 
 def test_the_list_names_what_is_stopped_and_what_is_served_as_approved(company: Company) -> None:

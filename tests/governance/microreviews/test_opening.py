@@ -12,7 +12,7 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import grants
+from entitlements.grants import grants
 from governance import tasks
 from governance.models import ReviewTrigger
 from governance.reviews.event_triggered import causes, start, sweeps

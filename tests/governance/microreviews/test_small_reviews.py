@@ -10,11 +10,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import grants
+from audit.export import timeline
 from entitlements.errors import Stale
+from entitlements.grants import grants
 from entitlements.models import Grant, Person, Tool
 from governance.approvals import auto_approval
 from governance.models import (

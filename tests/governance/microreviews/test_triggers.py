@@ -15,9 +15,11 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agentversions, catalog, grants, people
-from entitlements.catalog import seen
+from entitlements.agents import versions
+from entitlements.catalog import seen, tools
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant, Tool
+from entitlements.people import people
 from governance.approvals import approvals
 from governance.models import CombinationRule, ReviewDecision, ReviewTrigger, UsageDay
 from governance.ownership import dormancy, ownership
@@ -214,8 +216,8 @@ def test_a_combination_that_another_classing_of_a_tool_completes_is_asked_about(
     assert "combination" not in heard()
     wipe = Tool.objects.select_related("seen").get(name="wipe")
     assert wipe.seen is not None
-    said = catalog.Approval(wipe, wipe.seen.sha256, "Wipes.", "delete", "critical")
-    catalog.approve_tool(said, by=company.sam.principal)
+    said = tools.Approval(wipe, wipe.seen.sha256, "Wipes.", "delete", "critical")
+    tools.approve_tool(said, by=company.sam.principal)
     cause = heard()["combination"]
     assert (cause.agent, cause.facts[0]["sides"]) == (company.bot, [["clock/now"], ["clock/wipe"]])
     start.open_due()
@@ -226,10 +228,10 @@ def test_a_changed_agent_a_new_sponsor_many_denials_and_a_far_greater_reach_are_
     company, _ = worlds.found()
     heard()
     ReviewTrigger.objects.update(state="dropped")
-    said = agentversions.Version("model-1")
-    agentversions.report(company.bot, said, by=SYSTEM)
+    said = versions.Version("model-1")
+    versions.report(company.bot, said, by=SYSTEM)
     assert "agent_changed" not in heard(), "the first report is no change"
-    agentversions.report(company.bot, agentversions.Version("model-2"), by=SYSTEM)
+    versions.report(company.bot, versions.Version("model-2"), by=SYSTEM)
     ownership.change_sponsor(company.bot, make.person("sven"), by=company.ana.principal, reason="moved")
     today = clock.now()
     row = {"agent": company.bot, "tool": Tool.objects.get(name="now"), "calls": 0, "last_at": None}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from audit import timeline
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.errors import ReasonRequired, Stale
 from governance.models import Campaign, Notice, ReviewDecision, ReviewTrigger
 from governance.notices import listener

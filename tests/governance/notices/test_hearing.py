@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.actions import Action
 from audit.models import Cursor, Event
-from entitlements import agents, grants
+from entitlements.agents import agents
 from entitlements.catalog import tools
+from entitlements.grants import grants
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
 from governance.models import Notice

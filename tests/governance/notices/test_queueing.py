@@ -4,8 +4,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from audit.context import SYSTEM
-from entitlements import people
 from entitlements.models import Person
+from entitlements.people import people
 from governance.models import Notice
 from governance.models.notices import Kind
 from governance.notices import queue

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from audit.models import Event
-from entitlements import people
+from entitlements.people import people
 from governance.models import Notice, Remediation
 from governance.notices import listener
 from governance.reviews.campaigns import close

@@ -11,8 +11,10 @@ from pytest_django.fixtures import Settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import acceptance, clients, grants, sources
+from entitlements.clients import acceptance, clients
+from entitlements.grants import grants
 from entitlements.models import Person, Role
+from entitlements.people import sources
 from governance import tasks
 from governance.approvals import approvals
 from governance.mail import outbox, preferences

@@ -15,8 +15,10 @@ from pytest_django.fixtures import Settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import agents, egress, sealing
+from entitlements.agents import agents
 from entitlements.models import Role
+from entitlements.secrets import seal
+from entitlements.upstream import egress
 from governance import tasks
 from governance.mail import outbox
 from governance.models import Webhook, WebhookMessage
@@ -164,7 +166,7 @@ def test_address_and_secret_lie_sealed_and_are_sealed_anew(there: Receiver, sett
     replace(settings)
     key_rotation.reseal(by=SYSTEM, reason="yearly")
     made.refresh_from_db()
-    begin, kept = sealing.beginning(), (made.sealed_url, made.sealed_secret, made.sealed_previous)
+    begin, kept = seal.beginning(), (made.sealed_url, made.sealed_secret, made.sealed_previous)
     assert all(bytes(each or b"").startswith(begin) for each in kept)
     stop_an_agent()
     delivery.post_one()

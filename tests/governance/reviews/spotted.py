@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import people
 from entitlements.models import Person
+from entitlements.people import people
 from governance.models import Campaign, SpotCheck
 from governance.reviews.campaigns import close
 from governance.reviews.spot_checks import plan

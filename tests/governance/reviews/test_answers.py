@@ -8,11 +8,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import facts, grants, people
+from audit.export import timeline
+from entitlements.decisions import facts
 from entitlements.errors import NotFound
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant
+from entitlements.people import people
 from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.out_of_office import delegations
 from governance.reviews.campaigns import close, sweeps

@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import people
+from audit.export import timeline
 from entitlements.models import Group, Membership, Person
+from entitlements.people import people
 from governance.deciders import review_rules
 from governance.models import Assignment, Campaign, CampaignTemplate, ReviewItem
 from governance.reviews.items import answer

@@ -10,13 +10,14 @@ from uuid import uuid4
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
+from audit.export import timeline
 from audit.models import Event
-from entitlements import people, roles
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person
+from entitlements.people import people, roles
 from governance.approvals import question_rules
 from governance.models import (
     AuditMark,

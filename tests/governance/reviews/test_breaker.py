@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from audit import clock
-from entitlements import agents
+from entitlements.agents import agents
 from entitlements.models import Client, Grant
 from governance.models import Campaign, NoAnswer, UsageDay
 from governance.reviews.deadlines import deadlines

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from audit import clock, log, timeline
+from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import grants, people
+from audit.export import timeline
 from entitlements.errors import ReasonRequired, Stale
+from entitlements.grants import grants
 from entitlements.models import Grant, Role
+from entitlements.people import people
 from governance.approvals import approvals
 from governance.deciders import review_rules
 from governance.eligibility import eligibility

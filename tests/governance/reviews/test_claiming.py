@@ -7,12 +7,12 @@ import threading
 import pytest
 from django.db import connection
 
-from audit import timeline
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import people
+from audit.export import timeline
 from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.models import Person
+from entitlements.people import people
 from governance.deciders import review_rules
 from governance.models import Assignment, Campaign, ReviewItem
 from governance.reviews.items import errors

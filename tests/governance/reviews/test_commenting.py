@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.errors import Forbidden, NotFound, ReasonRequired
 from entitlements.models import Person
 from governance.eligibility import narrowing

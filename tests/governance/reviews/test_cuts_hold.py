@@ -12,9 +12,10 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import Principal
 from audit.models import Event
-from entitlements import facts, grants, policy
+from entitlements.decisions import facts, policy
+from entitlements.decisions.snapshot import Call
+from entitlements.grants import grants
 from entitlements.models import Grant, Person, Tool
-from entitlements.snapshot import Call
 from governance.models import Campaign, Remediation, ReviewLine
 from governance.reviews.evidence import record
 from governance.reviews.items.answer import Answer

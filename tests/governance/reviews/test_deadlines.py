@@ -11,10 +11,12 @@ from uuid import UUID
 import pytest
 from django.db import DatabaseError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Event
-from entitlements import agents, grants
+from entitlements.agents import agents
+from entitlements.grants import grants
 from entitlements.models import Grant, Person
 from governance import tasks
 from governance.deciders import review_rules

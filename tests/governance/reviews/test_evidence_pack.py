@@ -23,7 +23,8 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import grants, impressions
+from entitlements.definitions import impressions
+from entitlements.grants import grants
 from entitlements.models import Agent, Person
 from governance.models import Campaign, EvidencePack, Remediation
 from governance.reviews.campaigns import close

@@ -12,9 +12,10 @@ import pytest
 from django.core.management import call_command
 from django.db import transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
+from audit.export import timeline
 from governance import tasks
 from governance.charts import figures
 from governance.models import (

@@ -9,8 +9,8 @@ from django.db import transaction
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import people
 from entitlements.models import Agent, Grant, Person
+from entitlements.people import people
 from governance.mail import outbox
 from governance.models import Assignment, Campaign, EvidencePack, Remediation, RemovalException, ReviewItem
 from governance.reviews.campaigns import close

@@ -7,9 +7,10 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client as Browser
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import catalog
+from audit.export import timeline
+from entitlements.catalog import systems
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Client, Person
 from governance.approvals import question_rules
@@ -136,7 +137,7 @@ def test_it_is_asked_and_answered_over_rest_and_stands_in_the_item(review: Revie
 def test_no_agent_and_no_script_asks_or_answers(review: Review) -> None:
     company, _campaign, item = review
     asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
-    catalog.ensure_builtin()
+    systems.ensure_builtin()
     _, secret = make.client(company.bot, "bot", auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:read"])
     agent = Browser(headers={"Authorization": f"Bearer {token('bot', secret, 'mandate:read')}"})
     assert agent.get(QUESTIONS).json()["results"] == []

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Person
 from governance.models import Campaign, Delegation, Notice, ReviewItem, ReviewQuestion
 from governance.notices import listener

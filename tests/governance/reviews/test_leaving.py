@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import grants
+from audit.export import timeline
+from entitlements.grants import grants
 from entitlements.models import Grant, Person
 from governance.models import Campaign, Remediation, ReviewItem
 from governance.reviews.campaigns import close

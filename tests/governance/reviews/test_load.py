@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from entitlements import people
+from entitlements.people import people
 from governance.models import Campaign, ReviewItem
 from governance.reviews.reviewers import assignment
 from governance.reviews.staging import launch

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from audit import clock
-from entitlements import people
 from entitlements.models import Grant, Revocation
+from entitlements.people import people
 from governance import tasks
 from governance.models import Campaign, Remediation, UsageDay
 from governance.reviews.items.answer import Answer

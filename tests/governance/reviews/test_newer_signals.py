@@ -10,11 +10,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import people
+from audit.export import timeline
 from entitlements.models import Grant, Tool
+from entitlements.people import people
 from governance import tasks
 from governance.models import Campaign, NewerSignal, ReviewDecision, ReviewItem, SignalRun, Suggestion, UsageDay
 from governance.reviews.campaigns import pause

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit.context import SYSTEM
-from entitlements import grants
+from entitlements.grants import grants
 from entitlements.models import Grant
 from governance.models import Assignment, Campaign, ReviewItem
 from governance.reviews.deadlines import undecided

@@ -10,8 +10,9 @@ from django.test import Client as Browser
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, people, roles
+from entitlements.agents import agents
 from entitlements.models import Agent, ApiToken, Client, Role
+from entitlements.people import people, roles
 from governance.models import (
     NoAnswer,
     OfficeProposal,

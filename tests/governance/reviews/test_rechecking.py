@@ -10,11 +10,12 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import people
+from audit.export import timeline
 from entitlements.models import Person, RoleAssignment
+from entitlements.people import people
 from governance import tasks
 from governance.models import Campaign, Notice, SpotCheck
 from governance.notices import listener

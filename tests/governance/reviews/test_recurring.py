@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.errors import Stale
 from governance import tasks
 from governance.models import Campaign, CampaignTemplate, PopulationRow, SpotPlan

@@ -16,9 +16,13 @@ from django.db import connection
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import agents, clients, grants, people, serving, vault
-from entitlements.catalog import bundles
+from entitlements.agents import agents
+from entitlements.catalog import entitlements
+from entitlements.clients import clients
+from entitlements.grants import grants, subjects
 from entitlements.models import Grant, Person, Role, Tool
+from entitlements.people import people
+from entitlements.secrets import vault
 from governance.models import Assignment, Campaign
 from governance.ownership import ownership
 from governance.reviews.campaigns import close
@@ -169,9 +173,9 @@ def test_who_left_a_shared_grant_or_came_back_is_followed(tmp_path: Path) -> Non
     for person, word in ((company.alice, "left"), (company.bob, "back")):
         agent = make.agent(f"{word}-bot", sponsor=company.sofia)
         grant = make.grant(agent, low, people=[company.alice, company.bob])
-        before = serving.leave(grant.pk, person, by=sofia, reason="No longer hers.")
+        before = subjects.leave(grant.pk, person, by=sofia, reason="No longer hers.")
         if word == "back":
-            serving.come_back(grant.pk, before, by=sofia, reason="It was a mistake.")
+            subjects.come_back(grant.pk, before, by=sofia, reason="It was a mistake.")
     file = _sealed(company, tmp_path, cut=False)
     assert "2 grants in the pack, 2 by the record, 0 others" in _said(file)
     with zipfile.ZipFile(file) as pack:
@@ -276,13 +280,15 @@ def test_entitlements_are_followed_with_their_tools_and_limits(tmp_path: Path) -
     system = make.system("ledger", owner=company.sam)
     reads, writes = make.tool(system, "read"), make.tool(system, "write")
     first, over = (
-        bundles.make_entitlement(system, scope=f"ledger:{name}", name=name, tools={reads: {}, writes: {}}, by=SYSTEM)
+        entitlements.make_entitlement(
+            system, scope=f"ledger:{name}", name=name, tools={reads: {}, writes: {}}, by=SYSTEM
+        )
         for name in ("first", "over")
     )
-    bundles.edit_entitlement(first, tools={reads: {"rows": {"max": 5}}}, by=SYSTEM)
-    bundles.edit_entitlement(over, enabled=False, by=SYSTEM)
+    entitlements.edit_entitlement(first, tools={reads: {"rows": {"max": 5}}}, by=SYSTEM)
+    entitlements.edit_entitlement(over, enabled=False, by=SYSTEM)
     rule = {"actions": ["read"], "risk_at_most": "low"}
-    bundles.make_entitlement(system, scope="ledger:rule", name="rule", rule=rule, by=SYSTEM)
+    entitlements.make_entitlement(system, scope="ledger:rule", name="rule", rule=rule, by=SYSTEM)
     file, _ = _kept(company, "entitlement_definition", tmp_path, systems=["ledger"])
     assert "2 entitlements in the pack, 2 by the record, 0 others" in _said(file)
 

@@ -10,11 +10,12 @@ from datetime import timedelta
 import pytest
 from django.db import connections, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import people
+from audit.export import timeline
 from entitlements.errors import DomainError
 from entitlements.models import Grant, Person
+from entitlements.people import people
 from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
 from governance.reviews.campaigns import close
 from governance.reviews.decisions import recall, submission

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Entitlement, Grant, Tool
 from governance.models import AccessRequest, UsageDay
 from governance.reviews.usage import replay as replay_actions

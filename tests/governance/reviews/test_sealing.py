@@ -11,11 +11,13 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import acting
-from entitlements import recordkeys, signing
+from audit.export import timeline
 from entitlements.errors import ReasonRequired
+from entitlements.keys import signing
+from entitlements.revocation import record_keys
 from governance import tasks
 from governance.models import Campaign, EvidencePack, EvidencePiece, EvidenceSealing
 from governance.reviews.evidence import audit
@@ -173,7 +175,7 @@ def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Camp
     shown = visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
     (key,) = api.of(company.ana).get("/api/v1/keys?issuer=evidence").json()["results"]
     assert ["Check it yourself" in shown, key["pem"] in shown, key["kid"] in shown] == [True, True, True]
-    assert key["kid"] in {each["kid"] for each in recordkeys.published()["keys"]}
+    assert key["kid"] in {each["kid"] for each in record_keys.published()["keys"]}
     fetched = b"".join(api.proven(audrey).get(f"{address}/evidence.zip"))
     kept = EvidencePack.objects.get()
     run = api.proven(company.ana).get(f"{address}/sealing").json()

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import DatabaseError, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import grants
+from audit.export import timeline
+from entitlements.grants import grants
 from entitlements.models import Agent, Grant
 from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
 from governance.reviews.campaigns import sweeps

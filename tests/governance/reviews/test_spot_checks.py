@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.models import Person, RoleAssignment
 from governance.approvals import approvals

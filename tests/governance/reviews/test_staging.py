@@ -11,10 +11,11 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import grants
+from audit.export import timeline
 from entitlements.errors import ReasonRequired
+from entitlements.grants import grants
 from entitlements.models import Grant
 from governance import tasks
 from governance.models import (

@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import agents, clients, grants
-from entitlements.independence import SecondPersonNeeded
+from audit.export import timeline
+from entitlements.agents import agents
+from entitlements.clients import clients
+from entitlements.conflicts.independence import SecondPersonNeeded
+from entitlements.grants import grants
 from entitlements.models import Agent, Client, Grant, Person
 from governance.models import Campaign, NoAnswer, Remediation
 from governance.reviews.campaigns import close

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Grant
 from governance.deciders import review_rules
 from governance.models import Campaign, NoAnswer, ReviewDecision, ReviewItem

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import transaction
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import grants
+from audit.export import timeline
 from entitlements.errors import Stale
+from entitlements.grants import grants
 from entitlements.models import Grant
 from governance.models import Campaign, ReviewDecision, ReviewItem
 from governance.reviews.campaigns.api.campaigns import Submissions

@@ -10,8 +10,11 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import chain, clock
 from audit.context import SYSTEM
-from entitlements import agentversions, clients, definitions, people
+from entitlements.agents import versions
+from entitlements.clients import clients
+from entitlements.definitions import definitions
 from entitlements.models import Agent, Client, Grant, Person, Tool, ToolVersion
+from entitlements.people import people
 from governance.models import AccessRequest, ReviewDecision, ReviewItem, Suggestion, UsageDay
 from governance.reviews.campaigns import pause
 from governance.reviews.decisions import bulk
@@ -283,14 +286,14 @@ def test_a_grown_schema_another_model_and_a_longer_reach_since_the_last_review_a
     company, grant = old_company()
     for name in ("now", "convert", "remove", "wipe"):
         used(grant, name, 5)
-    agentversions.report(company.bot, agentversions.Version(model="small-1"), by=SYSTEM)
+    versions.report(company.bot, versions.Version(model="small-1"), by=SYSTEM)
     Grant.objects.filter(pk=grant.pk).update(starts_at=clock.now() + timedelta(seconds=1))
     first = worlds.campaign(company)
     assert {"F1", "F1+", "F2", "B1"}.isdisjoint(_signals(worlds.item(first)))
     begun = worlds.item(first).suggestion.inputs
 
     at(timedelta(days=1))
-    agentversions.report(company.bot, agentversions.Version(model="large-2"), by=SYSTEM)
+    versions.report(company.bot, versions.Version(model="large-2"), by=SYSTEM)
     _offer_more(Tool.objects.get(name="now"))
     Tool.objects.filter(name="wipe").update(data_class="restricted", action="delete")
 

@@ -10,8 +10,9 @@ import pytest
 from celery.app.task import Task
 from django.conf import settings
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
+from audit.export import timeline
 from entitlements.models import Grant
 from governance import tasks
 from governance.models import Campaign, Remediation, RemovalException

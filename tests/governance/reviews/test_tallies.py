@@ -12,8 +12,9 @@ import pytest
 from django.db import connection, connections, transaction
 
 from audit import clock
-from entitlements import grants, people
+from entitlements.grants import grants
 from entitlements.models import Agent, Person
+from entitlements.people import people
 from governance.models import Assignment, AssignmentTally, Campaign, ItemTally, ReviewDecision, ReviewItem
 from governance.operations import invariants
 from governance.reviews.campaigns import close, pause, sweeps

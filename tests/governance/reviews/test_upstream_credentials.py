@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
-from entitlements import vault
-from entitlements.gateway import directory
+from audit.export import timeline
 from entitlements.models import Secret, Tool
+from entitlements.node import directory
+from entitlements.secrets import vault
 from governance.models import Campaign, NoAnswer, ReviewItem, UsageDay
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from audit import clock, timeline
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import people
+from audit.export import timeline
 from entitlements.models import Role
+from entitlements.people import people
 from governance.models import CombinationException, NoAnswer, ReviewDecision, ReviewItem, ReviewTrigger
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines

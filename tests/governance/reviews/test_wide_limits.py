@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from audit import timeline
 from audit.actions import Action
-from entitlements import grants, locks
-from entitlements.locks import Lock
+from audit.export import timeline
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.grants import grants
 from entitlements.models import Grant
 from governance.models import Draft, ReviewDecision
 from governance.reviews.decisions import submission

@@ -10,8 +10,8 @@ from django.test import Client
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements import sources
 from entitlements.models import PeopleSource, Person, SourcedPerson, TrustedIssuer
+from entitlements.people import sources
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

@@ -9,9 +9,9 @@ import pytest
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import sources
 from entitlements.errors import ReasonRequired
 from entitlements.models import Person
+from entitlements.people import sources
 from tests.governance.scim.directory import Directory
 
 pytestmark = pytest.mark.django_db

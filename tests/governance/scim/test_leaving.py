@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 
 from audit.context import SYSTEM
-from entitlements import people
 from entitlements.models import Role
+from entitlements.people import people
 from governance.models import Approval
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World

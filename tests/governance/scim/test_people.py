@@ -7,8 +7,8 @@ from django.test import Client
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import people, sources
 from entitlements.models import Group, Identity, Person, TrustedIssuer
+from entitlements.people import people, sources
 from tests import make
 from tests.governance.scim.directory import ENTERPRISE, GROUP, USER, Directory
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit import clock
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.errors import DomainError, Forbidden, Malformed
 from entitlements.models import Person
 from governance.api.matrix import MATRIX

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit import clock
-from entitlements import independence
+from entitlements.conflicts import independence
 from entitlements.models import Grant, Person
 from entitlements.words import Risk
 from governance.charts import geometry, plots

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from audit import clock
 from audit.models import Event
-from entitlements import definitions
+from entitlements.definitions import definitions
 from entitlements.models import Grant, GrantLine, Person
 from governance.console import limit_fields, side_by_side
 from governance.console.tags import within

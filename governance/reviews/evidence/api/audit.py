@@ -17,8 +17,8 @@ from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing
 from entitlements.api.fields import Reason, Shown, Strict, Text
-from entitlements.api.people import known_person
 from entitlements.errors import Malformed
+from entitlements.people.api import known_person
 from governance.models import AuditMark, AuditQuestion, AuditSample, Campaign, EvidenceShare, SampledItem
 from governance.reviews.campaigns.api.campaigns import OfReviews
 from governance.reviews.evidence import audit, workpapers

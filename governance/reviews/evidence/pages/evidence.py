@@ -11,7 +11,8 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from entitlements import recordkeys, signing
+from entitlements.keys import signing
+from entitlements.revocation import record_keys
 from governance import tasks
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
@@ -85,9 +86,9 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "console/reviews/evidence.html", told)
 
 
-def _standing(kept: EvidencePack) -> recordkeys.Standing:
+def _standing(kept: EvidencePack) -> record_keys.Standing:
     """Say what the signature of a pack is worth by now; the row, with its time, is append-only."""
-    return recordkeys.standing(kept.key_id, lambda: kept.sealed_at)
+    return record_keys.standing(kept.key_id, lambda: kept.sealed_at)
 
 
 @require_safe

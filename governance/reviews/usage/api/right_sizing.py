@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import clock
-from entitlements import grants
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint, Listing
 from entitlements.api.fields import Shown, Strict, Text
-from entitlements.api.grants import GrantShown
 from entitlements.api.matrix import Matrix
+from entitlements.grants import grants
+from entitlements.grants.api import GrantShown
 from entitlements.models import Grant
 from governance.api.matrix import MATRIX
 from governance.models import UsageDay

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api import visibility
+from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import Shown, Strict
 from entitlements.api.matrix import Matrix

@@ -1,0 +1,1 @@
+"""Refusals, recorded once by the door; strangers' failures, counted."""

@@ -1,0 +1,1 @@
+"""The sealed log: leaves, checkpoints, proofs, and where checkpoints are published."""

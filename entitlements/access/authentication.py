@@ -1,0 +1,126 @@
+"""Three ways in: a personal token, an access token of /as/mandate for this API, the console's session with CSRF.
+
+Each says who calls *now*: a person, agent, client, session or token that was stopped is a stranger from that moment.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.request import Request
+
+from audit import clock
+from entitlements import addresses
+from entitlements.errors import DomainError
+from entitlements.models import ApiToken, Client, Person, System
+from entitlements.people import people
+from entitlements.tokens import presented
+
+from . import caller as callers
+from .caller import Caller
+
+PERSONAL_PREFIX: Final = "mdt_"
+_SCHEME: Final = "bearer"
+_LONGEST: Final = 8192
+
+
+class Bearer(BaseAuthentication):
+    """Reads `Authorization: Bearer`; subclasses say which tokens are theirs."""
+
+    def authenticate(self, request: Request) -> tuple[Person | Caller, Caller] | None:
+        """Return the person (or caller) and the caller, None when the header is not for us."""
+        token = bearer(request)
+        if token is None or not self.is_ours(token):
+            return None
+        caller = self.caller(token)
+        if caller is None:
+            raise exceptions.AuthenticationFailed
+        return caller.human or caller, caller
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - the framework's signature
+        """Name the scheme, which makes strangers get 401."""
+        return 'Bearer realm="mandate"'
+
+    def is_ours(self, token: str) -> bool:
+        """Whether the token has the form that this class reads."""
+        raise NotImplementedError
+
+    def caller(self, token: str) -> Caller | None:
+        """Return whose token it is, None when it is nobody's any longer."""
+        raise NotImplementedError
+
+
+def bearer(request: Request) -> str | None:
+    """Return the bearer token of a request, None without one. Raises AuthenticationFailed for any other scheme."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != _SCHEME or not token or " " in token or len(token) > _LONGEST:
+        raise exceptions.AuthenticationFailed
+    return token
+
+
+class PersonalToken(Bearer):
+    """A person's own token for scripts, shown to her once."""
+
+    def is_ours(self, token: str) -> bool:
+        """Personal tokens have a prefix."""
+        return token.startswith(PERSONAL_PREFIX)
+
+    def caller(self, token: str) -> Caller | None:
+        """Find the live token by its digest."""
+        row = (
+            ApiToken.objects.select_related("person")
+            .filter(digest=people.api_token_digest(token), revoked_at=None, expires_at__gt=clock.now())
+            .filter(person__is_active=True)
+            .first()
+        )
+        return callers.of(row.person) if row else None
+
+
+class AccessToken(Bearer):
+    """An access token (RFC 9068) that /as/mandate issued for exactly this API, and whose rights still stand."""
+
+    def is_ours(self, token: str) -> bool:
+        """Whatever is not a personal token."""
+        return not token.startswith(PERSONAL_PREFIX)
+
+    def caller(self, token: str) -> Caller | None:
+        """Check the token as every verifier of ours does, then name who comes with it."""
+        try:
+            found = presented.access_token(token, addresses.MANDATE, _resource())
+        except DomainError:
+            return None
+        client = Client.objects.select_related("agent__sponsor").get(client_id=found.caller.client_id)
+        person = Person.objects.get(login=found.person) if found.person else None
+        return Caller(
+            found.caller.principal,
+            person=person,
+            agent=client.agent,
+            client=client,
+            scopes=frozenset(found.scopes),
+            on_behalf_of=person.principal if person else None,
+            session=str(found.claims.get("sid", "")),
+        )
+
+
+def _resource() -> str:
+    return addresses.resources(System(slug=addresses.MANDATE, kind=System.Kind.BUILTIN))[0]
+
+
+class ConsoleSession(SessionAuthentication):
+    """The console's own session, for the browser; every change needs the CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Return the signed-in person as a caller, None for a stranger. Raises PermissionDenied without CSRF token."""
+        found = super().authenticate(request)
+        if found is None or not isinstance(found[0], Person):
+            return None
+        caller = callers.of(found[0])
+        return caller.human or caller, caller
+
+
+AUTHENTICATION: Final = [PersonalToken, AccessToken, ConsoleSession]

@@ -1,0 +1,277 @@
+"""Agents: list, register, look, edit, activate, suspend, restore, retire; what they run; which kinds may be."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.access import visibility
+from entitlements.agents import agents, lifecycle, versions
+from entitlements.api import preconditions
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import Shown, Slug, Strict, Text
+from entitlements.errors import NotFound
+from entitlements.models import Agent, AgentVersion, KindRule
+from entitlements.people.api import known_person
+
+
+class AgentFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    status = filters.ChoiceFilter(choices=Agent.Status.choices)
+    kind = filters.ChoiceFilter(choices=Agent.Kind.choices)
+    sponsor = filters.CharFilter(field_name="sponsor__login")
+    owner = filters.CharFilter(field_name="owner__login")
+    business_critical = filters.BooleanFilter()
+
+    class Meta:
+        model = Agent
+        fields: ClassVar[list[str]] = []
+
+
+class AgentShown(Shown):
+    """An agent and the humans who answer for it."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=Agent.Kind.choices)
+    purpose = serializers.CharField()
+    sponsor = serializers.CharField(source="sponsor.login")
+    owner = serializers.CharField(source="owner.login", allow_null=True, default=None)
+    backup = serializers.CharField(source="backup.login", allow_null=True, default=None)
+    status = serializers.ChoiceField(choices=Agent.Status.choices)
+    status_reason = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    activated_at = serializers.DateTimeField(allow_null=True)
+    ends_at = serializers.DateTimeField(allow_null=True)
+    business_critical = serializers.BooleanField()
+
+
+class AgentAsked(Strict):
+    """A new agent. An ephemeral one has an end; a staged one is not in use before its sponsor activates it."""
+
+    slug = Slug()
+    name = Text(max_length=200)
+    kind = serializers.ChoiceField(choices=Agent.Kind.choices)
+    purpose = Text(max_length=500, default="", allow_blank=True)
+    sponsor = Text(max_length=64)
+    owner = Text(max_length=64, allow_null=True, default=None)
+    ends_at = serializers.DateTimeField(allow_null=True, default=None)
+    staged = serializers.BooleanField(default=False)
+
+
+class AgentEdited(Strict):
+    """What can be edited; sponsor and owner change by their own acts, with the consent of the new ones."""
+
+    name = Text(max_length=200, required=False)
+    purpose = Text(max_length=500, required=False, allow_blank=True)
+
+
+class CriticalityAsked(Strict):
+    """Whether the business cannot do without the agent, and why."""
+
+    business_critical = serializers.BooleanField()
+    reason = Text(max_length=500)
+
+
+class _Agents(Resource):
+    shown = AgentShown
+    lookup = "slug"
+
+    def rows(self) -> QuerySet[Agent]:
+        return visibility.agents(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"agent:{found.slug}"]
+
+
+class Agents(_Agents, Listing):
+    """List agents, or register one with the human who answers for it."""
+
+    filterset_class = AgentFilter
+    ordering = ("slug",)
+    asked = AgentAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Register an agent."""
+        asked = self.body(AgentAsked)
+        sponsor = known_person(asked.pop("sponsor"))
+        owner = known_person(login) if (login := asked.pop("owner")) else None
+        made = agents.register(**asked, sponsor=sponsor, owner=owner, by=self.principal)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class One(_Agents, Look):
+    """Show an agent, or edit its name and purpose."""
+
+    asked = AgentEdited
+
+    def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Edit it, from the version that If-Match names."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        preconditions.require(request, found.version)
+        agents.edit(found, by=self.principal, version=found.version, **self.body(AgentEdited))
+        return self.again(found)
+
+
+class Criticality(_Agents):
+    """Say whether the business cannot do without an agent: then no review's deadline stops it by itself."""
+
+    asked = CriticalityAsked
+
+    def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Say it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        preconditions.respect(request, found.version)
+        agents.rate(found, by=self.principal, **self.body(CriticalityAsked))
+        return self.again(found)
+
+
+class Activate(_Agents, Act):
+    """Put a staged agent into use: its sponsor accepts to answer for it."""
+
+    verb = staticmethod(agents.activate)
+
+
+class Suspend(_Agents, Act):
+    """Stop an agent at once: no token, no call."""
+
+    verb = staticmethod(agents.suspend)
+
+
+class Restore(_Agents, Act):
+    """Let a suspended agent work again; never by whoever stopped it."""
+
+    verb = staticmethod(agents.restore)
+
+
+class Retire(_Agents, Act):
+    """End an agent for good, and with it what it holds and its clients."""
+
+    verb = staticmethod(agents.retire)
+
+
+class AgentVersionShown(Shown):
+    """What an agent runs since when, and who says so."""
+
+    model = serializers.CharField()
+    prompt_sha256 = serializers.CharField()
+    client_metadata_sha256 = serializers.CharField()
+    source = serializers.ChoiceField(choices=AgentVersion.Source.choices)  # type: ignore[assignment]
+    reported_at = serializers.DateTimeField()
+    reported_by = serializers.CharField()
+
+
+class AgentVersionAsked(Strict):
+    """What an agent runs from now on. Of prompt and metadata only the SHA-256 is told, in hexadecimal."""
+
+    model = Text(max_length=200)
+    prompt_sha256 = Text(max_length=64, default="", allow_blank=True)
+    client_metadata_sha256 = Text(max_length=64, default="", allow_blank=True)
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        choices=AgentVersion.Source.choices, default=AgentVersion.Source.UNKNOWN
+    )
+
+
+class VersionFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    source = filters.ChoiceFilter(choices=AgentVersion.Source.choices)
+
+    class Meta:
+        model = AgentVersion
+        fields: ClassVar[list[str]] = []
+
+
+class Versions(Listing):
+    """List what an agent ran, the latest first, or report what it runs now; the same again changes nothing."""
+
+    shown = AgentVersionShown
+    filterset_class = VersionFilter
+    ordering = ("-reported_at", "-id")
+    asked = AgentVersionAsked
+    answers = HTTPStatus.CREATED
+
+    def rows(self) -> QuerySet[AgentVersion]:
+        """Return what the agent ran."""
+        return AgentVersion.objects.filter(agent=self._agent())
+
+    def get(self, request: Request, **_named: object) -> Response:
+        """Answer one page."""
+        return super().get(request)
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Report a version."""
+        agent = self._agent()
+        self.permit(agent, f"agent:{agent.slug}")
+        said = versions.Version(**self.body(AgentVersionAsked))
+        made, new = versions.report(agent, said, by=self.principal)
+        return self.show(made, status=HTTPStatus.CREATED if new else HTTPStatus.OK)
+
+    def _agent(self) -> Agent:
+        return self.find(visibility.agents(self.caller), slug=self.kwargs["key"])
+
+
+class KindShown(Shown):
+    """A kind of agent, whether such agents may be registered, and who said so when and why."""
+
+    kind = serializers.ChoiceField(choices=Agent.Kind.choices)
+    allowed = serializers.BooleanField()
+    reason = serializers.CharField(allow_blank=True)
+    changed_by = serializers.CharField(allow_blank=True)
+    changed_at = serializers.DateTimeField(allow_null=True)
+
+
+class KindsShown(Shown):
+    """Every kind of agent; there is no next page."""
+
+    results = KindShown(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class KindAsked(Strict):
+    """Whether agents of the kind may be registered from now on, and why."""
+
+    allowed = serializers.BooleanField()
+    reason = Text(max_length=500)
+
+
+def kind_shown(kind: str) -> KindRule:
+    """Return what was last said of a kind, or what holds while nobody said anything. Raises NotFound."""
+    if kind not in Agent.Kind.values:
+        raise NotFound
+    return lifecycle.kinds()[kind] or KindRule(kind=kind, allowed=True)
+
+
+class Kinds(Resource):
+    """List the kinds of agents, and which of them may be registered."""
+
+    shown = KindsShown
+
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """List them."""
+        rows = [kind_shown(kind) for kind in Agent.Kind.values]
+        return Response(KindsShown({"results": rows, "next": None}).data)
+
+
+class Kind(Resource):
+    """Allow a kind of agent, or no longer; those that exist go on."""
+
+    shown = KindShown
+    asked = KindAsked
+
+    def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Say it."""
+        kind_shown(key)
+        asked = self.body(KindAsked)
+        lifecycle.rule_kind(key, **asked, by=self.principal)
+        return self.show(kind_shown(key))

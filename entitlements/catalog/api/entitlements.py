@@ -1,0 +1,145 @@
+"""Entitlements: list, make, look, edit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.access import visibility
+from entitlements.api import preconditions
+from entitlements.api.endpoints import Listing, Look, Resource
+from entitlements.api.fields import Lasts, LineAsked, LineShown, Shown, Strict, Text
+from entitlements.catalog import entitlements, search
+from entitlements.errors import DomainError
+from entitlements.models import Entitlement, System, Tool
+
+
+class UnknownTool(DomainError):
+    """The system has no tool of this name, or it is named twice."""
+
+    code, status = "unknown_tool", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class EntitlementFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    system = filters.CharFilter(field_name="system__slug")
+    tool = filters.CharFilter(field_name="lines__tool__name", distinct=True)
+    enabled = filters.BooleanFilter()
+    q = filters.CharFilter(method="that_say")
+
+    class Meta:
+        model = Entitlement
+        fields: ClassVar[list[str]] = []
+
+    def that_say(self, rows: QuerySet[Entitlement], _name: str, text: str) -> QuerySet[Entitlement]:
+        """Keep those in which each of some words stands."""
+        return search.search(rows, text)
+
+
+class RuleSaid(Strict):
+    """Which approved tools fit: what they do, and how risky they may be."""
+
+    actions = serializers.ListField(child=serializers.ChoiceField(choices=Tool.Does.choices), min_length=1)
+    risk_at_most = serializers.ChoiceField(choices=Tool.Risk.choices)
+    limits = serializers.DictField(required=False)
+
+
+class EntitlementShown(Shown):
+    """A bundle of tools of one system, and the limits that every grant starts from."""
+
+    scope = serializers.CharField()
+    system = serializers.CharField(source="system.slug")
+    name = serializers.CharField()
+    sentence = serializers.CharField()
+    longest = Lasts()
+    enabled = serializers.BooleanField()
+    rule = RuleSaid(allow_null=True, default=None)
+    lines = LineShown(many=True)
+
+
+class EntitlementAsked(Strict):
+    """A new entitlement, with its tools or a rule for them. `scope` is `system:name`."""
+
+    system = Text(max_length=64)
+    scope = Text(max_length=128)
+    name = Text(max_length=200)
+    sentence = Text(max_length=500, default="", allow_blank=True)
+    longest = Lasts(required=False)
+    lines = serializers.ListField(child=LineAsked(), max_length=500, required=False)
+    rule = RuleSaid(required=False)
+
+
+class EntitlementEdited(Strict):
+    """What can be edited."""
+
+    name = Text(max_length=200, required=False)
+    sentence = Text(max_length=500, required=False, allow_blank=True)
+    longest = Lasts(required=False)
+    enabled = serializers.BooleanField(required=False)
+    rule = RuleSaid(required=False, allow_null=True)
+    lines = serializers.ListField(child=LineAsked(), required=False, max_length=500)
+
+
+class _Entitlements(Resource):
+    shown = EntitlementShown
+    lookup = "scope"
+
+    def rows(self) -> QuerySet[Entitlement]:
+        return visibility.entitlements(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"entitlement:{found.scope}", f"system:{found.system.slug}"]
+
+
+class Entitlements(_Entitlements, Listing):
+    """List entitlements, or make one."""
+
+    filterset_class = EntitlementFilter
+    ordering = ("scope",)
+    asked = EntitlementAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Make an entitlement."""
+        asked = self.body(EntitlementAsked)
+        system = self.find(visibility.systems(self.caller), slug=asked.pop("system"))
+        self.permit(system, f"system:{system.slug}")
+        tools = _tools(system, asked.pop("lines", []))
+        made = entitlements.make_entitlement(system, asked.pop("scope"), tools=tools, by=self.principal, **asked)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class One(_Entitlements, Look):
+    """Show an entitlement, or edit it."""
+
+    asked = EntitlementEdited
+
+    def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Edit it, from the version that If-Match names."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        preconditions.require(request, found.version)
+        asked = self.body(EntitlementEdited)
+        tools = _tools(found.system, asked.pop("lines")) if "lines" in asked else None
+        entitlements.edit_entitlement(found, tools=tools, by=self.principal, version=found.version, **asked)
+        return self.again(found)
+
+
+def _tools(system: System, lines: Iterable[Mapping[str, Any]]) -> dict[Tool, Mapping[str, Any]]:
+    """Return the tools that are named, with their limits. Raises UnknownTool."""
+    known = {tool.name: tool for tool in system.tools.all()}
+    named: dict[Tool, Mapping[str, Any]] = {}
+    for line in lines:
+        tool = known.get(line["tool"])
+        if tool is None or tool in named:
+            raise UnknownTool(tool=line["tool"])
+        named[tool] = line["limits"]
+    return named

@@ -1,0 +1,257 @@
+"""Systems: list, register, look, edit, discover, disable, enable, and the credential that is only ever written."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import addresses
+from entitlements.access import visibility
+from entitlements.api import preconditions
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import Shown, Slug, Strict, Text
+from entitlements.catalog import seen as seen_actions
+from entitlements.catalog import systems
+from entitlements.errors import DomainError
+from entitlements.models import Secret, System
+from entitlements.people.api import known_person
+from entitlements.secrets import vault
+from entitlements.upstream import reach, upstream
+
+KINDS = [choice for choice in System.Kind.choices if choice[0] != System.Kind.BUILTIN]
+
+
+class SystemFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    kind = filters.ChoiceFilter(choices=System.Kind.choices)
+    status = filters.ChoiceFilter(choices=System.Status.choices)
+    owner = filters.CharFilter(field_name="owner__login")
+
+    class Meta:
+        model = System
+        fields: ClassVar[list[str]] = []
+
+
+class SecretShown(Shown):
+    """All that is ever shown of a credential."""
+
+    kind = serializers.CharField()
+    header = serializers.CharField()
+    last_four = serializers.CharField()
+    fingerprint = serializers.CharField()
+    changed_at = serializers.DateTimeField()
+    withheld_at = serializers.DateTimeField(allow_null=True, help_text="Since when it is sent to nobody.")
+
+
+class SystemShown(Shown):
+    """A system, with the addresses that clients need."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=System.Kind.choices)
+    owner = serializers.CharField(source="owner.login", allow_null=True, default=None)
+    upstream_url = serializers.CharField()
+    resource = serializers.SerializerMethodField()
+    issuer = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(choices=System.Status.choices)
+    denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices)
+    token_seconds = serializers.IntegerField()
+    discovered_at = serializers.DateTimeField(allow_null=True)
+    asked_at = serializers.DateTimeField(allow_null=True)
+    ask_again_at = serializers.DateTimeField(allow_null=True)
+    failures = serializers.IntegerField()
+    problem = serializers.CharField()
+    secret = SecretShown(allow_null=True, default=None)
+
+    def get_resource(self, system: System) -> str:
+        """Return the resource identifier (RFC 8707)."""
+        return addresses.resources(system)[0]
+
+    def get_issuer(self, system: System) -> str:
+        """Return the issuer of its tokens."""
+        return addresses.issuer(addresses.issuer_path(system.slug))
+
+
+class SystemAsked(Strict):
+    """A new system."""
+
+    slug = Slug(max_length=63)
+    name = Text(max_length=200)
+    kind = serializers.ChoiceField(choices=KINDS)
+    owner = Text(max_length=64)
+    upstream_url = Text(max_length=500, default="", allow_blank=True)
+    denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices, required=False)
+    token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
+
+
+class SystemEdited(Strict):
+    """What can be edited; another owner or address needs a reason."""
+
+    name = Text(max_length=200, required=False)
+    owner = Text(max_length=64, required=False)
+    upstream_url = Text(max_length=500, required=False)
+    denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices, required=False)
+    token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
+    reason = Text(max_length=500, required=False)
+
+
+class SecretAsked(Strict):
+    """A credential, written and never read again."""
+
+    kind = serializers.ChoiceField(choices=Secret.Kind.choices, default=Secret.Kind.BEARER)
+    header = Text(max_length=64, default="Authorization")
+    value = Text(max_length=8192, trim_whitespace=False)
+
+
+@dataclass(slots=True)
+class TestTold:
+    """How a try went."""
+
+    reached: bool = True
+    tools: int = 0
+    stage: str | None = None
+    code: str | None = None
+    detail: str | None = None
+    milliseconds: int = 0
+
+
+class TestShown(Shown):
+    """How a try went: reached, with so many tools; or the stage at which it failed, with a code and a sentence."""
+
+    reached = serializers.BooleanField()
+    tools = serializers.IntegerField()
+    stage = serializers.ChoiceField(choices=[stage.value for stage in reach.Stage], allow_null=True)
+    code = serializers.CharField(allow_null=True)
+    detail = serializers.CharField(allow_null=True)
+    milliseconds = serializers.IntegerField()
+
+
+class SeenShown(Shown):
+    """What a discovery found, by tool name."""
+
+    added = serializers.ListField(child=serializers.CharField())
+    changed = serializers.ListField(child=serializers.CharField())
+    quarantined = serializers.ListField(child=serializers.CharField())
+    removed = serializers.ListField(child=serializers.CharField())
+    returned = serializers.ListField(child=serializers.CharField())
+    malformed = serializers.DictField(child=serializers.CharField())
+
+
+class _Systems(Resource):
+    shown: ClassVar[type[Shown]] = SystemShown
+    lookup = "slug"
+
+    def rows(self) -> QuerySet[System]:
+        return visibility.systems(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"system:{found.slug}"]
+
+
+class Systems(_Systems, Listing):
+    """List systems, or register one."""
+
+    filterset_class = SystemFilter
+    ordering = ("slug",)
+    asked = SystemAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Register a system."""
+        asked = self.body(SystemAsked)
+        owner = known_person(asked.pop("owner"))
+        made = systems.register_system(asked.pop("slug"), owner=owner, by=self.principal, **asked)
+        return self.again(made, status=HTTPStatus.CREATED)
+
+
+class One(_Systems, Look):
+    """Show a system, or edit it."""
+
+    asked = SystemEdited
+
+    def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Edit it, from the version that If-Match names."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        preconditions.require(request, found.version)
+        asked = self.body(SystemEdited)
+        if "owner" in asked:
+            asked["owner"] = known_person(asked["owner"])
+        systems.edit_system(found, by=self.principal, version=found.version, **asked)
+        return self.again(found)
+
+
+class Discover(_Systems):
+    """Ask the system for its tools now, and compare them with the pins."""
+
+    shown = SeenShown
+    durable = True
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Discover; the network is asked before the transaction begins. A list that breaks off is kept that far."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        try:
+            raw = asyncio.run(upstream.discover(found))
+        except DomainError as refusal:
+            if isinstance(refusal, upstream.PartialList):
+                seen_actions.record_seen(found, refusal.found, by=self.principal, complete=False)
+            refusal.detail["stage"] = reach.stage(refusal).value
+            raise
+        seen = seen_actions.record_seen(found, raw, by=self.principal)
+        return Response(asdict(seen))
+
+
+class Test(_Systems):
+    """Try whether a system answers with its tools, and say at which stage it failed. Nothing is stored or recorded."""
+
+    shown = TestShown
+    durable = True
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Try it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        began, told = time.monotonic(), TestTold()
+        try:
+            told.tools = len(asyncio.run(upstream.discover(found)))
+        except DomainError as refusal:
+            stage = reach.stage(refusal).value
+            told = TestTold(reached=False, stage=stage, code=str(refusal.code), detail=refusal.message)
+        told.milliseconds = int((time.monotonic() - began) * 1000)
+        return Response(asdict(told))
+
+
+class Disable(_Systems, Act):
+    """Stop a system at once: no token for it, no call to it."""
+
+    verb = staticmethod(systems.disable_system)
+
+
+class Enable(_Systems, Act):
+    """Let a disabled system be reached again; never by whoever stopped it."""
+
+    verb = staticmethod(systems.enable_system)
+
+
+class Credential(_Systems):
+    """Store the credential that the gateway sends upstream. It is never shown again."""
+
+    asked = SecretAsked
+
+    def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Store it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        vault.set_secret(found, by=self.principal, **self.body(SecretAsked))
+        return self.again(found)

@@ -1,0 +1,219 @@
+"""Tools: list, look with what changed, approve what was read, quarantine, disable, enable."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.api import preconditions
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import Shown, Strict, Text
+from entitlements.catalog import seen as seen_actions
+from entitlements.catalog import tools
+from entitlements.definitions import classes, definitions, impressions
+from entitlements.hooks import Hook
+from entitlements.models import Tool, ToolVersion
+
+
+class ToolFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    system = filters.CharFilter(field_name="system__slug")
+    state = filters.ChoiceFilter(choices=Tool.State.choices)
+    action = filters.ChoiceFilter(choices=Tool.Does.choices)
+    risk = filters.ChoiceFilter(choices=Tool.Risk.choices)
+    changed = filters.BooleanFilter(method="filter_changed")
+
+    def filter_changed(self, rows: QuerySet[Tool], _name: str, value: bool) -> QuerySet[Tool]:  # noqa: FBT001 - the framework's signature
+        """Leave the tools whose definition is no longer the approved one, or those whose definition still is."""
+        return rows.filter(seen_actions.changed()) if value else rows.exclude(seen_actions.changed())
+
+    class Meta:
+        model = Tool
+        fields: ClassVar[list[str]] = []
+
+
+class VersionShown(Shown):
+    """A pinned definition, without its text."""
+
+    sha256 = serializers.CharField()
+    seen_at = serializers.DateTimeField()
+    approved_at = serializers.DateTimeField(allow_null=True)
+
+
+class ToolShown(Shown):
+    """A tool: what a person agreed to (`approved`), and what the server offers now (`seen`)."""
+
+    system = serializers.CharField(source="system.slug")
+    name = serializers.CharField()
+    sentence = serializers.CharField()
+    state = serializers.ChoiceField(choices=Tool.State.choices)
+    action = serializers.ChoiceField(choices=Tool.Does.choices)
+    risk = serializers.ChoiceField(choices=Tool.Risk.choices)
+    data_class = serializers.CharField()
+    reads_private = serializers.BooleanField(allow_null=True)
+    ingests_untrusted = serializers.BooleanField(allow_null=True)
+    egress_external = serializers.BooleanField(allow_null=True)
+    approved = VersionShown(allow_null=True)
+    seen = VersionShown(allow_null=True)
+
+
+class ReasonShown(Shown):
+    """Which rule fired, on which word of which field, and what follows."""
+
+    rule = serializers.CharField()
+    field = serializers.CharField()
+    word = serializers.CharField()
+    text = serializers.CharField()
+
+
+class SuggestionShown(Shown):
+    """What the rules say of the definition that is offered now; nobody has confirmed it. A flow is null if unknown."""
+
+    version = serializers.CharField()
+    action = serializers.ChoiceField(choices=Tool.Does.choices)
+    risk = serializers.ChoiceField(choices=Tool.Risk.choices)
+    data_class = serializers.CharField()
+    reads_private = serializers.BooleanField(allow_null=True)
+    ingests_untrusted = serializers.BooleanField(allow_null=True)
+    egress_external = serializers.BooleanField(allow_null=True)
+    sentence = serializers.CharField()
+    because = ReasonShown(many=True)
+
+
+class ToolShownWhole(ToolShown):
+    """A tool with its definitions, the difference in plain sentences, and what hides in its texts.
+
+    Definitions and differences quote the server: they are data, to be escaped where they are shown.
+    """
+
+    approved_definition = serializers.SerializerMethodField()
+    seen_definition = serializers.SerializerMethodField()
+    suggestion = SuggestionShown(allow_null=True)
+    difference = serializers.SerializerMethodField()
+    findings = serializers.SerializerMethodField()
+
+    def get_approved_definition(self, tool: Tool) -> dict[str, Any] | None:
+        """Return what agents are shown."""
+        return _definition(tool.approved)
+
+    def get_seen_definition(self, tool: Tool) -> dict[str, Any] | None:
+        """Return what the server offers now."""
+        return _definition(tool.seen)
+
+    def get_difference(self, tool: Tool) -> list[str]:
+        """Say in plain sentences what changed since the approval."""
+        if tool.approved is None or tool.seen is None:
+            return []
+        return definitions.difference(tool.approved.definition, tool.seen.definition)
+
+    def get_findings(self, tool: Tool) -> list[dict[str, Any]]:
+        """List what hides in the texts that the server offers now."""
+        found = impressions.inspect(tool.seen.definition) if tool.seen else []
+        return [{"place": each.place, "sign": each.sign.value, "count": each.count} for each in found]
+
+
+def _definition(version: ToolVersion | None) -> dict[str, Any] | None:
+    return dict(version.definition) if version else None
+
+
+class ApprovalAsked(Strict):
+    """What a person read and says about it. `sha256` is of the definition that she read.
+
+    Where agents would come to hold by it what nobody may hold together, `classing_completes_combination` refuses it and
+    names them in its facts; sent again with the `accept` of those facts it is approved.
+    """
+
+    sha256 = serializers.RegexField(r"^[0-9a-f]{64}$")
+    sentence = Text(max_length=500)
+    action = serializers.ChoiceField(choices=Tool.Does.choices)
+    risk = serializers.ChoiceField(choices=Tool.Risk.choices)
+    data_class = Text(max_length=32, default="internal")
+    reads_private = serializers.BooleanField(required=False, allow_null=True)
+    ingests_untrusted = serializers.BooleanField(required=False, allow_null=True)
+    egress_external = serializers.BooleanField(required=False, allow_null=True)
+    reason = Text(max_length=500, default="", allow_blank=True)
+    accept = serializers.RegexField(r"^[0-9a-f]{64}$", default="", allow_blank=True)
+
+
+BEFORE_CLASSING: Final[Hook[[Caller, tools.Approval, str], None]] = Hook("class a tool", "combinations")
+"""What refuses to class a tool before the caller, who says what they accept, knows what follows."""
+
+
+def approve(tool: Tool, said: dict[str, Any], *, by: Caller, among_others: bool = False) -> Tool:
+    """Approve a tool as a body of the API says, alone or as one of many.
+
+    Raises what the looks raise, and catalog.approve_tool or, of many, catalog.approve_tools.
+    """
+    reason, accepted = said.pop("reason"), said.pop("accept")
+    flows: dict[str, bool | None] = {flow: said.pop(flow) for flow in classes.FLOWS if flow in said}
+    approval = tools.Approval(tool, **said, flows=flows)
+    BEFORE_CLASSING.ask(by, approval, accepted)
+    if among_others:
+        return tools.approve_tools([approval], by=by.principal, reason=reason)[0]
+    return tools.approve_tool(approval, by=by.principal, reason=reason)
+
+
+class _Tools(Resource):
+    shown: ClassVar[Any] = ToolShown
+
+    def rows(self) -> QuerySet[Tool]:
+        return visibility.tools(self.caller)
+
+    def where(self) -> dict[str, Any]:
+        return {"system__slug": self.kwargs["system"], "name": self.kwargs["name"]}
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"tool:{found.system.slug}/{found.name}", f"system:{found.system.slug}"]
+
+
+class Tools(_Tools, Listing):
+    """List tools by system, state, action and risk."""
+
+    filterset_class = ToolFilter
+    ordering = ("system__slug", "name")
+
+
+class One(_Tools, Look):
+    """Show a tool with its definitions and what changed between them."""
+
+    shown = ToolShownWhole
+
+
+class Approve(_Tools):
+    """Pin the definition that was read, and let it be served."""
+
+    asked = ApprovalAsked
+
+    def post(self, request: Request, system: str, name: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Approve it."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        preconditions.respect(request, found.version)
+        approve(found, self.body(ApprovalAsked), by=self.caller)
+        return self.again(found)
+
+
+class Quarantine(_Tools, Act):
+    """Stop a tool until a person has reviewed it again."""
+
+    verb = staticmethod(tools.quarantine)
+
+
+class Disable(_Tools, Act):
+    """Stop a tool until it is enabled."""
+
+    verb = staticmethod(tools.disable_tool)
+
+
+class Enable(_Tools, Act):
+    """Let a disabled tool be called again; never by whoever stopped it."""
+
+    verb = staticmethod(tools.enable_tool)

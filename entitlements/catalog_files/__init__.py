@@ -1,0 +1,1 @@
+"""Catalogs in files: imported, or planned and carried out."""

@@ -1,0 +1,207 @@
+"""Imports of catalogues: send a file or its JSON, look at what it would change, say yes, follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import IO, Any, ClassVar, Final
+
+from django.core.files.uploadhandler import MemoryFileUploadHandler
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
+from rest_framework import serializers
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import strict, tasks
+from entitlements.access import visibility
+from entitlements.api.endpoints import Look, Resource
+from entitlements.api.fields import Nothing, Shown, Strict, Text
+from entitlements.api.parsers import NotAnObject
+from entitlements.catalog_files import imports, offers
+from entitlements.errors import Malformed
+from entitlements.models import CatalogueImport
+from entitlements.people.api import known_person
+
+_DEEPEST: Final = 64
+_FORM: Final = 64 * 1024
+"""What the form around the file may weigh."""
+
+
+class NoFile(Malformed):
+    """Send the file as `file`, or its JSON as `catalogue`."""
+
+    code = "import_without_file"
+
+
+class JSON(BaseParser):
+    """Reads an import as one JSON object, as large and as deep as a catalogue may be."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:  # noqa: ANN401, ARG002 - the framework's
+        """Return the object. Raises strict.NotStrictJson, NotAnObject, offers.TooMuch."""
+        content = stream.read(offers.LARGEST + _FORM + 1)
+        if len(content) > offers.LARGEST + _FORM:
+            raise offers.TooMuch(largest=offers.LARGEST)
+        value = strict.loads(content, largest=offers.LARGEST + _FORM, deepest=_DEEPEST)
+        if not isinstance(value, dict):
+            raise NotAnObject
+        return value
+
+
+class Form(BaseParser):
+    """Reads an import as a form with a file, in memory; the text of the file becomes `text`."""
+
+    media_type = "multipart/form-data"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:  # noqa: ANN401, ARG002 - as above
+        """Return the fields. Raises Malformed, offers.TooMuch."""
+        request = parser_context["request"]
+        if int(request.META.get("CONTENT_LENGTH") or 0) > offers.LARGEST + _FORM:
+            raise offers.TooMuch(largest=offers.LARGEST)
+        try:
+            fields, files = MultiPartParser(request.META, stream, [_InMemory(request)]).parse()  # type: ignore[arg-type]
+        except MultiPartParserError as why:
+            raise Malformed from why
+        found: dict[str, Any] = {name: values[-1] for name, values in fields.lists()}
+        for name, file in files.items():
+            if name != "file" or "text" in found or isinstance(file, list):
+                raise Malformed("The form holds one file, as `file`.")
+            try:
+                found |= {"text": file.read().decode(), "file_name": file.name or ""}
+            except UnicodeDecodeError as why:
+                raise strict.NotStrictJson("The file is not UTF-8.") from why
+        return found
+
+
+class _InMemory(MemoryFileUploadHandler):
+    """Keeps the file in memory, whatever its size: nothing that was sent is ever written to a disk."""
+
+    def handle_raw_input(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the framework's
+        """Take every file; the size was limited before."""
+        self.activated = True
+
+
+class ProblemShown(Shown):
+    """What was wrong with one row, or left out of it."""
+
+    row = serializers.IntegerField()
+    system = serializers.CharField()
+    tool = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+    refused = serializers.BooleanField()
+
+
+class CountsShown(Shown):
+    """What becomes of systems and tools: what would, before the yes, and what has, after it."""
+
+    systems_new = serializers.IntegerField()
+    systems_known = serializers.IntegerField()
+    tools_new = serializers.IntegerField()
+    tools_changed = serializers.IntegerField()
+    tools_same = serializers.IntegerField()
+    left_alone = serializers.IntegerField()
+    refused = serializers.IntegerField()
+
+
+class ImportShown(Shown):
+    """One import: the file, how far it has come, and what stayed out. Names in it were written by strangers."""
+
+    id = serializers.UUIDField()
+    file_name = serializers.CharField()
+    sha256 = serializers.CharField()
+    size = serializers.IntegerField()
+    form = serializers.ChoiceField(choices=[form.value for form in offers.Form])
+    owner = serializers.CharField(source="owner.login")
+    by = serializers.CharField()
+    state = serializers.ChoiceField(choices=CatalogueImport.State.choices)
+    systems = serializers.IntegerField()
+    tools = serializers.IntegerField()
+    position = serializers.IntegerField()
+    counts = CountsShown()
+    problems = ProblemShown(many=True)
+    problems_left_out = serializers.IntegerField()
+    made_at = serializers.DateTimeField()
+    confirmed_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class ImportAsked(Strict):
+    """A file to import. `owner` will own what is new; with `confirm` it is taken in without a second look."""
+
+    owner = Text(max_length=64)
+    file_name = Text(max_length=200, required=False)
+    confirm = serializers.BooleanField(default=False)
+    catalogue = serializers.JSONField(required=False)
+    text = Text(max_length=offers.LARGEST, required=False, trim_whitespace=False)
+
+
+class _Imports(Resource):
+    shown: ClassVar[type[Shown]] = ImportShown
+
+    def rows(self) -> QuerySet[CatalogueImport]:
+        return visibility.imports(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return imports.about(found)
+
+
+class Imports(_Imports):
+    """Import a catalogue: a form with a `file`, or JSON with the `catalogue` itself. Nothing is approved by it.
+
+    Without `confirm` it is only looked at: the answer says what it would change. A small one is done when the answer
+    comes; a large one is taken in meanwhile, and can be followed.
+    """
+
+    parser_classes = (JSON, Form)  # type: ignore[assignment]  # wider than the base's
+    asked = ImportAsked
+    answers = HTTPStatus.CREATED
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Look at it, and take it in where that was said at once."""
+        asked = self.body(ImportAsked)
+        content = _content(asked)
+        owner = known_person(asked["owner"])
+        name = asked.get("file_name") or "catalogue.json"
+        looked = imports.look_at(content, file_name=name, owner=owner, by=self.principal)
+        if asked["confirm"]:
+            begin(looked, by=self.principal)
+        return self.again(looked, status=HTTPStatus.CREATED)
+
+
+class One(_Imports, Look):
+    """Show an import and how far it has come."""
+
+
+class Confirm(_Imports):
+    """Say yes to an import that was looked at."""
+
+    asked = Nothing
+
+    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
+        """Begin it."""
+        found = self.found()
+        self.body(Nothing)
+        begin(found, by=self.principal)
+        return self.again(found)
+
+
+def begin(looked: CatalogueImport, *, by: Any) -> None:  # noqa: ANN401 - a principal
+    """Confirm an import, and take it in at once when it is small, else have a worker do it."""
+    imports.confirm(looked, by=by)
+    if imports.is_small(looked):
+        while imports.go_on(looked.pk):
+            pass
+    else:  # a message that is lost is made up for by the sweep
+        transaction.on_commit(partial(tasks.run_import.delay, str(looked.pk)), robust=True)
+
+
+def _content(asked: Mapping[str, Any]) -> bytes:
+    if ("catalogue" in asked) == ("text" in asked):
+        raise NoFile
+    return asked["text"].encode() if "text" in asked else strict.dumps(asked["catalogue"])

@@ -1,0 +1,237 @@
+"""A catalogue that is written down elsewhere, as in git: the plan of what it would change, and carrying that out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.access import visibility
+from entitlements.api import permissions
+from entitlements.api.endpoints import Endpoint
+from entitlements.api.fields import Shown, Slug, Strict, Text, duration
+from entitlements.api.matrix import MATRIX
+from entitlements.catalog.api import entitlements as entitlements_api
+from entitlements.catalog.api import tools
+from entitlements.catalog.api.systems import KINDS
+from entitlements.catalog_files import declared
+from entitlements.errors import Forbidden, ReasonRequired
+from entitlements.models import Grant, Person, System, Tool
+from entitlements.people.api import known_person
+
+
+class ToolDeclared(tools.ApprovalAsked):
+    """A tool: what its approval says, or that it is disabled."""
+
+    disabled = serializers.BooleanField(default=False)
+    data_class = Text(max_length=32, required=False)
+    sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", required=False)
+    sentence = Text(max_length=500, required=False)
+    action = serializers.ChoiceField(choices=Tool.Does.choices, required=False)
+    risk = serializers.ChoiceField(choices=Tool.Risk.choices, required=False)
+    reason = None  # type: ignore[assignment]  # one for all
+    accept = None  # type: ignore[assignment]  # whoever accepts what an approval completes says so of that tool alone
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an approval that leaves out what somebody has to say."""
+        missing = {"sha256", "sentence", "action", "risk"} - attrs.keys()
+        if missing and not attrs["disabled"]:
+            raise ValidationError(dict.fromkeys(sorted(missing), "Say it, or that the tool is disabled."))
+        return attrs
+
+
+class EntitlementDeclared(entitlements_api.EntitlementEdited):
+    """An entitlement; `tools` are limits by name, and all of its tools."""
+
+    lines = None  # type: ignore[assignment]  # a mapping is read more easily where it is kept
+    tools = serializers.DictField(child=serializers.DictField(), required=False, allow_empty=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse tools beside a rule for them."""
+        if "tools" in attrs and attrs.get("rule") is not None:
+            raise ValidationError({"rule": "Name tools or a rule, not both."})
+        return attrs
+
+
+class SystemDeclared(Strict):
+    """A system; a new one needs name, kind and owner."""
+
+    name = Text(max_length=200, required=False)
+    kind = serializers.ChoiceField(choices=KINDS, required=False)
+    owner = Text(max_length=64, required=False)
+    upstream_url = Text(max_length=500, required=False)
+    tools = serializers.DictField(child=ToolDeclared(), required=False)
+    entitlements = serializers.DictField(child=EntitlementDeclared(), required=False)
+
+
+class CatalogueDeclared(Strict):
+    """What a catalogue shall be, by the slugs of systems; what it leaves out stays as it is."""
+
+    systems = serializers.DictField(child=SystemDeclared(), allow_empty=False)
+
+    def validate_systems(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what is no slug."""
+        for slug in value:
+            Slug(max_length=63).run_validation(slug)
+        return value
+
+
+class PlanApplied(CatalogueDeclared):
+    """What a catalogue shall be, the plan that was read, and why."""
+
+    plan = serializers.RegexField(r"^[0-9a-f]{64}$")
+    reason = Text(max_length=500)
+
+
+class GrantLossShown(Shown):
+    """What an open grant loses, and whom it serves."""
+
+    grant = serializers.UUIDField()
+    agent = serializers.CharField()
+    people = serializers.ListField(child=serializers.CharField())
+    groups = serializers.ListField(child=serializers.CharField())
+    tools = serializers.ListField(child=serializers.CharField())
+
+
+class PlanStepShown(Shown):
+    """One change: the act, on what, each field from and to; who loses by it, and how many that one does not see."""
+
+    act = serializers.CharField()
+    about = serializers.CharField()
+    change = serializers.DictField()
+    loses = GrantLossShown(many=True)
+    others = serializers.IntegerField()
+
+
+class PlanUnreadyShown(Shown):
+    """What cannot be done yet, and why."""
+
+    about = serializers.CharField()
+    code = serializers.CharField()
+
+
+class CataloguePlanShown(Shown):
+    """What would change, or has. `plan` stands for just that, and is what is sent to apply it."""
+
+    plan = serializers.CharField()
+    applied = serializers.BooleanField()
+    steps = PlanStepShown(many=True)
+    unready = PlanUnreadyShown(many=True)
+
+
+class _Plans(Endpoint):
+    shown: ClassVar[type[Shown]] = CataloguePlanShown
+
+    def read(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Find the people who are named, and ask about each system. Raises NotFound, Forbidden."""
+        slugs = said["systems"]
+        known = System.objects.filter(slug__in=slugs)
+        for each in known:
+            found = self.find(visibility.systems(self.caller), pk=each.pk)
+            self.permit(found, f"system:{found.slug}")
+        if len(known) < len(slugs):
+            self.may("systems", None)
+        self._permitted = True
+        for each in slugs.values():
+            if "owner" in each:
+                each["owner"] = known_person(each["owner"])
+        systems: dict[str, Any] = slugs
+        return systems
+
+    def may(self, act: str, thing: object) -> None:
+        """Ask the row of the single act, of its scopes as well. Raises Forbidden."""
+        row = MATRIX[act, "PATCH" if act in ("system", "entitlement") else "POST"]
+        if not permissions.lets_in(row, self.caller):
+            raise Forbidden
+        permissions.permit(self.caller, row, thing)
+
+    def told(self, made: declared.Plan, *, is_applied: bool) -> Response:
+        """Answer with a plan; grants that the caller does not see are counted."""
+        losing = [loss.grant.pk for step in made.steps for loss in step.losses]
+        seen = set(visibility.grants(self.caller).filter(pk__in=losing).values_list("pk", flat=True))
+        steps = [_step(step, seen) for step in made.steps]
+        plan = {"plan": made.digest(), "applied": is_applied, "steps": steps, "unready": made.unready}
+        return Response(CataloguePlanShown(plan).data)
+
+
+class PlanCatalogue(_Plans):
+    """Say what a catalogue that is written down would change in this one, and who would lose what. Changes nothing."""
+
+    asked = CatalogueDeclared
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Make the plan."""
+        return self.told(declared.plan(self.read(self.body(CatalogueDeclared))), is_applied=False)
+
+
+class ApplyCatalogue(_Plans):
+    """Carry a plan out that was read: all of it or nothing, each step by the rules and rights of the single act.
+
+    Where something else would happen by now than what was read, nothing does (`plan_stale`). Where nothing is left to
+    do, nothing is done.
+    """
+
+    asked = PlanApplied
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
+        """Apply it."""
+        body = self.body(PlanApplied)
+        if not body["reason"].strip():
+            raise ReasonRequired
+        systems, reason = self.read(body), body["reason"]
+        declared.held(declared.plan(systems), systems)
+        made = declared.plan(systems)
+        if made.steps and made.digest() != body["plan"]:
+            raise declared.PlanStale(plan=made.digest())
+        for step in made.steps:
+            self.about = [step.about]
+            self.may(step.act, step.thing)
+            for loss in step.losses if "tools" in step.change else ():  # which are reduced, each with its event
+                self.may("grant-revoke", loss.grant)
+        shown = self.told(made, is_applied=True)
+        for step in made.steps:
+            declared.carry_out(
+                step, by=self.principal, reason=reason, approve=lambda tool, said: self.approve(tool, said, reason)
+            )
+        if made.steps:
+            declared.applied(made, by=self.principal, reason=reason)
+        return shown
+
+    def approve(self, tool: Tool, said: dict[str, Any], reason: str) -> Tool:
+        """Approve a tool as the single act does."""
+        return tools.approve(tool, {**said, "reason": reason, "accept": ""}, by=self.caller)
+
+
+def _step(step: declared.Step, seen: set[Any]) -> dict[str, Any]:
+    losses = [loss for loss in step.losses if loss.grant.pk in seen]
+    return {
+        "act": step.act,
+        "about": step.about,
+        "change": {name: {"from": _said(was), "to": _said(now)} for name, (was, now) in step.change.items()},
+        "loses": [{"tools": loss.tools, **_served(loss.grant)} for loss in losses],
+        "others": len(step.losses) - len(losses),
+    }
+
+
+def _served(grant: Grant) -> Mapping[str, Any]:
+    subjects = grant.subjects.all()
+    return {
+        "grant": grant.pk,
+        "agent": grant.agent.slug,
+        "people": sorted(each.person.login for each in subjects if each.person),
+        "groups": sorted(each.group.slug for each in subjects if each.group),
+    }
+
+
+def _said(value: Any) -> Any:  # noqa: ANN401 - what a field of a row may hold
+    match value:
+        case timedelta():
+            return duration(value)
+        case Person():
+            return value.login
+    return value

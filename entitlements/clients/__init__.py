@@ -1,0 +1,1 @@
+"""OAuth clients of agents, and their credentials."""

@@ -1,0 +1,116 @@
+"""Credentials of agents' clients: list, look, accept, refuse."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.access import visibility
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import Shown
+from entitlements.clients import acceptance, credentials
+from entitlements.errors import Forbidden
+from entitlements.models import Client, ClientCredential
+
+
+class CredentialFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    client_id = filters.CharFilter()
+    state = filters.ChoiceFilter(choices=ClientCredential.State.choices)
+
+    class Meta:
+        model = ClientCredential
+        fields: ClassVar[list[str]] = []
+
+
+class CredentialShown(Shown):
+    """A key or secret for a client of an agent, who asked for it, and who accepts or accepted it.
+
+    `secret` is shown in the answer to who asked for it and never again; it opens nothing before it is accepted.
+    """
+
+    id = serializers.UUIDField()
+    client_id = serializers.CharField()
+    agent = serializers.CharField(source="agent.slug")
+    purpose = serializers.ChoiceField(choices=ClientCredential.Purpose.choices)
+    name = serializers.CharField()
+    auth = serializers.ChoiceField(choices=Client.Auth.choices)
+    jwks = serializers.JSONField()
+    redirect_uris = serializers.SerializerMethodField()
+    api_scopes = serializers.ListField(child=serializers.CharField())
+    state = serializers.ChoiceField(choices=ClientCredential.State.choices)
+    asked_by = serializers.CharField()
+    reason = serializers.CharField()
+    asked_at = serializers.DateTimeField()
+    answer_by = serializers.DateTimeField()
+    acceptors = serializers.SerializerMethodField()
+    answered_by = serializers.CharField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+    answer_reason = serializers.CharField()
+    secret = serializers.SerializerMethodField()
+
+    def get_redirect_uris(self, credential: ClientCredential) -> list[str]:
+        """List the addresses."""
+        return credential.redirect_uris.split()
+
+    def get_acceptors(self, credential: ClientCredential) -> list[str]:
+        """List by login who may accept it now; empty once it no longer waits."""
+        if not credential.is_open:
+            return []
+        return [person.login for person in credentials.acceptors(credential.agent, credential.askers)]
+
+    def get_secret(self, credential: ClientCredential) -> str | None:  # noqa: ARG002 - the framework's signature
+        """Return the new secret, in the one answer that has it."""
+        secret: str | None = self.context.get("secret")
+        return secret
+
+
+class _Credentials(Resource):
+    shown = CredentialShown
+
+    def rows(self) -> QuerySet[ClientCredential]:
+        return visibility.client_credentials(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return credentials.about(found)
+
+
+class Credentials(_Credentials, Listing):
+    """List credentials of agents' clients, newest first."""
+
+    filterset_class = CredentialFilter
+    ordering = ("-asked_at", "-id")
+
+
+class One(_Credentials, Look):
+    """Show a credential."""
+
+
+class Accept(_Credentials):
+    """Accept a credential that waits; it works from then on. The secret or key before it opens nothing any longer."""
+
+    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - the framework's signature
+        """Accept it, in person."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        if self.caller.human is None:
+            raise Forbidden
+        acceptance.accept(found.pk, by=self.caller.human)
+        return self.again(found)
+
+
+class Refuse(_Credentials, Act):
+    """Refuse a credential that waits, for good."""
+
+    @staticmethod
+    def verb(found: ClientCredential, *, by: Any, reason: str) -> ClientCredential:  # noqa: ANN401 - a principal
+        """Refuse it."""
+        return acceptance.refuse(found.pk, by=by, reason=reason)

@@ -1,0 +1,158 @@
+"""What a token endpoint needs to know about its client, and the system it asks for: one query each, no ORM rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from audit.context import Principal
+from entitlements import addresses, prepared
+from entitlements.models import Client, System
+
+_CLIENT: Final = """
+c.id, c.client_id, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, a.id, a.slug, a.sponsor_id
+"""
+_SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status"
+
+_BY_ID: Final = f"""
+SELECT {_CLIENT} FROM entitlements_client c LEFT JOIN entitlements_agent a ON a.id = c.agent_id WHERE c.client_id = %s
+"""  # noqa: S608 - the columns are constants
+_AT_SYSTEM: Final = f"""
+SELECT {_SYSTEM}, own.foreign_id, {_CLIENT}
+FROM entitlements_system y
+LEFT JOIN entitlements_clientalias named ON named.system_id = y.id AND named.foreign_id = %(client)s
+LEFT JOIN entitlements_client c
+       ON c.id = coalesce(named.client_id, (SELECT id FROM entitlements_client WHERE client_id = %(client)s))
+LEFT JOIN entitlements_clientalias own ON own.system_id = y.id AND own.client_id = c.id
+LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+WHERE y.slug = %(system)s
+"""  # noqa: S608 - the columns are constants
+_TARGET: Final = f"""
+SELECT {_SYSTEM},
+       (SELECT l.foreign_id FROM entitlements_clientalias l WHERE l.system_id = y.id AND l.client_id = %(pk)s),
+       EXISTS (SELECT FROM entitlements_clientalias l
+                WHERE l.system_id = y.id AND l.foreign_id = %(client)s AND l.client_id <> %(pk)s)
+FROM entitlements_system y WHERE y.slug = %(system)s
+"""  # noqa: S608 - the columns are constants
+_OF_TOKEN: Final = f"""
+SELECT {_SYSTEM}, {_CLIENT}, t.jti, t.issued_at, t.expires_at, t.revoked_at, t.scope, t.session_id, p.login
+FROM entitlements_issuedtoken t
+JOIN entitlements_system y ON y.id = t.system_id
+JOIN entitlements_client c ON c.id = t.client_id
+LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+LEFT JOIN entitlements_person p ON p.id = t.person_id
+WHERE t.jti = %s
+"""  # noqa: S608 - the columns are constants
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An OAuth client and the agent it belongs to, if it does."""
+
+    pk: int
+    client_id: str
+    auth: str
+    status: str
+    jwks: str
+    secret_sha256: str = field(repr=False)
+    api_scopes: tuple[str, ...]
+    agent_pk: int | None
+    agent: str | None
+    sponsor_pk: int | None
+
+    @property
+    def principal(self) -> Principal:
+        """Who acts: the agent, or the client itself when it belongs to none."""
+        return Principal("agent", self.agent) if self.agent else Principal("client", self.client_id)
+
+    @property
+    def links(self) -> list[str]:
+        """How its events are found again."""
+        return [f"client:{self.client_id}", *([f"agent:{self.agent}"] if self.agent else [])]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the client itself is not disabled; the decision asks again, under its lock."""
+        return self.status == Client.Status.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The system that a token is for."""
+
+    pk: int
+    slug: str
+    kind: str
+    upstream_url: str
+    token_seconds: int
+    status: str
+
+    @property
+    def issuer_path(self) -> str:
+        """The path of its resource authorization server."""
+        return addresses.issuer_path(self.slug)
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The resource identifiers that are registered with it (EMA-I-6)."""
+        return addresses.resources(System(slug=self.slug, kind=self.kind, upstream_url=self.upstream_url))
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What was issued, to whom and for which system; `person` is the login of the user, None without one."""
+
+    target: Target
+    caller: Caller
+    jti: UUID
+    issued: datetime
+    expires: datetime
+    revoked: datetime | None
+    scope: str
+    session: UUID | None
+    person: str | None
+
+
+def by_id(client_id: str) -> Caller | None:
+    """Find a client by its identifier."""
+    row = prepared.row(_BY_ID, [client_id])
+    return _caller(row) if row else None
+
+
+def at_system(client_id: str, slug: str) -> tuple[Target | None, Caller | None, str]:
+    """Find a system and a client by its identifier there; also returns that identifier (EMA-I-10).
+
+    An alias comes first: where another client's alias is `client_id`, that name means the other client.
+    """
+    row = prepared.row(_AT_SYSTEM, {"client": client_id, "system": slug})
+    if row is None:
+        return None, None, ""
+    target, foreign, rest = Target(*row[:6]), row[6], row[7:]
+    if rest[0] is None:
+        return target, None, ""
+    caller = _caller(rest)
+    return target, caller, foreign or caller.client_id
+
+
+def target(slug: str, caller: Caller) -> tuple[Target | None, str]:
+    """Find a system and the client's identifier there, empty when that identifier means another client there."""
+    row = prepared.row(_TARGET, {"system": slug, "pk": caller.pk, "client": caller.client_id})
+    if row is None:
+        return None, ""
+    *columns, foreign, taken = row
+    return Target(*columns), foreign or ("" if taken else caller.client_id)
+
+
+def of_token(jti: UUID) -> Issued | None:
+    """Find a token of ours with its client and system, all at once: introspection asks this every time."""
+    row = prepared.row(_OF_TOKEN, [jti])
+    return Issued(Target(*row[:6]), _caller(row[6:16]), *row[16:]) if row else None
+
+
+def _caller(row: tuple[Any, ...]) -> Caller:
+    pk, client_id, auth, status, jwks, secret, api_scopes, agent_pk, agent, sponsor_pk = row
+    scopes = tuple(json.loads(api_scopes))
+    return Caller(pk, client_id, auth, status, jwks, secret, scopes, agent_pk, agent, sponsor_pk)

@@ -1,0 +1,330 @@
+"""The verbs on OAuth clients: register, rotate the secret, disable, enable, rename at one authorization server."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements.conflicts import independence
+from entitlements.errors import DomainError, NotFound
+from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
+from entitlements.hooks import Hook
+from entitlements.keys import public_keys
+from entitlements.models import Agent, Client, ClientAlias, ClientCredential, Session, System
+from entitlements.sessions import sessions
+from entitlements.unmanaged_agents import unmanaged_agents
+
+from . import credentials
+
+
+class ClientIdTaken(DomainError):
+    """The client identifier is taken."""
+
+    code, status = "client_id_taken", HTTPStatus.CONFLICT
+
+
+class NoSecret(DomainError):
+    """The client signs in without a shared secret, so there is none to change."""
+
+    code, status = "client_has_no_secret", HTTPStatus.CONFLICT
+
+
+class AgentRetired(DomainError):
+    """The agent is retired; it has no clients any more."""
+
+    code, status = "agent_retired", HTTPStatus.CONFLICT
+
+
+class PutAway(DomainError):
+    """Nobody used the client for so long that it was put away for good; register another."""
+
+    code, status = "client_put_away", HTTPStatus.CONFLICT
+
+
+GUARD: Final[Hook[[Agent, Sequence[str]], None]] = Hook("scopes of a client", "combinations")
+"""What else keeps a client of an agent from having these scopes of our own API, before it works."""
+START_GUARD: Final[Hook[[str], None]] = Hook("enable a client", "reviews")
+"""What else keeps a disabled client from being enabled, whoever asks; it is given the client's identifier."""
+
+
+def _pass_guards(agent: Agent | None, api_scopes: Sequence[str]) -> None:
+    if agent is not None and api_scopes:
+        GUARD.ask(agent, api_scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What came of asking for a client or a secret: the client once it works, else the credential that waits.
+
+    `secret` is shown this once to who asked (None for a client without one); it opens nothing while it waits.
+    """
+
+    client: Client | None
+    secret: str | None = field(default=None, repr=False)
+    waiting: ClientCredential | None = None
+
+
+@transaction.atomic
+def register(
+    client_id: str,
+    *,
+    agent: Agent | None,
+    auth: str,
+    name: str = "",
+    jwks: Mapping[str, Any] | None = None,
+    redirect_uris: Sequence[str] = (),
+    api_scopes: Sequence[str] = (),
+    by: Principal,
+) -> Registered:
+    """Register a client. A client of an agent works at once if `by` is responsible for the agent, else once accepted.
+
+    Raises ClientIdTaken, AgentRetired, credentials.NoAcceptor, seenagents.ClientBlocked for a name that was seen and
+    blocked, publickeys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the guards raise.
+    """
+    if agent is not None:
+        locks.shared([(Lock.AGENT, agent.pk)])  # whoever retires it waits for us, or we see it
+    if jwks or auth == Client.Auth.PRIVATE_KEY_JWT:
+        public_keys.check_registered(jwks)
+    lock_identifier(client_id)
+    secret = secrets.token_urlsafe(32) if auth == Client.Auth.CLIENT_SECRET_BASIC else None
+    wanted = ClientCredential(
+        agent=agent,
+        client_id=client_id,
+        purpose=ClientCredential.Purpose.CLIENT,
+        name=name or client_id,
+        auth=auth,
+        jwks=dict(jwks or {}),
+        secret_sha256=secret_digest(secret) if secret else "",
+        redirect_uris=" ".join(redirect_uris),
+        api_scopes=list(api_scopes),
+    )
+    _check_new(wanted)
+    if agent is None:
+        return Registered(_create(wanted, by=by), secret)
+    return _ask(wanted, secret, by=by)
+
+
+def secret_digest(secret: str) -> str:
+    """Return what is stored of a client secret: a fast hash suffices for 256 random bits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@transaction.atomic
+def rotate_secret(client: Client, *, by: Principal, reason: str) -> Registered:
+    """Give a client another secret; for a client of an agent, at once if `by` is responsible, else once accepted.
+
+    The secret before it works until then and opens nothing afterwards. Tokens that were issued live on for their
+    minutes. Raises NotFound, credentials.NoAcceptor, and NoSecret for a client that uses none.
+    """
+    if client.agent_id is not None:
+        locks.shared([(Lock.AGENT, client.agent_id)])
+    lock_identifier(client.client_id)
+    locked = _locked(client)
+    if locked.auth != Client.Auth.CLIENT_SECRET_BASIC:
+        raise NoSecret(auth=locked.auth)
+    secret = secrets.token_urlsafe(32)
+    wanted = ClientCredential(
+        agent=locked.agent,
+        client_id=locked.client_id,
+        purpose=ClientCredential.Purpose.SECRET,
+        name=locked.name,
+        auth=locked.auth,
+        secret_sha256=secret_digest(secret),
+        redirect_uris=locked.redirect_uris,
+        api_scopes=locked.api_scopes,
+        reason=reason,
+    )
+    if locked.agent is None:
+        return Registered(_set_secret(locked, wanted, by=by), secret)
+    return _ask(wanted, secret, by=by)
+
+
+def _ask(wanted: ClientCredential, secret: str | None, *, by: Principal) -> Registered:
+    credential = credentials.ask(wanted, by=by)
+    if credential.state == ClientCredential.State.ACCEPTED:
+        return Registered(put_in_force(credential, by=by), secret)
+    log.record(
+        Action.CLIENT_CREDENTIAL_PROPOSED,
+        about=credentials.about(credential),
+        by=by,
+        reason=credential.reason,
+        detail={**credential_detail(credential), "answer_by": credential.answer_by.isoformat()},
+    )
+    return Registered(None, secret, credential)
+
+
+def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
+    """Make a credential work that was just accepted, in the transaction and under the locks of who accepts.
+
+    Raises ClientIdTaken, AgentRetired, NotFound, seenagents.ClientBlocked, and what the guards raise.
+    """
+    if credential.purpose == ClientCredential.Purpose.SECRET:
+        current = Client.objects.filter(client_id=credential.client_id, agent=credential.agent_id).first()
+        if current is None:
+            raise NotFound
+        _check_not_retired(credential.agent_id)
+        return _set_secret(_locked(current), credential, by=by)
+    _check_new(credential)
+    return _create(credential, by=by)
+
+
+def lock_identifier(client_id: str) -> None:
+    """Be the only one who asks for, accepts or refuses a credential under this identifier until the end."""
+    locks.exclusive((Lock.CLIENT, f"credential:{client_id}"))
+
+
+def credential_detail(credential: ClientCredential) -> dict[str, Any]:
+    """Say of a credential what events about it hold."""
+    return {
+        "proposal": str(credential.pk),
+        "purpose": credential.purpose,
+        "auth": credential.auth,
+        "api_scopes": list(credential.api_scopes),
+        "asked_by": credential.asked_by,
+    }
+
+
+def _check_new(wanted: ClientCredential) -> None:
+    """Check what a new client has to pass both when it is asked for and when it is accepted."""
+    if wanted.agent_id is not None:
+        _check_not_retired(wanted.agent_id)
+    unmanaged_agents.check_not_blocked(wanted.client_id)
+    waiting = ClientCredential.objects.filter(client_id=wanted.client_id, state=ClientCredential.State.WAITING)
+    if Client.objects.filter(client_id=wanted.client_id).exists() or waiting.exclude(agent=wanted.agent_id).exists():
+        raise ClientIdTaken(client_id=wanted.client_id)
+    _pass_guards(wanted.agent if wanted.agent_id else None, wanted.api_scopes)
+
+
+def _create(wanted: ClientCredential, *, by: Principal) -> Client:
+    client = Client(
+        client_id=wanted.client_id,
+        name=wanted.name,
+        agent=wanted.agent if wanted.agent_id else None,
+        auth=wanted.auth,
+        jwks=wanted.jwks,
+        secret_sha256=wanted.secret_sha256,
+        client_secret="",  # the toolkit's own; ours is `secret_sha256`, and hashing nothing would cost half a second
+        hash_client_secret=False,
+        client_type=Client.CLIENT_PUBLIC if wanted.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
+        redirect_uris=wanted.redirect_uris,
+        api_scopes=wanted.api_scopes,
+        algorithm=Client.NO_ALGORITHM,
+    )
+    try:
+        with transaction.atomic():
+            client.save(force_insert=True)
+    except IntegrityError as error:
+        raise ClientIdTaken(client_id=wanted.client_id) from error
+    detail = {"auth": wanted.auth, "api_scopes": list(wanted.api_scopes), **_asked(wanted, by)}
+    log.record(Action.CLIENT_REGISTERED, about=_about(client), by=by, detail=detail)
+    return client
+
+
+def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> Client:
+    locked.secret_sha256 = wanted.secret_sha256
+    locked.save(update_fields=["secret_sha256", "updated"])  # reviews tell the age of a secret by it
+    detail = _asked(wanted, by)
+    log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=wanted.reason, detail=detail)
+    return locked
+
+
+def _asked(wanted: ClientCredential, by: Principal) -> dict[str, Any]:
+    """Say who asked for a credential that another person accepted."""
+    if wanted.acceptor is None or wanted.asked_by == str(by):
+        return {}
+    return {"proposal": str(wanted.pk), "asked_by": wanted.asked_by}
+
+
+@transaction.atomic
+def disable(client: Client, *, by: Principal, reason: str) -> Client:
+    """Stop a client at once. Its sessions end, and whatever it was issued is dead for good; no other client's is.
+
+    Stopping twice changes and records nothing; what somebody else stopped before, or nobody used, is stopped by them
+    too from then on.
+    """
+    locked = _locked(client)
+    if locked.status == Client.Status.DISABLED and str(by) in stopped_by(locked.client_id):
+        return locked
+    locked.status = Client.Status.DISABLED
+    if locked.idle == Client.Idle.CLOSED:
+        locked.idle = ""  # it is no longer for want of use alone that it is closed
+    locked.tokens_valid_after = clock.now()
+    locked.save(update_fields=["status", "idle", "tokens_valid_after"])
+    log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
+    subject = f"client:{locked.client_id}"
+    sessions.end_all_of(Session.objects.filter(client=locked), subject, by=by, reason=reason)
+    changes.note(changes.Kind.CLIENT, subject, agent_id=locked.agent_id)
+    return locked
+
+
+@transaction.atomic
+def enable(client: Client, *, by: Principal, reason: str) -> Client:
+    """Let a client that was disabled, or closed since nobody used it, work again, with new tokens only.
+
+    One that was disabled is enabled by somebody else than those who did that. Raises NotFound, PutAway,
+    SecondPersonNeeded, AgentRetired, and what the guards raise.
+    """
+    if client.agent_id is not None:
+        locks.shared([(Lock.AGENT, client.agent_id)])
+    locked = _locked(client)
+    if locked.status == Client.Status.ACTIVE:
+        return locked
+    if locked.idle == Client.Idle.DELETED:
+        raise PutAway
+    if locked.idle != Client.Idle.CLOSED:  # what nobody used was stopped by nobody
+        independence.check_restart(f"client:{locked.client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED, by)
+    START_GUARD.ask(locked.client_id)
+    if locked.agent_id is not None:
+        _check_not_retired(locked.agent_id)
+    _pass_guards(locked.agent, locked.api_scopes)
+    locked.status, locked.idle, locked.idle_since = Client.Status.ACTIVE, "", clock.now()
+    locked.save(update_fields=["status", "idle", "idle_since"])
+    log.record(Action.CLIENT_ENABLED, about=_about(locked), by=by, reason=reason)
+    changes.note(changes.Kind.CLIENT, f"client:{locked.client_id}", agent_id=locked.agent_id)
+    return locked
+
+
+def stopped_by(client_id: str) -> set[str]:
+    """Return whose stops hold a client: those who disabled it since it was last enabled."""
+    return independence.stopped_by(f"client:{client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED)
+
+
+@transaction.atomic
+def name_at(client: Client, system: System, foreign_id: str, *, by: Principal) -> ClientAlias:
+    """Say under which identifier a system's authorization server knows the client (EMA-I-10)."""
+    alias, _ = ClientAlias.objects.update_or_create(client=client, system=system, defaults={"foreign_id": foreign_id})
+    log.record(
+        Action.CLIENT_NAMED_AT_SYSTEM,
+        about=[*_about(client), f"system:{system.slug}"],
+        by=by,
+        detail={"foreign_id": foreign_id},
+    )
+    return alias
+
+
+def _check_not_retired(agent_pk: int) -> None:
+    if Agent.objects.filter(pk=agent_pk, status=Agent.Status.RETIRED).exists():
+        raise AgentRetired
+
+
+def _locked(client: Client) -> Client:
+    locks.exclusive((Lock.CLIENT, client.pk))
+    try:
+        return Client.objects.select_related("agent").get(pk=client.pk)
+    except Client.DoesNotExist as error:
+        raise NotFound from error
+
+
+def _about(client: Client) -> list[str]:
+    return [f"client:{client.client_id}", *([f"agent:{client.agent.slug}"] if client.agent else [])]

@@ -1,0 +1,76 @@
+"""Who accepts a credential of an agent's client: one of the agent's sponsor, technical owner and backup owner.
+
+When one of them asks for it, it is accepted at once. Otherwise it waits, and opens nothing until one of them accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+from audit import clock
+from audit.context import Principal
+from entitlements.conflicts import independence
+from entitlements.errors import DomainError
+from entitlements.models import Agent, ClientCredential, Person
+
+TO_ANSWER: Final = timedelta(days=14)
+"""How long a credential waits for acceptance before it lapses."""
+
+State = ClientCredential.State
+
+
+class NoAcceptor(DomainError):
+    """Nothing changed: no active sponsor or owner of the agent can accept a credential. Name one, then try again."""
+
+    code, status = "credential_has_no_acceptor", HTTPStatus.CONFLICT
+
+
+def responsible(agent: Agent) -> list[Person]:
+    """Return the active people who are responsible for an agent: sponsor, technical owner, backup owner."""
+    offices = (agent.sponsor, agent.owner, agent.backup)
+    return list({each.pk: each for each in offices if each is not None and each.is_active}.values())
+
+
+def acceptors(agent: Agent, askers: Iterable[str]) -> list[Person]:
+    """Return who may accept what these people (by login) asked for: no second account of one of them."""
+    asking = list(Person.objects.filter(login__in=list(askers)))
+    return [person for person in responsible(agent) if not is_other_account(person, asking)]
+
+
+def is_other_account(person: Person, askers: Iterable[Person]) -> bool:
+    """Whether a person is the same human as one of the askers, with another account."""
+    return any(person != asker and independence.same_human(person, asker) for asker in askers)
+
+
+def ask(wanted: ClientCredential, *, by: Principal) -> ClientCredential:
+    """Save a credential: accepted when `by` is responsible for the agent, else waiting. Replaces one that waits.
+
+    The caller holds the agent and the client's identifier. Raises NoAcceptor.
+    """
+    agent = Agent.objects.select_related("sponsor", "owner", "backup").get(pk=wanted.agent_id)
+    now = clock.now()
+    wanted.asked_by, wanted.askers = str(by), sorted(independence.behind(by))
+    wanted.asked_at, wanted.answer_by = now, now + TO_ANSWER
+    asker = next((person for person in responsible(agent) if person.principal == by), None)
+    if asker is None and not acceptors(agent, wanted.askers):
+        raise NoAcceptor(agent=agent.slug)
+    waiting = ClientCredential.objects.filter(client_id=wanted.client_id, state=State.WAITING)
+    waiting.update(state=State.REPLACED, answered_by=str(by), answered_at=now)
+    if asker is not None:
+        accept(wanted, asker)
+    wanted.save(force_insert=True)
+    return wanted
+
+
+def accept(credential: ClientCredential, acceptor: Person) -> None:
+    """Write into a credential, unsaved, that this person accepts it."""
+    credential.state, credential.acceptor = State.ACCEPTED, acceptor
+    credential.answered_by, credential.answered_at = str(acceptor.principal), clock.now()
+
+
+def about(credential: ClientCredential) -> list[str]:
+    """Return the links by which the record of a credential is found again."""
+    return [f"client:{credential.client_id}", f"agent:{credential.agent.slug}"]

@@ -1,0 +1,1 @@
+"""What no person does alone."""

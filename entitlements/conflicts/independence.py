@@ -1,0 +1,135 @@
+"""What nobody does alone: start again what they stopped, and give themselves an office that answers for others.
+
+Asked by the verbs themselves, so that no door can leave it out. What the product does by itself needs no second person;
+a script is nobody's second person, since whoever is to be checked may hold its secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from django.db.models import Expression, F, Func, TextField, Value
+
+from audit import context
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from audit.export import timeline
+from entitlements.errors import DomainError, Forbidden
+from entitlements.models import Person, Role
+
+
+class SecondPersonNeeded(Forbidden):
+    """Whoever stopped it cannot be the one who starts it again; ask a second person."""
+
+    code = "second_person_required"
+
+
+class OwnAppointment(DomainError):
+    """Nobody makes themselves owner, sponsor or member, nor changes an address of their own: another person does."""
+
+    code, status = "own_appointment", HTTPStatus.FORBIDDEN
+
+
+def accounts_of(person: Person) -> list[Person]:
+    """Return every account of one human, this one first: those whose addresses lead to one mailbox, active or not.
+
+    Which addresses do is said by the database's function `entitlements_mailbox`, the rule of `mailboxes.mailbox`.
+    What stands against one account stands against all of them: a second account is no second person.
+    """
+    if not person.email:
+        return [person]
+    rows = Person.objects.alias(mailbox=_mailbox(F("email"))).filter(mailbox=_mailbox(Value(person.email)))
+    return [person, *rows.exclude(pk=person.pk).order_by("pk")]
+
+
+def _mailbox(email: Expression | F) -> Func:
+    return Func(email, function="entitlements_mailbox", output_field=TextField())
+
+
+def same_human(one: Person | None, other: Person | None) -> bool:
+    """Whether two accounts are one human's; nobody is the same as nobody."""
+    return one is not None and other is not None and other in accounts_of(one)
+
+
+def check_start(link: str, stopped: Action, by: Principal, **said: object) -> None:
+    """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SecondPersonNeeded.
+
+    `said` is what the detail of a stop holds, where its action tells of other things too.
+    """
+    if by == SYSTEM:
+        return
+    stops = timeline.about(link).filter(action=stopped)
+    if said:
+        fitting = (each for each in stops.reverse() if said.items() <= each.detail.items())
+        last = next(fitting, None)
+    else:
+        last = stops.last()
+    if by.kind != "person" or (last is not None and last.actor in _names_of(by)):
+        raise SecondPersonNeeded
+
+
+def check_restart(link: str, stopped: Action, started: Action, by: Principal) -> None:
+    """Refuse to start a thing that one stopped oneself, with whichever account, alone or with others.
+
+    Raises SecondPersonNeeded, which is also for what is no person.
+    """
+    if by != SYSTEM and (by.kind != "person" or stopped_by(link, stopped, started) & _names_of(by)):
+        raise SecondPersonNeeded
+
+
+def stopped_by(link: str, stopped: Action, started: Action) -> set[str]:
+    """Return whose stops hold a thing: those who stopped it since it was last started, as the record names them."""
+    who: set[str] = set()
+    for event in timeline.about(link).filter(action__in=(stopped, started)):
+        who = who | {event.actor} if event.action == stopped else set()
+    return who
+
+
+def _names_of(by: Principal) -> set[str]:
+    """Name every account of whoever acts, as the record names them."""
+    acts = Person.objects.filter(login=by.name).first()
+    return {str(by), *(str(each.principal) for each in (accounts_of(acts) if acts else ()))}
+
+
+def check_appointment(new: Person, *, present: Person | None, by: Principal) -> None:
+    """Refuse an office to whoever gives it to an account of theirs, and to whoever may not give it.
+
+    Raises OwnAppointment.
+    """
+    if by == SYSTEM or (by.kind == "person" and present is not None and by.name == present.login != new.login):
+        return
+    roles = (Role.ANALYST, Role.ADMIN)
+    own = [account.pk for account in accounts_of(new)]
+    second = Person.objects.holding(*roles).filter(login=by.name).exclude(pk__in=own)
+    if by.kind != "person" or not second.exists():
+        raise OwnAppointment
+
+
+def check_membership(people: Iterable[Person], *, by: Principal) -> None:
+    """Refuse to put an account of one's own into a group, or to take it out: a group has access, and may answer.
+
+    A script does neither for whoever it acts for or has held its secret, an agent for nobody. Raises OwnAppointment.
+    """
+    if by == SYSTEM or by.kind == "source":
+        return
+    acting = Person.objects.filter(login__in=behind(by))
+    own = {account.pk for person in acting for account in accounts_of(person)}
+    if by.kind == "agent" or any(person.pk in own for person in people):
+        raise OwnAppointment
+
+
+def behind(by: Principal) -> set[str]:
+    """Name by login who acts: a person, or whoever a script acts for, registered it, or was shown a secret of it."""
+    told = timeline.about(str(by)).filter(action__in=[Action.CLIENT_REGISTERED, Action.CLIENT_SECRET_ROTATED])
+    shown = [Principal.parse(each.actor) for each in told] if by.kind == "client" else []
+    acting = [by, context.current().on_behalf_of, *shown]
+    return {each.name for each in acting if each is not None and each.kind == "person"}
+
+
+def check_address(person: Person, *, by: Principal) -> None:
+    """Refuse to change the address of an account of one's own: it says whose account it is. Raises OwnAppointment."""
+    if by == SYSTEM or by.kind == "source":
+        return
+    if by.kind != "person" or by.name in {each.login for each in accounts_of(person)}:
+        raise OwnAppointment

@@ -1,0 +1,1 @@
+"""The policy decision point: facts, policy, verdicts, limits, scopes."""

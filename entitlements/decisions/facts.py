@@ -1,0 +1,203 @@
+"""What decisions need to know about one agent at one system: three queries, one snapshot.
+
+A fourth reads the schemas of approved tools that this process has not met: they are kept by the hash of the definition.
+
+The SQL is shared by the Django side (`load`) and the gateway's own connections, which run the same statements and
+hand the rows to `build`. The feed position is read in the first statement, so a snapshot is never newer than it says.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from entitlements import prepared
+from entitlements.words import Action, Risk, Status, ToolState
+
+from . import arguments, limits
+from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
+
+OWNER_UNTIL: Final = """
+CASE WHEN NOT o.is_active THEN extract(epoch FROM o.disabled_at + interval '7 days')::float8 END
+"""
+"""Until when an agent whose owner `o` left goes on working: seven days in which somebody takes over."""
+
+PRINCIPALS: Final = f"""
+SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
+       a.slug, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8,
+       y.slug, y.status,
+       (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
+       (SELECT json_agg(json_build_array(c.client_id, c.status, extract(epoch FROM c.tokens_valid_after)::float8))
+          FROM entitlements_client c WHERE c.agent_id = a.id)::text,
+       (SELECT json_agg(json_build_array(n.id, p.login, p.is_active,
+                extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
+                extract(epoch FROM n.expires_at)::float8,
+                extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
+                n.ended_at IS NOT NULL, n.risk, n.labels))
+          FROM entitlements_session n LEFT JOIN entitlements_person p ON p.id = n.person_id
+         WHERE n.agent_id = a.id AND n.expires_at > now() - interval '10 minutes')::text,
+       (SELECT json_agg(t.jti) FROM entitlements_issuedtoken t
+         WHERE t.agent_id = a.id AND t.revoked_at IS NOT NULL AND t.expires_at > now() - interval '1 minute')::text,
+       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8
+FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
+LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
+WHERE a.slug = %s AND y.slug = %s
+"""  # noqa: S608 - made of two constants
+
+LINES: Final = """
+SELECT t.name, p.login, p.is_active, g.id::text, e.scope, extract(epoch FROM g.starts_at)::float8,
+       extract(epoch FROM g.expires_at)::float8, g.state, l.limits::text
+FROM entitlements_grant g
+JOIN entitlements_agent a ON a.id = g.agent_id
+JOIN entitlements_entitlement e ON e.id = g.entitlement_id AND e.enabled
+JOIN entitlements_system y ON y.id = e.system_id
+JOIN entitlements_grantline l ON l.grant_id = g.id
+JOIN entitlements_tool t ON t.id = l.tool_id
+LEFT JOIN entitlements_grantsubject u ON u.grant_id = g.id
+LEFT JOIN entitlements_membership m ON m.group_id = u.group_id
+LEFT JOIN entitlements_person p ON p.id = coalesce(u.person_id, m.person_id)
+WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND g.state IN ('active', 'suspended')
+  -- A grant for nobody says so itself: one whose people or group members are gone covers nobody, not the agent alone.
+  AND CASE WHEN g.subjects_digest = encode(sha256(''), 'hex') THEN u.id IS NULL ELSE p.id IS NOT NULL END
+"""
+
+TOOLS: Final = """
+SELECT t.name, t.state, coalesce(v.id::text, ''), coalesce(v.sha256, ''), t.action, t.risk,
+       array(SELECT e.scope FROM entitlements_entitlementtool l
+               JOIN entitlements_entitlement e ON e.id = l.entitlement_id
+              WHERE l.tool_id = t.id AND e.enabled ORDER BY e.scope)
+FROM entitlements_tool t JOIN entitlements_system y ON y.id = t.system_id
+LEFT JOIN entitlements_toolversion v ON v.id = t.approved_id
+WHERE y.slug = %s
+"""
+
+SCHEMAS: Final = """
+SELECT v.sha256, (v.definition -> 'inputSchema')::text FROM entitlements_toolversion v
+JOIN entitlements_tool t ON t.id = v.tool_id JOIN entitlements_system y ON y.id = t.system_id
+WHERE y.slug = %s AND v.sha256 = ANY(%s)
+"""
+MOST_SCHEMAS: Final = 20_000
+
+_NARROWER: Final = """
+SELECT g.id::text FROM entitlements_grant g
+JOIN entitlements_agent a ON a.id = g.agent_id
+JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+JOIN entitlements_system y ON y.id = e.system_id
+WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND EXISTS (
+  SELECT FROM entitlements_entitlementtool w JOIN entitlements_tool t ON t.id = w.tool_id
+  LEFT JOIN entitlements_grantline l ON l.grant_id = g.id AND l.tool_id = t.id AND l.limits = w.limits
+  WHERE w.entitlement_id = e.id AND t.state <> 'removed' AND (l.id IS NULL OR t.state <> 'approved'))
+"""
+
+type Row = Sequence[Any]
+
+_schemas: dict[str, arguments.Schema] = {}
+
+
+def load(
+    agent: str, system: str, people: Iterable[tuple[str, bool]] = (), *, schemas: bool = True
+) -> AgentFacts | None:
+    """Read the facts about an agent at a system, by their slugs; None when either is unknown.
+
+    `people` adds persons (login, active) who are asked about without holding anything. `schemas` reads what a decision
+    about the arguments of a call needs; issuing does without.
+    """
+    principals = prepared.row(PRINCIPALS, [agent, system])
+    if principals is None:
+        return None
+    lines, tools = prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system])
+    if schemas and (unread := unread_schemas(tools)):
+        keep_schemas(prepared.rows(SCHEMAS, [system, unread]))
+    return build(principals, lines, tools, people)
+
+
+def unread_schemas(tools: Iterable[Row]) -> list[str]:
+    """Name the approved definitions among rows of TOOLS, by hash, whose schema SCHEMAS must still read."""
+    return [sha256 for _, _, _, sha256, *_ in tools if sha256 and sha256 not in _schemas]
+
+
+def keep_schemas(rows: Iterable[Row]) -> None:
+    """Keep what SCHEMAS returned; the oldest go. Each is compiled when it is first asked."""
+    for sha256, text in rows:
+        _schemas[sha256] = arguments.Schema(text or "null")
+    for sha256 in list(_schemas)[: max(0, len(_schemas) - MOST_SCHEMAS)]:
+        _schemas.pop(sha256, None)
+
+
+def carried_whole(known: AgentFacts, system: str) -> AgentFacts:
+    """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
+
+    Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.
+    """
+    narrower = {grant for (grant,) in prepared.rows(_NARROWER, [known.agent, system])}
+    lines = {key: tuple(line for line in found if line.grant not in narrower) for key, found in known.lines.items()}
+    return replace(known, lines=lines)
+
+
+def build(
+    principals: Row, lines: Iterable[Row], tools: Iterable[Row], people: Iterable[tuple[str, bool]] = ()
+) -> AgentFacts:
+    """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return."""
+    position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
+    clients = json.loads(registered or "[]")
+    sessions, dead, owner_until, agent_until = rest
+    known = {login: _active(is_active) for login, is_active in people}
+    held: dict[tuple[str, str, str | None], list[Line]] = {}
+    for tool, login, is_active, grant, scope, starts, ends, state, caps in lines:
+        if login is not None:
+            known[login] = _active(is_active)
+        line = Line(grant, scope, starts, ends, _limits(caps), suspended=state == "suspended")
+        held.setdefault((system, tool, login), []).append(line)
+    runs: dict[str, SessionFacts] = {}
+    for sid, login, is_active, idle, absolute, signed_in, ended, risk, labels in json.loads(sessions or "[]"):
+        if login is not None:
+            known[login] = _active(is_active)
+        runs[sid] = SessionFacts(login, idle, absolute, signed_in, ended, risk=Risk(risk), labels=frozenset(labels))
+    catalogue, offers = _catalogue(system, tools)
+    return AgentFacts(
+        agent=agent,
+        position=position,
+        status=Status(status),
+        sponsor=_active(sponsor_active),
+        clients={name: Status(state) for name, state, _ in clients},
+        people=known,
+        systems={system: Status(system_status)},
+        tools=catalogue,
+        lines={key: tuple(found) for key, found in held.items()},
+        sessions=runs,
+        dead_tokens=frozenset(json.loads(dead or "[]")),
+        owner_until=math.inf if owner_until is None else owner_until,
+        agent_until=math.inf if agent_until is None else agent_until,
+        tokens_valid_after=float("-inf") if valid_after is None else valid_after,
+        client_tokens_valid_after={name: moment for name, _, moment in clients if moment is not None},
+        stopped=stopped or "",
+        offers=offers,
+    )
+
+
+def _catalogue(
+    system: str, rows: Iterable[Row]
+) -> tuple[dict[tuple[str, str], ToolFacts], dict[tuple[str, str], tuple[str, ...]]]:
+    tools: dict[tuple[str, str], ToolFacts] = {}
+    offers: dict[tuple[str, str], tuple[str, ...]] = {}
+    for name, state, version, sha256, action, risk, scopes in rows:
+        schema = _schemas.get(sha256, arguments.UNREAD)
+        tools[system, name] = ToolFacts(
+            system, name, ToolState(state), version, sha256, Action(action), Risk(risk), schema
+        )
+        offers[system, name] = tuple(scopes)
+    return tools, offers
+
+
+@functools.lru_cache(maxsize=10_000)
+def _limits(stored: str) -> limits.Compiled:
+    """Compile stored limits; the same text is compiled once. What cannot be understood covers nothing."""
+    return limits.load(json.loads(stored))
+
+
+def _active(flag: bool) -> Status:  # noqa: FBT001 - a column
+    return Status.ACTIVE if flag else Status.DISABLED

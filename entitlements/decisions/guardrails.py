@@ -1,0 +1,44 @@
+"""Standing stops over every grant. The first of them is the one that stops everything."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements.conflicts import independence
+from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
+from entitlements.models import Guardrail
+
+EVERYTHING = "everything"
+
+
+@transaction.atomic
+def stop_everything(*, by: Principal, reason: str) -> Guardrail:
+    """Deny every call and every issuance until `start_again`. Doing it twice changes and records nothing."""
+    return _turn(on=True, action=Action.EVERYTHING_STOPPED, by=by, reason=reason)
+
+
+@transaction.atomic
+def start_again(*, by: Principal, reason: str) -> Guardrail:
+    """Let what grants allow pass again, as somebody else than who stopped it. Raises SecondPersonNeeded."""
+    locks.exclusive((Lock.EVERYTHING, EVERYTHING))
+    if Guardrail.objects.filter(name=EVERYTHING, on=True).exists():
+        independence.check_start(f"guardrail:{EVERYTHING}", Action.EVERYTHING_STOPPED, by)
+    return _turn(on=False, action=Action.EVERYTHING_STARTED, by=by, reason=reason)
+
+
+def _turn(*, on: bool, action: Action, by: Principal, reason: str) -> Guardrail:
+    locks.exclusive((Lock.EVERYTHING, EVERYTHING))
+    guardrail, _ = Guardrail.objects.select_for_update().get_or_create(
+        name=EVERYTHING, defaults={"changed_at": clock.now()}
+    )
+    if guardrail.on == on:
+        return guardrail
+    guardrail.on, guardrail.reason, guardrail.changed_at = on, reason, clock.now()
+    guardrail.save(update_fields=["on", "reason", "changed_at"])
+    log.record(action, about=[f"guardrail:{EVERYTHING}"], by=by, reason=reason)
+    changes.note(changes.Kind.GUARDRAIL, f"guardrail:{EVERYTHING}")
+    return guardrail

@@ -1,0 +1,195 @@
+"""What a decision looks at: the call, the issuance, and the facts about one agent.
+
+All times are epoch seconds. The loader (facts.py) builds these from rows and expands
+groups to people; the policy only reads them. Enumerated values must be members of
+their StrEnum, not bare text: anything else is refused, which is safe but puzzling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Final
+
+from entitlements.codes import Code
+from entitlements.decisions.arguments import UNREAD, Schema
+from entitlements.decisions.limits import Compiled
+from entitlements.decisions.verdicts import Effect, Reason
+from entitlements.words import Action, Flow, Risk, Status, ToolState
+
+UNLIMITED: Final = Compiled.unlimited()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A verified token of ours, as far as policy cares; signature, audience and type were checked by the door."""
+
+    jti: str
+    issued: float
+    expires: float
+    scopes: frozenset[str]
+
+
+@dataclass(slots=True)
+class Call:
+    """One tool call to decide. `person` is the user acted for, None for an agent on its own.
+
+    `token` is None only where the question does not come with one (an AuthZEN evaluation);
+    `definition` is the hash of the tool as it was shown to the caller, where the door knows it;
+    `approval` names a person's approval of exactly this call, claimed by the door beforehand. `states_arguments` is
+    False only where an AuthZEN question leaves its arguments out: they are then none for limits, and not held against
+    the schema.
+    """
+
+    agent: str
+    client: str
+    person: str | None
+    system: str
+    tool: str
+    arguments: Mapping[str, object]
+    token: Token | None = None
+    session: str | None = None
+    definition: str | None = None
+    approval: str | None = None
+    states_arguments: bool = True
+
+
+@dataclass(slots=True)
+class Issuance:
+    """One token to issue. `system` None is a sign-in at the identity side, which carries no rights.
+
+    `token` is what is redeemed (code, refresh token, ID-JAG) and is the ceiling of the
+    scopes; in a token exchange it may be absent or a subject token of ours, and is no ceiling.
+    `requested` None asks for all. `lifetime` is in seconds, already jittered by the door.
+    `begins_session` says that the door opens a new session in this very transaction.
+    """
+
+    flow: Flow
+    agent: str
+    client: str
+    person: str | None
+    system: str | None
+    requested: frozenset[str] | None
+    lifetime: float
+    token: Token | None = None
+    session: str | None = None
+    begins_session: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One tool line of one grant, for one person. `ask` wants a person's approval of every call."""
+
+    grant: str
+    scope: str
+    starts: float
+    expires: float
+    limits: Compiled = UNLIMITED
+    suspended: bool = False
+    ask: bool = False
+    because: tuple[Reason, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Prepare the reason of an allow once, since it is given on every call."""
+        if not self.because:
+            reason = Reason(Code.ALLOWED, f"Grant {self.grant} ({self.scope}) covers this call.", self.grant)
+            object.__setattr__(self, "because", (reason,))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFacts:
+    """One tool as it is pinned: `version` is the approved ToolVersion, `definition` its hash.
+
+    `schema` is what it approves of arguments. Where it was not read, no call is allowed.
+    """
+
+    system: str
+    name: str
+    state: ToolState
+    version: str
+    definition: str
+    action: Action
+    risk: Risk
+    schema: Schema = UNREAD
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """One run of the agent for one person. From `reauthenticate_at` on, the person must sign in again first."""
+
+    person: str | None
+    idle_until: float
+    absolute_until: float
+    authenticated_at: float
+    ended: bool = False
+    reauthenticate_at: float = math.inf
+    risk: Risk = Risk.LOW
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A rule over every grant: calls that match are denied, held for a person, or need a fresh sign-in.
+
+    A selector of None matches everything; an empty one is refused, since it would match
+    nothing in silence. `labels` matches a session that carries any of them, `session_risk`
+    one at or above it; both match when there is no session to know better.
+    """
+
+    name: str
+    effect: Effect
+    sentence: str
+    systems: frozenset[str] | None = None
+    tools: frozenset[tuple[str, str]] | None = None
+    actions: frozenset[Action] | None = None
+    risks: frozenset[Risk] | None = None
+    labels: frozenset[str] | None = None
+    session_risk: Risk | None = None
+    max_age: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse a guardrail that could never stop anything."""
+        selectors = (self.systems, self.tools, self.actions, self.risks, self.labels)
+        if self.effect is Effect.ALLOW or any(selector is not None and not selector for selector in selectors):
+            raise ValueError(f"guardrail {self.name!r} can never stop a call")
+
+
+@dataclass(slots=True)
+class AgentFacts:
+    """Everything that decisions about one agent need, as of feed position `position`.
+
+    `agent_until`: the end of an ephemeral agent. `owner_until`: an agent whose owner left
+    works on until then, so that an heir can be found, and no longer. `tokens_valid_after`:
+    whatever was issued at or before it is dead, so that restoring an agent does not bring old tokens back;
+    `client_tokens_valid_after` says the same of what one client was issued. `offers`
+    lists the entitlements that could be requested for a tool; it only serves remedies.
+    """
+
+    agent: str
+    position: int
+    status: Status
+    sponsor: Status
+    clients: Mapping[str, Status]
+    people: Mapping[str, Status]
+    systems: Mapping[str, Status]
+    tools: Mapping[tuple[str, str], ToolFacts]
+    lines: Mapping[tuple[str, str, str | None], tuple[Line, ...]]
+    sessions: Mapping[str, SessionFacts] = field(default_factory=dict)
+    dead_tokens: AbstractSet[str] = frozenset()
+    owner_until: float = math.inf
+    agent_until: float = math.inf
+    tokens_valid_after: float = -math.inf
+    client_tokens_valid_after: Mapping[str, float] = field(default_factory=dict)
+    stopped: str = ""
+    guardrails: tuple[Guardrail, ...] = ()
+    offers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    held: Mapping[tuple[str, str | None], tuple[tuple[str, Line], ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the lines by system and person, which is how issuing asks for them."""
+        held: dict[tuple[str, str | None], list[tuple[str, Line]]] = {}
+        for (system, tool, person), lines in self.lines.items():
+            held.setdefault((system, person), []).extend((tool, line) for line in lines)
+        self.held = {key: tuple(lines) for key, lines in held.items()}

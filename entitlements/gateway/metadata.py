@@ -1,0 +1,94 @@
+"""What the gateway says about itself: resource metadata, health, readiness and numbers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from audit import clock
+from entitlements import addresses, monitoring
+from entitlements.codes import Code
+from entitlements.gateway import answers
+from entitlements.gateway.http import Answer
+from entitlements.node.node import Node
+from entitlements.node.refusals import Refused
+
+_TEXT: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_PUBLIC: Final = (b"cache-control", b"max-age=60")
+
+
+async def resource_metadata(node: Node, slug: str) -> Answer:
+    """Return the protected resource metadata of one system (RFC 9728; GW-9). Raises Refused, Closed."""
+    entry = await node.directory.get(slug)
+    if entry is None:
+        raise Refused(Code.SYSTEM_UNKNOWN)
+    said = {
+        "resource": answers.resource(slug),
+        "authorization_servers": [addresses.issuer(addresses.issuer_path(slug))],
+        "scopes_supported": list(entry.scopes),
+        "bearer_methods_supported": ["header"],
+        "resource_name": entry.name,
+    }
+    answer = Answer.of(HTTPStatus.OK, {name: value for name, value in said.items() if value})
+    return Answer(answer.status, answer.body, (answer.headers[0], _PUBLIC))
+
+
+def missing(node: Node) -> list[str]:
+    """Name what this node lacks to serve."""
+    lacks: list[str] = []
+    if not node.feed.is_alive:
+        lacks.append("lease")
+    try:
+        clock.now()
+    except clock.ClockUnknown:
+        lacks.append("clock")
+    if not node.writer_is_running:
+        lacks.append("record")
+    return lacks
+
+
+def readiness(node: Node) -> Answer:
+    """Say whether this node serves, and else what is missing."""
+    lacks = missing(node)
+    status = HTTPStatus.SERVICE_UNAVAILABLE if lacks else HTTPStatus.OK
+    return Answer.of(status, {"ready": not lacks, "missing": lacks, "node": node.name, "position": node.feed.position})
+
+
+class _Numbers:
+    """What Prometheus collects, read from the node when it asks."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def collect(self) -> list[Metric]:
+        """Return the numbers as they are now."""
+        node = self._node
+        decisions = CounterMetricFamily("mandate_decisions", "Decisions by effect and code.", labels=["effect", "code"])
+        for (effect, code), count in node.decisions.items():
+            decisions.add_metric([effect, code], count)
+        age = min(node.feed.lease_age, 1e9)
+        return [
+            decisions,
+            GaugeMetricFamily("mandate_lease_age_seconds", "Since the last successful poll of the feed.", value=age),
+            GaugeMetricFamily("mandate_feed_position", "How far this node has applied.", value=node.feed.position),
+            GaugeMetricFamily(
+                "mandate_feed_listens",
+                "1 where notifications wake this node, 0 where it only polls.",
+                value=int(node.feed.is_listening),
+            ),
+            GaugeMetricFamily("mandate_snapshots", "Facts held about agents.", value=len(node.snapshots)),
+            GaugeMetricFamily("mandate_open", "Calls and streams under way.", value=len(node.opened.of(None))),
+            CounterMetricFamily("mandate_lost_endings", "Endings that were not recorded.", value=node.recorder.lost),
+        ]
+
+
+def metrics(node: Node, authorization: str) -> Answer:
+    """Return the numbers for Prometheus, to whoever may read them."""
+    if refused := monitoring.refusal(authorization):
+        return Answer(refused, b"", ((b"www-authenticate", b"Bearer"),))
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Numbers(node))
+    return Answer(HTTPStatus.OK, generate_latest(registry), (_TEXT,))

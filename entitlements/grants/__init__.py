@@ -1,0 +1,1 @@
+"""Grants: what an agent holds, for whom, until when."""

@@ -1,0 +1,108 @@
+"""Grants: list, look, revoke, suspend, restore. They begin only by an approved request."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+
+from audit.context import Principal
+from entitlements.access import visibility
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import LineShown, Shown
+from entitlements.grants import grants
+from entitlements.models import Grant
+
+
+class GrantFilter(filters.FilterSet):
+    """Filters by names, never by row numbers."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    system = filters.CharFilter(field_name="entitlement__system__slug")
+    entitlement = filters.CharFilter(field_name="entitlement__scope")
+    person = filters.CharFilter(method="of_person")
+    state = filters.ChoiceFilter(choices=Grant.State.choices)
+
+    class Meta:
+        model = Grant
+        fields: ClassVar[list[str]] = []
+
+    def of_person(self, rows: QuerySet[Grant], _name: str, login: str) -> QuerySet[Grant]:
+        """Keep grants that name the person, or a group that she is in."""
+        return rows.filter(visibility.naming(login))
+
+
+class GrantShown(Shown):
+    """A grant. `people` are named directly, `groups` bring theirs."""
+
+    id = serializers.UUIDField()
+    agent = serializers.CharField(source="agent.slug")
+    entitlement = serializers.CharField(source="entitlement.scope")
+    system = serializers.CharField(source="entitlement.system.slug")
+    people = serializers.SerializerMethodField()
+    groups = serializers.SerializerMethodField()
+    lines = LineShown(many=True)
+    state = serializers.ChoiceField(choices=Grant.State.choices)
+    starts_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    end_reason = serializers.CharField()
+    request = serializers.UUIDField(source="request_id", allow_null=True)
+
+    def get_people(self, grant: Grant) -> list[str]:
+        """List the logins."""
+        return sorted(each.person.login for each in grant.subjects.all() if each.person)
+
+    def get_groups(self, grant: Grant) -> list[str]:
+        """List the slugs."""
+        return sorted(each.group.slug for each in grant.subjects.all() if each.group)
+
+
+class _Grants(Resource):
+    shown = GrantShown
+
+    def rows(self) -> QuerySet[Grant]:
+        return visibility.grants(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return grants.about(found)
+
+
+class Grants(_Grants, Listing):
+    """List grants by agent, person, system, entitlement and state, newest first."""
+
+    filterset_class = GrantFilter
+    ordering = ("-created_at", "-id")
+
+
+class One(_Grants, Look):
+    """Show one grant."""
+
+
+class Revoke(_Grants, Act):
+    """End a grant at once."""
+
+    @staticmethod
+    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
+        """Revoke it."""
+        return grants.revoke(grant.pk, by=by, reason=reason)
+
+
+class Suspend(_Grants, Act):
+    """Stop a grant for the time being."""
+
+    @staticmethod
+    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
+        """Suspend it."""
+        return grants.suspend(grant.pk, by=by, reason=reason)
+
+
+class Restore(_Grants, Act):
+    """Put a suspended grant back in force; never by whoever stopped it."""
+
+    @staticmethod
+    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
+        """Restore it."""
+        return grants.restore(grant.pk, by=by, reason=reason)

@@ -1,0 +1,1 @@
+"""Signing keys: ours, and public keys from outside."""

@@ -1,0 +1,123 @@
+"""Signing keys: the public halves for everybody; rotating and withdrawing for few."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements import addresses
+from entitlements.api.endpoints import Listing, Resource
+from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.errors import NotFound
+from entitlements.keys import signing
+from entitlements.models import SigningKey, System
+from entitlements.revocation import record_keys
+
+
+class KeyFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    issuer = filters.CharFilter()
+    state = filters.ChoiceFilter(choices=SigningKey.State.choices)
+
+    class Meta:
+        model = SigningKey
+        fields: ClassVar[list[str]] = []
+
+
+class KeyShown(Shown):
+    """A key's public half and where it is in its life."""
+
+    kid = serializers.CharField()
+    issuer = serializers.CharField()
+    algorithm = serializers.CharField()
+    public = serializers.JSONField()
+    pem = serializers.SerializerMethodField(help_text="The same in PEM, as openssl takes it.")
+    state = serializers.ChoiceField(choices=SigningKey.State.choices)
+    created_at = serializers.DateTimeField()
+    activates_at = serializers.DateTimeField()
+    retires_at = serializers.DateTimeField(allow_null=True)
+    withdrawn_at = serializers.DateTimeField(allow_null=True)
+    compromised_since = serializers.DateTimeField(
+        allow_null=True, help_text="From then on a receipt or an evidence pack that it signed is in doubt."
+    )
+
+    def get_pem(self, key: SigningKey) -> str:
+        """Write it as openssl reads it."""
+        return signing.pem(key.public).decode()
+
+
+class RotateAsked(Strict):
+    """Which issuer takes the next step: `idp`, `as/<system>`, `receipts` or `evidence`.
+
+    `now` is for a key that may have leaked.
+    """
+
+    issuer = Text(max_length=300)
+    now = serializers.BooleanField(default=False)
+
+
+class _Keys(Resource):
+    shown = KeyShown
+    lookup = "kid"
+
+    def rows(self) -> QuerySet[SigningKey]:
+        return SigningKey.objects.defer("sealed_private")
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"key:{found.kid}"]
+
+
+class Keys(_Keys, Listing):
+    """List signing keys by issuer and state."""
+
+    filterset_class = KeyFilter
+    ordering = ("-created_at", "-kid")
+
+
+class Rotate(_Keys):
+    """Publish an issuer's next key, or put it in use once it has been published long enough."""
+
+    asked = RotateAsked
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Take the next step."""
+        asked = self.body(RotateAsked)
+        known = {
+            addresses.IDP,
+            *record_keys.ISSUERS,
+            *(addresses.issuer_path(slug) for slug in _slugs(asked["issuer"])),
+        }
+        if asked["issuer"] not in known:
+            raise NotFound
+        return self.show(signing.rotate(asked["issuer"], by=self.principal, now=asked["now"]))
+
+
+def _slugs(issuer: str) -> list[str]:
+    return list(System.objects.filter(slug=issuer.removeprefix("as/")).values_list("slug", flat=True))
+
+
+class WithdrawAsked(Reason):
+    """Why, and since when the key may have been in other hands; without that, since it was made."""
+
+    compromised_since = serializers.DateTimeField(required=False)
+
+
+class Withdraw(_Keys):
+    """Deny a key at once: its tokens no longer count, and what it signed from `compromised_since` on is in doubt."""
+
+    asked = WithdrawAsked
+
+    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
+        """Deny it, and answer with the key as it is then."""
+        found = self.found()
+        self.permit(found, *self.links(found))
+        asked = self.body(WithdrawAsked)
+        since = asked.get("compromised_since")
+        signing.withdraw(found.kid, by=self.principal, reason=asked["reason"], since=since)
+        return self.again(found)

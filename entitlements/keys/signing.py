@@ -1,0 +1,283 @@
+"""Our own signing keys, one set per issuer: signing, checking, publishing, and a key's life from `next` to gone.
+
+A key is published for two lives of a cached key set before it signs, and until its last token died after it stopped.
+The row's state is the authority: each use asks for it, and only the decrypted key is kept in the process.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.db import transaction
+from django.db.models import BinaryField, Q
+from django.db.models.functions import Substr
+from joserfc import jwk
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from entitlements import addresses, prepared
+from entitlements.errors import DomainError, NotFound
+from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
+from entitlements.models import SigningKey
+from entitlements.secrets import seal
+
+from . import jws
+from . import public_keys as public_keys_actions
+
+JWKS_SECONDS: Final = 300
+"""How long others may cache a key set."""
+LEAD: Final = timedelta(seconds=2 * JWKS_SECONDS)
+TAIL: Final = timedelta(seconds=JWKS_SECONDS + 300)
+"""The longest token and one cache: so long a retired key stays published."""
+ROTATE_AFTER: Final = timedelta(days=30)
+
+_ACTIVE: Final = "SELECT kid FROM entitlements_signingkey WHERE issuer = %s AND algorithm = %s AND state = 'active'"
+_USABLE: Final = (
+    "SELECT 1 FROM entitlements_signingkey WHERE kid = %s AND issuer = %s"
+    " AND (state = 'active' OR (state = 'retired' AND retires_at > %s))"
+)
+_private: dict[str, jws.Key] = {}
+_public: dict[str, jws.Key] = {}
+_MOST_CACHED: Final = 1000
+
+
+class AlreadyWithdrawn(DomainError):
+    """The key was withdrawn already."""
+
+    code, status = "key_already_withdrawn", HTTPStatus.CONFLICT
+
+
+class SinceInFuture(DomainError):
+    """A key cannot be compromised since a time that is still to come; give an earlier one, or none."""
+
+    code, status = "compromised_since_in_future", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def sign(issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
+    """Sign claims as the issuer (`idp`, `as/<slug>`) with its active key, made on first use. Returns a compact JWS.
+
+    `iss` is the caller's to set. Needs a transaction only when the key is made.
+    """
+    return jws.sign(claims, _private_key(_active_kid(issuer_path)), typ)
+
+
+def active_kid(issuer_path: str) -> str:
+    """Name the key that signs for an issuer now; made on first use, within a transaction."""
+    return _active_kid(issuer_path)
+
+
+def sign_bytes(kid: str, data: bytes) -> bytes:
+    """Sign bytes that are no token with the key of that name: ECDSA P-256, SHA-256, in DER, as openssl reads it."""
+    private = _private_key(kid).material.get_op_key("sign")
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise public_keys_actions.BadKey("The key is for another algorithm.")
+    return private.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def public_pem(kid: str) -> bytes:
+    """Return the public half of a key in PEM, for whoever checks a signature without us."""
+    return pem(SigningKey.objects.values_list("public", flat=True).get(kid=kid))
+
+
+def pem(public: Mapping[str, Any]) -> bytes:
+    """Return the public half of a key, kept as a JSON Web Key, in PEM."""
+    return jwk.ECKey.import_key({**public}).as_pem(private=False)
+
+
+def verify(token: str, issuer_path: str, typ: str) -> Mapping[str, Any]:
+    """Return the claims of a token of this issuer and `typ`, in time. Raises BadToken, TokenExpired."""
+    return verify_read(jws.read(token), issuer_path, typ)
+
+
+def verify_read(unverified: jws.Unverified, issuer_path: str, typ: str) -> Mapping[str, Any]:
+    """Do as `verify` with a token that was read already."""
+    if unverified.typ != typ:
+        raise jws.BadToken("The token is of another type.")
+    if unverified.claims.get("iss") != addresses.issuer(issuer_path):
+        raise jws.BadToken("The token is of another issuer.")
+    claims = jws.check(unverified, _usable_key(unverified.kid, issuer_path))
+    jws.check_times(claims, clock.now().timestamp())
+    return claims
+
+
+def jwks(issuer_path: str) -> dict[str, Any]:
+    """Return the issuer's public key set (RFC 7517): what signs, what will, and what did until its tokens died.
+
+    It only reads, since strangers ask: an issuer that has signed nothing yet may have none.
+    """
+    keys = SigningKey.objects.filter(issuer=issuer_path).filter(
+        Q(state__in=[SigningKey.State.ACTIVE, SigningKey.State.NEXT])
+        | Q(state=SigningKey.State.RETIRED, retires_at__gt=clock.now())
+    )
+    return {"keys": [key.public for key in keys.order_by("created_at", "kid")]}
+
+
+def public_keys(issuer_path: str) -> dict[str, jws.Key]:
+    """Return the keys whose signatures count now, by kid: for verifiers that keep them and follow the change feed."""
+    usable = Q(state=SigningKey.State.ACTIVE) | Q(state=SigningKey.State.RETIRED, retires_at__gt=clock.now())
+    rows = SigningKey.objects.filter(usable, issuer=issuer_path)
+    return {row.kid: public_keys_actions.read(row.public) for row in rows}
+
+
+def check_keys() -> None:
+    """See that the key-encryption key opens our signing keys, by one of them. Raises SealBroken."""
+    row = SigningKey.objects.filter(state=SigningKey.State.ACTIVE).first()
+    if row is not None:
+        seal.unseal(bytes(row.sealed_private), _place(row.kid))
+
+
+@transaction.atomic
+def ensure(issuer_path: str) -> SigningKey:
+    """Return the issuer's active key, and make it when there is none yet."""
+    active = _active(issuer_path)
+    if active is None:
+        locks.exclusive((Lock.KEY, issuer_path))
+        active = _active(issuer_path) or _make(issuer_path, SigningKey.State.ACTIVE, by=SYSTEM)
+    return active
+
+
+@transaction.atomic
+def rotate(issuer_path: str, *, by: Principal, now: bool = False) -> SigningKey:
+    """Take the next step of the issuer's key life; returns the key that is or will be in use.
+
+    Publishes a next key, or puts it in use once it has been published long enough. `now` does not wait: for a key that
+    may have leaked; verifiers that cached the key set will then refuse tokens until they fetch it again.
+    """
+    locks.exclusive((Lock.KEY, issuer_path))
+    following = SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.NEXT).first()
+    if following is None:
+        following = _make(issuer_path, SigningKey.State.NEXT, by=by)
+    if now or following.activates_at <= clock.now():
+        _activate(following, by=by)
+    return following
+
+
+def rotate_due(issuer_path: str) -> SigningKey | None:
+    """Do what is due for an issuer, and nothing else: for the sweep. Returns the key it made or put in use."""
+    active = ensure(issuer_path)
+    following = SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.NEXT).first()
+    at = clock.now()
+    if following.activates_at <= at if following else active.activates_at + ROTATE_AFTER <= at:
+        return rotate(issuer_path, by=SYSTEM)
+    return None
+
+
+@transaction.atomic
+def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = None) -> SigningKey:
+    """Deny a key at once: its tokens no longer count, and another key signs from now on.
+
+    Of what is kept (receipts, evidence), what it signed from `since` on is in doubt; without `since`, all of it. Its
+    private half is forgotten. Raises NotFound, AlreadyWithdrawn, SinceInFuture.
+    """
+    now = clock.now()
+    if since is not None and since > now:
+        raise SinceInFuture
+    issuer_path = SigningKey.objects.filter(kid=kid).values_list("issuer", flat=True).first()
+    if issuer_path is None:
+        raise NotFound
+    locks.exclusive((Lock.KEY, issuer_path))
+    key = SigningKey.objects.get(kid=kid)
+    if key.state == SigningKey.State.WITHDRAWN:
+        raise AlreadyWithdrawn
+    was = key.state
+    key.state, key.sealed_private = SigningKey.State.WITHDRAWN, b""
+    key.withdrawn_at, key.compromised_since = now, since or key.created_at
+    key.save(update_fields=["state", "sealed_private", "withdrawn_at", "compromised_since"])
+    detail = {"was": was, "compromised_since": key.compromised_since.isoformat()}
+    log.record(Action.KEY_WITHDRAWN, about=_about(key), by=by, reason=reason, detail=detail)
+    changes.note(changes.Kind.KEY, f"key:{kid}")
+    if was == SigningKey.State.ACTIVE:
+        rotate(issuer_path, by=by, now=True)
+    return key
+
+
+@transaction.atomic
+def reseal(most: int) -> int:
+    """Seal up to `most` private keys anew that lie under another key-encryption key; returns how many."""
+    begins = Substr("sealed_private", 1, seal.BEGINNING, output_field=BinaryField())
+    others = SigningKey.objects.exclude(sealed_private=b"").annotate(begins=begins).exclude(begins=seal.beginning())
+    rows = others.order_by("pk").select_for_update()[:most]
+    for row in rows:
+        row.sealed_private = seal.reseal(bytes(row.sealed_private), _place(row.kid))
+        row.save(update_fields=["sealed_private"])
+    return len(rows)
+
+
+def _activate(key: SigningKey, *, by: Principal) -> None:
+    moment = clock.now()
+    SigningKey.objects.filter(issuer=key.issuer, algorithm=key.algorithm, state=SigningKey.State.ACTIVE).update(
+        state=SigningKey.State.RETIRED, retires_at=moment + TAIL
+    )
+    key.state, key.activates_at = SigningKey.State.ACTIVE, moment
+    key.save(update_fields=["state", "activates_at"])
+    log.record(Action.KEY_ACTIVATED, about=_about(key), by=by)
+    changes.note(changes.Kind.KEY, f"key:{key.kid}")
+
+
+def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> SigningKey:
+    kid, now = secrets.token_urlsafe(12), clock.now()
+    private = jwk.ECKey.generate_key(
+        "P-256", parameters={"kid": kid, "use": "sig", "alg": jws.ES256}, private=True, auto_kid=False
+    )
+    key = SigningKey.objects.create(
+        kid=kid,
+        issuer=issuer_path,
+        algorithm=jws.ES256,
+        public=private.as_dict(private=False),
+        sealed_private=seal.seal(msgspec.json.encode(private.as_dict(private=True)), _place(kid)),
+        state=state,
+        created_at=now,
+        activates_at=now if state == SigningKey.State.ACTIVE else now + LEAD,
+    )
+    log.record(Action.KEY_MADE, about=_about(key), by=by, detail={"state": str(state)})
+    changes.note(changes.Kind.KEY, f"key:{kid}")
+    return key
+
+
+def _active(issuer_path: str) -> SigningKey | None:
+    return SigningKey.objects.filter(issuer=issuer_path, algorithm=jws.ES256, state=SigningKey.State.ACTIVE).first()
+
+
+def _active_kid(issuer_path: str) -> str:
+    row = prepared.row(_ACTIVE, [issuer_path, jws.ES256])
+    return str(row[0]) if row else ensure(issuer_path).kid
+
+
+def _usable_key(kid: str | None, issuer_path: str) -> jws.Key:
+    if kid is None or prepared.row(_USABLE, [kid, issuer_path, clock.now()]) is None:
+        raise jws.BadToken("The token's key is not one that signs for its issuer.")
+    if kid not in _public:
+        _keep(_public, kid, public_keys_actions.read(SigningKey.objects.values_list("public", flat=True).get(kid=kid)))
+    return _public[kid]
+
+
+def _private_key(kid: str) -> jws.Key:
+    """Decrypt a private key, once in the life of the process."""
+    if kid not in _private:
+        sealed = SigningKey.objects.values_list("sealed_private", flat=True).get(kid=kid)
+        material = jwk.import_key(msgspec.json.decode(seal.unseal(bytes(sealed), _place(kid))))
+        _keep(_private, kid, jws.Key(kid, jws.ES256, material))
+    return _private[kid]
+
+
+def _keep(kept: dict[str, jws.Key], kid: str, key: jws.Key) -> None:
+    if len(kept) >= _MOST_CACHED:
+        kept.clear()
+    kept[kid] = key
+
+
+def _place(kid: str) -> str:
+    return f"signing-key:{kid}"
+
+
+def _about(key: SigningKey) -> list[str]:
+    return [f"key:{key.kid}", f"issuer:{addresses.issuer(key.issuer)}"]

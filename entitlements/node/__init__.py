@@ -1,0 +1,1 @@
+"""One gateway node: its feed, its snapshots, its upstreams."""

@@ -1,0 +1,182 @@
+"""Who calls: an access token of ours (RFC 9068), for exactly this resource, checked with our own keys and no other.
+
+A token that was checked is kept under its SHA-256, never under itself, until a key or a client changes. Whether it was
+revoked is not decided here: that is a fact about the agent, and the policy looks at it on every call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from audit import clock
+from audit.context import Principal
+from entitlements import addresses
+from entitlements.codes import Code
+from entitlements.decisions.snapshot import Token
+from entitlements.keys import jws, public_keys
+from entitlements.node.directory import Directory
+from entitlements.node.refusals import Refused
+from entitlements.node.snapshots import Snapshots
+
+MOST_KEPT: Final = 50_000
+_KEYS_AGAIN_AFTER: Final = 1.0
+_KEYS: Final = """
+SELECT kid, public, extract(epoch FROM retires_at)::float8 FROM entitlements_signingkey
+WHERE issuer = %s AND state IN ('active', 'retired')
+"""
+_CLIENT: Final = """
+SELECT c.client_id, a.slug FROM entitlements_system y
+LEFT JOIN entitlements_clientalias l ON l.system_id = y.id AND l.foreign_id = %(client)s
+JOIN entitlements_client c
+  ON c.id = coalesce(l.client_id, (SELECT id FROM entitlements_client WHERE client_id = %(client)s))
+LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+WHERE y.slug = %(system)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who presented a valid token: `agent` is empty for a client that belongs to none, `person` None without a user."""
+
+    resource: str
+    token: Token
+    agent: str
+    client: str
+    person: str | None
+    session: str | None
+
+    @property
+    def principal(self) -> Principal:
+        """Who acts."""
+        return Principal("agent", self.agent) if self.agent else Principal("client", self.client)
+
+    @property
+    def key(self) -> tuple[str, str | None, str]:
+        """The three for whom alone a session, ours or an upstream's, is used."""
+        return self.agent, self.person, self.client
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    by_kid: Mapping[str, tuple[jws.Key, float | None]]
+    read_at: float
+
+
+class Bearers:
+    """Checks tokens, and remembers which it has checked."""
+
+    def __init__(self, snapshots: Snapshots, directory: Directory) -> None:
+        self._snapshots, self._directory = snapshots, directory
+        self._checked: dict[bytes, Bearer] = {}
+        self._keys: dict[str, _Keys] = {}
+        self._reading: dict[str, asyncio.Task[_Keys]] = {}
+        self._generation = 0
+
+    def forget(self) -> None:
+        """Check every token anew: a key or a client changed."""
+        self._generation += 1
+        self._checked.clear()
+        self._keys.clear()
+        self._reading.clear()
+
+    async def check(self, authorization: bytes | None, system: str, resource: str) -> Bearer:
+        """Return who presents this Authorization header at a resource of a system. Raises Refused, Closed.
+
+        Whoever presents nothing that could be a token of this system is refused before anything is looked up.
+        """
+        if not authorization:
+            raise Refused(Code.TOKEN_MISSING)
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not token:
+            raise Refused(Code.TOKEN_MISSING)
+        digest = hashlib.sha256(token).digest()
+        bearer = self._checked.get(digest)
+        if bearer is None:
+            generation = self._generation
+            bearer = await self._check(token, system, resource)
+            if generation == self._generation:
+                self._keep(digest, bearer)
+        if bearer.resource != resource:
+            raise Refused(Code.AUDIENCE_MISMATCH)
+        if not clock.now().timestamp() < bearer.token.expires:
+            raise Refused(Code.TOKEN_EXPIRED)
+        return bearer
+
+    def _keep(self, digest: bytes, bearer: Bearer) -> None:
+        while len(self._checked) >= MOST_KEPT:
+            del self._checked[next(iter(self._checked))]
+        self._checked[digest] = bearer
+
+    async def _check(self, token: bytes, system: str, resource: str) -> Bearer:
+        try:
+            unverified = jws.read(token.decode("ascii"))
+            claims = await self._verified(unverified, system)
+            if jws.sole_audience(claims) != resource:
+                raise Refused(Code.AUDIENCE_MISMATCH)
+            jws.check_times(claims, clock.now().timestamp(), leeway=1.0)
+            return await self._bearer(claims, system, resource)
+        except jws.TokenExpired as why:
+            raise Refused(Code.TOKEN_EXPIRED) from why
+        except (jws.BadToken, UnicodeDecodeError) as why:
+            raise Refused(Code.TOKEN_INVALID) from why
+
+    async def _verified(self, unverified: jws.Unverified, system: str) -> Mapping[str, Any]:
+        path = addresses.issuer_path(system)
+        if unverified.typ != "at+jwt" or unverified.claims.get("iss") != addresses.issuer(path):
+            raise jws.BadToken
+        kid = unverified.kid or ""
+        keys = self._keys.get(path)
+        if keys is None and system != addresses.MANDATE and not await self._directory.knows(system):
+            raise Refused(Code.SYSTEM_UNKNOWN)
+        if keys is None or (kid not in keys.by_kid and time.monotonic() - keys.read_at > _KEYS_AGAIN_AFTER):
+            keys = await self._read_keys(path)
+        key, retires = keys.by_kid.get(kid, (None, None))
+        if key is None or (retires is not None and not clock.now().timestamp() < retires):
+            raise jws.BadToken
+        return jws.check(unverified, key)
+
+    async def _read_keys(self, path: str) -> _Keys:
+        """Read the keys of an issuer, once for all who wait for them."""
+        task = self._reading.get(path)
+        if task is None:
+            task = self._reading[path] = asyncio.create_task(self._query_keys(path))
+            task.add_done_callback(lambda done: self._reading.get(path) is done and self._reading.pop(path))
+        return await asyncio.shield(task)
+
+    async def _query_keys(self, path: str) -> _Keys:
+        generation = self._generation
+        rows = await self._snapshots.query(_KEYS, [path])
+        keys = _Keys({kid: (public_keys.read(public), retires) for kid, public, retires in rows}, time.monotonic())
+        if generation == self._generation:
+            self._keys[path] = keys
+        return keys
+
+    async def _bearer(self, claims: Mapping[str, Any], system: str, resource: str) -> Bearer:
+        if "cnf" in claims:  # bound to a key; without the proof it is worth nothing (RFC 9449 section 7.1)
+            raise Refused(Code.PROOF_INVALID)
+        presented = jws.text(claims, "client_id", longest=300)
+        rows = await self._snapshots.query(_CLIENT, {"client": presented, "system": system})
+        if not rows:
+            raise Refused(Code.CLIENT_UNKNOWN)
+        client, agent = rows[0]
+        act, person = claims.get("act"), None
+        if act is not None:
+            if not isinstance(act, Mapping) or act.get("sub") != agent:
+                raise jws.BadToken
+            person = jws.text(claims, "sub")
+        issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
+        scopes = frozenset(_words(claims.get("scope", "")))
+        token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, scopes)
+        session = jws.text(claims, "sid") if "sid" in claims else None
+        return Bearer(resource, token, agent or "", client, person, session)
+
+
+def _words(scope: object) -> Iterator[str]:
+    if not isinstance(scope, str):
+        raise jws.BadToken
+    return iter(scope.split())

@@ -1,0 +1,153 @@
+"""The systems behind the gateway as a call needs them: where to, by what credential, with which definitions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from entitlements.codes import Code
+from entitlements.definitions import definitions
+from entitlements.models import System
+from entitlements.node.refusals import Closed
+from entitlements.node.snapshots import Snapshots
+from entitlements.secrets import vault
+from entitlements.upstream import mcp_headers, upstream
+
+SECONDS: Final = 60.0
+MISSES_A_SECOND: Final = 20.0
+"""How often names that are none of our systems' make us look again whether they are by now."""
+_MOST_TRIES: Final = 10
+
+_SYSTEM: Final = """
+SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, s.kind, s.header, s.sealed,
+       array(SELECT e.scope FROM entitlements_entitlement e WHERE e.system_id = y.id AND e.enabled ORDER BY e.scope)
+FROM entitlements_system y LEFT JOIN entitlements_secret s ON s.system_id = y.id AND s.withheld_at IS NULL
+WHERE y.slug = %s
+"""
+_NAMES: Final = "SELECT slug FROM entitlements_system WHERE kind = ANY(%s)"
+_TOOLS: Final = """
+SELECT t.name, v.id::text, v.definition
+FROM entitlements_tool t JOIN entitlements_toolversion v ON v.id = t.approved_id WHERE t.system_id = %s
+"""
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An approved tool as clients are shown it: its version, its definition as JSON, its arguments in headers."""
+
+    version: str
+    definition: bytes
+    mirrored: Mapping[str, mcp_headers.Path]
+    is_listable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One system that the gateway serves."""
+
+    slug: str
+    name: str
+    shape: str
+    target: upstream.Target
+    scopes: tuple[str, ...]
+    tools: Mapping[str, Shown]
+    read_at: float
+
+
+class Directory:
+    """Reads systems on first use and keeps them until a change of any system, tool or credential.
+
+    The names of all that are served are read together, so that whoever asks for names that are nobody's costs some
+    statements a second, however many ask and for whatever. Each system is read once at a time.
+    """
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+        self._entries: dict[str, Entry] = {}
+        self._names: frozenset[str] | None = None
+        self._reading: dict[str, asyncio.Task[Entry | None]] = {}
+        self._reading_names: asyncio.Task[None] | None = None
+        self._generation = 0
+        self._misses_left, self._counted_at = MISSES_A_SECOND, time.monotonic()
+
+    async def get(self, slug: str) -> Entry | None:
+        """Return a system by its slug; None when the gateway serves no such one. Raises Closed."""
+        entry = self._entries.get(slug)
+        if entry is not None and time.monotonic() - entry.read_at < SECONDS:
+            return entry
+        if not await self.knows(slug):
+            return None
+        task = self._reading.get(slug)
+        if task is None:
+            task = self._reading[slug] = asyncio.create_task(self._read_and_keep(slug))
+            task.add_done_callback(lambda done: self._reading.get(slug) is done and self._reading.pop(slug))
+        return await asyncio.shield(task)
+
+    async def knows(self, slug: str) -> bool:
+        """Say whether the gateway serves a system of this name. Raises Closed."""
+        if self._names is not None and slug not in self._names and self._may_look_again():
+            await self._read_names()
+        for _ in range(_MOST_TRIES):
+            if self._names is not None:
+                return slug in self._names
+            await self._read_names()
+        raise Closed(Code.FEED_UNKNOWN)
+
+    def forget(self) -> None:
+        """Read everything anew from now on."""
+        self._generation += 1
+        self._names, self._reading_names = None, None
+        self._entries.clear()
+        self._reading.clear()
+
+    def _may_look_again(self) -> bool:
+        now = time.monotonic()
+        left = self._misses_left + (now - self._counted_at) * MISSES_A_SECOND
+        self._misses_left, self._counted_at = min(left, MISSES_A_SECOND), now
+        if self._misses_left < 1:
+            return False
+        self._misses_left -= 1
+        return True
+
+    async def _read_names(self) -> None:
+        task = self._reading_names
+        if task is None or task.done():
+            task = self._reading_names = asyncio.create_task(self._query_names(self._generation))
+        await asyncio.shield(task)
+
+    async def _query_names(self, generation: int) -> None:
+        rows = await self._snapshots.query(_NAMES, [list(System.SERVED)])
+        if generation == self._generation:
+            self._names = frozenset(slug for (slug,) in rows)
+
+    async def _read_and_keep(self, slug: str) -> Entry | None:
+        """Read a system; what changed while it was read is read again, so that nobody is sent to an old address."""
+        for _ in range(_MOST_TRIES):
+            generation = self._generation
+            entry = await self._read(slug)
+            if generation == self._generation:
+                if entry is not None:
+                    self._entries[slug] = entry
+                return entry
+        raise Closed(Code.FEED_UNKNOWN)
+
+    async def _read(self, slug: str) -> Entry | None:
+        rows = await self._snapshots.query(_SYSTEM, [slug])
+        if not rows or rows[0][2] not in System.SERVED:
+            return None
+        pk, name, _, url, shape, secret_kind, header, sealed, scopes = rows[0]
+        credential = None if sealed is None else vault.opened(pk, secret_kind, header, bytes(sealed))
+        tools = {tool: _shown(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
+        target = upstream.Target(url, credential)
+        return Entry(slug, name, shape, target, tuple(scopes), tools, time.monotonic())
+
+
+def _shown(version: str, raw: Mapping[str, Any]) -> Shown:
+    mirrored = mcp_headers.annotated(raw.get("inputSchema"))
+    return Shown(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable=mirrored is not None)

@@ -1,0 +1,251 @@
+"""One gateway process: what it holds, how it starts and stops, and what a change of rights does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg_pool
+from django.conf import settings
+from psycopg import conninfo
+
+from audit import batch, clock
+from entitlements.codes import Code
+from entitlements.decisions import policy
+from entitlements.decisions.snapshot import AgentFacts, Call
+from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.feed.changes import Kind
+from entitlements.node.bearer import Bearers
+from entitlements.node.directory import Directory
+from entitlements.node.feed import Change, Feed
+from entitlements.node.records import Recorder
+from entitlements.node.refusals import Closed
+from entitlements.node.snapshots import Held, Snapshots
+from entitlements.node.strangers import Strangers
+from entitlements.node.streams import ClientSessions, Open, Opened
+from entitlements.node.upstreams import Talks
+
+READERS: Final = 4
+SWEEP_SECONDS: Final = 1.0
+OLD_SECONDS: Final = 1.0
+"""A denial on facts older than this is decided again on fresh ones."""
+_ACKNOWLEDGED: Final = "SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s"
+
+type Rule = Callable[[Call, AgentFacts, float], Verdict]
+
+
+class Node:
+    """Everything that requests share. `start` and `stop` belong to the life of the server."""
+
+    def __init__(self) -> None:
+        address = database_address(settings.DATABASES["default"])
+        feed_address = database_address(settings.FEED_DATABASE)
+        self.name = settings.NODE_ID or f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
+            conninfo.make_conninfo(
+                address,
+                connect_timeout=2,
+                tcp_user_timeout=3000,
+                application_name="mandate-gateway",
+            ),
+            min_size=1,
+            max_size=READERS,
+            timeout=1.5,
+            max_waiting=1000,
+            open=False,
+            kwargs={"autocommit": True},
+        )
+        self.snapshots = Snapshots(self.pool)
+        self.directory = Directory(self.snapshots)
+        self.bearers = Bearers(self.snapshots, self.directory)
+        confirms = None if feed_address == address else self._sees_feed
+        self.feed = Feed(feed_address, self.name, self.apply, confirms)
+        self.writer = batch.Writer(address)
+        self.recorder = Recorder(self.writer)
+        self.strangers = Strangers(address)
+        self.talks = Talks()
+        self.opened = Opened()
+        self.sessions = ClientSessions()
+        self.decisions: Counter[tuple[str, str]] = Counter()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open what serving needs. A database that is away stops nothing here: the node refuses until it is back."""
+        clock.require_measured()
+        await self.pool.open(wait=False)
+        await self.writer.__aenter__()
+        await self.feed.start()
+        self._run(self._sweep())
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(10_000, 50, 50)
+
+    async def stop(self) -> None:
+        """Refuse from now on, cut what is open, write what is to be written, and say that this node has stopped."""
+        for it in self.opened.of(None):
+            it.end("the gateway stops")
+        await self.feed.stop()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.talks.close()
+        await self.recorder.settle()
+        await self.writer.close()
+        await self.strangers.close()
+        await self.pool.close()
+        clock.forget()
+
+    def check_open(self) -> None:
+        """Refuse to serve without a living lease and a trustworthy clock. Raises Closed."""
+        if not self.feed.is_alive:
+            raise Closed(Code.LEASE_LAPSED)
+
+    def now(self) -> float:
+        """Say what time it is, in epoch seconds. Raises Closed when we cannot know."""
+        try:
+            return clock.now().timestamp()
+        except clock.ClockUnknown as why:
+            raise Closed(Code.CLOCK_UNKNOWN) from why
+
+    async def decide(self, call: Call) -> tuple[Verdict, Held | None]:
+        """Decide a call on facts that the feed has not passed. Raises Closed."""
+        return await self._ask(policy.decide, call)
+
+    def still_allows(self, call: Call, held: Held | None) -> bool:
+        """Say, without waiting for anything, whether a decision that was an allow still is one now. Raises Closed."""
+        self.check_open()
+        return held is not None and not held.is_dropped and policy.decide(call, held.facts, self.now()).allowed
+
+    async def admits(self, call: Call) -> tuple[Verdict, Held | None]:
+        """Decide whether the caller may see this system at all; having no grant yet is no hindrance. Raises Closed."""
+        return await self._ask(policy.still_live, call)
+
+    @property
+    def writer_is_running(self) -> bool:
+        """Whether events can be handed to the record."""
+        return self.recorder.is_running
+
+    def count(self, verdict: Verdict) -> None:
+        """Count a decision for the metrics."""
+        self.decisions[verdict.effect.value, verdict.code.value] += 1
+
+    async def _ask(self, rule: Rule, call: Call) -> tuple[Verdict, Held | None]:
+        self.check_open()
+        held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
+        if held is None:
+            return unknown(), None
+        verdict = rule(call, held.facts, self.now())
+        if verdict.effect is Effect.DENY and _may_be_outdated(held, call):
+            held = await self.snapshots.get(call.agent, call.system, fresh=True)
+            return (unknown(), None) if held is None else (rule(call, held.facts, self.now()), held)
+        return verdict, held
+
+    async def _sees_feed(self, polled: datetime) -> bool:
+        """Say whether the readers see this node's acknowledgement, so that both addresses lead to one database."""
+        with contextlib.suppress(Closed):
+            return bool(await self.snapshots.query(_ACKNOWLEDGED, [self.name, polled]))
+        return False
+
+    # ------------------------------------------------------------------------------------------- what changes do
+
+    def apply(self, changes: Sequence[Change] | None) -> None:
+        """Apply what the feed says; called in its order, before it acknowledges. Waits for nothing."""
+        if changes is None:
+            self.snapshots.forget()
+            self._forget_shared()
+            self._run(self._recheck(None))
+            return
+        agents: set[str] = set()
+        for change in changes:
+            if change.agent is None:
+                self.snapshots.drop_all(change.seq)
+            else:
+                self.snapshots.drop(change.agent, change.seq)
+                agents.add(change.agent)
+        if any(change.agent is None or change.kind in (Kind.KEY, Kind.CLIENT) for change in changes):
+            self._forget_shared()
+        if any(change.agent is None for change in changes):
+            self._run(self._recheck(None))
+        else:
+            for agent in agents:
+                self._run(self._recheck(agent))
+
+    def _forget_shared(self) -> None:
+        self.directory.forget()
+        self.bearers.forget()
+
+    async def _recheck(self, agent: str | None) -> None:
+        """Cut what is open and no longer allowed, and end the sessions that no right stands behind."""
+        for it in self.opened.of(agent):
+            if not await self._may_go_on(it):
+                it.end(Code.CALL_WITHDRAWN)
+        for name, session in self.sessions:
+            if agent in (None, session.bearer.agent) and not await self._is_live(session.system, session.bearer.key):
+                self.sessions.end(name)
+        for system, key in self.talks.held():
+            if agent in (None, key[0]) and not await self._is_live(system, key):
+                self.talks.end(system, key)
+
+    async def _may_go_on(self, it: Open) -> bool:
+        with contextlib.suppress(Closed):
+            if not it.is_call:
+                verdict, _ = await self.admits(it.call)
+                return verdict.allowed or verdict.code is Code.NO_GRANT
+            verdict, _ = await self.decide(it.call)
+            return verdict.allowed or verdict.code is Code.TOKEN_EXPIRED
+        return True  # we cannot know now; the lease decides, and the sweep asks again
+
+    async def _is_live(self, system: str, key: tuple[str, str | None, str]) -> bool:
+        agent, person, client = key
+        with contextlib.suppress(Closed):
+            verdict, _ = await self.admits(Call(agent, client, person, system, "", {}))
+            return verdict.allowed
+        return True
+
+    async def _sweep(self) -> None:
+        """Every second: time passes too, and a node without a lease must not keep streams open."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            if self.feed.is_alive:
+                for it in self.opened.of(None):
+                    if not await self._may_go_on(it):
+                        it.end(Code.CALL_WITHDRAWN)
+            else:
+                for it in self.opened.of(None):
+                    it.end(Code.LEASE_LAPSED)
+            self.sessions.sweep()
+            self.talks.sweep()
+            with contextlib.suppress(Exception):
+                await self.strangers.flush()
+
+    def _run(self, job: Any) -> None:  # noqa: ANN401 - a coroutine
+        task = asyncio.create_task(job)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _may_be_outdated(held: Held, call: Call) -> bool:
+    """Whether what was added since might turn a denial around: a second has passed, or the token is newer.
+
+    What takes rights away is in the feed; the session that a new token names is not.
+    """
+    return held.age > OLD_SECONDS or (call.token is not None and held.read_after < call.token.issued + 1)
+
+
+def unknown() -> Verdict:
+    """Deny a caller whose agent or system is not there."""
+    return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, (Reason(Code.AGENT_UNKNOWN, "No such agent is registered."),))
+
+
+def database_address(row: Mapping[str, Any]) -> str:
+    """Return the address of a database for connections that are not Django's, from its entry in the settings."""
+    named = {"host": row["HOST"], "port": row["PORT"], "user": row["USER"], "password": row["PASSWORD"]}
+    return conninfo.make_conninfo(dbname=row["NAME"], **{k: v for k, v in named.items() if v}, **row.get("OPTIONS", {}))

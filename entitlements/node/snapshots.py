@@ -1,0 +1,228 @@
+"""The facts about each agent at each system, kept until a change of rights drops them.
+
+A snapshot says how far the feed had come before it was read. One that the feed has passed meanwhile is thrown away and
+read again, so what is decided on is never older than what this node has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+import psycopg_pool
+
+from audit import batch, clock
+from entitlements.codes import Code
+from entitlements.decisions import facts
+from entitlements.decisions.snapshot import AgentFacts
+from entitlements.node.refusals import Closed
+from entitlements.words import Status
+
+MOST_KEPT: Final = 20_000
+READ_WITHIN: Final = 2.0
+_MOST_TRIES: Final = 10
+_PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
+_BEGIN: Final = "BEGIN TRANSACTION READ ONLY"
+_END: Final = "COMMIT"
+
+type Connection = psycopg.AsyncConnection[Any]
+type Pool = psycopg_pool.AsyncConnectionPool[Connection]
+type Key = tuple[str, str]
+type Values = Sequence[object] | Mapping[str, object]
+type Rows = list[tuple[Any, ...]]
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A snapshot in use. `is_dropped` turns true the moment the feed passes it."""
+
+    facts: AgentFacts
+    read_after: float = 0.0
+    """Epoch seconds when reading it began."""
+    read_at: float = field(default_factory=time.monotonic)
+    is_dropped: bool = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was read."""
+        return time.monotonic() - self.read_at
+
+
+class Snapshots:
+    """Reads and keeps snapshots, by agent and system; one read at a time for each."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._held: dict[str, dict[str, Held]] = {}
+        self._count = 0
+        self._reading: dict[Key, asyncio.Task[Held | None]] = {}
+        self._passed: dict[str, int] = {}
+        self._passed_all = 0
+        self._generation = 0
+        self._given_up: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def current(self, agent: str, system: str) -> Held | None:
+        """Return what is held, without waiting."""
+        of_agent = self._held.get(agent)
+        return None if of_agent is None else of_agent.get(system)
+
+    async def get(self, agent: str, system: str, *, fresh: bool = False) -> Held | None:
+        """Return what is held or read it; None when agent or system do not exist. Raises Closed (facts unknown)."""
+        key = (agent, system)
+        if not fresh and (held := self.current(agent, system)) is not None:
+            return held
+        task = self._reading.get(key)
+        if task is None or fresh:
+            task = asyncio.create_task(self._read(key))
+            self._reading[key] = task
+            task.add_done_callback(
+                lambda done: self._reading.pop(key, None) if self._reading.get(key) is done else None
+            )
+        return await asyncio.shield(task)
+
+    def drop(self, agent: str, seq: int) -> None:
+        """Throw away what was read about an agent before the change `seq`."""
+        self._passed[agent] = seq
+        self._drop_older(agent, seq)
+
+    def drop_all(self, seq: int) -> None:
+        """Throw away what was read about anybody before the change `seq`."""
+        self._passed_all = seq
+        self._passed.clear()
+        for agent in list(self._held):
+            self._drop_older(agent, seq)
+
+    def forget(self) -> None:
+        """Throw everything away, what is being read too: the feed begins anew."""
+        self._generation += 1
+        self._passed.clear()
+        self._passed_all = 0
+        for agent in list(self._held):
+            self._drop_older(agent, None)
+
+    async def know_person(self, held: Held, login: str) -> None:
+        """Learn about a person who holds nothing here, so that the answer can tell unknown from without a grant."""
+        if login in held.facts.people:
+            return
+        rows = await self.query(_PERSON, [login])
+        if rows:
+            status = Status.ACTIVE if rows[0][0] else Status.DISABLED
+            held.facts.people = {**held.facts.people, login: status}
+
+    async def query(self, statement: str, values: Values) -> Rows:
+        """Run one read. Raises Closed (facts unknown) when the database does not answer in time."""
+        return await self._in_time(self._rows(statement, values))
+
+    async def _rows(self, statement: str, values: Values) -> Rows:
+        async def read(connection: Connection) -> Rows:
+            (rows,) = await read_only(connection, (statement, values))
+            return rows
+
+        return await self._on_connection(read)
+
+    async def _on_connection[T](self, read: Callable[[Connection], Awaitable[T]]) -> T:
+        """Read over a connection of the pool. Where it turns out to be dead, replace all that are, and read once more.
+
+        A failover or a restart cuts every connection, and only the next statement on each finds out.
+        """
+        async with self._pool.connection() as connection:
+            try:
+                return await read(connection)
+            except psycopg.Error as why:
+                if not batch.is_farewell(why, connection):
+                    raise
+        await self._pool.check()
+        async with self._pool.connection() as connection:
+            return await read(connection)
+
+    async def _in_time[T](self, reading: Coroutine[Any, Any, T]) -> T:
+        """Wait no longer than READ_WITHIN: a connection that hangs takes its time to be cancelled.
+
+        The bound is kept here, since a server-side one is a setting of the session, which a pooler shares with others.
+        psycopg cancels the statement on the server and takes in what is left of its answer; where that fails it closes
+        the connection, so the pool never lends one that still works for this reader.
+        """
+        task = asyncio.create_task(reading)
+        await asyncio.wait({task}, timeout=READ_WITHIN)
+        if not task.done():
+            task.cancel()
+            self._given_up.add(task)
+            task.add_done_callback(self._given_up.discard)
+            raise Closed(Code.FEED_UNKNOWN)
+        try:
+            return task.result()
+        except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, OSError) as why:
+            raise Closed(Code.FEED_UNKNOWN) from why
+
+    async def _read(self, key: Key) -> Held | None:
+        for _ in range(_MOST_TRIES):
+            generation, began = self._generation, clock.now().timestamp()
+            found = await self._in_time(self._query_facts(key))
+            if found is None:
+                return None
+            passed = max(self._passed.get(key[0], 0), self._passed_all)
+            if generation == self._generation and found.position >= passed:
+                held = Held(found, began)
+                self._keep(key, held)
+                return held
+        raise Closed(Code.FEED_UNKNOWN)
+
+    async def _query_facts(self, key: Key) -> AgentFacts | None:
+        agent, system = key
+
+        async def read(connection: Connection) -> AgentFacts | None:
+            principals, lines, tools = await read_only(
+                connection,
+                (facts.PRINCIPALS, [agent, system]),  # first: it reads how far the feed has come
+                (facts.LINES, [agent, system]),
+                (facts.TOOLS, [system]),
+            )
+            if not principals:
+                return None
+            if unread := facts.unread_schemas(tools):
+                (schemas,) = await read_only(connection, (facts.SCHEMAS, [system, unread]))
+                facts.keep_schemas(schemas)
+            return facts.build(principals[0], lines, tools)
+
+        return await self._on_connection(read)
+
+    def _drop_older(self, agent: str, seq: int | None) -> None:
+        of_agent = self._held.get(agent, {})
+        for system, held in list(of_agent.items()):
+            if seq is None or held.facts.position < seq:
+                held.is_dropped = True
+                del of_agent[system]
+                self._count -= 1
+        if not of_agent:
+            self._held.pop(agent, None)
+
+    def _keep(self, key: Key, held: Held) -> None:
+        agent, system = key
+        if self._count >= MOST_KEPT:
+            self._drop_older(next(iter(self._held)), None)
+        of_agent = self._held.setdefault(agent, {})
+        if (before := of_agent.get(system)) is not None:
+            before.is_dropped = True
+        else:
+            self._count += 1
+        of_agent[system] = held
+
+
+async def read_only(connection: Connection, *reads: tuple[str, Values]) -> list[Rows]:
+    """Run reads in this order, in one read-only transaction and one round trip; the database refuses any that writes.
+
+    The transaction says so itself: a setting of the session would be refused by a transaction pooler, or stay behind
+    for the next client. Raises psycopg.Error.
+    """
+    async with connection.pipeline():
+        await connection.execute(_BEGIN)
+        cursors = [await connection.execute(statement, values, prepare=True) for statement, values in reads]
+        await connection.execute(_END)
+    return [await cursor.fetchall() for cursor in cursors]

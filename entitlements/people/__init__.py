@@ -1,0 +1,1 @@
+"""People, their roles and groups, people sources, sign-ins."""

@@ -1,0 +1,112 @@
+"""The verbs on roles in Mandate itself: give one, take one. Nobody does it for themselves, nor gives what they lack."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+
+from django.db import transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements.conflicts import independence
+from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.models import Person, Role, RoleAssignment
+
+from . import people
+
+ALONE: Final = frozenset({Role.ADMIN, Role.AUDITOR})
+"""The roles that go together with no other: one runs the product and decides nothing, one looks and changes nothing."""
+
+
+class OwnRoles(DomainError):
+    """Nobody changes their own roles; somebody else who may do it does."""
+
+    code, status = "own_roles", HTTPStatus.FORBIDDEN
+
+
+class RoleNotHeld(DomainError):
+    """Nobody gives or takes a role that they do not hold themselves; a platform admin does."""
+
+    code, status = "role_not_held", HTTPStatus.FORBIDDEN
+
+
+class RoleExcluded(DomainError):
+    """A platform admin decides nothing and an auditor changes nothing: neither goes together with another role."""
+
+    code, status = "role_excluded", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def give(person: Person, role: str, *, expires_at: datetime | None = None, by: Person, reason: str) -> None:
+    """Give a person a role, until an end where one is said. Twice changes and records nothing; another end moves it.
+
+    Raises UnknownRole, ReasonRequired, OwnRoles, RoleNotHeld, RoleExcluded, RoleEndRefused, NotFound.
+    """
+    _check(person, role, by=by, reason=reason)
+    held = set(person.roles.current().values_list("role", flat=True)) - {role}
+    if held and (role in ALONE or held & ALONE):
+        raise RoleExcluded(role=role, held=sorted(held))
+    people.assign_role(person, role, expires_at=expires_at, by=by.principal, reason=reason)
+
+
+@transaction.atomic
+def take(person: Person, role: str, *, by: Person, reason: str) -> None:
+    """Take a role from a person. Twice changes and records nothing.
+
+    Somebody stays who is a platform admin: none takes that role from herself. Raises what `give` raises.
+    """
+    _check(person, role, by=by, reason=reason)
+    taken, _ = RoleAssignment.objects.filter(person=person, role=role).delete()
+    if taken:
+        _record(person, role, by=by.principal, reason=reason)
+
+
+class LastAdmin(DomainError):
+    """Nobody else is a platform admin; give somebody else the role first."""
+
+    code, status = "last_platform_admin", HTTPStatus.CONFLICT
+
+
+@transaction.atomic
+def take_by_review(person: Person, role: str, *, by: Principal, reason: str) -> None:
+    """Take a role as a review of it decided, which is where it is checked who may. Twice changes and records nothing.
+
+    Raises LastAdmin.
+    """
+    locks.exclusive((Lock.PERSON, person.pk))
+    if role == Role.ADMIN and not Person.objects.holding(Role.ADMIN).select_for_update().exclude(pk=person.pk).exists():
+        raise LastAdmin
+    taken, _ = RoleAssignment.objects.filter(person=person, role=role).delete()
+    if taken:
+        _record(person, role, by=by, reason=reason)
+
+
+def end_due(limit: int = 500) -> int:
+    """Put away up to `limit` roles whose end has passed; says how many. Two at once share the work."""
+    due = RoleAssignment.objects.filter(expires_at__lte=clock.now()).order_by("expires_at")
+    return people.end_roles(list(due.values_list("pk", flat=True)[:limit]))
+
+
+def _record(person: Person, role: str, *, by: Principal, reason: str) -> None:
+    links = [f"person:{person.login}"]
+    log.record(Action.PERSON_ROLE_REMOVED, about=links, by=by, reason=reason, detail={"role": role})
+
+
+def _check(person: Person, role: str, *, by: Person, reason: str) -> None:
+    if role not in Role.values:
+        raise people.UnknownRole(role=role)
+    if not reason.strip():
+        raise ReasonRequired
+    if independence.same_human(person, by):
+        raise OwnRoles
+    # Both are locked before anything is read: two admins who take the role from each other do not both succeed.
+    locks.exclusive((Lock.PERSON, person.pk), (Lock.PERSON, by.pk))
+    if not Person.objects.filter(pk=person.pk).exists():
+        raise NotFound
+    if not by.has_role(Role.ADMIN, role):
+        raise RoleNotHeld(role=role)

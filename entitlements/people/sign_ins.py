@@ -1,0 +1,96 @@
+"""A person's sign-in: when it was, how old it may be, and whether it may go on to an agent's client.
+
+For the last, every principal is asked about and no grant is needed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows import login
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from entitlements import prepared
+from entitlements.clients.callers import Caller
+from entitlements.codes import Code
+from entitlements.decisions import policy
+from entitlements.decisions.facts import OWNER_UNTIL
+from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
+from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.words import Flow, Status
+
+SECONDS: Final = 300.0
+COMPANY: Final = "socialaccount"
+"""What allauth calls a sign-in at the company."""
+SIGNED_IN_AT: Final = "signed_in_at"
+"""Where the session keeps when the person signed in at the company, which may be hours before they came here."""
+
+_PRINCIPALS: Final = f"""
+SELECT c.status, a.status, s.is_active,
+       extract(epoch FROM greatest(a.tokens_valid_after, c.tokens_valid_after, p.sign_ins_valid_after))::float8,
+       p.login, p.is_active,
+       (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
+       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8
+FROM entitlements_client c
+LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+LEFT JOIN entitlements_person s ON s.id = a.sponsor_id
+LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_person p
+WHERE c.id = %s AND p.id = %s
+"""  # noqa: S608 - made of two constants
+
+
+def max_age() -> float:
+    """Return how old a sign-in may be, in seconds."""
+    return float(settings.SIGN_IN_MAX_AGE.total_seconds())
+
+
+def signed_in_at(request: HttpRequest) -> datetime | None:
+    """Return when the person last proved who they are in this browser session; None when it does not say.
+
+    A sign-in of the same person in another browser changes nothing here. For a sign-in at the company it is the time
+    that the company names, not the time at which the person came back from there.
+    """
+    records = login.get_authentication_records(request, request.user if request.user.is_authenticated else None)
+    times = [each.get(SIGNED_IN_AT) if each["method"] == COMPANY else each["at"] for each in records]
+    known = [float(each) for each in times if each is not None]
+    return datetime.fromtimestamp(max(known), UTC) if known else None
+
+
+def where_to_prove(request: HttpRequest) -> str | None:
+    """Return the address at which this person proves again who they are; None when they have no way to."""
+    ways = get_adapter().get_reauthentication_methods(request.user)
+    if ways:
+        return str(ways[0]["url"])
+    return reverse("company_again") if settings.OIDC_ISSUER else None
+
+
+def may_sign_in(caller: Caller, person_pk: int, code: Token, now: float) -> Verdict:
+    """Decide about an ID token for a person who signed in at a client, with facts read now; `code` is redeemed."""
+    row = prepared.row(_PRINCIPALS, [caller.pk, person_pk])
+    if row is None:
+        return Verdict(Effect.DENY, Code.PERSON_UNKNOWN, ())
+    client, agent, is_sponsored, valid_after, login, is_active, stopped, owner_until, agent_until = row
+    known = AgentFacts(
+        agent=caller.agent or "",
+        position=0,
+        status=Status.ACTIVE if caller.agent is None else Status(agent),
+        sponsor=Status.ACTIVE if caller.agent is None or is_sponsored else Status.DISABLED,
+        clients={caller.client_id: Status(client)},
+        people={login: Status.ACTIVE if is_active else Status.DISABLED},
+        systems={},
+        tools={},
+        lines={},
+        owner_until=float("inf") if owner_until is None else owner_until,
+        agent_until=float("inf") if agent_until is None else agent_until,
+        tokens_valid_after=float("-inf") if valid_after is None else valid_after,
+        stopped=stopped or "",
+    )
+    flow, agent_name = Flow.AUTHORIZATION_CODE, caller.agent or ""
+    issuance = Issuance(
+        flow, agent_name, caller.client_id, login, None, code.scopes, SECONDS, code, begins_session=True
+    )
+    return policy.may_issue(issuance, known, now)

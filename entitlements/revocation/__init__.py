@@ -1,0 +1,1 @@
+"""Revocation: stop something, wait for every node, keep the receipt."""

@@ -1,0 +1,212 @@
+"""Revocations: stop anything, wait until every gateway node obeys, and keep the receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.api import permissions
+from entitlements.api.endpoints import Listing, Look, Resource
+from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
+from entitlements.decisions import guardrails
+from entitlements.errors import DomainError, NotFound
+from entitlements.models import Guardrail, Revocation, Role
+from entitlements.revocation import record_keys, revocation
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one kind of target is found, and whose row of the matrix says who may stop it."""
+
+    rows: Callable[[Caller], QuerySet[Any]]
+    lookup: str
+    row: Row
+    is_uuid: bool = False
+
+
+def _stop(name: str) -> Row:
+    return MATRIX[name, "POST"]
+
+
+KINDS: Final = {
+    "grant": _Kind(visibility.grants, "pk", _stop("grant-revoke"), is_uuid=True),
+    "session": _Kind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
+    "token": _Kind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
+    "tool": _Kind(visibility.tools, "name", _stop("tool-disable")),
+    "system": _Kind(visibility.systems, "slug", _stop("system-disable")),
+    "client": _Kind(visibility.clients, "client_id", _stop("client-disable")),
+    "agent": _Kind(visibility.agents, "slug", _stop("agent-suspend")),
+    "person": _Kind(visibility.people, "login", _stop("person-disable")),
+}
+EVERYTHING: Final = row(Role.ANALYST, Role.SECURITY, Role.RESPONDER, scope=REVOKE, proven=ALWAYS)
+
+
+class NothingStopped(DomainError):
+    """Nothing is restored, because everything was not stopped."""
+
+    code, status = "not_stopped", HTTPStatus.CONFLICT
+
+
+class RevocationFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    type = filters.CharFilter(field_name="target_type")
+    id = filters.CharFilter(field_name="target_id")
+
+    class Meta:
+        model = Revocation
+        fields: ClassVar[list[str]] = []
+
+
+class TargetAsked(Strict):
+    """What to stop: `id` is a slug, login, client identifier, uuid, `system/tool`, or of everything that word."""
+
+    type = serializers.ChoiceField(choices=[*KINDS, guardrails.EVERYTHING])
+    id = Text(max_length=128, default="", allow_blank=True, trim_whitespace=False)
+
+
+class RevocationAsked(Strict):
+    """What to stop and why; `wait` for the nodes, or fetch the receipt later."""
+
+    target = TargetAsked()
+    reason = Text(max_length=500)
+    wait = serializers.BooleanField(default=True)
+
+
+class TargetShown(Shown):
+    """What was stopped."""
+
+    type = serializers.CharField(source="target_type")
+    id = serializers.CharField(source="target_id")
+
+
+class RevocationShown(Shown):
+    """What it ended, who obeyed after how long, who fell silent, what may outlive it elsewhere, and the signed receipt.
+
+    `covered` counts access tokens, ID-JAGs and sessions; it is empty on revocations from before they were counted.
+    """
+
+    id = serializers.UUIDField()
+    target = TargetShown(source="*")
+    by = serializers.CharField()
+    reason = serializers.CharField()
+    position = serializers.IntegerField(allow_null=True)
+    committed_at = serializers.DateTimeField()
+    covered = serializers.DictField(child=serializers.IntegerField())
+    acknowledged = serializers.ListField(child=serializers.DictField())
+    missing = serializers.ListField(child=serializers.DictField())
+    residual = serializers.ListField(child=serializers.DictField())
+    receipt = serializers.CharField()
+    receipt_standing = serializers.SerializerMethodField(
+        help_text="What the receipt's signature is worth: see the keys at `/records/jwks.json`. Null without a receipt."
+    )
+
+    @extend_schema_field(serializers.ChoiceField(choices=[*record_keys.Standing], allow_null=True))
+    def get_receipt_standing(self, row: Revocation) -> str | None:
+        """Look the receipt's key up; the keys are read once a request."""
+        kept = self.root.__dict__
+        if "record_keys" not in kept:
+            kept["record_keys"] = record_keys.known()
+        return revocation.receipt_standing(row, kept["record_keys"])
+
+
+class _Revocations(Resource):
+    shown = RevocationShown
+
+    def rows(self) -> QuerySet[Revocation]:
+        rows = Revocation.objects.all()
+        return rows if self.caller.sees_everything else rows.filter(by=str(self.principal))
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"revocation:{found.pk}"]
+
+
+class Revocations(_Revocations, Listing):
+    """List revocations, or stop something now."""
+
+    filterset_class = RevocationFilter
+    ordering = ("-committed_at", "-id")
+    asked = RevocationAsked
+    answers = HTTPStatus.CREATED
+    durable = True  # the nodes must see the change while we wait for them
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Stop the target, and answer with the receipt."""
+        asked = self.body(RevocationAsked)
+        if asked["target"]["type"] == guardrails.EVERYTHING:
+            permissions.permit(self.caller, EVERYTHING, None)
+        target = revocation.Target(asked["target"]["type"], asked["target"]["id"])
+        self._permit(target)
+        made = revocation.revoke(target, by=self.principal, reason=asked["reason"], wait=asked["wait"])
+        return self.show(made, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{made.pk}"})
+
+    def _permit(self, target: revocation.Target) -> None:
+        """Ask the row of this very stop, with the object that it is about. Raises NotFound, Forbidden."""
+        self.about = [] if target.type == guardrails.EVERYTHING else [f"{target.type}:{target.id}"]
+        if target.type == guardrails.EVERYTHING:
+            permissions.permit(self.caller, EVERYTHING, None)
+            self.weigh(weighs=EVERYTHING.proven == ALWAYS)
+        else:
+            permissions.permit(self.caller, KINDS[target.type].row, self._target(target))
+        self._permitted = True
+
+    def _target(self, target: revocation.Target) -> Any:  # noqa: ANN401 - any row
+        kind = KINDS[target.type]
+        where: dict[str, Any] = {kind.lookup: target.id}
+        if kind.is_uuid:
+            where = {kind.lookup: _uuid(target.id)}
+        if target.type == "tool":
+            system, _, name = target.id.partition("/")
+            where = {"system__slug": system, "name": name}
+        return self.find(kind.rows(self.caller), **where)
+
+
+class EverythingShown(Shown):
+    """Whether everything is stopped, why, and since when."""
+
+    stopped = serializers.BooleanField(source="on")
+    reason = serializers.CharField()
+    changed_at = serializers.DateTimeField()
+
+
+class RestoreEverything(Resource):
+    """Let agents work again after everything was stopped; never by the person who stopped it."""
+
+    shown = EverythingShown
+    asked = Reason
+
+    def look_first(self) -> None:
+        """Ask for the role before a proof is asked for."""
+        permissions.permit(self.caller, self.row, None)
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Restore, as a second person with a fresh proof."""
+        self.permit(None, f"guardrail:{guardrails.EVERYTHING}")
+        reason = self.body(Reason)["reason"]
+        if not Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
+            raise NothingStopped
+        return self.show(guardrails.start_again(by=self.principal, reason=reason))
+
+
+class One(_Revocations, Look):
+    """Show a revocation with its receipt, once the nodes have answered."""
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound from error

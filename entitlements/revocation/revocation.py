@@ -1,0 +1,273 @@
+"""Stop something now, wait until every gateway node obeys, and keep the receipt.
+
+The change commits first. Then the revoker waits, on separate reads, for each node's acknowledgement or the lapse of
+its lease, and stores who answered after how many milliseconds. A caller that went away fetches the receipt later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Max, Model, Q
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import SYSTEM, Principal
+from audit.models import Event
+from entitlements.agents import agents
+from entitlements.catalog import systems, tools
+from entitlements.clients import clients
+from entitlements.decisions import guardrails
+from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.feed import changes
+from entitlements.grants import grants
+from entitlements.keys import jws, signing
+from entitlements.models import Agent, Client, IssuedToken, Person, Revocation, Session, SigningKey, System, Tool
+from entitlements.people import people
+from entitlements.sessions import sessions
+from entitlements.tokens import tokens
+
+from . import record_keys
+
+RECEIPT_TYP: Final = "mandate-receipt+jwt"
+
+
+class UnknownTarget(DomainError):
+    """There is no such kind of target."""
+
+    code, status = "unknown_target", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class EverythingNotNamed(DomainError):
+    """To stop everything, write the word "everything" as the target's id, so that nothing else was meant."""
+
+    code, status = "everything_not_named", HTTPStatus.BAD_REQUEST
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to stop: `type` is one of TYPES; `id` is a slug, login, client identifier, uuid, or `system/tool`.
+
+    The id of everything is that word. Raises EverythingNotNamed.
+    """
+
+    type: str
+    id: str
+
+    def __post_init__(self) -> None:
+        """Refuse a stop of everything whose id says something else."""
+        if self.type == guardrails.EVERYTHING and self.id != guardrails.EVERYTHING:
+            raise EverythingNotNamed
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}"
+
+
+def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True) -> Revocation:
+    """Stop the target in one transaction, then (unless told not to) wait for the nodes and store the receipt.
+
+    Raises UnknownTarget, ReasonRequired, NotFound and what the verb of the target raises. Must not run inside a
+    transaction of the caller: the nodes could never see the change that it waits for.
+    """
+    revocation = _commit(target, by=by, reason=reason)
+    return settle(revocation) if wait else revocation
+
+
+@transaction.atomic(durable=True)
+def _commit(target: Target, *, by: Principal, reason: str) -> Revocation:
+    if target.type not in VERBS:
+        raise UnknownTarget(type=target.type, known=sorted(VERBS))
+    if not reason.strip():
+        raise ReasonRequired
+    began = clock.now()
+    VERBS[target.type](target.id, by, reason)
+    revocation = Revocation.objects.create(
+        target_type=target.type,
+        target_id=target.id,
+        reason=reason,
+        by=str(by),
+        committed_at=clock.now(),
+        change_id=changes.last_noted(),
+        covered=_covered(target, began),
+        residual=residual(target),
+    )
+    log.record(
+        Action.REVOCATION_COMMITTED, about=[f"revocation:{revocation.pk}", *_links(target)], by=by, reason=reason
+    )
+    return revocation
+
+
+def settle(revocation: Revocation) -> Revocation:
+    """Wait for the nodes (at most one lease), then store and sign the receipt. Settling again changes nothing."""
+    if revocation.receipt:
+        return revocation
+    committed = time.monotonic()
+    revocation.position = changes.position(revocation.change_id)
+    revocation.acknowledged, revocation.missing = changes.wait_for_nodes(revocation.position, committed)
+    with transaction.atomic():
+        settled = Revocation.objects.select_for_update().get(pk=revocation.pk)
+        if settled.receipt:  # somebody else waited as well
+            return settled
+        revocation.receipt = signing.sign(record_keys.RECEIPTS, _statement(revocation), typ=RECEIPT_TYP)
+        revocation.save(update_fields=["position", "acknowledged", "missing", "receipt"])
+        log.record(
+            Action.REVOCATION_SETTLED,
+            about=[f"revocation:{revocation.pk}", *(f"node:{each['node']}" for each in revocation.acknowledged)],
+            by=SYSTEM,
+            detail={"acknowledged": revocation.acknowledged, "missing": revocation.missing},
+        )
+    return revocation
+
+
+def receipt_standing(
+    revocation: Revocation, keys: Mapping[str, SigningKey] | None = None
+) -> record_keys.Standing | None:
+    """Say what the signature of a receipt is worth by now; None while there is no receipt."""
+    if not revocation.receipt:
+        return None
+    return record_keys.standing(jws.read(revocation.receipt).kid or "", lambda: settled_at(revocation), keys)
+
+
+def settled_at(revocation: Revocation) -> datetime | None:
+    """Return when the receipt was signed, as the audit log has it."""
+    events = Event.objects.filter(action=Action.REVOCATION_SETTLED, links__contains=[f"revocation:{revocation.pk}"])
+    return events.values_list("at", flat=True).first()
+
+
+def _statement(revocation: Revocation) -> dict[str, Any]:
+    return {
+        "id": str(revocation.pk),
+        "target": {"type": revocation.target_type, "id": revocation.target_id},
+        "position": revocation.position,
+        "committed_at": revocation.committed_at.isoformat(),
+        "acknowledged": revocation.acknowledged,
+        "missing": revocation.missing,
+        "covered": revocation.covered,
+        "residual": revocation.residual,
+    }
+
+
+def _grant(key: str, by: Principal, reason: str) -> None:
+    grants.revoke(_uuid(key), by=by, reason=reason)
+
+
+def _session(key: str, by: Principal, reason: str) -> None:
+    sessions.end(_uuid(key), by=by, reason=reason)
+
+
+def _token(key: str, by: Principal, reason: str) -> None:
+    tokens.revoke(_uuid(key), by=by, reason=reason)
+
+
+def _agent(key: str, by: Principal, reason: str) -> None:
+    agents.suspend(_found(Agent, slug=key), by=by, reason=reason)
+
+
+def _person(key: str, by: Principal, reason: str) -> None:
+    people.disable(_found(Person, login=key), by=by, reason=reason)
+
+
+def _client(key: str, by: Principal, reason: str) -> None:
+    clients.disable(_found(Client, client_id=key), by=by, reason=reason)
+
+
+def _system(key: str, by: Principal, reason: str) -> None:
+    systems.disable_system(_found(System, slug=key), by=by, reason=reason)
+
+
+def _tool(key: str, by: Principal, reason: str) -> None:
+    system, _, name = key.partition("/")
+    tools.disable_tool(_found(Tool, system__slug=system, name=name), by=by, reason=reason)
+
+
+def _everything(_key: str, by: Principal, reason: str) -> None:
+    guardrails.stop_everything(by=by, reason=reason)
+
+
+VERBS: Final[dict[str, Callable[[str, Principal, str], None]]] = {
+    "grant": _grant,
+    "session": _session,
+    "token": _token,
+    "tool": _tool,
+    "system": _system,
+    "client": _client,
+    "agent": _agent,
+    "person": _person,
+    "everything": _everything,
+}
+
+
+def _found[M: Model](model: type[M], **key: str) -> M:
+    found = model._default_manager.filter(**key).first()  # noqa: SLF001 - the public name differs by model
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound from error
+
+
+def _links(target: Target) -> list[str]:
+    return [] if target.type == "everything" else [str(target)]
+
+
+def _covered(target: Target, began: datetime) -> dict[str, int]:
+    """Count what the stop has ended: access tokens and ID-JAGs that were alive when it `began`, and open sessions."""
+    tokens_then = IssuedToken.objects.filter(Q(revoked_at=None) | Q(revoked_at__gte=began), expires_at__gt=began)
+    rows = tokens_then.filter(_touched(target)).values_list("kind").annotate(Count("pk", distinct=True))
+    counts = dict(rows.order_by("kind"))
+    whose = {"session": "pk", "client": "client__client_id", "person": "person__login"}.get(target.type)
+    ended = Session.objects.filter(ended_at__gte=began, **{whose: target.id}) if whose else Session.objects.none()
+    return {
+        "access_tokens": counts.get(IssuedToken.Kind.ACCESS_TOKEN, 0),
+        "id_jags": counts.get(IssuedToken.Kind.ID_JAG, 0),
+        "sessions": ended.count(),
+    }
+
+
+def residual(target: Target) -> list[dict[str, Any]]:
+    """Say what may outlive the stop elsewhere: our tokens at other verifiers, and what vendors minted on their own.
+
+    `dies_at` is None where the lifetime is not known; an unknown lifetime never gets a time of death (promise 2).
+    """
+    living = IssuedToken.objects.filter(expires_at__gt=clock.now(), revoked_at=None).filter(_touched(target))
+    rows = living.values("system__slug", "system__kind", "kind").annotate(count=Count("pk"), last=Max("expires_at"))
+    left: list[dict[str, Any]] = []
+    for row in rows.order_by("system__slug", "kind"):
+        slug, native = row["system__slug"], row["system__kind"] == System.Kind.MCP
+        if row["kind"] == IssuedToken.Kind.ID_JAG:
+            if native:
+                left.append({"what": "tokens the vendor minted", "where": slug, "dies_at": None})
+            continue
+        where = f"verifiers of {slug} other than our gateway"
+        tokens_left = f"{row['count']} access token{'s' if row['count'] > 1 else ''}"
+        left.append({"what": tokens_left, "where": where, "dies_at": row["last"].isoformat()})
+    return left
+
+
+def _touched(target: Target) -> Q:
+    """Select the tokens that the target's stop concerns."""
+    by_uuid = {"grant": "draws_on__grant_id", "session": "session_id", "token": "pk"}
+    if target.type in by_uuid:
+        return Q(**{by_uuid[target.type]: _uuid(target.id)})
+    system, _, tool = target.id.partition("/")
+    by_name = {
+        "system": Q(system__slug=target.id),
+        "client": Q(client__client_id=target.id),
+        "agent": Q(agent__slug=target.id),
+        "person": Q(person__login=target.id) | Q(agent__sponsor__login=target.id),
+        "tool": Q(system__slug=system, draws_on__grant__lines__tool__name=tool),
+        "everything": Q(),
+    }
+    return by_name[target.type]

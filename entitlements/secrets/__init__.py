@@ -1,0 +1,1 @@
+"""Secrets at rest: sealed, and the vault of upstream credentials."""

@@ -1,0 +1,1 @@
+"""Sessions of agents: an agent's run for one person."""

@@ -1,0 +1,141 @@
+"""Sessions and tokens: list, look, end, revoke. A token itself is never shown, only what it was."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+
+from audit.context import Principal
+from entitlements.access import visibility
+from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.fields import Shown
+from entitlements.models import IssuedToken, Session
+from entitlements.sessions import sessions
+from entitlements.tokens import tokens
+
+
+class SessionFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    person = filters.CharFilter(field_name="person__login")
+    client = filters.CharFilter(field_name="client__client_id")
+    open = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull")
+
+    class Meta:
+        model = Session
+        fields: ClassVar[list[str]] = []
+
+
+class SessionShown(Shown):
+    """One agent's run for one person across systems."""
+
+    id = serializers.UUIDField()
+    agent = serializers.CharField(source="agent.slug")
+    client = serializers.CharField(source="client.client_id")
+    person = serializers.CharField(source="person.login", allow_null=True, default=None)
+    started_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    end_reason = serializers.CharField()
+    risk = serializers.CharField()
+    labels = serializers.ListField(child=serializers.CharField())
+
+
+class _Sessions(Resource):
+    shown = SessionShown
+
+    def rows(self) -> QuerySet[Session]:
+        return visibility.sessions(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"session:{found.pk}", f"agent:{found.agent.slug}"]
+
+
+class Sessions(_Sessions, Listing):
+    """List sessions by agent, person, client and whether they are open, newest first."""
+
+    filterset_class = SessionFilter
+    ordering = ("-started_at", "-id")
+
+
+class OneSession(_Sessions, Look):
+    """Show a session."""
+
+
+class End(_Sessions, Act):
+    """End a session, and with it every token that names it."""
+
+    @staticmethod
+    def verb(session: Session, *, by: Principal, reason: str) -> Session:
+        """End it."""
+        return sessions.end(session.pk, by=by, reason=reason)
+
+
+class TokenFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    person = filters.CharFilter(field_name="person__login")
+    system = filters.CharFilter(field_name="system__slug")
+    client = filters.CharFilter(field_name="client__client_id")
+    session = filters.UUIDFilter(field_name="session")
+    kind = filters.ChoiceFilter(choices=IssuedToken.Kind.choices)
+    revoked = filters.BooleanFilter(field_name="revoked_at", lookup_expr="isnull", exclude=True)
+
+    class Meta:
+        model = IssuedToken
+        fields: ClassVar[list[str]] = []
+
+
+class TokenShown(Shown):
+    """What left us under this identifier."""
+
+    jti = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=IssuedToken.Kind.choices)
+    system = serializers.CharField(source="system.slug")
+    client = serializers.CharField(source="client.client_id")
+    agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
+    person = serializers.CharField(source="person.login", allow_null=True, default=None)
+    session = serializers.UUIDField(source="session_id", allow_null=True)
+    scope = serializers.CharField()
+    parent = serializers.UUIDField(allow_null=True)  # type: ignore[assignment]  # a field, whatever the base calls so
+    issued_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    revoke_reason = serializers.CharField()
+    trace = serializers.CharField()
+
+
+class _Tokens(Resource):
+    shown = TokenShown
+
+    def rows(self) -> QuerySet[IssuedToken]:
+        return visibility.tokens(self.caller)
+
+    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"token:{found.pk}", *([f"agent:{found.agent.slug}"] if found.agent else [])]
+
+
+class Tokens(_Tokens, Listing):
+    """List what was issued, newest first."""
+
+    filterset_class = TokenFilter
+    ordering = ("-issued_at", "-jti")
+
+
+class OneToken(_Tokens, Look):
+    """Show what was issued under an identifier."""
+
+
+class Revoke(_Tokens, Act):
+    """Let a token die now, and what was issued for it."""
+
+    @staticmethod
+    def verb(token: IssuedToken, *, by: Principal, reason: str) -> IssuedToken:
+        """Revoke it."""
+        return tokens.revoke(token.pk, by=by, reason=reason)

@@ -1,0 +1,117 @@
+"""The verbs on sessions: an agent's run for one person, begun by the first exchange after a sign-in."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements.errors import DomainError, NotFound
+from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
+from entitlements.models import Client, Person, Session
+
+IDLE = timedelta(hours=1)
+ABSOLUTE = timedelta(hours=12)
+
+
+class SessionEnded(DomainError):
+    """The session has already ended; the person must sign in again."""
+
+    code, status = "session_ended", HTTPStatus.CONFLICT
+
+
+def sign_in_digest(issuer: str, subject: str, auth_time: int, agent: str) -> str:
+    """Return the name of one sign-in of one person with one agent: the same ID token again continues the session."""
+    return hashlib.sha256(f"{issuer}\n{subject}\n{auth_time}\n{agent}".encode()).hexdigest()
+
+
+def begin(
+    client: Client, person: Person, sign_in: str, *, auth_time: datetime | None, now: datetime
+) -> tuple[Session, bool]:
+    """Find the open session of this sign-in and touch it, or begin one; returns it and whether it is new.
+
+    A sign-in whose session was ended does not get a second one: SessionEnded, sign in again (promise 3).
+    """
+    agent = client.agent
+    if agent is None:
+        raise NotFound
+    latest = Session.objects.filter(client=client, sign_in_sha256=sign_in).order_by("-started_at").first()
+    if latest is not None:
+        if latest.ended_at is not None:
+            raise SessionEnded
+        Session.objects.filter(pk=latest.pk).update(last_used_at=now)
+        return latest, False
+    session, created = Session.objects.get_or_create(
+        client=client,
+        sign_in_sha256=sign_in,
+        ended_at=None,
+        defaults={
+            "agent": agent,
+            "person": person,
+            "started_at": now,
+            "last_used_at": now,
+            "idle_seconds": int(IDLE.total_seconds()),
+            "expires_at": now + ABSOLUTE,
+            "auth_time": auth_time,
+        },
+    )
+    if created:
+        log.record(
+            Action.SESSION_BEGUN,
+            about=_about(session.pk, agent.slug, client=client.client_id, person=person.login),
+            by=agent.principal,
+        )
+    return session, created
+
+
+@transaction.atomic
+def end(session_id: UUID, *, by: Principal, reason: str) -> Session:
+    """End a session and with it every token that names it. Raises NotFound and SessionEnded."""
+    locks.exclusive((Lock.SESSION, session_id))
+    try:
+        session = Session.objects.select_related("agent", "person", "client").get(pk=session_id)
+    except Session.DoesNotExist as error:
+        raise NotFound from error
+    if session.ended_at is not None:
+        raise SessionEnded
+    session.ended_at, session.end_reason = clock.now(), reason
+    session.save(update_fields=["ended_at", "end_reason"])
+    person = session.person.login if session.person else None
+    links = _about(session.pk, session.agent.slug, client=session.client.client_id, person=person)
+    log.record(Action.SESSION_ENDED, about=links, by=by, reason=reason)
+    changes.note(changes.Kind.SESSION, f"session:{session.pk}", agent_id=session.agent_id)
+    return session
+
+
+def end_all_of(which: QuerySet[Session], subject: str, *, by: Principal, reason: str) -> int:
+    """End the open ones of some sessions, in the running transaction; returns how many.
+
+    `subject` names in the change feed whose sessions they were, as "kind:name".
+    """
+    rows = list(
+        which.filter(ended_at=None)
+        .select_for_update(of=("self",))
+        .values_list("pk", "agent__slug", "client__client_id", "person__login", "agent_id")
+    )
+    Session.objects.filter(pk__in=[row[0] for row in rows]).update(ended_at=clock.now(), end_reason=reason)
+    told = [
+        log.Row(about=_about(pk, agent, client=client, person=person), reason=reason)
+        for pk, agent, client, person, _ in rows
+    ]
+    log.record_many(Action.SESSION_ENDED, told, by=by)
+    changes.note_many(changes.Kind.SESSION, {row[-1] for row in rows}, subject)
+    return len(rows)
+
+
+def _about(pk: UUID, agent: str, *, client: str, person: str | None) -> list[str]:
+    """Return how the events of a session are found again."""
+    links = [f"session:{pk}", f"agent:{agent}", f"client:{client}"]
+    return [*links, f"person:{person}"] if person else links

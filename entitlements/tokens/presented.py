@@ -1,0 +1,119 @@
+"""What an access token or ID-JAG of ours is worth at this moment: signature, audience, and every right behind it.
+
+A signature says what was true at issue. Here the rows are asked again: the person, agent, sponsor, client, system,
+session and the grants, by the same policy that decides calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from audit import clock
+from entitlements import addresses
+from entitlements.clients import callers
+from entitlements.clients.callers import Caller, Issued
+from entitlements.codes import Code, meaning
+from entitlements.decisions import facts, policy, scopes
+from entitlements.decisions.snapshot import Call, Token
+from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.errors import DomainError
+from entitlements.keys import jws, signing
+from entitlements.models import System
+
+from . import tokens
+
+
+class NotLive(jws.BadToken):
+    """The token opens nothing any more."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(meaning(verdict.code).sentence, reasons=[reason.sentence for reason in verdict.reasons])
+        self.__dict__["code"] = str(verdict.code)  # the word of this refusal, over the one of the class
+        self.verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A token that was checked and is live: who comes, for whom, with what."""
+
+    claims: Mapping[str, Any]
+    caller: Caller
+    person: str | None
+    scopes: tuple[str, ...]
+
+    @property
+    def jti(self) -> str:
+        """The token's identifier."""
+        return str(self.claims["jti"])
+
+
+def access_token(token: str, slug: str, resource: str) -> Presented:
+    """Check an access token for one resource of a system, and that its rights still stand.
+
+    Raises BadToken (also as TokenExpired, NotLive). For our own API: `slug` is `addresses.MANDATE`.
+    """
+    claims = signing.verify(token, addresses.issuer_path(slug), tokens.ACCESS_TOKEN_TYP)
+    if claims.get("aud") != resource:
+        raise AudienceMismatch
+    return live(claims, slug)
+
+
+def live(claims: Mapping[str, Any], slug: str) -> Presented:
+    """Ask the rows about a token of this system whose signature was checked. Raises NotLive, BadToken."""
+    issued = _issued(claims)
+    if issued.target.slug != slug:
+        raise jws.BadToken
+    verdict = _verdict(issued)
+    if not verdict.allowed:
+        raise NotLive(verdict)
+    return Presented(claims, issued.caller, issued.person, scopes.parse(issued.scope))
+
+
+class AudienceMismatch(jws.BadToken):
+    """The token is for another resource."""
+
+    code = Code.AUDIENCE_MISMATCH
+
+
+def _issued(claims: Mapping[str, Any]) -> Issued:
+    try:
+        jti = UUID(jws.text(claims, "jti"))
+    except ValueError as error:
+        raise jws.BadToken from error
+    issued = callers.of_token(jti)
+    if issued is None:
+        raise jws.BadToken("The token is not one that we recorded.")
+    return issued
+
+
+def _verdict(issued: Issued) -> Verdict:
+    now, caller, target, person = clock.now(), issued.caller, issued.target, issued.person
+    if issued.revoked is not None or not now < issued.expires:
+        code = Code.TOKEN_EXPIRED if issued.revoked is None else Code.TOKEN_REVOKED
+        return Verdict(Effect.DENY, code, (Reason(code, meaning(code).sentence),))
+    held = frozenset(scopes.parse(issued.scope))
+    stands_on_api_scopes = person is None and target.kind == System.Kind.BUILTIN
+    if stands_on_api_scopes and not held <= set(caller.api_scopes):
+        return Verdict(Effect.DENY, Code.NO_GRANT, ())
+    if stands_on_api_scopes and caller.agent is None:
+        known = tokens.facts_of_script(caller, target)
+    else:
+        known = facts.load(caller.agent or "", target.slug, schemas=False)
+    if known is None:
+        return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
+    if stands_on_api_scopes:
+        if policy.died_by_a_stop(caller.client_id, issued.issued.timestamp(), known):
+            return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
+        return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
+    if target.kind == System.Kind.MCP:
+        known = facts.carried_whole(known, target.slug)
+    token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
+    session = str(issued.session) if issued.session else None
+    call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)
+    return policy.still_live(call, known, now.timestamp())
+
+
+__all__ = ["AudienceMismatch", "DomainError", "NotLive", "Presented", "access_token", "live"]

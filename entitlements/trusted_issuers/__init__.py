@@ -1,0 +1,1 @@
+"""Issuers whose signed assertions are accepted."""

@@ -1,0 +1,1 @@
+"""Agents that are seen somewhere before they are governed."""

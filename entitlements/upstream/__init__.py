@@ -1,0 +1,1 @@
+"""Talking to other systems: the one way out, MCP, headers."""

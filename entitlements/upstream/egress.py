@@ -1,0 +1,216 @@
+"""The one way out: HTTP to addresses that people or documents named, without becoming a way back in.
+
+https to public addresses and into PRIVATE_NETWORKS alone (in the demo also http to this machine). The name is resolved
+once, every answer must be such an address, and the connection goes to the address that was vetted. No redirects, no
+proxies of the environment, no cookies; time and size are bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import SplitResult
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from django.conf import settings
+
+from entitlements import addresses, strict
+from entitlements.codes import Code
+from entitlements.errors import DomainError
+
+from . import prefixes
+
+LARGEST_DOCUMENT: Final = 256 * 1024
+DOCUMENT_SECONDS: Final = 5.0
+_OK: Final = HTTPStatus.OK
+_HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+GATE: ContextVar[Callable[[], None] | None] = ContextVar("egress_gate", default=None)
+"""Called after a connection is there and synchronously before the first byte of the request; it may raise."""
+
+
+class ForbiddenAddress(DomainError):
+    """The address is not one that we connect to: https to a public address, without a user in it."""
+
+    code, status = "forbidden_address", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class PrivateAddress(ForbiddenAddress):
+    """The address leads to a network that is not public, and that no operator has named."""
+
+
+class Unreachable(DomainError):
+    """The other side did not answer as it should."""
+
+    code = Code.UPSTREAM_UNAVAILABLE
+    status = HTTPStatus.BAD_GATEWAY
+
+
+class AnswerTooLarge(Unreachable):
+    """The answer is too large."""
+
+
+class _Vetted(AbstractResolver):
+    """Resolves a name and hands out its addresses only if every one of them may be connected to."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raises ForbiddenAddress, and OSError when the name has no address."""
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        results: list[ResolveResult] = []
+        for kind, _, protocol, _, where in found:
+            address = str(where[0])
+            if not _may_connect(address):
+                raise PrivateAddress(host=host)
+            results.append(
+                ResolveResult(
+                    hostname=host,
+                    host=address,
+                    port=port,
+                    family=kind,
+                    proto=protocol,
+                    flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+                )
+            )
+        return results
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _vetted_socket(found: aiohttp.AddrInfoType) -> socket.socket:
+    """Open the socket for one address, whichever way it was found: a literal in the URL is never resolved."""
+    kind, form, protocol, _, where = found
+    if not _may_connect(str(where[0])):
+        raise PrivateAddress
+    return socket.socket(kind, form, protocol)
+
+
+class _GatedRequest(aiohttp.ClientRequest):
+    """A request that asks the gate of its task once it holds a connection, just before it writes."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:  # noqa: ANN401 - aiohttp does not export the type
+        if (gate := GATE.get()) is not None:
+            gate()
+        return await super().send(conn)
+
+
+def check_url(url: str) -> SplitResult:
+    """Take apart an address that we are to connect to. Raises ForbiddenAddress; a name is vetted when resolved."""
+    parts = addresses.parts(url)
+    if parts is None:
+        raise ForbiddenAddress
+    host, port = parts.hostname or "", parts.port
+    is_here = bool(settings.DEMO) and host in _HERE
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
+        raise ForbiddenAddress("The address must start with https://.")
+    if not host or port == 0 or parts.username is not None or parts.password is not None or parts.fragment:
+        raise ForbiddenAddress
+    if not host.isascii():  # the client's own parser reads full-width digits and dots as an address
+        raise ForbiddenAddress("Write the host of the address in ASCII, an international name as xn--.")
+    if _is_literal(host) and not _may_connect(host):
+        raise PrivateAddress
+    return parts
+
+
+def client(
+    *, connections: int = 100, seconds: float | None = None, connect_seconds: float = 5.0
+) -> aiohttp.ClientSession:
+    """Open a pool of connections for one system or one errand. Close it with `await it.close()`."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=connections,
+            resolver=_Vetted(),
+            socket_factory=_vetted_socket,
+            ttl_dns_cache=30,
+            keepalive_timeout=30,
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds),
+        request_class=_GatedRequest,
+        skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        trust_env=False,
+        raise_for_status=False,
+    )
+
+
+async def fetch_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401
+    """GET a JSON document (metadata, key sets): any JSON value. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
+    check_url(url)
+    async with client(connections=1, seconds=seconds) as session:
+        try:
+            async with session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer:
+                if answer.status != _OK:
+                    raise Unreachable(status=answer.status)
+                return strict.loads(await read(answer, largest))
+        except (aiohttp.ClientError, TimeoutError, OSError) as why:
+            raise _forbidden(why) or Unreachable() from why
+
+
+async def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = DOCUMENT_SECONDS) -> int:
+    """POST a body and return the status of the answer, unread. Raises ForbiddenAddress, Unreachable."""
+    check_url(url)
+    async with client(connections=1, seconds=seconds) as session:
+        try:
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as why:
+            raise _forbidden(why) or Unreachable() from why
+
+
+async def fetch(
+    url: str, body: bytes, headers: Mapping[str, str], *, largest: int, seconds: float = DOCUMENT_SECONDS
+) -> bytes:
+    """POST a body and return the answer. Raises ForbiddenAddress, Unreachable, AnswerTooLarge."""
+    check_url(url)
+    async with client(connections=1, seconds=seconds) as session:
+        try:
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                if answer.status != _OK:
+                    raise Unreachable(status=answer.status)
+                return await read(answer, largest)
+        except (aiohttp.ClientError, TimeoutError, OSError) as why:
+            raise _forbidden(why) or Unreachable() from why
+
+
+def read_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401
+    """Do as `fetch_json` where no event loop runs."""
+    return asyncio.run(fetch_json(url, largest=largest, seconds=seconds))
+
+
+async def read(answer: aiohttp.ClientResponse, largest: int) -> bytes:
+    """Read a body of at most `largest` bytes. Raises Unreachable beyond."""
+    if (answer.content_length or 0) > largest:
+        raise AnswerTooLarge
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > largest:
+            raise AnswerTooLarge
+    return bytes(body)
+
+
+def _forbidden(why: BaseException | None) -> ForbiddenAddress | None:
+    while why is not None:
+        if isinstance(why, ForbiddenAddress):
+            return why
+        why = why.__cause__ or why.__context__
+    return None
+
+
+def _is_literal(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit() or host.lower().startswith("0x")
+
+
+def _may_connect(address: str) -> bool:
+    return (
+        prefixes.is_public(address)
+        or prefixes.is_in(address, settings.PRIVATE_NETWORKS)
+        or (bool(settings.DEMO) and prefixes.is_loopback(address))
+    )

@@ -1,0 +1,219 @@
+"""Talking MCP to the systems behind the gateway, in both protocol eras: requests out, messages in, and discovery.
+
+A modern server (2026-07-28) has no sessions: each request carries its version and capabilities. A legacy one
+(2025-11-25 and before) is greeted first, and may name a session that every later request repeats. Everything that comes
+back is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+
+from entitlements import strict
+from entitlements.models import System
+from entitlements.secrets import vault
+
+from . import egress, mcp_headers, sse
+from .egress import Unreachable
+
+MODERN: Final = "2026-07-28"
+LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
+META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
+META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
+META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
+IDENTITY: Final = {"name": "mandate-gateway", "version": "1"}
+LARGEST_MESSAGE: Final = 16 * 1024 * 1024
+DISCOVERY_SECONDS: Final = 30.0
+_MOST_PAGES: Final = 100
+_MOST_TOOLS: Final = 5000
+_ACCEPT: Final = "application/json, text/event-stream"
+
+
+class PartialList(Unreachable):
+    """The system stopped answering in the middle of its list of tools; what came before is `found`."""
+
+    def __init__(self, found: list[dict[str, Any]]) -> None:
+        super().__init__(tools=len(found))
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a system listens, and what opens it."""
+
+    url: str
+    credential: vault.Credential | None = None
+
+
+@dataclass(slots=True)
+class Conversation:
+    """How to speak to one server: its version, and in the legacy era the session it gave us."""
+
+    target: Target
+    version: str = MODERN
+    session: str = ""
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether each request stands for itself."""
+        return self.version == MODERN
+
+    def headers(self, method: str = "", name: str | None = None) -> dict[str, str]:
+        """Return the headers of one POST: ours alone, with the upstream's own credential."""
+        found = {"Content-Type": "application/json", "Accept": _ACCEPT, "MCP-Protocol-Version": self.version}
+        if self.target.credential is not None:
+            found[self.target.credential.header] = self.target.credential.value
+        if self.session:
+            found["Mcp-Session-Id"] = self.session
+        if self.is_modern and method:
+            found["Mcp-Method"] = method
+            if name is not None:
+                found["Mcp-Name"] = mcp_headers.encode(name)
+        return found
+
+    def body(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+        """Write one request; in the modern era the envelope of its `_meta` is ours."""
+        sent = dict(params)
+        if self.is_modern:
+            meta = {**sent.get("_meta", {}), META_VERSION: MODERN, META_CLIENT: IDENTITY}
+            sent["_meta"] = {META_CAPABILITIES: self.capabilities, **meta}
+        return strict.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": sent})
+
+    async def ask(self, http: aiohttp.ClientSession, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send one request and return its result. Raises Unreachable, with the server's error, if any, as detail."""
+        body = self.body(1, method, params)
+        try:
+            async with http.post(
+                self.target.url, data=body, headers=self.headers(method), allow_redirects=False
+            ) as answer:
+                if method == "initialize":
+                    self.session = _session_id(answer)
+                async for text in messages(answer):
+                    message = self._without_credential(strict.loads(text, largest=LARGEST_MESSAGE))
+                    if isinstance(message, dict) and message.get("id") == 1 and "method" not in message:
+                        return _result(message, answer.status)
+                raise Unreachable("The system sent no answer.", status=answer.status)
+        except (aiohttp.ClientError, TimeoutError, OSError, sse.TooLarge, strict.NotStrictJson) as why:
+            raise Unreachable from why
+
+    def _without_credential(self, message: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Take our own credential out of what comes back: it is stored and shown, as definition or as error."""
+        credential = self.target.credential
+        if credential is None:
+            return message
+        return strict.loads(credential.removed_from(strict.dumps(message)), largest=2 * LARGEST_MESSAGE)
+
+    async def end(self, http: aiohttp.ClientSession) -> None:
+        """Tell a legacy server that its session is over; that it does not answer does no harm."""
+        if not self.session:
+            return
+        try:
+            async with http.delete(self.target.url, headers=self.headers(), allow_redirects=False):
+                pass
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return
+
+
+async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
+    """Find out how to speak to a server: the modern way, else by greeting it. Raises Unreachable, ForbiddenAddress."""
+    egress.check_url(target.url)
+    modern = Conversation(target)
+    try:
+        said = await modern.ask(http, "server/discover", {})
+    except Unreachable as refusal:
+        if refusal.detail.get("status") in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise
+    else:
+        versions = said.get("supportedVersions")
+        if isinstance(versions, list) and MODERN in versions:
+            return modern
+    return await greet(http, target)
+
+
+async def greet(http: aiohttp.ClientSession, target: Target) -> Conversation:
+    """Begin a session with a legacy server, as a client without capabilities. Raises Unreachable."""
+    talk = Conversation(target, version=LEGACY[0])
+    hello = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": IDENTITY}
+    said = await talk.ask(http, "initialize", hello)
+    if said.get("protocolVersion") not in LEGACY:
+        raise Unreachable("The system speaks no version of MCP that we know.")
+    talk.version = said["protocolVersion"]
+    ready = strict.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
+    try:
+        async with http.post(target.url, data=ready, headers=talk.headers(), allow_redirects=False) as answer:
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                raise Unreachable(status=answer.status)
+    except (aiohttp.ClientError, TimeoutError, OSError) as why:
+        raise Unreachable from why
+    return talk
+
+
+async def messages(answer: aiohttp.ClientResponse, largest: int = LARGEST_MESSAGE) -> AsyncIterator[bytes]:
+    """Yield each JSON-RPC message of an answer as it arrives: a body, or events. Raises Unreachable, sse.TooLarge."""
+    kind = answer.content_type
+    if kind == "application/json":
+        yield await egress.read(answer, largest)
+    elif kind == "text/event-stream":
+        reader = sse.Reader(largest)
+        async for chunk in answer.content.iter_any():
+            for data in reader.feed(chunk):
+                yield data
+    else:
+        raise Unreachable("The system answered with something else than MCP.", status=answer.status)
+
+
+def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
+    """List a system's tools as raw wire objects, from all pages: `asyncio.run(upstream.discover(system))`.
+
+    The credential is opened here, outside of any event loop. Raises PartialList, Unreachable, ForbiddenAddress.
+    """
+    return tools(Target(system.upstream_url, vault.open_for(system)))
+
+
+async def tools(target: Target) -> list[dict[str, Any]]:
+    """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
+    found: list[dict[str, Any]] = []
+    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS) as http:
+        talk = await begin(http, target)
+        try:
+            cursor: object = None
+            for _ in range(_MOST_PAGES):
+                page = await talk.ask(http, "tools/list", {} if cursor is None else {"cursor": cursor})
+                found += _tools_of(page)
+                cursor = page.get("nextCursor")
+                if cursor is None:
+                    return found
+                if len(found) > _MOST_TOOLS or not isinstance(cursor, str):
+                    break
+        except Unreachable as why:
+            if not found:
+                raise
+            raise PartialList(found) from why
+        finally:
+            await talk.end(http)
+    raise egress.AnswerTooLarge("The system lists too many tools.")
+
+
+def _tools_of(page: Mapping[str, Any]) -> list[dict[str, Any]]:
+    listed = page.get("tools")
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise Unreachable("The system's list of tools is malformed.")
+    return listed
+
+
+def _result(message: Mapping[str, Any], status: int) -> dict[str, Any]:
+    result = message.get("result")
+    if isinstance(result, dict):
+        return result
+    raise Unreachable("The system answered with an error.", status=status, error=message.get("error"))
+
+
+def _session_id(answer: aiohttp.ClientResponse) -> str:
+    value = answer.headers.get("Mcp-Session-Id", "")
+    return value if value.isascii() and value.isprintable() and len(value) <= 300 else ""  # noqa: PLR2004 - the column
