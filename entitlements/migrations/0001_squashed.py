@@ -15,7 +15,7 @@ from django.db import migrations, models
 
 from audit.tables import Tables
 
-# The index person_by_mailbox needs the function as it was when the index was made; entitlements/sql/mailbox.sql has its
+# The index person_by_mailbox needs the function as it was when the index was made; entitlements/people/sql/mailbox.sql has its
 # current text.
 MAILBOX = r"""
 DO $do$
@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(MAILBOX),
-        # The order of the change feed (entitlements/sql/change_order.sql).
+        # The order of the change feed (entitlements/feed/sql/change_order.sql).
         migrations.RunSQL('CREATE SEQUENCE entitlements_change_order'),
         Tables([
             migrations.CreateModel(

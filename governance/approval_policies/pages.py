@@ -74,7 +74,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_rule": doors.may(caller, "approval-rules", None),
         "may_confirm_rule": doors.may(caller, "approval-rule-confirm", None),
     }
-    return render(request, "console/approvals.html", told)
+    return render(request, "console/approval_policies/approvals.html", told)
 
 
 def _waiting() -> Any:  # noqa: ANN401 - rows of proposals
@@ -103,7 +103,7 @@ def history(request: HttpRequest, policy: int) -> HttpResponse:
         (each, words(each.stages))
         for each in rows.select_related("proposal__decided_by", "proposal__proposed_by")[:_MOST_SHOWN]
     ]
-    return render(request, "console/approval_history.html", {"policy": one, "versions": versions})
+    return render(request, "console/approval_policies/approval_history.html", {"policy": one, "versions": versions})
 
 
 class PolicyForm(forms.Form):
@@ -196,7 +196,7 @@ def propose(request: HttpRequest) -> HttpResponse:
             doors.done(request, _("Proposed. Another person confirms it."))
             return redirect(HERE)
     told = {"groups": choices.groups(), "least": request_rules.DEFAULT_POLICY}
-    return form_fields.show(request, "console/approval_propose.html", form, told)
+    return form_fields.show(request, "console/approval_policies/approval_propose.html", form, told)
 
 
 def _entitlement(request: HttpRequest, scope: str) -> Entitlement | None:
@@ -278,7 +278,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
         if form_fields.submit(request, form, act, {"approval_rule_out_of_bounds": "days"}) is not None:
             doors.done(request, _("Proposed. Somebody of security confirms it."))
             return redirect(HERE)
-    return form_fields.show(request, "console/approval_rule.html", form, {"groups": choices.groups()})
+    return form_fields.show(request, "console/approval_policies/approval_rule.html", form, {"groups": choices.groups()})
 
 
 @require_POST

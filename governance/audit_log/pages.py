@@ -42,7 +42,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
         told["timeline"] = events_queries.page(events, request, here=events_queries.link_to(link).address)
     elif reads_all:
         told["timeline"] = events_queries.page(None, request)
-    return render(request, "console/audit.html", told)
+    return render(request, "console/audit_log/audit.html", told)
 
 
 def _named_by_id(caller: Caller, text: str) -> HttpResponse:
@@ -92,5 +92,5 @@ def search(request: HttpRequest) -> HttpResponse:
     hits = search_queries.by(doors.caller(request), text)
     told = {"q": text, "hits": hits, "title": _("Search")}
     if request.headers.get("HX-Request"):
-        return render(request, "console/search.html#hits", told)
-    return render(request, "console/search.html", told)
+        return render(request, "console/audit_log/search.html#hits", told)
+    return render(request, "console/audit_log/search.html", told)

@@ -39,7 +39,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "page": paging.page(request, break_glass.visible_to(person), ("-given_at", "-id")),
         "may_declare": _may_declare(request),
     }
-    return render(request, "console/emergencies.html", told)
+    return render(request, "console/break_glass/emergencies.html", told)
 
 
 def _may_declare(request: HttpRequest) -> bool:
@@ -79,7 +79,9 @@ def declare(request: HttpRequest) -> HttpResponse:
         "owed": break_glass.owed(person),
         **(_rest(request, agent, entitlement) if agent and entitlement else {}),
     }
-    return render(request, "console/emergency_declare.html", told, status=problem.status if problem else 200)
+    return render(
+        request, "console/break_glass/emergency_declare.html", told, status=problem.status if problem else 200
+    )
 
 
 def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> EmergencyGrant:
@@ -159,4 +161,4 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_stop": not over and doors.may(doors.caller(request), "grant-revoke", found.grant),
         "timeline": events_queries.about(f"emergency:{pk}", request),
     }
-    return render(request, "console/emergency.html", told)
+    return render(request, "console/break_glass/emergency.html", told)

@@ -38,7 +38,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "systems": visibility.systems(caller).order_by("slug"),
         "filtered": any(request.GET.get(name) for name in ("agent", "system", "person", "state", "ending")),
     }
-    return render(request, "console/grants.html", told)
+    return render(request, "console/grants/grants.html", told)
 
 
 @require_safe
@@ -60,7 +60,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "timeline": events_queries.about(f"grant:{pk}", request),
         "probes": verification_queries.of_grant(grant) if "prove" in request.GET else None,
     }
-    return render(request, "console/grant.html", told)
+    return render(request, "console/grants/grant.html", told)
 
 
 @require_POST

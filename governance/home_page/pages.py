@@ -48,7 +48,7 @@ def home(request: HttpRequest) -> HttpResponse:
         told |= {"needs": overview.needs(), "numbers": overview.numbers(), "campaigns": overview.campaigns()}
         told["may_run"] = bool(MATRIX["campaign-pause", "POST"].roles & caller.roles)
     told["calm"] = not (any(_urgent(shown)) or told.get("needs"))
-    return render(request, "console/home.html", told)
+    return render(request, "console/home_page/home.html", told)
 
 
 def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:

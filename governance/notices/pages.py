@@ -68,7 +68,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     if unread:
         rows = rows.filter(read_at=None)
     told = {"page": paging.page(request, rows, ("-made_at", "-id")), "unread": unread}
-    return render(request, "console/inbox/list.html", told)
+    return render(request, "console/notices/list.html", told)
 
 
 @require_POST
@@ -109,7 +109,7 @@ def settings(request: HttpRequest) -> HttpResponse:
         "is_mailed": outbox.is_on(),
         "zones": sorted(preferences.zones()),
     }
-    return form_fields.show(request, "console/inbox/settings.html", form, told)
+    return form_fields.show(request, "console/notices/settings.html", form, told)
 
 
 def _initial(chosen: NoticeSettings) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
         "state": state,
         "is_mailed": outbox.is_on(),
     }
-    return render(request, "console/inbox/deliveries.html", told)
+    return render(request, "console/notices/deliveries.html", told)
 
 
 @require_POST

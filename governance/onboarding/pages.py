@@ -60,7 +60,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_match": doors.may(caller, "seen-agent-match", None),
         "may_block": doors.may(caller, "seen-agent-block", None),
     }
-    return render(request, "console/adoption/list.html", told)
+    return render(request, "console/onboarding/list.html", told)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -68,7 +68,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     """Take a file and look at it. Nothing is in force by that."""
     if request.method != "POST":
-        return form_fields.show(request, "console/adoption/add.html", FileForm(), {})
+        return form_fields.show(request, "console/onboarding/add.html", FileForm(), {})
     form = FileForm(request.POST, request.FILES)
 
     def look(given: dict[str, Any]) -> AdoptionBatch:
@@ -78,7 +78,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
     looked = form_fields.submit(request, form, look, _ABOUT)
     if looked is None:
-        return form_fields.show(request, "console/adoption/add.html", form, {})
+        return form_fields.show(request, "console/onboarding/add.html", form, {})
     return redirect(f"/adoption/{looked.pk}/")
 
 
@@ -104,7 +104,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_confirm": AdoptedAgent.State.ACCEPTED in states and doors.may(caller, "adoption-confirm", batch),
         "people": form_fields.people(),
     }
-    return render(request, "console/adoption/one.html", told)
+    return render(request, "console/onboarding/one.html", told)
 
 
 def _act(request: HttpRequest, batch: AdoptionBatch, person: Person) -> str:

@@ -54,7 +54,9 @@ def listing(request: HttpRequest) -> HttpResponse:
             doors.done(request, _("%(name)s answers in your place then.") % {"name": made.delegate.name})
             return redirect("/settings/delegations/")
     offered = form_fields.people() if doors.caller(request).sees_everything else []
-    return form_fields.show(request, "console/delegations.html", form, {**_told(person), "people": offered})
+    return form_fields.show(
+        request, "console/out_of_office/delegations.html", form, {**_told(person), "people": offered}
+    )
 
 
 @require_POST

@@ -53,7 +53,7 @@ def _show(request: HttpRequest, *, problem: DomainError | None = None, **more: A
             "may_link": allauth_adapter.may_link(request),
             "link_address": f"{reverse('openid_connect_login', args=['company'])}?next={reverse(_SETUP)}",
         }
-    return render(request, "console/setup.html", told, status=problem.status if problem else 200)
+    return render(request, "console/setup/setup.html", told, status=problem.status if problem else 200)
 
 
 @require_POST

@@ -23,4 +23,4 @@ def page(request: HttpRequest) -> HttpResponse:
         "at": clock.now(),
         "may_connect": doors.may(caller, "clients", None, "GET"),
     }
-    return render(request, "console/token_health.html", told)
+    return render(request, "console/token_health/token_health.html", told)

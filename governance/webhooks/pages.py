@@ -66,7 +66,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         if made is not None:
             return _show(request, made[0], fresh=made[1])
     told = {"page": paging.page(request, Webhook.objects.all(), ("slug", "id"))}
-    return form_fields.show(request, "console/inbox/webhooks.html", form, told)
+    return form_fields.show(request, "console/webhooks/webhooks.html", form, told)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -135,7 +135,7 @@ def _show(request: HttpRequest, found: Webhook, *, fresh: str = "", problem: Dom
     }
     for message in told["page"].rows:
         message.says = told["words"].get(message.event, message.event)
-    answer = render(request, "console/inbox/webhook.html", told, status=problem.status if problem else HTTPStatus.OK)
+    answer = render(request, "console/webhooks/webhook.html", told, status=problem.status if problem else HTTPStatus.OK)
     if fresh:
         answer["Cache-Control"] = "no-store"
     return answer

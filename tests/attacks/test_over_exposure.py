@@ -39,7 +39,7 @@ NOT_JSON = frozenset(
         "campaigns/{key}/due.ics",
         "audit/proofs/{index}",
         "audit-samples/{key}.csv",
-        "requests/narrowest",  # asks what for in its query; tests/governance/api/test_narrowest_api.py
+        "requests/narrowest",  # asks what for in its query; tests/governance/request_suggestions/test_narrowest_api.py
         "campaigns/{key}/evidence.csv",
         "campaigns/{key}/evidence.zip",
     )

@@ -17,10 +17,10 @@ from governance.requests import requests
 from tests import shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
+from tests.governance.approvals.test_approvals import FORBIDDEN
 from tests.governance.companies import Company
 from tests.governance.console import visits
-from tests.governance.test_approvals import FORBIDDEN
-from tests.governance.test_delegations import CONFLICTS, leave
+from tests.governance.out_of_office.test_delegations import CONFLICTS, leave
 
 pytestmark = pytest.mark.django_db
 type Door = Callable[[AccessRequest, Person, int, str], str]

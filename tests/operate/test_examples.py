@@ -31,7 +31,7 @@ RUN_BY: Final = {
         for name in ("install", "keys", "monitoring", "scaling", "upgrade")
     },
     "docs/operate/backup.md": "tests/operate/test_backup.py",
-    "docs/operate/reviews.md": "tests/governance/reviews/test_evidence_pack.py",
+    "docs/operate/reviews.md": "tests/governance/reviews/pack/test_evidence_pack.py",
 }
 """Which test runs the commands of a page; each names it, or takes every one. `test_pooler` runs what is marked ini."""
 SHOWN: Final = {"make demo", "make test", "python audit/verify.py FILE --checkpoint ANCHORS --key VKEY"}

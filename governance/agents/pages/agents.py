@@ -64,7 +64,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "stoppable": stop_several_pages.stoppable(caller, "agent", page.rows),
         "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system", "needs")),
     }
-    return render(request, "console/agents.html", told)
+    return render(request, "console/agents/agents.html", told)
 
 
 @require_safe
@@ -95,7 +95,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
         **_behind(caller, agent, tab, request),
     }
-    return render(request, "console/agent.html", told)
+    return render(request, "console/agents/agent.html", told)
 
 
 def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dict[str, Any]:
@@ -225,4 +225,4 @@ def mine(request: HttpRequest) -> HttpResponse:
     """Show who acts for the person, where, and since when; any employee may look."""
     told = read.acting_for(doors.person(request))
     page = paging.page(request, told["grants"], ("agent__slug", "id"))
-    return render(request, "console/my_agents.html", {"page": page, "sessions": told["sessions"]})
+    return render(request, "console/agents/my_agents.html", {"page": page, "sessions": told["sessions"]})

@@ -212,7 +212,7 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
     mine = proposal.person_id == doors.person(request).pk and proposal.state == OfficeProposal.State.WAITING
     asker = Person.objects.filter(login=proposal.proposed_by.removeprefix("person:")).first()
     told = {"proposal": proposal, "agent": proposal.agent, "mine": mine, "asker": asker or proposal.proposed_by}
-    return render(request, "console/proposal.html", told)
+    return render(request, "console/agents/proposal.html", told)
 
 
 def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: PeopleForm) -> HttpResponse:
@@ -224,7 +224,7 @@ def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: People
         "may_appoint": doors.may(doors.caller(request), "agent-sponsor", agent),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/agent_edit.html", wrong, told)
+    return form_fields.show(request, "console/agents/agent_edit.html", wrong, told)
 
 
 def _people_form(agent: Agent) -> PeopleForm:

@@ -36,4 +36,4 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "filters": request.GET,
         "filtered": any(request.GET.get(name) for name in ("q", "system")),
     }
-    return render(request, "console/catalogue.html", told)
+    return render(request, "console/catalog/catalogue.html", told)

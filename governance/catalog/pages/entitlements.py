@@ -263,7 +263,7 @@ def _show(request: HttpRequest, system: System, form: forms.Form, found: Entitle
         "by_rule": by_rule,
         "choices": [] if by_rule else _choices(request, system, found),
     }
-    return form_fields.show(request, "console/entitlement_form.html", form, told)
+    return form_fields.show(request, "console/catalog/entitlement_form.html", form, told)
 
 
 @dataclass(frozen=True, slots=True)

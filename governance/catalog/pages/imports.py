@@ -55,7 +55,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, form: ImportForm) -> HttpResponse:
-    return form_fields.show(request, "console/import.html", form, {"people": form_fields.people()})
+    return form_fields.show(request, "console/catalog/import.html", form, {"people": form_fields.people()})
 
 
 @require_safe
@@ -83,7 +83,7 @@ def _show(request: HttpRequest, found: CatalogueImport) -> HttpResponse:
         "runs": found.state == CatalogueImport.State.RUNNING,
         "may_confirm": doors.may(doors.caller(request), "import-confirm", found),
     }
-    return render(request, "console/import_one.html", told)
+    return render(request, "console/catalog/import_one.html", told)
 
 
 @require_POST

@@ -146,7 +146,7 @@ def add(request: HttpRequest) -> HttpResponse:
         "examples": EXAMPLES,
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/system_add.html", form, told)
+    return form_fields.show(request, "console/catalog/system_add.html", form, told)
 
 
 @transaction.atomic
@@ -192,7 +192,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "secret_form": SecretForm(),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/system_edit.html", form, told)
+    return form_fields.show(request, "console/catalog/system_edit.html", form, told)
 
 
 def _edit(request: HttpRequest, system: System, given: dict[str, Any]) -> System:

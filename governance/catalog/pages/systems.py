@@ -41,7 +41,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_add": doors.may(caller, "systems", None),
         "filtered": any(request.GET.get(name) for name in ("q", "kind", "tools")),
     }
-    return render(request, "console/systems.html", told)
+    return render(request, "console/catalog/systems.html", told)
 
 
 @require_safe
@@ -80,7 +80,7 @@ def show(
         told["entitlements"] = visibility.entitlements(caller).filter(system=system).order_by("scope")
     else:
         told |= _tools(request, system)
-    return render(request, "console/system.html", told, status=problem.status if problem else 200)
+    return render(request, "console/catalog/system.html", told, status=problem.status if problem else 200)
 
 
 def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         **read.of_tool(found),
     }
     told["flows"] = request_suggestion_queries.refilled(told["flows"], request.POST.dict())
-    return render(request, "console/tool.html", told, status=status)
+    return render(request, "console/catalog/tool.html", told, status=status)
 
 
 def approval(request: HttpRequest, found: Tool) -> tools_actions.Approval:

@@ -109,7 +109,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         "risks": Tool.Risk.choices,
         "data_classes": systems.DATA_CLASSES,
     }
-    return render(request, "console/tool_changes.html", told, status=problem.status if problem else 200)
+    return render(request, "console/catalog/tool_changes.html", told, status=problem.status if problem else 200)
 
 
 def _decide(request: HttpRequest, tool: Tool) -> str:

@@ -196,7 +196,7 @@ def _show(
         "may_stop": active and doors.may(caller, "client-disable", client),
         "may_start": not active and client.idle != Client.Idle.DELETED and doors.may(caller, "client-enable", client),
     }
-    return render(request, "console/client.html", told, status=problem.status if problem else 200)
+    return render(request, "console/clients/client.html", told, status=problem.status if problem else 200)
 
 
 def _agent(request: HttpRequest, slug: str) -> Agent:

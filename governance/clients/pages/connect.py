@@ -44,7 +44,7 @@ def connect(request: HttpRequest) -> HttpResponse:
         }
         if told["client"]:
             told |= {"signals": read.signals(told["client"]), "now": clock.now()}
-    return render(request, "console/connect.html", told)
+    return render(request, "console/clients/connect.html", told)
 
 
 def _how(wanted: str) -> str:
@@ -57,4 +57,4 @@ def light(request: HttpRequest, client_id: str) -> HttpResponse:
     """Answer with the light alone; the page asks for it every few seconds."""
     client = doors.find(visibility.clients(doors.caller(request)), client_id=client_id)
     told = {"client": client, "signals": read.signals(client), "now": clock.now()}
-    return render(request, "console/connect.html#light", told)
+    return render(request, "console/clients/connect.html#light", told)

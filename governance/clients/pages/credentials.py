@@ -72,4 +72,4 @@ def show(
         may_accept=caller.human in shown.acceptors,
         may_refuse=credential.is_open and doors.may(caller, "client-credential-refuse", credential),
     )
-    return render(request, "console/credential.html", {"page": page}, status=problem.status if problem else 200)
+    return render(request, "console/clients/credential.html", {"page": page}, status=problem.status if problem else 200)

@@ -64,7 +64,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_add": doors.may(caller, "systems", None),
         "may_adopt": doors.may(caller, "adoptions", None),
     }
-    return render(request, "console/coverage/map.html", told)
+    return render(request, "console/coverage_map/map.html", told)
 
 
 def _rows(request: HttpRequest) -> QuerySet[Workflow]:
@@ -147,7 +147,7 @@ def one(request: HttpRequest, number: int) -> HttpResponse:
         "may_describe": doors.may(caller, "system-paths", row.system),
         "batch": row.adopted_from,
     }
-    return render(request, "console/coverage/one.html", told)
+    return render(request, "console/coverage_map/one.html", told)
 
 
 def _act(request: HttpRequest, row: Workflow) -> str:

@@ -28,4 +28,4 @@ def compare(request: HttpRequest) -> HttpResponse:
         for row in reconciliation.listed(known, MOST + 1)
     ]
     told = {"known": known, "rows": rows[:MOST], "is_cut": len(rows) > MOST, "counts": reconciliation.counts()}
-    return render(request, "console/adoption/compare.html", told)
+    return render(request, "console/coverage_map/compare.html", told)

@@ -60,7 +60,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "filtered": bool(text),
         "may_add": doors.may(caller, "groups", None),
     }
-    return render(request, "console/groups.html", told)
+    return render(request, "console/people/groups.html", told)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -139,7 +139,7 @@ def _show(request: HttpRequest, group: Group, problem: DomainError | None = None
         "may_leave": doors.may(caller, "group-leave", group),
         "people": form_fields.people() if doors.may(caller, "group-join", group) else [],
     }
-    return render(request, "console/group.html", told, status=problem.status if problem else HTTPStatus.OK)
+    return render(request, "console/people/group.html", told, status=problem.status if problem else HTTPStatus.OK)
 
 
 def _group(request: HttpRequest, slug: str) -> Group:

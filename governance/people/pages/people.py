@@ -123,7 +123,7 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
         "may_stop": person.is_active and doors.may(caller, "person-disable", person),
         "may_enable": not person.is_active and doors.may(caller, "person-enable", person),
     }
-    return render(request, "console/person.html", told, status=problem.status if problem else HTTPStatus.OK)
+    return render(request, "console/people/person.html", told, status=problem.status if problem else HTTPStatus.OK)
 
 
 def _giving(request: HttpRequest, person: Person) -> set[str]:

@@ -69,7 +69,7 @@ def listing(request: HttpRequest) -> HttpResponse:
                 problem = refusal
     rows = RoleMapping.objects.filter(ended_at=None).select_related("issuer", "proposed_by", "confirmed_by")
     told: dict[str, Any] = {"page": paging.page(request, rows, ("-made_at", "-id")), "problem": problem}
-    answer = form_fields.show(request, "console/role_map.html", form, told)
+    answer = form_fields.show(request, "console/people/role_map.html", form, told)
     if problem is not None:
         answer.status_code = problem.status
     return answer

@@ -54,7 +54,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         made = form_fields.submit(request, form, lambda given: sources.make(given.pop("slug"), **given, by=by), _FIELDS)
         if made is not None:
             return _show(request, made[0], fresh=made[1])
-    return form_fields.show(request, "console/sources.html", form, told)
+    return form_fields.show(request, "console/people/sources.html", form, told)
 
 
 def _may_change(request: HttpRequest) -> bool:
@@ -168,7 +168,7 @@ def _show(
         "checked": checked is not None,
         "wrong": [_PROBLEMS[code] for code in checked or []],
     }
-    answer = render(request, "console/source.html", told, status=problem.status if problem else HTTPStatus.OK)
+    answer = render(request, "console/people/source.html", told, status=problem.status if problem else HTTPStatus.OK)
     if fresh:
         answer["Cache-Control"] = "no-store"
     return answer

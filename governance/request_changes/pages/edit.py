@@ -52,7 +52,7 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
         "approved": asked.approvals.filter(answer="approved").exists(),
         "problem": problem,
     }
-    return render(request, "console/request_edit.html", told, status=problem.status if problem else 200)
+    return render(request, "console/request_changes/request_edit.html", told, status=problem.status if problem else 200)
 
 
 def _may_edit(asked: AccessRequest, request: HttpRequest) -> bool:

@@ -50,7 +50,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     told |= {"denied": _denied(request), "denied_call": request.POST.get("denied_call", "")}
     if agent and entitlement:
         told |= _rest(request, person, agent, entitlement)
-    return render(request, "console/ask.html", told, status=problem.status if problem else 200)
+    return render(request, "console/requests/ask.html", told, status=problem.status if problem else 200)
 
 
 def _denied(request: HttpRequest) -> precedents.DeniedCall | None:

@@ -49,7 +49,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "systems": visibility.systems(doors.caller(request)).order_by("slug"),
         "filtered": any(request.GET.get(name) for name in ("state", "agent", "system", "risk", "waiting", "asked")),
     }
-    return render(request, "console/requests.html", told)
+    return render(request, "console/requests/requests.html", told)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -99,7 +99,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "problem": problem,
         "denied": precedents.resumed(asked),
     }
-    return render(request, "console/request.html", told, status=problem.status if problem else 200)
+    return render(request, "console/requests/request.html", told, status=problem.status if problem else 200)
 
 
 def _afterwards(asked: AccessRequest, person: Person) -> dict[str, Any]:

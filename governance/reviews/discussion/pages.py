@@ -63,4 +63,4 @@ def question(request: HttpRequest, question: UUID) -> HttpResponse:
         "may_see": visibility.items_visible_to(person).filter(pk=found.item_id).exists(),
         "is_open": comments.is_open(found.item.campaign),
     }
-    return render(request, "console/reviews/question.html", told)
+    return render(request, "console/reviews/discussion/question.html", told)

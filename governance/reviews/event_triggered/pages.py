@@ -76,7 +76,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "given": request.POST,
         "is_open": campaign.state == Campaign.State.ACTIVE,
     }
-    return render(request, "console/reviews/one.html", told, status=problem.status if problem else 200)
+    return render(request, "console/reviews/event_triggered/one.html", told, status=problem.status if problem else 200)
 
 
 def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:

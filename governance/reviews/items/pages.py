@@ -95,7 +95,7 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         **beside,
     }
     audit.looked(row.campaign, person, f"item {row.number}")
-    return render(request, "console/reviews/item.html", told)
+    return render(request, "console/reviews/items/item.html", told)
 
 
 def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:

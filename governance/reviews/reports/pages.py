@@ -34,4 +34,4 @@ def compare(request: HttpRequest, slug: str) -> HttpResponse:
         "has_items": has_items,
         "seen": read.told(comparison.contrast(now, then)) if then and has_items else None,
     }
-    return render(request, "console/reviews/compare.html", told)
+    return render(request, "console/reviews/reports/compare.html", told)

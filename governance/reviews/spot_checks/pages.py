@@ -30,7 +30,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     person = doors.person(request)
     answered = spot_checks.visible_to(person).exclude(answered_at=None).order_by("-answered_at")
     told = {"checks": spot_checks.waiting_for(person)[:_MOST], "answered": answered[:20]}
-    return render(request, "console/reviews/spot_checks.html", told)
+    return render(request, "console/reviews/spot_checks/spot_checks.html", told)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -60,7 +60,9 @@ def one(request: HttpRequest, check: UUID) -> HttpResponse:
         "given": request.POST,
         "problem": problem,
     }
-    return render(request, "console/reviews/spot_check.html", told, status=problem.status if problem else 200)
+    return render(
+        request, "console/reviews/spot_checks/spot_check.html", told, status=problem.status if problem else 200
+    )
 
 
 def _answered(request: HttpRequest, asked: SpotCheck) -> HttpResponse:

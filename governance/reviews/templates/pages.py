@@ -28,7 +28,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     permit(request, "campaign-templates", "GET")
     rows = CampaignTemplate.objects.select_related("owner").order_by("stopped_at", "slug")
     told = {"templates": rows, "may_run": may(request, "campaign-template-start")}
-    return render(request, "console/reviews/templates.html", told)
+    return render(request, "console/reviews/templates/templates.html", told)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -74,7 +74,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "cadences": CampaignTemplate.Cadence.choices,
         "groups": choices.groups(),
     }
-    return render(request, "console/reviews/template.html", told, status=problem.status if problem else None)
+    return render(request, "console/reviews/templates/template.html", told, status=problem.status if problem else None)
 
 
 def _change(request: HttpRequest, held: CampaignTemplate, *, keeps_scope: bool) -> None:

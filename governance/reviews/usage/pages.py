@@ -38,7 +38,7 @@ def listing(request: HttpRequest) -> HttpResponse:
             for each in right_sizing.proposals(page.rows)
         ],
     }
-    return render(request, "console/right_sizing.html", told)
+    return render(request, "console/reviews/usage/right_sizing.html", told)
 
 
 @require_POST

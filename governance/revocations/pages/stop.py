@@ -59,7 +59,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "may_stop_everything": bool(EVERYTHING.roles & caller.roles),
         "is_stopped": Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
-    return render(request, "console/stops.html", told)
+    return render(request, "console/revocations/stops.html", told)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -81,14 +81,14 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         "is_stopped": kind == "everything" and Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
     if request.method != "POST":
-        return render(request, "console/stop.html", told)
+        return render(request, "console/revocations/stop.html", told)
     try:
         if kind in TYPED and request.POST.get("typed", "").strip() != key:
             raise NotTyped
         made = revocation.revoke(Target(kind, key), by=doors.person(request).principal, reason=doors.reason(request))
     except DomainError as refusal:
         doors.record(request, refusal)
-        return render(request, "console/stop.html", {**told, "problem": refusal}, status=refusal.status)
+        return render(request, "console/revocations/stop.html", {**told, "problem": refusal}, status=refusal.status)
     return redirect(f"/stop/receipts/{made.pk}/")
 
 
@@ -143,8 +143,8 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
         told["probes"] = verification_queries.of_revocation(found)
         told["holds"] = all(not probe.verdict.allowed for probe in told["probes"])
         if request.headers.get("HX-Request"):
-            return render(request, "console/receipt.html#proof", told)
-    return render(request, "console/receipt.html", told)
+            return render(request, "console/revocations/receipt.html#proof", told)
+    return render(request, "console/revocations/receipt.html", told)
 
 
 def _visible(caller: Caller) -> Any:  # noqa: ANN401 - a queryset of Revocation

@@ -100,7 +100,9 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
         if reason:
             results = [(name_of(kind, thing, ""), thing, _one(request, act, kind, thing, reason)) for thing in ticked]
             done = sum(not refusal for _name, _thing, refusal in results)
-            return render(request, "console/stopped.html", {"kind": known, "results": results, "done": done})
+            return render(
+                request, "console/revocations/stopped.html", {"kind": known, "results": results, "done": done}
+            )
         problem = ReasonRequired()
         doors.record(request, problem, [_link(kind, thing) for thing in ticked])
     told = {
@@ -112,7 +114,7 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
         "problem": problem,
     }
     wrong = problem.status if problem else HTTPStatus.OK if ticked else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render(request, "console/stop_several.html", told, status=wrong)
+    return render(request, "console/revocations/stop_several.html", told, status=wrong)
 
 
 def _ticked(request: HttpRequest, known: Kind) -> list[Any]:

@@ -41,7 +41,7 @@ def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
         "sees_approvals": doors.may(doors.caller(request), "approval-policies", None, "GET"),
         "sees_mail": doors.may(doors.caller(request), "deliveries", None, "GET"),
     }
-    return render(request, "console/settings.html", told)
+    return render(request, "console/sign_in/settings.html", told)
 
 
 @require_POST
@@ -85,7 +85,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_add": bool(doors.row("people").roles & caller.roles),
         "filtered": bool(text or role),
     }
-    return render(request, "console/people.html", told)
+    return render(request, "console/people/people.html", told)
 
 
 @require_POST

@@ -53,7 +53,9 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
         form = Password(person, request.POST) if request.method == "POST" else Password(person)
         if request.method != "POST" or not form.is_valid():
             status = 422 if request.method == "POST" else 200
-            return _private(render(request, "console/welcome.html", {"form": form, "person": person}, status=status))
+            return _private(
+                render(request, "console/sign_in/welcome.html", {"form": form, "person": person}, status=status)
+            )
         person = first_admin.accept(token, form.cleaned_data["new_password"])
     except first_admin.InvitationSpent as refusal:
         told = {"problem": refusal, "code": refusal.code, "back": "/"}

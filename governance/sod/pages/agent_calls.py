@@ -68,7 +68,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         calls = calls.filter(Q(caller__slug=slug) | Q(callee__slug=slug))
     told["page"] = paging.page(request, calls, ("-made_at", "-id"))
     told["offered"] = seen.order_by("slug").values_list("slug", "name")[:_MOST_OFFERED] if told["may_allow"] else []
-    return form_fields.show(request, "console/agent_calls.html", form, told)
+    return form_fields.show(request, "console/sod/agent_calls.html", form, told)
 
 
 def _meaning(caller: Agent, callee: Agent) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_propose": doors.may(caller, "combination-rules", None),
         "may_end": doors.may(caller, "combination-exception-end", None),
     }
-    return render(request, "console/rules.html", told)
+    return render(request, "console/sod/rules.html", told)
 
 
 @require_POST
@@ -116,7 +116,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "most_days": _MOST_DAYS,
         "asked_for": request.GET.get("agent", "").strip()[:64],
     }
-    return render(request, "console/rule.html", told, status=HTTPStatus.OK)
+    return render(request, "console/sod/rule.html", told, status=HTTPStatus.OK)
 
 
 @require_POST

@@ -142,4 +142,4 @@ def own(request: HttpRequest) -> HttpResponse:
             return redirect(f"/rules/{done.pk}/")
         if done is not None:
             told["looked"], (told["count"], told["broken"]) = True, done
-    return form_fields.show(request, "console/rule_new.html", form, told)
+    return form_fields.show(request, "console/sod/rule_new.html", form, told)

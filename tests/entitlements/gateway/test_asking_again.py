@@ -14,7 +14,7 @@ from entitlements.models import Client
 from governance.approvals import approvals
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World, wait_until
-from tests.governance.api.test_agents_ask import token
+from tests.governance.requests.test_agents_ask import token
 
 pytestmark = pytest.mark.loopback
 

@@ -19,8 +19,8 @@ from governance.console.matrix import API
 from governance.models import Approval
 from governance.requests.api.requests import Approve
 from tests import make, second_factor
+from tests.entitlements.access.test_authentication import _access_token, _script, _with
 from tests.entitlements.api import client
-from tests.entitlements.api.test_authentication import _access_token, _script, _with
 from tests.entitlements.api.test_matrix import _endpoints, _filled
 from tests.governance import companies
 from tests.governance.console import visits

@@ -18,7 +18,7 @@ from governance.ownership import ownership
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
-from tests.governance.api.test_bulk_answers import read
+from tests.governance.approvals.test_bulk_answers import read
 from tests.governance.companies import Company
 
 pytestmark = pytest.mark.django_db

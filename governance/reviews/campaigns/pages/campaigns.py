@@ -85,7 +85,9 @@ def listing(request: HttpRequest) -> HttpResponse:
         "is_small": is_small,
         "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),
     }
-    return render(request, "console/reviews/list.html", shown if is_small else {**shown, **_coverage(request)})
+    return render(
+        request, "console/reviews/campaigns/list.html", shown if is_small else {**shown, **_coverage(request)}
+    )
 
 
 def _coverage(request: HttpRequest) -> dict[str, Any]:
@@ -140,7 +142,7 @@ def new(request: HttpRequest) -> HttpResponse:
         "groups": choices.groups(),
         **_shown(seen),
     }
-    return render(request, "console/reviews/new.html", told)
+    return render(request, "console/reviews/campaigns/new.html", told)
 
 
 def _keep(request: HttpRequest, form: template_queries.Form) -> None:
@@ -207,7 +209,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         told |= launch.told(campaign, count="differ" in request.GET)
         seen = told.get("seen") or (preview.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
         told |= _shown(seen) if sees_all else {}
-    return render(request, "console/reviews/campaign.html", told)
+    return render(request, "console/reviews/campaigns/campaign.html", told)
 
 
 def _spotted(campaign: Campaign, person: Person, *, sees_all: bool, may_run: bool) -> dict[str, Any]:

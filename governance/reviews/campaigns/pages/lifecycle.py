@@ -130,4 +130,4 @@ def give(request: HttpRequest, slug: str) -> HttpResponse:
     rows = ReviewItem.objects.filter(pk__in=seen.barred).select_related("agent", "system").order_by("number")
     barred = [(item, seen.barred[item.pk].value) for item in rows[: handover.MOST]]
     told_of = {"campaign": campaign, "of": of, "to": to, "why": why, "seen": seen, "barred": barred}
-    return render(request, "console/reviews/give.html", told_of)
+    return render(request, "console/reviews/campaigns/give.html", told_of)

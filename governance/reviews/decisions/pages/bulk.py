@@ -66,8 +66,8 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
         except DomainError as refusal:
             doors.record(request, refusal)
             told["problem"] = refusal
-            return render(request, "console/reviews/bulk.html", told, status=refusal.status)
-    return render(request, "console/reviews/bulk.html", told)
+            return render(request, "console/reviews/decisions/bulk.html", told, status=refusal.status)
+    return render(request, "console/reviews/decisions/bulk.html", told)
 
 
 def _picked(request: HttpRequest) -> list[UUID]:

@@ -54,7 +54,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
             doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
             return redirect(f"/reviews/{slug}/")
     told = _summary(campaign, drafts, request, problem)
-    return render(request, "console/reviews/submit.html", told, status=problem.status if problem else 200)
+    return render(request, "console/reviews/decisions/submit.html", told, status=problem.status if problem else 200)
 
 
 def proofs(request: HttpRequest) -> list[str]:

@@ -68,7 +68,7 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
         told |= {"page": page, "rows": read.rows(page.rows, person)}
     else:
         told |= _to_answer(request, groups_queries.view(view, groups_queries.matching(waiting, words), left), campaign)
-    return render(request, "console/reviews/work.html", told)
+    return render(request, "console/reviews/decisions/work.html", told)
 
 
 def _to_answer(request: HttpRequest, seen: groups_queries.View, campaign: Campaign) -> dict[str, Any]:

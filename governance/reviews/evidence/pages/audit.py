@@ -57,7 +57,7 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
         "is_owner": campaign.owner == person,
         "latest": (now + EvidenceShare.LONGEST).date().isoformat(),
     }
-    return render(request, "console/reviews/audit.html", told)
+    return render(request, "console/reviews/evidence/audit.html", told)
 
 
 def _may_share(request: HttpRequest) -> bool:
@@ -170,7 +170,7 @@ def one(request: HttpRequest, sample: UUID) -> HttpResponse:
         "progress": _progress(drawn),
         "may_audit": audit.may_test(campaign, doors.person(request)),
     }
-    return render(request, "console/reviews/sample.html", told)
+    return render(request, "console/reviews/evidence/sample.html", told)
 
 
 @require_safe

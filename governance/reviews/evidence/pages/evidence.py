@@ -83,7 +83,7 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
         "spot_until": spot_checks.open_until(campaign),
         "may_seal": may_seal and not seal_actions.answered_in(campaign, doors.person(request)),
     }
-    return render(request, "console/reviews/evidence.html", told)
+    return render(request, "console/reviews/evidence/evidence.html", told)
 
 
 def _standing(kept: EvidencePack) -> record_keys.Standing:
