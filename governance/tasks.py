@@ -32,7 +32,7 @@ from .coverage_map import coverage_map
 from .mail import outbox
 from .notices import listener
 from .ownership import dormancy, leavers
-from .requests import requests
+from .requests import expiry, requests
 from .sign_in import sessions
 from .sod import exceptions
 from .webhooks import delivery
@@ -59,7 +59,7 @@ def make_event_months() -> None:
 @shared_task(ignore_result=True)
 def expire_requests() -> None:
     """End requests that nobody answered in time, until none is due. Two at once share the work."""
-    while requests.expire_due():
+    while expiry.expire_due():
         pass
 
 

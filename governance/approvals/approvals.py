@@ -20,11 +20,10 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, ReasonRequired, Stale
-from entitlements.grants import grants
-from entitlements.models import Grant, Person, Tool
+from entitlements.models import Person
 from entitlements.words import Risk
+from governance.approvals.issue import issue
 from governance.deciders import request_rules
-from governance.eligibility import eligibility, holdings
 from governance.eligibility.narrowing import NOTHING, Narrowing, check_size
 from governance.models import AccessRequest, Approval
 from governance.out_of_office import delegations
@@ -87,12 +86,6 @@ class AlreadyAnswered(DomainError):
     """You, or somebody in the same place, has answered already."""
 
     code, status = "already_answered", HTTPStatus.CONFLICT
-
-
-class StoppedSince(DomainError):
-    """The access that this would renew was stopped since: deny it, and let it be asked for anew."""
-
-    code, status = "renewed_access_stopped", HTTPStatus.CONFLICT
 
 
 class RiskierThanAsked(DomainError):
@@ -272,43 +265,6 @@ def _by_stage(pools: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]
     for stage, pool in pools:
         said.setdefault(stage, set()).update(pool)
     return {stage: sorted(people) for stage, people in said.items()}
-
-
-def issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
-    """Make the grant of a request that everybody approved; what it depends on is checked once more, under locks."""
-    people, groups = tuple(request.people.all()), tuple(request.groups.all())
-    lines: dict[Tool, dict[str, Any]] = {
-        line.tool: line.limits for line in request.lines.filter(kept=True).select_related("tool")
-    }
-    eligibility.check_in_force(request.agent, request.entitlement, people)
-    eligibility.check_tools(lines)
-    eligibility.check_two_people(request.agent, (tool.risk for tool in lines))
-    now = clock.now()
-    place = holdings.Place(request.agent, request.entitlement, people, groups, request.renews_id)
-    terms = grants.Terms(
-        lines,
-        starts_at=now,
-        expires_at=now + request.lasts,
-        people=people,
-        groups=groups,
-        request_id=request.pk,
-        extra_links=(f"request:{request.pk}",),
-        grant_id=grant_id,
-        beside=holdings.beside(place, lines),
-    )
-    _take_over(request, by=by)
-    grants.issue(request.agent, request.entitlement, terms, by=by, reason=request.reason)
-    requests.save(request, state=AccessRequest.State.APPROVED, decided_at=now, grant_id=grant_id)
-
-
-def _take_over(request: AccessRequest, *, by: Principal) -> None:
-    """End the grant that this one renews, if it has not ended by itself. Raises StoppedSince."""
-    old = Grant.objects.filter(pk=request.renews_id).first() if request.renews_id else None
-    if old is None or old.state == Grant.State.EXPIRED:
-        return
-    if old.state != Grant.State.ACTIVE:
-        raise StoppedSince
-    grants.revoke(old.pk, by=by, reason=f"Renewed by request {request.pk}.")
 
 
 @transaction.atomic

@@ -38,7 +38,7 @@ from governance.proposals import proposals
 from governance.requests import candidates, requests
 from governance.sod import check
 
-from . import approvals
+from . import approvals, issue
 
 type Verdict = RuleApproval.Verdict
 State = ApprovalRule.State
@@ -241,7 +241,7 @@ def _approve(request_id: UUID) -> None:
     links = [*requests.about(request), f"grant:{grant_id}", f"approval_rule:{rule.pk}"]
     with requests.within(request):
         log.record(Action.APPROVAL_GIVEN_BY_RULE, about=links, by=SYSTEM, reason=rule.reason, detail=detail)
-        approvals.issue(request, grant_id, by=SYSTEM)
+        issue.issue(request, grant_id, by=SYSTEM)
 
 
 def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:

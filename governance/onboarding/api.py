@@ -24,7 +24,7 @@ from entitlements.people.api import known_person
 from entitlements.unmanaged_agents import unmanaged_agents
 from governance.api.matrix import MATRIX
 from governance.models import AdoptedAgent, AdoptionBatch
-from governance.onboarding import batches, files, move
+from governance.onboarding import batches, files, move, queries
 from governance.onboarding import grants as grants_actions
 
 
@@ -206,7 +206,7 @@ class _Batches(Resource):
     shown: ClassVar[type[Shown]] = BatchShown
 
     def rows(self) -> QuerySet[AdoptionBatch]:
-        return batches.files(self.caller.human, everything=self.caller.sees_everything)
+        return queries.files(self.caller.human, everything=self.caller.sees_everything)
 
     def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
         return batches.about(found)
@@ -249,7 +249,7 @@ class AdoptionAgents(Listing):
     def rows(self) -> QuerySet[AdoptedAgent]:
         """Return those that the caller sees. Raises NotFound where that is none of the file."""
         rows = AdoptedAgent.objects.filter(batch=self.kwargs["key"]).select_related("seen", "agent", "sponsor", "batch")
-        seen = batches.visible(rows, self.caller.human, everything=self.caller.sees_everything)
+        seen = queries.visible(rows, self.caller.human, everything=self.caller.sees_everything)
         if not self.caller.sees_everything and not seen.exists():
             raise NotFound
         return seen

@@ -391,16 +391,3 @@ def _locked(batch: AdoptionBatch) -> AdoptionBatch:
     if found is None:
         raise NotFound
     return found
-
-
-def visible(rows: QuerySet[AdoptedAgent], person: Person | None, *, everything: bool) -> QuerySet[AdoptedAgent]:
-    """Return the agents of batches that somebody may see: all, or those that they are asked to answer for."""
-    return rows if everything else rows.filter(sponsor=person) if person else rows.none()
-
-
-def files(person: Person | None, *, everything: bool) -> QuerySet[AdoptionBatch]:
-    """Return the batches that somebody may see: all, or those with an agent that they are asked to answer for."""
-    rows = AdoptionBatch.objects.select_related("brought_by")
-    if everything:
-        return rows
-    return rows.filter(pk__in=AdoptedAgent.objects.filter(sponsor=person).values("batch")) if person else rows.none()

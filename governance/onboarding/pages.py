@@ -18,7 +18,7 @@ from entitlements.models import Person, SeenAgent
 from entitlements.unmanaged_agents import unmanaged_agents
 from governance.console import doors, form_fields, paging
 from governance.models import AdoptedAgent, AdoptionBatch
-from governance.onboarding import api, batches
+from governance.onboarding import api, batches, queries
 
 _ABOUT: Final = dict.fromkeys(
     ("adoption_not_readable", "adoption_too_large", "adoption_empty", "malformed"), "file"
@@ -54,7 +54,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "page": paging.page(request, seen.filter(state=state), ("-last_seen_at", "-id")),
         "state": state,
         "states": SeenAgent.State.choices,
-        "files": batches.files(caller.human, everything=caller.sees_everything).order_by("-made_at", "-id")[:20],
+        "files": queries.files(caller.human, everything=caller.sees_everything).order_by("-made_at", "-id")[:20],
         "may_bring": doors.may(caller, "adoptions", None),
         "seen_all": doors.may(caller, "seen-agents-compared", None, "GET"),
         "may_match": doors.may(caller, "seen-agent-match", None),
@@ -87,13 +87,13 @@ def add(request: HttpRequest) -> HttpResponse:
 def one(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show what a file says and what would be made of it; ask, answer, or say yes."""
     caller, person = doors.caller(request), doors.person(request)
-    batch = doors.find(batches.files(caller.human, everything=caller.sees_everything), pk=pk)
+    batch = doors.find(queries.files(caller.human, everything=caller.sees_everything), pk=pk)
     doors.about(request, *batches.about(batch))
     if request.method == "POST":
         doors.done(request, _act(request, batch, person))
         return redirect(f"/adoption/{batch.pk}/")
     rows = AdoptedAgent.objects.filter(batch=batch).select_related("batch", "seen", "agent", "sponsor")
-    page = paging.page(request, batches.visible(rows, caller.human, everything=caller.sees_everything), ("pk",))
+    page = paging.page(request, queries.visible(rows, caller.human, everything=caller.sees_everything), ("pk",))
     api.shown(page.rows)
     states = set(rows.values_list("state", flat=True))
     told = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -15,7 +14,6 @@ from django.db.models import Q, QuerySet
 
 from audit import clock, context, log
 from audit.actions import Action
-from audit.context import SYSTEM
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements.errors import DomainError, NotFound, NotRecordable, Stale
@@ -337,31 +335,6 @@ def void(request: AccessRequest, stages: Iterable[str] | None = None) -> None:
     if stages is not None:
         waiting = waiting.filter(stage__in=list(stages))
     waiting.update(answer=Approval.Answer.VOID)
-
-
-@transaction.atomic
-def expire_due(limit: int = 1000) -> int:
-    """End up to `limit` requests that nobody answered in time, and return how many. Skips what is being answered."""
-    due = list(_due(clock.now(), limit))
-    ids = [request.pk for request in due]
-    AccessRequest.objects.filter(pk__in=ids).update(state=AccessRequest.State.EXPIRED, decided_at=clock.now())
-    Approval.objects.filter(request__in=ids, answer=Approval.Answer.WAITING).update(answer=Approval.Answer.VOID)
-    log.record_many(
-        Action.REQUEST_EXPIRED,
-        [log.Row(about=about(request), reason="Nobody answered in time.") for request in due],
-        by=SYSTEM,
-    )
-    return len(due)
-
-
-def _due(now: datetime, limit: int) -> QuerySet[AccessRequest]:
-    overdue = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, answer_by__lte=now)
-    return (
-        overdue.order_by("answer_by")
-        .select_for_update(of=("self",), skip_locked=True)
-        .select_related("agent", "entitlement__system")
-        .prefetch_related("people", "groups")[:limit]
-    )
 
 
 def waiting_ids() -> list[UUID]:

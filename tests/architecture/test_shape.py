@@ -6,7 +6,7 @@ import pytest
 
 from tests.architecture import tree
 
-LONGEST_FILE, LONGEST_FUNCTION = 410, 50
+LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 MOST_LINES = {"migrations": 3_500, "sql": 2_000}
 NAMES_THAT_SAY_NOTHING = {"services", "utils", "helpers", "common", "misc", "util", "helper"}
 

@@ -36,15 +36,7 @@ from entitlements.revocation.revocation import Target
 from entitlements.sessions import sessions
 from governance.approvals import approvals
 from governance.eligibility import eligibility
-from governance.models import (
-    AccessRequest,
-    Approval,
-    Campaign,
-    CombinationRule,
-    Dormancy,
-    OfficeProposal,
-    ReviewItem,
-)
+from governance.models import AccessRequest, Approval, Campaign, CombinationRule, Dormancy, OfficeProposal, ReviewItem
 from governance.out_of_office import delegations
 from governance.ownership import ownership
 from governance.requests import requests

@@ -1,11 +1,15 @@
-"""The invariants name an event whose columns say another thing than its body."""
+"""The invariants name what was changed in the sealed log: a column, a body, a leaf, a checkpoint."""
 
 from __future__ import annotations
 
 import pytest
 
 from governance.operations import invariants
+from tests import make
 from tests.audit import make as record
+from tests.operate.test_invariants import company
+
+__all__ = ["company"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -26,3 +30,24 @@ def test_a_column_that_its_body_does_not_give_is_named() -> None:
     named = sorted(violation.split(" has ")[1].split(" that ")[0] for violation in found.violations)
     assert named == ["a number", "a trace", "an action", "links", "links"]
     assert found.count == len(changes)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE events SET body = replace(body, 'alice', 'mallory')", "is not the hash of its event"),
+        ("DELETE FROM leaves WHERE index = 2", "the leaves are"),
+        ("DELETE FROM checkpoints WHERE size = (SELECT max(size) FROM checkpoints)", ""),
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("company")
+def test_what_was_done_to_the_sealed_record_is_named(archive: record.Archive, statement: str, named: str) -> None:
+    archive.seal()
+    make.person("later")
+    archive.seal()
+    record.tamper(statement)
+
+    found = next(each for each in invariants.check() if each.invariant.id == "5")
+    assert found.count
+    assert any(named in violation for violation in found.violations), found.violations

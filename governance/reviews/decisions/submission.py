@@ -20,16 +20,7 @@ from entitlements.models import Person
 from entitlements.words import Risk
 from governance.deciders import review_rules
 from governance.deciders.review_rules import STRICTNESS, Verb
-from governance.models import (
-    Assignment,
-    Campaign,
-    CombinationException,
-    Draft,
-    Remediation,
-    ReviewDecision,
-    ReviewItem,
-    Suggestion,
-)
+from governance.models import Assignment, Campaign, CombinationException, Draft, ReviewDecision, ReviewItem, Suggestion
 from governance.reviews.deadlines import undecided
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import event_details, item_links, validity, violations
@@ -400,8 +391,3 @@ def _settle(decisions: Sequence[ReviewDecision]) -> None:
     for stage, items in again.items():
         assignment_actions.ask_next(items, stage)
     assignment_actions.ask_next(further, 2)
-
-
-def open_removals(campaign: Campaign) -> QuerySet[Remediation]:
-    """Return the removals of a campaign that are not proven yet."""
-    return Remediation.objects.filter(decision__item__campaign=campaign).exclude(state__in=Remediation.DONE)

@@ -27,7 +27,7 @@ from governance.models import AccessRequest, Approval, Delegation
 from governance.out_of_office import delegations
 from governance.ownership import ownership
 from governance.request_changes import renewal as renewal_actions
-from governance.requests import requests
+from governance.requests import expiry, requests
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -277,9 +277,9 @@ def test_of_an_approval_and_the_sweep_one_wins(racers: Racers) -> None:
         AccessRequest.objects.filter(pk=request.pk).update(answer_by=clock.now() + timedelta(milliseconds=6))
         approved, _ = racers.at_once(
             lambda pk=request.pk: approvals.approve(pk, by=company.sofia),  # type: ignore[misc]
-            lambda: [requests.expire_due() for _ in range(8)],
+            lambda: [expiry.expire_due() for _ in range(8)],
         )
-        requests.expire_due()
+        expiry.expire_due()
         request.refresh_from_db()
         assert (approved, request.state) in {
             ("done", "approved"),

@@ -14,7 +14,7 @@ from governance.approvals import approvals
 from governance.eligibility import eligibility
 from governance.models import AccessRequest
 from governance.ownership import ownership
-from governance.requests import requests
+from governance.requests import expiry
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -109,7 +109,7 @@ def test_an_agent_whose_sponsor_left_asks_for_nothing_until_it_has_another(compa
         company.ask()
     ownership.change_sponsor(company.bot, company.mona, by=company.ana.principal, reason="sofia left")
     assert waiting(company.ask()) == {"sponsor": ["mona"]}
-    assert requests.expire_due() == 0
+    assert expiry.expire_due() == 0
 
 
 def test_nothing_changes_before_who_was_asked_accepts(company: Company) -> None:

@@ -14,7 +14,7 @@ from audit.context import SYSTEM
 from entitlements.grants import grants
 from entitlements.models import Grant
 from entitlements.people import people
-from governance.approvals import approvals
+from governance.approvals import approvals, issue
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest
@@ -104,7 +104,7 @@ def test_access_that_was_stopped_meanwhile_is_not_renewed(company: Company, stop
     old = held(company, "now")
     asked = renew(company, old)
     stop(old.pk, by=SYSTEM, reason="odd")
-    with pytest.raises(approvals.StoppedSince):
+    with pytest.raises(issue.StoppedSince):
         approvals.approve(asked.pk, by=company.sofia)
     assert AccessRequest.objects.get(pk=asked.pk).state == "in_approval"
     assert not Grant.objects.filter(state="active").exists()

@@ -20,7 +20,7 @@ from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import Ask
 from governance.eligibility.narrowing import Narrowing
 from governance.models import AccessRequest, Approval
-from governance.requests import candidates, requests
+from governance.requests import candidates, expiry, requests
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting
@@ -304,7 +304,7 @@ def test_what_nobody_answered_in_time_ends_and_the_rest_stays(company: Company, 
     young = company.ask(people=[company.bob])
     at(timedelta(days=2, seconds=1))
 
-    assert (requests.expire_due(), requests.expire_due()) == (1, 0)
+    assert (expiry.expire_due(), expiry.expire_due()) == (1, 0)
 
     old.refresh_from_db()
     young.refresh_from_db()

@@ -66,13 +66,8 @@ def low() -> tuple[Company, Campaign, list[Grant]]:
     company = companies.found()
     mail = make.system("mail", owner=company.sam)
     held = [
-        make.grant(
-            company.bot,
-            make.entitlement(of, make.tool(of, "one"), make.tool(of, "two")),
-            people=[company.bob],
-            lasts=MONTHS,
-        )
-        for of in (company.system, mail)
+        make.grant(company.bot, both, people=[company.bob], lasts=MONTHS)
+        for both in (make.entitlement(of, make.tool(of, "one"), make.tool(of, "two")) for of in (company.system, mail))
     ]
     return company, asked(company), held
 

@@ -16,12 +16,8 @@ from entitlements.errors import ReasonRequired, Stale
 from entitlements.grants import grants
 from entitlements.models import Grant, Role
 from entitlements.people import people
-from governance.approvals import approvals
 from governance.deciders import review_rules
-from governance.eligibility import eligibility
 from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
-from governance.ownership import ownership
-from governance.requests import requests
 from governance.reviews.campaigns import close, sweeps
 from governance.reviews.decisions import submission as submission_actions
 from governance.reviews.evidence import record
@@ -395,16 +391,3 @@ def test_who_sees_a_campaign(company: Company) -> None:
     for who in (company.mallory, company.otto, company.alice):
         assert not visibility.campaigns_visible_to(who).exists()
         assert not visibility.items_visible_to(who).exists()
-
-
-def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got(company: Company) -> None:
-    ask = eligibility.Ask(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
-    asked = requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
-    approvals.approve(asked.pk, by=company.sofia)
-    ownership.change_owner(company.bot, company.bob, by=company.ana.principal, reason="Otto moved.")
-    ownership.change_sponsor(company.bot, company.otto, by=company.ana.principal, reason="Otto sponsors it now.")
-
-    assignment = worlds.live(worlds.item(worlds.campaign(company)))
-
-    assert assignment.reviewer == company.sam
-    assert {"who": "otto", "why": "requested_it"} in assignment.resolution["skipped"]

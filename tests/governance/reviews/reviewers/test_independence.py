@@ -11,13 +11,18 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements.models import Agent, Grant, Person
 from entitlements.people import people
+from governance.approvals import approvals
+from governance.eligibility import eligibility
 from governance.mail import outbox
 from governance.models import Assignment, Campaign, EvidencePack, Remediation, RemovalException, ReviewItem
+from governance.ownership import ownership
+from governance.requests import requests
 from governance.reviews.campaigns import close
 from governance.reviews.decisions import attention
 from governance.reviews.items.errors import ConflictOfInterest
 from governance.reviews.reviewers import assignment
 from tests import make
+from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 from tests.governance.reviews.items.test_refusals import decision, give, refused, review_of_one
@@ -114,3 +119,17 @@ def test_whoever_mail_does_not_reach_is_replaced_unless_she_has_opened_the_item(
     people.edit(company.sofia, email="sofia@example.net", by=SYSTEM)
     following = worlds.campaign(company, slug="next")
     assert worlds.live(worlds.item(following, bot)).reviewer == company.sofia, "the new address is another"
+
+
+def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got() -> None:
+    company = companies.found()
+    ask = eligibility.Ask(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
+    asked = requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
+    approvals.approve(asked.pk, by=company.sofia)
+    ownership.change_owner(company.bot, company.bob, by=company.ana.principal, reason="Otto moved.")
+    ownership.change_sponsor(company.bot, company.otto, by=company.ana.principal, reason="Otto sponsors it now.")
+
+    asked_of = worlds.live(worlds.item(worlds.campaign(company)))
+
+    assert asked_of.reviewer == company.sam
+    assert {"who": "otto", "why": "requested_it"} in asked_of.resolution["skipped"]
