@@ -22,7 +22,7 @@ from scripts.devservers import free_port, until
 from tests.architecture import tree
 from tests.benchmarks import gateway
 from tests.benchmarks.forms import BEARER, basic, leg_1
-from tests.operate import midcampaign, release
+from tests.operate import release
 from tests.operate.release import Load, Tree, ask
 
 REVOCABLE = 40
@@ -276,7 +276,8 @@ def test_the_release_before_serves_while_its_database_migrates_and_this_one_take
     upstream = ["-m", "uvicorn", "tests.benchmarks.upstream:application", "--port", str(port), "--log-level", "warning"]
     with now.serving(upstream, port) as where, ExitStack() as old:
         begin = BEGIN.format(upstream=f"{where}/mcp", revocable=str(REVOCABLE))
-        began = before.run("manage.py", "shell", "--no-imports", "-c", Path(midcampaign.__file__).read_text() + begin)
+        begin = (before.folder / "tests/operate/midcampaign.py").read_text() + begin  # by the names of that release
+        began = before.run("manage.py", "shell", "--no-imports", "-c", begin)
         made, revocable, cookie, review = json.loads(began)
         company = Company(made, revocable, cookie, review)
         company.web = old.enter_context(before.web(ports[0]))
