@@ -30,7 +30,6 @@ STOP_SECONDS = 10.0
 FAST = {
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "wal_level": "minimal",
     "max_wal_senders": 0,
     "max_parallel_workers_per_gather": 0,

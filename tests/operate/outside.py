@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import re
 import socketserver
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from cryptography import x509
@@ -23,6 +26,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import ToolAnnotations
 
 from scripts.devservers import free_port, until
+from tests import databases
 from tests.architecture import tree
 
 
@@ -31,6 +35,26 @@ def commands(page: str, heading: str) -> list[str]:
     sections = re.split(r"^## ", (tree.ROOT / "docs/operate" / page).read_text(), flags=re.MULTILINE)
     block = next(part for part in sections if part.startswith(heading)).split("```sh\n")[1].split("```")[0]
     return [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
+
+
+class Runs(Protocol):
+    """What runs a command where a service runs."""
+
+    def run(self, name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        ...
+
+
+def collect_static(deployment: Runs) -> None:
+    """Collect the static files, which all deployments of a test run share: the first one collects, the others wait."""
+    with (tree.ROOT / ".cache/collected").open("a+") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        kept.seek(0)
+        if kept.read() != os.environ[databases.RUN]:
+            done = deployment.run("web", ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"])
+            assert done.returncode == 0, done.stderr
+            kept.truncate(0)
+            kept.write(os.environ[databases.RUN])
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from governance import edge, variables
 from scripts import devstack
 from scripts.devservers import free_port, until
 from tests.architecture import tree
+from tests.operate import outside
 
 COMPOSE: dict[str, Any] = yaml.safe_load((tree.ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -318,8 +319,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 @pytest.mark.loopback
 @pytest.mark.timeout(300)
 def test_the_files_own_commands_serve_on_an_empty_database(deployment: Deployment) -> None:
-    collected = deployment.run("web", ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"])
-    assert collected.returncode == 0, collected.stderr
+    outside.collect_static(deployment)
     unready = deployment.run("web", OURS["web"]["healthcheck"]["test"][1:])
     assert unready.returncode == 1
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -35,19 +35,11 @@ PASSWORD = "a good long pass phrase"
 MINUTES = 15
 
 
-class Runs(Protocol):
-    """What runs a command where a service runs."""
-
-    def run(self, name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
-        ...
-
-
 @dataclass
 class Installation:
     """The processes of the compose file, and what is around them."""
 
-    deployment: Runs
+    deployment: outside.Runs
     console: str
     gateway: str
     letters: list[str]
@@ -166,8 +158,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 def _up(made: Deployment) -> None:
     from tests.operate.test_compose import OURS  # noqa: PLC0415 - beside what uses it
 
-    collected = made.run("web", ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"])
-    assert collected.returncode == 0, collected.stderr
+    outside.collect_static(made)
     migrated = made.run("migrate", OURS["migrate"]["command"], 180)
     assert migrated.returncode == 0, migrated.stderr
     for name in ("web", "gateway", "sealer", "worker", "beat"):

@@ -25,6 +25,7 @@ from scripts import devstack
 from scripts.devservers import free_port
 from tests.architecture import tree
 from tests.benchmarks import gateway
+from tests.operate import outside
 from tests.operate.release import ask
 from tests.operate.test_compose import OURS, SERVICES, Deployment
 
@@ -94,8 +95,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         (folder / "secrets").symlink_to(folder)
         migrated = made.run("migrate", OURS["migrate"]["command"], 120)
         assert migrated.returncode == 0, migrated.stderr
-        collected = made.run("web", ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"])
-        assert collected.returncode == 0, collected.stderr
+        outside.collect_static(made)
         yield made
         made.stop()
     finally:

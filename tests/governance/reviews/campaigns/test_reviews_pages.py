@@ -299,7 +299,7 @@ def test_the_evidence_is_handed_out_as_it_is_read_and_no_part_holds_more_than_so
     for number in range(4):
         make.grant(make.agent(f"bot-{number}", sponsor=company.sofia), company.use, people=[company.alice])
     campaign = worlds.campaign(company)
-    evidence, asked = import_module("governance.reviews.evidence.record.evidence"), list[int]()
+    evidence, asked = import_module("governance.reviews.evidence.record"), list[int]()
     reading = evidence.shown
     monkeypatch.setattr(evidence, "_AT_ONCE", 2)
 
