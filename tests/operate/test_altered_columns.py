@@ -7,9 +7,9 @@ import pytest
 from governance.operations import invariants
 from tests import make
 from tests.audit import make as record
-from tests.operate.test_invariants import company
+from tests.operate.test_invariants import archive, company
 
-__all__ = ["company"]
+__all__ = ["archive", "company"]
 
 
 @pytest.mark.django_db(transaction=True)

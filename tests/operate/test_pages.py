@@ -37,7 +37,7 @@ FLAGS = {"--no-deps", "-d", "--wait", "--force-recreate", "--rm"}
 WORLD = """
 import json
 from audit.context import SYSTEM
-from entitlements import people
+from entitlements.people import people
 from tests import make
 from tests.entitlements.gateway import world
 here = world.build("https://mcp.example.org/mcp", tool="get")
