@@ -6,7 +6,6 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 from typing import Final, cast
@@ -248,13 +247,18 @@ def calls_until_denied(nodes: Sequence[Gateway], here: World, token: str, outcom
             return
 
 
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> record.Archive:
+    """One for the module, as its database is: another would not have signed what the first one sealed."""
+    return record.Archive(tmp_path_factory.mktemp("archive"), Ed25519PrivateKey.generate())
+
+
 @pytest.mark.loopback
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("rounds", [3, pytest.param(30, marks=pytest.mark.soak)])
 def test_rounds_of_revoking_under_six_calling_threads_on_two_nodes_break_no_invariant(
-    node: Gateway, rounds: int, tmp_path: Path
+    node: Gateway, rounds: int, archive: record.Archive
 ) -> None:
-    archive = record.Archive(tmp_path, Ed25519PrivateKey.generate())
     with world.gateway("node-2") as second, scripted.upstream() as server:
         for kind in itertools.islice(itertools.cycle(TARGETS), rounds):
             here, outcomes = world.build(server.url, tool="act", schema={"type": "object"}), list[str]()
