@@ -204,7 +204,8 @@ def test_what_names_no_principal_is_refused(text: str) -> None:
 
 @pytest.fixture
 def fresh_clock() -> Iterator[None]:
-    """Leave the clock as it was found."""
+    """Begin as a new process does, which has measured nothing, and leave nothing measured."""
+    clock.forget()
     yield
     clock.forget()
 

@@ -18,7 +18,7 @@ from entitlements.grants import grants
 from entitlements.keys import signing
 from entitlements.models import Client, IssuedToken, System
 from tests import make
-from tests.entitlements.gateway.world import Gateway, World
+from tests.entitlements.gateway.world import Gateway, World, wait_until
 
 pytestmark = pytest.mark.loopback
 
@@ -86,6 +86,7 @@ def test_a_denial_is_an_answer_that_says_what_would_help(node: Gateway, here: Wo
 def test_it_agrees_with_the_gateway(node: Gateway, here: World) -> None:
     before = (ask(node, question(here)).json()["decision"], node.call(here).json()["result"]["isError"])
     grants.suspend(here.grant.pk, by=SYSTEM, reason="test")
+    wait_until(lambda: not ask(node, question(here)).json()["decision"])  # the node has applied it, as a receipt says
     after = (
         ask(node, question(here)).json()["context"]["code"],
         node.call(here).json()["result"]["_meta"]["mandate/denial"]["code"],
