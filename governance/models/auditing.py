@@ -1,6 +1,6 @@
 """An auditor's work on a closed review: whom its evidence is shared with, samples, what was found, questions.
 
-Nothing here is ever deleted or rewritten (`sql/evidence_test*.sql`): a mark is superseded by a later one, a question
+Nothing here is ever deleted or rewritten (`reviews/evidence/sql/`): a mark is superseded by a later one, a question
 is answered once, a share is ended once.
 """
 

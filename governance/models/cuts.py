@@ -1,6 +1,6 @@
 """What comes of a review's answers: cuts and their proof, answers taken back, and what the deadline did by itself.
 
-Nothing here is ever deleted, and triggers (`sql/remediation_*.sql`) refuse what the rules forbid, whoever writes.
+Nothing here is ever deleted, and triggers (`reviews/remediation/sql/`) refuse what the rules forbid.
 """
 
 from __future__ import annotations

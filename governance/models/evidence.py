@@ -15,7 +15,7 @@ from .reviews import Campaign
 
 
 class EvidencePack(models.Model):
-    """The pack of a closed campaign. Append-only: a sealed campaign has one, which stays (`sql/evidence_pack.sql`).
+    """The pack of a closed campaign. Append-only: a sealed campaign has one, which stays (`reviews/pack/sql/`).
 
     Its archive is in pieces (of older ones whole, in `content`), `sha256` its digest, `files` the name, rows and digest
     of each file in it, `tie_out` the differences that had to be zero. Whoever signs off answered nothing in it.
@@ -53,7 +53,7 @@ class EvidencePack(models.Model):
 
 
 class EvidencePiece(models.Model):
-    """A part of the archive of a pack. Append-only; none is added once the pack is there (`sql/evidence_piece.sql`)."""
+    """A part of the archive of a pack. Append-only; none is added once the pack is there (`reviews/pack/sql/`)."""
 
     pack = models.ForeignKey(EvidencePack, on_delete=models.PROTECT, related_name="pieces")
     seq = models.PositiveIntegerField()

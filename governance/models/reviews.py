@@ -1,6 +1,6 @@
 """Access reviews: a campaign, who answers for its items (`reviewitems`), what they answered, and that it was done.
 
-Nothing here is ever deleted once a campaign has begun, and triggers (`sql/review_*.sql`, `sql/campaign_*.sql`) refuse
+Nothing here is ever deleted once a campaign has begun, and triggers (the `sql/` of each room of reviews) refuse
 what the rules forbid to every writer. One value goes in time: how long a person looked (`review_decision_kept.sql`).
 """
 

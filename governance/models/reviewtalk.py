@@ -1,6 +1,6 @@
 """What people say to each other about an item of a review. It decides nothing, and is never taken back.
 
-Triggers (`sql/review_comment.sql`, `sql/review_question.sql`) let nothing here be rewritten or deleted, a question be
+Triggers (`reviews/discussion/sql/`) let nothing here be rewritten or deleted, a question be
 answered once, and nothing be added once the evidence of the review is being sealed.
 """
 

@@ -1,8 +1,8 @@
-"""Spot checks: some answers of a review are asked again of somebody else, who does not know them.
+"""Spot checks: some items of a review are decided again by another reviewer, who does not see the first decision.
 
-Triggers (`sql/spot_check*.sql`) let them be switched on before a review ends, drawn once, answered once, by a person
-who is as independent of an item as its reviewers have to be and was never asked about it; nothing is rewritten or
-deleted.
+Triggers (`reviews/spot_checks/sql/`) let them be switched on before a review ends, drawn once, answered once, by a
+person who is as independent of an item as its reviewers have to be and was never asked about it; nothing is rewritten
+or deleted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How many items of a review have which outcome, and how many each reviewer answers: kept as they change.
 
-Triggers (`sql/*_tally*.sql`) write them, whoever changes an item: what a statement changed is added as a row of its
-own, so that nobody waits for anybody's row. What a review has is the sum of its rows;
-`governance/reviews/items/tallies.py` reads it, and puts them together now and then. While a review is staged nothing
-is kept; the step that ends it counts once.
+Triggers (`reviews/items/sql/`, `reviews/reviewers/sql/`) write them for every change of an item: what a statement
+changed is added as a row of its own, so that no writer waits for another's row. What a review has is the sum of its
+rows; `governance/reviews/items/tallies.py` reads it, and puts them together now and then. While a review is staged
+nothing is kept; the step that ends it counts once.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ from governance.models import AdoptedAgent, AdoptionBatch
 
 
 def visible(rows: QuerySet[AdoptedAgent], person: Person | None, *, everything: bool) -> QuerySet[AdoptedAgent]:
-    """Return the agents of batches that somebody may see: all, or those that they are asked to answer for."""
+    """Return the agents of batches that a person may see: all, or those of which they are asked to be sponsor."""
     return rows if everything else rows.filter(sponsor=person) if person else rows.none()
 
 
 def files(person: Person | None, *, everything: bool) -> QuerySet[AdoptionBatch]:
-    """Return the batches that somebody may see: all, or those with an agent that they are asked to answer for."""
+    """Return the batches that a person may see: all, or those with an agent of which they are asked to be sponsor."""
     rows = AdoptionBatch.objects.select_related("brought_by")
     if everything:
         return rows

@@ -1,4 +1,4 @@
-"""The end of requests that nobody answers in time."""
+"""Requests that get no answer in time expire."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from governance.requests.requests import about
 
 @transaction.atomic
 def expire_due(limit: int = 1000) -> int:
-    """End up to `limit` requests that nobody answered in time, and return how many. Skips what is being answered."""
+    """End up to `limit` requests that are overdue, and return how many. Skips those that are being answered."""
     due = list(_due(clock.now(), limit))
     ids = [request.pk for request in due]
     AccessRequest.objects.filter(pk__in=ids).update(state=AccessRequest.State.EXPIRED, decided_at=clock.now())

@@ -13,31 +13,22 @@ DOORS = {"pages", "api", "urls", "tasks", "admin"}
 DOOR_ROOMS = {"governance.console", "governance.scim", "governance.cli", "entitlements.oauth"}
 """Rooms that translate and call, whole."""
 
-EXCEPTIONS = {
-    # What lays out a page or an answer asks the kit of its door: what a person may do next, fields, pages of a list.
-    ("governance.audit_log.queries.events", "governance.console.doors"),
-    ("governance.catalog.queries.systems", "governance.console.side_by_side"),
-    ("governance.catalog.queries.triage", "governance.console.doors"),
-    ("governance.requests.queries", "governance.console.limit_fields"),
-    ("governance.reviews.campaigns.queries.item", "governance.console.limit_fields"),
-    ("governance.reviews.campaigns.queries.item", "governance.console.side_by_side"),
-    ("governance.reviews.campaigns.queries.item", "governance.console.tags"),
-    ("governance.setup.queries", "governance.console.doors"),
-    ("governance.sign_in.allauth_adapter", "governance.console.middleware"),
+CONTRACTS = tomllib.loads((tree.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+    "contracts"
+]
+PURE = {
+    module
+    for contract in CONTRACTS
+    if contract["name"].startswith("Rules are pure")
+    for module in contract["source_modules"]
 }
-
-
-def _pure() -> set[str]:
-    contracts = tomllib.loads((tree.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
-    return {
-        module
-        for contract in contracts["contracts"]
-        if contract["name"].startswith("Rules are pure")
-        for module in contract["source_modules"]
-    }
-
-
-PURE = _pure()
+EXCEPTIONS = {
+    tuple(ignored.split(" -> "))
+    for contract in CONTRACTS
+    for ignored in contract.get("ignore_imports", ())
+    if "*" not in ignored
+}
+"""What the layers of pyproject.toml leave out by name: queries that are laid out with the kit of their door."""
 
 
 def role(module: str) -> str:

@@ -82,7 +82,7 @@ def source_sha256(root: Path) -> str:
     """Return the digest of the three floors below `root`: code, and the texts and the layout that stand beside it."""
     digest = hashlib.sha256()
     for floor in ("audit", "entitlements", "governance"):
-        for file in sorted(each for each in (root / floor).rglob("*") if each.suffix in {".py", ".md", ".typ"}):
+        for file in sorted(each for each in (root / floor).rglob("*") if each.suffix in {".py", ".sql", ".md", ".typ"}):
             digest.update(f"{file.relative_to(root)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
 

@@ -1,8 +1,8 @@
 """Forgetting how long reviewers looked, once thirteen months are over; what several of them took stays, put together.
 
 Once a night a worker goes through the items of each campaign that is old enough, by steps that are a transaction each.
-One that is killed loses the step it was at. Decisions lose this one value (`sql/review_decision_kept.sql` lets nothing
-else go), and assignments and drafts what would tell it again: how long she looked, and the time of the day.
+One that is killed loses the step it was at. Decisions lose this one value (the triggers of `decisions/sql/` let
+nothing else go), and assignments and drafts what would tell it again: how long a reviewer looked, and the time of day.
 """
 
 from __future__ import annotations

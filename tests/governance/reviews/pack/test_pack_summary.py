@@ -271,7 +271,7 @@ def test_the_same_review_gives_the_same_bytes_in_another_process(folder: Path) -
         assert done.stdout.strip() == hashlib.sha256(summary.pdf(folder, scope(), told())).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["summary.py", "summary.typ", "readme.md"])
+@pytest.mark.parametrize("name", ["summary.py", "summary.typ", "readme.md", "trigger.sql"])
 def test_the_program_that_a_pack_names_is_another_when_anything_of_it_is(name: str, tmp_path: Path) -> None:
     file = tmp_path / "governance" / name
     file.parent.mkdir()
