@@ -47,7 +47,9 @@ class Runs(Protocol):
 
 def collect_static(deployment: Runs) -> None:
     """Collect the static files, which all deployments of a test run share: the first one collects, the others wait."""
-    with (tree.ROOT / ".cache/collected").open("a+") as kept:
+    folder = tree.ROOT / ".cache"
+    folder.mkdir(exist_ok=True)
+    with (folder / "collected").open("a+") as kept:
         fcntl.flock(kept, fcntl.LOCK_EX)
         kept.seek(0)
         if kept.read() != os.environ[databases.RUN]:
