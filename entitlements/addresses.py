@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from django.conf import settings
 
-from .models import System
+from entitlements.catalog.models import System
 
 IDP: Final = "idp"
 MANDATE: Final = "mandate"

@@ -13,6 +13,9 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.refusals import refusals
+from entitlements.catalog.models import System
+from entitlements.keys.models import SigningKey
+from entitlements.revocation.models import Revocation
 
 from . import addresses
 from .agents import lifecycle
@@ -23,7 +26,6 @@ from .clients import acceptance
 from .errors import DomainError
 from .grants import batches
 from .keys import signing
-from .models import Revocation, SigningKey, System
 from .people import roles
 from .revocation import record_keys, revocation
 from .tokens import assertions

@@ -22,7 +22,7 @@ from governance.sign_in import step_up
 class Office(AdminSite):
     """Django's admin behind the console's sign-in, which asks for the second factor and limits how often one tries.
 
-    Who may open it is `entitlements.models.people.OFFICE`; what it shows are pages that write nothing.
+    Who may open it is `entitlements.people.models.OFFICE`; what it shows are pages that write nothing.
     """
 
     site_header = site_title = "Mandate"

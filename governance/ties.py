@@ -9,15 +9,16 @@ from entitlements.agents import agents
 from entitlements.catalog.api import tools
 from entitlements.clients import clients
 from entitlements.grants import grants
-from entitlements.models import Person
 from entitlements.people import people
+from entitlements.people.models import Person
+from governance.approvals.models import Approval
+from governance.requests.models import AccessRequest
 from governance.reviews.items import holds
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import replacement, spot_checks
 from governance.sod.api import reclassification as reclassification_api
 
 from .approvals import approvals, auto_approval
-from .models import AccessRequest, Approval
 from .requests import requests
 from .sod import check
 

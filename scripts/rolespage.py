@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from entitlements.access import visibility
 from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
-from entitlements.models import Role
+from entitlements.people.models import Role
 from governance.console import matrix
 
 if TYPE_CHECKING:

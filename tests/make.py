@@ -10,27 +10,18 @@ from typing import Any
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.clients import clients
+from entitlements.clients.models import Client, ClientCredential
 from entitlements.definitions import definitions
 from entitlements.grants import grants
-from entitlements.models import (
-    Agent,
-    Client,
-    ClientCredential,
-    Entitlement,
-    EntitlementTool,
-    Grant,
-    Group,
-    Person,
-    Role,
-    System,
-    Tool,
-    ToolVersion,
-)
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Group, Person, Role
 from governance.eligibility import eligibility
-from governance.models import AccessRequest
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 
 PUBLIC_KEY = {
     "kty": "EC",

@@ -8,7 +8,7 @@ from typing import Final
 from allauth.mfa import app_settings
 from allauth.mfa.totp.internal import auth as totp
 
-from entitlements.models import Person
+from entitlements.people.models import Person
 
 GOOD_FOR_SECONDS: Final = 8
 """What a slow machine may need from here to where the code is checked."""

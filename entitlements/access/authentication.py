@@ -13,9 +13,11 @@ from rest_framework.request import Request
 
 from audit import clock
 from entitlements import addresses
+from entitlements.catalog.models import System
+from entitlements.clients.models import Client
 from entitlements.errors import DomainError
-from entitlements.models import ApiToken, Client, Person, System
 from entitlements.people import people
+from entitlements.people.models import ApiToken, Person
 from entitlements.tokens import presented
 
 from . import caller as callers

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from audit.context import Principal
-from entitlements.models import Agent, Client, Person, Role
+from entitlements.agents.models import Agent
+from entitlements.clients.models import Client
+from entitlements.people.models import Person, Role
 
 SEE_EVERYTHING: Final = frozenset({Role.ANALYST, Role.SECURITY, Role.RESPONDER, Role.AUDITOR, Role.ADMIN})
 """The roles to which nothing of the catalogue and of rights is hidden."""

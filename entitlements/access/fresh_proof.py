@@ -19,9 +19,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
+from entitlements.clients.models import Client
 from entitlements.errors import DomainError
-from entitlements.models import Client, Person
 from entitlements.people import attempts
+from entitlements.people.models import Person
 from entitlements.people.sign_ins import COMPANY
 from entitlements.words import Risk
 

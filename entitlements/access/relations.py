@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from entitlements.models import (
-    Agent,
-    Client,
-    ClientCredential,
-    Entitlement,
-    Grant,
-    Group,
-    IssuedToken,
-    Person,
-    Session,
-    System,
-    Tool,
-)
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.clients.models import Client, ClientCredential
+from entitlements.grants.models import Grant
+from entitlements.people.models import Group, Person
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
 
 from .caller import Caller
 

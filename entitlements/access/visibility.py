@@ -8,22 +8,15 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet
 
 from audit.models import Event
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.catalog_files.models import CatalogueImport
+from entitlements.clients.models import Client, ClientCredential
+from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
-from entitlements.models import (
-    Agent,
-    CatalogueImport,
-    Client,
-    ClientCredential,
-    Entitlement,
-    Grant,
-    GrantSubject,
-    Group,
-    IssuedToken,
-    Person,
-    Session,
-    System,
-    Tool,
-)
+from entitlements.people.models import Group, Person
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
 
 from .caller import Caller
 

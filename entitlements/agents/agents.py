@@ -14,14 +14,17 @@ from django.db.models import F, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.agents.models import Agent, KindRule
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired, Stale
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
+from entitlements.grants.models import Grant
 from entitlements.hooks import Hook
-from entitlements.models import Agent, Client, Grant, KindRule, Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
 
 

@@ -13,11 +13,11 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents import agents, lifecycle, versions
+from entitlements.agents.models import Agent, AgentVersion, KindRule
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Shown, Slug, Strict, Text
 from entitlements.errors import NotFound
-from entitlements.models import Agent, AgentVersion, KindRule
 from entitlements.people.api import known_person
 
 

@@ -16,10 +16,11 @@ from django.db import connection, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from entitlements.agents.models import Agent, KindRule
+from entitlements.clients.models import Client
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Agent, Client, KindRule
 
 from . import agents
 

@@ -11,8 +11,8 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.agents.models import Agent, AgentVersion
 from entitlements.errors import DomainError, NotFound
-from entitlements.models import Agent, AgentVersion
 
 _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
 

@@ -15,11 +15,12 @@ from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements.access import visibility
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.api import tools
+from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError
 from entitlements.grants import grants
-from entitlements.models import Agent, Tool
 
 from . import problems
 from .endpoints import Endpoint

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from entitlements.models import Role
+from entitlements.people.models import Role
 
 READ, WRITE, REVOKE = "mandate:read", "mandate:write", "mandate:revoke"
 

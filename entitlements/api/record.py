@@ -26,7 +26,7 @@ from audit.models import Checkpoint, Event, Leaf
 from audit.seals import proofs
 from entitlements.access import relations, visibility
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
-from entitlements.models import Role
+from entitlements.people.models import Role
 from entitlements.revocation.api import KINDS
 
 from . import paging

@@ -11,12 +11,13 @@ from django.db import IntegrityError, transaction
 from audit import log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool
 from entitlements.conflicts import independence
 from entitlements.decisions import limits, scopes
 from entitlements.errors import NotFound, Stale
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Entitlement, EntitlementTool, GrantLine, System, Tool
+from entitlements.grants.models import GrantLine
 
 from . import errors, membership
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import OuterRef, Subquery
 
 from audit import clock
+from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.definitions import classes, definitions
-from entitlements.models import System, Tool, ToolVersion
 
 
 def take_in(offered: Iterable[tuple[System, Mapping[str, Any]]]) -> list[Tool]:

@@ -12,9 +12,9 @@ from typing import Any, Final, NotRequired, TypedDict
 from audit import log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
 from entitlements.decisions import limits
 from entitlements.feed import changes
-from entitlements.models import Entitlement, EntitlementTool, Tool
 from entitlements.words import Risk
 
 from . import errors

@@ -8,10 +8,10 @@ from audit import log
 from audit.actions import Action
 from audit.context import Principal
 from audit.export import timeline
+from entitlements.catalog.models import System, Tool
 from entitlements.errors import NotFound
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import System, Tool
 
 from . import errors, tools
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from audit import clock
-from entitlements.models import System
+from entitlements.catalog.models import System
 
 DISCOVERED: Final[tuple[str, ...]] = (System.Kind.MCP_GATEWAY,)
 """The kinds of system whose tools we list ourselves."""

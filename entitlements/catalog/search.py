@@ -6,7 +6,7 @@ from typing import Final
 
 from django.db.models import Q, QuerySet
 
-from entitlements.models import Entitlement, EntitlementTool, Tool
+from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
 
 _MOST_WORDS: Final = 8
 """Each word is one more look at every tool; nobody needs more of them to tell one entitlement from all others."""

@@ -12,12 +12,12 @@ from django.db.models import F, Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.definitions import definitions
 from entitlements.definitions.definitions import Consequence
 from entitlements.errors import DomainError, Stale
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import System, Tool, ToolVersion
 from entitlements.words import Risk
 
 from . import fresh, rounds, tools

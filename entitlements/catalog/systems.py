@@ -13,12 +13,14 @@ from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.keys import signing
-from entitlements.models import Person, Secret, System
+from entitlements.people.models import Person
+from entitlements.secrets.models import Secret
 
 from . import errors, move, rounds
 

@@ -11,12 +11,13 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.conflicts import independence
 from entitlements.definitions import classes
 from entitlements.errors import NotFound
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Person, Tool, ToolVersion
+from entitlements.people.models import Person
 
 from . import errors, membership
 

@@ -19,12 +19,13 @@ from audit import log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog import entitlements, errors, membership, systems, tools
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.decisions import limits
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Entitlement, Grant, GrantLine, System, Tool
+from entitlements.grants.models import Grant, GrantLine
 
 _OF_SYSTEM: Final = ("name", "kind", "owner", "upstream_url")
 _OF_ENTITLEMENT: Final = ("name", "sentence", "longest", "enabled", "rule")

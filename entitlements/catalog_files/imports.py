@@ -26,14 +26,16 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses
 from entitlements.catalog import fresh, seen, systems
+from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import offers
+from entitlements.catalog_files.models import CatalogueImport
 from entitlements.catalog_files.offers import Offer, Problem
 from entitlements.definitions import impressions
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.keys import signing
-from entitlements.models import CatalogueImport, Person, System, Tool
+from entitlements.people.models import Person
 
 SMALL: Final = 200
 """Up to so many systems and tools are taken in while the person waits."""

@@ -10,10 +10,11 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Client, ClientCredential, Person
+from entitlements.people.models import Person
 
 from . import clients, credentials
 

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from audit.context import Principal
 from entitlements import addresses, prepared
-from entitlements.models import Client, System
+from entitlements.catalog.models import System
+from entitlements.clients.models import Client
 
 _CLIENT: Final = """
 c.id, c.client_id, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, a.id, a.slug, a.sponsor_id

@@ -14,14 +14,17 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
+from entitlements.clients.models import Client, ClientAlias, ClientCredential
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.hooks import Hook
 from entitlements.keys import public_keys
-from entitlements.models import Agent, Client, ClientAlias, ClientCredential, Session, System
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
 from entitlements.unmanaged_agents import unmanaged_agents
 
 from . import credentials

@@ -12,9 +12,11 @@ from typing import Final
 
 from audit import clock
 from audit.context import Principal
+from entitlements.agents.models import Agent
+from entitlements.clients.models import ClientCredential
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError
-from entitlements.models import Agent, ClientCredential, Person
+from entitlements.people.models import Person
 
 TO_ANSWER: Final = timedelta(days=14)
 """How long a credential waits for acceptance before it lapses."""

@@ -16,7 +16,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.export import timeline
 from entitlements.errors import DomainError, Forbidden
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 
 
 class SecondPersonNeeded(Forbidden):

@@ -10,7 +10,7 @@ from audit.context import Principal
 from entitlements.conflicts import independence
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Guardrail
+from entitlements.gateway.models import Guardrail
 
 EVERYTHING = "everything"
 

@@ -16,7 +16,7 @@ from django.db.models import Max
 from django.db.models.functions import Coalesce
 
 from audit import clock
-from entitlements.models import Change
+from entitlements.feed.models import Change
 
 CHANNEL = "mandate_changes"
 LEASE_SECONDS = 2.0

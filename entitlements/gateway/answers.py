@@ -9,10 +9,10 @@ from typing import Any, Final
 from django.conf import settings
 
 from entitlements import addresses, codes
+from entitlements.catalog.models import System
 from entitlements.codes import Code, Next
 from entitlements.decisions.verdicts import Verdict
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
-from entitlements.models import System
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Entry
 from entitlements.node.refusals import Refused

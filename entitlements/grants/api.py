@@ -13,7 +13,7 @@ from entitlements.access import visibility
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import LineShown, Shown
 from entitlements.grants import grants
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 
 
 class GrantFilter(filters.FilterSet):

@@ -15,13 +15,16 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.conflicts import independence
 from entitlements.decisions import limits
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
+from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.hooks import Hook
-from entitlements.models import Agent, Entitlement, Grant, GrantLine, GrantSubject, Group, Person, Tool
+from entitlements.people.models import Group, Person
 
 from . import batches
 

@@ -15,7 +15,8 @@ from audit.context import Principal
 from entitlements.errors import NotFound
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Grant, GrantSubject, Person
+from entitlements.grants.models import Grant, GrantSubject
+from entitlements.people.models import Person
 
 from . import grants
 

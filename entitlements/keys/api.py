@@ -13,9 +13,10 @@ from rest_framework.response import Response
 from entitlements import addresses
 from entitlements.api.endpoints import Listing, Resource
 from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.catalog.models import System
 from entitlements.errors import NotFound
 from entitlements.keys import signing
-from entitlements.models import SigningKey, System
+from entitlements.keys.models import SigningKey
 from entitlements.revocation import record_keys
 
 

@@ -27,7 +27,7 @@ from entitlements import addresses, prepared
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import SigningKey
+from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
 
 from . import jws

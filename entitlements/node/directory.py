@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.definitions import definitions
-from entitlements.models import System
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.secrets import vault

@@ -13,8 +13,8 @@ from audit import clock
 from entitlements import addresses, ratelimits, strict
 from entitlements.clients import callers, clients
 from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
 from entitlements.keys import jws, public_keys
-from entitlements.models import Client
 from entitlements.tokens import assertions
 
 from . import forms, refusals

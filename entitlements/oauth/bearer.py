@@ -12,11 +12,12 @@ from entitlements import addresses, prepared
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
 from entitlements.keys import jws, signing
-from entitlements.models import IssuedToken, TrustedIssuer
 from entitlements.people import sign_ins
 from entitlements.tokens import assertions, id_tokens, tokens
 from entitlements.tokens.issue import Redeemed, SignIn, Subject, Wish
+from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Flow
 
 from . import exchange, refusals

@@ -12,11 +12,11 @@ from django.db import transaction
 from audit import clock, context, log
 from audit.actions import Action
 from entitlements.clients.callers import Caller
+from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.decisions import guardrails
 from entitlements.decisions.snapshot import Token
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import AuthorizationCode, Client
 from entitlements.people import sign_ins
 from entitlements.tokens.issue import NotIssued
 

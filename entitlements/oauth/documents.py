@@ -12,8 +12,8 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
 from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.keys import jws, signing
-from entitlements.models import System
 from entitlements.revocation import record_keys as record_keys_actions
 
 from . import authentication, bearer, code, door, exchange

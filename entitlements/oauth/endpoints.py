@@ -9,8 +9,8 @@ from django.http import HttpResponse
 
 from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
 from entitlements.decisions import scopes
-from entitlements.models import Client
 from entitlements.tokens import tokens
 
 from . import authentication, bearer, code, door, exchange, refusals

@@ -11,14 +11,16 @@ from audit import clock
 from entitlements import addresses
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
 from entitlements.decisions import scopes
 from entitlements.keys import jws, signing
-from entitlements.models import Client, Person, TrustedIssuer
 from entitlements.people import sign_ins
+from entitlements.people.models import Person
 from entitlements.sessions import sessions
 from entitlements.tokens import id_tokens, tokens
 from entitlements.tokens.issue import SignIn, Subject
 from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers.models import TrustedIssuer
 
 from . import door, refusals
 from .door import Attempt

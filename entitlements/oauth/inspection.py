@@ -14,12 +14,13 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements import addresses
 from entitlements.clients.callers import Caller
+from entitlements.clients.models import OAuthAccessToken
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Token
 from entitlements.keys import jws, signing
-from entitlements.models import IssuedToken, OAuthAccessToken
 from entitlements.people import sign_ins
 from entitlements.tokens import presented, tokens
+from entitlements.tokens.models import IssuedToken
 
 from . import authentication
 from .door import Attempt, known_uuid, machine

@@ -18,8 +18,8 @@ from oauthlib.openid import Server
 
 from audit import clock
 from entitlements import addresses
+from entitlements.clients.models import AuthorizationCode, Client, OAuthIDToken
 from entitlements.keys import signing
-from entitlements.models import AuthorizationCode, Client, OAuthIDToken
 
 ID_TOKEN_SECONDS: Final = 300
 

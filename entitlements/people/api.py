@@ -17,8 +17,8 @@ from entitlements.access import visibility
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Shown, Slug, Strict, Text
 from entitlements.errors import DomainError, Forbidden
-from entitlements.models import Group, Person, Role, RoleAssignment
 from entitlements.people import people, roles
+from entitlements.people.models import Group, Person, Role, RoleAssignment
 
 
 class UnknownPerson(DomainError):

@@ -14,13 +14,14 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.hooks import Hook
-from entitlements.models import (
-    Agent,
+from entitlements.people.models import (
+    LONGEST_AUDIT,
     ApiToken,
     Group,
     Identity,
@@ -28,13 +29,12 @@ from entitlements.models import (
     Person,
     Role,
     RoleAssignment,
-    Session,
     SourcedGroup,
     SourcedPerson,
-    TrustedIssuer,
 )
-from entitlements.models.people import LONGEST_AUDIT
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
+from entitlements.trusted_issuers.models import TrustedIssuer
 
 AUDIT_UNLESS_SAID: Final = timedelta(days=30)
 """For how long somebody is an auditor when nobody says until when."""

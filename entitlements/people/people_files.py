@@ -28,7 +28,7 @@ from audit.context import Principal
 from entitlements.conflicts import independence
 from entitlements.conflicts.independence import OwnAppointment
 from entitlements.errors import DomainError, NotFound, Stale
-from entitlements.models import PeopleSource, Person, SourcedPerson
+from entitlements.people.models import PeopleSource, Person, SourcedPerson
 
 from . import mailboxes, provisioning
 from .provisioning import Said

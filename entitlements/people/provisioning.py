@@ -22,7 +22,7 @@ from django.db.models import Q, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, Malformed, NotFound, Stale
-from entitlements.models import Group, Identity, PeopleSource, Person, SourcedGroup, SourcedPerson
+from entitlements.people.models import Group, Identity, PeopleSource, Person, SourcedGroup, SourcedPerson
 
 from . import people, sources
 

@@ -21,7 +21,8 @@ from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Person, Role, RoleAssignment, RoleMapping, TrustedIssuer
+from entitlements.people.models import Person, Role, RoleAssignment, RoleMapping
+from entitlements.trusted_issuers.models import TrustedIssuer
 
 from . import people, roles
 

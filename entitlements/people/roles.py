@@ -15,7 +15,7 @@ from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Person, Role, RoleAssignment
+from entitlements.people.models import Person, Role, RoleAssignment
 
 from . import people
 

@@ -21,7 +21,8 @@ from audit.context import Principal
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import PeopleSource, Person, SourcedPerson, TrustedIssuer
+from entitlements.people.models import PeopleSource, Person, SourcedPerson
+from entitlements.trusted_issuers.models import TrustedIssuer
 
 from . import people
 

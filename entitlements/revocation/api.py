@@ -23,8 +23,10 @@ from entitlements.api.fields import Reason, Shown, Strict, Text
 from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
-from entitlements.models import Guardrail, Revocation, Role
+from entitlements.gateway.models import Guardrail
+from entitlements.people.models import Role
 from entitlements.revocation import record_keys, revocation
+from entitlements.revocation.models import Revocation
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from django.db.models import Min, Q, QuerySet
 
 from entitlements import addresses
 from entitlements.keys import jws, public_keys, signing
-from entitlements.models import SigningKey
+from entitlements.keys.models import SigningKey
 
 RECEIPTS: Final = "receipts"
 EVIDENCE: Final = "evidence"

@@ -22,17 +22,24 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.models import Event
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog import systems, tools
+from entitlements.catalog.models import System, Tool
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import changes
 from entitlements.grants import grants
 from entitlements.keys import jws, signing
-from entitlements.models import Agent, Client, IssuedToken, Person, Revocation, Session, SigningKey, System, Tool
+from entitlements.keys.models import SigningKey
 from entitlements.people import people
+from entitlements.people.models import Person
+from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
 from entitlements.tokens import tokens
+from entitlements.tokens.models import IssuedToken
 
 from . import record_keys
 

@@ -19,9 +19,10 @@ from django.db.models.functions import Substr
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.catalog.models import System
 from entitlements.errors import DomainError
 from entitlements.feed import changes
-from entitlements.models import Secret, System
+from entitlements.secrets.models import Secret
 
 from . import seal
 

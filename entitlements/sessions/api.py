@@ -12,9 +12,10 @@ from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Shown
-from entitlements.models import IssuedToken, Session
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
 from entitlements.tokens import tokens
+from entitlements.tokens.models import IssuedToken
 
 
 class SessionFilter(filters.FilterSet):

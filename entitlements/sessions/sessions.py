@@ -13,10 +13,12 @@ from django.db.models import QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.clients.models import Client
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Client, Person, Session
+from entitlements.people.models import Person
+from entitlements.sessions.models import Session
 
 IDLE = timedelta(hours=1)
 ABSOLUTE = timedelta(hours=12)

@@ -9,7 +9,7 @@ from typing import Final
 from audit import clock
 from entitlements import prepared
 from entitlements.errors import DomainError
-from entitlements.models import UsedAssertion
+from entitlements.tokens.models import UsedAssertion
 
 MARGIN: Final = timedelta(minutes=2)
 """How much longer than the assertion its claim is kept: more than any leeway of a clock."""

@@ -18,7 +18,9 @@ from django.db import transaction
 from audit import clock, context, log
 from audit.actions import Action
 from entitlements import prepared
+from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
 from entitlements.decisions import facts, guardrails, policy, scopes
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
@@ -26,7 +28,7 @@ from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Client, Person, System
+from entitlements.people.models import Person
 from entitlements.sessions import sessions
 from entitlements.words import Flow
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from audit import clock
 from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Issued
 from entitlements.codes import Code, meaning
@@ -21,7 +22,6 @@ from entitlements.decisions.snapshot import Call, Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.errors import DomainError
 from entitlements.keys import jws, signing
-from entitlements.models import System
 
 from . import tokens
 

@@ -12,6 +12,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses, prepared
+from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code, meaning
 from entitlements.decisions import facts, policy, scopes
@@ -21,7 +22,7 @@ from entitlements.errors import NotFound
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.keys import signing
-from entitlements.models import IssuedToken, System
+from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow, Status
 
 from . import issue

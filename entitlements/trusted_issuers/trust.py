@@ -15,7 +15,7 @@ from audit.context import Principal
 from entitlements import addresses
 from entitlements.errors import DomainError, NotFound
 from entitlements.keys import public_keys
-from entitlements.models import TrustedIssuer
+from entitlements.trusted_issuers.models import TrustedIssuer
 
 from . import issuers
 

@@ -9,12 +9,13 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
 from entitlements.definitions import impressions
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Agent, SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import SeenAgent, Workflow
 
 State = SeenAgent.State
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import aiohttp
 
 from entitlements import strict
-from entitlements.models import System
+from entitlements.catalog.models import System
 from entitlements.secrets import vault
 
 from . import egress, mcp_headers, sse

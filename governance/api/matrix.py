@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from entitlements.api.matrix import ALWAYS, READ, READABLE, WEIGHTY, Matrix, Row, declared, row, with_finer
-from entitlements.models import Role
+from entitlements.people.models import Role
 
 REQUEST: Final = "mandate:request"
 """The scope with which an agent asks for itself, and withdraws or narrows what it asked; it gives no other right."""

@@ -15,12 +15,13 @@ from entitlements.api.fields import Lasts, Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.people.api import known_person
 from governance.approvals.api import AnswersAsked, RequestResultsShown
-from governance.models import AccessRequest, OfficeProposal
 from governance.ownership import ownership
 from governance.ownership.api import first_hand, visible
+from governance.ownership.models import OfficeProposal
 from governance.requests import requests
 from governance.requests.api.bodies import Asked, Limits, Names
 from governance.requests.api.requests import OfRequests, version_of
+from governance.requests.models import AccessRequest
 
 from .matrix import MATRIX
 

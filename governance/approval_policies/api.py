@@ -12,14 +12,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
+from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Lasts, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
-from entitlements.models import Agent, Entitlement, Group
+from entitlements.catalog.models import Entitlement
+from entitlements.people.models import Group
 from governance.api.matrix import MATRIX
 from governance.approval_policies import policies
+from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 from governance.approvals import auto_approval
-from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 from governance.sod.api.policies import Do, first_hand
 
 

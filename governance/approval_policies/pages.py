@@ -17,14 +17,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audit import clock
 from entitlements.access import visibility
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement
 from entitlements.errors import Malformed, NotFound
-from entitlements.models import Agent, Entitlement, Group
+from entitlements.people.models import Group
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 from governance.approvals import auto_approval
 from governance.console import choices, doors, form_fields, paging
 from governance.deciders import request_rules
-from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 
 HERE: Final = "/settings/approvals/"
 _MOST_SHOWN: Final = 50

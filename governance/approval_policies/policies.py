@@ -14,14 +14,15 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from entitlements.catalog.models import Entitlement
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Entitlement, Group, Person, Role
+from entitlements.people.models import Group, Person, Role
 from entitlements.words import Risk
+from governance.approval_policies.models import ApprovalPolicy, PolicyProposal
 from governance.deciders import request_rules
-from governance.models import ApprovalPolicy, PolicyProposal
 from governance.proposals import proposals
 
 MAY: Final = (Role.ADMIN, Role.SECURITY)

@@ -13,7 +13,7 @@ from entitlements.api.bulk import MOST, Bulk, Outcome
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.errors import ReasonRequired
 from governance.approvals import approvals
-from governance.models import Approval
+from governance.approvals.models import Approval
 from governance.requests.api.requests import OfRequests, first_hand, version_of
 
 

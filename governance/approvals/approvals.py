@@ -20,14 +20,15 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, ReasonRequired, Stale
-from entitlements.models import Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approvals.issue import issue
+from governance.approvals.models import Approval
 from governance.deciders import request_rules
 from governance.eligibility.narrowing import NOTHING, Narrowing, check_size
-from governance.models import AccessRequest, Approval
 from governance.out_of_office import delegations
 from governance.requests import candidates, requests
+from governance.requests.models import AccessRequest
 from governance.setup import readiness
 from governance.sod import check
 

@@ -22,20 +22,26 @@ from django.utils.translation import gettext as _
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role
+from entitlements.grants.models import Grant
+from entitlements.people.models import Group, Person, Role
 from entitlements.words import Risk
+from governance.approval_policies.models import LONGEST_BY_RULE, LONGEST_RULE, ApprovalRule, RuleApproval
+from governance.approvals.models import Approval
 from governance.deciders import request_rules
-from governance.models import AccessRequest, Approval, ApprovalRule, Campaign, Notice, ReviewTrigger, RuleApproval
-from governance.models.approvalrules import LONGEST_BY_RULE, LONGEST_RULE
-from governance.models.notices import Kind
 from governance.notices import queue
+from governance.notices.models import Kind, Notice
 from governance.proposals import proposals
 from governance.requests import candidates, requests
+from governance.requests.models import AccessRequest
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.sod import check
 
 from . import approvals, issue

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from audit import clock
 from audit.context import Principal
+from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError
 from entitlements.grants import grants
-from entitlements.models import Grant, Tool
+from entitlements.grants.models import Grant
 from governance.eligibility import eligibility, holdings
-from governance.models import AccessRequest
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 
 
 class StoppedSince(DomainError):

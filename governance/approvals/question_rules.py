@@ -9,7 +9,7 @@ from entitlements.errors import DomainError, ReasonRequired
 from governance.eligibility import narrowing
 
 if TYPE_CHECKING:
-    from governance.models.questions import Question
+    from governance.approvals.models import Question
 
 
 class TooManyQuestions(DomainError):

@@ -10,9 +10,9 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import NotFound
-from entitlements.models import Person
+from entitlements.people.models import Person
+from governance.approvals.models import RequestQuestion
 from governance.eligibility.eligibility import Asker
-from governance.models import RequestQuestion
 from governance.requests import requests
 
 from . import approvals, question_rules

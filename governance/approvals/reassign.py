@@ -10,11 +10,12 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.models import Person
+from entitlements.people.models import Person
+from governance.approvals.models import Approval
 from governance.deciders import request_rules
 from governance.eligibility import narrowing
-from governance.models import AccessRequest, Approval
 from governance.requests import candidates, requests
+from governance.requests.models import AccessRequest
 
 from . import approvals
 

@@ -13,11 +13,11 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from audit import clock
-from entitlements.models import Person
-from governance.models import AccessRequest
-from governance.models.notices import Kind
+from entitlements.people.models import Person
 from governance.notices import queue
+from governance.notices.models import Kind
 from governance.out_of_office import delegations
+from governance.requests.models import AccessRequest
 
 FIRST: Final = timedelta(days=2)
 """How long after the ask the first reminder comes."""

@@ -15,9 +15,11 @@ from django.db.models import Count, QuerySet
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.models import Agent, Grant, GrantLine, GrantSubject, Tool
-from governance.models import AccessRequest
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool
+from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 
 from . import blast_radius
 from .blast_radius import Right

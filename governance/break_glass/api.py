@@ -17,11 +17,11 @@ from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Lasts, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
-from entitlements.models import Group, Person
+from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
 from governance.break_glass import break_glass
+from governance.break_glass.models import EmergencyGrant
 from governance.eligibility import eligibility
-from governance.models import EmergencyGrant
 from governance.requests.api.bodies import Limits, Names
 from governance.requests.api.requests import named
 

@@ -21,18 +21,20 @@ from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.access.fresh_proof import has_second_factor
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, NotRecordable, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, Membership, Person, Role, Tool
+from entitlements.people.models import Membership, Person, Role
 from entitlements.words import Risk
+from governance.break_glass.models import LONGEST_EMERGENCY, EmergencyGrant
 from governance.deciders import request_rules
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import Ask
-from governance.models import AccessRequest, EmergencyGrant
-from governance.models.emergency import LONGEST_EMERGENCY
+from governance.requests.models import AccessRequest
 from governance.setup import readiness
 from governance.sod import check, exceptions
 

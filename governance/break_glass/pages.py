@@ -13,13 +13,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.access import visibility
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import DomainError, NotFound
-from entitlements.models import Agent, Entitlement, Role, Tool
+from entitlements.people.models import Role
 from governance.audit_log.queries import events as events_queries
 from governance.break_glass import break_glass
+from governance.break_glass.models import EmergencyGrant
 from governance.console import doors, paging
 from governance.eligibility import eligibility
-from governance.models import EmergencyGrant
 from governance.requests import queries as read
 from governance.requests.pages.ask import limit_fields, limits_of, named_groups, named_people, sent_lasts
 from governance.requests.pages.requests import lasts

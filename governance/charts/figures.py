@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db import connection, models
 
 from audit import clock
-from governance.models import Figure
+from governance.charts.models import Figure
 
 MANY: Final = 25_000
 """Rows from which on a worker counts, by the database's own estimate of a table."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from entitlements.models import Group
+from entitlements.people.models import Group
 
 _MOST: Final = 500
 

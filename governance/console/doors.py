@@ -22,7 +22,7 @@ from entitlements.access.caller import Caller
 from entitlements.api import permissions, problems
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.sign_in import step_up
 
 from . import matrix

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from entitlements.errors import DomainError, Malformed
-from entitlements.models import Person
+from entitlements.people.models import Person
 
 from . import doors
 

@@ -18,8 +18,8 @@ from typing import Final
 from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.api.matrix import ALWAYS, Matrix, Row, row
 from entitlements.api.matrix import MATRIX as CATALOGUE
-from entitlements.models import Role
-from entitlements.models.people import OFFICE as OFFICE_ROLES
+from entitlements.people.models import OFFICE as OFFICE_ROLES
+from entitlements.people.models import Role
 from entitlements.revocation.api import EVERYTHING, KINDS
 from governance.api.matrix import MATRIX as PROCESSES
 

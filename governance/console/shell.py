@@ -10,9 +10,10 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
 from entitlements.decisions import guardrails
-from entitlements.models import Guardrail, Role
+from entitlements.gateway.models import Guardrail
+from entitlements.people.models import Role
 from governance.home_page.queries import waiting
-from governance.models import Notice
+from governance.notices.models import Notice
 from governance.reviews.items import visibility
 from governance.setup import readiness
 

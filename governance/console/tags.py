@@ -20,10 +20,10 @@ from audit import clock
 from entitlements.decisions import limits
 from entitlements.decisions.limits import LimitMalformed
 from entitlements.definitions import impressions
-from entitlements.models import Person, SourcedPerson
+from entitlements.people.models import Person, SourcedPerson
 from governance.deciders import review_rules
-from governance.models import Draft
 from governance.people import queries as people_queries
+from governance.reviews.decisions.models import Draft
 
 register = template.Library()
 

@@ -19,9 +19,13 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
 from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
-from entitlements.models import Agent, Grant, PathTerms, Person, SeenAgent, System, Workflow
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from entitlements.sessions import sessions
+from entitlements.unmanaged_agents.models import PathTerms, SeenAgent, Workflow
 from governance.charts import figures
 
 Path, Basis, Bypass = PathTerms.Path, PathTerms.Basis, PathTerms.Bypass

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 
-from entitlements.models import Agent, SeenAgent
-from governance.models import AdoptionBatch, UsageDay
+from entitlements.agents.models import Agent
+from entitlements.unmanaged_agents.models import SeenAgent
+from governance.onboarding.models import AdoptionBatch
+from governance.reviews.usage.models import UsageDay
 
 BOTH, HERE, THERE = "both", "here", "there"
 SOURCES: Final = dict(AdoptionBatch.Source.choices)

@@ -12,12 +12,15 @@ from uuid import UUID
 from audit import clock
 from audit.models import Event
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.codes import Code
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, Grant, Group, Person, Role, System, Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Group, Person, Role
 from entitlements.words import Risk
-from governance.models import AccessRequest
+from governance.requests.models import AccessRequest
 
 from . import narrowing
 from .narrowing import Lines, Narrowing

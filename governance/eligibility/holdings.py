@@ -11,9 +11,12 @@ from uuid import UUID
 from django.conf import settings
 
 from audit import chain, clock
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.decisions import limits
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, Grant, Group, Person, Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Group, Person
 
 type Lines = Mapping[Tool, Mapping[str, Any]]
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from entitlements.access import visibility
 from entitlements.errors import ReasonRequired
 from entitlements.grants import grants
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors, paging
 from governance.eligibility import eligibility

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.home_page.queries import waiting
 
 

@@ -13,7 +13,7 @@ from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from governance.models import Delivery, Notice, NoticeSettings
+from governance.notices.models import Delivery, Notice, NoticeSettings
 
 MOST: Final = 50
 """How many notices one mail lists; the inbox has them all."""

@@ -22,8 +22,8 @@ from audit import clock, log, redaction
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.errors import DomainError, NotFound
-from entitlements.models import Person
-from governance.models import Delivery, Notice, NoticeSettings
+from entitlements.people.models import Person
+from governance.notices.models import Delivery, Notice, NoticeSettings
 
 from . import letters, preferences
 

@@ -16,9 +16,8 @@ from audit import log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.errors import DomainError
-from entitlements.models import Person
-from governance.models import NoticeSettings
-from governance.models.notices import Kind
+from entitlements.people.models import Person
+from governance.notices.models import Kind, NoticeSettings
 
 SAFETY: Final = frozenset({Kind.AGENT_STOPPED, Kind.TOOL_QUARANTINED, Kind.EMERGENCY, Kind.CREDENTIAL})
 """What nobody can switch off, and what waits for no quiet hours to pass."""

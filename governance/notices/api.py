@@ -17,12 +17,11 @@ from entitlements.api.endpoints import Act, Endpoint, Listing, Resource
 from entitlements.api.fields import Nothing, Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.mail import outbox, preferences
-from governance.models import Delivery, Notice, NoticeSettings
-from governance.models.notices import Kind
 from governance.notices import queue
+from governance.notices.models import Delivery, Kind, Notice, NoticeSettings
 
 _LAST_HOUR = 23
 

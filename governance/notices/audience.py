@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from audit.models import Event
-from entitlements.models import Person
-from governance.models.notices import Kind
+from entitlements.people.models import Person
+from governance.notices.models import Kind
 
 
 @dataclass(frozen=True, slots=True)

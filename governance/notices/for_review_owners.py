@@ -10,9 +10,11 @@ from django.utils.translation import ngettext
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements.models import Person, Role
-from governance.models import Campaign, ReviewItem, SpotCheck
-from governance.models.notices import Kind
+from entitlements.people.models import Person, Role
+from governance.notices.models import Kind
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.spot_checks.models import SpotCheck
 
 from .audience import Teller, Told, key
 

@@ -10,10 +10,11 @@ from django.utils.translation import gettext as _
 from audit.actions import Action
 from audit.models import Event
 from entitlements.conflicts import independence
-from entitlements.models import Person
-from governance.models import Campaign, ReviewQuestion
-from governance.models.notices import Kind
+from entitlements.people.models import Person
+from governance.notices.models import Kind
 from governance.out_of_office import delegations
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.discussion.models import ReviewQuestion
 
 from .audience import Teller, Told, key
 

@@ -21,20 +21,21 @@ from django.utils.translation import gettext_lazy
 from audit import clock, stream
 from audit.actions import Action
 from audit.models import Cursor, Event
-from entitlements.models import Agent, Grant, Person, Role, Tool
-from governance.models import (
-    AccessRequest,
-    AdoptedAgent,
-    Approval,
-    Assignment,
-    Campaign,
-    Delegation,
-    EmergencyGrant,
-    OfficeProposal,
-    ReviewItem,
-)
-from governance.models.notices import Kind
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person, Role
+from governance.approvals.models import Approval
+from governance.break_glass.models import EmergencyGrant
+from governance.notices.models import Kind
+from governance.onboarding.models import AdoptedAgent
 from governance.out_of_office import delegations
+from governance.out_of_office.models import Delegation
+from governance.ownership.models import OfficeProposal
+from governance.requests.models import AccessRequest
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 from governance.webhooks import webhooks
 
 from . import for_review_owners, inquiries, queue, stewards

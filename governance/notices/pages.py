@@ -14,9 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from governance.console import doors, form_fields, paging
 from governance.mail import outbox, preferences
-from governance.models import Delivery, Notice, NoticeSettings
-from governance.models.notices import Kind
 from governance.notices import queue
+from governance.notices.models import Delivery, Kind, Notice, NoticeSettings
 
 _FIELDS: Final = {
     "unknown_time_zone": "time_zone",

@@ -10,10 +10,9 @@ from django.db import transaction
 
 from audit import clock
 from entitlements.definitions import impressions
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.mail import outbox
-from governance.models import Notice
-from governance.models.notices import Kind
+from governance.notices.models import Kind, Notice
 
 LONGEST: Final = 500
 

@@ -11,10 +11,13 @@ from django.utils.translation import ngettext
 
 from audit.actions import Action
 from audit.models import Event
+from entitlements.agents.models import Agent
 from entitlements.clients import credentials
-from entitlements.models import Agent, ClientCredential, Grant, PeopleSource, Person, Role
-from governance.models import AdoptionBatch
-from governance.models.notices import Kind
+from entitlements.clients.models import ClientCredential
+from entitlements.grants.models import Grant
+from entitlements.people.models import PeopleSource, Person, Role
+from governance.notices.models import Kind
+from governance.onboarding.models import AdoptionBatch
 from governance.sod import exceptions
 
 from .audience import Teller, Told, key

@@ -14,18 +14,21 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.api import AgentShown
+from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
+from entitlements.catalog.models import System
 from entitlements.catalog_files.api import imports
 from entitlements.errors import Forbidden, NotFound
-from entitlements.models import Agent, Person, SeenAgent, System
 from entitlements.people.api import known_person
+from entitlements.people.models import Person
 from entitlements.unmanaged_agents import unmanaged_agents
+from entitlements.unmanaged_agents.models import SeenAgent
 from governance.api.matrix import MATRIX
-from governance.models import AdoptedAgent, AdoptionBatch
 from governance.onboarding import batches, files, move, queries
 from governance.onboarding import grants as grants_actions
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch
 
 
 class BatchShown(Shown):

@@ -20,16 +20,19 @@ from django.db.models import Q, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog_files import offers
 from entitlements.conflicts import independence
 from entitlements.definitions import impressions
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Agent, Person, SeenAgent, Workflow
+from entitlements.people.models import Person
 from entitlements.unmanaged_agents import unmanaged_agents
-from governance.models import AdoptedAgent, AdoptionBatch, OfficeProposal, SeenAccess
+from entitlements.unmanaged_agents.models import SeenAgent, Workflow
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
 from governance.ownership import ownership
+from governance.ownership.models import OfficeProposal
 
 from . import files as files_actions
 from . import grants as grants_actions

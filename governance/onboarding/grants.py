@@ -18,14 +18,17 @@ from django.db import transaction
 
 from audit import clock
 from audit.context import Principal
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool
 from entitlements.errors import DomainError
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, EntitlementTool, Grant, Group, Membership, Person, System, Tool
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Group, Membership, Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.deciders import request_rules
-from governance.models import AdoptedAgent, AdoptionBatch, SeenAccess
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
 
 from .files import EVERYTHING
 

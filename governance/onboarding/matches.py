@@ -13,9 +13,13 @@ from datetime import datetime
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
 from entitlements.catalog_files.offers import slug_of
-from entitlements.models import Agent, Client, ClientAlias, Group, Person, SeenAgent, System, Workflow
+from entitlements.clients.models import Client, ClientAlias
+from entitlements.people.models import Group, Person
 from entitlements.unmanaged_agents import unmanaged_agents
+from entitlements.unmanaged_agents.models import SeenAgent, Workflow
 
 from .files import Sighting, Source, key_of
 

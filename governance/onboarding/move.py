@@ -10,12 +10,16 @@ from django.db.models import QuerySet
 from audit import clock, log
 from audit.actions import Action
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant, Person, System, Workflow
-from governance.models import AdoptedAgent
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
+from entitlements.unmanaged_agents.models import Workflow
+from governance.onboarding.models import AdoptedAgent
 
 State, Origin = Workflow.State, Workflow.Origin
 

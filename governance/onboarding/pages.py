@@ -14,11 +14,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
-from entitlements.models import Person, SeenAgent
+from entitlements.people.models import Person
 from entitlements.unmanaged_agents import unmanaged_agents
+from entitlements.unmanaged_agents.models import SeenAgent
 from governance.console import doors, form_fields, paging
-from governance.models import AdoptedAgent, AdoptionBatch
 from governance.onboarding import api, batches, queries
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch
 
 _ABOUT: Final = dict.fromkeys(
     ("adoption_not_readable", "adoption_too_large", "adoption_empty", "malformed"), "file"

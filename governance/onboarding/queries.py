@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from entitlements.models import Person
-from governance.models import AdoptedAgent, AdoptionBatch
+from entitlements.people.models import Person
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch
 
 
 def visible(rows: QuerySet[AdoptedAgent], person: Person | None, *, everything: bool) -> QuerySet[AdoptedAgent]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
+from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
-from entitlements.models import Agent, GrantSubject, Membership, Person
+from entitlements.grants.models import GrantSubject
+from entitlements.people.models import Membership, Person
 
 from .grants import Plan
 

@@ -10,10 +10,16 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.agents.models import Agent
+from entitlements.clients.models import Client
 from entitlements.errors import ReasonRequired
 from entitlements.feed import changes
-from entitlements.models import Agent, ApiToken, Client, GatewayNode, IssuedToken, Session, SigningKey
-from governance.models import Invitation
+from entitlements.feed.models import GatewayNode
+from entitlements.keys.models import SigningKey
+from entitlements.people.models import ApiToken
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
+from governance.setup.models import Invitation
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from django.core import checks
 from django.db import Error, connection
 
 from entitlements import hooks
-from entitlements.models import TrustedIssuer
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance import env
 
 _LISTED: Final = ("/proc/net/fib_trie", "/proc/net/if_inet6")

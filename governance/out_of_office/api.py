@@ -16,10 +16,10 @@ from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
-from governance.models import Delegation
 from governance.out_of_office import delegations
+from governance.out_of_office.models import Delegation
 
 
 class DelegationAsked(Strict):

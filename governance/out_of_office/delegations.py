@@ -18,10 +18,9 @@ from audit.actions import Action
 from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Person, Role
 from entitlements.people import roles
-from governance.models import Delegation
-from governance.models.delegations import LONGEST
+from entitlements.people.models import Person, Role
+from governance.out_of_office.models import LONGEST, Delegation
 
 SEE_ALL: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 

@@ -13,10 +13,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audit import clock
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.console import doors, form_fields
-from governance.models import Delegation
 from governance.out_of_office import delegations
+from governance.out_of_office.models import Delegation
 
 _FIELDS = {"delegate_unfit": "delegate", "delegation_too_long": "ends_at", "delegation_in_ring": "delegate"}
 

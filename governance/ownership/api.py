@@ -15,15 +15,16 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.api import AgentShown
+from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
-from entitlements.models import Agent, Person
 from entitlements.people.api import known_person
+from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
-from governance.models import OfficeProposal
 from governance.ownership import dormancy, ownership
+from governance.ownership.models import OfficeProposal
 
 
 class Named(Strict):

@@ -17,11 +17,12 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Agent, Person
-from governance.models import Dormancy
+from entitlements.people.models import Person
+from governance.ownership.models import Dormancy
 
 Step = Dormancy.Step
 

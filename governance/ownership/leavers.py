@@ -10,9 +10,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.errors import DomainError
-from entitlements.models import Agent, Person
-from governance.models import OfficeProposal
+from entitlements.people.models import Person
+from governance.ownership.models import OfficeProposal
 
 from . import ownership
 

@@ -15,15 +15,18 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.agents import agents
 from entitlements.agents.agents import SponsorRequired
+from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Agent, Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.approvals import approvals
 from governance.eligibility import eligibility
-from governance.models import AccessRequest, OfficeProposal
+from governance.ownership.models import OfficeProposal
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 
 TO_ANSWER: Final = timedelta(days=7)
 """How long somebody has to say whether they will answer for an agent."""

@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
-from entitlements.models import Person
+from entitlements.people.models import Person
 
 
 def check(by: Person, reason: str, roles: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from entitlements.api.fields import Lasts, Slug, Strict, Text
 from entitlements.api.preconditions import PreconditionRequired
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.approvals import questions, reassign
 from governance.request_changes import appeal, edit
 from governance.requests.api import requests

@@ -9,11 +9,12 @@ from django.db import IntegrityError, transaction
 
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.grants import grants
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.eligibility import narrowing
 from governance.eligibility.eligibility import Ask, Asker
-from governance.models import AccessRequest
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 
 
 class NothingToAppeal(DomainError):

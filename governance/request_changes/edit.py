@@ -13,16 +13,18 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError
-from entitlements.models import Grant, Tool
+from entitlements.grants.models import Grant
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approvals.models import Approval
 from governance.deciders import request_rules
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import Ask, Asker
 from governance.eligibility.narrowing import Lines, Narrowing
-from governance.models import AccessRequest, Approval, RequestLine
 from governance.requests import candidates, requests
+from governance.requests.models import AccessRequest, RequestLine
 
 
 class NothingChanged(DomainError):

@@ -11,13 +11,15 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from audit import clock
+from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError, NotFound
-from entitlements.models import Grant, Person, Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.eligibility import narrowing
 from governance.eligibility.eligibility import Ask, Asker, MayNotAsk, check_asker
 from governance.eligibility.narrowing import NOTHING, Narrowing
-from governance.models import AccessRequest
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 
 SOON: Final = timedelta(days=14)
 """How long before its end access can be renewed: earlier, what is asked for would be looked at too early."""

@@ -12,9 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
+from entitlements.agents.models import Agent
 from entitlements.api.fields import Lasts, Shown
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import Malformed
-from entitlements.models import Agent, Entitlement, Grant, Tool
+from entitlements.grants.models import Grant
 from entitlements.oauth.door import known_uuid
 from governance.eligibility import eligibility
 from governance.request_suggestions import narrowest, precedents

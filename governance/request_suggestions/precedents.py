@@ -11,9 +11,12 @@ from uuid import UUID
 from audit import clock
 from audit.actions import Action
 from audit.models import Event
-from entitlements.models import Agent, Entitlement, EntitlementTool, Grant, Person, Tool
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.eligibility import eligibility
-from governance.models import AccessRequest
+from governance.requests.models import AccessRequest
 
 from . import narrowest
 from .narrowest import Choice, Past, Peers

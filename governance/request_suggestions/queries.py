@@ -9,8 +9,8 @@ from typing import Any, Final
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from entitlements.catalog.models import Tool
 from entitlements.definitions import classes
-from entitlements.models import Tool
 
 LABELS: Final = {
     "reads_private": _("Reads private data"),

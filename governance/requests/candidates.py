@@ -7,10 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
 from entitlements.errors import DomainError
-from entitlements.models import Agent, Group, Membership, Person, Role, System
+from entitlements.people.models import Group, Membership, Person, Role
+from governance.approvals.models import Approval
 from governance.deciders import request_rules
-from governance.models import AccessRequest, Approval
+from governance.requests.models import AccessRequest
 
 
 class NoApprover(DomainError):

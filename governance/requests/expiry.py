@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from governance.models import AccessRequest, Approval
+from governance.approvals.models import Approval
+from governance.requests.models import AccessRequest
 from governance.requests.requests import about
 
 

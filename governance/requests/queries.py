@@ -13,12 +13,15 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.models import Agent, Entitlement, Grant, Person, Tool
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.console import limit_fields
 from governance.deciders import request_rules
-from governance.models import AccessRequest, RequestLine
 from governance.request_suggestions import narrowest, precedents
 from governance.requests import requests
+from governance.requests.models import AccessRequest, RequestLine
 
 LENGTHS: Final = tuple(
     timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})

@@ -16,19 +16,22 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import DomainError, NotFound, NotRecordable, Stale
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.hooks import Hook
-from entitlements.models import Agent, Entitlement, Person, Role, Tool
+from entitlements.people.models import Person, Role
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approvals.models import Approval
 from governance.deciders import request_rules
 from governance.eligibility import eligibility, holdings, narrowing
 from governance.eligibility.eligibility import Ask, Asker
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest, Approval, RequestLine
 from governance.out_of_office import delegations
+from governance.requests.models import AccessRequest, RequestLine
 from governance.sod import check
 
 from . import candidates

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from django.conf import settings
 from scim2_models import Context, InvalidValueException
 
-from entitlements.models import SourcedGroup, SourcedPerson
+from entitlements.people.models import SourcedGroup, SourcedPerson
 from entitlements.people.provisioning import Said
 
 from .shapes import PERSON, POLICY, EnterpriseUser, Group, Person

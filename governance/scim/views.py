@@ -22,8 +22,8 @@ from scim2_models import (
 )
 
 from entitlements.errors import Malformed, NotFound, Stale
-from entitlements.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.people import provisioning
+from entitlements.people.models import PeopleSource, SourcedGroup, SourcedPerson
 
 from . import filters, resources
 from .door import answer, body, door, failed, plain

@@ -16,9 +16,9 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.errors import DomainError
-from entitlements.models import Person, Role
 from entitlements.people import people
-from governance.models import Invitation
+from entitlements.people.models import Person, Role
+from governance.setup.models import Invitation
 
 GOOD_FOR: Final = timedelta(minutes=15)
 

@@ -9,8 +9,11 @@ from django.utils.translation import gettext as _
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements.models import Agent, Client, Revocation, System, Tool
-from governance.models import SetupCheck
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System, Tool
+from entitlements.clients.models import Client
+from entitlements.revocation.models import Revocation
+from governance.setup.models import SetupCheck
 
 from .readiness import State, Word
 

@@ -18,11 +18,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
 from entitlements.errors import DomainError, Malformed, NotFound
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from governance.console import doors
-from governance.models import SetupCheck
 from governance.setup import first_admin, readiness, setup
 from governance.setup import queries as read
+from governance.setup.models import SetupCheck
 from governance.sign_in import allauth_adapter
 
 _SETUP: Final = "setup"

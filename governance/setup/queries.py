@@ -14,10 +14,14 @@ from django.utils.translation import gettext_lazy
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.models import ClientCredential, Entitlement, Grant, Person, Role, System, Tool, TrustedIssuer
+from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.clients.models import ClientCredential
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person, Role
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors
-from governance.models import Invitation, SetupCheck
 from governance.setup import milestones, readiness, setup
+from governance.setup.models import Invitation, SetupCheck
 from governance.setup.readiness import State
 
 _Line: Final = SetupCheck.Line

@@ -21,10 +21,11 @@ from audit import chain, clock
 from audit.models import Checkpoint
 from audit.seals import anchors
 from entitlements.errors import DomainError
-from entitlements.models import Identity, Person, Role, TrustedIssuer
 from entitlements.people import mailboxes
+from entitlements.people.models import Identity, Person, Role
+from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Risk
-from governance.models import SetupCheck
+from governance.setup.models import SetupCheck
 
 type Line = SetupCheck.Line
 

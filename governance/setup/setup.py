@@ -23,15 +23,19 @@ from audit.actions import Action
 from audit.context import Principal
 from audit.models import Leaf
 from entitlements import strict
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool
+from entitlements.clients.models import Client
 from entitlements.definitions import definitions
 from entitlements.errors import DomainError
 from entitlements.keys import jws, public_keys
-from entitlements.models import Agent, Client, Person, Role, Tool, TrustedIssuer
 from entitlements.people import people
+from entitlements.people.models import Person, Role
 from entitlements.revocation import record_keys, revocation
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.upstream import egress, upstream
-from governance.models import Invitation, SetupCheck
+from governance.setup.models import Invitation, SetupCheck
 
 from . import first_admin, milestones, readiness
 from .readiness import State, Word

@@ -43,13 +43,14 @@ from audit.actions import Action
 from audit.refusals import refusals
 from entitlements import ratelimits
 from entitlements.keys import jws
-from entitlements.models import Identity, Person, TrustedIssuer
 from entitlements.people import attempts, people, role_maps, sign_ins
+from entitlements.people.models import Identity, Person
 from entitlements.secrets import seal
 from entitlements.tokens import id_tokens
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import middleware
-from governance.models import Invitation
 from governance.operations.key_rotation import SECOND_FACTOR
+from governance.setup.models import Invitation
 
 from . import devices, step_up
 

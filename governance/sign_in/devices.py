@@ -15,7 +15,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from entitlements.models import Person
+from entitlements.people.models import Person
 
 LASTS: Final = 365 * 24 * 60 * 60
 """Seconds; browsers keep no cookie longer than 400 days."""

@@ -10,9 +10,9 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.agents.models import Agent
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.models import Agent
-from governance.models import AgentCall
+from governance.sod.models import AgentCall
 
 from . import check
 

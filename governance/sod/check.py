@@ -16,13 +16,15 @@ from uuid import UUID
 from django.db import connection
 
 from audit import clock
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool
 from entitlements.definitions.classes import FLOWS
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Agent, Tool
 from entitlements.words import Risk
-from governance.models import AccessRequest, CombinationException, CombinationRule
+from governance.requests.models import AccessRequest
+from governance.sod.models import CombinationException, CombinationRule
 
 from . import rules as sod_rules
 from .rules import MANDATE, Held, Side

@@ -14,13 +14,15 @@ from django.db.models import Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
+from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant, GrantSubject, Person, Role
-from governance.models import AccessRequest, CombinationException, CombinationRule
-from governance.models.combinations import LONGEST_EXCEPTION
+from entitlements.grants.models import Grant, GrantSubject
+from entitlements.people.models import Person, Role
 from governance.proposals import proposals
+from governance.requests.models import AccessRequest
+from governance.sod.models import LONGEST_EXCEPTION, CombinationException, CombinationRule
 
 from . import check
 from . import rules as sod_rules

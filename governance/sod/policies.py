@@ -11,9 +11,9 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError
-from entitlements.models import Person, Role
-from governance.models import CombinationRule
+from entitlements.people.models import Person, Role
 from governance.proposals import proposals
+from governance.sod.models import CombinationRule
 
 from . import check
 from . import rules as sod_rules

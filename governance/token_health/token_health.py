@@ -14,7 +14,11 @@ from django.utils.translation import gettext_lazy
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.models import ApiToken, Client, IssuedToken, PathTerms, System
+from entitlements.catalog.models import System
+from entitlements.clients.models import Client
+from entitlements.people.models import ApiToken
+from entitlements.tokens.models import IssuedToken
+from entitlements.unmanaged_agents.models import PathTerms
 from governance.charts import plots
 from governance.coverage_map import coverage_map
 from governance.reviews.suggestions import suggestions

@@ -16,8 +16,8 @@ from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
 from governance.api.matrix import MATRIX
-from governance.models import Webhook, WebhookMessage
 from governance.webhooks import delivery, webhooks
+from governance.webhooks.models import Webhook, WebhookMessage
 
 _EVENTS = [(str(event), str(event)) for event in webhooks.EVENTS]
 

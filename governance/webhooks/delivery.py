@@ -17,7 +17,7 @@ from audit.context import SYSTEM, Principal
 from entitlements.errors import DomainError, NotFound
 from entitlements.upstream import egress
 from governance.mail import outbox
-from governance.models import Webhook, WebhookMessage
+from governance.webhooks.models import Webhook, WebhookMessage
 
 from . import webhooks
 

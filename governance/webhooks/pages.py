@@ -16,8 +16,8 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed
 from governance.console import doors, form_fields, paging
-from governance.models import Webhook
 from governance.webhooks import delivery, webhooks
+from governance.webhooks.models import Webhook
 
 _FIELDS: Final = {"webhook_taken": "slug", "forbidden_address": "url", "unknown_event": "events"}
 

@@ -30,7 +30,7 @@ from audit.models import Event
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.secrets import seal
 from entitlements.upstream import egress
-from governance.models import Webhook, WebhookMessage
+from governance.webhooks.models import Webhook, WebhookMessage
 
 PREFIX: Final = "whsec_"
 OVERLAP: Final = timedelta(hours=24)

@@ -27,9 +27,10 @@ from audit import clock  # noqa: E402
 from audit.models import Pending  # noqa: E402
 from entitlements.catalog import entitlements, seen  # noqa: E402
 from entitlements.catalog import tools as tools_actions  # noqa: E402
+from entitlements.catalog.models import System, Tool  # noqa: E402
 from entitlements.definitions import classes  # noqa: E402
 from entitlements.feed import changes  # noqa: E402
-from entitlements.models import Person, System, Tool  # noqa: E402
+from entitlements.people.models import Person  # noqa: E402
 from governance.approval_policies import policies  # noqa: E402
 from scripts.demo import bulkload, cast, fleetrows, making  # noqa: E402
 

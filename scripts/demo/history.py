@@ -19,12 +19,16 @@ from django.db import connection, transaction
 
 from audit import clock, context, draft, producers, statements
 from audit.actions import Action
+from entitlements.clients.models import Client
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Token
-from entitlements.models import Client, Grant, IssuedToken, Person, Session, TokenGrant
+from entitlements.grants.models import Grant
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
+from entitlements.people.models import Person
+from entitlements.sessions.models import Session
 from entitlements.sessions.sessions import ABSOLUTE
+from entitlements.tokens.models import IssuedToken, TokenGrant
 from scripts.demo.company import Given
 
 WEEKS: Final = 13

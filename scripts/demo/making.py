@@ -17,15 +17,20 @@ from joserfc.jwk import ECKey
 from audit import clock
 from audit.context import SYSTEM, Principal
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog import entitlements, systems
+from entitlements.catalog.models import Entitlement, System
 from entitlements.clients import clients
-from entitlements.models import Agent, Client, Entitlement, Group, Person, Role, Secret, System
+from entitlements.clients.models import Client
 from entitlements.people import people
+from entitlements.people.models import Group, Person, Role
 from entitlements.secrets import vault
+from entitlements.secrets.models import Secret
 from governance.approvals import approvals
+from governance.approvals.models import Approval
 from governance.eligibility.eligibility import Ask
-from governance.models import AccessRequest, Approval
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 from scripts.demo import cast
 
 LONGEST: Final = timedelta(days=366)

@@ -14,27 +14,33 @@ from typing import Any, Final
 from django.db import transaction
 
 from audit import clock
+from entitlements.agents.models import Agent
 from entitlements.catalog import seen, tools
+from entitlements.catalog.models import Entitlement, System
 from entitlements.definitions import classes
 from entitlements.grants import batches
-from entitlements.models import Agent, Entitlement, Grant, System
+from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approvals import auto_approval
 from governance.eligibility.eligibility import Ask
-from governance.models import Campaign, CombinationRule, ReviewDecision, ReviewItem, SpotCheck
 from governance.ownership import dormancy, leavers
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns import sweeps as sweeps_actions
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import start, sweeps, triggers
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import remediation
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import plan, spot_checks
+from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
 from governance.sod import rules as sod_rules
+from governance.sod.models import CombinationRule
 from scripts.demo import cast, company, history, making, office
 from scripts.demo.making import days_ago, who
 

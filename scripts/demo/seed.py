@@ -31,12 +31,14 @@ from audit.context import SYSTEM  # noqa: E402
 from audit.models import Pending  # noqa: E402
 from entitlements import addresses  # noqa: E402
 from entitlements.catalog import seen, systems, tools  # noqa: E402
+from entitlements.catalog.models import System  # noqa: E402
 from entitlements.definitions import classes  # noqa: E402
 from entitlements.errors import DomainError  # noqa: E402
 from entitlements.keys import signing  # noqa: E402
-from entitlements.models import Person, Role, System, TrustedIssuer  # noqa: E402
 from entitlements.people import people  # noqa: E402
+from entitlements.people.models import Person, Role  # noqa: E402
 from entitlements.trusted_issuers import trust  # noqa: E402
+from entitlements.trusted_issuers.models import TrustedIssuer  # noqa: E402
 from entitlements.upstream import upstream  # noqa: E402
 from governance.eligibility.eligibility import Ask  # noqa: E402
 from governance.reviews.usage import usage  # noqa: E402

@@ -62,6 +62,11 @@ def test_roles_import_lower_roles_and_nothing_imports_a_door() -> None:
     assert upward(graph()) - EXCEPTIONS == set()
 
 
+@pytest.mark.parametrize("floor", ["entitlements", "governance"])
+def test_the_rows_of_a_floor_are_imported_from_their_rooms(floor: str) -> None:
+    assert graph().find_modules_that_directly_import(f"{floor}.models") <= {f"{floor}.admin"}
+
+
 def test_each_exception_is_still_one() -> None:
     assert EXCEPTIONS - upward(graph()) == set()
 

@@ -9,21 +9,18 @@ from django.db import transaction
 from audit import log
 from audit.actions import Action
 from audit.context import acting
+from entitlements.agents.models import Agent
 from entitlements.catalog import seen
 from entitlements.catalog import tools as tools_actions
+from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.clients.models import Client
 from entitlements.definitions import definitions
-from entitlements.models import (
-    Agent,
-    Client,
-    Entitlement,
-    Grant,
-    Person,
-    Revocation,
-    Session,
-    System,
-    Tool,
-)
-from governance.models import AccessRequest, Campaign
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
+from entitlements.revocation.models import Revocation
+from entitlements.sessions.models import Session
+from governance.requests.models import AccessRequest
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
 from governance.reviews.discussion import comments, questions
 from governance.reviews.items.answer import Answer

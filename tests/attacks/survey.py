@@ -10,7 +10,7 @@ from typing import Any
 from django.test import Client
 
 from entitlements import tasks as entitlement_tasks
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance import tasks as governance_tasks
 from governance.console import matrix
 from governance.reviews.usage import usage

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from entitlements.clients.models import Client
 from entitlements.keys import public_keys
-from entitlements.models import Client, Person
+from entitlements.people.models import Person
 from tests import make
 from tests.entitlements.api import client
 

@@ -8,8 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
-from entitlements.models import Person, Role
-from entitlements.models.people import OFFICE
+from entitlements.people.models import OFFICE, Person, Role
 from tests import make
 from tests.governance.console import visits
 

@@ -12,9 +12,11 @@ from joserfc import jwk
 from audit.context import SYSTEM
 from audit.models import Event, StrangerCount
 from entitlements import addresses
+from entitlements.catalog.models import System
+from entitlements.clients.models import Client
 from entitlements.keys import jws
-from entitlements.models import Client, System, TrustedIssuer
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.attacks.texts import percent
 from tests.entitlements.api import client as api

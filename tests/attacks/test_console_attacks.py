@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.console import matrix
 from tests import make, shared
 from tests.entitlements.api import client as api

@@ -12,7 +12,7 @@ import pytest
 from audit.context import SYSTEM
 from entitlements import addresses
 from entitlements.keys import jws, signing
-from entitlements.models import IssuedToken
+from entitlements.tokens.models import IssuedToken
 from tests.attacks.test_tokens_elsewhere import forgeries, part
 from tests.entitlements.gateway import world as worlds
 from tests.entitlements.gateway.world import META, MODERN, Gateway, World

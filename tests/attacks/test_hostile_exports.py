@@ -19,20 +19,26 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool
 from entitlements.definitions import impressions
-from entitlements.models import Agent, Person, SeenAgent, Tool, Workflow
+from entitlements.people.models import Person
+from entitlements.unmanaged_agents.models import SeenAgent, Workflow
 from governance import logs
 from governance.cli import output
 from governance.cli.exits import Ended, Exit
 from governance.console import matrix, middleware
 from governance.mail import letters, preferences
-from governance.models import AuditSample, Delivery, Notice, ReviewDecision, ReviewLine, Webhook, WebhookMessage
-from governance.models.notices import Kind
 from governance.notices import queue
+from governance.notices.models import Delivery, Kind, Notice
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.evidence import audit, workpapers
+from governance.reviews.evidence.models import AuditSample
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewLine
 from governance.webhooks import webhooks
+from governance.webhooks.models import Webhook, WebhookMessage
 from tests import shared
 from tests.attacks import hostile
 from tests.entitlements.api import client as api

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from drf_spectacular.generators import SchemaGenerator
 
-from entitlements.models import Role
+from entitlements.people.models import Role
 from tests import make, shared
 from tests.attacks import things
 from tests.entitlements.api import client as api

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from audit import clock
-from entitlements.models import ApiToken, Client, Person, Role
-from governance.models import EvidenceSealing
+from entitlements.clients.models import Client
+from entitlements.people.models import ApiToken, Person, Role
+from governance.reviews.pack.models import EvidenceSealing
 from governance.reviews.spot_checks import plan
 from tests import make
 from tests.attacks import things

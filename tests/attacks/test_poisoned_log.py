@@ -13,9 +13,9 @@ from django.db import transaction
 from audit import log, redaction
 from audit.actions import Action
 from audit.models import Event
-from entitlements.models import Role
-from governance.models import UsageDay
+from entitlements.people.models import Role
 from governance.operations import invariants, metrics
+from governance.reviews.usage.models import UsageDay
 from tests import make
 from tests.attacks import survey
 from tests.audit.make import ANA, Archive

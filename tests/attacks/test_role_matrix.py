@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.matrix import Row
-from entitlements.models import Role
+from entitlements.people.models import Role
 from tests import make
 from tests.attacks import things
 from tests.entitlements.api import client as api

@@ -25,8 +25,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from audit.context import SYSTEM
-from entitlements.models import Person
 from entitlements.people import people
+from entitlements.people.models import Person
 from tests import make
 from tests.attacks import things, web
 from tests.governance.console import addresses

@@ -10,14 +10,17 @@ from django.db import IntegrityError
 from audit import clock
 from audit.context import SYSTEM, Principal
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog import systems, tools
 from entitlements.conflicts.independence import SecondPersonNeeded
 from entitlements.decisions import guardrails
+from entitlements.gateway.models import Guardrail
 from entitlements.grants import grants
-from entitlements.models import Agent, Guardrail, Person
+from entitlements.people.models import Person
 from governance.approvals import approvals
-from governance.models import AccessRequest, Approval
+from governance.approvals.models import Approval
 from governance.ownership import ownership
+from governance.requests.models import AccessRequest
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits

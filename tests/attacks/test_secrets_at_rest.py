@@ -20,8 +20,9 @@ from django.test import Client as Browser
 
 from audit.context import SYSTEM
 from entitlements import ratelimits
-from entitlements.models import Client, Person, Role
+from entitlements.clients.models import Client
 from entitlements.people import people
+from entitlements.people.models import Person, Role
 from entitlements.secrets import vault
 from governance import logs
 from governance.setup import first_admin

@@ -18,7 +18,7 @@ from typing import Final
 import pytest
 
 from audit.models import Event, StrangerCount
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from tests import make
 from tests.attacks import deliveries, survey, texts, wire
 from tests.attacks.texts import Answer, Case

@@ -14,9 +14,10 @@ from audit.context import SYSTEM
 from entitlements.catalog import systems
 from entitlements.grants import grants
 from entitlements.keys import jws, signing
-from entitlements.models import IssuedToken, TrustedIssuer
 from entitlements.people import people
+from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World

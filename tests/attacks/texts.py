@@ -25,9 +25,9 @@ from audit.context import SYSTEM
 from entitlements import addresses
 from entitlements.errors import DomainError
 from entitlements.keys import jws
-from entitlements.models import Person
 from entitlements.oauth import authentication
 from entitlements.people import people
+from entitlements.people.models import Person
 from governance.console import matrix
 from tests.architecture import tree
 from tests.attacks import things

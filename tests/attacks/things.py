@@ -11,14 +11,18 @@ from uuid import UUID
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.keys import signing
-from entitlements.models import IssuedToken, SigningKey, TrustedIssuer
+from entitlements.keys.models import SigningKey
 from entitlements.people import role_maps
+from entitlements.tokens.models import IssuedToken
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.approval_policies import policies
 from governance.approvals import questions
-from governance.models import AuditQuestion, EvidenceShare, ReviewDecision, WebhookMessage
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.evidence.models import AuditQuestion, EvidenceShare
 from governance.reviews.items.answer import Answer
 from governance.reviews.templates import templates
 from governance.sod import agent_calls
+from governance.webhooks.models import WebhookMessage
 from tests import make
 from tests.governance.console import addresses
 from tests.governance.reviews import worlds

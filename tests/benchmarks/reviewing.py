@@ -14,24 +14,20 @@ from django.db.models import Count
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance import tasks
-from governance.models import (
-    Assignment,
-    Campaign,
-    CampaignStaging,
-    Draft,
-    PopulationRow,
-    ReviewDecision,
-    ReviewItem,
-    ReviewLine,
-    Suggestion,
-)
 from governance.reviews.campaigns import close as close_actions
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population import campaigns
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch, staging
+from governance.reviews.staging.models import CampaignStaging
+from governance.reviews.suggestions.models import Suggestion
 
 SLUG: Final = "fleet"
 AT_ONCE, EACH = 8, 50

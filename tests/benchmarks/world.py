@@ -20,10 +20,13 @@ from audit.context import SYSTEM
 from audit.seals import seals
 from entitlements import addresses
 from entitlements.catalog import systems
+from entitlements.catalog.models import Entitlement, System
+from entitlements.clients.models import Client
 from entitlements.grants import batches
 from entitlements.keys import jws
-from entitlements.models import Client, Entitlement, Person, Role, System, TrustedIssuer
 from entitlements.people import people
+from entitlements.people.models import Person, Role
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.benchmarks import reviewing
 from tests.benchmarks.forms import BEARER, basic, leg_1

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from audit import clock
-from entitlements.models import Agent, Entitlement, Person, Tool
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, RuleApproval
 from governance.approvals import auto_approval
 from governance.deciders import request_rules
-from governance.models import ApprovalPolicy, ApprovalRule, RuleApproval
 from tests import make
 
 

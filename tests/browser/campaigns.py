@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from audit import clock
-from entitlements.models import Person, System
-from governance.models import Campaign, ReviewItem
+from entitlements.catalog.models import System
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
 from governance.reviews.templates import templates

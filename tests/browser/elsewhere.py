@@ -9,12 +9,17 @@ from uuid import UUID
 from joserfc.jwk import ECKey
 
 from audit import clock
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
 from entitlements.clients import clients
-from entitlements.models import Agent, Person, System, Workflow
-from governance.models import AdoptionBatch, AuditSample, ReviewItem
+from entitlements.people.models import Person
+from entitlements.unmanaged_agents.models import Workflow
 from governance.onboarding import batches
+from governance.onboarding.models import AdoptionBatch
 from governance.reviews.discussion import comments
 from governance.reviews.discussion import questions as questions_actions
+from governance.reviews.evidence.models import AuditSample
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import spot_checks as spot_checks_actions
 from governance.reviews.templates import templates

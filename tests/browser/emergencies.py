@@ -6,12 +6,15 @@ from datetime import timedelta
 
 from allauth.mfa.models import Authenticator
 
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, Person
+from entitlements.people.models import Person
 from governance.approvals import questions
 from governance.break_glass import break_glass
+from governance.break_glass.models import EmergencyGrant
 from governance.eligibility import eligibility
-from governance.models import AccessRequest, EmergencyGrant
+from governance.requests.models import AccessRequest
 from tests import make
 
 

@@ -9,8 +9,9 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements.models import Grant
-from governance.models import Campaign, NewerSignal
+from entitlements.grants.models import Grant
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
 from tests import make

@@ -8,8 +8,10 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.models import Agent, Grant, GrantLine
-from governance.models import Campaign, Dormancy
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant, GrantLine
+from governance.ownership.models import Dormancy
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered import causes, start
 from tests import make
 

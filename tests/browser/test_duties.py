@@ -11,10 +11,14 @@ from pytest_django.live_server_helper import LiveServer
 
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Agent, Grant, Person
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
+from governance.approvals.models import Approval
 from governance.break_glass import break_glass
-from governance.models import AccessRequest, Approval, EmergencyGrant
+from governance.break_glass.models import EmergencyGrant
 from governance.ownership import leavers
+from governance.requests.models import AccessRequest
 from tests import second_factor
 from tests.browser.conftest import PASSWORD, leave
 from tests.browser.hands import Mouse

@@ -19,8 +19,10 @@ from django.urls import URLPattern, reverse
 from django.urls.converters import get_converters
 
 from audit.context import SYSTEM
-from entitlements.models import Client, Grant, Revocation
-from governance.models import ReviewItem
+from entitlements.clients.models import Client
+from entitlements.grants.models import Grant
+from entitlements.revocation.models import Revocation
+from governance.reviews.items.models import ReviewItem
 from governance.webhooks import webhooks
 from tests.browser import approval_world, campaigns, elsewhere, emergencies, small, world
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave

@@ -59,7 +59,7 @@ _HARMLESS: Final[dict[str, Any]] = {
 
 @pytest.mark.usefixtures("transactional_db")
 def test_no_hostile_text_runs_hides_or_breaks_anything_on_any_page(visitor: Visitor) -> None:
-    from entitlements.models import Person  # noqa: PLC0415 - the product can be imported only now
+    from entitlements.people.models import Person  # noqa: PLC0415 - the product can be imported only now
     from governance.console import matrix  # noqa: PLC0415
     from tests.attacks import hostile  # noqa: PLC0415
     from tests.governance.console import addresses  # noqa: PLC0415

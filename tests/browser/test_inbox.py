@@ -19,10 +19,9 @@ def _told(company: None) -> None:  # noqa: ARG001 - the company is there
     from django.db import transaction  # noqa: PLC0415 - the product can be imported only now
 
     from audit import clock  # noqa: PLC0415
-    from entitlements.models import Person  # noqa: PLC0415
-    from governance.models import Delivery  # noqa: PLC0415
-    from governance.models.notices import Kind  # noqa: PLC0415
+    from entitlements.people.models import Person  # noqa: PLC0415
     from governance.notices import queue  # noqa: PLC0415
+    from governance.notices.models import Delivery, Kind  # noqa: PLC0415
 
     sofia, now = Person.objects.get(login="sofia"), clock.now()
     said: dict[str, Any] = {"about": "agent:expense-bot", "url": "/agents/expense-bot/"}

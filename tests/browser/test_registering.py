@@ -9,8 +9,11 @@ from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import acceptance
-from entitlements.models import Agent, Client, ClientCredential, Entitlement, Person, System, Tool
+from entitlements.clients.models import Client, ClientCredential
+from entitlements.people.models import Person
 from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.hands import Finger, Keys, Mouse
 from tests.browser.told import Record

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from entitlements.models import Person
-from governance.models import Assignment
+from entitlements.people.models import Person
 from governance.reviews.population import campaigns
 from governance.reviews.population.campaigns import Manner
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from tests.browser.conftest import Visitor
 from tests.browser.test_gallery import look_at

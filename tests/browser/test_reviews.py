@@ -104,7 +104,8 @@ def test_sixty_items_are_decided_by_keys_alone_and_submitted(
     review: None,  # noqa: ARG001
     settings: Settings,
 ) -> None:
-    from governance.models import Remediation, ReviewDecision  # noqa: PLC0415
+    from governance.reviews.decisions.models import ReviewDecision  # noqa: PLC0415
+    from governance.reviews.remediation.models import Remediation  # noqa: PLC0415
 
     settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 3600  # a slow machine takes longer than five minutes for all of this
 
@@ -145,7 +146,7 @@ def test_an_analyst_sees_progress_and_names_a_reviewer(visitor: Visitor, review:
 
 
 def test_sixty_items_by_touch_on_a_phone(browser: Browser, live_server, review: None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001
-    from governance.models import ReviewDecision  # noqa: PLC0415
+    from governance.reviews.decisions.models import ReviewDecision  # noqa: PLC0415
 
     address = live_server.url.replace("127.0.0.1", "localhost")
     phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
@@ -202,7 +203,7 @@ def test_the_single_keys_can_be_switched_off_and_stay_off(visitor: Visitor, revi
 
 
 def test_what_was_answered_without_a_connection_is_kept_and_sent_later(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     visitor.sign_in("sofia")
     visitor.go(WORK)
@@ -219,7 +220,7 @@ def test_what_was_answered_without_a_connection_is_kept_and_sent_later(visitor: 
 
 
 def test_what_changed_in_another_window_keeps_both_until_one_is_confirmed(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     visitor.sign_in("sofia")
     visitor.go(WORK)

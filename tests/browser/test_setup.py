@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300), p
 @pytest.fixture(autouse=True)
 def _half_set_up(settings: Settings, company: None) -> None:  # noqa: ARG001 - the company is there
     """Let one line have failed, one be tested, and the rest be as it is in a company that works already."""
-    from governance.models import SetupCheck  # noqa: PLC0415 - the product can be imported only now
+    from governance.setup.models import SetupCheck  # noqa: PLC0415 - the product can be imported only now
     from tests.governance import setups  # noqa: PLC0415
 
     settings.SETUP_FIRST, settings.OIDC_ISSUER = True, setups.ISSUER

@@ -25,9 +25,9 @@ AGAIN = 'form[action="/settings/tokens/"]'
 @pytest.fixture
 def provider(settings: Settings, transactional_db: None) -> Iterator[company_idp.Provider]:  # noqa: ARG001
     """Run the company's provider, trust it, and know sofia by its subject."""
-    from entitlements.models import TrustedIssuer  # noqa: PLC0415
     from entitlements.people import people  # noqa: PLC0415 - the product can be imported only now
     from entitlements.trusted_issuers import trust  # noqa: PLC0415 - the product can be imported only now
+    from entitlements.trusted_issuers.models import TrustedIssuer  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
 
     with company_idp.running() as found:
@@ -91,8 +91,8 @@ def test_another_issuers_token_or_a_state_of_another_browser_is_refused_with_a_s
 
 @pytest.mark.usefixtures("provider")
 def test_whoever_is_disabled_here_does_not_come_in_from_there(visitor: Visitor) -> None:
-    from entitlements.models import Person  # noqa: PLC0415
     from entitlements.people import people  # noqa: PLC0415
+    from entitlements.people.models import Person  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
 
     people.disable(Person.objects.get(login="sofia"), by=make.analyst().principal, reason="Left.")
@@ -110,7 +110,7 @@ def _make_token(visitor: Visitor, label: str) -> None:
 def test_what_weighs_much_goes_back_to_the_company_and_then_on_with_what_was_filled_in(
     visitor: Visitor, provider: company_idp.Provider
 ) -> None:
-    from entitlements.models import ApiToken  # noqa: PLC0415
+    from entitlements.people.models import ApiToken  # noqa: PLC0415
 
     _at_the_company(visitor)
     _make_token(visitor, "nightly report")
@@ -169,8 +169,8 @@ def test_a_passkey_is_registered_signs_in_despite_strangers_and_proves_it_again(
     settings: Settings,
 ) -> None:
     from entitlements import ratelimits  # noqa: PLC0415
-    from entitlements.models import ApiToken  # noqa: PLC0415
     from entitlements.people import attempts  # noqa: PLC0415
+    from entitlements.people.models import ApiToken  # noqa: PLC0415
 
     _authenticator(visitor)
     visitor.sign_in("carol")
@@ -209,7 +209,7 @@ def test_an_authenticator_app_is_asked_for_and_the_password_alone_proves_nothing
 ) -> None:
     from allauth.mfa.models import Authenticator  # noqa: PLC0415
 
-    from entitlements.models import ApiToken  # noqa: PLC0415
+    from entitlements.people.models import ApiToken  # noqa: PLC0415
 
     visitor.sign_in("carol")
     visitor.go("/settings/sign-in/totp/activate/")

@@ -41,7 +41,10 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
     visitor: Visitor,
     answer: str,
 ) -> None:
-    from governance.models import Assignment, ReviewDecision  # noqa: PLC0415 - the product can be imported only now
+    from governance.reviews.decisions.models import (  # noqa: PLC0415 - the product can be imported only now
+        ReviewDecision,
+    )
+    from governance.reviews.reviewers.models import Assignment  # noqa: PLC0415 - the product can be imported only now
     from tests.browser import small  # noqa: PLC0415 - as above
 
     small.fill(PASSWORD)
@@ -76,7 +79,9 @@ def test_a_spot_check_is_answered_by_keys_alone(
     transactional_db: None,  # noqa: ARG001 - the server reads what is committed
     visitor: Visitor,
 ) -> None:
-    from governance.models import SpotCheck  # noqa: PLC0415 - the product can be imported only now
+    from governance.reviews.spot_checks.models import (  # noqa: PLC0415 - the product can be imported only now
+        SpotCheck,
+    )
     from tests import make  # noqa: PLC0415 - as above
     from tests.governance.reviews import worlds  # noqa: PLC0415 - as above
 

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from entitlements.models import Grant
-from governance.models import AccessRequest
+from entitlements.grants.models import Grant
+from governance.requests.models import AccessRequest
 from tests.browser import world
 from tests.browser.conftest import PASSWORD, Visitor, leave
 from tests.browser.hands import Finger, Keys, Mouse

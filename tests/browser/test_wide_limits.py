@@ -32,7 +32,8 @@ def review(transactional_db: None) -> None:  # noqa: ARG001 - the server reads w
 
     from audit import clock, log  # noqa: PLC0415
     from audit.actions import Action  # noqa: PLC0415
-    from entitlements.models import Agent, Grant  # noqa: PLC0415
+    from entitlements.agents.models import Agent  # noqa: PLC0415
+    from entitlements.grants.models import Grant  # noqa: PLC0415
     from governance.reviews.population import campaigns  # noqa: PLC0415
     from governance.reviews.staging import launch  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
@@ -81,7 +82,7 @@ def _wrong(visitor: Visitor, name: str) -> list[str]:
 
 
 def test_a_wide_limit_is_lowered_on_its_page_by_keys_alone(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from entitlements.models import GrantLine  # noqa: PLC0415
+    from entitlements.grants.models import GrantLine  # noqa: PLC0415
 
     page = visitor.page
     visitor.sign_in("sofia")
@@ -97,7 +98,7 @@ def test_a_wide_limit_is_lowered_on_its_page_by_keys_alone(visitor: Visitor, rev
 
 
 def test_beside_an_item_a_limit_is_lowered_by_keys_alone(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page, keys = visitor.page, visitor.page.keyboard
     visitor.sign_in("sofia")

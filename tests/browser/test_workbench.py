@@ -38,7 +38,7 @@ def _complaints(visitor: Visitor) -> list[str]:
 
 
 def test_several_are_selected_and_removed_together_by_keys_alone(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page, keys = visitor.page, visitor.page.keyboard
     visitor.sign_in("sofia")
@@ -72,7 +72,7 @@ def test_an_item_that_changed_in_another_window_keeps_both_until_one_is_confirme
     visitor: Visitor,
     review: None,  # noqa: ARG001
 ) -> None:
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     visitor.sign_in("sofia")
     visitor.go(WORK)
@@ -94,7 +94,7 @@ def test_an_item_that_changed_in_another_window_keeps_both_until_one_is_confirme
 
 
 def test_what_was_not_sent_before_a_reload_is_sent_after_it(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page = visitor.page
     visitor.sign_in("sofia")
@@ -170,7 +170,7 @@ def test_the_keys_are_shown_beside_the_list_and_what_is_unticked_is_replayed_at_
 
 
 def test_a_comment_is_made_by_keys_alone_and_leads_back_to_its_item(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import ReviewComment  # noqa: PLC0415
+    from governance.reviews.discussion.models import ReviewComment  # noqa: PLC0415
 
     page, keys = visitor.page, visitor.page.keyboard
     visitor.sign_in("sofia")
@@ -192,7 +192,7 @@ def test_a_comment_is_made_by_keys_alone_and_leads_back_to_its_item(visitor: Vis
 
 
 def test_what_changes_while_the_last_change_is_being_kept_is_kept_after_it(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page = visitor.page
     page.add_init_script(
@@ -214,7 +214,7 @@ def test_what_changes_while_the_last_change_is_being_kept_is_kept_after_it(visit
 
 
 def test_who_is_signed_out_loses_no_answer_and_is_told(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page = visitor.page
     visitor.sign_in("sofia")
@@ -243,7 +243,7 @@ def test_who_is_signed_out_loses_no_answer_and_is_told(visitor: Visitor, review:
 
 def test_who_signed_in_anew_elsewhere_loses_no_answer(visitor: Visitor, review: None) -> None:  # noqa: ARG001
     """The form of this page counts no more, since its token was that of the session before."""
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page = visitor.page
     visitor.sign_in("sofia")
@@ -261,7 +261,7 @@ def test_who_signed_in_anew_elsewhere_loses_no_answer(visitor: Visitor, review: 
 
 
 def test_an_answer_that_the_server_could_not_take_is_sent_again(visitor: Visitor, review: None) -> None:  # noqa: ARG001
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page = visitor.page
     visitor.sign_in("sofia")
@@ -279,7 +279,7 @@ def test_what_was_not_sent_takes_the_place_of_nothing_that_was_said_elsewhere_si
     visitor: Visitor,
     review: None,  # noqa: ARG001
 ) -> None:
-    from governance.models import Draft  # noqa: PLC0415
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page = visitor.page
     visitor.sign_in("sofia")

@@ -14,38 +14,38 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal, acting
+from entitlements.agents.models import Agent
 from entitlements.catalog import seen
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files import imports
+from entitlements.catalog_files.models import CatalogueImport
+from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
+from entitlements.grants.models import Grant
 from entitlements.keys import signing
-from entitlements.models import (
-    Agent,
-    CatalogueImport,
-    Client,
-    Entitlement,
-    Grant,
-    IssuedToken,
-    Person,
-    Role,
-    System,
-    Tool,
-)
 from entitlements.people import provisioning, sources
+from entitlements.people.models import Person, Role
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.sessions import sessions
+from entitlements.tokens.models import IssuedToken
 from governance.approvals import approvals
+from governance.approvals.models import Approval
 from governance.eligibility import eligibility
-from governance.models import AccessRequest, Approval, Campaign, CombinationRule, Dormancy, OfficeProposal, ReviewItem
 from governance.out_of_office import delegations
 from governance.ownership import ownership
+from governance.ownership.models import Dormancy, OfficeProposal
 from governance.requests import requests
+from governance.requests.models import AccessRequest
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
 from governance.sod import rules as sod_rules
+from governance.sod.models import CombinationRule
 from tests import make
 
 HOSTILE: Final = (

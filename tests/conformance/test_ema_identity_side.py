@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from audit.context import SYSTEM
+from entitlements.catalog.models import System
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.keys import jws, signing
-from entitlements.models import Client, IssuedToken, System
 from entitlements.oauth import bearer, exchange
+from entitlements.tokens.models import IssuedToken
 from tests import make, shared
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World

@@ -7,7 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from entitlements.admin import LookOnly
-from entitlements.models import Grant, Role
+from entitlements.grants.models import Grant
+from entitlements.people.models import Role
 from tests import make
 
 pytestmark = pytest.mark.django_db

@@ -13,9 +13,12 @@ from audit.context import SYSTEM, Principal
 from audit.export import timeline
 from audit.models import Event
 from entitlements import errors
+from entitlements.catalog.models import Tool
 from entitlements.conflicts.independence import SecondPersonNeeded
+from entitlements.feed.models import Change
 from entitlements.grants import batches, grants
-from entitlements.models import Change, Grant, Person, Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from tests import make
 
 pytestmark = pytest.mark.django_db

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from entitlements.models import Agent, Entitlement, Person, System
-from governance.models import AccessRequest, Approval
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System
+from entitlements.people.models import Person
+from governance.approvals.models import Approval
+from governance.requests.models import AccessRequest
 from tests import make
 
 

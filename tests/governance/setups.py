@@ -12,10 +12,11 @@ from pytest_django.fixtures import Settings
 
 from audit import chain, clock
 from audit.context import SYSTEM
-from entitlements.models import Person, Role, TrustedIssuer
 from entitlements.people import people
+from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers import trust
-from governance.models import SetupCheck
+from entitlements.trusted_issuers.models import TrustedIssuer
+from governance.setup.models import SetupCheck
 from tests import databases, make
 
 ISSUER = "https://login.example.org"

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.transaction import TransactionManagementError
 
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance import cursors
 from tests import make
 

@@ -10,8 +10,8 @@ from django.test import Client
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.models import ApiToken, PeopleSource, Person, Role
 from entitlements.people import people, people_files
+from entitlements.people.models import ApiToken, PeopleSource, Person, Role
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from governance.setup import first_admin

@@ -9,11 +9,13 @@ import pytest
 from django.db.models import QuerySet
 
 from audit import clock
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.approvals import approvals
+from governance.approvals.models import Approval
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest, Approval, RequestLine
 from governance.requests import requests
+from governance.requests.models import AccessRequest, RequestLine
 from tests import shared
 from tests.entitlements.api import client as api
 from tests.governance import companies

@@ -28,7 +28,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import ratelimits, tasks
 from entitlements.grants import grants
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from entitlements.secrets import seal
 from governance.operations import invariants
 from tests import databases, make

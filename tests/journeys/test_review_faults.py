@@ -17,20 +17,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from audit.actions import Action
 from audit.export import timeline
 from governance import tasks
-from governance.models import (
-    Assignment,
-    EvidencePack,
-    EvidenceSealing,
-    PopulationRow,
-    Remediation,
-    ReviewItem,
-    Suggestion,
-)
 from governance.reviews.campaigns import close
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import seal
+from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 from governance.reviews.pack_check import verify
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import Remediation
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
+from governance.reviews.suggestions.models import Suggestion
 from tests import databases, make
 from tests.audit.make import Archive
 from tests.benchmarks.processes import family

@@ -21,7 +21,8 @@ from audit.context import SYSTEM
 from audit.models import Event, Leaf, Pending
 from entitlements import tasks
 from entitlements.grants import grants
-from entitlements.models import Grant, IssuedToken
+from entitlements.grants.models import Grant
+from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.oauth import worlds
 

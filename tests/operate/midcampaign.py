@@ -12,14 +12,19 @@ from typing import Any
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements.models import Entitlement, Person, System
+from entitlements.catalog.models import Entitlement, System
 from entitlements.people import people
-from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close, sweeps
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import seal
 from governance.reviews.population import campaigns
+from governance.reviews.remediation.models import Remediation
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 
 ASKED, DRAFTED = 24, 5

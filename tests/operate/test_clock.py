@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 from audit import clock
 from audit.models import Event
 from entitlements.grants import batches
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance import celery, env
 from governance.operations import health
 from scripts.devservers import free_port, until

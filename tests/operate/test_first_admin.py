@@ -14,8 +14,8 @@ from django.test import Client
 
 from audit import clock
 from audit.models import Event
-from entitlements.models import Person
-from governance.models import Invitation
+from entitlements.people.models import Person
+from governance.setup.models import Invitation
 from tests import make, second_factor
 
 pytestmark = pytest.mark.django_db

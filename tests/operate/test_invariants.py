@@ -22,16 +22,21 @@ from audit.models import Event
 from entitlements.agents import agents
 from entitlements.clients import clients
 from entitlements.decisions import guardrails
+from entitlements.feed.models import GatewayNode
+from entitlements.grants.models import Grant
 from entitlements.keys import signing
-from entitlements.models import ApiToken, GatewayNode, Grant, IssuedToken, Revocation, TokenGrant
 from entitlements.people import people
+from entitlements.people.models import ApiToken
 from entitlements.revocation import revocation
+from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from entitlements.secrets import vault
+from entitlements.tokens.models import IssuedToken, TokenGrant
 from governance.approvals import approvals
-from governance.models import AccessRequest, ReviewItem
 from governance.operations import invariants
 from governance.requests import requests
+from governance.requests.models import AccessRequest
+from governance.reviews.items.models import ReviewItem
 from tests import databases, make
 from tests.audit import make as record
 from tests.governance import companies

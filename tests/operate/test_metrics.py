@@ -15,7 +15,7 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.refusals import refusals
 from entitlements.errors import NotFound
-from entitlements.models import GatewayNode
+from entitlements.feed.models import GatewayNode
 from governance import env
 from governance.operations import health, metrics
 from tests import databases, make

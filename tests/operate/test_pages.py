@@ -43,7 +43,8 @@ from tests.entitlements.gateway import world
 from tests.operate.test_backup import recorded
 here = world.build("https://mcp.example.org/mcp", tool="get")
 admin = people.make_api_token(make.security("sam"), "pages", by=SYSTEM)
-print(json.dumps({"token": recorded(here.token()), "slug": here.system.slug, "grant": str(here.grant.pk), "admin": admin}))
+token = recorded(here.token())
+print(json.dumps({"token": token, "slug": here.system.slug, "grant": str(here.grant.pk), "admin": admin}))
 """
 
 

@@ -29,11 +29,12 @@ from audit.context import SYSTEM
 from entitlements import tasks
 from entitlements.feed import changes
 from entitlements.grants import grants
-from entitlements.models import Grant, TrustedIssuer
+from entitlements.grants.models import Grant
 from entitlements.node.feed import Feed
 from entitlements.people import people
-from governance.models import EvidencePack
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.reviews.pack import seal
+from governance.reviews.pack.models import EvidencePack
 from scripts.devservers import Account, free_port
 from tests import databases, make
 from tests.architecture import tree

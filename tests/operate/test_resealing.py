@@ -20,8 +20,9 @@ from audit import personal_data
 from audit.context import SYSTEM
 from audit.models import Event, SubjectKey
 from entitlements.keys import signing
-from entitlements.models import Secret, SigningKey
+from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal, vault
+from entitlements.secrets.models import Secret
 from governance import env
 from governance.operations import invariants, key_rotation
 from tests import databases, make

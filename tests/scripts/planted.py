@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import override_settings
 
-from entitlements.models import System
+from entitlements.catalog.models import System
 from governance.reviews.usage import usage
 from scripts.demo import cast, company, office, planting
 from tests.audit.make import Archive

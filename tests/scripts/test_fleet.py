@@ -19,10 +19,13 @@ from audit.context import SYSTEM
 from audit.export import timeline
 from audit.models import Event, Pending
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog import systems
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, Grant, GrantSubject, Person, Tool
+from entitlements.grants.models import Grant, GrantSubject
 from entitlements.people import people
+from entitlements.people.models import Person
 from governance.operations import invariants
 from tests import make
 from tests.benchmarks import lists

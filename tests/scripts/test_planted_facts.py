@@ -14,9 +14,12 @@ import pytest
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
-from entitlements.models import Person
-from governance.models import Assignment, Campaign, ReviewItem, ReviewTrigger
+from entitlements.people.models import Person
 from governance.operations import invariants
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.event_triggered.models import ReviewTrigger
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks import spot_checks
 from scripts.demo import company
 from tests import databases

@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 
 from audit.models import Event
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System, Tool
+from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
-from entitlements.models import Agent, Client, Guardrail, Person, Revocation, System, Tool
+from entitlements.gateway.models import Guardrail
+from entitlements.people.models import Person
 from entitlements.revocation import revocation
+from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from scripts.demo.site.lifting import lift
 from tests import make

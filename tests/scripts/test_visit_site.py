@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from audit.actions import Action
 from audit.models import Event
 from entitlements.people import people
-from governance.models import AccessRequest
+from governance.requests.models import AccessRequest
 from scripts.demo.site import strip
 from scripts.demo.visit import Visit
 from tests import make

@@ -17,8 +17,8 @@ from entitlements.api import preconditions
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Lasts, LineAsked, LineShown, Shown, Strict, Text
 from entitlements.catalog import entitlements, search
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.errors import DomainError
-from entitlements.models import Entitlement, System, Tool
 
 
 class UnknownTool(DomainError):

@@ -21,10 +21,11 @@ from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Shown, Slug, Strict, Text
 from entitlements.catalog import seen as seen_actions
 from entitlements.catalog import systems
+from entitlements.catalog.models import System
 from entitlements.errors import DomainError
-from entitlements.models import Secret, System
 from entitlements.people.api import known_person
 from entitlements.secrets import vault
+from entitlements.secrets.models import Secret
 from entitlements.upstream import reach, upstream
 
 KINDS = [choice for choice in System.Kind.choices if choice[0] != System.Kind.BUILTIN]

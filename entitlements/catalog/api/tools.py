@@ -17,9 +17,9 @@ from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.catalog import seen as seen_actions
 from entitlements.catalog import tools
+from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.definitions import classes, definitions, impressions
 from entitlements.hooks import Hook
-from entitlements.models import Tool, ToolVersion
 
 
 class ToolFilter(filters.FilterSet):

@@ -22,8 +22,8 @@ from entitlements.api.endpoints import Look, Resource
 from entitlements.api.fields import Nothing, Shown, Strict, Text
 from entitlements.api.parsers import NotAnObject
 from entitlements.catalog_files import imports, offers
+from entitlements.catalog_files.models import CatalogueImport
 from entitlements.errors import Malformed
-from entitlements.models import CatalogueImport
 from entitlements.people.api import known_person
 
 _DEEPEST: Final = 64

@@ -19,10 +19,12 @@ from entitlements.api.matrix import MATRIX
 from entitlements.catalog.api import entitlements as entitlements_api
 from entitlements.catalog.api import tools
 from entitlements.catalog.api.systems import KINDS
+from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import declared
 from entitlements.errors import Forbidden, ReasonRequired
-from entitlements.models import Grant, Person, System, Tool
+from entitlements.grants.models import Grant
 from entitlements.people.api import known_person
+from entitlements.people.models import Person
 
 
 class ToolDeclared(tools.ApprovalAsked):

@@ -20,9 +20,9 @@ from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Strict, Text
 from entitlements.api.matrix import DECLARED
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.decisions import scopes
 from entitlements.errors import Forbidden
-from entitlements.models import Client
 
 from .credentials import CredentialShown
 

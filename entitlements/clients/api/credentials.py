@@ -15,8 +15,8 @@ from entitlements.access import visibility
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Shown
 from entitlements.clients import acceptance, credentials
+from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import Forbidden
-from entitlements.models import Client, ClientCredential
 
 
 class CredentialFilter(filters.FilterSet):

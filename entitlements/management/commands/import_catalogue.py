@@ -11,8 +11,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from entitlements.catalog_files import imports, offers
+from entitlements.catalog_files.models import CatalogueImport
 from entitlements.errors import DomainError
-from entitlements.models import CatalogueImport, Person
+from entitlements.people.models import Person
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from audit.context import SYSTEM
 from entitlements.errors import DomainError
 from entitlements.keys import signing
-from entitlements.models import SigningKey
+from entitlements.keys.models import SigningKey
 
 
 class Command(BaseCommand):

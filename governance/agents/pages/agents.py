@@ -16,16 +16,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents import agents, lifecycle
+from entitlements.agents.models import Agent
 from entitlements.errors import ReasonRequired
-from entitlements.models import Agent
 from entitlements.sessions import sessions
 from governance.agents.queries import access_map as access_map_queries
 from governance.agents.queries import agents as read
 from governance.audit_log.queries import events as events_queries
 from governance.clients.queries import credentials
 from governance.console import doors, paging
-from governance.models import Dormancy, OfficeProposal
 from governance.ownership import dormancy
+from governance.ownership.models import Dormancy, OfficeProposal
 from governance.reviews.event_triggered import visibility as visibility_actions
 from governance.revocations.pages import stop_several as stop_several_pages
 from governance.sod import check

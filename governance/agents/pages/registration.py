@@ -18,11 +18,12 @@ from django.views.decorators.http import require_http_methods
 from audit import clock
 from entitlements.access import visibility
 from entitlements.agents import agents, lifecycle
-from entitlements.models import Agent, Person
+from entitlements.agents.models import Agent
+from entitlements.people.models import Person
 from governance.console import doors, form_fields
-from governance.models import OfficeProposal
 from governance.ownership import ownership
 from governance.ownership.api import visible
+from governance.ownership.models import OfficeProposal
 
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {

@@ -10,7 +10,8 @@ from typing import Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from entitlements.models import Agent, Grant, GrantLine
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant, GrantLine
 from governance.charts import plots
 
 MOST_NODES: Final = 60

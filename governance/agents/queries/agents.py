@@ -11,12 +11,19 @@ from django.db.models.functions import Coalesce, Greatest
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.models import Agent, AgentVersion, Grant, IssuedToken, Person, Session, ToolVersion
-from governance.models import Assignment, Campaign, UsageDay
+from entitlements.agents.models import Agent, AgentVersion
+from entitlements.catalog.models import ToolVersion
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import visibility as visibility_actions
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions import suggestions
 from governance.reviews.usage import queries as usage_queries
 from governance.reviews.usage import usage
+from governance.reviews.usage.models import UsageDay
 
 MOST_REVIEWED: Final = 100
 """How many items of reviews the page of an agent shows; the record has all of them."""

@@ -14,7 +14,7 @@ from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api.record import READERS
-from entitlements.models import Revocation
+from entitlements.revocation.models import Revocation
 from governance.requests import requests
 from governance.reviews.items import visibility as visibility_actions
 

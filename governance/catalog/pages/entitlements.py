@@ -17,9 +17,9 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.access import visibility
 from entitlements.catalog import entitlements, membership
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.decisions.limits import compile as compile_limits
 from entitlements.errors import DomainError
-from entitlements.models import Entitlement, System, Tool
 from governance.console import doors, form_fields, limit_fields
 from governance.console.tags import does, spoken
 from governance.requests import queries as read

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.access import visibility
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.api.imports import begin
-from entitlements.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogueImport
 from governance.console import doors, form_fields
 
 _WHERE = dict.fromkeys(("import_not_a_catalogue", "import_too_large", "import_empty", "malformed_call"), "file")

@@ -16,9 +16,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.access import visibility
 from entitlements.catalog import systems
+from entitlements.catalog.models import System
 from entitlements.errors import DomainError, Forbidden
-from entitlements.models import Person, Secret, System
+from entitlements.people.models import Person
 from entitlements.secrets import vault
+from entitlements.secrets.models import Secret
 from governance.console import doors, form_fields
 
 EXAMPLES: Final = (

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.access import visibility
 from entitlements.catalog import seen, systems
 from entitlements.catalog import tools as tools_actions
+from entitlements.catalog.models import System, Tool
 from entitlements.definitions import impressions
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.models import System, Tool
 from entitlements.upstream import reach, upstream
 from governance.audit_log.queries import events as events_queries
 from governance.catalog.queries import systems as read

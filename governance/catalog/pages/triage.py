@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from entitlements.access import visibility
 from entitlements.catalog import errors as catalog_errors
 from entitlements.catalog import move, seen, tools
+from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError, Malformed, ReasonRequired
-from entitlements.models import System, Tool
 from governance.catalog.pages import systems
 from governance.catalog.queries import systems as read
 from governance.catalog.queries import triage as waiting

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from entitlements.models import Agent, Entitlement, Person, Tool
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.deciders import request_rules

@@ -11,9 +11,10 @@ from django.db.models import Count, F, Q, QuerySet
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.catalog.models import System, Tool
 from entitlements.definitions import definitions, impressions
 from entitlements.definitions.impressions import Sign
-from entitlements.models import GrantLine, System, Tool
+from entitlements.grants.models import GrantLine
 from governance.console import side_by_side
 from governance.request_suggestions import queries as request_suggestion_queries
 

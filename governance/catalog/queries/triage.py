@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from entitlements.access.caller import Caller
 from entitlements.catalog import move
 from entitlements.catalog import tools as tools_actions
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.definitions import classes
-from entitlements.models import Entitlement, GrantLine, System, Tool
+from entitlements.grants.models import GrantLine
 from entitlements.upstream.reach import Stage
 from governance.console import doors
 from governance.request_suggestions import queries as request_suggestion_queries

@@ -15,10 +15,12 @@ from django.views.decorators.http import require_http_methods
 from audit import clock
 from entitlements import strict
 from entitlements.access import visibility
+from entitlements.agents.models import Agent
 from entitlements.clients import clients, credentials
 from entitlements.clients.api.clients import ClientAsked
+from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
-from entitlements.models import Agent, Client, ClientCredential, Person
+from entitlements.people.models import Person
 from governance.console import doors, form_fields
 
 from . import credentials as waiting

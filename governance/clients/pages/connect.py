@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from audit import clock
 from entitlements import addresses
 from entitlements.access import visibility
-from entitlements.models import Client
+from entitlements.clients.models import Client
 from governance.clients.queries import connect as read
 from governance.console import doors
 from governance.requests.queries import choice

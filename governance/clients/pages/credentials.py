@@ -13,8 +13,8 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.access import visibility
 from entitlements.clients import acceptance, credentials
+from entitlements.clients.models import ClientCredential
 from entitlements.errors import DomainError
-from entitlements.models import ClientCredential
 from governance.clients.queries import credentials as read
 from governance.console import doors
 

@@ -10,7 +10,12 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.models import Event
 from entitlements import addresses
-from entitlements.models import Agent, Client, Grant, IssuedToken, Session, System
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
+from entitlements.clients.models import Client
+from entitlements.grants.models import Grant
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
 
 HOW: Final = {
     "claude": _("Claude Code"),

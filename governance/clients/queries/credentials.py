@@ -12,8 +12,10 @@ from audit import clock
 from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.agents.models import Agent
 from entitlements.clients import credentials
-from entitlements.models import Agent, ClientCredential, Person
+from entitlements.clients.models import ClientCredential
+from entitlements.people.models import Person
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint, Listing, Resource
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.api.matrix import Matrix
+from entitlements.catalog.models import System
 from entitlements.errors import Forbidden
-from entitlements.models import PathTerms, System, Workflow
+from entitlements.unmanaged_agents.models import PathTerms, Workflow
 from governance.api.matrix import MATRIX
 from governance.coverage_map import coverage_map
 from governance.deciders import review_rules

@@ -14,8 +14,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.access import visibility
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
 from entitlements.errors import Malformed, NotFound
-from entitlements.models import Agent, PathTerms, System, Workflow
+from entitlements.unmanaged_agents.models import PathTerms, Workflow
 from governance.console import doors, paging
 from governance.coverage_map import coverage_map
 from governance.coverage_map.api import coverage_map as api

@@ -13,22 +13,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audit import clock
-from entitlements.models import Agent, Revocation
+from entitlements.agents.models import Agent
+from entitlements.revocation.models import Revocation
 from governance.deciders.review_rules import Verb
-from governance.models import (
-    Campaign,
-    CombinationException,
-    OfficeProposal,
-    Remediation,
-    RemovalException,
-    ReviewDecision,
-)
+from governance.ownership.models import OfficeProposal
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.deadlines import deadlines
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import tallies
 from governance.reviews.quality import care
+from governance.reviews.remediation.models import Remediation, RemovalException
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.usage import coverage
+from governance.sod.models import CombinationException
 
 _SOON: Final = timedelta(days=14)
 _DEADLINE: Final = timedelta(hours=72)

@@ -10,24 +10,24 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.models import Agent, ClientCredential, Grant, Person, System, Tool
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System, Tool
+from entitlements.clients.models import ClientCredential
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
+from governance.approval_policies.models import RuleApproval
 from governance.approvals import auto_approval
 from governance.catalog.queries import systems
-from governance.models import (
-    AccessRequest,
-    Campaign,
-    Dormancy,
-    OfficeProposal,
-    ReviewQuestion,
-    ReviewTrigger,
-    RuleApproval,
-    SpotCheck,
-    SpotPlan,
-)
+from governance.ownership.models import Dormancy, OfficeProposal
 from governance.requests import requests
+from governance.requests.models import AccessRequest
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import questions
+from governance.reviews.discussion.models import ReviewQuestion
 from governance.reviews.event_triggered import visibility as visibility_actions
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import visibility as visibility_module
+from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 
 SOON: Final = timedelta(days=7)
 

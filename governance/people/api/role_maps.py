@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from entitlements.api.endpoints import Listing, Resource
 from entitlements.api.fields import Reason, Shown, Text
 from entitlements.api.matrix import Matrix
-from entitlements.models import Role, RoleMapping, TrustedIssuer
 from entitlements.people import role_maps
+from entitlements.people.models import Role, RoleMapping
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 from governance.sod.api.policies import Do, first_hand
 

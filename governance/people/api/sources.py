@@ -16,8 +16,9 @@ from rest_framework.response import Response
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Nothing, Reason, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
-from entitlements.models import PeopleSource, TrustedIssuer
 from entitlements.people import people_files, sources
+from entitlements.people.models import PeopleSource
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 
 

@@ -16,9 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access import visibility
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.models import Grant, Group
+from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.api import known_person
+from entitlements.people.models import Group
 from governance.console import doors, form_fields, paging
 
 _RESERVED: Final = frozenset({"add"})

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access import visibility
 from entitlements.errors import DomainError, Malformed
-from entitlements.models import Person, Role
 from entitlements.people import people, roles
+from entitlements.people.models import Person, Role
 from governance.console import doors, form_fields
 
 _RESERVED: Final = frozenset({"add"})

@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed
-from entitlements.models import Role, RoleMapping, TrustedIssuer
 from entitlements.people import role_maps, roles
+from entitlements.people.models import Role, RoleMapping
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors, form_fields, paging
 
 _FIELDS: Final = {"mapping_taken": "value", "role_not_mappable": "role", "role_not_held": "role"}

@@ -13,13 +13,13 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from entitlements.catalog.models import EntitlementTool, Tool
 from entitlements.errors import DomainError, NotFound
-from entitlements.models import EntitlementTool, Tool
 from governance.console import doors, limit_fields
-from governance.models import AccessRequest
 from governance.request_changes import edit as edit_actions
 from governance.requests import queries as read
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 from governance.requests.pages.ask import limits_of
 from governance.requests.pages.requests import lasts, version
 

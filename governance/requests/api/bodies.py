@@ -11,7 +11,8 @@ from rest_framework import serializers
 from entitlements.access.caller import Caller
 from entitlements.api import preconditions
 from entitlements.api.fields import Lasts, Shown, Strict, Text
-from governance.models import AccessRequest, Approval, RequestLine, RequestQuestion
+from governance.approvals.models import Approval, RequestQuestion
+from governance.requests.models import AccessRequest, RequestLine
 
 _NAME, _MOST, _LARGEST = 128, 200, 2**53
 

@@ -13,19 +13,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import fresh_proof, visibility
+from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Endpoint, Listing, tagged
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
+from entitlements.catalog.models import Entitlement
 from entitlements.errors import DomainError, Stale
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, Grant, Group, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
 from governance.approvals import approvals
+from governance.approvals.models import Approval
 from governance.eligibility import eligibility
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest, Approval
 from governance.request_changes import renewal
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 
 from .bodies import AgainAsked, Asked, Denied, Less, RenewalAsked, RequestShown, Said
 

@@ -12,8 +12,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
 from entitlements.errors import DomainError, Malformed, NotFound
-from entitlements.models import Agent, Entitlement, EntitlementTool, Group, Person, Tool
+from entitlements.people.models import Group, Person
 from governance.console import doors
 from governance.console import limit_fields as limit_fields_actions
 from governance.eligibility import eligibility

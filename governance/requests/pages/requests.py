@@ -14,18 +14,20 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.access import fresh_proof, visibility
+from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError, Malformed
-from entitlements.models import Person, Tool
+from entitlements.people.models import Person
 from governance.approvals import approvals, questions, reassign
+from governance.approvals.models import Approval, RequestQuestion
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius import preview
 from governance.console import doors, limit_fields, paging
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest, Approval, RequestQuestion
 from governance.request_changes import appeal, renewal
 from governance.request_suggestions import precedents
 from governance.requests import queries as read
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 from governance.sign_in import step_up
 from governance.sod import check
 

@@ -11,12 +11,14 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.errors import ReasonRequired
-from entitlements.models import Person
-from governance.models import Campaign, Remediation, ReviewItem
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines, undecided
 from governance.reviews.items.errors import DeadlineAtWork, ItemsOpen, NotTheOwner, NotUnderWay
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.spot_checks import plan
 
 

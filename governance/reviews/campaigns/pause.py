@@ -9,10 +9,12 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import ReasonRequired
-from entitlements.models import Person
-from governance.models import Assignment, Campaign, SnapshotRow
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import NotPaused, NotUnderWay
 from governance.reviews.population import campaigns
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.staging.models import SnapshotRow
 
 _STATE = Campaign.State
 

@@ -7,10 +7,10 @@ from uuid import UUID
 from django.db.models import Q
 
 from audit import clock
-from governance.models import Remediation
 from governance.reviews.items import best_effort
 from governance.reviews.remediation import exceptions
 from governance.reviews.remediation import remediation as remediation_actions
+from governance.reviews.remediation.models import Remediation
 
 from . import close
 

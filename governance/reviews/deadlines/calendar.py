@@ -10,8 +10,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from audit import clock
-from governance.models import Campaign
 from governance.notices import queue
+from governance.reviews.campaigns.models import Campaign
 
 TYPE: Final = "text/calendar; charset=utf-8"
 _LINE: Final = 75

@@ -20,19 +20,23 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.export import timeline
+from entitlements.agents.models import Agent
 from entitlements.errors import ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.deciders import review_rules
-from governance.models import Campaign, NoAnswer, ReviewItem, TakenBack
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import best_effort, holds, violations
 from governance.reviews.items.errors import DeadlineNotHeld, NotTheOwner
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import one_person, remediation
+from governance.reviews.remediation.models import NoAnswer, TakenBack
 
 from . import undecided
 

@@ -9,10 +9,12 @@ from django.db.models import QuerySet
 
 from audit import log
 from audit.actions import Action
-from entitlements.models import Person
-from governance.models import Assignment, Campaign, ReviewItem
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import NobodyToRemind, NotUnderWay
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
+from governance.reviews.reviewers.models import Assignment
 
 
 def still_to_answer(campaign: Campaign) -> QuerySet[Person]:

@@ -18,12 +18,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audit import clock
-from entitlements.models import Person
-from governance.models import Assignment, Campaign, Notice, SpotPlan
-from governance.models.notices import Kind
+from entitlements.people.models import Person
 from governance.notices import audience, queue
+from governance.notices.models import Kind, Notice
 from governance.out_of_office import delegations
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import tallies
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.spot_checks.models import SpotPlan
 
 _WEEK, _DAY = timedelta(days=7), timedelta(days=1)
 SOON, LAST = timedelta(days=3), timedelta(days=1)

@@ -15,14 +15,17 @@ from entitlements.errors import NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.deciders import review_rules
-from governance.models import Assignment, NoAnswer, ReviewItem
 from governance.reviews.items import holds, item_links
 from governance.reviews.items.errors import ConflictOfInterest, NotSuspendedHere
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.remediation import one_person
+from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.reviewers import assignment, item_people
+from governance.reviews.reviewers.models import Assignment
 
 from . import deadlines
 

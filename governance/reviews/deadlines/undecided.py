@@ -14,10 +14,13 @@ from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from governance import cursors
-from governance.models import Assignment, Campaign, PopulationRow, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.item_links import NAMED, links_from
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation import one_person
+from governance.reviews.reviewers.models import Assignment
 
 _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
 

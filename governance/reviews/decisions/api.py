@@ -13,9 +13,8 @@ from rest_framework.response import Response
 from entitlements.api.bulk import Outcome
 from entitlements.api.fields import Nothing, Shown, Strict, Text
 from entitlements.errors import DomainError
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.deciders import review_rules
-from governance.models import Remediation
 from governance.requests.api.requests import UnknownName
 from governance.reviews.campaigns.api.bodies import CampaignShown, Handing, ItemShown, RemovalShown
 from governance.reviews.campaigns.api.campaigns import OfReviews
@@ -23,6 +22,7 @@ from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import bulk, recall
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.remediation import exceptions, remediation
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers import assignment, claim
 
 _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP})

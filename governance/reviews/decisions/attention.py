@@ -14,9 +14,9 @@ from django.db import transaction
 
 from audit import clock
 from entitlements.errors import NotFound
-from entitlements.models import Person
-from governance.models import Assignment
+from entitlements.people.models import Person
 from governance.reviews.items.visibility import hers
+from governance.reviews.reviewers.models import Assignment
 
 MOST: Final = timedelta(minutes=10)
 """What one report counts for at most."""

@@ -17,24 +17,22 @@ from uuid import UUID, uuid4
 from django.core import signing
 from django.db.models import Prefetch
 
+from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.models import Person, Tool
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.deciders.review_rules import Verb
-from governance.models import (
-    Assignment,
-    Campaign,
-    NewerSignal,
-    PopulationRow,
-    ReviewDecision,
-    ReviewItem,
-    ReviewLine,
-    Suggestion,
-)
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import validity, violations
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, BadBulk
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.items.visibility import hers
+from governance.reviews.newer_signals.models import NewerSignal
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.suggestions.models import Suggestion
 
 from .submission import save_draft
 

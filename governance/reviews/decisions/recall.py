@@ -15,15 +15,19 @@ from audit.context import SYSTEM, Principal
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.deciders.review_rules import RECALL, Bar
-from governance.models import Assignment, Campaign, Draft, Remediation, ReviewDecision, ReviewItem, TakenBack
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import item_links, outcome
 from governance.reviews.items.errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.remediation import exceptions, remediation
+from governance.reviews.remediation.models import Remediation, TakenBack
 from governance.reviews.reviewers import assignment, item_people
+from governance.reviews.reviewers.models import Assignment
 
 from . import settlement
 

@@ -22,16 +22,22 @@ from django.db.models import Exists, OuterRef, QuerySet
 from audit import log
 from audit.actions import Action
 from entitlements.conflicts import independence
-from entitlements.models import Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.deciders import review_rules
 from governance.deciders.review_rules import Around, Verb
-from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem, ReviewTrigger, Suggestion, TakenBack
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import item_links
 from governance.reviews.items import outcome as outcome_actions
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import TakenBack
 from governance.reviews.reviewers import assignment, item_people
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.suggestions.models import Suggestion
 
 logger = logging.getLogger(__name__)
 

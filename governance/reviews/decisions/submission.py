@@ -16,12 +16,13 @@ from django.db.models import QuerySet
 from audit import clock, log
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, Stale
-from entitlements.models import Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.deciders import review_rules
 from governance.deciders.review_rules import STRICTNESS, Verb
-from governance.models import Assignment, Campaign, CombinationException, Draft, ReviewDecision, ReviewItem, Suggestion
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import event_details, item_links, validity, violations
 from governance.reviews.items.answer import Answer
@@ -34,11 +35,15 @@ from governance.reviews.items.errors import (
     Outdated,
     Refused,
 )
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.items.visibility import hers
 from governance.reviews.kinds import agents
 from governance.reviews.remediation import remediation
 from governance.reviews.reviewers import assignment as assignment_actions
 from governance.reviews.reviewers import item_people
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.suggestions.models import Suggestion
+from governance.sod.models import CombinationException
 
 from . import settlement
 

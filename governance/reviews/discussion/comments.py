@@ -13,13 +13,17 @@ from django.db.models import QuerySet
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, Forbidden, NotFound
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from governance.approvals import question_rules
-from governance.models import Assignment, Campaign, EvidencePack, EvidenceSealing, ReviewComment, ReviewItem
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.discussion.models import ReviewComment
 from governance.reviews.items import item_links, visibility
 from governance.reviews.items.errors import NotUnderWay
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.items.visibility import hers
+from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 from governance.reviews.pack.seal import AlreadySealed, BeingSealed
+from governance.reviews.reviewers.models import Assignment
 
 MOST: Final = 200
 """Comments on one item; more is a conversation, and belongs elsewhere."""

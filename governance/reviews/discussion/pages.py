@@ -10,11 +10,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.console import doors
-from governance.models import ReviewLine
 from governance.reviews.discussion import comments, questions
 from governance.reviews.items import visibility
+from governance.reviews.items.models import ReviewLine
 from governance.reviews.items.pages import item_of
 
 _LINES: Final = 50

@@ -17,13 +17,16 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.approvals import question_rules
-from governance.models import Assignment, Campaign, ReviewItem, ReviewQuestion
 from governance.out_of_office import delegations
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.discussion.models import ReviewQuestion
 from governance.reviews.items import item_links, visibility
 from governance.reviews.items.errors import NotTheReviewer, NotUnderWay
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.items.visibility import hers
+from governance.reviews.reviewers.models import Assignment
 
 from .comments import digest, open_to_talk, talked_about
 

@@ -14,17 +14,19 @@ from django.db import transaction
 from audit import log
 from audit.actions import Action
 from entitlements.errors import DomainError, NotFound, ReasonRequired, Stale
-from entitlements.models import Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.deciders.review_rules import Verb
-from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewTrigger
-from governance.models.microreviews import MOST_POSTPONED
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.event_triggered.models import MOST_POSTPONED, ReviewTrigger
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import validity, visibility
 from governance.reviews.items.errors import BadAnswer, NotTheReviewer, NotUnderWay
 from governance.reviews.population import campaigns
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 
 LATER: Final = timedelta(days=14)
 """By how much a small review is postponed."""

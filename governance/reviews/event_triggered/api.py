@@ -15,12 +15,14 @@ from rest_framework.response import Response
 from entitlements.api.endpoints import Listing
 from entitlements.api.fields import Shown, Strict, Text
 from governance.deciders import review_rules
-from governance.models import Campaign, ReviewDecision, ReviewTrigger
 from governance.reviews.campaigns.api.bodies import ItemShown, RemovalShown
 from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.api import Why
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, visibility
 from governance.reviews.event_triggered import words as event_triggered_words
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.remediation import remediation
 
 

@@ -11,9 +11,10 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from audit import clock
-from entitlements.models import Agent, Grant
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
 from governance.deciders.review_rules import Verb
-from governance.models import ReviewTrigger
+from governance.reviews.event_triggered.models import ReviewTrigger
 
 Kind = ReviewTrigger.Kind
 _MOST_FACTS: Final = 20

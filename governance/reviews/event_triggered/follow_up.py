@@ -14,11 +14,12 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.models import Person
-from governance.models import ReviewItem, SpotCheck
+from entitlements.people.models import Person
 from governance.reviews.deadlines import undecided
 from governance.reviews.items import item_links
 from governance.reviews.items.errors import NotTheOwner
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.spot_checks.models import SpotCheck
 
 from . import causes
 from .causes import Kind

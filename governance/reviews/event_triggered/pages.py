@@ -13,19 +13,20 @@ from django.views.decorators.http import require_http_methods
 from audit.actions import Action
 from audit.models import Event
 from entitlements.errors import DomainError, Malformed, NotFound
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
-from governance.models import Campaign, ReviewDecision, ReviewTrigger
-from governance.models.microreviews import MOST_POSTPONED
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import found
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import attention
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.decisions.pages.submission import proofs, told_of
 from governance.reviews.event_triggered import answer
 from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.causes import MANNERS
+from governance.reviews.event_triggered.models import MOST_POSTPONED, ReviewTrigger
 from governance.reviews.items import visibility
 from governance.reviews.remediation import remediation
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit import clock
-from governance.models import Assignment, Campaign, ReviewItem
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from audit import clock
-from entitlements.models import Agent, Grant, GrantLine
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant, GrantLine
 from governance.blast_radius import blast_radius, preview
-from governance.models import AccessRequest
+from governance.requests.models import AccessRequest
 
 ENOUGH: Final = 15
 """By how many points the blast radius grows before somebody looks (design 5, 3.8)."""

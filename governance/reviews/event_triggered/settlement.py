@@ -11,15 +11,20 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from audit import clock
+from governance.approval_policies.models import RuleApproval
 from governance.approvals import auto_approval
 from governance.deciders.review_rules import RECALL, Verb
-from governance.models import Campaign, PopulationRow, ReviewDecision, ReviewItem, ReviewTrigger, RuleApproval
 from governance.ownership import dormancy
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
 from governance.reviews.decisions import settlement
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import best_effort
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
+from governance.reviews.population.models import PopulationRow
 
 from .causes import Kind
 

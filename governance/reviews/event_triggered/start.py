@@ -19,12 +19,15 @@ from django.db.models import Case, Count, Exists, IntegerField, OuterRef, QueryS
 from audit import chain, clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from entitlements.words import Risk
-from governance.models import Assignment, Campaign, ReviewItem, ReviewTrigger
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import best_effort
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns, snapshot
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions import suggestions
 
 from .causes import MANNERS

@@ -11,9 +11,11 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 from audit import clock
-from entitlements.models import Agent, Grant
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
 from governance.approvals import auto_approval
-from governance.models import AccessRequest, ReviewTrigger
+from governance.requests.models import AccessRequest
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import best_effort
 
 from . import causes

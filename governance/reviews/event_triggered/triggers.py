@@ -18,9 +18,11 @@ from django.db.models import Q
 from audit import clock, stream
 from audit.actions import Action
 from audit.models import Cursor, Event
-from entitlements.models import Agent, Grant, GrantSubject, Person
-from governance.models import CombinationRule
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant, GrantSubject
+from entitlements.people.models import Person
 from governance.sod import check
+from governance.sod.models import CombinationRule
 
 from . import causes
 from .causes import Kind

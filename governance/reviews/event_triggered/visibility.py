@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from entitlements.models import Agent, Person
-from governance.models import Assignment, Campaign, ReviewTrigger
+from entitlements.agents.models import Agent
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import visibility
+from governance.reviews.reviewers.models import Assignment
 
 from .causes import Kind
 

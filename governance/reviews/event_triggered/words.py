@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from governance.models import ReviewTrigger
+from governance.reviews.event_triggered.models import ReviewTrigger
 
 from .causes import Kind
 

@@ -21,24 +21,17 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from governance.approvals import question_rules
 from governance.deciders import review_rules
-from governance.models import (
-    AuditMark,
-    AuditQuestion,
-    AuditSample,
-    Campaign,
-    EvidencePack,
-    EvidenceShare,
-    NoAnswer,
-    RemovalException,
-    ReviewItem,
-    SampledItem,
-)
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
 from governance.reviews.items import visibility
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.pack.models import EvidencePack
 from governance.reviews.pack.seal import NotClosed, answered_in
 from governance.reviews.pack_check import verify
+from governance.reviews.remediation.models import NoAnswer, RemovalException
 
 MOST_SAMPLED: Final = 500
 MOST_QUESTIONS: Final = 200

@@ -19,10 +19,15 @@ from django.db.models import Count, Model, Q, QuerySet
 from audit.actions import Action
 from audit.models import Event
 from governance.deciders import review_rules
-from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import outcome
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation import verification
+from governance.reviews.remediation.models import Remediation
+from governance.reviews.reviewers.models import Assignment
 
 COLUMNS: Final = (
     "number",

@@ -7,7 +7,8 @@ import io
 from typing import Any
 
 from governance.deciders import review_rules
-from governance.models import AuditQuestion, AuditSample, EvidencePack
+from governance.reviews.evidence.models import AuditQuestion, AuditSample
+from governance.reviews.pack.models import EvidencePack
 
 from . import audit
 

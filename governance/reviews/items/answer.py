@@ -12,7 +12,7 @@ from entitlements.errors import DomainError, ReasonRequired
 from entitlements.words import Risk
 from governance.deciders import review_rules
 from governance.deciders.review_rules import Verb
-from governance.models import Draft, ReviewDecision
+from governance.reviews.decisions.models import Draft, ReviewDecision
 
 from .errors import BadAnswer, WrittenReasonRequired
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from audit.actions import Action
 from governance.deciders.review_rules import Verb
-from governance.models import CombinationException, ReviewDecision
+from governance.reviews.decisions.models import ReviewDecision
+from governance.sod.models import CombinationException
 
 
 def action(decision: ReviewDecision) -> Action:

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 
-from entitlements.models import GrantSubject
-from governance.models import NoAnswer, Remediation, ReviewItem
+from entitlements.grants.models import GrantSubject
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.remediation.models import NoAnswer, Remediation
 
 from .errors import StoppedByReview
 

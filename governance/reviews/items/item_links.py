@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
-from governance.models import ReviewItem
+from governance.reviews.items.models import ReviewItem
 
 KINDS: Final[Mapping[str, str]] = {
     ReviewItem.Subject.CLIENT: "client",

@@ -15,31 +15,28 @@ from django.views.decorators.http import require_POST, require_safe
 from audit import clock
 from audit.export import timeline
 from entitlements.errors import Forbidden, Malformed
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
-from governance.models import (
-    Assignment,
-    Campaign,
-    NoAnswer,
-    PopulationRow,
-    Remediation,
-    ReviewDecision,
-    ReviewItem,
-)
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import found
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.discussion import comments, questions
 from governance.reviews.evidence import audit
 from governance.reviews.items import violation_queries, visibility
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation import exceptions, remediation
+from governance.reviews.remediation.models import NoAnswer, Remediation
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import claim as claim_actions
+from governance.reviews.reviewers.models import Assignment
 
 _MOST_TOLD: Final = 100
 _ACTS: Final = {

@@ -12,8 +12,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from entitlements.models import Role
-from governance.models import PopulationRow, ReviewItem
+from entitlements.people.models import Role
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.population.models import PopulationRow
 
 QUESTIONS: Final[Mapping[str, Any]] = {
     "delegation": gettext_lazy("May this agent still act for this person?"),

@@ -15,7 +15,9 @@ from django.db import connection
 from django.db.models import F, Q, Sum
 
 from governance.deciders.review_rules import Verb
-from governance.models import Assignment, AssignmentTally, Campaign, ItemTally, ReviewItem
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import AssignmentTally, ItemTally, ReviewItem
+from governance.reviews.reviewers.models import Assignment
 
 _OPEN, _ASSIGNED = ReviewItem.State.IN_REVIEW, Assignment.State.ASSIGNED
 _ASKED_NOBODY: Final = (ReviewItem.State.EXCLUDED, ReviewItem.State.CARRIED_FORWARD)

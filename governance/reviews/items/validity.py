@@ -13,7 +13,9 @@ from django.db.models import Max
 
 from entitlements.decisions import limits
 from governance.deciders.review_rules import Verb
-from governance.models import Draft, PopulationRow, ReviewItem, ReviewLine
+from governance.reviews.decisions.models import Draft
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.population.models import PopulationRow
 
 from . import answer as answer_actions
 from .answer import Answer

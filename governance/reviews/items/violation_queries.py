@@ -6,9 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from entitlements.models import Person, Role
-from governance.models import ReviewItem
+from entitlements.people.models import Person, Role
 from governance.reviews.items import violations
+from governance.reviews.items.models import ReviewItem
 from governance.sod.check import Completed
 
 

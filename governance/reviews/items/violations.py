@@ -13,13 +13,16 @@ from uuid import UUID
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from entitlements.models import Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.deciders.review_rules import Verb
-from governance.models import Campaign, CombinationException, Draft, ReviewItem, ReviewLine
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import Draft
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.sod import check as check_actions
 from governance.sod import rules as sod_rules
 from governance.sod.check import Completed
+from governance.sod.models import CombinationException
 
 from . import validity
 from .errors import ViolationOpen

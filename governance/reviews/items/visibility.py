@@ -7,10 +7,13 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from audit import clock
-from entitlements.models import Person
-from governance.models import Assignment, Campaign, EvidenceShare, ReviewItem
+from entitlements.people.models import Person
 from governance.out_of_office import delegations
 from governance.requests import requests
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.evidence.models import EvidenceShare
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 
 
 def hers(by: Person) -> Q:

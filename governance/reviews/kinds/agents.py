@@ -12,11 +12,12 @@ from typing import Any
 
 from audit.context import SYSTEM
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.errors import DomainError
-from entitlements.models import Agent
-from governance.models import ReviewDecision, ReviewItem
 from governance.ownership import ownership
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import holds
+from governance.reviews.items.models import ReviewItem
 
 from . import token_requests
 from .kind import Cut, Kind

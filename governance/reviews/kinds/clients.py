@@ -6,9 +6,9 @@ from collections.abc import Collection
 from typing import Any
 
 from entitlements.clients import clients
-from entitlements.models import Client
-from governance.models import ReviewItem
+from entitlements.clients.models import Client
 from governance.reviews.items import holds
+from governance.reviews.items.models import ReviewItem
 
 from . import token_requests
 from .kind import Cut, Kind

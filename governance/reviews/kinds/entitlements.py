@@ -11,11 +11,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from entitlements.catalog import entitlements
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Entitlement, Grant, GrantLine, Tool
-from governance.models import ReviewItem
+from entitlements.grants.models import Grant, GrantLine
+from governance.reviews.items.models import ReviewItem
 
 from .kind import Cut, Kind
 

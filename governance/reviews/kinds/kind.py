@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.context import Principal
-from governance.models import ReviewItem
+from governance.reviews.items.models import ReviewItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from collections.abc import Collection
 from typing import Any
 
 from entitlements.errors import NotFound
-from entitlements.models import Person, RoleAssignment, RoleMapping
 from entitlements.people import roles
-from governance.models import ReviewItem
+from entitlements.people.models import Person, RoleAssignment, RoleMapping
+from governance.reviews.items.models import ReviewItem
 
 from .kind import Cut, Kind
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from governance.models import ReviewItem
+from governance.reviews.items.models import ReviewItem
 
 from . import agents, clients, entitlements, roles, tokens, upstreams
 from .kind import Cut, Kind

@@ -7,10 +7,11 @@ from typing import Any
 
 from audit import clock
 from entitlements import addresses
+from entitlements.agents.models import Agent
 from entitlements.clients import callers
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Issuance
-from entitlements.models import Agent, Grant
+from entitlements.grants.models import Grant
 from entitlements.words import Flow
 
 

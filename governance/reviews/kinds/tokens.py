@@ -10,9 +10,9 @@ from typing import Any
 
 from audit import clock
 from entitlements.errors import NotFound
-from entitlements.models import ApiToken
 from entitlements.people import people
-from governance.models import ReviewItem
+from entitlements.people.models import ApiToken
+from governance.reviews.items.models import ReviewItem
 
 from .kind import Cut, Kind
 

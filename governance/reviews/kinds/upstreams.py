@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from entitlements.models import Secret, System
+from entitlements.catalog.models import System
 from entitlements.secrets import vault
-from governance.models import ReviewItem
+from entitlements.secrets.models import Secret
+from governance.reviews.items.models import ReviewItem
 
 from .kind import Cut, Kind
 

@@ -17,9 +17,12 @@ from django.db.models import Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from governance.models import Campaign, NewerSignal, ReviewItem, ReviewLine, SignalRun, Suggestion
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.newer_signals.models import NewerSignal, SignalRun
 from governance.reviews.population import campaigns
 from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions.models import Suggestion
 from governance.reviews.suggestions.suggestions import Judgement, Peers
 from governance.reviews.usage import usage
 

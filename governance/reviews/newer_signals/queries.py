@@ -11,8 +11,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from governance.charts import geometry
-from governance.models import NewerSignal, ReviewLine, Suggestion
+from governance.reviews.items.models import ReviewLine
 from governance.reviews.newer_signals import newer_signals
+from governance.reviews.newer_signals.models import NewerSignal
+from governance.reviews.suggestions.models import Suggestion
 
 _VERDICTS: Final[Mapping[str, tuple[str, str, Any]]] = {
     "revoke": ("bad", "cross", gettext_lazy("Remove")),

@@ -34,7 +34,7 @@ from entitlements.keys import signing
 from entitlements.revocation import record_keys
 from governance import cursors
 from governance.deciders import review_rules
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import contents
 from governance.reviews.pack_tables.tables import Row, Totals

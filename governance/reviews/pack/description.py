@@ -18,7 +18,7 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.definitions import impressions
 from governance.deciders import review_rules
-from governance.models import Campaign, Suggestion
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import contents, period, spot_checks
@@ -26,6 +26,7 @@ from governance.reviews.pack_tables.tables import Table, issued_after, over_befo
 from governance.reviews.population import scopes
 from governance.reviews.quality import blast_radius
 from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions.models import Suggestion
 
 from . import controls
 

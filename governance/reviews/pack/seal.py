@@ -22,18 +22,14 @@ from audit.actions import Action
 from audit.context import SYSTEM, acting, current
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.models import Person
-from governance.models import (
-    Assignment,
-    Campaign,
-    EvidencePack,
-    EvidencePiece,
-    EvidenceSealing,
-    ReviewDecision,
-    SpotCheck,
-)
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.pack.models import EvidencePack, EvidencePiece, EvidenceSealing
 from governance.reviews.pack_tables import tables
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks import spot_checks
+from governance.reviews.spot_checks.models import SpotCheck
 
 from . import build, time_stamp
 

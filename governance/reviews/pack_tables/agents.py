@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 
-from entitlements.models import SeenAgent
+from entitlements.unmanaged_agents.models import SeenAgent
 from governance.coverage_map import reconciliation
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 
 from .tables import Row, Table, utc
 

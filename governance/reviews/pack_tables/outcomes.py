@@ -8,20 +8,15 @@ from typing import Final
 
 from django.db.models import QuerySet
 
-from governance.models import (
-    Campaign,
-    NewerSignal,
-    NoAnswer,
-    Remediation,
-    RemovalException,
-    ReviewComment,
-    ReviewDecision,
-    ReviewLine,
-    ReviewQuestion,
-)
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.discussion.models import ReviewComment, ReviewQuestion
 from governance.reviews.items import outcome
+from governance.reviews.items.models import ReviewLine
 from governance.reviews.newer_signals import newer_signals as newer_signals_actions
+from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.remediation import verification
+from governance.reviews.remediation.models import NoAnswer, Remediation, RemovalException
 
 from .tables import Row, Table, utc
 

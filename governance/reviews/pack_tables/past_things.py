@@ -17,7 +17,7 @@ from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
 from governance import cursors
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 
 from . import past_grants
 

@@ -16,7 +16,8 @@ from django.db.models import Q, QuerySet
 from audit import clock
 from audit.actions import Action
 from audit.models import Event
-from governance.models import Campaign, Notice
+from governance.notices.models import Notice
+from governance.reviews.campaigns.models import Campaign
 
 from .tables import Row, Table, utc
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from django.db.models import Count, F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
-from governance.models import Campaign, ReviewDecision
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.quality import timings
 
 from .tables import Row, Table

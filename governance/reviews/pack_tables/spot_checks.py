@@ -8,8 +8,9 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from governance.deciders.review_rules import Verb
-from governance.models import Campaign, SpotCheck
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.spot_checks import spot_checks
+from governance.reviews.spot_checks.models import SpotCheck
 
 from .tables import Row, Table, utc
 

@@ -20,10 +20,14 @@ from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Val
 from audit import clock
 from audit.actions import Action
 from audit.models import Event
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance import cursors
-from governance.models import Assignment, Campaign, Notice, PopulationRow, ReviewItem
+from governance.notices.models import Notice
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import scopes
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.usage import usage
 
 type Row = dict[str, Any]

@@ -14,11 +14,14 @@ from django.db import IntegrityError, transaction
 from audit import chain, clock, log
 from audit.actions import Action
 from entitlements.errors import NotFound
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.deciders import review_rules
-from governance.models import Assignment, Campaign, CampaignTemplate, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadManner, DueTooLate, DueTooSoon, NameTaken
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import fallback
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.templates.models import CampaignTemplate
 
 from . import other_things, scopes
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.db.models import Exists, F, OuterRef, Q
 
-from entitlements.models import GrantLine, Tool
-from governance.models import CombinationRule, Dormancy
+from entitlements.catalog.models import Tool
+from entitlements.grants.models import GrantLine
+from governance.ownership.models import Dormancy
 from governance.sod import check
+from governance.sod.models import CombinationRule
 
 
 def open_findings() -> Q:

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from django.db import connection
 
-from entitlements.models import Agent, Entitlement
-from governance.models import Campaign
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import violations
 from governance.reviews.items.errors import BadScope
 from governance.reviews.population import scopes

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 
 Kind = Campaign.Kind
 _SUBJECTS: Final[Mapping[str, Any]] = {

@@ -18,9 +18,11 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from entitlements.models import Agent, Grant, GrantLine, GrantSubject, System
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
+from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.words import Risk
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadScope
 from governance.reviews.usage import usage
 

@@ -15,11 +15,14 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import Max
 
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance import cursors
 from governance.deciders import review_rules
-from governance.models import Campaign, PopulationRow, ReviewItem, SnapshotRow
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import violations
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.staging.models import SnapshotRow
 from governance.reviews.usage import usage
 
 from . import other_things, scopes

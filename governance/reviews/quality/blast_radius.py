@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from django.db.models import Count, Q, QuerySet
 
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.blast_radius import blast_radius, preview
-from governance.models import Campaign, NoAnswer, ReviewItem, ReviewLine
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import validity
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.remediation.models import NoAnswer
 
 MOST_AGENTS: Final = 30
 """How many agents are told of: those of which most was cut; how many more there are is said beside it."""

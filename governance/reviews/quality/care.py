@@ -14,11 +14,13 @@ from typing import Any, Final
 from django.conf import settings
 from django.db.models import Count, F, Q, QuerySet
 
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.charts import figures
 from governance.deciders import review_rules
-from governance.models import Campaign, ReviewDecision, TimingRun
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import tallies
+from governance.reviews.quality.models import TimingRun
 
 from . import timings
 

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Q
 
 from entitlements.words import Risk
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.usage.coverage import Coverage
 
 MOST: Final = 100

@@ -14,7 +14,7 @@ from django.db import connection
 
 from audit import clock
 from governance.charts import figures
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import tallies
 
 MANY: Final = 5_000

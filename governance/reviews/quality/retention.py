@@ -17,8 +17,13 @@ from django.db.models import DateTimeField, Exists, F, Func, OuterRef, Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from governance.models import Assignment, Campaign, Draft, Figure, ReviewDecision, ReviewItem, TimingRun
+from governance.charts.models import Figure
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
+from governance.reviews.quality.models import TimingRun
+from governance.reviews.reviewers.models import Assignment
 
 from . import care, timings
 

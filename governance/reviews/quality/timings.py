@@ -17,8 +17,9 @@ from uuid import UUID
 from django.db.models import Aggregate, Count, FloatField, Q, QuerySet
 
 from audit import clock
-from governance.models import Campaign, ReviewDecision, Timing, TimingRun
-from governance.models.timings import FEWEST
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.quality.models import FEWEST, Timing, TimingRun
 
 FAST_MS: Final = {"low": 4_000, "medium": 8_000, "high": 15_000, "critical": 20_000}
 """Below so many milliseconds in view an answer was hardly read."""

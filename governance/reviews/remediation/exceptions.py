@@ -11,11 +11,11 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.deciders import review_rules
-from governance.models import Remediation, RemovalException
 from governance.reviews.items import best_effort, item_links
 from governance.reviews.items.errors import ConflictOfInterest, ExceptionTooLong, NotFailed
+from governance.reviews.remediation.models import Remediation, RemovalException
 from governance.reviews.reviewers import assignment, item_people
 
 

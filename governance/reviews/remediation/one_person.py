@@ -18,9 +18,12 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
 from entitlements.grants import subjects as subjects_actions
-from entitlements.models import Grant, GrantSubject, Person
-from governance.models import NoAnswer, PopulationRow, Remediation, ReviewItem
+from entitlements.grants.models import Grant, GrantSubject
+from entitlements.people.models import Person
 from governance.reviews.items import holds
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.remediation.models import NoAnswer, Remediation
 
 _ABOUT_ONE: Final = ReviewItem.Subject.DELEGATION
 

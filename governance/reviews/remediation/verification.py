@@ -19,15 +19,20 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from audit import clock
+from entitlements.clients.models import Client
 from entitlements.decisions import facts, limits, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance
+from entitlements.grants.models import Grant, GrantLine
 from entitlements.keys import jws
-from entitlements.models import Client, Grant, GrantLine, IssuedToken, Membership, Person
+from entitlements.people.models import Membership, Person
 from entitlements.tokens import presented
+from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 from governance.deciders.review_rules import Verb
-from governance.models import Remediation, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.kinds import subjects
+from governance.reviews.remediation.models import Remediation
 
 _MOST_CALLS, _MOST_TOKENS, _MOST_KEPT = 10_000, 200, 200
 _DENIED: Final = "denied"

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from governance.console import doors
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence.pages.audit import readable
 from governance.reviews.items import visibility
 from governance.reviews.quality import comparison

@@ -21,14 +21,16 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance import cursors
 from governance.deciders import review_rules
 from governance.deciders.review_rules import Around, Found
-from governance.models import Assignment, Campaign, ReviewItem
 from governance.out_of_office import delegations
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import item_links, tallies
 from governance.reviews.items.errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 
 from . import item_people
 

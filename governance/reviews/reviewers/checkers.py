@@ -17,11 +17,13 @@ from uuid import UUID
 from django.db import connection
 
 from entitlements.conflicts import independence
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.deciders import review_rules
 from governance.deciders.review_rules import SPOT_CHECK, Around, Bar, Choice
-from governance.models import Assignment, ReviewDecision, SpotCheck
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import visibility
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.spot_checks.models import SpotCheck
 
 from . import assignment, item_people
 

@@ -16,12 +16,12 @@ from django.db import transaction
 from audit.actions import Action
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from governance.deciders import review_rules
 from governance.deciders.review_rules import Around, Bar
-from governance.models import Assignment
 from governance.reviews.items import visibility
 from governance.reviews.items.errors import ConflictOfInterest
+from governance.reviews.reviewers.models import Assignment
 
 from . import assignment, item_people
 

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from typing import Final
 
 from entitlements.errors import DomainError
-from entitlements.models import Group
 from entitlements.people import mailboxes
+from entitlements.people.models import Group
 
 FEWEST: Final = 2
 """How many people a group has at least: one alone would be a person named beforehand."""

@@ -16,10 +16,12 @@ from django.db import transaction
 
 from entitlements.conflicts import independence
 from entitlements.errors import NotFound
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.deciders.review_rules import Bar
-from governance.models import Assignment, Campaign, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadBulk
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 
 from . import assignment, item_people
 

@@ -12,11 +12,12 @@ from django.db import connection
 from django.db.models import F, Q
 
 from audit import clock
-from entitlements.models import Membership, Person, Role
+from entitlements.people.models import Membership, Person, Role
 from entitlements.words import Risk
+from governance.approvals.models import Approval
 from governance.deciders import request_rules, review_rules
 from governance.deciders.review_rules import Around
-from governance.models import AccessRequest, Approval
+from governance.requests.models import AccessRequest
 
 from . import fallback
 

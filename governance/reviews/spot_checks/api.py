@@ -16,12 +16,14 @@ from rest_framework.response import Response
 from entitlements.api.endpoints import Listing
 from entitlements.api.fields import Shown, Strict, Text
 from governance.deciders import review_rules
-from governance.models import Campaign, ReviewLine, SpotCheck
 from governance.reviews.campaigns.api.bodies import ReviewLineShown, SuggestionShown
 from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered import follow_up
+from governance.reviews.items.models import ReviewLine
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks import spot_checks
+from governance.reviews.spot_checks.models import SpotCheck
 
 _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN})
 

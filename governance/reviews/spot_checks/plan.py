@@ -23,13 +23,14 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.errors import DomainError
-from entitlements.models import Person
-from governance.models import Campaign, SpotCheck, SpotPlan
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import NotUnderWay
 from governance.reviews.pack_check import verify
 from governance.reviews.population import campaigns
 from governance.reviews.quality import care
 from governance.reviews.reviewers import checkers
+from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 
 SHARE: Final = 10
 """How many of a hundred answers are drawn unless somebody says otherwise."""

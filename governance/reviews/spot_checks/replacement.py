@@ -15,9 +15,9 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from governance.deciders.review_rules import Bar
-from governance.models import SpotCheck, SpotPlan
 from governance.reviews.items import item_links
 from governance.reviews.reviewers import checkers
+from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 
 
 def replace_checkers(*, who: str | None = None) -> int:

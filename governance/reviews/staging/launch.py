@@ -13,8 +13,8 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.models import Person
-from governance.models import Campaign, CampaignStaging, PopulationRow
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import (
     DuePassed,
     NotAcknowledged,
@@ -24,6 +24,8 @@ from governance.reviews.items.errors import (
     SnapshotTooOld,
 )
 from governance.reviews.population import campaigns, scopes
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.staging.models import CampaignStaging
 
 from . import staging
 

@@ -16,15 +16,18 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from audit import clock
-from entitlements.models import Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
-from governance.models import Assignment, Campaign, ReviewItem, ReviewLine, Suggestion
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population import other_things, scopes, snapshot
 from governance.reviews.population.campaigns import Manner
 from governance.reviews.quality import comparison
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions.models import Suggestion
 
 LARGEST: Final = 20_000
 """How many grants are staged for a look."""

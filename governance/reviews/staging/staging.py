@@ -20,20 +20,16 @@ from django.db.models import Max
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from governance.models import (
-    Assignment,
-    Campaign,
-    CampaignStaging,
-    PopulationRow,
-    ReviewItem,
-    ReviewLine,
-    SnapshotRow,
-    Suggestion,
-)
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import NothingToReview
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population import campaigns, snapshot
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.staging.models import CampaignStaging, SnapshotRow
 from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions.models import Suggestion
 
 from . import preview
 

@@ -17,8 +17,10 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from audit import clock
-from entitlements.models import AgentVersion
-from governance.models import PopulationRow, ReviewDecision, ReviewItem, ReviewLine
+from entitlements.agents.models import AgentVersion
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.population.models import PopulationRow
 
 _UNCHANGED: Final = """
 WITH now AS (

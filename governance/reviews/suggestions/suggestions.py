@@ -19,7 +19,9 @@ from django.db import connection
 
 from audit import chain
 from governance import cursors
-from governance.models import Campaign, ReviewItem, Suggestion
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.suggestions.models import Suggestion
 from governance.reviews.usage import signals, usage
 from governance.sod import check
 from governance.sod import rules as sod_rules

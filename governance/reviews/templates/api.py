@@ -18,14 +18,15 @@ from entitlements.api import preconditions
 from entitlements.api.endpoints import Listing, tagged
 from entitlements.api.fields import Shown, Slug, Strict, Text
 from governance.deciders import review_rules
-from governance.models import Campaign, CampaignTemplate
 from governance.reviews.campaigns.api.bodies import CampaignShown
 from governance.reviews.campaigns.api.campaigns import OfReviews
 from governance.reviews.campaigns.api.manner import MannerAsked, Scope, Strategies, manner_of
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.api import MaybeWhy
 from governance.reviews.population import campaigns
 from governance.reviews.spot_checks import plan
 from governance.reviews.templates import templates
+from governance.reviews.templates.models import CampaignTemplate
 
 
 class TemplateAsked(MannerAsked):

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.access import visibility
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import choices, doors
-from governance.models import CampaignTemplate
 from governance.reviews.campaigns.pages.campaigns import found, may, permit
 from governance.reviews.templates import queries as template_queries
 from governance.reviews.templates import templates
+from governance.reviews.templates.models import CampaignTemplate
 
 
 @require_safe

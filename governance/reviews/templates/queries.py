@@ -16,12 +16,13 @@ from django.utils.translation import gettext_lazy
 from entitlements.errors import Malformed
 from entitlements.words import Risk
 from governance.deciders import review_rules
-from governance.models import Campaign, CampaignTemplate
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.items.errors import BadCadence, DueTooSoon
 from governance.reviews.population import scope_words
 from governance.reviews.population.campaigns import Manner
 from governance.reviews.staging import launch
+from governance.reviews.templates.models import CampaignTemplate
 from governance.reviews.templates.templates import MONTHS, Rhythm, following
 
 KINDS: Final[Mapping[str, tuple[Any, Any]]] = {

@@ -17,15 +17,16 @@ from django.db import IntegrityError, transaction
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, NotFound, Stale
-from entitlements.models import Person
-from governance.models import Campaign, CampaignTemplate
+from entitlements.people.models import Person
 from governance.reviews.campaigns import pause
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import best_effort
 from governance.reviews.items.errors import BadCadence, NameTaken, TemplateStopped
 from governance.reviews.population import campaigns, other_things, scopes
 from governance.reviews.population.campaigns import FULL, Manner
 from governance.reviews.spot_checks import plan
 from governance.reviews.staging import launch
+from governance.reviews.templates.models import CampaignTemplate
 
 _Cadence = CampaignTemplate.Cadence
 MONTHS: Final[Mapping[str, int]] = {

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import connection
 
 from audit import clock
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from entitlements.words import Risk
 from governance.charts import figures
 

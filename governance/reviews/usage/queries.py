@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit import clock
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.reviews.usage import usage
 
 

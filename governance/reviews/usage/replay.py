@@ -22,8 +22,9 @@ from django.db import connection
 from audit import clock
 from entitlements.decisions import limits as argument_limits
 from entitlements.errors import DomainError
-from entitlements.models import Grant, GrantLine
-from governance.models import Draft, ReviewLine
+from entitlements.grants.models import Grant, GrantLine
+from governance.reviews.decisions.models import Draft
+from governance.reviews.items.models import ReviewLine
 
 from . import usage
 

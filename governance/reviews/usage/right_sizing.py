@@ -24,7 +24,8 @@ from entitlements.errors import DomainError, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.reviews.usage import tighter_limits
 from governance.reviews.usage.tighter_limits import Figure, Tightening
 

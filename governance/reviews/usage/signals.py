@@ -9,9 +9,9 @@ from typing import Final
 
 from django.db import connection
 
+from entitlements.catalog.models import Tool
 from entitlements.definitions import definitions
 from entitlements.definitions.definitions import Change
-from entitlements.models import Tool
 from governance.blast_radius import blast_radius, preview
 
 WIDER: Final = frozenset({Change.SCHEMA_WIDENED, Change.SCHEMA_CHANGED})

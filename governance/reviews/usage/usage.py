@@ -20,8 +20,8 @@ from django.db.models import Sum
 
 from audit import bodies, stream
 from audit.models import Cursor
-from entitlements.models import System
-from governance.models import UsageDay
+from entitlements.catalog.models import System
+from governance.reviews.usage.models import UsageDay
 from governance.reviews.usage.tighter_limits import Figure, Used
 
 CURSOR: Final = "usage"

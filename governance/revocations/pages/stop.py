@@ -17,9 +17,10 @@ from entitlements.api import permissions
 from entitlements.api.matrix import MATRIX
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.models import Guardrail, Revocation
+from entitlements.gateway.models import Guardrail
 from entitlements.revocation import revocation
 from entitlements.revocation.api import EVERYTHING, KINDS
+from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors

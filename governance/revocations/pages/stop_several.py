@@ -19,9 +19,10 @@ from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant
+from entitlements.grants.models import Grant
 from governance.console import doors, paging
 from governance.revocations.queries import effects
 

@@ -8,18 +8,12 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from audit import clock
-from entitlements.models import (
-    Agent,
-    Grant,
-    GrantLine,
-    GrantSubject,
-    IssuedToken,
-    Membership,
-    Person,
-    Session,
-    TokenGrant,
-    Tool,
-)
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool
+from entitlements.grants.models import Grant, GrantLine, GrantSubject
+from entitlements.people.models import Membership, Person
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken, TokenGrant
 
 
 def of(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped

@@ -16,7 +16,11 @@ from audit import clock
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Token
 from entitlements.decisions.verdicts import Verdict
-from entitlements.models import Grant, GrantLine, IssuedToken, Person, Revocation, Session
+from entitlements.grants.models import Grant, GrantLine
+from entitlements.people.models import Person
+from entitlements.revocation.models import Revocation
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
 
 MOST: Final = 40
 

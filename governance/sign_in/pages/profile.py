@@ -14,8 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 from audit import clock
 from entitlements.access import visibility
 from entitlements.errors import Forbidden, Malformed, ReasonRequired
-from entitlements.models import ApiToken, Role, RoleAssignment
 from entitlements.people import people
+from entitlements.people.models import ApiToken, Role, RoleAssignment
 from governance.console import doors, paging
 
 _LASTS: Final = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90)}

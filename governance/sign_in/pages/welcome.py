@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.setup import first_admin
 
 

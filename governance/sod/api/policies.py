@@ -13,16 +13,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
+from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
 from entitlements.api.matrix import Matrix
+from entitlements.catalog.models import Tool
 from entitlements.definitions.classes import DATA_CLASSES, FLOWS
 from entitlements.errors import Forbidden
-from entitlements.models import Agent, Person, Tool
+from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
-from governance.models import AgentCall, CombinationException, CombinationRule
 from governance.sod import agent_calls, check, exceptions, policies
 from governance.sod import rules as sod_rules
+from governance.sod.models import AgentCall, CombinationException, CombinationRule
 
 
 def _names() -> serializers.ListField:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.catalog import tools
-from entitlements.models import Tool
+from entitlements.catalog.models import Tool
 from governance.sod import check as check_actions
 
 

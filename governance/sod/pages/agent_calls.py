@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.access import visibility
-from entitlements.models import Agent
+from entitlements.agents.models import Agent
 from governance.console import doors, form_fields, paging
-from governance.models import AgentCall
 from governance.sod import agent_calls, check
+from governance.sod.models import AgentCall
 
 _NAMES: Final = {"attrs": {"list": "agents-to-pick", "autocapitalize": "none", "spellcheck": "false"}}
 _FIELDS: Final = {"agent_calls_itself": "callee"}

@@ -18,10 +18,10 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
 from governance.console import doors, paging, tags
-from governance.models import CombinationException, CombinationRule
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import check, exceptions, policies
 from governance.sod import rules as sod_rules
+from governance.sod.models import CombinationException, CombinationRule
 
 State = CombinationRule.State
 _SAYS: Final = {

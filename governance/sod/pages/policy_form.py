@@ -17,10 +17,10 @@ from django.views.decorators.http import require_http_methods
 from entitlements.definitions.classes import DATA_CLASSES
 from entitlements.words import Action, Risk
 from governance.console import doors, form_fields, tags
-from governance.models import CombinationRule
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import check, policies
 from governance.sod import rules as sod_rules
+from governance.sod.models import CombinationRule
 
 _NUMBERS: Final = range(1, sod_rules.MOST_SIDES + 1)
 _NAMED: Final = ("systems", "tools")

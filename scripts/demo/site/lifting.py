@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog import systems, tools
+from entitlements.catalog.models import System, Tool
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
-from entitlements.models import Agent, Client, Guardrail, Person, Revocation, System, Tool
+from entitlements.gateway.models import Guardrail
 from entitlements.people import people
+from entitlements.people.models import Person
+from entitlements.revocation.models import Revocation
 from scripts.demo import cast
 from scripts.demo.stage import AGENT, SYSTEM
 from scripts.demo.visit import AGAIN, REVIEWED

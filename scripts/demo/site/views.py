@@ -22,7 +22,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from entitlements.errors import DomainError
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.console import doors
 from scripts.demo import cast, proof, world
 from scripts.demo import visit as visits

@@ -12,10 +12,11 @@ from audit.models import StrangerCount
 from entitlements.agents import agents
 from entitlements.catalog import systems
 from entitlements.clients import clients
+from entitlements.clients.models import Client as OAuthClient
 from entitlements.keys import signing
-from entitlements.models import ApiToken, IssuedToken, Role
-from entitlements.models import Client as OAuthClient
 from entitlements.people import people
+from entitlements.people.models import ApiToken, Role
+from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.api import client
 

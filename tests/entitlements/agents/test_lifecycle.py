@@ -15,13 +15,16 @@ from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements import tasks
 from entitlements.agents import agents, lifecycle
+from entitlements.agents.models import Agent
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.decisions import facts
-from entitlements.models import Agent, Client, Grant, IssuedToken
+from entitlements.grants.models import Grant
+from entitlements.tokens.models import IssuedToken
 from governance.approvals import approvals
 from governance.eligibility import eligibility
-from governance.models import Notice
 from governance.notices import listener
+from governance.notices.models import Notice
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance import companies

@@ -8,8 +8,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from audit.context import SYSTEM
-from entitlements.models import Person
 from entitlements.people import people
+from entitlements.people.models import Person
 
 
 def of(person: Person | None = None) -> APIClient:

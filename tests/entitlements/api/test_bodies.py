@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from entitlements.models import Agent
+from entitlements.agents.models import Agent
 from tests import make
 from tests.entitlements.api import client
 

@@ -9,8 +9,9 @@ import pytest
 from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
+from entitlements.catalog.models import System, Tool
 from entitlements.definitions import classes
-from entitlements.models import Person, System, Tool
+from entitlements.people.models import Person
 from tests import make
 from tests.entitlements.api import client
 

@@ -10,7 +10,9 @@ import pytest
 from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
-from entitlements.models import Agent, Grant, Person
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from tests import make
 from tests.entitlements.api import client
 

@@ -5,7 +5,7 @@ import pytest
 from audit.export import timeline
 from entitlements import tasks
 from entitlements.catalog import tools
-from entitlements.models import System, Tool
+from entitlements.catalog.models import System, Tool
 from entitlements.secrets import vault
 from tests import make
 from tests.conformance import servers

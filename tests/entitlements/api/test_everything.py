@@ -6,8 +6,9 @@ import pytest
 
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Guardrail, Revocation
+from entitlements.gateway.models import Guardrail
 from entitlements.revocation import revocation
+from entitlements.revocation.models import Revocation
 from tests import make
 from tests.entitlements.api import client
 

@@ -10,7 +10,8 @@ from audit.context import SYSTEM
 from entitlements.access.authentication import AccessToken
 from entitlements.access.caller import Caller, of
 from entitlements.api import matrix, permissions
-from entitlements.models import Client, Role
+from entitlements.clients.models import Client
+from entitlements.people.models import Role
 from governance.console.matrix import API
 from tests import make
 from tests.entitlements.api import client

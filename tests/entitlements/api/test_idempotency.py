@@ -6,7 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections
 
-from entitlements.models import Agent, Client, Grant, IdempotentAnswer
+from entitlements.agents.models import Agent
+from entitlements.api.models import IdempotentAnswer
+from entitlements.clients.models import Client
+from entitlements.grants.models import Grant
 from tests import make
 from tests.entitlements.api import client
 

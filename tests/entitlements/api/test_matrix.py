@@ -12,7 +12,7 @@ from django.views import View
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.matrix import MATRIX as CATALOGUE
 from entitlements.api.matrix import Row
-from entitlements.models import Role
+from entitlements.people.models import Role
 from governance.api.matrix import MATRIX as PROCESSES
 from tests import make
 from tests.entitlements.api import client

@@ -6,8 +6,12 @@ import pytest
 
 from audit.actions import Action
 from audit.export import timeline
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System
+from entitlements.grants.models import Grant
 from entitlements.keys import signing
-from entitlements.models import Agent, Entitlement, Grant, Role, Secret, System
+from entitlements.people.models import Role
+from entitlements.secrets.models import Secret
 from tests import make
 from tests.entitlements.api import client
 

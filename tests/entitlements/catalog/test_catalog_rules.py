@@ -8,7 +8,7 @@ from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.catalog import entitlements, errors
 from entitlements.catalog import tools as tools_actions
-from entitlements.models import Entitlement, System, Tool
+from entitlements.catalog.models import Entitlement, System, Tool
 from tests import make
 
 pytestmark = pytest.mark.django_db

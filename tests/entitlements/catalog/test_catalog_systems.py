@@ -8,12 +8,15 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.export import timeline
 from entitlements.catalog import errors, move, seen, systems, tools
+from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.offers import Offer
 from entitlements.conflicts.independence import OwnAppointment
 from entitlements.definitions import classes
 from entitlements.errors import NotFound, ReasonRequired, Stale
-from entitlements.models import Change, Person, SigningKey, System, Tool
+from entitlements.feed.models import Change
+from entitlements.keys.models import SigningKey
+from entitlements.people.models import Person
 from tests import make
 from tests.entitlements.api import client as api
 

@@ -9,10 +9,11 @@ from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.catalog import errors, tools
 from entitlements.catalog import seen as seen_actions
+from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.catalog.seen import ListMalformed
 from entitlements.catalog.tools import Approval
 from entitlements.definitions import classes
-from entitlements.models import Change, System, Tool, ToolVersion
+from entitlements.feed.models import Change
 from tests import make
 
 DECIDED = dict.fromkeys(classes.FLOWS, False)

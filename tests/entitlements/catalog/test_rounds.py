@@ -10,7 +10,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import tasks
 from entitlements.catalog import rounds, seen, systems
-from entitlements.models import System
+from entitlements.catalog.models import System
 from tests import make
 
 pytestmark = pytest.mark.django_db

@@ -17,9 +17,12 @@ from audit.export import timeline
 from audit.models import Event
 from entitlements.catalog import errors, seen, systems
 from entitlements.catalog import tools as tools_actions
+from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.catalog_files import imports, offers
-from entitlements.models import CatalogueImport, Person, SigningKey, System, Tool, ToolVersion
+from entitlements.catalog_files.models import CatalogueImport
+from entitlements.keys.models import SigningKey
 from entitlements.people import people
+from entitlements.people.models import Person
 from tests import make
 from tests.entitlements import catalogues
 from tests.entitlements.catalogues import content

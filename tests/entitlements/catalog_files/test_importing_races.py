@@ -9,8 +9,9 @@ from django.db import connections
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.catalog import systems
+from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
-from entitlements.models import CatalogueImport, System, Tool
+from entitlements.catalog_files.models import CatalogueImport
 from tests import make
 from tests.entitlements import catalogues
 

@@ -8,8 +8,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from entitlements import tasks
+from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import offers
-from entitlements.models import CatalogueImport, Person, System, Tool
+from entitlements.catalog_files.models import CatalogueImport
+from entitlements.people.models import Person
 from entitlements.upstream import upstream
 from entitlements.upstream.egress import Unreachable
 from tests import make

@@ -18,8 +18,10 @@ from audit.models import Event
 from entitlements.access.authentication import AccessToken
 from entitlements.access.caller import Caller
 from entitlements.catalog import systems, tools
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.definitions import classes
-from entitlements.models import Entitlement, Grant, Person, System, Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from scripts.devservers import until
 from tests import make
 from tests.entitlements.api import client

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from entitlements.models import Client, Person
+from entitlements.clients.models import Client
 from entitlements.people import people
+from entitlements.people.models import Person
 from tests import shared
 from tests.entitlements.api import client
 from tests.governance import companies

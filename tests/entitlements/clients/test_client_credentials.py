@@ -13,10 +13,12 @@ from audit import clock
 from audit.context import Principal
 from audit.export import timeline
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.clients import acceptance, callers, clients, credentials
+from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import Forbidden
-from entitlements.models import Agent, Client, ClientCredential, Person
 from entitlements.people import people
+from entitlements.people.models import Person
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -9,10 +9,12 @@ import pytest
 from audit import clock
 from audit.context import SYSTEM, Principal
 from entitlements.catalog import entitlements
+from entitlements.catalog.models import Entitlement
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.conflicts.independence import SecondPersonNeeded
-from entitlements.models import Client, Entitlement, Person, Role
 from entitlements.people import people
+from entitlements.people.models import Person, Role
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits

@@ -9,11 +9,17 @@ from pytest_django import DjangoAssertNumQueries
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Call
+from entitlements.gateway.models import Guardrail
 from entitlements.grants import grants
-from entitlements.models import Agent, Entitlement, GrantSubject, Guardrail, IssuedToken, Person, Session, Tool
+from entitlements.grants.models import GrantSubject
 from entitlements.people import people
+from entitlements.people.models import Person
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
 from entitlements.words import Status, ToolState
 from tests import make
 

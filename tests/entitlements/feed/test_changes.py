@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from audit import clock
 from entitlements.feed import changes
-from entitlements.models import Change, GatewayNode
+from entitlements.feed.models import Change, GatewayNode
 from tests import databases, make
 
 ROUNDS = 150

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.catalog import systems
-from entitlements.models import Client
+from entitlements.clients.models import Client
 from governance.approvals import approvals
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World, wait_until

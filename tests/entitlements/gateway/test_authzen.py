@@ -13,10 +13,12 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.grants import grants
 from entitlements.keys import signing
-from entitlements.models import Client, IssuedToken, System
+from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World, wait_until
 

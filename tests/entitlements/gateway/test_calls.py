@@ -14,8 +14,11 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.agents import agents
+from entitlements.catalog.models import Tool
+from entitlements.clients.models import Client
 from entitlements.grants import grants
-from entitlements.models import Client, IssuedToken, Session, Tool
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.conformance import servers
 from tests.entitlements.gateway import scripted, world

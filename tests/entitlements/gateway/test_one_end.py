@@ -26,7 +26,6 @@ from entitlements.gateway import relay
 from entitlements.gateway.calls import Passage
 from entitlements.gateway.http import Answer, Message, Request
 from entitlements.gateway.messages import Call
-from entitlements.models import IssuedToken
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Entry
@@ -35,6 +34,7 @@ from entitlements.node.snapshots import Held
 from entitlements.node.streams import Open, Opened
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
+from entitlements.tokens.models import IssuedToken
 from entitlements.upstream import upstream
 from tests.audit import make as record
 from tests.entitlements.gateway import scripted, world

@@ -19,9 +19,9 @@ from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.clients import clients
 from entitlements.feed import changes
+from entitlements.feed.models import GatewayNode
 from entitlements.grants import grants
 from entitlements.keys import jws
-from entitlements.models import GatewayNode
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from governance.reviews.population import campaigns

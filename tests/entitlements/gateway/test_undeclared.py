@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from entitlements.models import GrantLine
+from entitlements.grants.models import GrantLine
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.test_authzen import ask, question

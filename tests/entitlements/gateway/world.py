@@ -22,20 +22,15 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import addresses
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.clients.models import Client
+from entitlements.grants.models import Grant
 from entitlements.keys import signing
-from entitlements.models import (
-    Agent,
-    Client,
-    Entitlement,
-    Grant,
-    IssuedToken,
-    Person,
-    Session,
-    System,
-    TokenGrant,
-    Tool,
-)
+from entitlements.people.models import Person
 from entitlements.secrets import vault
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken, TokenGrant
 from scripts.devservers import free_port
 from tests import make
 

@@ -2,7 +2,8 @@ import pytest
 
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Grant, Role
+from entitlements.grants.models import Grant
+from entitlements.people.models import Role
 from tests import make
 from tests.entitlements.api import client
 

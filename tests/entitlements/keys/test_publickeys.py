@@ -14,9 +14,10 @@ from joserfc import jwk
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.keys import jws, public_keys
-from entitlements.models import Client, TrustedIssuer
 from entitlements.trusted_issuers import issuers, trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.entitlements.api import client as api
 

@@ -13,8 +13,9 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import addresses, tasks
+from entitlements.feed.models import Change
 from entitlements.keys import jws, signing
-from entitlements.models import Change, SigningKey
+from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
 from tests import make
 

@@ -11,8 +11,8 @@ import pytest
 from joserfc.jws import serialize_compact
 
 from audit.models import Event
-from entitlements.models import UsedAssertion
 from entitlements.oauth import authentication
+from entitlements.tokens.models import UsedAssertion
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World

@@ -21,13 +21,8 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
 from entitlements.clients import clients
+from entitlements.clients.models import AuthorizationCode, Client, OAuthAccessToken, OAuthRefreshToken
 from entitlements.keys import signing
-from entitlements.models import (
-    AuthorizationCode,
-    Client,
-    OAuthAccessToken,
-    OAuthRefreshToken,
-)
 from entitlements.people import people
 from tests import make
 from tests.entitlements.oauth import worlds

@@ -9,12 +9,14 @@ import pytest
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
+from entitlements.catalog.models import Tool
 from entitlements.grants import grants
 from entitlements.keys import jws
-from entitlements.models import IssuedToken, Session, Tool
 from entitlements.people import people
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
 from entitlements.tokens import presented, tokens
+from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World

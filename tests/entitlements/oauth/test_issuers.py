@@ -12,8 +12,8 @@ import pytest
 from django.conf import settings
 
 from entitlements.keys import jws
-from entitlements.models import TrustedIssuer
 from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World
 

@@ -12,12 +12,15 @@ from django.db.models import F
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import clients
 from entitlements.decisions import guardrails
 from entitlements.grants import grants
-from entitlements.models import Entitlement, Grant, IssuedToken, Session, System, Tool
+from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World

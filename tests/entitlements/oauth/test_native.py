@@ -8,7 +8,8 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.catalog import tools
-from entitlements.models import EntitlementTool, GrantLine, System, Tool
+from entitlements.catalog.models import EntitlementTool, System, Tool
+from entitlements.grants.models import GrantLine
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World

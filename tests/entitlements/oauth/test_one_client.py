@@ -9,11 +9,15 @@ import pytest
 
 from audit.context import SYSTEM
 from audit.export import timeline
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
 from entitlements.clients import clients
+from entitlements.feed.models import Change
 from entitlements.keys import jws
-from entitlements.models import Agent, Change, Revocation, Session, System
 from entitlements.revocation import revocation
+from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
+from entitlements.sessions.models import Session
 from entitlements.tokens import presented
 from tests import make
 from tests.entitlements.oauth import worlds

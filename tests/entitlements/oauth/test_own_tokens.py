@@ -12,12 +12,15 @@ import pytest
 
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements.catalog.models import System
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
 from entitlements.keys import signing
-from entitlements.models import Client, IssuedToken, Session, System
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
 from entitlements.tokens import presented, tokens
+from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import Answer, World

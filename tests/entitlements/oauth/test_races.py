@@ -12,9 +12,11 @@ from django.db import connections
 
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements.catalog.models import Entitlement
 from entitlements.feed import locks
 from entitlements.grants import grants
-from entitlements.models import Entitlement, Grant, IssuedToken, TokenGrant
+from entitlements.grants.models import Grant
+from entitlements.tokens.models import IssuedToken, TokenGrant
 from tests import databases, make, shared
 from tests.entitlements.oauth import worlds
 from tests.entitlements.oauth.worlds import World

@@ -13,9 +13,12 @@ from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements.clients.models import AuthorizationCode
 from entitlements.keys import jws, signing
-from entitlements.models import AuthorizationCode, IssuedToken, Session, TrustedIssuer
 from entitlements.people import people
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.entitlements.oauth import test_code_flow as flow
 from tests.entitlements.oauth import worlds

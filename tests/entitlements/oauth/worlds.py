@@ -19,21 +19,17 @@ from joserfc import jwk
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import addresses
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System
+from entitlements.clients.models import Client
+from entitlements.grants.models import Grant
 from entitlements.keys import jws
-from entitlements.models import (
-    Agent,
-    Client,
-    Entitlement,
-    Grant,
-    IssuedToken,
-    Person,
-    Session,
-    System,
-    TrustedIssuer,
-    UsedAssertion,
-)
 from entitlements.oauth import authentication, bearer, exchange
 from entitlements.people import people
+from entitlements.people.models import Person
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken, UsedAssertion
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 
 STUB = "https://sso.example.org"

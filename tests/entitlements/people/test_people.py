@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from entitlements.clients import clients
-from entitlements.models import Client, Person, Role
+from entitlements.clients.models import Client
+from entitlements.people.models import Person, Role
 from tests import make
 from tests.entitlements.api import client
 

@@ -10,9 +10,10 @@ from django.db import IntegrityError, transaction
 
 from audit.context import SYSTEM
 from audit.export import timeline
-from entitlements.models import Person, Role, RoleMapping, TrustedIssuer
 from entitlements.people import people, role_maps, roles
+from entitlements.people.models import Person, Role, RoleMapping
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 
 pytestmark = pytest.mark.django_db

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from entitlements.models import Person, Role
 from entitlements.people import roles
+from entitlements.people.models import Person, Role
 from tests import make
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,8 @@ from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements import tasks
 from entitlements.access import caller
-from entitlements.models import Person, Role, RoleAssignment
 from entitlements.people import people, roles
+from entitlements.people.models import Person, Role, RoleAssignment
 from governance.out_of_office import delegations
 from tests import make
 from tests.entitlements.api import client as api
@@ -109,4 +109,4 @@ def test_nothing_reads_roles_past_their_end() -> None:
     past = re.compile(r"roles__role|\.roles\.(all|filter|values|values_list|exists|count)\b|person\.roles\.all")
     places = [*ROOT.glob("entitlements/**/*.py"), *ROOT.glob("governance/**/*.py"), *ROOT.glob("templates/**/*.html")]
     found = {str(path.relative_to(ROOT)): past.findall(path.read_text()) for path in places}
-    assert {name for name, hits in found.items() if hits} == {"entitlements/models/people.py"}
+    assert {name for name, hits in found.items() if hits} == {"entitlements/people/models.py"}

@@ -16,8 +16,10 @@ from audit.models import Event
 from entitlements import addresses, tasks
 from entitlements.feed import changes
 from entitlements.keys import jws, public_keys, signing
-from entitlements.models import Revocation, Role, SigningKey
+from entitlements.keys.models import SigningKey
+from entitlements.people.models import Role
 from entitlements.revocation import record_keys, revocation
+from entitlements.revocation.models import Revocation
 from entitlements.revocation.record_keys import Standing
 from governance.operations import after_restore
 from tests import make

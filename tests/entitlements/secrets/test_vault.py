@@ -6,8 +6,9 @@ import pytest
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.models import Change, Secret
+from entitlements.feed.models import Change
 from entitlements.secrets import seal, vault
+from entitlements.secrets.models import Secret
 from tests import make
 
 pytestmark = pytest.mark.django_db

@@ -11,10 +11,13 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements.access.caller import Caller
 from entitlements.agents import agents, lifecycle, versions
-from entitlements.models import Agent, Client, IssuedToken, PeopleSource, RoleAssignment, SourcedPerson
+from entitlements.agents.models import Agent
+from entitlements.clients.models import Client
 from entitlements.people import people
+from entitlements.people.models import PeopleSource, RoleAssignment, SourcedPerson
+from entitlements.tokens.models import IssuedToken
 from governance.agents.queries import agents as read
-from governance.models import UsageDay
+from governance.reviews.usage.models import UsageDay
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits

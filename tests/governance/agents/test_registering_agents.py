@@ -10,11 +10,12 @@ import pytest
 
 from audit.actions import Action
 from audit.export import timeline
+from entitlements.agents.models import Agent
 from entitlements.clients import clients
-from entitlements.models import Agent, Client, ClientCredential
+from entitlements.clients.models import Client, ClientCredential
 from entitlements.people import people
-from governance.models import OfficeProposal
 from governance.ownership import ownership
+from governance.ownership.models import OfficeProposal
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits

@@ -13,10 +13,10 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.access import fresh_proof
 from entitlements.api.matrix import ALWAYS, WEIGHTY
-from entitlements.models import Client as Registered
-from entitlements.models import Person
+from entitlements.clients.models import Client as Registered
+from entitlements.people.models import Person
+from governance.approvals.models import Approval
 from governance.console.matrix import API
-from governance.models import Approval
 from governance.requests.api.requests import Approve
 from tests import make, second_factor
 from tests.entitlements.access.test_authentication import _access_token, _script, _with

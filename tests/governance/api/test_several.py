@@ -11,10 +11,13 @@ import pytest
 from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
-from entitlements.models import Agent, Grant, Person
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.approvals import approvals
-from governance.models import AccessRequest, OfficeProposal
 from governance.ownership import ownership
+from governance.ownership.models import OfficeProposal
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

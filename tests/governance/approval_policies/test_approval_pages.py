@@ -6,7 +6,7 @@ import pytest
 
 from audit import clock
 from governance.approval_policies import policies
-from governance.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
+from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

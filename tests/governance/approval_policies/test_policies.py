@@ -13,16 +13,18 @@ from audit.models import Event
 from entitlements.clients import clients
 from entitlements.conflicts.independence import OwnAppointment
 from entitlements.errors import DomainError
-from entitlements.models import Person
 from entitlements.people import people
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approvals import approvals
+from governance.approvals.models import Approval
 from governance.deciders import request_rules
 from governance.eligibility import narrowing
-from governance.models import AccessRequest, Approval, Notice
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.requests import candidates, requests
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting

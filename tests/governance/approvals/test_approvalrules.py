@@ -13,12 +13,16 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import errors
-from entitlements.models import Grant, Tool
+from entitlements.catalog.models import Tool
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from governance.approval_policies.models import ApprovalRule, RuleApproval
 from governance.approvals import approvals, auto_approval
-from governance.models import AccessRequest, Approval, ApprovalRule, Notice, RuleApproval
+from governance.approvals.models import Approval
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 from governance.sod import policies
 from tests import make, shared
 from tests.governance import companies

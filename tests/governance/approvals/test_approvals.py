@@ -12,17 +12,22 @@ from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements import errors
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System, Tool
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant, Membership, Person, System, Tool
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Membership, Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies.models import ApprovalPolicy
 from governance.approvals import approvals
+from governance.approvals.models import Approval
 from governance.deciders import request_rules
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest, Approval, ApprovalPolicy
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting

@@ -8,10 +8,11 @@ import pytest
 
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

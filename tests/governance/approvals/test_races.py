@@ -18,16 +18,20 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.errors import DomainError
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant, Person
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Person
 from governance.approvals import approvals
-from governance.models import AccessRequest, Approval, Delegation
+from governance.approvals.models import Approval
 from governance.out_of_office import delegations
+from governance.out_of_office.models import Delegation
 from governance.ownership import ownership
 from governance.request_changes import renewal as renewal_actions
 from governance.requests import expiry, requests
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies

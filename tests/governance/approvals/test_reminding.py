@@ -8,8 +8,9 @@ import pytest
 
 from audit import clock
 from governance.approvals import approvals, reminders
-from governance.models import AccessRequest, Notice
+from governance.notices.models import Notice
 from governance.out_of_office import delegations
+from governance.requests.models import AccessRequest
 from tests.governance import companies
 
 pytestmark = pytest.mark.django_db

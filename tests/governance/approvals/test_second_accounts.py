@@ -11,20 +11,23 @@ from django.db import IntegrityError, transaction
 from audit import clock
 from audit.context import SYSTEM, Principal
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog import systems
 from entitlements.conflicts.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.errors import DomainError
 from entitlements.grants import grants
-from entitlements.models import Agent, Person, Role, TrustedIssuer
 from entitlements.people import people, role_maps
+from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approvals import approvals, auto_approval
+from governance.approvals.models import Approval
 from governance.break_glass import break_glass
+from governance.break_glass.models import EmergencyGrant
 from governance.deciders import request_rules
 from governance.eligibility import eligibility
-from governance.models import Approval, EmergencyGrant
 from governance.ownership import ownership
 from governance.request_changes import appeal as appeal_actions
 from governance.sod import exceptions

@@ -9,7 +9,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from audit import clock
 from entitlements.access import caller as callers
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.approvals import approvals
 from governance.blast_radius import blast_radius, preview
 from governance.request_changes import renewal

@@ -7,7 +7,7 @@ import pytest
 from audit.models import Event
 from entitlements.access.fresh_proof import HEADER
 from entitlements.grants import grants
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.break_glass import break_glass
 from tests import second_factor
 from tests.entitlements.api import client

@@ -15,13 +15,16 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.errors import DomainError, Forbidden, ReasonRequired
 from entitlements.grants import grants
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.break_glass import break_glass
+from governance.break_glass.models import EmergencyGrant
 from governance.eligibility import eligibility
-from governance.models import CombinationException, EmergencyGrant, Notice
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.setup import readiness
 from governance.sod import agent_calls, check, policies
+from governance.sod.models import CombinationException
 from tests import make, shared
 from tests.governance import companies
 

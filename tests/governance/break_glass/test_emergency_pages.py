@@ -9,9 +9,9 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from entitlements.grants import grants
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.break_glass import break_glass
-from governance.models import EmergencyGrant
+from governance.break_glass.models import EmergencyGrant
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -12,8 +12,9 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from audit import clock
 from entitlements.catalog import search
+from entitlements.catalog.models import Entitlement, EntitlementTool, Tool, ToolVersion
 from entitlements.definitions import definitions
-from entitlements.models import Entitlement, EntitlementTool, Person, Tool, ToolVersion
+from entitlements.people.models import Person
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

@@ -8,8 +8,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from entitlements import tasks
 from entitlements.catalog import rounds, seen
+from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
-from entitlements.models import CatalogueImport, Person, System, Tool
+from entitlements.catalog_files.models import CatalogueImport
+from entitlements.people.models import Person
 from tests import make
 from tests.entitlements import catalogues
 from tests.entitlements.catalogues import content

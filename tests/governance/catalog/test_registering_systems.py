@@ -12,8 +12,9 @@ from pytest_django.fixtures import Settings
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.catalog import entitlements, seen, tools
-from entitlements.models import Entitlement, Secret, System, Tool
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.secrets import vault
+from entitlements.secrets.models import Secret
 from entitlements.upstream import upstream
 from tests import make
 from tests.governance import companies

@@ -6,9 +6,9 @@ import pytest
 
 from audit.models import Event
 from entitlements.catalog import seen
-from entitlements.models import Tool
-from governance.models import Notice
+from entitlements.catalog.models import Tool
 from governance.notices import listener
+from governance.notices.models import Notice
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

@@ -9,7 +9,7 @@ import pytest
 from audit import clock
 from governance import tasks
 from governance.charts import figures
-from governance.models import Figure
+from governance.charts.models import Figure
 from governance.reviews.quality import care
 from tests import make
 from tests.entitlements.api import client

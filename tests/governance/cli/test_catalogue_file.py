@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from audit.context import SYSTEM
-from entitlements.models import Tool
+from entitlements.catalog.models import Tool
 from entitlements.people import people
 from governance.cli import catalogue, main
 from governance.cli.exits import Ended

@@ -13,9 +13,12 @@ from pytest_django.live_server_helper import LiveServer
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.agents.models import Agent
 from entitlements.catalog import systems
-from entitlements.models import Agent, GatewayNode, Grant, Person
+from entitlements.feed.models import GatewayNode
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Person
 from governance.cli import main
 from tests import make
 from tests.governance import companies

@@ -17,37 +17,38 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements.catalog_files import imports
 from entitlements.clients import clients
-from entitlements.models import ApiToken, Client, Grant, Revocation, SeenAgent, Session, Workflow
+from entitlements.clients.models import Client
+from entitlements.grants.models import Grant
 from entitlements.people import people, sources
+from entitlements.people.models import ApiToken
+from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
+from entitlements.unmanaged_agents.models import SeenAgent, Workflow
 from governance.approval_policies import policies
+from governance.approval_policies.models import RuleApproval
 from governance.approvals import auto_approval
 from governance.break_glass import break_glass
+from governance.break_glass.models import EmergencyGrant
 from governance.console import urls
 from governance.deciders import request_rules
 from governance.eligibility import eligibility
-from governance.models import (
-    Campaign,
-    CombinationException,
-    Delegation,
-    Delivery,
-    EmergencyGrant,
-    Notice,
-    RuleApproval,
-    SpotCheck,
-    Webhook,
-)
-from governance.models.notices import Kind
 from governance.notices import queue
+from governance.notices.models import Delivery, Kind, Notice
 from governance.onboarding import batches
 from governance.out_of_office import delegations
+from governance.out_of_office.models import Delegation
 from governance.ownership import ownership
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import questions
 from governance.reviews.event_triggered import causes, start
+from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.templates import templates
 from governance.sod import agent_calls, exceptions
 from governance.sod import policies as policies_actions
+from governance.sod.models import CombinationException
 from governance.webhooks import webhooks
+from governance.webhooks.models import Webhook
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds

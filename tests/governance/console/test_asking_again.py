@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.models import AccessRequest
+from governance.requests.models import AccessRequest
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits

@@ -8,8 +8,10 @@ from typing import Final
 
 import pytest
 
+from entitlements.agents.models import Agent
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
-from entitlements.models import Agent, Person, Role, System
+from entitlements.catalog.models import System
+from entitlements.people.models import Person, Role
 from governance.console import matrix
 from tests import make, shared
 from tests.architecture import tree

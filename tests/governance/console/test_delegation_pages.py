@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 
 from audit import clock
-from entitlements.models import Person
 from entitlements.people import people
-from governance.models import Delegation
+from entitlements.people.models import Person
 from governance.out_of_office import delegations
+from governance.out_of_office.models import Delegation
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company

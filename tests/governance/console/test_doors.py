@@ -12,8 +12,9 @@ from django.test import Client
 
 from audit import clock
 from audit.models import Event
-from entitlements.models import ApiToken, Guardrail, Role
+from entitlements.gateway.models import Guardrail
 from entitlements.people import people
+from entitlements.people.models import ApiToken, Role
 from entitlements.secrets import seal
 from governance.console import middleware
 from governance.sign_in import allauth_adapter

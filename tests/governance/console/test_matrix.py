@@ -13,8 +13,12 @@ from django.test import Client
 from django.urls import resolve
 
 from entitlements.access.caller import SEE_EVERYTHING
-from entitlements.models import Agent, Grant, Person, Role, Session, System
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person, Role
 from entitlements.revocation.api import KINDS
+from entitlements.sessions.models import Session
 from governance.console import matrix, shell
 from governance.requests import requests
 from tests import make, shared

@@ -13,9 +13,12 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from audit import clock
 from entitlements.catalog import seen
 from entitlements.decisions import guardrails
-from entitlements.models import ApiToken, Grant, Guardrail, Revocation
+from entitlements.gateway.models import Guardrail
+from entitlements.grants.models import Grant
 from entitlements.people import people
-from governance.models import AccessRequest
+from entitlements.people.models import ApiToken
+from entitlements.revocation.models import Revocation
+from governance.requests.models import AccessRequest
 from governance.reviews.population import campaigns
 from tests import make
 from tests.governance import companies

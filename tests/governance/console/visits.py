@@ -9,7 +9,7 @@ from django.test import Client
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements.models import Person
+from entitlements.people.models import Person
 
 
 def as_(person: Person, *, fresh: bool = True) -> Client:

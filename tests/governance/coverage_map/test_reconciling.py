@@ -9,7 +9,8 @@ import pytest
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.agents import agents
-from entitlements.models import Person, SeenAgent
+from entitlements.people.models import Person
+from entitlements.unmanaged_agents.models import SeenAgent
 from governance.coverage_map import reconciliation
 from tests import make
 from tests.entitlements.api import client as api

@@ -9,9 +9,10 @@ import pytest
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.grants import grants
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.approvals import approvals
-from governance.models import AccessRequest, EmergencyGrant
+from governance.break_glass.models import EmergencyGrant
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies

@@ -8,10 +8,11 @@ import pytest
 
 from audit import clock
 from governance.home_page.queries import overview
-from governance.models import Campaign, Remediation
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.items.answer import Answer
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.usage import coverage
 from tests import make

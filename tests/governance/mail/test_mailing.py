@@ -13,12 +13,11 @@ from pytest_django.fixtures import Settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance import tasks
 from governance.mail import letters, outbox, preferences
-from governance.models import Delivery, Notice
-from governance.models.notices import Kind
 from governance.notices import queue
+from governance.notices.models import Delivery, Kind, Notice
 from tests import make
 from tests.governance.notices.sinks import Sink, sink
 

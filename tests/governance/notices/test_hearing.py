@@ -17,9 +17,9 @@ from entitlements.catalog import tools
 from entitlements.grants import grants
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
-from governance.models import Notice
 from governance.notices import listener
 from governance.notices.audience import Told
+from governance.notices.models import Notice
 from governance.ownership import ownership
 from governance.requests import requests
 from governance.reviews.items import answer

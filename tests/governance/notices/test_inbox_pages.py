@@ -6,10 +6,9 @@ import pytest
 from django.db import transaction
 
 from audit.models import Event
-from entitlements.models import Person, Role
-from governance.models import Delivery, Notice, NoticeSettings
-from governance.models.notices import Kind
+from entitlements.people.models import Person, Role
 from governance.notices import queue
+from governance.notices.models import Delivery, Kind, Notice, NoticeSettings
 from tests import make
 from tests.governance.console import visits
 

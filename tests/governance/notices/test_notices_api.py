@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from entitlements.models import Person, Role
-from governance.models import Delivery, Notice
-from governance.models.notices import Kind
+from entitlements.people.models import Person, Role
 from governance.notices import queue
+from governance.notices.models import Delivery, Kind, Notice
 from tests import make
 from tests.entitlements.api import client
 

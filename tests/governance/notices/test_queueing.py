@@ -4,11 +4,10 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from audit.context import SYSTEM
-from entitlements.models import Person
 from entitlements.people import people
-from governance.models import Notice
-from governance.models.notices import Kind
+from entitlements.people.models import Person
 from governance.notices import queue
+from governance.notices.models import Kind, Notice
 from tests import make
 
 pytestmark = pytest.mark.django_db

@@ -9,11 +9,12 @@ import pytest
 
 from audit.models import Event
 from entitlements.people import people
-from governance.models import Notice, Remediation
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines
 from governance.reviews.remediation import remediation, verification
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers import assignment
 from tests import make, shared
 from tests.governance import companies

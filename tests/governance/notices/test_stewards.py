@@ -13,13 +13,13 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.clients import acceptance, clients
 from entitlements.grants import grants
-from entitlements.models import Person, Role
 from entitlements.people import sources
+from entitlements.people.models import Person, Role
 from governance import tasks
 from governance.approvals import approvals
 from governance.mail import outbox, preferences
-from governance.models import Delivery, Notice
 from governance.notices import listener
+from governance.notices.models import Delivery, Notice
 from governance.out_of_office import delegations
 from governance.ownership import dormancy, ownership
 from governance.request_changes import appeal as appeal_actions

@@ -12,18 +12,23 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
 from audit.models import Event
+from entitlements.agents.models import Agent
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.conflicts.independence import OwnAppointment, SecondPersonNeeded
 from entitlements.errors import ReasonRequired
-from entitlements.models import Agent, Client, Grant, Group, Membership, Person, SeenAgent, Workflow
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Group, Membership, Person
 from entitlements.unmanaged_agents import unmanaged_agents
+from entitlements.unmanaged_agents.models import SeenAgent, Workflow
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.deciders import request_rules
-from governance.models import AdoptedAgent, AdoptionBatch, Notice, SeenAccess
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.onboarding import batches, move
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

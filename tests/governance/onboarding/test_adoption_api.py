@@ -9,7 +9,9 @@ from uuid import uuid4
 import pytest
 
 from audit import clock
-from entitlements.models import Agent, SeenAgent, System, Workflow
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
+from entitlements.unmanaged_agents.models import SeenAgent, Workflow
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

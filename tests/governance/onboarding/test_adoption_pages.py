@@ -8,8 +8,10 @@ import io
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from entitlements.models import Agent, Grant, SeenAgent, Workflow
-from governance.models import AdoptedAgent, AdoptionBatch
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
+from entitlements.unmanaged_agents.models import SeenAgent, Workflow
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -14,7 +14,7 @@ import structlog
 from django.core.checks import Tags, run_checks
 from django.db import connection
 
-from entitlements.models import TrustedIssuer
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance import logs
 from governance.operations import checks
 from tests import databases

@@ -12,12 +12,15 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
+from entitlements.agents.models import Agent
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.models import Agent, Grant, Person, Role
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Person, Role
 from governance.approvals import approvals
-from governance.models import Approval, Delegation
+from governance.approvals.models import Approval
 from governance.out_of_office import delegations
+from governance.out_of_office.models import Delegation
 from governance.requests import requests
 from tests import make, shared
 from tests.governance import companies

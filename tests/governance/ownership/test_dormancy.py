@@ -7,11 +7,12 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.errors import ReasonRequired
-from entitlements.models import Agent, IssuedToken
+from entitlements.tokens.models import IssuedToken
 from governance import tasks
-from governance.models import Dormancy
 from governance.ownership import dormancy
+from governance.ownership.models import Dormancy
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies

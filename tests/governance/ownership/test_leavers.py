@@ -8,11 +8,13 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.agents import agents
-from entitlements.models import Agent, Change, Person
+from entitlements.agents.models import Agent
+from entitlements.feed.models import Change
 from entitlements.people import people
+from entitlements.people.models import Person
 from governance import tasks
-from governance.models import OfficeProposal
 from governance.ownership import leavers, ownership
+from governance.ownership.models import OfficeProposal
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

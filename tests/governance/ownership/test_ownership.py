@@ -6,15 +6,17 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.export import timeline
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.conflicts.independence import OwnAppointment
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.models import Agent, Change, Grant
+from entitlements.feed.models import Change
+from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approvals import approvals
 from governance.eligibility import eligibility
-from governance.models import AccessRequest
 from governance.ownership import ownership
 from governance.requests import expiry
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting

@@ -6,7 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from entitlements.people import sources
-from governance.models import AdoptedAgent, AdoptionBatch
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch
 from tests import make
 from tests.governance.console import visits
 from tests.governance.reviews import worlds

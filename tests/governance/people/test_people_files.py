@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from audit.models import Event
-from entitlements.models import Group, PeopleSource, Person, Role
 from entitlements.people import people_files, provisioning
+from entitlements.people.models import Group, PeopleSource, Person, Role
 from tests import make
 from tests.entitlements.api import client
 

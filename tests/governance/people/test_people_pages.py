@@ -8,7 +8,7 @@ import pytest
 
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits

@@ -12,9 +12,10 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
-from entitlements.models import Person, Role, RoleMapping, TrustedIssuer
 from entitlements.people import people
+from entitlements.people.models import Person, Role, RoleMapping
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.browser import company_idp
 from tests.entitlements.api import client

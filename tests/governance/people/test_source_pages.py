@@ -10,7 +10,7 @@ from django.test import Client
 
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from tests import make
 from tests.governance.console import visits
 from tests.governance.scim.directory import Directory

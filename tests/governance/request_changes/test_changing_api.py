@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from audit.models import Event
-from governance.models import Notice
 from governance.notices import listener
+from governance.notices.models import Notice
 from tests import shared
 from tests.entitlements.api import client
 from tests.governance import companies

@@ -12,16 +12,17 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.errors import ReasonRequired, Stale
 from entitlements.grants import grants
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.approvals import approvals, question_rules, questions, reassign
+from governance.approvals.models import Approval
 from governance.eligibility import narrowing
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest, Approval
 from governance.operations import invariants
 from governance.request_changes import appeal as appeal_actions
 from governance.request_changes import edit
 from governance.request_changes.edit import Change
 from governance.requests import candidates, requests
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting

@@ -12,14 +12,14 @@ from django.test import Client
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.grants import grants
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approvals import approvals, issue
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest
 from governance.request_changes import renewal
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -18,7 +18,7 @@ from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
 from entitlements import addresses
-from governance.models import AccessRequest
+from governance.requests.models import AccessRequest
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance import companies

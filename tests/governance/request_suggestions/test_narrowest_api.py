@@ -13,8 +13,8 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from entitlements.catalog import systems
+from entitlements.clients.models import Client
 from entitlements.grants import grants
-from entitlements.models import Client
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

@@ -13,7 +13,7 @@ from audit.actions import Action
 from audit.export import timeline
 from entitlements.agents import agents
 from entitlements.catalog import systems
-from entitlements.models import Client
+from entitlements.clients.models import Client
 from governance.approvals import approvals
 from tests import make
 from tests.governance import companies

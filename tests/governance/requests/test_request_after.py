@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.approvals import approvals
+from governance.approvals.models import RequestQuestion
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest, RequestQuestion
+from governance.requests.models import AccessRequest
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting

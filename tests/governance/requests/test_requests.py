@@ -13,14 +13,17 @@ from audit.export import timeline
 from audit.models import Event
 from entitlements import errors
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool
 from entitlements.grants import grants
-from entitlements.models import Agent, Person, Tool
 from entitlements.people import people
+from entitlements.people.models import Person
+from governance.approvals.models import Approval
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import Ask
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AccessRequest, Approval
 from governance.requests import candidates, expiry, requests
+from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company, waiting

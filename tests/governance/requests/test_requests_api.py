@@ -7,10 +7,12 @@ from rest_framework.test import APIClient
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.access import caller as callers
-from entitlements.models import Agent, Grant, Person
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.approvals import approvals
 from governance.eligibility import narrowing
-from governance.models import AccessRequest
+from governance.requests.models import AccessRequest
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies

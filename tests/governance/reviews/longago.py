@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from audit import clock
-from entitlements.models import Entitlement, Person
-from governance.models import Campaign
+from entitlements.catalog.models import Entitlement
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import attention
 from tests import make
 from tests.governance import companies

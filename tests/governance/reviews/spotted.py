@@ -7,11 +7,12 @@ from datetime import timedelta
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements.models import Person
 from entitlements.people import people
-from governance.models import Campaign, SpotCheck
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.spot_checks import plan
+from governance.reviews.spot_checks.models import SpotCheck
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from audit import clock
-from governance.models import Campaign, CampaignTemplate
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.pack_tables import period
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
 from governance.reviews.templates import templates
+from governance.reviews.templates.models import CampaignTemplate
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company

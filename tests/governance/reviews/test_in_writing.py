@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from governance.models import ReviewDecision
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import WrittenReasonRequired
 from tests.governance.reviews import worlds

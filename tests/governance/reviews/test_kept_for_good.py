@@ -6,7 +6,10 @@ import psycopg
 import pytest
 from django.apps import apps
 
-from governance.models import AssignmentTally, Campaign, CampaignTemplate, ItemTally, SnapshotRow
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import AssignmentTally, ItemTally
+from governance.reviews.staging.models import SnapshotRow
+from governance.reviews.templates.models import CampaignTemplate
 from tests import databases
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from entitlements.people import people
-from governance.models import Campaign, ReviewItem
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import assignment
 from governance.reviews.staging import launch
 from tests import make, shared

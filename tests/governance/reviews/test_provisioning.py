@@ -8,11 +8,15 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from audit import clock
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.approvals import approvals
-from governance.models import Approval, Campaign, ReviewDecision, ReviewItem
+from governance.approvals.models import Approval
 from governance.out_of_office import delegations
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items.errors import ConflictOfInterest
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack_tables import tables
 from governance.reviews.population import campaigns
 from governance.reviews.population.campaigns import Manner

@@ -9,14 +9,22 @@ from uuid import UUID
 import pytest
 
 from audit import clock
-from entitlements.models import Agent, Entitlement, Grant, Person, System
-from governance.models import Assignment, AuditSample, Campaign, EvidencePack, ReviewDecision, ReviewItem
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, System
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close, sweeps
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.evidence import audit
+from governance.reviews.evidence.models import AuditSample
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import seal
+from governance.reviews.pack.models import EvidencePack
 from governance.reviews.population import campaigns
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks import plan
 from governance.reviews.staging import launch
 from tests import make

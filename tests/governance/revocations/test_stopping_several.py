@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from audit.export import timeline
-from entitlements.models import Agent, Grant
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

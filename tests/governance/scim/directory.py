@@ -10,8 +10,9 @@ from django.test import Client
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements.models import PeopleSource, Person, SourcedPerson, TrustedIssuer
 from entitlements.people import sources
+from entitlements.people.models import PeopleSource, Person, SourcedPerson
+from entitlements.trusted_issuers.models import TrustedIssuer
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 
 from audit.context import SYSTEM
-from entitlements.models import Role
 from entitlements.people import people
-from governance.models import Approval
+from entitlements.people.models import Role
+from governance.approvals.models import Approval
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World
 from tests.governance.scim.directory import Directory

@@ -14,9 +14,10 @@ from joserfc import jwt
 from pytest_django.fixtures import Settings
 
 from audit.models import Event
-from entitlements.models import Person, TrustedIssuer
 from entitlements.people import people
+from entitlements.people.models import Person
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.browser import company_idp
 from tests.governance.console import visits

@@ -14,13 +14,13 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.trusted_issuers import trust
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
-from governance.models import SetupCheck
 from governance.setup import readiness, setup
+from governance.setup.models import SetupCheck
 from governance.setup.readiness import SetupIncomplete, Word
 from tests.architecture import tree
 from tests.governance import companies, setups

@@ -11,8 +11,9 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import RequestFactory
 from pytest_django.fixtures import Settings
 
-from entitlements.models import Identity, Person, TrustedIssuer
+from entitlements.people.models import Identity, Person
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.sign_in import allauth_adapter
 from tests import make
 from tests.governance import setups

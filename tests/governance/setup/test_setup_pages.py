@@ -15,10 +15,12 @@ from pytest_django.fixtures import Settings
 
 from audit import clock
 from audit.models import Event
-from entitlements.models import Person, Role, Tool, TrustedIssuer
+from entitlements.catalog.models import Tool
+from entitlements.people.models import Person, Role
+from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.upstream import egress, upstream
-from governance.models import Invitation, SetupCheck
 from governance.setup import setup
+from governance.setup.models import Invitation, SetupCheck
 from tests import make
 from tests.governance import setups
 from tests.governance.console import visits

@@ -16,8 +16,8 @@ from pytest_django.fixtures import Settings
 from audit.context import SYSTEM
 from audit.models import Event, StrangerCount
 from entitlements import ratelimits
-from entitlements.models import Person, Role
 from entitlements.people import attempts, people
+from entitlements.people.models import Person, Role
 from governance import env
 from tests import make, second_factor
 

@@ -14,9 +14,10 @@ from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
-from entitlements.models import Person, TrustedIssuer
 from entitlements.people import people
+from entitlements.people.models import Person
 from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.env import BadEnvironmentError, company_sign_in
 from governance.sign_in import allauth_adapter
 from tests import make, second_factor

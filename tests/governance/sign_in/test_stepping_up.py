@@ -9,7 +9,7 @@ from django.test import Client
 
 from audit import clock
 from audit.models import Event
-from entitlements.models import Person, Role
+from entitlements.people.models import Person, Role
 from governance.reviews.population import campaigns
 from tests import make, shared
 from tests.governance import companies

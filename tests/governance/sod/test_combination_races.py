@@ -10,8 +10,8 @@ import pytest
 from django.db import connections
 
 from audit.context import SYSTEM
+from entitlements.agents.models import Agent
 from entitlements.errors import DomainError
-from entitlements.models import Agent
 from governance.sod import agent_calls, check, policies
 from tests import make, shared
 

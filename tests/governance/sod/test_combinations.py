@@ -13,17 +13,21 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.errors import Forbidden
 from entitlements.grants import grants
-from entitlements.models import Agent, Client, Entitlement, Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
-from governance.models import AgentCall, CombinationException, CombinationRule
 from governance.requests import requests
 from governance.sod import agent_calls, check, exceptions, policies
 from governance.sod import rules as sod_rules
 from governance.sod.check import CombinationCompleted
+from governance.sod.models import AgentCall, CombinationException, CombinationRule
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company

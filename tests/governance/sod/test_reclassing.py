@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from audit.export import timeline
+from entitlements.catalog.models import Tool
 from entitlements.definitions import classes
-from entitlements.models import Person, Tool
-from governance.models import CombinationRule
+from entitlements.people.models import Person
 from governance.sod import agent_calls, check, exceptions, policies
+from governance.sod.models import CombinationRule
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies

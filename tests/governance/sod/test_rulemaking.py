@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from governance.models import AgentCall, CombinationRule
 from governance.sod import policies
+from governance.sod.models import AgentCall, CombinationRule
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

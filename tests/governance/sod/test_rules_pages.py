@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from entitlements.models import Role
-from governance.models import CombinationException, CombinationRule
+from entitlements.people.models import Role
 from governance.sod import policies
+from governance.sod.models import CombinationException, CombinationRule
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from entitlements.models import Client, Role
+from entitlements.clients.models import Client
+from entitlements.people.models import Role
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies

@@ -16,15 +16,15 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
-from entitlements.models import Role
+from entitlements.people.models import Role
 from entitlements.secrets import seal
 from entitlements.upstream import egress
 from governance import tasks
 from governance.mail import outbox
-from governance.models import Webhook, WebhookMessage
 from governance.notices.listener import tell_endpoints
 from governance.operations import key_rotation
 from governance.webhooks import delivery, webhooks
+from governance.webhooks.models import Webhook, WebhookMessage
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits

@@ -9,28 +9,23 @@ from rest_framework import serializers
 
 from entitlements.api import preconditions
 from entitlements.api.fields import Shown, Slug, Strict, Text
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.deciders import review_rules
-from governance.models import (
-    Assignment,
-    Campaign,
-    CampaignStaging,
-    Draft,
-    NewerSignal,
-    Remediation,
-    ReviewComment,
-    ReviewDecision,
-    ReviewItem,
-    ReviewLine,
-    ReviewQuestion,
-    Suggestion,
-)
 from governance.out_of_office import delegations
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.discussion.api.bodies import CommentShown, ItemQuestionShown
+from governance.reviews.discussion.models import ReviewComment, ReviewQuestion
 from governance.reviews.items import tallies
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.newer_signals import newer_signals
+from governance.reviews.newer_signals.models import NewerSignal
+from governance.reviews.remediation.models import Remediation
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import staging as staging_actions
+from governance.reviews.staging.models import CampaignStaging
+from governance.reviews.suggestions.models import Suggestion
 
 from .manner import MannerAsked, Scope, Strategies
 

@@ -19,18 +19,20 @@ from entitlements.api.fields import Nothing
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
 from entitlements.errors import Stale
-from entitlements.models import Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.api.matrix import MATRIX
-from governance.models import Campaign, ReviewDecision, ReviewItem
 from governance.requests.api.requests import IF_MATCH, UnknownName
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import calendar
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.evidence import audit, record
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items import item_links, visibility
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns as campaigns_actions
 from governance.reviews.remediation import remediation
 from governance.reviews.reviewers import assignment

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from entitlements.api import preconditions
 from entitlements.api.fields import Shown, Text
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance import tasks
 from governance.deciders import review_rules
 from governance.requests.api.requests import UnknownName

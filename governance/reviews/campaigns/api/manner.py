@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from entitlements.api.fields import Strict, Text
 from governance.deciders import review_rules
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.population import campaigns
 
 _MOST: Final = 200

@@ -17,13 +17,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audit import clock
 from entitlements.access import visibility
 from entitlements.errors import DomainError, Forbidden, Malformed
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.charts import geometry
 from governance.console import choices, doors, form_fields, paging
 from governance.home_page.queries import overview
-from governance.models import Assignment, Campaign, SpotPlan
 from governance.reviews.campaigns import close as close_actions
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.deadlines import deadlines
 from governance.reviews.event_triggered import follow_up
@@ -35,8 +35,10 @@ from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.reports.queries import results as results_queries
 from governance.reviews.reports.queries import trends as trends_queries
 from governance.reviews.reviewers import assignment, claim
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks import spot_checks
+from governance.reviews.spot_checks.models import SpotPlan
 from governance.reviews.staging import preview
 from governance.reviews.staging.queries import launch
 from governance.reviews.templates import queries as template_queries

@@ -12,15 +12,17 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from entitlements.errors import Malformed
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance import tasks
 from governance.console import doors
-from governance.models import Campaign, CampaignStaging, ReviewItem
 from governance.reviews.campaigns import pause as pause_actions
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import calendar, nudge
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import handover
 from governance.reviews.staging import launch as launch_actions
 from governance.reviews.staging import preview
+from governance.reviews.staging.models import CampaignStaging
 from governance.reviews.staging.queries import launch
 
 from .campaigns import found, permit

@@ -12,16 +12,20 @@ from django.utils.translation import gettext_lazy
 
 from audit import clock
 from entitlements.conflicts import independence
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.charts import geometry, plots
 from governance.deciders import review_rules
-from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, ReviewLine
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import reminders
 from governance.reviews.decisions import recall, submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import subject_words, tallies, validity, violation_queries, violations, visibility
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.newer_signals import queries as newer_signal_queries
 from governance.reviews.population import scopes, snapshot
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.usage import usage
 
 OUTCOMES: Final = (

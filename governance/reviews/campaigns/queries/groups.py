@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Case, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils.translation import gettext_lazy as _
 
-from governance.models import ReviewItem, ReviewLine
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.suggestions import changes_since
 
 from .campaigns import Row

@@ -14,13 +14,17 @@ from django.utils.translation import gettext_lazy
 from audit import clock
 from audit.models import Event
 from entitlements.definitions import definitions
-from entitlements.models import Grant, GrantLine, Person
+from entitlements.grants.models import Grant, GrantLine
+from entitlements.people.models import Person
 from governance.console import limit_fields, side_by_side
 from governance.console.tags import within
-from governance.models import AccessRequest, Assignment, Draft, ReviewDecision, ReviewItem, ReviewLine
 from governance.request_suggestions import queries as request_suggestion_queries
+from governance.requests.models import AccessRequest
 from governance.requests.queries import pinned
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import outcome
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions import changes_since
 from governance.reviews.usage import replay, right_sizing, tighter_limits, usage
 from governance.reviews.usage.tighter_limits import Tightening

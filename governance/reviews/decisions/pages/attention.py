@@ -11,15 +11,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from entitlements.errors import Malformed
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.console import doors, limit_fields
 from governance.deciders import review_rules
-from governance.models import ReviewItem
 from governance.reviews.campaigns.pages.campaigns import found
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.decisions import attention, submission
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import assignment
 from governance.reviews.usage import tighter_limits
 

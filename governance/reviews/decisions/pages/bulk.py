@@ -17,12 +17,13 @@ from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
-from governance.models import Campaign, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import found
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import bulk
 from governance.reviews.decisions.bulk import Bar
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 
 _WHY: Final = {
     Bar.NOT_YOURS: gettext_lazy("Not yours to answer, or answered already"),

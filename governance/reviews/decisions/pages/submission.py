@@ -13,15 +13,16 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError
-from entitlements.models import Person
+from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
-from governance.models import Campaign, Draft, ReviewDecision
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import found
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import validity
 from governance.reviews.remediation import remediation
 from governance.reviews.usage import replay as replay_actions

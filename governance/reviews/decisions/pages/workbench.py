@@ -23,16 +23,18 @@ from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import doors, paging
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
-from governance.models import Campaign, Draft, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import found
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.campaigns.queries import groups as groups_queries
 from governance.reviews.decisions import attention, submission
 from governance.reviews.decisions import recall as recall_actions
+from governance.reviews.decisions.models import Draft
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import subject_words
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ViolationOpen
+from governance.reviews.items.models import ReviewItem
 
 SIZE: Final = 60
 """How many items stand on one page."""

@@ -14,12 +14,12 @@ from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing
 from entitlements.api.fields import Strict, Text
-from entitlements.models import Person
-from governance.models import ReviewQuestion
+from entitlements.people.models import Person
 from governance.requests.api.requests import UnknownName
 from governance.reviews.campaigns.api.campaigns import OfReviews
 from governance.reviews.discussion import comments
 from governance.reviews.discussion import questions as questions_actions
+from governance.reviews.discussion.models import ReviewQuestion
 
 from .bodies import CommentShown, ItemQuestionShown
 

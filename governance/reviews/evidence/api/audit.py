@@ -19,9 +19,10 @@ from entitlements.api.endpoints import Listing
 from entitlements.api.fields import Reason, Shown, Strict, Text
 from entitlements.errors import Malformed
 from entitlements.people.api import known_person
-from governance.models import AuditMark, AuditQuestion, AuditSample, Campaign, EvidenceShare, SampledItem
 from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import audit, workpapers
+from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
 
 
 class ShareShown(Shown):

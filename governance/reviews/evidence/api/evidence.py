@@ -17,9 +17,9 @@ from rest_framework.response import Response
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.errors import NotFound
 from governance import tasks
-from governance.models import EvidencePack, EvidenceSealing
 from governance.reviews.campaigns.api.campaigns import EvidenceFile, OfReviews
 from governance.reviews.pack import seal
+from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 
 
 class SealAsked(Strict):

@@ -14,12 +14,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from audit import clock
 from entitlements.errors import Forbidden, Malformed
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
-from governance.models import AuditQuestion, AuditSample, Campaign, EvidenceShare, SampledItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import found
 from governance.reviews.evidence import audit, workpapers
+from governance.reviews.evidence.models import AuditQuestion, AuditSample, EvidenceShare, SampledItem
 from governance.reviews.items import visibility
 
 _MOST = 200

@@ -16,11 +16,11 @@ from entitlements.revocation import record_keys
 from governance import tasks
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
-from governance.models import EvidencePack, EvidenceSealing
 from governance.reviews.campaigns.pages.campaigns import found, permit
 from governance.reviews.evidence import record
 from governance.reviews.evidence.record import listed, shown, tie_out
 from governance.reviews.pack import seal as seal_actions
+from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 from governance.reviews.population import scope_words
 from governance.reviews.spot_checks import spot_checks
 

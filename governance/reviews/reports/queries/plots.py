@@ -11,8 +11,10 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from governance.charts import geometry, plots
-from governance.models import Campaign, Remediation, ReviewItem, ReviewLine
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.usage import coverage as coverage_actions
 
 MOST_ROWS, MOST_TOOLS = 30, 24

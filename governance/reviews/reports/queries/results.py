@@ -9,7 +9,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from governance.charts import plots
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.quality import blast_radius as blast_radius_actions
 from governance.reviews.quality import care
 

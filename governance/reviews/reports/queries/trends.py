@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.models import ToolVersion
+from entitlements.catalog.models import ToolVersion
 from entitlements.words import Risk
 from governance.charts import plots
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import tallies
 from governance.reviews.quality import care
 from governance.reviews.usage import coverage as coverage_actions

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from audit import clock
-from governance.models import Campaign, CampaignStaging
 from governance.people import queries as people_queries
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import reminders
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch, preview, staging
+from governance.reviews.staging.models import CampaignStaging
 
 TYPED_FROM: Final = 500
 """From how many items on a review begins only once its name is typed."""

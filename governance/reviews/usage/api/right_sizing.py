@@ -18,12 +18,12 @@ from entitlements.api.fields import Shown, Strict, Text
 from entitlements.api.matrix import Matrix
 from entitlements.grants import grants
 from entitlements.grants.api import GrantShown
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.api.matrix import MATRIX
-from governance.models import UsageDay
 from governance.requests.api.bodies import Names, Number
 from governance.reviews.items import errors as item_errors
 from governance.reviews.usage import right_sizing, usage
+from governance.reviews.usage.models import UsageDay
 
 from .simulation import ReductionShown
 

@@ -14,9 +14,9 @@ from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import Shown, Strict
 from entitlements.api.matrix import Matrix
 from governance.api.matrix import MATRIX
-from governance.models import Campaign
 from governance.requests.api.bodies import Limits, Names
 from governance.reviews.campaigns.api.manner import MannerAsked, Scope, manner_of
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import errors as item_errors
 from governance.reviews.staging import preview
 from governance.reviews.usage import replay

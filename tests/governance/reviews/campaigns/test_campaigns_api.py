@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 
 from audit import clock
-from entitlements.models import Grant, Role
-from governance.models import ReviewDecision
+from entitlements.grants.models import Grant
+from entitlements.people.models import Role
+from governance.reviews.decisions.models import ReviewDecision
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.companies import Company

@@ -7,12 +7,17 @@ from importlib import import_module
 import pytest
 
 from audit import clock
-from entitlements.models import Grant, Role
-from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem, UsageDay
+from entitlements.grants.models import Grant
+from entitlements.people.models import Role
 from governance.reviews.campaigns import sweeps
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
+from governance.reviews.usage.models import UsageDay
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

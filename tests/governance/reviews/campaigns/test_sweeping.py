@@ -13,11 +13,12 @@ from django.conf import settings
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance import tasks
-from governance.models import Campaign, Remediation, RemovalException
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import recall
 from governance.reviews.remediation import exceptions, remediation, verification
+from governance.reviews.remediation.models import Remediation, RemovalException
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

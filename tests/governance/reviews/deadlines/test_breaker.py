@@ -10,11 +10,14 @@ import pytest
 
 from audit import clock
 from entitlements.agents import agents
-from entitlements.models import Client, Grant
-from governance.models import Campaign, NoAnswer, UsageDay
+from entitlements.clients.models import Client
+from entitlements.grants.models import Grant
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.population import campaigns
+from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.staging import launch, preview
+from governance.reviews.usage.models import UsageDay
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company

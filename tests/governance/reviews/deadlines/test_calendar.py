@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from governance.models import Campaign
 from governance.reviews.campaigns import pause
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import calendar
 from tests import shared
 from tests.entitlements.api import client as api

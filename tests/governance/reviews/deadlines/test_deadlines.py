@@ -17,16 +17,20 @@ from audit.export import timeline
 from audit.models import Event
 from entitlements.agents import agents
 from entitlements.grants import grants
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance import tasks
 from governance.deciders import review_rules
-from governance.models import Assignment, Campaign, NoAnswer, ReviewItem, ReviewLine
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items.errors import DeadlineAtWork, DeadlineNotHeld, NotSuspendedHere, NotTheOwner
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import NoAnswer
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from tests import make
 from tests.entitlements.api import client

@@ -9,8 +9,8 @@ import pytest
 
 from audit.actions import Action
 from audit.models import Event
-from governance.models import Notice
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.reviews.deadlines import nudge
 from governance.reviews.items.errors import NobodyToRemind, NotUnderWay
 from governance.reviews.staging import launch

@@ -6,11 +6,13 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.grants import grants
-from entitlements.models import Grant
-from governance.models import Assignment, Campaign, ReviewItem
+from entitlements.grants.models import Grant
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
 from governance.reviews.decisions import recall, submission
 from governance.reviews.items.errors import TooLateToRecall
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 from tests import shared
 from tests.governance.companies import Company
 from tests.governance.console import visits

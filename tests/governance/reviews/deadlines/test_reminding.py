@@ -10,11 +10,12 @@ import pytest
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Person
-from governance.models import Campaign, Notice
+from entitlements.people.models import Person
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.out_of_office import delegations
 from governance.reviews.campaigns import pause
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import reminders
 from governance.reviews.decisions import submission
 from governance.reviews.pack_tables import period

@@ -11,20 +11,24 @@ import pytest
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
+from entitlements.agents.models import Agent
 from entitlements.decisions import facts
 from entitlements.errors import NotFound
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant
+from entitlements.grants.models import Grant
 from entitlements.people import people
-from governance.models import Campaign, Draft, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.out_of_office import delegations
 from governance.reviews.campaigns import close, sweeps
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import recall, submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items import visibility
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, NothingLeft, NotTheOwner, NotTheReviewer, TooLateToRecall
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.remediation import exceptions, remediation
+from governance.reviews.remediation.models import Remediation
 from tests import make, shared
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds

@@ -9,15 +9,21 @@ from uuid import uuid4
 import pytest
 
 from audit import clock
+from entitlements.catalog.models import Tool
 from entitlements.errors import ReasonRequired
-from entitlements.models import Grant, Tool
-from governance.models import Campaign, Draft, NewerSignal, ReviewDecision, ReviewItem, Suggestion, UsageDay
+from entitlements.grants.models import Grant
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import bulk, submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadBulk
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions.models import Suggestion
+from governance.reviews.usage.models import UsageDay
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance.companies import Company

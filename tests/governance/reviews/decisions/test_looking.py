@@ -6,11 +6,12 @@ import pytest
 
 from audit import clock
 from entitlements.errors import NotFound, ReasonRequired
-from governance.models import Assignment, ReviewDecision
 from governance.out_of_office import delegations
 from governance.reviews.decisions import attention, recall, submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import errors
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

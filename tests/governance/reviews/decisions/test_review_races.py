@@ -14,13 +14,17 @@ from audit import clock
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.errors import DomainError
-from entitlements.models import Grant, Person
+from entitlements.grants.models import Grant
 from entitlements.people import people
-from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import recall, submission
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from scripts.devservers import until
 from tests import make, shared

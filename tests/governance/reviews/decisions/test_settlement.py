@@ -12,19 +12,23 @@ from django.db import DatabaseError, transaction
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
+from entitlements.agents.models import Agent
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant
-from governance.models import Assignment, Campaign, ReviewDecision, ReviewItem
+from entitlements.grants.models import Grant
 from governance.reviews.campaigns import sweeps
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
 from governance.reviews.decisions import recall, submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import causes, settlement, start
 from governance.reviews.evidence.record import Evidence
 from governance.reviews.items import tallies
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import remediation
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from governance.reviews.usage import coverage
 from tests import make, shared

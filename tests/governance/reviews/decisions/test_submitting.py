@@ -14,12 +14,14 @@ from audit.actions import Action
 from audit.export import timeline
 from entitlements.errors import Stale
 from entitlements.grants import grants
-from entitlements.models import Grant
-from governance.models import Campaign, ReviewDecision, ReviewItem
+from entitlements.grants.models import Grant
 from governance.reviews.campaigns.api.campaigns import Submissions
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items.errors import Outdated
+from governance.reviews.items.models import ReviewItem
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies

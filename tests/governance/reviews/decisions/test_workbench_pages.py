@@ -7,12 +7,15 @@ import pytest
 
 from audit import clock
 from entitlements.errors import ReasonRequired
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.console import tags
 from governance.deciders import review_rules
-from governance.models import Assignment, Campaign, Draft, ReviewDecision, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company

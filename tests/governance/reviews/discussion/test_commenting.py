@@ -12,15 +12,19 @@ from audit import clock
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.errors import Forbidden, NotFound, ReasonRequired
-from entitlements.models import Person
+from entitlements.people.models import Person
 from governance.eligibility import narrowing
-from governance.models import Assignment, Campaign, EvidenceSealing, ReviewComment, ReviewItem
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import comments
+from governance.reviews.discussion.models import ReviewComment
 from governance.reviews.items import errors
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import seal
+from governance.reviews.pack.models import EvidenceSealing
 from governance.reviews.population import campaigns
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from tests import databases, make
 from tests.entitlements.api import client

@@ -11,14 +11,18 @@ from audit import clock
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.catalog import systems
+from entitlements.clients.models import Client
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.models import Client, Person
+from entitlements.people.models import Person
 from governance.approvals import question_rules
-from governance.models import Campaign, Notice, ReviewItem, ReviewQuestion
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.reviews.campaigns import close, pause
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import questions
+from governance.reviews.discussion.models import ReviewQuestion
 from governance.reviews.items import errors
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import seal
 from tests import databases, make, shared
 from tests.entitlements.api import client

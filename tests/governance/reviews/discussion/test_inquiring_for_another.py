@@ -10,11 +10,15 @@ from django.db import DatabaseError, IntegrityError, transaction
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Person
-from governance.models import Campaign, Delegation, Notice, ReviewItem, ReviewQuestion
+from entitlements.people.models import Person
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.out_of_office import delegations
+from governance.out_of_office.models import Delegation
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import questions
+from governance.reviews.discussion.models import ReviewQuestion
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack_tables import outcomes
 from tests import make, shared
 from tests.entitlements.api import client

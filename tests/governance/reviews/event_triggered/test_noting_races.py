@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection, connections, transaction
 
-from governance.models import ReviewTrigger
 from governance.reviews.event_triggered import causes, start
+from governance.reviews.event_triggered.models import ReviewTrigger
 from tests.governance.reviews import worlds
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]

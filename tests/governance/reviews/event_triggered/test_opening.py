@@ -14,8 +14,8 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.grants import grants
 from governance import tasks
-from governance.models import ReviewTrigger
 from governance.reviews.event_triggered import causes, start, sweeps
+from governance.reviews.event_triggered.models import ReviewTrigger
 from tests import make
 from tests.governance import companies
 from tests.governance.reviews import worlds

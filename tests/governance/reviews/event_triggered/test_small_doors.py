@@ -7,8 +7,10 @@ from django.db import transaction
 
 from audit import log
 from audit.actions import Action
-from governance.models import Campaign, ReviewDecision, ReviewTrigger
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import causes, start
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.reviewers import assignment
 from tests import make
 from tests.entitlements.api import client

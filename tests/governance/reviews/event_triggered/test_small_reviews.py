@@ -14,28 +14,28 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
+from entitlements.catalog.models import Tool
 from entitlements.errors import Stale
 from entitlements.grants import grants
-from entitlements.models import Grant, Person, Tool
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
+from governance.approval_policies.models import RuleApproval
 from governance.approvals import auto_approval
-from governance.models import (
-    Campaign,
-    Dormancy,
-    NoAnswer,
-    Notice,
-    ReviewDecision,
-    ReviewItem,
-    ReviewTrigger,
-    RuleApproval,
-)
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.ownership import dormancy
+from governance.ownership.models import Dormancy
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall, submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, causes, settlement, start, sweeps
 from governance.reviews.event_triggered.answer import Said
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items.errors import BadAnswer, NotTheReviewer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.reviewers import assignment
 from governance.reviews.usage import coverage
 from tests import make

@@ -16,19 +16,24 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import versions
+from entitlements.agents.models import Agent
 from entitlements.catalog import seen, tools
+from entitlements.catalog.models import Tool
 from entitlements.grants import grants
-from entitlements.models import Agent, Grant, Tool
+from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approvals import approvals
-from governance.models import CombinationRule, ReviewDecision, ReviewTrigger, UsageDay
 from governance.ownership import dormancy, ownership
 from governance.request_changes import renewal
 from governance.reviews.campaigns import sweeps
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, causes, start, triggers
 from governance.reviews.event_triggered import sweeps as sweeps_actions
 from governance.reviews.event_triggered import words as event_triggered_words
+from governance.reviews.event_triggered.models import ReviewTrigger
+from governance.reviews.usage.models import UsageDay
 from governance.sod import check, policies
+from governance.sod.models import CombinationRule
 from tests import make
 from tests.audit.make import Archive
 from tests.governance import companies

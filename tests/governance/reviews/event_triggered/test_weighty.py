@@ -9,11 +9,14 @@ import pytest
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.errors import ReasonRequired, Stale
-from governance.models import Campaign, Notice, ReviewDecision, ReviewTrigger
 from governance.notices import listener
+from governance.notices.models import Notice
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, causes, start
 from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.answer import Said
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items.errors import WrittenReasonRequired
 from tests.governance.reviews import worlds
 

@@ -16,24 +16,18 @@ from audit.context import SYSTEM
 from audit.export import timeline
 from audit.models import Event
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.models import Person
 from entitlements.people import people, roles
+from entitlements.people.models import Person
 from governance.approvals import question_rules
-from governance.models import (
-    AuditMark,
-    AuditQuestion,
-    AuditSample,
-    Campaign,
-    EvidencePack,
-    EvidenceShare,
-    Notice,
-    SampledItem,
-)
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import audit, workpapers
+from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
 from governance.reviews.items.answer import Answer
 from governance.reviews.pack import seal
+from governance.reviews.pack.models import EvidencePack
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from audit.context import SYSTEM
-from entitlements.models import Client, Role
+from entitlements.clients.models import Client
 from entitlements.people import people
-from governance.models import ReviewItem
+from entitlements.people.models import Role
+from governance.reviews.items.models import ReviewItem
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits

@@ -10,20 +10,16 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from audit import clock
-from entitlements.models import Agent, Person
-from governance.models import (
-    Assignment,
-    Campaign,
-    PopulationRow,
-    Remediation,
-    RemovalException,
-    ReviewComment,
-    ReviewDecision,
-    ReviewItem,
-    ReviewLine,
-    TakenBack,
-)
+from entitlements.agents.models import Agent
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close, sweeps
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.discussion.models import ReviewComment
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.remediation.models import Remediation, RemovalException, TakenBack
+from governance.reviews.reviewers.models import Assignment
 from tests import databases, make, shared
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds

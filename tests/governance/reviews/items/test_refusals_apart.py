@@ -8,15 +8,13 @@ import pytest
 from django.db import transaction
 
 from audit import clock
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.approvals import approvals
-from governance.models import (
-    AccessRequest,
-    Assignment,
-    Campaign,
-    ReviewItem,
-)
+from governance.requests.models import AccessRequest
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -11,17 +11,21 @@ from audit import clock
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.conflicts.independence import SecondPersonNeeded
 from entitlements.grants import grants
-from entitlements.models import Agent, Client, Grant, Person
-from governance.models import Campaign, NoAnswer, Remediation
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items.errors import StoppedByReview
 from governance.reviews.remediation import exceptions
+from governance.reviews.remediation.models import NoAnswer, Remediation
 from tests import make
 from tests.entitlements.api import client
 from tests.governance import companies

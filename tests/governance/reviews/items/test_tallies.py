@@ -12,19 +12,23 @@ import pytest
 from django.db import connection, connections, transaction
 
 from audit import clock
+from entitlements.agents.models import Agent
 from entitlements.grants import grants
-from entitlements.models import Agent, Person
 from entitlements.people import people
-from governance.models import Assignment, AssignmentTally, Campaign, ItemTally, ReviewDecision, ReviewItem
+from entitlements.people.models import Person
 from governance.operations import invariants
 from governance.reviews.campaigns import close, pause, sweeps
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as pages
 from governance.reviews.deadlines import deadlines, undecided
 from governance.reviews.decisions import recall, submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import tallies
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import AssignmentTally, ItemTally, ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch, staging
 from tests import make
 from tests.governance.companies import Company

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from audit import clock
-from entitlements.models import Grant
-from governance.models import Campaign, ReviewItem
+from entitlements.grants.models import Grant
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import record
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack_tables import contents
 from tests.governance.companies import Company
 from tests.governance.console import visits

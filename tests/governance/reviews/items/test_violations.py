@@ -12,18 +12,22 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
-from entitlements.models import Role
 from entitlements.people import people
-from governance.models import CombinationException, NoAnswer, ReviewDecision, ReviewItem, ReviewTrigger
+from entitlements.people.models import Role
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import bulk, submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer as answer_actions
 from governance.reviews.event_triggered import causes, start
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import violations
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ViolationOpen
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.remediation.models import NoAnswer
 from governance.sod import agent_calls, exceptions
+from governance.sod.models import CombinationException
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits

@@ -12,22 +12,20 @@ from django.db import DatabaseError, transaction
 from django.test import Client as Browser
 
 from audit import clock
-from entitlements.models import Person
-from governance.models import (
-    Assignment,
-    Campaign,
-    Remediation,
-    ReviewDecision,
-    ReviewItem,
-)
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.evidence import record
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import build, description
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import contents
 from governance.reviews.population import campaigns
 from governance.reviews.population.campaigns import Manner
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import Remediation
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds

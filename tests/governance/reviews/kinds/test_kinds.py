@@ -10,20 +10,19 @@ from django.db import transaction
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.grants import subjects
-from entitlements.models import Entitlement, Grant, Tool
+from entitlements.grants.models import Grant
 from entitlements.people import people
-from governance.models import (
-    NoAnswer,
-    ReviewDecision,
-    ReviewItem,
-)
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall, submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, BadManner, BadScope, ConflictOfInterest
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.campaigns import Manner
+from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.reviewers import assignment
 from tests import make
 from tests.governance import companies

@@ -11,18 +11,18 @@ from django.test import Client as Browser
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.agents import agents
-from entitlements.models import Agent, ApiToken, Client, Role
+from entitlements.agents.models import Agent
+from entitlements.clients.models import Client
 from entitlements.people import people, roles
-from governance.models import (
-    NoAnswer,
-    OfficeProposal,
-    ReviewDecision,
-)
+from entitlements.people.models import ApiToken, Role
+from governance.ownership.models import OfficeProposal
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import recall, submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ConflictOfInterest, TooLateToRecall
+from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.reviewers import assignment
 from tests import make, shared
 from tests.governance import companies

@@ -12,13 +12,17 @@ from django.db import connection
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Secret, Tool
+from entitlements.catalog.models import Tool
 from entitlements.node import directory
 from entitlements.secrets import vault
-from governance.models import Campaign, NoAnswer, ReviewItem, UsageDay
+from entitlements.secrets.models import Secret
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import recall
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.remediation.models import NoAnswer
+from governance.reviews.usage.models import UsageDay
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

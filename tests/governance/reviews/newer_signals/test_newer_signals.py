@@ -14,13 +14,19 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
-from entitlements.models import Grant, Tool
+from entitlements.catalog.models import Tool
+from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance import tasks
-from governance.models import Campaign, NewerSignal, ReviewDecision, ReviewItem, SignalRun, Suggestion, UsageDay
 from governance.reviews.campaigns import pause
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.newer_signals import newer_signals
+from governance.reviews.newer_signals.models import NewerSignal, SignalRun
 from governance.reviews.pack_tables import contents
+from governance.reviews.suggestions.models import Suggestion
+from governance.reviews.usage.models import UsageDay
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

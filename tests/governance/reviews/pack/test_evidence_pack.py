@@ -23,16 +23,19 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements.agents.models import Agent
 from entitlements.definitions import impressions
 from entitlements.grants import grants
-from entitlements.models import Agent, Person
-from governance.models import Campaign, EvidencePack, Remediation
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import comments, questions
 from governance.reviews.pack import summary
+from governance.reviews.pack.models import EvidencePack
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import period
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import Remediation
 from tests import make
 from tests.architecture import tree
 from tests.audit.make import Archive

@@ -18,18 +18,21 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.catalog import entitlements
+from entitlements.catalog.models import Tool
 from entitlements.clients import clients
 from entitlements.grants import grants, subjects
-from entitlements.models import Grant, Person, Role, Tool
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Person, Role
 from entitlements.secrets import vault
-from governance.models import Assignment, Campaign
 from governance.ownership import ownership
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.pack import reperformance
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import past_grants
 from governance.reviews.population import campaigns
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from tests import make
 from tests.audit.make import Archive

@@ -19,9 +19,10 @@ from entitlements.errors import ReasonRequired
 from entitlements.keys import signing
 from entitlements.revocation import record_keys
 from governance import tasks
-from governance.models import Campaign, EvidencePack, EvidencePiece, EvidenceSealing
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import audit
 from governance.reviews.pack import seal
+from governance.reviews.pack.models import EvidencePack, EvidencePiece, EvidenceSealing
 from governance.reviews.pack_check import verify
 from tests import databases, make
 from tests.audit.make import Archive

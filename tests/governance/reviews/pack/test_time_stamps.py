@@ -17,8 +17,8 @@ from pytest_django.fixtures import Settings
 from audit.actions import Action
 from audit.models import Event
 from governance.env import BadEnvironmentError, time_stamps
-from governance.models import EvidencePack, EvidenceSealing
 from governance.reviews.pack import seal, time_stamp
+from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 from governance.reviews.pack_check import verify
 from tests.audit.make import Archive
 from tests.governance import companies

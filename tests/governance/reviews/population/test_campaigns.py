@@ -14,20 +14,26 @@ from audit.context import Principal
 from audit.export import timeline
 from entitlements.errors import ReasonRequired, Stale
 from entitlements.grants import grants
-from entitlements.models import Grant, Role
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Role
 from governance.deciders import review_rules
-from governance.models import Assignment, Campaign, PopulationRow, Remediation, ReviewDecision, ReviewItem, ReviewLine
 from governance.reviews.campaigns import close, sweeps
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission as submission_actions
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.evidence import record
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items import visibility
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
+from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population import campaigns
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers import assignment as assignment_actions
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from tests import make, shared
 from tests.governance import companies

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from governance.models import PopulationRow
 from governance.reviews.campaigns import pause
 from governance.reviews.pack_tables import contents
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.staging import launch
 from tests import make
 from tests.governance import companies

@@ -7,18 +7,23 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from audit import clock
-from entitlements.models import Grant, Tool
+from entitlements.catalog.models import Tool
+from entitlements.grants.models import Grant
 from governance.approvals import approvals
-from governance.models import Assignment, Campaign, PopulationRow, ReviewItem, UsageDay
 from governance.request_changes import renewal
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import record
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadManner, BadScope
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns, scopes
 from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from governance.reviews.usage import usage
+from governance.reviews.usage.models import UsageDay
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -16,19 +16,10 @@ from audit.actions import Action
 from audit.export import timeline
 from entitlements.errors import ReasonRequired
 from entitlements.grants import grants
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance import tasks
-from governance.models import (
-    Assignment,
-    Campaign,
-    CampaignStaging,
-    PopulationRow,
-    ReviewItem,
-    ReviewLine,
-    SnapshotRow,
-    Suggestion,
-)
 from governance.reviews.campaigns import close, pause
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import submission
 from governance.reviews.items import visibility
@@ -42,8 +33,13 @@ from governance.reviews.items.errors import (
     NotUnderWay,
     SnapshotTooOld,
 )
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch, staging
+from governance.reviews.staging.models import CampaignStaging, SnapshotRow
+from governance.reviews.suggestions.models import Suggestion
 from tests import make
 from tests.governance.companies import Company
 from tests.governance.console import visits

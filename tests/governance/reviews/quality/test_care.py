@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from pytest_django.fixtures import Settings
 
-from governance.models import ReviewDecision
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.quality import care
 from governance.reviews.quality.care import Care
 from tests.governance.console import visits

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from entitlements.models import Agent
+from entitlements.agents.models import Agent
 from governance.charts import plots
-from governance.models import Campaign
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.population import campaigns
 from governance.reviews.quality import comparison
 from governance.reviews.reports.queries import comparison as shown

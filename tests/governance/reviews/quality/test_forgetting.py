@@ -18,21 +18,17 @@ from audit.context import SYSTEM
 from audit.export import timeline
 from governance import tasks
 from governance.charts import figures
-from governance.models import (
-    Assignment,
-    Campaign,
-    Draft,
-    EvidencePack,
-    Figure,
-    ReviewDecision,
-    ReviewItem,
-    Timing,
-    TimingRun,
-)
+from governance.charts.models import Figure
 from governance.reviews.campaigns import pause
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import attention, recall
+from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.pack.models import EvidencePack
 from governance.reviews.pack_tables import contents
 from governance.reviews.quality import care, retention, timings
+from governance.reviews.quality.models import Timing, TimingRun
+from governance.reviews.reviewers.models import Assignment
 from tests import databases
 from tests.audit.make import Archive
 from tests.governance.companies import Company

@@ -9,18 +9,21 @@ from uuid import uuid4
 import pytest
 
 from audit import clock
-from entitlements.models import Grant, Revocation
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.revocation.models import Revocation
 from governance import tasks
-from governance.models import Campaign, Remediation, UsageDay
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.answer import Answer
 from governance.reviews.population import campaigns
 from governance.reviews.quality import measures
 from governance.reviews.quality.measures import Measures
 from governance.reviews.remediation import remediation
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.reviewers import assignment
 from governance.reviews.staging import launch
+from governance.reviews.usage.models import UsageDay
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance.companies import Company

@@ -10,8 +10,10 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import clock
 from governance import tasks
-from governance.models import Campaign, ReviewDecision, Timing, TimingRun
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.quality import retention
+from governance.reviews.quality.models import Timing, TimingRun
 from tests import databases
 from tests.audit.make import Archive
 from tests.governance.companies import Company

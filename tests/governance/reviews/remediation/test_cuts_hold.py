@@ -12,16 +12,20 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import Principal
 from audit.models import Event
+from entitlements.catalog.models import Tool
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import Call
 from entitlements.grants import grants
-from entitlements.models import Grant, Person, Tool
-from governance.models import Campaign, Remediation, ReviewLine
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import record
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewLine
 from governance.reviews.pack_tables import contents
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import remediation, verification
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.staging import launch
 from governance.reviews.usage import replay
 from tests import make

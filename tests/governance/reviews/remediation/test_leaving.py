@@ -10,12 +10,15 @@ from audit import clock
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.grants import grants
-from entitlements.models import Grant, Person
-from governance.models import Campaign, Remediation, ReviewItem
+from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall
 from governance.reviews.items.errors import NothingLeft, StoppedByReview
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.remediation.models import Remediation
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -12,15 +12,18 @@ from django.test.utils import CaptureQueriesContext
 from audit import clock, log
 from audit.actions import Action
 from entitlements.access import caller
-from entitlements.models import Client, IssuedToken, Tool, ToolVersion
+from entitlements.catalog.models import Tool, ToolVersion
+from entitlements.clients.models import Client
+from entitlements.tokens.models import IssuedToken
 from governance.charts import plots
-from governance.models import ReviewLine, UsageDay
 from governance.reviews.deadlines import reminders
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewLine
 from governance.reviews.quality import care
 from governance.reviews.reports.queries import results as results_queries
 from governance.reviews.reports.queries import trends as trends_queries
 from governance.reviews.usage import coverage
+from governance.reviews.usage.models import UsageDay
 from governance.token_health import token_health
 from tests import make
 from tests.governance import companies

@@ -11,18 +11,21 @@ from django.db import DatabaseError, transaction
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Group, Membership, Person
 from entitlements.people import people
+from entitlements.people.models import Group, Membership, Person
 from governance.deciders import review_rules
-from governance.models import Assignment, Campaign, CampaignTemplate, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import description
 from governance.reviews.population import campaigns
 from governance.reviews.population.campaigns import Manner
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.fallback import FallbackUnfit
+from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch, preview
 from governance.reviews.templates import templates
+from governance.reviews.templates.models import CampaignTemplate
 from governance.reviews.templates.templates import Rhythm
 from tests import make, shared
 from tests.entitlements.api import client as api

@@ -11,13 +11,15 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.errors import DomainError, Forbidden, NotFound
-from entitlements.models import Person
 from entitlements.people import people
+from entitlements.people.models import Person
 from governance.deciders import review_rules
-from governance.models import Assignment, Campaign, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import errors
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import claim
+from governance.reviews.reviewers.models import Assignment
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.companies import Company

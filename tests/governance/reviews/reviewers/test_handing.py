@@ -8,8 +8,9 @@ import pytest
 
 from audit.actions import Action
 from audit.models import Event
-from governance.models import Campaign, ReviewItem
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadBulk
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import handover
 from tests import make, shared
 from tests.entitlements.api import client

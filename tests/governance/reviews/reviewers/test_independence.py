@@ -9,18 +9,24 @@ from django.db import transaction
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements.models import Agent, Grant, Person
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Person
 from governance.approvals import approvals
 from governance.eligibility import eligibility
 from governance.mail import outbox
-from governance.models import Assignment, Campaign, EvidencePack, Remediation, RemovalException, ReviewItem
 from governance.ownership import ownership
 from governance.requests import requests
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import attention
 from governance.reviews.items.errors import ConflictOfInterest
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.pack.models import EvidencePack
+from governance.reviews.remediation.models import Remediation, RemovalException
 from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers.models import Assignment
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company

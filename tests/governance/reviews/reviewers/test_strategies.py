@@ -12,18 +12,21 @@ from django.db import DatabaseError, connection, transaction
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Grant
+from entitlements.grants.models import Grant
 from governance.deciders import review_rules
-from governance.models import Campaign, NoAnswer, ReviewDecision, ReviewItem
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import answer
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items.errors import BadManner
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import description
 from governance.reviews.population import campaigns
 from governance.reviews.population.campaigns import Manner
+from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.staging import launch, preview
 from governance.reviews.templates import templates
 from tests import make, shared

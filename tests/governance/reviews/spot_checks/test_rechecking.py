@@ -14,16 +14,18 @@ from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
-from entitlements.models import Person, RoleAssignment
 from entitlements.people import people
+from entitlements.people.models import Person, RoleAssignment
 from governance import tasks
-from governance.models import Campaign, Notice, SpotCheck
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.out_of_office import delegations
 from governance.reviews.campaigns import close
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import audit
 from governance.reviews.pack import seal
 from governance.reviews.spot_checks import replacement, spot_checks
+from governance.reviews.spot_checks.models import SpotCheck
 from tests import make
 from tests.entitlements.api import client as api
 from tests.governance.console import visits

@@ -13,10 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import clock
-from governance.models import SpotCheck, SpotPlan
 from governance.reviews.campaigns import sweeps
 from governance.reviews.pack_check import verify
 from governance.reviews.spot_checks import spot_checks
+from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
 from tests.governance.console import visits

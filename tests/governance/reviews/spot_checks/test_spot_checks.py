@@ -18,21 +18,24 @@ from audit import clock
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.errors import NotFound, ReasonRequired
-from entitlements.models import Person, RoleAssignment
+from entitlements.people.models import Person, RoleAssignment
 from governance.approvals import approvals
-from governance.models import Notice, ReviewItem, ReviewTrigger, SpotCheck, SpotPlan
 from governance.notices import listener
+from governance.notices.models import Notice
 from governance.reviews.deadlines import reminders
 from governance.reviews.event_triggered import follow_up, start
 from governance.reviews.event_triggered import words as event_triggered_words
+from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.evidence import audit
 from governance.reviews.items import errors
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import seal
 from governance.reviews.pack_check import verify
 from governance.reviews.quality import care
 from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks import spot_checks
+from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 from tests import databases, make
 from tests.governance import companies
 from tests.governance.reviews import worlds

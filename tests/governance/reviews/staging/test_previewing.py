@@ -6,10 +6,13 @@ import pytest
 
 from audit import clock
 from audit.models import Event
-from governance.models import Campaign, PopulationRow, ReviewItem, Suggestion
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadManner, BadScope
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.staging import preview
+from governance.reviews.suggestions.models import Suggestion
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.reviews import worlds

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
-from entitlements.models import AgentVersion, Grant, GrantLine, Tool, ToolVersion
-from governance.models import ReviewItem
+from entitlements.agents.models import AgentVersion
+from entitlements.catalog.models import Tool, ToolVersion
+from entitlements.grants.models import Grant, GrantLine
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.suggestions import changes_since
 from tests import make
 from tests.governance import companies

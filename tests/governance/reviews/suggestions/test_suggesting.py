@@ -11,20 +11,28 @@ from django.db import DatabaseError, connection, transaction
 from audit import chain, clock
 from audit.context import SYSTEM
 from entitlements.agents import versions
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.definitions import definitions
-from entitlements.models import Agent, Client, Grant, Person, Tool, ToolVersion
+from entitlements.grants.models import Grant
 from entitlements.people import people
-from governance.models import AccessRequest, ReviewDecision, ReviewItem, Suggestion, UsageDay
+from entitlements.people.models import Person
+from governance.requests.models import AccessRequest
 from governance.reviews.campaigns import pause
 from governance.reviews.decisions import bulk
+from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import reach
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.population.campaigns import Manner
 from governance.reviews.staging import launch
 from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions.models import Suggestion
 from governance.reviews.suggestions.suggestions import judge
+from governance.reviews.usage.models import UsageDay
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -6,11 +6,12 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from audit import clock
-from entitlements.models import Tool
+from entitlements.catalog.models import Tool
 from governance.charts import geometry
-from governance.models import Campaign, UsageDay
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.answer import Answer
 from governance.reviews.usage import coverage
+from governance.reviews.usage.models import UsageDay
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company

@@ -14,12 +14,15 @@ from audit.actions import Action
 from audit.export import timeline
 from entitlements.errors import Stale
 from governance import tasks
-from governance.models import Campaign, CampaignTemplate, PopulationRow, SpotPlan
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadCadence, BadScope, NameTaken, TemplateStopped
 from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.models import PopulationRow
 from governance.reviews.spot_checks import plan as plan_actions
+from governance.reviews.spot_checks.models import SpotPlan
 from governance.reviews.staging import launch
 from governance.reviews.templates import templates
+from governance.reviews.templates.models import CampaignTemplate
 from governance.reviews.templates.templates import Rhythm
 from tests import make, shared
 from tests.entitlements.api import client as api

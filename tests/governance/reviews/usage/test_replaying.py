@@ -6,11 +6,12 @@ import pytest
 
 from audit import clock
 from audit.actions import Action
-from entitlements.models import Grant, Tool
-from governance.models import UsageDay
+from entitlements.catalog.models import Tool
+from entitlements.grants.models import Grant
 from governance.reviews.decisions import submission
 from governance.reviews.items.answer import Answer
 from governance.reviews.usage import replay
+from governance.reviews.usage.models import UsageDay
 from governance.reviews.usage.replay import UnknownLine
 from tests import make
 from tests.entitlements.api import client

@@ -9,10 +9,12 @@ import pytest
 from audit import clock
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.models import Entitlement, Grant, Tool
-from governance.models import AccessRequest, UsageDay
+from entitlements.catalog.models import Entitlement, Tool
+from entitlements.grants.models import Grant
+from governance.requests.models import AccessRequest
 from governance.reviews.usage import replay as replay_actions
 from governance.reviews.usage import right_sizing
+from governance.reviews.usage.models import UsageDay
 from governance.reviews.usage.right_sizing import UsedMeanwhile
 from tests import make
 from tests.entitlements.api import client

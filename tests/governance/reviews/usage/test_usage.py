@@ -12,10 +12,11 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import Principal
 from audit.models import Cursor
-from entitlements.models import Grant, GrantLine
-from governance.models import ReviewLine, UsageDay
+from entitlements.grants.models import Grant, GrantLine
+from governance.reviews.items.models import ReviewLine
 from governance.reviews.usage import replay as replay_actions
 from governance.reviews.usage import usage
+from governance.reviews.usage.models import UsageDay
 from governance.reviews.usage.tighter_limits import Used
 from tests import make
 from tests.audit.make import Archive

@@ -19,9 +19,9 @@ from audit.export import timeline
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.models import Grant
-from governance.models import Draft, ReviewDecision
+from entitlements.grants.models import Grant
 from governance.reviews.decisions import submission
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.usage import right_sizing, tighter_limits
 from governance.reviews.usage.right_sizing import UsedMeanwhile
 from governance.reviews.usage.tighter_limits import Tightening

@@ -1,0 +1,52 @@
+"""Guardrails, held calls, and sessions with upstream servers."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+
+class Guardrail(models.Model):
+    """A standing stop: while the row for `everything` is on, nothing is allowed or issued."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    on = models.BooleanField(default=False)
+    reason = models.CharField(max_length=500, blank=True)
+    changed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Hold(models.Model):
+    """A call that waits for a person's answer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="holds")
+    decision = models.UUIDField(unique=True)
+    arguments_sha256 = models.CharField(max_length=64)
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    answer = models.CharField(max_length=16, blank=True)
+    answered_by = models.CharField(max_length=120, blank=True)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class UpstreamSession(models.Model):
+    """An MCP session of ours at a legacy upstream: it belongs to exactly one agent, person and client."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    system = models.ForeignKey("entitlements.System", on_delete=models.CASCADE, related_name="+")
+    agent = models.ForeignKey("entitlements.Agent", on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey("entitlements.Person", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    client = models.ForeignKey("entitlements.Client", on_delete=models.CASCADE, related_name="+")
+    upstream_id = models.CharField(max_length=300, blank=True)
+    protocol = models.CharField(max_length=16)
+    opened_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return str(self.id)

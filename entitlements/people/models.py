@@ -1,0 +1,369 @@
+"""People, their groups and admin roles, and the people sources and group mappings they come from."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models import F, Func, Q
+from django.db.models.functions import Lower, Now, Upper
+from django.utils.crypto import salted_hmac
+
+from audit import clock
+from audit.context import Principal
+
+
+class Role(models.TextChoices):
+    """What a person may do in Mandate itself; sponsors and owners are named on agents and systems instead."""
+
+    ANALYST = "analyst", "Analyst"
+    APPROVER = "approver", "Approver"
+    SECURITY = "security", "Security approver"
+    RESPONDER = "responder", "Responder"
+    AUDITOR = "auditor", "Auditor"
+    ADMIN = "admin", "Platform admin"
+
+
+OFFICE: Final = (Role.ADMIN, Role.ANALYST)
+"""Who may open the back office, to look."""
+
+
+class PersonManager(BaseUserManager["Person"]):
+    """Django needs a manager for sign-in; people are made by the verb `people.register`."""
+
+    def get_by_natural_key(self, username: str | None) -> Person:
+        """Find a person by login."""
+        return self.get(login=username)
+
+    def holding(self, *roles: str) -> models.QuerySet[Person]:
+        """Return the active people who hold any of the roles at this moment."""
+        held = RoleAssignment.objects.current().filter(role__in=roles)
+        return self.filter(is_active=True, pk__in=held.values("person"))
+
+
+class Person(AbstractBaseUser):
+    """A human user. `login` is the stable name used in the record; a login is never given to another person.
+
+    `sign_ins_valid_after` is when the person was last disabled or enabled: what proved who they are before it, a
+    session of a browser or a code, proves nothing any more.
+    """
+
+    login = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    email = models.EmailField(blank=True)
+    manager = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="reports")
+    is_active = models.BooleanField(default=True)
+    disabled_at = models.DateTimeField(null=True, blank=True)
+    sign_ins_valid_after = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "login"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+    objects: ClassVar[PersonManager] = PersonManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="disabled_person_says_when",
+                condition=Q(is_active=True, disabled_at=None) | Q(is_active=False, disabled_at__isnull=False),
+            ),
+            models.CheckConstraint(name="nobody_manages_themselves", condition=~Q(manager=F("id"))),
+        ]
+        indexes: ClassVar = [
+            models.Index(Upper("email"), name="person_by_mail"),
+            models.Index(Func(F("email"), function="entitlements_mailbox"), name="person_by_mailbox"),
+        ]
+
+    def __str__(self) -> str:
+        return self.login
+
+    @property
+    def principal(self) -> Principal:
+        """Who this is in the record."""
+        return Principal("person", self.login)
+
+    def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
+        """Return what a session of a browser must hold to be this person's: Django compares it at each request.
+
+        It changes with the password and with `sign_ins_valid_after`, so that no session outlives a disabling.
+        """
+        if self.sign_ins_valid_after is None:
+            return super()._get_session_auth_hash(secret)  # type: ignore[misc,no-any-return]
+        said = f"{self.password} {self.sign_ins_valid_after.timestamp()}"
+        return salted_hmac("entitlements.models.Person", said, secret=secret, algorithm="sha256").hexdigest()
+
+    def has_role(self, *roles: str) -> bool:
+        """Whether the person is active and holds any of the roles."""
+        return self.is_active and self.roles.current().filter(role__in=roles).exists()
+
+    @property
+    def current_roles(self) -> list[RoleAssignment]:
+        """The roles of this moment, of those that may have been fetched with the person already."""
+        return sorted((each for each in self.roles.all() if each.is_current), key=lambda each: each.role)
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the person may open the back office."""
+        return self.has_role(*OFFICE)
+
+    def has_module_perms(self, app_label: str) -> bool:  # noqa: ARG002 - Django's signature
+        """Whether the back office shows an application at all."""
+        return self.is_staff
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Views only: the back office changes nothing except through verbs."""
+        return self.is_staff and ".view_" in perm
+
+
+LONGEST_AUDIT: Final = timedelta(days=400)
+"""For how long at most somebody is an auditor, who reads everything, before another looks whether she still is."""
+
+
+class RoleQuerySet(models.QuerySet["RoleAssignment"]):
+    """Whoever reads roles reads the current ones: a role that is over gives nothing, though its row may still stand."""
+
+    def current(self) -> RoleQuerySet:
+        """Return the roles that are held at this moment."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()))
+
+
+class RoleAssignment(models.Model):
+    """A role that a person holds in Mandate itself, without an end or until one; an auditor's always ends."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="roles")
+    role = models.CharField(max_length=16, choices=Role.choices)
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    mapped_by = models.ForeignKey(
+        "entitlements.RoleMapping", null=True, blank=True, on_delete=models.PROTECT, related_name="given"
+    )
+
+    objects: ClassVar[models.Manager[RoleAssignment]] = RoleQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_person_holds_a_role_once", fields=["person", "role"]),
+            models.CheckConstraint(
+                name="an_auditor_is_one_for_a_while",
+                condition=~Q(role="auditor")
+                | Q(expires_at__isnull=False, expires_at__lte=F("created_at") + LONGEST_AUDIT),
+            ),
+            models.CheckConstraint(name="role_is_known", condition=Q(role__in=Role.values)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}:{self.role}"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the role is held at this moment."""
+        return self.expires_at is None or self.expires_at > clock.now()
+
+
+class Group(models.Model):
+    """A named set of people, for grants and for approvals."""
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    people = models.ManyToManyField(Person, through="Membership", related_name="member_of")
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Membership(models.Model):
+    """One person in one group, since a moment; none is known of those from before moments were kept."""
+
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+    created_at = models.DateTimeField(null=True, default=clock.now, db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="a_person_is_in_a_group_once", fields=["group", "person"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group_id}:{self.person_id}"
+
+
+class Identity(models.Model):
+    """One issuer's subject is this person. Never resolved by e-mail (EMA-R-15)."""
+
+    issuer = models.ForeignKey("entitlements.TrustedIssuer", on_delete=models.CASCADE, related_name="identities")
+    subject = models.CharField(max_length=255)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="identities")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="one_person_per_issuer_and_subject", fields=["issuer", "subject"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject}@{self.issuer_id}"
+
+
+class ApiToken(models.Model):
+    """A personal token for scripts: shown once, stored as a SHA-256 of 256 random bits."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="api_tokens")
+    label = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class PeopleSource(models.Model):
+    """A directory that keeps people and groups up to date by SCIM; its token is stored as a SHA-256 of 256 random bits.
+
+    With `subjects_of` the external id of a person is their subject at that issuer, so that they can sign in there.
+    While `paused_at` is set, its removals are held until a platform admin lets them through or refuses them.
+    """
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    subjects_of = models.ForeignKey(
+        "entitlements.TrustedIssuer", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    digest = models.CharField(max_length=64, unique=True)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+    seen_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def principal(self) -> Principal:
+        """Who this is in the record."""
+        return Principal("source", self.slug)
+
+
+class SourcedPerson(models.Model):
+    """What a source says of one person. `said` is its document, as far as we keep it; `manager_said` waits or is known.
+
+    `left_at` says when the source shut the person out, so that it may let them in again: what a person stopped, no
+    source starts.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source = models.ForeignKey(PeopleSource, on_delete=models.PROTECT, related_name="people")
+    person = models.OneToOneField(Person, on_delete=models.PROTECT, related_name="sourced")
+    user_name = models.CharField(max_length=254)
+    external_id = models.CharField(max_length=255, blank=True)
+    manager_said = models.CharField(max_length=255, blank=True)
+    said = models.JSONField(default=dict)
+    active = models.BooleanField(default=True)
+    left_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True, blank=True)
+    held_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                "source",
+                Lower("user_name"),
+                condition=Q(removed_at=None),
+                name="a_source_has_one_person_of_a_user_name",
+            ),
+            models.UniqueConstraint(
+                fields=["source", "external_id"],
+                condition=Q(removed_at=None) & ~Q(external_id=""),
+                name="a_source_has_one_person_of_an_external_id",
+            ),
+            models.CheckConstraint(
+                condition=Q(removed_at=None) | Q(active=False), name="whoever_a_source_removed_is_not_active_there"
+            ),
+            models.CheckConstraint(
+                condition=Q(held_at=None) | Q(active=True), name="only_who_is_still_active_there_is_held"
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["source", "manager_said"], name="sourced_person_manager")]
+
+    def __str__(self) -> str:
+        return f"{self.user_name}@{self.source_id}"
+
+
+class SourcedGroup(models.Model):
+    """A group that a source keeps: who is in it is the source's to say."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source = models.ForeignKey(PeopleSource, on_delete=models.PROTECT, related_name="groups")
+    group = models.OneToOneField(Group, on_delete=models.PROTECT, related_name="sourced")
+    external_id = models.CharField(max_length=255, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["source", "external_id"],
+                condition=Q(removed_at=None) & ~Q(external_id=""),
+                name="a_source_has_one_group_of_an_external_id",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group_id}@{self.source_id}"
+
+
+class RoleMappingQuerySet(models.QuerySet["RoleMapping"]):
+    """Rows by what they do now."""
+
+    def in_force(self) -> RoleMappingQuerySet:
+        """Return the rows that two people put in force and nobody ended."""
+        return self.filter(confirmed_at__isnull=False, ended_at=None)
+
+
+class RoleMapping(models.Model):
+    """A claim's value at an issuer gives a role, once a second person has confirmed it and until somebody ends it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    issuer = models.ForeignKey("entitlements.TrustedIssuer", on_delete=models.PROTECT, related_name="+")
+    claim = models.CharField(max_length=200)
+    value = models.CharField(max_length=300)
+    role = models.CharField(max_length=16, choices=Role.choices)
+    made_at = models.DateTimeField()
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    confirmed_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager[RoleMapping]] = RoleMappingQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="a_group_gives_a_role_by_one_row",
+                fields=["issuer", "claim", "value", "role"],
+                condition=Q(ended_at=None),
+            ),
+            models.CheckConstraint(
+                name="a_group_gives_no_role_that_stands_alone",
+                condition=Q(role__in=["analyst", "approver", "security", "responder"]),
+            ),
+            models.CheckConstraint(
+                name="two_people_put_a_mapping_in_force",
+                condition=Q(confirmed_by=None, confirmed_at=None)
+                | (Q(confirmed_by__isnull=False, confirmed_at__isnull=False) & ~Q(confirmed_by=F("proposed_by"))),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.claim}={self.value}: {self.role}"

@@ -1,0 +1,98 @@
+"""The rows of floor 3: how people change their minds.
+
+Django looks for the rows of an app here; nothing else imports this module.
+"""
+
+from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
+from governance.approvals.models import Approval, RequestQuestion
+from governance.break_glass.models import EmergencyGrant
+from governance.charts.models import Figure
+from governance.notices.models import Delivery, Notice, NoticeSettings
+from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
+from governance.out_of_office.models import Delegation
+from governance.ownership.models import Dormancy, OfficeProposal
+from governance.requests.models import AccessRequest, RequestLine
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.discussion.models import ReviewComment, ReviewQuestion
+from governance.reviews.event_triggered.models import ReviewTrigger
+from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
+from governance.reviews.items.models import AssignmentTally, ItemTally, ReviewItem, ReviewLine
+from governance.reviews.newer_signals.models import NewerSignal, SignalRun
+from governance.reviews.pack.models import EvidencePack, EvidencePiece, EvidenceSealing
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.quality.models import Timing, TimingRun
+from governance.reviews.remediation.models import NoAnswer, Remediation, RemovalException, TakenBack
+from governance.reviews.reviewers.models import Assignment
+from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
+from governance.reviews.staging.models import CampaignStaging, SnapshotRow
+from governance.reviews.suggestions.models import Suggestion
+from governance.reviews.templates.models import CampaignTemplate
+from governance.reviews.usage.models import UsageDay
+from governance.setup.models import Invitation, SetupCheck
+from governance.sod.models import AgentCall, CombinationException, CombinationRule
+from governance.webhooks.models import Webhook, WebhookMessage
+
+__all__ = [
+    "AccessRequest",
+    "AdoptedAgent",
+    "AdoptionBatch",
+    "AgentCall",
+    "Approval",
+    "ApprovalPolicy",
+    "ApprovalRule",
+    "Assignment",
+    "AssignmentTally",
+    "AuditMark",
+    "AuditQuestion",
+    "AuditSample",
+    "Campaign",
+    "CampaignStaging",
+    "CampaignTemplate",
+    "CombinationException",
+    "CombinationRule",
+    "Delegation",
+    "Delivery",
+    "Dormancy",
+    "Draft",
+    "EmergencyGrant",
+    "EvidencePack",
+    "EvidencePiece",
+    "EvidenceSealing",
+    "EvidenceShare",
+    "Figure",
+    "Invitation",
+    "ItemTally",
+    "NewerSignal",
+    "NoAnswer",
+    "Notice",
+    "NoticeSettings",
+    "OfficeProposal",
+    "PolicyProposal",
+    "PopulationRow",
+    "Remediation",
+    "RemovalException",
+    "RequestLine",
+    "RequestQuestion",
+    "ReviewComment",
+    "ReviewDecision",
+    "ReviewItem",
+    "ReviewLine",
+    "ReviewQuestion",
+    "ReviewTrigger",
+    "RuleApproval",
+    "SampledItem",
+    "SeenAccess",
+    "SetupCheck",
+    "SignalRun",
+    "SnapshotRow",
+    "SpotCheck",
+    "SpotPlan",
+    "Suggestion",
+    "TakenBack",
+    "Timing",
+    "TimingRun",
+    "UsageDay",
+    "Webhook",
+    "WebhookMessage",
+]

@@ -1,0 +1,72 @@
+"""What people say to each other about an item of a review. It decides nothing, and is never taken back.
+
+Triggers (`reviews/discussion/sql/`) let nothing here be rewritten or deleted, a question be
+answered once, and nothing be added once the evidence of the review is being sealed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from entitlements.people.models import Person
+from governance.approvals.models import Question
+
+
+class ReviewComment(models.Model):
+    """What somebody who sees an item said about it. Append-only."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item = models.ForeignKey("governance.ReviewItem", on_delete=models.PROTECT, related_name="comments")
+    by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
+    text = models.CharField(max_length=2000)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="a_comment_says_something", condition=~Q(text="")),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class ReviewQuestion(Question):
+    """What a reviewer asks about an item before she answers it; who knows answers once, and decides nothing.
+
+    `answered_by` is who answered: who is asked, or whoever stands in for her. Answers of before that was kept have
+    none, and are hers.
+    """
+
+    item = models.ForeignKey("governance.ReviewItem", on_delete=models.PROTECT, related_name="questions")
+    asked_of = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="review_questions")
+    answered_by = models.ForeignKey(
+        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_question_about_an_item_says_something_and_is_answered_whole",
+                condition=~Q(text="")
+                & (Q(answer="", answered_at=None) | (~Q(answer="") & Q(answered_at__isnull=False))),
+            ),
+            models.CheckConstraint(name="nobody_asks_themselves", condition=~Q(asked_by=F("asked_of"))),
+            models.CheckConstraint(
+                name="nobody_answers_what_they_asked_or_what_is_not_answered",
+                condition=Q(answered_by=None) | (~Q(answer="") & ~Q(answered_by=F("asked_by"))),
+            ),
+        ]
+
+    @property
+    def told_by(self) -> Person | None:
+        """Return who answered, None where nobody has."""
+        return (self.answered_by or self.asked_of) if self.answer else None
+
+    @property
+    def in_place_of(self) -> Person | None:
+        """Return for whom somebody else answered, None where nobody did."""
+        return self.asked_of if self.answered_by_id not in (None, self.asked_of_id) else None

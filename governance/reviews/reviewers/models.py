@@ -1,0 +1,60 @@
+"""Reviewer assignments: who is asked to decide an item."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from entitlements.people.models import Person
+
+
+class Assignment(models.Model):
+    """Who is to answer an item, and why them: `resolution` holds the rule and everybody it passed over.
+
+    Without a reviewer the item is unresolved: it waits for the owner of the campaign to name one. `evidence_opened_at`
+    and `dwell_ms` say when its evidence was first on her screen and for how long it had her attention, as her browser
+    tells (`governance/reviews/decisions/attention.py`); `looked_by` is whose screen and attention that was.
+    """
+
+    class State(models.TextChoices):
+        ASSIGNED = "assigned", "Assigned"
+        SUBMITTED = "submitted", "Submitted"
+        REASSIGNED = "reassigned", "Given to somebody else"
+        WITHDRAWN = "withdrawn", "No longer needed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item = models.ForeignKey("governance.ReviewItem", on_delete=models.PROTECT, related_name="assignments")
+    stage = models.PositiveSmallIntegerField(default=1)
+    reviewer = models.ForeignKey(
+        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="review_assignments"
+    )
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ASSIGNED)
+    resolution = models.JSONField(default=dict)
+    replaced_by = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaces")
+    opened_at = models.DateTimeField(null=True, blank=True)
+    evidence_opened_at = models.DateTimeField(null=True, blank=True)
+    dwell_ms = models.PositiveIntegerField(default=0, db_default=0)
+    looked_by = models.ForeignKey(
+        "entitlements.Person", null=True, blank=True, db_index=False, on_delete=models.PROTECT, related_name="+"
+    )
+    assigned_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="an_item_has_one_live_assignment_per_stage",
+                fields=["item", "stage"],
+                condition=Q(state="assigned"),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="assigned_to", fields=["reviewer"], condition=Q(state="assigned"))]
+
+    def __str__(self) -> str:
+        return f"{self.item_id}:{self.reviewer_id}"
+
+    def is_seen_by(self, person: Person | None) -> bool:
+        """Whether what is known of looking is hers; before anybody was named it was whoever answers."""
+        return self.looked_by_id is None or person is None or self.looked_by_id == person.pk
