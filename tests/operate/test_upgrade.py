@@ -30,7 +30,7 @@ BEGIN = """
 import contextlib, io, json
 from django.core.management import call_command
 from django.test import Client
-from entitlements.people.models import Person
+from entitlements.models import Person  # where the release before has it
 from tests.benchmarks import world
 
 call_command("migrate", database="owner", interactive=False, verbosity=0)
