@@ -1,4 +1,4 @@
-"""What clients are told, in the words of JSON-RPC: MCP clients learn nothing from any other body."""
+"""The answers that clients get, as JSON-RPC: MCP clients read no other body."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evalu
 
 def challenge(slug: str, word: str, message: str, scope: str = "") -> Header:
     """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470)."""
-    said = [f'resource_metadata="{metadata_url(slug)}"']
+    parameters = [f'resource_metadata="{metadata_url(slug)}"']
     if word:
-        said = [f'error="{word}"', f'error_description="{message}"', *said]
+        parameters = [f'error="{word}"', f'error_description="{message}"', *parameters]
     if scope:
-        said.append(f'scope="{scope}"')
-    return b"www-authenticate", ("Bearer " + ", ".join(said)).encode()
+        parameters.append(f'scope="{scope}"')
+    return b"www-authenticate", ("Bearer " + ", ".join(parameters)).encode()
 
 
 def denied(
@@ -74,8 +74,8 @@ def denied(
     data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation)
     failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
     if meaning.status == HTTPStatus.UNAUTHORIZED:
-        again = challenge(entry.slug, meaning.bearer, meaning.sentence)
-        return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, again))
+        challenge_header = challenge(entry.slug, meaning.bearer, meaning.sentence)
+        return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, challenge_header))
     if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return refused(Refused(verdict.code), request_id, evaluation=evaluation)
     if entry.shape == System.DenialShape.FORBIDDEN:
@@ -85,13 +85,13 @@ def denied(
         return Answer(HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
     if entry.shape == System.DenialShape.JSONRPC or not tool:
         return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure))
-    shown = {
+    tool_result = {
         "content": [{"type": "text", "text": _text(data)}],
         "isError": True,
         "resultType": "complete",
         "_meta": {DENIAL: data},
     }
-    return Answer(HTTPStatus.OK, result(request_id, encode(shown)))
+    return Answer(HTTPStatus.OK, result(request_id, encode(tool_result)))
 
 
 def explanation(
@@ -103,7 +103,7 @@ def explanation(
     resumed by a request.
     """
     meaning = codes.meaning(verdict.code)
-    said: dict[str, Any] = {
+    detail: dict[str, Any] = {
         "code": verdict.code.value,
         "evaluation_id": evaluation,
         "reason": meaning.sentence,
@@ -111,10 +111,10 @@ def explanation(
         "remedy": meaning.remedy,
     }
     if meaning.next is Next.REQUEST:
-        said["request_access"] = addresses.request_access(agent, system, tool, evaluation if is_call else "")
+        detail["request_access"] = addresses.request_access(agent, system, tool, evaluation if is_call else "")
     if verdict.remedy is not None and verdict.remedy.scopes:
-        said["scopes"] = list(verdict.remedy.scopes)
-    return said
+        detail["scopes"] = list(verdict.remedy.scopes)
+    return detail
 
 
 def _all_scopes(bearer: Bearer, verdict: Verdict) -> str:

@@ -87,7 +87,7 @@ class Bearers:
     async def check(self, authorization: bytes | None, system: str, resource: str) -> Bearer:
         """Return who presents this Authorization header at a resource of a system. Raises Refused, Closed.
 
-        Whoever presents nothing that could be a token of this system is refused before anything is looked up.
+        A caller who presents nothing that could be a token of this system is refused before anything is looked up.
         """
         if not authorization:
             raise Refused(Code.TOKEN_MISSING)

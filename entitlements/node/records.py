@@ -18,7 +18,7 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.refusals import Closed
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_ANYBODY: Final = re.compile(r"[^\x00-\x20\x7f]{1,300}")
+_LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,300}")
 _MOST_REASONS: Final = 8
 
 
@@ -37,7 +37,7 @@ class About:
     links: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Name what the call touches; a name that is no tool's is not linked, only told."""
+        """Name what the call touches; a name that no tool can have is not linked."""
         bearer = self.bearer
         self.links = [f"client:{bearer.client}", f"token:{bearer.token.jti}"]
         self.link("system", self.system)
@@ -45,8 +45,8 @@ class About:
             self.name_tool(self.tool)
 
     def link(self, kind: str, name: str) -> None:
-        """Let the event be found by a name that may be anything: what can be nobody's name finds nothing."""
-        if _ANYBODY.fullmatch(name):
+        """Let the event be found by a name that a client chose; a name that nothing can have is not linked."""
+        if _LINKABLE.fullmatch(name):
             self.links.append(f"{kind}:{name}")
 
     def name_tool(self, tool: str) -> None:
@@ -77,17 +77,17 @@ def decision(
         detail["reasons"] = [f"{each.code}: {each.sentence}" for each in verdict.reasons[:_MOST_REASONS]]
     links = [*about.links, f"grant:{verdict.grant}"] if verdict.grant else about.links
     outcome = "success" if is_allowed else "refused"
-    made = _draft(about, action, links, outcome, "" if is_allowed else verdict.code.value, detail)
-    about.evaluation = str(made.uuid)
-    return made
+    event = _draft(about, action, links, outcome, "" if is_allowed else verdict.code.value, detail)
+    about.evaluation = str(event.uuid)
+    return event
 
 
 def refusal(about: About, code: Code, message: str) -> draft.Draft:
     """Say that a message of a known caller was refused before anything could be decided."""
     detail: dict[str, object] = {"method": about.method[:128], "reasons": [message]}
-    made = _draft(about, Action.CALL_DENIED, about.links, "refused", code.value, detail)
-    about.evaluation = str(made.uuid)
-    return made
+    event = _draft(about, Action.CALL_DENIED, about.links, "refused", code.value, detail)
+    about.evaluation = str(event.uuid)
+    return event
 
 
 def ending(about: About, action: Action, outcome: str, code: str, detail: dict[str, object]) -> draft.Draft:
