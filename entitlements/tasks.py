@@ -20,7 +20,7 @@ from entitlements.revocation.models import Revocation
 from . import addresses
 from .agents import lifecycle
 from .api import stored_answers as stored_answers_api
-from .catalog import rounds, seen
+from .catalog import discovery, rounds
 from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
@@ -79,10 +79,10 @@ def discover_tools(system_id: int) -> None:
     if system is None:
         return
     try:
-        seen.record_seen(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
+        discovery.record_discovery(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
-            seen.record_seen(system, refusal.found, by=SYSTEM, complete=False)
+            discovery.record_discovery(system, refusal.found, by=SYSTEM, complete=False)
         stage = reach.stage(refusal).value
         rounds.failed(system, stage)
         logger.warning("discovery failed", extra={"system": system.slug, "code": str(refusal.code), "stage": stage})
@@ -101,16 +101,16 @@ def discover_all() -> None:
 @shared_task(ignore_result=True)
 def run_import(import_id: str) -> None:
     """Take a confirmed catalogue in, batch by batch. Whoever dies in between is followed by `resume_imports`."""
-    while imports.go_on(UUID(import_id)):
+    while imports.continue_import(UUID(import_id)):
         pass
 
 
 @shared_task(ignore_result=True)
 def resume_imports() -> None:
     """Go on with imports whose worker died or whose message was lost, and forget those that nobody confirmed."""
-    for import_id in imports.abandoned():
+    for import_id in imports.stalled():
         run_import.delay(str(import_id))
-    imports.forget_previews()
+    imports.delete_old_previews()
 
 
 @shared_task(ignore_result=True)

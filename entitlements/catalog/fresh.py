@@ -31,15 +31,15 @@ def take_in(offered: Iterable[tuple[System, Mapping[str, Any]]]) -> list[Tool]:
 
 
 def suggest(tool: Tool, raw: Mapping[str, Any]) -> None:
-    """Put down what the rules say of the definition that is offered now.
+    """Store what the rules suggest for the current definition.
 
-    What nobody has approved yet carries the suggestion in its own columns as well; what a person said stays.
+    A tool that is not approved yet carries the suggestion in its own columns as well; a person's answers stay.
     """
-    said = classes.suggest(raw)
-    tool.suggestion = said.said()
+    suggestion = classes.suggest(raw)
+    tool.suggestion = suggestion.as_json()
     if tool.approved_id is None:
-        tool.sentence = said.sentence
-        tool.action, tool.risk, tool.data_class = said.action.value, said.risk.value, said.data_class
+        tool.sentence = suggestion.sentence
+        tool.action, tool.risk, tool.data_class = suggestion.action.value, suggestion.risk.value, suggestion.data_class
 
 
 def _tool(system: System, raw: Mapping[str, Any]) -> Tool:

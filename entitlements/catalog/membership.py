@@ -49,7 +49,7 @@ def read(written: Mapping[str, Any]) -> Rule:
 
 
 def fits(rule: Rule, tool: Tool) -> bool:
-    """Whether a tool is one that somebody approved, and as something that the rule takes."""
+    """Whether a tool is approved, with an action and a risk level that the rule takes."""
     is_mild = Risk(tool.risk).rank <= Risk(rule["risk_at_most"]).rank
     return tool.state == Tool.State.APPROVED and tool.action in rule["actions"] and is_mild
 
@@ -57,9 +57,9 @@ def fits(rule: Rule, tool: Tool) -> bool:
 def starting(rule: Rule, tool: Tool) -> dict[str, Any]:
     """Return the limits that a tool starts from: those of the rule on arguments that its approved schema names."""
     schema = tool.approved.definition.get("inputSchema") if tool.approved else None
-    named = schema.get("properties") if isinstance(schema, Mapping) else None
-    known = named if isinstance(named, Mapping) else {}
-    return {name: said for name, said in rule.get("limits", {}).items() if name.partition(".")[0] in known}
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    arguments = properties if isinstance(properties, Mapping) else {}
+    return {name: limit for name, limit in rule.get("limits", {}).items() if name.partition(".")[0] in arguments}
 
 
 def follow(systems: Iterable[int], *, by: Principal) -> None:

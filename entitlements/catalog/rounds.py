@@ -30,7 +30,7 @@ def askable(system_id: int) -> System | None:
 
 @transaction.atomic
 def take_turns() -> list[int]:
-    """Claim the systems whose turn it is, those that wait longest first; nobody else asks them before the next turn."""
+    """Claim the systems whose turn it is, longest wait first; no other worker asks them before the next turn."""
     now = clock.now()
     due = _askable().filter(Q(ask_again_at=None) | Q(ask_again_at__lte=now)).select_for_update(skip_locked=True)
     turns = list(due.order_by(F("ask_again_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:AT_ONCE])
@@ -41,8 +41,8 @@ def take_turns() -> list[int]:
 def answered(system: System) -> None:
     """Write down that a system answered with its whole list."""
     now = clock.now()
-    told = {"asked_at": now, "failures": 0, "problem": "", "ask_again_at": now + settings.DISCOVERY_EVERY}
-    System.objects.filter(pk=system.pk).update(**told)
+    fields = {"asked_at": now, "failures": 0, "problem": "", "ask_again_at": now + settings.DISCOVERY_EVERY}
+    System.objects.filter(pk=system.pk).update(**fields)
 
 
 def failed(system: System, problem: str) -> None:
@@ -50,8 +50,8 @@ def failed(system: System, problem: str) -> None:
     now = clock.now()
     failures = min(system.failures + 1, _MOST_FAILURES)
     wait = min(settings.DISCOVERY_EVERY * 2 ** min(failures, 16), max(_LONGEST, settings.DISCOVERY_EVERY))
-    told = {"asked_at": now, "failures": failures, "problem": problem[:64], "ask_again_at": now + wait}
-    System.objects.filter(pk=system.pk).update(**told)
+    fields = {"asked_at": now, "failures": failures, "problem": problem[:64], "ask_again_at": now + wait}
+    System.objects.filter(pk=system.pk).update(**fields)
 
 
 def soon(system: System) -> None:

@@ -25,7 +25,7 @@ from django.db import connection, transaction  # noqa: E402 - the product can be
 
 from audit import clock  # noqa: E402
 from audit.models import Pending  # noqa: E402
-from entitlements.catalog import entitlements, seen  # noqa: E402
+from entitlements.catalog import discovery, entitlements  # noqa: E402
 from entitlements.catalog import tools as tools_actions  # noqa: E402
 from entitlements.catalog.models import System, Tool  # noqa: E402
 from entitlements.definitions import classes  # noqa: E402
@@ -81,7 +81,7 @@ def _system(number: int, owner: Person, analyst: Person) -> System:
     slug, by = f"fleet-{number:03}", analyst.principal
     address = f"https://{slug}.example.com/mcp"
     system = making.registered(slug, f"Department {number}", System.Kind.MCP, owner=owner, url=address, by=by)
-    seen.record_seen(system, [_definition(name) for names in TOOLS.values() for name in names], by=by)
+    discovery.record_discovery(system, [_definition(name) for names in TOOLS.values() for name in names], by=by)
     tools = {tool.name: tool for tool in system.tools.select_related("system", "seen")}
     tools_actions.approve_tools([_reviewed(tool) for tool in tools.values()], by=by)
     for use, names in TOOLS.items():
@@ -118,7 +118,7 @@ def _reviewed(tool: Tool) -> tools_actions.Approval:
 def _drift(system: System, analyst: Person) -> None:
     """Let the system offer one tool with another definition: it is quarantined, and somebody has to look at it."""
     offered = [_definition(name, " Also sends it on." * (name == "get_member")) for ns in TOOLS.values() for name in ns]
-    seen.record_seen(system, offered, by=analyst.principal)
+    discovery.record_discovery(system, offered, by=analyst.principal)
 
 
 def _run(values: dict[str, Any], tables: str) -> int:

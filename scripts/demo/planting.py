@@ -15,7 +15,7 @@ from django.db import transaction
 
 from audit import clock
 from entitlements.agents.models import Agent
-from entitlements.catalog import seen, tools
+from entitlements.catalog import discovery, tools
 from entitlements.catalog.models import Entitlement, System
 from entitlements.definitions import classes
 from entitlements.grants import batches
@@ -123,7 +123,7 @@ def _system(department: company.Department, offices: Offices) -> None:
     made = making.system(department.slug, department.name, department.owner, url, kind=department.kind, secret=secret)
     by = who(cast.ANALYST).principal
     listed = offices.listed(made) if is_ours else office.offered(made.slug, drifted=False)
-    seen.record_seen(made, listed, by=by)
+    discovery.record_discovery(made, listed, by=by)
     said = {offer.name: offer for offer in department.tools}
     tools.approve_tools(
         [
@@ -205,7 +205,7 @@ def _drift(offices: Offices) -> None:
     offices.drift()
     with days_ago(company.DRIFTED):
         for system in System.objects.filter(slug__in=company.DRIFT).order_by("slug"):
-            seen.record_seen(system, offices.listed(system), by=who(cast.ANALYST).principal)
+            discovery.record_discovery(system, offices.listed(system), by=who(cast.ANALYST).principal)
 
 
 def _leave(login: str, ago: float) -> None:

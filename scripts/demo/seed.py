@@ -30,7 +30,7 @@ from audit import clock  # noqa: E402
 from audit.context import SYSTEM  # noqa: E402
 from audit.models import Pending  # noqa: E402
 from entitlements import addresses  # noqa: E402
-from entitlements.catalog import seen, systems, tools  # noqa: E402
+from entitlements.catalog import discovery, systems, tools  # noqa: E402
 from entitlements.catalog.models import System  # noqa: E402
 from entitlements.definitions import classes  # noqa: E402
 from entitlements.errors import DomainError  # noqa: E402
@@ -192,7 +192,7 @@ def make_systems(told: Mapping[str, Any], office: planting.Offices) -> None:
 def make_system(slug: str, url: str, office: planting.Offices, secret: str | None = None) -> System:
     """Register an MCP server behind the gateway and discover its tools."""
     system = making.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url, secret=secret)
-    found = seen.record_seen(system, office.listed(system), by=who(cast.ANALYST).principal)
+    found = discovery.record_discovery(system, office.listed(system), by=who(cast.ANALYST).principal)
     if found.malformed:
         print(f"{slug} offers tools that cannot be read, and they are left out: {found.malformed}")
     return system

@@ -9,7 +9,7 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import tasks
-from entitlements.catalog import rounds, seen, systems
+from entitlements.catalog import discovery, rounds, systems
 from entitlements.catalog.models import System
 from tests import make
 
@@ -64,7 +64,7 @@ def test_an_answer_clears_what_failed_before(at: Move) -> None:
     system = make.system()
     rounds.failed(system, "timeout")
 
-    seen.record_seen(system, [], by=SYSTEM)
+    discovery.record_discovery(system, [], by=SYSTEM)
 
     system.refresh_from_db()
     assert (system.failures, system.problem, system.ask_again_at) == (0, "", now + EVERY)
@@ -95,7 +95,7 @@ def test_a_round_sends_one_message_a_system_that_expires_with_the_turn(monkeypat
 def test_the_sweep_goes_on_with_an_import_whose_worker_died(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     monkeypatch.setattr(tasks.run_import, "delay", sent.append)
-    monkeypatch.setattr("entitlements.catalog_files.imports.abandoned", lambda: ["x"])
+    monkeypatch.setattr("entitlements.catalog_files.imports.stalled", lambda: ["x"])
 
     tasks.resume_imports()
 

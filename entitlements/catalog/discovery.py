@@ -1,4 +1,4 @@
-"""What a server says it offers, against what was pinned: new, the same, changed, gone, back (promise 7)."""
+"""Discovery: the tools that a server lists, compared with the pinned ones: new, changed, gone, back (promise 7)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class ListMalformed(DomainError):
 
 
 @dataclass(slots=True)
-class Seen:
-    """What one discovery found, by tool name. `malformed` are not taken in: what cannot be read is not offered."""
+class Discovery:
+    """The result of one discovery, by tool name. A `malformed` tool is not taken in."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -45,8 +45,8 @@ class Seen:
 
 
 @transaction.atomic
-def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal, complete: bool = True) -> Seen:
-    """Compare a `tools/list` of a server with the pins, and do what follows.
+def record_discovery(system: System, raw_tools: Iterable[object], *, by: Principal, complete: bool = True) -> Discovery:
+    """Compare a `tools/list` of a server with the pinned definitions, and record what changed.
 
     `raw_tools` are the tool objects as they came on the wire. A new tool waits for its first review. A changed one goes
     on under its approved text where only texts changed and its risk is at most medium, else is quarantined. One
@@ -54,23 +54,23 @@ def record_seen(system: System, raw_tools: Iterable[object], *, by: Principal, c
     vanished. Seeing the same again changes and records nothing.
     Raises ListMalformed, and Stale when the system moved since it was asked.
     """
-    found = Seen()
-    offered = _readable(raw_tools, found)
+    result = Discovery()
+    offered = _readable(raw_tools, result)
     known = {tool.name: tool.pk for tool in system.tools.all()}
     locks.exclusive((Lock.SYSTEM, system.pk), *((Lock.TOOL, pk) for pk in known.values()))
     if not System.objects.filter(pk=system.pk, upstream_url=system.upstream_url).exists():
         raise Stale  # it moved while it was asked
     pinned = {tool.name: tool for tool in system.tools.select_related("system", "approved", "seen")}
     for name in [name for name in offered if name in pinned]:
-        again(pinned[name], offered[name], found, by=by)
-    _first(system, {name: raw for name, raw in offered.items() if name not in pinned}, found, by=by)
+        update_tool(pinned[name], offered[name], result, by=by)
+    _first(system, {name: raw for name, raw in offered.items() if name not in pinned}, result, by=by)
     if not complete:
-        return found
+        return result
     for name in sorted(pinned.keys() - offered.keys()):
-        _gone(pinned[name], found, by=by)
+        _gone(pinned[name], result, by=by)
     System.objects.filter(pk=system.pk).update(discovered_at=clock.now())
     rounds.answered(system)
-    return found
+    return result
 
 
 def changed() -> Q:
@@ -79,7 +79,7 @@ def changed() -> Q:
     return Q(state=Tool.State.QUARANTINED) | differs
 
 
-def _readable(raw_tools: Iterable[object], found: Seen) -> dict[str, dict[str, Any]]:
+def _readable(raw_tools: Iterable[object], result: Discovery) -> dict[str, dict[str, Any]]:
     offered: dict[str, dict[str, Any]] = {}
     listed = list(raw_tools)
     if len(listed) > MOST_TOOLS:
@@ -90,7 +90,7 @@ def _readable(raw_tools: Iterable[object], found: Seen) -> dict[str, dict[str, A
             definitions.canonical(tool)
         except definitions.DefinitionMalformed as why:
             named = raw.get("name") if isinstance(raw, Mapping) else None
-            found.malformed[str(named)[:128] if named else f"#{number}"] = why.message
+            result.malformed[str(named)[:128] if named else f"#{number}"] = why.message
             continue
         if tool["name"] in offered:
             raise ListMalformed("The server names a tool twice.", tool=tool["name"])
@@ -98,31 +98,31 @@ def _readable(raw_tools: Iterable[object], found: Seen) -> dict[str, dict[str, A
     return offered
 
 
-def _first(system: System, offered: Mapping[str, dict[str, Any]], found: Seen, *, by: Principal) -> None:
-    """Take in what is new, in one go."""
-    made = fresh.take_in((system, raw) for raw in offered.values())
-    found.added.extend(offered)
-    rows = [log.Row(about=tools.about(tool), detail=_suggested(tool)) for tool in made]
+def _first(system: System, offered: Mapping[str, dict[str, Any]], result: Discovery, *, by: Principal) -> None:
+    """Add the new tools, in one statement."""
+    added = fresh.take_in((system, raw) for raw in offered.values())
+    result.added.extend(offered)
+    rows = [log.Row(about=tools.about(tool), detail=_suggested(tool)) for tool in added]
     log.record_many(Action.TOOL_FOUND, rows, by=by)
 
 
 def _suggested(tool: Tool) -> dict[str, object]:
-    said = tool.suggestion or {}
-    because = [reason["text"] for reason in said.get("because", [])]
-    told = {"action": tool.action, "risk": tool.risk, "because": because, "rules": said.get("version", "")}
-    return {"sha256": tool.seen.sha256 if tool.seen else "", **told}
+    suggestion = tool.suggestion or {}
+    because = [reason["text"] for reason in suggestion.get("because", [])]
+    facts = {"action": tool.action, "risk": tool.risk, "because": because, "rules": suggestion.get("version", "")}
+    return {"sha256": tool.seen.sha256 if tool.seen else "", **facts}
 
 
-def again(tool: Tool, raw: dict[str, Any], found: Seen, *, by: Principal) -> None:
-    """Do what follows from a definition that a tool of ours is offered with now; the tool's lock is held."""
+def update_tool(tool: Tool, raw: dict[str, Any], result: Discovery, *, by: Principal) -> None:
+    """Apply the definition that the server now gives for a known tool; the caller holds the tool's lock."""
     digest = definitions.digest(raw)
     if tool.state == Tool.State.REMOVED:
-        _back(tool, raw, found, by=by)
+        _back(tool, raw, result, by=by)
     elif tool.seen is None or tool.seen.sha256 != digest:
-        _changed(tool, raw, digest, found, by=by)
+        _changed(tool, raw, digest, result, by=by)
 
 
-def _changed(tool: Tool, raw: dict[str, Any], digest: str, found: Seen, *, by: Principal) -> None:
+def _changed(tool: Tool, raw: dict[str, Any], digest: str, result: Discovery, *, by: Principal) -> None:
     """Take in a new definition; what it means is measured against the *approved* one, or small steps would add up."""
     pinned = tool.approved.definition if tool.approved else (tool.seen.definition if tool.seen else None)
     change = definitions.classify(pinned, raw)
@@ -131,9 +131,9 @@ def _changed(tool: Tool, raw: dict[str, Any], digest: str, found: Seen, *, by: P
     tool.seen = _version(tool, raw)
     if stops:
         tool.state = Tool.State.QUARANTINED
-        found.quarantined.append(tool.name)
+        result.quarantined.append(tool.name)
     _save(tool, raw)
-    found.changed.append(tool.name)
+    result.changed.append(tool.name)
     detail = {
         "sha256": digest,
         "change": change.value,
@@ -146,7 +146,7 @@ def _changed(tool: Tool, raw: dict[str, Any], digest: str, found: Seen, *, by: P
         changes.note(changes.Kind.TOOL, tools.about(tool)[0])
 
 
-def _gone(tool: Tool, found: Seen, *, by: Principal) -> None:
+def _gone(tool: Tool, result: Discovery, *, by: Principal) -> None:
     if tool.state == Tool.State.REMOVED:
         return
     if tool.state == Tool.State.DISABLED:  # a person's stop outlives the server's absence
@@ -154,17 +154,17 @@ def _gone(tool: Tool, found: Seen, *, by: Principal) -> None:
     was, tool.state = tool.state, Tool.State.REMOVED
     tool.version += 1
     tool.save(update_fields=["state", "version"])
-    found.removed.append(tool.name)
+    result.removed.append(tool.name)
     log.record(Action.TOOL_REMOVED, about=tools.about(tool), by=by, detail={"from": was})
     changes.note(changes.Kind.TOOL, tools.about(tool)[0])
 
 
-def _back(tool: Tool, raw: dict[str, Any], found: Seen, *, by: Principal) -> None:
+def _back(tool: Tool, raw: dict[str, Any], result: Discovery, *, by: Principal) -> None:
     """Take a tool back in, never straight into service: another server may have taken the first one's place."""
     tool.seen = _version(tool, raw)
     tool.state = Tool.State.QUARANTINED if tool.approved_id else Tool.State.PENDING
     _save(tool, raw)
-    found.returned.append(tool.name)
+    result.returned.append(tool.name)
     pinned = tool.approved.definition if tool.approved else None
     difference = _cut(definitions.difference(pinned, raw)) if pinned else []
     detail = {"sha256": tool.seen.sha256, "state": tool.state, "difference": difference}
@@ -185,6 +185,6 @@ def _save(tool: Tool, raw: Mapping[str, Any]) -> None:
 
 
 def _cut(sentences: list[str]) -> list[str]:
-    shown = [sentence[:_LONGEST_SENTENCE] for sentence in sentences[:_MOST_SENTENCES]]
-    left = len(sentences) - len(shown)
-    return [*shown, f"And {left} more differences."] if left else shown
+    kept = [sentence[:_LONGEST_SENTENCE] for sentence in sentences[:_MOST_SENTENCES]]
+    omitted = len(sentences) - len(kept)
+    return [*kept, f"And {omitted} more differences."] if omitted else kept
