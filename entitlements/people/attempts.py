@@ -161,8 +161,8 @@ class _Shared:
         self._server = server
 
     def read(self, counts: Sequence[str]) -> list[int]:
-        found: list[Any] = self._server.mget(counts)
-        return [int(each or 0) for each in found]
+        values: list[Any] = self._server.mget(counts)
+        return [int(value or 0) for value in values]
 
     def hold(self, key: str, seconds: float) -> float:
         if seconds and self._server.set(key, 1, nx=True, px=int(seconds * 1000)):
@@ -171,11 +171,11 @@ class _Shared:
         return max(0, int(left)) / 1000
 
     def add(self, counts: Sequence[str], number: int) -> None:
-        with self._server.pipeline(transaction=False) as asked:
+        with self._server.pipeline(transaction=False) as pipeline:
             for key in counts:
-                asked.set(key, 0, nx=True, ex=WINDOW)
-                asked.incrby(key, number)
-            asked.execute()
+                pipeline.set(key, 0, nx=True, ex=WINDOW)
+                pipeline.incrby(key, number)
+            pipeline.execute()
 
     def forget(self, keys: Sequence[str]) -> None:
         if keys:
@@ -224,7 +224,7 @@ class _Own:
         if key in self._values or len(self._values) < _MOST_KEPT:
             return key
         now = time.monotonic()
-        self._values = {each: kept for each, kept in self._values.items() if kept[1] > now}
+        self._values = {name: kept for name, kept in self._values.items() if kept[1] > now}
         return key if len(self._values) < _MOST_KEPT else key.rpartition(":")[0]
 
 

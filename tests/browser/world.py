@@ -363,7 +363,8 @@ def directory() -> str:
     """Connect a directory that wants to remove one person too many; returns its short name."""
     source, _token = sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)
     added = [
-        provisioning.add_person(source, provisioning.Said(f"new-{name}", name)) for name in ("Nia", "Noor", "Nils")
+        provisioning.add_person(source, provisioning.DirectoryPerson(f"new-{name}", name))
+        for name in ("Nia", "Noor", "Nils")
     ]
     for entry in added:
         with contextlib.suppress(provisioning.RemovalHeld):
