@@ -39,10 +39,10 @@ class BadLimit(Malformed):
 
 def limit_of(request: Request) -> int:
     """Return how many rows a page shall have. Raises BadLimit."""
-    given = request.query_params.get(LIMIT, str(USUAL))
-    if not (given.isascii() and given.isdigit() and len(given) <= len(str(MOST))) or not 1 <= int(given) <= MOST:
+    limit = request.query_params.get(LIMIT, str(USUAL))
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MOST))) or not 1 <= int(limit) <= MOST:
         raise BadLimit
-    return int(given)
+    return int(limit)
 
 
 def seal(path: str, place: Sequence[Any]) -> str:

@@ -45,7 +45,7 @@ class ProblemRenderer(JSONRenderer):
 
 
 class Unauthenticated(DomainError):
-    """Say who you are: sign in, or send a bearer token."""
+    """You are not signed in. Sign in, or send a bearer token."""
 
     code, status = "authentication_required", HTTPStatus.UNAUTHORIZED
 
@@ -63,7 +63,7 @@ class Unavailable(DomainError):
 
 
 class Unexpected(DomainError):
-    """Something went wrong on our side; the request id finds it in the logs."""
+    """Mandate failed. Find the error in the logs by the request id."""
 
     code, status = "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -133,7 +133,7 @@ def document(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
 
 
 def response(error: Exception) -> tuple[Response, DomainError]:
-    """Answer with the problem document of any exception; what nobody expected is logged with its traceback."""
+    """Answer with the problem document of any exception; an unexpected one is logged with its traceback."""
     refusal, status = translate(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, DomainError):
         logger.error("the API failed", exc_info=error, extra={"request_id": context.current().request_id})
@@ -167,7 +167,7 @@ def _named(code: str, message: str) -> DomainError:
 
 def _invalid(error: exceptions.ValidationError) -> DomainError:
     errors = list(_flat(error.detail, ""))
-    unknown = any(each["code"] == UnknownField.code for each in errors)
+    unknown = any(field_error["code"] == UnknownField.code for field_error in errors)
     return (UnknownField if unknown else Invalid)(errors=errors)
 
 
