@@ -1,4 +1,4 @@
-"""Who acts, for whom, from where, under which trace. Doors set it once; verbs and events read it."""
+"""Who acts, for whom, from where, under which trace. Doors set it once; actions and events read it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -23,7 +23,7 @@ class NotInTransaction(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What differs between the events of one set-based verb."""
+    """What differs between the events of one set-based action."""
 
     about: Iterable[str] = ()
     outcome: str = "success"

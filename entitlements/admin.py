@@ -1,4 +1,4 @@
-"""The back office: everything to look at, nothing to change. Changes go through verbs, in the console and the API.
+"""The back office: everything to look at, nothing to change. Changes go through actions, in the console and the API.
 
 What it shows is a fixed list of columns: no secret, no sealed key, no digest is among them. Events, whose key has two
 columns, have no page in the stock admin; the console and the API show them.

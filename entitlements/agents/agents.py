@@ -1,4 +1,4 @@
-"""The verbs on agents: register, put into use, suspend, restore, retire."""
+"""Actions on agents: register, put into use, suspend, restore, retire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs on entitlements: make one, edit one. What a grant holds never changes behind its back."""
+"""Actions on entitlements: make one, edit one. What a grant holds never changes behind its back."""
 
 from __future__ import annotations
 

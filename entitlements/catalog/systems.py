@@ -1,4 +1,4 @@
-"""The verbs on systems: register, edit, disable, enable, and the one that is Mandate itself."""
+"""Actions on systems: register, edit, disable, enable, and the one that is Mandate itself."""
 
 from __future__ import annotations
 

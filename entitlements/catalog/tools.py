@@ -1,4 +1,4 @@
-"""The verbs on tools: approve what was reviewed, quarantine, disable, enable."""
+"""Actions on tools: approve what was reviewed, quarantine, disable, enable."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def stop_everything(*, by: Principal, reason: str) -> Guardrail:
 
 @transaction.atomic
 def start_again(*, by: Principal, reason: str) -> Guardrail:
-    """Let what grants allow pass again, as somebody else than who stopped it. Raises SecondPersonNeeded."""
+    """Lift the stop of everything, as another person than the one who stopped it. Raises SecondPersonNeeded."""
     locks.exclusive((Lock.EVERYTHING, EVERYTHING))
     if Guardrail.objects.filter(name=EVERYTHING, on=True).exists():
         independence.check_start(f"guardrail:{EVERYTHING}", Action.EVERYTHING_STOPPED, by)

@@ -67,13 +67,13 @@ def ways(old: object, new: object) -> set[Way]:
         return set()
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return _ways_of_booleans(old, new)
-    found: set[Way] = set()
+    directions: set[Way] = set()
     for key in sorted(old.keys() | new.keys()):
         if key in _LOCAL_OBJECTS:
             continue
         if key_of(old.get(key)) != key_of(new.get(key)) or (key in old) != (key in new):
-            found |= _ways_of_keyword(key, old, new)
-    return found | _ways_of_object(old, new) or {Way.OTHER}
+            directions |= _ways_of_keyword(key, old, new)
+    return directions | _ways_of_object(old, new) or {Way.OTHER}
 
 
 def _ways_of_booleans(old: object, new: object) -> set[Way]:
@@ -119,20 +119,20 @@ def _ways_of_choice(before: object, after: object) -> set[Way]:
 
 def _ways_of_object(old: Mapping[str, object], new: Mapping[str, object]) -> set[Way]:
     """Compare what may and what must be given."""
-    found: set[Way] = set()
+    directions: set[Way] = set()
     before, after = properties(old), properties(new)
     must_before, must_after = required(old), required(new)
     for name in after.keys() - before.keys():
-        found.add(Way.OTHER if name in must_after else Way.WIDER)
+        directions.add(Way.OTHER if name in must_after else Way.WIDER)
     for name in before.keys() - after.keys():
-        found.add(Way.OTHER if name in must_before else Way.NARROWER)
+        directions.add(Way.OTHER if name in must_before else Way.NARROWER)
     for name in before.keys() & after.keys():
-        found |= ways(before[name], after[name])
+        directions |= ways(before[name], after[name])
     if must_after - must_before:
-        found.add(Way.NARROWER)
+        directions.add(Way.NARROWER)
     if must_before - must_after:
-        found.add(Way.WIDER)
-    return found | ways(old.get("additionalProperties", True), new.get("additionalProperties", True))
+        directions.add(Way.WIDER)
+    return directions | ways(old.get("additionalProperties", True), new.get("additionalProperties", True))
 
 
 def properties(schema: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The verbs on grants: issue, suspend, restore, revoke, expire. Approving a request is what calls `issue`."""
+"""Actions on grants: issue, suspend, restore, revoke, expire. Approving a request is what calls `issue`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AlreadyEnded(DomainError):
 
 
 class AlreadyHeld(DomainError):
-    """The agent already holds this entitlement for these people; change or end that grant first."""
+    """The agent already holds this entitlement for these people. Change or end that grant first."""
 
     code, status = "grant_already_held", HTTPStatus.CONFLICT
 
@@ -54,13 +54,13 @@ class TooLong(DomainError):
 
 
 class NotNarrower(DomainError):
-    """What would be left is not less than what the grant gives now."""
+    """The change does not reduce the grant: what would remain is not less than what it gives now."""
 
     code, status = "grant_not_narrower", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class ChangedSince(DomainError):
-    """The grant has changed since it was reduced; what was taken away is not put back."""
+    """The grant changed after it was reduced, so the reduction cannot be undone."""
 
     code, status = "grant_changed_since", HTTPStatus.CONFLICT
 
@@ -93,7 +93,7 @@ class Terms:
 GUARD: Final[Hook[[Agent, Iterable[Tool]], None]] = Hook("grant tools", "combinations")
 """What else refuses tools to an agent, in the transaction of the grant, before it is in force."""
 START_GUARD: Final[Hook[[UUID], None]] = Hook("restore a grant", "reviews")
-"""What else keeps a suspended grant from being restored, whoever asks."""
+"""What else keeps a suspended grant from being restored."""
 
 
 def about(grant: Grant) -> list[str]:
@@ -199,9 +199,9 @@ def _end(grant_id: UUID, state: Grant.State, action: Action, *, by: Principal, r
 
 @transaction.atomic
 def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """Stop a grant for the time being. Raises NotFound and AlreadyEnded.
+    """Suspend a grant. Raises NotFound and AlreadyEnded.
 
-    Stopping twice changes and records nothing; what somebody else stopped before is stopped by both from then on.
+    Suspending twice changes and records nothing; a suspension by a second person adds to the first.
     """
     locks.exclusive((Lock.GRANT, grant_id))
     grant = _get(grant_id)
@@ -214,7 +214,7 @@ def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
 
 @transaction.atomic
 def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """Put a suspended grant back in force until its old end, as somebody else than those who stopped it.
+    """Restore a suspended grant until its old end, as another person than those who suspended it.
 
     Raises NotFound, NotSuspended, SecondPersonNeeded, and what the guards raise.
     """

@@ -84,7 +84,7 @@ def sign_bytes(kid: str, data: bytes) -> bytes:
 
 
 def public_pem(kid: str) -> bytes:
-    """Return the public half of a key in PEM, for whoever checks a signature without us."""
+    """Return the public half of a key in PEM, for a verifier outside Mandate."""
     return pem(SigningKey.objects.values_list("public", flat=True).get(kid=kid))
 
 

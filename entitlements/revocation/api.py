@@ -132,8 +132,8 @@ class _Revocations(Resource):
         rows = Revocation.objects.all()
         return rows if self.caller.sees_everything else rows.filter(by=str(self.principal))
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"revocation:{found.pk}"]
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"revocation:{row.pk}"]
 
 
 class Revocations(_Revocations, Listing):
@@ -147,13 +147,13 @@ class Revocations(_Revocations, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Stop the target, and answer with the receipt."""
-        asked = self.body(RevocationAsked)
-        if asked["target"]["type"] == guardrails.EVERYTHING:
+        values = self.body(RevocationAsked)
+        if values["target"]["type"] == guardrails.EVERYTHING:
             permissions.permit(self.caller, EVERYTHING, None)
-        target = revocation.Target(asked["target"]["type"], asked["target"]["id"])
+        target = revocation.Target(values["target"]["type"], values["target"]["id"])
         self._permit(target)
-        made = revocation.revoke(target, by=self.principal, reason=asked["reason"], wait=asked["wait"])
-        return self.show(made, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{made.pk}"})
+        row = revocation.revoke(target, by=self.principal, reason=values["reason"], wait=values["wait"])
+        return self.show(row, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{row.pk}"})
 
     def _permit(self, target: revocation.Target) -> None:
         """Ask the row of this very stop, with the object that it is about. Raises NotFound, Forbidden."""

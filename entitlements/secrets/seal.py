@@ -1,7 +1,7 @@
 """Secrets at rest: AES-256-GCM under the key-encryption key, bound to the row that holds them.
 
 A sealed value copied into another row does not open. The first bytes name the key-encryption key, so that a database
-beside the wrong key is told apart from a damaged one. While the key is being replaced two are read, and one seals.
+beside the wrong key is distinguished from a damaged one. While the key is being replaced two are read, and one seals.
 """
 
 from __future__ import annotations

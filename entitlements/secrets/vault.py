@@ -103,7 +103,7 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
 
 @transaction.atomic
 def withhold(system: System, printed: str, *, by: Principal, reason: str) -> bool:
-    """Send a credential to nobody any more, and keep it. Says whether it was sent; another one by now is left alone."""
+    """Stop sending a credential, and keep it. Returns whether it was in use; another one by now is left alone."""
     rows = Secret.objects.filter(system=system, fingerprint=printed, withheld_at=None)
     return _changed(Action.SECRET_WITHHELD, rows.update(withheld_at=clock.now()), system, printed, by, reason)
 

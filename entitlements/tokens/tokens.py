@@ -1,4 +1,4 @@
-"""The verbs on tokens: issue an ID-JAG, issue an access token for one, issue to a client on its own, revoke."""
+"""Actions on tokens: issue an ID-JAG, issue an access token for one, issue to a client on its own, revoke."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs on issuers whose signed assertions we accept: begin to trust one, and stop."""
+"""Actions on issuers whose signed assertions we accept: begin to trust one, and stop."""
 
 from __future__ import annotations
 

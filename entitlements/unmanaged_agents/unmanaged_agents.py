@@ -1,4 +1,4 @@
-"""The verbs on agents that were seen somewhere: say that one is an agent of ours, block its name, let it in again."""
+"""Actions on agents that were seen somewhere: say that one is an agent of ours, block its name, let it in again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The company around the cast: its systems with their tools, its agents, and what they were given and used.
 
 Data only. `scripts/demo/office.py` serves the systems as MCP servers, `scripts/demo/planting.py` makes the rest through
-the product's verbs. Among it are facts that a review has to bring up.
+the product's actions. Among it are facts that a review has to bring up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A fleet beside the demo world, for seeing the product at size: `python -m scripts.demo.fleet N`.
 
 N agents with ten grants each, their people and teams, a session, a token and a call of nearly each, requests, and tools
-that have drifted. Systems, tools and bundles come by the product's verbs; rows by the hundred thousand come by one
+that have drifted. Systems, tools and bundles come by the product's actions; rows by the hundred thousand come by one
 statement each (`fleetrows.py`), which is for demonstrations and measuring alone: the product has no such way in.
 """
 

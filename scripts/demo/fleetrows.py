@@ -1,6 +1,6 @@
 """The statements that make a fleet, each for the whole of it at once; `scripts/demo/fleet.py` runs them in order.
 
-Every state that a row has come to gets the event that the verb would have recorded, with the same links and the same
+Every state that a row has come to gets the event that the action would have recorded, with the same links and the same
 words: first as rows of `told`, at the end as numbered, canonical bodies of one producer. All text is plain ASCII
 without quotes, so that what PostgreSQL puts together is canonical JSON already.
 """

@@ -1,4 +1,4 @@
-"""Making a world through the product's verbs, now or some days ago: what seed and planting share.
+"""Making a world through the product's actions, now or some days ago: what seed and planting share.
 
 Django is set up before this is imported.
 """

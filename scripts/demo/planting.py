@@ -1,6 +1,6 @@
 """Plant the company (`company.py`) with its fourteen months of history and a review that is under way.
 
-Everything comes about by the product's verbs at the time at which it is said to have happened; only the use of it is
+Everything comes about by the product's actions at the time at which it is said to have happened; only the use of it is
 written by the hundred (`history.py`). Nothing here is told to a page: what the pages bring up they find by themselves.
 """
 

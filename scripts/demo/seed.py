@@ -1,4 +1,4 @@
-"""Fill a fresh database with the demo world, through the product's own verbs: `python -m scripts.demo.seed`.
+"""Fill a fresh database with the demo world, through the product's own actions: `python -m scripts.demo.seed`.
 
 Reads DEMO_WORLD (JSON: `samples` {slug: {"url", "secret"}}, `office` {"url", "secret"}, `systems` {slug: url},
 `repository`, `stub_issuer`, `out`) beside the product's environment, and writes the world (`scripts/demo/world.py`) to

@@ -1,4 +1,4 @@
-"""Lifting the stops that a visitor may have left, by the verbs that lift them, never by whoever stopped."""
+"""Lifting the stops that a visitor may have left, by the actions that lift them, never by whoever stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The buttons of the visit. What they do is done by the product's own doors and verbs, and by the real MCP client."""
+"""The buttons of the visit. What they do is done by the product's own doors and actions, and by the real MCP client."""
 
 from __future__ import annotations
 
